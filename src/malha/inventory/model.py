@@ -1,0 +1,75 @@
+"""Words of stock: reasons for a movement, what a movement refers to, and outcomes that are values."""
+
+from enum import StrEnum
+
+import msgspec
+
+from malha.platform.ids import UUID
+
+
+class Reason(StrEnum):
+    """Why a balance changed. Every ledger row has one."""
+
+    INITIAL = "initial"
+    SET = "set"  # a source stated the physical quantity
+    RECEIPT = "receipt"
+    ADJUSTMENT = "adjustment"
+    COUNT = "count"
+    DAMAGE = "damage"
+    LOSS = "loss"
+    FOUND = "found"
+    ORDER = "order"  # claimed for an order
+    CANCEL = "cancel"  # claim given back
+    REROUTE = "reroute"
+    SHORT_PICK = "short_pick"
+    SHIP = "ship"  # left with a shipment
+    HAND_OVER = "hand_over"
+    HOLD = "hold"
+    HOLD_RELEASED = "hold_released"
+    HOLD_EXPIRED = "hold_expired"
+    HOLD_CONVERTED = "hold_converted"
+    TRANSFER = "transfer"
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """One change of one balance, to be written with its ledger row. Quantities are signed units."""
+
+    sku_id: int
+    location_id: int
+    on_hand: int = 0
+    allocated: int = 0
+    held: int = 0
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """What a movement is about, for the ledger."""
+
+    kind: str
+    id: UUID | None = None
+    text: str | None = None
+
+
+class Shortfall(msgspec.Struct, frozen=True):
+    """A claim that the balance could not cover: expected, a value, not an error."""
+
+    sku_id: int
+    location_id: int
+    asked: int
+    free: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Units of a SKU claimed (or to be claimed) at a location."""
+
+    sku_id: int
+    location_id: int
+    quantity: int
+
+
+class Deficit(msgspec.Struct, frozen=True):
+    """A physical fact left fewer units than are promised: work for a person."""
+
+    sku_id: int
+    location_id: int
+    quantity: int
+    reason: str

@@ -1,0 +1,210 @@
+"""PostgreSQL access: a pool, and `Tx`, the one way statements are run.
+
+A transaction opens with `SET LOCAL search_path` to its retailer's schema, so no statement names a schema. Statements are
+`LiteralString` constants with `%(name)s::type` placeholders; rows become msgspec structs (or tuples where speed asks for it).
+Services take a `Tx` and never commit; edges open one with `Database.transaction`.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import Any, LiteralString, Self, TypeVar
+
+import msgspec
+from psycopg import AsyncConnection, AsyncCursor, errors, sql
+from psycopg_pool import AsyncConnectionPool
+
+from malha.platform.errors import Busy
+from malha.platform.ids import UUID
+
+T = TypeVar("T")
+Params = Mapping[str, Any] | Sequence[Any]
+Statement = LiteralString | sql.Composed
+
+EXTENSIONS_SCHEMA = "malha_ext"
+LOCK_TIMEOUT_MS = 5_000
+IDLE_TIMEOUT_MS = 30_000
+_SCHEMA_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,50}$")
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who acts, for the audit trail and the ledger: a person, an API key, or the system itself."""
+
+    kind: str = "system"
+    id: str | None = None
+    name: str = "system"
+    source: str | None = None  # IP address of the caller
+    request_id: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Return the short text stored on ledger rows, like `person:0190...` or `system`."""
+        return f"{self.kind}:{self.id}" if self.id else self.kind
+
+
+SYSTEM = Actor()
+
+
+class Tx:
+    """One open transaction in one retailer's schema."""
+
+    __slots__ = ("actor", "connection", "retailer")
+
+    def __init__(self, connection: AsyncConnection[Any], retailer: str, actor: Actor) -> None:
+        self.connection = connection
+        self.retailer = retailer
+        self.actor = actor
+
+    async def cursor_of(self, statement: Statement, params: Params = ()) -> AsyncCursor[tuple[Any, ...]]:
+        """Run a statement and return its cursor, binary results."""
+        cursor = self.connection.cursor(binary=True)
+        try:
+            await cursor.execute(statement, params)
+        except errors.LockNotAvailable as error:
+            raise Busy from error
+        return cursor
+
+    async def execute(self, statement: Statement, params: Params = ()) -> int:
+        """Run a statement that returns no rows; return how many rows it touched."""
+        cursor = await self.cursor_of(statement, params)
+        return cursor.rowcount
+
+    async def tuples(self, statement: Statement, params: Params = ()) -> list[tuple[Any, ...]]:
+        """Return all rows as plain tuples."""
+        return await (await self.cursor_of(statement, params)).fetchall()
+
+    async def all(self, into: type[T], statement: Statement, params: Params = ()) -> list[T]:
+        """Return all rows as `into`, built by column name."""
+        cursor = await self.cursor_of(statement, params)
+        build = _builder(into, cursor)
+        return [build(row) for row in await cursor.fetchall()]
+
+    async def maybe(self, into: type[T], statement: Statement, params: Params = ()) -> T | None:
+        """Return the first row as `into`, or None."""
+        cursor = await self.cursor_of(statement, params)
+        row = await cursor.fetchone()
+        return None if row is None else _builder(into, cursor)(row)
+
+    async def one(self, into: type[T], statement: Statement, params: Params = ()) -> T:
+        """Return the one row as `into`.
+
+        Raises:
+            LookupError: the statement returned no row.
+        """
+        found = await self.maybe(into, statement, params)
+        if found is None:
+            raise LookupError("no row")
+        return found
+
+    async def value(self, statement: Statement, params: Params = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = await (await self.cursor_of(statement, params)).fetchone()
+        return None if row is None else row[0]
+
+    async def values(self, statement: Statement, params: Params = ()) -> list[Any]:
+        """Return the first column of every row."""
+        return [row[0] for row in await self.tuples(statement, params)]
+
+    async def copy(self, statement: LiteralString, rows: Iterable[Sequence[Any]]) -> None:
+        """Stream rows into `COPY ... FROM STDIN`, in constant memory."""
+        async with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                await copy.write_row(row)
+
+    async def now(self) -> datetime:
+        """Return the start of this transaction by the database's clock."""
+        instant: datetime = await self.value("SELECT now()")
+        return instant
+
+    def pipeline(self) -> AbstractAsyncContextManager[Any]:
+        """Send the statements inside without waiting for each one's answer."""
+        return self.connection.pipeline()
+
+    def savepoint(self) -> AbstractAsyncContextManager[Any]:
+        """Open a nested transaction: an exception inside undoes only what was done inside."""
+        return self.connection.transaction()
+
+
+def _builder(into: type[T], cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], T]:
+    names = [column.name for column in cursor.description or ()]
+    return lambda row: into(**dict(zip(names, row, strict=True)))
+
+
+def where(conditions: Mapping[LiteralString, Any]) -> tuple[sql.Composable, dict[str, Any]]:
+    """Build ` WHERE a AND b` from conditions whose value is not None, and their parameters.
+
+    A key is a condition with one `{}` where its placeholder goes, like `"placed_at >= {}::timestamptz"`.
+    """
+    parts: list[sql.Composable] = []
+    params: dict[str, Any] = {}
+    for i, (condition, value) in enumerate(conditions.items()):
+        if value is None:
+            continue
+        name = f"w{i}"
+        parts.append(sql.SQL(condition).format(sql.Placeholder(name)))
+        params[name] = value
+    if not parts:
+        return sql.SQL(""), params
+    return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts), params
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database, and the transactions of one retailer in it."""
+
+    def __init__(self, url: str, retailer: str = "malha", *, min_size: int = 1, max_size: int = 10) -> None:
+        if not _SCHEMA_NAME.match(retailer):
+            raise ValueError(f"{retailer!r} cannot name a schema: use lower-case letters, digits and underscores")
+        self.url = url
+        self.retailer = retailer
+        self._begin = sql.SQL(
+            "BEGIN; SET LOCAL search_path TO {}, {}, public; SET LOCAL lock_timeout = {}",
+        ).format(sql.Identifier(retailer), sql.Identifier(EXTENSIONS_SCHEMA), sql.Literal(LOCK_TIMEOUT_MS))
+        self.pool = AsyncConnectionPool(
+            url, min_size=min_size, max_size=max_size, open=False, kwargs={"autocommit": True}, configure=_configure
+        )
+
+    async def open(self) -> None:
+        """Open the pool; waits until `min_size` connections stand."""
+        await self.pool.open(wait=True, timeout=30)
+
+    async def close(self) -> None:
+        """Close the pool and its connections."""
+        await self.pool.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def transaction(self, actor: Actor = SYSTEM) -> AsyncIterator[Tx]:
+        """Open a READ COMMITTED transaction: commits at the end of the block, rolls back on an exception."""
+        async with self.pool.connection() as connection:
+            await connection.execute(self._begin)
+            try:
+                yield Tx(connection, self.retailer, actor)
+            except BaseException:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
+            await connection.execute("COMMIT")
+
+    @asynccontextmanager
+    async def snapshot(self, actor: Actor = SYSTEM) -> AsyncIterator[Tx]:
+        """Open a read-only REPEATABLE READ transaction: every statement sees the same instant."""
+        async with self.transaction(actor) as tx:
+            await tx.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield tx
+
+
+async def _configure(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('timezone', 'UTC', false)",
+        (str(IDLE_TIMEOUT_MS),),
+    )
+
+
+__all__ = ["SYSTEM", "UUID", "Actor", "Database", "Params", "Statement", "Tx", "where"]

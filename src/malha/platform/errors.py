@@ -1,0 +1,75 @@
+"""Refusals. One exception family for every edge: the API sends it as problem+json, pages show it in the reader's words.
+
+A subclass is a fact of the domain: an HTTP status, a stable `code`, an English sentence with `{facts}` in it and a
+second one that says how to mend it. Both sentences are gettext message ids (`malha.platform.i18n`), the constructor takes
+the facts. Expected alternatives are values, never exceptions: an exception aborts the transaction.
+"""
+
+from typing import Any, ClassVar
+
+
+class MalhaError(Exception):
+    """A refusal with an HTTP status and a stable code."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad_request"
+    says: ClassVar[str] = "The request could not be carried out."
+    mend: ClassVar[str] = ""
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(self.says.format_map(_Facts(facts)))
+
+
+class _Facts(dict[str, Any]):
+    """A missing fact shows as its name: an error about an error helps nobody."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+class FieldError(MalhaError):
+    """Base of refusals that point into a body: pass `problems=[{"at": "/lines/0/sku", "says": "..."}]`."""
+
+    status = 422
+    code = "invalid"
+    says = "{count} field(s) are not valid."
+    mend = "Correct the listed fields and send the request again."
+
+
+class NotFound(MalhaError):
+    """There is no such record, or the asker may not see it."""
+
+    status = 404
+    code = "not_found"
+    says = "There is no {what} {key}."
+    mend = "Check the identifier, and that you may see this record."
+
+
+class Conflict(MalhaError):
+    """The record changed since it was read (`If-Match`)."""
+
+    status = 409
+    code = "conflict"
+    says = "{what} {key} was changed by someone else meanwhile."
+    mend = "Read it again and repeat your change."
+
+
+class Busy(MalhaError):
+    """A lock was not granted in time. Nothing was changed; the same request may be sent again."""
+
+    status = 409
+    code = "busy"
+    says = "This record is being changed right now."
+    mend = "Send the same request again in a moment."
+    retry_after = 1
+
+
+class Forbidden(MalhaError):
+    """The person or key lacks a permission, or the location is outside its scope."""
+
+    status = 403
+    code = "forbidden"
+    says = "This needs the permission {permission}."
+    mend = "Ask an owner to grant it."

@@ -1,0 +1,64 @@
+"""Events on their way out: written in the transaction that makes the fact, moved into the log by the sequencer.
+
+An event belongs to an aggregate (`key`) and carries that aggregate's version (`seq`), taken under its row's lock; (key, seq)
+is unique, so two writers can never both be "the third thing that happened". Payloads hold ids and facts, no personal data.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from malha.platform.db import Tx
+
+_encode = msgspec.json.Encoder().encode
+
+# The unique index on (key, seq) is the order of an aggregate's life; a clash means a missing row lock in the caller.
+ADD_EVENTS = """
+INSERT INTO outbox (key, seq, type, version, payload, actor)
+SELECT * FROM unnest(%(keys)s::text[], %(seqs)s::int[], %(types)s::text[], %(versions)s::smallint[],
+                     %(payloads)s::json[], %(actors)s::text[])
+"""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what happened. Subclasses are named noun + past participle and set `TYPE` ("order.placed")."""
+
+    TYPE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+    KIND: ClassVar[str]  # of aggregate: "order", "balance", "fulfillment"
+
+    id: Any  # the aggregate's identifier
+    seq: int
+
+    @property
+    def key(self) -> str:
+        """Return the aggregate's key in the log, like `order:0190...`."""
+        return f"{self.KIND}:{self.id}"
+
+    def payload(self) -> str:
+        """Return the event's own facts as JSON: everything but `seq`."""
+        return _encode({name: getattr(self, name) for name in self.__struct_fields__ if name != "seq"}).decode()
+
+
+async def add(tx: Tx, *events: Event) -> None:
+    """Record events in the caller's transaction. They become visible to subscribers after it commits."""
+    await add_all(tx, events)
+
+
+async def add_all(tx: Tx, events: Sequence[Event]) -> None:
+    """Record many events with one statement, in the order of their keys (opposite orders would deadlock)."""
+    if not events:
+        return
+    rows = sorted(events, key=lambda e: (e.key, e.seq))
+    await tx.execute(
+        ADD_EVENTS,
+        {
+            "keys": [e.key for e in rows],
+            "seqs": [e.seq for e in rows],
+            "types": [e.TYPE for e in rows],
+            "versions": [e.VERSION for e in rows],
+            "payloads": [e.payload() for e in rows],
+            "actors": [tx.actor.label] * len(rows),
+        },
+    )
