@@ -73,3 +73,24 @@ class Deficit(msgspec.Struct, frozen=True):
     location_id: int
     quantity: int
     reason: str
+
+
+class Availability(msgspec.Struct, frozen=True):
+    """One balance as it stands: `free` is what may still be claimed, expired holds already added back."""
+
+    sku_id: int
+    location_id: int
+    on_hand: int
+    allocated: int
+    held: int
+    safety: int
+    free: int
+
+
+class HoldState(StrEnum):
+    """Life of a hold: one way out of `active`, taken once."""
+
+    ACTIVE = "active"
+    CONVERTED = "converted"
+    RELEASED = "released"
+    EXPIRED = "expired"

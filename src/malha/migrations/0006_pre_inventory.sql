@@ -76,6 +76,7 @@ CREATE TABLE stock_deficit (
     location_id integer NOT NULL REFERENCES location,
     quantity integer NOT NULL CHECK (quantity > 0),   -- units promised that are not there, when it was found
     reason text NOT NULL,
+    seq integer NOT NULL DEFAULT 1,
     found_at timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
     resolved_by text

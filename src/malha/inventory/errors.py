@@ -1,0 +1,45 @@
+"""Refusals of stock operations."""
+
+from malha.platform.errors import FieldError, MalhaError, NotFound
+
+
+class HoldExists(MalhaError):
+    """A cart or payment has at most one active hold."""
+
+    status = 409
+    code = "hold_exists"
+    says = "There is already an active hold for {reference}."
+    mend = "Extend that hold, or release it first."
+
+
+class HoldNotFound(NotFound):
+    """No active hold under this reference."""
+
+    code = "hold_not_found"
+    says = "There is no active hold for {reference}."
+    mend = "It may have expired or been used: place a new hold."
+
+
+class ClaimNotHeld(MalhaError):
+    """A claim is to be given back or shipped that the balance does not have: a defect in the caller, nothing is changed."""
+
+    status = 409
+    code = "claim_not_held"
+    says = "SKU {sku} at location {location} has {allocated} units allocated, not the {quantity} to be moved."
+    mend = "Run `malha doctor`; the stock of this SKU needs a look before it moves."
+
+
+class InvalidQuantity(FieldError):
+    """A quantity is outside what a balance can hold."""
+
+    code = "invalid_quantity"
+    says = "{quantity} is not a quantity of stock."
+    mend = "Give a whole number between 0 and 2,000,000,000."
+
+
+class UnknownBalance(NotFound):
+    """SKUs or locations that do not exist."""
+
+    code = "unknown_stock_key"
+    says = "These SKUs or locations are not known: {keys}."
+    mend = "Create them first, or correct the codes."

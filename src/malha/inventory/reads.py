@@ -1,0 +1,109 @@
+"""Stock as it stands. Expired holds that nobody retired yet count as free."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from malha.inventory.model import Availability
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+# Expired holds are few and indexed by expiry; the balance rows come by primary key.
+AVAILABILITY = """
+SELECT b.sku_id, b.location_id, b.on_hand, b.allocated, b.held, b.safety,
+       b.on_hand - b.allocated - b.held - b.safety + coalesce(x.quantity, 0)::int AS free
+FROM balance b
+LEFT JOIN (
+    SELECT l.sku_id, l.location_id, sum(l.quantity) AS quantity
+    FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
+    WHERE h.state = 'active' AND h.expires_at <= clock_timestamp()
+    GROUP BY l.sku_id, l.location_id
+) x ON x.sku_id = b.sku_id AND x.location_id = b.location_id
+WHERE b.sku_id = ANY (%(skus)s::int[])
+  AND (%(locations)s::int[] IS NULL OR b.location_id = ANY (%(locations)s::int[]))
+ORDER BY b.sku_id, b.location_id
+"""
+
+# The gate's snapshot: only pairs with something free, as narrow as it gets.
+FREE_STOCK = """
+SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety
+FROM balance b
+WHERE b.sku_id = ANY (%(skus)s::int[]) AND b.on_hand - b.allocated - b.held - b.safety > 0
+"""
+
+# The same under locks in key order, for a second try after a refusal: nothing can move between reading and claiming.
+FREE_STOCK_LOCKED = """
+SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety
+FROM balance b
+WHERE b.sku_id = ANY (%(skus)s::int[])
+ORDER BY b.sku_id, b.location_id
+FOR NO KEY UPDATE
+"""
+
+# What expired holds still keep from being free; empty almost always.
+EXPIRED_HOLDS = """
+SELECT l.sku_id, l.location_id, sum(l.quantity)::int
+FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
+WHERE h.state = 'active' AND h.expires_at <= clock_timestamp() AND l.sku_id = ANY (%(skus)s::int[])
+GROUP BY l.sku_id, l.location_id
+"""
+
+LEDGER = """
+SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
+FROM movement
+WHERE sku_id = %(sku_id)s::int AND location_id = %(location_id)s::int
+  AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 9223372036854775807))
+ORDER BY recorded_at DESC, id DESC
+LIMIT %(limit)s::int
+"""
+
+
+class LedgerRow(msgspec.Struct, frozen=True):
+    """One movement, newest first."""
+
+    id: int
+    recorded_at: datetime
+    occurred_at: datetime
+    d_on_hand: int
+    d_allocated: int
+    d_held: int
+    reason: str
+    ref_kind: str | None
+    ref_id: UUID | None
+    ref_text: str | None
+    actor: str
+
+
+async def availability(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int] | None = None) -> list[Availability]:
+    """Return the balances of SKUs, at some or all locations, in key order. Pairs that never had stock are absent."""
+    locations = None if location_ids is None else list(location_ids)
+    return await tx.all(Availability, AVAILABILITY, {"skus": list(sku_ids), "locations": locations})
+
+
+async def ledger(
+    tx: Tx,
+    sku_id: int,
+    location_id: int,
+    *,
+    before: datetime | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[LedgerRow]:
+    """Return a balance's movements, newest first, from before a (time, id) position."""
+    return await tx.all(
+        LedgerRow,
+        LEDGER,
+        {"sku_id": sku_id, "location_id": location_id, "before": before, "before_id": before_id, "limit": limit},
+    )
+
+
+async def free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False) -> list[tuple[int, int, int]]:
+    """Return (sku_id, location_id, free units) for intake; with `lock`, hold those balances until the transaction ends."""
+    params = {"skus": list(sku_ids)}
+    return await tx.tuples(FREE_STOCK_LOCKED if lock else FREE_STOCK, params)
+
+
+async def expired_holds(tx: Tx, sku_ids: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return (sku_id, location_id, units) still counted in `held` by holds whose time is over."""
+    return await tx.tuples(EXPIRED_HOLDS, {"skus": list(sku_ids)})

@@ -1,0 +1,382 @@
+"""Use cases of stock. Every change writes its ledger rows in the same transaction; corrections never edit history.
+
+Claims and holds are conditional: what the database's RETURNING leaves out was refused. Physical facts (set, adjust, receive)
+are always applied and may leave a deficit, which is work for a person. Lock order is (sku_id, location_id), so callers that
+lock more take their own rows first: order, fulfillment order, capacity, then balances.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from malha.inventory import reads, writes
+from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
+from malha.inventory.events import StockIncreased, StockShortfall
+from malha.inventory.model import Claim, Deficit, HoldState, Reason, Reference, Shortfall
+from malha.inventory.rules import arrays, deficit, sum_claims
+from malha.platform import outbox
+from malha.platform.db import Tx
+from malha.platform.ids import UUID, new_id
+
+MAX_QUANTITY = 2_000_000_000
+EXPIRED_AT_ONCE = 500
+
+
+async def reserve(
+    tx: Tx, wanted: Sequence[Claim], reference: Reference, reason: Reason = Reason.ORDER
+) -> list[Shortfall]:
+    """Claim all of `wanted`, or nothing.
+
+    On a refusal expired holds on these SKUs are retired and the claim is tried once more.
+
+    Returns:
+        What could not be covered, with what is free now; empty when everything is claimed.
+    """
+    claims = sum_claims(wanted)
+    if not claims:
+        return []
+    refused = await _claim_all(tx, claims)
+    if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
+        refused = await _claim_all(tx, claims)
+    if refused:
+        free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
+        return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
+    await _record(tx, claims, reason, reference, allocated=1)
+    return []
+
+
+async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
+    """Run the conditional update; on any refusal undo the rest and return what was refused."""
+    applied = set(await tx.tuples(writes.CLAIM, arrays(claims)))
+    refused = [c for c in claims if (c.sku_id, c.location_id) not in applied]
+    if refused and applied:
+        await tx.execute(writes.UNCLAIM, arrays([c for c in claims if (c.sku_id, c.location_id) in applied]))
+    return refused
+
+
+async def claim_batch(tx: Tx, wanted: Sequence[Claim]) -> set[tuple[int, int]]:
+    """Claim for many orders at once and return the (sku_id, location_id) keys that were granted, for intake.
+
+    `wanted` is summed and in key order. The caller writes the ledger with `record_claims` once it knows which orders stand,
+    and must roll back when a key was refused.
+    """
+    return set(await tx.tuples(writes.CLAIM, arrays(wanted)))
+
+
+async def record_claims(
+    tx: Tx, skus: list[int], locations: list[int], quantities: list[int], orders: list[UUID]
+) -> None:
+    """Write the ledger of claims granted by `claim_batch`: parallel arrays, one row per order and balance."""
+    await tx.execute(
+        writes.RECORD_MOVEMENTS,
+        {
+            "skus": skus,
+            "locations": locations,
+            "quantities": quantities,
+            "refs": orders,
+            "on_hand": 0,
+            "allocated": 1,
+            "held": 0,
+            "reason": Reason.ORDER.value,
+            "ref_kind": "order",
+            "ref_text": None,
+            "actor": tx.actor.label,
+            "occurred_at": None,
+        },
+    )
+
+
+async def release(tx: Tx, claims: Sequence[Claim], reference: Reference, reason: Reason = Reason.CANCEL) -> None:
+    """Give claims back: what they held is free again.
+
+    Raises:
+        ClaimNotHeld: a balance has fewer units allocated; nothing is changed.
+    """
+    given = sum_claims(claims)
+    if not given:
+        return
+    applied = set(await tx.tuples(writes.RELEASE, arrays(given)))
+    await _refuse_missing(tx, given, applied)
+    await _record(tx, given, reason, reference, allocated=-1)
+    await tx.execute(writes.RESOLVE_DEFICITS, _keys(given) | {"actor": tx.actor.label})
+    await _announce_increase(tx, given, reason)
+
+
+async def ship(tx: Tx, claims: Sequence[Claim], reference: Reference, reason: Reason = Reason.SHIP) -> list[Deficit]:
+    """Let claimed units leave: physical stock and claim fall together.
+
+    Raises:
+        ClaimNotHeld: a balance has fewer units allocated; nothing is changed.
+    """
+    leaving = sum_claims(claims)
+    if not leaving:
+        return []
+    rows = await tx.tuples(writes.SHIP, arrays(leaving))
+    await _refuse_missing(tx, leaving, {(sku, location) for sku, location, _, _ in rows})
+    await _record(tx, leaving, reason, reference, on_hand=-1, allocated=-1)
+    return await _settle_deficits(tx, rows, reason)
+
+
+async def receive(
+    tx: Tx, goods: Sequence[Claim], reference: Reference, occurred_at: datetime | None = None
+) -> list[Deficit]:
+    """Add goods that arrived."""
+    for g in goods:
+        if not 0 < g.quantity <= MAX_QUANTITY:
+            raise InvalidQuantity(quantity=g.quantity)
+    return await adjust(tx, goods, Reason.RECEIPT, reference, occurred_at)
+
+
+async def adjust(
+    tx: Tx, changes: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None = None
+) -> list[Deficit]:
+    """Apply physical differences (`quantity` is signed). Always applied; returns the deficits it left."""
+    deltas = [c for c in sum_claims(changes) if c.quantity]
+    if not deltas:
+        return []
+    if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
+        raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
+    await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
+    rows = await tx.tuples(writes.ADJUST, arrays(deltas))
+    await _record(tx, deltas, reason, reference, on_hand=1, occurred_at=occurred_at)
+    await _announce_increase(tx, [c for c in deltas if c.quantity > 0], reason)
+    return await _settle_deficits(tx, rows, reason)
+
+
+async def set_on_hand(
+    tx: Tx,
+    stated: Sequence[Claim],
+    reference: Reference,
+    reason: Reason = Reason.SET,
+    occurred_at: datetime | None = None,
+) -> list[Deficit]:
+    """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts."""
+    last = {(c.sku_id, c.location_id): c for c in stated}
+    wanted = [last[key] for key in sorted(last)]
+    if any(not 0 <= c.quantity <= MAX_QUANTITY for c in wanted):
+        raise InvalidQuantity(quantity=next(c.quantity for c in wanted if not 0 <= c.quantity <= MAX_QUANTITY))
+    await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
+    standing = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    changes = [
+        Claim(c.sku_id, c.location_id, c.quantity - standing[c.sku_id, c.location_id])
+        for c in wanted
+        if c.quantity != standing[c.sku_id, c.location_id]
+    ]
+    return await adjust(tx, changes, reason, reference, occurred_at)
+
+
+async def set_safety(tx: Tx, stated: Sequence[Claim]) -> None:
+    """Set the units a balance keeps back from being claimed. No movement: nothing physical changes."""
+    if any(not 0 <= c.quantity <= MAX_QUANTITY for c in stated):
+        raise InvalidQuantity(quantity=min(c.quantity for c in stated))
+    await tx.execute(writes.ENSURE_BALANCES, _keys(stated))
+    await tx.tuples(writes.LOCK_BALANCES, _keys(sorted(stated, key=lambda c: (c.sku_id, c.location_id))))
+    await tx.execute(writes.SET_SAFETY, arrays(stated))
+
+
+async def place_hold(
+    tx: Tx, reference: str, claims: Sequence[Claim], *, seconds: float, channel_id: int | None = None
+) -> list[Shortfall]:
+    """Hold units for a cart or a payment for `seconds` from now (database clock); all or nothing.
+
+    Raises:
+        HoldExists: the reference already has an active hold.
+    """
+    wanted = sum_claims(claims)
+    hold_id = new_id()
+    row = {"id": hold_id, "reference": reference, "channel_id": channel_id, "seconds": seconds}
+    if not await tx.tuples(writes.INSERT_HOLD, row):
+        raise HoldExists(reference=reference)
+    refused = await _hold_all(tx, wanted)
+    if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
+        refused = await _hold_all(tx, wanted)
+    if refused:
+        await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
+        free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
+        return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
+    await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
+    await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
+    return []
+
+
+async def _hold_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
+    applied = set(await tx.tuples(writes.HOLD, arrays(claims)))
+    refused = [c for c in claims if (c.sku_id, c.location_id) not in applied]
+    if refused and applied:
+        await tx.execute(writes.UNHOLD, arrays([c for c in claims if (c.sku_id, c.location_id) in applied]))
+    return refused
+
+
+async def extend_hold(tx: Tx, reference: str, *, seconds: float) -> datetime:
+    """Make a hold last at least `seconds` from now; return when it ends.
+
+    Raises:
+        HoldNotFound: there is no active hold under this reference.
+    """
+    ends: datetime | None = await tx.value(writes.EXTEND_HOLD, {"reference": reference, "seconds": seconds})
+    if ends is None:
+        raise HoldNotFound(reference=reference)
+    return ends
+
+
+async def release_hold(tx: Tx, reference: str) -> None:
+    """Let a hold go before its time; what it held is free again. No active hold under the reference: nothing to do."""
+    holds = await tx.values(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
+    await _give_back(tx, holds, Reason.HOLD_RELEASED)
+
+
+async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] | None:
+    """Turn a hold into claims of an order, without a moment in which the units are free.
+
+    An expired hold converts too, as long as nobody needed its units. None: there is no such hold (any more).
+    """
+    holds = await tx.values(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.CONVERTED.value})
+    if not holds:
+        return None
+    claims = [Claim(*row) for row in await tx.tuples(writes.HOLD_LINES, {"holds": holds})]
+    await tx.tuples(writes.LOCK_BALANCES, _keys(claims))
+    await tx.execute(writes.CONVERT, arrays(claims))
+    await _record(tx, claims, Reason.HOLD_CONVERTED, Reference("hold", holds[0], reference), held=-1)
+    await _record(tx, claims, Reason.ORDER, order, allocated=1)
+    return claims
+
+
+async def retire_expired(tx: Tx, skus: Sequence[int] = (), limit: int = EXPIRED_AT_ONCE) -> int:
+    """Retire holds whose time is over (of some SKUs, or any); return how many."""
+    holds = await tx.values(writes.RETIRE_EXPIRED, {"skus": list(skus), "limit": limit})
+    await _give_back(tx, holds, Reason.HOLD_EXPIRED)
+    return len(holds)
+
+
+async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason) -> None:
+    if not holds:
+        return
+    lines = await tx.tuples(writes.HOLD_LINES_EACH, {"holds": list(holds)})
+    claims = sum_claims(Claim(sku, location, quantity) for _, sku, location, quantity in lines)
+    await tx.tuples(writes.LOCK_BALANCES, _keys(claims))
+    await tx.execute(writes.UNHOLD, arrays(claims))
+    await _record_rows(
+        tx,
+        [Claim(sku, location, quantity) for _, sku, location, quantity in lines],
+        [hold for hold, _, _, _ in lines],
+        reason,
+        Reference("hold"),
+        held=-1,
+    )
+    await _announce_increase(tx, claims, reason)
+
+
+def _keys(claims: Sequence[Claim]) -> dict[str, list[int]]:
+    return {"skus": [c.sku_id for c in claims], "locations": [c.location_id for c in claims]}
+
+
+async def _record(
+    tx: Tx,
+    claims: Sequence[Claim],
+    reason: Reason,
+    reference: Reference,
+    *,
+    on_hand: int = 0,
+    allocated: int = 0,
+    held: int = 0,
+    occurred_at: datetime | None = None,
+) -> None:
+    """Write one ledger row per claim; the keyword signs say which columns its quantity moves, and which way."""
+    refs = [reference.id] * len(claims)
+    await _record_rows(
+        tx,
+        claims,
+        refs,
+        reason,
+        reference,
+        on_hand=on_hand,
+        allocated=allocated,
+        held=held,
+        occurred_at=occurred_at,
+    )
+
+
+async def _record_rows(
+    tx: Tx,
+    claims: Sequence[Claim],
+    refs: Sequence[UUID | None],
+    reason: Reason,
+    reference: Reference,
+    *,
+    on_hand: int = 0,
+    allocated: int = 0,
+    held: int = 0,
+    occurred_at: datetime | None = None,
+) -> None:
+    await tx.execute(
+        writes.RECORD_MOVEMENTS,
+        arrays(claims)
+        | {
+            "refs": list(refs),
+            "on_hand": on_hand,
+            "allocated": allocated,
+            "held": held,
+            "reason": reason.value,
+            "ref_kind": reference.kind,
+            "ref_text": reference.text,
+            "actor": tx.actor.label,
+            "occurred_at": occurred_at,
+        },
+    )
+
+
+async def _refuse_missing(tx: Tx, claims: Sequence[Claim], applied: set[tuple[int, int]]) -> None:
+    missing = [c for c in claims if (c.sku_id, c.location_id) not in applied]
+    if missing:
+        stock = await reads.availability(tx, [missing[0].sku_id], [missing[0].location_id])
+        raise ClaimNotHeld(
+            sku=missing[0].sku_id,
+            location=missing[0].location_id,
+            quantity=missing[0].quantity,
+            allocated=stock[0].allocated if stock else 0,
+        )
+
+
+async def _settle_deficits(tx: Tx, rows: Sequence[tuple[int, int, int, int]], reason: Reason) -> list[Deficit]:
+    """Raise a deficit where fewer are there than are promised, end those that are covered again."""
+    short = [(sku, loc, deficit(on_hand, allocated)) for sku, loc, on_hand, allocated in sorted(rows)]
+    missing = [row for row in short if row[2]]
+    found: list[Deficit] = []
+    if missing:
+        raised = await tx.tuples(
+            writes.RAISE_DEFICITS,
+            {
+                "ids": [new_id() for _ in missing],
+                "skus": [sku for sku, _, _ in missing],
+                "locations": [loc for _, loc, _ in missing],
+                "quantities": [quantity for _, _, quantity in missing],
+                "reason": reason.value,
+            },
+        )
+        await outbox.add_all(
+            tx,
+            [
+                StockShortfall(id=id_, seq=seq, sku_id=sku, location_id=loc, quantity=quantity, reason=why)
+                for id_, sku, loc, quantity, why, seq in raised
+            ],
+        )
+        found = [Deficit(sku, loc, quantity, why) for _, sku, loc, quantity, why, _ in raised]
+    covered = [(sku, loc) for sku, loc, missing_units in short if not missing_units]
+    if covered:
+        params = {"skus": [s for s, _ in covered], "locations": [loc for _, loc in covered], "actor": tx.actor.label}
+        await tx.execute(writes.RESOLVE_DEFICITS, params)
+    return found
+
+
+async def _announce_increase(tx: Tx, claims: Sequence[Claim], reason: Reason) -> None:
+    """Tell those who wait for stock, a thousand balances to an event."""
+    events = [
+        StockIncreased(
+            id=new_id(),
+            seq=1,
+            reason=reason.value,
+            skus=[c.sku_id for c in claims[start : start + 1000]],
+            locations=[c.location_id for c in claims[start : start + 1000]],
+        )
+        for start in range(0, len(claims), 1000)
+    ]
+    await outbox.add_all(tx, events)

@@ -1,0 +1,201 @@
+"""Every statement that changes stock. A balance and its ledger rows change in one transaction, always.
+
+Locks are taken once, in (sku_id, location_id) order, by a CTE with ORDER BY ... FOR NO KEY UPDATE: an ORDER BY inside FROM is
+no lock order. After a lock wait the UPDATE's condition is evaluated again on the newest row, so its RETURNING is the decision.
+"""
+
+# The locks of a batch of keys, in key order; every change of balances by quantity starts with it.
+_LOCKED = """
+WITH want AS (
+    SELECT * FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[])
+                  AS w(sku_id, location_id, quantity)
+), locked AS MATERIALIZED (
+    SELECT b.sku_id, b.location_id, w.quantity
+    FROM balance b JOIN want w ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+    ORDER BY b.sku_id, b.location_id
+    FOR NO KEY UPDATE OF b
+)
+"""
+
+# Balance rows exist for every pair that ever had stock; a fact about a new pair makes one.
+ENSURE_BALANCES = """
+INSERT INTO balance (sku_id, location_id)
+SELECT sku_id, location_id FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+ORDER BY sku_id, location_id
+ON CONFLICT DO NOTHING
+"""
+
+# Claims what is free and nothing else: rows that are missing from RETURNING were refused.
+CLAIM = (
+    _LOCKED
+    + """UPDATE balance b SET allocated = b.allocated + l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+  AND b.on_hand - b.allocated - b.held - b.safety >= l.quantity
+RETURNING b.sku_id, b.location_id
+"""
+)
+
+# Gives back what CLAIM took in this very transaction, before any ledger row was written for it.
+UNCLAIM = """
+UPDATE balance b SET allocated = b.allocated - w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id
+"""
+
+# Gives claims back; refuses below zero, which would be somebody else's claim.
+RELEASE = (
+    _LOCKED
+    + """UPDATE balance b SET allocated = b.allocated - l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id AND b.allocated >= l.quantity
+RETURNING b.sku_id, b.location_id
+"""
+)
+
+# Units leave: physical stock and claim fall together. on_hand may pass below zero: they did leave, a count is due.
+SHIP = (
+    _LOCKED
+    + """UPDATE balance b SET on_hand = b.on_hand - l.quantity, allocated = b.allocated - l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id AND b.allocated >= l.quantity
+RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated
+"""
+)
+
+# A physical fact as a difference; always applied.
+ADJUST = (
+    _LOCKED
+    + """UPDATE balance b SET on_hand = b.on_hand + l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated
+"""
+)
+
+# First half of SET: the lock, and what stood there. The difference is written by ADJUST under it.
+LOCK_BALANCES = """
+SELECT b.sku_id, b.location_id, b.on_hand
+FROM balance b
+JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+  ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+ORDER BY b.sku_id, b.location_id
+FOR NO KEY UPDATE OF b
+"""
+
+# Safety stock is a policy, not a movement: it changes what may be claimed, never what is there.
+SET_SAFETY = """
+UPDATE balance b SET safety = w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id
+"""
+
+# The ledger. One row per balance, reason and reference; append only.
+RECORD_MOVEMENTS = """
+INSERT INTO movement (sku_id, location_id, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor,
+                      occurred_at)
+SELECT w.sku_id, w.location_id, w.quantity * %(on_hand)s::int, w.quantity * %(allocated)s::int,
+       w.quantity * %(held)s::int, %(reason)s::text, %(ref_kind)s::text, w.ref_id, %(ref_text)s::text, %(actor)s::text,
+       coalesce(%(occurred_at)s::timestamptz, now())
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(refs)s::uuid[])
+     AS w(sku_id, location_id, quantity, ref_id)
+"""
+
+# As CLAIM, for a hold.
+HOLD = (
+    _LOCKED
+    + """UPDATE balance b SET held = b.held + l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+  AND b.on_hand - b.allocated - b.held - b.safety >= l.quantity
+RETURNING b.sku_id, b.location_id
+"""
+)
+
+UNHOLD = """
+UPDATE balance b SET held = b.held - w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id
+"""
+
+# A hold becomes a claim: held falls, allocated rises, under the locks taken by LOCK_BALANCES.
+CONVERT = """
+UPDATE balance b SET held = b.held - w.quantity, allocated = b.allocated + w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id
+"""
+
+# The partial unique index on active references decides between two carts that hold at once.
+INSERT_HOLD = """
+INSERT INTO stock_hold (id, reference, channel_id, expires_at)
+VALUES (%(id)s::uuid, %(reference)s::text, %(channel_id)s::int, now() + make_interval(secs => %(seconds)s::float8))
+ON CONFLICT (reference) WHERE state = 'active' DO NOTHING
+RETURNING expires_at
+"""
+
+INSERT_HOLD_LINES = """
+INSERT INTO stock_hold_line (hold_id, sku_id, location_id, quantity)
+SELECT %(hold_id)s::uuid, sku_id, location_id, quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+"""
+
+# Conditional on `active`: of convert, release and expiry exactly one gets the row.
+RETIRE_HOLD = """
+UPDATE stock_hold SET state = %(state)s::text, retired_at = now()
+WHERE reference = %(reference)s::text AND state = 'active'
+RETURNING id
+"""
+
+EXTEND_HOLD = """
+UPDATE stock_hold SET expires_at = greatest(expires_at, now() + make_interval(secs => %(seconds)s::float8))
+WHERE reference = %(reference)s::text AND state = 'active'
+RETURNING expires_at
+"""
+
+# Retires expired holds, the oldest first, skipping those another transaction is retiring or converting right now.
+# An empty `skus` means any SKU.
+RETIRE_EXPIRED = """
+UPDATE stock_hold h SET state = 'expired', retired_at = now()
+WHERE h.id IN (
+    SELECT e.id FROM stock_hold e
+    WHERE e.state = 'active' AND e.expires_at <= clock_timestamp()
+      AND (cardinality(%(skus)s::int[]) = 0
+           OR EXISTS (SELECT FROM stock_hold_line l WHERE l.hold_id = e.id AND l.sku_id = ANY (%(skus)s::int[])))
+    ORDER BY e.expires_at
+    LIMIT %(limit)s::int
+    FOR UPDATE SKIP LOCKED
+) AND h.state = 'active'
+RETURNING h.id
+"""
+
+HOLD_LINES = """
+SELECT sku_id, location_id, sum(quantity)::int AS quantity
+FROM stock_hold_line WHERE hold_id = ANY (%(holds)s::uuid[])
+GROUP BY sku_id, location_id ORDER BY sku_id, location_id
+"""
+
+HOLD_LINES_EACH = """
+SELECT hold_id, sku_id, location_id, quantity FROM stock_hold_line
+WHERE hold_id = ANY (%(holds)s::uuid[]) ORDER BY sku_id, location_id, hold_id
+"""
+
+# One open deficit per balance; a later fact restates its size.
+RAISE_DEFICITS = """
+INSERT INTO stock_deficit (id, sku_id, location_id, quantity, reason)
+SELECT id, sku_id, location_id, quantity, %(reason)s::text
+FROM unnest(%(ids)s::uuid[], %(skus)s::int[], %(locations)s::int[], %(quantities)s::int[])
+     AS w(id, sku_id, location_id, quantity)
+ORDER BY sku_id, location_id
+ON CONFLICT (sku_id, location_id) WHERE resolved_at IS NULL
+DO UPDATE SET quantity = excluded.quantity, seq = stock_deficit.seq + 1
+RETURNING id, sku_id, location_id, quantity, reason, seq
+"""
+
+# A deficit ends by itself when what is promised is there again.
+RESOLVE_DEFICITS = """
+UPDATE stock_deficit d SET resolved_at = now(), resolved_by = %(actor)s::text
+FROM balance b
+JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+  ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+WHERE d.sku_id = b.sku_id AND d.location_id = b.location_id AND d.resolved_at IS NULL AND b.allocated <= b.on_hand
+"""
