@@ -1,0 +1,246 @@
+"""Words, money, dates and numbers in the reader's language.
+
+English sentences are the message ids; `{facts}` in them are filled after translation. `N_` marks a sentence that is
+translated later (it returns it unchanged), `_` translates into the current language, `translate` into a given one. The
+current language is a context variable that every edge sets per request, from the person's setting, else the browser's
+wish, else the default.
+
+Catalogues are plain .po files, one per capability; `malha.platform.messages` merges and compiles them when they are
+first needed. See `locale/README.md`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date as Date  # noqa: N812 -- `date` is the formatter here
+from datetime import datetime as DateTime  # noqa: N812
+from datetime import time as Time  # noqa: N812
+from datetime import timedelta
+from functools import cache, lru_cache
+from gettext import GNUTranslations, NullTranslations
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+from malha.platform.clock import now
+from malha.platform.money import CURRENCY_DIGITS, Money
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+Width = Literal["short", "medium", "long", "full"]
+
+LANGUAGES: tuple[str, ...] = ("pt-BR", "en")
+DEFAULT = "pt-BR"
+DEFAULT_ZONE = "America/Sao_Paulo"
+
+_language: ContextVar[str] = ContextVar("language", default=DEFAULT)
+_zone: ContextVar[str] = ContextVar("zone", default=DEFAULT_ZONE)
+
+
+def current_language() -> str:
+    """Return the language of the request (or job) at hand, like `pt-BR`."""
+    return _language.get()
+
+
+def current_zone() -> str:
+    """Return the reader's time zone by its IANA name."""
+    return _zone.get()
+
+
+def use(language: str, zone: str | None = None) -> None:
+    """Speak `language` (and tell time in `zone`) from here to the end of this task."""
+    _language.set(language if language in LANGUAGES else DEFAULT)
+    if zone:
+        _zone.set(zone)
+
+
+@contextmanager
+def speaking(language: str, zone: str | None = None) -> Iterator[None]:
+    """Speak `language` inside the block only."""
+    said = _language.set(language if language in LANGUAGES else DEFAULT)
+    told = _zone.set(zone or _zone.get())
+    try:
+        yield
+    finally:
+        _language.reset(said)
+        _zone.reset(told)
+
+
+@lru_cache(maxsize=256)
+def choose(accepted: str | None, default: str = DEFAULT) -> str:
+    """Return the language that fits an `Accept-Language` header best, or `default`.
+
+    Any Portuguese is served Brazilian Portuguese, any English English: `pt-PT,en;q=0.5` gives `pt-BR`.
+    """
+    best, best_weight = default, 0.0
+    for part in (accepted or "")[:400].split(","):
+        tag, _sep, parameters = part.strip().partition(";")
+        weight = 1.0
+        if parameters.strip().startswith("q="):
+            try:
+                weight = float(parameters.strip()[2:])
+            except ValueError:
+                continue
+        primary = tag.strip().lower().split("-")[0]
+        found = next((language for language in LANGUAGES if language.lower().split("-")[0] == primary), None)
+        if found and weight > best_weight:
+            best, best_weight = found, weight
+    return best
+
+
+def N_(msgid: str) -> str:  # noqa: N802 -- gettext's own name
+    """Mark a sentence for translation later; return it unchanged."""
+    return msgid
+
+
+def _(msgid: str, **facts: Any) -> str:
+    """Return `msgid` in the current language with its facts filled in."""
+    return translate(_language.get(), msgid, **facts)
+
+
+def n_(singular: str, plural: str, n: int, **facts: Any) -> str:
+    """Return the form for `n` in the current language; `{n}` is filled with the number as the language writes it."""
+    language = _language.get()
+    text = _catalogue(language).ngettext(singular, plural, n)
+    return _fill(text, {"n": number(n, language=language), **facts}, language)
+
+
+def translate(language: str, msgid: str, /, **facts: Any) -> str:
+    """Return `msgid` in `language` with its `{facts}` filled in: Money, dates and times as the language writes them.
+
+    A sentence without a translation stays English, a missing fact stays `{visible}`: neither may break a page.
+    """
+    if not msgid:  # gettext would answer with the catalogue's header
+        return ""
+    text = _catalogue(language).gettext(msgid)
+    return _fill(text, facts, language) if "{" in text else text
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+def _fill(text: str, facts: dict[str, Any], language: str) -> str:
+    shown = {name: _shown(value, language) for name, value in facts.items()}
+    try:
+        return text.format_map(_Facts(shown))
+    except (ValueError, IndexError, KeyError, AttributeError):  # braces that are no facts
+        return text
+
+
+def _shown(value: Any, language: str) -> Any:
+    if isinstance(value, Money):
+        return money(value, language=language)
+    if isinstance(value, DateTime):
+        return datetime(value, language=language)
+    if isinstance(value, Date):
+        return date(value, language=language)
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(str(item) for item in value)
+    return value
+
+
+@cache
+def _catalogue(language: str) -> NullTranslations:
+    if language not in LANGUAGES:
+        return _catalogue(DEFAULT)
+    from malha.platform import messages  # noqa: PLC0415 -- reads .po files; only the first use in a process pays
+
+    found = messages.open_catalogue(language)
+    return NullTranslations() if found is None else GNUTranslations(found)
+
+
+@cache
+def _locale(language: str) -> "Locale":
+    from babel import Locale  # noqa: PLC0415 -- 30 ms and several MB that a process that shows no page need not spend
+
+    return Locale.parse(language.replace("-", "_"))
+
+
+def money(amount: Money | int, currency: str = "BRL", *, language: str | None = None) -> str:
+    """Return an amount of minor units as people write it: `R$ 1.126,40` (pt-BR), `R$1,126.40` (en)."""
+    from decimal import Decimal  # noqa: PLC0415
+
+    from babel.numbers import format_currency  # noqa: PLC0415
+
+    minor = amount if isinstance(amount, int) else amount.minor
+    currency = currency if isinstance(amount, int) else amount.currency
+    exact = Decimal(minor).scaleb(-CURRENCY_DIGITS.get(currency, 2))
+    return str(format_currency(exact, currency, locale=_locale(language or _language.get())))
+
+
+def number(value: float, *, decimals: int | None = None, language: str | None = None) -> str:
+    """Return a number as people write it: `12.345,6` (pt-BR). `decimals` fixes the digits after the comma."""
+    from babel.numbers import format_decimal  # noqa: PLC0415
+
+    pattern = None if decimals is None else "#,##0" + ("." + "0" * decimals if decimals else "")
+    return str(format_decimal(value, pattern, locale=_locale(language or _language.get())))
+
+
+def percent(value: float, *, decimals: int = 0, language: str | None = None) -> str:
+    """Return a fraction as a percentage: 0.256 is `26%`."""
+    from babel.numbers import format_percent  # noqa: PLC0415
+
+    pattern = "#,##0" + ("." + "0" * decimals if decimals else "") + "%"
+    return str(format_percent(value, pattern, locale=_locale(language or _language.get())))
+
+
+def date(
+    value: Date | DateTime, width: Width = "short", *, zone: str | None = None, language: str | None = None
+) -> str:
+    """Return a day: `23/11/2026` (pt-BR, short). An instant is first moved to `zone` (default: the reader's)."""
+    from babel.dates import format_date  # noqa: PLC0415
+
+    if isinstance(value, DateTime):
+        value = value.astimezone(ZoneInfo(zone or _zone.get())).date()
+    language = language or _language.get()
+    # CLDR's short dates of English write two digits of the year, and month first: wrong half of the time. Be plain.
+    pattern: str = {"pt-BR": "dd/MM/yyyy", "en": "yyyy-MM-dd"}.get(language, width) if width == "short" else width
+    return str(format_date(value, pattern, locale=_locale(language)))
+
+
+def time(value: DateTime | Time, *, zone: str | None = None, language: str | None = None) -> str:
+    """Return hours and minutes of an instant in `zone` (default: the reader's): `14:05`."""
+    from babel.dates import format_time  # noqa: PLC0415
+
+    if isinstance(value, DateTime):
+        value = value.astimezone(ZoneInfo(zone or _zone.get())).timetz().replace(tzinfo=None)
+    return str(format_time(value, "HH:mm", locale=_locale(language or _language.get())))
+
+
+def datetime(value: DateTime, width: Width = "short", *, zone: str | None = None, language: str | None = None) -> str:
+    """Return day and time of an instant in `zone` (default: the reader's): `23/11/2026 14:05`."""
+    told = zone or _zone.get()
+    return f"{date(value, width, zone=told, language=language)} {time(value, zone=told, language=language)}"
+
+
+def ago(value: DateTime, *, at: DateTime | None = None, language: str | None = None) -> str:
+    """Return how long ago (or from now) an instant is: `há 3 minutos`."""
+    from babel.dates import format_timedelta  # noqa: PLC0415
+
+    delta: timedelta = value - (at or now())
+    return str(format_timedelta(delta, add_direction=True, locale=_locale(language or _language.get())))
+
+
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_ZONE",
+    "LANGUAGES",
+    "N_",
+    "_",
+    "ago",
+    "choose",
+    "current_language",
+    "current_zone",
+    "date",
+    "datetime",
+    "money",
+    "n_",
+    "number",
+    "percent",
+    "speaking",
+    "time",
+    "translate",
+    "use",
+]
