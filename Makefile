@@ -1,0 +1,80 @@
+# `make help` lists what there is. Every target sets up what it needs first; set-up is a matter of milliseconds when
+# nothing has changed (tools/setup.py keeps stamps in .venv and node_modules).
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST ?= $(BIN)/python -m pytest
+# Options for `make demo` (as in ARGS="--orders 500 --exit") and for the test targets (as in ARGS="-k cancel").
+ARGS ?=
+PURE := $(wildcard tests/unit tests/property)
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check lint types contracts test test-fast test-313 format assets messages docs lock screenshots \
+	wheel clean setup-runtime setup-dev
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything for work on Malha: Debian packages (as root), .venv, front-end packages, catalogues
+	@$(PYTHON) tools/setup.py test
+
+demo: setup-runtime ## Run a synthetic retailer, from nothing to a console in the browser (ARGS="--orders 500")
+	@$(BIN)/malha demo $(ARGS)
+
+check: lint types contracts test-313 test ## All that must be green: lint, types, contracts, tests
+
+lint: setup-dev ## Style and format, of Python and of the docs' fences
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: setup-dev ## The strict type checker on src
+	@$(BIN)/mypy
+
+contracts: setup-dev ## The layers, and what is private to whom
+	@$(BIN)/lint-imports --no-logo
+
+test: setup ## The whole test suite (ARGS="-k cancel")
+	@$(PYTEST) $(ARGS)
+
+test-fast: setup-dev ## The tests that need neither database nor browser; seconds
+	@$(PYTEST) $(wildcard tests/unit tests/property tests/contract) $(ARGS)
+
+test-313: ## The unit and property tests on Python 3.13, where one is installed
+	@$(PYTHON) tools/setup.py py313
+	@if [ -x .venv313/bin/python ] && [ -n "$(PURE)" ]; then .venv313/bin/python -m pytest -q -p no:cacheprovider $(PURE); fi
+
+format: setup-dev ## Put the code in its format and mend what can be mended by itself
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+assets: setup-dev ## Copy the front-end files the console uses to static/vendor (after a change of icons.txt)
+	@$(BIN)/python tools/build_assets.py
+
+messages: setup-dev ## Compile the message catalogues
+	@$(BIN)/python tools/messages.py
+
+docs: setup-dev ## Write the generated reference pages anew and test the docs
+	@$(BIN)/python tools/reference.py
+	@$(PYTEST) tests/contract -k docs
+
+lock: setup-dev ## Write requirements/*.lock anew (ARGS="--upgrade" or "--upgrade-package granian")
+	@tools/lock.sh $(ARGS)
+
+screenshots: setup ## Take every page in both languages, wide and narrow, into screenshots/
+	@$(BIN)/python tools/screenshots.py
+
+wheel: setup-runtime ## Build the wheel, front-end files and catalogues included, into dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
+clean: ## Remove what set-up and runs have made here (.venv, node_modules, caches, build results)
+	@rm -rf .venv .venv313 node_modules build dist src/malha/console/static/vendor screenshots \
+		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src -name '*.mo' -delete
+
+setup-runtime:
+	@$(PYTHON) tools/setup.py runtime
+
+setup-dev:
+	@$(PYTHON) tools/setup.py dev

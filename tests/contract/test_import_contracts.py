@@ -1,0 +1,43 @@
+"""The import contracts cover every capability there is: a new package cannot slip past them."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "malha"
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def capabilities_with_writes() -> list[str]:
+    found = {path.parent.name for path in PACKAGE.glob("*/writes.py")}
+    found |= {path.parent.parent.name for path in PACKAGE.glob("*/writes/__init__.py")}
+    return sorted(found)
+
+
+@pytest.mark.parametrize("capability", capabilities_with_writes())
+def test_the_writes_of_a_capability_are_protected_by_a_contract_of_their_own(capability: str):
+    mine = [c for c in CONTRACTS if c.get("protected_modules") == [f"malha.{capability}.writes"]]
+    assert [c["allowed_importers"] for c in mine] == [[f"malha.{capability}"]]
+
+
+def test_no_contract_protects_writes_that_are_gone():
+    protected = [m.split(".")[1] for c in CONTRACTS if c["type"] == "protected" for m in c["protected_modules"]]
+    assert sorted(protected) == capabilities_with_writes()
+
+
+def test_the_layers_name_every_package():
+    (layers,) = (c for c in CONTRACTS if c["type"] == "layers")
+    named = {name.strip(" ()") for layer in layers["layers"] for name in layer.split("|")}
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages <= named
+    assert layers["exhaustive"] is True
+
+
+def test_models_and_rules_of_every_capability_are_kept_pure():
+    (purity,) = (c for c in CONTRACTS if c["id"] == "purity")
+    assert {"malha.*.model", "malha.*.rules"} <= set(purity["source_modules"])
+    assert {"malha.platform.db", "psycopg", "litestar", "httpx"} <= set(purity["forbidden_modules"])
+    assert not purity.get("allow_indirect_imports", False)
+    assert not purity.get("ignore_imports", [])

