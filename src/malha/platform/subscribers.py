@@ -1,0 +1,540 @@
+"""Subscribers: read the log in batches by position, each behind a checkpoint of its own.
+
+The checkpoint moves in the handler's transaction, so a batch happens entirely or not at all, whatever dies when;
+handlers are idempotent anyway, because a replay may run them again. The checkpoint row's lock is the right to run: two
+workers never run one subscriber at the same time. Order is promised per key.
+
+When a batch fails for a reason that lies outside the events (a lost connection, a lock not granted), the whole
+subscriber waits and tries again. When events are to blame, the batch is halved until they are found; they and the later
+events of their keys are set aside (`parked_key`, `parked_event`) and tried again on their own with growing pauses, and
+after the last attempt wait for a person: "needs attention", with the cause. All other keys go on. A batch in which
+nothing at all succeeds parks nothing: that is the handler, not the events, and the subscriber waits, visibly behind.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from psycopg import OperationalError
+
+from malha.platform.db import Database, Tx
+from malha.platform.errors import Busy, MalhaError, NotFound
+from malha.platform.outbox import Event
+from malha.platform.sequencer import RELAXED_COMMIT, make_partitions, rest, sequence
+
+log = structlog.get_logger(__name__)
+
+E = TypeVar("E", bound=Event)
+_Class = type[E]
+
+BATCH = 500
+WINDOW = 20_000  # positions looked through at once for events of the wanted types
+ATTEMPTS = 6  # of a set-aside key, before it waits for a person
+SYSTEMIC = 20  # keys failing in one batch without one success: the handler is broken, not the events
+ISOLATE_AFTER = 4  # failures of a whole batch in a row, for reasons outside the events, before events are suspected
+QUIET_SECONDS = 0.05
+RETRY_SECONDS = 1.0  # how often due retries are looked for
+AT_ONCE = 3  # subscribers of one worker that may hold a connection at the same time
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """One event in the log."""
+
+    position: int
+    at: datetime
+    seq: int
+    version: int
+    key: str
+    type: str
+    actor: str
+    payload: str  # JSON text
+    waits: bool = False  # an earlier event of its key is parked for the subscriber that reads it
+
+    @property
+    def id(self) -> str:
+        """Return the aggregate's identifier: the key after its kind."""
+        return self.key.partition(":")[2]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the payload decoded."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.payload)
+        return decoded
+
+    def read(self, into: _Class[E]) -> E:
+        """Return the event as its class, like `event.read(OrderPlaced)`."""
+        return msgspec.convert({**self.facts(), "seq": self.seq}, into, strict=False)
+
+
+Handler = Callable[[Tx, list[Recorded]], Awaitable[None]]
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """Who reacts to what: a literal of `flows.subscriptions.SUBSCRIPTIONS`.
+
+    The handler gets events in the order of their positions, runs in one transaction with the checkpoint, makes no
+    network call and may be given an event again (a replay): its writes say ON CONFLICT or compare versions.
+    """
+
+    name: str
+    handler: Handler
+    types: tuple[str, ...] = ()  # () is every type
+    kind: str | None = None  # only aggregates of this kind: "order" is the keys "order:..."
+    batch: int = BATCH
+
+
+class EventsParked(MalhaError):
+    """Draining left events behind that their subscriber could not handle."""
+
+    status = 500
+    code = "events_parked"
+    says = "{count} aggregate(s) have events that could not be handled. The first: {subscriber} on {key}: {error}"
+    mend = "Correct the cause, then replay them from the list of what needs attention."
+
+
+class HandlerFails(MalhaError):
+    """Nothing in a batch of many keys succeeds: the cause is not in the events."""
+
+    status = 500
+    code = "handler_fails"
+    says = "The subscriber {subscriber} succeeds with none of its events: {error}"
+    mend = "Correct the cause; the subscriber tries again by itself."
+
+
+class ParkedKey(msgspec.Struct, frozen=True):
+    """A key whose events wait, and why."""
+
+    subscriber: str
+    key: str
+    state: str
+    attempts: int
+    retry_at: datetime | None
+    cause: str
+    error: str
+    position: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    waiting: int
+
+
+# A new subscriber starts at the beginning of the log.
+REGISTER_SUBSCRIBERS = """
+INSERT INTO subscriber (name) SELECT unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
+"""
+# The right to run; another worker's subscriber is left alone. `reach` bounds what one batch looks through.
+LOCK_CHECKPOINT = """
+SELECT s.position, least(s.position + %(window)s::bigint, q.position)
+FROM subscriber s CROSS JOIN sequencer q
+WHERE s.name = %(name)s::text
+FOR NO KEY UPDATE OF s SKIP LOCKED
+"""
+# As above but waits: a replay and the batch runner must not interleave on one key.
+WAIT_FOR_CHECKPOINT = "SELECT position FROM subscriber WHERE name = %(name)s::text FOR NO KEY UPDATE"
+# Primary key range within one or two partitions. What is parked is read under the checkpoint's lock, hence in this
+# statement.
+READ_EVENTS = """
+SELECT position, at, seq, version, key, type, actor, payload::text AS payload,
+       key IN (SELECT key FROM parked_key WHERE subscriber = %(name)s::text) AS waits
+FROM event
+WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint
+  AND (%(types)s::text[] IS NULL OR type = ANY (%(types)s::text[]))
+  AND (%(prefix)s::text IS NULL OR starts_with(key, %(prefix)s::text))
+ORDER BY position
+LIMIT %(batch)s::int
+"""
+# The row is locked by this transaction.
+MOVE_CHECKPOINT = """
+UPDATE subscriber SET position = %(position)s::bigint, moved_at = now(), failures = 0, error = NULL
+WHERE name = %(name)s::text
+"""
+# Written after the failed batch was rolled back, so that it is seen.
+NOTE_FAILURE = """
+UPDATE subscriber SET failures = failures + 1, error = %(error)s::text WHERE name = %(name)s::text RETURNING failures
+"""
+# New failures only: a key that is already parked keeps its first cause.
+PARK_KEYS = """
+INSERT INTO parked_key (subscriber, key, retry_at, cause, error, position)
+SELECT %(name)s::text, key, now() + %(pause)s::interval, cause, error, position
+FROM unnest(%(keys)s::text[], %(causes)s::text[], %(errors)s::text[], %(positions)s::bigint[])
+     f (key, cause, error, position)
+ON CONFLICT (subscriber, key) DO NOTHING
+"""
+# Copies, so that dropping a partition of the log loses nothing that waits.
+PARK_EVENTS = """
+INSERT INTO parked_event (subscriber, key, position, at, seq, version, type, actor, payload)
+SELECT %(name)s::text, key, position, at, seq, version, type, actor, payload
+FROM event WHERE position = ANY (%(positions)s::bigint[])
+ON CONFLICT DO NOTHING
+"""
+# Partial index on what is due.
+DUE_KEYS = """
+SELECT subscriber, key FROM parked_key
+WHERE state = 'retrying' AND retry_at <= now() AND subscriber = ANY (%(names)s::text[])
+ORDER BY retry_at LIMIT 100
+"""
+# Primary key prefix, in order.
+WAITING_EVENTS = """
+SELECT position, at, seq, version, key, type, actor, payload::text AS payload
+FROM parked_event WHERE subscriber = %(name)s::text AND key = %(key)s::text ORDER BY position
+"""
+# Those before the one that still fails are done.
+FORGET_EVENTS = """
+DELETE FROM parked_event WHERE subscriber = %(name)s::text AND key = %(key)s::text AND position < %(position)s::bigint
+"""
+# Its events go with it.
+UNPARK_KEY = "DELETE FROM parked_key WHERE subscriber = %(name)s::text AND key = %(key)s::text"
+# attempts counts up to the last automatic one; then only a person's replay tries again.
+NOTE_RETRY = """
+UPDATE parked_key
+SET attempts = attempts + 1, cause = %(cause)s::text, error = %(error)s::text, position = %(position)s::bigint,
+    last_failed_at = now(), state = CASE WHEN attempts + 1 < %(limit)s::int THEN 'retrying' ELSE 'parked' END,
+    retry_at = CASE WHEN attempts + 1 < %(limit)s::int
+                    THEN now() + interval '1 second' * (2 ^ least(attempts + 1, 12)) END
+WHERE subscriber = %(name)s::text AND key = %(key)s::text
+"""
+# A person's replay: the worker picks it up within a second.
+ASK_REPLAY = """
+UPDATE parked_key SET state = 'retrying', attempts = 0, retry_at = now()
+WHERE subscriber = %(name)s::text AND key = %(key)s::text
+"""
+# Small table: every row needs a person.
+NEEDS_ATTENTION = """
+SELECT subscriber, key, state, attempts, retry_at, cause, error, position, first_failed_at, last_failed_at,
+       (SELECT count(*) FROM parked_event e WHERE e.subscriber = p.subscriber AND e.key = p.key) AS waiting
+FROM parked_key p
+ORDER BY (state = 'parked') DESC, first_failed_at
+LIMIT %(limit)s::int
+"""
+# One row per subscriber.
+CHECKPOINTS = """
+SELECT s.name, s.position, q.position FROM subscriber s CROSS JOIN sequencer q WHERE s.name = ANY (%(names)s::text[])
+"""
+# Subscribers the code no longer has hold the log's partitions back for nothing.
+RETIRE_SUBSCRIBER = "DELETE FROM subscriber WHERE name = %(name)s::text"
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    event: Recorded
+    error: Exception
+
+
+def _cause(error: BaseException) -> str:
+    return error.code if isinstance(error, MalhaError) else type(error).__name__
+
+
+def _is_outside(error: BaseException) -> bool:
+    """Tell whether the reason lies outside the events: trying the same again may well succeed."""
+    return isinstance(error, OperationalError | Busy | OSError)
+
+
+async def register(db: Database, subscriptions: Sequence[Subscription]) -> None:
+    """Make sure every subscription has its checkpoint row; a new one starts at the beginning of the log.
+
+    Raises:
+        ValueError: two subscriptions have one name.
+    """
+    names = [s.name for s in subscriptions]
+    if len(set(names)) != len(names):
+        raise ValueError(f"two subscriptions have one name: {sorted(names)}")
+    async with db.transaction() as tx:
+        await tx.execute(REGISTER_SUBSCRIBERS, {"names": sorted(names)})
+
+
+async def run_batch(db: Database, subscription: Subscription) -> bool:
+    """Run one batch; return whether there may be more right away.
+
+    Events that fail are set aside with their keys and the rest goes through.
+
+    Raises:
+        Exception: the batch failed as a whole; nothing happened but that the failure was noted on the checkpoint row.
+    """
+    try:
+        return await _attempt(db, subscription, isolate=False)
+    except Exception as error:
+        if not _is_outside(error):
+            return await _isolate(db, subscription)
+        async with db.transaction() as tx:
+            failures: int = await tx.value(
+                NOTE_FAILURE, {"name": subscription.name, "error": f"{_cause(error)}: {error}"}
+            )
+        if failures >= ISOLATE_AFTER:
+            return await _isolate(db, subscription)
+        raise
+
+
+async def _isolate(db: Database, subscription: Subscription) -> bool:
+    try:
+        return await _attempt(db, subscription, isolate=True)
+    except HandlerFails as error:
+        async with db.transaction() as tx:
+            await tx.execute(NOTE_FAILURE, {"name": subscription.name, "error": error.facts["error"]})
+        raise
+
+
+async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -> bool:
+    name = subscription.name
+    async with db.transaction() as tx:
+        await tx.execute(RELAXED_COMMIT)
+        found = await tx.tuples(LOCK_CHECKPOINT, {"name": name, "window": WINDOW})
+        if not found:
+            return False
+        since, reach = found[0]
+        if reach <= since:
+            return False
+        events = await tx.all(
+            Recorded,
+            READ_EVENTS,
+            {
+                "name": name,
+                "since": since,
+                "reach": reach,
+                "types": list(subscription.types) or None,
+                "prefix": subscription.kind and f"{subscription.kind}:",
+                "batch": subscription.batch,
+            },
+        )
+        if len(events) == subscription.batch:
+            reach = events[-1].position
+        behind = [e for e in events if e.waits]
+        if behind:
+            events = [e for e in events if not e.waits]
+        failures: dict[str, _Failure] = {}
+        if isolate:
+            failed = await _halve(tx, subscription, events, failures)
+            if len(failures) >= SYSTEMIC and len(failed) == len(events):
+                cause = failures[failed[0].key].error
+                raise HandlerFails(subscriber=name, error=f"{_cause(cause)}: {cause}") from cause
+            behind += failed
+            await _park(tx, name, failures)
+        elif events:
+            await subscription.handler(tx, events)
+        if behind:
+            await tx.execute(PARK_EVENTS, {"name": name, "positions": [e.position for e in behind]})
+        await tx.execute(MOVE_CHECKPOINT, {"name": name, "position": reach})
+    for failure in failures.values():
+        log.warning(
+            "event_set_aside",
+            subscriber=name,
+            key=failure.event.key,
+            position=failure.event.position,
+            exc_info=failure.error,
+        )
+    return True
+
+
+async def _halve(
+    tx: Tx, subscription: Subscription, events: list[Recorded], failures: dict[str, _Failure]
+) -> list[Recorded]:
+    """Run events, halving what fails down to single events; return all that wait: the failed and those behind them."""
+    behind = [e for e in events if e.key in failures]
+    events = [e for e in events if e.key not in failures]
+    if not events:
+        return behind
+    try:
+        async with tx.savepoint():
+            await subscription.handler(tx, events)
+    except Exception as error:
+        if tx.connection.closed:
+            raise
+        if len(events) == 1:
+            failures[events[0].key] = _Failure(events[0], error)
+            return [*behind, *events]
+        middle = len(events) // 2
+        behind += await _halve(tx, subscription, events[:middle], failures)
+        behind += await _halve(tx, subscription, events[middle:], failures)
+    return behind
+
+
+async def _park(tx: Tx, name: str, failures: dict[str, _Failure]) -> None:
+    if not failures:
+        return
+    rows = sorted(failures.items())
+    await tx.execute(
+        PARK_KEYS,
+        {
+            "name": name,
+            "pause": timedelta(seconds=2),
+            "keys": [key for key, _ in rows],
+            "causes": [_cause(f.error) for _, f in rows],
+            "errors": [str(f.error)[:2000] for _, f in rows],
+            "positions": [f.event.position for _, f in rows],
+        },
+    )
+
+
+async def replay(db: Database, subscription: Subscription, key: str) -> bool:
+    """Run the waiting events of a parked key again, in order; return whether all went through and the key is free.
+
+    What succeeds before an event that still fails is done and forgotten; the failure is counted and noted.
+    """
+    name = subscription.name
+    async with db.transaction() as tx:
+        await tx.execute(RELAXED_COMMIT)
+        await tx.execute(WAIT_FOR_CHECKPOINT, {"name": name})
+        events = await tx.all(Recorded, WAITING_EVENTS, {"name": name, "key": key})
+        for event in events:
+            try:
+                async with tx.savepoint():
+                    await subscription.handler(tx, [event])
+            except Exception as error:
+                if tx.connection.closed:
+                    raise
+                at = {"name": name, "key": key, "position": event.position}
+                await tx.execute(FORGET_EVENTS, at)
+                await tx.execute(
+                    NOTE_RETRY, {**at, "cause": _cause(error), "error": str(error)[:2000], "limit": ATTEMPTS}
+                )
+                log.warning("event_failed_again", subscriber=name, key=key, position=event.position, exc_info=error)
+                return False
+        await tx.execute(UNPARK_KEY, {"name": name, "key": key})
+    return True
+
+
+async def ask_replay(tx: Tx, subscriber: str, key: str) -> None:
+    """Have the worker run a parked key again within a second: the replay button.
+
+    Raises:
+        NotFound: nothing of that key is parked for that subscriber.
+    """
+    if not await tx.execute(ASK_REPLAY, {"name": subscriber, "key": key}):
+        raise NotFound(what="parked event", key=key)
+
+
+async def needs_attention(tx: Tx, limit: int = 200) -> list[ParkedKey]:
+    """Return the keys that wait, those no longer tried first, oldest first."""
+    return await tx.all(ParkedKey, NEEDS_ATTENTION, {"limit": limit})
+
+
+async def retry_due(db: Database, subscriptions: Sequence[Subscription]) -> int:
+    """Run the set-aside keys whose time has come; return how many went through."""
+    by_name = {s.name: s for s in subscriptions}
+    async with db.transaction() as tx:
+        due = await tx.tuples(DUE_KEYS, {"names": list(by_name)})
+    return sum([await replay(db, by_name[name], key) for name, key in due])
+
+
+async def retire(tx: Tx, subscriber: str) -> None:
+    """Forget a subscriber the code no longer has, with its checkpoint and what is parked for it."""
+    await tx.execute(RETIRE_SUBSCRIBER, {"name": subscriber})
+
+
+async def run_subscribers(db: Database, subscriptions: Sequence[Subscription], stop: asyncio.Event) -> None:
+    """Run all subscriptions until `stop` is set; outlives a lost database and any handler's failure."""
+    while not stop.is_set():
+        try:
+            await register(db, subscriptions)
+            break
+        except (OperationalError, Busy, OSError) as error:
+            log.warning("subscribers_wait", error=str(error))
+            await rest(stop, 1.0)
+    turns = asyncio.Semaphore(AT_ONCE)
+    wake = {s.name: asyncio.Event() for s in subscriptions}
+    async with asyncio.TaskGroup() as tasks:
+        for subscription in subscriptions:
+            tasks.create_task(_follow(db, subscription, turns, wake[subscription.name], stop))
+        tasks.create_task(_watch(db, wake, stop))
+        tasks.create_task(_retry(db, subscriptions, stop))
+
+
+async def _watch(db: Database, wake: dict[str, asyncio.Event], stop: asyncio.Event) -> None:
+    """Wake the subscribers that are behind: one small query for all of them."""
+    while not stop.is_set():
+        try:
+            async with db.transaction() as tx:
+                for name, position, last in await tx.tuples(CHECKPOINTS, {"names": list(wake)}):
+                    if position < last:
+                        wake[name].set()
+            await rest(stop, QUIET_SECONDS)
+        except (OperationalError, Busy, OSError) as error:
+            log.warning("subscribers_wait", error=str(error))
+            await rest(stop, 1.0)
+    for event in wake.values():
+        event.set()
+
+
+async def _follow(
+    db: Database, subscription: Subscription, turns: asyncio.Semaphore, wake: asyncio.Event, stop: asyncio.Event
+) -> None:
+    pause = 0.0
+    while not stop.is_set():
+        await wake.wait()
+        wake.clear()
+        try:
+            more = True
+            while more and not stop.is_set():
+                async with turns:
+                    more = await run_batch(db, subscription)
+                pause = 0.0
+        except Exception as error:
+            pause = min(max(pause * 2, 0.2), 30.0)
+            log.warning(
+                "subscriber_waits",
+                subscriber=subscription.name,
+                seconds=pause,
+                error=str(error),
+                exc_info=not _is_outside(error),
+            )
+            await rest(stop, pause)
+
+
+async def _retry(db: Database, subscriptions: Sequence[Subscription], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await retry_due(db, subscriptions)
+        except (OperationalError, Busy, OSError) as error:
+            log.warning("retries_wait", error=str(error))
+        await rest(stop, RETRY_SECONDS)
+
+
+async def drain(db: Database, subscriptions: Sequence[Subscription], *, strict: bool = True) -> int:
+    """Sequence and handle everything, also what the handlers themselves record; return how many events moved.
+
+    For commands and tests that must see the end of a story. Waits for no timer: a set-aside key is not tried again.
+
+    Raises:
+        EventsParked: with `strict`, events wait that their subscriber could not handle.
+        Exception: a whole batch failed (`run_batch`).
+    """
+    await register(db, subscriptions)
+    async with db.transaction() as tx:
+        await make_partitions(tx)
+    total, moved = 0, 1
+    while moved:
+        moved = 0
+        while True:
+            async with db.transaction() as tx:
+                step = await sequence(tx)
+            if not step.count:
+                break
+            moved += step.count
+        total += moved
+        for subscription in subscriptions:
+            while await run_batch(db, subscription):
+                pass
+    if strict:
+        async with db.transaction() as tx:
+            waiting = await needs_attention(tx)
+        if waiting:
+            first = waiting[0]
+            raise EventsParked(count=len(waiting), subscriber=first.subscriber, key=first.key, error=first.error)
+    return total
+
+
+__all__ = [
+    "EventsParked",
+    "HandlerFails",
+    "ParkedKey",
+    "Recorded",
+    "Subscription",
+    "ask_replay",
+    "drain",
+    "needs_attention",
+    "register",
+    "replay",
+    "retire",
+    "retry_due",
+    "run_batch",
+    "run_subscribers",
+]
