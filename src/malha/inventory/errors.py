@@ -21,7 +21,7 @@ class HoldNotFound(NotFound):
 
 
 class ClaimNotHeld(MalhaError):
-    """A claim is to be given back or shipped that the balance does not have: a defect in the caller, nothing is changed."""
+    """A claim that the balance does not have is to be moved: a defect in the caller, nothing is changed."""
 
     status = 409
     code = "claim_not_held"

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
+from psycopg import AsyncCursor
 
 from malha.inventory.model import Availability
 from malha.platform.db import Tx
@@ -53,7 +55,8 @@ LEDGER = """
 SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
 FROM movement
 WHERE sku_id = %(sku_id)s::int AND location_id = %(location_id)s::int
-  AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 9223372036854775807))
+  AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'),
+                           coalesce(%(before_id)s::bigint, 9223372036854775807))
 ORDER BY recorded_at DESC, id DESC
 LIMIT %(limit)s::int
 """
@@ -98,12 +101,14 @@ async def ledger(
     )
 
 
-async def free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False) -> list[tuple[int, int, int]]:
-    """Return (sku_id, location_id, free units) for intake; with `lock`, hold those balances until the transaction ends."""
-    params = {"skus": list(sku_ids)}
-    return await tx.tuples(FREE_STOCK_LOCKED if lock else FREE_STOCK, params)
+async def queue_free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for (sku_id, location_id, free units); with `lock`, hold those balances until the transaction ends.
+
+    For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
+    """
+    return await tx.cursor_of(FREE_STOCK_LOCKED if lock else FREE_STOCK, {"skus": list(sku_ids)})
 
 
-async def expired_holds(tx: Tx, sku_ids: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return (sku_id, location_id, units) still counted in `held` by holds whose time is over."""
-    return await tx.tuples(EXPIRED_HOLDS, {"skus": list(sku_ids)})
+async def queue_expired_holds(tx: Tx, sku_ids: Sequence[int]) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for (sku_id, location_id, units) still counted in `held` by holds whose time is over."""
+    return await tx.cursor_of(EXPIRED_HOLDS, {"skus": list(sku_ids)})

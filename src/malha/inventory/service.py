@@ -1,12 +1,15 @@
 """Use cases of stock. Every change writes its ledger rows in the same transaction; corrections never edit history.
 
-Claims and holds are conditional: what the database's RETURNING leaves out was refused. Physical facts (set, adjust, receive)
-are always applied and may leave a deficit, which is work for a person. Lock order is (sku_id, location_id), so callers that
-lock more take their own rows first: order, fulfillment order, capacity, then balances.
+Claims and holds are conditional: what the database's RETURNING leaves out was refused. Physical facts (set, adjust,
+receive) are always applied and may leave a deficit, which is work for a person. Lock order is (sku_id, location_id), so
+callers that lock more take their own rows first: order, fulfillment order, capacity, then balances.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncCursor
 
 from malha.inventory import reads, writes
 from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
@@ -53,20 +56,20 @@ async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
     return refused
 
 
-async def claim_batch(tx: Tx, wanted: Sequence[Claim]) -> set[tuple[int, int]]:
-    """Claim for many orders at once and return the (sku_id, location_id) keys that were granted, for intake.
+async def queue_claims(tx: Tx, wanted: Sequence[Claim]) -> AsyncCursor[tuple[Any, ...]]:
+    """Claim for many orders at once, for intake; the cursor gives the (sku_id, location_id) keys that were granted.
 
-    `wanted` is summed and in key order. The caller writes the ledger with `record_claims` once it knows which orders stand,
-    and must roll back when a key was refused.
+    `wanted` is summed and in key order. The ledger is written by `record_claims`; the caller must roll back when a key is
+    missing. For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
     """
-    return set(await tx.tuples(writes.CLAIM, arrays(wanted)))
+    return await tx.cursor_of(writes.CLAIM, arrays(wanted))
 
 
 async def record_claims(
     tx: Tx, skus: list[int], locations: list[int], quantities: list[int], orders: list[UUID]
 ) -> None:
-    """Write the ledger of claims granted by `claim_batch`: parallel arrays, one row per order and balance."""
-    await tx.execute(
+    """Write the ledger of claims granted by `queue_claims`: parallel arrays, one row per order and balance."""
+    await tx.cursor_of(
         writes.RECORD_MOVEMENTS,
         {
             "skus": skus,

@@ -1,7 +1,8 @@
 """Every statement that changes stock. A balance and its ledger rows change in one transaction, always.
 
-Locks are taken once, in (sku_id, location_id) order, by a CTE with ORDER BY ... FOR NO KEY UPDATE: an ORDER BY inside FROM is
-no lock order. After a lock wait the UPDATE's condition is evaluated again on the newest row, so its RETURNING is the decision.
+Locks are taken once, in (sku_id, location_id) order, by a CTE with ORDER BY ... FOR NO KEY UPDATE: an ORDER BY inside
+FROM is no lock order. After a lock wait the UPDATE's condition is evaluated again on the newest row, so its RETURNING
+is the decision.
 """
 
 # The locks of a batch of keys, in key order; every change of balances by quantity starts with it.

@@ -1,4 +1,4 @@
-"""Time. UTC inside; a location's zone only on screen and in cut-offs. Rules receive instants, they never ask for them."""
+"""Time. UTC inside; a location's zone only on screen and in cut-offs. Rules receive instants, never ask for them."""
 
 from datetime import UTC, datetime
 

@@ -1,8 +1,8 @@
 """PostgreSQL access: a pool, and `Tx`, the one way statements are run.
 
-A transaction opens with `SET LOCAL search_path` to its retailer's schema, so no statement names a schema. Statements are
-`LiteralString` constants with `%(name)s::type` placeholders; rows become msgspec structs (or tuples where speed asks for it).
-Services take a `Tx` and never commit; edges open one with `Database.transaction`.
+A transaction opens with `SET LOCAL search_path` to its retailer's schema, so no statement names a schema. Statements
+are `LiteralString` constants with `%(name)s::type` placeholders; rows become msgspec structs (or tuples where speed
+asks for it). Services take a `Tx` and never commit; edges open one with `Database.transaction`.
 """
 
 import re
@@ -36,11 +36,21 @@ class Actor(msgspec.Struct, frozen=True):
     name: str = "system"
     source: str | None = None  # IP address of the caller
     request_id: str | None = None
+    permissions: frozenset[str] | None = None  # None: everything, which is the system's own right
+    locations: frozenset[int] | None = None  # None: all of them
 
     @property
     def label(self) -> str:
         """Return the short text stored on ledger rows, like `person:0190...` or `system`."""
         return f"{self.kind}:{self.id}" if self.id else self.kind
+
+    def may(self, permission: str) -> bool:
+        """Return whether this actor holds a permission, like `orders:cancel`."""
+        return self.permissions is None or permission in self.permissions
+
+    def sees(self, location_id: int | None) -> bool:
+        """Return whether a location is in this actor's scope. What has no location yet is seen by all."""
+        return self.locations is None or location_id is None or location_id in self.locations
 
 
 SYSTEM = Actor()

@@ -1,8 +1,8 @@
 """Refusals. One exception family for every edge: the API sends it as problem+json, pages show it in the reader's words.
 
 A subclass is a fact of the domain: an HTTP status, a stable `code`, an English sentence with `{facts}` in it and a
-second one that says how to mend it. Both sentences are gettext message ids (`malha.platform.i18n`), the constructor takes
-the facts. Expected alternatives are values, never exceptions: an exception aborts the transaction.
+second one that says how to mend it. Both sentences are gettext message ids (`malha.platform.i18n`), the constructor
+takes the facts. Expected alternatives are values, never exceptions: an exception aborts the transaction.
 """
 
 from typing import Any, ClassVar

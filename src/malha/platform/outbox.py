@@ -1,7 +1,8 @@
 """Events on their way out: written in the transaction that makes the fact, moved into the log by the sequencer.
 
-An event belongs to an aggregate (`key`) and carries that aggregate's version (`seq`), taken under its row's lock; (key, seq)
-is unique, so two writers can never both be "the third thing that happened". Payloads hold ids and facts, no personal data.
+An event belongs to an aggregate (`key`) and carries that aggregate's version (`seq`), taken under its row's lock; (key,
+seq) is unique, so two writers can never both be "the third thing that happened". Payloads hold ids and facts, no
+personal data.
 """
 
 from collections.abc import Sequence
