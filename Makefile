@@ -52,7 +52,7 @@ assets: setup-dev ## Copy the front-end files the console uses to static/vendor 
 	@$(BIN)/python tools/build_assets.py
 
 messages: setup-dev ## Compile the message catalogues
-	@$(BIN)/python tools/messages.py
+	@$(BIN)/python -m malha.platform.messages compile
 
 docs: setup-dev ## Write the generated reference pages anew and test the docs
 	@$(BIN)/python tools/reference.py

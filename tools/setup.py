@@ -245,8 +245,8 @@ def front_end(venv: Path, *, dev: bool) -> None:
 
 
 def messages(venv: Path) -> None:
-    """Compile the message catalogues that are older than their source."""
-    run(venv / "bin" / "python", ROOT / "tools" / "messages.py", "compile", "--quiet")
+    """Compile the message catalogues whose source changed, so that a wheel carries them compiled."""
+    run(venv / "bin" / "python", "-m", "malha.platform.messages", "compile")
 
 
 def second_python() -> None:
