@@ -59,8 +59,8 @@ async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
 async def queue_claims(tx: Tx, wanted: Sequence[Claim]) -> AsyncCursor[tuple[Any, ...]]:
     """Claim for many orders at once, for intake; the cursor gives the (sku_id, location_id) keys that were granted.
 
-    `wanted` is summed and in key order. The ledger is written by `record_claims`; the caller must roll back when a key is
-    missing. For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
+    `wanted` is summed and in key order. The ledger is written by `record_claims`; the caller must roll back when a key
+    is missing. For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
     """
     return await tx.cursor_of(writes.CLAIM, arrays(wanted))
 
