@@ -183,7 +183,7 @@ def install_locked(venv: Path, *locks: Path, local: bool = False) -> None:
         say("uv could not install, trying pip")
     if subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode != 0:
         run(python, "-m", "ensurepip", "--upgrade", "--default-pip")
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *how, *what)
+    run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *how, *what)
 
 
 def python_packages(venv: Path, interpreter: str, lock_name: str) -> None:
