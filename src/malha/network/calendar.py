@@ -1,0 +1,124 @@
+"""When a location works: opening hours, holidays, closures and the cut-off, in its own time zone.
+
+A location that states no hours works Monday to Friday until 18:00. Holidays come from the `holidays` package: "BR"
+(national) or "BR-SP" (with the state's); "-" observes none. Municipal holidays and days off are closures.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from malha.network.model import WEEKDAYS, Hours, Location
+
+NO_HOLIDAYS = "-"
+DEFAULT_HOURS: Hours = {day: [("09:00", "18:00")] for day in WEEKDAYS[:5]}
+FARTHEST_DAYS = 400
+_DAY = timedelta(days=1)
+
+
+@lru_cache(maxsize=512)
+def holidays_of(calendar: str, year: int) -> frozenset[date]:
+    """Return the public holidays of a calendar ("BR", "BR-SP", "-") in one year.
+
+    Raises:
+        ValueError: there is no such calendar.
+    """
+    if calendar == NO_HOLIDAYS:
+        return frozenset()
+    import holidays  # noqa: PLC0415  (half a second on first use: not at the start of every command)
+
+    country, _, state = calendar.partition("-")
+    try:
+        return frozenset(holidays.country_holidays(country, subdiv=state or None, years=year))
+    except NotImplementedError as error:
+        raise ValueError(f"there is no holiday calendar {calendar!r}") from error
+
+
+def is_holiday(calendar: str, day: date) -> bool:
+    """Tell whether a day is a public holiday of the calendar."""
+    return day in holidays_of(calendar, day.year)
+
+
+def add_business_days(day: date, days: int, calendar: str = "BR") -> date:
+    """Return the day `days` business days (Monday to Friday, no holiday) after `day`; 0 is the day itself."""
+    while days > 0:
+        day += _DAY
+        if day.weekday() < 5 and not is_holiday(calendar, day):
+            days -= 1
+    return day
+
+
+class Calendar:
+    """The working days of one location. Built once per network snapshot; remembers what it worked out."""
+
+    __slots__ = ("_closings", "_due", "closures", "cut_off", "holiday_calendar", "zone")
+
+    def __init__(self, location: Location, closures: frozenset[date] = frozenset()) -> None:
+        self.zone = ZoneInfo(location.timezone)
+        self.cut_off = location.cut_off
+        self.holiday_calendar = location.holiday_calendar
+        self.closures = closures
+        hours = location.opening_hours or DEFAULT_HOURS
+        self._closings = [max((_clock(end) for _, end in hours.get(day, ())), default=None) for day in WEEKDAYS]
+        self._due: dict[tuple[date, bool], datetime | None] = {}
+
+    def local(self, at: datetime) -> datetime:
+        """Return an instant on the location's clock."""
+        return at.astimezone(self.zone)
+
+    def is_open_on(self, day: date) -> bool:
+        """Tell whether the location works on a day: it has hours then, no holiday, no closure."""
+        return (
+            self._closings[day.weekday()] is not None
+            and day not in self.closures
+            and not is_holiday(self.holiday_calendar, day)
+        )
+
+    def next_open_day(self, day: date) -> date | None:
+        """Return the first working day on or after `day`, or None when there is none within 400 days."""
+        for ahead in range(FARTHEST_DAYS):
+            candidate = day + ahead * _DAY
+            if self.is_open_on(candidate):
+                return candidate
+        return None
+
+    def due_day(self, released_at: datetime) -> date | None:
+        """Return the working day on which work released at an instant is done.
+
+        The same day until the cut-off (the cut-off's own minute counts), else the next working day.
+        """
+        local = released_at.astimezone(self.zone)
+        in_time = local.time().replace(second=0, microsecond=0) <= self.cut_off
+        return self.next_open_day(local.date() if in_time else local.date() + _DAY)
+
+    def due_at(self, released_at: datetime) -> datetime | None:
+        """Return the instant (UTC) work released at an instant is due: the closing hour of its working day.
+
+        None when the location does not work within 400 days.
+        """
+        local = released_at.astimezone(self.zone)
+        key = local.date(), local.time().replace(second=0, microsecond=0) <= self.cut_off
+        if key not in self._due:
+            day = self.due_day(released_at)
+            closing = self._closings[day.weekday()] if day else None
+            if len(self._due) > 1_000:
+                self._due.clear()
+            self._due[key] = (
+                datetime.combine(day, closing, self.zone).astimezone(UTC) if day is not None and closing else None
+            )
+        return self._due[key]
+
+
+def due_at(location: Location, released_at: datetime, closures: frozenset[date] = frozenset()) -> datetime | None:
+    """Return when work released to a location at an instant is due; see `Calendar.due_at`."""
+    return Calendar(location, closures).due_at(released_at)
+
+
+def next_open_day(location: Location, day: date, closures: frozenset[date] = frozenset()) -> date | None:
+    """Return a location's first working day on or after `day`; see `Calendar.next_open_day`."""
+    return Calendar(location, closures).next_open_day(day)
+
+
+def _clock(text: str) -> time:
+    """Return "18:00" as a time; "24:00" is the last minute of the day."""
+    return time(23, 59) if text == "24:00" else time.fromisoformat(text)

@@ -1,0 +1,51 @@
+"""Refusals of the network."""
+
+from malha.platform.errors import Conflict, NotFound
+
+
+class UnknownLocation(NotFound):
+    """No location has this code."""
+
+    code = "unknown_location"
+    says = "There is no location {key}."
+    mend = "Check the code in the list of locations."
+
+
+class UnknownEstablishment(NotFound):
+    """No establishment has this code."""
+
+    code = "unknown_establishment"
+    says = "There is no establishment {key}."
+    mend = "Check the code in the list of establishments, or create it first."
+
+
+class UnknownChannel(NotFound):
+    """No channel has this code."""
+
+    code = "unknown_channel"
+    says = "There is no sales channel {key}."
+    mend = "Check the code in the list of channels."
+
+
+class UnknownService(NotFound):
+    """No shipping service has this code."""
+
+    code = "unknown_service"
+    says = "There is no shipping service {key}."
+    mend = "Check the code in the list of services."
+
+
+class CodeTaken(Conflict):
+    """A record with this code exists."""
+
+    code = "code_taken"
+    says = "The code {key} is already in use."
+    mend = "Choose another code, or change the record that has it."
+
+
+class CnpjTaken(Conflict):
+    """Another establishment has this CNPJ."""
+
+    code = "cnpj_taken"
+    says = "The CNPJ {cnpj} belongs to the establishment {key}."
+    mend = "Check the CNPJ, or change that establishment."

@@ -1,0 +1,284 @@
+"""Words of the network: who sells and invoices, from where, to which channels, by which services."""
+
+from datetime import time
+from enum import StrEnum
+
+import msgspec
+
+from malha.platform.address import Address
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+# Weekday -> intervals ["09:00", "18:00"] in the location's zone.
+Hours = dict[str, list[tuple[str, str]]]
+
+
+class EntityKind(StrEnum):
+    """Whose company it is."""
+
+    OWN = "own"
+    FRANCHISE = "franchise"
+    VENDOR = "vendor"
+    OPERATOR = "operator"  # third-party logistics
+
+
+class TaxRegime(StrEnum):
+    """How the establishment is taxed (CRT of the NF-e)."""
+
+    NORMAL = "normal"
+    SIMPLES = "simples"
+    SIMPLES_EXCESS = "simples_excess"
+    MEI = "mei"
+
+
+class DocumentPolicy(StrEnum):
+    """Whether goods may leave without a fiscal document."""
+
+    REQUIRED = "required"
+    NOT_REQUIRED = "not_required"
+
+
+class LocationKind(StrEnum):
+    """What a location is."""
+
+    STORE = "store"
+    DISTRIBUTION_CENTRE = "distribution_centre"
+    FACTORY = "factory"
+    THIRD_PARTY = "third_party"
+    VENDOR = "vendor"
+    PICKUP_POINT = "pickup_point"
+
+
+class LocationStatus(StrEnum):
+    """Whether a location takes work. A paused one finishes what it has."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+class ChannelKind(StrEnum):
+    """Where orders come from."""
+
+    WEB = "web"
+    APP = "app"
+    STORE = "store"
+    TELESALES = "telesales"
+    SALES_REP = "sales_rep"
+    FRANCHISE = "franchise"
+    MARKETPLACE = "marketplace"
+
+
+class ShortagePolicy(StrEnum):
+    """What becomes of an order that stock cannot cover."""
+
+    REJECT = "reject"
+    BACKORDER = "backorder"
+    HOLD = "hold"
+
+
+class PaymentPolicy(StrEnum):
+    """When an order's work may start, seen from its payment."""
+
+    BEFORE_RELEASE = "before_release"
+    ON_DELIVERY = "on_delivery"
+    SETTLED_BY_CHANNEL = "settled_by_channel"
+
+
+class Method(StrEnum):
+    """How goods reach the customer."""
+
+    SHIP = "ship"
+    PICKUP = "pickup"
+
+
+class LegalEntity(msgspec.Struct, frozen=True, kw_only=True):
+    """A company: the establishments that share the first eight characters of their CNPJ."""
+
+    id: int
+    name: str
+    cnpj_root: str
+    kind: EntityKind
+    version: int
+
+
+class EstablishmentDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An establishment as someone states it.
+
+    Its company is found by the root of the CNPJ, or made with `legal_name` and `kind`.
+    """
+
+    code: str
+    name: str
+    cnpj: str
+    state: str
+    state_registration: str | None = None
+    tax_regime: TaxRegime = TaxRegime.NORMAL
+    document_policy: DocumentPolicy = DocumentPolicy.REQUIRED
+    active: bool = True
+    legal_name: str | None = None
+    kind: EntityKind = EntityKind.OWN
+
+
+class Establishment(msgspec.Struct, frozen=True, kw_only=True):
+    """One CNPJ: it owns stock, issues documents, pays tax in its state."""
+
+    id: int
+    code: str
+    name: str
+    cnpj: str
+    state: str
+    state_registration: str | None
+    tax_regime: TaxRegime
+    document_policy: DocumentPolicy
+    active: bool
+    version: int
+    legal_entity_id: int
+    legal_name: str
+    kind: EntityKind
+
+
+class LocationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A location as someone states it; its CEP may tell the rest (`rules.complete_location`)."""
+
+    code: str
+    name: str
+    kind: LocationKind
+    establishment: str  # code
+    status: LocationStatus = LocationStatus.ACTIVE
+    address: Address = Address()
+    latitude: float | None = None
+    longitude: float | None = None
+    timezone: str | None = None
+    opening_hours: Hours = {}
+    holiday_calendar: str | None = None  # None: the state's
+    can_ship: bool = True
+    can_pickup: bool = False
+    can_curbside: bool = False
+    can_return: bool = False
+    cut_off: time = time(14, 0)
+    daily_capacity: int | None = None
+    handling_cost: int = 0
+    line_cost: int = 0
+    priority: int = 100
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that keeps or hands over goods, and what it can do. Costs are centavos."""
+
+    id: int
+    code: str
+    name: str
+    kind: LocationKind
+    establishment_id: int
+    status: LocationStatus
+    address: Address
+    state: str
+    postal_code: str | None
+    latitude: float | None
+    longitude: float | None
+    timezone: str
+    opening_hours: Hours
+    holiday_calendar: str
+    can_ship: bool
+    can_pickup: bool
+    can_curbside: bool
+    can_return: bool
+    cut_off: time
+    daily_capacity: int | None
+    handling_cost: int
+    line_cost: int
+    priority: int
+    version: int
+
+
+class ChannelDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sales channel as someone states it."""
+
+    code: str
+    name: str
+    kind: ChannelKind
+    establishment: str | None = None  # code
+    currency: str = "BRL"
+    shortage_policy: ShortagePolicy = ShortagePolicy.HOLD
+    payment_policy: PaymentPolicy = PaymentPolicy.BEFORE_RELEASE
+    release_delay_minutes: int = 15
+    priority: int = 100
+    active: bool = True
+    locations: list[str] = []  # codes of the locations that may serve it; empty: all
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """Where orders come from, and the policies they come under."""
+
+    id: int
+    code: str
+    name: str
+    kind: ChannelKind
+    establishment_id: int | None
+    currency: str
+    shortage_policy: ShortagePolicy
+    payment_policy: PaymentPolicy
+    release_delay_minutes: int
+    priority: int
+    active: bool
+    version: int
+    location_ids: frozenset[int] = frozenset()
+
+    def may_use(self, location_id: int) -> bool:
+        """Tell whether this location may serve the channel."""
+        return not self.location_ids or location_id in self.location_ids
+
+
+class RateDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One weight bracket of a service between two states; `*` is any state."""
+
+    from_state: str
+    to_state: str
+    max_grams: int
+    price: int
+    lead_days: int
+    per_extra_kg: int = 0
+
+
+class ServiceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A shipping service with its whole tariff: saving it replaces the rates."""
+
+    code: str
+    name: str
+    carrier: str
+    method: Method = Method.SHIP
+    active: bool = True
+    rates: list[RateDraft] = []
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """How a parcel travels."""
+
+    id: int
+    code: str
+    name: str
+    carrier: str
+    method: Method
+    active: bool
+    version: int
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a tariff: price in centavos per parcel up to `max_grams`, `lead_days` in business days."""
+
+    service_id: int
+    from_state: str
+    to_state: str
+    max_grams: int
+    price: int
+    per_extra_kg: int
+    lead_days: int
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What saving one record did."""
+
+    code: str
+    id: int
+    created: bool

@@ -1,0 +1,101 @@
+"""Where a CEP or a city is: municipality, coordinates and time zone, from a table carried with the program.
+
+The table (`data/places.csv.gz`) knows every Brazilian municipality and the CEP ranges the postal service gave it. It
+is read on first use (about 20 ms) and never again. Coordinates are the municipality's seat: good for choosing among
+cities, silent within one.
+"""
+
+import gzip
+from bisect import bisect_right
+from functools import lru_cache
+from importlib.resources import files
+
+import msgspec
+
+from malha.platform.brazil import normalise_cep
+from malha.platform.text import fold
+
+# IANA zones by state. Their offsets agree today, but not in the years of daylight saving, and old orders keep their
+# times.
+STATE_ZONES = {
+    "AC": "America/Rio_Branco", "AL": "America/Maceio", "AM": "America/Manaus", "AP": "America/Belem",
+    "BA": "America/Bahia", "CE": "America/Fortaleza", "DF": "America/Sao_Paulo", "ES": "America/Sao_Paulo",
+    "GO": "America/Sao_Paulo", "MA": "America/Fortaleza", "MG": "America/Sao_Paulo", "MS": "America/Campo_Grande",
+    "MT": "America/Cuiaba", "PA": "America/Belem", "PB": "America/Fortaleza", "PE": "America/Recife",
+    "PI": "America/Fortaleza", "PR": "America/Sao_Paulo", "RJ": "America/Sao_Paulo", "RN": "America/Fortaleza",
+    "RO": "America/Porto_Velho", "RR": "America/Boa_Vista", "RS": "America/Sao_Paulo", "SC": "America/Sao_Paulo",
+    "SE": "America/Maceio", "SP": "America/Sao_Paulo", "TO": "America/Araguaina",
+}  # fmt: skip
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A municipality."""
+
+    ibge: str
+    city: str
+    state: str
+    latitude: float
+    longitude: float
+    timezone: str
+
+
+class _Table(msgspec.Struct, frozen=True):
+    starts: list[int]
+    ends: list[int]
+    owners: list[Place]
+    by_name: dict[tuple[str, str], Place]
+    by_ibge: dict[str, Place]
+
+
+@lru_cache(maxsize=1)
+def _table() -> _Table:
+    raw = gzip.decompress((files("malha.network") / "data" / "places.csv.gz").read_bytes()).decode()
+    ranges: list[tuple[int, int, Place]] = []
+    by_name: dict[tuple[str, str], Place] = {}
+    by_ibge: dict[str, Place] = {}
+    for line in raw.splitlines():
+        ibge, city, state, latitude, longitude, zone, spans = line.split(";")
+        place = Place(ibge, city, state, float(latitude), float(longitude), zone or STATE_ZONES[state])
+        by_ibge[ibge] = place
+        by_name[state, _key(city)] = place
+        ranges.extend((int(span[:8]), int(span[9:]), place) for span in spans.split())
+    ranges.sort(key=lambda r: r[0])
+    return _Table([r[0] for r in ranges], [r[1] for r in ranges], [r[2] for r in ranges], by_name, by_ibge)
+
+
+def _key(city: str) -> str:
+    return fold(city).replace("'", "").replace("-", " ")
+
+
+def locate(cep: str) -> Place | None:
+    """Return the municipality a CEP lies in, or None when no municipality has it.
+
+    Five digits are taken as a prefix: the municipality of the first CEP that begins with it and is in use.
+    """
+    text = cep.strip()
+    prefix = len(text) == 5 and text.isascii() and text.isdigit()
+    full = f"{text}999" if prefix else normalise_cep(text)
+    if full is None:
+        return None
+    table = _table()
+    last = int(full)
+    first = last - 999 if prefix else last
+    i = bisect_right(table.starts, last) - 1
+    while i > 0 and table.starts[i] > first and table.ends[i - 1] >= first:
+        i -= 1
+    return table.owners[i] if i >= 0 and table.ends[i] >= first else None
+
+
+def locate_city(name: str, state: str) -> Place | None:
+    """Return the municipality of this name (accents, case and hyphens do not matter) in a state, or None."""
+    return _table().by_name.get((state.strip().upper(), _key(name)))
+
+
+def place_of(ibge: str) -> Place | None:
+    """Return the municipality with this IBGE code of seven digits, or None."""
+    return _table().by_ibge.get(ibge)
+
+
+def places() -> list[Place]:
+    """Return all municipalities, by IBGE code."""
+    return list(_table().by_ibge.values())

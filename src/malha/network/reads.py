@@ -1,0 +1,275 @@
+"""The network as others see it: the whole snapshot, and records by code. Every list is small (thousands)."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+
+from malha.network.model import (
+    Channel,
+    ChannelDraft,
+    Establishment,
+    EstablishmentDraft,
+    LegalEntity,
+    Location,
+    LocationDraft,
+    Rate,
+    RateDraft,
+    Service,
+    ServiceDraft,
+)
+from malha.network.snapshot import NetworkSnapshot, build_snapshot
+from malha.platform import revisions
+from malha.platform.db import Tx
+
+T = TypeVar("T")
+
+REVISION = "network"
+
+# All columns a Location has; the table is read whole.
+LOCATIONS = """
+SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
+       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
+       handling_cost, line_cost, priority, version
+FROM location ORDER BY code
+"""
+
+# By primary key or unique code, whichever is asked.
+LOCATIONS_BY_CODE = """
+SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
+       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
+       handling_cost, line_cost, priority, version
+FROM location WHERE code = ANY(%(codes)s::text[]) ORDER BY code
+"""
+
+# Joined with their companies: an establishment is shown with its legal name.
+ESTABLISHMENTS = """
+SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime, e.document_policy, e.active,
+       e.version, e.legal_entity_id, l.name AS legal_name, l.kind
+FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
+ORDER BY e.code
+"""
+
+# Few rows; unique index on code.
+ESTABLISHMENTS_BY_CODE = """
+SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime, e.document_policy, e.active,
+       e.version, e.legal_entity_id, l.name AS legal_name, l.kind
+FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
+WHERE e.code = ANY(%(codes)s::text[])
+ORDER BY e.code
+"""
+
+# Small table, read whole.
+LEGAL_ENTITIES = """
+SELECT id, name, cnpj_root, kind, version FROM legal_entity ORDER BY name, id
+"""
+
+# Channels with the locations that may serve them; an empty array means all.
+CHANNELS = """
+SELECT c.id, c.code, c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy,
+       c.release_delay_minutes, c.priority, c.active, c.version,
+       ARRAY(SELECT location_id FROM channel_location x WHERE x.channel_id = c.id) AS location_ids
+FROM channel c ORDER BY c.code
+"""
+
+# Small table, read whole.
+SERVICES = """
+SELECT id, code, name, carrier, method, active, version FROM service ORDER BY code
+"""
+
+# The whole tariff.
+RATES = """
+SELECT service_id, from_state, to_state, max_grams, price, per_extra_kg, lead_days
+FROM service_rate ORDER BY service_id, from_state, to_state, max_grams
+"""
+
+# Closures of all locations, past ones too: imports decide with historical times.
+CLOSURES = """
+SELECT location_id, day, reason FROM location_closure ORDER BY location_id, day
+"""
+
+# What a location has taken on some days, for capacity shown and planned with.
+CAPACITY_TAKEN = """
+SELECT location_id, day, taken FROM location_day
+WHERE location_id = ANY(%(locations)s::int[]) AND day = ANY(%(days)s::date[])
+"""
+
+
+class Closure(msgspec.Struct, frozen=True):
+    """A day on which a location does not work."""
+
+    day: date
+    reason: str
+
+
+async def _all(tx: Tx, into: type[T], statement: Any, params: dict[str, Any] | None = None) -> list[T]:
+    return [msgspec.convert(row, into) for row in await tx.all(dict, statement, params or {})]
+
+
+async def snapshot(tx: Tx) -> NetworkSnapshot:
+    """Return the whole network.
+
+    The revision is read first: a change during the read shows as an older revision, and is read again.
+    """
+    revision = await revisions.current(tx, REVISION)
+    closures: dict[int, set[date]] = defaultdict(set)
+    for location_id, day, _ in await tx.tuples(CLOSURES):
+        closures[location_id].add(day)
+    return build_snapshot(
+        revision=revision,
+        establishments=await establishments(tx),
+        locations=await locations(tx),
+        channels=await channels(tx),
+        services=await services(tx),
+        rates=await rates(tx),
+        closures={k: frozenset(v) for k, v in closures.items()},
+    )
+
+
+async def revision(tx: Tx) -> int:
+    """Return the network's revision, for caches."""
+    return await revisions.current(tx, REVISION)
+
+
+async def legal_entities(tx: Tx) -> list[LegalEntity]:
+    """Return all companies by name."""
+    return await _all(tx, LegalEntity, LEGAL_ENTITIES)
+
+
+async def establishments(tx: Tx) -> list[Establishment]:
+    """Return all establishments by code."""
+    return await _all(tx, Establishment, ESTABLISHMENTS)
+
+
+async def establishments_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Establishment]:
+    """Return the establishments that have these codes."""
+    found = await _all(tx, Establishment, ESTABLISHMENTS_BY_CODE, {"codes": list(codes)})
+    return {e.code: e for e in found}
+
+
+async def locations(tx: Tx) -> list[Location]:
+    """Return all locations by code."""
+    return await _all(tx, Location, LOCATIONS)
+
+
+async def locations_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Location]:
+    """Return the locations that have these codes."""
+    return {x.code: x for x in await _all(tx, Location, LOCATIONS_BY_CODE, {"codes": list(codes)})}
+
+
+async def location_by_code(tx: Tx, code: str) -> Location | None:
+    """Return the location with this code."""
+    return (await locations_by_code(tx, [code])).get(code)
+
+
+async def channels(tx: Tx) -> list[Channel]:
+    """Return all channels by code."""
+    return await _all(tx, Channel, CHANNELS)
+
+
+async def services(tx: Tx) -> list[Service]:
+    """Return all services by code."""
+    return await _all(tx, Service, SERVICES)
+
+
+async def rates(tx: Tx) -> list[Rate]:
+    """Return the whole tariff."""
+    return await _all(tx, Rate, RATES)
+
+
+async def closures(tx: Tx, location_id: int) -> list[Closure]:
+    """Return a location's closures by day."""
+    return [Closure(day, reason) for owner, day, reason in await tx.tuples(CLOSURES) if owner == location_id]
+
+
+async def capacity_taken(tx: Tx, locations: Sequence[int], days: Sequence[date]) -> dict[tuple[int, date], int]:
+    """Return how many fulfillment orders each (location, day) has taken; days without any are absent."""
+    rows = await tx.tuples(CAPACITY_TAKEN, {"locations": list(locations), "days": list(days)})
+    return {(location, day): taken for location, day, taken in rows}
+
+
+# --- records as drafts: what a person edits, what an import overlays ---
+
+
+def establishment_draft(e: Establishment) -> EstablishmentDraft:
+    """Return an establishment in the form in which it is stated."""
+    return EstablishmentDraft(
+        code=e.code,
+        name=e.name,
+        cnpj=e.cnpj,
+        state=e.state,
+        state_registration=e.state_registration,
+        tax_regime=e.tax_regime,
+        document_policy=e.document_policy,
+        active=e.active,
+        legal_name=e.legal_name,
+        kind=e.kind,
+    )
+
+
+def location_draft(x: Location, establishment: str) -> LocationDraft:
+    """Return a location in the form in which it is stated; `establishment` is its establishment's code."""
+    return LocationDraft(
+        code=x.code,
+        name=x.name,
+        kind=x.kind,
+        establishment=establishment,
+        status=x.status,
+        address=x.address,
+        latitude=x.latitude,
+        longitude=x.longitude,
+        timezone=x.timezone,
+        opening_hours=x.opening_hours,
+        holiday_calendar=x.holiday_calendar,
+        can_ship=x.can_ship,
+        can_pickup=x.can_pickup,
+        can_curbside=x.can_curbside,
+        can_return=x.can_return,
+        cut_off=x.cut_off,
+        daily_capacity=x.daily_capacity,
+        handling_cost=x.handling_cost,
+        line_cost=x.line_cost,
+        priority=x.priority,
+    )
+
+
+def channel_draft(c: Channel, network: NetworkSnapshot) -> ChannelDraft:
+    """Return a channel in the form in which it is stated."""
+    return ChannelDraft(
+        code=c.code,
+        name=c.name,
+        kind=c.kind,
+        establishment=network.establishments[c.establishment_id].code if c.establishment_id else None,
+        currency=c.currency,
+        shortage_policy=c.shortage_policy,
+        payment_policy=c.payment_policy,
+        release_delay_minutes=c.release_delay_minutes,
+        priority=c.priority,
+        active=c.active,
+        locations=sorted(network.locations[i].code for i in c.location_ids),
+    )
+
+
+def service_draft(s: Service, tariff: Sequence[Rate]) -> ServiceDraft:
+    """Return a service with its rates in the form in which it is stated."""
+    return ServiceDraft(
+        code=s.code,
+        name=s.name,
+        carrier=s.carrier,
+        method=s.method,
+        active=s.active,
+        rates=[
+            RateDraft(
+                from_state=r.from_state,
+                to_state=r.to_state,
+                max_grams=r.max_grams,
+                price=r.price,
+                lead_days=r.lead_days,
+                per_extra_kg=r.per_extra_kg,
+            )
+            for r in tariff
+            if r.service_id == s.id
+        ],
+    )

@@ -1,0 +1,282 @@
+"""Use cases of the network: state establishments, locations, channels and services; pause a location; close days.
+
+`put_*` take many records at once, create or change them by code, refuse all of them when one is not valid, and change
+nothing (no version, no audit row) where nothing differs. `create_*` and `update_*` are for one record under a
+person's hands: a taken code or a changed version is refused. Every change moves the network's revision, which caches
+watch.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+
+from malha.network import reads, rules, writes
+from malha.network.errors import (
+    CnpjTaken,
+    CodeTaken,
+    UnknownChannel,
+    UnknownEstablishment,
+    UnknownLocation,
+    UnknownService,
+)
+from malha.network.model import (
+    ChannelDraft,
+    Establishment,
+    EstablishmentDraft,
+    Location,
+    LocationDraft,
+    LocationStatus,
+    Saved,
+    ServiceDraft,
+)
+from malha.platform import revisions
+from malha.platform.db import Statement, Tx
+from malha.platform.errors import Conflict, NotFound
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+
+D = TypeVar("D", EstablishmentDraft, LocationDraft, ChannelDraft, ServiceDraft)
+
+
+def _check_all(drafts: Sequence[D], check: Callable[[D], Iterable[Flaw]]) -> None:
+    """Refuse all drafts when one is not valid; positions are in the path when there are several."""
+    flaws = []
+    seen: set[str] = set()
+    for i, draft in enumerate(drafts):
+        prefix = f"{i}/" if len(drafts) > 1 else ""
+        found = list(check(draft))
+        if draft.code in seen:
+            found.append(Flaw("code", N_("The code {value} is stated twice."), N_("Keep one."), {"value": draft.code}))
+        seen.add(draft.code)
+        flaws += [msgspec.structs.replace(flaw, at=prefix + flaw.at) for flaw in found]
+    refuse(flaws)
+
+
+async def _saved(tx: Tx, statement: Statement, known: set[str], drafts: Sequence[D]) -> list[Saved]:
+    found = await writes.ids(tx, statement, [d.code for d in drafts])
+    return [Saved(d.code, found[d.code], created=d.code not in known) for d in drafts]
+
+
+async def _free_or_current(
+    tx: Tx, lock: Statement, draft: D, version: int | None, *, unknown: type[NotFound], what: str
+) -> None:
+    """Refuse a new record whose code is taken, or a change of a record that is gone or has moved on."""
+    current = await writes.lock(tx, lock, draft.code)
+    if version is None:
+        if current is not None:
+            raise CodeTaken(what=what, key=draft.code)
+    elif current is None:
+        raise unknown(key=draft.code)
+    elif current != version:
+        raise Conflict(what=what, key=draft.code)
+
+
+# --- establishments ---
+
+
+async def put_establishments(tx: Tx, drafts: Sequence[EstablishmentDraft]) -> list[Saved]:
+    """Create or change establishments by code, and their companies by the root of the CNPJ.
+
+    Raises:
+        Invalid: one of them is not valid; nothing was changed.
+        CnpjTaken: a CNPJ belongs to an establishment with another code.
+    """
+    drafts = [rules.tidy_establishment(d) for d in drafts]
+    _check_all(drafts, rules.check_establishment)
+    owners = dict(await tx.tuples(writes.CNPJ_OWNERS, {"cnpjs": [d.cnpj for d in drafts]}))
+    for draft in drafts:
+        if owners.setdefault(draft.cnpj, draft.code) != draft.code:
+            raise CnpjTaken(cnpj=draft.cnpj, key=owners[draft.cnpj])
+    known = await reads.establishments_by_code(tx, [d.code for d in drafts])
+    companies: dict[str, dict[str, Any]] = {}
+    for draft in drafts:
+        root = draft.cnpj[:8]
+        if draft.legal_name or root not in companies:
+            companies[root] = {"name": draft.legal_name, "cnpj_root": root, "kind": draft.kind}
+    existing = {e.cnpj_root: e for e in await reads.legal_entities(tx)} if companies else {}
+    for root, company in companies.items():
+        before = existing.get(root)
+        first = next(d for d in drafts if d.cnpj.startswith(root))
+        company["name"] = company["name"] or (before.name if before else first.name)
+    changed = await writes.upsert(tx, writes.UPSERT_LEGAL_ENTITIES, list(companies.values()))
+    changed += await writes.upsert(tx, writes.UPSERT_ESTABLISHMENTS, drafts)
+    if changed:
+        await revisions.bump(tx, reads.REVISION)
+    return await _saved(tx, writes.ESTABLISHMENT_IDS, set(known), drafts)
+
+
+async def create_establishment(tx: Tx, draft: EstablishmentDraft) -> Establishment:
+    """Create one establishment. Refuses a taken code or CNPJ, and values that are not valid."""
+    lock = writes.LOCK_ESTABLISHMENT
+    await _free_or_current(tx, lock, draft, None, unknown=UnknownEstablishment, what="establishment")
+    await put_establishments(tx, [draft])
+    return (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
+
+
+async def update_establishment(tx: Tx, draft: EstablishmentDraft, version: int) -> Establishment:
+    """Change one establishment that still has `version`."""
+    lock = writes.LOCK_ESTABLISHMENT
+    await _free_or_current(tx, lock, draft, version, unknown=UnknownEstablishment, what="establishment")
+    await put_establishments(tx, [draft])
+    return (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
+
+
+# --- locations ---
+
+
+async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
+    """Create or change locations by code. Address, coordinates and time zone are completed from the CEP.
+
+    Raises:
+        Invalid: one of them is not valid; nothing was changed.
+        UnknownEstablishment: one names an establishment that does not exist.
+    """
+    establishments = await reads.establishments_by_code(tx, sorted({d.establishment for d in drafts}))
+    for draft in drafts:
+        if draft.establishment not in establishments:
+            raise UnknownEstablishment(key=draft.establishment)
+    drafts = [rules.complete_location(d, establishments[d.establishment].state) for d in drafts]
+    _check_all(drafts, rules.check_location)
+    known = await reads.locations_by_code(tx, [d.code for d in drafts])
+    if await writes.upsert(tx, writes.UPSERT_LOCATIONS, drafts):
+        await revisions.bump(tx, reads.REVISION)
+    return await _saved(tx, writes.LOCATION_IDS, set(known), drafts)
+
+
+async def create_location(tx: Tx, draft: LocationDraft) -> Location:
+    """Create one location. Refuses a taken code, an unknown establishment, and values that are not valid."""
+    await _free_or_current(tx, writes.LOCK_LOCATION, draft, None, unknown=UnknownLocation, what="location")
+    await put_locations(tx, [draft])
+    return await _location(tx, draft.code)
+
+
+async def update_location(tx: Tx, draft: LocationDraft, version: int) -> Location:
+    """Change one location that still has `version`."""
+    await _free_or_current(tx, writes.LOCK_LOCATION, draft, version, unknown=UnknownLocation, what="location")
+    await put_locations(tx, [draft])
+    return await _location(tx, draft.code)
+
+
+async def _location(tx: Tx, code: str) -> Location:
+    found = await reads.location_by_code(tx, code)
+    if found is None:
+        raise UnknownLocation(key=code)
+    return found
+
+
+async def set_location_status(tx: Tx, code: str, status: LocationStatus, version: int | None = None) -> Location:
+    """Pause, close or open a location. New work goes elsewhere at once; what the location has, it finishes.
+
+    Raises:
+        UnknownLocation: there is no such location.
+        Conflict: it no longer has `version`; None does not ask.
+    """
+    before = await _location(tx, code)
+    params = {"code": code, "status": status, "version": version}
+    if not await tx.tuples(writes.SET_LOCATION_STATUS, params):
+        raise Conflict(what="location", key=code)
+    if before.status is not status:
+        await revisions.bump(tx, reads.REVISION)
+    return await _location(tx, code)
+
+
+async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> None:
+    """Close a location on days it would work: municipal holidays, stocktaking, a flood.
+
+    Raises:
+        UnknownLocation: there is no such location.
+        Invalid: no reason was given.
+    """
+    refuse(list(rules.check_text("reason", reason)))
+    await _location(tx, code)
+    await writes.add_closures(tx, [(code, day, reason.strip()) for day in sorted(set(days))])
+    await revisions.bump(tx, reads.REVISION)
+
+
+async def open_days(tx: Tx, code: str, days: Sequence[date]) -> None:
+    """Take closures back; days that were not closed are ignored.
+
+    Raises:
+        UnknownLocation: there is no such location.
+    """
+    await _location(tx, code)
+    if await tx.execute(writes.REMOVE_CLOSURES, {"code": code, "days": list(days)}):
+        await revisions.bump(tx, reads.REVISION)
+
+
+# --- channels ---
+
+
+async def put_channels(tx: Tx, drafts: Sequence[ChannelDraft]) -> list[Saved]:
+    """Create or change sales channels by code, with the locations that may serve them.
+
+    Raises:
+        Invalid: one of them is not valid; nothing was changed.
+        UnknownEstablishment: one names an establishment that does not exist.
+        UnknownLocation: one names a location that does not exist.
+    """
+    _check_all(drafts, rules.check_channel)
+    owners = sorted({d.establishment for d in drafts if d.establishment})
+    missing = set(owners) - (await reads.establishments_by_code(tx, owners)).keys()
+    if missing:
+        raise UnknownEstablishment(key=min(missing))
+    allowed = sorted({code for d in drafts for code in d.locations})
+    missing = set(allowed) - (await writes.ids(tx, writes.LOCATION_IDS, allowed)).keys()
+    if missing:
+        raise UnknownLocation(key=min(missing))
+    codes = [d.code for d in drafts]
+    known = await writes.ids(tx, writes.CHANNEL_IDS, codes)
+    await writes.upsert(tx, writes.UPSERT_CHANNELS, drafts)
+    await tx.execute(writes.REMOVE_CHANNEL_LOCATIONS, {"channels": codes})
+    pairs = [(d.code, location) for d in drafts for location in d.locations]
+    if pairs:
+        params = {"channels": [p[0] for p in pairs], "locations": [p[1] for p in pairs]}
+        await tx.execute(writes.ADD_CHANNEL_LOCATIONS, params)
+    await revisions.bump(tx, reads.REVISION)
+    return await _saved(tx, writes.CHANNEL_IDS, set(known), drafts)
+
+
+async def create_channel(tx: Tx, draft: ChannelDraft) -> Saved:
+    """Create one channel. Refuses a taken code and values that are not valid."""
+    await _free_or_current(tx, writes.LOCK_CHANNEL, draft, None, unknown=UnknownChannel, what="channel")
+    return (await put_channels(tx, [draft]))[0]
+
+
+async def update_channel(tx: Tx, draft: ChannelDraft, version: int) -> Saved:
+    """Change one channel that still has `version`."""
+    await _free_or_current(tx, writes.LOCK_CHANNEL, draft, version, unknown=UnknownChannel, what="channel")
+    return (await put_channels(tx, [draft]))[0]
+
+
+# --- services ---
+
+
+async def put_services(tx: Tx, drafts: Sequence[ServiceDraft]) -> list[Saved]:
+    """Create or change shipping services by code; each one's tariff is replaced by what is stated.
+
+    Raises:
+        Invalid: one of them is not valid; nothing was changed.
+    """
+    _check_all(drafts, rules.check_service)
+    codes = [d.code for d in drafts]
+    known = await writes.ids(tx, writes.SERVICE_IDS, codes)
+    await writes.upsert(tx, writes.UPSERT_SERVICES, drafts)
+    await tx.execute(writes.REMOVE_RATES, {"services": codes})
+    rows = [{"service": d.code, **msgspec.structs.asdict(rate)} for d in drafts for rate in d.rates]
+    await writes.upsert(tx, writes.ADD_RATES, rows)
+    await revisions.bump(tx, reads.REVISION)
+    return await _saved(tx, writes.SERVICE_IDS, set(known), drafts)
+
+
+async def create_service(tx: Tx, draft: ServiceDraft) -> Saved:
+    """Create one shipping service with its tariff. Refuses a taken code and values that are not valid."""
+    await _free_or_current(tx, writes.LOCK_SERVICE, draft, None, unknown=UnknownService, what="service")
+    return (await put_services(tx, [draft]))[0]
+
+
+async def update_service(tx: Tx, draft: ServiceDraft, version: int) -> Saved:
+    """Change one service that still has `version`; its tariff is replaced."""
+    await _free_or_current(tx, writes.LOCK_SERVICE, draft, version, unknown=UnknownService, what="service")
+    return (await put_services(tx, [draft]))[0]

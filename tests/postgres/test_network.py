@@ -1,0 +1,195 @@
+"""The network in a real database: statements, snapshot, versions, revisions."""
+
+from datetime import UTC, date, datetime, time
+
+import pytest
+
+from malha.network import reads, service
+from malha.network.errors import CnpjTaken, CodeTaken, UnknownEstablishment, UnknownLocation
+from malha.network.model import (
+    ChannelDraft,
+    ChannelKind,
+    EstablishmentDraft,
+    LocationDraft,
+    LocationKind,
+    LocationStatus,
+    RateDraft,
+    ServiceDraft,
+)
+from malha.platform.address import Address
+from malha.platform.db import Database, Tx
+from malha.platform.errors import Conflict
+from malha.platform.flaws import Invalid
+
+CNPJ = "11222333000181"
+ALPHANUMERIC = "12ABC34501DE35"
+
+
+def an_establishment(code: str = "E1", cnpj: str = CNPJ, **facts: object) -> EstablishmentDraft:
+    return EstablishmentDraft(**{"code": code, "name": f"Loja {code}", "cnpj": cnpj, "state": "SP", **facts})
+
+
+def a_location(code: str = "SP01", **facts: object) -> LocationDraft:
+    stated = {
+        "code": code,
+        "name": f"Loja {code}",
+        "kind": LocationKind.STORE,
+        "establishment": "E1",
+        "address": Address(postal_code="01310-100", street="Avenida Paulista", number="1000"),
+        "opening_hours": {"mon": [("09:00", "18:00")], "sat": [("09:00", "13:00")]},
+        **facts,
+    }
+    return LocationDraft(**stated)
+
+
+async def a_network(tx: Tx) -> None:
+    await service.put_establishments(tx, [an_establishment(), an_establishment("E2", ALPHANUMERIC, state="RJ")])
+    await service.put_locations(
+        tx,
+        [
+            a_location("SP01"),
+            a_location("RJ01", establishment="E2", address=Address(city="Niterói", state="RJ")),
+            a_location("AM01", address=Address(postal_code="69005-010"), daily_capacity=3),
+        ],
+    )
+    await service.put_channels(
+        tx,
+        [
+            ChannelDraft(code="site", name="Site", kind=ChannelKind.WEB),
+            ChannelDraft(code="loja-sp", name="Loja", kind=ChannelKind.STORE, establishment="E1", locations=["SP01"]),
+        ],
+    )
+    rates = [
+        RateDraft(from_state="SP", to_state="SP", max_grams=1000, price=1290, lead_days=2),
+        RateDraft(from_state="SP", to_state="SP", max_grams=5000, price=1990, lead_days=2, per_extra_kg=150),
+        RateDraft(from_state="*", to_state="*", max_grams=30000, price=4990, lead_days=9),
+    ]
+    await service.put_services(tx, [ServiceDraft(code="pac", name="PAC", carrier="correios", rates=rates)])
+
+
+async def test_the_snapshot_holds_the_whole_network_with_what_the_cep_tells(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        await service.close_days(tx, "SP01", [date(2026, 1, 26)], "Aniversário")
+    async with database.snapshot() as tx:
+        network = await reads.snapshot(tx)
+    sp, rj, am = (network.location(code) for code in ("SP01", "RJ01", "AM01"))
+    assert sp and rj and am
+    assert (sp.address.city, sp.address.ibge, sp.postal_code, sp.timezone) == (
+        "São Paulo", "3550308", "01310100", "America/Sao_Paulo",
+    )  # fmt: skip
+    assert rj.address.ibge == "3303302"
+    assert rj.latitude is not None
+    assert (am.state, am.timezone, am.holiday_calendar, am.daily_capacity) == ("AM", "America/Manaus", "BR-AM", 3)
+    assert sp.cut_off == time(14, 0)
+    assert network.establishment_of(rj.id).cnpj == ALPHANUMERIC
+    web, store = network.channel("site"), network.channel("loja-sp")
+    assert web and store
+    assert web.may_use(am.id)
+    assert store.may_use(sp.id) and not store.may_use(rj.id)
+    pac = network.service("pac")
+    assert pac
+    quote = network.tariff.quote(pac.id, "SP", "SP", 1001)
+    assert quote and (quote.price, quote.lead_days) == (1990, 2)
+    # Friday after the cut-off; Saturday is worked, Monday is closed: Saturday 13:00 in São Paulo.
+    due = network.calendars[sp.id].due_at(datetime(2026, 1, 23, 20, tzinfo=UTC))
+    assert due == datetime(2026, 1, 24, 16, tzinfo=UTC)
+    assert network.location("XX") is None
+
+
+async def test_stating_the_same_again_changes_neither_versions_nor_the_revision(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        before = await reads.snapshot(tx)
+        await service.put_establishments(tx, [an_establishment()])
+        saved = await service.put_locations(tx, [a_location("SP01")])
+        after = await reads.snapshot(tx)
+    assert not saved[0].created
+    assert after.locations == before.locations
+    assert after.revision == before.revision
+
+
+async def test_a_change_moves_the_revision_and_the_version(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        before = await reads.revision(tx)
+        changed = await service.update_location(tx, a_location("SP01", name="Paulista"), 1)
+        assert changed.name == "Paulista"
+        assert changed.version == 2
+        assert await reads.revision(tx) == before + 1
+        with pytest.raises(Conflict):
+            await service.update_location(tx, a_location("SP01", name="Outra"), 1)
+
+
+async def test_a_location_is_paused_and_opened_again(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        paused = await service.set_location_status(tx, "SP01", LocationStatus.PAUSED)
+        assert paused.status is LocationStatus.PAUSED
+        with pytest.raises(Conflict):
+            await service.set_location_status(tx, "SP01", LocationStatus.ACTIVE, version=1)
+        opened = await service.set_location_status(tx, "SP01", LocationStatus.ACTIVE, version=paused.version)
+        assert opened.status is LocationStatus.ACTIVE
+        with pytest.raises(UnknownLocation):
+            await service.set_location_status(tx, "nowhere", LocationStatus.PAUSED)
+
+
+async def test_closures_are_added_and_taken_back(database: Database) -> None:
+    day = date(2026, 6, 1)
+    async with database.transaction() as tx:
+        await a_network(tx)
+        await service.close_days(tx, "SP01", [day], "Balanço")
+        await service.close_days(tx, "SP01", [day], "Inventário")
+        network = await reads.snapshot(tx)
+        location = network.location("SP01")
+        assert location
+        assert [c.reason for c in await reads.closures(tx, location.id)] == ["Inventário"]
+        await service.open_days(tx, "SP01", [day])
+        assert await reads.closures(tx, location.id) == []
+
+
+async def test_what_is_wrong_is_refused_whole_and_named(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        with pytest.raises(Invalid) as refused:
+            await service.put_locations(
+                tx,
+                [
+                    a_location("OK01"),
+                    a_location(
+                        "bad code",
+                        address=Address(postal_code="01310100", state="RJ"),
+                        opening_hours={"mon": [("18:00", "09:00")], "xyz": []},
+                        timezone="Mars/Olympus",
+                        daily_capacity=-1,
+                    ),
+                ],
+            )
+        assert {flaw.at for flaw in refused.value.flaws} == {
+            "1/code", "1/address/postal_code", "1/opening_hours/mon", "1/opening_hours/xyz", "1/timezone",
+            "1/daily_capacity",
+        }  # fmt: skip
+        assert await reads.location_by_code(tx, "OK01") is None
+        with pytest.raises(UnknownEstablishment):
+            await service.put_locations(tx, [a_location("SP09", establishment="nobody")])
+        with pytest.raises(CodeTaken):
+            await service.create_location(tx, a_location("SP01"))
+        with pytest.raises(CnpjTaken):
+            await service.put_establishments(tx, [an_establishment("E9")])
+        with pytest.raises(Invalid):
+            await service.put_establishments(tx, [an_establishment("E9", "11222333000180")])
+
+
+async def test_establishments_of_one_company_share_its_legal_entity(database: Database) -> None:
+    async with database.transaction() as tx:
+        drafts = [
+            an_establishment("M", "11222333000181", legal_name="Malha Comércio Ltda."),
+            an_establishment("F", "11222333000262", state="RJ", state_registration="isento"),
+        ]
+        await service.put_establishments(tx, drafts)
+        found = await reads.establishments_by_code(tx, ["M", "F"])
+        assert found["M"].legal_entity_id == found["F"].legal_entity_id
+        assert found["F"].legal_name == "Malha Comércio Ltda."
+        assert found["F"].state_registration is None
+        await service.put_establishments(tx, [an_establishment("F", "11222333000262", state="RJ")])
+        assert [e.name for e in await reads.legal_entities(tx)] == ["Malha Comércio Ltda."]
