@@ -1,10 +1,12 @@
 """The way of an event: outbox, sequencer, log, subscribers, and what happens when one cannot be handled."""
 
 import asyncio
+import uuid
 from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from malha.platform import outbox, sequencer, subscribers
 from malha.platform.db import Database, Tx
@@ -260,7 +262,7 @@ async def test_a_long_transaction_elsewhere_in_the_cluster_stalls_nobody(databas
     await seen_table(database)
     async with (
         await psycopg.AsyncConnection.connect(database.url) as long,
-        await psycopg.AsyncConnection.connect(database.url.rsplit("/", 1)[0] + "/postgres") as elsewhere,
+        await psycopg.AsyncConnection.connect(make_conninfo(database.url, dbname="postgres")) as elsewhere,
     ):
         for connection in (long, elsewhere):
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -471,8 +473,8 @@ async def test_pending_events_survive_a_copy_into_a_fresh_database(database: Dat
     await paint(database, "a", 4)
     await paint(database, "b", 1)
 
-    name = database.url.rsplit("/", 1)[1] + "_r"
-    url = template_url.rsplit("/", 1)[0] + "/" + name
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    url = make_conninfo(template_url, dbname=name)
     async with await psycopg.AsyncConnection.connect(template_url, autocommit=True) as admin:
         await admin.execute(f'CREATE DATABASE "{name}"')
     try:

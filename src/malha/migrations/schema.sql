@@ -1,0 +1,765 @@
+-- What the migrations add up to. Do not edit: python -m malha.platform.migrate --write-schema URL
+
+CREATE TABLE audit (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id text,
+    actor_name text NOT NULL,
+    source text,
+    request_id text,
+    action text NOT NULL,
+    entity text NOT NULL,
+    entity_id text NOT NULL,
+    before json,
+    after json,
+    CONSTRAINT audit_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE balance (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    on_hand integer DEFAULT 0 NOT NULL,
+    allocated integer DEFAULT 0 NOT NULL,
+    held integer DEFAULT 0 NOT NULL,
+    safety integer DEFAULT 0 NOT NULL,
+    CONSTRAINT balance_pkey PRIMARY KEY (sku_id, location_id),
+    CONSTRAINT balance_allocated_check CHECK ((allocated >= 0)),
+    CONSTRAINT balance_held_check CHECK ((held >= 0)),
+    CONSTRAINT balance_safety_check CHECK ((safety >= 0))
+) WITH (fillfactor = 70);
+
+CREATE TABLE category (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    parent_id integer,
+    code text NOT NULL,
+    name text NOT NULL,
+    path text NOT NULL,
+    CONSTRAINT category_pkey PRIMARY KEY (id),
+    CONSTRAINT category_code_key UNIQUE (code)
+);
+
+CREATE TABLE channel (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    establishment_id integer,
+    currency text DEFAULT 'BRL'::text NOT NULL,
+    shortage_policy text DEFAULT 'hold'::text NOT NULL,
+    payment_policy text DEFAULT 'before_release'::text NOT NULL,
+    release_delay_minutes integer DEFAULT 15 NOT NULL,
+    priority integer DEFAULT 100 NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT channel_pkey PRIMARY KEY (id),
+    CONSTRAINT channel_code_key UNIQUE (code),
+    CONSTRAINT channel_kind_check CHECK ((kind = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'telesales'::text, 'sales_rep'::text, 'franchise'::text, 'marketplace'::text]))),
+    CONSTRAINT channel_payment_policy_check CHECK ((payment_policy = ANY (ARRAY['before_release'::text, 'on_delivery'::text, 'settled_by_channel'::text]))),
+    CONSTRAINT channel_release_delay_minutes_check CHECK ((release_delay_minutes >= 0)),
+    CONSTRAINT channel_shortage_policy_check CHECK ((shortage_policy = ANY (ARRAY['reject'::text, 'backorder'::text, 'hold'::text])))
+);
+
+CREATE TABLE channel_location (
+    channel_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT channel_location_pkey PRIMARY KEY (channel_id, location_id)
+);
+
+CREATE TABLE customer (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    kind text DEFAULT 'person'::text NOT NULL,
+    name text NOT NULL,
+    document text,
+    email text,
+    phone text,
+    address jsonb DEFAULT '{}'::jsonb NOT NULL,
+    folded text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT customer_pkey PRIMARY KEY (id),
+    CONSTRAINT customer_number_key UNIQUE (number),
+    CONSTRAINT customer_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'company'::text])))
+);
+
+CREATE TABLE establishment (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    legal_entity_id integer NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    cnpj text NOT NULL,
+    state_registration text,
+    state text NOT NULL,
+    tax_regime text DEFAULT 'normal'::text NOT NULL,
+    document_policy text DEFAULT 'required'::text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT establishment_pkey PRIMARY KEY (id),
+    CONSTRAINT establishment_cnpj_key UNIQUE (cnpj),
+    CONSTRAINT establishment_code_key UNIQUE (code),
+    CONSTRAINT establishment_document_policy_check CHECK ((document_policy = ANY (ARRAY['required'::text, 'not_required'::text]))),
+    CONSTRAINT establishment_tax_regime_check CHECK ((tax_regime = ANY (ARRAY['normal'::text, 'simples'::text, 'simples_excess'::text, 'mei'::text])))
+);
+
+CREATE TABLE event (
+    position bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    seq integer NOT NULL,
+    version smallint NOT NULL,
+    key text NOT NULL,
+    type text NOT NULL,
+    actor text NOT NULL,
+    payload json NOT NULL,
+    CONSTRAINT event_pkey PRIMARY KEY ("position")
+) PARTITION BY RANGE ("position");
+
+CREATE TABLE fiscal_document (
+    id uuid NOT NULL,
+    establishment_id integer NOT NULL,
+    model text NOT NULL,
+    series integer NOT NULL,
+    number integer NOT NULL,
+    access_key character(44) NOT NULL,
+    operation text DEFAULT 'sale'::text NOT NULL,
+    state text DEFAULT 'authorised'::text NOT NULL,
+    provider text NOT NULL,
+    source_kind text NOT NULL,
+    source_id uuid NOT NULL,
+    total bigint NOT NULL,
+    protocol text,
+    issued_at timestamp with time zone NOT NULL,
+    authorised_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    recorded_by text DEFAULT 'system'::text NOT NULL,
+    CONSTRAINT fiscal_document_pkey PRIMARY KEY (id),
+    CONSTRAINT fiscal_document_access_key_key UNIQUE (access_key),
+    CONSTRAINT fiscal_document_establishment_id_model_series_number_key UNIQUE (establishment_id, model, series, number),
+    CONSTRAINT fiscal_document_model_check CHECK ((model = ANY (ARRAY['55'::text, '65'::text]))),
+    CONSTRAINT fiscal_document_number_check CHECK (((number >= 1) AND (number <= 999999999))),
+    CONSTRAINT fiscal_document_provider_check CHECK ((provider = ANY (ARRAY['erp'::text, 'manual'::text, 'sefaz'::text, 'gateway'::text, 'store'::text]))),
+    CONSTRAINT fiscal_document_series_check CHECK (((series >= 0) AND (series <= 999))),
+    CONSTRAINT fiscal_document_state_check CHECK ((state = ANY (ARRAY['drafted'::text, 'signed'::text, 'sending'::text, 'authorised'::text, 'rejected'::text, 'unknown'::text, 'conflict'::text, 'offline'::text, 'cancelling'::text, 'cancelled'::text, 'abandoned'::text, 'voided'::text]))),
+    CONSTRAINT fiscal_document_total_check CHECK ((total >= 0))
+);
+
+CREATE TABLE fiscal_line (
+    document_id uuid NOT NULL,
+    item smallint NOT NULL,
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    quantity integer NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT fiscal_line_pkey PRIMARY KEY (document_id, item),
+    CONSTRAINT fiscal_line_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE fulfillment_order (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    order_id uuid NOT NULL,
+    location_id integer NOT NULL,
+    method text NOT NULL,
+    service_id integer,
+    state text DEFAULT 'open'::text NOT NULL,
+    capacity_day date NOT NULL,
+    released_at timestamp with time zone DEFAULT now() NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    accepted_at timestamp with time zone,
+    picked_at timestamp with time zone,
+    packed_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    reason text,
+    pickup_code text,
+    pickup_until timestamp with time zone,
+    assignee text,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT fulfillment_order_pkey PRIMARY KEY (id),
+    CONSTRAINT fulfillment_order_number_key UNIQUE (number),
+    CONSTRAINT fulfillment_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text]))),
+    CONSTRAINT fulfillment_order_state_check CHECK ((state = ANY (ARRAY['open'::text, 'accepted'::text, 'picking'::text, 'picked'::text, 'packed'::text, 'ready'::text, 'closed'::text, 'rejected'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE idempotency (
+    client text NOT NULL,
+    key text NOT NULL,
+    operation text NOT NULL,
+    body_hash bytea NOT NULL,
+    status smallint NOT NULL,
+    headers json DEFAULT '{}'::json NOT NULL,
+    reply bytea NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_pkey PRIMARY KEY (client, key)
+);
+
+CREATE TABLE kit_component (
+    kit_id integer NOT NULL,
+    component_id integer NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT kit_component_pkey PRIMARY KEY (kit_id, component_id),
+    CONSTRAINT kit_component_check CHECK ((kit_id <> component_id)),
+    CONSTRAINT kit_component_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE legal_entity (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    name text NOT NULL,
+    cnpj_root text NOT NULL,
+    kind text DEFAULT 'own'::text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT legal_entity_pkey PRIMARY KEY (id),
+    CONSTRAINT legal_entity_cnpj_root_key UNIQUE (cnpj_root),
+    CONSTRAINT legal_entity_kind_check CHECK ((kind = ANY (ARRAY['own'::text, 'franchise'::text, 'vendor'::text, 'operator'::text])))
+);
+
+CREATE TABLE location (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    establishment_id integer NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    address jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text NOT NULL,
+    postal_code text,
+    latitude double precision,
+    longitude double precision,
+    timezone text DEFAULT 'America/Sao_Paulo'::text NOT NULL,
+    opening_hours jsonb DEFAULT '{}'::jsonb NOT NULL,
+    holiday_calendar text DEFAULT 'BR'::text NOT NULL,
+    can_ship boolean DEFAULT true NOT NULL,
+    can_pickup boolean DEFAULT false NOT NULL,
+    can_curbside boolean DEFAULT false NOT NULL,
+    can_return boolean DEFAULT false NOT NULL,
+    cut_off time without time zone DEFAULT '14:00:00'::time without time zone NOT NULL,
+    daily_capacity integer,
+    handling_cost integer DEFAULT 0 NOT NULL,
+    line_cost integer DEFAULT 0 NOT NULL,
+    priority integer DEFAULT 100 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT location_pkey PRIMARY KEY (id),
+    CONSTRAINT location_code_key UNIQUE (code),
+    CONSTRAINT location_daily_capacity_check CHECK ((daily_capacity >= 0)),
+    CONSTRAINT location_handling_cost_check CHECK ((handling_cost >= 0)),
+    CONSTRAINT location_kind_check CHECK ((kind = ANY (ARRAY['store'::text, 'distribution_centre'::text, 'factory'::text, 'third_party'::text, 'vendor'::text, 'pickup_point'::text]))),
+    CONSTRAINT location_line_cost_check CHECK ((line_cost >= 0)),
+    CONSTRAINT location_status_check CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text, 'closed'::text])))
+);
+
+CREATE TABLE location_closure (
+    location_id integer NOT NULL,
+    day date NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT location_closure_pkey PRIMARY KEY (location_id, day)
+);
+
+CREATE TABLE location_day (
+    location_id integer NOT NULL,
+    day date NOT NULL,
+    taken integer DEFAULT 0 NOT NULL,
+    CONSTRAINT location_day_pkey PRIMARY KEY (location_id, day),
+    CONSTRAINT location_day_taken_check CHECK ((taken >= 0))
+);
+
+CREATE TABLE media (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    product_id integer NOT NULL,
+    variant_id integer,
+    position smallint DEFAULT 0 NOT NULL,
+    url text NOT NULL,
+    alt text DEFAULT ''::text NOT NULL,
+    CONSTRAINT media_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE movement (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT now() NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    d_on_hand integer DEFAULT 0 NOT NULL,
+    d_allocated integer DEFAULT 0 NOT NULL,
+    d_held integer DEFAULT 0 NOT NULL,
+    reason text NOT NULL,
+    ref_kind text,
+    ref_id uuid,
+    ref_text text,
+    actor text DEFAULT 'system'::text NOT NULL
+) PARTITION BY RANGE (recorded_at);
+
+CREATE TABLE movement_closing (
+    partition text NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    on_hand bigint NOT NULL,
+    allocated bigint NOT NULL,
+    held bigint NOT NULL,
+    CONSTRAINT movement_closing_pkey PRIMARY KEY (partition, sku_id, location_id)
+);
+
+CREATE TABLE movement_partition (
+    partition text NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    rows bigint NOT NULL,
+    last_id bigint NOT NULL,
+    CONSTRAINT movement_partition_pkey PRIMARY KEY (partition)
+);
+
+CREATE TABLE order_component (
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT order_component_pkey PRIMARY KEY (order_id, line, sku_id),
+    CONSTRAINT order_component_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE order_hold (
+    id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    kind text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    placed_at timestamp with time zone DEFAULT now() NOT NULL,
+    placed_by text DEFAULT 'system'::text NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by text,
+    resolution text,
+    CONSTRAINT order_hold_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE order_line (
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer,
+    sku_text text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    quantity integer NOT NULL,
+    unit_price bigint NOT NULL,
+    discount bigint DEFAULT 0 NOT NULL,
+    total bigint NOT NULL,
+    external_id text,
+    CONSTRAINT order_line_pkey PRIMARY KEY (order_id, line),
+    CONSTRAINT order_line_check CHECK ((total = ((quantity * unit_price) - discount))),
+    CONSTRAINT order_line_discount_check CHECK ((discount >= 0)),
+    CONSTRAINT order_line_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT order_line_unit_price_check CHECK ((unit_price >= 0))
+);
+
+CREATE TABLE order_note (
+    id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    text text NOT NULL,
+    written_at timestamp with time zone DEFAULT now() NOT NULL,
+    written_by text NOT NULL,
+    author text NOT NULL,
+    CONSTRAINT order_note_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE order_payment (
+    order_id uuid NOT NULL,
+    state text NOT NULL,
+    authorised bigint DEFAULT 0 NOT NULL,
+    captured bigint DEFAULT 0 NOT NULL,
+    refunded bigint DEFAULT 0 NOT NULL,
+    voided bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT order_payment_pkey PRIMARY KEY (order_id)
+);
+
+CREATE TABLE order_search (
+    order_id uuid NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    document text NOT NULL,
+    CONSTRAINT order_search_pkey PRIMARY KEY (order_id)
+);
+
+CREATE TABLE order_timeline (
+    order_id uuid NOT NULL,
+    seq integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    type text NOT NULL,
+    actor text DEFAULT 'system'::text NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT order_timeline_pkey PRIMARY KEY (order_id, seq)
+);
+
+CREATE TABLE order_unit (
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    part smallint NOT NULL,
+    sku_id integer,
+    quantity integer NOT NULL,
+    state text NOT NULL,
+    location_id integer,
+    fulfillment_id uuid,
+    shipment_id uuid,
+    document_id uuid,
+    CONSTRAINT order_unit_pkey PRIMARY KEY (order_id, line, part),
+    CONSTRAINT order_unit_quantity_check CHECK ((quantity > 0))
+) WITH (fillfactor = 80);
+
+CREATE TABLE outbox (
+    key text NOT NULL,
+    seq integer NOT NULL,
+    type text NOT NULL,
+    version smallint NOT NULL,
+    payload json NOT NULL,
+    actor text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT outbox_pkey PRIMARY KEY (key, seq)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000, autovacuum_vacuum_cost_delay = 0);
+
+CREATE TABLE parked_event (
+    subscriber text NOT NULL,
+    key text NOT NULL,
+    position bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    seq integer NOT NULL,
+    version smallint NOT NULL,
+    type text NOT NULL,
+    actor text NOT NULL,
+    payload json NOT NULL,
+    CONSTRAINT parked_event_pkey PRIMARY KEY (subscriber, key, "position")
+);
+
+CREATE TABLE parked_key (
+    subscriber text NOT NULL,
+    key text NOT NULL,
+    state text DEFAULT 'retrying'::text NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    retry_at timestamp with time zone,
+    cause text NOT NULL,
+    error text NOT NULL,
+    position bigint NOT NULL,
+    first_failed_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_failed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT parked_key_pkey PRIMARY KEY (subscriber, key),
+    CONSTRAINT parked_key_check CHECK (((state = 'retrying'::text) = (retry_at IS NOT NULL))),
+    CONSTRAINT parked_key_state_check CHECK ((state = ANY (ARRAY['retrying'::text, 'parked'::text])))
+);
+
+CREATE TABLE payment_entry (
+    id uuid NOT NULL,
+    tender_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount bigint NOT NULL,
+    reference text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text DEFAULT 'system'::text NOT NULL,
+    CONSTRAINT payment_entry_pkey PRIMARY KEY (id),
+    CONSTRAINT payment_entry_tender_id_kind_reference_key UNIQUE (tender_id, kind, reference),
+    CONSTRAINT payment_entry_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_entry_kind_check CHECK ((kind = ANY (ARRAY['authorised'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
+);
+
+CREATE TABLE product (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    brand text,
+    category_id integer,
+    ncm text,
+    cest text,
+    origin smallint DEFAULT 0 NOT NULL,
+    options jsonb DEFAULT '[]'::jsonb NOT NULL,
+    attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT product_pkey PRIMARY KEY (id),
+    CONSTRAINT product_code_key UNIQUE (code),
+    CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
+);
+
+CREATE TABLE revision (
+    name text NOT NULL,
+    n bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT revision_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE routing_decision (
+    order_id uuid NOT NULL,
+    attempt smallint NOT NULL,
+    decided_at timestamp with time zone DEFAULT now() NOT NULL,
+    cost bigint NOT NULL,
+    record json NOT NULL,
+    CONSTRAINT routing_decision_pkey PRIMARY KEY (order_id, attempt)
+);
+
+CREATE TABLE routing_exclusion (
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    location_id integer NOT NULL,
+    reason text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT routing_exclusion_pkey PRIMARY KEY (order_id, line, location_id)
+);
+
+CREATE TABLE sales_order (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text NOT NULL,
+    body_hash bytea NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    currency text DEFAULT 'BRL'::text NOT NULL,
+    status text NOT NULL,
+    items_total bigint NOT NULL,
+    discount_total bigint DEFAULT 0 NOT NULL,
+    shipping_total bigint DEFAULT 0 NOT NULL,
+    total bigint NOT NULL,
+    cancelled_total bigint DEFAULT 0 NOT NULL,
+    method text NOT NULL,
+    service_id integer,
+    pickup_location_id integer,
+    customer_id uuid,
+    buyer_name text DEFAULT ''::text NOT NULL,
+    buyer_document text,
+    buyer_email text,
+    buyer_phone text,
+    ship_to jsonb,
+    ship_state text,
+    promised_at timestamp with time zone,
+    release_after timestamp with time zone NOT NULL,
+    seq integer DEFAULT 1 NOT NULL,
+    CONSTRAINT sales_order_pkey PRIMARY KEY (id),
+    CONSTRAINT sales_order_channel_id_external_id_key UNIQUE (channel_id, external_id),
+    CONSTRAINT sales_order_number_key UNIQUE (number),
+    CONSTRAINT sales_order_check CHECK ((total = ((items_total - discount_total) + shipping_total))),
+    CONSTRAINT sales_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text])))
+);
+
+CREATE TABLE sequencer (
+    one boolean DEFAULT true NOT NULL,
+    position bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT sequencer_pkey PRIMARY KEY (one),
+    CONSTRAINT sequencer_one_check CHECK (one)
+) WITH (fillfactor = 10);
+
+CREATE TABLE service (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    carrier text NOT NULL,
+    method text DEFAULT 'ship'::text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT service_pkey PRIMARY KEY (id),
+    CONSTRAINT service_code_key UNIQUE (code),
+    CONSTRAINT service_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text])))
+);
+
+CREATE TABLE service_rate (
+    service_id integer NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    max_grams integer NOT NULL,
+    price integer NOT NULL,
+    per_extra_kg integer DEFAULT 0 NOT NULL,
+    lead_days integer NOT NULL,
+    CONSTRAINT service_rate_pkey PRIMARY KEY (service_id, from_state, to_state, max_grams),
+    CONSTRAINT service_rate_lead_days_check CHECK ((lead_days >= 0)),
+    CONSTRAINT service_rate_max_grams_check CHECK ((max_grams > 0)),
+    CONSTRAINT service_rate_per_extra_kg_check CHECK ((per_extra_kg >= 0)),
+    CONSTRAINT service_rate_price_check CHECK ((price >= 0))
+);
+
+CREATE TABLE shipment (
+    id uuid NOT NULL,
+    fulfillment_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    carrier text,
+    tracking_code text,
+    tracking_url text,
+    weight_grams integer,
+    shipped_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    received_by text,
+    CONSTRAINT shipment_pkey PRIMARY KEY (id),
+    CONSTRAINT shipment_weight_grams_check CHECK ((weight_grams >= 0))
+);
+
+CREATE TABLE stock_deficit (
+    id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    quantity integer NOT NULL,
+    reason text NOT NULL,
+    seq integer DEFAULT 1 NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by text,
+    CONSTRAINT stock_deficit_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_deficit_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE stock_hold (
+    id uuid NOT NULL,
+    reference text NOT NULL,
+    channel_id integer,
+    state text DEFAULT 'active'::text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT stock_hold_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_hold_check CHECK (((state = 'active'::text) = (retired_at IS NULL))),
+    CONSTRAINT stock_hold_state_check CHECK ((state = ANY (ARRAY['active'::text, 'converted'::text, 'released'::text, 'expired'::text])))
+);
+
+CREATE TABLE stock_hold_line (
+    hold_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT stock_hold_line_pkey PRIMARY KEY (hold_id, sku_id, location_id),
+    CONSTRAINT stock_hold_line_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE subscriber (
+    name text NOT NULL,
+    position bigint DEFAULT 0 NOT NULL,
+    moved_at timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    error text,
+    CONSTRAINT subscriber_pkey PRIMARY KEY (name)
+) WITH (fillfactor = 50);
+
+CREATE TABLE tender (
+    id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    position smallint NOT NULL,
+    kind text NOT NULL,
+    currency text DEFAULT 'BRL'::text NOT NULL,
+    amount bigint NOT NULL,
+    reference text,
+    installments smallint DEFAULT 1 NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tender_pkey PRIMARY KEY (id),
+    CONSTRAINT tender_order_id_position_key UNIQUE (order_id, "position"),
+    CONSTRAINT tender_amount_check CHECK ((amount > 0)),
+    CONSTRAINT tender_installments_check CHECK ((installments > 0)),
+    CONSTRAINT tender_kind_check CHECK ((kind = ANY (ARRAY['prepaid'::text, 'cash'::text, 'card_terminal'::text, 'credit_card'::text, 'debit_card'::text, 'pix'::text, 'boleto'::text, 'voucher'::text, 'on_delivery'::text])))
+);
+
+CREATE TABLE variant (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    product_id integer NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    gtin text,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    weight_grams integer DEFAULT 0 NOT NULL,
+    length_mm integer DEFAULT 0 NOT NULL,
+    width_mm integer DEFAULT 0 NOT NULL,
+    height_mm integer DEFAULT 0 NOT NULL,
+    price integer,
+    is_kit boolean DEFAULT false NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT variant_pkey PRIMARY KEY (id),
+    CONSTRAINT variant_sku_key UNIQUE (sku),
+    CONSTRAINT variant_height_mm_check CHECK ((height_mm >= 0)),
+    CONSTRAINT variant_length_mm_check CHECK ((length_mm >= 0)),
+    CONSTRAINT variant_price_check CHECK ((price >= 0)),
+    CONSTRAINT variant_weight_grams_check CHECK ((weight_grams >= 0)),
+    CONSTRAINT variant_width_mm_check CHECK ((width_mm >= 0))
+);
+
+CREATE INDEX audit_actor ON audit USING btree (actor_kind, actor_id, id DESC);
+CREATE INDEX audit_entity ON audit USING btree (entity, entity_id, id DESC);
+CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
+CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
+CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);
+CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT NULL);
+CREATE INDEX customer_folded ON customer USING gin (folded gin_trgm_ops);
+CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT NULL);
+CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
+CREATE INDEX fiscal_line_order ON fiscal_line USING btree (order_id, line);
+CREATE INDEX fulfillment_order_order ON fulfillment_order USING btree (order_id);
+CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
+CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
+CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
+CREATE INDEX location_establishment ON location USING btree (establishment_id);
+CREATE INDEX media_product ON media USING btree (product_id);
+CREATE INDEX media_variant ON media USING btree (variant_id);
+CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
+CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
+CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
+CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
+CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
+CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) WHERE (state = ANY (ARRAY['allocated'::text, 'released'::text, 'picking'::text, 'picked'::text, 'awaiting_document'::text, 'packed'::text, 'invoiced'::text, 'ready'::text]));
+CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
+CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));
+CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 'retrying'::text);
+CREATE INDEX product_category ON product USING btree (category_id);
+CREATE INDEX sales_order_customer ON sales_order USING btree (customer_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
+CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
+CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
+CREATE INDEX shipment_order ON shipment USING btree (order_id);
+CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
+CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
+CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
+CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
+CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
+CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
+CREATE INDEX variant_product ON variant USING btree (product_id);
+
+ALTER TABLE balance ADD CONSTRAINT balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE balance ADD CONSTRAINT balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
+ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
+ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE channel_location ADD CONSTRAINT channel_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
+ALTER TABLE fiscal_document ADD CONSTRAINT fiscal_document_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
+ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_document_id_fkey FOREIGN KEY (document_id) REFERENCES fiscal_document(id);
+ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
+ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN KEY (component_id) REFERENCES variant(id);
+ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
+ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
+ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE location_day ADD CONSTRAINT location_day_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
+ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
+ALTER TABLE order_component ADD CONSTRAINT order_component_order_id_line_fkey FOREIGN KEY (order_id, line) REFERENCES order_line(order_id, line);
+ALTER TABLE order_component ADD CONSTRAINT order_component_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE order_line ADD CONSTRAINT order_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE order_line ADD CONSTRAINT order_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE order_payment ADD CONSTRAINT order_payment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE order_search ADD CONSTRAINT order_search_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE order_unit ADD CONSTRAINT order_unit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE order_unit ADD CONSTRAINT order_unit_order_id_line_fkey FOREIGN KEY (order_id, line) REFERENCES order_line(order_id, line);
+ALTER TABLE order_unit ADD CONSTRAINT order_unit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
+ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (subscriber) REFERENCES subscriber(name) ON DELETE CASCADE;
+ALTER TABLE payment_entry ADD CONSTRAINT payment_entry_tender_id_fkey FOREIGN KEY (tender_id) REFERENCES tender(id);
+ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE routing_decision ADD CONSTRAINT routing_decision_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE sales_order ADD CONSTRAINT sales_order_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE sales_order ADD CONSTRAINT sales_order_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customer(id);
+ALTER TABLE sales_order ADD CONSTRAINT sales_order_pickup_location_id_fkey FOREIGN KEY (pickup_location_id) REFERENCES location(id);
+ALTER TABLE sales_order ADD CONSTRAINT sales_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
+ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
+ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
+ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
+ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE tender ADD CONSTRAINT tender_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);

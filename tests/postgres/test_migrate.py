@@ -1,0 +1,136 @@
+"""The migration runner: what it applies, in which order, and when it refuses."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from malha.platform import migrate as runner
+from malha.platform.migrate import (
+    DatabaseNewer,
+    Migration,
+    MigrationBlocked,
+    MigrationChanged,
+    PostgresTooOld,
+    migrate,
+    migrations,
+    status,
+)
+
+
+@pytest.fixture
+async def empty(template_url: str) -> AsyncIterator[str]:
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    async with await psycopg.AsyncConnection.connect(template_url, autocommit=True) as admin:
+        await admin.execute(f'CREATE DATABASE "{name}"')
+        yield make_conninfo(template_url, dbname=name)
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
+    """Migrations of the test's own, in place of Malha's."""
+    files: list[Migration] = []
+    monkeypatch.setattr(runner, "migrations", lambda: sorted(files, key=lambda m: m.number))
+    return files
+
+
+def a_file(number: int, text: str, phase: str = "pre") -> Migration:
+    return Migration(number, phase, f"{number:04}_{phase}_step.sql", text)
+
+
+async def run(url: str, statement: str) -> list[tuple]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        return await (await connection.execute(statement)).fetchall()
+
+
+async def test_everything_is_applied_once_however_many_start_together(empty: str) -> None:
+    done = await asyncio.gather(*[migrate(empty, "malha") for _ in range(3)])
+    assert sorted(done, key=len) == [[], [], [m.name for m in migrations()]]
+    assert await migrate(empty, "malha") == []
+    assert (await status(empty, "malha")).pending == []
+
+
+async def test_a_second_retailer_gets_a_schema_of_its_own(empty: str, plan: list[Migration]) -> None:
+    plan.append(a_file(1, "CREATE TABLE thing (id int)"))
+    assert await migrate(empty, "malha") == ["0001_pre_step.sql"]
+    assert (await status(empty, "other")).pending == ["0001_pre_step.sql"]
+    assert await migrate(empty, "other") == ["0001_pre_step.sql"]
+    assert await run(empty, "SELECT schemaname FROM pg_tables WHERE tablename = 'thing' ORDER BY 1") == [
+        ("malha",),
+        ("other",),
+    ]
+
+
+async def test_pre_files_run_before_the_new_code_and_post_files_after_the_old(
+    empty: str, plan: list[Migration]
+) -> None:
+    plan += [
+        a_file(1, "CREATE TABLE thing (old int, new int)"),
+        a_file(2, "ALTER TABLE thing DROP COLUMN old", "post"),
+        a_file(3, "ALTER TABLE thing ADD COLUMN newer int"),
+    ]
+    assert await migrate(empty, "malha", "pre") == ["0001_pre_step.sql", "0003_pre_step.sql"]
+    assert (await status(empty, "malha")).pending == ["0002_post_step.sql"]
+    assert await migrate(empty, "malha", "post") == ["0002_post_step.sql"]
+
+
+async def test_a_file_that_fails_leaves_nothing_and_the_files_before_it_stay(empty: str, plan: list[Migration]) -> None:
+    plan += [a_file(1, "CREATE TABLE first (id int)"), a_file(2, "CREATE TABLE second (id int); SELECT 1 / 0")]
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await migrate(empty, "malha")
+    assert await run(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'malha' ORDER BY 1") == [
+        ("first",),
+        ("migration",),
+    ]
+    assert (await status(empty, "malha")).pending == ["0002_pre_step.sql"]
+
+
+async def test_a_file_changed_after_it_was_applied_is_refused(empty: str, plan: list[Migration]) -> None:
+    plan.append(a_file(1, "CREATE TABLE thing (id int)"))
+    await migrate(empty, "malha")
+    plan[0] = a_file(1, "CREATE TABLE thing (id bigint)")
+    plan.append(a_file(2, "CREATE TABLE other (id int)"))
+    with pytest.raises(MigrationChanged, match=r"0001_pre_step\.sql was changed after it was applied"):
+        await migrate(empty, "malha")
+    assert await run(empty, "SELECT to_regclass('malha.other')") == [(None,)]
+
+
+async def test_a_database_newer_than_the_code_is_refused(empty: str, plan: list[Migration]) -> None:
+    plan += [a_file(1, "SELECT 1"), a_file(2, "SELECT 1")]
+    await migrate(empty, "malha")
+    del plan[1]
+    with pytest.raises(DatabaseNewer, match=r"0002_pre_step\.sql"):
+        await migrate(empty, "malha")
+    with pytest.raises(DatabaseNewer):
+        await status(empty, "malha")
+
+
+async def test_an_old_server_is_refused_with_a_sentence(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "OLDEST_POSTGRES", 99)
+    with pytest.raises(PostgresTooOld, match=r"runs PostgreSQL \d+; Malha needs 99 or newer"):
+        await migrate(empty, "malha")
+
+
+async def test_a_lock_that_is_not_granted_stops_the_migration_and_not_the_shop(
+    empty: str, plan: list[Migration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(runner, "LOCK_TRIES", 2)
+    plan.append(a_file(1, "CREATE TABLE thing (id int)"))
+    await migrate(empty, "malha")
+    plan.append(a_file(2, "ALTER TABLE thing ADD COLUMN name text"))
+    async with await psycopg.AsyncConnection.connect(empty) as reader:
+        await reader.execute("SELECT * FROM malha.thing")
+        with pytest.raises(MigrationBlocked, match="did not get its locks in 2 tries"):
+            await migrate(empty, "malha")
+    assert await migrate(empty, "malha") == ["0002_pre_step.sql"]
+
+
+def test_migrations_are_named_numbered_and_none_repeats_a_number() -> None:
+    found = migrations()
+    assert [m.number for m in found] == sorted({m.number for m in found})
+    assert {m.phase for m in found} <= {"pre", "post"}
