@@ -9,9 +9,9 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,6 +67,19 @@ def migrated_template(template_url: str) -> Iterator[str]:
 async def database(template_url: str, migrated_template: str) -> AsyncIterator[Database]:
     async with fresh_database(template_url, migrated_template) as db:
         yield db
+
+
+@pytest.fixture(scope="session")
+def retailer_on() -> Callable[[str], AbstractAsyncContextManager[Database]]:
+    """`async with retailer_on(url) as database`: a migrated, empty retailer on another server."""
+
+    @asynccontextmanager
+    async def on(url: str) -> AsyncIterator[Database]:
+        with migrated_database(url) as template:
+            async with fresh_database(url, template) as db:
+                yield db
+
+    return on
 
 
 @pytest.fixture(scope="session")

