@@ -74,7 +74,9 @@ async def test_the_snapshot_holds_the_whole_network_with_what_the_cep_tells(data
     async with database.snapshot() as tx:
         network = await reads.snapshot(tx)
     sp, rj, am = (network.location(code) for code in ("SP01", "RJ01", "AM01"))
-    assert sp and rj and am
+    assert sp
+    assert rj
+    assert am
     assert (sp.address.city, sp.address.ibge, sp.postal_code, sp.timezone) == (
         "São Paulo", "3550308", "01310100", "America/Sao_Paulo",
     )  # fmt: skip
@@ -84,13 +86,16 @@ async def test_the_snapshot_holds_the_whole_network_with_what_the_cep_tells(data
     assert sp.cut_off == time(14, 0)
     assert network.establishment_of(rj.id).cnpj == ALPHANUMERIC
     web, store = network.channel("site"), network.channel("loja-sp")
-    assert web and store
+    assert web
+    assert store
     assert web.may_use(am.id)
-    assert store.may_use(sp.id) and not store.may_use(rj.id)
+    assert store.may_use(sp.id)
+    assert not store.may_use(rj.id)
     pac = network.service("pac")
     assert pac
     quote = network.tariff.quote(pac.id, "SP", "SP", 1001)
-    assert quote and (quote.price, quote.lead_days) == (1990, 2)
+    assert quote
+    assert (quote.price, quote.lead_days) == (1990, 2)
     # Friday after the cut-off; Saturday is worked, Monday is closed: Saturday 13:00 in São Paulo.
     due = network.calendars[sp.id].due_at(datetime(2026, 1, 23, 20, tzinfo=UTC))
     assert due == datetime(2026, 1, 24, 16, tzinfo=UTC)

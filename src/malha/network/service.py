@@ -31,7 +31,7 @@ from malha.network.model import (
     Saved,
     ServiceDraft,
 )
-from malha.platform import revisions
+from malha.platform import audit, revisions
 from malha.platform.db import Statement, Tx
 from malha.platform.errors import Conflict, NotFound
 from malha.platform.flaws import Flaw, refuse
@@ -112,15 +112,20 @@ async def create_establishment(tx: Tx, draft: EstablishmentDraft) -> Establishme
     lock = writes.LOCK_ESTABLISHMENT
     await _free_or_current(tx, lock, draft, None, unknown=UnknownEstablishment, what="establishment")
     await put_establishments(tx, [draft])
-    return (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
+    created = (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
+    await audit.record(tx, action="create", entity="establishment", entity_id=draft.code, after=created)
+    return created
 
 
 async def update_establishment(tx: Tx, draft: EstablishmentDraft, version: int) -> Establishment:
     """Change one establishment that still has `version`."""
     lock = writes.LOCK_ESTABLISHMENT
     await _free_or_current(tx, lock, draft, version, unknown=UnknownEstablishment, what="establishment")
+    before = (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
     await put_establishments(tx, [draft])
-    return (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
+    after = (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
+    await audit.record(tx, action="change", entity="establishment", entity_id=draft.code, before=before, after=after)
+    return after
 
 
 # --- locations ---
@@ -149,14 +154,19 @@ async def create_location(tx: Tx, draft: LocationDraft) -> Location:
     """Create one location. Refuses a taken code, an unknown establishment, and values that are not valid."""
     await _free_or_current(tx, writes.LOCK_LOCATION, draft, None, unknown=UnknownLocation, what="location")
     await put_locations(tx, [draft])
-    return await _location(tx, draft.code)
+    created = await _location(tx, draft.code)
+    await audit.record(tx, action="create", entity="location", entity_id=draft.code, after=created)
+    return created
 
 
 async def update_location(tx: Tx, draft: LocationDraft, version: int) -> Location:
     """Change one location that still has `version`."""
     await _free_or_current(tx, writes.LOCK_LOCATION, draft, version, unknown=UnknownLocation, what="location")
+    before = await _location(tx, draft.code)
     await put_locations(tx, [draft])
-    return await _location(tx, draft.code)
+    after = await _location(tx, draft.code)
+    await audit.record(tx, action="change", entity="location", entity_id=draft.code, before=before, after=after)
+    return after
 
 
 async def _location(tx: Tx, code: str) -> Location:
@@ -177,9 +187,11 @@ async def set_location_status(tx: Tx, code: str, status: LocationStatus, version
     params = {"code": code, "status": status, "version": version}
     if not await tx.tuples(writes.SET_LOCATION_STATUS, params):
         raise Conflict(what="location", key=code)
+    after = await _location(tx, code)
     if before.status is not status:
+        await audit.record(tx, action="set_status", entity="location", entity_id=code, before=before, after=after)
         await revisions.bump(tx, reads.REVISION)
-    return await _location(tx, code)
+    return after
 
 
 async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> None:
@@ -191,7 +203,10 @@ async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> No
     """
     refuse(list(rules.check_text("reason", reason)))
     await _location(tx, code)
-    await writes.add_closures(tx, [(code, day, reason.strip()) for day in sorted(set(days))])
+    closed = sorted(set(days))
+    await writes.add_closures(tx, [(code, day, reason.strip()) for day in closed])
+    facts = {"days": closed, "reason": reason.strip()}
+    await audit.record(tx, action="close_days", entity="location", entity_id=code, after=facts)
     await revisions.bump(tx, reads.REVISION)
 
 
@@ -203,6 +218,7 @@ async def open_days(tx: Tx, code: str, days: Sequence[date]) -> None:
     """
     await _location(tx, code)
     if await tx.execute(writes.REMOVE_CLOSURES, {"code": code, "days": list(days)}):
+        await audit.record(tx, action="open_days", entity="location", entity_id=code, after={"days": sorted(days)})
         await revisions.bump(tx, reads.REVISION)
 
 
@@ -241,13 +257,17 @@ async def put_channels(tx: Tx, drafts: Sequence[ChannelDraft]) -> list[Saved]:
 async def create_channel(tx: Tx, draft: ChannelDraft) -> Saved:
     """Create one channel. Refuses a taken code and values that are not valid."""
     await _free_or_current(tx, writes.LOCK_CHANNEL, draft, None, unknown=UnknownChannel, what="channel")
-    return (await put_channels(tx, [draft]))[0]
+    saved = (await put_channels(tx, [draft]))[0]
+    await audit.record(tx, action="create", entity="channel", entity_id=draft.code, after=draft)
+    return saved
 
 
 async def update_channel(tx: Tx, draft: ChannelDraft, version: int) -> Saved:
     """Change one channel that still has `version`."""
     await _free_or_current(tx, writes.LOCK_CHANNEL, draft, version, unknown=UnknownChannel, what="channel")
-    return (await put_channels(tx, [draft]))[0]
+    saved = (await put_channels(tx, [draft]))[0]
+    await audit.record(tx, action="change", entity="channel", entity_id=draft.code, after=draft)
+    return saved
 
 
 # --- services ---
@@ -273,10 +293,14 @@ async def put_services(tx: Tx, drafts: Sequence[ServiceDraft]) -> list[Saved]:
 async def create_service(tx: Tx, draft: ServiceDraft) -> Saved:
     """Create one shipping service with its tariff. Refuses a taken code and values that are not valid."""
     await _free_or_current(tx, writes.LOCK_SERVICE, draft, None, unknown=UnknownService, what="service")
-    return (await put_services(tx, [draft]))[0]
+    saved = (await put_services(tx, [draft]))[0]
+    await audit.record(tx, action="create", entity="service", entity_id=draft.code, after=draft)
+    return saved
 
 
 async def update_service(tx: Tx, draft: ServiceDraft, version: int) -> Saved:
     """Change one service that still has `version`; its tariff is replaced."""
     await _free_or_current(tx, writes.LOCK_SERVICE, draft, version, unknown=UnknownService, what="service")
-    return (await put_services(tx, [draft]))[0]
+    saved = (await put_services(tx, [draft]))[0]
+    await audit.record(tx, action="change", entity="service", entity_id=draft.code, after=draft)
+    return saved
