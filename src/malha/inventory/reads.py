@@ -8,6 +8,7 @@ import msgspec
 from psycopg import AsyncCursor
 
 from malha.inventory.model import Availability
+from malha.platform import arrays
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -106,9 +107,9 @@ async def queue_free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False
 
     For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
     """
-    return await tx.cursor_of(FREE_STOCK_LOCKED if lock else FREE_STOCK, {"skus": list(sku_ids)})
+    return await tx.cursor_of(FREE_STOCK_LOCKED if lock else FREE_STOCK, {"skus": arrays.ints(sku_ids)})
 
 
 async def queue_expired_holds(tx: Tx, sku_ids: Sequence[int]) -> AsyncCursor[tuple[Any, ...]]:
     """Ask for (sku_id, location_id, units) still counted in `held` by holds whose time is over."""
-    return await tx.cursor_of(EXPIRED_HOLDS, {"skus": list(sku_ids)})
+    return await tx.cursor_of(EXPIRED_HOLDS, {"skus": arrays.ints(sku_ids)})

@@ -16,6 +16,7 @@ from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, Inval
 from malha.inventory.events import StockIncreased, StockShortfall
 from malha.inventory.model import Claim, Deficit, HoldState, Reason, Reference, Shortfall
 from malha.inventory.rules import arrays, deficit, sum_claims
+from malha.platform import arrays as literals
 from malha.platform import outbox
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, new_id
@@ -62,28 +63,22 @@ async def queue_claims(tx: Tx, wanted: Sequence[Claim]) -> AsyncCursor[tuple[Any
     `wanted` is summed and in key order. The ledger is written by `record_claims`; the caller must roll back when a key
     is missing. For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
     """
-    return await tx.cursor_of(writes.CLAIM, arrays(wanted))
+    columns = {name: literals.ints(values) for name, values in arrays(wanted).items()}
+    return await tx.cursor_of(writes.CLAIM, columns)
 
 
 async def record_claims(
-    tx: Tx, skus: list[int], locations: list[int], quantities: list[int], orders: list[UUID]
+    tx: Tx, skus: list[int], locations: list[int], quantities: list[int], orders: list[str], actors: list[str]
 ) -> None:
     """Write the ledger of claims granted by `queue_claims`: parallel arrays, one row per order and balance."""
     await tx.cursor_of(
-        writes.RECORD_MOVEMENTS,
+        writes.RECORD_CLAIMS,
         {
-            "skus": skus,
-            "locations": locations,
-            "quantities": quantities,
-            "refs": orders,
-            "on_hand": 0,
-            "allocated": 1,
-            "held": 0,
-            "reason": Reason.ORDER.value,
-            "ref_kind": "order",
-            "ref_text": None,
-            "actor": tx.actor.label,
-            "occurred_at": None,
+            "skus": literals.ints(skus),
+            "locations": literals.ints(locations),
+            "quantities": literals.ints(quantities),
+            "orders": literals.bare(orders),
+            "actors": literals.texts(actors),
         },
     )
 

@@ -102,6 +102,14 @@ FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(refs
      AS w(sku_id, location_id, quantity, ref_id)
 """
 
+# The ledger of a batch of new orders: RECORD_MOVEMENTS with less to send.
+RECORD_CLAIMS = """
+INSERT INTO movement (sku_id, location_id, d_allocated, reason, ref_kind, ref_id, actor)
+SELECT sku_id, location_id, quantity, 'order', 'order', order_id, actor
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(orders)s::uuid[], %(actors)s::text[])
+     AS w(sku_id, location_id, quantity, order_id, actor)
+"""
+
 # As CLAIM, for a hold.
 HOLD = (
     _LOCKED

@@ -40,10 +40,12 @@ CREATE TABLE variant (
     price integer CHECK (price >= 0),             -- reference price in centavos, until price lists exist
     is_kit boolean NOT NULL DEFAULT false,
     active boolean NOT NULL DEFAULT true,
+    folded text NOT NULL DEFAULT '',              -- searched text: names, codes, brand, GTIN; accents and case folded
     version integer NOT NULL DEFAULT 1
 );
 CREATE INDEX variant_product ON variant (product_id);
 CREATE UNIQUE INDEX variant_gtin ON variant (gtin) WHERE gtin IS NOT NULL;
+CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 
 CREATE TABLE kit_component (
     kit_id integer NOT NULL REFERENCES variant,

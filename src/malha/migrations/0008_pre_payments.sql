@@ -1,8 +1,9 @@
+-- Written by intake, so without foreign keys (see 0007).
 -- Tenders as recorded facts and an exact ledger of what was authorised, captured, refunded on each.
 
 CREATE TABLE tender (
     id uuid PRIMARY KEY,
-    order_id uuid NOT NULL REFERENCES sales_order,
+    order_id uuid NOT NULL,
     position smallint NOT NULL,
     kind text NOT NULL CHECK (kind IN ('prepaid', 'cash', 'card_terminal', 'credit_card', 'debit_card', 'pix', 'boleto', 'voucher', 'on_delivery')),
     currency text NOT NULL DEFAULT 'BRL',
@@ -16,7 +17,7 @@ CREATE TABLE tender (
 
 CREATE TABLE payment_entry (
     id uuid PRIMARY KEY,
-    tender_id uuid NOT NULL REFERENCES tender,
+    tender_id uuid NOT NULL,
     kind text NOT NULL CHECK (kind IN ('authorised', 'captured', 'refunded', 'voided', 'declined')),
     amount bigint NOT NULL CHECK (amount > 0),
     reference text NOT NULL,                      -- natural key of the fact: the same fact is recorded once
@@ -28,7 +29,7 @@ CREATE TABLE payment_entry (
 
 -- Sums per order, moved only with a ledger row; `malha doctor` compares. state is derived (payments.rules.derive_state).
 CREATE TABLE order_payment (
-    order_id uuid PRIMARY KEY REFERENCES sales_order,
+    order_id uuid PRIMARY KEY,
     state text NOT NULL,
     authorised bigint NOT NULL DEFAULT 0,
     captured bigint NOT NULL DEFAULT 0,

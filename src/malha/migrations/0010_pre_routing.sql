@@ -1,7 +1,7 @@
 -- Why an order went where it went: inputs, plan and explanation of every decision, immutable.
 
 CREATE TABLE routing_decision (
-    order_id uuid NOT NULL REFERENCES sales_order,
+    order_id uuid NOT NULL,                       -- no foreign key: written by intake (see 0007)
     attempt smallint NOT NULL,                    -- 1 at intake; more after rejections, short picks, mapping
     decided_at timestamptz NOT NULL DEFAULT now(),
     cost bigint NOT NULL,                         -- centavos, of what was placed

@@ -6,10 +6,12 @@ personal data.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import msgspec
 
+from malha.platform import arrays
 from malha.platform.db import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -47,19 +49,23 @@ async def add(tx: Tx, *events: Event) -> None:
     await add_all(tx, events)
 
 
-async def add_all(tx: Tx, events: Sequence[Event]) -> None:
-    """Record many events with one statement, in the order of their keys (opposite orders would deadlock)."""
+async def add_all(tx: Tx, events: Sequence[Event], actors: Sequence[str] | None = None) -> None:
+    """Record many events with one statement, in the order of their keys (opposite orders would deadlock).
+
+    `actors` gives each event its own actor label, where one transaction carries the work of several callers.
+    """
     if not events:
         return
-    rows = sorted(events, key=lambda e: (e.key, e.seq))
-    await tx.execute(
+    labels = actors or [tx.actor.label] * len(events)
+    rows = sorted(((e.key, e.seq, e, label) for e, label in zip(events, labels, strict=True)), key=itemgetter(0, 1))
+    await tx.cursor_of(
         ADD_EVENTS,
         {
-            "keys": [e.key for e in rows],
-            "seqs": [e.seq for e in rows],
-            "types": [e.TYPE for e in rows],
-            "versions": [e.VERSION for e in rows],
-            "payloads": [e.payload() for e in rows],
-            "actors": [tx.actor.label] * len(rows),
+            "keys": arrays.texts([key for key, _, _, _ in rows]),
+            "seqs": arrays.ints([seq for _, seq, _, _ in rows]),
+            "types": arrays.texts([e.TYPE for _, _, e, _ in rows]),
+            "versions": arrays.ints([e.VERSION for _, _, e, _ in rows]),
+            "payloads": arrays.texts([e.payload() for _, _, e, _ in rows]),
+            "actors": arrays.texts([label for _, _, _, label in rows]),
         },
     )

@@ -1,0 +1,108 @@
+"""Refusals of the gate. Each one leaves nothing behind: no order, no claim, no used-up key."""
+
+from malha.platform.errors import FieldError, MalhaError
+
+
+class UnknownChannel(FieldError):
+    """The channel decides policy, so an order without one cannot even be held."""
+
+    code = "unknown_channel"
+    says = "There is no active sales channel {channel}."
+    mend = "Create the channel, activate it, or correct its code in the order."
+
+
+class OrderDiffers(MalhaError):
+    """The natural key is taken by an order with another body."""
+
+    status = 409
+    code = "order_differs"
+    says = "Channel {channel} already sent order {external_id}, with other contents: it is order {number}."
+    mend = "If this is a change, use the order's actions (cancel, address); if it is another order, give it its own id."
+
+
+class KeyReused(MalhaError):
+    """An Idempotency-Key came back with another body."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    says = "This Idempotency-Key was used before with another body."
+    mend = "Use a new key for a new request; repeat the same body to repeat a request."
+
+
+class KeyMissing(FieldError):
+    """Without a natural key a repeated request would be a second order."""
+
+    code = "natural_key_missing"
+    says = "The order has neither an external_id nor an Idempotency-Key."
+    mend = "Send the channel's own order id as external_id, or an Idempotency-Key header."
+
+
+class InFlight(MalhaError):
+    """The same request is being worked on right now."""
+
+    status = 409
+    code = "in_flight"
+    says = "The same request is being processed right now."
+    mend = "Wait a moment and send it again: the answer will be that of the first request."
+    retry_after = 1
+
+
+class OutOfStock(MalhaError):
+    """The channel's policy refuses what stock does not cover."""
+
+    status = 409
+    code = "out_of_stock"
+    says = "There is not enough stock for {count} line(s)."
+    mend = "Offer the customer less or something else; `shortages` says how much there is."
+
+
+class WrongCurrency(FieldError):
+    """One channel sells in one currency."""
+
+    code = "wrong_currency"
+    says = "The order is in {currency}, channel {channel} sells in {expected}."
+    mend = "Send the order in the channel's currency."
+
+
+class DiscountTooLarge(FieldError):
+    """A discount is larger than what it is on."""
+
+    code = "discount_too_large"
+    says = "The discount at {at} is larger than the amount it reduces."
+    mend = "Correct the discount or the price."
+
+
+class Unprocessable(FieldError):
+    """The database refused a value of this order and of no other in its batch."""
+
+    code = "unprocessable_order"
+    says = "The order holds a value that cannot be stored."
+    mend = "Look for control characters and numbers that are out of range; the request id finds the log entry."
+
+
+class BodyNotClean(FieldError):
+    """A NUL character cannot be stored in a text."""
+
+    code = "nul_character"
+    says = "The body holds a NUL character (\\u0000)."
+    mend = "Remove it from the text at its source."
+
+
+class Overloaded(MalhaError):
+    """The queue is full; nothing was taken."""
+
+    status = 429
+    code = "overloaded"
+    says = "More orders are waiting than can be taken right now."
+    mend = "Send the same order again after the time in Retry-After: it was not taken."
+    retry_after = 1
+
+
+class Unavailable(MalhaError):
+    """The database did not answer for a while."""
+
+    status = 503
+    code = "unavailable"
+    says = "Orders cannot be stored right now."
+    mend = "Send the same order again: its natural key keeps it from being taken twice."
+    retry_after = 2

@@ -1,0 +1,281 @@
+"""The gate: concurrent submissions of a few milliseconds become one transaction.
+
+One gate per process. Submissions wait in one queue per channel, tills before marketplaces, round-robin among channels of equal
+priority. `IN_FLIGHT` runners each take what waits, place it in one transaction and answer. A batch is durable before anybody is
+told; a caller that went away never affects its neighbours.
+
+What can go wrong, and what happens then:
+
+* stock or a key moved between reading and writing: roll back, once more under locks;
+* deadlock or serialisation failure: the whole batch again;
+* a value the database refuses (SQLSTATE 22, 23): the batch is halved in a slow lane until the offender is alone; it is refused,
+  the others are placed;
+* connection lost, even at COMMIT: the batch is submitted again, and natural keys answer for what was stored;
+* queue full, by count or bytes: 429 with Retry-After, nothing taken.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+from psycopg import DatabaseError, InterfaceError, OperationalError, errors
+from psycopg_pool import PoolTimeout
+
+from malha.intake import rules
+from malha.intake.errors import InFlight, KeyMissing, Overloaded, Unavailable, Unprocessable
+from malha.intake.model import NewOrder, Outcome, Placed, Submission
+from malha.intake.reference import Cache
+from malha.intake.service import Moved, place_orders
+from malha.inventory import service as inventory
+from malha.platform.db import SYSTEM, Actor, Database
+from malha.platform.errors import Busy, MalhaError
+from malha.platform.ids import new_id
+
+MAX_BATCH = 100
+IN_FLIGHT = 2
+MAX_WAITING = 5_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+ATTEMPTS = 6
+DEFAULT_PRIORITY = 100
+
+log = structlog.get_logger(__name__)
+
+
+class _Waiting:
+    """One submission and the caller who waits for it."""
+
+    __slots__ = ("future", "key", "size", "submission")
+
+    def __init__(
+        self, submission: Submission, size: int, key: tuple[str, str], future: asyncio.Future[Outcome]
+    ) -> None:
+        self.submission = submission
+        self.size = size
+        self.key = key
+        self.future = future
+
+    def answer(self, outcome: Outcome) -> None:
+        """Tell the caller, if there still is one."""
+        if not self.future.done():
+            self.future.set_result(outcome)
+
+
+class Gate:
+    """Takes orders for one process. `open` it, `submit` concurrently, `close` it."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        max_batch: int = MAX_BATCH,
+        in_flight: int = IN_FLIGHT,
+        max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+    ) -> None:
+        self._db = db
+        self._cache = Cache(db)
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
+        self._queues: dict[int, dict[str, deque[_Waiting]]] = {}
+        self._priorities: dict[str, int] = {}
+        self._waiting = 0
+        self._bytes = 0
+        self._keys: dict[tuple[str, str], int] = {}
+        self._idle = in_flight
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many submissions wait for a batch."""
+        return self._waiting
+
+    async def open(self) -> None:
+        """Load the reference data, so that the first order does not wait for it."""
+        await self._cache.current()
+
+    async def close(self) -> None:
+        """Finish what was taken."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def submit(
+        self,
+        order: NewOrder,
+        *,
+        idempotency_key: str | None = None,
+        actor: Actor = SYSTEM,
+        size: int = 1_000,
+        release_now: bool = False,
+    ) -> Placed:
+        """Place one order and return it, or the order that its natural key already has.
+
+        The natural key is `(channel, external_id)`, with the Idempotency-Key in place of a missing external id. `size` is the
+        body's length in bytes, for the queue's bound.
+
+        Raises:
+            KeyMissing: neither an external id nor a key.
+            InFlight: the same Idempotency-Key is being worked on.
+            Overloaded: the queue is full.
+            MalhaError: what the order was refused for.
+        """
+        outcome = await self.enqueue(
+            order, idempotency_key=idempotency_key, actor=actor, size=size, release_now=release_now
+        )
+        if isinstance(outcome, MalhaError):
+            raise outcome
+        return outcome
+
+    def enqueue(
+        self,
+        order: NewOrder,
+        *,
+        idempotency_key: str | None = None,
+        actor: Actor = SYSTEM,
+        size: int = 1_000,
+        release_now: bool = False,
+    ) -> asyncio.Future[Outcome]:
+        """As `submit`, for many at once: the future's result is the outcome, refusals included.
+
+        Raises:
+            KeyMissing: neither an external id nor a key.
+            InFlight: the same Idempotency-Key is being worked on.
+            Overloaded: the queue is full.
+        """
+        external_id = order.external_id or idempotency_key
+        if external_id is None:
+            raise KeyMissing(count=1, problems=[{"at": "/external_id", "says": KeyMissing.says}])
+        key = (order.channel, external_id)
+        if idempotency_key is not None and key in self._keys:
+            raise InFlight
+        if self._waiting >= self._max_waiting or self._bytes + size > self._max_waiting_bytes:
+            raise Overloaded
+        submission = Submission(order, external_id, rules.hash_of(order), new_id(), actor.label, release_now)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(submission, size, key, future)
+        self._keys[key] = self._keys.get(key, 0) + 1
+        priority = self._priorities.get(order.channel, DEFAULT_PRIORITY)
+        self._queues.setdefault(priority, {}).setdefault(order.channel, deque()).append(waiting)
+        self._waiting += 1
+        self._bytes += size
+        if self._idle:
+            self._idle -= 1
+            self._spawn(self._run())
+        return future
+
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _take(self) -> list[_Waiting]:
+        """Take the next batch: by priority, then one from each channel in turn."""
+        batch: list[_Waiting] = []
+        for priority in sorted(self._queues):
+            channels = self._queues[priority]
+            while channels and len(batch) < self._max_batch:
+                for channel in list(channels):
+                    queue = channels[channel]
+                    batch.append(queue.popleft())
+                    if not queue:
+                        del channels[channel]
+                    if len(batch) == self._max_batch:
+                        break
+            if not channels:
+                del self._queues[priority]
+            if len(batch) == self._max_batch:
+                break
+        self._waiting -= len(batch)
+        self._bytes -= sum(w.size for w in batch)
+        return batch
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._place(self._take())
+        finally:
+            self._idle += 1
+
+    async def _place(self, batch: list[_Waiting]) -> None:
+        """Place a batch and answer everyone in it, whatever happens."""
+        gone = [w for w in batch if w.future.cancelled()]
+        asking = [w for w in batch if not w.future.cancelled()]
+        self._forget(gone)
+        held = [w for w in asking if w.submission.order.hold_reference is not None]
+        plain = [w for w in asking if w.submission.order.hold_reference is None]
+        for waiting in held:
+            self._spawn(self._settle([waiting]))
+        if plain:
+            await self._settle(plain)
+
+    def _forget(self, batch: Sequence[_Waiting]) -> None:
+        for w in batch:
+            left = self._keys[w.key] - 1
+            if left:
+                self._keys[w.key] = left
+            else:
+                del self._keys[w.key]
+
+    async def _settle(self, batch: list[_Waiting]) -> None:
+        try:
+            outcomes = await self._attempt(batch)
+        except _Offence as offence:
+            if len(batch) > 1:
+                # Slow lane: the runner goes on with other orders while the offender is looked for.
+                half = len(batch) // 2
+                self._spawn(self._settle(batch[:half]))
+                self._spawn(self._settle(batch[half:]))
+                return
+            log.warning("order_unprocessable", sqlstate=offence.sqlstate, channel=batch[0].submission.order.channel)
+            outcomes = [Unprocessable(count=1, problems=[])]
+        except Exception:
+            log.exception("batch_failed", orders=len(batch))
+            outcomes = [Unavailable()] * len(batch)
+        self._forget(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            waiting.answer(outcome)
+
+    async def _attempt(self, batch: Sequence[_Waiting]) -> list[Outcome]:
+        """Place a batch, trying again what may be tried again.
+
+        Raises:
+            _Offence: the database refused a value.
+        """
+        lock = False
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._transact(batch, lock=lock)
+            except (Moved, errors.UniqueViolation):
+                lock = True
+            except (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable, Busy):
+                lock = True
+                await asyncio.sleep(random.uniform(0.001, 0.01) * (attempt + 1))  # noqa: S311 - jitter
+            except (errors.DataError, errors.IntegrityError) as error:
+                raise _Offence(error.sqlstate) from error
+            except (OperationalError, InterfaceError, PoolTimeout) as error:
+                if isinstance(error, DatabaseError) and (error.sqlstate or "").startswith("54"):
+                    raise _Offence(error.sqlstate) from error
+                log.warning("batch_retried", orders=len(batch), error=type(error).__name__)
+                await asyncio.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        return [Unavailable()] * len(batch)
+
+    async def _transact(self, batch: Sequence[_Waiting], *, lock: bool) -> list[Outcome]:
+        reference = await self._cache.current()
+        self._priorities = reference.priorities
+        submissions = [w.submission for w in batch]
+        async with self._db.transaction() as tx:
+            hold = submissions[0].order.hold_reference
+            if hold is not None:
+                # Released and claimed under the same row locks: the units are never free for anybody else.
+                await inventory.release_hold(tx, hold)
+            return await place_orders(tx, submissions, reference, lock=lock or hold is not None)
+
+
+class _Offence(Exception):
+    """A value the database refuses is somewhere in the batch."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+        super().__init__(sqlstate)

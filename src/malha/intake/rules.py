@@ -1,0 +1,60 @@
+"""Pure decisions at the gate: totals, typed holds, what a shortage means, the status an order starts with."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from malha.intake.errors import DiscountTooLarge
+from malha.intake.model import NewOrder
+from malha.ordering.model import HoldKind, OrderStatus, UnitState
+from malha.platform.errors import MalhaError
+
+_encode = msgspec.json.Encoder().encode
+
+
+def hash_of(order: NewOrder) -> str:
+    """Return 128 bits in hex that tell bodies apart whatever their white space or key order (BLAKE2b, decoded order)."""
+    return hashlib.blake2b(_encode(order), digest_size=16).hexdigest()
+
+
+def refuse_amounts(order: NewOrder) -> MalhaError | None:
+    """Return why the amounts cannot be: a discount above what it is on. None when they can."""
+    items = 0
+    for n, line in enumerate(order.lines):
+        gross = line.quantity * line.unit_price
+        if line.discount > gross:
+            return DiscountTooLarge(
+                at=f"/lines/{n}/discount", count=1, problems=[{"at": f"/lines/{n}/discount", "says": "too large"}]
+            )
+        items += gross - line.discount
+    if order.discount > items:
+        return DiscountTooLarge(at="/discount", count=1, problems=[{"at": "/discount", "says": "too large"}])
+    return None
+
+
+def paid_enough(order: NewOrder, total: int) -> bool:
+    """Return whether authorised and captured tenders cover the total."""
+    covered = 0
+    for payment in order.payments:
+        if payment.state != "pending":
+            covered += payment.amount
+    return covered >= total
+
+
+def initial_status(holds: Collection[str], states: Collection[str]) -> OrderStatus:
+    """Return the header status of an order as it enters: `ordering.rules.derive_status` for units that just arrived."""
+    if holds:
+        if holds == [HoldKind.PAYMENT] or set(holds) == {HoldKind.PAYMENT}:
+            return OrderStatus.AWAITING_PAYMENT
+        return OrderStatus.ON_HOLD
+    if UnitState.UNPLACED in states:
+        return OrderStatus.UNPLACED
+    if UnitState.BACKORDERED in states:
+        return OrderStatus.BACKORDERED
+    return OrderStatus.ALLOCATED
+
+
+def shares(quantity: int, parts: Sequence[int]) -> bool:
+    """Return whether parts are a split of a quantity: positive and summing to it."""
+    return all(p > 0 for p in parts) and sum(parts) == quantity

@@ -1,0 +1,493 @@
+"""Taking orders: many submissions, one transaction, a handful of set-based statements.
+
+`place_orders` reads what it needs in one round trip, plans every order against one snapshot of stock (routing is pure and
+works on the batch's own running balance), claims stock by conditional update and writes everything in a second one. If the
+update refuses a balance that moved meanwhile, or a natural key appeared meanwhile, `Moved` is raised: the caller rolls
+back and calls again with `lock=True`, which reads the balances under their locks, so the second attempt cannot be refused.
+
+Nothing is dropped: what cannot be understood (unknown SKU, location, service) or covered is an order on hold, a backorder or an
+explicit refusal, as the channel's policy says. Retrying a submission returns the order that exists.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from malha.intake import rules
+from malha.intake.errors import KeyReused, OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
+from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
+from malha.intake.reference import Channel, Reference
+from malha.inventory import reads as stock
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim
+from malha.ordering import placing
+from malha.ordering.events import OrderPlaced
+from malha.ordering.model import HoldKind, UnitState
+from malha.ordering.placing import NewOrders
+from malha.payments import service as payments
+from malha.platform import outbox
+from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
+from malha.platform.db import Tx
+from malha.platform.errors import MalhaError
+from malha.platform.ids import UUID, new_id
+from malha.routing import rules as routing
+from malha.routing import service as decisions
+from malha.routing.model import Plan, Request, RequestLine
+
+_json = msgspec.json.Encoder().encode
+
+
+class Moved(Exception):
+    """Stock or a natural key changed between reading and writing: roll back and call again with `lock=True`."""
+
+
+class _Batch:
+    """What one batch is about to write."""
+
+    __slots__ = ("actors", "claims", "decisions", "events", "free", "ledger", "new", "placed", "tenders")
+
+    def __init__(self, free: dict[int, list[int]]) -> None:
+        self.free = free
+        self.new = NewOrders()
+        self.placed: dict[UUID, tuple[int, Placed]] = {}  # by order: position in the batch, reply without its number
+        self.claims: dict[tuple[int, int], int] = {}
+        self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
+        self.tenders: list[tuple[UUID, NewOrder]] = []
+        self.decisions: list[tuple[UUID, int, Plan]] = []
+        self.events: list[OrderPlaced] = []
+        self.actors: list[str] = []
+
+
+async def place_orders(
+    tx: Tx, submissions: Sequence[Submission], reference: Reference, *, lock: bool = False
+) -> list[Outcome]:
+    """Place a batch; return, in order, each order or the refusal it met. Refused orders leave nothing behind.
+
+    Raises:
+        Moved: see the module's docstring.
+    """
+    outcomes: list[Outcome | None] = [None] * len(submissions)
+    fresh = _first_of_each_key(submissions, reference, outcomes)
+    skus = await reference.cards(tx, {line.sku for _, s in fresh for line in s.order.lines})
+    sku_ids = sorted({part for card in skus.values() for part in card.stocked})
+    if lock:
+        await inventory.retire_expired(tx, sku_ids)
+    async with tx.pipeline():
+        found = await placing.find_by_keys(
+            tx, [reference.channels[s.order.channel].id for _, s in fresh], [s.external_id for _, s in fresh]
+        )
+        balances = await stock.queue_free_stock(tx, sku_ids, lock=lock)
+        expired = await stock.queue_expired_holds(tx, sku_ids)
+        existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
+        free = reference.grid(sku_ids, await balances.fetchall())
+        if await expired.fetchall() and not lock:
+            raise Moved
+    if existing:
+        fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
+    batch = _Batch(free)
+    instant = datetime.now(UTC)
+    for position, submission in fresh:
+        refusal = _plan_one(batch, position, submission, reference, skus, instant)
+        if refusal is not None:
+            outcomes[position] = refusal
+    if batch.placed:
+        await _write(tx, batch, outcomes)
+    _answer_repeats(submissions, outcomes)
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _first_of_each_key(
+    submissions: Sequence[Submission], reference: Reference, outcomes: list[Outcome | None]
+) -> list[tuple[int, Submission]]:
+    """Keep the first submission of each natural key whose channel and amounts can be; note why others cannot."""
+    fresh: list[tuple[int, Submission]] = []
+    seen: set[tuple[str, str]] = set()
+    for position, submission in enumerate(submissions):
+        order = submission.order
+        channel = reference.channels.get(order.channel)
+        refusal: MalhaError | None
+        if channel is None or not channel.active:
+            refusal = UnknownChannel(
+                channel=order.channel, count=1, problems=[{"at": "/channel", "says": UnknownChannel.says}]
+            )
+        elif order.currency is not None and order.currency != channel.currency:
+            refusal = WrongCurrency(currency=order.currency, channel=channel.code, expected=channel.currency)
+        else:
+            refusal = rules.refuse_amounts(order)
+        if refusal is not None:
+            outcomes[position] = refusal
+            continue
+        key = (order.channel, submission.external_id)
+        if key not in seen:
+            seen.add(key)
+            fresh.append((position, submission))
+    return fresh
+
+
+async def _answer_existing(
+    tx: Tx,
+    fresh: Sequence[tuple[int, Submission]],
+    reference: Reference,
+    existing: dict[tuple[int, str], tuple[Any, ...]],
+    outcomes: list[Outcome | None],
+) -> list[tuple[int, Submission]]:
+    """Answer submissions whose order is here already; return the others."""
+    rest: list[tuple[int, Submission]] = []
+    lines, holds = await placing.contents_of(tx, [row[0] for row in existing.values()])
+    for position, submission in fresh:
+        order = submission.order
+        row = existing.get((reference.channels[order.channel].id, submission.external_id))
+        if row is None:
+            rest.append((position, submission))
+            continue
+        order_id, number, status, body_hash, total, currency = row
+        if body_hash.hex != submission.body_hash:
+            outcomes[position] = _differs(submission, number)
+            continue
+        outcomes[position] = Placed(
+            id=order_id,
+            number=number,
+            channel=order.channel,
+            external_id=submission.external_id,
+            status=status,
+            result=Result.DUPLICATE,
+            total=total,
+            currency=currency,
+            holds=holds.get(order_id, []),
+            lines=[LineOutcome(*line) for line in lines.get(order_id, [])],
+        )
+    return rest
+
+
+def _differs(submission: Submission, number: int) -> MalhaError:
+    if submission.order.external_id is None:
+        return KeyReused(number=number)
+    return OrderDiffers(channel=submission.order.channel, external_id=submission.external_id, number=number)
+
+
+def _answer_repeats(submissions: Sequence[Submission], outcomes: list[Outcome | None]) -> None:
+    """Answer the second and later submissions of a key within one batch by the first one's outcome."""
+    if None not in outcomes:
+        return
+    first = {(s.order.channel, s.external_id): n for n, s in reversed(list(enumerate(submissions)))}
+    for position, submission in enumerate(submissions):
+        if outcomes[position] is not None:
+            continue
+        at = first[submission.order.channel, submission.external_id]
+        outcome = outcomes[at]
+        if isinstance(outcome, Placed) and submissions[at].body_hash != submission.body_hash:
+            outcomes[position] = _differs(submission, outcome.number)
+        elif isinstance(outcome, Placed):
+            outcomes[position] = msgspec.structs.replace(outcome, result=Result.DUPLICATE)
+        else:
+            outcomes[position] = outcome
+
+
+def _plan_one(
+    batch: _Batch,
+    position: int,
+    submission: Submission,
+    reference: Reference,
+    skus: dict[str, Any],
+    instant: datetime,
+) -> MalhaError | None:
+    """Plan one order against the batch's running balances and collect its rows; return why it is refused, if it is."""
+    order = submission.order
+    channel = reference.channels[order.channel]
+    items = sum([line.quantity * line.unit_price - line.discount for line in order.lines])
+    total = items - order.discount + order.shipping
+    holds, target = _holds_of(order, channel, reference, skus, total)
+    plan: Plan | None = None
+    if target is not None:
+        plan = routing.plan(
+            _request(submission, order, channel, skus, target), reference.network, batch.free, reference.taken
+        )
+        if plan.unplaced:
+            if channel.shortage_policy == "reject":
+                return _out_of_stock(order, plan)
+            if channel.shortage_policy == "hold":
+                holds[HoldKind.SHORTAGE] = {"lines": [line for line, _ in plan.unplaced]}
+    order_id = submission.id
+    id_text = str(order_id)
+    now = instant.isoformat()
+    states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel)
+    status = rules.initial_status(holds, states)
+    buyer = order.customer
+    ship_to = order.ship_to
+    batch.new.orders.append(
+        (
+            id_text,
+            channel.id,
+            submission.external_id,
+            submission.body_hash,
+            order.placed_at.isoformat() if order.placed_at else now,
+            channel.currency,
+            status.value,
+            items,
+            order.discount,
+            order.shipping,
+            total,
+            order.method,
+            None if target is None else target[0],
+            reference.locations.get(order.pickup_location) if order.pickup_location else None,
+            buyer.name,
+            (normalise_document(buyer.document) or buyer.document) if buyer.document else None,
+            (normalise_email(buyer.email) or buyer.email) if buyer.email else None,
+            (normalise_phone(buyer.phone) or buyer.phone) if buyer.phone else None,
+            None if ship_to is None else _json(ship_to).decode(),
+            None if ship_to is None else ship_to.state,
+            _promise(order, instant, plan),
+            now
+            if submission.release_now
+            else (instant + timedelta(minutes=channel.release_delay_minutes)).isoformat(),
+        )
+    )
+    for kind, detail in holds.items():
+        batch.new.holds.append((str(new_id()), id_text, kind.value, _json(detail).decode()))
+    if order.payments:
+        batch.tenders.append((order_id, order))
+    if plan is not None:
+        batch.decisions.append((order_id, 1, plan))
+    kinds = [kind.value for kind in holds]
+    batch.events.append(
+        OrderPlaced(
+            id=order_id,
+            seq=1,
+            channel_id=channel.id,
+            total=total,
+            status=status.value,
+            holds=kinds,
+            locations=locations,
+        )
+    )
+    batch.actors.append(submission.actor)
+    batch.placed[order_id] = (
+        position,
+        Placed(
+            id=order_id,
+            number=0,
+            channel=order.channel,
+            external_id=submission.external_id,
+            status=status.value,
+            result=Result.ACCEPTED,
+            total=total,
+            currency=channel.currency,
+            holds=kinds,
+            lines=lines,
+        ),
+    )
+    return None
+
+
+def _holds_of(
+    order: NewOrder, channel: Channel, reference: Reference, skus: dict[str, Any], total: int
+) -> tuple[dict[HoldKind, dict[str, Any]], tuple[int | None, int | None, str | None] | None]:
+    """Return the holds an order enters with, and (service, pickup location, state) to plan for, or None if it cannot be planned."""
+    holds: dict[HoldKind, dict[str, Any]] = {}
+    service_id: int | None = None
+    location_id: int | None = None
+    state: str | None = None
+    routable = True
+    unknown = [n for n, line in enumerate(order.lines, 1) if line.sku not in skus]
+    if unknown:
+        holds[HoldKind.UNKNOWN_SKU] = {"lines": unknown}
+        routable = len(unknown) < len(order.lines)
+    if order.service is not None:
+        service_id = reference.services.get(order.service)
+        if service_id is None:
+            holds[HoldKind.UNKNOWN_SERVICE] = {"service": order.service}
+            routable = False
+    if order.method == "pickup":
+        location_id = reference.locations.get(order.pickup_location or "")
+        if location_id is None:
+            holds[HoldKind.UNKNOWN_LOCATION] = {"location": order.pickup_location}
+            routable = False
+    else:
+        state = order.ship_to.state if order.ship_to is not None else None
+        if state not in STATES:
+            holds[HoldKind.ADDRESS] = {"state": state}
+            routable = False
+    document = order.customer.document
+    if document and normalise_document(document) is None:
+        holds[HoldKind.CUSTOMER] = {"field": "document"}
+    if order.total is not None and order.total != total:
+        holds[HoldKind.TOTALS] = {"stated": order.total, "computed": total}
+    if channel.payment_policy == "before_release" and not rules.paid_enough(order, total):
+        holds[HoldKind.PAYMENT] = {}
+    return holds, (service_id, location_id, state) if routable else None
+
+
+def _request(
+    submission: Submission,
+    order: NewOrder,
+    channel: Channel,
+    skus: dict[str, Any],
+    target: tuple[int | None, int | None, str | None],
+) -> Request:
+    service_id, location_id, state = target
+    lines: list[RequestLine] = []
+    for n, line in enumerate(order.lines, 1):
+        card = skus.get(line.sku)
+        if card is not None:
+            lines.append(RequestLine(n, card.id, line.quantity, card.grams, card.components))
+    return Request(
+        order_id=submission.id,
+        channel_id=channel.id,
+        method=order.method,
+        service_id=service_id,
+        pickup_location_id=location_id,
+        to_state=state,
+        lines=lines,
+    )
+
+
+def _units_of(
+    batch: _Batch,
+    submission: Submission,
+    order_id: str,
+    reference: Reference,
+    skus: dict[str, Any],
+    plan: Plan | None,
+    channel: Channel,
+) -> tuple[set[str], list[LineOutcome], list[int]]:
+    """Collect lines, kit components, units, claims and ledger rows; lower the batch's running balances."""
+    new, free, claims = batch.new, batch.free, batch.claims
+    led_skus, led_locations, led_quantities, led_orders, led_actors = batch.ledger
+    went: dict[int, list[tuple[int, int]]] = {}
+    if plan is not None:
+        for n, index, quantity in plan.assignments:
+            went.setdefault(n, []).append((index, quantity))
+    short = UnitState.BACKORDERED.value if channel.shortage_policy == "backorder" else UnitState.UNPLACED.value
+    states: set[str] = set()
+    outcome: list[LineOutcome] = []
+    used: dict[int, None] = {}
+    for n, line in enumerate(submission.order.lines, 1):
+        card = skus.get(line.sku)
+        sku_id = None if card is None else card.id
+        new.lines.append(
+            (
+                order_id,
+                n,
+                sku_id,
+                line.sku,
+                line.name or ("" if card is None else card.name),
+                line.quantity,
+                line.unit_price,
+                line.discount,
+                line.external_id,
+            )
+        )
+        parts: tuple[tuple[int | None, int], ...] = ((sku_id, 1),)
+        if card is not None and card.components:
+            parts = card.components
+            for component, per in parts:
+                new.components.append((order_id, n, component, per))
+        part = 0
+        left = line.quantity
+        for index, quantity in went.get(n, ()):
+            location = reference.network.location_ids[index]
+            used[location] = None
+            for component, per in parts:
+                part += 1
+                units = quantity * per
+                assert component is not None
+                new.units.append((order_id, n, part, component, units, "allocated", location))
+                free[component][index] -= units
+                key = (component, location)
+                claims[key] = claims.get(key, 0) + units
+                led_skus.append(component)
+                led_locations.append(location)
+                led_quantities.append(units)
+                led_orders.append(order_id)
+                led_actors.append(submission.actor)
+            outcome.append(LineOutcome(n, line.sku, quantity, "allocated", reference.location_codes[index]))
+            states.add("allocated")
+            left -= quantity
+        if left:
+            state = UnitState.UNPLACED.value if card is None or plan is None else short
+            for component, per in parts:
+                part += 1
+                new.units.append((order_id, n, part, component, left * per, state, None))
+            outcome.append(LineOutcome(n, line.sku, left, state))
+            states.add(state)
+    return states, outcome, list(used)
+
+
+def _out_of_stock(order: NewOrder, plan: Plan) -> MalhaError:
+    shortages = [
+        {"line": n, "sku": order.lines[n - 1].sku, "asked": order.lines[n - 1].quantity, "missing": missing}
+        for n, missing in plan.unplaced
+    ]
+    return OutOfStock(count=len(shortages), shortages=shortages)
+
+
+_END_OF_DAY = time(23, 59, 59, tzinfo=UTC)
+
+
+def _promise(order: NewOrder, instant: datetime, plan: Plan | None) -> str | None:
+    """Return until when the order should arrive: the channel's promise, else the slowest parcel's.
+
+    A parcel takes one business day to hand over and then its transit; the promise is the end of that day (UTC).
+    """
+    if order.promised_at is not None:
+        return order.promised_at.isoformat()
+    if plan is None or plan.unplaced or plan.lead_days is None:
+        return None
+    return _end_of_business_day(instant.date(), plan.lead_days + 1)
+
+
+@lru_cache(1024)
+def _end_of_business_day(day: date, after: int) -> str:
+    left = after
+    while left:
+        day += timedelta(days=1)
+        if day.weekday() < 5:
+            left -= 1
+    return datetime.combine(day, _END_OF_DAY).isoformat()
+
+
+async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None]) -> None:
+    """Claim and write everything in one round trip; number the replies.
+
+    Raises:
+        Moved: a balance was refused or a natural key appeared meanwhile.
+    """
+    wanted = [Claim(sku, location, quantity) for (sku, location), quantity in sorted(batch.claims.items())]
+    async with tx.pipeline():
+        granted = await inventory.queue_claims(tx, wanted) if wanted else None
+        inserted = await placing.insert_orders(tx, batch.new)
+        await placing.insert_contents(tx, batch.new)
+        if batch.ledger[0]:
+            await inventory.record_claims(tx, *batch.ledger)
+        if batch.tenders:
+            await payments.record_tenders(tx, _tender_rows(batch.tenders))
+        if batch.decisions:
+            await decisions.record_decisions(tx, batch.decisions)
+        await outbox.add_all(tx, batch.events, batch.actors)
+        claimed = 0 if granted is None else len(await granted.fetchall())
+        numbers = dict(await inserted.fetchall())
+    if claimed != len(wanted) or len(numbers) != len(batch.placed):
+        raise Moved
+    for order_id, (position, placed) in batch.placed.items():
+        outcomes[position] = msgspec.structs.replace(placed, number=numbers[order_id])
+
+
+def _tender_rows(tenders: Sequence[tuple[UUID, NewOrder]]) -> list[payments.NewTender]:
+    return [
+        payments.NewTender(
+            order_id=order_id,
+            position=position,
+            kind=payment.kind,
+            amount=payment.amount,
+            state=payment.state,
+            reference=payment.reference,
+            installments=payment.installments,
+            expires_at=payment.expires_at,
+            occurred_at=payment.paid_at or order.placed_at,
+        )
+        for order_id, order in tenders
+        for position, payment in enumerate(order.payments, 1)
+    ]

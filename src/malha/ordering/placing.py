@@ -1,0 +1,129 @@
+"""Writing new orders, many in a handful of statements, for intake.
+
+Columns are collected as parallel arrays, one `unnest` per table. Nothing here decides: intake did.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from psycopg import AsyncCursor
+
+from malha.ordering import placing_writes as writes
+from malha.platform import arrays
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+# Column by column, how its values become an array literal. Ids and instants arrive as text.
+ORDER_COLUMNS = {
+    "id": arrays.bare,
+    "channel_id": arrays.ints,
+    "external_id": arrays.texts,
+    "body_hash": arrays.bare,
+    "placed_at": arrays.bare,
+    "currency": arrays.bare,
+    "status": arrays.bare,
+    "items_total": arrays.ints,
+    "discount_total": arrays.ints,
+    "shipping_total": arrays.ints,
+    "total": arrays.ints,
+    "method": arrays.bare,
+    "service_id": arrays.ints,
+    "pickup_location_id": arrays.ints,
+    "buyer_name": arrays.texts,
+    "buyer_document": arrays.texts,
+    "buyer_email": arrays.texts,
+    "buyer_phone": arrays.texts,
+    "ship_to": arrays.texts,
+    "ship_state": arrays.texts,
+    "promised_at": arrays.texts,
+    "release_after": arrays.bare,
+}
+LINE_COLUMNS = {
+    "order_id": arrays.bare,
+    "line": arrays.ints,
+    "sku_id": arrays.ints,
+    "sku_text": arrays.texts,
+    "name": arrays.texts,
+    "quantity": arrays.ints,
+    "unit_price": arrays.ints,
+    "discount": arrays.ints,
+    "external_id": arrays.texts,
+}
+COMPONENT_COLUMNS = {
+    "order_id": arrays.bare,
+    "line": arrays.ints,
+    "sku_id": arrays.ints,
+    "quantity": arrays.ints,
+}
+UNIT_COLUMNS = {
+    "order_id": arrays.bare,
+    "line": arrays.ints,
+    "part": arrays.ints,
+    "sku_id": arrays.ints,
+    "quantity": arrays.ints,
+    "state": arrays.bare,
+    "location_id": arrays.ints,
+}
+HOLD_COLUMNS = {
+    "id": arrays.bare,
+    "order_id": arrays.bare,
+    "kind": arrays.bare,
+    "detail": arrays.texts,
+}
+
+
+class NewOrders:
+    """Rows of new orders, collected before they are written together. Each tuple follows its `*_COLUMNS`."""
+
+    __slots__ = ("components", "holds", "lines", "orders", "units")
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Any, ...]] = []
+        self.lines: list[tuple[Any, ...]] = []
+        self.components: list[tuple[Any, ...]] = []
+        self.units: list[tuple[Any, ...]] = []
+        self.holds: list[tuple[Any, ...]] = []
+
+
+def _columns(columns: Mapping[str, Callable[[Any], str]], rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+    return {
+        name: literal(values)
+        for (name, literal), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
+    }
+
+
+async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
+    """Write headers in the order of their natural keys; the cursor gives (id, number) of those that were new.
+
+    Usable inside `tx.pipeline()`: read the cursor after it.
+    """
+    rows = sorted(new.orders, key=lambda row: (row[1], row[2]))
+    return await tx.cursor_of(writes.INSERT_ORDERS, _columns(ORDER_COLUMNS, rows))
+
+
+async def insert_contents(tx: Tx, new: NewOrders) -> None:
+    """Write lines, kit components, units and holds of the orders just inserted."""
+    await tx.cursor_of(writes.INSERT_LINES, _columns(LINE_COLUMNS, new.lines))
+    if new.components:
+        await tx.cursor_of(writes.INSERT_COMPONENTS, _columns(COMPONENT_COLUMNS, new.components))
+    await tx.cursor_of(writes.INSERT_UNITS, _columns(UNIT_COLUMNS, new.units))
+    if new.holds:
+        await tx.cursor_of(writes.INSERT_HOLDS, _columns(HOLD_COLUMNS, new.holds))
+
+
+async def find_by_keys(tx: Tx, channels: list[int], keys: list[str]) -> AsyncCursor[tuple[Any, ...]]:
+    """Look up natural keys; the cursor gives (channel_id, external_id, id, number, status, body_hash, total, currency)."""
+    return await tx.cursor_of(writes.FIND_BY_KEYS, {"channels": arrays.ints(channels), "keys": arrays.texts(keys)})
+
+
+async def contents_of(
+    tx: Tx, orders: Sequence[UUID]
+) -> tuple[dict[UUID, list[tuple[Any, ...]]], dict[UUID, list[str]]]:
+    """Return, per order, its (line, sku, quantity, state, location code) rows and the kinds of its open holds."""
+    lines: dict[UUID, list[tuple[Any, ...]]] = {}
+    for order_id, *row in await tx.tuples(writes.LINES_OF, {"orders": list(orders)}):
+        lines.setdefault(order_id, []).append(tuple(row))
+    holds: dict[UUID, list[str]] = {}
+    for order_id, kind in await tx.tuples(writes.OPEN_HOLDS_OF, {"orders": list(orders)}):
+        holds.setdefault(order_id, []).append(kind)
+    return lines, holds

@@ -1,0 +1,61 @@
+"""Statements that write new orders, many at a time. Private to `ordering.placing`."""
+
+# Keys arrive sorted: opposite-order inserts of the same natural keys deadlock. A row missing from RETURNING was there already.
+INSERT_ORDERS = """
+INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, currency, status, items_total, discount_total,
+    shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone,
+    ship_to, ship_state, promised_at, release_after)
+SELECT * FROM unnest(%(id)s::uuid[], %(channel_id)s::int[], %(external_id)s::text[], %(body_hash)s::uuid[],
+    %(placed_at)s::timestamptz[], %(currency)s::text[], %(status)s::text[], %(items_total)s::bigint[],
+    %(discount_total)s::bigint[], %(shipping_total)s::bigint[], %(total)s::bigint[], %(method)s::text[],
+    %(service_id)s::int[], %(pickup_location_id)s::int[], %(buyer_name)s::text[], %(buyer_document)s::text[],
+    %(buyer_email)s::text[], %(buyer_phone)s::text[], %(ship_to)s::jsonb[], %(ship_state)s::text[],
+    %(promised_at)s::timestamptz[], %(release_after)s::timestamptz[])
+ON CONFLICT (channel_id, external_id) DO NOTHING
+RETURNING id, number
+"""
+
+INSERT_LINES = """
+INSERT INTO order_line (order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, total, external_id)
+SELECT order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, quantity * unit_price - discount, external_id
+FROM unnest(%(order_id)s::uuid[], %(line)s::smallint[], %(sku_id)s::int[], %(sku_text)s::text[], %(name)s::text[],
+            %(quantity)s::int[], %(unit_price)s::bigint[], %(discount)s::bigint[], %(external_id)s::text[])
+     AS w(order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, external_id)
+"""
+
+INSERT_COMPONENTS = """
+INSERT INTO order_component (order_id, line, sku_id, quantity)
+SELECT * FROM unnest(%(order_id)s::uuid[], %(line)s::smallint[], %(sku_id)s::int[], %(quantity)s::int[])
+"""
+
+INSERT_UNITS = """
+INSERT INTO order_unit (order_id, line, part, sku_id, quantity, state, location_id)
+SELECT * FROM unnest(%(order_id)s::uuid[], %(line)s::smallint[], %(part)s::smallint[], %(sku_id)s::int[],
+                     %(quantity)s::int[], %(state)s::text[], %(location_id)s::int[])
+"""
+
+INSERT_HOLDS = """
+INSERT INTO order_hold (id, order_id, kind, detail)
+SELECT * FROM unnest(%(id)s::uuid[], %(order_id)s::uuid[], %(kind)s::text[], %(detail)s::jsonb[])
+"""
+
+# By the unique index on the natural key, for a whole batch.
+FIND_BY_KEYS = """
+SELECT o.channel_id, o.external_id, o.id, o.number, o.status, o.body_hash, o.total, o.currency
+FROM unnest(%(channels)s::int[], %(keys)s::text[]) AS w(channel_id, external_id)
+JOIN sales_order o ON o.channel_id = w.channel_id AND o.external_id = w.external_id
+"""
+
+LINES_OF = """
+SELECT u.order_id, u.line, l.sku_text, u.quantity, u.state, c.code
+FROM order_unit u
+JOIN order_line l ON l.order_id = u.order_id AND l.line = u.line
+LEFT JOIN location c ON c.id = u.location_id
+WHERE u.order_id = ANY (%(orders)s::uuid[])
+ORDER BY u.order_id, u.line, u.part
+"""
+
+OPEN_HOLDS_OF = """
+SELECT order_id, kind FROM order_hold
+WHERE order_id = ANY (%(orders)s::uuid[]) AND resolved_at IS NULL ORDER BY order_id, kind
+"""
