@@ -39,7 +39,8 @@ ORDER BY id
 LINK_CUSTOMERS = """
 WITH wanted AS MATERIALIZED (
     SELECT o.id, w.customer_id
-    FROM sales_order o JOIN unnest(%(orders)s::uuid[], %(customers)s::uuid[]) AS w(order_id, customer_id) ON o.id = w.order_id
+    FROM sales_order o
+    JOIN unnest(%(orders)s::uuid[], %(customers)s::uuid[]) AS w(order_id, customer_id) ON o.id = w.order_id
     ORDER BY o.id
     FOR NO KEY UPDATE OF o
 )

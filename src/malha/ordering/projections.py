@@ -3,6 +3,10 @@
 Handlers for `flows.subscriptions`. Each may be given an event again and then changes nothing.
 """
 
+from datetime import datetime
+
+import msgspec
+
 from malha.ordering import projection_writes as writes
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -26,34 +30,38 @@ async def record_timeline(tx: Tx, events: list[Recorded]) -> None:
     )
 
 
+class Searched(msgspec.Struct, frozen=True):
+    """What a person may know of an order."""
+
+    id: UUID
+    placed_at: datetime
+    number: int
+    external_id: str
+    buyer_name: str
+    buyer_document: str | None
+    buyer_email: str | None
+    buyer_phone: str | None
+    skus: str | None
+
+    def text(self) -> str:
+        """Return it as one folded text. Documents and telephone numbers are also there without punctuation."""
+        document, phone = self.buyer_document, self.buyer_phone
+        words = [str(self.number), self.external_id, self.buyer_name, document, _bare(document), self.buyer_email]
+        words += [phone, _bare(phone), self.skus]
+        return fold(" ".join(dict.fromkeys(word for word in words if word)))
+
+
 async def index_orders(tx: Tx, events: list[Recorded]) -> None:
     """Write what a person may search an order by, as the order stands now."""
-    rows = await tx.tuples(writes.SEARCHED_FACTS, {"orders": _orders(events)})
+    rows = await tx.all(Searched, writes.SEARCHED_FACTS, {"orders": _orders(events)})
     await tx.execute(
         writes.STORE_SEARCH,
         {
-            "orders": [row[0] for row in rows],
-            "placed": [row[1] for row in rows],
-            "documents": [searched_text(*row[2:]) for row in rows],
+            "orders": [row.id for row in rows],
+            "placed": [row.placed_at for row in rows],
+            "documents": [row.text() for row in rows],
         },
     )
-
-
-def searched_text(
-    number: int,
-    external_id: str,
-    name: str,
-    document: str | None,
-    email: str | None,
-    phone: str | None,
-    skus: str | None,
-) -> str:
-    """Return one folded text of all a person may know of an order.
-
-    A document or telephone number is also there without its punctuation, as people type it either way.
-    """
-    words = [str(number), external_id, name, document, _bare(document), email, phone, _bare(phone), skus]
-    return fold(" ".join(dict.fromkeys(word for word in words if word)))
 
 
 def _bare(text: str | None) -> str:
