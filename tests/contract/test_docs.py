@@ -1,0 +1,173 @@
+"""The docs are true where a machine can tell: links, commands, dependencies, addresses, decisions."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+# A first word that is a directory of this or another machine. /usr, /var, /etc and /tmp mean the same everywhere.
+MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:work|home|root|Users|mnt|opt|srv)/\w")
+REGISTRY_HOST = re.compile(
+    r"(pypi\.org/simple|files\.pythonhosted\.org|registry\.npmjs\.org|npmjs\.com/-|deb\.debian\.org|"
+    r"artifactregistry|\.internal\b|\blocalhost:\d{4,5}/simple)"
+)
+HERE = Path(__file__).relative_to(ROOT).as_posix()
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+PAGES = tracked("*.md")
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", "")).replace(" ", "-")
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_link_between_pages_resolves(page: Path):
+    text = FENCE.sub("", page.read_text("utf-8"))
+    broken = []
+    for target in LINK.findall(text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        other = (page.parent / name).resolve() if name else page
+        if not other.exists() or (
+            anchor and anchor not in {slug(h) for h in HEADING.findall(other.read_text("utf-8"))}
+        ):
+            broken.append(target)
+    assert broken == []
+
+
+def shell_lines(page: Path) -> list[str]:
+    fences = (
+        body for kind, body in FENCE.findall(page.read_text("utf-8")) if kind in {"sh", "bash", "console", "shell"}
+    )
+    lines = "\n".join(fences).replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ").strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_make_command_of_a_page_names_a_real_target(page: Path):
+    words = [
+        word for line in shell_lines(page) if re.match(r"make\b", line) for word in line.split(" #")[0].split()[1:]
+    ]
+    asked = {word for word in words if re.fullmatch(r"[a-z][a-z0-9-]*", word)}
+    assert asked <= make_targets()
+
+
+def cli_commands() -> set[str]:
+    import typer.main
+
+    app = pytest.importorskip("malha.cli.main").app
+
+    return set(typer.main.get_group(app).commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_malha_command_of_a_page_exists(page: Path):
+    asked = {
+        found[1]
+        for line in shell_lines(page)
+        if (found := re.match(r"(?:\S*/)?malha ([a-z][a-z-]*)", line.split(" #")[0]))
+    }
+    if asked:
+        assert asked <= cli_commands()
+
+
+def test_the_help_of_make_lists_every_target_people_use():
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    inner = {"setup-runtime", "setup-dev"}
+    assert {line.split()[1] for line in listed.splitlines()} == make_targets() - inner
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.pt-BR.md"])
+def test_each_readme_shows_the_two_commands(readme: str):
+    lines = {line.split(" #")[0].strip() for line in shell_lines(ROOT / readme)}
+    assert {"make demo", "make check"} <= lines
+
+
+def test_every_runtime_dependency_has_its_reason_and_nothing_else_has():
+    page = (ROOT / "docs/explanation/dependencies.md").read_text("utf-8")
+    python, front_end = page.split("## Front end")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in project["dependencies"]}
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in python.splitlines() if line.startswith("| ")][1:]
+    assert {row[0].strip() for row in rows} == wanted
+    assert all(cell.strip() for row in rows for cell in row)
+    import json
+
+    asked = json.loads((ROOT / "package.json").read_text("utf-8"))["dependencies"]
+    assert set(re.findall(r"^\| (@?[a-z][\w./-]*) \|", front_end, re.MULTILINE)) - {"package"} == set(asked)
+
+
+def test_no_tracked_file_names_a_path_of_one_machine_or_a_registry():
+    found = []
+    for path in tracked():
+        if relative(path) == HERE:
+            continue
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if MACHINE_PATH.search(line) or REGISTRY_HOST.search(line):
+                found.append(f"{relative(path)}:{number}: {line.strip()[:120]}")
+    assert found == []
+
+
+def test_no_front_end_package_is_tracked():
+    assert tracked("src/malha/console/static/vendor/*", "node_modules/*") == []
+
+
+def test_every_decision_is_listed_and_has_its_four_sections():
+    folder = ROOT / "docs/adr"
+    index = (folder / "README.md").read_text("utf-8")
+    pages = sorted(folder.glob("[0-9]*.md"))
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        text = page.read_text("utf-8")
+        title = text.splitlines()[0]
+        assert title.startswith(f"# {page.name[:4]} ")
+        assert f"[{page.name[:4]}]({page.name}) | {title[7:]} |" in index
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences", "Alternatives"]
+
+
+def test_every_page_is_reached_from_the_index_of_the_docs():
+    index = ROOT / "docs/README.md"
+    reached, waiting = set(), [index]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        targets = LINK.findall(FENCE.sub("", page.read_text("utf-8")))
+        waiting += [(page.parent / t.split("#")[0]).resolve() for t in targets if t.split("#")[0] and ":" not in t]
+    assert {relative(page) for page in tracked("docs/*.md")} - {relative(page) for page in reached} == set()
+
+
+def test_code_calls_a_place_with_stock_a_location():
+    """The words that other systems use for it, see the glossary."""
+    wrong = []
+    for path in tracked("src/malha/*.py", "src/malha/**/*.py"):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            if re.search(r"\b(warehouses?|facility|facilities)\b", line, re.IGNORECASE):
+                wrong.append(f"{relative(path)}:{number}: {line.strip()[:100]}")
+    assert wrong == []
