@@ -1,7 +1,8 @@
 """Fixtures every test may use. `database` is a migrated, empty retailer in a database of its own.
 
-The server is the one in `MALHA_TEST_DATABASE_URL` (its role must be allowed to create databases), else an embedded PostgreSQL 18
-that lives as long as the session, without fsync, in a temporary directory. Under xdist the controller owns it for all.
+The server is the one in `MALHA_TEST_DATABASE_URL` (its role must be allowed to create databases), else an embedded
+PostgreSQL 18 that lives as long as the session, without fsync, in a temporary directory. Under xdist the controller
+owns it for all.
 """
 
 import asyncio

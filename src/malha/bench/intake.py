@@ -1,8 +1,8 @@
 """`malha bench intake`: durable orders a second over HTTP, beside pgbench's TPC-B on the same server in the same run.
 
 One data directory of its own with production settings (`synchronous_commit=on`), `malha serve` as a user starts it (web
-processes and the worker with sequencer and subscribers), load from separate processes. The ratio says how many orders cost as
-much as one bank transfer; absolute figures depend on the machine.
+processes and the worker with sequencer and subscribers), load from separate processes. The ratio says how many orders
+cost as much as one bank transfer; absolute figures depend on the machine.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class _Server:
             environment["DATABASE_URL"] = database_url
         self.started = time.monotonic()
         self.log = (home / "bench-serve.log").open("ab")
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "malha.cli.main", "serve"],
             env=environment,
             stdout=self.log,
@@ -324,9 +324,7 @@ async def _attempts(base: str, key: str, buyers: int) -> tuple[int, int, int]:
             head = await reader.readuntil(b"\r\n\r\n")
             statuses.append(int(head.split(b" ", 2)[1]))
             length = next(
-                int(line.split(b":")[1])
-                for line in head.split(b"\r\n")
-                if line.lower().startswith(b"content-length")
+                int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
             )
             await reader.readexactly(length)
         writer.close()

@@ -1,14 +1,15 @@
 """The gate: concurrent submissions of a few milliseconds become one transaction.
 
-One gate per process. Submissions wait in one queue per channel, tills before marketplaces, round-robin among channels of equal
-priority. `IN_FLIGHT` runners each take what waits, place it in one transaction and answer. A batch is durable before anybody is
-told; a caller that went away never affects its neighbours.
+One gate per process. Submissions wait in one queue per channel, tills before marketplaces, round-robin among channels
+of equal priority. `IN_FLIGHT` runners each take what waits, place it in one transaction and answer. A batch is durable
+before anybody is told; a caller that went away never affects its neighbours.
 
 What can go wrong, and what happens then:
 
 * stock or a key moved between reading and writing: roll back, once more under locks;
 * deadlock or serialisation failure: the whole batch again;
-* a value the database refuses (SQLSTATE 22, 23): the batch is halved in a slow lane until the offender is alone; it is refused,
+* a value the database refuses (SQLSTATE 22, 23): the batch is halved in a slow lane until the offender is alone; it is
+  refused,
   the others are placed;
 * connection lost, even at COMMIT: the batch is submitted again, and natural keys answer for what was stored;
 * queue full, by count or bytes: 429 with Retry-After, nothing taken.
@@ -112,8 +113,8 @@ class Gate:
     ) -> Placed:
         """Place one order and return it, or the order that its natural key already has.
 
-        The natural key is `(channel, external_id)`, with the Idempotency-Key in place of a missing external id. `size` is the
-        body's length in bytes, for the queue's bound.
+        The natural key is `(channel, external_id)`, with the Idempotency-Key in place of a missing external id. `size`
+        is the body's length in bytes, for the queue's bound.
 
         Raises:
             KeyMissing: neither an external id nor a key.

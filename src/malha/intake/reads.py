@@ -8,7 +8,8 @@ SELECT coalesce(max(n) FILTER (WHERE name = 'network'), 0), coalesce(max(n) FILT
 FROM revision WHERE name IN ('network', 'catalog')
 """
 
-# Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no rows.
+# Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no
+# rows.
 TAKEN_TODAY = """
 SELECT l.id,
        coalesce((SELECT d.taken FROM location_day d

@@ -1,7 +1,8 @@
 """Reference data as the gate keeps it between batches: network, channels, SKUs and today's capacity.
 
-Ids never change once given, so stale data can cost a hold or a dearer parcel, never a wrong claim. `Cache.current` compares
-revision numbers at most every `REFRESH_SECONDS` and swaps the whole `Reference`, so one batch sees one network.
+Ids never change once given, so stale data can cost a hold or a dearer parcel, never a wrong claim. `Cache.current`
+compares revision numbers at most every `REFRESH_SECONDS` and swaps the whole `Reference`, so one batch sees one
+network.
 """
 
 import time
@@ -92,7 +93,7 @@ class Reference:
         index = self._index
         for sku, location, units in balances:
             if location in index:
-                free[sku][index[location]] = units if units > 0 else 0
+                free[sku][index[location]] = max(0, units)
         return free
 
 

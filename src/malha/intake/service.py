@@ -1,12 +1,13 @@
 """Taking orders: many submissions, one transaction, a handful of set-based statements.
 
-`place_orders` reads what it needs in one round trip, plans every order against one snapshot of stock (routing is pure and
-works on the batch's own running balance), claims stock by conditional update and writes everything in a second one. If the
-update refuses a balance that moved meanwhile, or a natural key appeared meanwhile, `Moved` is raised: the caller rolls
-back and calls again with `lock=True`, which reads the balances under their locks, so the second attempt cannot be refused.
+`place_orders` reads what it needs in one round trip, plans every order against one snapshot of stock (routing is pure
+and works on the batch's own running balance), claims stock by conditional update and writes everything in a second one.
+If the update refuses a balance that moved meanwhile, or a natural key appeared meanwhile, `Moved` is raised: the caller
+rolls back and calls again with `lock=True`, which reads the balances under their locks, so the second attempt cannot be
+refused.
 
-Nothing is dropped: what cannot be understood (unknown SKU, location, service) or covered is an order on hold, a backorder or an
-explicit refusal, as the channel's policy says. Retrying a submission returns the order that exists.
+Nothing is dropped: what cannot be understood (unknown SKU, location, service) or covered is an order on hold, a
+backorder or an explicit refusal, as the channel's policy says. Retrying a submission returns the order that exists.
 """
 
 from collections.abc import Sequence
@@ -240,9 +241,7 @@ def _plan_one(
             None if ship_to is None else _json(ship_to).decode(),
             None if ship_to is None else ship_to.state,
             _promise(order, instant, plan),
-            now
-            if submission.release_now
-            else (instant + timedelta(minutes=channel.release_delay_minutes)).isoformat(),
+            now if submission.release_now else (instant + timedelta(minutes=channel.release_delay_minutes)).isoformat(),
         )
     )
     for kind, detail in holds.items():

@@ -87,8 +87,7 @@ class NewOrders:
 
 def _columns(columns: Mapping[str, Callable[[Any], str]], rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
     return {
-        name: literal(values)
-        for (name, literal), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
+        name: literal(values) for (name, literal), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
     }
 
 

@@ -1,6 +1,7 @@
 """Statements that write new orders, many at a time. Private to `ordering.placing`."""
 
-# Keys arrive sorted: opposite-order inserts of the same natural keys deadlock. A row missing from RETURNING was there already.
+# Keys arrive sorted: opposite-order inserts of the same natural keys deadlock. A row missing from RETURNING was there
+# already.
 INSERT_ORDERS = """
 INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, currency, status, items_total, discount_total,
     shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone,

@@ -1,7 +1,7 @@
 """PostgreSQL array literals, built fast.
 
-psycopg's own list adapter costs a microsecond and more an element; a batch of orders has thousands. A literal is passed as a
-string to a placeholder with an array cast (`%(skus)s::int[]`), and PostgreSQL parses it like any array constant.
+psycopg's own list adapter costs a microsecond and more an element; a batch of orders has thousands. A literal is passed
+as a string to a placeholder with an array cast (`%(skus)s::int[]`), and PostgreSQL parses it like any array constant.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,6 @@ def texts(values: Iterable[str | None]) -> str:
     """Return any texts (or NULLs) as an array literal, quoted and escaped."""
     return (
         "{"
-        + ",".join([
-            "NULL" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values
-        ])
+        + ",".join(["NULL" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values])
         + "}"
     )

@@ -14,7 +14,8 @@ from malha.platform.db import Database
 
 STATEMENT = re.compile(r"^\s*(WITH|SELECT|INSERT|UPDATE|DELETE|LOCK|TRUNCATE|MERGE)\b", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"%\((\w+)\)s(::\w+(\([\d, ]*\))?(\[\])?)?")
-# Modules that hold statements: two files per capability, and the platform. Constants with an underscore are parts of others.
+# Modules that hold statements: two files per capability, and the platform. Constants with an underscore are parts of
+# others.
 HOLDS_SQL = re.compile(
     r"^malha\.(platform\.\w+|doctor|.*\.(reads|writes|\w+_reads|\w+_writes)|.*\.(reads|writes)\.\w+)$"
 )
