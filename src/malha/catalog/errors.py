@@ -1,0 +1,35 @@
+"""Refusals of the catalogue."""
+
+from malha.platform.errors import Conflict, NotFound
+
+
+class UnknownProduct(NotFound):
+    """No product has this code."""
+
+    code = "unknown_product"
+    says = "There is no product {key}."
+    mend = "Check the code in the list of products."
+
+
+class UnknownCategory(NotFound):
+    """No category has this code."""
+
+    code = "unknown_category"
+    says = "There is no category {key}."
+    mend = "Check the code in the category tree, or create it first."
+
+
+class ProductCodeTaken(Conflict):
+    """A product with this code exists."""
+
+    code = "product_code_taken"
+    says = "The product code {key} is already in use."
+    mend = "Choose another code, or change the product that has it."
+
+
+class CategoryLoop(Conflict):
+    """A category cannot hang below itself."""
+
+    code = "category_loop"
+    says = "The category {key} cannot be moved below {parent}, which lies inside it."
+    mend = "Choose a parent outside of its branch."

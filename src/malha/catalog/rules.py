@@ -1,0 +1,189 @@
+"""What a valid product is, how its parts are named and found, and what a kit is made of. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from malha.catalog.model import CategoryDraft, Component, MediaDraft, ProductDraft, VariantDraft
+from malha.catalog.ncm import is_known_ncm
+from malha.platform.brazil import bare, normalise_gtin
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.text import fold
+
+CODE = re.compile(r"[^\s\x00-\x1f/][^\x00-\x1f/]{0,62}[^\s\x00-\x1f/]|[^\s\x00-\x1f/]")
+CATEGORY_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+MAX_INT = 2_147_483_647
+MAX_COMPONENTS = 100
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+
+_EMPTY_SAYS = N_("This field is empty.")
+_EMPTY_MEND = N_("Fill it in.")
+_RANGE_SAYS = N_("{value} is out of range.")
+_RANGE_MEND = N_("Use a whole number from {least} to {most}.")
+_TWICE_SAYS = N_("{value} is stated twice.")
+_TWICE_MEND = N_("Keep one of them.")
+
+
+def _digits(text: str | None) -> str | None:
+    return (bare(text) or None) if text else None
+
+
+def tidy_product(draft: ProductDraft) -> ProductDraft:
+    """Return the draft in its stored form: trimmed texts, bare numbers, a name for every variant."""
+    name = " ".join(draft.name.split())
+    options = [option.strip() for option in draft.options] or list(
+        dict.fromkeys(option for variant in draft.variants for option in variant.options)
+    )
+    variants = [
+        msgspec.structs.replace(
+            variant,
+            sku=variant.sku.strip(),
+            name=" ".join(variant.name.split()) or variant_name(name, variant.options, options),
+            gtin=_digits(variant.gtin),
+        )
+        for variant in draft.variants
+    ]
+    return msgspec.structs.replace(
+        draft,
+        code=draft.code.strip(),
+        name=name,
+        brand=(draft.brand or "").strip() or None,
+        category=(draft.category or "").strip() or None,
+        ncm=_digits(draft.ncm),
+        cest=_digits(draft.cest),
+        options=options,
+        variants=variants,
+    )
+
+
+def variant_name(product: str, options: Mapping[str, str], order: Sequence[str] = ()) -> str:
+    """Return the name orders show: the product's, then its options in the product's order ("Camiseta Azul / M")."""
+    names = [*(o for o in order if o in options), *(o for o in options if o not in order)]
+    suffix = " / ".join(options[o] for o in names if options[o])
+    return f"{product} {suffix}".strip()
+
+
+def folded_variant(*, product: str, code: str, brand: str | None, variant: str, sku: str, gtin: str | None) -> str:
+    """Return the text a variant is found by."""
+    return fold(" ".join(dict.fromkeys(filter(None, (variant, product, brand, sku, code, gtin)))))
+
+
+def check_product(draft: ProductDraft) -> Iterator[Flaw]:
+    """Yield what is wrong with a tidied product, apart from what only the database knows."""
+    yield from _check_code("code", draft.code)
+    yield from _check_text("name", draft.name, 200)
+    yield from _check_text("description", draft.description, 20_000, required=False)
+    yield from _check_text("brand", draft.brand or "", 120, required=False)
+    if draft.ncm is not None and not (len(draft.ncm) == 8 and draft.ncm.isdigit() and draft.ncm.isascii()):
+        yield Flaw("ncm", N_("{value} is no NCM code."), N_("An NCM code has eight digits."), {"value": draft.ncm})
+    if draft.cest is not None and not (len(draft.cest) == 7 and draft.cest.isdigit() and draft.cest.isascii()):
+        yield Flaw("cest", N_("{value} is no CEST code."), N_("A CEST code has seven digits."), {"value": draft.cest})
+    yield from _check_range("origin", draft.origin, 0, 8)
+    yield from _check_media("media", draft.media)
+    for name, value in draft.attributes.items():
+        yield from _check_text(f"attributes/{name}", value, 2_000, required=False)
+    seen: dict[str, set[str]] = {"sku": set(), "gtin": set(), "options": set()}
+    for i, variant in enumerate(draft.variants):
+        at = f"variants/{i}"
+        yield from _check_variant(at, variant)
+        choice = " / ".join(variant.options.get(option, "") for option in draft.options)
+        for part, value in (("sku", variant.sku), ("gtin", variant.gtin or ""), ("options", fold(choice))):
+            if value and value in seen[part] and (part != "options" or any(variant.options.values())):
+                shown = choice if part == "options" else value
+                yield Flaw(f"{at}/{part}", _TWICE_SAYS, _TWICE_MEND, {"value": shown})
+            seen[part].add(value)
+        for option in variant.options:
+            if option not in draft.options:
+                says = N_("The product has no option {value}.")
+                yield Flaw(f"{at}/options", says, N_("Add the option to the product."), {"value": option})
+
+
+def _check_variant(at: str, variant: VariantDraft) -> Iterator[Flaw]:
+    yield from _check_code(f"{at}/sku", variant.sku)
+    yield from _check_text(f"{at}/name", variant.name, 300, required=False)
+    if variant.gtin is not None and normalise_gtin(variant.gtin) is None:
+        says, mend = N_("{value} is no GTIN."), N_("A GTIN has 8, 12, 13 or 14 digits; the last proves the others.")
+        yield Flaw(f"{at}/gtin", says, mend, {"value": variant.gtin})
+    for part in ("weight_grams", "length_mm", "width_mm", "height_mm", "price"):
+        value = getattr(variant, part)
+        if value is not None:
+            yield from _check_range(f"{at}/{part}", value, 0, MAX_INT)
+    for sku, quantity in variant.components.items():
+        if sku == variant.sku:
+            yield Flaw(f"{at}/components", N_("A kit cannot hold itself."), N_("Name other SKUs."))
+        yield from _check_range(f"{at}/components", quantity, 1, 100_000)
+    if len(variant.components) > MAX_COMPONENTS:
+        facts = {"count": len(variant.components), "most": MAX_COMPONENTS}
+        yield Flaw(f"{at}/components", N_("The kit has {count} components."), N_("Use at most {most}."), facts)
+    yield from _check_media(f"{at}/media", variant.media)
+
+
+def warn_product(draft: ProductDraft) -> Iterator[Flaw]:
+    """Yield what is acceptable but looks wrong."""
+    if draft.ncm and len(draft.ncm) == 8 and not is_known_ncm(draft.ncm):
+        mend = N_("Check it: fiscal documents with a code that does not exist are refused.")
+        yield Flaw("ncm", N_("The NCM code {value} is not in the table."), mend, {"value": draft.ncm})
+
+
+def check_category(draft: CategoryDraft) -> Iterator[Flaw]:
+    """Yield what is wrong with a category."""
+    if not CATEGORY_CODE.fullmatch(draft.code):
+        mend = N_("Use up to 120 letters, digits, dots, dashes and underscores, beginning with a letter or digit.")
+        yield Flaw("code", N_("{value} is no code."), mend, {"value": draft.code})
+    yield from _check_text("name", draft.name, 200)
+
+
+def _check_code(at: str, value: str) -> Iterator[Flaw]:
+    if not value:
+        yield Flaw(at, _EMPTY_SAYS, _EMPTY_MEND)
+    elif not CODE.fullmatch(value):
+        mend = N_("Use up to 64 characters without slashes.")
+        yield Flaw(at, N_("{value} is no code."), mend, {"value": value})
+
+
+def _check_text(at: str, value: str, longest: int, *, required: bool = True) -> Iterator[Flaw]:
+    if required and not value.strip():
+        yield Flaw(at, _EMPTY_SAYS, _EMPTY_MEND)
+    if len(value) > longest:
+        facts = {"length": len(value), "longest": longest}
+        yield Flaw(at, N_("The text has {length} characters."), N_("Use at most {longest}."), facts)
+    if any(ord(c) < 32 and c not in "\n\r\t" for c in value):
+        yield Flaw(at, N_("The text has control characters."), N_("Type it again without them."))
+
+
+def _check_range(at: str, value: int, least: int, most: int) -> Iterator[Flaw]:
+    if not least <= value <= most:
+        yield Flaw(at, _RANGE_SAYS, _RANGE_MEND, {"value": value, "least": least, "most": most})
+
+
+def _check_media(at: str, media: Iterable[MediaDraft] | None) -> Iterator[Flaw]:
+    for i, one in enumerate(media or ()):
+        if not re.fullmatch(r"https://[^\s\"'<>\\]{3,2000}", one.url):
+            says, mend = N_("{value} is no https address."), N_("Use an address that begins with https://.")
+            yield Flaw(f"{at}/{i}/url", says, mend, {"value": one.url[:200]})
+
+
+def slug(text: str) -> str:
+    """Return a text as a code: folded, other characters than letters and digits as dashes."""
+    return _NOT_SLUG.sub("-", fold(text)).strip("-")
+
+
+def categories_of_path(path: str) -> list[CategoryDraft]:
+    """Return the categories a path like "Roupas > Camisetas" names, from the root; codes are made of the names."""
+    drafts: list[CategoryDraft] = []
+    for name in filter(None, (part.strip() for part in path.split(">"))):
+        parent = drafts[-1].code if drafts else None
+        code = f"{parent}.{slug(name)}" if parent else slug(name)
+        drafts.append(CategoryDraft(code=code, name=name, parent=parent))
+    return drafts
+
+
+def explode(lines: Iterable[tuple[int, int]], components: Mapping[int, Sequence[Component]]) -> dict[int, int]:
+    """Return the quantity per SKU that lines of (SKU, quantity) need, kits replaced by what they hold."""
+    needed: dict[int, int] = {}
+    for sku_id, quantity in lines:
+        for part in components.get(sku_id) or (Component(sku_id, 1),):
+            needed[part.sku_id] = needed.get(part.sku_id, 0) + quantity * part.quantity
+    return needed

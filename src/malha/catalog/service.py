@@ -1,0 +1,291 @@
+"""Use cases of the catalogue: state products with their variants, kits and media; shape the category tree.
+
+`put_products` takes many products at once, creates or changes them by code and SKU, refuses all of them when one is
+not valid, and changes nothing where nothing differs. `flaws_of` says beforehand, per product, what would be refused:
+imports use it to keep good rows apart from bad ones. Every change moves the catalogue's revision, which caches watch.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from malha.catalog import reads, rules, writes
+from malha.catalog.errors import CategoryLoop, ProductCodeTaken, UnknownCategory, UnknownProduct
+from malha.catalog.model import Category, CategoryDraft, MediaDraft, Product, ProductDraft, Saved, VariantDraft
+from malha.platform import audit, revisions
+from malha.platform.db import Tx
+from malha.platform.errors import Conflict
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What the database says about SKUs, GTINs and categories that drafts mention."""
+
+    products: dict[str, str]  # SKU -> product code
+    gtins: dict[str, str]  # GTIN -> SKU
+    kits: set[str]
+    inside_kits: set[str]
+    categories: set[str]
+
+
+async def _known(tx: Tx, drafts: Sequence[ProductDraft]) -> _Known:
+    variants = [v for d in drafts for v in d.variants]
+    skus = sorted({v.sku for v in variants} | {sku for v in variants for sku in v.components})
+    rows = await tx.tuples(writes.VARIANTS_KNOWN, {"skus": skus, "gtins": sorted({v.gtin for v in variants if v.gtin})})
+    becoming_kits = sorted({v.sku for v in variants if v.components})
+    inside = await tx.values(writes.COMPONENTS_AMONG, {"skus": becoming_kits}) if becoming_kits else []
+    categories = {c.code for c in await reads.categories(tx)} if any(d.category for d in drafts) else set()
+    return _Known(
+        products={row[0]: row[2] for row in rows},
+        gtins={row[3]: row[0] for row in rows if row[3]},
+        kits={row[0] for row in rows if row[4]},
+        inside_kits=set(inside),
+        categories=categories,
+    )
+
+
+async def flaws_of(tx: Tx, drafts: Sequence[ProductDraft]) -> list[list[Flaw]]:
+    """Return, per tidied draft, what would be refused: flaws, and clashes with the database and one another."""
+    batch = _Batch(await _known(tx, drafts), drafts)
+    return [list(batch.flaws(draft)) for draft in drafts]
+
+
+class _Batch:
+    """Drafts that are checked together; remembers which codes, SKUs and GTINs were stated before."""
+
+    def __init__(self, known: _Known, drafts: Sequence[ProductDraft]) -> None:
+        variants = [v for d in drafts for v in d.variants]
+        self.known = known
+        self.plain = {v.sku for v in variants if not v.components}
+        self.kits = (known.kits - self.plain) | {v.sku for v in variants if v.components}
+        self.inside = known.inside_kits | {sku for v in variants for sku in v.components}
+        self.codes: set[str] = set()
+        self.skus: dict[str, str] = {}
+        self.gtins: dict[str, str] = {}
+
+    def flaws(self, draft: ProductDraft) -> Iterator[Flaw]:
+        """Yield what is wrong with one draft among those before it."""
+        yield from rules.check_product(draft)
+        if draft.code in self.codes:
+            yield Flaw("code", N_("{value} is stated twice."), N_("Keep one of them."), {"value": draft.code})
+        self.codes.add(draft.code)
+        if draft.category and draft.category not in self.known.categories:
+            says, mend = N_("There is no category {value}."), N_("Create it first, or correct the code.")
+            yield Flaw("category", says, mend, {"value": draft.category})
+        for i, variant in enumerate(draft.variants):
+            yield from self._owner_flaws(f"variants/{i}", draft.code, variant)
+            yield from self._kit_flaws(f"variants/{i}/components", variant)
+
+    def _owner_flaws(self, at: str, product: str, variant: VariantDraft) -> Iterator[Flaw]:
+        owner = self.skus.setdefault(variant.sku, product)
+        owner = self.known.products.get(variant.sku, owner)
+        if owner != product:
+            says, mend = N_("The SKU {value} belongs to the product {owner}."), N_("Use another SKU.")
+            yield Flaw(f"{at}/sku", says, mend, {"value": variant.sku, "owner": owner})
+        if variant.gtin:
+            holder = self.gtins.setdefault(variant.gtin, variant.sku)
+            if holder == variant.sku:
+                holder = self.known.gtins.get(variant.gtin, holder)
+            if holder != variant.sku:
+                says, mend = N_("The GTIN {value} belongs to the SKU {owner}."), N_("Correct one of the two.")
+                yield Flaw(f"{at}/gtin", says, mend, {"value": variant.gtin, "owner": holder})
+
+    def _kit_flaws(self, at: str, variant: VariantDraft) -> Iterator[Flaw]:
+        if variant.components and variant.sku in self.inside:
+            says, mend = N_("{value} is part of a kit and cannot be one."), N_("Kits do not hold kits.")
+            yield Flaw(at, says, mend, {"value": variant.sku})
+        for sku in variant.components:
+            if sku in self.kits:
+                says, mend = N_("The component {value} is a kit itself."), N_("Kits do not hold kits.")
+                yield Flaw(at, says, mend, {"value": sku})
+            elif sku not in self.known.products and sku not in self.plain:
+                says, mend = N_("There is no SKU {value}."), N_("Create it first, or correct the kit.")
+                yield Flaw(at, says, mend, {"value": sku})
+
+
+async def put_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
+    """Create or change products by code and their variants by SKU, in statements over all of them.
+
+    Variants that a draft does not name stay as they are; so do media where the draft says None.
+
+    Raises:
+        Invalid: one of them is not valid; nothing was changed.
+    """
+    drafts = [rules.tidy_product(d) for d in drafts]
+    if any(v.components for d in drafts for v in d.variants):
+        await tx.execute(writes.LOCK_KITS)
+    flaws = await flaws_of(tx, drafts)
+    refuse(
+        [
+            msgspec.structs.replace(flaw, at=f"{i}/{flaw.at}") if len(drafts) > 1 else flaw
+            for i, found in enumerate(flaws)
+            for flaw in found
+        ]
+    )
+    return await write_products(tx, drafts)
+
+
+async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
+    """Write tidied drafts of which `flaws_of` found nothing wrong in this transaction."""
+    codes = [d.code for d in drafts]
+    before = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
+    changed = await writes.upsert(tx, writes.UPSERT_PRODUCTS, drafts)
+    rows = [
+        {**msgspec.structs.asdict(v), "product": d.code, "is_kit": bool(v.components)}
+        for d in drafts
+        for v in d.variants
+    ]
+    for row in rows:
+        del row["components"], row["media"]
+    changed += await writes.upsert(tx, writes.UPSERT_VARIANTS, rows)
+    changed += await _write_components(tx, drafts)
+    changed += await _write_media(tx, drafts)
+    if changed:
+        await _refold(tx, codes)
+        await revisions.bump(tx, reads.REVISION)
+    ids = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
+    skus = {card.sku: card.id for card in await reads.by_skus(tx, [v.sku for d in drafts for v in d.variants])}
+    return [
+        Saved(d.code, ids[d.code], created=d.code not in before, skus={v.sku: skus[v.sku] for v in d.variants})
+        for d in drafts
+    ]
+
+
+async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
+    parts = [(v.sku, sku, n) for d in drafts for v in d.variants for sku, n in v.components.items()]
+    owners, components, quantities = (list(column) for column in zip(*parts, strict=True)) if parts else ([], [], [])
+    params = {"owners": owners, "components": components, "quantities": quantities}
+    kits = [v.sku for d in drafts for v in d.variants]
+    changed = await tx.execute(writes.REMOVE_COMPONENTS, {**params, "kits": kits})
+    return changed + (await tx.execute(writes.UPSERT_COMPONENTS, params) if parts else 0)
+
+
+async def _write_media(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
+    """Replace the media of what states some and differs from what is there."""
+    stating = [d for d in drafts if d.media is not None or any(v.media is not None for v in d.variants)]
+    if not stating:
+        return 0
+    current = await reads.products_by_code(tx, [d.code for d in stating])
+    rows: list[dict[str, object]] = []
+    products: list[str] = []
+    skus: list[str] = []
+    for draft in stating:
+        owners: list[tuple[str | None, list[MediaDraft] | None]] = [(None, draft.media)]
+        owners += [(v.sku, v.media) for v in draft.variants]
+        for sku, media in owners:
+            shown = [MediaDraft(url=m.url, alt=m.alt) for m in current[draft.code].media if m.sku == sku]
+            if media is None or media == shown:
+                continue
+            (products if sku is None else skus).append(sku or draft.code)
+            rows += [
+                {"product": draft.code, "sku": sku, "position": i, "url": m.url, "alt": m.alt}
+                for i, m in enumerate(media)
+            ]
+    if not products and not skus:
+        return 0
+    removed = await tx.execute(writes.REMOVE_MEDIA, {"products": products, "skus": skus})
+    return removed + await writes.upsert(tx, writes.ADD_MEDIA, rows)
+
+
+async def _refold(tx: Tx, codes: Sequence[str]) -> None:
+    texts = {}
+    rows = await tx.tuples(writes.TEXTS_OF_PRODUCTS, {"codes": list(codes)})
+    for variant_id, product, code, brand, name, sku, gtin, folded in rows:
+        text = rules.folded_variant(product=product, code=code, brand=brand, variant=name, sku=sku, gtin=gtin)
+        if text != folded:
+            texts[variant_id] = text
+    if texts:
+        await tx.execute(writes.SET_FOLDED, {"ids": list(texts), "texts": list(texts.values())})
+
+
+async def create_product(tx: Tx, draft: ProductDraft) -> Product:
+    """Create one product. Refuses a taken code and values that are not valid."""
+    if await tx.value(writes.LOCK_PRODUCT, {"code": draft.code.strip()}) is not None:
+        raise ProductCodeTaken(what="product", key=draft.code)
+    saved = (await put_products(tx, [draft]))[0]
+    created = await _product(tx, saved.code)
+    await audit.record(tx, action="create", entity="product", entity_id=saved.code, after=created)
+    return created
+
+
+async def update_product(tx: Tx, draft: ProductDraft, version: int) -> Product:
+    """Change one product that still has `version`; variants that are not named stay as they are."""
+    code = draft.code.strip()
+    current = await tx.value(writes.LOCK_PRODUCT, {"code": code})
+    if current is None:
+        raise UnknownProduct(key=code)
+    if current != version:
+        raise Conflict(what="product", key=code)
+    before = await _product(tx, code)
+    await put_products(tx, [draft])
+    after = await _product(tx, code)
+    await audit.record(tx, action="change", entity="product", entity_id=code, before=before, after=after)
+    return after
+
+
+async def _product(tx: Tx, code: str) -> Product:
+    found = await reads.product_by_code(tx, code)
+    if found is None:
+        raise UnknownProduct(key=code)
+    return found
+
+
+# --- categories ---
+
+
+async def put_categories(tx: Tx, drafts: Iterable[CategoryDraft]) -> None:
+    """Create or rename categories by code, and move those whose parent differs. Parents come before their children.
+
+    Raises:
+        Invalid: a code or name is not valid.
+        UnknownCategory: a parent does not exist.
+        CategoryLoop: a category would hang below itself.
+    """
+    drafts = list(drafts)
+    refuse([flaw for draft in drafts for flaw in rules.check_category(draft)])
+    await tx.execute(writes.LOCK_CATEGORIES)
+    tree = {c.code: c for c in await reads.categories(tx)}
+    changed = False
+    for draft in drafts:
+        if draft.parent is not None and draft.parent not in tree:
+            raise UnknownCategory(key=draft.parent)
+        params = {"code": draft.code, "name": draft.name.strip(), "parent": draft.parent}
+        before = tree.get(draft.code)
+        if await tx.execute(writes.UPSERT_CATEGORY, params):
+            changed = True
+        if before is not None and before.parent != draft.parent:
+            await _move(tx, tree, before, draft.parent)
+            changed = True
+        if before is None or before.parent != draft.parent:
+            tree = {c.code: c for c in await reads.categories(tx)}
+    if changed:
+        await revisions.bump(tx, reads.REVISION)
+
+
+async def _move(tx: Tx, tree: dict[str, Category], category: Category, parent: str | None) -> None:
+    above = tree[parent] if parent is not None else None
+    if above is not None and (above.path == category.path or above.path.startswith(category.path + "/")):
+        raise CategoryLoop(what="category", key=category.code, parent=above.code)
+    path = f"{above.path}/{category.code}" if above else category.code
+    await tx.execute(writes.MOVE_BRANCH, {"path": path, "old": category.path, "parent": parent})
+
+
+async def move_category(tx: Tx, code: str, parent: str | None) -> None:
+    """Hang a category with everything below it under another parent, or make it a root.
+
+    Raises:
+        UnknownCategory: it or the parent does not exist.
+        CategoryLoop: the parent lies inside the branch that moves.
+    """
+    await tx.execute(writes.LOCK_CATEGORIES)
+    tree = {c.code: c for c in await reads.categories(tx)}
+    for wanted in filter(None, (code, parent)):
+        if wanted not in tree:
+            raise UnknownCategory(key=wanted)
+    before = tree[code]
+    if before.parent != parent:
+        await _move(tx, tree, before, parent)
+        facts = {"before": {"parent": before.parent}, "after": {"parent": parent}}
+        await audit.record(tx, action="move", entity="category", entity_id=code, **facts)
+        await revisions.bump(tx, reads.REVISION)

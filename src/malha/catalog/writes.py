@@ -1,0 +1,156 @@
+"""Statements that change the catalogue. Wide rows travel as one JSON parameter; upserts lock in code order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from malha.platform.db import Statement, Tx
+
+_encode = msgspec.json.Encoder().encode
+
+# One writer at a time may change what kits are made of, or a chain of two transactions could nest them.
+LOCK_KITS = """
+SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':kits'))
+"""
+
+# One writer at a time may change the tree's shape, or two moves could close a loop.
+LOCK_CATEGORIES = """
+SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':categories'))
+"""
+
+# Who has a SKU or a GTIN now; unique indexes on both.
+VARIANTS_KNOWN = """
+SELECT v.sku, v.id, p.code, v.gtin, v.is_kit, p.active AND v.active
+FROM variant v JOIN product p ON p.id = v.product_id
+WHERE v.sku = ANY(%(skus)s::text[]) OR v.gtin = ANY(%(gtins)s::text[])
+"""
+
+# Which of these variants stand inside a kit; index on component_id.
+COMPONENTS_AMONG = """
+SELECT DISTINCT v.sku FROM kit_component k JOIN variant v ON v.id = k.component_id
+WHERE v.sku = ANY(%(skus)s::text[])
+"""
+
+# Locked before it is compared with the version a person saw.
+LOCK_PRODUCT = """
+SELECT version FROM product WHERE code = %(code)s::text FOR NO KEY UPDATE
+"""
+
+# Existing codes -> ids, after an upsert or before.
+PRODUCT_IDS = """
+SELECT code, id FROM product WHERE code = ANY(%(codes)s::text[])
+"""
+
+# Unchanged rows keep their version, so a repeated import changes nothing.
+UPSERT_PRODUCTS = """
+INSERT INTO product AS p
+    (code, name, description, brand, category_id, ncm, cest, origin, options, attributes, active)
+SELECT r.code, r.name, r.description, r.brand, c.id, r.ncm, r.cest, r.origin, r.options, r.attributes, r.active
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
+    (code text, name text, description text, brand text, category text, ncm text, cest text, origin smallint,
+     options jsonb, attributes jsonb, active boolean)
+LEFT JOIN category c ON c.code = r.category
+ORDER BY r.code
+ON CONFLICT (code) DO UPDATE SET
+    name = excluded.name, description = excluded.description, brand = excluded.brand,
+    category_id = excluded.category_id, ncm = excluded.ncm, cest = excluded.cest, origin = excluded.origin,
+    options = excluded.options, attributes = excluded.attributes, active = excluded.active, version = p.version + 1
+WHERE (p.name, p.description, p.brand, p.category_id, p.ncm, p.cest, p.origin, p.options, p.attributes, p.active)
+    IS DISTINCT FROM (excluded.name, excluded.description, excluded.brand, excluded.category_id, excluded.ncm,
+        excluded.cest, excluded.origin, excluded.options, excluded.attributes, excluded.active)
+"""
+
+# As above. A variant's product is checked before: a SKU does not wander from one product to another.
+UPSERT_VARIANTS = """
+INSERT INTO variant AS v
+    (product_id, sku, name, gtin, options, weight_grams, length_mm, width_mm, height_mm, price, is_kit, active)
+SELECT p.id, r.sku, r.name, r.gtin, r.options, r.weight_grams, r.length_mm, r.width_mm, r.height_mm, r.price,
+       r.is_kit, r.active
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
+    (product text, sku text, name text, gtin text, options jsonb, weight_grams integer, length_mm integer,
+     width_mm integer, height_mm integer, price integer, is_kit boolean, active boolean)
+JOIN product p ON p.code = r.product
+ORDER BY r.sku
+ON CONFLICT (sku) DO UPDATE SET
+    name = excluded.name, gtin = excluded.gtin, options = excluded.options, weight_grams = excluded.weight_grams,
+    length_mm = excluded.length_mm, width_mm = excluded.width_mm, height_mm = excluded.height_mm,
+    price = excluded.price, is_kit = excluded.is_kit, active = excluded.active, version = v.version + 1
+WHERE (v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.is_kit, v.active)
+    IS DISTINCT FROM (excluded.name, excluded.gtin, excluded.options, excluded.weight_grams, excluded.length_mm,
+        excluded.width_mm, excluded.height_mm, excluded.price, excluded.is_kit, excluded.active)
+"""
+
+# What the folded text is made of, for every variant of the products that changed.
+TEXTS_OF_PRODUCTS = """
+SELECT v.id, p.name, p.code, p.brand, v.name, v.sku, v.gtin, v.folded
+FROM variant v JOIN product p ON p.id = v.product_id
+WHERE p.code = ANY(%(codes)s::text[])
+"""
+
+# In id order; only rows whose text differs are sent.
+SET_FOLDED = """
+UPDATE variant v SET folded = r.folded
+FROM (SELECT * FROM unnest(%(ids)s::int[], %(texts)s::text[]) AS u (id, folded) ORDER BY id) AS r
+WHERE v.id = r.id
+"""
+
+# A kit's components are replaced as a whole: what is no longer stated goes ...
+REMOVE_COMPONENTS = """
+DELETE FROM kit_component k USING variant v, variant c
+WHERE v.id = k.kit_id AND c.id = k.component_id AND v.sku = ANY(%(kits)s::text[])
+  AND NOT EXISTS (SELECT FROM unnest(%(owners)s::text[], %(components)s::text[]) AS r (kit, component)
+                  WHERE r.kit = v.sku AND r.component = c.sku)
+"""
+
+# ... and what is stated is set.
+UPSERT_COMPONENTS = """
+INSERT INTO kit_component AS k (kit_id, component_id, quantity)
+SELECT v.id, c.id, r.quantity
+FROM unnest(%(owners)s::text[], %(components)s::text[], %(quantities)s::int[]) AS r (kit, component, quantity)
+JOIN variant v ON v.sku = r.kit
+JOIN variant c ON c.sku = r.component
+ORDER BY 1, 2
+ON CONFLICT (kit_id, component_id) DO UPDATE SET quantity = excluded.quantity
+WHERE k.quantity <> excluded.quantity
+"""
+
+# Media of the products and variants that state theirs are replaced as a whole.
+REMOVE_MEDIA = """
+DELETE FROM media m
+WHERE (m.variant_id IS NULL AND m.product_id IN (SELECT id FROM product WHERE code = ANY(%(products)s::text[])))
+   OR m.variant_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
+"""
+
+# See above.
+ADD_MEDIA = """
+INSERT INTO media (product_id, variant_id, position, url, alt)
+SELECT p.id, v.id, r.position, r.url, r.alt
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (product text, sku text, position smallint, url text, alt text)
+JOIN product p ON p.code = r.product
+LEFT JOIN variant v ON v.sku = r.sku
+ORDER BY p.id, v.id NULLS FIRST, r.position
+"""
+
+# Unchanged rows stay untouched. Parents are stated first; the path is set by the caller, who holds the tree's lock.
+UPSERT_CATEGORY = """
+INSERT INTO category AS c (parent_id, code, name, path)
+SELECT p.id, %(code)s::text, %(name)s::text, coalesce(p.path || '/', '') || %(code)s::text
+FROM (SELECT 1) AS one LEFT JOIN category p ON p.code = %(parent)s::text
+ON CONFLICT (code) DO UPDATE SET name = excluded.name WHERE c.name <> excluded.name
+"""
+
+# The whole branch moves with its root: every path below it gets the new beginning. Index category_path serves the
+# range.
+MOVE_BRANCH = """
+UPDATE category c SET
+    path = %(path)s::text || substr(c.path, length(%(old)s::text) + 1),
+    parent_id = CASE WHEN c.path = %(old)s::text THEN (SELECT id FROM category WHERE code = %(parent)s::text)
+                     ELSE c.parent_id END
+WHERE c.path = %(old)s::text OR starts_with(c.path, %(old)s::text || '/')
+"""
+
+
+async def upsert(tx: Tx, statement: Statement, rows: Sequence[Any]) -> int:
+    """Run a statement over structs or dicts as one JSON parameter; return how many rows it wrote."""
+    return await tx.execute(statement, {"rows": _encode(rows).decode()}) if rows else 0
