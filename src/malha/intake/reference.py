@@ -26,7 +26,7 @@ __all__ = ["Cache", "Card", "Channel", "Reference"]
 
 
 class Card(msgspec.Struct, frozen=True):
-    """What intake needs of a SKU. `grams` is billable weight; `components` are (sku_id, per kit), None for plain SKUs."""
+    """What intake needs of a SKU. `grams` is billable weight; `components` are (sku_id, per kit); None if plain."""
 
     id: int
     name: str

@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def hash_of(order: NewOrder) -> str:
-    """Return 128 bits in hex that tell bodies apart whatever their white space or key order (BLAKE2b, decoded order)."""
+    """Return 128 bits in hex that tell bodies apart whatever their white space or key order (BLAKE2b, decoded)."""
     return hashlib.blake2b(_encode(order), digest_size=16).hexdigest()
 
 

@@ -284,7 +284,7 @@ def _plan_one(
 def _holds_of(
     order: NewOrder, channel: Channel, reference: Reference, skus: dict[str, Any], total: int
 ) -> tuple[dict[HoldKind, dict[str, Any]], tuple[int | None, int | None, str | None] | None]:
-    """Return the holds an order enters with, and (service, pickup location, state) to plan for, or None if it cannot be planned."""
+    """Return an order's first holds, and (service, pickup location, state) to plan for, or None where no plan is."""
     holds: dict[HoldKind, dict[str, Any]] = {}
     service_id: int | None = None
     location_id: int | None = None

@@ -111,7 +111,7 @@ async def insert_contents(tx: Tx, new: NewOrders) -> None:
 
 
 async def find_by_keys(tx: Tx, channels: list[int], keys: list[str]) -> AsyncCursor[tuple[Any, ...]]:
-    """Look up natural keys; the cursor gives (channel_id, external_id, id, number, status, body_hash, total, currency)."""
+    """Look up natural keys: (channel_id, external_id, id, number, status, body_hash, total, currency) by the cursor."""
     return await tx.cursor_of(writes.FIND_BY_KEYS, {"channels": arrays.ints(channels), "keys": arrays.texts(keys)})
 
 

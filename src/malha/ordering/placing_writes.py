@@ -3,8 +3,8 @@
 # Keys arrive sorted: opposite-order inserts of the same natural keys deadlock. A row missing from RETURNING was there
 # already.
 INSERT_ORDERS = """
-INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, currency, status, items_total, discount_total,
-    shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone,
+INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, currency, status, items_total,
+    discount_total, shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone,
     ship_to, ship_state, promised_at, release_after)
 SELECT * FROM unnest(%(id)s::uuid[], %(channel_id)s::int[], %(external_id)s::text[], %(body_hash)s::uuid[],
     %(placed_at)s::timestamptz[], %(currency)s::text[], %(status)s::text[], %(items_total)s::bigint[],
@@ -18,7 +18,8 @@ RETURNING id, number
 
 INSERT_LINES = """
 INSERT INTO order_line (order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, total, external_id)
-SELECT order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, quantity * unit_price - discount, external_id
+SELECT order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, quantity * unit_price - discount,
+  external_id
 FROM unnest(%(order_id)s::uuid[], %(line)s::smallint[], %(sku_id)s::int[], %(sku_text)s::text[], %(name)s::text[],
             %(quantity)s::int[], %(unit_price)s::bigint[], %(discount)s::bigint[], %(external_id)s::text[])
      AS w(order_id, line, sku_id, sku_text, name, quantity, unit_price, discount, external_id)
