@@ -1,4 +1,4 @@
-"""A retailer of a given size, written set-based: locations in every state, SKUs stocked everywhere, a channel, a key."""
+"""A retailer of a given size, set-based: locations in every state, SKUs stocked everywhere, a channel, a key."""
 
 from malha.identity import service as identity
 from malha.identity.model import Permission

@@ -4,8 +4,8 @@
 # already.
 INSERT_ORDERS = """
 INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, currency, status, items_total,
-    discount_total, shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone,
-    ship_to, ship_state, promised_at, release_after)
+    discount_total, shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document,
+    buyer_email, buyer_phone, ship_to, ship_state, promised_at, release_after)
 SELECT * FROM unnest(%(id)s::uuid[], %(channel_id)s::int[], %(external_id)s::text[], %(body_hash)s::uuid[],
     %(placed_at)s::timestamptz[], %(currency)s::text[], %(status)s::text[], %(items_total)s::bigint[],
     %(discount_total)s::bigint[], %(shipping_total)s::bigint[], %(total)s::bigint[], %(method)s::text[],
