@@ -1,6 +1,6 @@
 """What happens to an order. Payloads hold ids and quantities, no personal data."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -19,10 +19,75 @@ class OrderPlaced(OrderEvent, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "order.placed"
 
-    number: int
     channel_id: int
     total: int
     status: str
     holds: list[str] = msgspec.field(default_factory=list)
     locations: list[int] = msgspec.field(default_factory=list)
-    attributes: dict[str, Any] | None = None
+
+
+class OrderCancelled(OrderEvent, frozen=True, kw_only=True):
+    """Units were cancelled, in part or all; `lines` says how many sold units of which line."""
+
+    TYPE: ClassVar[str] = "order.cancelled"
+
+    lines: dict[int, int]
+    amount: int  # centavos taken off the total
+    whole: bool  # nothing is left of the order
+    reason: str
+    locations: list[int] = msgspec.field(default_factory=list)  # where claims were given back
+
+
+class HoldPlaced(OrderEvent, frozen=True, kw_only=True):
+    """The order waits for a reason."""
+
+    TYPE: ClassVar[str] = "order.hold_placed"
+
+    kind: str
+    note: str = ""
+
+
+class HoldResolved(OrderEvent, frozen=True, kw_only=True):
+    """A reason to wait is gone. `forced`: a person overrode a hold that only its cause lifts."""
+
+    TYPE: ClassVar[str] = "order.hold_resolved"
+
+    kind: str
+    resolution: str = ""
+    forced: bool = False
+
+
+class AddressChanged(OrderEvent, frozen=True, kw_only=True):
+    """The order goes elsewhere: where it comes from must be decided again."""
+
+    TYPE: ClassVar[str] = "order.address_changed"
+
+    state: str
+    former_state: str | None = None
+
+
+class BuyerChanged(OrderEvent, frozen=True, kw_only=True):
+    """Data of the buyer were corrected; which, not what."""
+
+    TYPE: ClassVar[str] = "order.buyer_changed"
+
+    fields: list[str]
+
+
+class NoteAdded(OrderEvent, frozen=True, kw_only=True):
+    """Someone wrote a note."""
+
+    TYPE: ClassVar[str] = "order.note_added"
+
+    note_id: str
+
+
+class LineMapped(OrderEvent, frozen=True, kw_only=True):
+    """A line's unknown SKU was given a meaning."""
+
+    TYPE: ClassVar[str] = "order.line_mapped"
+
+    line: int
+    sku_text: str
+    sku_id: int
+    complete: bool  # no unknown SKU is left on the order

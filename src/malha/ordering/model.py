@@ -1,15 +1,38 @@
 """Words of an order: unit states and how they may follow one another, header status, typed holds.
 
-The unit is the truth. A header status is derived from units, open holds and payment (`rules.derive_status`), stored on the
-order for lists, and never drives anything.
+The unit is the truth. A header status is derived from units, open holds and payment (`rules.derive_status`), stored on
+the order for lists, and never drives anything.
 """
 
+from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType
 
 import msgspec
 
+from malha.platform.address import Address
 from malha.platform.ids import UUID
+
+__all__ = [
+    "AUTOMATIC_HOLDS",
+    "CLAIMING",
+    "GONE",
+    "STOPPING_HOLDS",
+    "TRANSITIONS",
+    "WAITING",
+    "Address",
+    "CancelWish",
+    "Cancellation",
+    "Hold",
+    "HoldKind",
+    "Line",
+    "Move",
+    "Order",
+    "OrderId",
+    "OrderStatus",
+    "Unit",
+    "UnitState",
+]
 
 OrderId = NewType("OrderId", UUID)
 
@@ -60,9 +83,9 @@ TRANSITIONS: dict[UnitState, frozenset[UnitState]] = {
     UnitState.PICKING: frozenset({UnitState.PICKED}) | _BACK,
     UnitState.PICKED: frozenset({UnitState.AWAITING_DOCUMENT, UnitState.PACKED}) | _BACK,
     UnitState.AWAITING_DOCUMENT: frozenset({UnitState.INVOICED}) | _BACK,
-    UnitState.PACKED: frozenset({UnitState.READY, UnitState.SHIPPED}) | _BACK,
-    UnitState.INVOICED: frozenset({UnitState.READY, UnitState.SHIPPED, UnitState.AWAITING_DOCUMENT}),
-    UnitState.READY: frozenset({UnitState.COLLECTED, UnitState.AWAITING_DOCUMENT}) | _BACK,
+    UnitState.PACKED: frozenset({UnitState.READY, UnitState.SHIPPED, UnitState.INVOICED}) | _BACK,
+    UnitState.INVOICED: frozenset({UnitState.READY, UnitState.SHIPPED, UnitState.AWAITING_DOCUMENT, UnitState.PACKED}),
+    UnitState.READY: frozenset({UnitState.COLLECTED, UnitState.AWAITING_DOCUMENT, UnitState.PACKED}) | _BACK,
     UnitState.SHIPPED: frozenset({UnitState.DELIVERED}),
     UnitState.DELIVERED: frozenset(),
     UnitState.COLLECTED: frozenset(),
@@ -93,6 +116,7 @@ class HoldKind(StrEnum):
 
     UNKNOWN_SKU = "unknown_sku"
     UNKNOWN_LOCATION = "unknown_location"
+    UNKNOWN_SERVICE = "unknown_service"
     SHORTAGE = "shortage"
     PAYMENT = "payment"
     TOTALS = "totals"  # the channel's total is not the sum of its parts
@@ -103,21 +127,12 @@ class HoldKind(StrEnum):
 
 
 # Holds that only their cause can lift; a person may lift the others.
-AUTOMATIC_HOLDS = frozenset({HoldKind.PAYMENT, HoldKind.SHORTAGE, HoldKind.UNKNOWN_SKU, HoldKind.UNKNOWN_LOCATION})
+AUTOMATIC_HOLDS = frozenset(
+    {HoldKind.PAYMENT, HoldKind.SHORTAGE, HoldKind.UNKNOWN_SKU, HoldKind.UNKNOWN_LOCATION, HoldKind.UNKNOWN_SERVICE}
+)
 
-
-class Address(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a parcel goes. `state` is the UF, `postal_code` the CEP without punctuation, `ibge` the city's code."""
-
-    postal_code: str = ""
-    street: str = ""
-    number: str = ""
-    complement: str = ""
-    district: str = ""
-    city: str = ""
-    state: str = ""
-    country: str = "BR"
-    ibge: str = ""
+# Work that has begun goes on under the other holds; under these nothing leaves the building.
+STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS})
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -133,3 +148,80 @@ class Unit(msgspec.Struct, frozen=True):
     fulfillment_id: UUID | None = None
     shipment_id: UUID | None = None
     document_id: UUID | None = None
+
+
+class Order(msgspec.Struct, frozen=True):
+    """The header of one order, read under its row's lock. Amounts are centavos; `seq` is the aggregate's version."""
+
+    id: UUID
+    number: int
+    channel_id: int
+    currency: str
+    status: OrderStatus
+    items_total: int
+    discount_total: int
+    shipping_total: int
+    total: int
+    cancelled_total: int
+    method: str
+    service_id: int | None
+    pickup_location_id: int | None
+    buyer_name: str
+    buyer_document: str | None
+    buyer_email: str | None
+    buyer_phone: str | None
+    ship_to: dict[str, Any] | None
+    release_after: datetime
+    seq: int
+
+    @property
+    def payable(self) -> int:
+        """Return what the customer owes for what was not cancelled."""
+        return self.total - self.cancelled_total
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What was sold on one line; `components` is what one unit of a kit is made of, empty for a plain SKU."""
+
+    order_id: UUID
+    line: int
+    sku_id: int | None
+    quantity: int
+    total: int
+    components: dict[int, int] = {}
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Some units of one row take their next state. What is left unset stays; a state that has no place clears it."""
+
+    line: int
+    part: int
+    quantity: int
+    to: UnitState
+    location_id: int | msgspec.UnsetType | None = msgspec.UNSET
+    fulfillment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    shipment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    document_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """One open hold."""
+
+    order_id: UUID
+    kind: HoldKind
+    detail: dict[str, Any]
+
+
+class CancelWish(msgspec.Struct, frozen=True):
+    """How many units of a line are to be cancelled; None: all that have not left."""
+
+    line: int
+    quantity: int | None = None
+
+
+class Cancellation(msgspec.Struct, frozen=True):
+    """What a cancel did: units per line, and what it took off the order in centavos."""
+
+    lines: dict[int, int]
+    amount: int
+    whole: bool

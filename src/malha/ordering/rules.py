@@ -1,0 +1,314 @@
+"""Pure decisions on an order: its status, how units move, what a cancel takes and what it is worth.
+
+Invariants: a plan never makes or loses a unit; the worth of what is cancelled depends only on what is cancelled, not
+on the order or the pieces in which it was, so cancelling piecewise sums to cancelling the whole, to the cent.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+from malha.ordering.errors import (
+    DocumentStands,
+    IllegalTransition,
+    NothingToCancel,
+    QuantityTooLarge,
+    UnitsLeft,
+    UnitsNotThere,
+)
+from malha.ordering.model import (
+    CLAIMING,
+    GONE,
+    TRANSITIONS,
+    WAITING,
+    Address,
+    CancelWish,
+    HoldKind,
+    Line,
+    Move,
+    Order,
+    OrderStatus,
+    Unit,
+    UnitState,
+)
+from malha.platform import brazil
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.money import share_out
+
+# From the least to the most advanced. Cancelling takes units from the front, a status names the front.
+PROGRESS: tuple[UnitState, ...] = tuple(UnitState)[:-1]
+_RANK = {state: i for i, state in enumerate(PROGRESS)}
+
+_STATUS_OF = {
+    UnitState.UNPLACED: OrderStatus.UNPLACED,
+    UnitState.BACKORDERED: OrderStatus.BACKORDERED,
+    UnitState.ALLOCATED: OrderStatus.ALLOCATED,
+    UnitState.RELEASED: OrderStatus.PICKING,
+    UnitState.PICKING: OrderStatus.PICKING,
+    UnitState.PICKED: OrderStatus.PICKING,
+    UnitState.AWAITING_DOCUMENT: OrderStatus.PACKED,
+    UnitState.PACKED: OrderStatus.PACKED,
+    UnitState.INVOICED: OrderStatus.INVOICED,
+    UnitState.READY: OrderStatus.READY,
+    UnitState.SHIPPED: OrderStatus.SHIPPED,
+    UnitState.DELIVERED: OrderStatus.DELIVERED,
+    UnitState.COLLECTED: OrderStatus.DELIVERED,
+}
+
+# The states in which no location has begun to work: the customer may still change the order.
+UNTOUCHED = WAITING | {UnitState.ALLOCATED}
+
+
+def derive_status(states: Iterable[UnitState], open_holds: Collection[HoldKind]) -> OrderStatus:
+    """Return the header status: the least advanced thing a person must know.
+
+    Cancelled units do not count unless all are. Holds count until everything has left; a payment hold alone is
+    `awaiting_payment`, any other makes `on_hold`.
+    """
+    present = set(states)
+    living = present - {UnitState.CANCELLED}
+    if not living:
+        return OrderStatus.CANCELLED if present else OrderStatus.PLACED
+    if open_holds and not living <= GONE:
+        return OrderStatus.AWAITING_PAYMENT if set(open_holds) == {HoldKind.PAYMENT} else OrderStatus.ON_HOLD
+    return _STATUS_OF[min(living, key=_RANK.__getitem__)]
+
+
+class MovePlan(msgspec.Struct, frozen=True):
+    """Rows to write after moves: `changed` by key, `added` with new parts; `units` is how all rows stand then."""
+
+    changed: list[Unit]
+    added: list[Unit]
+    units: list[Unit]
+
+
+def plan_moves(units: Sequence[Unit], moves: Sequence[Move]) -> MovePlan:
+    """Work out the rows that moves leave behind.
+
+    A row that moves as a whole changes in place; a part of it joins a row that is equal then, or becomes a new one.
+
+    Raises:
+        UnitsNotThere: a row does not exist or has fewer units than moves take from it.
+        IllegalTransition: a state may not follow (`model.TRANSITIONS`).
+        ValueError: a claim without a location: a defect of the caller.
+    """
+    before = {(u.line, u.part): u for u in units}
+    left = {key: u.quantity for key, u in before.items()}
+    arriving: list[tuple[tuple[int, int], Unit]] = []
+    for move in moves:
+        key = (move.line, move.part)
+        unit = before.get(key)
+        if unit is None or not 0 < move.quantity <= left[key]:
+            raise UnitsNotThere(line=move.line, quantity=move.quantity, open=left.get(key, 0))
+        if move.to not in TRANSITIONS[unit.state]:
+            raise IllegalTransition(state=unit.state.value, to=move.to.value)
+        left[key] -= move.quantity
+        arriving.append((key, _moved(unit, move)))
+    rows = {key: msgspec.structs.replace(unit, quantity=left[key]) for key, unit in before.items() if left[key]}
+    for key, unit in arriving:
+        _settle(rows, before, key, unit)
+    after = [rows[key] for key in sorted(rows)]
+    return MovePlan(
+        changed=[u for u in after if (u.line, u.part) in before and before[u.line, u.part] != u],
+        added=[u for u in after if (u.line, u.part) not in before],
+        units=after,
+    )
+
+
+def _settle(
+    rows: dict[tuple[int, int], Unit],
+    before: Mapping[tuple[int, int], Unit],
+    key: tuple[int, int],
+    unit: Unit,
+) -> None:
+    """Give moved units their row: the one they left empty, else one that is equal, else a new part of their line."""
+    twin = next((k for k, u in rows.items() if _alike(u, unit)), None)
+    if key not in rows:
+        rows[key] = unit
+    elif twin is not None:
+        rows[twin] = msgspec.structs.replace(rows[twin], quantity=rows[twin].quantity + unit.quantity)
+    else:
+        part = 1 + max(p for line, p in (*rows, *before) if line == unit.line)
+        rows[unit.line, part] = msgspec.structs.replace(unit, part=part)
+
+
+def _moved(unit: Unit, move: Move) -> Unit:
+    location = unit.location_id if move.location_id is msgspec.UNSET else move.location_id
+    fulfillment = unit.fulfillment_id if move.fulfillment_id is msgspec.UNSET else move.fulfillment_id
+    shipment = unit.shipment_id if move.shipment_id is msgspec.UNSET else move.shipment_id
+    document = unit.document_id if move.document_id is msgspec.UNSET else move.document_id
+    if move.to in WAITING:
+        location = fulfillment = shipment = document = None
+    elif move.to is UnitState.ALLOCATED:
+        fulfillment = shipment = document = None
+    elif move.to in {UnitState.CANCELLED, UnitState.AWAITING_DOCUMENT}:
+        document = None
+    if move.to in CLAIMING and (location is None or unit.sku_id is None):
+        raise ValueError(f"line {unit.line} cannot be {move.to} without a SKU and a location")
+    return msgspec.structs.replace(
+        unit,
+        quantity=move.quantity,
+        state=move.to,
+        location_id=location,
+        fulfillment_id=fulfillment,
+        shipment_id=shipment,
+        document_id=document,
+    )
+
+
+def _alike(a: Unit, b: Unit) -> bool:
+    return a == msgspec.structs.replace(b, part=a.part, quantity=a.quantity)
+
+
+# --- cancel ---
+
+
+def per_unit(line: Line) -> dict[int | None, int]:
+    """Return how many units of which SKU make one sold unit of a line."""
+    if line.components:
+        return dict[int | None, int](line.components.items())
+    return {line.sku_id: 1}
+
+
+def whole_units(line: Line, units: Iterable[Unit]) -> int:
+    """Return how many sold units of a line are complete among `units`: for kits, what the scarcest component makes."""
+    per = per_unit(line)
+    counts = dict.fromkeys(per, 0)
+    for unit in units:
+        if unit.line == line.line and unit.sku_id in counts:
+            counts[unit.sku_id] += unit.quantity
+    return min(counts[sku] // each for sku, each in per.items())
+
+
+def is_cancellable(unit: Unit) -> bool:
+    """Tell whether a unit may be cancelled now: it has not left and no fiscal document covers it."""
+    return UnitState.CANCELLED in TRANSITIONS[unit.state] and unit.document_id is None
+
+
+def plan_cancel(
+    lines: Sequence[Line], units: Sequence[Unit], wishes: Sequence[CancelWish] | None, *, rest: bool = False
+) -> list[Move]:
+    """Choose the unit rows a cancel takes, the least advanced first.
+
+    `wishes` None asks for every line; with `rest` what has left is passed over, otherwise it refuses.
+
+    Raises:
+        QuantityTooLarge: more than the line still has.
+        UnitsLeft: units asked for have left.
+        DocumentStands: units asked for are covered by a fiscal document, which must be cancelled first.
+        NothingToCancel: there is nothing left of what was asked for.
+    """
+    moves: list[Move] = []
+    by_line = {line.line: line for line in lines}
+    asked = [CancelWish(line.line) for line in lines] if wishes is None else wishes
+    for wish in asked:
+        line = by_line[wish.line]
+        mine = [u for u in units if u.line == line.line]
+        living = whole_units(line, [u for u in mine if u.state is not UnitState.CANCELLED])
+        gone = whole_units(line, [u for u in mine if u.state in GONE])
+        takeable = whole_units(line, [u for u in mine if is_cancellable(u)])
+        wanted = wish.quantity if wish.quantity is not None else living - gone if rest else living
+        if wanted > living:
+            raise QuantityTooLarge(line=line.line, open=takeable, quantity=wanted)
+        if wanted > takeable:
+            documented = living - gone - takeable
+            if documented <= 0 or wanted > living - gone:
+                raise UnitsLeft(line=line.line, quantity=gone)
+            raise DocumentStands(line=line.line, quantity=documented)
+        moves += _take(line, mine, wanted)
+    if not moves:
+        raise NothingToCancel
+    return moves
+
+
+def _take(line: Line, units: Sequence[Unit], wanted: int) -> list[Move]:
+    moves = []
+    for sku_id, each in per_unit(line).items():
+        need = wanted * each
+        candidates = [u for u in units if u.sku_id == sku_id and is_cancellable(u)]
+        for unit in sorted(candidates, key=lambda u: (_RANK[u.state], u.location_id or 0, u.part)):
+            take = min(need, unit.quantity)
+            if take:
+                moves.append(Move(unit.line, unit.part, take, UnitState.CANCELLED))
+                need -= take
+    return moves
+
+
+def cancelled_worth(order: Order, lines: Sequence[Line], cancelled: Mapping[int, int]) -> int:
+    """Return in centavos what the cancelled units (sold units per line) take off the order's total.
+
+    Each line bears its share of the order's discount by largest remainder; of a line, n of q units are worth n/q
+    rounded down, so its last unit takes the rest. Shipping is given back when nothing is left of the order.
+    """
+    if all(cancelled.get(line.line, 0) >= line.quantity for line in lines):
+        return order.total
+    discounts = share_out(order.discount_total, [line.total for line in lines])
+    return sum(
+        (line.total - discount) * cancelled.get(line.line, 0) // line.quantity
+        for line, discount in zip(lines, discounts, strict=True)
+    )
+
+
+def cancelled_quantities(lines: Sequence[Line], units: Sequence[Unit]) -> dict[int, int]:
+    """Return per line how many sold units are cancelled."""
+    gone = [u for u in units if u.state is UnitState.CANCELLED]
+    return {line.line: whole_units(line, gone) for line in lines}
+
+
+# --- edits ---
+
+
+def is_untouched(units: Iterable[Unit]) -> bool:
+    """Tell whether no location works on the order yet."""
+    return all(u.state in UNTOUCHED or u.state is UnitState.CANCELLED for u in units)
+
+
+_NEEDED = (
+    ("street", N_("The street is missing.")),
+    ("number", N_("The house number is missing: write S/N when there is none.")),
+    ("city", N_("The city is missing.")),
+)
+
+
+def check_address(address: Address) -> tuple[Address, list[Flaw]]:
+    """Return a delivery address in its stored form, and what is wrong with it."""
+    flaws = [Flaw(f"ship_to/{field}", says) for field, says in _NEEDED if not getattr(address, field).strip()]
+    state = address.state.strip().upper()
+    postal_code = brazil.normalise_cep(address.postal_code)
+    if state not in brazil.STATES:
+        flaws.append(Flaw("ship_to/state", N_("{value} is not a Brazilian state."), facts={"value": address.state}))
+    if postal_code is None:
+        says = N_("{value} is not a CEP: it has eight digits.")
+        flaws.append(Flaw("ship_to/postal_code", says, facts={"value": address.postal_code}))
+    clean = msgspec.structs.replace(address, state=state, postal_code=postal_code or address.postal_code)
+    return clean, flaws
+
+
+class Buyer(msgspec.Struct, frozen=True):
+    """Who buys, as given for one order."""
+
+    name: str
+    document: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+def check_buyer(buyer: Buyer) -> tuple[Buyer, list[Flaw]]:
+    """Return the buyer's data in stored form, and what is wrong with them. Empty texts are taken as not given."""
+    flaws: list[Flaw] = []
+    name = " ".join(buyer.name.split())
+    if not name:
+        flaws.append(Flaw("buyer/name", N_("The buyer's name is missing.")))
+    document = brazil.normalise_document(buyer.document) if buyer.document else None
+    email = brazil.normalise_email(buyer.email) if buyer.email else None
+    phone = brazil.normalise_phone(buyer.phone) if buyer.phone else None
+    if buyer.document and document is None:
+        says = N_("{value} is neither a CPF nor a CNPJ: the check digits do not agree.")
+        flaws.append(Flaw("buyer/document", says, facts={"value": buyer.document}))
+    if buyer.email and email is None:
+        flaws.append(Flaw("buyer/email", N_("{value} is not an e-mail address."), facts={"value": buyer.email}))
+    if buyer.phone and phone is None:
+        says = N_("{value} is not a telephone number with its area code.")
+        flaws.append(Flaw("buyer/phone", says, facts={"value": buyer.phone}))
+    return Buyer(name, document, email, phone), flaws

@@ -1,0 +1,569 @@
+"""Use cases of an order, and what higher packages need to move its units.
+
+Every use case locks the order row first (`writes`: global lock order), reads lines, units and holds under that lock,
+asks the rules, writes, and records what happened. Nothing here can be undone by hand-editing: a resolved hold can be
+placed again and an address changed back, but a cancel is final, because what it gave back may be someone else's a
+moment later.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
+from malha.ordering import rules, writes
+from malha.ordering.errors import (
+    HoldAlreadyOpen,
+    HoldAutomatic,
+    HoldNotOpen,
+    LineMapped,
+    LineNotFound,
+    NotShipped,
+    OrderChanged,
+    OrderNotFound,
+    SkuNotKnown,
+    WorkBegan,
+)
+from malha.ordering.events import (
+    AddressChanged,
+    BuyerChanged,
+    HoldPlaced,
+    HoldResolved,
+    NoteAdded,
+    OrderCancelled,
+    OrderEvent,
+)
+from malha.ordering.events import LineMapped as LineWasMapped
+from malha.ordering.model import (
+    AUTOMATIC_HOLDS,
+    CLAIMING,
+    WAITING,
+    Address,
+    Cancellation,
+    CancelWish,
+    Hold,
+    HoldKind,
+    Line,
+    Move,
+    Order,
+    OrderStatus,
+    Unit,
+    UnitState,
+)
+from malha.ordering.rules import Buyer
+from malha.platform import outbox
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+
+NOTE_LENGTH = 4_000
+_encode = msgspec.json.Encoder().encode
+
+
+# --- locking and reading under the lock ---
+
+
+async def lock_orders(tx: Tx, order_ids: Iterable[UUID], *, skip_busy: bool = False) -> dict[UUID, Order]:
+    """Lock order rows in the order of their ids and return them; unknown ids (or, on wish, busy ones) are absent."""
+    statement = writes.LOCK_FREE_ORDERS if skip_busy else writes.LOCK_ORDERS
+    found = await tx.all(Order, statement, {"orders": sorted(set(order_ids))})
+    return {order.id: order for order in found}
+
+
+async def lock_order(tx: Tx, order_id: UUID, expected: int | None = None) -> Order:
+    """Lock one order and return it; with `expected`, only if its version is that.
+
+    Raises:
+        OrderNotFound: there is no such order.
+        OrderChanged: it is at another version.
+    """
+    found = await lock_orders(tx, [order_id])
+    if order_id not in found:
+        raise OrderNotFound(key=order_id)
+    order = found[order_id]
+    if expected is not None and order.seq != expected:
+        raise OrderChanged(number=order.number, version=order.seq, expected=expected)
+    return order
+
+
+async def units_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Unit]]:
+    """Return all units of orders, per order in key order."""
+    wanted = sorted(set(order_ids))
+    units: dict[UUID, list[Unit]] = {order_id: [] for order_id in wanted}
+    for row in await tx.tuples(writes.UNITS_OF, {"orders": wanted}):
+        units[row[0]].append(_unit(row))
+    return units
+
+
+async def units_of_fulfillments(tx: Tx, fulfillment_ids: Iterable[UUID]) -> list[Unit]:
+    """Return the units that belong (or, cancelled, belonged) to pieces of work.
+
+    Lock their orders before deciding on them.
+    """
+    rows = await tx.tuples(writes.UNITS_OF_FULFILLMENTS, {"fulfillments": sorted(set(fulfillment_ids))})
+    return [_unit(row) for row in rows]
+
+
+def _unit(row: tuple[Any, ...]) -> Unit:
+    order_id, line, part, sku_id, quantity, state, location_id, fulfillment_id, shipment_id, document_id = row
+    return Unit(
+        order_id,
+        line,
+        part,
+        sku_id,
+        quantity,
+        UnitState(state),
+        location_id,
+        fulfillment_id,
+        shipment_id,
+        document_id,
+    )
+
+
+async def lines_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Line]]:
+    """Return the lines of orders with what their kits are made of."""
+    wanted = sorted(set(order_ids))
+    lines: dict[UUID, list[Line]] = {order_id: [] for order_id in wanted}
+    for order_id, line, sku_id, quantity, total, components in await tx.tuples(writes.LINES_OF, {"orders": wanted}):
+        parts = {int(sku): each for sku, each in components.items()}
+        lines[order_id].append(Line(order_id, line, sku_id, quantity, total, parts))
+    return lines
+
+
+async def open_holds(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, dict[HoldKind, Hold]]:
+    """Return the open holds of orders by kind."""
+    wanted = sorted(set(order_ids))
+    holds: dict[UUID, dict[HoldKind, Hold]] = {order_id: {} for order_id in wanted}
+    for order_id, kind, detail in await tx.tuples(writes.OPEN_HOLDS_OF, {"orders": wanted}):
+        holds[order_id][HoldKind(kind)] = Hold(order_id, HoldKind(kind), detail)
+    return holds
+
+
+# --- units, status, version: what higher packages build on ---
+
+
+async def move_units(tx: Tx, order_id: UUID, moves: Sequence[Move], *events: OrderEvent) -> list[Unit]:
+    """Move units of one locked order; see `move_many`. Returns all its units afterwards."""
+    return (await move_many(tx, {order_id: moves}, events))[order_id]
+
+
+async def move_many(
+    tx: Tx, moves: Mapping[UUID, Sequence[Move]], events: Sequence[OrderEvent] = ()
+) -> dict[UUID, list[Unit]]:
+    """Move units of locked orders, restate their status and record events, in a fixed number of statements.
+
+    A part of a row splits off or joins an equal row. `events` come with `seq` 0 and are numbered here, in their order.
+
+    Raises:
+        UnitsNotThere, IllegalTransition: nothing is written.
+    """
+    standing = await units_of(tx, moves)
+    plans = {order_id: rules.plan_moves(standing[order_id], wanted) for order_id, wanted in moves.items()}
+    changed = [u for plan in plans.values() for u in plan.changed]
+    added = [u for plan in plans.values() for u in plan.added]
+    if changed:
+        await tx.execute(writes.UPDATE_UNITS, _columns(changed))
+    if added:
+        await tx.execute(writes.ADD_UNITS, _columns(added))
+    after = {order_id: plan.units for order_id, plan in plans.items()}
+    await _advance(tx, after, events)
+    return after
+
+
+async def record(tx: Tx, *events: OrderEvent) -> None:
+    """Record events of locked orders that change neither units nor holds.
+
+    They come with `seq` 0 and are numbered here.
+    """
+    await _number(tx, {event.id: None for event in events}, events)
+
+
+async def restate(tx: Tx, order_ids: Iterable[UUID], *events: OrderEvent) -> None:
+    """Derive the status of locked orders anew after their holds changed, and record events."""
+    await _advance(tx, await units_of(tx, order_ids), events)
+
+
+async def _advance(tx: Tx, units: Mapping[UUID, Sequence[Unit]], events: Sequence[OrderEvent]) -> None:
+    holds = await open_holds(tx, units)
+    statuses = {o: rules.derive_status((u.state for u in rows), list(holds[o])) for o, rows in units.items()}
+    await _number(tx, statuses, events)
+
+
+async def _number(tx: Tx, statuses: Mapping[UUID, OrderStatus | None], events: Sequence[OrderEvent]) -> None:
+    orders = sorted(statuses)
+    if not orders:
+        return
+    steps = dict.fromkeys(orders, 0)
+    for event in events:
+        steps[event.id] += 1
+    columns = {
+        "orders": orders,
+        "steps": [steps[o] for o in orders],
+        "statuses": [None if (status := statuses[o]) is None else status.value for o in orders],
+    }
+    last = dict(await tx.tuples(writes.ADVANCE, columns))
+    numbered = []
+    for event in events:
+        last[event.id] += 1
+        numbered.append(msgspec.structs.replace(event, seq=last[event.id]))
+    await outbox.add_all(tx, numbered)
+
+
+def _columns(units: Sequence[Unit]) -> dict[str, list[Any]]:
+    return {
+        "orders": [u.order_id for u in units],
+        "lines": [u.line for u in units],
+        "parts": [u.part for u in units],
+        "skus": [u.sku_id for u in units],
+        "quantities": [u.quantity for u in units],
+        "states": [u.state.value for u in units],
+        "locations": [u.location_id for u in units],
+        "fulfillments": [u.fulfillment_id for u in units],
+        "shipments": [u.shipment_id for u in units],
+        "documents": [u.document_id for u in units],
+    }
+
+
+# --- cancel ---
+
+
+async def cancel(
+    tx: Tx,
+    order_id: UUID,
+    *,
+    reason: str,
+    wishes: Sequence[CancelWish] | None = None,
+    rest: bool = False,
+    expected: int | None = None,
+) -> Cancellation:
+    """Cancel an order, or some units of some lines; their claims are free again at once. Final.
+
+    Holds whose cause the cancel removed are resolved; a cancel of all that is left resolves every hold.
+
+    Args:
+        tx: The transaction.
+        order_id: The order.
+        reason: Why, kept on the timeline.
+        wishes: What to cancel; None is the whole order.
+        rest: With the whole order: pass over what has left instead of refusing.
+        expected: The version the asker saw.
+
+    Raises:
+        QuantityTooLarge, UnitsLeft, DocumentStands, NothingToCancel: see `rules.plan_cancel`.
+    """
+    _require_reason(reason)
+    order = await lock_order(tx, order_id, expected)
+    lines = (await lines_of(tx, [order_id]))[order_id]
+    units = (await units_of(tx, [order_id]))[order_id]
+    _check_wishes(order, lines, wishes)
+    moves = rules.plan_cancel(lines, units, wishes, rest=rest)
+    rows = {(u.line, u.part): u for u in units}
+    claims = [
+        Claim(unit.sku_id, unit.location_id, move.quantity)
+        for move in moves
+        if (unit := rows[move.line, move.part]).state in CLAIMING
+        and unit.sku_id is not None
+        and unit.location_id is not None
+    ]
+    after = rules.plan_moves(units, moves).units
+    before_quantities = rules.cancelled_quantities(lines, units)
+    quantities = rules.cancelled_quantities(lines, after)
+    worth = rules.cancelled_worth(order, lines, quantities)
+    done = Cancellation(
+        lines={n: q - before_quantities[n] for n, q in quantities.items() if q > before_quantities[n]},
+        amount=worth - order.cancelled_total,
+        whole=all(u.state is UnitState.CANCELLED for u in after),
+    )
+    await tx.execute(writes.SET_CANCELLED_TOTAL, {"order_id": order_id, "amount": worth})
+    lifted = await _lift(tx, [order_id], _settled_by(after), N_("The units concerned were cancelled."))
+    event = OrderCancelled(
+        id=order_id,
+        seq=0,
+        lines=done.lines,
+        amount=done.amount,
+        whole=done.whole,
+        reason=reason.strip(),
+        locations=sorted({c.location_id for c in claims}),
+    )
+    await move_units(tx, order_id, moves, event, *lifted)
+    await inventory.release(tx, claims, Reference("order", order_id), Reason.CANCEL)
+    return done
+
+
+def _check_wishes(order: Order, lines: Sequence[Line], wishes: Sequence[CancelWish] | None) -> None:
+    if wishes is None:
+        return
+    known = {line.line for line in lines}
+    flaws: list[Flaw] = []
+    seen: set[int] = set()
+    for i, wish in enumerate(wishes):
+        if wish.line not in known:
+            raise LineNotFound(number=order.number, line=wish.line)
+        if wish.line in seen:
+            flaws.append(Flaw(f"lines/{i}/line", N_("Line {line} is listed twice."), facts={"line": wish.line}))
+        if wish.quantity is not None and wish.quantity < 1:
+            flaws.append(Flaw(f"lines/{i}/quantity", N_("The quantity must be at least 1.")))
+        seen.add(wish.line)
+    if not wishes:
+        flaws.append(Flaw("lines", N_("Name at least one line.")))
+    refuse(flaws)
+
+
+def _settled_by(units: Sequence[Unit]) -> list[HoldKind] | None:
+    """Return the holds that have no cause any more when only these units are left; None is all of them."""
+    living = [u for u in units if u.state is not UnitState.CANCELLED]
+    if not living:
+        return None
+    kinds = []
+    if not any(u.state in WAITING for u in living):
+        kinds.append(HoldKind.SHORTAGE)
+    if all(u.sku_id is not None for u in living):
+        kinds.append(HoldKind.UNKNOWN_SKU)
+    return kinds
+
+
+# --- holds ---
+
+
+async def place_hold(tx: Tx, order_id: UUID, kind: HoldKind, *, note: str = "", expected: int | None = None) -> None:
+    """Stop an order for a reason, by hand: it is not released, and under some kinds nothing leaves.
+
+    Raises:
+        HoldAlreadyOpen: the order has an open hold of this kind.
+        HoldAutomatic: the kind is placed and lifted by its cause only.
+    """
+    order = await lock_order(tx, order_id, expected)
+    if kind in AUTOMATIC_HOLDS:
+        raise HoldAutomatic(kind=kind.value)
+    if not await ensure_holds(tx, {order_id: {"note": note.strip()} if note.strip() else {}}, kind):
+        raise HoldAlreadyOpen(number=order.number, kind=kind.value)
+
+
+async def ensure_holds(tx: Tx, details: Mapping[UUID, Mapping[str, Any]], kind: HoldKind) -> set[UUID]:
+    """Place a hold on locked orders that do not have one of its kind; return those that got it. `details` by order."""
+    orders = sorted(details)
+    if not orders:
+        return set()
+    columns = {
+        "ids": [new_id() for _ in orders],
+        "orders": orders,
+        "details": [_encode(details[o]).decode() for o in orders],
+        "kind": kind.value,
+        "actor": tx.actor.label,
+    }
+    placed = set(await tx.values(writes.PLACE_HOLDS, columns))
+    events = [
+        HoldPlaced(id=o, seq=0, kind=kind.value, note=str(details[o].get("note", ""))) for o in orders if o in placed
+    ]
+    if placed:
+        await restate(tx, placed, *events)
+    return placed
+
+
+async def resolve_hold(
+    tx: Tx,
+    order_id: UUID,
+    kind: HoldKind,
+    *,
+    resolution: str = "",
+    force: bool = False,
+    expected: int | None = None,
+) -> None:
+    """Resolve an open hold by hand. It can be placed again.
+
+    Args:
+        tx: The transaction.
+        order_id: The order.
+        kind: Which hold.
+        resolution: Why it may be lifted; required with `force`.
+        force: Override a hold that only its cause lifts; the edge checked the permission.
+        expected: The version the asker saw.
+
+    Raises:
+        HoldNotOpen: the order has no open hold of this kind; none is made.
+        HoldAutomatic: its cause lifts it, and `force` is not set.
+    """
+    order = await lock_order(tx, order_id, expected)
+    if kind in AUTOMATIC_HOLDS and not force:
+        raise HoldAutomatic(kind=kind.value)
+    if kind in AUTOMATIC_HOLDS:
+        _require_reason(resolution)
+    lifted = await _lift(tx, [order_id], [kind], resolution.strip(), forced=kind in AUTOMATIC_HOLDS)
+    if not lifted:
+        raise HoldNotOpen(number=order.number, kind=kind.value)
+    await restate(tx, [order_id], *lifted)
+
+
+async def lift_holds(tx: Tx, order_ids: Iterable[UUID], kind: HoldKind, resolution: str) -> set[UUID]:
+    """Resolve a hold of locked orders whose cause is gone; orders without it are left alone.
+
+    Returns those that had it.
+    """
+    lifted = await _lift(tx, sorted(set(order_ids)), [kind], resolution)
+    if lifted:
+        await restate(tx, [event.id for event in lifted], *lifted)
+    return {event.id for event in lifted}
+
+
+async def _lift(
+    tx: Tx, orders: Sequence[UUID], kinds: Sequence[HoldKind] | None, resolution: str, *, forced: bool = False
+) -> list[HoldResolved]:
+    columns = {
+        "orders": list(orders),
+        "kinds": None if kinds is None else [kind.value for kind in kinds],
+        "resolution": resolution,
+        "actor": tx.actor.label,
+    }
+    return [
+        HoldResolved(id=order_id, seq=0, kind=kind, resolution=resolution, forced=forced)
+        for order_id, kind in sorted(await tx.tuples(writes.RESOLVE_HOLDS, columns))
+    ]
+
+
+def _require_reason(text: str) -> None:
+    refuse([] if text.strip() else [Flaw("reason", N_("This needs a reason."), N_("Say why in a few words."))])
+
+
+# --- edits ---
+
+
+async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: int | None = None) -> Address:
+    """Send an order elsewhere, as long as no location works on it; return the address as stored.
+
+    Where it comes from is decided again by who listens to `AddressChanged`. An address hold is resolved.
+
+    Raises:
+        Invalid: a part of the address is missing or wrong.
+        NotShipped: the order is collected at a counter.
+        WorkBegan: a location already works on it.
+    """
+    order = await lock_order(tx, order_id, expected)
+    clean, flaws = rules.check_address(address)
+    refuse(flaws)
+    if order.method != "ship":
+        raise NotShipped(number=order.number)
+    await _require_untouched(tx, order, N_("the address"))
+    params = {"order_id": order_id, "ship_to": _encode(clean).decode(), "state": clean.state}
+    await tx.execute(writes.SET_ADDRESS, params)
+    lifted = await _lift(tx, [order_id], [HoldKind.ADDRESS], N_("The address was corrected."))
+    former = (order.ship_to or {}).get("state")
+    await restate(tx, [order_id], AddressChanged(id=order_id, seq=0, state=clean.state, former_state=former), *lifted)
+    return clean
+
+
+async def change_buyer(tx: Tx, order_id: UUID, buyer: Buyer, *, expected: int | None = None) -> Buyer:
+    """Correct who buys, until work begins; return the data as stored. A hold on the buyer's data is resolved.
+
+    Raises:
+        Invalid: a name is missing, or a document, e-mail or telephone is wrong.
+        WorkBegan: a location already works on the order: its papers may be made out.
+    """
+    order = await lock_order(tx, order_id, expected)
+    clean, flaws = rules.check_buyer(buyer)
+    refuse(flaws)
+    await _require_untouched(tx, order, N_("the buyer"))
+    standing = Buyer(order.buyer_name, order.buyer_document, order.buyer_email, order.buyer_phone)
+    fields = [name for name in Buyer.__struct_fields__ if getattr(standing, name) != getattr(clean, name)]
+    await tx.execute(writes.SET_BUYER, {"order_id": order_id, **msgspec.structs.asdict(clean)})
+    lifted = await _lift(tx, [order_id], [HoldKind.CUSTOMER], N_("The buyer's data were corrected."))
+    await restate(tx, [order_id], BuyerChanged(id=order_id, seq=0, fields=fields), *lifted)
+    return clean
+
+
+async def _require_untouched(tx: Tx, order: Order, what: str) -> None:
+    if not rules.is_untouched((await units_of(tx, [order.id]))[order.id]):
+        raise WorkBegan(number=order.number, what=what)
+
+
+async def add_note(tx: Tx, order_id: UUID, text: str) -> UUID:
+    """Write a note on an order; return its id.
+
+    Raises:
+        Invalid: the text is empty or longer than 4,000 characters.
+    """
+    await lock_order(tx, order_id)
+    text = text.strip()
+    if not 0 < len(text) <= NOTE_LENGTH:
+        says = N_("A note needs between 1 and {most} characters.")
+        refuse([Flaw("text", says, facts={"most": NOTE_LENGTH})])
+    note_id = new_id()
+    row = {"id": note_id, "order_id": order_id, "text": text, "by": tx.actor.label, "author": tx.actor.name}
+    await tx.execute(writes.ADD_NOTE, row)
+    await record(tx, NoteAdded(id=order_id, seq=0, note_id=str(note_id)))
+    return note_id
+
+
+async def map_line(tx: Tx, order_id: UUID, line: int, sku: str, *, expected: int | None = None) -> bool:
+    """Say which SKU of the catalogue a line with an unknown one means; a kit is taken apart.
+
+    When no unknown SKU is left, that hold is resolved. Who listens to `LineMapped` places the units.
+
+    Returns:
+        Whether the order has no unknown SKU any more.
+
+    Raises:
+        LineNotFound, LineMapped, SkuNotKnown: what the names say.
+    """
+    order = await lock_order(tx, order_id, expected)
+    lines = {x.line: x for x in (await lines_of(tx, [order_id]))[order_id]}
+    if line not in lines:
+        raise LineNotFound(number=order.number, line=line)
+    if lines[line].sku_id is not None:
+        raise LineMapped(number=order.number, line=line)
+    found = await tx.tuples(writes.FIND_SKU, {"sku": sku.strip()})
+    if not found:
+        raise SkuNotKnown(sku=sku)
+    sku_id = found[0][0]
+    key = {"order_id": order_id, "line": line}
+    sku_text = await tx.value(writes.LINE_TEXT, key)
+    await tx.execute(writes.MAP_LINE, {**key, "sku_id": sku_id})
+    components = [(component, each) for _, _, component, each in found if component is not None]
+    if components:
+        await _explode(tx, order_id, line, components)
+    else:
+        await tx.execute(writes.MAP_UNITS, {**key, "sku_id": sku_id})
+    units = (await units_of(tx, [order_id]))[order_id]
+    complete = all(u.sku_id is not None or u.state is UnitState.CANCELLED for u in units)
+    lifted = await _lift(tx, [order_id], [HoldKind.UNKNOWN_SKU], N_("Every SKU is known.")) if complete else []
+    mapped = LineWasMapped(id=order_id, seq=0, line=line, sku_text=sku_text, sku_id=sku_id, complete=complete)
+    await restate(tx, [order_id], mapped, *lifted)
+    return complete
+
+
+async def _explode(tx: Tx, order_id: UUID, line: int, components: Sequence[tuple[int, int]]) -> None:
+    key = {"order_id": order_id, "line": line}
+    columns = {"skus": [sku for sku, _ in components], "quantities": [each for _, each in components]}
+    await tx.execute(writes.ADD_COMPONENTS, {**key, **columns})
+    dropped = await tx.tuples(writes.DROP_UNMAPPED_UNITS, key)
+    rows = [
+        Unit(order_id, line, 0, sku_id, quantity * each, UnitState(state))
+        for quantity, state in dropped
+        for sku_id, each in components
+    ]
+    await tx.execute(
+        writes.ADD_UNITS, _columns([msgspec.structs.replace(u, part=part) for part, u in enumerate(rows, 1)])
+    )
+
+
+# --- for background work ---
+
+
+async def due_for_release(tx: Tx, limit: int) -> list[UUID]:
+    """Return orders whose window is over and that have units to release, the longest waiting first.
+
+    Nothing is locked.
+    """
+    return await tx.values(writes.DUE_FOR_RELEASE, {"limit": limit})
+
+
+async def postpone_release(tx: Tx, order_ids: Iterable[UUID], *, minutes: int) -> None:
+    """Ask locked orders again later: they cannot be released now for a reason that passes by itself."""
+    await tx.execute(writes.POSTPONE_RELEASE, {"orders": sorted(set(order_ids)), "minutes": minutes})
+
+
+async def waiting_for(tx: Tx, sku_ids: Iterable[int], limit: int) -> list[UUID]:
+    """Return orders with units of these SKUs that wait for a location, the oldest first. Nothing is locked."""
+    return await tx.values(writes.WAITING_FOR, {"skus": sorted(set(sku_ids)), "limit": limit})

@@ -1,0 +1,56 @@
+"""Refusals about payments. Amounts in facts are `Money`, shown in the reader's language."""
+
+from malha.platform.errors import MalhaError, NotFound
+
+
+class TenderNotFound(NotFound):
+    """The order has no such tender."""
+
+    code = "tender_not_found"
+    says = "Order {number} has no tender {position}."
+    mend = "Read the order's payments and use the position of one of its tenders."
+
+
+class FactDiffers(MalhaError):
+    """The same fact was recorded before with another amount."""
+
+    status = 409
+    code = "payment_fact_differs"
+    says = "{reference} was already recorded on this tender with {recorded}, not {amount}."
+    mend = "Use the reference of the other fact, or leave it: what is recorded stays."
+
+
+class AuthorisedTooMuch(MalhaError):
+    """A tender is authorised up to its amount."""
+
+    status = 409
+    code = "authorised_too_much"
+    says = "At most {most} of this tender can still be authorised, not {amount}."
+    mend = "Record the amount that was authorised, or add a tender for the rest."
+
+
+class CapturedTooMuch(MalhaError):
+    """A capture is covered by the tender's authorisation, or by its amount when it needs none."""
+
+    status = 409
+    code = "captured_too_much"
+    says = "At most {most} of this tender can still be captured, not {amount}."
+    mend = "Check the amount; money above the tender is a tender of its own."
+
+
+class RefundedTooMuch(MalhaError):
+    """No tender gives back more than it took."""
+
+    status = 409
+    code = "refunded_too_much"
+    says = "At most {most} of this tender can still be refunded, not {amount}."
+    mend = "Refund less, or from another tender of the order."
+
+
+class VoidedTooMuch(MalhaError):
+    """What was captured cannot be voided any more, only refunded."""
+
+    status = 409
+    code = "voided_too_much"
+    says = "At most {most} of this tender can still be voided, not {amount}."
+    mend = "Refund what was captured."

@@ -1,0 +1,113 @@
+"""Words of payment: tenders, the facts recorded on them, and what an order's payment amounts to."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from malha.platform.ids import UUID
+
+
+class TenderKind(StrEnum):
+    """What the customer pays with. `prepaid` was paid to the channel, which settles with us."""
+
+    PREPAID = "prepaid"
+    CASH = "cash"
+    CARD_TERMINAL = "card_terminal"
+    CREDIT_CARD = "credit_card"
+    DEBIT_CARD = "debit_card"
+    PIX = "pix"
+    BOLETO = "boleto"
+    VOUCHER = "voucher"
+    ON_DELIVERY = "on_delivery"
+
+
+class FactKind(StrEnum):
+    """What happened on a tender. Recorded as a fact: somebody else moved the money."""
+
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    REFUNDED = "refunded"
+    VOIDED = "voided"
+    DECLINED = "declined"
+
+
+class PaymentState(StrEnum):
+    """Derived: how far an order is paid."""
+
+    UNPAID = "unpaid"
+    PENDING = "pending"
+    AUTHORISED = "authorised"
+    PARTIALLY_PAID = "partially_paid"
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DECLINED = "declined"
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """What was recorded, of one tender or of all tenders of an order, in centavos."""
+
+    authorised: int = 0
+    captured: int = 0
+    refunded: int = 0
+    voided: int = 0
+
+    @property
+    def covered(self) -> int:
+        """Return the money one tender secures: captured, or still authorised for capture, less what went back."""
+        return max(self.authorised - self.voided, self.captured) - self.refunded
+
+    def plus(self, kind: FactKind, amount: int) -> "Sums":
+        """Return the sums after one more fact; a decline moves nothing."""
+        if kind is FactKind.DECLINED:
+            return self
+        return msgspec.structs.replace(self, **{kind.value: getattr(self, kind.value) + amount})
+
+
+class Tender(msgspec.Struct, frozen=True):
+    """One tender with its sums; `declined` when the last thing recorded on it is a decline."""
+
+    id: UUID
+    position: int
+    kind: TenderKind
+    amount: int
+    sums: Sums
+    declined: bool = False
+
+
+class NewTender(msgspec.Struct, frozen=True, kw_only=True):
+    """A tender as it is recorded; `state` says what already happened with its whole amount."""
+
+    order_id: UUID
+    position: int
+    kind: str
+    amount: int
+    state: str = "pending"  # pending, authorised or captured
+    reference: str | None = None
+    installments: int = 1
+    expires_at: datetime | None = None
+    occurred_at: datetime | None = None  # of the authorisation or capture; None: now
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened on a tender. (tender, kind, reference) is its natural key: it is recorded once."""
+
+    position: int  # of the tender
+    kind: FactKind
+    amount: int
+    reference: str
+    occurred_at: datetime | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order's payment stands, in centavos. `refund_due` is what is to be given back for what was cancelled."""
+
+    state: PaymentState
+    payable: int
+    authorised: int
+    captured: int
+    refunded: int
+    voided: int
+    refund_due: int
+    repeated: bool = False  # the fact had been recorded before; nothing changed

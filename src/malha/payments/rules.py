@@ -1,0 +1,103 @@
+"""Pure decisions on payments: caps of every fact, the derived state, whether enough is secured.
+
+Invariants, whatever sequence of facts is offered: 0 <= refunded <= captured; captured <= authorised - voided where
+there is an authorisation, else captured <= the tender's amount; authorised - voided <= the tender's amount.
+"""
+
+from collections.abc import Sequence
+
+from malha.network.model import PaymentPolicy
+from malha.payments.errors import AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch
+from malha.payments.model import FactKind, PaymentState, Sums, Tender
+from malha.platform.errors import MalhaError
+from malha.platform.money import Money
+
+_REFUSALS: dict[FactKind, type[MalhaError]] = {
+    FactKind.AUTHORISED: AuthorisedTooMuch,
+    FactKind.CAPTURED: CapturedTooMuch,
+    FactKind.REFUNDED: RefundedTooMuch,
+    FactKind.VOIDED: VoidedTooMuch,
+}
+
+
+def room_for(kind: FactKind, tender_amount: int, sums: Sums) -> int | None:
+    """Return how much of a kind may still be recorded on a tender; None: no limit (a decline moves nothing)."""
+    match kind:
+        case FactKind.AUTHORISED:
+            # A tender that is captured directly has no use for an authorisation.
+            directly = sums.captured and not sums.authorised
+            return 0 if directly else tender_amount - (sums.authorised - sums.voided)
+        case FactKind.CAPTURED:
+            return (sums.authorised - sums.voided if sums.authorised else tender_amount) - sums.captured
+        case FactKind.REFUNDED:
+            return sums.captured - sums.refunded
+        case FactKind.VOIDED:
+            return sums.authorised - sums.voided - sums.captured if sums.authorised else 0
+        case FactKind.DECLINED:
+            return None
+
+
+def check_fact(kind: FactKind, amount: int, tender_amount: int, sums: Sums, currency: str = "BRL") -> None:
+    """Refuse a fact that the tender cannot have.
+
+    Raises:
+        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch: by kind, with what is still possible.
+    """
+    room = room_for(kind, tender_amount, sums)
+    if room is not None and amount > room:
+        raise _REFUSALS[kind](most=Money(max(room, 0), currency), amount=Money(amount, currency))
+
+
+def derive_state(total: int, payable: int, sums: Sums, *, pending: bool, declined: bool) -> PaymentState:
+    """Return how far an order is paid.
+
+    Args:
+        total: The order's total in centavos.
+        payable: The total less what was cancelled.
+        sums: Of all its tenders.
+        pending: Some tender has neither been captured, authorised, voided nor declined.
+        declined: Some tender's last word is a decline.
+    """
+    if sums.refunded:
+        return PaymentState.REFUNDED if sums.refunded >= sums.captured else PaymentState.PARTIALLY_REFUNDED
+    if sums.captured:
+        return PaymentState.PAID if sums.captured >= payable else PaymentState.PARTIALLY_PAID
+    if total == 0:
+        return PaymentState.PAID
+    if payable > 0 and sums.authorised - sums.voided >= payable:
+        return PaymentState.AUTHORISED
+    if pending or sums.authorised > sums.voided:
+        return PaymentState.PENDING
+    return PaymentState.DECLINED if declined else PaymentState.UNPAID
+
+
+def state_of(total: int, payable: int, tenders: Sequence[Tender]) -> PaymentState:
+    """Return `derive_state` of an order's tenders."""
+    nothing = Sums()
+    return derive_state(
+        total,
+        payable,
+        sum_up(tenders),
+        pending=any(t.sums == nothing and not t.declined for t in tenders),
+        declined=any(t.declined for t in tenders),
+    )
+
+
+def sum_up(tenders: Sequence[Tender]) -> Sums:
+    """Return the sums of all tenders together."""
+    return Sums(
+        authorised=sum(t.sums.authorised for t in tenders),
+        captured=sum(t.sums.captured for t in tenders),
+        refunded=sum(t.sums.refunded for t in tenders),
+        voided=sum(t.sums.voided for t in tenders),
+    )
+
+
+def is_payable_enough(payable: int, covered: int, policy: PaymentPolicy) -> bool:
+    """Tell whether an order may be released: under `before_release` its tenders must secure what is payable."""
+    return policy is not PaymentPolicy.BEFORE_RELEASE or covered >= payable
+
+
+def refund_due(payable: int, sums: Sums) -> int:
+    """Return what is to be given back in centavos: what we have beyond what is payable."""
+    return max(0, sums.captured - sums.refunded - max(payable, 0))

@@ -1,0 +1,276 @@
+"""Recording what happened with money, once.
+
+Nothing here moves money: channels, terminals and banks did.
+A fact's natural key is (tender, kind, reference). The order's row is locked first, so of two refunds of the last
+centavo one is recorded and the other refused. Sums per order move in the same transaction as the entries they sum.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from malha.network import reads as network
+from malha.network.model import PaymentPolicy
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind, Order, OrderStatus
+from malha.ordering.rules import is_untouched
+from malha.payments import rules, writes
+from malha.payments.errors import FactDiffers, TenderNotFound
+from malha.payments.events import (
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentEvent,
+    PaymentRefunded,
+    PaymentVoided,
+    TenderAdded,
+)
+from malha.payments.model import Fact, FactKind, NewTender, PaymentState, Standing, Sums, Tender, TenderKind
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+from malha.platform.money import Money
+
+__all__ = [
+    "NewTender",
+    "add_tender",
+    "coverage",
+    "record_fact",
+    "record_tenders",
+    "restate",
+    "settle_holds",
+    "standing",
+]
+
+MOST = 10**12
+_SETTLED = {"authorised": FactKind.AUTHORISED, "captured": FactKind.CAPTURED}
+_EVENTS: dict[FactKind, type[PaymentEvent]] = {
+    FactKind.AUTHORISED: PaymentAuthorised,
+    FactKind.CAPTURED: PaymentCaptured,
+    FactKind.REFUNDED: PaymentRefunded,
+    FactKind.VOIDED: PaymentVoided,
+    FactKind.DECLINED: PaymentDeclined,
+}
+
+
+async def record_tenders(tx: Tx, rows: Sequence[NewTender], payable: Mapping[UUID, int] | None = None) -> None:
+    """Write the tenders of new orders, many at once, with what already happened on them.
+
+    No events: `OrderPlaced` says it. Works inside `tx.pipeline()`: nothing is fetched.
+
+    Args:
+        tx: The transaction that inserts the orders.
+        rows: Tenders; the first reference of an authorisation or capture is the tender's own.
+        payable: The orders' totals; without them what the tenders promise is taken for the total.
+    """
+    if not rows:
+        return
+    ids = [new_id() for _ in rows]
+    await tx.cursor_of(writes.ADD_TENDERS, _tender_columns(ids, rows))
+    facts = [(id_, row, _SETTLED[row.state]) for id_, row in zip(ids, rows, strict=True) if row.state in _SETTLED]
+    if facts:
+        await tx.cursor_of(
+            writes.ADD_ENTRIES,
+            {
+                "ids": [new_id() for _ in facts],
+                "tenders": [id_ for id_, _, _ in facts],
+                "kinds": [kind.value for _, _, kind in facts],
+                "amounts": [row.amount for _, row, _ in facts],
+                "references": [row.reference or "intake" for _, row, _ in facts],
+                "times": [row.occurred_at for _, row, _ in facts],
+                "actor": tx.actor.label,
+            },
+        )
+    tenders: dict[UUID, list[Tender]] = {}
+    for id_, row in zip(ids, rows, strict=True):
+        sums = Sums()
+        if row.state in _SETTLED:
+            sums = sums.plus(_SETTLED[row.state], row.amount)
+        tenders.setdefault(row.order_id, []).append(Tender(id_, row.position, TenderKind(row.kind), row.amount, sums))
+    totals = {o: (payable or {}).get(o, sum(t.amount for t in own)) for o, own in tenders.items()}
+    await tx.cursor_of(
+        writes.MOVE_SUMS,
+        _sums({o: (rules.state_of(totals[o], totals[o], own), rules.sum_up(own)) for o, own in tenders.items()}),
+    )
+
+
+def _tender_columns(ids: Sequence[UUID], rows: Sequence[NewTender]) -> dict[str, Any]:
+    return {
+        "ids": list(ids),
+        "orders": [r.order_id for r in rows],
+        "positions": [r.position for r in rows],
+        "kinds": [r.kind for r in rows],
+        "amounts": [r.amount for r in rows],
+        "references": [r.reference for r in rows],
+        "installments": [r.installments for r in rows],
+        "expiries": [r.expires_at for r in rows],
+    }
+
+
+def _sums(moved: Mapping[UUID, tuple[PaymentState, Sums]]) -> dict[str, Any]:
+    orders = sorted(moved)
+    columns: dict[str, Any] = {"orders": orders, "states": [moved[o][0].value for o in orders]}
+    for name in Sums.__struct_fields__:
+        columns[name] = [getattr(moved[o][1], name) for o in orders]
+    return columns
+
+
+async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
+    """Record that the customer pays with something more. `position` is given by us, `order_id` is the argument's.
+
+    Raises:
+        Invalid: the amount is not between 1 centavo and 10 billion, or the currency's.
+    """
+    order = await ordering.lock_order(tx, order_id)
+    _check_amount(tender.amount)
+    tenders = (await _tenders_of(tx, [order_id]))[order_id]
+    position = 1 + max((t.position for t in tenders), default=0)
+    id_ = new_id()
+    row = msgspec.structs.replace(tender, order_id=order_id, position=position)
+    await tx.execute(writes.ADD_TENDERS, _tender_columns([id_], [row]))
+    added = Tender(id_, position, TenderKind(row.kind), row.amount, Sums())
+    state = rules.state_of(order.total, order.payable, [*tenders, added])
+    await tx.execute(writes.MOVE_SUMS, _sums({order_id: (state, Sums())}))
+    event = TenderAdded(id=order_id, seq=0, position=position, tender=row.kind, amount=row.amount, state=state.value)
+    await ordering.record(tx, event)
+    if row.state in _SETTLED:
+        fact = Fact(
+            position=position,
+            kind=_SETTLED[row.state],
+            amount=row.amount,
+            reference=row.reference or str(id_),
+            occurred_at=row.occurred_at,
+        )
+        return await record_fact(tx, order_id, fact)
+    return _standing(order, [*tenders, added], state)
+
+
+async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
+    """Record what happened on a tender; the same fact again changes nothing.
+
+    Raises:
+        TenderNotFound: the order has no tender at this position.
+        FactDiffers: the fact was recorded with another amount.
+        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch: the tender cannot have it.
+    """
+    order = await ordering.lock_order(tx, order_id)
+    _check_amount(fact.amount)
+    tenders = (await _tenders_of(tx, [order_id]))[order_id]
+    tender = next((t for t in tenders if t.position == fact.position), None)
+    if tender is None:
+        raise TenderNotFound(number=order.number, position=fact.position)
+    key = {"tender_id": tender.id, "kind": fact.kind.value, "reference": fact.reference}
+    recorded: int | None = await tx.value(writes.FIND_ENTRY, key)
+    if recorded is not None:
+        if recorded != fact.amount:
+            raise FactDiffers(
+                reference=fact.reference,
+                recorded=Money(recorded, order.currency),
+                amount=Money(fact.amount, order.currency),
+            )
+        state = rules.state_of(order.total, order.payable, tenders)
+        return msgspec.structs.replace(_standing(order, tenders, state), repeated=True)
+    rules.check_fact(fact.kind, fact.amount, tender.amount, tender.sums, order.currency)
+    await tx.execute(
+        writes.ADD_ENTRIES,
+        {
+            "ids": [new_id()],
+            "tenders": [tender.id],
+            "kinds": [fact.kind.value],
+            "amounts": [fact.amount],
+            "references": [fact.reference],
+            "times": [fact.occurred_at],
+            "actor": tx.actor.label,
+        },
+    )
+    tenders = (await _tenders_of(tx, [order_id]))[order_id]
+    state = rules.state_of(order.total, order.payable, tenders)
+    await tx.execute(writes.MOVE_SUMS, _sums({order_id: (state, Sums().plus(fact.kind, fact.amount))}))
+    event = _EVENTS[fact.kind](
+        id=order_id,
+        seq=0,
+        position=fact.position,
+        tender=tender.kind.value,
+        amount=fact.amount,
+        reference=fact.reference,
+        state=state.value,
+    )
+    await ordering.record(tx, event)
+    return _standing(order, tenders, state)
+
+
+def _check_amount(amount: int) -> None:
+    if not 0 < amount <= MOST:
+        refuse([Flaw("amount", N_("The amount must be between 1 centavo and 10 billion."))])
+
+
+async def standing(tx: Tx, order_id: UUID) -> Standing:
+    """Return how an order's payment stands now. Locks the order: the answer is for deciding."""
+    order = await ordering.lock_order(tx, order_id)
+    tenders = (await _tenders_of(tx, [order_id]))[order_id]
+    return _standing(order, tenders, rules.state_of(order.total, order.payable, tenders))
+
+
+def _standing(order: Order, tenders: Sequence[Tender], state: PaymentState) -> Standing:
+    sums = rules.sum_up(tenders)
+    return Standing(
+        state=state,
+        payable=order.payable,
+        authorised=sums.authorised,
+        captured=sums.captured,
+        refunded=sums.refunded,
+        voided=sums.voided,
+        refund_due=rules.refund_due(order.payable, sums),
+    )
+
+
+async def _tenders_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Tender]]:
+    wanted = sorted(set(order_ids))
+    tenders: dict[UUID, list[Tender]] = {order_id: [] for order_id in wanted}
+    for order_id, id_, position, kind, amount, *sums, declined in await tx.tuples(
+        writes.TENDERS_OF, {"orders": wanted}
+    ):
+        tenders[order_id].append(Tender(id_, position, TenderKind(kind), amount, Sums(*sums), declined))
+    return tenders
+
+
+async def coverage(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return the money each order's tenders secure: captured or still authorised, less refunds; 0 without tenders."""
+    return {o: sum(t.sums.covered for t in own) for o, own in (await _tenders_of(tx, order_ids)).items()}
+
+
+async def restate(tx: Tx, order_ids: Iterable[UUID]) -> None:
+    """Derive the payment state of orders anew after what is payable changed. Locks them."""
+    orders = await ordering.lock_orders(tx, order_ids)
+    tenders = await _tenders_of(tx, orders)
+    nothing = Sums()
+    moved = {o: (rules.state_of(x.total, x.payable, tenders[o]), nothing) for o, x in orders.items() if tenders[o]}
+    if moved:
+        await tx.execute(writes.MOVE_SUMS, _sums(moved))
+
+
+async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
+    """Make the payment holds of orders agree with their money. Locks them.
+
+    Enough is secured: the hold is lifted. Under `before_release`, not enough (a void, a refund, a decline) and no
+    location works on the order yet: a hold is placed.
+    """
+    orders = await ordering.lock_orders(tx, order_ids)
+    if not orders:
+        return
+    policies = {c.id: c.payment_policy for c in await network.channels(tx)}
+    covered = await coverage(tx, orders)
+    enough = {
+        o: rules.is_payable_enough(order.payable, covered[o], PaymentPolicy(policies[order.channel_id]))
+        for o, order in orders.items()
+    }
+    await ordering.lift_holds(tx, [o for o in orders if enough[o]], HoldKind.PAYMENT, N_("The payment is secured."))
+    units = await ordering.units_of(tx, orders)
+    missing = {
+        o: {"missing": order.payable - covered[o]}
+        for o, order in orders.items()
+        if not enough[o] and order.status is not OrderStatus.CANCELLED and is_untouched(units[o])
+    }
+    await ordering.ensure_holds(tx, missing, HoldKind.PAYMENT)

@@ -1,0 +1,50 @@
+"""Statements that record payments.
+
+Private to `payments`. The order's row is locked by the caller, except for new orders.
+"""
+
+ADD_TENDERS = """
+INSERT INTO tender (id, order_id, position, kind, currency, amount, reference, installments, expires_at)
+SELECT w.id, w.order_id, w.position, w.kind, o.currency, w.amount, w.reference, w.installments, w.expires_at
+FROM unnest(%(ids)s::uuid[], %(orders)s::uuid[], %(positions)s::smallint[], %(kinds)s::text[], %(amounts)s::bigint[],
+            %(references)s::text[], %(installments)s::smallint[], %(expiries)s::timestamptz[])
+     AS w(id, order_id, position, kind, amount, reference, installments, expires_at)
+JOIN sales_order o ON o.id = w.order_id
+"""
+
+# The ledger, append only. The unique index on the natural key is the last word on "once".
+ADD_ENTRIES = """
+INSERT INTO payment_entry (id, tender_id, kind, amount, reference, occurred_at, actor)
+SELECT w.id, w.tender_id, w.kind, w.amount, w.reference, coalesce(w.occurred_at, now()), %(actor)s::text
+FROM unnest(%(ids)s::uuid[], %(tenders)s::uuid[], %(kinds)s::text[], %(amounts)s::bigint[], %(references)s::text[],
+            %(times)s::timestamptz[]) AS w(id, tender_id, kind, amount, reference, occurred_at)
+"""
+
+# Sums move by differences, in the transaction of the entries that moved them; the state is derived by the caller.
+MOVE_SUMS = """
+INSERT INTO order_payment (order_id, state, authorised, captured, refunded, voided)
+SELECT * FROM unnest(%(orders)s::uuid[], %(states)s::text[], %(authorised)s::bigint[], %(captured)s::bigint[],
+                     %(refunded)s::bigint[], %(voided)s::bigint[])
+ON CONFLICT (order_id) DO UPDATE
+SET state = excluded.state, authorised = order_payment.authorised + excluded.authorised,
+    captured = order_payment.captured + excluded.captured, refunded = order_payment.refunded + excluded.refunded,
+    voided = order_payment.voided + excluded.voided
+"""
+
+# A few rows per order, by the unique index on (order_id, position). Read under the order's lock.
+TENDERS_OF = """
+SELECT t.order_id, t.id, t.position, t.kind, t.amount,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'authorised'), 0)::bigint,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint,
+       coalesce((array_agg(e.kind ORDER BY e.occurred_at DESC, e.recorded_at DESC))[1] = 'declined', false)
+FROM tender t LEFT JOIN payment_entry e ON e.tender_id = t.id
+WHERE t.order_id = ANY (%(orders)s::uuid[])
+GROUP BY t.id ORDER BY t.order_id, t.position
+"""
+
+FIND_ENTRY = """
+SELECT amount FROM payment_entry
+WHERE tender_id = %(tender_id)s::uuid AND kind = %(kind)s::text AND reference = %(reference)s::text
+"""

@@ -1,0 +1,1 @@
+"""Builders and fakes for tests: of this product, and of whoever extends it. See ARCHITECTURE.md."""

@@ -1,0 +1,168 @@
+"""Payments as facts: recorded once, capped, summed; holds follow the money."""
+
+import asyncio
+
+import pytest
+
+from malha.ordering import service as ordering
+from malha.ordering.model import CancelWish, HoldKind
+from malha.payments import service
+from malha.payments.errors import CapturedTooMuch, FactDiffers, RefundedTooMuch, TenderNotFound, VoidedTooMuch
+from malha.payments.model import Fact, FactKind, NewTender
+from malha.platform.ids import new_id
+from malha.testing.builders import Sold, a_network, a_product, an_order
+
+
+def a_fact(kind, amount, reference="1", position=1):
+    return Fact(position=position, kind=FactKind(kind), amount=amount, reference=reference)
+
+
+async def sums_agree(tx):
+    """The sums per order are the sums of the ledger, to the cent."""
+    return (
+        await tx.tuples(
+            """
+        SELECT p.order_id FROM order_payment p
+        LEFT JOIN (SELECT t.order_id, e.kind, sum(e.amount) AS s FROM tender t JOIN payment_entry e ON e.tender_id = t.id
+                   GROUP BY t.order_id, e.kind) x ON x.order_id = p.order_id
+        GROUP BY p.order_id
+        HAVING p.authorised <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'authorised'), 0)
+            OR p.captured <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'captured'), 0)
+            OR p.refunded <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'refunded'), 0)
+            OR p.voided <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'voided'), 0)
+        """
+        )
+        == []
+    )
+
+
+async def test_a_card_is_authorised_captured_in_parts_and_refunded_up_to_what_was_taken(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1, price=1000)], paid="pending")
+        seen = [(await service.standing(tx, order_id)).state]
+        for fact in (
+            a_fact("declined", 1000),
+            a_fact("authorised", 1000),
+            a_fact("captured", 400),
+            a_fact("captured", 600, "2"),
+            a_fact("refunded", 1),
+            a_fact("refunded", 999, "2"),
+        ):
+            seen += [(await service.record_fact(tx, order_id, fact)).state]
+        assert seen == [
+            "pending", "declined", "authorised", "partially_paid", "paid", "partially_refunded", "refunded",
+        ]  # fmt: skip
+        with pytest.raises(RefundedTooMuch):
+            await service.record_fact(tx, order_id, a_fact("refunded", 1, "3"))
+        with pytest.raises(CapturedTooMuch):
+            await service.record_fact(tx, order_id, a_fact("captured", 1, "3"))
+        with pytest.raises(VoidedTooMuch):
+            await service.record_fact(tx, order_id, a_fact("voided", 1, "3"))
+        with pytest.raises(TenderNotFound):
+            await service.record_fact(tx, order_id, a_fact("captured", 1, position=2))
+        assert await sums_agree(tx)
+        types = await tx.values(
+            "SELECT type FROM outbox WHERE key = %(key)s ORDER BY seq", {"key": f"order:{order_id}"}
+        )
+        assert types[1:] == [
+            "payment.declined", "payment.authorised", "payment.captured", "payment.captured", "payment.refunded",
+            "payment.refunded",
+        ]  # fmt: skip
+
+
+async def test_the_same_fact_twice_is_recorded_once_and_with_another_amount_refused(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1, paid="pending")
+        assert not (await service.record_fact(tx, order_id, a_fact("captured", 700))).repeated
+        again = await service.record_fact(tx, order_id, a_fact("captured", 700))
+        assert again.repeated
+        assert again.captured == 700
+        with pytest.raises(FactDiffers):
+            await service.record_fact(tx, order_id, a_fact("captured", 701))
+        assert await tx.value("SELECT count(*) FROM payment_entry") == 1
+
+
+async def test_of_many_refunds_of_the_last_cent_at_once_one_is_recorded(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1)
+        await service.record_fact(tx, order_id, a_fact("refunded", 999, "first"))
+
+    async def refund(n):
+        async with database.transaction() as tx:
+            await service.record_fact(tx, order_id, a_fact("refunded", 1, f"last-{n}"))
+
+    results = await asyncio.gather(*[refund(n) for n in range(8)], return_exceptions=True)
+    assert [r for r in results if r is None] == [None]
+    assert all(isinstance(r, RefundedTooMuch) for r in results if r is not None)
+    async with database.transaction() as tx:
+        assert (await service.standing(tx, order_id)).refunded == 1000
+        assert await sums_agree(tx)
+
+
+async def test_the_same_fact_delivered_by_many_at_once_is_recorded_once(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1, paid="pending")
+
+    async def capture():
+        async with database.transaction() as tx:
+            return (await service.record_fact(tx, order_id, a_fact("captured", 1000, "pix-e2e-id"))).repeated
+
+    assert sorted(await asyncio.gather(*[capture() for _ in range(6)])) == [False, True, True, True, True, True]
+
+
+async def test_a_cancel_leaves_a_refund_due_until_it_is_recorded(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 4, price=250)], shipping=100)
+        await ordering.cancel(tx, order_id, reason="one less", wishes=[CancelWish(1, 1)])
+        assert (await service.standing(tx, order_id)).refund_due == 250
+        await service.record_fact(tx, order_id, a_fact("refunded", 250))
+        assert (await service.standing(tx, order_id)).refund_due == 0
+        await ordering.cancel(tx, order_id, reason="all")
+        standing = await service.standing(tx, order_id)
+        assert (standing.payable, standing.refund_due, standing.state) == (0, 850, "partially_refunded")
+
+
+async def test_the_payment_hold_follows_the_money(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1, paid=None, holds=[HoldKind.PAYMENT])
+        await service.settle_holds(tx, [order_id])
+        assert (await ordering.lock_order(tx, order_id)).status == "awaiting_payment"
+        tender = NewTender(order_id=order_id, position=0, kind="pix", amount=600, state="captured", reference="e2e")
+        assert (await service.add_tender(tx, order_id, tender)).state == "partially_paid"
+        await service.settle_holds(tx, [order_id])
+        assert (await ordering.lock_order(tx, order_id)).status == "awaiting_payment"
+        await service.add_tender(tx, order_id, NewTender(order_id=order_id, position=0, kind="voucher", amount=400))
+        await service.record_fact(tx, order_id, a_fact("authorised", 400, "v", position=2))
+        assert await service.coverage(tx, [order_id]) == {order_id: 1000}
+        await service.settle_holds(tx, [order_id])
+        assert (await ordering.lock_order(tx, order_id)).status == "allocated"
+        await service.record_fact(tx, order_id, a_fact("voided", 400, "v", position=2))
+        await service.settle_holds(tx, [order_id, new_id()])
+        hold = (await ordering.open_holds(tx, [order_id]))[order_id][HoldKind.PAYMENT]
+        assert hold.detail == {"missing": 400}
+        assert await sums_agree(tx)
+
+
+async def test_tenders_of_many_new_orders_are_written_inside_a_pipeline(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        orders = [await an_order(tx, world, 1, paid=None) for _ in range(3)]
+        rows = [
+            NewTender(order_id=orders[0], position=1, kind="pix", amount=1000, state="captured", reference="a"),
+            NewTender(order_id=orders[1], position=1, kind="credit_card", amount=1000, state="authorised"),
+            NewTender(order_id=orders[2], position=1, kind="voucher", amount=300, state="captured"),
+            NewTender(order_id=orders[2], position=2, kind="boleto", amount=700),
+        ]
+        async with tx.pipeline():
+            await service.record_tenders(tx, rows, dict.fromkeys(orders, 1000))
+        states = dict(await tx.tuples("SELECT order_id, state FROM order_payment"))
+        assert [states[o] for o in orders] == ["paid", "authorised", "partially_paid"]
+        assert await sums_agree(tx)

@@ -1,0 +1,77 @@
+"""Whatever sequence of facts is offered, a tender never gives more than it took, nor takes more than it may."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from malha.network.model import PaymentPolicy
+from malha.payments import rules
+from malha.payments.model import FactKind, PaymentState, Sums, Tender, TenderKind
+from malha.platform.errors import MalhaError
+from malha.platform.ids import new_id
+
+FACTS = st.lists(st.tuples(st.sampled_from(list(FactKind)), st.integers(1, 120)), max_size=25)
+
+
+def a_tender(amount, sums, declined=False):
+    return Tender(new_id(), 1, TenderKind.PIX, amount, sums, declined)
+
+
+@given(st.integers(1, 100), FACTS)
+def test_any_sequence_of_facts_keeps_the_caps_and_the_sums(amount, facts):
+    sums = Sums()
+    recorded = dict.fromkeys(FactKind, 0)
+    for kind, value in facts:
+        room = rules.room_for(kind, amount, sums)
+        if room is not None and value > room:
+            with pytest.raises(MalhaError) as refused:
+                rules.check_fact(kind, value, amount, sums)
+            assert refused.value.facts["most"].minor == room
+            continue
+        rules.check_fact(kind, value, amount, sums)
+        sums = sums.plus(kind, value)
+        recorded[kind] += value
+        assert sums == Sums(*(recorded[k] for k in list(FactKind)[:4]))
+        assert 0 <= sums.refunded <= sums.captured <= amount
+        assert 0 <= sums.authorised - sums.voided <= amount
+        assert not sums.authorised or sums.captured <= sums.authorised - sums.voided
+        assert 0 <= sums.covered <= amount
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.lists(st.tuples(st.integers(1, 100), FACTS), max_size=3))
+def test_the_derived_state_agrees_with_the_money(total, cancelled, tenders):
+    payable = total - min(cancelled, total)
+    own = []
+    for amount, facts in tenders:
+        sums, declined = Sums(), False
+        for kind, value in facts:
+            room = rules.room_for(kind, amount, sums)
+            if room is None or value <= room:
+                sums, declined = sums.plus(kind, value), kind is FactKind.DECLINED
+        own.append(a_tender(amount, sums, declined))
+    state, sums = rules.state_of(total, payable, own), rules.sum_up(own)
+    if state is PaymentState.PAID:
+        assert sums.captured >= payable
+        assert not sums.refunded
+    if state is PaymentState.REFUNDED:
+        assert sums.refunded == sums.captured > 0
+    if state in {PaymentState.UNPAID, PaymentState.PENDING, PaymentState.DECLINED, PaymentState.AUTHORISED}:
+        assert sums.captured == 0
+    if state is PaymentState.AUTHORISED:
+        assert sums.authorised - sums.voided >= payable > 0
+    due = rules.refund_due(payable, sums)
+    assert due == max(0, sums.captured - sums.refunded - payable)
+    assert due <= sums.captured - sums.refunded
+
+
+def test_only_before_release_waits_for_the_money():
+    assert rules.is_payable_enough(100, 100, PaymentPolicy.BEFORE_RELEASE)
+    assert not rules.is_payable_enough(100, 99, PaymentPolicy.BEFORE_RELEASE)
+    assert rules.is_payable_enough(100, 0, PaymentPolicy.ON_DELIVERY)
+    assert rules.is_payable_enough(100, 0, PaymentPolicy.SETTLED_BY_CHANNEL)
+
+
+def test_an_authorisation_and_a_direct_capture_on_two_tenders_add_up():
+    card = a_tender(100, Sums(authorised=100))
+    pix = a_tender(50, Sums(captured=50))
+    assert card.sums.covered + pix.sums.covered == 150
