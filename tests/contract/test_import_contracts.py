@@ -27,11 +27,6 @@ def test_the_writes_of_a_capability_are_protected_by_a_contract_of_their_own(cap
     assert not mine[0].get("ignore_imports", [])
 
 
-def test_no_contract_protects_writes_that_are_gone():
-    protected = {m for c in CONTRACTS if c["type"] == "protected" for m in c["protected_modules"]}
-    assert protected == set().union(*writing_modules().values())
-
-
 def test_the_layers_name_every_package():
     (layers,) = (c for c in CONTRACTS if c["type"] == "layers")
     named = {name.strip(" ()") for layer in layers["layers"] for name in layer.split("|")}
