@@ -1,0 +1,178 @@
+"""The outermost layer of every request: request id, language, origin check, security headers, metrics, access log.
+
+Plain ASGI, one class and one look at the headers: at thousands of orders a second each wrapper is felt. What it finds
+goes into the scope: `request_id`, `source` (the caller's address), `language`.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Any, cast
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from malha.api.errors import CrossSite
+from malha.api.problem import MEDIA_TYPE, problem_bytes
+from malha.api.replies import Raw
+from malha.platform import i18n
+from malha.platform.csrf import SAFE_METHODS, is_own
+from malha.platform.ids import new_id
+from malha.platform.settings import Settings
+
+_SANE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,80}$")
+
+# Pages: everything from this server, nothing inline, never framed. Images also as data: the icon set's masks.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_COMMON = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_PAGE = [
+    *_COMMON,
+    (b"content-security-policy", PAGE_POLICY.encode()),
+    (b"permissions-policy", b"camera=(self), geolocation=(), microphone=(), payment=(), usb=()"),
+]
+_OTHER = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+_LOOKED_AT = frozenset({b"content-type", b"cache-control"})
+_NO_STORE = (b"cache-control", b"no-store")
+_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+
+Header = tuple[bytes, bytes]
+# (method, route template, status, seconds, scope): metrics and access log.
+Observer = Callable[[str, str, int, float, Scope], None]
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, cookie: str, observers: tuple[Observer, ...] = ()) -> None:
+        self._app = app
+        self._cookie = cookie.encode() + b"="
+        self._default_language = settings.language
+        self._zone = settings.timezone
+        self._observers = observers
+        self._public = settings.address
+        self._secure = self._public.startswith("https://")
+        self._trusted = _trust(settings.trusted_proxies)
+        extra = [_TRANSPORT] if self._secure else []
+        self._page, self._other = _PAGE + extra, _OTHER + extra
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        facts = cast("dict[str, Any]", scope)
+        if facts["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(facts["headers"])
+        self._mark(facts, headers)
+        answer = _Answer(send, facts["request_id"].encode(), self._page, self._other)
+        try:
+            if self._is_own(facts["method"], headers):
+                await self._app(scope, receive, answer.send)
+            else:
+                refusal = problem_bytes(
+                    CrossSite(), facts["language"], instance=facts["path"], request_id=facts["request_id"]
+                )
+                await Raw(refusal, 403, None, MEDIA_TYPE)(scope, receive, answer.send)
+        finally:
+            seconds = time.perf_counter() - started
+            template = facts.get("path_template") or "(unknown)"
+            for observe in self._observers:
+                observe(facts["method"], template, answer.status, seconds, scope)
+
+    def _mark(self, facts: dict[str, Any], headers: dict[bytes, bytes]) -> None:
+        """Give the request its id, its source and its language."""
+        given = headers.get(b"x-request-id")
+        facts["request_id"] = given.decode() if given and _SANE_ID.match(given) else new_id().hex
+        client = facts.get("client")
+        source = client[0] if client else None
+        if self._trusted is not None and source is not None and b"x-forwarded-for" in headers:
+            source = _first_untrusted(source, headers[b"x-forwarded-for"].decode("latin-1"), self._trusted)
+        facts["source"] = source
+        accepted = headers.get(b"accept-language")
+        default = self._default_language
+        language = default if accepted is None else i18n.choose(accepted.decode("latin-1"), default)
+        facts["language"] = language
+        i18n.use(language, self._zone)
+
+    def _is_own(self, method: str, headers: dict[bytes, bytes]) -> bool:
+        if method in SAFE_METHODS or b"authorization" in headers:
+            return True
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        return is_own(
+            method,
+            fetch_site=None if site is None else site.decode("latin-1"),
+            origin=None if origin is None else origin.decode("latin-1"),
+            own_origins=self._origins(headers.get(b"host")),
+            has_cookie=self._cookie in headers.get(b"cookie", b""),
+        )
+
+    def _origins(self, host: bytes | None) -> tuple[str, ...]:
+        """Return the origins of our own pages: the public address, and, without TLS, the host the browser asked for."""
+        if host is None or self._secure:
+            return (self._public,)
+        return (self._public, f"http://{host.decode('latin-1')}")
+
+
+class _Answer:
+    """Adds the headers every answer has, and remembers its status."""
+
+    __slots__ = ("_other", "_page", "_request_id", "_send", "status")
+
+    def __init__(self, send: Send, request_id: bytes, page: list[Header], other: list[Header]) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._page = page
+        self._other = other
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            own = list(message["headers"])
+            names = {name: value for name, value in own if name in _LOOKED_AT}
+            own += self._page if names.get(b"content-type", b"").startswith(b"text/html") else self._other
+            own.append((b"x-request-id", self._request_id))
+            if b"cache-control" not in names:
+                own.append(_NO_STORE)
+            message["headers"] = own
+        await self._send(message)
+
+
+def _trust(proxies: tuple[str, ...]) -> Callable[[str], bool] | None:
+    if not proxies:
+        return None
+    networks = [ip_network(proxy, strict=False) for proxy in proxies]
+
+    @lru_cache(maxsize=1024)
+    def trusted(address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in networks)
+
+    return trusted
+
+
+def _first_untrusted(peer: str, forwarded: str, trusted: Callable[[str], bool]) -> str:
+    """Return the address nearest to the caller that our own proxies vouch for."""
+    found = peer
+    for hop in reversed([part.strip() for part in forwarded.split(",")]):
+        if not trusted(found):
+            break
+        found = hop
+    return found

@@ -1,0 +1,110 @@
+"""Refusals of the HTTP edge itself: before a use case is reached, or instead of an answer."""
+
+from malha.platform.errors import Conflict, Forbidden, MalhaError
+
+
+class MalformedBody(MalhaError):
+    """The body cannot be read at all."""
+
+    status = 400
+    code = "malformed_body"
+    says = "The body is not valid JSON: {reason}."
+    mend = "Send JSON in UTF-8 with `Content-Type: application/json`."
+
+
+class BadRequest(MalhaError):
+    """The request is not one this server can read: headers, host, form encoding."""
+
+    status = 400
+    code = "unreadable_request"
+    says = "The request cannot be read: {reason}."
+    mend = "Correct it and send it again."
+
+
+class NoSuchRoute(MalhaError):
+    """No page and no API operation has this address."""
+
+    status = 404
+    code = "no_such_route"
+    says = "There is nothing at {path}."
+    mend = "Check the address. All operations are listed at /v1/docs."
+
+
+class MethodNotAllowed(MalhaError):
+    """The address exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+    says = "{path} does not take {method}."
+    mend = "Use one of the methods in the `Allow` header."
+
+
+class BodyTooLarge(MalhaError):
+    """The body is larger than this server accepts; it was not read to its end."""
+
+    status = 413
+    code = "body_too_large"
+    says = "The body is larger than {megabytes} MB."
+    mend = "Send it in smaller parts. The limit is the setting `upload_limit_mb`."
+
+
+class CrossSite(Forbidden):
+    """A browser sent this from another site: refused, whoever is signed in."""
+
+    code = "cross_site"
+    says = "This request comes from another site."
+    mend = "Open the page in this site and try again."
+
+
+class StaleVersion(Conflict):
+    """The record changed since the caller read it; nothing was written."""
+
+    status = 412
+    code = "stale_version"
+    says = "This record is at version {current}, not {expected}."
+    mend = "Read it again and repeat your change on what is there now."
+
+
+class VersionRequired(MalhaError):
+    """People edit this record side by side: a change must name the version it was made on."""
+
+    status = 428
+    code = "version_required"
+    says = "This change must name the version it was made on."
+    mend = "Send the `ETag` you read as `If-Match`."
+
+
+class ValueRefused(MalhaError):
+    """The database cannot hold a value: too large a number, a character it does not know."""
+
+    status = 422
+    code = "value_refused"
+    says = "A value is outside what can be stored."
+    mend = "Shorten texts, use numbers below 2,147,483,648, and send no NUL characters."
+
+
+class ConstraintRefused(Conflict):
+    """The change contradicts what is already there, in a way no use case explains better."""
+
+    code = "constraint_refused"
+    says = "The change contradicts other records."
+    mend = "Check that what it refers to exists and is not there already."
+
+
+class Unavailable(MalhaError):
+    """The database does not answer. Nothing was changed."""
+
+    status = 503
+    code = "unavailable"
+    says = "The database does not answer right now."
+    mend = "Send the same request again in a few seconds."
+    retry_after = 5
+
+
+class Internal(MalhaError):
+    """A fault of this program, in the log under the request's id."""
+
+    status = 500
+    code = "internal"
+    says = "Something failed in this program."
+    mend = "Try again. If it stays, tell support the request id {request_id}."

@@ -1,0 +1,200 @@
+"""Every refusal and every fault as one object: `application/problem+json` (RFC 9457), or the same for a page.
+
+`refusal_of` turns any exception into a `MalhaError`; what it does not know becomes a fault (500) whose cause goes to
+the log and never to the caller. `problem_of` puts a refusal in the reader's language.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+import psycopg
+import structlog
+from litestar import Request
+from litestar.exceptions import HTTPException, ValidationException
+from psycopg import errors as pg
+from psycopg_pool import PoolTimeout
+
+from malha.api import errors
+from malha.api.replies import Raw
+from malha.api.validation import flaw_of, words_of
+from malha.platform.errors import Busy, MalhaError
+from malha.platform.flaws import Flaw, Invalid
+from malha.platform.i18n import N_, current_language, translate
+
+MEDIA_TYPE = "application/problem+json"
+_log = structlog.get_logger("malha.http")
+
+TITLES: dict[int, str] = {
+    400: N_("Unreadable request"),
+    401: N_("Not signed in"),
+    403: N_("Not allowed"),
+    404: N_("Not found"),
+    405: N_("Wrong method"),
+    409: N_("Conflict"),
+    412: N_("Changed meanwhile"),
+    413: N_("Too large"),
+    415: N_("Unsupported format"),
+    422: N_("Not valid"),
+    428: N_("Version required"),
+    429: N_("Too many requests"),
+    500: N_("Internal fault"),
+    503: N_("Not available"),
+}
+
+
+class FieldProblem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One flaw of the body. `at` is a JSON pointer, `?name` for a query parameter."""
+
+    at: str
+    says: str
+    mend: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Why a request was not carried out, and what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    mend: str = ""
+    instance: str = ""
+    request_id: str = ""
+    errors: list[FieldProblem] = []
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def problem_of(error: BaseException, language: str, *, instance: str = "", request_id: str = "") -> Problem:
+    """Return any exception as the object people and programs get, in a language."""
+    refusal = refusal_of(error)
+    facts = {"request_id": request_id, **refusal.facts}
+    return Problem(
+        type=f"/problems/{refusal.code}",
+        title=translate(language, TITLES.get(refusal.status, TITLES[400])),
+        status=refusal.status,
+        code=refusal.code,
+        detail=_say(language, refusal.says, facts),
+        mend=_say(language, refusal.mend, facts),
+        instance=instance,
+        request_id=request_id,
+        errors=[
+            FieldProblem(
+                _pointer(flaw["at"]),
+                _say(language, flaw["says"], flaw.get("facts", {})),
+                _say(language, flaw.get("mend", ""), flaw.get("facts", {})),
+            )
+            for flaw in facts.get("problems", ())
+        ],
+    )
+
+
+def problem_bytes(error: BaseException, language: str, *, instance: str = "", request_id: str = "") -> bytes:
+    """Return `problem_of` as JSON."""
+    return _encode(problem_of(error, language, instance=instance, request_id=request_id))
+
+
+def _pointer(at: str) -> str:
+    """Return the pointer of a flaw: the whole body is the empty one, a query parameter is no pointer."""
+    return "" if at == "/" else at.removeprefix("/") if at.startswith("/?") else at
+
+
+def _say(language: str, msgid: str, facts: Mapping[str, Any]) -> str:
+    shown = {}
+    for name, value in facts.items():
+        words = words_of(value)
+        shown[name] = value if words is None else " / ".join(translate(language, word) for word in words)
+    return translate(language, msgid, **shown)
+
+
+def refusal_of(error: BaseException) -> MalhaError:
+    """Return any exception as a refusal; what nobody foresaw is `Internal`."""
+    match error:
+        case MalhaError():
+            found: MalhaError = error
+        case HTTPException():
+            found = _of_framework(error)
+        case pg.DeadlockDetected() | pg.SerializationFailure() | pg.LockNotAvailable():
+            found = Busy()
+        case PoolTimeout() | psycopg.OperationalError() | psycopg.InterfaceError():
+            found = errors.Unavailable()
+        case psycopg.IntegrityError():
+            found = errors.ConstraintRefused()
+        case psycopg.DataError():
+            found = errors.ValueRefused()
+        case _:
+            found = errors.Internal()
+    return found
+
+
+def _of_framework(error: HTTPException) -> MalhaError:
+    found: MalhaError
+    match error.status_code:
+        case 404:
+            found = errors.NoSuchRoute(path="")
+        case 405:
+            found = errors.MethodNotAllowed(path="", method="")
+        case 413:
+            found = errors.BodyTooLarge(megabytes="")
+        case 400 if isinstance(error, ValidationException) and isinstance(error.extra, list):
+            found = Invalid([_parameter_flaw(entry) for entry in error.extra])
+        case status if status < 500:
+            found = errors.BadRequest(reason=error.detail)
+        case _:
+            found = errors.Internal()
+    return found
+
+
+def _parameter_flaw(entry: Any) -> Flaw:
+    told = entry if isinstance(entry, dict) else {}
+    flaw = flaw_of(str(told.get("message", "")))
+    name = str(told.get("key", ""))
+    return Flaw(name if told.get("source") == "body" else f"?{name}", flaw.says, facts=flaw.facts)
+
+
+def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Raw:
+    """Answer an exception of any kind; the exception handler of the whole application."""
+    scope = cast("dict[str, Any]", request.scope)
+    refusal = refusal_of(error)
+    path = scope["path"]
+    request_id = str(scope.get("request_id", ""))
+    match refusal:
+        case errors.NoSuchRoute() | errors.MethodNotAllowed():
+            refusal.facts.update(path=path, method=scope["method"])
+        case errors.BodyTooLarge():
+            refusal.facts.update(megabytes=request.app.state.services.settings.upload_limit_mb)
+        case errors.Internal() | errors.Unavailable() | errors.ValueRefused() | errors.ConstraintRefused():
+            unforeseen = isinstance(refusal, errors.Internal)
+            (_log.exception if unforeseen else _log.warning)(
+                "request_failed",
+                request_id=request_id,
+                method=scope["method"],
+                path=path,
+                code=refusal.code,
+                error=None if unforeseen else _without_values(error),
+                exc_info=error if unforeseen else None,
+            )
+        case _:
+            pass
+    problem = problem_of(refusal, current_language(), instance=path, request_id=request_id)
+    headers = {"content-language": current_language()}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(refusal.retry_after)
+    if "retry_after" in refusal.facts:
+        headers["retry-after"] = str(refusal.facts["retry_after"])
+    if refusal.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="malha"'
+    if isinstance(error, HTTPException) and error.headers:
+        headers.update({name.lower(): value for name, value in error.headers.items()})
+    scope["problem"] = refusal.code
+    return Raw(_encode(problem), refusal.status, headers, MEDIA_TYPE)
+
+
+def _without_values(error: Exception) -> str:
+    """Say what the database refused without the row it quotes, which may hold personal data."""
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return f"{error.sqlstate} {error.diag.table_name or ''} {error.diag.constraint_name or ''}".strip()
+    return type(error).__name__

@@ -1,0 +1,39 @@
+"""Answers as plain ASGI: a body that is encoded once and sent as it is."""
+
+from collections.abc import Mapping
+
+from litestar.types import Receive, Scope, Send
+
+
+class Raw:
+    """A finished answer. Litestar sends it without touching it."""
+
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str = "application/json",
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.headers = headers
+        self.media_type = media_type
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        raw = [(b"content-length", b"%d" % len(self.body))]
+        if self.status != 204:
+            raw.append((b"content-type", self.media_type.encode()))
+        if self.headers:
+            raw += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        body = b"" if scope.get("method") == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    # What an exception handler of Litestar returns is asked for its ASGI application.
+    def to_asgi_response(self, *_: object, **__: object) -> "Raw":
+        """Return itself."""
+        return self

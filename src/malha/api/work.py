@@ -1,0 +1,389 @@
+"""The one pattern of the API: `command` changes something, `query` reads, and both get a `Work`.
+
+See `malha.api` for how to use them.
+"""
+
+import functools
+import inspect
+import typing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler, delete, get, patch, post, put
+from litestar.types import ASGIApp
+
+from malha.api.errors import StaleVersion, VersionRequired
+from malha.api.replies import Raw
+from malha.api.validation import Body
+from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
+from malha.identity.service import Keys
+from malha.platform import idempotency
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.i18n import current_language
+from malha.platform.settings import Settings
+
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+T = TypeVar("T")
+
+# Registered per type so that one process builds each encoder and decoder once.
+_encode = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
+_ROUTES: Mapping[str, Callable[..., Any]] = {
+    "GET": get,
+    "POST": post,
+    "PUT": put,
+    "PATCH": patch,
+    "DELETE": delete,
+}
+ANONYMOUS = Actor("anonymous", None, "anonymous", permissions=frozenset(), locations=frozenset())
+
+
+class Cookie(msgspec.Struct, frozen=True):
+    """The session cookie. Over https its name binds it to this host and path (`__Host-`)."""
+
+    name: str
+    secure: bool
+    max_age: int  # seconds
+
+    def header(self, token: str) -> str:
+        """Return the `Set-Cookie` value that signs in with a token; an empty token signs out."""
+        age = self.max_age if token else 0
+        return f"{self.name}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax" + (
+            "; Secure" if self.secure else ""
+        )
+
+
+def cookie_of(settings: Settings) -> Cookie:
+    """Return the session cookie these settings ask for."""
+    secure = settings.address.startswith("https://")
+    return Cookie("__Host-malha" if secure else "malha", secure, settings.session_hours * 3600)
+
+
+class Services:
+    """What one web process shares between requests: made with the application, opened by its lifespan."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.keys = Keys(database)
+        self.cookie = cookie_of(settings)
+        self.extra: dict[str, Any] = {}  # what the composition root opens for others by name: "gate", "tail"
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What an API operation takes, gives and demands: the source of the OpenAPI document and of the access test."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    description: str
+    permission: str
+    status: int
+    body: Any = None  # msgspec type; None: no body
+    media_type: str = "application/json"  # of the body
+    reply: Any = None
+    reply_media_type: str = "application/json"
+    parameters: dict[str, inspect.Parameter] = msgspec.field(default_factory=dict)
+    idempotent_key: bool = False
+    versioned: Literal["", "optional", "required"] = ""
+    tag: str = ""
+
+
+class Work:
+    """One request being carried out: who asks, in which transaction, and what goes into the answer besides its body."""
+
+    __slots__ = ("_headers", "_kept", "_tx", "actor", "caller", "request", "services", "status")
+
+    def __init__(self, request: Request[Any, Any, Any], status: int) -> None:
+        self.request = request
+        self.services: Services = request.app.state.services
+        self.caller: Caller | None = request.scope.get("user")
+        self.actor = actor_of(request)
+        self.status = status
+        self._tx: Tx | None = None
+        self._headers: dict[str, str] = {}
+        self._kept: Any = None
+
+    @property
+    def tx(self) -> Tx:
+        """Return the open transaction of this request."""
+        if self._tx is None:
+            raise RuntimeError("this operation was declared with transaction=False: open one with work.transaction()")
+        return self._tx
+
+    @property
+    def database(self) -> Database:
+        """Return the database, for operations that manage their own transactions."""
+        return self.services.database
+
+    @property
+    def language(self) -> str:
+        """Return the reader's language."""
+        return current_language()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Open a transaction of the acting person or key (only with `transaction=False`)."""
+        async with self.services.database.transaction(self.actor) as tx:
+            yield tx
+
+    @property
+    def expected_version(self) -> int | None:
+        """Return the version in `If-Match`; None when there is none, or it is `*`."""
+        given = self.request.headers.get("if-match", "").strip()
+        if given in {"", "*"}:
+            return None
+        number = given.removeprefix("W/").strip('"')
+        # What is no version of ours matches nothing, which is what the standard asks for.
+        return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else -1
+
+    def expect(self, version: int) -> None:
+        """Refuse when the caller's `If-Match` is not this version. Call it with the row locked.
+
+        Raises:
+            StaleVersion: the record has moved on.
+        """
+        expected = self.expected_version
+        if expected is not None and expected != version:
+            raise StaleVersion(current=version, expected="?" if expected < 0 else expected)
+
+    def tag(self, version: int) -> None:
+        """Answer with the record's version as `ETag`."""
+        self._headers["etag"] = f'"{version}"'
+
+    def header(self, name: str, value: str) -> None:
+        """Answer with a header."""
+        self._headers[name.lower()] = value
+
+    def created(self, location: str) -> None:
+        """Answer 201 and where the new record is."""
+        self.status = 201
+        self._headers["location"] = location
+
+    def keep(self, reply: Any) -> None:
+        """Keep this for repeated sends of the same Idempotency-Key, instead of the answer itself.
+
+        Needed where the answer holds a secret that is shown once, or personal data.
+        """
+        self._kept = reply
+
+
+def actor_of(request: Request[Any, Any, Any]) -> Actor:
+    """Return the actor of a request, for the ledger and the audit trail."""
+    scope = typing.cast("dict[str, Any]", request.scope)
+    caller: Caller | None = scope.get("user")
+    source, request_id = scope.get("source"), scope.get("request_id")
+    if caller is None:
+        return msgspec.structs.replace(ANONYMOUS, source=source, request_id=request_id)
+    return Actor(caller.kind, caller.id, caller.name, source, request_id, caller.permissions, caller.locations)
+
+
+def query(
+    path: str,
+    *,
+    permission: str,
+    tag: str = "",
+    snapshot: bool = False,
+    transaction: bool = True,
+    media_type: str = "application/json",
+    summary: str = "",
+) -> Callable[[Callable[..., Awaitable[Any]]], HTTPRouteHandler]:
+    """Declare a reading operation: `GET path`.
+
+    Args:
+        path: below the router's own path, parameters like `{order_id:uuid}`.
+        permission: one of `identity.model.PERMISSIONS`, `SIGNED_IN` or `PUBLIC`.
+        tag: heading in the documentation; default the module's name.
+        snapshot: read everything at one instant (REPEATABLE READ).
+        transaction: False when the operation needs no database, or opens transactions itself.
+        media_type: of the answer. Anything but JSON: the function returns bytes.
+        summary: one line; default the first line of the docstring.
+    """
+
+    def declare(fn: Callable[..., Awaitable[Any]]) -> HTTPRouteHandler:
+        operation = _operation(fn, "GET", path, permission, tag=tag, summary=summary, reply_media_type=media_type)
+
+        @functools.wraps(fn)
+        async def run(request: Request[Any, Any, Any], **given: Any) -> ASGIApp:
+            work = Work(request, 200)
+            if not transaction:
+                found = await fn(work, **given)
+            else:
+                open_ = work.database.snapshot if snapshot else work.database.transaction
+                async with open_(work.actor) as tx:
+                    work._tx = tx  # noqa: SLF001 -- set here and nowhere else
+                    found = await fn(work, **given)
+            if isinstance(found, Raw):
+                return typing.cast("ASGIApp", found)
+            body = found if isinstance(found, bytes) else _encode(found)
+            return _not_modified(request, work) or _answer(body, work, media_type)
+
+        return _route(run, fn, operation)
+
+    return declare
+
+
+def command(
+    path: str,
+    *,
+    permission: str,
+    method: Method = "POST",
+    status: int = 200,
+    tag: str = "",
+    transaction: bool = True,
+    idempotent: bool = True,
+    versioned: Literal["", "optional", "required"] = "",
+    media_type: str = "application/json",
+    summary: str = "",
+) -> Callable[[Callable[..., Awaitable[Any]]], HTTPRouteHandler]:
+    """Declare a changing operation. Its writes, its audit row and its kept reply commit together, or not at all.
+
+    Args:
+        path: below the router's own path. Actions on one record are sub-paths, `/{order_id:uuid}/cancel`.
+        permission: one of `identity.model.PERMISSIONS`, `SIGNED_IN` or `PUBLIC`.
+        method: HTTP method.
+        status: of the answer when all went well; `work.created(location)` makes it 201. None returned: 204.
+        tag: heading in the documentation; default the module's name.
+        transaction: False when the operation opens transactions itself (imports, intake); no key is kept then.
+        idempotent: False when the operation has a natural key of its own and handles repeats itself.
+        versioned: "optional" honours `If-Match`, "required" refuses a change without it; call `work.expect(version)`.
+        media_type: of the body. Anything but JSON: the function's `data` is bytes.
+        summary: one line; default the first line of the docstring.
+    """
+    keyed = idempotent and transaction and method == "POST"
+
+    def declare(fn: Callable[..., Awaitable[Any]]) -> HTTPRouteHandler:
+        operation = _operation(
+            fn,
+            method,
+            path,
+            permission,
+            status=status,
+            tag=tag,
+            summary=summary,
+            media_type=media_type,
+            keyed=keyed,
+            versioned=versioned,
+        )
+        reader = Body(operation.body).read if operation.body not in {None, bytes} else None
+
+        @functools.wraps(fn)
+        async def run(request: Request[Any, Any, Any], **given: Any) -> ASGIApp:
+            work = Work(request, status)
+            if versioned == "required" and not request.headers.get("if-match"):
+                raise VersionRequired
+            if reader is not None:
+                given["data"] = reader(await request.body())
+            elif operation.body is bytes:
+                given["data"] = await request.body()
+            if not transaction:
+                done = await fn(work, **given)
+                return typing.cast("ASGIApp", done) if isinstance(done, Raw) else _answer(_body(done, work), work)
+            key = request.headers.get("idempotency-key") if keyed else None
+            async with work.database.transaction(work.actor) as tx:
+                work._tx = tx  # noqa: SLF001 -- set here and nowhere else
+                if key is None:
+                    return _answer(_body(await fn(work, **given), work), work)
+                asked = idempotency.command(
+                    work.actor.label, key, f"{request.method} {_target(request)}", await request.body()
+                )
+                kept = await idempotency.begin(tx, asked)
+                if kept is not None:
+                    replayed = {**kept.headers, "idempotent-replayed": "true"}
+                    return typing.cast("ASGIApp", Raw(kept.body, kept.status, replayed))
+                body = _body(await fn(work, **given), work)
+                stored = body if work._kept is None else _encode(work._kept)  # noqa: SLF001
+                headers = dict(work._headers)  # noqa: SLF001
+                await idempotency.keep(tx, asked, idempotency.Reply(work.status, headers, stored))
+            return _answer(body, work)
+
+        return _route(run, fn, operation)
+
+    return declare
+
+
+def _target(request: Request[Any, Any, Any]) -> str:
+    query_string = request.scope.get("query_string", b"").decode("latin-1")
+    return request.scope["path"] + (f"?{query_string}" if query_string else "")
+
+
+def _body(done: Any, work: Work) -> bytes:
+    if done is None:
+        work.status = 204
+        return b""
+    return done if isinstance(done, bytes) else _encode(done)
+
+
+def _answer(body: bytes, work: Work, media_type: str = "application/json") -> ASGIApp:
+    return typing.cast("ASGIApp", Raw(body, work.status, work._headers, media_type))  # noqa: SLF001
+
+
+def _not_modified(request: Request[Any, Any, Any], work: Work) -> ASGIApp | None:
+    tag = work._headers.get("etag")  # noqa: SLF001
+    if tag and tag in request.headers.get("if-none-match", ""):
+        return typing.cast("ASGIApp", Raw(b"", 304, {"etag": tag}))
+    return None
+
+
+def _operation(
+    fn: Callable[..., Any],
+    method: str,
+    path: str,
+    permission: str,
+    *,
+    status: int = 200,
+    tag: str = "",
+    summary: str = "",
+    media_type: str = "application/json",
+    reply_media_type: str = "application/json",
+    keyed: bool = False,
+    versioned: Literal["", "optional", "required"] = "",
+) -> Operation:
+    if permission not in PERMISSIONS and permission not in {PUBLIC, SIGNED_IN}:
+        raise ValueError(f"{fn.__qualname__} asks for {permission!r}, which is no permission")
+    hints = typing.get_type_hints(fn, include_extras=True)
+    names = list(inspect.signature(fn).parameters.values())
+    if not names or hints.get(names[0].name) is not Work:
+        raise TypeError(f"the first parameter of {fn.__qualname__} must be a Work")
+    first, _separator, rest = inspect.cleandoc(fn.__doc__ or "").partition("\n")
+    return Operation(
+        method=method,
+        path=path,
+        name=fn.__name__,
+        summary=summary or first.rstrip("."),
+        description=rest.strip(),
+        permission=permission,
+        status=status,
+        body=hints.get("data"),
+        media_type=media_type,
+        reply=hints.get("return"),
+        reply_media_type=reply_media_type,
+        parameters={
+            p.name: p.replace(annotation=hints.get(p.name, str)) for p in names[1:] if p.name not in {"data", "request"}
+        },
+        idempotent_key=keyed,
+        versioned=versioned,
+        tag=tag or fn.__module__.rpartition(".")[2].replace("_", " "),
+    )
+
+
+def _route(run: Callable[..., Any], fn: Callable[..., Any], operation: Operation) -> HTTPRouteHandler:
+    """Give the wrapper the signature Litestar reads: the request, and the path and query parameters of the function."""
+    parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)]
+    parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in operation.parameters.values()]
+    shaped: Any = run
+    shaped.__signature__ = inspect.Signature(parameters, return_annotation=ASGIApp)
+    shaped.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": ASGIApp}
+    del shaped.__wrapped__
+    route = _ROUTES[operation.method](
+        operation.path,
+        status_code=200 if operation.status == 204 else operation.status,
+        opt={"permission": operation.permission, "operation": operation},
+        name=f"{fn.__module__}.{fn.__qualname__}",
+        include_in_schema=False,
+    )
+    handler: HTTPRouteHandler = route(shaped)
+    return handler

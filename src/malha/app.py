@@ -1,0 +1,114 @@
+"""The composition root of a web process: the only module that knows everything.
+
+`create_app` is a factory for Granian (`malha.app:create_app`). Modules of `malha.api` are found by their `handlers`,
+the console by its router. Everything that costs time or memory and is not needed by the first order is opened or
+imported later.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.types import ControllerRouterHandler
+
+import malha.api
+from malha.api import health, observe
+from malha.api.access import guard
+from malha.api.edge import Edge, Observer
+from malha.api.problem import answer_problem
+from malha.api.work import Services
+from malha.platform import logs
+from malha.platform import settings as configuration
+from malha.platform.db import Database
+from malha.platform.settings import Settings, SettingsError
+
+WRITE_USED_KEYS_S = 15.0
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """Return the application, ready to be served; its lifespan opens the database pool and the intake gate.
+
+    Raises:
+        SettingsError: a setting is wrong, or no database is named (`malha serve` starts the embedded one and names it).
+    """
+    settings = settings or _own_settings()
+    if settings.database_url is None:
+        raise SettingsError(
+            "No database: set DATABASE_URL, or start Malha with `malha serve`, which brings a database of its own."
+        )
+    database = Database(settings.database_url, settings.retailer, min_size=1, max_size=settings.web_pool_size)
+    services = Services(settings, database)
+    app = Litestar(
+        route_handlers=[*health.probes, Router("/v1", route_handlers=_api_handlers()), *_console()],
+        guards=[guard],
+        exception_handlers={Exception: cast("Any", answer_problem)},
+        lifespan=[_lifespan],
+        state=State({"services": services}),
+        request_max_body_size=settings.upload_limit_mb * 1024 * 1024,
+        openapi_config=None,
+        logging_config=None,
+    )
+    observers: tuple[Observer, ...] = (observe.AccessLog(settings),)
+    if settings.metrics:
+        observers = (observe.count, *observers)
+    app.asgi_handler = Edge(app.asgi_handler, settings, services.cookie.name, observers)
+    return app
+
+
+def _own_settings() -> Settings:
+    settings = configuration.load()
+    logs.configure(settings.log_level, settings.log_format, role="web")
+    return settings
+
+
+def _api_handlers() -> list[ControllerRouterHandler]:
+    found: list[ControllerRouterHandler] = []
+    for module in pkgutil.iter_modules(malha.api.__path__):
+        found += getattr(importlib.import_module(f"malha.api.{module.name}"), "handlers", [])
+    return found
+
+
+def _console() -> list[ControllerRouterHandler]:
+    try:
+        routes = importlib.import_module("malha.console.routes")
+    except ModuleNotFoundError as error:
+        if error.name == "malha.console.routes":
+            return []
+        raise
+    return [routes.router]
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    from malha.intake.gate import Gate  # noqa: PLC0415 -- brings NumPy with it
+
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(services.database)
+        gate = Gate(services.database)
+        await gate.open()
+        stack.push_async_callback(gate.close)
+        services.extra["gate"] = gate
+        used = asyncio.create_task(_write_used_keys(services))
+        stack.push_async_callback(_end, used)
+        yield
+
+
+async def _write_used_keys(services: Services) -> None:
+    while True:
+        await asyncio.sleep(WRITE_USED_KEYS_S)
+        # When it fails, "last used" is a little older than it should be: no reason to end the task or to wake anybody.
+        with contextlib.suppress(Exception):
+            await services.keys.write_used()
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

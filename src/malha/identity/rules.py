@@ -1,0 +1,89 @@
+"""Decisions about who someone is: normal forms, waiting after failed log-ins, what a key may be given."""
+
+import hashlib
+import re
+from collections.abc import Collection
+from datetime import timedelta
+from zoneinfo import available_timezones
+
+from malha.identity.model import PERMISSIONS
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import LANGUAGES, N_
+
+KEY_FORM = re.compile(r"^mk_([a-z2-7]{8})_[A-Za-z0-9_-]{43}$")
+
+# Failures that cost nothing, and the longest wait. A network address may be a whole office.
+FREE_TRIES = {"account": 5, "source": 30}
+LONGEST_WAIT = timedelta(minutes=15)
+FORGET_AFTER = timedelta(hours=12)
+
+
+def normal_email(text: str) -> str:
+    """Return an e-mail as it is stored and compared: trimmed, lower case."""
+    return text.strip().lower()
+
+
+def email_flaws(email: str, at: str = "email") -> list[Flaw]:
+    """Return what is wrong with a normal e-mail."""
+    local, separator, domain = email.rpartition("@")
+    good = bool(separator and local and "." in domain) and len(email) <= 254 and not re.search(r"\s|\0", email)
+    return [] if good else [Flaw(at, N_("This is not an e-mail address."), N_("Write it like ana@loja.com.br."))]
+
+
+def password_flaws(password: str, email: str, minimum: int, maximum: int) -> list[Flaw]:
+    """Return what is wrong with a new password: length counts, and it may not be the e-mail."""
+    if not minimum <= len(password) <= maximum:
+        return [
+            Flaw(
+                "password",
+                N_("A password has {least} to {most} characters."),
+                facts={"least": minimum, "most": maximum},
+            )
+        ]
+    if password.strip().lower() == email or len(set(password)) < 4:
+        return [Flaw("password", N_("This password is too easy to guess."), N_("Use several unrelated words."))]
+    return []
+
+
+def permission_flaws(wanted: Collection[str], held: Collection[str]) -> list[Flaw]:
+    """Return what is wrong with a key's permissions: unknown ones, and those its maker does not hold."""
+    flaws = [
+        Flaw("permissions", N_("There is no permission {permission}."), facts={"permission": name})
+        for name in sorted(set(wanted) - set(PERMISSIONS))
+    ]
+    return flaws + [
+        Flaw("permissions", N_("You do not hold {permission} yourself."), facts={"permission": name})
+        for name in sorted((set(wanted) & set(PERMISSIONS)) - set(held))
+    ]
+
+
+def language_flaws(language: str | None) -> list[Flaw]:
+    """Return what is wrong with a chosen language."""
+    if language is None or language in LANGUAGES:
+        return []
+    return [Flaw("language", N_("Malha speaks {languages}."), facts={"languages": ", ".join(LANGUAGES)})]
+
+
+def timezone_flaws(zone: str | None) -> list[Flaw]:
+    """Return what is wrong with a chosen time zone."""
+    if zone is None or zone in available_timezones():
+        return []
+    return [
+        Flaw("timezone", N_("There is no time zone {zone}."), N_("Write it like America/Sao_Paulo."), {"zone": zone})
+    ]
+
+
+def wait_after(failures: int, kind: str) -> timedelta:
+    """Return how long to wait after so many failures: nothing at first, then 2, 4, 8 seconds ... 15 minutes."""
+    beyond = failures - FREE_TRIES[kind]
+    return timedelta(0) if beyond < 0 else min(timedelta(seconds=2 ** min(beyond + 1, 20)), LONGEST_WAIT)
+
+
+def account_subject(email: str) -> str:
+    """Return the row that counts failures of an account, without holding the address of whoever has none."""
+    return "account:" + hashlib.sha256(email.encode()).hexdigest()[:32]
+
+
+def digest(secret: str) -> bytes:
+    """Return what is stored of a random secret. It has 256 bits of its own: a slow hash would add nothing."""
+    return hashlib.sha256(secret.encode()).digest()

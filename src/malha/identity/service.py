@@ -1,0 +1,426 @@
+"""Use cases of people, sessions and keys.
+
+A session is a random 256-bit token in a cookie; the database has its hash. A key is `mk_<prefix>_<secret>`; the
+database has the hash of the whole. Checked keys are remembered per process for `Keys.REMEMBERED` seconds, so that
+submitting orders costs no query: revoking a key takes effect within that time.
+"""
+
+import asyncio
+import hmac
+import secrets
+import time
+from base64 import b32encode
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from malha.identity import passwords, reads, rules, writes
+from malha.identity.errors import EmailTaken, LastOwner, OwnerExists
+from malha.identity.model import ROLES, Caller, Role
+from malha.platform import audit
+from malha.platform.db import Database, Tx
+from malha.platform.errors import NotFound
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+
+SESSION_HOURS = 12
+_UNKNOWN_LOCATION = N_("There is no location {location}.")
+
+
+class LoggedIn(msgspec.Struct, frozen=True):
+    """A log-in that went well. `token` goes into the cookie and nowhere else."""
+
+    token: str
+    person_id: UUID
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A log-in that failed. `wait` is how many seconds to wait before the next try counts; 0: at once."""
+
+    wait: int = 0
+
+
+class PersonDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be said about a person. `locations` are codes; None is everywhere."""
+
+    name: str
+    email: str
+    role: Role
+    locations: Sequence[str] | None = None
+    language: str | None = None
+    timezone: str | None = None
+    active: bool = True
+
+
+# --- people
+# ---------------------------------------------------------------------------------------------------------------
+
+
+async def create_first_owner(tx: Tx, *, name: str, email: str, password: str, language: str | None = None) -> UUID:
+    """Make the owner of an empty retailer.
+
+    Raises:
+        OwnerExists: there is a person already.
+        Invalid: e-mail or password are not acceptable.
+    """
+    await tx.execute(writes.LOCK_PEOPLE)
+    if await reads.any_person(tx):
+        raise OwnerExists
+    return await create_person(
+        tx, PersonDraft(name=name, email=email, role=Role.OWNER, language=language), password=password
+    )
+
+
+async def create_person(tx: Tx, draft: PersonDraft, *, password: str) -> UUID:
+    """Add a person who can sign in with a password.
+
+    Raises:
+        Invalid: a field is not acceptable.
+        EmailTaken: another person has this e-mail.
+    """
+    email = rules.normal_email(draft.email)
+    places = await _checked(tx, draft, email, password)
+    person_id = new_id()
+    added = await tx.execute(
+        writes.INSERT_PERSON,
+        {**_columns(draft, email), "id": person_id, "password_hash": await passwords.hashed(password)},
+    )
+    if not added:
+        raise EmailTaken(email=email)
+    await tx.execute(writes.INSERT_PERSON_LOCATIONS, {"id": person_id, "locations": places})
+    await audit.record(tx, action="create", entity="person", entity_id=person_id, after=_audited(draft))
+    return person_id
+
+
+async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
+    """Change a person; return the new version. Lost rights are lost at once: sessions read the person every time.
+
+    Raises:
+        NotFound: there is no such person.
+        Invalid: a field is not acceptable.
+        EmailTaken: another person has this e-mail.
+        LastOwner: nobody active would own the retailer.
+    """
+    owners = await tx.values(writes.LOCK_OWNERS)
+    await lock_person(tx, person_id)
+    before = await reads.person(tx, person_id)
+    if before is None:
+        raise NotFound(what="person", key=person_id)
+    email = rules.normal_email(draft.email)
+    places = await _checked(tx, draft, email, None)
+    if await tx.value(writes.EMAIL_TAKEN, {"id": person_id, "email": email}):
+        raise EmailTaken(email=email)
+    if owners == [person_id] and (draft.role is not Role.OWNER or not draft.active):
+        raise LastOwner
+    version = await tx.value(writes.UPDATE_PERSON, {**_columns(draft, email), "id": person_id, "active": draft.active})
+    await tx.execute(writes.DELETE_PERSON_LOCATIONS, {"id": person_id})
+    await tx.execute(writes.INSERT_PERSON_LOCATIONS, {"id": person_id, "locations": places})
+    if not draft.active:
+        await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": None})
+    was = PersonDraft(
+        name=before.name,
+        email=before.email,
+        role=before.role,
+        locations=None if before.everywhere else before.locations,
+        language=before.language,
+        timezone=before.timezone,
+        active=before.active,
+    )
+    await audit.record(
+        tx, action="update", entity="person", entity_id=person_id, before=_audited(was), after=_audited(draft)
+    )
+    return int(version)
+
+
+async def lock_person(tx: Tx, person_id: UUID) -> int:
+    """Lock a person's row until the end of the transaction; return its version.
+
+    Raises:
+        NotFound: there is no such person.
+    """
+    version = await tx.value(writes.LOCK_PERSON, {"id": person_id})
+    if version is None:
+        raise NotFound(what="person", key=person_id)
+    return int(version)
+
+
+async def set_password(tx: Tx, person_id: UUID, password: str, *, keep_token: str | None = None) -> None:
+    """Give a person a new password and end every session but the one of `keep_token`.
+
+    Raises:
+        NotFound: there is no such person.
+        Invalid: the password is not acceptable.
+    """
+    await lock_person(tx, person_id)
+    person = await reads.person(tx, person_id)
+    if person is None:
+        raise NotFound(what="person", key=person_id)
+    refuse(rules.password_flaws(password, person.email, passwords.MIN_LENGTH, passwords.MAX_LENGTH))
+    await tx.execute(writes.CHANGE_CREDENTIALS, {"id": person_id, "password_hash": await passwords.hashed(password)})
+    but = rules.digest(keep_token) if keep_token else None
+    await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": but})
+    await audit.record(tx, action="set_password", entity="person", entity_id=person_id)
+
+
+async def _checked(tx: Tx, draft: PersonDraft, email: str, password: str | None) -> list[int]:
+    """Return the ids of the draft's locations, or refuse with every flaw."""
+    flaws = rules.email_flaws(email) + rules.language_flaws(draft.language) + rules.timezone_flaws(draft.timezone)
+    if not draft.name.strip():
+        flaws.append(Flaw("name", N_("A person needs a name.")))
+    if password is not None:
+        flaws += rules.password_flaws(password, email, passwords.MIN_LENGTH, passwords.MAX_LENGTH)
+    places, unknown = await _places(tx, draft.locations)
+    refuse(flaws + unknown)
+    return places
+
+
+async def _places(tx: Tx, codes: Sequence[str] | None) -> tuple[list[int], list[Flaw]]:
+    known = await reads.location_ids(tx, codes or ())
+    unknown = [
+        Flaw(f"locations/{i}", _UNKNOWN_LOCATION, facts={"location": code})
+        for i, code in enumerate(codes or ())
+        if code not in known
+    ]
+    return sorted(set(known.values())), unknown
+
+
+def _columns(draft: PersonDraft, email: str) -> dict[str, Any]:
+    return {
+        "name": draft.name.strip(),
+        "email": email,
+        "role": draft.role.value,
+        "everywhere": draft.locations is None,
+        "language": draft.language,
+        "timezone": draft.timezone,
+    }
+
+
+def _audited(draft: PersonDraft) -> dict[str, Any]:
+    return {
+        **_columns(draft, rules.normal_email(draft.email)),
+        "active": draft.active,
+        "locations": sorted(draft.locations or ()),
+    }
+
+
+# --- sessions
+# -------------------------------------------------------------------------------------------------------------
+
+
+async def log_in(
+    tx: Tx, email: str, password: str, *, source: str | None, agent: str = "", hours: int = SESSION_HOURS
+) -> LoggedIn | Refused:
+    """Check e-mail and password and open a session. Commit whatever it returns: a refusal counts the failed try.
+
+    Tries are limited per account and per network address, with growing waits. An unknown account takes as long as a
+    known one and is refused in the same words.
+    """
+    email = rules.normal_email(email)
+    account = rules.account_subject(email)
+    subjects = sorted([account, f"source:{source or 'unknown'}"])
+    tries = await tx.tuples(writes.COUNT_TRY, {"subjects": subjects, "forget": rules.FORGET_AFTER})
+    wait = max(seconds or 0 for _subject, _failures, seconds in tries)
+    if wait:
+        return Refused(wait)
+    found = await tx.tuples(writes.PERSON_TO_LOG_IN, {"email": email})
+    person_id, kept, active = found[0] if found else (None, None, False)
+    right = await passwords.fits(password[: passwords.MAX_LENGTH + 1], kept)
+    if not (right and active and person_id):
+        waits = [rules.wait_after(failures, subject.partition(":")[0]) for subject, failures, _ in tries]
+        if any(waits):
+            await tx.execute(writes.BLOCK, {"subjects": [subject for subject, _, _ in tries], "waits": waits})
+        return Refused()
+    await tx.execute(writes.CLEAR_TRIES, {"account": account, "subjects": subjects})
+    token = secrets.token_urlsafe(32)
+    await tx.execute(
+        writes.INSERT_SESSION,
+        {
+            "token_hash": rules.digest(token),
+            "id": new_id(),
+            "person_id": person_id,
+            "hours": hours,
+            "source": source,
+            "agent": agent,
+        },
+    )
+    await audit.record(tx, action="log_in", entity="person", entity_id=person_id)
+    return LoggedIn(token, person_id)
+
+
+async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS) -> Caller | None:
+    """Return the person signed in with a token, None if it is unknown or expired; moves the expiry on."""
+    token_hash = rules.digest(token)
+    found = await tx.maybe(reads.SessionPerson, reads.SESSION_PERSON, {"token_hash": token_hash})
+    if found is None:
+        return None
+    if found.at - found.seen_at > timedelta(minutes=1):
+        await tx.execute(writes.TOUCH_SESSION, {"token_hash": token_hash, "hours": hours})
+    role = Role(found.role)
+    return Caller(
+        kind="person",
+        id=str(found.id),
+        name=found.name,
+        permissions=ROLES[role],
+        locations=None if found.everywhere else frozenset(found.locations),
+        role=role,
+        language=found.language,
+        timezone=found.timezone,
+    )
+
+
+async def log_out(tx: Tx, token: str) -> None:
+    """End the session of a token; an unknown one is no error."""
+    person_id = await tx.value(writes.DELETE_SESSION, {"token_hash": rules.digest(token)})
+    if person_id is not None:
+        await audit.record(tx, action="log_out", entity="person", entity_id=person_id)
+
+
+async def revoke_session(tx: Tx, person_id: UUID, session_id: UUID) -> None:
+    """End one of a person's sessions.
+
+    Raises:
+        NotFound: the person has no such session.
+    """
+    if not await tx.execute(writes.DELETE_SESSION_BY_ID, {"id": session_id, "person_id": person_id}):
+        raise NotFound(what="session", key=session_id)
+    await audit.record(tx, action="revoke_session", entity="person", entity_id=person_id)
+
+
+async def forget_expired(tx: Tx) -> int:
+    """Delete expired sessions and old failed log-ins; return how many rows. For a nightly job."""
+    gone = await tx.execute(writes.DELETE_EXPIRED_SESSIONS)
+    return gone + await tx.execute(writes.DELETE_OLD_TRIES, {"forget": rules.FORGET_AFTER})
+
+
+# --- keys
+# -----------------------------------------------------------------------------------------------------------------
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key just made. The secret is shown once: only its hash is kept."""
+
+    id: int
+    secret: str
+
+
+async def create_key(
+    tx: Tx,
+    *,
+    name: str,
+    permissions: Collection[str],
+    locations: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+    held: Collection[str] | None = None,
+) -> NewKey:
+    """Make an API key.
+
+    Args:
+        tx: the transaction.
+        name: what it is for, like `ERP`.
+        permissions: what it may do.
+        locations: codes of the locations it may see; None is all.
+        expires_at: when it ends by itself.
+        held: permissions of whoever makes it, which bound the key's; None for the system itself.
+
+    Raises:
+        Invalid: a permission is unknown or not the maker's to give, or a location is unknown.
+    """
+    flaws = rules.permission_flaws(permissions, permissions if held is None else held)
+    if not name.strip():
+        flaws.append(Flaw("name", N_("A key needs a name that says what it is for.")))
+    if not permissions:
+        flaws.append(Flaw("permissions", N_("A key needs at least one permission.")))
+    places, unknown = await _places(tx, locations)
+    refuse(flaws + unknown)
+    prefix = b32encode(secrets.token_bytes(5)).decode().lower()
+    secret = f"mk_{prefix}_{secrets.token_urlsafe(32)}"
+    row = {
+        "name": name.strip(),
+        "prefix": prefix,
+        "secret_hash": rules.digest(secret),
+        "permissions": sorted(permissions),
+        "everywhere": locations is None,
+        "created_by": tx.actor.label,
+        "expires_at": expires_at,
+    }
+    key_id = int(await tx.value(writes.INSERT_KEY, row))
+    await tx.execute(writes.INSERT_KEY_LOCATIONS, {"id": key_id, "locations": places})
+    await audit.record(
+        tx, action="create", entity="api_key", entity_id=key_id, after={**row, "secret_hash": "", "locations": places}
+    )
+    return NewKey(key_id, secret)
+
+
+async def revoke_key(tx: Tx, key_id: int) -> None:
+    """End a key; web processes stop accepting it within `Keys.REMEMBERED` seconds.
+
+    Raises:
+        NotFound: there is no such key, or it was revoked before.
+    """
+    if not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
+        raise NotFound(what="key", key=key_id)
+    await audit.record(tx, action="revoke", entity="api_key", entity_id=key_id)
+
+
+class Keys:
+    """Checks API keys for one process, remembering the good ones for a few seconds."""
+
+    REMEMBERED = 5.0  # seconds; also the longest time a revoked key still works
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, tuple[float, Caller, int]] = {}
+        self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
+        self._used: set[int] = set()
+
+    async def caller_of(self, secret: str) -> Caller | None:
+        """Return what a key may do, None if it is malformed, unknown, expired or revoked."""
+        digest = rules.digest(secret)
+        known = self._known.get(digest)
+        if known is not None and known[0] > time.monotonic():
+            self._used.add(known[2])
+            return known[1]
+        form = rules.KEY_FORM.match(secret)
+        if form is None:
+            return None
+        # Sixty connections that come with the same key at once ask once; none of them can cancel the others' question.
+        asking = self._asking.get(digest)
+        if asking is None:
+            asking = asyncio.get_running_loop().create_task(self._ask(form.group(1), digest))
+            self._asking[digest] = asking
+            asking.add_done_callback(lambda _task: self._asking.pop(digest, None))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, prefix: str, digest: bytes) -> Caller | None:
+        asked = time.monotonic()
+        async with self._database.transaction() as tx:
+            row = await tx.maybe(reads.KeyRow, reads.KEY_BY_PREFIX, {"prefix": prefix})
+            at = None if row is None or row.expires_at is None else await tx.now()
+        if row is None or not hmac.compare_digest(bytes(row.secret_hash), digest):
+            self._known.pop(digest, None)
+            return None
+        caller = Caller(
+            kind="key",
+            id=str(row.id),
+            name=row.name,
+            permissions=frozenset(row.permissions),
+            locations=None if row.everywhere else frozenset(row.locations),
+        )
+        lasts = self.REMEMBERED
+        if row.expires_at is not None and at is not None:
+            lasts = min(lasts, (row.expires_at - at).total_seconds())
+        if len(self._known) >= 1000:  # keys come and go; old ones must not pile up
+            self._known = {known: entry for known, entry in self._known.items() if entry[0] > asked}
+        self._known[digest] = (asked + lasts, caller, row.id)
+        self._used.add(row.id)
+        return caller
+
+    async def write_used(self) -> None:
+        """Record which keys were used since the last call. A timer calls this, never a request."""
+        used, self._used = self._used, set()
+        if used:
+            async with self._database.transaction() as tx:
+                await tx.execute(writes.TOUCH_KEYS, {"ids": sorted(used)})

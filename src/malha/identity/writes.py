@@ -1,0 +1,141 @@
+"""Writing people, keys, sessions, failed log-ins."""
+
+# The unique index on email decides between two people made at once.
+INSERT_PERSON = """
+INSERT INTO person (id, name, email, password_hash, role, everywhere, language, timezone)
+VALUES (%(id)s::uuid, %(name)s::text, %(email)s::text, %(password_hash)s::text, %(role)s::text, %(everywhere)s::boolean,
+        %(language)s::text, %(timezone)s::text)
+ON CONFLICT (email) DO NOTHING
+"""
+
+# Two first owners at once: the second waits here and then sees the first.
+LOCK_PEOPLE = """
+LOCK TABLE person IN SHARE ROW EXCLUSIVE MODE
+"""
+
+# One person is changed at a time; the version is compared under this lock.
+LOCK_PERSON = """
+SELECT version FROM person WHERE id = %(id)s::uuid FOR UPDATE
+"""
+
+UPDATE_PERSON = """
+UPDATE person
+SET name = %(name)s::text, email = %(email)s::text, role = %(role)s::text, everywhere = %(everywhere)s::boolean,
+    language = %(language)s::text, timezone = %(timezone)s::text, active = %(active)s::boolean, version = version + 1
+WHERE id = %(id)s::uuid
+RETURNING version
+"""
+
+EMAIL_TAKEN = """
+SELECT EXISTS (SELECT FROM person WHERE email = %(email)s::text AND id <> %(id)s::uuid)
+"""
+
+# All active owners locked in key order: two owners removing each other at once must not leave none.
+LOCK_OWNERS = """
+SELECT id FROM person WHERE role = 'owner' AND active ORDER BY id FOR UPDATE
+"""
+
+# New words, new version: whoever edits the person at the same time must read again.
+CHANGE_CREDENTIALS = """
+UPDATE person SET password_hash = %(password_hash)s::text, version = version + 1 WHERE id = %(id)s::uuid
+"""
+
+DELETE_PERSON_LOCATIONS = """
+DELETE FROM person_location WHERE person_id = %(id)s::uuid
+"""
+
+INSERT_PERSON_LOCATIONS = """
+INSERT INTO person_location (person_id, location_id)
+SELECT %(id)s::uuid, unnest(%(locations)s::int[])
+"""
+
+# By the unique e-mail.
+PERSON_TO_LOG_IN = """
+SELECT id, password_hash, active FROM person WHERE email = %(email)s::text
+"""
+
+# Counts the try before its outcome is known and holds the row: guesses at one account queue up instead of running in
+# parallel. A subject that was quiet for long starts again. Sorted subjects: one lock order.
+COUNT_TRY = """
+INSERT INTO login_attempt AS a (subject, failures, last_at)
+SELECT subject, 1, now() FROM unnest(%(subjects)s::text[]) AS subject ORDER BY subject
+ON CONFLICT (subject) DO UPDATE
+SET failures = CASE WHEN a.blocked_until > now() THEN a.failures
+                    WHEN a.last_at < now() - %(forget)s::interval THEN 1
+                    ELSE a.failures + 1 END,
+    last_at = CASE WHEN a.blocked_until > now() THEN a.last_at ELSE now() END
+RETURNING subject, failures, greatest(0, ceil(extract(epoch FROM blocked_until - now())))::int AS seconds
+"""
+
+# By primary key; the rows are locked by COUNT_TRY.
+BLOCK = """
+UPDATE login_attempt a SET blocked_until = now() + w.wait
+FROM unnest(%(subjects)s::text[], %(waits)s::interval[]) AS w (subject, wait)
+WHERE a.subject = w.subject
+"""
+
+# A success clears the account and takes back its own try from the address, which others may be guessing from.
+CLEAR_TRIES = """
+UPDATE login_attempt
+SET failures = CASE WHEN subject = %(account)s::text THEN 0 ELSE greatest(0, failures - 1) END,
+    blocked_until = CASE WHEN subject = %(account)s::text THEN NULL ELSE blocked_until END
+WHERE subject = ANY(%(subjects)s::text[])
+"""
+
+DELETE_OLD_TRIES = """
+DELETE FROM login_attempt WHERE last_at < now() - %(forget)s::interval AND coalesce(blocked_until, now()) <= now()
+"""
+
+INSERT_SESSION = """
+INSERT INTO session (token_hash, id, person_id, expires_at, source, agent)
+VALUES (%(token_hash)s::bytea, %(id)s::uuid, %(person_id)s::uuid, now() + make_interval(hours => %(hours)s::int),
+        %(source)s::text, left(%(agent)s::text, 200))
+"""
+
+# Sliding expiry, written at most once a minute per session.
+TOUCH_SESSION = """
+UPDATE session SET seen_at = now(), expires_at = now() + make_interval(hours => %(hours)s::int)
+WHERE token_hash = %(token_hash)s::bytea AND seen_at < now() - interval '1 minute'
+"""
+
+DELETE_SESSION = """
+DELETE FROM session WHERE token_hash = %(token_hash)s::bytea RETURNING person_id
+"""
+
+DELETE_SESSION_BY_ID = """
+DELETE FROM session WHERE id = %(id)s::uuid AND person_id = %(person_id)s::uuid
+"""
+
+DELETE_SESSIONS_OF = """
+DELETE FROM session
+WHERE person_id = %(person_id)s::uuid AND (%(but)s::bytea IS NULL OR token_hash <> %(but)s::bytea)
+"""
+
+DELETE_EXPIRED_SESSIONS = """
+DELETE FROM session WHERE expires_at < now()
+"""
+
+INSERT_KEY = """
+INSERT INTO api_key (name, prefix, secret_hash, permissions, everywhere, created_by, expires_at)
+VALUES (%(name)s::text, %(prefix)s::text, %(secret_hash)s::bytea, %(permissions)s::text[], %(everywhere)s::boolean,
+        %(created_by)s::text, %(expires_at)s::timestamptz)
+RETURNING id
+"""
+
+INSERT_KEY_LOCATIONS = """
+INSERT INTO api_key_location (key_id, location_id)
+SELECT %(id)s::int, unnest(%(locations)s::int[])
+"""
+
+REVOKE_KEY = """
+UPDATE api_key SET revoked_at = now() WHERE id = %(id)s::int AND revoked_at IS NULL
+"""
+
+# At most once a minute per key, from a timer, never on the way of a request. Key order: several processes do this.
+TOUCH_KEYS = """
+UPDATE api_key k SET last_used_at = now()
+FROM (SELECT id FROM api_key WHERE id = ANY(%(ids)s::int[])
+        AND coalesce(last_used_at, '-infinity') < now() - interval '1 minute'
+      ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) AS used
+WHERE k.id = used.id
+"""
