@@ -23,7 +23,8 @@ async def sums_agree(tx):
         await tx.tuples(
             """
         SELECT p.order_id FROM order_payment p
-        LEFT JOIN (SELECT t.order_id, e.kind, sum(e.amount) AS s FROM tender t JOIN payment_entry e ON e.tender_id = t.id
+        LEFT JOIN (SELECT t.order_id, e.kind, sum(e.amount) AS s FROM tender t JOIN payment_entry e ON e.tender_id =
+        t.id
                    GROUP BY t.order_id, e.kind) x ON x.order_id = p.order_id
         GROUP BY p.order_id
         HAVING p.authorised <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'authorised'), 0)
