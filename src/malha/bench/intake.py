@@ -7,14 +7,13 @@ cost as much as one bank transfer; absolute figures depend on the machine.
 
 import asyncio
 import contextlib
+import http.client
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean
@@ -97,6 +96,7 @@ class _Server:
     """`malha serve` in a process of its own."""
 
     def __init__(self, home: Path, port: int, web_workers: int, database_url: str | None) -> None:
+        self.port = port
         self.base = f"http://127.0.0.1:{port}"
         environment = {
             **os.environ,
@@ -122,14 +122,22 @@ class _Server:
     def wait(self, seconds: float = 60) -> float:
         """Wait for the first answered request; return the seconds since the start."""
         while time.monotonic() - self.started < seconds:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                with urllib.request.urlopen(f"{self.base}/readyz", timeout=1) as answer:
-                    if answer.status == 200:
-                        return time.monotonic() - self.started
+            if self._ready():
+                return time.monotonic() - self.started
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)
         raise RuntimeError(f"malha serve did not answer; see {self.log.name}")
+
+    def _ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         """End it as a person would."""

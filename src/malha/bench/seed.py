@@ -1,7 +1,6 @@
 """A retailer of a given size, set-based: locations in every state, SKUs stocked everywhere, a channel, a key."""
 
 from malha.identity import service as identity
-from malha.identity.model import Permission
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.platform.db import Database
@@ -47,7 +46,7 @@ async def seed(db: Database, *, skus: int, locations: int, units: int) -> str:
     async with db.transaction() as tx:
         await tx.execute(NETWORK, {"locations": locations})
         await tx.execute(SKUS, {"skus": skus})
-        key = await identity.create_key(tx, name="bench", permissions=[Permission.INTAKE_SUBMIT])
+        key = await identity.create_key(tx, name="bench", permissions=["intake:submit"])
     for start in range(1, skus + 1, 2000):
         async with db.transaction() as tx:
             goods = [

@@ -1,7 +1,7 @@
 """What a channel sends, and what it gets back.
 
-All money is in minor units (centavos). Bounds are checked while decoding: msgspec lets integers beyond 2^63 and NUL characters
-pass, and one of those would break a whole batch in the database.
+All money is in minor units (centavos). Bounds are checked while decoding: msgspec lets integers beyond 2^63 and NUL
+characters pass, and one of those would break a whole batch in the database.
 """
 
 from datetime import datetime
@@ -18,6 +18,7 @@ from malha.platform.ids import UUID
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
 Short = Annotated[str, Meta(max_length=200)]
 Amount = Annotated[int, Meta(ge=0, le=10**12)]
+Instant = Annotated[datetime, Meta(tz=True)]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
@@ -59,8 +60,8 @@ class NewPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["pending", "authorised", "captured"] = "pending"
     reference: Short | None = None
     installments: Annotated[int, Meta(ge=1, le=99)] = 1
-    expires_at: datetime | None = None
-    paid_at: datetime | None = None
+    expires_at: Instant | None = None
+    paid_at: Instant | None = None
 
 
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +70,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     channel: Code
     lines: Annotated[list[NewLine], Meta(min_length=1, max_length=500)]
     external_id: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
-    placed_at: datetime | None = None
+    placed_at: Instant | None = None
     customer: Buyer = Buyer()
     ship_to: Address | None = None
     method: Literal["ship", "pickup"] = "ship"
@@ -81,7 +82,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     payments: Annotated[list[NewPayment], Meta(max_length=20)] = []
     hold_reference: Short | None = None
-    promised_at: datetime | None = None
+    promised_at: Instant | None = None
 
 
 class Submission(msgspec.Struct, frozen=True):

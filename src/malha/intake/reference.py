@@ -6,7 +6,7 @@ network.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -14,10 +14,10 @@ from malha.catalog import reads as catalog
 from malha.intake import reads
 from malha.network import reads as network
 from malha.network.model import Channel
+from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import billable_grams
 from malha.platform.db import Database, Tx
-from malha.routing.model import Network
-from malha.routing.rules import compile_network
+from malha.routing.lanes import compile_network
 
 REFRESH_SECONDS = 0.5
 MAX_CARDS = 500_000
@@ -39,9 +39,8 @@ class Reference:
     """One revision of everything a batch needs."""
 
     __slots__ = (
-        "_cards",
-        "_index",
         "channels",
+        "known",
         "location_codes",
         "locations",
         "network",
@@ -50,29 +49,24 @@ class Reference:
         "taken",
     )
 
-    def __init__(
-        self,
-        network_: Network,
-        channels: dict[str, Channel],
-        services: dict[str, int],
-        locations: dict[str, int],
-        taken: dict[int, int],
-        cards: dict[str, Card],
-    ) -> None:
-        self.network = network_
-        self.channels = channels
-        self.priorities = {code: c.priority for code, c in channels.items()}
-        self.services = services
-        self.locations = locations
-        codes = {id_: code for code, id_ in locations.items()}
-        self.location_codes = [codes[id_] for id_ in network_.location_ids]
-        self.taken = [taken.get(id_, 0) for id_ in network_.location_ids]
-        self._index = {id_: n for n, id_ in enumerate(network_.location_ids)}
-        self._cards = cards
+    def __init__(self, snapshot: NetworkSnapshot, known: dict[str, Card], taken: Mapping[int, int]) -> None:
+        self.network = compile_network(snapshot)
+        self.channels = {c.code: c for c in snapshot.channels.values()}
+        self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
+        self.services = {s.code: s.id for s in snapshot.services.values() if s.active}
+        self.locations = dict(snapshot.location_ids)
+        self.location_codes = [snapshot.locations[id_].code for id_ in self.network.location_ids]
+        self.known = known  # cards by SKU, shared by the references of one catalogue revision
+        self.taken: list[int] = []
+        self.count(taken)
+
+    def count(self, taken: Mapping[int, int]) -> None:
+        """State how many orders each location with a daily capacity has for today."""
+        self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
 
     async def cards(self, tx: Tx, codes: Collection[str]) -> dict[str, Card]:
         """Return the active SKUs among `codes`; reads only what is not in memory. Unknown ones are absent."""
-        known = self._cards
+        known = self.known
         missing = [code for code in codes if code not in known]
         if missing:
             if len(known) > MAX_CARDS:
@@ -86,11 +80,18 @@ class Reference:
                 known[v.sku] = Card(v.id, v.name, grams, components, stocked)
         return {code: known[code] for code in codes if code in known}
 
+    async def weights(self, tx: Tx, sku_ids: Collection[int]) -> dict[int, int]:
+        """Return the billable grams of SKUs by id."""
+        return {
+            v.id: billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm)
+            for v in await catalog.by_ids(tx, list(sku_ids))
+        }
+
     def grid(self, sku_ids: Sequence[int], balances: Sequence[tuple[int, ...]]) -> dict[int, list[int]]:
         """Lay (sku, location, free) rows out as one list per SKU in the network's order of locations."""
-        empty = [0] * len(self._index)
+        index = self.network.index
+        empty = [0] * len(index)
         free = {sku: empty.copy() for sku in sku_ids}
-        index = self._index
         for sku, location, units in balances:
             if location in index:
                 free[sku][index[location]] = max(0, units)
@@ -114,26 +115,35 @@ class Cache:
             self._checked = time.monotonic()
         return self._reference
 
-    async def load(self, tx: Tx) -> Reference:
-        """Return the reference data as this transaction sees it, for use outside the gate."""
-        return await self._load(tx)
-
     async def _load(self, tx: Tx) -> Reference:
         revisions = await reads.revisions(tx)
         taken = await reads.taken_today(tx)
         old = self._reference
         if old is not None and revisions == self._revisions:
-            if taken:
-                old.taken = [taken.get(id_, 0) for id_ in old.network.location_ids]
+            old.count(taken)
             return old
-        snapshot = await network.snapshot(tx)
-        keep = old is not None and revisions[1] == self._revisions[1]
+        cards = old.known if old is not None and revisions[1] == self._revisions[1] else {}
         self._revisions = revisions
-        return Reference(
-            compile_network(snapshot),
-            {c.code: c for c in snapshot.channels.values()},
-            {s.code: s.id for s in snapshot.services.values() if s.active},
-            dict(snapshot.location_ids),
-            taken,
-            old._cards if keep and old is not None else {},
-        )
+        return await _read(tx, cards, taken)
+
+
+async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:
+    return Reference(await network.snapshot(tx), cards, taken)
+
+
+_shared: dict[tuple[str, str], tuple[tuple[int, int], Reference]] = {}
+
+
+async def reference_in(tx: Tx) -> Reference:
+    """Return the reference data as this transaction sees it, for use outside the gate."""
+    # Kept per database, by revision: a sweep over many orders reads the network once.
+    info = tx.connection.info
+    key = (f"{info.host}:{info.port}/{info.dbname}", tx.retailer)
+    revisions = await reads.revisions(tx)
+    kept = _shared.get(key)
+    if kept is None or kept[0] != revisions:
+        kept = revisions, await _read(tx, {}, await reads.taken_today(tx))
+        _shared[key] = kept
+    else:
+        kept[1].count(await reads.taken_today(tx))
+    return kept[1]

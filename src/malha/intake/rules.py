@@ -1,13 +1,11 @@
-"""Pure decisions at the gate: totals, typed holds, what a shortage means, the status an order starts with."""
+"""Pure decisions at the gate: what tells bodies apart, amounts that cannot be, whether the tenders cover the total."""
 
 import hashlib
-from collections.abc import Collection, Sequence
 
 import msgspec
 
 from malha.intake.errors import DiscountTooLarge
 from malha.intake.model import NewOrder
-from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.platform.errors import MalhaError
 
 _encode = msgspec.json.Encoder().encode
@@ -40,21 +38,3 @@ def paid_enough(order: NewOrder, total: int) -> bool:
         if payment.state != "pending":
             covered += payment.amount
     return covered >= total
-
-
-def initial_status(holds: Collection[str], states: Collection[str]) -> OrderStatus:
-    """Return the header status of an order as it enters: `ordering.rules.derive_status` for units that just arrived."""
-    if holds:
-        if holds == [HoldKind.PAYMENT] or set(holds) == {HoldKind.PAYMENT}:
-            return OrderStatus.AWAITING_PAYMENT
-        return OrderStatus.ON_HOLD
-    if UnitState.UNPLACED in states:
-        return OrderStatus.UNPLACED
-    if UnitState.BACKORDERED in states:
-        return OrderStatus.BACKORDERED
-    return OrderStatus.ALLOCATED
-
-
-def shares(quantity: int, parts: Sequence[int]) -> bool:
-    """Return whether parts are a split of a quantity: positive and summing to it."""
-    return all(p > 0 for p in parts) and sum(parts) == quantity

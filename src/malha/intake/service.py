@@ -28,6 +28,7 @@ from malha.ordering import placing
 from malha.ordering.events import OrderPlaced
 from malha.ordering.model import HoldKind, UnitState
 from malha.ordering.placing import NewOrders
+from malha.ordering.rules import derive_status
 from malha.payments import service as payments
 from malha.platform import outbox
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
@@ -215,7 +216,7 @@ def _plan_one(
     id_text = str(order_id)
     now = instant.isoformat()
     states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel)
-    status = rules.initial_status(holds, states)
+    status = derive_status(states, holds)
     buyer = order.customer
     ship_to = order.ship_to
     batch.new.orders.append(
@@ -351,7 +352,7 @@ def _units_of(
     skus: dict[str, Any],
     plan: Plan | None,
     channel: Channel,
-) -> tuple[set[str], list[LineOutcome], list[int]]:
+) -> tuple[set[UnitState], list[LineOutcome], list[int]]:
     """Collect lines, kit components, units, claims and ledger rows; lower the batch's running balances."""
     new, free, claims = batch.new, batch.free, batch.claims
     led_skus, led_locations, led_quantities, led_orders, led_actors = batch.ledger
@@ -359,8 +360,8 @@ def _units_of(
     if plan is not None:
         for n, index, quantity in plan.assignments:
             went.setdefault(n, []).append((index, quantity))
-    short = UnitState.BACKORDERED.value if channel.shortage_policy == "backorder" else UnitState.UNPLACED.value
-    states: set[str] = set()
+    short = UnitState.BACKORDERED if channel.shortage_policy == "backorder" else UnitState.UNPLACED
+    states: set[UnitState] = set()
     outcome: list[LineOutcome] = []
     used: dict[int, None] = {}
     for n, line in enumerate(submission.order.lines, 1):
@@ -379,11 +380,11 @@ def _units_of(
                 line.external_id,
             )
         )
-        parts: tuple[tuple[int | None, int], ...] = ((sku_id, 1),)
-        if card is not None and card.components:
-            parts = card.components
-            for component, per in parts:
-                new.components.append((order_id, n, component, per))
+        parts: tuple[tuple[int, int], ...] = ()
+        if card is not None:
+            parts = card.components or ((card.id, 1),)
+            if card.components:
+                new.components.extend([(order_id, n, component, per) for component, per in card.components])
         part = 0
         left = line.quantity
         for index, quantity in went.get(n, ()):
@@ -392,7 +393,6 @@ def _units_of(
             for component, per in parts:
                 part += 1
                 units = quantity * per
-                assert component is not None
                 new.units.append((order_id, n, part, component, units, "allocated", location))
                 free[component][index] -= units
                 key = (component, location)
@@ -403,14 +403,15 @@ def _units_of(
                 led_orders.append(order_id)
                 led_actors.append(submission.actor)
             outcome.append(LineOutcome(n, line.sku, quantity, "allocated", reference.location_codes[index]))
-            states.add("allocated")
+            states.add(UnitState.ALLOCATED)
             left -= quantity
         if left:
-            state = UnitState.UNPLACED.value if card is None or plan is None else short
-            for component, per in parts:
+            state = UnitState.UNPLACED if card is None or plan is None else short
+            rows: tuple[tuple[int | None, int], ...] = parts or ((None, 1),)
+            for waiting, per in rows:
                 part += 1
-                new.units.append((order_id, n, part, component, left * per, state, None))
-            outcome.append(LineOutcome(n, line.sku, left, state))
+                new.units.append((order_id, n, part, waiting, left * per, state.value, None))
+            outcome.append(LineOutcome(n, line.sku, left, state.value))
             states.add(state)
     return states, outcome, list(used)
 

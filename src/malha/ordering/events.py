@@ -91,3 +91,13 @@ class LineMapped(OrderEvent, frozen=True, kw_only=True):
     sku_text: str
     sku_id: int
     complete: bool  # no unknown SKU is left on the order
+
+
+class OrderRouted(OrderEvent, frozen=True, kw_only=True):
+    """Waiting units found a location, all or some. `attempt` is the routing decision; `placed` (line, location, sold units)."""
+
+    TYPE: ClassVar[str] = "order.routed"
+
+    attempt: int
+    placed: list[tuple[int, int, int]]
+    unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, LiteralString, Self, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor, errors, sql
+from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
 from psycopg_pool import AsyncConnectionPool
 
 from malha.platform.errors import Busy
@@ -192,8 +192,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self, actor: Actor = SYSTEM) -> AsyncIterator[Tx]:
         """Open a READ COMMITTED transaction: commits at the end of the block, rolls back on an exception."""
-        async with self.pool.connection() as connection:
-            await connection.execute(self._begin)
+        connection = await self._begun()
+        try:
             try:
                 yield Tx(connection, self.retailer, actor)
             except BaseException:
@@ -201,6 +201,29 @@ class Database:
                     await connection.rollback()
                 raise
             await connection.execute("COMMIT")
+        finally:
+            await self.pool.putconn(connection)
+
+    async def _begun(self) -> AsyncConnection[Any]:
+        """Return a connection with an open transaction.
+
+        After the server restarted, the pool still holds dead connections. Nothing was done on one that fails here, so
+        the next is tried; asking each whether it lives would cost every transaction a round trip.
+        """
+        for attempt in range(self.pool.max_size + 1):
+            connection = await self.pool.getconn()
+            try:
+                await connection.execute(self._begin)
+            except BaseException as error:
+                dead = isinstance(error, OperationalError) and connection.closed
+                if not connection.closed:
+                    await connection.rollback()
+                await self.pool.putconn(connection)
+                if not dead or attempt == self.pool.max_size:
+                    raise
+            else:
+                return connection
+        raise AssertionError("unreachable")
 
     @asynccontextmanager
     async def snapshot(self, actor: Actor = SYSTEM) -> AsyncIterator[Tx]:

@@ -1,0 +1,191 @@
+"""Finding a place, again, for units that wait: after a rejection, a short pick, a mapped SKU, a new address, new stock.
+
+The balances are read under their locks, so the plan that follows cannot be refused. Lock order: order, then balances.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from malha.intake.reference import Reference, reference_in
+from malha.inventory import reads as stock
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason
+from malha.inventory.model import Reference as About
+from malha.ordering import service as ordering
+from malha.ordering.events import OrderRouted
+from malha.ordering.model import WAITING, HoldKind, Line, Move, Order, Unit, UnitState
+from malha.ordering.rules import per_unit, whole_units
+from malha.platform.brazil import STATES
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.routing import reads as routing_reads
+from malha.routing import rules as routing
+from malha.routing import service as decisions
+from malha.routing.model import Request, RequestLine
+
+LOOSE = 10_000  # numbers of request lines for components that wait without the rest of their kit
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Units of a line that found no place: whole sold units, or loose components of a kit."""
+
+    line: int
+    sku_id: int | None
+    quantity: int
+
+
+class _Wish(msgspec.Struct, frozen=True):
+    """One line of the request: what it stands for in the order."""
+
+    line: int
+    parts: tuple[tuple[int, int], ...]  # (sku, per wished unit)
+    quantity: int
+
+
+async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:
+    """Place an order's waiting units as far as stock allows, and return what still waits.
+
+    Writes claims with their ledger, a routing decision and `OrderRouted`. Locations that rejected a line are not asked
+    for it again. When nothing waits any more, a shortage hold is lifted. Holds do not keep units from being claimed:
+    they keep the order from being released.
+    """
+    order = await ordering.lock_order(tx, order_id)
+    lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    waiting = [u for u in units if u.state in WAITING]
+    wishes = _wishes(lines, waiting)
+    target = _target(order)
+    if not wishes or target is None:
+        return _still(lines, waiting)
+    reference = reference or await reference_in(tx)
+    grams = await reference.weights(tx, {sku for wish in wishes.values() for sku, _ in wish.parts})
+    excluded = await routing_reads.exclusions(tx, order_id)
+    sku_ids = sorted(grams)
+    await inventory.retire_expired(tx, sku_ids)
+    free = reference.grid(sku_ids, await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall())
+    request = Request(
+        order_id=order_id,
+        channel_id=order.channel_id,
+        method=order.method,
+        service_id=order.service_id,
+        pickup_location_id=order.pickup_location_id,
+        to_state=target,
+        lines=[
+            RequestLine(
+                number,
+                wish.parts[0][0],
+                wish.quantity,
+                sum(grams[sku] * per for sku, per in wish.parts),
+                None if wish.parts[0][1] == 1 and len(wish.parts) == 1 else wish.parts,
+            )
+            for number, wish in wishes.items()
+        ],
+        excluded={n: excluded[w.line] for n, w in wishes.items() if w.line in excluded} or None,
+    )
+    plan = routing.plan(request, reference.network, free, reference.taken)
+    if not plan.assignments:
+        return _still(lines, waiting)
+    moves: list[Move] = []
+    left = list(waiting)
+    for number, index, quantity in plan.assignments:
+        wish = wishes[number]
+        for sku, per in wish.parts:
+            moves += _take(left, wish.line, sku, quantity * per, reference.network.location_ids[index])
+    sku_of = {(u.line, u.part): u.sku_id for u in waiting}
+    claims = [
+        Claim(sku, m.location_id, m.quantity)
+        for m in moves
+        if (sku := sku_of[m.line, m.part]) is not None and isinstance(m.location_id, int)
+    ]
+    short = await inventory.reserve(tx, claims, About("order", order_id), Reason.REROUTE)
+    if short:
+        # The rows are locked and the plan fits them: this is a defect, not a state of the world.
+        raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
+    attempt = await decisions.next_attempt(tx, order_id)
+    await decisions.record_decisions(tx, [(order_id, attempt, plan)])
+    after = await ordering.move_units(
+        tx,
+        order_id,
+        moves,
+        OrderRouted(
+            id=order_id,
+            seq=0,
+            attempt=attempt,
+            placed=[(wishes[n].line, reference.network.location_ids[i], q) for n, i, q in plan.assignments],
+            unplaced=[(wishes[n].line, q) for n, q in plan.unplaced],
+        ),
+    )
+    still = _still(lines, [u for u in after if u.state in WAITING])
+    if not still:
+        await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
+    return still
+
+
+async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:
+    """Give back what an order has claimed but not released, and plan it again, say for a new address.
+
+    Units whose work has begun stay where they are. Returns what waits afterwards.
+    """
+    await ordering.lock_order(tx, order_id)
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    claimed = [u for u in units if u.state is UnitState.ALLOCATED]
+    if claimed:
+        claims = [
+            Claim(u.sku_id, u.location_id, u.quantity)
+            for u in claimed
+            if u.sku_id is not None and u.location_id is not None
+        ]
+        await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
+        back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]
+        await ordering.move_units(tx, order_id, back)
+    return await place_units(tx, order_id, reference)
+
+
+def _target(order: Order) -> str | None:
+    """Return the destination state ("" for a pickup), or None when the order says too little to be planned."""
+    if order.method == "pickup":
+        return "" if order.pickup_location_id is not None else None
+    state = (order.ship_to or {}).get("state")
+    return state if state in STATES else None
+
+
+def _wishes(lines: Sequence[Line], waiting: Sequence[Unit]) -> dict[int, _Wish]:
+    """Turn waiting units into request lines: whole sold units, then components that lost the rest of their kit."""
+    wishes: dict[int, _Wish] = {}
+    for line in lines:
+        if line.sku_id is None:
+            continue
+        own = [u for u in waiting if u.line == line.line]
+        counts: dict[int, int] = {}
+        for u in own:
+            if u.sku_id is not None:
+                counts[u.sku_id] = counts.get(u.sku_id, 0) + u.quantity
+        parts = tuple((sku, per) for sku, per in per_unit(line).items() if sku is not None)
+        whole = whole_units(line, own)
+        if whole:
+            wishes[line.line] = _Wish(line.line, parts, whole)
+        for component, per in parts:
+            loose = counts.get(component, 0) - whole * per
+            if loose > 0:
+                wishes[LOOSE + len(wishes)] = _Wish(line.line, ((component, 1),), loose)
+    return wishes
+
+
+def _take(left: list[Unit], line: int, sku: int, quantity: int, location: int) -> list[Move]:
+    """Take units of one SKU from the waiting rows of a line, row by row; `left` is lowered."""
+    moves: list[Move] = []
+    for n, u in enumerate(left):
+        if not quantity:
+            break
+        if u.line == line and u.sku_id == sku and u.quantity:
+            taken = min(u.quantity, quantity)
+            moves.append(Move(u.line, u.part, taken, UnitState.ALLOCATED, location_id=location))
+            left[n] = msgspec.structs.replace(u, quantity=u.quantity - taken)
+            quantity -= taken
+    return moves
+
+
+def _still(lines: Sequence[Line], waiting: Sequence[Unit]) -> list[Waiting]:
+    known = [Waiting(w.line, w.parts[0][0], w.quantity) for w in _wishes(lines, waiting).values()]
+    return known + [Waiting(u.line, None, u.quantity) for u in waiting if u.sku_id is None]

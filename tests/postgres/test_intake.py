@@ -1,0 +1,295 @@
+"""The gate: concurrent orders never oversell, repeated ones are one order, what is odd is held, a bad one harms no neighbour."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from malha.intake.errors import InFlight, KeyMissing, KeyReused, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
+from malha.intake.gate import Gate
+from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reference
+from malha.platform.address import Address
+from malha.platform.db import Database
+from malha.platform.errors import MalhaError
+
+SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
+STATES = ["SP", "RJ", "PE"]
+
+
+@pytest.fixture
+async def retailer(database: Database) -> Database:
+    """Three locations, SKUs A, B, C with ten units at each, a kit K of two A and one B; a channel for each policy."""
+    async with database.transaction() as tx:
+        await tx.execute("INSERT INTO legal_entity (name, cnpj_root) VALUES ('E', '12345678')")
+        await tx.execute(
+            "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state) VALUES (1, 'E', 'E', '12345678000195', 'SP')"
+        )
+        await tx.execute(
+            "INSERT INTO location (code, name, kind, establishment_id, state, handling_cost, can_pickup) "
+            "SELECT 'L' || n, 'L', 'store', 1, s, 100, true FROM unnest(%(states)s::text[]) WITH ORDINALITY AS w(s, n)",
+            {"states": STATES},
+        )
+        await tx.execute(
+            "INSERT INTO channel (code, name, kind, payment_policy, shortage_policy) VALUES "
+            "('reject', 'R', 'web', 'settled_by_channel', 'reject'), ('hold', 'H', 'web', 'settled_by_channel', 'hold'), "
+            "('back', 'B', 'web', 'settled_by_channel', 'backorder'), ('paid', 'P', 'web', 'before_release', 'hold')"
+        )
+        await tx.execute("INSERT INTO service (code, name, carrier) VALUES ('std', 'Standard', 'C')")
+        await tx.execute(
+            "INSERT INTO service_rate (service_id, from_state, to_state, max_grams, price, lead_days) "
+            "SELECT 1, f, '*', 30000, 1000 + n * 100, 3 FROM unnest(%(states)s::text[]) WITH ORDINALITY AS w(f, n)",
+            {"states": STATES},
+        )
+        await tx.execute("INSERT INTO product (code, name) VALUES ('P', 'P')")
+        await tx.execute(
+            "INSERT INTO variant (product_id, sku, name, weight_grams, is_kit) "
+            "VALUES (1, 'A', 'A', 100, false), (1, 'B', 'B', 100, false), (1, 'C', 'C', 100, false), (1, 'K', 'K', 100, true)"
+        )
+        await tx.execute("INSERT INTO kit_component (kit_id, component_id, quantity) VALUES (4, 1, 2), (4, 2, 1)")
+        goods = [Claim(sku, location, 10) for sku in (1, 2, 3) for location in (1, 2, 3)]
+        await inventory.set_on_hand(tx, goods, Reference("test"))
+    return database
+
+
+@pytest.fixture
+async def gate(retailer: Database) -> AsyncIterator[Gate]:
+    gate = Gate(retailer)
+    await gate.open()
+    yield gate
+    await gate.close()
+
+
+def an_order(external_id: str | None, *lines: tuple[str, int], channel: str = "reject", **more) -> NewOrder:
+    bought = [NewLine(sku, quantity, 1990) for sku, quantity in lines or (("A", 1),)]
+    more.setdefault("ship_to", SAO_PAULO)
+    return NewOrder(channel=channel, external_id=external_id, lines=bought, **more)
+
+
+async def outcomes(gate: Gate, orders: list[NewOrder]) -> list[Placed | MalhaError]:
+    return list(await asyncio.gather(*(gate.enqueue(order) for order in orders)))
+
+
+async def assert_stock_adds_up(database: Database) -> None:
+    """Balances equal the ledger, claims equal units, nothing is oversold."""
+    async with database.snapshot() as tx:
+        assert await tx.value("SELECT count(*) FROM balance WHERE allocated + held > on_hand") == 0
+        drift = await tx.tuples(
+            "SELECT sku_id, location_id FROM (SELECT sku_id, location_id, on_hand, allocated, held FROM balance "
+            "UNION ALL SELECT sku_id, location_id, -d_on_hand, -d_allocated, -d_held FROM movement) x "
+            "GROUP BY 1, 2 HAVING sum(on_hand) <> 0 OR sum(allocated) <> 0 OR sum(held) <> 0"
+        )
+        assert drift == []
+        claimed = await tx.tuples(
+            "SELECT sku_id, location_id FROM (SELECT sku_id, location_id, allocated AS n FROM balance "
+            "UNION ALL SELECT sku_id, location_id, -quantity FROM order_unit WHERE state = 'allocated') x "
+            "GROUP BY 1, 2 HAVING sum(n) <> 0"
+        )
+        assert claimed == []
+
+
+async def test_an_order_is_stored_claimed_explained_and_announced(gate: Gate, retailer: Database) -> None:
+    placed = await gate.submit(an_order("1", ("A", 2), ("B", 1), shipping=500, discount=90))
+    assert placed.status == "allocated"
+    assert placed.total == 3 * 1990 + 500 - 90
+    assert {(line.sku, line.quantity, line.location) for line in placed.lines} == {("A", 2, "L1"), ("B", 1, "L1")}
+    async with retailer.snapshot() as tx:
+        assert await tx.value("SELECT count(*) FROM routing_decision") == 1
+        assert await tx.tuples("SELECT type, seq FROM outbox WHERE key LIKE 'order:%%'") == [("order.placed", 1)]
+        assert await tx.value("SELECT promised_at IS NOT NULL FROM sales_order")
+    await assert_stock_adds_up(retailer)
+
+
+async def test_three_hundred_attempts_on_thirty_units_place_exactly_thirty_orders(
+    gate: Gate, retailer: Database
+) -> None:
+    results = await outcomes(gate, [an_order(str(n)) for n in range(300)])
+    assert sum(isinstance(r, Placed) for r in results) == 30
+    assert {type(r) for r in results} == {Placed, OutOfStock}
+    await assert_stock_adds_up(retailer)
+
+
+async def test_two_processes_on_the_same_stock_do_not_oversell(retailer: Database) -> None:
+    async with Database(retailer.url) as second:
+        gates = [Gate(retailer, max_batch=7), Gate(second, max_batch=7)]
+        orders = [an_order(str(n), ("A", 1), ("B", 2) if n % 2 else ("C", 1)) for n in range(120)]
+        results = await asyncio.gather(*(gates[n % 2].enqueue(order) for n, order in enumerate(orders)))
+        for gate in gates:
+            await gate.close()
+    assert {type(r) for r in results} <= {Placed, OutOfStock}
+    async with retailer.snapshot() as tx:
+        left = await tx.value("SELECT sum(on_hand - allocated) FROM balance WHERE sku_id = 1")
+    placed = sum(isinstance(r, Placed) for r in results)
+    assert placed + left == 30
+    await assert_stock_adds_up(retailer)
+
+
+async def test_the_same_order_from_two_processes_at_once_is_one_order(retailer: Database) -> None:
+    async with Database(retailer.url) as second:
+        gates = [Gate(retailer), Gate(second)]
+        for n in range(10):
+            results = await asyncio.gather(*(gate.enqueue(an_order(f"dup-{n}")) for gate in gates * 3))
+            assert len({r.id for r in results if isinstance(r, Placed)}) == 1
+            assert sorted(r.result for r in results if isinstance(r, Placed)) == ["accepted"] + ["duplicate"] * 5
+    await assert_stock_adds_up(retailer)
+
+
+async def test_a_repeated_submission_is_answered_with_the_order_that_exists(gate: Gate) -> None:
+    first = await gate.submit(an_order("1", ("A", 1)))
+    again = await gate.submit(an_order("1", ("A", 1)))
+    assert (again.id, again.number, again.result) == (first.id, first.number, Result.DUPLICATE)
+    assert again.lines == first.lines
+    with pytest.raises(OrderDiffers):
+        await gate.submit(an_order("1", ("A", 2)))
+
+
+async def test_an_idempotency_key_takes_the_place_of_an_external_id(gate: Gate) -> None:
+    first = await gate.submit(an_order(None), idempotency_key="k1")
+    again = await gate.submit(an_order(None), idempotency_key="k1")
+    assert (again.id, again.result) == (first.id, Result.DUPLICATE)
+    with pytest.raises(KeyReused):
+        await gate.submit(an_order(None, ("B", 1)), idempotency_key="k1")
+    with pytest.raises(KeyMissing):
+        await gate.submit(an_order(None))
+
+
+async def test_the_same_key_in_flight_is_refused_and_may_be_asked_again(gate: Gate) -> None:
+    first = gate.enqueue(an_order(None), idempotency_key="k1")
+    with pytest.raises(InFlight):
+        gate.enqueue(an_order(None), idempotency_key="k1")
+    assert isinstance(await first, Placed)
+    assert (await gate.submit(an_order(None), idempotency_key="k1")).result is Result.DUPLICATE
+
+
+async def test_unknown_things_put_an_order_on_hold_and_lose_nothing(gate: Gate, retailer: Database) -> None:
+    sku, location, service, address, person, totals = [
+        await gate.submit(order)
+        for order in (
+            an_order("1", ("A", 1), ("NOPE", 3)),
+            an_order("2", method="pickup", pickup_location="NOWHERE", ship_to=None),
+            an_order("3", service="teleport"),
+            an_order("4", ship_to=Address(city="Lisboa", state="XX")),
+            an_order("5", customer=Buyer(name="Ana", document="111.111.111-11")),
+            an_order("6", total=1),
+        )
+    ]
+    assert sku.holds == ["unknown_sku"]
+    assert [(line.sku, line.state) for line in sku.lines] == [("A", "allocated"), ("NOPE", "unplaced")]
+    assert location.holds == ["unknown_location"]
+    assert service.holds == ["unknown_service"]
+    assert address.holds == ["address"]
+    assert person.holds == ["customer"]
+    assert totals.holds == ["totals"]
+    assert {o.status for o in (sku, location, service, address, person, totals)} == {"on_hold"}
+    await assert_stock_adds_up(retailer)
+
+
+async def test_a_shortage_ends_as_the_channel_says(gate: Gate, retailer: Database) -> None:
+    with pytest.raises(OutOfStock) as refused:
+        await gate.submit(an_order("1", ("A", 31)))
+    assert refused.value.facts["shortages"] == [{"line": 1, "sku": "A", "asked": 31, "missing": 1}]
+    held = await gate.submit(an_order("1", ("A", 31), channel="hold"))
+    assert (held.holds, held.status) == (["shortage"], "on_hold")
+    assert sum(line.quantity for line in held.lines if line.state == "allocated") == 30
+    back = await gate.submit(an_order("1", ("A", 1), channel="back"))
+    assert (back.status, back.lines[0].state) == ("backordered", "backordered")
+    async with retailer.snapshot() as tx:
+        assert await tx.value("SELECT count(*) FROM sales_order") == 2
+    await assert_stock_adds_up(retailer)
+
+
+async def test_a_kit_takes_its_components_from_one_place_and_shares_stock_with_its_parts(
+    gate: Gate, retailer: Database
+) -> None:
+    placed = await gate.submit(an_order("1", ("K", 5)))
+    async with retailer.snapshot() as tx:
+        units = await tx.tuples("SELECT sku_id, quantity, location_id FROM order_unit ORDER BY sku_id")
+        assert units == [(1, 10, 1), (2, 5, 1)]
+    assert [(line.sku, line.quantity) for line in placed.lines] == [("K", 5)]
+    both = await gate.submit(an_order("2", ("K", 4), ("A", 3)))
+    assert {line.location for line in both.lines} == {"L2", "L3"}
+    await assert_stock_adds_up(retailer)
+
+
+async def test_payment_that_is_due_holds_the_order_and_payment_that_is_there_does_not(
+    gate: Gate, retailer: Database
+) -> None:
+    due = await gate.submit(an_order("1", channel="paid", payments=[NewPayment(kind="pix", amount=1990)]))
+    assert (due.status, due.holds) == ("awaiting_payment", ["payment"])
+    captured = NewPayment(kind="pix", amount=1990, state="captured", reference="e2e-1")
+    paid = await gate.submit(an_order("2", channel="paid", payments=[captured]))
+    assert (paid.status, paid.holds) == ("allocated", [])
+    async with retailer.snapshot() as tx:
+        assert await tx.tuples("SELECT state, captured FROM order_payment ORDER BY captured") == [
+            ("pending", 0),
+            ("paid", 1990),
+        ]
+
+
+async def test_a_cart_that_held_its_units_gets_them(gate: Gate, retailer: Database) -> None:
+    everything = [Claim(3, location, 10) for location in (1, 2, 3)]
+    async with retailer.transaction() as tx:
+        assert await inventory.place_hold(tx, "cart-7", everything, seconds=600) == []
+    with pytest.raises(OutOfStock):
+        await gate.submit(an_order("1", ("C", 1)))
+    placed = await gate.submit(an_order("2", ("C", 30), hold_reference="cart-7"))
+    assert placed.status == "allocated"
+    await assert_stock_adds_up(retailer)
+
+
+async def test_units_of_an_expired_hold_are_sold_again(gate: Gate, retailer: Database) -> None:
+    async with retailer.transaction() as tx:
+        await inventory.place_hold(tx, "cart-7", [Claim(3, location, 10) for location in (1, 2, 3)], seconds=0)
+    assert (await gate.submit(an_order("1", ("C", 30)))).status == "allocated"
+    await assert_stock_adds_up(retailer)
+
+
+async def test_one_order_the_database_refuses_does_not_harm_its_neighbours(gate: Gate) -> None:
+    orders = [an_order(str(n)) for n in range(20)]
+    orders[7] = an_order("bad\0id")
+    results = await outcomes(gate, orders)
+    assert [n for n, r in enumerate(results) if not isinstance(r, Placed)] == [7]
+    assert results[7].status == 422
+
+
+async def test_a_caller_that_goes_away_does_not_harm_its_neighbours(gate: Gate) -> None:
+    futures = [gate.enqueue(an_order(str(n))) for n in range(10)]
+    futures[3].cancel()
+    results = await asyncio.gather(*futures, return_exceptions=True)
+    assert sum(isinstance(r, Placed) for r in results) == 9
+
+
+async def test_a_full_queue_takes_nothing(retailer: Database) -> None:
+    gate = Gate(retailer, max_waiting=3)
+    futures = [gate.enqueue(an_order(str(n))) for n in range(3)]
+    with pytest.raises(Overloaded):
+        gate.enqueue(an_order("4"))
+    assert all(isinstance(r, Placed) for r in await asyncio.gather(*futures))
+    await gate.close()
+
+
+async def test_an_unknown_channel_is_refused(gate: Gate) -> None:
+    with pytest.raises(UnknownChannel):
+        await gate.submit(an_order("1", channel="nowhere"))
+
+
+async def test_a_batch_survives_the_loss_of_its_connection(gate: Gate, retailer: Database) -> None:
+    async def kill() -> None:
+        async with retailer.transaction() as tx:
+            await tx.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    async def buy(n: int) -> Placed | MalhaError:
+        return await gate.enqueue(an_order(str(n), ("B", 1)))
+
+    buyers = [asyncio.create_task(buy(n)) for n in range(30)]
+    await asyncio.sleep(0.002)
+    await kill()
+    results = await asyncio.gather(*buyers)
+    assert all(isinstance(r, Placed) for r in results)
+    async with retailer.snapshot() as tx:
+        assert await tx.value("SELECT count(*) FROM sales_order") == 30
+    await assert_stock_adds_up(retailer)
