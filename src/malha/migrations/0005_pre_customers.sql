@@ -15,6 +15,8 @@ CREATE TABLE customer (
     version integer NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX customer_document ON customer (document) WHERE document IS NOT NULL;
+-- Without a document the e-mail is the identity: a second profile for it would be a duplicate.
+CREATE UNIQUE INDEX customer_email_alone ON customer (email) WHERE document IS NULL AND email IS NOT NULL;
 CREATE INDEX customer_email ON customer (email) WHERE email IS NOT NULL;
 CREATE INDEX customer_phone ON customer (phone) WHERE phone IS NOT NULL;
 CREATE INDEX customer_folded ON customer USING gin (folded gin_trgm_ops);

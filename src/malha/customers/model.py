@@ -1,0 +1,73 @@
+"""Words about customers: one profile per person or company, however many channels it buys in."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from malha.platform.address import Address
+from malha.platform.ids import UUID
+
+
+class CustomerKind(StrEnum):
+    """Who the profile is of."""
+
+    PERSON = "person"
+    COMPANY = "company"
+
+
+class Buyer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who placed an order, as the channel told it: nothing is certain to be there or to be valid."""
+
+    name: str = ""
+    document: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    address: Address | None = None
+
+
+class CustomerDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A profile as someone states it."""
+
+    name: str
+    document: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    address: Address = Address()
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile with everything in it."""
+
+    id: UUID
+    number: int
+    kind: CustomerKind
+    name: str
+    document: str | None
+    email: str | None
+    phone: str | None
+    address: Address
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class CustomerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list: enough to recognise a customer, not enough to copy them."""
+
+    id: UUID
+    number: int
+    kind: CustomerKind
+    name: str
+    document: str | None  # masked: "•••.456.789-••"
+    email: str | None  # masked
+    phone: str | None  # masked
+    city: str
+    state: str
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What saving one profile did."""
+
+    id: UUID
+    created: bool

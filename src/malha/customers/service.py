@@ -1,0 +1,253 @@
+"""Use cases of customers: find or create the customer of an order, state profiles, reveal what lists mask.
+
+`link` and `put_customers` are set-based and safe under concurrency: they lock the identities they speak of, so two
+transactions about one person come one after the other and the second finds what the first made. Call them once per
+transaction, first.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from malha.customers import reads, rules, writes
+from malha.customers.errors import CustomerExists, UnknownCustomer
+from malha.customers.model import Buyer, Customer, CustomerDraft, Saved
+from malha.platform import audit
+from malha.platform.address import Address
+from malha.platform.clock import now
+from malha.platform.db import Tx
+from malha.platform.errors import Conflict
+from malha.platform.flaws import refuse
+from malha.platform.ids import UUID, new_id
+
+B = TypeVar("B", Buyer, CustomerDraft)
+_PERSONAL = ("name", "address")
+
+
+class _People:
+    """Profiles that may be meant, found by any identity; new ones join as they are made."""
+
+    def __init__(self, known: Iterable[Customer]) -> None:
+        self.current: dict[UUID, Customer] = {}
+        self.before: dict[UUID, Customer] = {}
+        self.new: set[UUID] = set()
+        self._by_identity: dict[str, set[UUID]] = defaultdict(set)
+        for customer in known:
+            self.before[customer.id] = customer
+            self.keep(customer)
+
+    def keep(self, customer: Customer) -> None:
+        self.current[customer.id] = customer
+        for identity in (customer.document, customer.email, customer.phone):
+            if identity:
+                self._by_identity[identity].add(customer.id)
+
+    def find(self, buyer: Buyer | CustomerDraft) -> Customer | None:
+        ids: set[UUID] = set()
+        for identity in (buyer.document, buyer.email, buyer.phone):
+            if identity:
+                ids |= self._by_identity.get(identity, set())
+        return rules.best_match(buyer, [self.current[i] for i in ids])
+
+    def make(self, buyer: Buyer | CustomerDraft) -> Customer:
+        at = now()
+        made = Customer(
+            id=new_id(),
+            number=2**62 + len(self.new),  # younger than every stored one, until the database numbers it
+            kind=rules.kind_of(buyer.document),
+            name=buyer.name,
+            document=buyer.document,
+            email=buyer.email,
+            phone=buyer.phone,
+            address=buyer.address or Address(),
+            created_at=at,
+            updated_at=at,
+            version=1,
+        )
+        self.new.add(made.id)
+        self.keep(made)
+        return made
+
+    async def save(self, tx: Tx) -> None:
+        await writes.set_all(tx, [c for i, c in self.current.items() if i in self.before and c != self.before[i]])
+        await writes.add(tx, [self.current[i] for i in self.new])
+
+
+async def _people(tx: Tx, buyers: Sequence[B]) -> _People:
+    await writes.lock_identities(tx, rules.buckets_of(buyers))
+    return _People(
+        await reads.candidates(
+            tx,
+            documents=sorted({b.document for b in buyers if b.document}),
+            emails=sorted({b.email for b in buyers if b.email}),
+            phones=sorted({b.phone for b in buyers if b.phone}),
+        )
+    )
+
+
+async def link(tx: Tx, buyers: Sequence[Buyer]) -> list[UUID | None]:
+    """Return the customer of each buyer, in order: found or created; None for one without any usable identity.
+
+    A profile that is found gets what it lacked (document, e-mail, telephone, address) and keeps what it has. Buyers
+    with a document are served first, so one without finds the profile another of the same call made. Repeating a call
+    changes nothing.
+    """
+    tidy = [rules.tidy_buyer(b) for b in buyers]
+    people = await _people(tx, tidy)
+    found: list[UUID | None] = [None] * len(tidy)
+    for i in sorted(range(len(tidy)), key=lambda i: (tidy[i].document is None, tidy[i].email is None, i)):
+        buyer = tidy[i]
+        if not (buyer.document or buyer.email or buyer.phone):
+            continue
+        customer = people.find(buyer)
+        if customer is None:
+            found[i] = people.make(buyer).id
+        else:
+            people.keep(_filled(customer, buyer))
+            found[i] = customer.id
+    await people.save(tx)
+    return found
+
+
+def _filled(customer: Customer, buyer: Buyer) -> Customer:
+    """Return the profile with what it lacks taken from the buyer."""
+    document = customer.document or buyer.document
+    return msgspec.structs.replace(
+        customer,
+        name=customer.name or buyer.name,
+        document=document,
+        kind=rules.kind_of(document),
+        email=customer.email or buyer.email,
+        phone=customer.phone or buyer.phone,
+        address=customer.address if customer.address != Address() else buyer.address or Address(),
+    )
+
+
+async def put_customers(tx: Tx, drafts: Sequence[CustomerDraft]) -> list[Saved]:
+    """Create profiles, or change those that are the same people: what a draft states replaces what was there.
+
+    Identities a draft leaves empty stay as they are.
+
+    Raises:
+        Invalid: one of them is not valid; nothing was changed.
+    """
+    tidy = [rules.tidy_customer(d) for d in drafts]
+    refuse(
+        [
+            msgspec.structs.replace(flaw, at=f"{i}/{flaw.at}") if len(tidy) > 1 else flaw
+            for i, draft in enumerate(tidy)
+            for flaw in rules.check_customer(draft)
+        ]
+    )
+    people = await _people(tx, tidy)
+    saved = []
+    for draft in tidy:
+        customer = people.find(draft)
+        if customer is None:
+            saved.append(Saved(people.make(draft).id, created=True))
+        else:
+            people.keep(_changed(customer, draft))
+            saved.append(Saved(customer.id, created=customer.id in people.new))
+    await people.save(tx)
+    return saved
+
+
+def _changed(customer: Customer, draft: CustomerDraft) -> Customer:
+    document = draft.document or customer.document
+    return msgspec.structs.replace(
+        customer,
+        name=draft.name,
+        document=document,
+        kind=rules.kind_of(document),
+        email=draft.email or customer.email,
+        phone=draft.phone or customer.phone,
+        address=draft.address if draft.address != Address() else customer.address,
+    )
+
+
+async def create_customer(tx: Tx, draft: CustomerDraft) -> Customer:
+    """Create one profile.
+
+    Raises:
+        Invalid: a value is not valid.
+        CustomerExists: another profile has the document, or the e-mail and neither has a document.
+    """
+    draft = rules.tidy_customer(draft)
+    refuse(list(rules.check_customer(draft)))
+    people = await _people(tx, [draft])
+    _refuse_clash(people, draft, None)
+    made = people.make(draft)
+    await people.save(tx)
+    created = await customer_of(tx, made.id)
+    await audit.record(tx, action="create", entity="customer", entity_id=created.id, after=created, personal=_PERSONAL)
+    return created
+
+
+async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, version: int) -> Customer:
+    """Change one profile that still has `version`: everything is as the draft says, empty identities included.
+
+    Raises:
+        UnknownCustomer: there is no such profile.
+        Conflict: it has moved on.
+        Invalid: a value is not valid.
+        CustomerExists: another profile has the document, or the e-mail and neither has a document.
+    """
+    draft = rules.tidy_customer(draft)
+    refuse(list(rules.check_customer(draft)))
+    people = await _people(tx, [draft])
+    current = await tx.value(writes.LOCK_CUSTOMER, {"id": customer_id})
+    if current is None:
+        raise UnknownCustomer(key=customer_id)
+    before = await customer_of(tx, customer_id)
+    if current != version:
+        raise Conflict(what="customer", key=before.number)
+    _refuse_clash(people, draft, customer_id)
+    fields = {name: getattr(draft, name) for name in draft.__struct_fields__}
+    after = msgspec.structs.replace(before, kind=rules.kind_of(draft.document), **fields)
+    await writes.set_all(tx, [after])
+    stored = await customer_of(tx, customer_id)
+    await audit.record(
+        tx,
+        action="change",
+        entity="customer",
+        entity_id=customer_id,
+        before=before,
+        after=stored,
+        personal=_PERSONAL,
+    )
+    return stored
+
+
+def _refuse_clash(people: _People, draft: CustomerDraft, own: UUID | None) -> None:
+    for other in people.current.values():
+        if other.id == own:
+            continue
+        if draft.document and draft.document == other.document:
+            raise CustomerExists(what="customer", key=other.number, field="document")
+        if draft.email and draft.email == other.email and not draft.document and not other.document:
+            raise CustomerExists(what="customer", key=other.number, field="e-mail")
+
+
+async def customer_of(tx: Tx, customer_id: UUID) -> Customer:
+    """Return one profile.
+
+    Raises:
+        UnknownCustomer: there is none.
+    """
+    found = (await reads.by_ids(tx, [customer_id])).get(customer_id)
+    if found is None:
+        raise UnknownCustomer(key=customer_id)
+    return found
+
+
+async def reveal(tx: Tx, customer_id: UUID, why: str = "") -> Customer:
+    """Return one profile with its identities readable, and write down who looked.
+
+    Raises:
+        UnknownCustomer: there is none.
+    """
+    found = await customer_of(tx, customer_id)
+    await audit.record(tx, action="reveal", entity="customer", entity_id=customer_id, after={"why": why})
+    return found

@@ -1,0 +1,77 @@
+"""Statements that change customers. Identities are locked first, in order; rows then follow by id."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from malha.customers import rules
+from malha.customers.model import Customer
+from malha.platform.address import Address
+from malha.platform.db import Tx
+
+_encode = msgspec.json.Encoder().encode
+
+# Transactions that speak of one person come one after the other: a unique index alone cannot see that an e-mail now
+# and a document later are the same customer. Sorted in the subquery, so that no two transactions wait for each other.
+LOCK_IDENTITIES = """
+SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':customers'), b)
+FROM (SELECT DISTINCT b FROM unnest(%(buckets)s::int[]) AS u (b) ORDER BY b) AS sorted
+"""
+
+# New profiles; what clashes here was not seen under the identity locks and is a fault.
+ADD_CUSTOMERS = """
+INSERT INTO customer (id, kind, name, document, email, phone, address, folded)
+SELECT id, kind, name, document, email, phone, address, folded
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
+    (id uuid, kind text, name text, document text, email text, phone text, address jsonb, folded text)
+ORDER BY id
+"""
+
+# Profiles that exist, in id order; unchanged ones keep their version.
+SET_CUSTOMERS = """
+UPDATE customer c SET kind = r.kind, name = r.name, document = r.document, email = r.email, phone = r.phone,
+    address = r.address, folded = r.folded, updated_at = now(), version = c.version + 1
+FROM (SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS u
+          (id uuid, kind text, name text, document text, email text, phone text, address jsonb, folded text)
+      ORDER BY id) AS r
+WHERE c.id = r.id
+  AND (c.name, c.document, c.email, c.phone, c.address)
+      IS DISTINCT FROM (r.name, r.document, r.email, r.phone, r.address)
+"""
+
+# Locked before it is compared with the version a person saw.
+LOCK_CUSTOMER = """
+SELECT version FROM customer WHERE id = %(id)s::uuid FOR NO KEY UPDATE
+"""
+
+
+async def lock_identities(tx: Tx, buckets: Sequence[int]) -> None:
+    """Wait for other transactions that speak of the same people; held until the end of this one."""
+    if buckets:
+        await tx.execute(LOCK_IDENTITIES, {"buckets": list(buckets)})
+
+
+def _row(customer: Customer) -> dict[str, object]:
+    return {
+        "id": customer.id,
+        "kind": rules.kind_of(customer.document),
+        "name": customer.name,
+        "document": customer.document,
+        "email": customer.email,
+        "phone": customer.phone,
+        "address": customer.address or Address(),
+        "folded": rules.folded_customer(customer.name, customer.document, customer.email, customer.phone),
+    }
+
+
+async def add(tx: Tx, customers: Sequence[Customer]) -> None:
+    """Insert new profiles."""
+    if customers:
+        await tx.execute(ADD_CUSTOMERS, {"rows": _encode([_row(c) for c in customers]).decode()})
+
+
+async def set_all(tx: Tx, customers: Sequence[Customer]) -> int:
+    """Rewrite existing profiles; return how many differed."""
+    if not customers:
+        return 0
+    return await tx.execute(SET_CUSTOMERS, {"rows": _encode([_row(c) for c in customers]).decode()})
