@@ -1,0 +1,148 @@
+"""Write the generated pages of docs/reference from the code: settings, refusals, events, the command line.
+
+`python tools/reference.py` writes them; `--check` writes nothing and exits 1, naming the pages that differ.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer.main
+
+import malha
+from malha.cli.main import app
+from malha.platform import settings
+from malha.platform.errors import MalhaError
+from malha.platform.i18n import translate
+from malha.platform.outbox import Event
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "reference"
+GENERATED = "This page is generated from the code: `make docs` writes it anew."
+
+
+def load_all() -> None:
+    """Import every `errors` and `events` module, so that all subclasses are known."""
+    for module in pkgutil.walk_packages(malha.__path__, "malha."):
+        if module.name.rsplit(".", 1)[1] in {"errors", "events"}:
+            importlib.import_module(module.name)
+
+
+def descendants(base: type) -> Iterator[type]:
+    """Yield every subclass of the project, at any depth."""
+    for child in base.__subclasses__():
+        if child.__module__.startswith("malha."):
+            yield child
+        yield from descendants(child)
+
+
+def cell(text: str) -> str:
+    """Return text as one cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def first_paragraph(what: object) -> str:
+    """Return the first paragraph of a docstring as one line."""
+    return " ".join(cleandoc(getattr(what, "__doc__", "") or "").split("\n\n")[0].split())
+
+
+def errors_page() -> str:
+    """Return docs/reference/errors.md: one row per code, with its sentences in both languages."""
+    kinds = {kind.code: kind for kind in [MalhaError, *descendants(MalhaError)] if kind.__module__.startswith("malha.")}
+    lines = [
+        "# Refusals",
+        "",
+        "Every refusal has an HTTP status, a stable `code`, a sentence that says what is so and one that says how to",
+        "mend it. The API answers with `application/problem+json`, pages show the same in the reader's language. Words",
+        f"in braces are facts of the case. {GENERATED}",
+        "",
+        "| code | status | says | mend | em português |",
+        "|---|---|---|---|---|",
+    ]
+    for code, kind in sorted(kinds.items()):
+        own = " ".join(filter(None, (translate("pt-BR", text) for text in (kind.says, kind.mend) if text)))
+        lines.append(f"| `{code}` | {kind.status} | {cell(kind.says)} | {cell(kind.mend)} | {cell(own)} |")
+    return "\n".join(lines) + "\n"
+
+
+def events_page() -> str:
+    """Return docs/reference/events.md: one row per event type, with what it carries."""
+    kinds = {kind.TYPE: kind for kind in descendants(Event) if "TYPE" in vars(kind) and "." in kind.TYPE}
+    lines = [
+        "# Events",
+        "",
+        "What happened, in the order it happened per aggregate. `id` is the aggregate, `seq` its version; the log adds",
+        "the position, the time and the actor. Payloads hold ids, codes and quantities, no personal data. See",
+        f"[decision 0008](../adr/0008-events-through-a-sequenced-log.md). {GENERATED}",
+        "",
+        "| type | version | aggregate | means | carries |",
+        "|---|---|---|---|---|",
+    ]
+    for name, kind in sorted(kinds.items()):
+        fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in {"id", "seq"}]
+        carries = ", ".join(f"`{field}`" for field in fields)
+        lines.append(f"| `{name}` | {kind.VERSION} | {kind.KIND} | {cell(first_paragraph(kind))} | {carries} |")
+    return "\n".join(lines) + "\n"
+
+
+def command_lines(command: Any, path: str) -> list[str]:
+    """Return the section of one command, and of its own commands."""
+    lines = ["", f"## {path}", "", cleandoc(command.help or "").replace("\b\n", "")]
+    inner = getattr(command, "commands", {})
+    parameters = [p for p in command.params if not getattr(p, "hidden", False)]
+    if parameters:
+        lines += ["", "| argument or option | default | meaning |", "|---|---|---|"]
+    for parameter in parameters:
+        flags = [*parameter.opts, *parameter.secondary_opts]
+        name = " / ".join(flags) if parameter.param_type_name == "option" else parameter.name.upper()
+        shown = "" if parameter.default in {None, False} or callable(parameter.default) else f"`{parameter.default}`"
+        lines.append(f"| `{name}` | {shown} | {cell(getattr(parameter, 'help', '') or '')} |")
+    for name, child in sorted(inner.items()):
+        if not child.hidden:
+            lines += command_lines(child, f"{path} {name}")
+    return lines
+
+
+def command_page() -> str:
+    """Return docs/reference/command-line.md: every command with its options."""
+    group = typer.main.get_group(app)
+    lines = ["# Command line", "", first_paragraph(group) or "Every command of `malha`.", "", GENERATED]
+    for name, command in sorted(group.commands.items()):
+        if not command.hidden:
+            lines += command_lines(command, f"malha {name}")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def main() -> None:
+    """Write or check all pages."""
+    arguments = argparse.ArgumentParser(description="Write the generated pages of docs/reference.")
+    arguments.add_argument("--check", action="store_true")
+    check = arguments.parse_args().check
+    load_all()
+    pages = {
+        "settings.md": settings.reference_page(),
+        "errors.md": errors_page(),
+        "events.md": events_page(),
+        "command-line.md": command_page(),
+    }
+    stale = [name for name, text in pages.items() if not same(PAGES / name, text)]
+    if check and stale:
+        sys.exit(f"docs/reference: {', '.join(stale)} differ from the code. Mend: make docs")
+    for name in stale:
+        (PAGES / name).write_text(pages[name], encoding="utf-8")
+        print(f"docs: {name}")
+
+
+def same(path: Path, text: str) -> bool:
+    """Tell whether a page already reads like this."""
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+if __name__ == "__main__":
+    main()
