@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 import typer.main
+from malha.cli.main import app
 
 import malha
-from malha.cli.main import app
 from malha.platform import settings
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import translate
