@@ -22,7 +22,7 @@ class Raw:
         self.headers = headers
         self.media_type = media_type
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
         """Send it."""
         raw = [(b"content-length", b"%d" % len(self.body))]
         if self.status != 204:

@@ -56,6 +56,11 @@ WHERE person_id = %(person_id)s::uuid AND expires_at > now()
 ORDER BY seen_at DESC
 """
 
+# By primary key.
+KEPT_HASH = """
+SELECT password_hash FROM person WHERE id = %(id)s::uuid
+"""
+
 ANY_PERSON = """
 SELECT EXISTS (SELECT FROM person)
 """

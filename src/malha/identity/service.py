@@ -165,6 +165,20 @@ async def set_password(tx: Tx, person_id: UUID, password: str, *, keep_token: st
     await audit.record(tx, action="set_password", entity="person", entity_id=person_id)
 
 
+async def change_password(
+    tx: Tx, person_id: UUID, current: str, password: str, *, keep_token: str | None = None
+) -> None:
+    """Change a password by whoever knows it; every session but the one of `keep_token` ends.
+
+    Raises:
+        Invalid: `current` is not the password, or the new one is not acceptable.
+    """
+    kept = await tx.value(reads.KEPT_HASH, {"id": person_id})
+    if not await passwords.fits(current[: passwords.MAX_LENGTH + 1], kept):
+        refuse([Flaw("current", N_("This is not your password."))])
+    await set_password(tx, person_id, password, keep_token=keep_token)
+
+
 async def _checked(tx: Tx, draft: PersonDraft, email: str, password: str | None) -> list[int]:
     """Return the ids of the draft's locations, or refuse with every flaw."""
     flaws = rules.email_flaws(email) + rules.language_flaws(draft.language) + rules.timezone_flaws(draft.timezone)
@@ -314,6 +328,7 @@ async def create_key(
     locations: Sequence[str] | None = None,
     expires_at: datetime | None = None,
     held: Collection[str] | None = None,
+    within: Collection[int] | None = None,
 ) -> NewKey:
     """Make an API key.
 
@@ -324,6 +339,7 @@ async def create_key(
         locations: codes of the locations it may see; None is all.
         expires_at: when it ends by itself.
         held: permissions of whoever makes it, which bound the key's; None for the system itself.
+        within: locations of whoever makes it, which bound the key's; None is all.
 
     Raises:
         Invalid: a permission is unknown or not the maker's to give, or a location is unknown.
@@ -334,6 +350,8 @@ async def create_key(
     if not permissions:
         flaws.append(Flaw("permissions", N_("A key needs at least one permission.")))
     places, unknown = await _places(tx, locations)
+    if within is not None and (locations is None or not set(places) <= set(within)):
+        flaws.append(Flaw("locations", N_("A key can see no more locations than its maker.")))
     refuse(flaws + unknown)
     prefix = b32encode(secrets.token_bytes(5)).decode().lower()
     secret = f"mk_{prefix}_{secrets.token_urlsafe(32)}"

@@ -1,0 +1,128 @@
+"""People who sign in: their role, the locations they see, their language."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.identity import reads, service
+from malha.identity.model import Role
+from malha.identity.reads import PersonView
+from malha.identity.service import PersonDraft
+from malha.platform import paging
+from malha.platform.errors import NotFound
+from malha.platform.ids import UUID
+from malha.platform.paging import Page
+
+Name = Annotated[str, Meta(min_length=1, max_length=120)]
+Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Password = Annotated[str, Meta(max_length=1_000, description="10 to 200 characters.")]
+Codes = Annotated[list[Annotated[str, Meta(max_length=80)]], Meta(max_length=1_000)]
+
+
+class NewPerson(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A person to add. `locations` are codes; null is everywhere."""
+
+    name: Name
+    email: Email
+    password: Password
+    role: Role
+    locations: Codes | None = None
+    language: str | None = None
+    timezone: str | None = None
+
+
+class ChangedPerson(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A person as it shall be. `locations` are codes; null is everywhere. `active` false ends every session."""
+
+    name: Name
+    email: Email
+    role: Role
+    locations: Codes | None = None
+    language: str | None = None
+    timezone: str | None = None
+    active: bool = True
+
+
+class GivenPassword(msgspec.Struct, forbid_unknown_fields=True):
+    """A password an owner gives."""
+
+    password: Password
+
+
+class PersonCreated(msgspec.Struct, frozen=True):
+    """Which person was added."""
+
+    id: UUID
+    version: int = 1
+
+
+class PersonChanged(msgspec.Struct, frozen=True):
+    """The person's new version."""
+
+    id: UUID
+    version: int
+
+
+@query("/people", permission="identity:manage")
+async def list_people(work: Work, cursor: str | None = None, limit: int | None = None) -> Page[PersonView]:
+    """List people by name."""
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "people", (str, UUID))
+    rows = await reads.people(work.tx, size + 1, None if after is None else (after[0], after[1]))
+    return paging.page_of(rows, size, "people", lambda row: (row.name, row.id))
+
+
+@query("/people/{person_id:uuid}", permission="identity:manage")
+async def get_person(work: Work, person_id: UUID) -> PersonView:
+    """Return one person, with the version as `ETag`."""
+    person = await reads.person(work.tx, person_id)
+    if person is None:
+        raise NotFound(what="person", key=person_id)
+    work.tag(person.version)
+    return person
+
+
+@command("/people", permission="identity:manage", status=201)
+async def create_person(work: Work, data: NewPerson) -> PersonCreated:
+    """Add a person."""
+    draft = PersonDraft(
+        name=data.name,
+        email=data.email,
+        role=data.role,
+        locations=data.locations,
+        language=data.language,
+        timezone=data.timezone,
+    )
+    person_id = await service.create_person(work.tx, draft, password=data.password)
+    work.created(f"/v1/people/{person_id}")
+    work.tag(1)
+    return PersonCreated(person_id)
+
+
+@command("/people/{person_id:uuid}", method="PUT", permission="identity:manage", versioned="required")
+async def change_person(work: Work, person_id: UUID, data: ChangedPerson) -> PersonChanged:
+    """Change a person. What is taken away is lost at once; the last active owner stays."""
+    work.expect(await service.lock_person(work.tx, person_id))
+    draft = PersonDraft(
+        name=data.name,
+        email=data.email,
+        role=data.role,
+        locations=data.locations,
+        language=data.language,
+        timezone=data.timezone,
+        active=data.active,
+    )
+    version = await service.change_person(work.tx, person_id, draft)
+    work.tag(version)
+    return PersonChanged(person_id, version)
+
+
+@command("/people/{person_id:uuid}/password", permission="identity:manage")
+async def set_password(work: Work, person_id: UUID, data: GivenPassword) -> None:
+    """Give a person a new password; every session of theirs ends."""
+    await service.set_password(work.tx, person_id, data.password)
+
+
+handlers = [list_people, get_person, create_person, change_person, set_password]

@@ -1,0 +1,128 @@
+"""Signing in and out, and who one is."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.identity import reads, service
+from malha.identity.errors import NotSignedIn, TooManyAttempts, WrongCredentials
+from malha.identity.model import PUBLIC, SIGNED_IN, Role
+from malha.identity.reads import SessionView
+from malha.identity.service import LoggedIn
+from malha.platform.ids import UUID
+
+
+class Credentials(msgspec.Struct, forbid_unknown_fields=True):
+    """E-mail and password."""
+
+    email: Annotated[str, Meta(min_length=3, max_length=254)]
+    password: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
+class WhoAmI(msgspec.Struct, frozen=True):
+    """The caller: a person or a key, what it may do and where. `locations` null is everywhere."""
+
+    kind: str
+    id: str
+    name: str
+    role: Role | None
+    permissions: list[str]
+    locations: list[int] | None
+    language: str | None
+    timezone: str | None
+
+
+class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
+    """The password one has, and the one to have."""
+
+    current: Annotated[str, Meta(max_length=1_000)]
+    password: Annotated[str, Meta(max_length=1_000)]
+
+
+@command("/sessions", permission=PUBLIC, transaction=False, idempotent=False, status=201, tag="session")
+async def create_session(work: Work, data: Credentials) -> None:
+    """Sign in.
+
+    The session comes as a cookie, for browsers; programs use keys. Failed tries are limited per account and per network
+    address, with growing waits (429, `Retry-After`).
+    """
+    request, services = work.request, work.services
+    async with work.transaction() as tx:
+        outcome = await service.log_in(
+            tx,
+            data.email,
+            data.password,
+            source=work.actor.source,
+            agent=request.headers.get("user-agent", ""),
+            hours=services.settings.session_hours,
+        )
+        before = request.cookies.get(services.cookie.name)
+        if before and isinstance(outcome, LoggedIn):
+            await service.log_out(tx, before)
+    # Raised after the commit: a refusal must not undo the count of failed tries.
+    if not isinstance(outcome, LoggedIn):
+        raise TooManyAttempts(seconds=outcome.wait, retry_after=outcome.wait) if outcome.wait else WrongCredentials()
+    work.header("set-cookie", services.cookie.header(outcome.token))
+
+
+@command("/session", method="DELETE", permission=SIGNED_IN, tag="session")
+async def delete_session(work: Work) -> None:
+    """Sign out."""
+    cookie = work.services.cookie
+    token = work.request.cookies.get(cookie.name)
+    if token:
+        await service.log_out(work.tx, token)
+    work.header("set-cookie", cookie.header(""))
+
+
+@query("/session", permission=SIGNED_IN, transaction=False, tag="session")
+async def get_session(work: Work) -> WhoAmI:
+    """Return who is asking and what they may do."""
+    caller = work.caller
+    if caller is None:
+        raise NotSignedIn
+    return WhoAmI(
+        kind=caller.kind,
+        id=caller.id,
+        name=caller.name,
+        role=caller.role,
+        permissions=sorted(caller.permissions),
+        locations=None if caller.locations is None else sorted(caller.locations),
+        language=caller.language,
+        timezone=caller.timezone,
+    )
+
+
+@query("/sessions", permission=SIGNED_IN, tag="session")
+async def list_sessions(work: Work) -> list[SessionView]:
+    """Return the caller's signed-in browsers, the last used first."""
+    return await reads.sessions(work.tx, _own_id(work))
+
+
+@command("/sessions/{session_id:uuid}", method="DELETE", permission=SIGNED_IN, tag="session")
+async def revoke_session(work: Work, session_id: UUID) -> None:
+    """End one of the caller's sessions."""
+    await service.revoke_session(work.tx, _own_id(work), session_id)
+
+
+@command("/session/password", permission=SIGNED_IN, idempotent=False, tag="session")
+async def change_password(work: Work, data: NewPassword) -> None:
+    """Change one's own password; every other session ends."""
+    token = work.request.cookies.get(work.services.cookie.name)
+    await service.change_password(work.tx, _own_id(work), data.current, data.password, keep_token=token)
+
+
+def _own_id(work: Work) -> UUID:
+    """Return the person who asks; a key has no sessions and no password.
+
+    Raises:
+        NotSignedIn: the caller is a key.
+    """
+    if work.caller is None or work.caller.kind != "person":
+        raise NotSignedIn
+    return UUID(work.caller.id)
+
+
+handlers = [create_session, delete_session, get_session, list_sessions, revoke_session, change_password]
