@@ -94,7 +94,7 @@ class LineMapped(OrderEvent, frozen=True, kw_only=True):
 
 
 class OrderRouted(OrderEvent, frozen=True, kw_only=True):
-    """Waiting units found a location, all or some. `attempt` is the routing decision; `placed` (line, location, sold units)."""
+    """Waiting units found a location. `attempt` is the routing decision; `placed` (line, location, sold units)."""
 
     TYPE: ClassVar[str] = "order.routed"
 
