@@ -1,0 +1,580 @@
+"""One order: the four answers first, then all that belongs to it.
+
+Where is it, is it late, what blocks it, what can I do: each is decided here from units, holds, work and payment, so
+the page and the panel beside the list say the same. `next_step` is the one primary action; it is a suggestion of what
+the services would accept, and they decide.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+from litestar.response import Response
+
+from malha.console import render, shell, timeline, web, words
+from malha.console.words import Sign
+from malha.fiscal import reads as fiscal
+from malha.fulfillment import reads as jobs
+from malha.ordering import reads
+from malha.ordering.errors import OrderNotFound
+from malha.ordering.model import AUTOMATIC_HOLDS, GONE, WAITING, HoldKind, OrderStatus, UnitState
+from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
+from malha.payments import reads as payments
+from malha.platform import brazil, i18n
+from malha.platform.clock import now
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything read of one order."""
+
+    header: Header
+    lines: list[LineRow]
+    units: list[UnitRow]
+    holds: list[HoldRow]
+    notes: list[NoteRow]
+    timeline: list[reads.TimelineRow]
+    work: list[jobs.WorkRow]
+    shipments: list[jobs.ShipmentRow]
+    documents: list[fiscal.DocumentRow]
+    tenders: list[payments.TenderRow]
+    entries: list[payments.EntryRow]
+    paid: payments.Totals | None
+
+    @property
+    def open_holds(self) -> list[HoldRow]:
+        """Return the holds that stop it now."""
+        return [hold for hold in self.holds if hold.resolved_at is None]
+
+    @property
+    def living(self) -> list[UnitRow]:
+        """Return the units that are not cancelled."""
+        return [unit for unit in self.units if unit.state != UnitState.CANCELLED]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the four answers: a strong line and a supporting one."""
+
+    icon: str
+    asks: str
+    says: str
+    tone: str = ""  # m-ok, m-soon, m-late
+    rest: str = ""  # continues the strong line without the tone
+    more: str = ""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """The primary action: what it is called, which dialog it opens or which form it sends."""
+
+    act: str
+    label: str
+    icon: str
+    hint: str = ""
+    dialog: str = ""
+    work_id: str = ""
+    permission: str = "orders:write"
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A part of a line's bar."""
+
+    family: str
+    x: float
+    width: float
+
+
+class LineView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line as it is drawn."""
+
+    line: int
+    sku: str
+    name: str
+    known: bool
+    image: str | None
+    quantity: int
+    unit_price: int
+    total: int
+    discount: int
+    segments: list[Segment]
+    says: str
+    cancellable: int
+    places: str
+
+
+class WorkView(msgspec.Struct, frozen=True, kw_only=True):
+    """One location's part of the order as it is drawn."""
+
+    row: jobs.WorkRow
+    sign: Sign
+    units: int
+    lines: list[tuple[int, str, str, int]]  # line, SKU, name, quantity
+    awaiting_document: bool
+    due: str
+    due_class: str
+    shipments: list[jobs.ShipmentRow]
+    documents: list[fiscal.DocumentRow]
+    steps: list[Step]
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """One order as it is drawn."""
+
+    facts: Facts
+    number: int
+    sign: Sign
+    pill: str
+    answers: list[Answer]
+    step: Step | None
+    lines: list[LineView]
+    legend: list[tuple[str, str]]
+    works: list[WorkView]
+    happenings: list[timeline.Happening]
+    unit_count: int
+    document: str
+    phone: str
+    email: str
+    paid_sign: Sign | None
+    cancellable: int
+    untouched: bool
+
+
+async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
+    """Read everything of one order, a statement per kind of thing.
+
+    Raises:
+        OrderNotFound: there is none, or none the asker may see.
+    """
+    header = await reads.header(tx, number)
+    if header is None:
+        raise OrderNotFound(key=f"#{number}")
+    units = await reads.units(tx, header.id)
+    places = {unit.location_id for unit in units} - {None}
+    if scope is not None and not places & set(scope):
+        raise OrderNotFound(key=f"#{number}")
+    return Facts(
+        header=header,
+        lines=await reads.lines(tx, header.id),
+        units=units,
+        holds=await reads.holds(tx, header.id),
+        notes=await reads.notes(tx, header.id),
+        timeline=await reads.timeline(tx, header.id),
+        work=await jobs.of_order(tx, header.id),
+        shipments=await jobs.shipments(tx, header.id),
+        documents=await fiscal.of_order(tx, header.id),
+        tenders=await payments.tenders(tx, header.id),
+        entries=await payments.entries(tx, header.id),
+        paid=(await payments.totals(tx, [header.id])).get(header.id),
+    )
+
+
+def _count(units: Sequence[UnitRow], states: Any = None) -> int:
+    return sum(u.quantity for u in units if states is None or u.state in states)
+
+
+def _places(units: Sequence[UnitRow]) -> str:
+    return ", ".join(dict.fromkeys(u.location for u in units if u.location))
+
+
+def open_work(facts: Facts) -> list[jobs.WorkRow]:
+    """Return the work that is still to do."""
+    return [row for row in facts.work if row.state not in {"closed", "rejected", "cancelled"}]
+
+
+def _where(facts: Facts) -> Answer:
+    asks, units, header = _("Where is it?"), facts.living, facts.header
+    done = {"icon": "map-pin", "asks": asks}
+    if not units:
+        return Answer(**done, says=_("Nowhere: cancelled"), more=_("Its stock was given back."))
+    states = {u.state for u in units}
+    alive = _count(units)
+    if states <= {UnitState.DELIVERED, UnitState.COLLECTED}:
+        return Answer(**done, says=_("With the customer"), more=_delivered_text(facts))
+    if states <= GONE:
+        parcel = next((s for s in facts.shipments if s.shipped_at), None)
+        carrier = (parcel and parcel.carrier) or header.carrier or _("the carrier")
+        code = (parcel and parcel.tracking_code) or ""
+        left = (
+            _("Left {place} {time}.", place=_places(units), time=render.moment(parcel.shipped_at))
+            if parcel and parcel.shipped_at
+            else ""
+        )
+        return Answer(
+            **done, says=_("On its way with {carrier}", carrier=carrier), more=" ".join(x for x in (left, code) if x)
+        )
+    if states <= WAITING:
+        return Answer(
+            **done, says=_("Without a location"), more=n_("{n} unit waits for one.", "{n} units wait for one.", alive)
+        )
+    placed = [u for u in units if u.location]
+    if UnitState.READY in states:
+        return Answer(**done, says=_("At the counter of {place}", place=_places(placed)), more=_ready_text(facts))
+    more = _progress_text(units)
+    return Answer(**done, says=_places(placed), more=more)
+
+
+def _last_seen(facts: Facts) -> datetime | None:
+    """Return when the last parcel arrived or, where nobody said so, left."""
+    return max((at for s in facts.shipments if (at := s.delivered_at or s.shipped_at)), default=None)
+
+
+def _delivered_text(facts: Facts) -> str:
+    last = _last_seen(facts)
+    who = next((s.received_by for s in facts.shipments if s.received_by), None)
+    when = _("Since {time}.", time=render.moment(last)) if last else ""
+    return " ".join(x for x in (when, _("Received by {name}.", name=who) if who else "") if x)
+
+
+def _ready_text(facts: Facts) -> str:
+    until = next((w.pickup_until for w in facts.work if w.state == "ready" and w.pickup_until), None)
+    return _("Waits for the customer until {day}.", day=render.day(until)) if until else _("Waits for the customer.")
+
+
+def _progress_text(units: Sequence[UnitRow]) -> str:
+    alive, parts = _count(units), []
+    placed = {u.location_id for u in units if u.location_id}
+    waiting = _count(units, WAITING)
+    for states, says in (
+        ({UnitState.ALLOCATED}, N_("{n} of {all} allocated")),
+        ({UnitState.RELEASED}, N_("{n} of {all} to accept")),
+        ({UnitState.PICKING}, N_("{n} of {all} to pick")),
+        ({UnitState.PICKED}, N_("{n} of {all} picked")),
+        ({UnitState.PACKED, UnitState.INVOICED, UnitState.AWAITING_DOCUMENT}, N_("{n} of {all} packed")),
+        (GONE, N_("{n} of {all} shipped")),
+    ):
+        count = _count(units, states)
+        if count:
+            parts.append(_(says, n=count, all=alive))
+    if waiting:
+        parts.append(_("{n} without location", n=waiting))
+    parcels = n_("{n} location", "{n} locations", len(placed)) if len(placed) > 1 else ""
+    return ", ".join(x for x in (*parts, parcels) if x)
+
+
+def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sentence each
+    header, at = facts.header, now()
+    base = {"icon": "clock", "asks": _("Is it late?")}
+    promise = _("Promised for {day}.", day=render.day(header.promised_at)) if header.promised_at else ""
+    if header.status == OrderStatus.CANCELLED:
+        return Answer(**base, says=_("No longer counts"), more=promise)
+    due = min((w.due_at for w in open_work(facts) if w.state != "ready"), default=None)
+    if header.status == OrderStatus.DELIVERED:
+        last = _last_seen(facts)
+        if last and header.promised_at and last > header.promised_at:
+            return Answer(
+                **base,
+                says=_("Arrived late"),
+                tone="m-late",
+                rest=_(", by {time}", time=render.span(last - header.promised_at)),
+                more=promise,
+            )
+        return Answer(**base, says=_("Arrived in time"), tone="m-ok", more=promise)
+    deadline = due or header.promised_at
+    if deadline is None:
+        return Answer(**base, says=_("No promise was made"), more=_("The channel sent no date for this order."))
+    leave = (
+        _("Leave by {time}.", time=render.moment(due))
+        if due and header.method == "ship"
+        else _("Ready by {time}.", time=render.moment(due))
+        if due
+        else ""
+    )
+    more = " ".join(x for x in (leave, promise) if x)
+    if deadline < at:
+        return Answer(
+            **base, says=_("Late"), tone="m-late", rest=_(", by {time}", time=render.span(at - deadline)), more=more
+        )
+    if deadline - at < render.SOON:
+        return Answer(
+            **base,
+            says=_("Soon due"),
+            tone="m-soon",
+            rest=_(", {time} left", time=render.span(deadline - at)),
+            more=more,
+        )
+    return Answer(
+        **base, says=_("On time"), tone="m-ok", rest=_(", {time} to spare", time=render.span(deadline - at)), more=more
+    )
+
+
+def _blocks(facts: Facts) -> Answer:
+    base: dict[str, Any] = {"icon": "lock", "asks": _("What blocks it?")}
+    holds = facts.open_holds
+    if holds:
+        first = holds[0]
+        says = _(words.HOLD.get(first.kind, first.kind))
+        note = str(first.detail.get("note", ""))
+        more = note or _(words.HOLD_MEND.get(first.kind, ""))
+        if len(holds) > 1:
+            more = (
+                _("And {others}.", others=", ".join(_(words.HOLD.get(h.kind, h.kind)).lower() for h in holds[1:]))
+                + " "
+                + more
+            )
+        return Answer(**base, says=says, tone="m-soon", more=more)
+    waiting = _count(facts.living, WAITING)
+    if waiting:
+        return Answer(
+            **base,
+            says=n_("{n} unit has no location", "{n} units have no location", waiting),
+            tone="m-soon",
+            more=_("No location could serve them when they were last tried."),
+        )
+    documents = _count(facts.living, {UnitState.AWAITING_DOCUMENT})
+    if documents:
+        return Answer(
+            **base,
+            says=_("The fiscal document is missing"),
+            tone="m-soon",
+            more=n_("{n} packed unit may not leave before it.", "{n} packed units may not leave before it.", documents),
+        )
+    if facts.header.release_after > now() and _count(facts.living, {UnitState.ALLOCATED}):
+        return Answer(
+            **base,
+            says=_("Nothing"),
+            rest=_(", it waits on purpose"),
+            more=_("The customer may change it until {time}.", time=render.moment(facts.header.release_after)),
+        )
+    return Answer(**base, says=_("Nothing"))
+
+
+def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of cases in a person's order
+    """Return what is to be done next, in the order a person would do it; None when nothing is."""
+    units = facts.living
+    states = {u.state for u in units}
+    for hold in facts.open_holds:
+        if hold.kind == HoldKind.PAYMENT and facts.tenders:
+            return Step(
+                act="payment",
+                label=_("Record payment"),
+                icon="cash",
+                dialog="dlg-payment",
+                permission="payments:record",
+            )
+        if hold.kind == HoldKind.ADDRESS:
+            return Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
+        if hold.kind == HoldKind.UNKNOWN_SKU:
+            return Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
+        if hold.kind not in AUTOMATIC_HOLDS:
+            return Step(
+                act="resolve",
+                label=_("Lift hold"),
+                icon="lock-open",
+                dialog="dlg-resolve",
+                permission="orders:release_hold",
+            )
+    if states & WAITING:
+        return Step(
+            act="place",
+            label=_("Try to place again"),
+            icon="route",
+            hint=_("Asks every location again with the stock of now."),
+        )
+    for row in open_work(facts):
+        steps = work_steps(facts, row)
+        if steps:
+            return steps[0]
+    if UnitState.ALLOCATED in states:
+        return Step(
+            act="release",
+            label=_("Release now"),
+            icon="player-play",
+            hint=_("Asks {place} to pick it now.", place=_places([u for u in units if u.state == UnitState.ALLOCATED])),
+        )
+    if states and states <= GONE and UnitState.SHIPPED in states:
+        return Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
+    return None
+
+
+def work_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
+    """Return what a location may do next with its part, the usual first."""
+    mine = [u for u in facts.living if u.fulfillment_id == row.id]
+    states = {u.state for u in mine}
+    work_id = str(row.id)
+    job: dict[str, Any] = {"work_id": work_id, "permission": "fulfillment:work"}
+    short = work_id[-12:]
+    steps: list[Step] = []
+    if row.state == "open":
+        steps = [
+            Step(act="accept", label=_("Accept at {place}", place=row.location), icon="check", **job),
+            Step(act="reject", label=_("Reject"), icon="hand-stop", dialog=f"dlg-reject-{short}", **job),
+        ]
+    elif row.state in {"accepted", "picking"}:
+        steps = [
+            Step(act="pick", label=_("Confirm pick"), icon="clipboard-check", dialog=f"dlg-pick-{short}", **job),
+        ]
+    elif row.state == "picked":
+        steps = [Step(act="pack", label=_("Pack"), icon="package", **job)]
+    elif UnitState.AWAITING_DOCUMENT in states:
+        steps = [
+            Step(
+                act="document",
+                label=_("Record document"),
+                icon="file-invoice",
+                dialog=f"dlg-document-{short}",
+                work_id=work_id,
+                permission="fiscal:record",
+            ),
+        ]
+    elif row.state == "packed" and row.method == "ship":
+        steps = [Step(act="ship", label=_("Ship"), icon="truck-delivery", dialog=f"dlg-ship-{short}", **job)]
+    elif row.state == "packed":
+        steps = [Step(act="ready", label=_("Ready for pickup"), icon="building-store", **job)]
+    elif row.state == "ready":
+        steps = [Step(act="hand-over", label=_("Hand over"), icon="hand-grab", dialog=f"dlg-hand-{short}", **job)]
+    return steps
+
+
+def _can(facts: Facts, step: Step | None) -> Answer:
+    base: dict[str, Any] = {"icon": "bulb", "asks": _("What can I do?")}
+    if step is None:
+        done = facts.header.status in reads.CLOSED
+        return Answer(**base, says=_("Nothing to do"), more=_("The order is finished.") if done else "")
+    return Answer(**base, says=step.label, more=step.hint)
+
+
+def _line_view(line: LineRow, units: Sequence[UnitRow]) -> LineView:
+    mine = [u for u in units if u.line == line.line]
+    whole = sum(u.quantity for u in mine) or 1
+    segments, words_, x = [], [], 0.0
+    for state in words.UNIT_ORDER:
+        quantity = sum(u.quantity for u in mine if u.state == state)
+        if not quantity:
+            continue
+        sign = words.UNIT[state]
+        width = 100 * quantity / whole
+        segments.append(Segment(sign.family, round(x, 2), round(max(width - (0.6 if x + width < 99.9 else 0), 0.4), 2)))
+        words_.append(f"{i18n.number(quantity)} {_(sign.word)}")
+        x += width
+    return LineView(
+        line=line.line,
+        sku=line.sku,
+        name=line.name,
+        known=line.known,
+        image=None,
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+        total=line.total,
+        discount=line.discount,
+        segments=segments,
+        says=", ".join(words_),
+        cancellable=sum(u.quantity for u in mine if u.state not in GONE and u.state != UnitState.CANCELLED),
+        places=_places([u for u in mine if u.state != UnitState.CANCELLED]),
+    )
+
+
+def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
+    mine = [u for u in facts.units if u.fulfillment_id == row.id]
+    names = {line.line: line.name for line in facts.lines}
+    open_ = row.state not in {"closed", "rejected", "cancelled", "ready"}
+    awaiting = any(u.state == UnitState.AWAITING_DOCUMENT for u in mine)
+    sign = words.FULFILLMENT.get(row.state, words.FULFILLMENT["open"])
+    if awaiting:
+        sign = words.UNIT[UnitState.AWAITING_DOCUMENT]
+    by_line: dict[int, tuple[str, int]] = {}
+    for unit in mine:
+        sku, quantity = by_line.get(unit.line, (unit.sku or "", 0))
+        by_line[unit.line] = (sku, quantity + unit.quantity)
+    return WorkView(
+        row=row,
+        sign=sign,
+        units=_count(mine),
+        lines=[(line, sku, names.get(line, sku), quantity) for line, (sku, quantity) in sorted(by_line.items())],
+        awaiting_document=awaiting,
+        due=render.due_text(row.due_at) if open_ else "",
+        due_class=render.lateness(row.due_at) if open_ else "",
+        shipments=[s for s in facts.shipments if s.fulfillment_id == row.id],
+        documents=[d for d in facts.documents if d.source_id == row.id],
+        steps=work_steps(facts, row),
+    )
+
+
+def _pill(facts: Facts, sign: Sign) -> str:
+    if facts.header.status == OrderStatus.PICKING:
+        picked, alive = _count(facts.living, {UnitState.PICKED}), _count(facts.living)
+        if picked:
+            return _("Picking, {picked} of {all}", picked=picked, all=alive)
+    return _(sign.word)
+
+
+def view_of(facts: Facts, names: timeline.Names) -> OrderView:
+    """Return an order as it is drawn."""
+    header = facts.header
+    fraud = any(hold.kind == HoldKind.FRAUD for hold in facts.open_holds)
+    sign = words.REVIEW if fraud else words.STATUS[header.status]
+    lines = [_line_view(line, facts.units) for line in facts.lines]
+    shown = {u.state for u in facts.units}
+    families: dict[str, list[str]] = {}
+    for state in words.UNIT_ORDER:
+        if state in shown:
+            families.setdefault(words.UNIT[state].family, []).append(_(words.UNIT[state].word))
+    step = next_step(facts)
+    return OrderView(
+        facts=facts,
+        number=header.number,
+        sign=sign,
+        pill=_pill(facts, sign),
+        answers=[_where(facts), _late(facts), _blocks(facts), _can(facts, step)],
+        step=step,
+        lines=lines,
+        legend=[(family, ", ".join(said)) for family, said in families.items()],
+        works=[_work_view(facts, row) for row in facts.work],
+        happenings=timeline.told(facts.timeline, names),
+        unit_count=_count(facts.units),
+        document=brazil.mask_document(header.buyer_document) if header.buyer_document else "",
+        phone=brazil.mask_phone(header.buyer_phone) if header.buyer_phone else "",
+        email=brazil.mask_email(header.buyer_email) if header.buyer_email else "",
+        paid_sign=words.PAYMENT.get(facts.paid.state) if facts.paid else None,
+        cancellable=sum(line.cancellable for line in lines),
+        untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
+    )
+
+
+LOCATION_NAMES = "SELECT id, name FROM location"
+
+
+async def names_of(tx: Tx, facts: Facts) -> timeline.Names:
+    """Read what the ids in the timeline are called."""
+    people = {row.actor.partition(":")[2] for row in facts.timeline if ":" in row.actor}
+    return timeline.Names(
+        locations=dict(await tx.tuples(LOCATION_NAMES)),
+        people=await people_names(tx, sorted(people)),
+        currency=facts.header.currency,
+    )
+
+
+async def people_names(_tx: Tx, _ids: Sequence[str]) -> dict[str, str]:
+    """Return the names of people and keys by their ids."""
+    return {}
+
+
+async def peek_of(tx: Tx, request: Request[Any, Any, Any], number: int) -> OrderView | None:
+    """Return the order beside the list; None when there is none the asker may see."""
+    try:
+        facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
+    except OrderNotFound:
+        return None
+    return view_of(facts, await names_of(tx, facts))
+
+
+@get("/orders/{number:int}/peek", opt={"permission": "orders:read"})
+async def order_peek(request: Request[Any, Any, Any], number: int) -> Response[str]:
+    """Show an order beside the list."""
+    async with web.reading(request) as tx:
+        peek = await peek_of(tx, request, number)
+    if peek is None:
+        raise OrderNotFound(key=f"#{number}")
+    return render.html("order/peek.html", peek=peek, may=web.caller_of(request).may)
+
+
+@get("/orders/{number:int}", opt={"permission": "orders:read"})
+async def order_show(request: Request[Any, Any, Any], number: int) -> Response[str]:
+    """Show an order."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "orders")
+        facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
+        order = view_of(facts, await names_of(tx, facts))
+    template = "order/body.html" if web.wants_part(request) else "order/page.html"
+    return render.html(template, shell=around, order=order, may=around.may)

@@ -1,0 +1,408 @@
+"""The order list: saved views, filters, search, pages by keyset, bulk actions, export.
+
+The address is the state: every tab, filter and page is a link that can be kept, shared and gone back to. A request by
+htmx gets the list alone, a browser the whole page around it.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Request, get
+from litestar.response import Response, Stream
+
+from malha.console import order as order_page
+from malha.console import render, shell, web, words
+from malha.console.words import Sign
+from malha.fulfillment import reads as jobs
+from malha.ordering import reads
+from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
+from malha.ordering.reads import OrderRow, Place, Sort, View, Wanted
+from malha.payments import reads as payments
+from malha.platform import i18n, paging
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+
+PAGE_SIZE = 50
+LISTING = "console-orders"
+# The tabs, in the order of urgency after the two general ones.
+TABS = (
+    View.ALL, View.OPEN, View.LATE, View.ON_HOLD, View.UNPLACED, View.AWAITING_PAYMENT, View.TO_PICK, View.TO_SHIP,
+    View.READY, View.IN_TRANSIT,
+)  # fmt: skip
+HOT = frozenset({View.LATE})
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address of the list says. Nonsense in it is ignored: an old link still shows a list."""
+
+    view: View = View.OPEN
+    q: str = ""
+    channel: str = ""
+    status: str = ""
+    location: str = ""
+    method: str = ""
+    since: date | None = None
+    until: date | None = None
+    sort: Sort = Sort.NEWEST
+    after: str = ""
+    before: str = ""
+    open: int | None = None
+
+    @property
+    def filtered(self) -> bool:
+        """Return whether anything but the view narrows the list."""
+        return bool(self.q or self.channel or self.status or self.location or self.method or self.since or self.until)
+
+    def address(self, path: str = "/orders", **changes: Any) -> str:
+        """Return the address of this list with parts changed; a change of what is listed goes to its first page."""
+        if not {"after", "before", "open"} >= changes.keys() or not changes:
+            changes = {"after": "", "before": "", "open": None, **changes}
+        said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
+        default = {"view": View.OPEN, "sort": Sort.NEWEST}
+        shown = {k: v for k, v in said.items() if v not in {None, ""} and v != default.get(k)}
+        return f"{path}?{urlencode(shown)}" if shown else path
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Names for the filters."""
+
+    channels: list[tuple[int, str, str]]  # id, code, name
+    locations: list[tuple[int, str, str]]
+
+
+class RowView(msgspec.Struct, frozen=True, kw_only=True):
+    """One row as it is drawn."""
+
+    id: Any
+    number: int
+    channel: str
+    buyer: str
+    town: str
+    sign: Sign
+    where: str
+    due: str
+    due_class: str
+    total: int
+    currency: str
+
+
+class Field(NamedTuple):
+    """A filter with a list of values."""
+
+    name: str
+    label: str
+    options: list[tuple[str, str]]
+    chosen: str
+
+
+class Tab(NamedTuple):
+    """A saved view with its live count."""
+
+    view: View
+    word: str
+    href: str
+    found: int
+    current: bool
+    hot: bool
+
+
+CHANNELS = "SELECT id, code, name FROM channel WHERE active ORDER BY priority, name"
+LOCATIONS = "SELECT id, code, name FROM location WHERE status <> 'closed' ORDER BY name"
+
+
+def asked_of(query: Mapping[str, str]) -> Asked:
+    """Return what an address asks; a value that means nothing is left out."""
+
+    def one(name: str, into: Any) -> Any:
+        try:
+            return msgspec.convert(query[name], into, strict=False)
+        except (KeyError, msgspec.ValidationError):
+            return None
+
+    given: dict[str, Any] = {
+        "view": one("view", View),
+        "sort": one("sort", Sort),
+        "since": one("since", date),
+        "until": one("until", date),
+        "open": one("open", int),
+        **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location")},
+        "status": one("status", OrderStatus) or "",
+        "method": query.get("method", "") if query.get("method") in words.METHOD else "",
+        "after": query.get("after", "")[:500],
+        "before": query.get("before", "")[:500],
+    }
+    # A search without a view looks everywhere: that is what a person who types a number means.
+    if given["view"] is None and given["q"]:
+        given["view"] = View.ALL
+    return Asked(**{name: value for name, value in given.items() if value is not None})
+
+
+async def reference(tx: Tx) -> Reference:
+    """Read the names of channels and locations."""
+    return Reference(
+        [(id_, code, name) for id_, code, name in await tx.tuples(CHANNELS)],
+        [(id_, code, name) for id_, code, name in await tx.tuples(LOCATIONS)],
+    )
+
+
+async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ...] | None) -> Wanted:
+    """Return the read model's terms: codes become ids, days become instants in the reader's zone."""
+    since, until = reads.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
+    location = next((id_ for id_, code, _name in names.locations if code == asked.location), None)
+    return Wanted(
+        view=asked.view,
+        statuses=(OrderStatus(asked.status),) if asked.status else (),
+        channel_ids=tuple(id_ for id_, code, _name in names.channels if code == asked.channel),
+        location_id=location,
+        scope=scope,
+        since=since,
+        until=until,
+        method=asked.method or None,
+        search=asked.q,
+        overdue=tuple(await jobs.overdue_orders(tx)) if asked.view is View.LATE else (),
+    )
+
+
+def _place(cursor: str) -> Place | None:
+    if not cursor:
+        return None
+    try:
+        found = paging.position(cursor, LISTING, (str, Any, int))
+    except paging.BadCursor:
+        return None
+    if found is None:
+        return None
+    try:
+        if found[0] != "infinity":
+            datetime.fromisoformat(found[0])
+        return msgspec.convert(found, Place, strict=False)
+    except (ValueError, msgspec.ValidationError):
+        return None
+
+
+def _cursor(place: Place) -> str:
+    return paging.cursor_of(LISTING, (place.key, place.id, place.before))
+
+
+def _sign(row: OrderRow) -> Sign:
+    return words.REVIEW if HoldKind.FRAUD in row.holds else words.STATUS[row.status]
+
+
+def _units(row: OrderRow, states: Any) -> int:
+    return sum(quantity for state, quantity in row.units.items() if state in states)
+
+
+def _where(row: OrderRow, waiting: payments.Waiting | None) -> str:  # noqa: PLR0911 -- one case per status
+    """Return the second line of a row's state: where it is, or why it waits."""
+    places = ", ".join(row.locations)
+    alive = sum(q for state, q in row.units.items() if state != "cancelled")
+    if row.status == OrderStatus.AWAITING_PAYMENT and waiting:
+        kind = _(words.TENDER[waiting.kind][0])
+        return (
+            _("{kind} until {time}", kind=kind, time=render.moment(waiting.expires_at)) if waiting.expires_at else kind
+        )
+    if row.status == OrderStatus.ON_HOLD or (row.holds and row.status == OrderStatus.AWAITING_PAYMENT):
+        return ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds)
+    if row.status in {OrderStatus.UNPLACED, OrderStatus.BACKORDERED}:
+        return n_("{n} unit waits", "{n} units wait", _units(row, WAITING))
+    if row.status == OrderStatus.PICKING and (picked := row.units.get("picked", 0)):
+        return _("{picked} of {all} picked, {places}", picked=picked, all=alive, places=places)
+    if row.status == OrderStatus.PACKED and row.units.get("awaiting_document"):
+        return _("Awaiting document, {places}", places=places)
+    if row.status == OrderStatus.SHIPPED and (gone := _units(row, GONE)) < alive:
+        return _("{gone} of {all} shipped", gone=gone, all=alive)
+    return places
+
+
+async def row_views(tx: Tx, rows: list[OrderRow]) -> list[RowView]:
+    """Return rows as they are drawn: two more statements, however many rows."""
+    ids = [row.id for row in rows]
+    due = await jobs.due(tx, ids)
+    waiting = await payments.waiting(tx, [r.id for r in rows if r.status == OrderStatus.AWAITING_PAYMENT])
+    return [_row_view(row, due.get(row.id), waiting.get(row.id)) for row in rows]
+
+
+def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | None) -> RowView:
+    deadline = due or row.promised_at
+    closed = row.status in reads.CLOSED
+    return RowView(
+        id=row.id,
+        number=row.number,
+        channel=row.channel,
+        buyer=row.buyer_name or _("Name not given"),
+        town=_("Pickup") if row.method == "pickup" else render.DASH.join(x for x in (row.city, row.state) if x),
+        sign=_sign(row),
+        where=_where(row, waiting),
+        due="" if closed or deadline is None else render.due_text(deadline, promise=due is None),
+        due_class="" if closed or deadline is None else render.lateness(deadline),
+        total=row.total - row.cancelled_total if row.status is not OrderStatus.CANCELLED else row.total,
+        currency=row.currency,
+    )
+
+
+async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tuple[dict[str, Any], int, list[RowView]]:
+    """Read one page of the list and the views' counts; return the template's terms, the open orders, the rows."""
+    caller = web.caller_of(request)
+    scope = shell.scope_of(caller)
+    names = await reference(tx)
+    wanted = await wanted_of(tx, asked, names, scope)
+    page = await reads.page(
+        tx, wanted, sort=asked.sort, after=_place(asked.after), before=_place(asked.before), size=PAGE_SIZE
+    )
+    overdue = wanted.overdue or tuple(await jobs.overdue_orders(tx))
+    counts = (await reads.counts(tx, overdue, scope)).by_view
+    narrowed = asked.filtered
+    total = await reads.count(tx, wanted) if narrowed else counts[asked.view]
+    rows = await row_views(tx, page.rows)
+    open_number = asked.open if asked.open is not None else (rows[0].number if rows else None)
+    return (
+        {
+            "view": asked.view,
+            "search": asked.q,
+            "since": asked.since.isoformat() if asked.since else "",
+            "until": asked.until.isoformat() if asked.until else "",
+            "range_text": _range_text(asked),
+            "sort": asked.sort,
+            "sorts": [(sort, _(word)) for sort, word in words.SORT.items()],
+            "tabs": [
+                Tab(view, words.VIEW[view], asked.address(view=view), counts[view], view is asked.view, view in HOT)
+                for view in TABS
+            ],
+            "fields": _fields(asked, names),
+            "filtered": narrowed,
+            "clear": Asked(view=asked.view, sort=asked.sort).address(),
+            "everywhere": asked.address(view=View.ALL),
+            "export": asked.address("/orders/export.csv"),
+            "rows": rows,
+            "total": max(total, page.first + len(rows) - 1 if rows else 0),
+            "first": page.first,
+            "last": page.first + len(rows) - 1,
+            "open": open_number,
+            "previous": asked.address(before=_cursor(page.previous), after="", open=None) if page.previous else "",
+            "next": asked.address(after=_cursor(page.next), before="", open=None) if page.next else "",
+            "empty": words.EMPTY[asked.view],
+            "can_bulk": any(caller.may(p) for p in ("orders:write", "orders:cancel", "orders:release_hold")),
+        },
+        counts[View.OPEN],
+        rows,
+    )
+
+
+def _range_text(asked: Asked) -> str:
+    ends = [i18n.date(asked.since) if asked.since else "…", i18n.date(asked.until) if asked.until else "…"]
+    return ends[0] if asked.since and asked.since == asked.until else render.DASH.join(ends)
+
+
+def _fields(asked: Asked, names: Reference) -> list[Field]:
+    statuses = [(status.value, _(sign.word)) for status, sign in ((OrderStatus(k), v) for k, v in words.STATUS.items())]
+    return [
+        Field("channel", N_("Channel"), [(code, name) for _id, code, name in names.channels], asked.channel),
+        Field("status", N_("State"), statuses, asked.status),
+        Field("location", N_("Location"), [(code, name) for _id, code, name in names.locations], asked.location),
+        Field("method", N_("Method"), [(value, _(word)) for value, word in words.METHOD.items()], asked.method),
+    ]
+
+
+@get("/orders", opt={"permission": "orders:read"})
+async def order_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the list."""
+    asked = asked_of(request.query_params)
+    async with web.reading(request) as tx:
+        terms, open_orders, rows = await list_of(tx, request, asked)
+        around = await shell.around(tx, request, "orders", open_orders=open_orders, here=asked.address(open=asked.open))
+        peek = await order_page.peek_of(tx, request, terms["open"]) if rows and terms["open"] else None
+    template = "orders/list.html" if web.wants_part(request) else "orders/page.html"
+    return render.html(template, shell=around, list=terms, peek=peek, may=around.may)
+
+
+@get("/orders/rows", opt={"permission": "orders:read"})
+async def order_rows(request: Request[Any, Any, Any]) -> Response[str]:
+    """Return given rows drawn anew: what a live update asks for."""
+    numbers = [int(n) for n in request.query_params.get("numbers", "").split(",")[:100] if n.isdigit() and len(n) < 19]
+    open_number = request.query_params.get("open", "")
+    async with web.reading(request) as tx:
+        ids = await reads.ids_of(tx, numbers)
+        rows = await row_views(tx, await reads.rows_of(tx, list(ids.values())))
+    opened = {"open": int(open_number) if open_number.isdigit() and len(open_number) < 19 else None}
+    return render.html("orders/rows.html", rows=rows, list=opened)
+
+
+@get("/orders/counts", opt={"permission": "orders:read"})
+async def order_counts(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return the counts of the views as JSON, spelled for the reader."""
+    async with web.reading(request) as tx:
+        scope = shell.scope_of(web.caller_of(request))
+        counts = (await reads.counts(tx, await jobs.overdue_orders(tx), scope)).by_view
+    body = msgspec.json.encode({view.value: render.capped(count) for view, count in counts.items()})
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@get("/orders/find", opt={"permission": "orders:read"})
+async def order_find(request: Request[Any, Any, Any]) -> Response[str]:
+    """Answer the command bar: orders that fit what was typed, and commands whose name does."""
+    text = request.query_params.get("q", "").replace("\x00", "")[:200].strip()
+    async with web.reading(request) as tx:
+        scope = shell.scope_of(web.caller_of(request))
+        page = await reads.page(tx, Wanted(search=text, scope=scope), size=8)
+        rows = await row_views(tx, page.rows)
+    folded = web.fold(text)
+    views = [(words.VIEW[v], Asked(view=v).address()) for v in TABS if folded in web.fold(_(words.VIEW[v]))]
+    return render.html("orders/found.html", rows=rows, text=text, views=views[:5])
+
+
+COLUMNS = (
+    N_("Order"), N_("Channel order"), N_("Channel"), N_("Placed at"), N_("State"), N_("Holds"), N_("Customer"),
+    N_("City"), N_("UF"), N_("Method"), N_("Locations"), N_("Units"), N_("Promised for"), N_("Total"), N_("Cancelled"),
+    N_("Currency"),
+)  # fmt: skip
+EXPORT_LIMIT = 100_000
+EXPORT_BATCH = 1_000
+
+
+def _export_row(row: OrderRow) -> list[Any]:
+    zone = ZoneInfo(i18n.current_zone())
+    return [
+        str(row.number), row.external_id, row.channel, row.placed_at.astimezone(zone).isoformat(timespec="seconds"),
+        _(words.STATUS[row.status].word), ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds),
+        row.buyer_name, row.city or "", row.state or "", _(words.METHOD[row.method]), ", ".join(row.locations),
+        str(sum(row.units.values())),
+        row.promised_at.astimezone(zone).date().isoformat() if row.promised_at else "",
+        web.plain_money(row.total), web.plain_money(row.cancelled_total), row.currency,
+    ]  # fmt: skip
+
+
+@get("/orders/export.csv", opt={"permission": "orders:read"})
+async def order_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the filtered list as a CSV file, at most `EXPORT_LIMIT` rows, in constant memory.
+
+    Read in pages, each in a transaction of its own: a long download holds no transaction open.
+    """
+    asked = asked_of(request.query_params)
+    language, zone = i18n.current_language(), i18n.current_zone()
+    async with web.reading(request) as tx:
+        wanted = await wanted_of(tx, asked, await reference(tx), shell.scope_of(web.caller_of(request)))
+
+    async def body() -> AsyncIterator[bytes]:
+        with i18n.speaking(language, zone):
+            yield web.csv_line([_(name) for name in COLUMNS], bom=True)
+        place, sent = None, 0
+        while sent < EXPORT_LIMIT:
+            async with web.reading(request) as tx:
+                page = await reads.page(tx, wanted, sort=asked.sort, after=place, size=EXPORT_BATCH)
+            with i18n.speaking(language, zone):
+                yield b"".join(web.csv_line(_export_row(row)) for row in page.rows)
+            sent += len(page.rows)
+            place = page.next
+            if place is None:
+                return
+
+    name = f"orders-{asked.view}-{datetime.now(UTC):%Y-%m-%d}.csv"
+    return Stream(
+        body(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )

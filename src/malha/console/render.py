@@ -1,0 +1,206 @@
+"""Templates: one Jinja environment, and the functions every page speaks with.
+
+Everything a template shows is escaped. Sizes that come from data are SVG attributes, because the
+Content-Security-Policy allows no inline style. Words go through `_`, `n_`; money, days and times through the reader's
+language and zone.
+"""
+
+import re
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Response
+from markupsafe import Markup, escape
+
+from malha.console import assets, words
+from malha.platform import brazil, i18n
+from malha.platform.clock import now
+from malha.platform.i18n import N_, _
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+DASH = " \N{EN DASH} "  # between ends of a range, and city and state
+SOON = timedelta(hours=1)  # before a deadline it is drawn in amber
+_WORD_ENDS = re.compile(r"\.(?=\s|$|,)")
+
+
+def local(instant: datetime, zone: str | None = None) -> datetime:
+    """Return an instant in the reader's zone, or another."""
+    return instant.astimezone(ZoneInfo(zone or i18n.current_zone()))
+
+
+def _locale() -> str:
+    return i18n.current_language().replace("-", "_")
+
+
+def clock(instant: datetime, zone: str | None = None) -> str:
+    """Return hours and minutes, like `14:05`."""
+    return i18n.time(instant, zone=zone)
+
+
+def day(instant: datetime, zone: str | None = None) -> str:
+    """Return a day as people say it: `today`, `tomorrow`, `Tue, 24 Nov`, and the year when it is another one."""
+    told, today = local(instant, zone).date(), local(now(), zone).date()
+    apart = (told - today).days
+    if apart in {-1, 0, 1}:
+        return _(("today", "tomorrow", "yesterday")[apart])
+    pattern = "EEE, d MMM" if told.year == today.year else "d MMM yyyy"
+    return _WORD_ENDS.sub("", format_date(told, pattern, locale=_locale()))
+
+
+# Said by `day`; named here so that the message collector finds them.
+_DAYS = (N_("today"), N_("tomorrow"), N_("yesterday"))
+
+
+def moment(instant: datetime, zone: str | None = None) -> str:
+    """Return day and time as people say them: `14:05` today, `yesterday, 14:05`, `Tue, 24 Nov, 14:05`."""
+    told, today = local(instant, zone).date(), local(now(), zone).date()
+    return clock(instant, zone) if told == today else f"{day(instant, zone)}, {clock(instant, zone)}"
+
+
+def span(length: timedelta) -> str:
+    """Return a length of time in its one or two largest units: `42 min`, `3 h 10`, `2 d 4 h`."""
+    minutes = max(int(abs(length).total_seconds()) // 60, 1)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d}" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours and days < 4 else f"{days} d"
+
+
+def lateness(due: datetime) -> str:
+    """Return the class of a deadline: `m-late` past it, `m-soon` in the last hour before it, else nothing."""
+    at = now()
+    return "m-late" if due < at else "m-soon" if due - at < SOON else ""
+
+
+def due_text(due: datetime, *, promise: bool = False) -> str:
+    """Return a deadline: `42 min late` past it, `17:00` today, else the day. A promise is a day, not a minute."""
+    at = now()
+    if due < at:
+        return _("{time} late", time=span(at - due))
+    if local(due).date() == local(at).date():
+        return day(due) if promise else clock(due)
+    return day(due)
+
+
+def icon(name: str, extra: str = "") -> Markup:
+    """Return a Tabler icon, inline, silent to screen readers: its button or text says what it means."""
+    body = Markup(assets.icon_body(name))  # noqa: S704 -- a file of ours
+    return Markup('<svg class="m-i{}" viewBox="0 0 24 24" aria-hidden="true">{}</svg>').format(
+        f" {extra}" if extra else "", body
+    )
+
+
+def sign(of: words.Sign, *, pill: bool = False, text: str | None = None) -> Markup:
+    """Return a state: its sign and its word."""
+    return Markup('<span class="m-st m-st-{}{}">{}{}</span>').format(
+        of.family, " m-st-pill" if pill else "", glyph(of.glyph), text or _(of.word)
+    )
+
+
+def glyph(name: str) -> Markup:
+    """Return a state sign alone."""
+    return Markup('<svg class="m-st-g" aria-hidden="true"><use href="#g-{}"/></svg>').format(name)
+
+
+def capped(count: int, most: int = 10_000) -> str:
+    """Return a count that stopped at a limit: `10.000+` past it."""
+    return f"{i18n.number(most)}+" if count > most else i18n.number(count)
+
+
+def initials(name: str) -> str:
+    """Return up to two initials of a name."""
+    parts = [part for part in name.split() if part[:1].isalpha()]
+    return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else parts[0][1:2])).upper() if parts else "?"
+
+
+def address_line(address: dict[str, str] | None) -> str:
+    """Return an address on one line."""
+    if not address:
+        return ""
+    street = ", ".join(x for x in (address.get("street"), address.get("number"), address.get("complement")) if x)
+    town = DASH.join(x for x in (address.get("city"), address.get("state")) if x)
+    return ", ".join(x for x in (street, address.get("district"), town) if x)
+
+
+def paragraphs(text: str) -> Markup:
+    """Return a person's text with its line breaks."""
+    return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+def swap(href: str) -> Markup:
+    """Return the attributes that fetch another state of the list in place; without scripts the link itself does it."""
+    return Markup(
+        'hx-get="{}" hx-target="#content" hx-select="#content" hx-swap="outerHTML show:none" hx-push-url="true" '
+        'hx-sync="#content:replace"'
+    ).format(href)
+
+
+def bulk_post() -> Markup:
+    """Return the attributes of a button that acts on the chosen orders."""
+    return Markup('hx-post="/orders/bulk" hx-target="#content" hx-swap="outerHTML show:none" hx-disabled-elt="this"')
+
+
+@cache
+def environment() -> Environment:
+    """Return the one template environment."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
+        auto_reload=False,
+    )
+    env.globals |= {
+        "_": _,
+        "n_": i18n.n_,
+        "asset": assets.address,
+        "icon": icon,
+        "sign": sign,
+        "glyph": glyph,
+        "money": i18n.money,
+        "number": i18n.number,
+        "clock": clock,
+        "day": day,
+        "moment": moment,
+        "span": span,
+        "due_text": due_text,
+        "lateness": lateness,
+        "capped": capped,
+        "initials": initials,
+        "address_line": address_line,
+        "paragraphs": paragraphs,
+        "format_cep": brazil.format_cep,
+        "words": words,
+        "now": now,
+        "language": i18n.current_language,
+        "zone": i18n.current_zone,
+        "swap": swap,
+        "bulk_post": bulk_post,
+        "small": False,
+    }
+    return env
+
+
+def text_of(template: str, **context: Any) -> str:
+    """Return a template as text."""
+    return environment().get_template(template).render(**context)
+
+
+def html(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any) -> Response[str]:
+    """Return a page or a part of one. Pages are personal: no cache keeps them."""
+    return Response(
+        text_of(template, **context),
+        media_type=MediaType.HTML,
+        status_code=status,
+        headers={"Cache-Control": "no-store", "Vary": "HX-Request", **(headers or {})},
+    )

@@ -1,0 +1,78 @@
+"""What surrounds every page: retailer, person, menu with its counts, theme, and from where it listens for news."""
+
+from collections.abc import Callable
+from typing import Any, LiteralString
+
+import msgspec
+from litestar import Request
+
+from malha.console import web
+from malha.fulfillment import reads as jobs
+from malha.identity.model import ROLE_NAMES, Caller
+from malha.ordering import reads as orders
+from malha.platform.db import Tx
+from malha.platform.i18n import _
+
+THEME_COOKIE = "malha_theme"
+THEMES = ("light", "dark")
+
+# A handful of rows: the first own legal entity names the retailer.
+RETAILER: LiteralString = """
+SELECT (SELECT name FROM legal_entity WHERE kind = 'own' ORDER BY id LIMIT 1),
+       (SELECT count(*)::int FROM location WHERE status <> 'closed'),
+       coalesce((SELECT position FROM sequencer), 0)
+"""
+
+
+class Shell(msgspec.Struct, frozen=True, kw_only=True):
+    """What `base.html` shows around a page."""
+
+    retailer: str
+    locations: int
+    open_orders: int
+    open_work: int
+    person: str
+    role: str
+    theme: str
+    section: str
+    here: str
+    live: int  # position in the event log when the page was read
+    may: Callable[[str], bool]
+    notices: tuple[str, ...] = ()
+
+
+def theme_of(request: Request[Any, Any, Any]) -> str:
+    """Return the theme a person chose in this browser; light without a choice."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else "light"
+
+
+async def around(
+    tx: Tx, request: Request[Any, Any, Any], section: str, *, open_orders: int | None = None, here: str | None = None
+) -> Shell:
+    """Read what surrounds a page of `section`, before the page's own data: news in between is told again."""
+    caller = web.caller_of(request)
+    name, locations, live = (await tx.tuples(RETAILER))[0]
+    scope = scope_of(caller)
+    if open_orders is None:
+        open_orders = await orders.count(tx, orders.Wanted(view=orders.View.OPEN, scope=scope))
+    work_counts = await jobs.queue_counts(tx, scope)
+    return Shell(
+        retailer=name or _("Your shop"),
+        locations=locations if scope is None else len(scope),
+        open_orders=open_orders,
+        open_work=sum(all_ for all_, _late in work_counts.values()),
+        person=caller.name,
+        role=_(ROLE_NAMES[caller.role]) if caller.role else "",
+        theme=theme_of(request),
+        section=section,
+        here=here or str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        live=live,
+        may=caller.may,
+        notices=web.notices_of(request),
+    )
+
+
+def scope_of(caller: Caller) -> tuple[int, ...] | None:
+    """Return the locations a caller may see, sorted; None is all."""
+    return None if caller.locations is None else tuple(sorted(caller.locations))

@@ -1,0 +1,118 @@
+// Live: one stream of the orders that changed. Rows of the list and the open order are fetched anew, at most once a second;
+// a hidden tab lets go of the stream and catches up when it is seen again.
+
+const $ = (selector, from = document) => from.querySelector(selector);
+const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+const REFRESH_MS = 900;
+
+export const listen = () => {
+  const words = document.body.dataset;
+  const text = $("[data-sync-text]");
+  const pulse = $("[data-pulse]");
+  if (!text || !words.live || !window.EventSource) return;
+  let source = null;
+  let position = words.live;
+  let heard = Date.now();
+  let state = "wait";
+  let pause = 1000;
+  let retry = 0;
+  const changed = new Set();
+  let flushing = 0;
+
+  const span = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);
+  const show = () => {
+    pulse.className = "m-pulse" + ({ wait: " m-pulse-wait", lost: " m-pulse-fail" }[state] ?? "");
+    const ago = Math.round((Date.now() - heard) / 1000);
+    text.textContent = state === "lost" ? words.lost : state === "paused" ? words.paused : ago < 2 ? words.now : words.since.replace("{time}", span(ago));
+  };
+  const set = (next) => { state = next; show(); };
+
+  const close = () => { source?.close(); source = null; };
+  const connect = () => {
+    clearTimeout(retry);
+    if (source || document.hidden) return;
+    source = new EventSource(`/events/orders?after=${encodeURIComponent(position)}`);
+    source.addEventListener("open", () => { pause = 1000; heard = Date.now(); set("live"); });
+    source.addEventListener("here", (event) => { heard = Date.now(); if (event.lastEventId) position = event.lastEventId; set("live"); });
+    source.addEventListener("orders", (event) => {
+      heard = Date.now();
+      if (event.lastEventId) position = event.lastEventId;
+      JSON.parse(event.data).forEach((id) => changed.add(id));
+      set("live");
+      flushing ||= setTimeout(flush, REFRESH_MS);
+    });
+    source.addEventListener("again", () => { location.reload(); });
+    source.addEventListener("error", () => {
+      close();
+      set("lost");
+      retry = setTimeout(connect, pause);
+      pause = Math.min(pause * 2, 15000);
+    });
+  };
+
+  const flush = async () => {
+    flushing = 0;
+    const ids = new Set(changed);
+    changed.clear();
+    if (document.hidden) { ids.forEach((id) => changed.add(id)); return; }
+    await Promise.allSettled([rows(ids), opened(ids), counts()]);
+  };
+
+  const rows = async (ids) => {
+    const list = $("[data-rows]");
+    if (!list) return;
+    const shown = [...list.children].filter((row) => ids.has(row.dataset.order));
+    if (!shown.length) return;
+    const open = $("[data-rows] > tr[aria-current]")?.dataset.number ?? "";
+    const numbers = shown.map((row) => row.dataset.number).join(",");
+    const answer = await fetch(`/orders/rows?numbers=${numbers}&open=${open}`, { headers: { "HX-Request": "true" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const row of shown) {
+      const next = fresh.getElementById(row.id);
+      if (!next) continue;
+      const adopted = document.adoptNode(next);
+      const box = $("[data-select-row]", row);
+      if (box?.checked) { $("[data-select-row]", adopted).checked = true; adopted.toggleAttribute("data-chosen", true); }
+      if (adopted.innerHTML === row.innerHTML) continue;
+      adopted.classList.add("m-fresh");
+      const focused = row.contains(document.activeElement);
+      row.replaceWith(adopted);
+      if (focused) $("a.m-id", adopted)?.focus();
+    }
+  };
+
+  // The open order is read anew unless a person is in the middle of something in it.
+  const opened = async (ids) => {
+    const shown = $("[data-open-order]");
+    if (!shown || !ids.has(shown.dataset.openOrder)) return;
+    const busy = $("dialog[open]:not([data-command])") || (shown.contains(document.activeElement) && document.activeElement.matches("input, textarea, select"));
+    if (busy) { changed.add(shown.dataset.openOrder); flushing ||= setTimeout(flush, 3000); return; }
+    if (shown.dataset.peekOf) await window.htmx.ajax("GET", shown.dataset.peekOf, { target: "#detail", swap: "innerHTML" });
+    else {
+      const page = $("#content");
+      const top = page.scrollTop;
+      await window.htmx.ajax("GET", location.pathname, { target: "#content", swap: "outerHTML show:none" });
+      $("#content").scrollTop = top;
+    }
+  };
+
+  const counts = async () => {
+    const tabs = $$("#views [data-view]");
+    const open = $("[data-count=open]");
+    if (!tabs.length && !open) return;
+    const answer = await fetch("/orders/counts", { headers: { "HX-Request": "true" } });
+    if (!answer.ok) return;
+    const by = await answer.json();
+    tabs.forEach((tab) => { if (tab.dataset.view in by) $("span", tab).textContent = by[tab.dataset.view]; });
+    if (open) open.textContent = by.open;
+  };
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { close(); clearTimeout(retry); set("paused"); }
+    else { heard = Date.now(); connect(); if (changed.size) flushing ||= setTimeout(flush, 50); }
+  });
+  addEventListener("pagehide", close);
+  setInterval(show, 1000);
+  connect();
+};

@@ -1,0 +1,170 @@
+// Malha's small behaviours. One ES module; hooks are data-* attributes, htmx fetches, nothing here knows what an order is
+// but its number and id. Everything works again after a part of the page was replaced, because listeners sit on the document.
+
+import { listen } from "./live.js";
+
+const root = document.documentElement;
+const $ = (selector, from = document) => from.querySelector(selector);
+const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+const wide = matchMedia("(min-width: 1101px)");
+const typing = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
+
+// Side bar on narrow screens.
+const side = (open) => {
+  const shell = $(".m-shell");
+  if (!shell) return;
+  shell.toggleAttribute("data-side-open", open);
+  $$("[data-side-toggle][aria-expanded]").forEach((b) => b.setAttribute("aria-expanded", String(open)));
+  const veil = $(".m-veil");
+  if (veil) veil.hidden = !open;
+};
+
+// Theme: changed at once, kept by the form it is the button of.
+const theme = (form, button) => {
+  root.dataset.bsTheme = button.value;
+  fetch(form.action, { method: "POST", body: new URLSearchParams({ theme: button.value, next: "" }), headers: { "HX-Request": "true" } })
+    .then(() => location.reload());
+};
+
+// Dialogs: native ones, opened by what points at them.
+const open = (id) => {
+  const dialog = document.getElementById(id);
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  $("[autofocus], input:not([type=hidden]), select, textarea", dialog)?.focus();
+};
+
+document.addEventListener("click", (event) => {
+  const target = event.target;
+  const opener = target.closest("[data-open]");
+  if (opener) { event.preventDefault(); opener.closest("details")?.removeAttribute("open"); open(opener.dataset.open); return; }
+  if (target.closest("[data-close], [data-command-close]")) { target.closest("dialog")?.close(); return; }
+  if (target.closest("[data-side-toggle]")) { side(!$(".m-shell").hasAttribute("data-side-open")); return; }
+  if (target.closest("[data-command-open]")) { openCommand(); return; }
+  if (target.matches("dialog")) target.close(); // the backdrop
+  $$("details[data-pop][open]").forEach((pop) => { if (!pop.contains(target)) pop.removeAttribute("open"); });
+  const copy = target.closest("[data-copy]");
+  if (copy) { navigator.clipboard?.writeText(copy.dataset.copy).then(() => toast(copy.dataset.copied)); return; }
+  if (target.closest("[data-bulk-clear]")) {
+    const scope = target.closest("[data-select]");
+    $$("[data-select-row]", scope).forEach((box) => { box.checked = false; });
+    paint(scope);
+    return;
+  }
+  // A click in a row opens the order beside the list; a modified click, or a narrow screen, follows the link.
+  const row = target.closest("[data-rows] > tr");
+  if (row && !event.ctrlKey && !event.metaKey && !event.shiftKey && !target.closest("input, button, .m-col-check")) {
+    if (wide.matches && $("#detail")) { event.preventDefault(); select(row); }
+    else if (!target.closest("a")) { $("a.m-id", row)?.click(); }
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.matches("[data-theme-form]")) { event.preventDefault(); theme(form, event.submitter); }
+});
+
+// Command bar.
+const command = $("[data-command]");
+const openCommand = () => {
+  if (!command || command.open) return;
+  command.showModal();
+  const input = $("input", command);
+  input.select();
+  input.focus();
+  input.dispatchEvent(new Event("open"));
+};
+command?.addEventListener("keydown", (event) => {
+  const items = $$("[role=option]", command);
+  if (event.key === "Enter") {
+    const chosen = $("[role=option][aria-selected=true]", command);
+    if (chosen) { event.preventDefault(); if (event.ctrlKey || event.metaKey) window.open(chosen.href); else location.assign(chosen.href); }
+    return;
+  }
+  if ((event.key !== "ArrowDown" && event.key !== "ArrowUp") || !items.length) return;
+  event.preventDefault();
+  const now = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
+  const next = (now + (event.key === "ArrowDown" ? 1 : -1) + items.length) % items.length;
+  items.forEach((item, index) => item.setAttribute("aria-selected", String(index === next)));
+  items[next].scrollIntoView({ block: "nearest" });
+});
+
+// Rows: choosing, and the one that is open beside the list.
+const paint = (scope) => {
+  const rows = $$("[data-select-row]", scope);
+  const chosen = rows.filter((box) => box.checked);
+  rows.forEach((box) => box.closest("tr").toggleAttribute("data-chosen", box.checked));
+  const all = $("[data-select-all]", scope);
+  if (all) { all.checked = rows.length > 0 && chosen.length === rows.length; all.indeterminate = chosen.length > 0 && !all.checked; }
+  const bar = $("[data-bulk]", scope);
+  if (bar) { bar.hidden = chosen.length === 0; $("[data-bulk-count]", bar).textContent = String(chosen.length); }
+};
+document.addEventListener("change", (event) => {
+  const scope = event.target.closest("[data-select]");
+  if (!scope) return;
+  if (event.target.matches("[data-select-all]")) $$("[data-select-row]", scope).forEach((box) => { box.checked = event.target.checked; });
+  paint(scope);
+});
+
+let asked = 0;
+const select = (row) => {
+  $$("[data-rows] > tr[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
+  row.setAttribute("aria-current", "true");
+  row.scrollIntoView({ block: "nearest" });
+  const detail = $("#detail");
+  const link = $("[data-peek]", row);
+  if (!detail || !wide.matches || !link) return;
+  const address = new URL(location.href);
+  address.searchParams.set("open", row.dataset.number);
+  history.replaceState(history.state, "", address);
+  clearTimeout(asked);
+  // Holding J down passes many rows: only the one it stops on is fetched, and a skeleton shows while it is.
+  asked = setTimeout(() => {
+    const skeleton = $("#skeleton");
+    const slow = setTimeout(() => { if (skeleton) detail.replaceChildren(skeleton.content.cloneNode(true)); }, 150);
+    window.htmx.ajax("GET", link.dataset.peek, { target: "#detail", swap: "innerHTML show:#detail:top" }).finally(() => clearTimeout(slow));
+  }, 60);
+};
+
+addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); openCommand(); return; }
+  if (event.key === "Escape") side(false);
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || $("dialog[open]")) return;
+  const rows = $$("[data-rows] > tr");
+  if (event.key === "/") { const q = $("#q"); if (q) { event.preventDefault(); q.focus(); } return; }
+  if (!rows.length) return;
+  const now = rows.findIndex((row) => row.getAttribute("aria-current") === "true");
+  const step = { j: 1, k: -1 }[event.key.toLowerCase()];
+  if (step) { event.preventDefault(); select(rows[Math.max(0, Math.min(rows.length - 1, now + step))]); }
+  if (event.key.toLowerCase() === "x" && rows[now]) $("[data-select-row]", rows[now])?.click();
+  if (event.key === "Enter" && rows[now] && !event.target.closest("a, button, input, summary")) $("a.m-id", rows[now]) && location.assign($("a.m-id", rows[now]).href);
+});
+
+// Toasts leave by themselves; the tray is a live region of the page.
+export const toast = (text) => {
+  const tray = $("#toasts");
+  const template = $("#toast");
+  if (!tray || !template || !text) return;
+  const box = template.content.firstElementChild.cloneNode(true);
+  $("span", box).textContent = text;
+  tray.append(box);
+  expire(box);
+};
+const expire = (box) => setTimeout(() => box.remove(), 6000);
+$$("[data-toast]").forEach(expire);
+document.addEventListener("toast", (event) => toast(event.detail.value));
+
+// A dialog named in the address is open: links beside the list lead to an action.
+const fromAddress = () => { const id = location.hash.slice(1); if (id.startsWith("dlg-")) { open(id); history.replaceState(history.state, "", location.pathname + location.search); } };
+
+// What htmx put in place: an open dialog stays usable after a refusal, focus goes to the first wrong field.
+document.addEventListener("htmx:afterSettle", (event) => {
+  $$("[data-select]").forEach(paint);
+  const wrong = $("[aria-invalid=true]", event.target);
+  wrong?.focus();
+});
+document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lost));
+
+$$("[data-select]").forEach(paint);
+fromAddress();
+listen({ toast });

@@ -1,0 +1,170 @@
+"""Words and signs of the domain on a page: what a status, a hold or a tender is called and how it is drawn.
+
+A sign is a ring that fills as the order advances; a diamond is a failure, a square is ready. Families are the nine
+state colours of `static/css/tokens.css`. Every word is a gettext message id; pages translate.
+"""
+
+from typing import NamedTuple
+
+from malha.ordering.model import HoldKind, OrderStatus, UnitState
+from malha.ordering.reads import Sort, View
+from malha.platform.i18n import N_
+
+
+class Sign(NamedTuple):
+    """How something is named and drawn."""
+
+    word: str
+    family: str  # neutral wait review work move ready done back fail
+    glyph: str  # symbol g-<glyph> of templates/_signs.html
+
+
+STATUS: dict[str, Sign] = {
+    OrderStatus.PLACED: Sign(N_("Received"), "neutral", "ring"),
+    OrderStatus.AWAITING_PAYMENT: Sign(N_("Awaiting payment"), "wait", "dash"),
+    OrderStatus.ON_HOLD: Sign(N_("On hold"), "wait", "pause"),
+    OrderStatus.UNPLACED: Sign(N_("No location"), "wait", "q"),
+    OrderStatus.BACKORDERED: Sign(N_("Backordered"), "wait", "dash"),
+    OrderStatus.ALLOCATED: Sign(N_("Allocated"), "work", "p25"),
+    OrderStatus.PICKING: Sign(N_("Picking"), "work", "p50"),
+    OrderStatus.PACKED: Sign(N_("Packed"), "work", "p75"),
+    OrderStatus.INVOICED: Sign(N_("Invoiced"), "work", "p90"),
+    OrderStatus.READY: Sign(N_("Ready for pickup"), "ready", "ready"),
+    OrderStatus.SHIPPED: Sign(N_("In transit"), "move", "move"),
+    OrderStatus.DELIVERED: Sign(N_("Delivered"), "done", "done"),
+    OrderStatus.CANCELLED: Sign(N_("Cancelled"), "neutral", "x"),
+}
+REVIEW = Sign(N_("Under review"), "review", "eye")
+
+UNIT: dict[str, Sign] = {
+    UnitState.UNPLACED: Sign(N_("without location"), "wait", "q"),
+    UnitState.BACKORDERED: Sign(N_("backordered"), "wait", "dash"),
+    UnitState.ALLOCATED: Sign(N_("allocated"), "work", "p25"),
+    UnitState.RELEASED: Sign(N_("to accept"), "work", "p25"),
+    UnitState.PICKING: Sign(N_("to pick"), "work", "p50"),
+    UnitState.PICKED: Sign(N_("picked"), "work", "p50"),
+    UnitState.AWAITING_DOCUMENT: Sign(N_("awaiting document"), "wait", "p75"),
+    UnitState.PACKED: Sign(N_("packed"), "work", "p75"),
+    UnitState.INVOICED: Sign(N_("invoiced"), "work", "p90"),
+    UnitState.READY: Sign(N_("ready for pickup"), "ready", "ready"),
+    UnitState.SHIPPED: Sign(N_("shipped"), "move", "move"),
+    UnitState.DELIVERED: Sign(N_("delivered"), "done", "done"),
+    UnitState.COLLECTED: Sign(N_("collected"), "done", "done"),
+    UnitState.CANCELLED: Sign(N_("cancelled"), "neutral", "x"),
+}
+# The order in which a line's units are drawn: most advanced first, what waits last.
+UNIT_ORDER = (
+    UnitState.COLLECTED, UnitState.DELIVERED, UnitState.SHIPPED, UnitState.READY, UnitState.INVOICED, UnitState.PACKED,
+    UnitState.AWAITING_DOCUMENT, UnitState.PICKED, UnitState.PICKING, UnitState.RELEASED, UnitState.ALLOCATED,
+    UnitState.BACKORDERED, UnitState.UNPLACED, UnitState.CANCELLED,
+)  # fmt: skip
+
+HOLD: dict[str, str] = {
+    HoldKind.UNKNOWN_SKU: N_("Unknown SKU"),
+    HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),
+    HoldKind.SHORTAGE: N_("Not enough stock"),
+    HoldKind.PAYMENT: N_("Payment not confirmed"),
+    HoldKind.TOTALS: N_("Totals do not add up"),
+    HoldKind.ADDRESS: N_("Address missing or unusable"),
+    HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
+    HoldKind.FRAUD: N_("Fraud review"),
+    HoldKind.MANUAL: N_("Held by a person"),
+}
+# What a person does about a hold, one sentence.
+HOLD_MEND: dict[str, str] = {
+    HoldKind.UNKNOWN_SKU: N_("Map the SKU in the catalog; the order then goes on by itself."),
+    HoldKind.UNKNOWN_LOCATION: N_("Register the location; the order then goes on by itself."),
+    HoldKind.SHORTAGE: N_("Receive stock or cancel the missing units; the order then goes on by itself."),
+    HoldKind.PAYMENT: N_("Record the payment when it arrives; the order then goes on by itself."),
+    HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
+    HoldKind.ADDRESS: N_("Correct the address, then resolve the hold."),
+    HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),
+    HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
+    HoldKind.MANUAL: N_("Resolve the hold when its reason is gone."),
+}
+
+VIEW: dict[View, str] = {
+    View.ALL: N_("All"),
+    View.OPEN: N_("Open"),
+    View.LATE: N_("Late"),
+    View.ON_HOLD: N_("On hold"),
+    View.UNPLACED: N_("No location"),
+    View.AWAITING_PAYMENT: N_("Awaiting payment"),
+    View.TO_PICK: N_("To pick"),
+    View.TO_SHIP: N_("To ship"),
+    View.READY: N_("Ready for pickup"),
+    View.IN_TRANSIT: N_("In transit"),
+}
+# What is true when a view is empty, and what comes next.
+EMPTY: dict[View, tuple[str, str]] = {
+    View.ALL: (N_("No orders yet"), N_("Orders appear here as soon as a channel sends the first one.")),
+    View.OPEN: (N_("Nothing open"), N_("Every order has reached its customer or was cancelled.")),
+    View.LATE: (N_("Nothing late"), N_("Every open order is within its time.")),
+    View.ON_HOLD: (N_("Nothing on hold"), N_("No order waits for a decision of yours.")),
+    View.UNPLACED: (N_("Every unit has a location"), N_("Orders that no location can serve appear here.")),
+    View.AWAITING_PAYMENT: (N_("No payment is missing"), N_("Orders wait here until their payment is confirmed.")),
+    View.TO_PICK: (N_("Nothing to pick"), N_("Orders appear here when their units are claimed at a location.")),
+    View.TO_SHIP: (N_("Nothing to ship"), N_("Packed orders appear here until they leave.")),
+    View.READY: (N_("Nothing waits for pickup"), N_("Orders appear here when a counter has them ready.")),
+    View.IN_TRANSIT: (N_("Nothing in transit"), N_("Shipped orders appear here until they are delivered.")),
+}
+
+SORT: dict[Sort, str] = {
+    Sort.NEWEST: N_("Newest first"),
+    Sort.OLDEST: N_("Oldest first"),
+    Sort.DUE: N_("Due first"),
+}
+
+METHOD = {"ship": N_("Delivery"), "pickup": N_("Pickup")}
+
+TENDER: dict[str, tuple[str, str]] = {
+    "prepaid": (N_("Paid at the channel"), "world"),
+    "cash": (N_("Cash"), "cash"),
+    "card_terminal": (N_("Card terminal"), "credit-card"),
+    "credit_card": (N_("Credit card"), "credit-card"),
+    "debit_card": (N_("Debit card"), "credit-card"),
+    "pix": (N_("Pix"), "qrcode"),
+    "boleto": (N_("Boleto"), "barcode"),
+    "voucher": (N_("Voucher"), "ticket"),
+    "on_delivery": (N_("On delivery"), "truck-delivery"),
+}
+ENTRY: dict[str, str] = {
+    "authorised": N_("Authorised"),
+    "captured": N_("Captured"),
+    "refunded": N_("Refunded"),
+    "voided": N_("Voided"),
+    "declined": N_("Declined"),
+}
+PAYMENT: dict[str, Sign] = {
+    "pending": Sign(N_("Pending"), "wait", "dash"),
+    "authorised": Sign(N_("Authorised"), "work", "p75"),
+    "paid": Sign(N_("Paid"), "done", "done"),
+    "captured": Sign(N_("Paid"), "done", "done"),
+    "partially_paid": Sign(N_("Partly paid"), "wait", "p50"),
+    "refunded": Sign(N_("Refunded"), "back", "back"),
+    "partially_refunded": Sign(N_("Partly refunded"), "back", "back"),
+    "voided": Sign(N_("Voided"), "neutral", "x"),
+    "declined": Sign(N_("Declined"), "fail", "fail"),
+    "on_delivery": Sign(N_("On delivery"), "neutral", "ring"),
+}
+
+LOCATION_KIND: dict[str, str] = {
+    "store": N_("Store"),
+    "distribution_centre": N_("Distribution centre"),
+    "factory": N_("Factory"),
+    "third_party": N_("Third party"),
+    "vendor": N_("Vendor"),
+    "pickup_point": N_("Pickup point"),
+}
+
+FULFILLMENT: dict[str, Sign] = {
+    "open": Sign(N_("To accept"), "work", "p25"),
+    "accepted": Sign(N_("To pick"), "work", "p25"),
+    "picking": Sign(N_("Picking"), "work", "p50"),
+    "picked": Sign(N_("Picked"), "work", "p50"),
+    "packed": Sign(N_("Packed"), "work", "p75"),
+    "ready": Sign(N_("Ready for pickup"), "ready", "ready"),
+    "closed": Sign(N_("Done"), "done", "done"),
+    "rejected": Sign(N_("Rejected"), "neutral", "x"),
+    "cancelled": Sign(N_("Cancelled"), "neutral", "x"),
+}

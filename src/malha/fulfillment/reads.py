@@ -1,0 +1,160 @@
+"""Work at locations and parcels, as people look at them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+OVERDUE_LIMIT = 1_000
+QUEUE_LIMIT = 200
+
+
+class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A fulfillment order of an order, with the names of where and how."""
+
+    id: UUID
+    number: int
+    location_id: int
+    location: str
+    location_code: str
+    location_kind: str
+    timezone: str
+    establishment_id: int
+    establishment: str
+    document_policy: str
+    method: str
+    service: str | None
+    carrier: str | None
+    state: str
+    released_at: datetime
+    due_at: datetime
+    accepted_at: datetime | None
+    picked_at: datetime | None
+    packed_at: datetime | None
+    closed_at: datetime | None
+    reason: str | None
+    pickup_code: str | None
+    pickup_until: datetime | None
+    assignee: str | None
+    version: int
+
+
+class ShipmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A parcel."""
+
+    id: UUID
+    fulfillment_id: UUID
+    carrier: str | None
+    tracking_code: str | None
+    tracking_url: str | None
+    weight_grams: int | None
+    shipped_at: datetime | None
+    delivered_at: datetime | None
+    received_by: str | None
+
+
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A card of the board: one location's work for one order."""
+
+    id: UUID
+    number: int
+    order_number: int
+    buyer_name: str
+    city: str | None
+    location_id: int
+    location: str
+    method: str
+    service: str | None
+    state: str
+    released_at: datetime
+    due_at: datetime
+    pickup_until: datetime | None
+    units: int
+    lines: int
+    awaiting_document: bool
+
+
+# Earliest open work per order: what "due" means in a list.
+DUE = """
+SELECT order_id, min(due_at) FROM fulfillment_order
+WHERE order_id = ANY(%(ids)s::uuid[]) AND state NOT IN ('closed', 'rejected', 'cancelled', 'ready')
+GROUP BY order_id
+"""
+# Open work past its time: the partial index on (location_id, state, due_at) holds open work only.
+OVERDUE = """
+SELECT DISTINCT order_id FROM fulfillment_order
+WHERE state NOT IN ('closed', 'rejected', 'cancelled') AND state <> 'ready' AND due_at < now() LIMIT %(most)s::int
+"""
+OF_ORDER = """
+SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_code, l.kind AS location_kind, l.timezone,
+       e.id AS establishment_id, e.name AS establishment, e.document_policy, f.method, s.name AS service, s.carrier,
+       f.state, f.released_at, f.due_at, f.accepted_at, f.picked_at, f.packed_at, f.closed_at, f.reason, f.pickup_code,
+       f.pickup_until, f.assignee, f.version
+FROM fulfillment_order f
+JOIN location l ON l.id = f.location_id
+JOIN establishment e ON e.id = l.establishment_id
+LEFT JOIN service s ON s.id = f.service_id
+WHERE f.order_id = %(id)s::uuid ORDER BY f.number
+"""
+SHIPMENTS_OF_ORDER = """
+SELECT id, fulfillment_id, carrier, tracking_code, tracking_url, weight_grams, shipped_at, delivered_at, received_by
+FROM shipment WHERE order_id = %(id)s::uuid ORDER BY shipped_at NULLS LAST, id
+"""
+QUEUE = """
+SELECT f.id, f.number, o.number AS order_number, o.buyer_name, o.ship_to ->> 'city' AS city, f.location_id,
+       l.name AS location, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
+       coalesce(u.units, 0)::int AS units, coalesce(u.lines, 0)::int AS lines,
+       coalesce(u.awaiting_document, false) AS awaiting_document
+FROM fulfillment_order f
+JOIN sales_order o ON o.id = f.order_id
+JOIN location l ON l.id = f.location_id
+LEFT JOIN service s ON s.id = f.service_id
+LEFT JOIN LATERAL (
+    SELECT sum(quantity) AS units, count(DISTINCT line) AS lines, bool_or(state = 'awaiting_document') AS
+    awaiting_document FROM order_unit WHERE fulfillment_id = f.id
+) u ON true
+WHERE f.state NOT IN ('closed', 'rejected', 'cancelled')
+  AND (%(locations)s::int[] IS NULL OR f.location_id = ANY(%(locations)s::int[]))
+ORDER BY f.due_at, f.number LIMIT %(most)s::int
+"""
+QUEUE_COUNTS = """
+SELECT state, count(*)::int, count(*) FILTER (WHERE due_at < now() AND state <> 'ready')::int FROM fulfillment_order
+WHERE state NOT IN ('closed', 'rejected', 'cancelled')
+  AND (%(locations)s::int[] IS NULL OR location_id = ANY(%(locations)s::int[]))
+GROUP BY state
+"""
+
+
+async def due(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Return when the earliest open work of each order is due; orders without open work are absent."""
+    return dict(await tx.tuples(DUE, {"ids": list(order_ids)}))
+
+
+async def overdue_orders(tx: Tx) -> list[UUID]:
+    """Return orders with open work past its time, at most `OVERDUE_LIMIT`."""
+    return await tx.values(OVERDUE, {"most": OVERDUE_LIMIT})
+
+
+async def of_order(tx: Tx, order_id: UUID) -> list[WorkRow]:
+    """Return the fulfillment orders of an order, rejected ones too."""
+    return await tx.all(WorkRow, OF_ORDER, {"id": order_id})
+
+
+async def shipments(tx: Tx, order_id: UUID) -> list[ShipmentRow]:
+    """Return the parcels of an order."""
+    return await tx.all(ShipmentRow, SHIPMENTS_OF_ORDER, {"id": order_id})
+
+
+async def queue(tx: Tx, location_ids: Sequence[int] | None = None) -> list[QueueRow]:
+    """Return open work, due first, at most `QUEUE_LIMIT`; of some locations or of all."""
+    locations = None if location_ids is None else list(location_ids)
+    return await tx.all(QueueRow, QUEUE, {"locations": locations, "most": QUEUE_LIMIT})
+
+
+async def queue_counts(tx: Tx, location_ids: Sequence[int] | None = None) -> dict[str, tuple[int, int]]:
+    """Return how much open work there is by state: (all, past its time)."""
+    locations = None if location_ids is None else list(location_ids)
+    return {state: (all_, late) for state, all_, late in await tx.tuples(QUEUE_COUNTS, {"locations": locations})}

@@ -1,0 +1,552 @@
+"""Orders as people look at them: pages of the list, counts of the saved views, one order with all that belongs to it.
+
+A page costs one statement however many rows it has: the page of headers is cut first, by keyset on an index, and only
+its rows gather their units and holds. Counts stop at `COUNT_LIMIT`; "more than ten thousand" is all a person needs to
+know.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from typing import Any, LiteralString
+
+import msgspec
+from psycopg import sql
+
+from malha.ordering.model import OrderStatus
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.platform.text import fold
+
+COUNT_LIMIT = 10_000
+FOUND_LIMIT = 2_000  # orders a search looks at; a search that finds more is too wide to be read anyway
+
+CLOSED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED)
+
+
+class Sort(StrEnum):
+    """Orders of a list. Each ends in the id, so that a keyset names one place."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    DUE = "due"  # promised soonest first; orders without a promise last
+
+
+class View(StrEnum):
+    """Saved views: sets of statuses, and the one that is a matter of time."""
+
+    ALL = "all"
+    OPEN = "open"
+    AWAITING_PAYMENT = "awaiting_payment"
+    ON_HOLD = "on_hold"
+    UNPLACED = "unplaced"
+    TO_PICK = "to_pick"
+    TO_SHIP = "to_ship"
+    READY = "ready"
+    IN_TRANSIT = "in_transit"
+    LATE = "late"
+
+
+VIEW_STATUSES: dict[View, tuple[OrderStatus, ...]] = {
+    View.AWAITING_PAYMENT: (OrderStatus.AWAITING_PAYMENT,),
+    View.ON_HOLD: (OrderStatus.ON_HOLD,),
+    View.UNPLACED: (OrderStatus.UNPLACED, OrderStatus.BACKORDERED),
+    View.TO_PICK: (OrderStatus.ALLOCATED, OrderStatus.PICKING),
+    View.TO_SHIP: (OrderStatus.PACKED, OrderStatus.INVOICED),
+    View.READY: (OrderStatus.READY,),
+    View.IN_TRANSIT: (OrderStatus.SHIPPED,),
+}
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shall show. `overdue`: orders whose work is late though their promise is not, for LATE."""
+
+    view: View = View.ALL
+    statuses: tuple[OrderStatus, ...] = ()
+    channel_ids: tuple[int, ...] = ()
+    location_id: int | None = None
+    scope: tuple[int, ...] | None = None  # locations the asker may see; None is all
+    since: datetime | None = None
+    until: datetime | None = None  # exclusive
+    method: str | None = None
+    search: str = ""
+    overdue: tuple[UUID, ...] = ()
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page begins or ends: the sort key, the id, and how many orders stand before."""
+
+    key: str  # ISO instant, or "infinity"
+    id: UUID
+    before: int
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the list."""
+
+    id: UUID
+    number: int
+    external_id: str
+    channel: str
+    placed_at: datetime
+    status: OrderStatus
+    currency: str
+    total: int
+    cancelled_total: int
+    method: str
+    buyer_name: str
+    city: str | None
+    state: str | None
+    promised_at: datetime | None
+    release_after: datetime
+    units: dict[str, int]  # quantity by unit state
+    locations: list[str]  # names, of units that are not cancelled
+    holds: list[str]
+    sort_key: str
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Rows in the asked order, and where the neighbours begin."""
+
+    rows: list[OrderRow]
+    first: int  # 1-based position of the first row
+    previous: Place | None
+    next: Place | None
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """An order's own facts, with the names of what it refers to."""
+
+    id: UUID
+    number: int
+    external_id: str
+    channel_id: int
+    channel_code: str
+    channel: str
+    channel_kind: str
+    placed_at: datetime
+    received_at: datetime
+    currency: str
+    status: OrderStatus
+    items_total: int
+    discount_total: int
+    shipping_total: int
+    total: int
+    cancelled_total: int
+    method: str
+    service: str | None
+    carrier: str | None
+    pickup_location: str | None
+    customer_id: UUID | None
+    buyer_name: str
+    buyer_document: str | None
+    buyer_email: str | None
+    buyer_phone: str | None
+    ship_to: dict[str, str] | None
+    promised_at: datetime | None
+    release_after: datetime
+    seq: int
+
+
+class LineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line as it was sold."""
+
+    line: int
+    sku_id: int | None
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int
+    discount: int
+    total: int
+    known: bool
+    image: str | None
+
+
+class UnitRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of equal units, with the names of where they are."""
+
+    line: int
+    part: int
+    sku_id: int | None
+    sku: str | None
+    quantity: int
+    state: str
+    location_id: int | None
+    location: str | None
+    location_code: str | None
+    location_kind: str | None
+    timezone: str | None
+    fulfillment_id: UUID | None
+    shipment_id: UUID | None
+    document_id: UUID | None
+
+
+class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold, open while `resolved_at` is None."""
+
+    id: UUID
+    kind: str
+    detail: dict[str, Any]
+    placed_at: datetime
+    placed_by: str
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
+
+
+class NoteRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A note."""
+
+    id: UUID
+    text: str
+    written_at: datetime
+    author: str
+
+
+class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened."""
+
+    seq: int
+    at: datetime
+    type: str
+    actor: str
+    facts: dict[str, Any]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Orders per view, each at most `COUNT_LIMIT + 1`."""
+
+    by_view: dict[View, int]
+
+
+# The page's rows gather what the list shows of units, locations and holds: primary-key prefixes, one page deep.
+_ROWS: LiteralString = """
+SELECT p.id, p.number, p.external_id, c.name AS channel, p.placed_at, p.status, p.currency, p.total, p.cancelled_total,
+       p.method, p.buyer_name, p.ship_to ->> 'city' AS city, p.ship_state AS state, p.promised_at, p.release_after,
+       coalesce(u.units, '{}'::jsonb) AS units, coalesce(l.locations, '{}'::text[]) AS locations,
+       coalesce(h.holds, '{}'::text[]) AS holds, p.sort_key
+FROM page p
+JOIN channel c ON c.id = p.channel_id
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(s.state, s.quantity) AS units
+    FROM (SELECT state, sum(quantity)::int AS quantity FROM order_unit WHERE order_id = p.id GROUP BY state) s
+) u ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(DISTINCT n.name) AS locations
+    FROM order_unit o JOIN location n ON n.id = o.location_id WHERE o.order_id = p.id AND o.state <> 'cancelled'
+) l ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(kind ORDER BY placed_at) AS holds FROM order_hold WHERE order_id = p.id AND resolved_at IS NULL
+) h ON true
+"""
+_PAGE_COLUMNS: LiteralString = (
+    "SELECT o.id, o.number, o.external_id, o.channel_id, o.placed_at, o.status, o.currency, o.total, "
+    "o.cancelled_total, o.method, o.buyer_name, o.ship_to, o.ship_state, o.promised_at, o.release_after, "
+)
+_OPEN: LiteralString = "o.status NOT IN ('delivered', 'cancelled')"  # spelled as in the partial index
+
+# Keys as text in a cursor: microseconds survive, and "infinity" stands for no promise.
+_SORTS: dict[Sort, tuple[LiteralString, bool]] = {
+    Sort.NEWEST: ("o.placed_at", True),
+    Sort.OLDEST: ("o.placed_at", False),
+    Sort.DUE: ("coalesce(o.promised_at, 'infinity'::timestamptz)", False),
+}
+
+# Each view counts at most a limit of entries of the partial index (status, placed_at, id).
+COUNT_STATUSES = """
+SELECT s.status, (
+    SELECT count(*) FROM (
+        SELECT FROM sales_order o
+        WHERE o.status = s.status AND o.status NOT IN ('delivered', 'cancelled') LIMIT %(most)s::int + 1
+    ) capped
+)::int
+FROM unnest(%(statuses)s::text[]) s (status)
+"""
+COUNT_ALL = "SELECT count(*)::int FROM (SELECT FROM sales_order o LIMIT %(most)s::int + 1) capped"
+COUNT_LATE = """
+SELECT count(*)::int FROM (
+    SELECT FROM sales_order o
+    WHERE o.status NOT IN ('delivered', 'cancelled') AND (o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))
+    LIMIT %(most)s::int + 1
+) capped
+"""
+
+# A channel's own id is unique per channel: as many index look-ups as there are channels.
+FIND_EXACT = """
+SELECT o.id FROM sales_order o WHERE o.number = %(number)s::bigint
+UNION
+SELECT o.id FROM channel c JOIN sales_order o ON o.channel_id = c.id AND o.external_id = %(text)s::text
+UNION
+SELECT o.id FROM sales_order o WHERE o.id = %(id)s::uuid
+"""
+# Trigram index; newest first, because a search that finds too many is asked for what is going on now.
+FIND_TEXT = """
+SELECT s.order_id FROM order_search s WHERE s.document LIKE ALL(%(patterns)s::text[])
+ORDER BY s.placed_at DESC LIMIT %(most)s::int
+"""
+
+HEADER = """
+SELECT o.id, o.number, o.external_id, o.channel_id, c.code AS channel_code, c.name AS channel, c.kind AS channel_kind,
+       o.placed_at, o.received_at, o.currency, o.status, o.items_total, o.discount_total, o.shipping_total, o.total,
+       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location, o.customer_id,
+       o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at, o.release_after, o.seq
+FROM sales_order o
+JOIN channel c ON c.id = o.channel_id
+LEFT JOIN service s ON s.id = o.service_id
+LEFT JOIN location p ON p.id = o.pickup_location_id
+WHERE o.number = %(number)s::bigint
+"""
+ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"
+IDS_OF = "SELECT number, id FROM sales_order WHERE number = ANY(%(numbers)s::bigint[])"
+NUMBERS_OF = "SELECT id, number FROM sales_order WHERE id = ANY(%(ids)s::uuid[])"
+
+LINES = """
+SELECT l.line, l.sku_id, l.sku_text AS sku, coalesce(nullif(l.name, ''), v.name, l.sku_text) AS name, l.quantity,
+       l.unit_price, l.discount, l.total, l.sku_id IS NOT NULL AS known,
+       (SELECT m.url FROM media m WHERE m.product_id = v.product_id
+        ORDER BY (m.variant_id = v.id) DESC NULLS LAST, m.position LIMIT 1) AS image
+FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id
+WHERE l.order_id = %(id)s::uuid ORDER BY l.line
+"""
+UNITS = """
+SELECT u.line, u.part, u.sku_id, v.sku, u.quantity, u.state, u.location_id, n.name AS location, n.code AS location_code,
+       n.kind AS location_kind, n.timezone, u.fulfillment_id, u.shipment_id, u.document_id
+FROM order_unit u
+LEFT JOIN variant v ON v.id = u.sku_id
+LEFT JOIN location n ON n.id = u.location_id
+WHERE u.order_id = %(id)s::uuid ORDER BY u.line, u.part
+"""
+HOLDS = """
+SELECT id, kind, detail, placed_at, placed_by, resolved_at, resolved_by, resolution
+FROM order_hold WHERE order_id = %(id)s::uuid ORDER BY placed_at, kind
+"""
+NOTES = "SELECT id, text, written_at, author FROM order_note WHERE order_id = %(id)s::uuid ORDER BY written_at DESC"
+TIMELINE = """
+SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::uuid ORDER BY seq DESC LIMIT 200
+"""
+
+
+async def find(tx: Tx, text: str) -> list[UUID]:
+    """Return the orders a person may mean by `text`, newest first, at most `FOUND_LIMIT`.
+
+    A number, a channel's own id or an order's id answers from an index at once. Anything else is looked for in the
+    folded text of the order (name, CPF or CNPJ, e-mail, phone, SKU), all words of it; punctuation inside digits does
+    not count.
+    """
+    asked = text.strip().removeprefix("#")
+    if not asked:
+        return []
+    digits = "".join(c for c in asked if c.isdigit())
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 18 else None
+    exact = await tx.values(FIND_EXACT, {"number": number, "text": asked, "id": _uuid(asked)})
+    if exact:
+        return exact
+    words = [digits] if len(digits) >= 8 and not any(c.isalpha() for c in asked) else fold(asked).split()
+    return await tx.values(FIND_TEXT, {"patterns": [_pattern(word) for word in words], "most": FOUND_LIMIT})
+
+
+def _pattern(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _conditions(  # noqa: C901 -- one line per filter
+    wanted: Wanted, found: Sequence[UUID] | None
+) -> tuple[list[sql.Composable], dict[str, Any]]:
+    """Return the conditions of a list and their parameters. Open views say the partial index's predicate."""
+    parts: list[sql.Composable] = []
+    params: dict[str, Any] = {}
+
+    def add(condition: LiteralString, **given: Any) -> None:
+        parts.append(sql.SQL(condition))
+        params.update(given)
+
+    statuses = VIEW_STATUSES.get(wanted.view)
+    if statuses or wanted.view in {View.OPEN, View.LATE}:
+        add(_OPEN)
+    if statuses:
+        add("o.status = ANY(%(view_statuses)s::text[])", view_statuses=list(statuses))
+    if wanted.view is View.LATE:
+        add("(o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))", overdue=list(wanted.overdue))
+    if wanted.statuses:
+        add("o.status = ANY(%(statuses)s::text[])", statuses=list(wanted.statuses))
+    if wanted.channel_ids:
+        add("o.channel_id = ANY(%(channel_ids)s::int[])", channel_ids=list(wanted.channel_ids))
+    if wanted.method:
+        add("o.method = %(method)s::text", method=wanted.method)
+    if wanted.since:
+        add("o.placed_at >= %(since)s::timestamptz", since=wanted.since)
+    if wanted.until:
+        add("o.placed_at < %(until)s::timestamptz", until=wanted.until)
+    if wanted.location_id is not None:
+        add(
+            "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = %(location_id)s::int)",
+            location_id=wanted.location_id,
+        )
+    if wanted.scope is not None:
+        add(
+            "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]))",
+            scope=list(wanted.scope),
+        )
+    if found is not None:
+        add("o.id = ANY(%(found)s::uuid[])", found=list(found))
+    return parts, params
+
+
+def _where(parts: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts) if parts else sql.SQL("")
+
+
+async def page(
+    tx: Tx,
+    wanted: Wanted,
+    *,
+    sort: Sort = Sort.NEWEST,
+    after: Place | None = None,
+    before: Place | None = None,
+    size: int,
+) -> Page:
+    """Return the page of orders that begins after one place or ends before another."""
+    found = await find(tx, wanted.search) if wanted.search.strip() else None
+    if found is not None and not found:
+        return Page([], 0, None, None)
+    parts, params = _conditions(wanted, found)
+    key, descending = _SORTS[sort]
+    backward = before is not None
+    place = before or after
+    down = descending != backward
+    if place is not None:
+        compare: LiteralString = "<" if down else ">"
+        parts.append(
+            sql.SQL("({key}, o.id) {compare} (%(place_key)s::timestamptz, %(place_id)s::uuid)").format(
+                key=sql.SQL(key), compare=sql.SQL(compare)
+            )
+        )
+        params |= {"place_key": place.key, "place_id": place.id}
+    direction = sql.SQL(" DESC" if down else "")
+    final = sql.SQL(" DESC" if descending else "")
+    statement = (
+        sql.SQL("WITH page AS MATERIALIZED (")
+        + sql.SQL(_PAGE_COLUMNS)
+        + sql.SQL("{key} AS key, ({key})::text AS sort_key FROM sales_order o").format(key=sql.SQL(key))
+        + _where(parts)
+        + sql.SQL(" ORDER BY {key}{d}, o.id{d} LIMIT %(limit)s::int) ").format(key=sql.SQL(key), d=direction)
+        + sql.SQL(_ROWS)
+        + sql.SQL(" ORDER BY p.key{d}, p.id{d}").format(d=final)
+    )
+    rows = await tx.all(OrderRow, statement, {**params, "limit": size + 1})
+    more = len(rows) > size
+    if more:
+        rows = rows[1:] if backward else rows[:size]
+    if not rows:
+        return Page([], 0, None, None)
+    first = max((place.before - len(rows) if backward else place.before), 0) if place else 0
+    has_previous = more if backward else after is not None
+    has_next = more if not backward else True
+    return Page(
+        rows,
+        first + 1,
+        Place(rows[0].sort_key, rows[0].id, first) if has_previous else None,
+        Place(rows[-1].sort_key, rows[-1].id, first + len(rows)) if has_next else None,
+    )
+
+
+async def rows_of(tx: Tx, ids: Sequence[UUID]) -> list[OrderRow]:
+    """Return list rows of given orders, newest first: what a live update shows anew."""
+    statement = (
+        sql.SQL("WITH page AS MATERIALIZED (")
+        + sql.SQL(_PAGE_COLUMNS)
+        + sql.SQL("o.placed_at::text AS sort_key FROM sales_order o WHERE o.id = ANY(%(ids)s::uuid[])) ")
+        + sql.SQL(_ROWS)
+        + sql.SQL(" ORDER BY p.placed_at DESC, p.id DESC")
+    )
+    return await tx.all(OrderRow, statement, {"ids": list(ids)})
+
+
+async def count(tx: Tx, wanted: Wanted) -> int:
+    """Return how many orders a filtered list has, at most `COUNT_LIMIT + 1`."""
+    found = await find(tx, wanted.search) if wanted.search.strip() else None
+    if found is not None and not found:
+        return 0
+    parts, params = _conditions(wanted, found)
+    statement = (
+        sql.SQL("SELECT count(*)::int FROM (SELECT FROM sales_order o")
+        + _where(parts)
+        + sql.SQL(" LIMIT %(most)s::int + 1) capped")
+    )
+    return int(await tx.value(statement, {**params, "most": COUNT_LIMIT}))
+
+
+async def counts(tx: Tx, overdue: Sequence[UUID] = (), scope: tuple[int, ...] | None = None) -> Counts:
+    """Return the live counts of every saved view: three bounded statements; of a scope, one per view."""
+    if scope is not None:
+        return Counts({view: await count(tx, Wanted(view=view, scope=scope, overdue=tuple(overdue))) for view in View})
+    statuses = [status for status in OrderStatus if status not in CLOSED]
+    by_status = dict(await tx.tuples(COUNT_STATUSES, {"statuses": statuses, "most": COUNT_LIMIT}))
+    most = COUNT_LIMIT + 1
+    found = {view: min(sum(by_status[s] for s in wanted), most) for view, wanted in VIEW_STATUSES.items()}
+    found[View.OPEN] = min(sum(by_status.values()), most)
+    found[View.ALL] = int(await tx.value(COUNT_ALL, {"most": COUNT_LIMIT}))
+    found[View.LATE] = int(await tx.value(COUNT_LATE, {"most": COUNT_LIMIT, "overdue": list(overdue)}))
+    return Counts(found)
+
+
+async def header(tx: Tx, number: int) -> Header | None:
+    """Return an order by its number, or None."""
+    return await tx.maybe(Header, HEADER, {"number": number})
+
+
+async def id_of(tx: Tx, number: int) -> UUID | None:
+    """Return the id of the order with this number, or None."""
+    found: UUID | None = await tx.value(ID_OF, {"number": number})
+    return found
+
+
+async def ids_of(tx: Tx, numbers: Sequence[int]) -> dict[int, UUID]:
+    """Return the ids of orders by their numbers; numbers that do not exist are absent."""
+    return dict(await tx.tuples(IDS_OF, {"numbers": list(numbers)}))
+
+
+async def numbers_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the numbers of orders by their ids."""
+    return dict(await tx.tuples(NUMBERS_OF, {"ids": list(ids)}))
+
+
+async def lines(tx: Tx, order_id: UUID) -> list[LineRow]:
+    """Return an order's lines."""
+    return await tx.all(LineRow, LINES, {"id": order_id})
+
+
+async def units(tx: Tx, order_id: UUID) -> list[UnitRow]:
+    """Return an order's units with the names of their locations."""
+    return await tx.all(UnitRow, UNITS, {"id": order_id})
+
+
+async def holds(tx: Tx, order_id: UUID) -> list[HoldRow]:
+    """Return an order's holds, resolved ones too, oldest first."""
+    return await tx.all(HoldRow, HOLDS, {"id": order_id})
+
+
+async def notes(tx: Tx, order_id: UUID) -> list[NoteRow]:
+    """Return an order's notes, newest first."""
+    return await tx.all(NoteRow, NOTES, {"id": order_id})
+
+
+async def timeline(tx: Tx, order_id: UUID) -> list[TimelineRow]:
+    """Return what happened to an order, newest first, at most the last 200 things."""
+    return await tx.all(TimelineRow, TIMELINE, {"id": order_id})
+
+
+def day_bounds(first: date | None, last: date | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """Return the instants a range of days covers in a zone; the second is exclusive."""
+    since = datetime.combine(first, time.min, zone) if first else None
+    until = datetime.combine(last + timedelta(days=1), time.min, zone) if last else None
+    return since, until

@@ -1,0 +1,122 @@
+"""Tenders and their ledger, as people look at them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """What was authorised, captured, refunded and voided on an order, in centavos."""
+
+    order_id: UUID
+    state: str
+    authorised: int
+    captured: int
+    refunded: int
+    voided: int
+
+    @property
+    def refundable(self) -> int:
+        """Return what can still be given back."""
+        return self.captured - self.refunded
+
+
+class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How a part of the order is paid, and what happened on it so far."""
+
+    id: UUID
+    position: int
+    kind: str
+    currency: str
+    amount: int
+    reference: str | None
+    installments: int
+    expires_at: datetime | None
+    created_at: datetime
+    authorised: int
+    captured: int
+    refunded: int
+    voided: int
+
+    @property
+    def refundable(self) -> int:
+        """Return what can still be given back on this tender."""
+        return self.captured - self.refunded
+
+    @property
+    def missing(self) -> int:
+        """Return what has not been captured or given up."""
+        return max(self.amount - self.captured - self.voided, 0)
+
+
+class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the ledger."""
+
+    tender_id: UUID
+    kind: str
+    amount: int
+    reference: str
+    occurred_at: datetime
+    actor: str
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order's payment waits for: the tender that runs out first."""
+
+    order_id: UUID
+    kind: str
+    expires_at: datetime | None
+
+
+TOTALS = """
+SELECT order_id, state, authorised, captured, refunded, voided FROM order_payment
+WHERE order_id = ANY(%(ids)s::uuid[])
+"""
+# The ledger of an order is a few rows: summed where it is read, so the page can never differ from its rows.
+TENDERS = """
+SELECT t.id, t.position, t.kind, t.currency, t.amount, t.reference, t.installments, t.expires_at, t.created_at,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'authorised'), 0)::bigint AS authorised,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint AS captured,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint AS refunded,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided
+FROM tender t LEFT JOIN payment_entry e ON e.tender_id = t.id
+WHERE t.order_id = %(id)s::uuid
+GROUP BY t.id ORDER BY t.position
+"""
+ENTRIES = """
+SELECT e.tender_id, e.kind, e.amount, e.reference, e.occurred_at, e.actor
+FROM tender t JOIN payment_entry e ON e.tender_id = t.id
+WHERE t.order_id = %(id)s::uuid ORDER BY e.occurred_at, e.recorded_at
+"""
+WAITING = """
+SELECT DISTINCT ON (t.order_id) t.order_id, t.kind, t.expires_at
+FROM tender t
+WHERE t.order_id = ANY(%(ids)s::uuid[])
+  AND NOT EXISTS (SELECT FROM payment_entry e WHERE e.tender_id = t.id AND e.kind IN ('captured', 'authorised',
+  'voided'))
+ORDER BY t.order_id, t.expires_at NULLS LAST, t.position
+"""
+
+
+async def totals(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Totals]:
+    """Return the payment sums of orders that have tenders."""
+    return {row.order_id: row for row in await tx.all(Totals, TOTALS, {"ids": list(order_ids)})}
+
+
+async def waiting(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Waiting]:
+    """Return, for orders with a tender on which nothing happened yet, the one that runs out first."""
+    return {row.order_id: row for row in await tx.all(Waiting, WAITING, {"ids": list(order_ids)})}
+
+
+async def tenders(tx: Tx, order_id: UUID) -> list[TenderRow]:
+    """Return an order's tenders with their sums."""
+    return await tx.all(TenderRow, TENDERS, {"id": order_id})
+
+
+async def entries(tx: Tx, order_id: UUID) -> list[EntryRow]:
+    """Return the ledger of an order, oldest first."""
+    return await tx.all(EntryRow, ENTRIES, {"id": order_id})
