@@ -34,7 +34,6 @@ TITLES: dict[int, str] = {
     409: N_("Conflict"),
     412: N_("Changed meanwhile"),
     413: N_("Too large"),
-    415: N_("Unsupported format"),
     422: N_("Not valid"),
     428: N_("Version required"),
     429: N_("Too many requests"),

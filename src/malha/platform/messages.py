@@ -105,14 +105,20 @@ def translations(language: str) -> dict[str, list[tuple[str, Any, bool]]]:
     return found
 
 
-def messages() -> list[Message]:
-    """Return every sentence of the product: `_`, `N_`, `n_` in Python and templates, `says` and `mend` of refusals."""
+def messages(capability: str | None = None) -> list[Message]:
+    """Return every sentence of the product, or of one capability.
+
+    These are `_`, `N_`, `n_` and `translate` in Python and templates, and `says` and `mend` of refusals.
+    """
     found: dict[str, Message] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
+    root = PACKAGE / (capability or "")
+    if not root.is_dir():
+        root = PACKAGE
+    for path in sorted(root.rglob("*.py")):
         where = path.relative_to(PACKAGE).as_posix()
         for line, text, plural in _in_python(ast.parse(path.read_text("utf-8"))):
             found.setdefault(text, Message(text, f"{where}:{line}", plural))
-    for path in sorted(p for kind in ("*.html", "*.xml", "*.txt", "*.jinja") for p in PACKAGE.rglob(kind)):
+    for path in sorted(p for kind in ("*.html", "*.xml", "*.txt", "*.jinja") for p in root.rglob(kind)):
         where = path.relative_to(PACKAGE).as_posix()
         if "/static/" not in where:
             for line, text, plural in _in_template(path.read_text("utf-8")):
@@ -191,7 +197,7 @@ def missing(language: str, capability: str | None = None) -> str:
     """Return PO entries with empty texts for what lacks a translation, to paste into the capability's file."""
     known = translations(language)
     lines = []
-    for message in messages():
+    for message in messages(capability):
         if capability not in {None, message.capability}:
             continue
         if any(_complete(text) for _file, text, _fuzzy in known.get(message.text, [])):
