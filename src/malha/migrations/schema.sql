@@ -1,5 +1,27 @@
 -- What the migrations add up to. Do not edit: python -m malha.platform.migrate --write-schema URL
 
+CREATE TABLE api_key (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    secret_hash bytea NOT NULL,
+    permissions text[] NOT NULL,
+    everywhere boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_key_pkey PRIMARY KEY (id),
+    CONSTRAINT api_key_prefix_key UNIQUE (prefix)
+);
+
+CREATE TABLE api_key_location (
+    key_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT api_key_location_pkey PRIMARY KEY (key_id, location_id)
+);
+
 CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -265,6 +287,14 @@ CREATE TABLE location_day (
     CONSTRAINT location_day_taken_check CHECK ((taken >= 0))
 );
 
+CREATE TABLE login_attempt (
+    subject text NOT NULL,
+    failures integer NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    blocked_until timestamp with time zone,
+    CONSTRAINT login_attempt_pkey PRIMARY KEY (subject)
+) WITH (fillfactor = 50);
+
 CREATE TABLE media (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     product_id integer NOT NULL,
@@ -456,6 +486,30 @@ CREATE TABLE payment_entry (
     CONSTRAINT payment_entry_kind_check CHECK ((kind = ANY (ARRAY['authorised'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
 );
 
+CREATE TABLE person (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL,
+    everywhere boolean DEFAULT true NOT NULL,
+    language text,
+    timezone text,
+    active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT person_pkey PRIMARY KEY (id),
+    CONSTRAINT person_email_key UNIQUE (email),
+    CONSTRAINT person_language_check CHECK ((language = ANY (ARRAY['pt-BR'::text, 'en'::text]))),
+    CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'manager'::text, 'customer_service'::text, 'planner'::text, 'store_lead'::text, 'store_associate'::text, 'integrator'::text, 'auditor'::text])))
+);
+
+CREATE TABLE person_location (
+    person_id uuid NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT person_location_pkey PRIMARY KEY (person_id, location_id)
+);
+
 CREATE TABLE product (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -504,7 +558,7 @@ CREATE TABLE sales_order (
     number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     channel_id integer NOT NULL,
     external_id text NOT NULL,
-    body_hash bytea NOT NULL,
+    body_hash uuid NOT NULL,
     placed_at timestamp with time zone NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     currency text DEFAULT 'BRL'::text NOT NULL,
@@ -567,6 +621,19 @@ CREATE TABLE service_rate (
     CONSTRAINT service_rate_max_grams_check CHECK ((max_grams > 0)),
     CONSTRAINT service_rate_per_extra_kg_check CHECK ((per_extra_kg >= 0)),
     CONSTRAINT service_rate_price_check CHECK ((price >= 0))
+);
+
+CREATE TABLE session (
+    token_hash bytea NOT NULL,
+    id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    source text,
+    agent text,
+    CONSTRAINT session_pkey PRIMARY KEY (token_hash),
+    CONSTRAINT session_id_key UNIQUE (id)
 );
 
 CREATE TABLE shipment (
@@ -661,6 +728,7 @@ CREATE TABLE variant (
     price integer,
     is_kit boolean DEFAULT false NOT NULL,
     active boolean DEFAULT true NOT NULL,
+    folded text DEFAULT ''::text NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT variant_pkey PRIMARY KEY (id),
     CONSTRAINT variant_sku_key UNIQUE (sku),
@@ -671,12 +739,14 @@ CREATE TABLE variant (
     CONSTRAINT variant_width_mm_check CHECK ((width_mm >= 0))
 );
 
+CREATE INDEX api_key_location_location ON api_key_location USING btree (location_id);
 CREATE INDEX audit_actor ON audit USING btree (actor_kind, actor_id, id DESC);
 CREATE INDEX audit_entity ON audit USING btree (entity, entity_id, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);
 CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT NULL);
+CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE ((document IS NULL) AND (email IS NOT NULL));
 CREATE INDEX customer_folded ON customer USING gin (folded gin_trgm_ops);
 CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT NULL);
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
@@ -686,6 +756,7 @@ CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
+CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
 CREATE INDEX media_product ON media USING btree (product_id);
 CREATE INDEX media_variant ON media USING btree (variant_id);
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
@@ -697,10 +768,13 @@ CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) 
 CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
 CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));
 CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 'retrying'::text);
+CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX sales_order_customer ON sales_order USING btree (customer_id) WHERE (customer_id IS NOT NULL);
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
+CREATE INDEX session_expires ON session USING btree (expires_at);
+CREATE INDEX session_person ON session USING btree (person_id);
 CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
@@ -708,9 +782,12 @@ CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, loc
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
 CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
+CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
 
+ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_key_id_fkey FOREIGN KEY (key_id) REFERENCES api_key(id);
+ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
@@ -731,28 +808,16 @@ ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FO
 ALTER TABLE location_day ADD CONSTRAINT location_day_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
-ALTER TABLE order_component ADD CONSTRAINT order_component_order_id_line_fkey FOREIGN KEY (order_id, line) REFERENCES order_line(order_id, line);
-ALTER TABLE order_component ADD CONSTRAINT order_component_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
-ALTER TABLE order_line ADD CONSTRAINT order_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
-ALTER TABLE order_line ADD CONSTRAINT order_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
-ALTER TABLE order_payment ADD CONSTRAINT order_payment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
-ALTER TABLE order_search ADD CONSTRAINT order_search_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
-ALTER TABLE order_unit ADD CONSTRAINT order_unit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
-ALTER TABLE order_unit ADD CONSTRAINT order_unit_order_id_line_fkey FOREIGN KEY (order_id, line) REFERENCES order_line(order_id, line);
-ALTER TABLE order_unit ADD CONSTRAINT order_unit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
 ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (subscriber) REFERENCES subscriber(name) ON DELETE CASCADE;
-ALTER TABLE payment_entry ADD CONSTRAINT payment_entry_tender_id_fkey FOREIGN KEY (tender_id) REFERENCES tender(id);
+ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
-ALTER TABLE routing_decision ADD CONSTRAINT routing_decision_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
-ALTER TABLE sales_order ADD CONSTRAINT sales_order_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
-ALTER TABLE sales_order ADD CONSTRAINT sales_order_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customer(id);
-ALTER TABLE sales_order ADD CONSTRAINT sales_order_pickup_location_id_fkey FOREIGN KEY (pickup_location_id) REFERENCES location(id);
-ALTER TABLE sales_order ADD CONSTRAINT sales_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
+ALTER TABLE session ADD CONSTRAINT session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -761,5 +826,4 @@ ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (ch
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
-ALTER TABLE tender ADD CONSTRAINT tender_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
