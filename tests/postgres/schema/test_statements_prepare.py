@@ -12,7 +12,7 @@ from psycopg import sql
 import malha
 from malha.platform.db import Database
 
-STATEMENT = re.compile(r"^\s*(WITH|SELECT|INSERT|UPDATE|DELETE|LOCK|TRUNCATE|MERGE)\b", re.IGNORECASE)
+STATEMENT = re.compile(r"^\s*(WITH|SELECT|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"%\((\w+)\)s(::\w+(\([\d, ]*\))?(\[\])?)?")
 # Modules that hold statements: two files per capability, and the platform. Constants with an underscore are parts of
 # others.

@@ -1,0 +1,281 @@
+"""The checks, one literal list. Each is a statement that returns what is wrong, and words for it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, LiteralString
+
+import msgspec
+from psycopg.rows import dict_row
+
+from malha.doctor import reads
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.ordering.model import CLAIMING, GONE, UnitState
+from malha.ordering.rules import PROGRESS, derive_status
+from malha.platform.db import Statement, Tx
+from malha.platform.i18n import N_, translate
+from malha.platform.money import Money
+
+PATIENCE = timedelta(minutes=1)  # what waits longer than this is told
+LONG_TRANSACTION = timedelta(minutes=5)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one check found: how many rows, and the first of them by name."""
+
+    check: str
+    drifts: bool
+    total: int
+    says: str  # message id
+    row_says: str  # message id, filled with a row
+    rows: list[dict[str, Any]]
+    amounts: tuple[str, ...] = ()  # columns that are centavos
+
+    def headline(self, language: str) -> str:
+        """Return what is wrong, in a language."""
+        return translate(language, self.says, total=self.total)
+
+    def lines(self, language: str) -> list[str]:
+        """Return one sentence per named row, in a language."""
+        return [translate(language, self.row_says, **self._told(row)) for row in self.rows]
+
+    def _told(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {name: Money(value) if name in self.amounts else value for name, value in row.items()}
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement whose rows are wrong; its last column, `total`, counts them all."""
+
+    name: str
+    says: str
+    row: str
+    statement: LiteralString = ""
+    drifts: bool = True
+    params: Callable[[], dict[str, Any]] = dict
+    amounts: tuple[str, ...] = ()
+
+    async def run(self, tx: Tx, cap: int) -> Finding:
+        """Return what is wrong, `cap` rows by name."""
+        rows = await self.rows(tx, cap)
+        total = rows[0].pop("total") if rows else 0
+        for row in rows[1:]:
+            del row["total"]
+        return Finding(self.name, self.drifts, total, self.says, self.row, rows, self.amounts)
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return the wrong rows, `total` among their columns."""
+        return await fetch(tx, self.statement, {"cap": cap, **self.params()})
+
+
+class LedgerCheck(Check, frozen=True, kw_only=True):
+    """Balances against the ledger; a closed partition is believed only when its rows and last id are those it had."""
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return the balances that are not the sum of their movements."""
+        opened, closed = await proved_partitions(tx)
+        return await fetch(tx, reads.balance_is_not_ledger(opened, closed, cap), {})
+
+
+class ClosingCheck(Check, frozen=True, kw_only=True):
+    """Closed partitions of the ledger that are no longer what was closed."""
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return the partitions whose rows changed after their closing."""
+        _, closed = await proved_partitions(tx)
+        changed = [
+            {"partition": name, "rows": rows}
+            for name, rows, _ in await tx.tuples(reads.LEDGER_PARTITIONS)
+            if rows is not None and name not in closed
+        ]
+        return [{**row, "total": len(changed)} for row in changed[:cap]]
+
+
+async def fetch(tx: Tx, statement: Statement, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return rows as dictionaries."""
+    async with tx.connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, params)
+        return await cursor.fetchall()
+
+
+async def proved_partitions(tx: Tx) -> tuple[list[str], list[str]]:
+    """Return the ledger's partitions to be summed, and those whose closing is proved by row count and last id."""
+    opened, closed = [], []
+    for name, rows, last_id in await tx.tuples(reads.LEDGER_PARTITIONS):
+        proof = (rows, last_id)
+        if rows is not None and (await tx.tuples(reads.partition_proof(name)))[0] == proof:
+            closed.append(name)
+        else:
+            opened.append(name)
+    return opened, closed
+
+
+def _claiming() -> dict[str, Any]:
+    return {"claiming": sorted(CLAIMING)}
+
+
+def _status_rule() -> dict[str, Any]:
+    return {
+        "states": list(PROGRESS),
+        "ranks": list(range(len(PROGRESS))),
+        "statuses": [derive_status([UnitState(state)], ()) for state in PROGRESS],
+        "gone": sorted(GONE),
+    }
+
+
+def _patience() -> dict[str, Any]:
+    return {"patience": PATIENCE}
+
+
+CHECKS: tuple[Check, ...] = (
+    ClosingCheck(
+        name="closing_changed",
+        says=N_("Months of the ledger that were changed after their closing: {total}"),
+        row=N_("{partition} had {rows} rows when it was closed."),
+    ),
+    LedgerCheck(
+        name="balance_ledger",
+        says=N_("Balances that are not the sum of their ledger: {total}"),
+        row=N_(
+            "{sku} at {location}: on hand {on_hand}, ledger {ledger_on_hand}; "
+            "allocated {allocated}, ledger {ledger_allocated}; held {held}, ledger {ledger_held}."
+        ),
+    ),
+    Check(
+        name="allocated_units",
+        says=N_("Balances whose allocation is not what the units of orders claim: {total}"),
+        row=N_("{sku} at {location}: allocated {allocated}, claimed by units {units}."),
+        statement=reads.ALLOCATED_IS_NOT_UNITS,
+        params=_claiming,
+    ),
+    Check(
+        name="claim_without_place",
+        says=N_("Units that claim stock nowhere: {total}"),
+        row=N_("Order {number}, line {line}, part {part}: {quantity} units are {state} without a location or SKU."),
+        statement=reads.CLAIM_WITHOUT_PLACE,
+        params=_claiming,
+    ),
+    Check(
+        name="held_holds",
+        says=N_("Balances that hold something else than the active holds: {total}"),
+        row=N_("{sku} at {location}: held {held}, by active holds {holds}."),
+        statement=reads.HELD_IS_NOT_HOLDS,
+    ),
+    Check(
+        name="units_conserved",
+        says=N_("Order lines with more or fewer units than were sold: {total}"),
+        row=N_("Order {number}, line {line}, SKU {sku}: sold {sold}, units {units}."),
+        statement=reads.UNITS_ARE_NOT_CONSERVED,
+    ),
+    Check(
+        name="status_derived",
+        says=N_("Orders that show a status their units and holds do not say: {total}"),
+        row=N_("Order {number} shows {status}; its units and holds say {derived}."),
+        statement=reads.STATUS_IS_NOT_DERIVED,
+        params=_status_rule,
+    ),
+    Check(
+        name="order_total",
+        says=N_("Orders that do not add up to their lines: {total}"),
+        row=N_("Order {number}: items {items_total}, lines {lines_total}."),
+        statement=reads.TOTAL_IS_NOT_LINES,
+        amounts=("items_total", "lines_total"),
+    ),
+    Check(
+        name="cancelled_total",
+        says=N_("Orders with a wrong amount taken off for what was cancelled: {total}"),
+        row=N_("Order {number}: total {order_total}, taken off {cancelled_total}."),
+        statement=reads.CANCELLED_TOTAL_IS_WRONG,
+        amounts=("order_total", "cancelled_total"),
+    ),
+    Check(
+        name="payment_ledger",
+        says=N_("Orders whose payment sums are not those of their tenders: {total}"),
+        row=N_(
+            "Order {number}: authorised {authorised}, ledger {ledger_authorised}; captured {captured}, ledger "
+            "{ledger_captured}; refunded {refunded}, ledger {ledger_refunded}; voided {voided}, ledger {ledger_voided}."
+        ),
+        statement=reads.PAYMENT_IS_NOT_LEDGER,
+        amounts=tuple(
+            f"{of}{kind}" for of in ("", "ledger_") for kind in ("authorised", "captured", "refunded", "voided")
+        ),
+    ),
+    Check(
+        name="refunds",
+        says=N_("Tenders that refunded more than was captured on them: {total}"),
+        row=N_("Order {number}, tender {position} ({kind}): captured {captured}, refunded {refunded}."),
+        statement=reads.REFUNDED_MORE_THAN_CAPTURED,
+        amounts=("captured", "refunded"),
+    ),
+    Check(
+        name="document_units",
+        says=N_("Lines of fiscal documents that do not cover the units that refer to them: {total}"),
+        row=N_(
+            "Order {number}, line {line}, SKU {sku}: {documented} units on document {document}, {units} refer to it."
+        ),
+        statement=reads.DOCUMENT_IS_NOT_UNITS,
+    ),
+    Check(
+        name="work_units",
+        says=N_("Fulfillment orders that disagree with the units that belong to them: {total}"),
+        row=N_("Fulfillment order {number} at {location} is {state}."),
+        statement=reads.WORK_IS_NOT_UNITS,
+        params=_claiming,
+    ),
+    Check(
+        name="log_counter",
+        says=N_("The event log does not end where its counter stands."),
+        row=N_("Counter at {position}, last event at {log_position}."),
+        statement=reads.LOG_IS_NOT_COUNTER,
+    ),
+    Check(
+        name="checkpoint_ahead",
+        says=N_("Subscribers ahead of the event log: {total}"),
+        row=N_("{name} is at {position}, the log ends at {log_position}."),
+        statement=reads.CHECKPOINT_AHEAD,
+    ),
+    Check(
+        name="parked_events",
+        says=N_("Records with events that could not be handled: {total}"),
+        row=N_("{subscriber}, {key}: waiting events {waiting}, attempts {attempts} ({state}). {cause}: {error}"),
+        statement=reads.PARKED,
+    ),
+    Check(
+        name="subscriber_lag",
+        drifts=False,
+        says=N_("Subscribers that are behind: {total}"),
+        row=N_("{name} is behind by {behind} since {since}. {error}"),
+        statement=reads.SUBSCRIBER_LAGS,
+        params=_patience,
+    ),
+    Check(
+        name="subscriber_unknown",
+        drifts=False,
+        says=N_("Checkpoints of subscribers this version does not have: {total}"),
+        row=N_("{name} stands at {position} and keeps older events from being dropped."),
+        statement=reads.SUBSCRIBER_UNKNOWN,
+        params=lambda: {"names": [s.name for s in SUBSCRIPTIONS]},
+    ),
+    Check(
+        name="outbox_backlog",
+        drifts=False,
+        says=N_("Events wait for the sequencer: no worker is running, or it is stuck."),
+        row=N_("Waiting events: {waiting}, the oldest since {since}."),
+        statement=reads.OUTBOX_WAITS,
+        params=_patience,
+    ),
+    Check(
+        name="holds_not_retired",
+        drifts=False,
+        says=N_("Expired holds that still keep their stock: {total}"),
+        row=N_("Hold {reference} expired at {expires_at}."),
+        statement=reads.HOLDS_NOT_RETIRED,
+        params=_patience,
+    ),
+    Check(
+        name="oldest_transaction",
+        drifts=False,
+        says=N_("Long transactions or slots that keep dead rows from being cleaned up: {total}"),
+        row=N_("{kind} {name}: since {since}, {age} transactions old."),
+        statement=reads.OLDEST_TRANSACTION,
+        params=lambda: {"patience": LONG_TRANSACTION},
+    ),
+)

@@ -1,0 +1,305 @@
+"""What the doctor asks. Every statement returns its findings and, last, how many there are in all; set-based, capped.
+
+All run in one REPEATABLE READ snapshot, so that a busy shop cannot look sick.
+"""
+
+from collections.abc import Collection
+
+from psycopg import sql
+
+# The ledger's partitions, with what was written down when they were closed.
+LEDGER_PARTITIONS = """
+SELECT c.relname::text, p.rows, p.last_id
+FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid LEFT JOIN movement_partition p ON p.partition = c.relname
+WHERE inhparent = 'movement'::regclass
+ORDER BY c.relname
+"""
+# {ledger} is one SELECT per partition: its rows while it is open, its closing once that is proved.
+_BALANCE_IS_NOT_LEDGER = """
+WITH ledger AS (
+    SELECT sku_id, location_id, sum(on_hand) AS on_hand, sum(allocated) AS allocated, sum(held) AS held
+    FROM ({ledger}) rows GROUP BY sku_id, location_id
+)
+SELECT v.sku, l.code AS location, coalesce(b.on_hand, 0) AS on_hand, coalesce(g.on_hand, 0)::bigint AS ledger_on_hand,
+       coalesce(b.allocated, 0) AS allocated, coalesce(g.allocated, 0)::bigint AS ledger_allocated,
+       coalesce(b.held, 0) AS held, coalesce(g.held, 0)::bigint AS ledger_held, count(*) OVER () AS total
+FROM balance b
+FULL JOIN ledger g ON g.sku_id = b.sku_id AND g.location_id = b.location_id
+LEFT JOIN variant v ON v.id = coalesce(b.sku_id, g.sku_id)
+LEFT JOIN location l ON l.id = coalesce(b.location_id, g.location_id)
+WHERE coalesce(b.on_hand, 0) <> coalesce(g.on_hand, 0) OR coalesce(b.allocated, 0) <> coalesce(g.allocated, 0)
+   OR coalesce(b.held, 0) <> coalesce(g.held, 0)
+ORDER BY v.sku, l.code
+LIMIT {cap}
+"""
+_OPEN_PARTITION = """
+SELECT sku_id, location_id, sum(d_on_hand) AS on_hand, sum(d_allocated) AS allocated, sum(d_held) AS held
+FROM {partition} GROUP BY sku_id, location_id
+"""
+_CLOSED_PARTITION = (
+    "SELECT sku_id, location_id, on_hand, allocated, held FROM movement_closing WHERE partition = {partition}"
+)
+_PARTITION_PROOF = "SELECT count(*), coalesce(max(id), 0) FROM {partition}"
+
+
+def balance_is_not_ledger(opened: Collection[str], closed: Collection[str], cap: int) -> sql.Composed:
+    """Return the statement that compares balances with the rows of open partitions and the closings of the others."""
+    parts = [sql.SQL(_OPEN_PARTITION).format(partition=sql.Identifier(name)) for name in opened]
+    parts += [sql.SQL(_CLOSED_PARTITION).format(partition=sql.Literal(name)) for name in closed]
+    ledger = sql.SQL(" UNION ALL ").join(parts)
+    return sql.SQL(_BALANCE_IS_NOT_LEDGER).format(ledger=ledger, cap=sql.Literal(cap))
+
+
+def partition_proof(partition: str) -> sql.Composed:
+    """Return the statement that counts a partition's rows and finds its last id."""
+    return sql.SQL(_PARTITION_PROOF).format(partition=sql.Identifier(partition))
+
+
+# Partial index on claimed units.
+ALLOCATED_IS_NOT_UNITS = """
+WITH claimed AS (
+    SELECT sku_id, location_id, sum(quantity) AS quantity FROM order_unit
+    WHERE state = ANY (%(claiming)s::text[]) AND location_id IS NOT NULL AND sku_id IS NOT NULL
+    GROUP BY sku_id, location_id
+)
+SELECT v.sku, l.code AS location, coalesce(b.allocated, 0) AS allocated, coalesce(c.quantity, 0)::bigint AS units,
+       count(*) OVER () AS total
+FROM (SELECT * FROM balance WHERE allocated <> 0) b
+FULL JOIN claimed c ON c.sku_id = b.sku_id AND c.location_id = b.location_id
+LEFT JOIN variant v ON v.id = coalesce(b.sku_id, c.sku_id)
+LEFT JOIN location l ON l.id = coalesce(b.location_id, c.location_id)
+WHERE coalesce(b.allocated, 0) <> coalesce(c.quantity, 0)
+ORDER BY v.sku, l.code
+LIMIT %(cap)s::int
+"""
+# A claiming unit without a place claims nothing anywhere.
+CLAIM_WITHOUT_PLACE = """
+SELECT o.number, u.line, u.part, u.state, u.quantity, count(*) OVER () AS total
+FROM order_unit u JOIN sales_order o ON o.id = u.order_id
+WHERE u.state = ANY (%(claiming)s::text[]) AND (u.location_id IS NULL OR u.sku_id IS NULL)
+ORDER BY o.number, u.line, u.part
+LIMIT %(cap)s::int
+"""
+# Partial index on active holds.
+HELD_IS_NOT_HOLDS = """
+WITH holding AS (
+    SELECT h.sku_id, h.location_id, sum(h.quantity) AS quantity
+    FROM stock_hold_line h JOIN stock_hold s ON s.id = h.hold_id
+    WHERE s.state = 'active' GROUP BY h.sku_id, h.location_id
+)
+SELECT v.sku, l.code AS location, coalesce(b.held, 0) AS held, coalesce(h.quantity, 0)::bigint AS holds,
+       count(*) OVER () AS total
+FROM (SELECT * FROM balance WHERE held <> 0) b
+FULL JOIN holding h ON h.sku_id = b.sku_id AND h.location_id = b.location_id
+LEFT JOIN variant v ON v.id = coalesce(b.sku_id, h.sku_id)
+LEFT JOIN location l ON l.id = coalesce(b.location_id, h.location_id)
+WHERE coalesce(b.held, 0) <> coalesce(h.quantity, 0)
+ORDER BY v.sku, l.code
+LIMIT %(cap)s::int
+"""
+# Per line and SKU: what was sold (kits by component) against its units. 0 stands for an unknown SKU.
+UNITS_ARE_NOT_CONSERVED = """
+WITH sold AS (
+    SELECT l.order_id, l.line, coalesce(c.sku_id, l.sku_id, 0) AS sku_id,
+           l.quantity::bigint * coalesce(c.quantity, 1) AS quantity
+    FROM order_line l LEFT JOIN order_component c ON c.order_id = l.order_id AND c.line = l.line
+), units AS (
+    SELECT order_id, line, coalesce(sku_id, 0) AS sku_id, sum(quantity) AS quantity
+    FROM order_unit GROUP BY order_id, line, coalesce(sku_id, 0)
+), wrong AS (
+    SELECT coalesce(s.order_id, u.order_id) AS order_id, coalesce(s.line, u.line) AS line,
+           coalesce(s.sku_id, u.sku_id) AS sku_id, coalesce(s.quantity, 0) AS sold,
+           coalesce(u.quantity, 0)::bigint AS units
+    FROM sold s FULL JOIN units u ON u.order_id = s.order_id AND u.line = s.line AND u.sku_id = s.sku_id
+    WHERE coalesce(s.quantity, 0) <> coalesce(u.quantity, 0)
+)
+SELECT o.number, w.line, v.sku, w.sold, w.units, count(*) OVER () AS total
+FROM wrong w JOIN sales_order o ON o.id = w.order_id LEFT JOIN variant v ON v.id = w.sku_id
+ORDER BY o.number, w.line, v.sku
+LIMIT %(cap)s::int
+"""
+# The status as units and open holds say it; %(states)s, %(ranks)s and %(statuses)s are ordering.rules in tabular form.
+STATUS_IS_NOT_DERIVED = """
+WITH rule AS (
+    SELECT * FROM unnest(%(states)s::text[], %(ranks)s::int[], %(statuses)s::text[]) AS r (state, rank, status)
+), fronts AS (
+    SELECT u.order_id, min(r.rank) AS front, bool_and(r.state IS NULL OR r.state = ANY (%(gone)s::text[])) AS all_gone
+    FROM order_unit u LEFT JOIN rule r ON r.state = u.state
+    GROUP BY u.order_id
+), holds AS (
+    SELECT order_id, bool_and(kind = 'payment') AS only_payment
+    FROM order_hold WHERE resolved_at IS NULL GROUP BY order_id
+), derived AS (
+    SELECT o.number, o.status,
+           CASE WHEN f.order_id IS NULL THEN 'placed'
+                WHEN f.front IS NULL THEN 'cancelled'
+                WHEN h.order_id IS NOT NULL AND NOT f.all_gone
+                    THEN CASE WHEN h.only_payment THEN 'awaiting_payment' ELSE 'on_hold' END
+                ELSE (SELECT r.status FROM rule r WHERE r.rank = f.front) END AS derived
+    FROM sales_order o LEFT JOIN fronts f ON f.order_id = o.id LEFT JOIN holds h ON h.order_id = o.id
+)
+SELECT number, status, derived, count(*) OVER () AS total
+FROM derived WHERE status <> derived
+ORDER BY number
+LIMIT %(cap)s::int
+"""
+# Each order against the sum of its lines; the header's own sum is a CHECK of the table.
+TOTAL_IS_NOT_LINES = """
+SELECT o.number, o.items_total, coalesce(l.total, 0)::bigint AS lines_total, count(*) OVER () AS total
+FROM sales_order o
+LEFT JOIN (SELECT order_id, sum(total) AS total FROM order_line GROUP BY order_id) l ON l.order_id = o.id
+WHERE o.items_total <> coalesce(l.total, 0)
+ORDER BY o.number
+LIMIT %(cap)s::int
+"""
+# What cancelling took off: nothing without a cancelled unit, everything when all are, something between otherwise.
+CANCELLED_TOTAL_IS_WRONG = """
+WITH units AS (
+    SELECT order_id, bool_and(state = 'cancelled') AS whole, bool_or(state = 'cancelled') AS part
+    FROM order_unit GROUP BY order_id
+)
+SELECT o.number, o.total AS order_total, o.cancelled_total, count(*) OVER () AS total
+FROM sales_order o JOIN units u ON u.order_id = o.id
+WHERE o.cancelled_total <> 0 AND NOT u.part OR u.whole AND o.cancelled_total <> o.total
+   OR o.cancelled_total NOT BETWEEN 0 AND greatest(o.total, 0)
+ORDER BY o.number
+LIMIT %(cap)s::int
+"""
+# The sums of an order against the entries of its tenders.
+PAYMENT_IS_NOT_LEDGER = """
+WITH entries AS (
+    SELECT t.order_id, coalesce(sum(e.amount) FILTER (WHERE e.kind = 'authorised'), 0)::bigint AS authorised,
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint AS captured,
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint AS refunded,
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided
+    FROM tender t JOIN payment_entry e ON e.tender_id = t.id
+    GROUP BY t.order_id
+)
+SELECT o.number, coalesce(p.authorised, 0) AS authorised, coalesce(e.authorised, 0) AS ledger_authorised,
+       coalesce(p.captured, 0) AS captured, coalesce(e.captured, 0) AS ledger_captured,
+       coalesce(p.refunded, 0) AS refunded, coalesce(e.refunded, 0) AS ledger_refunded,
+       coalesce(p.voided, 0) AS voided, coalesce(e.voided, 0) AS ledger_voided, count(*) OVER () AS total
+FROM order_payment p
+FULL JOIN entries e ON e.order_id = p.order_id
+JOIN sales_order o ON o.id = coalesce(p.order_id, e.order_id)
+WHERE (coalesce(p.authorised, 0), coalesce(p.captured, 0), coalesce(p.refunded, 0), coalesce(p.voided, 0))
+   <> (coalesce(e.authorised, 0), coalesce(e.captured, 0), coalesce(e.refunded, 0), coalesce(e.voided, 0))
+ORDER BY o.number
+LIMIT %(cap)s::int
+"""
+# Per tender, because a refund goes back the way the money came.
+REFUNDED_MORE_THAN_CAPTURED = """
+SELECT o.number, t.position, t.kind, s.captured::bigint, s.refunded::bigint, count(*) OVER () AS total
+FROM (
+    SELECT tender_id, coalesce(sum(amount) FILTER (WHERE kind = 'captured'), 0) AS captured,
+           coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS refunded
+    FROM payment_entry GROUP BY tender_id
+) s
+JOIN tender t ON t.id = s.tender_id JOIN sales_order o ON o.id = t.order_id
+WHERE s.refunded > s.captured
+ORDER BY o.number, t.position
+LIMIT %(cap)s::int
+"""
+# An authorised document covers exactly the units that carry its id.
+DOCUMENT_IS_NOT_UNITS = """
+WITH papers AS (
+    SELECT l.document_id, l.order_id, l.line, l.sku_id, sum(l.quantity) AS quantity
+    FROM fiscal_line l JOIN fiscal_document d ON d.id = l.document_id
+    WHERE d.state = 'authorised' GROUP BY l.document_id, l.order_id, l.line, l.sku_id
+), covered AS (
+    SELECT document_id, order_id, line, sku_id, sum(quantity) AS quantity
+    FROM order_unit WHERE document_id IS NOT NULL GROUP BY document_id, order_id, line, sku_id
+), wrong AS (
+    SELECT coalesce(p.document_id, c.document_id) AS document_id, coalesce(p.order_id, c.order_id) AS order_id,
+           coalesce(p.line, c.line) AS line, coalesce(p.sku_id, c.sku_id) AS sku_id,
+           coalesce(p.quantity, 0)::bigint AS documented, coalesce(c.quantity, 0)::bigint AS units
+    FROM papers p FULL JOIN covered c
+      ON c.document_id = p.document_id AND c.order_id = p.order_id AND c.line = p.line AND c.sku_id = p.sku_id
+    WHERE coalesce(p.quantity, 0) <> coalesce(c.quantity, 0)
+)
+SELECT o.number, w.line, v.sku, coalesce(d.access_key::text, w.document_id::text) AS document, w.documented, w.units,
+       count(*) OVER () AS total
+FROM wrong w JOIN sales_order o ON o.id = w.order_id LEFT JOIN variant v ON v.id = w.sku_id
+LEFT JOIN fiscal_document d ON d.id = w.document_id
+ORDER BY o.number, w.line, v.sku
+LIMIT %(cap)s::int
+"""
+# Work at a location against the units that belong to it: an open fulfillment order has units, an ended one has none
+# waiting.
+WORK_IS_NOT_UNITS = """
+WITH units AS (
+    SELECT fulfillment_id, min(location_id) AS location_id, max(location_id) AS other_id,
+           bool_or(state = ANY (%(claiming)s::text[])) AS claiming
+    FROM order_unit WHERE fulfillment_id IS NOT NULL AND state <> 'cancelled' GROUP BY fulfillment_id
+)
+SELECT f.number, f.state, l.code AS location, count(*) OVER () AS total
+FROM units u LEFT JOIN fulfillment_order f ON f.id = u.fulfillment_id LEFT JOIN location l ON l.id = f.location_id
+WHERE f.id IS NULL OR u.location_id <> f.location_id OR u.other_id <> f.location_id
+   OR u.claiming AND f.state IN ('closed', 'rejected', 'cancelled')
+ORDER BY f.number
+LIMIT %(cap)s::int
+"""
+# The counter of the log against its last row: last partition, primary key.
+LOG_IS_NOT_COUNTER = """
+SELECT s.position, coalesce(e.position, 0) AS log_position, 1 AS total
+FROM sequencer s LEFT JOIN (SELECT position FROM event ORDER BY position DESC LIMIT 1) e ON true
+WHERE coalesce(e.position, s.position) <> s.position
+"""
+# Ahead of the log is impossible; it would skip events.
+CHECKPOINT_AHEAD = """
+SELECT s.name, s.position, q.position AS log_position, count(*) OVER () AS total
+FROM subscriber s CROSS JOIN sequencer q WHERE s.position > q.position
+ORDER BY s.name LIMIT %(cap)s::int
+"""
+# Every row needs a person, or will succeed by itself soon.
+PARKED = """
+SELECT p.subscriber, p.key, p.state, p.attempts, p.cause, p.error, p.first_failed_at,
+       (SELECT count(*) FROM parked_event e WHERE e.subscriber = p.subscriber AND e.key = p.key) AS waiting,
+       count(*) OVER () AS total
+FROM parked_key p
+ORDER BY (p.state = 'parked') DESC, p.first_failed_at
+LIMIT %(cap)s::int
+"""
+# Behind by more than a worker that runs would ever be, or failing.
+SUBSCRIBER_LAGS = """
+SELECT s.name, q.position - s.position AS behind, s.failures, coalesce(s.error, '') AS error, e.at AS since,
+       count(*) OVER () AS total
+FROM subscriber s CROSS JOIN sequencer q
+LEFT JOIN LATERAL (SELECT at FROM event WHERE position > s.position ORDER BY position LIMIT 1) e ON true
+WHERE s.failures > 0 OR q.position > s.position AND e.at < now() - %(patience)s::interval
+ORDER BY behind DESC
+LIMIT %(cap)s::int
+"""
+# Checkpoints of subscribers the code does not have hold back the dropping of old partitions.
+SUBSCRIBER_UNKNOWN = """
+SELECT name, position, count(*) OVER () AS total FROM subscriber WHERE name <> ALL (%(names)s::text[])
+ORDER BY name LIMIT %(cap)s::int
+"""
+# Nearly empty while a sequencer runs.
+OUTBOX_WAITS = """
+SELECT count(*) AS waiting, min(at) AS since, 1 AS total FROM outbox HAVING min(at) < now() - %(patience)s::interval
+"""
+# Expired holds keep stock from being sold until they are retired; refusals retire them, so do timers.
+HOLDS_NOT_RETIRED = """
+SELECT reference, expires_at, count(*) OVER () AS total FROM stock_hold
+WHERE state = 'active' AND expires_at < now() - %(patience)s::interval
+ORDER BY expires_at LIMIT %(cap)s::int
+"""
+# What keeps dead rows from being cleaned up: sessions, prepared transactions, replication slots of this cluster.
+OLDEST_TRANSACTION = """
+WITH holders AS (
+    SELECT 'session' AS kind, concat_ws(' ', 'pid ' || pid, usename, application_name, state) AS name,
+           xact_start AS since, greatest(age(backend_xmin), age(backend_xid)) AS age
+    FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND xact_start IS NOT NULL AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+    UNION ALL
+    SELECT 'prepared transaction', gid, prepared, age(transaction) FROM pg_prepared_xacts
+    UNION ALL
+    SELECT 'replication slot', slot_name, NULL, greatest(age(xmin), age(catalog_xmin)) FROM pg_replication_slots
+    WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL
+)
+SELECT kind, name, since, coalesce(age, 0) AS age, count(*) OVER () AS total FROM holders
+WHERE since IS NULL OR since < now() - %(patience)s::interval
+ORDER BY age DESC, since
+LIMIT %(cap)s::int
+"""

@@ -1,0 +1,304 @@
+"""The doctor finds nothing wrong with a healthy retailer, and names each kind of drift when it is injected."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from spine_rows import a_network, an_order, stock
+
+from malha.doctor import CHECKS, Finding, Report, checks, examine, examine_in
+from malha.inventory.closing import care_for_ledger, close_one, make_months
+from malha.platform import outbox
+from malha.platform.db import Database, Tx
+from malha.platform.ids import UUID, new_id
+from malha.platform.outbox import Event
+from malha.platform.subscribers import Recorded, Subscription, drain
+
+
+class Told(Event, frozen=True, kw_only=True):
+    TYPE = "order.placed"
+    KIND = "order"
+
+
+@pytest.fixture
+async def order(database: Database) -> UUID:
+    """A healthy retailer with one order, a hold, a tender, and a document that covers a unit."""
+    async with database.transaction() as tx:
+        await a_network(tx)
+        order_id = await an_order(tx)
+        await stock(tx, 2, 2, on_hand=10, held=4)
+        hold, tender, document, work = (new_id() for _ in range(4))
+        await tx.execute(
+            "INSERT INTO stock_hold (id, reference, expires_at) VALUES (%s, 'cart-1', now() + interval '10 minutes')",
+            (hold,),
+        )
+        await tx.execute("INSERT INTO stock_hold_line VALUES (%s, 2, 2, 4)", (hold,))
+        await tx.execute(
+            "INSERT INTO tender (id, order_id, position, kind, amount) VALUES (%s, %s, 1, 'pix', 8700)",
+            (tender, order_id),
+        )
+        for kind, amount in (("authorised", 8700), ("captured", 8700), ("refunded", 100)):
+            await tx.execute(
+                "INSERT INTO payment_entry (id, tender_id, kind, amount, reference, occurred_at) VALUES (%s, %s, %s, %s, 'r', now())",
+                (new_id(), tender, kind, amount),
+            )
+        await tx.execute(
+            "INSERT INTO order_payment (order_id, state, authorised, captured, refunded) VALUES (%s, 'captured', 8700, 8700, 100)",
+            (order_id,),
+        )
+        await tx.execute(
+            "INSERT INTO fulfillment_order (id, order_id, location_id, method, capacity_day, due_at) VALUES (%s, %s, 1, 'ship', '2026-11-03', now())",
+            (work, order_id),
+        )
+        await tx.execute(
+            "INSERT INTO fiscal_document (id, establishment_id, model, series, number, access_key, provider, source_kind, source_id, total, issued_at)"
+            " VALUES (%s, 1, '55', 1, 1, %s, 'erp', 'fulfillment', %s, 3000, now())",
+            (document, "3" * 44, work),
+        )
+        await tx.execute("INSERT INTO fiscal_line VALUES (%s, 1, %s, 1, 1, 3, 3000)", (document, order_id))
+        await tx.execute(
+            "UPDATE order_unit SET document_id = %s, fulfillment_id = %s, state = 'invoiced' WHERE line = 1",
+            (document, work),
+        )
+        await outbox.add(tx, Told(id=order_id, seq=1))
+    await drain(database, [])
+    return order_id
+
+
+async def examined(database: Database, statement: str, params: tuple = ()) -> Report:
+    async with database.transaction() as tx:
+        await tx.execute(statement, params)
+    return await examine(database)
+
+
+def only(report: Report, check: str) -> Finding:
+    assert [f.check for f in report.findings] == [check]
+    return report.findings[0]
+
+
+async def test_a_healthy_retailer_has_no_drift(database: Database, order: UUID) -> None:
+    report = await examine(database)
+    assert (report.drift, report.notices, report.findings) == (0, 0, [])
+    assert report.healthy
+
+
+async def test_an_empty_retailer_is_healthy(database: Database) -> None:
+    assert (await examine(database)).healthy
+
+
+INJECTED = {
+    "balance_ledger": (
+        "UPDATE balance SET on_hand = on_hand + 1 WHERE sku_id = 1",
+        "SKU-1 at CD01: on hand 6, ledger 5; allocated 5, ledger 5; held 0, ledger 0.",
+    ),
+    "allocated_units": (
+        "WITH m AS (INSERT INTO movement (sku_id, location_id, d_allocated, reason) VALUES (2, 2, 1, 'order')) UPDATE balance SET allocated = 1 WHERE sku_id = 2 AND location_id = 2",
+        "SKU-2 at LJ01: allocated 1, claimed by units 0.",
+    ),
+    "held_holds": (
+        "UPDATE stock_hold_line SET quantity = 3",
+        "SKU-2 at LJ01: held 4, by active holds 3.",
+    ),
+    "status_derived": (
+        "UPDATE sales_order SET status = 'shipped'",
+        "Order 1 shows shipped; its units and holds say allocated.",
+    ),
+    "order_total": (
+        "UPDATE sales_order SET items_total = items_total - 1, total = total - 1",
+        "Order 1: items R$79.99, lines R$80.00.",
+    ),
+    "cancelled_total": (
+        "UPDATE sales_order SET cancelled_total = 500",
+        "Order 1: total R$87.00, taken off R$5.00.",
+    ),
+    "payment_ledger": (
+        "UPDATE order_payment SET captured = 8600",
+        "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00.",
+    ),
+    "refunds": (
+        "WITH e AS (UPDATE payment_entry SET amount = 9000 WHERE kind = 'refunded') UPDATE order_payment SET refunded = 9000",
+        "Order 1, tender 1 (pix): captured R$87.00, refunded R$90.00.",
+    ),
+    "document_units": (
+        "UPDATE fiscal_line SET quantity = 2",
+        f"Order 1, line 1, SKU SKU-1: 2 units on document {'3' * 44}, 3 refer to it.",
+    ),
+    "work_units": (
+        "UPDATE fulfillment_order SET state = 'closed'",
+        "Fulfillment order 1 at CD01 is closed.",
+    ),
+    "log_counter": (
+        "UPDATE sequencer SET position = 7",
+        "Counter at 7, last event at 1.",
+    ),
+    "checkpoint_ahead": (
+        "INSERT INTO subscriber (name, position) VALUES ('order_search', 9)",
+        "order_search is at 9, the log ends at 1.",
+    ),
+    "subscriber_unknown": (
+        "INSERT INTO subscriber (name, position) VALUES ('forgotten', 1)",
+        "forgotten stands at 1 and keeps older events from being dropped.",
+    ),
+}
+
+
+@pytest.mark.parametrize("check", INJECTED)
+async def test_an_injected_fault_is_found_and_named(database: Database, order: UUID, check: str) -> None:
+    statement, sentence = INJECTED[check]
+    finding = only(await examined(database, statement), check)
+    assert finding.total == 1
+    assert finding.lines("en") == [sentence]
+    assert str(finding.total) in finding.headline("en") or check == "log_counter"
+
+
+async def test_a_lost_ledger_row_is_found(database: Database, order: UUID) -> None:
+    report = await examined(database, "DELETE FROM movement WHERE sku_id = 2 AND location_id = 2")
+    assert only(report, "balance_ledger").rows == [
+        {
+            "sku": "SKU-2",
+            "location": "LJ01",
+            "on_hand": 10,
+            "ledger_on_hand": 0,
+            "allocated": 0,
+            "ledger_allocated": 0,
+            "held": 4,
+            "ledger_held": 0,
+        }
+    ]
+
+
+async def test_a_ledger_row_without_a_balance_is_found(database: Database, order: UUID) -> None:
+    report = await examined(
+        database, "INSERT INTO movement (sku_id, location_id, d_on_hand, reason) VALUES (3, 2, 5, 'found')"
+    )
+    assert only(report, "balance_ledger").lines("en") == [
+        "KIT-3 at LJ01: on hand 0, ledger 5; allocated 0, ledger 0; held 0, ledger 0."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            "UPDATE order_unit SET quantity = 1 WHERE line = 2 AND sku_id = 1",
+            "Order 1, line 2, SKU SKU-1: sold 2, units 1.",
+        ),
+        ("DELETE FROM order_unit WHERE line = 2 AND sku_id = 2", "Order 1, line 2, SKU SKU-2: sold 1, units 0."),
+        (
+            "UPDATE order_line SET quantity = 4, total = 4000 WHERE line = 1",
+            "Order 1, line 1, SKU SKU-1: sold 4, units 3.",
+        ),
+    ],
+)
+async def test_units_that_appear_or_vanish_are_found_on_plain_lines_and_kits(
+    database: Database, order: UUID, statement: str, sentence: str
+) -> None:
+    report = await examined(database, statement)
+    (finding,) = [f for f in report.findings if f.check == "units_conserved"]
+    assert finding.lines("en") == [sentence]
+
+
+async def test_a_unit_that_claims_nowhere_is_found(database: Database, order: UUID) -> None:
+    report = await examined(database, "UPDATE order_unit SET location_id = NULL WHERE line = 2 AND sku_id = 2")
+    assert {f.check for f in report.findings} == {"claim_without_place", "allocated_units"}
+
+
+async def test_holds_decide_the_status_until_everything_has_left(database: Database, order: UUID) -> None:
+    hold = "INSERT INTO order_hold (id, order_id, kind) VALUES (gen_random_uuid(), %s, %s)"
+    report = await examined(database, hold, (order, "payment"))
+    assert only(report, "status_derived").rows == [{"number": 1, "status": "allocated", "derived": "awaiting_payment"}]
+    report = await examined(database, hold, (order, "fraud"))
+    assert only(report, "status_derived").rows[0]["derived"] == "on_hold"
+
+
+async def test_what_is_many_is_capped_and_counted(database: Database, order: UUID) -> None:
+    async with database.transaction() as tx:
+        for sku in (1, 2, 3):
+            for location in (1, 2):
+                await stock(tx, sku, location, on_hand=5)
+        await tx.execute("UPDATE balance SET on_hand = on_hand - 1")
+    report = await examine(database, cap=2)
+    finding = only(report, "balance_ledger")
+    assert (finding.total, len(finding.rows), report.drift) == (6, 2, 6)
+
+
+async def test_parked_events_are_drift_and_say_why(database: Database, order: UUID) -> None:
+    async def choke(tx: Tx, events: list[Recorded]) -> None:
+        raise ValueError("no such warehouse")
+
+    await drain(database, [Subscription(name="order_search", handler=choke)], strict=False)
+    report = await examine(database)
+    finding = only(report, "parked_events")
+    assert not report.healthy
+    assert "waiting events 1, attempts 1 (retrying). ValueError: no such warehouse" in finding.lines("en")[0]
+
+
+async def test_waiting_events_and_late_subscribers_are_told_and_are_no_drift(database: Database, order: UUID) -> None:
+    async with database.transaction() as tx:
+        await outbox.add(tx, Told(id=order, seq=2))
+        await tx.execute("UPDATE outbox SET at = now() - interval '1 hour'")
+        await tx.execute("UPDATE event SET at = now() - interval '1 hour'")
+        await tx.execute("INSERT INTO subscriber (name, position) VALUES ('order_search', 0)")
+        await tx.execute("UPDATE stock_hold SET expires_at = now() - interval '1 hour'")
+    report = await examine(database)
+    assert {f.check for f in report.findings} == {"outbox_backlog", "subscriber_lag", "holds_not_retired"}
+    assert (report.drift, report.notices) == (0, 3)
+    assert report.healthy
+
+
+async def test_what_holds_back_the_oldest_transaction_is_named(database: Database, order: UUID) -> None:
+    (check,) = [c for c in CHECKS if c.name == "oldest_transaction"]
+    async with await psycopg.AsyncConnection.connect(database.url, application_name="a report") as slow:
+        await slow.execute("SELECT pg_current_xact_id()")
+        async with database.snapshot() as tx:
+            rows = await checks.fetch(tx, check.statement, {"cap": 50, "patience": timedelta(0)})
+        assert any(f"pid {slow.info.backend_pid} " in row["name"] and "a report" in row["name"] for row in rows)
+
+
+async def test_the_doctor_sees_one_instant_of_a_busy_shop(database: Database, order: UUID) -> None:
+    """Between two of its statements a sale commits; balance and ledger must still be those of one moment."""
+    async with database.snapshot() as tx:
+        await tx.value("SELECT count(*) FROM balance")
+        async with database.transaction() as sale:
+            await stock(sale, 1, 2, on_hand=7)
+            await sale.execute("UPDATE sales_order SET status = 'shipped'")
+        assert (await examine_in(tx)).healthy
+    assert not (await examine(database)).healthy
+
+
+async def test_closed_months_are_believed_only_while_they_are_what_was_closed(database: Database) -> None:
+    then = datetime(2025, 1, 15, tzinfo=UTC)
+    async with database.transaction() as tx:
+        await a_network(tx)
+        assert (await make_months(tx, then))[:2] == ["movement_2025_01", "movement_2025_02"]
+        await stock(tx, 1, 1, on_hand=5)
+        await tx.execute("UPDATE movement SET recorded_at = %s", (then,))
+        await stock(tx, 1, 1, on_hand=2)
+        assert await close_one(tx, datetime(2025, 2, 1, 12, tzinfo=UTC)) is None
+        assert await close_one(tx, datetime(2025, 2, 3, tzinfo=UTC)) == "movement_2025_01"
+    assert (await examine(database)).healthy
+
+    async with database.transaction() as tx:
+        # Were the closing not used, this would not be noticed: the sums come from it.
+        await tx.execute("UPDATE movement_closing SET on_hand = 4")
+    assert only(await examine(database), "balance_ledger").rows[0]["ledger_on_hand"] == 6
+
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE movement_closing SET on_hand = 5")
+        await tx.execute(
+            "INSERT INTO movement (sku_id, location_id, d_on_hand, reason, recorded_at) VALUES (1, 1, 1, 'found', %s)",
+            (then,),
+        )
+    report = await examine(database)
+    assert [f.check for f in report.findings] == ["closing_changed", "balance_ledger"]
+    assert report.findings[0].lines("en") == ["movement_2025_01 had 1 rows when it was closed."]
+
+
+async def test_the_ledgers_months_are_made_ahead_and_closed_once_whoever_cares(database: Database) -> None:
+    made = await care_for_ledger(database)
+    assert len(made) == 4
+    assert await care_for_ledger(database) == []
+
+
+def test_every_check_has_a_name_of_its_own() -> None:
+    assert len({check.name for check in CHECKS}) == len(CHECKS)
