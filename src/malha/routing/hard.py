@@ -1,0 +1,316 @@
+"""Orders that the programme over subsets does not fit as they are, reduced to it. Pure.
+
+* Lines that want the same SKU (twice the same, or a kit and its component): a location may have enough for each but not
+  for all. Only locations where that happens (*tight* ones) need care; they are added to the programme one by one, each
+  with the sets of lines that it can serve together. Exact.
+* More than `MAX_EXACT` lines: lines with the same possible locations travel as one item; if that leaves too many items,
+  the location that completes most lines takes them, cheapest first, until few enough are left.
+* Lines that no location has in full: split over as few locations as possible, largest stock first, the last part where
+  it costs least.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from malha.routing.lanes import SCALE, Bracket, Lane, Row
+from malha.routing.model import MAX_EXACT, RequestLine
+from malha.routing.subsets import NEVER, cheapest, combine, forced, rows_of, unroll
+
+MAX_SHARED_WORK = 300_000  # steps of the programme over tight locations; beyond, locations are taken one by one
+
+Content = list[tuple[int, int]]  # (place of the line in the request, quantity)
+
+
+class Hard(msgspec.Struct, frozen=True):
+    """What came out, in the shapes of `rules`."""
+
+    shipped: list[tuple[int, Row, Content]]
+    unplaced: list[tuple[int, int]]
+    costs: list[int]
+    brackets: dict[int, Bracket]
+    exact: bool
+
+
+class _Case:
+    """One order while it is being solved: what is left of the stock, and the parcels so far."""
+
+    __slots__ = ("brackets", "have", "lane", "left", "lines", "needs", "parcels")
+
+    def __init__(
+        self,
+        lane: Lane,
+        lines: Sequence[RequestLine],
+        stock: Mapping[int, Sequence[int]],
+        have: Sequence[Sequence[int]],
+    ) -> None:
+        self.lane = lane
+        self.lines = lines
+        self.have = have
+        self.left = {sku: list(units) for sku, units in stock.items()}
+        self.needs = [((line.sku_id, 1),) if line.components is None else line.components for line in lines]
+        self.parcels: dict[int, list[Content]] = {}
+        self.brackets: dict[int, Bracket] = {}
+
+    def units(self, n: int, position: int) -> int:
+        """Return how many units of a line a position could serve now."""
+        if not self.have[n][position]:  # none at all, or it may not
+            return 0
+        return min(self.left[sku][position] // per for sku, per in self.needs[n])
+
+    def take(self, n: int, position: int, quantity: int) -> None:
+        """Lower the stock by units of a line."""
+        for sku, per in self.needs[n]:
+            self.left[sku][position] -= per * quantity
+
+    def where(self, n: int) -> list[int]:
+        """Return the positions that can serve a line in full now."""
+        asked = self.lines[n].quantity
+        return [p for p, units in enumerate(self.have[n]) if units >= asked and self.units(n, p) >= asked]
+
+    def row(self, grams: int, lines: int) -> Row:
+        """Return the costs of a parcel, and remember that they were looked at."""
+        row = self.lane.row(grams, lines)
+        self.brackets[row.bracket.limit] = row.bracket
+        return row
+
+    def rows(self, items: Sequence[Sequence[int]]) -> list[Row]:
+        """Return the costs of a parcel for every subset of items, each one or several lines."""
+        weights = [sum(self.lines[n].quantity * self.lines[n].grams for n in item) for item in items]
+        rows = rows_of(self.lane, weights, [len(item) for item in items])
+        for row in rows:
+            self.brackets[row.bracket.limit] = row.bracket
+        return rows
+
+    def grams(self, content: Content) -> int:
+        """Return the weight of a parcel."""
+        return sum(self.lines[n].grams * quantity for n, quantity in content)
+
+    def scaled(self, position: int, content: Content) -> int:
+        """Return the scaled cost of a parcel."""
+        return self.row(self.grams(content), len(content)).by_class[self.lane.klass[position]]
+
+    def send(self, position: int, content: Content) -> None:
+        """Make a parcel of whole lines or parts, and lower the stock."""
+        for n, quantity in content:
+            self.take(n, position, quantity)
+        self.parcels.setdefault(position, []).append(content)
+
+    def shares(self, pending: Sequence[int]) -> bool:
+        """Return whether any two of these lines want the same SKU."""
+        wanted = [sku for n in pending for sku, _ in self.needs[n]]
+        return len(set(wanted)) < len(wanted)
+
+
+def solve_hard(
+    lane: Lane, lines: Sequence[RequestLine], stock: Mapping[int, Sequence[int]], have: Sequence[Sequence[int]]
+) -> Hard:
+    """Place all that can be placed. `have` gives, per line and position, the units of it that could be served alone."""
+    case = _Case(lane, lines, stock, have)
+    costs, planned, exact = _place_whole(case)
+    sent = {n for parcels in case.parcels.values() for content in parcels for n, _ in content}
+    unplaced: list[tuple[int, int]] = []
+    for n, line in enumerate(lines):
+        if n not in sent:
+            exact = False
+            missing = _split(case, n)
+            if missing:
+                unplaced.append((line.line, missing))
+    shipped = [
+        (position, case.row(case.grams(content), len(content)), sorted(content))
+        for position in sorted(case.parcels)
+        for content in case.parcels[position]
+    ]
+    total = sum(row.by_class[lane.klass[position]] for position, row, _ in shipped)
+    beside = (total - planned) // SCALE  # what was decided apart from the programme costs the same in every alternative
+    costs = [cost + beside if cost >= 0 else -1 for cost in costs]
+    for position, _, _ in shipped:
+        if costs[position] < 0 or not exact:
+            costs[position] = total // SCALE
+    return Hard(shipped, unplaced, costs, case.brackets, exact)
+
+
+def _place_whole(case: _Case) -> tuple[list[int], int, bool]:
+    """Place every line that some location has in full; return costs by position, the programme's share, exactness."""
+    pending = [n for n in range(len(case.lines)) if case.where(n)]
+    exact = len(pending) <= MAX_EXACT
+    while pending:
+        where = {n: case.where(n) for n in pending}
+        pending = [n for n in pending if where[n]]
+        if not pending:
+            break
+        shared = case.shares(pending)
+        if len(pending) <= MAX_EXACT:
+            items = [[n] for n in pending]
+            tight = _tight(case, pending, where) if shared else {}
+            if len(tight) * 3 ** len(pending) <= MAX_SHARED_WORK:
+                costs, cost = _programme(case, items, where, tight)
+                return costs, cost, exact
+            exact = False
+        elif not shared:
+            groups: dict[tuple[int, ...], list[int]] = {}
+            for n in pending:
+                groups.setdefault(tuple(where[n]), []).append(n)
+            if len(groups) <= MAX_EXACT:
+                costs, cost = _programme(case, list(groups.values()), where, {})
+                return costs, cost, False
+        _complete_most(case, pending, where)
+        pending = [n for n in pending if not _sent(case, n)]
+    return [-1] * len(case.lane.klass), 0, exact
+
+
+def _sent(case: _Case, n: int) -> bool:
+    return any(n == m for parcels in case.parcels.values() for content in parcels for m, _ in content)
+
+
+def _complete_most(case: _Case, pending: Sequence[int], where: Mapping[int, Sequence[int]]) -> None:
+    """Send as many whole lines as one location can serve together; the cheapest, then first, among equals."""
+    by_position: dict[int, Content] = {}
+    used: dict[int, dict[int, int]] = {}
+    for n in pending:
+        quantity = case.lines[n].quantity
+        for position in where[n]:
+            taken = used.setdefault(position, {})
+            if all(taken.get(sku, 0) + per * quantity <= case.left[sku][position] for sku, per in case.needs[n]):
+                for sku, per in case.needs[n]:
+                    taken[sku] = taken.get(sku, 0) + per * quantity
+                by_position.setdefault(position, []).append((n, quantity))
+    most = max(len(content) for content in by_position.values())
+    best = min((case.scaled(p, content), p) for p, content in by_position.items() if len(content) == most)
+    case.send(best[1], by_position[best[1]])
+
+
+def _split(case: _Case, n: int) -> int:
+    """Send a line in parts; return how many units have no location."""
+    wanted = case.lines[n].quantity
+    while wanted:
+        offers = [(min(units, wanted), p) for p in range(len(case.have[n])) if (units := case.units(n, p))]
+        if not offers:
+            break
+        most = max(units for units, _ in offers)
+        _, position, parcel = min(_join(case, n, most, p) for units, p in offers if units == most)
+        case.take(n, position, most)
+        parcels = case.parcels.setdefault(position, [])
+        if parcel < 0:
+            parcels.append([(n, most)])
+        else:
+            parcels[parcel].append((n, most))
+        wanted -= most
+    return wanted
+
+
+def _join(case: _Case, n: int, quantity: int, position: int) -> tuple[int, int, int]:
+    """Return the least that a part adds at a position: (scaled cost, position, parcel it joins or -1 for its own)."""
+    options = [(case.scaled(position, [(n, quantity)]), position, -1)]
+    for k, content in enumerate(case.parcels.get(position, ())):
+        added = case.scaled(position, [*content, (n, quantity)]) - case.scaled(position, content)
+        options.append((added, position, k))
+    return min(options)
+
+
+# --- lines that want the same SKU ---
+
+Feasible = Callable[[int], bool]  # of a set of items
+
+
+def _tight(case: _Case, pending: Sequence[int], where: Mapping[int, Sequence[int]]) -> dict[int, Feasible]:
+    """Return the positions that can serve some lines each but not together, with the test of what they can."""
+    demand: dict[int, list[int]] = {}  # sku -> units by line
+    for k, n in enumerate(pending):
+        for sku, per in case.needs[n]:
+            demand.setdefault(sku, [0] * len(pending))[k] += per * case.lines[n].quantity
+    shared = [(sku, units) for sku, units in demand.items() if sum(u > 0 for u in units) > 1]
+    tight: dict[int, Feasible] = {}
+    for position in range(len(case.lane.klass)):
+        here = [k for k, n in enumerate(pending) if position in where[n]]
+        limits = [(units, case.left[sku][position]) for sku, units in shared]
+        if any(sum(units[k] for k in here) > limit for units, limit in limits):
+            tight[position] = _fits(limits)
+    return tight
+
+
+def _fits(limits: Sequence[tuple[Sequence[int], int]]) -> Feasible:
+    return lambda s: all(sum(u for k, u in enumerate(units) if s >> k & 1) <= limit for units, limit in limits)
+
+
+# Sets of items one tight position can serve together: (set, scaled cost, its parcels).
+Loads = list[tuple[int, int, list[int]]]
+
+
+def _loads(case: _Case, rows: Sequence[Row], mask: int, position: int, fits: Feasible, n: int) -> Loads:
+    k = case.lane.klass[position]
+    f = [0] + [rows[s].by_class[k] if s & mask == s and fits(s) else NEVER for s in range(1, 1 << n)]
+    g, first = combine(f, n)
+    at = [position] * len(f)
+    # A set that does not fit must not be served in two parcels either: fits() is about the set, not its parcels.
+    return [(s, g[s], [t for t, _ in unroll(first, at, s)]) for s in range(1, 1 << n) if f[s] < NEVER]
+
+
+def _extend(g: Sequence[int], loads: Loads) -> tuple[list[int], list[int]]:
+    """Add one tight position to a plan for every set; return the costs and which of its loads is used (-1 none)."""
+    best = list(g)
+    used = [-1] * len(g)
+    for s in range(1, len(g)):
+        for number, (load, cost, _) in enumerate(loads):
+            if load & s == load and cost + g[s ^ load] < best[s]:
+                best[s] = cost + g[s ^ load]
+                used[s] = number
+    return best, used
+
+
+def _leave_one_out(g: Sequence[int], loads: Sequence[Loads]) -> list[list[int]]:
+    """Return, for every tight position, the costs with all the others."""
+    if len(loads) == 1:
+        return [list(g)]
+    half = len(loads) // 2
+    early = late = list(g)
+    for load in loads[:half]:
+        early, _ = _extend(early, load)
+    for load in loads[half:]:
+        late, _ = _extend(late, load)
+    return _leave_one_out(late, loads[:half]) + _leave_one_out(early, loads[half:])
+
+
+def _programme(
+    case: _Case,
+    items: Sequence[Sequence[int]],
+    where: Mapping[int, Sequence[int]],
+    tight: Mapping[int, Feasible],
+) -> tuple[list[int], int]:
+    """Send the most items that can go together, at the least cost; return costs by position and of the plan, scaled."""
+    n = len(items)
+    keys = list(case.lane.keys(n))
+    masks = [0] * len(keys)
+    for k, item in enumerate(items):
+        for position in where[item[0]]:
+            masks[position] |= 1 << k
+    loose = [key if p in tight else key | mask for p, (key, mask) in enumerate(zip(keys, masks, strict=True))]
+    rows = case.rows(items)
+    f, at = cheapest(rows, loose)
+    base, first = combine(f, n)
+    positions = sorted(tight)
+    loads = [_loads(case, rows, masks[p], p, tight[p], n) for p in positions]
+    g = base
+    levels = []
+    for load in loads:
+        g, used = _extend(g, load)
+        levels.append(used)
+    _, whole = min(((-s.bit_count(), g[s]), s) for s in range(1, 1 << n) if g[s] < NEVER)
+    costs = forced(rows, loose, g, whole, n)
+    if positions:
+        for position, load, others in zip(positions, loads, _leave_one_out(base, loads), strict=True):
+            found = [cost + others[whole ^ s] for s, cost, _ in load if s & whole == s]
+            if found and min(found) < NEVER:
+                costs[position] = min(found) // SCALE
+    parts = []
+    s = whole
+    for position, load, used in zip(reversed(positions), reversed(loads), reversed(levels), strict=True):
+        if used[s] >= 0:
+            taken, _, parcels = load[used[s]]
+            parts += [(part, position) for part in parcels]
+            s ^= taken
+    parts += unroll(first, at, s)
+    for part, position in parts:
+        members = [n for k, item in enumerate(items) if part >> k & 1 for n in item]
+        case.send(position, [(n, case.lines[n].quantity) for n in members])
+    return costs, g[whole]

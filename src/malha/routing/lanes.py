@@ -1,0 +1,396 @@
+"""Lanes: what a network means for orders of one channel, method, service and destination state.
+
+A lane keeps what does not depend on the order: which locations are open to it and why the others are not, and what a
+parcel costs from each. Prices are constant between the weights at which any rate changes, so they are worked out once
+for each such bracket and kept as lists, sorted by cost: planning an order then looks up, it does not compute. Pure.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from malha.network.model import EntityKind, LocationStatus, Method
+from malha.network.snapshot import NetworkSnapshot
+from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason
+
+SCALE = 1024  # a scaled cost is centavos * SCALE + packages: one comparison prefers cheaper, then fewer packages
+EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
+MAX_HEAVY = 4_096  # distinct weights beyond all brackets kept per lane
+NO_LIMIT = 1 << 60
+_encode = msgspec.json.Encoder().encode
+
+Run = int | tuple[int, int]  # an id, or the first and last of ids in a row
+Rates = tuple[int, list[int], list[int] | None]  # (up to grams, centavos by zone, packages by zone when not all 1)
+
+
+class LaneFacts(msgspec.Struct, frozen=True):
+    """What a lane says, as it is stored with every decision it was used for. Costs are centavos."""
+
+    rules: int  # version of the rules
+    network: int  # revision of the network
+    channel: int
+    method: str
+    service: int | None  # what the customer chose; null: the cheapest
+    to: str | None  # state
+    pickup: int | None  # location
+    locations: list[Run]  # ids of the open ones, by position
+    refused: list[tuple[int, list[Run]]]  # (number of the reason, location ids)
+    klass: list[int]  # by position: which of `classes`
+    classes: list[tuple[int, int, int]]  # (zone, handling, line): locations of a class cost the same
+
+
+class Bracket:
+    """What one parcel costs from each zone, for all weights up to `limit` that are above the bracket before."""
+
+    __slots__ = ("fragment", "leads", "limit", "packages", "prices", "services")
+
+    def __init__(
+        self, limit: int, prices: list[int], packages: list[int], leads: list[int | None], services: list[int | None]
+    ) -> None:
+        self.limit = limit
+        self.prices = prices
+        self.packages = packages
+        self.leads = leads
+        self.services = services
+        several = packages if any(n != 1 for n in packages) else None
+        self.fragment = _encode((limit, prices, several))
+
+
+class Row:
+    """What a parcel of one bracket with some lines costs, scaled: by class, and by position from the cheapest on."""
+
+    __slots__ = ("bracket", "by_class", "ranked")
+
+    def __init__(self, bracket: Bracket, lines: int, facts: LaneFacts) -> None:
+        self.bracket = bracket
+        self.by_class = [
+            (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line) * SCALE + bracket.packages[zone]
+            for zone, handling, line in facts.classes
+        ]
+        self.ranked = sorted((self.by_class[k], position) for position, k in enumerate(facts.klass))
+
+
+Pricing = Callable[[int], Bracket]  # the bracket of a weight
+
+
+class Lane:
+    """One lane of a network."""
+
+    __slots__ = (
+        "_breaks",
+        "_heavy",
+        "_keys",
+        "_price",
+        "_rows",
+        "capped",
+        "classes",
+        "facts",
+        "head",
+        "klass",
+        "light",
+        "limits",
+        "open",
+        "pick",
+        "position",
+    )
+
+    def __init__(
+        self,
+        facts: LaneFacts,
+        open_: list[int],
+        capped: list[tuple[int, int]],
+        breaks: list[int],
+        limits: list[int],
+        price: Pricing,
+    ) -> None:
+        self.facts = facts
+        self.open = open_  # position -> index
+        self.position = {index: position for position, index in enumerate(open_)}
+        self.capped = capped  # (position, daily capacity)
+        self.limits = limits  # by zone: the heaviest unit any service takes
+        self.light = min(limits, default=NO_LIMIT)  # no unit up to this weight is refused anywhere
+        self.klass = facts.klass
+        self.classes = facts.classes
+        self.head = _head(facts)
+        self.pick = _picker(open_)
+        self._breaks = breaks
+        self._price = price
+        self._rows: dict[int, list[Row | None]] = {}
+        self._heavy: dict[tuple[int, int], Row] = {}
+        self._keys: dict[int, list[int]] = {}
+
+    def row(self, grams: int, lines: int) -> Row:
+        """Return the costs of a parcel of this billable weight with this many lines."""
+        breaks = self._breaks
+        n = bisect_left(breaks, grams)
+        if n == len(breaks):
+            return self._heavy_row(grams, lines)
+        rows = self._rows.get(lines)
+        if rows is None:
+            rows = self._rows[lines] = [None] * len(breaks)
+        row = rows[n]
+        if row is None:
+            row = rows[n] = Row(self._price(breaks[n]), lines, self.facts)
+        return row
+
+    def _heavy_row(self, grams: int, lines: int) -> Row:
+        row = self._heavy.get((grams, lines))
+        if row is None:
+            if len(self._heavy) >= MAX_HEAVY:
+                self._heavy.clear()
+            row = self._heavy[grams, lines] = Row(self._price(grams), lines, self.facts)
+        return row
+
+    def keys(self, lines: int) -> list[int]:
+        """Return each position's class, shifted left to leave one bit for each of `lines`."""
+        keys = self._keys.get(lines)
+        if keys is None:
+            keys = self._keys[lines] = [k << lines for k in self.klass]
+        return keys
+
+
+def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
+    """Return what copies the open locations' entries out of a list over all locations."""
+    if indexes == list(range(len(indexes))):
+        stop = len(indexes)
+        return lambda whole: whole[:stop]
+    if len(indexes) == 1:
+        only = indexes[0]
+        return lambda whole: (whole[only],)
+    return itemgetter(*indexes)
+
+
+def _head(facts: LaneFacts) -> bytes:
+    return _encode(facts)[:-1] + b',"rates":['
+
+
+def runs(ids: Iterable[int]) -> list[Run]:
+    """Write ids with consecutive ones as (first, last)."""
+    found: list[tuple[int, int]] = []
+    for id_ in ids:
+        if found and found[-1][1] == id_ - 1:
+            found[-1] = found[-1][0], id_
+        else:
+            found.append((id_, id_))
+    return [first if first == last else (first, last) for first, last in found]
+
+
+def unfold(runs_: Iterable[Any]) -> list[int]:
+    """Read what `runs` wrote."""
+    ids: list[int] = []
+    for run in runs_:
+        if isinstance(run, int):
+            ids.append(run)
+        else:
+            ids.extend(range(run[0], run[1] + 1))
+    return ids
+
+
+# --- from a network ---
+
+
+def compile_network(snapshot: NetworkSnapshot) -> Network:
+    """Return the network as routing uses it, locations ordered by (priority, id)."""
+    places = []
+    for location in sorted(snapshot.locations.values(), key=lambda x: (x.priority, x.id)):
+        establishment = snapshot.establishments[location.establishment_id]
+        places.append(
+            Place(
+                id=location.id,
+                status=location.status,
+                state=location.state,
+                can_ship=location.can_ship,
+                can_pickup=location.can_pickup,
+                handling=location.handling_cost,
+                line=location.line_cost,
+                daily_capacity=location.daily_capacity,
+                entity_id=establishment.legal_entity_id,
+                entity_kind=establishment.kind,
+                priority=location.priority,
+            )
+        )
+    channels = {}
+    for channel in snapshot.channels.values():
+        owner = None if channel.establishment_id is None else snapshot.establishments[channel.establishment_id]
+        channels[channel.id] = Door(
+            id=channel.id,
+            location_ids=channel.location_ids,
+            entity_id=None if owner is None else owner.legal_entity_id,
+            entity_kind=None if owner is None else owner.kind,
+        )
+    rates: dict[int, list[tuple[int, int]]] = {}
+    for rate in snapshot.rates:
+        rates.setdefault(rate.service_id, []).append((rate.max_grams, rate.per_extra_kg))
+    return Network(
+        revision=snapshot.revision,
+        places=places,
+        channels=channels,
+        services=[s.id for s in snapshot.services.values() if s.active and s.method is Method.SHIP],
+        rates=rates,
+        tariff=snapshot.tariff,
+    )
+
+
+def may_issue(place: Place, door: Door) -> bool:
+    """Return whether the channel's company may sell the location's stock.
+
+    A channel without an account's establishment sells anybody's: the owner of the stock issues. Otherwise the company
+    must be the same, or a logistics operator that keeps the goods for others. A channel of an own company may also use
+    other own companies, which issue for themselves, but never a franchise's or vendor's stock; theirs may use nobody
+    else's.
+    """
+    if door.entity_id is None or door.entity_id == place.entity_id or place.entity_kind == EntityKind.OPERATOR:
+        return True
+    return door.entity_kind == EntityKind.OWN and place.entity_kind == EntityKind.OWN
+
+
+def _refusal(place: Place, door: Door, method: str, pickup: int | None) -> Reason | None:
+    """Return why a location is closed to a lane, tariff apart."""
+    if place.status != LocationStatus.ACTIVE:
+        return Reason.PAUSED if place.status == LocationStatus.PAUSED else Reason.CLOSED
+    if door.location_ids and place.id not in door.location_ids:
+        return Reason.CHANNEL
+    if not may_issue(place, door):
+        return Reason.ISSUER
+    if method == Method.PICKUP:
+        if not place.can_pickup:
+            return Reason.METHOD
+        return None if place.id == pickup else Reason.ELSEWHERE
+    return None if place.can_ship else Reason.METHOD
+
+
+def open_lane(
+    network: Network, channel_id: int, method: str, service_id: int | None, to_state: str | None, pickup: int | None
+) -> Lane:
+    """Work out a lane of a network.
+
+    Raises:
+        KeyError: the network has no such channel.
+    """
+    door = network.channels[channel_id]
+    ships = method == Method.SHIP
+    if not ships:
+        service_id = to_state = None
+    services = network.services if service_id is None else [s for s in network.services if s == service_id]
+    carriage = _Carriage(network, services, to_state or "") if ships else None
+    refused: dict[int, list[int]] = {}
+    open_: list[int] = []
+    zones: dict[str, int] = {}
+    classes: dict[tuple[int, int, int], int] = {}
+    klass: list[int] = []
+    for index, place in enumerate(network.places):
+        reason = _refusal(place, door, method, pickup)
+        if reason is None and carriage is not None and not carriage.limit(place.state):
+            reason = Reason.NO_SERVICE
+        if reason is not None:
+            refused.setdefault(REASONS.index(reason), []).append(place.id)
+            continue
+        zone = zones.setdefault(place.state, len(zones)) if ships else 0
+        klass.append(classes.setdefault((zone, place.handling, place.line), len(classes)))
+        open_.append(index)
+    facts = LaneFacts(
+        rules=RULES_VERSION,
+        network=network.revision,
+        channel=channel_id,
+        method=method,
+        service=service_id,
+        to=to_state,
+        pickup=pickup,
+        locations=runs(network.location_ids[index] for index in open_),
+        refused=[(code, runs(ids)) for code, ids in sorted(refused.items())],
+        klass=klass,
+        classes=list(classes),
+    )
+    capped = [
+        (position, cap)
+        for position, index in enumerate(open_)
+        if (cap := network.places[index].daily_capacity) is not None
+    ]
+    if carriage is None:
+        return Lane(facts, open_, capped, [NO_LIMIT], [NO_LIMIT], _carry_nothing)
+    states = list(zones)
+    limits = [carriage.limit(state) for state in states]
+    light = min(limits, default=NO_LIMIT)
+    # Beyond a zone's limit the price depends on the whole weight: brackets end there.
+    breaks = [grams for grams in carriage.breaks if grams <= light]
+    return Lane(facts, open_, capped, breaks, limits, lambda grams: carriage.bracket(grams, states, limits))
+
+
+def _carry_nothing(grams: int) -> Bracket:
+    return Bracket(grams, [0], [1], [None], [None])
+
+
+class _Carriage:
+    """Parcels of some services to one state: the cheapest service decides, then the faster, then the older."""
+
+    def __init__(self, network: Network, services: list[int], to_state: str) -> None:
+        self._quote = network.tariff.quote
+        self._services = services
+        self._to = to_state
+        self._limits: dict[str, int] = {}
+        breaks: set[int] = set()
+        for service in services:
+            for grams, per_extra_kg in network.rates.get(service, ()):
+                breaks.add(grams)
+                if per_extra_kg:
+                    breaks.update(range(grams + 1_000, grams + EXTRA_KG * 1_000 + 1, 1_000))
+        self.breaks = sorted(breaks)
+
+    def limit(self, state: str) -> int:
+        """Return the heaviest parcel that travels from a state, in grams; 0 when none does."""
+        found = self._limits.get(state)
+        if found is None:
+            if not self.breaks:
+                found = 0
+            elif self._cheapest(state, self.breaks[-1] + 1) is not None:
+                found = NO_LIMIT
+            else:
+                found = next((g for g in reversed(self.breaks) if self._cheapest(state, g) is not None), 0)
+            self._limits[state] = found
+        return found
+
+    def _cheapest(self, state: str, grams: int) -> tuple[int, int, int] | None:
+        best: tuple[int, int, int] | None = None
+        for service in self._services:
+            quote = self._quote(service, state, self._to, grams)
+            if quote is not None:
+                offer = (quote.price, quote.lead_days, service)
+                if best is None or offer < best:
+                    best = offer
+        return best
+
+    def bracket(self, grams: int, states: list[str], limits: list[int]) -> Bracket:
+        """Price a weight from each state; above a state's limit as full parcels and the rest."""
+        prices: list[int] = []
+        packages: list[int] = []
+        leads: list[int | None] = []
+        services: list[int | None] = []
+        for state, limit in zip(states, limits, strict=True):
+            whole, rest = divmod(grams, limit) if grams > limit else (0, grams)
+            offers = []
+            if whole and (full := self._cheapest(state, limit)) is not None:
+                offers.append((whole, full))
+            if (rest or not whole) and (last := self._cheapest(state, rest)) is not None:
+                offers.append((1, last))
+            prices.append(sum(n * offer[0] for n, offer in offers))
+            packages.append(sum(n for n, _ in offers))
+            leads.append(max(offer[1] for _, offer in offers))
+            services.append(offers[0][1][2])
+        return Bracket(grams, prices, packages, leads, services)
+
+
+# --- from a record ---
+
+
+def reopen_lane(facts: LaneFacts, rates: Sequence[Rates]) -> Lane:
+    """Return the lane a decision was taken in, knowing only the weights that were looked at then; index is position."""
+    by_limit: dict[int, Bracket] = {}
+    for limit, prices, packages in rates:
+        n = len(prices)
+        by_limit[limit] = Bracket(limit, prices, packages or [1] * n, [None] * n, [None] * n)
+    positions = list(range(len(facts.klass)))
+    zones = 1 + max((zone for zone, _, _ in facts.classes), default=-1)
+    return Lane(facts, positions, [], sorted(by_limit), [NO_LIMIT] * zones, by_limit.__getitem__)

@@ -1,0 +1,166 @@
+"""Words of routing: what is asked, the compiled network it is asked of, and the plan with what it was decided from.
+
+Positions and indexes: an *index* counts all locations of a network, a *position* only those a lane leaves open. Both
+follow (priority, id), so that the first of equals is the one that ties go to.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from malha.platform.ids import UUID
+
+if TYPE_CHECKING:
+    from malha.network.tariff import Tariff
+    from malha.routing.lanes import Lane
+
+RULES_VERSION = 1
+MAX_EXACT = 8  # lines planned exactly; more are grouped first
+
+
+class Reason(StrEnum):
+    """Why a location cannot serve an order, or a line of it. The first that applies, in this order, is given."""
+
+    PAUSED = "paused"
+    CLOSED = "closed"
+    CHANNEL = "channel"  # not among the locations that may serve the channel
+    ISSUER = "issuer"  # stock of a company the channel's company cannot sell
+    METHOD = "method"  # it does not ship, or hands nothing over
+    ELSEWHERE = "elsewhere"  # the customer collects at another location
+    NO_SERVICE = "no_service"  # no rate to the destination, or one unit is too heavy for every service
+    CAPACITY = "capacity"  # today's fulfillment orders are all taken
+    EXCLUDED = "excluded"  # it rejected or short-picked this line before
+    STOCK = "stock"  # has none, or too few
+
+
+# Stored as small numbers: append only, never reorder.
+REASONS = tuple(Reason)
+
+
+class RequestLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line to place. `grams` is the billable weight of one unit; `components` are (sku_id, per kit), if a kit."""
+
+    line: int
+    sku_id: int
+    quantity: int
+    grams: int
+    components: tuple[tuple[int, int], ...] | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be placed. `excluded` maps a line to the location ids that are not to be asked for it again."""
+
+    order_id: UUID
+    channel_id: int
+    method: str = "ship"
+    service_id: int | None = None  # None: the cheapest
+    pickup_location_id: int | None = None
+    to_state: str | None = None
+    lines: list[RequestLine]
+    excluded: Mapping[int, set[int]] | None = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What routing needs to know of a location. Costs are centavos: `handling` per parcel, `line` per line picked."""
+
+    id: int
+    status: str
+    state: str
+    can_ship: bool
+    can_pickup: bool
+    handling: int
+    line: int
+    daily_capacity: int | None
+    entity_id: int
+    entity_kind: str
+    priority: int
+
+
+class Door(msgspec.Struct, frozen=True):
+    """What routing needs to know of a channel. `location_ids` empty: all; `entity_id` None: any company may issue."""
+
+    id: int
+    location_ids: frozenset[int]
+    entity_id: int | None
+    entity_kind: str | None
+
+
+class Network:
+    """One revision of the network, compiled. Immutable in what it says; lanes are worked out at first use and kept."""
+
+    __slots__ = ("channels", "index", "lanes", "location_ids", "places", "rates", "revision", "services", "tariff")
+
+    def __init__(
+        self,
+        *,
+        revision: int,
+        places: list[Place],
+        channels: dict[int, Door],
+        services: list[int],
+        rates: dict[int, list[tuple[int, int]]],
+        tariff: "Tariff",
+    ) -> None:
+        self.revision = revision
+        self.places = places
+        self.location_ids = [place.id for place in places]
+        self.index = {place.id: n for n, place in enumerate(places)}
+        self.channels = channels
+        self.services = services  # active ones that ship
+        self.rates = rates  # service -> (max_grams, per_extra_kg), all zones
+        self.tariff = tariff
+        self.lanes: dict[Any, Lane] = {}
+
+
+class Parcel(msgspec.Struct, frozen=True, array_like=True):
+    """Lines that leave one location together. `index` is the location's, `freight` the carriage in centavos.
+
+    `packages` is more than 1 where the weight is beyond what the carrier takes in one.
+    """
+
+    index: int
+    service_id: int | None
+    grams: int
+    freight: int
+    packages: int
+    units: list[tuple[int, int]]  # (line, quantity)
+
+
+class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a plan was decided from and came to, as far as its lane does not say it already. Lists follow positions."""
+
+    lines: list[RequestLine]
+    free: list[Any]  # per SKU, in order of first mention: free units by position
+    costs: list[int]  # centavos of the cheapest plan that uses the position, -1 where no line can be served
+    parcels: list[Any]  # (position, service, freight, packages, [(line, quantity)])
+    cost: int
+    full: list[tuple[int, int, int]] = []  # (position, taken, capacity)
+    excluded: list[tuple[int, list[int]]] = []  # (line, positions)
+    heavy: list[tuple[int, list[int]]] = []  # (line, positions)
+    unplaced: list[tuple[int, int]] = []
+    lead_days: int | None = None
+    exact: bool = True  # False: too many lines, or units of a line split over locations; costs are the cheapest found
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Where an order goes. `assignments` are (line, location index, quantity) by line; `unplaced` (line, quantity)."""
+
+    assignments: list[tuple[int, int, int]]
+    unplaced: list[tuple[int, int]]
+    cost: int  # centavos
+    packages: int
+    lead_days: int | None  # business days in transit of the slowest parcel; None: nothing travels
+    parcels: list[Parcel]
+    basis: Basis
+    head: bytes  # of the record: what the lane says
+    rates: bytes  # of the record: the tariff as far as it was looked at
+
+
+class Exclusion(msgspec.Struct, frozen=True):
+    """A location that is not to be asked again for a line of an order, and why: "rejected", "short_pick"..."""
+
+    order_id: UUID
+    line: int
+    location_id: int
+    reason: str

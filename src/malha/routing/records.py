@@ -1,0 +1,68 @@
+"""Stored decisions: how one reads, and how it is recomputed from what it holds. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from malha.routing.lanes import LaneFacts, Rates, reopen_lane, unfold
+from malha.routing.model import REASONS, Plan, Reason, RequestLine
+from malha.routing.rules import decide
+
+
+class Record(LaneFacts, frozen=True):
+    """A decision as stored. Lists follow positions: the order of `locations`. Money is centavos.
+
+    Everything up to `heavy` is what was decided from, everything from `costs` on what came of it.
+    """
+
+    rates: list[Rates]
+    lines: list[RequestLine]
+    free: list[list[int]]  # per SKU in order of first mention
+    costs: list[int]
+    parcels: list[tuple[int, int | None, int, int, list[tuple[int, int]]]]
+    cost: int
+    full: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    excluded: list[tuple[int, list[int]]] = msgspec.field(default_factory=list)
+    heavy: list[tuple[int, list[int]]] = msgspec.field(default_factory=list)
+    unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    lead_days: int | None = None
+    exact: bool = True
+
+    def location_ids(self) -> list[int]:
+        """Return the ids of the locations that were open to the order, by position."""
+        return unfold(self.locations)
+
+    def closed(self) -> dict[Reason, list[int]]:
+        """Return the ids of the locations that were not, by reason."""
+        return {REASONS[code]: unfold(ids) for code, ids in self.refused}
+
+    def stock(self) -> dict[int, list[int]]:
+        """Return the free units of every SKU that was needed, by position."""
+        skus: dict[int, None] = {}
+        for line in self.lines:
+            skus.update(dict.fromkeys([line.sku_id] if line.components is None else [s for s, _ in line.components]))
+        return dict(zip(skus, self.free, strict=True))
+
+
+_decode = msgspec.json.Decoder(Record).decode
+
+
+def read_record(stored: bytes | str | dict[str, Any]) -> Record:
+    """Return a stored decision.
+
+    Raises:
+        msgspec.ValidationError: it is none.
+    """
+    if isinstance(stored, dict):
+        return msgspec.convert(stored, Record)
+    return _decode(stored)
+
+
+def replay(record: Record) -> Plan:
+    """Decide again from the stored inputs alone. A location's index is its position in the record.
+
+    Carriers and transit times are no inputs and are not known again: `service_id` and `lead_days` are None.
+    """
+    facts = LaneFacts(*[getattr(record, name) for name in LaneFacts.__struct_fields__])
+    lane = reopen_lane(facts, record.rates)
+    return decide(lane, record.lines, record.stock(), record.full, record.excluded, record.heavy)

@@ -1,0 +1,225 @@
+"""Where an order goes: hard filters, cost in money, exact assignment. Pure, and called for every order at the gate.
+
+The lines of an order are parted into parcels, each from one location. The cheapest such plan is found by dynamic
+programming over subsets S of lines: f(S) is the cheapest single parcel with S, g(S) the cheapest plan for S,
+
+    g(S) = min over T in S with S's lowest line of f(T) + g(S - T),
+
+exact for any tariff, because a parcel's cost may be any function of its location and lines. The same tables give, for
+every location l, the exact cost of the cheapest plan that uses it: min over T of F(T, l) + g(all - T). Ties go to fewer
+packages, then to the location with the smaller (priority, id). Units are never given up while an eligible location has
+stock.
+
+Orders this does not fit (more than `MAX_EXACT` lines, lines that want the same SKU, lines no single location can serve
+in full) are reduced to it in `malha.routing.hard`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from malha.routing.hard import solve_hard
+from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
+from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine
+from malha.routing.subsets import assign
+
+__all__ = ["compile_network", "decide", "plan", "record_json"]
+
+_encode = msgspec.json.Encoder().encode
+
+Blocks = list[tuple[int, list[int]]]  # (line number, positions that may not serve it)
+Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
+
+
+def plan(
+    request: Request, network: Network, free: Mapping[int, Sequence[int]], taken: Sequence[int] | None = None
+) -> Plan:
+    """Return where the lines of a request go, and what that was decided from.
+
+    Args:
+        request: at least one line, all with known SKUs.
+        network: the network's revision to decide with.
+        free: per SKU the units free at each location, by network index. Not changed. A missing SKU has none.
+        taken: fulfillment orders each location already has for today, by network index; None leaves capacity out.
+
+    Raises:
+        KeyError: the network has no such channel.
+    """
+    key = (request.channel_id, request.method, request.service_id, request.to_state, request.pickup_location_id)
+    lane = network.lanes.get(key)
+    if lane is None:
+        lane = network.lanes[key] = open_lane(network, *key)
+    lines = request.lines
+    full: Full = []
+    if lane.capped and taken is not None:
+        full = [(p, taken[lane.open[p]], cap) for p, cap in lane.capped if taken[lane.open[p]] >= cap]
+    excluded: Blocks = []
+    if request.excluded:
+        excluded = _excluded(request.excluded, lines, network, lane)
+    heavy: Blocks = []
+    light = lane.light
+    pick = lane.pick
+    stock: dict[int, Sequence[int]] = {}
+    for line in lines:
+        if line.grams > light:
+            heavy.append((line.line, _too_heavy(lane, line.grams)))
+        for sku in (line.sku_id,) if line.components is None else [sku for sku, _ in line.components]:
+            if sku not in stock:
+                column = free.get(sku)
+                stock[sku] = [0] * len(lane.open) if column is None else pick(column)
+    return decide(lane, lines, stock, full, excluded, heavy)
+
+
+def _too_heavy(lane: Lane, grams: int) -> list[int]:
+    limits = [lane.limits[zone] for zone, _, _ in lane.classes]
+    return [position for position, k in enumerate(lane.klass) if grams > limits[k]]
+
+
+def _excluded(excluded: Mapping[int, set[int]], lines: Sequence[RequestLine], network: Network, lane: Lane) -> Blocks:
+    blocks: Blocks = []
+    for line in lines:
+        indexes = [network.index[id_] for id_ in excluded.get(line.line, ()) if id_ in network.index]
+        positions = sorted(lane.position[index] for index in indexes if index in lane.position)
+        if positions:
+            blocks.append((line.line, positions))
+    return blocks
+
+
+def decide(
+    lane: Lane,
+    lines: list[RequestLine],
+    stock: Mapping[int, Sequence[int]],
+    full: Full,
+    excluded: Blocks,
+    heavy: Blocks,
+) -> Plan:
+    """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position."""
+    n = len(lines)
+    have: list[Sequence[int]] = []  # per line, the units of it that each position could serve
+    needs = 0
+    for line in lines:
+        components = line.components
+        if components is None:
+            needs += 1
+            have.append(stock[line.sku_id])
+        else:
+            needs += len(components)
+            columns = [[units // per for units in stock[sku]] for sku, per in components]
+            have.append(columns[0] if len(columns) == 1 else list(map(min, *columns)))
+    if full or excluded or heavy:
+        have = _without(have, lines, full, (excluded, heavy))
+    if n <= MAX_EXACT and needs == len(stock):
+        keys = lane.keys(n)
+        bit = 1
+        for line, units in zip(lines, have, strict=True):
+            asked = line.quantity
+            served = [key + bit if u >= asked else key for key, u in zip(keys, units, strict=True)]
+            if served == keys:
+                break  # nobody has the whole line
+            keys = served
+            bit += bit
+        else:
+            parts, costs, rows = assign(lane, [line.quantity * line.grams for line in lines], [1] * n, keys)
+            shipped = [
+                (position, rows[subset], [(n, lines[n].quantity) for n in range(n) if subset >> n & 1])
+                for subset, position in parts
+            ]
+            brackets = {row.bracket.limit: row.bracket for row in rows}
+            return _spell(lane, lines, stock, full, excluded, heavy, shipped, costs, brackets)
+    hard = solve_hard(lane, lines, stock, have)
+    return _spell(
+        lane,
+        lines,
+        stock,
+        full,
+        excluded,
+        heavy,
+        hard.shipped,
+        hard.costs,
+        hard.brackets,
+        hard.unplaced,
+        exact=hard.exact,
+    )
+
+
+def _without(
+    have: Sequence[Sequence[int]], lines: Sequence[RequestLine], full: Full, blocks: Iterable[Blocks]
+) -> list[Sequence[int]]:
+    """Return `have` with nothing where a location may not serve."""
+    left = [list(units) for units in have]
+    for position, _, _ in full:
+        for units in left:
+            units[position] = 0
+    by_line = {line.line: units for line, units in zip(lines, left, strict=True)}
+    for block in blocks:
+        for line, positions in block:
+            for position in positions:
+                by_line[line][position] = 0
+    return list(left)
+
+
+def _spell(  # noqa: PLR0917 - called once per order: keywords cost
+    lane: Lane,
+    lines: list[RequestLine],
+    stock: Mapping[int, Sequence[int]],
+    full: Full,
+    excluded: Blocks,
+    heavy: Blocks,
+    shipped: Sequence[tuple[int, Row, list[tuple[int, int]]]],
+    costs: list[int],
+    brackets: Mapping[int, Bracket],
+    unplaced: list[tuple[int, int]] | None = None,
+    *,
+    exact: bool = True,
+) -> Plan:
+    """Write out a plan. `shipped` are (position, row, [(line's place in `lines`, quantity)])."""
+    cost = packages = 0
+    lead: int | None = None
+    assignments: list[tuple[int, int, int]] = []
+    parcels: list[Parcel] = []
+    stored: list[tuple[int, int | None, int, int, list[tuple[int, int]]]] = []
+    for position, row, content in shipped:
+        k = lane.klass[position]
+        zone, handling, per_line = lane.classes[k]
+        bracket = row.bracket
+        freight = bracket.prices[zone]
+        several = bracket.packages[zone]
+        days = bracket.leads[zone]
+        if days is not None and (lead is None or days > lead):
+            lead = days
+        cost += freight + several * handling + per_line * len(content)
+        packages += several
+        index = lane.open[position]
+        units = []
+        grams = 0
+        for n, quantity in content:
+            line = lines[n]
+            units.append((line.line, quantity))
+            assignments.append((line.line, index, quantity))
+            grams += quantity * line.grams
+        service = bracket.services[zone]
+        parcels.append(Parcel(index, service, grams, freight, several, units))
+        stored.append((position, service, freight, several, units))
+    if len(stored) > 1:
+        assignments.sort()
+    left = unplaced or []
+    basis = Basis(
+        lines=lines,
+        free=list(stock.values()),
+        costs=costs,
+        parcels=stored,
+        cost=cost,
+        full=full,
+        excluded=excluded,
+        heavy=heavy,
+        unplaced=left,
+        lead_days=lead,
+        exact=exact,
+    )
+    rates = b",".join([brackets[limit].fragment for limit in sorted(brackets)])
+    return Plan(assignments, left, cost, packages, lead, parcels, basis, lane.head, rates)
+
+
+def record_json(decided: Plan) -> bytes:
+    """Return the decision as it is stored: JSON of `records.Record`, from which it can be explained and recomputed."""
+    return b"".join((decided.head, decided.rates, b"],", _encode(decided.basis)[1:]))

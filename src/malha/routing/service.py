@@ -1,0 +1,47 @@
+"""Keeping what routing decided, and which locations are not to be asked again."""
+
+from collections.abc import Sequence
+
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.routing import writes
+from malha.routing.model import Exclusion, Plan
+from malha.routing.rules import record_json
+
+
+async def record_decisions(tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]]) -> None:
+    """Store plans with what they were decided from, as (order, attempt, plan), with one statement.
+
+    Attempt 1 is intake's; later ones take `reads.next_attempts`. Usable inside `tx.pipeline()`.
+
+    Raises:
+        psycopg.errors.UniqueViolation: the order has a decision of that attempt.
+    """
+    if not decisions:
+        return
+    rows = sorted(decisions, key=lambda row: row[:2])
+    await tx.cursor_of(
+        writes.INSERT_DECISIONS,
+        {
+            "orders": [order for order, _, _ in rows],
+            "attempts": [attempt for _, attempt, _ in rows],
+            "costs": [plan.cost for _, _, plan in rows],
+            "records": [record_json(plan).decode() for _, _, plan in rows],
+        },
+    )
+
+
+async def exclude(tx: Tx, exclusions: Sequence[Exclusion]) -> None:
+    """Remember that locations are not to be asked again for lines: they rejected them, or did not find them."""
+    if not exclusions:
+        return
+    rows = sorted(exclusions, key=lambda x: (x.order_id, x.line, x.location_id))
+    await tx.cursor_of(
+        writes.INSERT_EXCLUSIONS,
+        {
+            "orders": [x.order_id for x in rows],
+            "lines": [x.line for x in rows],
+            "locations": [x.location_id for x in rows],
+            "reasons": [x.reason for x in rows],
+        },
+    )

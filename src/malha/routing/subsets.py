@@ -1,0 +1,147 @@
+"""The dynamic programme over subsets of lines, and the cost of every location from the same tables. Pure.
+
+A *key* is a location's class shifted left with one bit for each line it can serve in full, so locations with equal keys
+cost the same and are looked at once. Costs are scaled (`lanes.SCALE`).
+"""
+
+from collections.abc import Sequence
+
+from malha.routing.lanes import SCALE, Lane, Row
+
+NEVER = 1 << 80
+
+# A subset of lines and the position it leaves from.
+Part = tuple[int, int]
+
+
+def _splits(n: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Return every subset S of n lines with its ways to part it: (T with S's lowest line, rest), both not empty."""
+    splits = []
+    for s in range(1, 1 << n):
+        low = s & -s
+        rest = s ^ low
+        ways = []
+        t = rest
+        while t:
+            t = (t - 1) & rest
+            ways.append((t | low, s ^ (t | low)))
+        splits.append((s, ways))
+    return splits
+
+
+def _subsets(n: int) -> list[tuple[int, ...]]:
+    """Return, for every set of n lines, its subsets that are not empty."""
+    return [tuple(s for s in range(1, m + 1) if s & m == s) for m in range(1 << n)]
+
+
+class _Tables:
+    """What depends on the number of lines only."""
+
+    __slots__ = ("splits", "subsets")
+
+    def __init__(self, n: int) -> None:
+        self.splits = _splits(n)
+        self.subsets = _subsets(n)
+
+
+_TABLES: dict[int, _Tables] = {}
+
+
+def tables(n: int) -> _Tables:
+    """Return the subsets of n lines and how they part."""
+    found = _TABLES.get(n)
+    if found is None:
+        found = _TABLES[n] = _Tables(n)
+    return found
+
+
+def rows_of(lane: Lane, grams: Sequence[int], lines: Sequence[int]) -> list[Row]:
+    """Return the costs of a parcel for every subset of items with these weights and numbers of lines.
+
+    The empty subset has no costs: its place is taken by any other row, never to be looked at.
+    """
+    row = lane.row
+    weights = [0]
+    counts = [0]
+    rows = [row(grams[0], lines[0])]
+    for g, k in zip(grams, lines, strict=True):
+        for s in range(len(weights)):
+            w = weights[s] + g
+            c = counts[s] + k
+            weights.append(w)
+            counts.append(c)
+            rows.append(row(w, c))
+    return rows
+
+
+def cheapest(rows: Sequence[Row], keys: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return f: for every subset the cheapest parcel's cost and position; `NEVER` and -1 where there is none."""
+    f = [0]
+    at = [-1]
+    for s in range(1, len(rows)):
+        for cost, position in rows[s].ranked:
+            if keys[position] & s == s:
+                f.append(cost)
+                at.append(position)
+                break
+        else:
+            f.append(NEVER)
+            at.append(-1)
+    return f, at
+
+
+def combine(f: Sequence[int], n: int) -> tuple[list[int], list[int]]:
+    """Return g: for every subset the cheapest plan's cost, and the part of it that holds its lowest line."""
+    g = list(f)
+    first = list(range(len(f)))
+    for s, ways in tables(n).splits:
+        best = g[s]
+        for t, rest in ways:
+            cost = f[t] + g[rest]
+            if cost < best:
+                best = cost
+                first[s] = t
+        g[s] = best
+    return g, first
+
+
+def unroll(first: Sequence[int], at: Sequence[int], whole: int) -> list[Part]:
+    """Return the parts of the cheapest plan for `whole`."""
+    parts = []
+    while whole:
+        part = first[whole]
+        parts.append((part, at[part]))
+        whole ^= part
+    return parts
+
+
+def forced(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int) -> list[int]:
+    """Return, for every position, centavos of the cheapest plan for `whole` that uses it; -1 if none does."""
+    every = (1 << n) - 1
+    subsets = tables(n).subsets
+    pairs: dict[int, list[tuple[list[int], int]]] = {}
+    costs: dict[int, int] = {}
+    for key in set(keys):
+        mask = key & every & whole
+        options = pairs.get(mask)
+        if options is None:
+            options = pairs[mask] = [(rows[s].by_class, g[whole ^ s]) for s in subsets[mask]]
+        k = key >> n
+        cost = min([by_class[k] + rest for by_class, rest in options], default=NEVER)
+        costs[key] = cost // SCALE if cost < NEVER else -1
+    return [costs[key] for key in keys]
+
+
+def assign(
+    lane: Lane, grams: Sequence[int], lines: Sequence[int], keys: Sequence[int]
+) -> tuple[list[Part], list[int], list[Row]]:
+    """Return the cheapest plan for all lines: its parts, every position's forced cost, and the rows looked at.
+
+    Every line must have a position that can serve it.
+    """
+    n = len(grams)
+    rows = rows_of(lane, grams, lines)
+    f, at = cheapest(rows, keys)
+    g, first = combine(f, n)
+    whole = len(f) - 1
+    return unroll(first, at, whole), forced(rows, keys, g, whole, n), rows

@@ -1,0 +1,280 @@
+"""Routing's plans against every plan there is, and what holds for all of them."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from malha.network.model import Rate
+from malha.network.tariff import Tariff
+from malha.platform.ids import UUID
+from malha.routing.model import Door, Network, Place, Plan, Request, RequestLine
+from malha.routing.records import read_record, replay
+from malha.routing.rules import plan, record_json
+
+ORDER = UUID(int=7)
+STATES = ("SP", "PE", "RS")
+SKUS = (11, 12, 13, 14)
+
+
+def a_network(places: list[Place], rates: list[Rate]) -> Network:
+    by_service: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for rate in rates:
+        by_service[rate.service_id].append((rate.max_grams, rate.per_extra_kg))
+    return Network(
+        revision=1,
+        places=sorted(places, key=lambda p: (p.priority, p.id)),
+        channels={1: Door(id=1, location_ids=frozenset(), entity_id=None, entity_kind=None)},
+        services=sorted(by_service),
+        rates=dict(by_service),
+        tariff=Tariff(rates),
+    )
+
+
+@st.composite
+def networks(draw) -> Network:
+    places = [
+        Place(
+            id=n + 1,
+            status="active",
+            state=draw(st.sampled_from(STATES)),
+            can_ship=True,
+            can_pickup=True,
+            handling=draw(st.sampled_from((0, 100, 350))),
+            line=draw(st.sampled_from((0, 50))),
+            daily_capacity=draw(st.sampled_from((None, None, 3))),
+            priority=draw(st.sampled_from((10, 100))),
+            entity_id=1,
+            entity_kind="own",
+        )
+        for n in range(draw(st.integers(1, 4)))
+    ]
+    rates = []
+    for service in (1, 2):
+        limited = draw(st.booleans())
+        for state in draw(st.sets(st.sampled_from(STATES), min_size=1)):
+            prices = draw(st.lists(st.integers(0, 2_000), min_size=3, max_size=3))
+            rates += [
+                Rate(
+                    service_id=service,
+                    from_state=state,
+                    to_state="*",
+                    max_grams=grams,
+                    price=price,
+                    per_extra_kg=0 if limited or grams < 4_000 else 300,
+                    lead_days=draw(st.integers(0, 9)),
+                )
+                for grams, price in zip((500, 1_500, 4_000), prices, strict=True)
+            ]
+    return a_network(places, rates)
+
+
+@st.composite
+def orders(draw, most: int = 4) -> Request:
+    lines = []
+    for n in range(draw(st.integers(1, most))):
+        kit = draw(st.integers(0, 5)) == 0
+        skus = draw(st.lists(st.sampled_from(SKUS), min_size=1, max_size=2, unique=True))
+        lines.append(
+            RequestLine(
+                n + 1,
+                99 if kit else skus[0],
+                draw(st.integers(1, 3)),
+                draw(st.sampled_from((0, 200, 700, 1_600, 4_500))),
+                tuple((sku, draw(st.integers(1, 2))) for sku in skus) if kit else None,
+            )
+        )
+    excluded = draw(st.dictionaries(st.integers(1, len(lines)), st.sets(st.integers(1, 4)), max_size=2))
+    return Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines, excluded=excluded or None)
+
+
+stocks = st.lists(st.lists(st.integers(0, 7), min_size=4, max_size=4), min_size=4, max_size=4)
+
+
+def world(network: Network, rows: list[list[int]]) -> dict[int, list[int]]:
+    size = len(network.location_ids)
+    return {sku: row[:size] for sku, row in zip(SKUS, rows, strict=True)}
+
+
+TAKEN = [5, 0, 3, 2]
+
+
+# --- what a plan may be, and what it costs, written down without any cleverness ---
+
+
+def needs_of(line: RequestLine) -> list[tuple[int, int]]:
+    return [(line.sku_id, 1)] if line.components is None else list(line.components)
+
+
+def offer(network: Network, state: str, grams: int) -> int | None:
+    quotes = [network.tariff.quote(service, state, "BA", grams) for service in network.services]
+    return min((q.price for q in quotes if q is not None), default=None)
+
+
+def carriage(network: Network, state: str, grams: int) -> tuple[int, int]:
+    """Centavos and packages of a parcel: whole parcels of the most a carrier takes, and the rest."""
+    price = offer(network, state, grams)
+    if price is not None:
+        return price, 1
+    whole, rest = divmod(grams, 4_000)
+    return whole * offer(network, state, 4_000) + (offer(network, state, rest) if rest else 0), whole + bool(rest)
+
+
+def parcel_cost(network: Network, index: int, content: list[tuple[RequestLine, int]]) -> tuple[int, int]:
+    place = network.places[index]
+    price, packages = carriage(network, place.state, sum(line.grams * q for line, q in content))
+    return price + packages * place.handling + len(content) * place.line, packages
+
+
+def may_serve(network: Network, request: Request, line: RequestLine, index: int) -> bool:
+    place = network.places[index]
+    if offer(network, place.state, 0) is None or offer(network, place.state, line.grams) is None:
+        return False
+    if place.daily_capacity is not None and TAKEN[index] >= place.daily_capacity:
+        return False
+    return place.id not in (request.excluded or {}).get(line.line, ())
+
+
+def partitions(items: list[RequestLine]) -> Iterator[list[list[RequestLine]]]:
+    if not items:
+        yield []
+        return
+    head, *rest = items
+    for smaller in partitions(rest):
+        yield [[head], *smaller]
+        for n in range(len(smaller)):
+            yield [*smaller[:n], [head, *smaller[n]], *smaller[n + 1 :]]
+
+
+def every_plan(
+    network: Network, request: Request, free: dict[int, list[int]]
+) -> Iterator[tuple[tuple[int, int], set[int]]]:
+    """All ways to place every line in full: ((cost, packages), locations)."""
+    locations = range(len(network.places))
+    for parts in partitions(list(request.lines)):
+        for indexes in product(locations, repeat=len(parts)):
+            left = {sku: list(units) for sku, units in free.items()}
+            fits = True
+            for part, index in zip(parts, indexes, strict=True):
+                for line in part:
+                    fits = fits and may_serve(network, request, line, index)
+                    for sku, per in needs_of(line):
+                        left[sku][index] -= per * line.quantity
+                        fits = fits and left[sku][index] >= 0
+            if fits:
+                costs = [
+                    parcel_cost(network, index, [(line, line.quantity) for line in part])
+                    for part, index in zip(parts, indexes, strict=True)
+                ]
+                yield (sum(c for c, _ in costs), sum(p for _, p in costs)), set(indexes)
+
+
+def check_plan(network: Network, request: Request, free: dict[int, list[int]], found: Plan) -> None:
+    """What must hold for every plan, however hard the order."""
+    lines = {line.line: line for line in request.lines}
+    placed: dict[int, int] = defaultdict(int)
+    left = {sku: list(units) for sku, units in free.items()}
+    for n, index, quantity in found.assignments:
+        assert quantity > 0
+        assert may_serve(network, request, lines[n], index)
+        placed[n] += quantity
+        for sku, per in needs_of(lines[n]):
+            left[sku][index] -= per * quantity
+            assert left[sku][index] >= 0, "more than there is"
+    unplaced = dict(found.unplaced)
+    for n, line in lines.items():
+        assert placed[n] + unplaced.get(n, 0) == line.quantity
+    for n, missing in unplaced.items():
+        assert missing > 0
+        for index in range(len(network.places)):
+            if may_serve(network, request, lines[n], index):
+                assert any(left[sku][index] < per for sku, per in needs_of(lines[n])), "given up beside stock"
+    costs = [parcel_cost(network, p.index, [(lines[n], q) for n, q in p.units]) for p in found.parcels]
+    assert found.cost == sum(c for c, _ in costs)
+    assert found.packages == sum(p for _, p in costs)
+    assert sorted((n, p.index, q) for p in found.parcels for n, q in p.units) == sorted(found.assignments)
+
+
+@settings(max_examples=400, deadline=None)
+@given(networks(), orders(), stocks)
+def test_a_plan_costs_what_the_best_of_all_plans_costs_and_each_location_what_the_best_plan_with_it_costs(
+    network: Network, request: Request, rows: list[list[int]]
+):
+    free = world(network, rows)
+    before = {sku: list(units) for sku, units in free.items()}
+    found = plan(request, network, free, TAKEN)
+    assert free == before, "planning changed the stock"
+    check_plan(network, request, free, found)
+    plans = list(every_plan(network, request, free))
+    if not plans:
+        assert not found.basis.exact
+        return
+    assert found.basis.exact
+    assert not found.unplaced
+    assert (found.cost, found.packages) == min(key for key, _ in plans)
+    forced: dict[int, int] = {}
+    for (cost, _), indexes in plans:
+        for index in indexes:
+            forced[index] = min(cost, forced.get(index, cost))
+    open_ = network.lanes[1, "ship", None, "BA", None].open
+    assert {i: c for i, c in zip(open_, found.basis.costs, strict=True) if c >= 0} == forced
+    assert min(forced.values()) == found.cost
+
+
+@settings(max_examples=150, deadline=None)
+@given(networks(), orders(most=14), stocks)
+def test_an_order_of_many_lines_is_placed_as_far_as_stock_goes(
+    network: Network, request: Request, rows: list[list[int]]
+):
+    free = world(network, [[units * 3 for units in row] for row in rows])
+    found = plan(request, network, free, TAKEN)
+    check_plan(network, request, free, found)
+    open_ = network.lanes[1, "ship", None, "BA", None].open
+    costs = dict(zip(open_, found.basis.costs, strict=True))
+    for parcel in found.parcels:
+        assert costs[parcel.index] == found.cost
+    assert all(cost == -1 or cost >= found.cost for cost in costs.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(networks(), orders(most=10), stocks)
+def test_a_stored_decision_is_recomputed_from_its_record_alone(
+    network: Network, request: Request, rows: list[list[int]]
+):
+    free = world(network, rows)
+    found = plan(request, network, free, TAKEN)
+    again = plan(request, network, free, TAKEN)
+    assert again == found, "the same question has the same answer"
+    stored = record_json(found)
+    assert record_json(again) == stored
+    record = read_record(stored)
+    replayed = replay(record)
+    open_ = network.lanes[1, "ship", None, "BA", None].open
+    assert [(n, open_[p], q) for n, p, q in replayed.assignments] == found.assignments
+    assert [(open_[p.index], p.grams, p.freight, p.units) for p in replayed.parcels] == [
+        (p.index, p.grams, p.freight, p.units) for p in found.parcels
+    ]
+    assert (replayed.unplaced, replayed.cost, replayed.packages) == (found.unplaced, found.cost, found.packages)
+    assert replayed.basis.costs == found.basis.costs
+    assert record.location_ids() == [network.location_ids[i] for i in open_]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 30])
+def test_a_line_of_every_count_is_placed_when_one_location_has_all(n: int):
+    place = Place(
+        id=1, status="active", state="SP", can_ship=True, can_pickup=True, handling=1, line=1, daily_capacity=None,
+        entity_id=1, entity_kind="own", priority=1,
+    )  # fmt: skip
+    rate = Rate(
+        service_id=1, from_state="*", to_state="*", max_grams=1_000, price=100, per_extra_kg=10, lead_days=2
+    )  # fmt: skip
+    network = a_network([place], [rate])
+    lines = [RequestLine(k + 1, 100 + k, 2, 300) for k in range(n)]
+    found = plan(
+        Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines), network, {100 + k: [2] for k in range(n)}
+    )
+    assert found.assignments == [(k + 1, 0, 2) for k in range(n)]
+    assert found.lead_days == 2
