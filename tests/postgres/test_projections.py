@@ -11,7 +11,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.outbox import Event
 from malha.platform.subscribers import drain
 
-PROJECTIONS = [s for s in SUBSCRIPTIONS if s.name in {"order_timeline", "order_search"}]
+PROJECTIONS = [s for s in SUBSCRIPTIONS if s.name in {"order_timeline", "order_search", "order_customer"}]
 
 
 class Told(Event, frozen=True, kw_only=True):
@@ -91,3 +91,24 @@ async def test_a_corrected_buyer_is_found_by_the_new_name_only(database: Databas
     async with database.transaction() as tx:
         assert await reads.find(tx, "jose certo") == [order_id]
         assert await reads.find(tx, "errado") == []
+
+
+async def test_orders_of_one_person_get_one_customer_and_those_of_nobody_none(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        first = await an_order(tx, name="João da Silva", document="52998224725", email="joao@example.com")
+        second = await an_order(tx, external_id="w-2", name="J. Silva", email="joao@example.com")
+        stranger = await an_order(tx, external_id="w-3", name="Cliente de balcão")
+        await outbox.add(tx, *[Told(id=order_id, seq=1) for order_id in (first, second, stranger)])
+    await drain(database, PROJECTIONS)
+    async with database.transaction() as tx:
+        linked = dict(await tx.tuples("SELECT id, customer_id FROM sales_order"))
+        assert linked[first] is not None
+        assert linked[first] == linked[second]
+        assert linked[stranger] is None
+        assert await tx.value("SELECT count(*) FROM customer") == 1
+        await tx.execute("UPDATE subscriber SET position = 0")
+    await drain(database, PROJECTIONS)
+    async with database.transaction() as tx:
+        assert dict(await tx.tuples("SELECT id, customer_id FROM sales_order")) == linked
+        assert await tx.value("SELECT count(*) FROM customer") == 1

@@ -14,4 +14,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         types=("order.placed", "order.buyer_changed", "order.line_mapped"),
         handler=projections.index_orders,
     ),
+    Subscription(
+        name="order_customer", types=("order.placed", "order.buyer_changed"), handler=projections.link_customers
+    ),
 )

@@ -1,13 +1,17 @@
-"""What is written about orders from the log, in batches: the timeline and the text that search looks in.
+"""What is written about orders from the log, in batches: timeline, text for search, link to the customer.
 
 Handlers for `flows.subscriptions`. Each may be given an event again and then changes nothing.
 """
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from malha.customers import service as customers
+from malha.customers.model import Buyer
 from malha.ordering import projection_writes as writes
+from malha.platform.address import Address
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
@@ -62,6 +66,30 @@ async def index_orders(tx: Tx, events: list[Recorded]) -> None:
             "documents": [row.text() for row in rows],
         },
     )
+
+
+async def link_customers(tx: Tx, events: list[Recorded]) -> None:
+    """Give orders without a customer theirs: the profile that matches the buyer, made if there is none.
+
+    Buyers without any identity stay without a customer.
+    """
+    rows = await tx.tuples(writes.UNLINKED_BUYERS, {"orders": _orders(events)})
+    buyers = [
+        Buyer(name=name, document=document, email=email, phone=phone, address=address_of(ship_to))
+        for _, name, document, email, phone, ship_to in rows
+    ]
+    found = [
+        (row[0], customer) for row, customer in zip(rows, await customers.link(tx, buyers), strict=True) if customer
+    ]
+    await tx.execute(
+        writes.LINK_CUSTOMERS,
+        {"orders": [order for order, _ in found], "customers": [customer for _, customer in found]},
+    )
+
+
+def address_of(stored: dict[str, Any] | None) -> Address | None:
+    """Return a stored delivery address; None when the order has none."""
+    return msgspec.convert(stored, Address) if stored else None
 
 
 def _bare(text: str | None) -> str:

@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 import malha
+from malha.platform import jobs
 from malha.platform.db import Database
 
 STATEMENT = re.compile(r"^\s*(WITH|SELECT|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
@@ -51,7 +52,8 @@ def problem(connection: psycopg.Connection, text: str) -> str | None:
     return None
 
 
-def test_every_statement_prepares_against_the_migrated_schema(database: Database) -> None:
+async def test_every_statement_prepares_against_the_migrated_schema(database: Database) -> None:
+    await jobs.install(database.url)
     found = list(statements())
     assert len(found) > 30
     with psycopg.connect(database.url) as connection:
