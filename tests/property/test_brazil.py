@@ -33,7 +33,8 @@ def test_a_cpf_is_itself_formatted_bare_or_without_its_leading_zeros(cpf: str) -
 @given(cpfs, st.integers(0, 10), digits)
 def test_a_cpf_with_one_wrong_digit_is_refused(cpf: str, at: int, digit: str) -> None:
     assume(cpf[at] != digit)
-    # The remainders 10 and 0 share a check digit, so a change of the base can go unseen there; of the check digits never.
+    # The remainders 10 and 0 share a check digit, so a change of the base can go unseen there; of the check digits
+    # never.
     wrong = cpf[:at] + digit + cpf[at + 1 :]
     if at >= 9:
         assert brazil.normalise_cpf(wrong) is None
