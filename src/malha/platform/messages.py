@@ -6,7 +6,7 @@ checkout or a wheel is compiled at first use and again after any change, and a d
 served from memory.
 
 `python -m malha.platform.messages missing [capability]` prints what lacks a translation, ready to paste; `compile`
-compiles all; `errors` prints docs/reference/errors.md.
+compiles all.
 """
 
 import ast
