@@ -14,7 +14,8 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
 # Column by column, how its values become an array literal. Ids and instants arrive as text.
-ORDER_COLUMNS = {
+Columns = Mapping[str, Callable[[Any], str]]
+ORDER_COLUMNS: Columns = {
     "id": arrays.bare,
     "channel_id": arrays.ints,
     "external_id": arrays.texts,
@@ -38,7 +39,7 @@ ORDER_COLUMNS = {
     "promised_at": arrays.texts,
     "release_after": arrays.bare,
 }
-LINE_COLUMNS = {
+LINE_COLUMNS: Columns = {
     "order_id": arrays.bare,
     "line": arrays.ints,
     "sku_id": arrays.ints,
@@ -49,13 +50,13 @@ LINE_COLUMNS = {
     "discount": arrays.ints,
     "external_id": arrays.texts,
 }
-COMPONENT_COLUMNS = {
+COMPONENT_COLUMNS: Columns = {
     "order_id": arrays.bare,
     "line": arrays.ints,
     "sku_id": arrays.ints,
     "quantity": arrays.ints,
 }
-UNIT_COLUMNS = {
+UNIT_COLUMNS: Columns = {
     "order_id": arrays.bare,
     "line": arrays.ints,
     "part": arrays.ints,
@@ -64,7 +65,7 @@ UNIT_COLUMNS = {
     "state": arrays.bare,
     "location_id": arrays.ints,
 }
-HOLD_COLUMNS = {
+HOLD_COLUMNS: Columns = {
     "id": arrays.bare,
     "order_id": arrays.bare,
     "kind": arrays.bare,
@@ -85,7 +86,7 @@ class NewOrders:
         self.holds: list[tuple[Any, ...]] = []
 
 
-def _columns(columns: Mapping[str, Callable[[Any], str]], rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+def _columns(columns: Columns, rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
     return {
         name: literal(values) for (name, literal), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
     }
