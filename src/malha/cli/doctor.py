@@ -1,0 +1,57 @@
+"""`malha doctor`: what the doctor found, for people or as JSON, and the exit code: 0 healthy, 1 drift."""
+
+import msgspec
+from rich.console import Console
+
+from malha.doctor import Report, examine
+from malha.platform.db import Database
+from malha.platform.i18n import _, current_language
+
+
+async def run(db: Database, *, as_json: bool = False, console: Console | None = None) -> int:
+    """Examine the retailer, tell what was found, and return the exit code."""
+    report = await examine(db)
+    if as_json:
+        print(msgspec.json.encode(to_json(report)).decode())
+    else:
+        tell(report, console or Console())
+    return 0 if report.healthy else 1
+
+
+def to_json(report: Report) -> dict[str, object]:
+    """Return the report with sentences in the current language next to the bare rows."""
+    language = current_language()
+    return {
+        "healthy": report.healthy,
+        "drift": report.drift,
+        "notices": report.notices,
+        "milliseconds": report.milliseconds,
+        "findings": [
+            {
+                "check": finding.check,
+                "drifts": finding.drifts,
+                "total": finding.total,
+                "says": finding.headline(language),
+                "rows": [
+                    {"says": says, **row} for says, row in zip(finding.lines(language), finding.rows, strict=True)
+                ],
+            }
+            for finding in report.findings
+        ],
+    }
+
+
+def tell(report: Report, console: Console) -> None:
+    """Print the report: drift in red, notices in yellow, a verdict last."""
+    language = current_language()
+    for finding in report.findings:
+        color = "red" if finding.drifts else "yellow"
+        console.print(finding.headline(language), style=f"bold {color}", highlight=False)
+        for line in finding.lines(language):
+            console.print(f"  {line}", markup=False, highlight=False)
+        if finding.total > len(finding.rows):
+            console.print("  " + _("and {n} more", n=finding.total - len(finding.rows)), style="dim")
+    if report.healthy:
+        console.print(_("Healthy: nothing drifts."), style="bold green")
+    else:
+        console.print(_("Drift found, rows that disagree: {total}", total=report.drift), style="bold red")
