@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from malha.platform import jobs
 from malha.platform.db import Database
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.migrate import migrate
@@ -110,10 +111,15 @@ def migrated_database(url: str) -> Iterator[str]:
     _administer(url, f'CREATE DATABASE "{name}"')
     try:
         with ThreadPoolExecutor(1) as pool:  # a loop of its own, apart from the tests'
-            pool.submit(lambda: asyncio.run(migrate(at_database(url, name), RETAILER))).result()
+            pool.submit(lambda: asyncio.run(_migrate(at_database(url, name)))).result()
         yield name
     finally:
         _administer(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _migrate(url: str) -> None:
+    await migrate(url, RETAILER)
+    await jobs.install(url)
 
 
 @asynccontextmanager

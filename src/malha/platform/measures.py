@@ -1,15 +1,14 @@
-"""What the platform counts. A capability that counts something of its own declares it in its own module.
+"""What the worker measures. A capability that counts something of its own declares it in its own module.
 
 Import after `metrics.share` (see there): importing this decides where values are kept.
 """
 
+import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
-_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+from malha.platform.db import Tx
 
-REQUESTS = Counter("malha_http_requests", "Requests answered.", ["method", "route", "status"])
-REQUEST_SECONDS = Histogram("malha_http_request_seconds", "Time to answer.", ["route"], buckets=_LATENCY)
-EVENTS_SEQUENCED = Gauge("malha_event_position", "Last position of the event log.", multiprocess_mode="livemostrecent")
+EVENT_POSITION = Gauge("malha_event_position", "Last position of the event log.", multiprocess_mode="livemostrecent")
 OUTBOX_WAITING = Gauge(
     "malha_outbox_waiting", "Committed events that are not in the log yet.", multiprocess_mode="livemostrecent"
 )
@@ -21,4 +20,33 @@ PARKED_KEYS = Gauge(
 )
 JOBS = Counter("malha_jobs", "Background jobs ended.", ["task", "outcome"])
 JOB_SECONDS = Histogram("malha_job_seconds", "Time a background job took.", ["task"])
-PROCESS_STARTS = Counter("malha_process_starts", "Starts of web processes and workers.", ["role"])
+
+# One row and a table that is empty most of the time.
+MEASURE_LOG = "SELECT position, (SELECT count(*) FROM outbox)::int AS waiting FROM sequencer"
+# A handful of rows; parked keys are few or somebody has been told.
+MEASURE_SUBSCRIBERS = """
+SELECT s.name, (q.position - s.position) AS lag,
+       (SELECT count(*) FROM parked_key p WHERE p.subscriber = s.name)::int AS parked
+FROM subscriber s CROSS JOIN sequencer q
+"""
+
+
+class _Log(msgspec.Struct, frozen=True):
+    position: int
+    waiting: int
+
+
+class _Subscriber(msgspec.Struct, frozen=True):
+    name: str
+    lag: int
+    parked: int
+
+
+async def measure_events(tx: Tx) -> None:
+    """Set the gauges of the event log and of everybody who reads it."""
+    log = await tx.one(_Log, MEASURE_LOG)
+    EVENT_POSITION.set(log.position)
+    OUTBOX_WAITING.set(log.waiting)
+    for subscriber in await tx.all(_Subscriber, MEASURE_SUBSCRIBERS):
+        SUBSCRIBER_LAG.labels(subscriber.name).set(subscriber.lag)
+        PARKED_KEYS.labels(subscriber.name).set(subscriber.parked)

@@ -1,0 +1,253 @@
+"""Background jobs: timers, retries and network calls, by procrastinate in PostgreSQL, in a schema of its own.
+
+A job is deferred over the caller's connection in the caller's transaction: rolled back, it never was; committed, it
+runs at least once. So a job is written to be repeated: it looks at what is so, calls out, and writes the outcome under
+a natural key.
+
+    @jobs.task("payments.expire_pix", attempts=5)
+    async def expire_pix(db: Database, *, tender_id: str) -> None: ...
+
+    await jobs.defer(tx, expire_pix, at=expires_at, tender_id=str(tender.id))
+
+A retailer's jobs wait in the queue named after it and are run by that retailer's worker. What has succeeded is
+deleted; what failed for good stays, is counted and shown.
+
+procrastinate's functions and triggers name their tables without a schema. Installing pins their search_path to their
+own schema, so that they work from inside a retailer's transaction, whose search_path is the retailer's.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from psycopg import AsyncConnection, OperationalError, sql
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from malha.platform import measures
+from malha.platform.db import Database, Tx
+from malha.platform.sequencer import rest
+
+if TYPE_CHECKING:
+    from procrastinate import App
+
+log = structlog.get_logger(__name__)
+
+SCHEMA = "malha_jobs"
+ADVISORY_KEY = 0x6D616C6A  # one installer at a time
+STALLED_AFTER_S = 30.0  # without a heartbeat, which procrastinate gives every 10 s
+RESCUE_EVERY_S = 10.0
+RUN_OUT_S = 20.0  # what running jobs get to end when the worker is told to stop
+FIRST_RETRY_S = 2
+POLL_S = 1.0  # new jobs are notified; this is how soon one that waited for its time or its lock is taken
+
+_encode = msgspec.json.Encoder().encode
+
+# Any number of jobs in one call; it notifies waiting workers when the caller commits.
+DEFER_JOBS = """
+SELECT malha_jobs.procrastinate_defer_jobs_v1(array_agg(
+    ROW (%(queue)s::text, %(task)s::text, %(priority)s::int, j.lock, NULL, j.args, %(at)s::timestamptz
+    )::malha_jobs.procrastinate_job_to_defer_v1
+))
+FROM unnest(%(args)s::jsonb[], %(locks)s::text[]) AS j (args, lock)
+"""
+# For the list of what needs attention; few, or somebody has been told.
+FAILED_JOBS = """
+SELECT id, task_name AS task, attempts FROM malha_jobs.procrastinate_jobs
+WHERE status = 'failed' AND queue_name = %(queue)s::text ORDER BY id LIMIT %(limit)s::int
+"""
+INSTALLED = "SELECT name FROM malha_jobs.installed"
+HAS_SCHEMA = "SELECT to_regclass('malha_jobs.installed') IS NOT NULL"
+JOB_FUNCTIONS = """
+SELECT p.oid::regprocedure::text FROM pg_proc p
+WHERE p.pronamespace = 'malha_jobs'::regnamespace AND p.proconfig IS NULL
+"""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Something that can be deferred. Its name is in the database: it is not given to something else later."""
+
+    name: str
+    work: Callable[..., Awaitable[None]]
+    attempts: int
+    priority: int
+
+
+class FailedJob(msgspec.Struct, frozen=True):
+    """A job that failed as often as it may."""
+
+    id: int
+    task: str
+    attempts: int
+
+
+TASKS: dict[str, Task] = {}
+
+
+def task(name: str, *, attempts: int = 8, priority: int = 0) -> Callable[[Callable[..., Awaitable[None]]], Task]:
+    """Declare a task. It is tried `attempts` times, pausing 2, 4, 8 ... seconds; higher `priority` runs first.
+
+    Raises:
+        ValueError: another task has this name.
+    """
+
+    def declare(work: Callable[..., Awaitable[None]]) -> Task:
+        if name in TASKS:
+            raise ValueError(f"two tasks are named {name}")
+        TASKS[name] = Task(name, work, attempts, priority)
+        return TASKS[name]
+
+    return declare
+
+
+async def defer(
+    tx: Tx, wanted: Task, /, *, at: datetime | None = None, lock: str | None = None, **arguments: Any
+) -> None:
+    """Have a task run after the caller commits, not before `at`. Jobs with one `lock` run one after the other."""
+    await defer_many(tx, wanted, [arguments], at=at, locks=None if lock is None else [lock])
+
+
+async def defer_many(
+    tx: Tx,
+    wanted: Task,
+    jobs: Sequence[Mapping[str, Any]],
+    *,
+    at: datetime | None = None,
+    locks: Sequence[str] | None = None,
+) -> None:
+    """Have a task run once for each mapping of arguments, with one statement."""
+    if not jobs:
+        return
+    await tx.execute(
+        DEFER_JOBS,
+        {
+            "queue": tx.retailer,
+            "task": wanted.name,
+            "priority": wanted.priority,
+            "args": [_encode(arguments).decode() for arguments in jobs],
+            "locks": list(locks) if locks is not None else [None] * len(jobs),
+            "at": at,
+        },
+    )
+
+
+async def failed(tx: Tx, limit: int = 200) -> list[FailedJob]:
+    """Return the retailer's jobs that failed for good, oldest first."""
+    return await tx.all(FailedJob, FAILED_JOBS, {"queue": tx.retailer, "limit": limit})
+
+
+async def install(url: str) -> list[str]:
+    """Make the schema, or bring it up to the installed procrastinate; return what was applied. Safe to repeat."""
+    async with await AsyncConnection.connect(url, autocommit=True) as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_KEY,))
+        row = await (await connection.execute(HAS_SCHEMA)).fetchone()
+        fresh = not (row and row[0])
+        schema = sql.Identifier(SCHEMA)
+        await connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(schema))
+        package = files("procrastinate.sql")
+        known = sorted(path.name for path in (package / "migrations").iterdir() if path.name.endswith(".sql"))
+        if fresh:
+            await connection.execute((package / "schema.sql").read_text(encoding="utf-8").encode())
+            await connection.execute("CREATE TABLE installed (name text PRIMARY KEY)")
+            applied, added = ["schema.sql"], known
+        else:
+            done = {name for (name,) in await (await connection.execute(INSTALLED)).fetchall()}
+            applied = added = [name for name in known if name not in done]
+            for name in added:
+                await connection.execute((package / "migrations" / name).read_text(encoding="utf-8").encode())
+        await connection.execute("INSERT INTO installed SELECT unnest(%s::text[])", (added,))
+        for (function,) in await (await connection.execute(JOB_FUNCTIONS)).fetchall():
+            await connection.execute(f"ALTER FUNCTION {function} SET search_path TO {SCHEMA}, pg_temp".encode())
+    return applied
+
+
+async def run_jobs(db: Database, stop: asyncio.Event, *, concurrency: int = 4) -> None:
+    """Run the retailer's jobs until `stop` is set; running ones get 20 s to end. Outlives a lost database."""
+    while not stop.is_set():
+        try:
+            await _run(db, stop, concurrency)
+        except (OperationalError, PoolTimeout, OSError, ExceptionGroup) as error:
+            log.warning("jobs_wait", error=str(error))
+            await rest(stop, 1.0)
+        except Exception:  # of procrastinate itself: its connector's errors hide what they wrap
+            log.exception("jobs_wait")
+            await rest(stop, 1.0)
+
+
+async def _run(db: Database, stop: asyncio.Event, concurrency: int) -> None:
+    app = _app(db)
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)  # refusals are logged by `_runner`, with their job
+    async with app.open_async():
+        running = asyncio.create_task(
+            app.run_worker_async(
+                queues=[db.retailer],
+                concurrency=concurrency,
+                delete_jobs="successful",
+                fetch_job_polling_interval=POLL_S,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=RUN_OUT_S,
+            )
+        )
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not (running.done() or stopping.done()):
+                await _rescue(app)
+                await asyncio.wait({running, stopping}, timeout=RESCUE_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not running.done():
+                running.cancel()  # procrastinate's way to be told: it finishes what runs, then raises
+                with suppress(asyncio.CancelledError):
+                    await running
+        if running.done() and not running.cancelled():
+            running.result()
+
+
+async def _rescue(app: "App") -> None:
+    """Give the jobs of workers that were killed back to the queue."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S):
+        log.warning("job_rescued", job=job.id, task=job.task_name)
+        await app.job_manager.retry_job(job)
+
+
+def _app(db: Database) -> "App":
+    from procrastinate import App, PsycopgConnector, RetryStrategy  # noqa: PLC0415 -- only a worker needs it
+
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        await connection.execute(f"SET search_path TO {SCHEMA}".encode())
+        await connection.commit()
+
+    app = App(
+        connector=PsycopgConnector(
+            pool_factory=AsyncConnectionPool, conninfo=db.url, min_size=1, max_size=3, timeout=10, configure=configure
+        )
+    )
+    for declared in TASKS.values():
+        again = declared.attempts - 1
+        retry = RetryStrategy(max_attempts=again, exponential_wait=FIRST_RETRY_S) if again else False
+        app.task(name=declared.name, retry=retry)(_runner(db, declared))
+    return app
+
+
+def _runner(db: Database, declared: Task) -> Callable[..., Awaitable[None]]:
+    async def run(**arguments: Any) -> None:
+        begun = time.perf_counter()
+        outcome = "failed"
+        try:
+            await declared.work(db, **arguments)
+            outcome = "succeeded"
+        except Exception:
+            log.exception("job_failed", task=declared.name)
+            raise
+        finally:
+            measures.JOBS.labels(declared.name, outcome).inc()
+            measures.JOB_SECONDS.labels(declared.name).observe(time.perf_counter() - begun)
+
+    return run

@@ -1,0 +1,100 @@
+"""The worker process: the sequencer, the subscribers, background jobs and chores, beside the web processes.
+
+Everything in it tolerates a second worker on the same database (locks decide who runs what) and a database that goes
+away and comes back. It steps back in the queue for the processor (`worker_nice`), so that taking orders comes first.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.identity import service as identity
+from malha.inventory import service as inventory
+from malha.platform import idempotency, jobs, measures, sequencer, subscribers
+from malha.platform.db import Database
+from malha.platform.sequencer import rest
+from malha.platform.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Chore(msgspec.Struct, frozen=True):
+    """Something small done again and again, in transactions of its own; doing it twice at once must be harmless."""
+
+    name: str
+    every_s: float
+    do: Callable[[Database], Awaitable[object]]
+
+
+async def _measure(db: Database) -> None:
+    async with db.transaction() as tx:
+        await measures.measure_events(tx)
+
+
+async def _drop_old_events(db: Database) -> None:
+    async with db.transaction() as tx:
+        await sequencer.drop_partitions(tx)
+
+
+async def _retire_holds(db: Database) -> None:
+    async with db.transaction() as tx:
+        await inventory.retire_expired(tx)
+
+
+async def _forget_replies(db: Database) -> None:
+    async with db.transaction() as tx:
+        await idempotency.forget_expired(tx)
+
+
+async def _forget_sessions(db: Database) -> None:
+    async with db.transaction() as tx:
+        await identity.forget_expired(tx)
+
+
+CHORES = (
+    Chore("measure", 5, _measure),
+    Chore("retire_holds", 15, _retire_holds),
+    Chore("forget_replies", 60, _forget_replies),
+    Chore("forget_sessions", 600, _forget_sessions),
+    Chore("drop_old_events", 3600, _drop_old_events),
+)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Run everything that runs beside the web processes until `stop` is set."""
+    if settings.database_url is None:
+        raise ValueError("the worker needs a database URL")
+    size = settings.worker_pool_size
+    async with (
+        Database(settings.database_url, settings.retailer, min_size=2, max_size=size) as database,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(sequencer.run_sequencer(database, stop))
+        tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
+        tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs))
+        for chore in CHORES:
+            tasks.create_task(_repeat(database, chore, stop))
+
+
+async def _repeat(db: Database, chore: Chore, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await chore.do(db)
+        except Exception:  # a chore is done again; the worker's other work goes on
+            log.exception("chore_failed", chore=chore.name)
+        await rest(stop, chore.every_s)
+
+
+async def run_until_signalled(settings: Settings) -> None:
+    """Run the worker until SIGTERM or SIGINT; what it is at is finished first."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log.info("worker_started")
+    await run_worker(settings, stop)
+    log.info("worker_stopped")
