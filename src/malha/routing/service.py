@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from malha.platform import arrays
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.routing import writes
+from malha.routing import reads, writes
 from malha.routing.model import Exclusion, Plan
 from malha.routing.rules import record_json
 
@@ -12,7 +13,7 @@ from malha.routing.rules import record_json
 async def record_decisions(tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]]) -> None:
     """Store plans with what they were decided from, as (order, attempt, plan), with one statement.
 
-    Attempt 1 is intake's; later ones take `reads.next_attempts`. Usable inside `tx.pipeline()`.
+    Attempt 1 is intake's; later ones take `next_attempt`. Usable inside `tx.pipeline()`.
 
     Raises:
         psycopg.errors.UniqueViolation: the order has a decision of that attempt.
@@ -23,10 +24,10 @@ async def record_decisions(tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]]) 
     await tx.cursor_of(
         writes.INSERT_DECISIONS,
         {
-            "orders": [order for order, _, _ in rows],
-            "attempts": [attempt for _, attempt, _ in rows],
-            "costs": [plan.cost for _, _, plan in rows],
-            "records": [record_json(plan).decode() for _, _, plan in rows],
+            "orders": arrays.bare([str(order) for order, _, _ in rows]),
+            "attempts": arrays.ints([attempt for _, attempt, _ in rows]),
+            "costs": arrays.ints([plan.cost for _, _, plan in rows]),
+            "records": arrays.texts([record_json(plan).decode() for _, _, plan in rows]),
         },
     )
 
@@ -45,3 +46,8 @@ async def exclude(tx: Tx, exclusions: Sequence[Exclusion]) -> None:
             "reasons": [x.reason for x in rows],
         },
     )
+
+
+async def next_attempt(tx: Tx, order_id: UUID) -> int:
+    """Return the number of an order's next decision. Hold the order's lock, or somebody else may take the same number."""
+    return await reads.attempts(tx, order_id) + 1
