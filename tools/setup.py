@@ -158,7 +158,7 @@ def digest(*parts: "Path | str") -> str:
     """Return one hash over the contents of files and over plain strings."""
     total = hashlib.sha256()
     for part in parts:
-        total.update(part.read_bytes() if isinstance(part, Path) else part.encode())
+        total.update(part.encode() if isinstance(part, str) else part.read_bytes())
         total.update(b"\0")
     return total.hexdigest()
 

@@ -1,0 +1,74 @@
+"""`tools/setup.py`: what it asks of an administrator, and when it does nothing."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "tools" / "setup.py"
+
+
+@pytest.fixture
+def setup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The script as a module, in an empty checkout, on a Debian 12 that has nothing but apt-get."""
+    spec = importlib.util.spec_from_file_location("malha_setup", SOURCE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "debian_release", lambda: "12")
+    monkeypatch.setattr(module, "has_ensurepip", lambda _interpreter: False)
+    monkeypatch.setattr(module, "Path", NoSystem)
+    monkeypatch.setattr(module.shutil, "which", lambda name: name if name == "apt-get" else None)
+    return module
+
+
+class NoSystem(type(Path())):
+    """Paths, except that the system has no files."""
+
+    def glob(self, pattern, **_kwargs):
+        return iter(()) if str(self).startswith("/usr") else super().glob(pattern)
+
+
+def test_without_root_it_prints_the_exact_command_and_exits_2(setup, monkeypatch, capsys):
+    monkeypatch.setattr(setup.os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit) as stopped:
+        setup.system("test", "/usr/bin/python3")
+    assert stopped.value.code == 2
+    assert (
+        "sudo apt-get update && sudo apt-get install -y --no-install-recommends "
+        "python3-venv chromium postgresql-15 wrk" in capsys.readouterr().err
+    )
+
+
+def test_a_demo_asks_for_nothing_that_only_tests_need(setup):
+    assert setup.missing_packages("runtime", "/usr/bin/python3") == ["python3-venv"]
+
+
+def test_with_uv_no_venv_package_is_needed(setup, monkeypatch):
+    monkeypatch.setattr(setup.shutil, "which", lambda name: name if name == "uv" else None)
+    assert setup.missing_packages("runtime", "/usr/bin/python3") == []
+
+
+def test_elsewhere_than_on_debian_it_names_the_programs_and_exits_2(setup, monkeypatch, capsys):
+    monkeypatch.setattr(setup.shutil, "which", lambda _name: None)
+    with pytest.raises(SystemExit) as stopped:
+        setup.system("test", "/usr/bin/python3")
+    assert stopped.value.code == 2
+    assert "wrk" in capsys.readouterr().err
+
+
+def test_a_stamp_is_fresh_only_for_the_same_contents(setup, tmp_path):
+    lock, stamp = tmp_path / "a.lock", tmp_path / "stamp"
+    lock.write_text("one")
+    assert not setup.fresh(stamp, setup.digest(lock))
+    stamp.write_text(setup.digest(lock))
+    assert setup.fresh(stamp, setup.digest(lock))
+    lock.write_text("two")
+    assert not setup.fresh(stamp, setup.digest(lock))
+
+
+def test_an_environment_whose_interpreter_is_gone_is_not_usable(setup, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(tmp_path / "gone")
+    assert not setup.usable(tmp_path)
