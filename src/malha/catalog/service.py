@@ -199,6 +199,18 @@ async def _refold(tx: Tx, codes: Sequence[str]) -> None:
         await tx.execute(writes.SET_FOLDED, {"ids": list(texts), "texts": list(texts.values())})
 
 
+async def lock_product(tx: Tx, code: str) -> int:
+    """Lock one product for a change; return its version.
+
+    Raises:
+        UnknownProduct: there is none with this code.
+    """
+    version: int | None = await tx.value(writes.LOCK_PRODUCT, {"code": code})
+    if version is None:
+        raise UnknownProduct(key=code)
+    return version
+
+
 async def create_product(tx: Tx, draft: ProductDraft) -> Product:
     """Create one product. Refuses a taken code and values that are not valid."""
     if await tx.value(writes.LOCK_PRODUCT, {"code": draft.code.strip()}) is not None:
@@ -212,10 +224,7 @@ async def create_product(tx: Tx, draft: ProductDraft) -> Product:
 async def update_product(tx: Tx, draft: ProductDraft, version: int) -> Product:
     """Change one product that still has `version`; variants that are not named stay as they are."""
     code = draft.code.strip()
-    current = await tx.value(writes.LOCK_PRODUCT, {"code": code})
-    if current is None:
-        raise UnknownProduct(key=code)
-    if current != version:
+    if await lock_product(tx, code) != version:
         raise Conflict(what="product", key=code)
     before = await _product(tx, code)
     await put_products(tx, [draft])

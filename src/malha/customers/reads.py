@@ -97,6 +97,12 @@ def masked(row: dict[str, Any]) -> CustomerRow:
     return CustomerRow(**{**row, **hidden})
 
 
+def masked_customer(customer: Customer) -> CustomerRow:
+    """Return a profile as lists show it."""
+    row = {name: getattr(customer, name) for name in CustomerRow.__struct_fields__ if hasattr(customer, name)}
+    return masked({**row, "city": customer.address.city, "state": customer.address.state})
+
+
 async def walk(tx: Tx, *, after: int = 0, limit: int = 1000) -> list[Customer]:
     """Return profiles in the order of their numbers, after `after`: the way through all of them in pages."""
     return [_customer(row) for row in await tx.all(dict, CUSTOMERS_AFTER, {"after": after, "limit": limit})]

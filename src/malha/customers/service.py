@@ -185,6 +185,19 @@ async def create_customer(tx: Tx, draft: CustomerDraft) -> Customer:
     return created
 
 
+async def lock_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft) -> int:
+    """Lock one profile, and the identities it shall have, for a change; return its version.
+
+    Raises:
+        UnknownCustomer: there is none.
+    """
+    await writes.lock_identities(tx, rules.buckets_of([rules.tidy_customer(draft)]))
+    version: int | None = await tx.value(writes.LOCK_CUSTOMER, {"id": customer_id})
+    if version is None:
+        raise UnknownCustomer(key=customer_id)
+    return version
+
+
 async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, version: int) -> Customer:
     """Change one profile that still has `version`: everything is as the draft says, empty identities included.
 
@@ -197,9 +210,7 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
     draft = rules.tidy_customer(draft)
     refuse(list(rules.check_customer(draft)))
     people = await _people(tx, [draft])
-    current = await tx.value(writes.LOCK_CUSTOMER, {"id": customer_id})
-    if current is None:
-        raise UnknownCustomer(key=customer_id)
+    current = await lock_customer(tx, customer_id, draft)
     before = await customer_of(tx, customer_id)
     if current != version:
         raise Conflict(what="customer", key=before.number)

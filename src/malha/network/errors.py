@@ -49,3 +49,11 @@ class CnpjTaken(Conflict):
     code = "cnpj_taken"
     says = "The CNPJ {cnpj} belongs to the establishment {key}."
     mend = "Check the CNPJ, or change that establishment."
+
+
+class UnknownPlace(NotFound):
+    """No municipality has this CEP."""
+
+    code = "unknown_place"
+    says = "No municipality has the CEP {key}."
+    mend = "Check the CEP; it has eight digits."

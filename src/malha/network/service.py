@@ -73,6 +73,27 @@ async def _free_or_current(
         raise Conflict(what=what, key=draft.code)
 
 
+_LOCKS: dict[str, tuple[Statement, type[NotFound]]] = {
+    "establishment": (writes.LOCK_ESTABLISHMENT, UnknownEstablishment),
+    "location": (writes.LOCK_LOCATION, UnknownLocation),
+    "channel": (writes.LOCK_CHANNEL, UnknownChannel),
+    "service": (writes.LOCK_SERVICE, UnknownService),
+}
+
+
+async def lock(tx: Tx, what: str, code: str) -> int:
+    """Lock one "establishment", "location", "channel" or "service" for a change; return its version.
+
+    Raises:
+        NotFound: there is none with this code.
+    """
+    statement, unknown = _LOCKS[what]
+    version = await writes.lock(tx, statement, code)
+    if version is None:
+        raise unknown(key=code)
+    return version
+
+
 # --- establishments ---
 
 
@@ -162,11 +183,19 @@ async def create_location(tx: Tx, draft: LocationDraft) -> Location:
 async def update_location(tx: Tx, draft: LocationDraft, version: int) -> Location:
     """Change one location that still has `version`."""
     await _free_or_current(tx, writes.LOCK_LOCATION, draft, version, unknown=UnknownLocation, what="location")
-    before = await _location(tx, draft.code)
+    before = await _own_location(tx, draft.code)
     await put_locations(tx, [draft])
     after = await _location(tx, draft.code)
     await audit.record(tx, action="change", entity="location", entity_id=draft.code, before=before, after=after)
     return after
+
+
+async def _own_location(tx: Tx, code: str) -> Location:
+    """Return a location the actor's scope holds; another is as unknown as one that does not exist."""
+    found = await _location(tx, code)
+    if not tx.actor.sees(found.id):
+        raise UnknownLocation(key=code)
+    return found
 
 
 async def _location(tx: Tx, code: str) -> Location:
@@ -183,7 +212,7 @@ async def set_location_status(tx: Tx, code: str, status: LocationStatus, version
         UnknownLocation: there is no such location.
         Conflict: it no longer has `version`; None does not ask.
     """
-    before = await _location(tx, code)
+    before = await _own_location(tx, code)
     params = {"code": code, "status": status, "version": version}
     if not await tx.tuples(writes.SET_LOCATION_STATUS, params):
         raise Conflict(what="location", key=code)
@@ -202,7 +231,7 @@ async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> No
         Invalid: no reason was given.
     """
     refuse(list(rules.check_text("reason", reason)))
-    await _location(tx, code)
+    await _own_location(tx, code)
     closed = sorted(set(days))
     await writes.add_closures(tx, [(code, day, reason.strip()) for day in closed])
     facts = {"days": closed, "reason": reason.strip()}
@@ -216,7 +245,7 @@ async def open_days(tx: Tx, code: str, days: Sequence[date]) -> None:
     Raises:
         UnknownLocation: there is no such location.
     """
-    await _location(tx, code)
+    await _own_location(tx, code)
     if await tx.execute(writes.REMOVE_CLOSURES, {"code": code, "days": list(days)}):
         await audit.record(tx, action="open_days", entity="location", entity_id=code, after={"days": sorted(days)})
         await revisions.bump(tx, reads.REVISION)

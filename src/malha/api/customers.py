@@ -1,0 +1,84 @@
+"""Customers: lists with masked identities, profiles, and the reveal that is written down."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.customers import reads, service
+from malha.customers.model import Customer, CustomerDraft, CustomerRow
+from malha.platform import paging
+from malha.platform.ids import UUID
+from malha.platform.paging import Page
+
+
+class CustomerStored(msgspec.Struct, frozen=True):
+    """Which profile was written, and its version now."""
+
+    id: UUID
+    number: int
+    version: int
+
+
+class Reveal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why personal data is needed in full."""
+
+    why: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """That the data was shown, for repeated sends."""
+
+    id: UUID
+    revealed: bool = True
+
+
+@query("/customers", permission="customers:read")
+async def list_customers(
+    work: Work, q: str = "", cursor: str | None = None, limit: int | None = None
+) -> Page[CustomerRow]:
+    """List customers, newest first, with masked identities; `q` finds name, CPF, CNPJ, e-mail and telephone."""
+    size = paging.bounded(limit)
+    before = paging.position(cursor, "customers", (int,))
+    rows = await reads.page(work.tx, query=q, before=before[0] if before else None, limit=size + 1)
+    return paging.page_of(rows, size, "customers", lambda row: (row.number,))
+
+
+@query("/customers/{customer_id:uuid}", permission="customers:read")
+async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
+    """Return one customer with masked identities, with the version as `ETag`."""
+    found = await service.customer_of(work.tx, customer_id)
+    work.tag(found.version)
+    return reads.masked_customer(found)
+
+
+@command("/customers/{customer_id:uuid}/reveal", permission="customers:reveal")
+async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Customer:
+    """Return one customer with everything readable; who looked, and why, is written down."""
+    found = await service.reveal(work.tx, customer_id, data.why)
+    work.keep(Revealed(customer_id))
+    work.tag(found.version)
+    return found
+
+
+@command("/customers", permission="customers:write", status=201)
+async def create_customer(work: Work, data: CustomerDraft) -> CustomerStored:
+    """Add a customer. A document, or an e-mail without a document, that another profile has is refused."""
+    made = await service.create_customer(work.tx, data)
+    work.created(f"/v1/customers/{made.id}")
+    work.tag(made.version)
+    return CustomerStored(made.id, made.number, made.version)
+
+
+@command("/customers/{customer_id:uuid}", method="PUT", permission="customers:write", versioned="required")
+async def change_customer(work: Work, customer_id: UUID, data: CustomerDraft) -> CustomerStored:
+    """Change a customer: the profile is afterwards what the body says, empty identities included."""
+    version = await service.lock_customer(work.tx, customer_id, data)
+    work.expect(version)
+    changed = await service.update_customer(work.tx, customer_id, data, version)
+    work.tag(changed.version)
+    return CustomerStored(changed.id, changed.number, changed.version)
+
+
+handlers = [list_customers, get_customer, reveal_customer, create_customer, change_customer]

@@ -1,0 +1,386 @@
+"""The network: establishments, locations, sales channels, shipping services, and where a CEP is."""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.network import reads, service
+from malha.network.errors import UnknownChannel, UnknownEstablishment, UnknownLocation, UnknownPlace, UnknownService
+from malha.network.model import (
+    ChannelDraft,
+    EstablishmentDraft,
+    LocationDraft,
+    LocationStatus,
+    Method,
+    ServiceDraft,
+)
+from malha.network.places import Place, locate
+from malha.network.reads import Closure
+from malha.platform import paging
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.paging import Page
+
+Reason = Annotated[str, Meta(min_length=1, max_length=200)]
+Days = Annotated[list[date], Meta(min_length=1, max_length=366)]
+
+
+class EstablishmentView(EstablishmentDraft, frozen=True, kw_only=True):
+    """An establishment with its company's name."""
+
+    version: int
+
+
+class LocationView(LocationDraft, frozen=True, kw_only=True):
+    """A location, completed by what its CEP tells."""
+
+    version: int
+
+
+class ChannelView(ChannelDraft, frozen=True, kw_only=True):
+    """A sales channel with its policies."""
+
+    version: int
+
+
+class ServiceView(ServiceDraft, frozen=True, kw_only=True):
+    """A shipping service with its tariff."""
+
+    version: int
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Which record was written, and its version now."""
+
+    code: str
+    version: int
+
+
+class StatusNow(msgspec.Struct, frozen=True):
+    """A location's status after the change."""
+
+    code: str
+    status: LocationStatus
+    version: int
+
+
+class ClosedDays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Days on which a location does not work, and why."""
+
+    days: Days
+    reason: Reason
+
+
+class OpenedDays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Days to take from the closures."""
+
+    days: Days
+
+
+class ServiceQuote(msgspec.Struct, frozen=True):
+    """What a service asks for a parcel. `price` is centavos, `lead_days` business days."""
+
+    service: str
+    name: str
+    price: int
+    lead_days: int
+
+
+def _fields(draft: msgspec.Struct) -> dict[str, object]:
+    return {name: getattr(draft, name) for name in draft.__struct_fields__}
+
+
+def _same_code(stated: str, code: str) -> None:
+    if stated != code:
+        says, mend = N_("The code cannot be changed."), N_("Send {code}, the code in the address.")
+        refuse([Flaw("code", says, mend, {"code": code})])
+
+
+# --- establishments ---
+
+
+@query("/establishments", permission="network:read")
+async def list_establishments(work: Work) -> list[EstablishmentView]:
+    """List all establishments by code."""
+    return [
+        EstablishmentView(**_fields(reads.establishment_draft(e)), version=e.version)  # type: ignore[arg-type]
+        for e in await reads.establishments(work.tx)
+    ]
+
+
+@query("/establishments/{code:str}", permission="network:read")
+async def get_establishment(work: Work, code: str) -> EstablishmentView:
+    """Return one establishment, with the version as `ETag`."""
+    found = (await reads.establishments_by_code(work.tx, [code])).get(code)
+    if found is None:
+        raise UnknownEstablishment(key=code)
+    work.tag(found.version)
+    return EstablishmentView(**_fields(reads.establishment_draft(found)), version=found.version)  # type: ignore[arg-type]
+
+
+@command("/establishments", permission="network:write", status=201)
+async def create_establishment(work: Work, data: EstablishmentDraft) -> Stored:
+    """Add an establishment. Its company is found by the root of the CNPJ, or made with `legal_name` and `kind`."""
+    made = await service.create_establishment(work.tx, data)
+    work.created(f"/v1/establishments/{made.code}")
+    work.tag(made.version)
+    return Stored(made.code, made.version)
+
+
+@command("/establishments/{code:str}", method="PUT", permission="network:write", versioned="required")
+async def change_establishment(work: Work, code: str, data: EstablishmentDraft) -> Stored:
+    """Change an establishment: it is afterwards what the body says."""
+    _same_code(data.code, code)
+    version = await service.lock(work.tx, "establishment", code)
+    work.expect(version)
+    changed = await service.update_establishment(work.tx, data, version)
+    work.tag(changed.version)
+    return Stored(code, changed.version)
+
+
+# --- locations ---
+
+
+@query("/locations", permission="network:read", snapshot=True)
+async def list_locations(work: Work, cursor: str | None = None, limit: int | None = None) -> Page[LocationView]:
+    """List locations by code."""
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "locations", (str,))
+    owners = {e.id: e.code for e in await reads.establishments(work.tx)}
+    rows = [x for x in await reads.locations(work.tx) if after is None or x.code > after[0]][: size + 1]
+    views = [
+        LocationView(**_fields(reads.location_draft(x, owners[x.establishment_id])), version=x.version)  # type: ignore[arg-type]
+        for x in rows
+    ]
+    return paging.page_of(views, size, "locations", lambda view: (view.code,))
+
+
+@query("/locations/{code:str}", permission="network:read", snapshot=True)
+async def get_location(work: Work, code: str) -> LocationView:
+    """Return one location, with the version as `ETag`."""
+    found = await reads.location_by_code(work.tx, code)
+    if found is None:
+        raise UnknownLocation(key=code)
+    owners = {e.id: e.code for e in await reads.establishments(work.tx)}
+    work.tag(found.version)
+    draft = reads.location_draft(found, owners[found.establishment_id])
+    return LocationView(**_fields(draft), version=found.version)  # type: ignore[arg-type]
+
+
+@command("/locations", permission="network:write", status=201)
+async def create_location(work: Work, data: LocationDraft) -> Stored:
+    """Add a location.
+
+    City, state, coordinates, time zone and holidays may be left out where the CEP tells them. Opening hours are by day
+    (`mon` to `sun`), each a list of intervals; without any the location works Monday to Friday.
+    """
+    made = await service.create_location(work.tx, data)
+    work.created(f"/v1/locations/{made.code}")
+    work.tag(made.version)
+    return Stored(made.code, made.version)
+
+
+@command("/locations/{code:str}", method="PUT", permission="network:write", versioned="required")
+async def change_location(work: Work, code: str, data: LocationDraft) -> Stored:
+    """Change a location: it is afterwards what the body says."""
+    _same_code(data.code, code)
+    version = await service.lock(work.tx, "location", code)
+    work.expect(version)
+    changed = await service.update_location(work.tx, data, version)
+    work.tag(changed.version)
+    return Stored(code, changed.version)
+
+
+async def _set_status(work: Work, code: str, status: LocationStatus) -> StatusNow:
+    work.expect(await service.lock(work.tx, "location", code))
+    changed = await service.set_location_status(work.tx, code, status)
+    work.tag(changed.version)
+    return StatusNow(code, changed.status, changed.version)
+
+
+@command("/locations/{code:str}/pause", permission="network:write", versioned="optional")
+async def pause_location(work: Work, code: str) -> StatusNow:
+    """Pause a location. New work goes elsewhere at once; what it has, it finishes."""
+    return await _set_status(work, code, LocationStatus.PAUSED)
+
+
+@command("/locations/{code:str}/resume", permission="network:write", versioned="optional")
+async def resume_location(work: Work, code: str) -> StatusNow:
+    """Let a paused or closed location take work again."""
+    return await _set_status(work, code, LocationStatus.ACTIVE)
+
+
+@command("/locations/{code:str}/close", permission="network:write", versioned="optional")
+async def close_location(work: Work, code: str) -> StatusNow:
+    """Close a location for good. Its history stays; it can be resumed."""
+    return await _set_status(work, code, LocationStatus.CLOSED)
+
+
+@query("/locations/{code:str}/closures", permission="network:read")
+async def list_closures(work: Work, code: str) -> list[Closure]:
+    """List the days on which a location does not work though its hours say so."""
+    found = await reads.location_by_code(work.tx, code)
+    if found is None:
+        raise UnknownLocation(key=code)
+    return await reads.closures(work.tx, found.id)
+
+
+@command("/locations/{code:str}/close-days", permission="network:write")
+async def close_days(work: Work, code: str, data: ClosedDays) -> None:
+    """Close a location on some days: a municipal holiday, stocktaking, a flood."""
+    await service.close_days(work.tx, code, data.days, data.reason)
+
+
+@command("/locations/{code:str}/open-days", permission="network:write")
+async def open_days(work: Work, code: str, data: OpenedDays) -> None:
+    """Take closures back. Days that were not closed are ignored."""
+    await service.open_days(work.tx, code, data.days)
+
+
+# --- channels ---
+
+
+@query("/channels", permission="network:read", snapshot=True)
+async def list_channels(work: Work) -> list[ChannelView]:
+    """List all sales channels by code."""
+    network = await reads.snapshot(work.tx)
+    return [
+        ChannelView(**_fields(reads.channel_draft(c, network)), version=c.version)  # type: ignore[arg-type]
+        for c in network.channels.values()
+    ]
+
+
+@query("/channels/{code:str}", permission="network:read", snapshot=True)
+async def get_channel(work: Work, code: str) -> ChannelView:
+    """Return one sales channel, with the version as `ETag`."""
+    network = await reads.snapshot(work.tx)
+    found = network.channel(code)
+    if found is None:
+        raise UnknownChannel(key=code)
+    work.tag(found.version)
+    return ChannelView(**_fields(reads.channel_draft(found, network)), version=found.version)  # type: ignore[arg-type]
+
+
+@command("/channels", permission="network:write", status=201)
+async def create_channel(work: Work, data: ChannelDraft) -> Stored:
+    """Add a sales channel. Without `locations` every location may serve it."""
+    made = await service.create_channel(work.tx, data)
+    work.created(f"/v1/channels/{made.code}")
+    work.tag(1)
+    return Stored(made.code, 1)
+
+
+@command("/channels/{code:str}", method="PUT", permission="network:write", versioned="required")
+async def change_channel(work: Work, code: str, data: ChannelDraft) -> Stored:
+    """Change a sales channel: it is afterwards what the body says, its locations included."""
+    _same_code(data.code, code)
+    version = await service.lock(work.tx, "channel", code)
+    work.expect(version)
+    await service.update_channel(work.tx, data, version)
+    version = await service.lock(work.tx, "channel", code)
+    work.tag(version)
+    return Stored(code, version)
+
+
+# --- services ---
+
+
+@query("/services", permission="network:read", snapshot=True)
+async def list_services(work: Work) -> list[ServiceView]:
+    """List all shipping services with their tariffs, by code."""
+    rates = await reads.rates(work.tx)
+    return [
+        ServiceView(**_fields(reads.service_draft(s, rates)), version=s.version)  # type: ignore[arg-type]
+        for s in await reads.services(work.tx)
+    ]
+
+
+@query("/services/{code:str}", permission="network:read", snapshot=True)
+async def get_service(work: Work, code: str) -> ServiceView:
+    """Return one shipping service with its tariff, with the version as `ETag`."""
+    found = next((s for s in await reads.services(work.tx) if s.code == code), None)
+    if found is None:
+        raise UnknownService(key=code)
+    work.tag(found.version)
+    draft = reads.service_draft(found, await reads.rates(work.tx))
+    return ServiceView(**_fields(draft), version=found.version)  # type: ignore[arg-type]
+
+
+@command("/services", permission="network:write", status=201)
+async def create_service(work: Work, data: ServiceDraft) -> Stored:
+    """Add a shipping service with its tariff.
+
+    A rate is a weight bracket between two states (`*` is any). The most specific pair decides, then the smallest
+    bracket that holds the weight; above the last one every started kilogram adds `per_extra_kg`, and 0 is the limit.
+    """
+    made = await service.create_service(work.tx, data)
+    work.created(f"/v1/services/{made.code}")
+    work.tag(1)
+    return Stored(made.code, 1)
+
+
+@command("/services/{code:str}", method="PUT", permission="network:write", versioned="required")
+async def change_service(work: Work, code: str, data: ServiceDraft) -> Stored:
+    """Change a shipping service: its tariff is replaced by the body's."""
+    _same_code(data.code, code)
+    version = await service.lock(work.tx, "service", code)
+    work.expect(version)
+    await service.update_service(work.tx, data, version)
+    version = await service.lock(work.tx, "service", code)
+    work.tag(version)
+    return Stored(code, version)
+
+
+@query("/services:quote", permission="network:read", snapshot=True)
+async def quote_services(work: Work, from_state: str, to_state: str, grams: int) -> list[ServiceQuote]:
+    """Say what every service in use asks for a parcel of billable grams between two states, cheapest first."""
+    network = await reads.snapshot(work.tx)
+    quotes = []
+    for one in network.active_services(Method.SHIP):
+        found = network.tariff.quote(one.id, from_state.upper(), to_state.upper(), grams)
+        if found is not None:
+            quotes.append(ServiceQuote(one.code, one.name, found.price, found.lead_days))
+    return sorted(quotes, key=lambda q: (q.price, q.lead_days, q.service))
+
+
+# --- places ---
+
+
+@query("/places/{cep:str}", permission="network:read", transaction=False)
+async def get_place(work: Work, cep: str) -> Place:  # noqa: ARG001 -- every operation gets its work
+    """Return the municipality a CEP lies in, with coordinates and time zone."""
+    found = locate(cep)
+    if found is None:
+        raise UnknownPlace(key=cep)
+    return found
+
+
+handlers = [
+    list_establishments,
+    get_establishment,
+    create_establishment,
+    change_establishment,
+    list_locations,
+    get_location,
+    create_location,
+    change_location,
+    pause_location,
+    resume_location,
+    close_location,
+    list_closures,
+    close_days,
+    open_days,
+    list_channels,
+    get_channel,
+    create_channel,
+    change_channel,
+    list_services,
+    get_service,
+    create_service,
+    change_service,
+    quote_services,
+    get_place,
+]
