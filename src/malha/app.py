@@ -21,6 +21,7 @@ import malha.api
 from malha.api import health, observe
 from malha.api.access import guard
 from malha.api.edge import Edge, Observer
+from malha.api.lane import Lane
 from malha.api.problem import answer_problem
 from malha.api.work import Services
 from malha.platform import logs
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     observers: tuple[Observer, ...] = (observe.AccessLog(settings),)
     if settings.metrics:
         observers = (observe.count, *observers)
-    app.asgi_handler = Edge(app.asgi_handler, settings, services.cookie.name, observers)
+    app.asgi_handler = Edge(Lane(app, app.asgi_handler, services), settings, services.cookie.name, observers)
     return app
 
 
