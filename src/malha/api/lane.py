@@ -1,8 +1,8 @@
 """The short way of the one operation that has to be fast: a channel's key submits an order.
 
 `POST /v1/orders` with a bearer key is read, placed and answered here, past the framework's routing, dependency and
-response machinery, which cost as much as placing the order (measured: `docs/explanation/performance.md`). Same rules, same
-words, same gate; everything else, sessions included, goes the ordinary way.
+response machinery, which cost as much as placing the order (measured: `docs/explanation/performance.md`). Same rules,
+same words, same gate; everything else, sessions included, goes the ordinary way.
 """
 
 from typing import Any, cast
