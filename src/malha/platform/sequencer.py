@@ -55,7 +55,8 @@ WITH turn AS MATERIALIZED (
     RETURNING position
 )
 SELECT (SELECT count(*) FROM taken), counted.position,
-       pg_notify(%(channel)s::text, current_schema() || ':' || counted.position)
+       pg_notify(%(channel)s::text, current_schema() || ':' || counted.position),
+       set_config('synchronous_commit', 'off', true)
 FROM counted
 """
 # One tiny table; read to know how far readers may go.
@@ -74,7 +75,6 @@ SELECT at FROM event WHERE position >= %(low)s::bigint AND position < %(high)s::
 """
 # A handful of rows. No subscriber yet: nothing may be dropped.
 LOWEST_CHECKPOINT = "SELECT coalesce(min(position), 0) FROM subscriber"
-RELAXED_COMMIT = "SET LOCAL synchronous_commit = off"
 
 _BOUND = re.compile(r"FROM \('(\d+)'\) TO \('(\d+)'\)")
 
@@ -174,7 +174,6 @@ async def run_sequencer(db: Database, stop: asyncio.Event) -> None:
                 async with db.transaction() as tx:
                     ready = await make_partitions(tx)
             async with db.transaction() as tx:
-                await tx.execute(RELAXED_COMMIT)
                 moved = await sequence(tx)
             if ready - moved.position < PARTITION:
                 ready = 0

@@ -13,6 +13,7 @@ nothing at all succeeds parks nothing: that is the handler, not the events, and 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,8 +23,9 @@ from psycopg import OperationalError
 
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy, MalhaError, NotFound
+from malha.platform.notices import hear
 from malha.platform.outbox import Event
-from malha.platform.sequencer import RELAXED_COMMIT, make_partitions, rest, sequence
+from malha.platform.sequencer import make_partitions, rest, sequence
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,8 @@ WINDOW = 20_000  # positions looked through at once for events of the wanted typ
 ATTEMPTS = 6  # of a set-aside key, before it waits for a person
 SYSTEMIC = 20  # keys failing in one batch without one success: the handler is broken, not the events
 ISOLATE_AFTER = 4  # failures of a whole batch in a row, for reasons outside the events, before events are suspected
-QUIET_SECONDS = 0.05
+GATHER_SECONDS = 0.1  # between two looks at the log, so that a busy hour is handled in batches
+UNTOLD_SECONDS = 1.0  # a look at the log without a notification
 RETRY_SECONDS = 1.0  # how often due retries are looked for
 AT_ONCE = 3  # subscribers of one worker that may hold a connection at the same time
 
@@ -123,15 +126,19 @@ class ParkedKey(msgspec.Struct, frozen=True):
 REGISTER_SUBSCRIBERS = """
 INSERT INTO subscriber (name) SELECT unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
 """
-# The right to run; another worker's subscriber is left alone. `reach` bounds what one batch looks through.
+# The right to run; another worker's subscriber is left alone. `reach` bounds what one batch looks through. A crash
+# takes back the commit of a batch and all that followed it together, so it need not wait for the disk.
 LOCK_CHECKPOINT = """
-SELECT s.position, least(s.position + %(window)s::bigint, q.position)
+SELECT s.position, least(s.position + %(window)s::bigint, q.position), set_config('synchronous_commit', 'off', true)
 FROM subscriber s CROSS JOIN sequencer q
 WHERE s.name = %(name)s::text
 FOR NO KEY UPDATE OF s SKIP LOCKED
 """
 # As above but waits: a replay and the batch runner must not interleave on one key.
-WAIT_FOR_CHECKPOINT = "SELECT position FROM subscriber WHERE name = %(name)s::text FOR NO KEY UPDATE"
+WAIT_FOR_CHECKPOINT = """
+SELECT position, set_config('synchronous_commit', 'off', true)
+FROM subscriber WHERE name = %(name)s::text FOR NO KEY UPDATE
+"""
 # Primary key range within one or two partitions. What is parked is read under the checkpoint's lock, hence in this
 # statement.
 READ_EVENTS = """
@@ -276,11 +283,10 @@ async def _isolate(db: Database, subscription: Subscription) -> bool:
 async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -> bool:
     name = subscription.name
     async with db.transaction() as tx:
-        await tx.execute(RELAXED_COMMIT)
         found = await tx.tuples(LOCK_CHECKPOINT, {"name": name, "window": WINDOW})
         if not found:
             return False
-        since, reach = found[0]
+        since, reach, _ = found[0]
         if reach <= since:
             return False
         events = await tx.all(
@@ -371,7 +377,6 @@ async def replay(db: Database, subscription: Subscription, key: str) -> bool:
     """
     name = subscription.name
     async with db.transaction() as tx:
-        await tx.execute(RELAXED_COMMIT)
         await tx.execute(WAIT_FOR_CHECKPOINT, {"name": name})
         events = await tx.all(Recorded, WAITING_EVENTS, {"name": name, "key": key})
         for event in events:
@@ -439,17 +444,25 @@ async def run_subscribers(db: Database, subscriptions: Sequence[Subscription], s
 
 
 async def _watch(db: Database, wake: dict[str, asyncio.Event], stop: asyncio.Event) -> None:
-    """Wake the subscribers that are behind: one small query for all of them."""
+    """Wake the subscribers that are behind: one small query for all of them when the sequencer says so."""
+    moved = asyncio.Event()
+    hearing = asyncio.create_task(hear(db, moved.set, stop))
+    stopping = asyncio.create_task(stop.wait())
+    stopping.add_done_callback(lambda _: moved.set())
     while not stop.is_set():
+        moved.clear()
         try:
             async with db.transaction() as tx:
                 for name, position, last in await tx.tuples(CHECKPOINTS, {"names": list(wake)}):
                     if position < last:
                         wake[name].set()
-            await rest(stop, QUIET_SECONDS)
         except (OperationalError, Busy, OSError) as error:
             log.warning("subscribers_wait", error=str(error))
-            await rest(stop, 1.0)
+        await rest(stop, GATHER_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(UNTOLD_SECONDS):
+                await moved.wait()
+    await hearing
     for event in wake.values():
         event.set()
 

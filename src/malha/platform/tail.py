@@ -13,10 +13,11 @@ from typing import Self
 
 import msgspec
 import structlog
-from psycopg import AsyncConnection, OperationalError, sql
+from psycopg import OperationalError
 
 from malha.platform.db import Database
-from malha.platform.sequencer import LAST_POSITION, NOTICE, rest
+from malha.platform.notices import hear
+from malha.platform.sequencer import LAST_POSITION, rest
 from malha.platform.subscribers import Recorded
 
 log = structlog.get_logger(__name__)
@@ -112,45 +113,29 @@ class Tail:
 
     async def run(self, db: Database, stop: asyncio.Event) -> None:
         """Follow the log until `stop` is set, then end all listeners; outlives a lost database."""
+        hearing = asyncio.create_task(hear(db, self._wake.set, stop))
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
         try:
             while not stop.is_set():
+                self._wake.clear()
                 try:
-                    await self._follow(db, stop)
+                    if self._listeners:
+                        await self._tell(db)
                 except (OperationalError, OSError) as error:
                     log.warning("tail_waits", error=str(error))
                     await rest(stop, 1.0)
+                await rest(stop, GATHER_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(UNTOLD_SECONDS):
+                        await self._wake.wait()
         finally:
             stopping.cancel()
             for listener in list(self._listeners):
                 listener.close()
-
-    async def _follow(self, db: Database, stop: asyncio.Event) -> None:
-        async with await AsyncConnection.connect(db.url, autocommit=True) as connection:
-            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(NOTICE)))
-            hearing = asyncio.create_task(self._hear(connection, db.retailer))
-            try:
-                while not stop.is_set():
-                    self._wake.clear()
-                    if self._listeners:
-                        await self._tell(db)
-                    await rest(stop, GATHER_SECONDS)
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(UNTOLD_SECONDS):
-                            await self._wake.wait()
-                    if hearing.done():
-                        await hearing
-            finally:
-                hearing.cancel()
-                with suppress(asyncio.CancelledError, OperationalError):
-                    await hearing
-
-    async def _hear(self, connection: AsyncConnection[tuple[object, ...]], retailer: str) -> None:
-        async for notice in connection.notifies():
-            if notice.payload.startswith(f"{retailer}:"):
-                self._wake.set()
-        raise OperationalError("the connection that listens was closed")
+            hearing.cancel()
+            with suppress(asyncio.CancelledError):
+                await hearing
 
     async def _tell(self, db: Database) -> None:
         async with db.transaction() as tx:
