@@ -5,6 +5,8 @@ See `malha.api` for how to use them.
 
 import functools
 import inspect
+import operator
+import types
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,11 +19,12 @@ from litestar.types import ASGIApp
 
 from malha.api.errors import StaleVersion, VersionRequired
 from malha.api.replies import Raw
-from malha.api.validation import Body
+from malha.api.validation import Body, flaw_of
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
 from malha.platform import idempotency
 from malha.platform.db import Actor, Database, Tx
+from malha.platform.flaws import refuse
 from malha.platform.i18n import current_language
 from malha.platform.settings import Settings
 
@@ -90,6 +93,10 @@ class Operation(msgspec.Struct, frozen=True):
     idempotent_key: bool = False
     versioned: Literal["", "optional", "required"] = ""
     tag: str = ""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Operation":
+        # Litestar copies routers deeply; what is frozen need not be, and msgspec.Meta cannot be.
+        return self
 
 
 class Work:
@@ -205,9 +212,11 @@ def query(
 
     def declare(fn: Callable[..., Awaitable[Any]]) -> HTTPRouteHandler:
         operation = _operation(fn, "GET", path, permission, tag=tag, summary=summary, reply_media_type=media_type)
+        check = _bounds(operation)
 
         @functools.wraps(fn)
         async def run(request: Request[Any, Any, Any], **given: Any) -> ASGIApp:
+            check(given)
             work = Work(request, 200)
             if not transaction:
                 found = await fn(work, **given)
@@ -268,10 +277,12 @@ def command(
             keyed=keyed,
             versioned=versioned,
         )
+        check = _bounds(operation)
         reader = Body(operation.body).read if operation.body not in {None, bytes} else None
 
         @functools.wraps(fn)
         async def run(request: Request[Any, Any, Any], **given: Any) -> ASGIApp:
+            check(given)
             work = Work(request, status)
             if versioned == "required" and not request.headers.get("if-match"):
                 raise VersionRequired
@@ -370,10 +381,39 @@ def _operation(
     )
 
 
+def _plain(kind: Any) -> Any:
+    """Return a parameter's type without its bounds: Litestar cannot carry them, `_bounds` checks them."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _plain(inner[0])
+    if origin in {typing.Union, types.UnionType}:
+        return functools.reduce(operator.or_, (_plain(part) for part in inner))
+    return origin[tuple(_plain(part) for part in inner)] if origin in {list, set, tuple, frozenset} else kind
+
+
+def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
+    """Return a check of the parameters whose types have bounds."""
+    bounded = {name: p.annotation for name, p in operation.parameters.items() if _plain(p.annotation) != p.annotation}
+
+    def check(given: dict[str, Any]) -> None:
+        flaws = []
+        for name, kind in bounded.items():
+            try:
+                msgspec.convert(given[name], kind)
+            except msgspec.ValidationError as error:
+                flaws.append(flaw_of(str(error), f"?{name}"))
+        refuse(flaws)
+
+    return check
+
+
 def _route(run: Callable[..., Any], fn: Callable[..., Any], operation: Operation) -> HTTPRouteHandler:
     """Give the wrapper the signature Litestar reads: the request, and the path and query parameters of the function."""
     parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)]
-    parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in operation.parameters.values()]
+    parameters += [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_plain(p.annotation))
+        for p in operation.parameters.values()
+    ]
     shaped: Any = run
     shaped.__signature__ = inspect.Signature(parameters, return_annotation=ASGIApp)
     shaped.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": ASGIApp}
