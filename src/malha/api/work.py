@@ -6,6 +6,7 @@ See `malha.api` for how to use them.
 import functools
 import inspect
 import operator
+import re
 import types
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler, delete, get, patch, post, put
+from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp
 
 from malha.api.errors import StaleVersion, VersionRequired
@@ -410,10 +412,10 @@ def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
 def _route(run: Callable[..., Any], fn: Callable[..., Any], operation: Operation) -> HTTPRouteHandler:
     """Give the wrapper the signature Litestar reads: the request, and the path and query parameters of the function."""
     parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)]
-    parameters += [
-        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_plain(p.annotation))
-        for p in operation.parameters.values()
-    ]
+    in_path = set(re.findall(r"\{(\w+)", operation.path))
+    for p in operation.parameters.values():
+        kind = (FromPath if p.name in in_path else FromQuery)[_plain(p.annotation)]
+        parameters.append(p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind))
     shaped: Any = run
     shaped.__signature__ = inspect.Signature(parameters, return_annotation=ASGIApp)
     shaped.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": ASGIApp}
