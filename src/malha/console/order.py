@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.console import render, shell, timeline, web, words
@@ -560,7 +561,7 @@ async def peek_of(tx: Tx, request: Request[Any, Any, Any], number: int) -> Order
 
 
 @get("/orders/{number:int}/peek", opt={"permission": "orders:read"})
-async def order_peek(request: Request[Any, Any, Any], number: int) -> Response[str]:
+async def order_peek(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
     """Show an order beside the list."""
     async with web.reading(request) as tx:
         peek = await peek_of(tx, request, number)
@@ -570,7 +571,7 @@ async def order_peek(request: Request[Any, Any, Any], number: int) -> Response[s
 
 
 @get("/orders/{number:int}", opt={"permission": "orders:read"})
-async def order_show(request: Request[Any, Any, Any], number: int) -> Response[str]:
+async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
     """Show an order."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "orders")

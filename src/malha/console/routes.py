@@ -1,6 +1,7 @@
 """The console's routes, as one router for the composition root."""
 
 from litestar import Request, Response, Router, get
+from litestar.params import FromPath
 
 from malha.console import assets, order, orders, web
 from malha.identity.model import PUBLIC, SIGNED_IN
@@ -13,7 +14,7 @@ async def home() -> Response[bytes]:
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
-async def static_file(request: Request[object, object, object], path: str) -> Response[bytes]:  # type: ignore[type-var]
+async def static_file(request: Request[object, object, object], path: FromPath[str]) -> Response[bytes]:  # type: ignore[type-var]
     """Send a front-end file. Its address names the version, so a browser may keep it for ever."""
     accepts = "gzip" in request.headers.get("accept-encoding", "")
     file = assets.serve(path.lstrip("/"), accepts_gzip=accepts)
