@@ -18,6 +18,7 @@ CREATE TABLE fulfillment_order (
     reason text,                                  -- of a rejection
     pickup_code text,                             -- short code the customer shows; only while ready
     pickup_until timestamptz,
+    pickup_misses smallint NOT NULL DEFAULT 0,    -- wrong codes shown; at the limit only a new code helps
     assignee text,
     version integer NOT NULL DEFAULT 1
 );

@@ -1,0 +1,154 @@
+"""Refusals about work at a location."""
+
+from malha.platform.errors import MalhaError, NotFound
+
+
+class WorkNotFound(NotFound):
+    """There is no such fulfillment order, or it is another location's."""
+
+    code = "fulfillment_not_found"
+    says = "There is no fulfillment {key}."
+    mend = "Check the identifier, and that you work for its location."
+
+
+class ShipmentNotFound(NotFound):
+    """There is no such parcel."""
+
+    code = "shipment_not_found"
+    says = "There is no shipment {key}."
+    mend = "Check the identifier."
+
+
+class WrongState(MalhaError):
+    """The work is not where this step begins."""
+
+    status = 409
+    code = "wrong_work_state"
+    says = "Fulfillment {number} is {state}; this needs it to be {needed}."
+    mend = "Read it again: somebody else may have worked on it."
+
+
+class ReleaseHeld(MalhaError):
+    """An order with an open hold is not released."""
+
+    status = 409
+    code = "release_held"
+    says = "The order has open holds: {kinds}."
+    mend = "Resolve them one by one; then the order is released."
+
+
+class ReleaseUnpaid(MalhaError):
+    """The channel wants its money before work begins."""
+
+    status = 409
+    code = "release_unpaid"
+    says = "The payment does not cover the order yet: {missing} are missing."
+    mend = "Record the payment; then the order is released."
+
+
+class NothingToRelease(MalhaError):
+    """No units are allocated and waiting for release."""
+
+    status = 409
+    code = "nothing_to_release"
+    says = "Order {number} has no units waiting to be released."
+    mend = "Units without a location are placed first; released units are worked on."
+
+
+class NoCapacity(MalhaError):
+    """The locations have no room in the coming weeks."""
+
+    status = 409
+    code = "no_capacity"
+    says = "The locations of order {number} have no capacity left in the next {days} days."
+    mend = "Raise the daily capacity of the location, or cancel and place the order elsewhere."
+
+
+class NotThatMany(MalhaError):
+    """More units are reported than the work asks for."""
+
+    status = 409
+    code = "not_that_many"
+    says = "Line {line} has {open} units to pick here, not {quantity}."
+    mend = "Report at most the units that are still to be picked."
+
+
+class NotPicked(MalhaError):
+    """Not everything is picked yet."""
+
+    status = 409
+    code = "not_picked"
+    says = "{quantity} units are still to be picked."
+    mend = "Pick them, or report them as short with a reason."
+
+
+class WrongContents(MalhaError):
+    """The parcels do not hold exactly what was picked."""
+
+    status = 409
+    code = "wrong_contents"
+    says = "Line {line}: {picked} units were picked, {packed} are in the parcels."
+    mend = "Put every picked unit in one parcel. A single parcel needs no contents."
+
+
+class DocumentRequired(MalhaError):
+    """Goods do not leave without their fiscal document."""
+
+    status = 409
+    code = "document_required"
+    says = "{quantity} units wait for their fiscal document."
+    mend = "Record the authorised document that covers exactly what was packed."
+
+
+class OrderStopped(MalhaError):
+    """A hold says that nothing leaves."""
+
+    status = 409
+    code = "order_stopped"
+    says = "The order is stopped by a hold: {kind}."
+    mend = "Leave the goods where they are until the hold is resolved."
+
+
+class WrongMethod(MalhaError):
+    """The step belongs to the other way of delivery."""
+
+    status = 409
+    code = "wrong_method"
+    says = "Fulfillment {number} is for {method}."
+    mend = "Ship what is to be sent; hand over what is collected."
+
+
+class TrackingUnclear(MalhaError):
+    """With several parcels, each tracking code says which parcel it is for."""
+
+    status = 409
+    code = "tracking_unclear"
+    says = "The work has {count} parcels; say which one each tracking code is for."
+    mend = "Give the shipment's identifier with each tracking code."
+
+
+class WrongCode(MalhaError):
+    """The code shown is not the order's."""
+
+    status = 403
+    code = "wrong_pickup_code"
+    says = "The pickup code is wrong. {left} attempts are left."
+    mend = "Ask the customer to read the code again."
+
+
+class CodeLocked(MalhaError):
+    """Too many wrong codes were shown."""
+
+    status = 403
+    code = "pickup_code_locked"
+    says = "Too many wrong pickup codes were shown."
+    mend = "Check who is collecting, and give the customer a new code."
+
+
+class ShipmentNotSent(MalhaError):
+    """A parcel is delivered after it left."""
+
+    status = 409
+    code = "shipment_not_sent"
+    says = "The parcel has not left yet."
+    mend = "Record that it was shipped first."

@@ -1,0 +1,120 @@
+"""What happens to the work for an order. Part of the order's life: the aggregate is the order."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from malha.ordering.events import OrderEvent
+from malha.platform.ids import UUID
+
+
+class WorkEvent(OrderEvent, frozen=True, kw_only=True):
+    """Base: about one fulfillment order at one location."""
+
+    TYPE: ClassVar[str] = "fulfillment"
+
+    fulfillment_id: UUID
+    number: int
+    location_id: int
+
+
+class WorkReleased(WorkEvent, frozen=True, kw_only=True):
+    """A location is asked for units."""
+
+    TYPE: ClassVar[str] = "fulfillment.released"
+
+    units: int
+    due_at: datetime
+
+
+class WorkAccepted(WorkEvent, frozen=True, kw_only=True):
+    """The location does the work."""
+
+    TYPE: ClassVar[str] = "fulfillment.accepted"
+
+
+class WorkRejected(WorkEvent, frozen=True, kw_only=True):
+    """The location gave everything back."""
+
+    TYPE: ClassVar[str] = "fulfillment.rejected"
+
+    reason: str
+    note: str
+    units: int
+
+
+class UnitsPicked(WorkEvent, frozen=True, kw_only=True):
+    """Units were found and taken; `lines` are (line, SKU id, quantity)."""
+
+    TYPE: ClassVar[str] = "fulfillment.picked"
+
+    lines: list[tuple[int, int, int]]
+
+
+class UnitsShort(WorkEvent, frozen=True, kw_only=True):
+    """Units were not there, or may not go; `lines` are (line, SKU id, quantity, reason)."""
+
+    TYPE: ClassVar[str] = "fulfillment.short"
+
+    lines: list[tuple[int, int, int, str]]
+
+
+class WorkPacked(WorkEvent, frozen=True, kw_only=True):
+    """Everything picked is in parcels."""
+
+    TYPE: ClassVar[str] = "fulfillment.packed"
+
+    parcels: int
+    weight_grams: int | None
+    units: int
+    awaits_document: bool
+
+
+class WorkShipped(WorkEvent, frozen=True, kw_only=True):
+    """The parcels left."""
+
+    TYPE: ClassVar[str] = "fulfillment.shipped"
+
+    shipments: list[dict[str, Any]]
+    units: int
+
+
+class ShipmentDelivered(OrderEvent, frozen=True, kw_only=True):
+    """A parcel arrived."""
+
+    TYPE: ClassVar[str] = "shipment.delivered"
+
+    shipment_id: UUID
+    units: int
+    delivered_at: datetime
+
+
+class WorkReady(WorkEvent, frozen=True, kw_only=True):
+    """The customer may collect; the code is not in the log."""
+
+    TYPE: ClassVar[str] = "fulfillment.ready"
+
+    until: datetime
+    renewed: bool = False
+
+
+class PickupRefused(WorkEvent, frozen=True, kw_only=True):
+    """Somebody showed a wrong code."""
+
+    TYPE: ClassVar[str] = "fulfillment.pickup_refused"
+
+    attempts_left: int
+
+
+class WorkCollected(WorkEvent, frozen=True, kw_only=True):
+    """The customer, or who came for the customer, has the goods."""
+
+    TYPE: ClassVar[str] = "fulfillment.collected"
+
+    shipment_id: UUID | None
+    units: int
+
+
+class WorkCancelled(WorkEvent, frozen=True, kw_only=True):
+    """Nothing is left to do: all units of the work were cancelled."""
+
+    TYPE: ClassVar[str] = "fulfillment.cancelled"

@@ -1,0 +1,105 @@
+"""When a location does not deliver: what it says about stock, not asking it again, and finding another place."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from malha.fulfillment import writes
+from malha.fulfillment.model import EFFECTS, RejectReason, Rerouted, StockEffect, Work
+from malha.intake import replanning
+from malha.inventory import reads as stock
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
+from malha.ordering import service as ordering
+from malha.ordering.model import WAITING, HoldKind, Move, Unit, UnitState
+from malha.platform.db import Tx
+
+MAX_ATTEMPTS = 5
+
+
+class Back(msgspec.Struct, frozen=True):
+    """Units given back, and why."""
+
+    unit: Unit
+    reason: RejectReason
+
+
+def moves_of(back: Sequence[Back]) -> list[Move]:
+    """Return the moves that take units from the location."""
+    return [Move(b.unit.line, b.unit.part, b.unit.quantity, UnitState.UNPLACED) for b in back]
+
+
+async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
+    """Give the claims back and write what the reasons say about the stock there. The units have moved already.
+
+    Giving back locks the balances, so what is read of them afterwards stands still.
+    """
+    about = Reference("order", work.order_id, f"F{work.number}")
+    await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
+    by_effect: dict[StockEffect, list[Claim]] = {}
+    for b in back:
+        by_effect.setdefault(EFFECTS[b.reason], []).append(_claim(b.unit, work.location_id))
+    for effect, claims in sorted(by_effect.items()):
+        await _apply(tx, work, effect, claims, about)
+
+
+def _claim(unit: Unit, location_id: int) -> Claim:
+    assert unit.sku_id is not None  # noqa: S101  (a claimed unit has a SKU: rules.plan_moves)
+    return Claim(unit.sku_id, location_id, unit.quantity)
+
+
+async def _apply(tx: Tx, work: Work, effect: StockEffect, claims: Sequence[Claim], about: Reference) -> None:
+    skus = sorted({c.sku_id for c in claims})
+    match effect:
+        case StockEffect.NONE:
+            return
+        case StockEffect.NOTHING_THERE:
+            # What was picked for anybody is in hand; beyond that there is nothing, whatever the balance says.
+            seen = dict(await tx.tuples(writes.SEEN_THERE, {"location_id": work.location_id, "skus": skus}))
+            stated = [Claim(sku, work.location_id, seen.get(sku, 0)) for sku in skus]
+            await inventory.set_on_hand(tx, stated, about, Reason.SHORT_PICK)
+        case StockEffect.FEWER_THERE | StockEffect.UNSELLABLE:
+            reason = Reason.SHORT_PICK if effect is StockEffect.FEWER_THERE else Reason.DAMAGE
+            fewer = [Claim(c.sku_id, c.location_id, -c.quantity) for c in claims]
+            await inventory.adjust(tx, fewer, reason, about)
+        case StockEffect.KEPT_BACK:
+            safety = {a.sku_id: a.safety for a in await stock.availability(tx, skus, [work.location_id])}
+            more = {sku: sum(c.quantity for c in claims if c.sku_id == sku) for sku in skus}
+            await inventory.set_safety(
+                tx, [Claim(sku, work.location_id, safety.get(sku, 0) + more[sku]) for sku in skus]
+            )
+
+
+async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerouted:
+    """Do not ask this location for these lines again, and place their units elsewhere.
+
+    After `MAX_ATTEMPTS` decisions on an order, or when no location has the goods, the order gets a shortage hold that
+    says so.
+    """
+    reasons = {b.unit.line: b.reason.value for b in back}
+    lines = sorted(reasons)
+    await tx.execute(
+        writes.EXCLUDE,
+        {
+            "order_id": work.order_id,
+            "location_id": work.location_id,
+            "lines": lines,
+            "reasons": [reasons[line] for line in lines],
+        },
+    )
+    given_back = sum(b.unit.quantity for b in back)
+    attempts = await tx.value(writes.COUNT_ATTEMPTS, {"order_id": work.order_id})
+    if attempts < MAX_ATTEMPTS:
+        await replanning.place_units(tx, work.order_id)
+    units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
+    mine = [u for u in units if u.state in WAITING and u.line in reasons]
+    waiting = sum(u.quantity for u in mine)
+    if waiting:
+        detail = {
+            "lines": sorted({u.line for u in mine}),
+            "units": waiting,
+            "tried": attempts,
+            "suggestion": "cancel" if attempts < MAX_ATTEMPTS else "decide",
+        }
+        await ordering.ensure_holds(tx, {work.order_id: detail}, HoldKind.SHORTAGE)
+    return Rerouted(given_back, max(given_back - waiting, 0), waiting)

@@ -1,0 +1,195 @@
+"""From allocation to work: groups an order's claimed units by location, takes capacity, and asks the locations.
+
+Set-based for many orders. Capacity is taken by conditional update, day by day in ascending order and within a day by
+location, the same order for everybody; a location that is full is asked for its next open day.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+
+import msgspec
+
+from malha.fulfillment import rules, work, writes
+from malha.fulfillment.errors import NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
+from malha.fulfillment.events import WorkReleased
+from malha.fulfillment.model import NotReleased, Released, Work
+from malha.network import reads as network
+from malha.network.calendar import Calendar
+from malha.network.model import PaymentPolicy
+from malha.ordering import service as ordering
+from malha.ordering.errors import OrderNotFound
+from malha.ordering.model import HoldKind, Move, Order, Unit, UnitState
+from malha.payments import rules as payment_rules
+from malha.payments import service as payments
+from malha.platform.db import Tx
+from malha.platform.ids import UUID, new_id
+from malha.platform.money import Money
+
+HORIZON_DAYS = 30
+ASK_AGAIN_MINUTES = 60
+_UNLIMITED = 2**31 - 1
+_DAY = timedelta(days=1)
+_SHUT = time(0, 0)
+
+
+class _Wish(msgspec.Struct):
+    """Work to be made for one order at one location; `day` once capacity was granted."""
+
+    order: Order
+    location_id: int
+    units: list[Unit]
+    day: date | None = None
+
+
+async def release(tx: Tx, order_ids: Iterable[UUID], *, forced: bool = False, skip_busy: bool = False) -> Released:
+    """Release orders that may be: their allocated units become work at their locations.
+
+    An order may be released when it has no open hold, its payment satisfies the channel's policy and its window is
+    over. An order whose payment does not suffice gets a payment hold. The others are left, with the reason.
+
+    Args:
+        tx: The transaction.
+        order_ids: Orders; they are locked in the order of their ids.
+        forced: A person releases before the window is over.
+        skip_busy: Leave orders that others have in hand; what is left for lack of capacity is asked again in an hour.
+    """
+    wanted = sorted(set(order_ids))
+    orders = await ordering.lock_orders(tx, wanted, skip_busy=skip_busy)
+    left = {order_id: NotReleased.NOT_FOUND for order_id in wanted if order_id not in orders}
+    if not orders:
+        return Released([], left)
+    units = await ordering.units_of(tx, orders)
+    holds = await ordering.open_holds(tx, orders)
+    covered = await payments.coverage(tx, orders)
+    policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
+    now = await tx.now()
+    wishes: list[_Wish] = []
+    for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
+        paid = payment_rules.is_payable_enough(order.payable, covered[order.id], policies[order.channel_id])
+        why = rules.why_not_release(order, units[order.id], holds[order.id], now, paid=paid, forced=forced)
+        if why is None:
+            wishes += _by_location(order, units[order.id])
+        else:
+            left[order.id] = why
+    unpaid = {o: {"missing": orders[o].payable - covered[o]} for o, why in left.items() if why is NotReleased.NOT_PAID}
+    await ordering.ensure_holds(tx, unpaid, HoldKind.PAYMENT)
+    calendars = await _take_capacity(tx, wishes, now)
+    granted = [wish for wish in wishes if wish.day is not None]
+    full = {wish.order.id for wish in wishes} - {wish.order.id for wish in granted}
+    left |= dict.fromkeys(full, NotReleased.NO_CAPACITY)
+    if skip_busy and full:
+        await ordering.postpone_release(tx, full, minutes=ASK_AGAIN_MINUTES)
+    return Released(await _write(tx, granted, calendars), left)
+
+
+def _by_location(order: Order, units: Sequence[Unit]) -> list[_Wish]:
+    places: dict[int, list[Unit]] = {}
+    for unit in units:
+        if unit.state is UnitState.ALLOCATED and unit.location_id is not None:
+            places.setdefault(unit.location_id, []).append(unit)
+    return [_Wish(order, location_id, places[location_id]) for location_id in sorted(places)]
+
+
+async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict[int, Calendar]:
+    """Give every wish its day, as far as there is room within the horizon; return the calendars used."""
+    queues: dict[int, list[_Wish]] = {}
+    for wish in wishes:
+        queues.setdefault(wish.location_id, []).append(wish)
+    if not queues:
+        return {}
+    locations = {x.id: x for x in await network.locations(tx) if x.id in queues}
+    closed: dict[int, set[date]] = {}
+    for location_id, off, _ in await tx.tuples(network.CLOSURES):
+        closed.setdefault(location_id, set()).add(off)
+    calendars = {i: Calendar(x, frozenset(closed.get(i, ()))) for i, x in locations.items()}
+    due = {i: calendars[i].due_day(now) for i in queues}
+    last = now.date() + HORIZON_DAYS * _DAY
+    while True:
+        day = min((d for i, d in due.items() if d is not None and d <= last and queues[i]), default=None)
+        if day is None:
+            return calendars
+        here = sorted(i for i, d in due.items() if d == day and queues[i])
+        keys = {"locations": here, "days": [day] * len(here)}
+        await tx.execute(writes.ENSURE_DAYS, keys)
+        capacities = [_UNLIMITED if (c := locations[i].daily_capacity) is None else c for i in here]
+        asked = {**keys, "wanted": [len(queues[i]) for i in here], "capacities": capacities}
+        for location_id, granted in await tx.tuples(writes.TAKE_CAPACITY, asked):
+            for wish in queues[location_id][:granted]:
+                wish.day = day
+            del queues[location_id][:granted]
+            due[location_id] = calendars[location_id].next_open_day(day + _DAY)
+
+
+async def _write(tx: Tx, wishes: Sequence[_Wish], calendars: Mapping[int, Calendar]) -> list[Work]:
+    if not wishes:
+        return []
+    ids = [new_id() for _ in wishes]
+    dues = [_closing(calendars[w.location_id], w.day) for w in wishes if w.day is not None]
+    made = await work.add(
+        tx,
+        {
+            "ids": ids,
+            "orders": [w.order.id for w in wishes],
+            "locations": [w.location_id for w in wishes],
+            "methods": [w.order.method for w in wishes],
+            "services": [w.order.service_id for w in wishes],
+            "days": [w.day for w in wishes],
+            "dues": dues,
+        },
+    )
+    moves: dict[UUID, list[Move]] = {}
+    for id_, wish in zip(ids, wishes, strict=True):
+        moves.setdefault(wish.order.id, []).extend(
+            Move(u.line, u.part, u.quantity, UnitState.RELEASED, fulfillment_id=id_) for u in wish.units
+        )
+    counts = {id_: sum(u.quantity for u in wish.units) for id_, wish in zip(ids, wishes, strict=True)}
+    events = [
+        WorkReleased(
+            id=w.order_id,
+            seq=0,
+            fulfillment_id=w.id,
+            number=w.number,
+            location_id=w.location_id,
+            units=counts[w.id],
+            due_at=w.due_at,
+        )
+        for w in sorted(made, key=lambda w: w.number)
+    ]
+    await ordering.move_many(tx, moves, events)
+    return made
+
+
+def _closing(calendar: Calendar, day: date) -> datetime:
+    """Return the closing hour of an open day: what is released at its first minute is due then."""
+    due = calendar.due_at(datetime.combine(day, _SHUT, calendar.zone))
+    return due if due is not None else datetime.combine(day + _DAY, _SHUT, calendar.zone)
+
+
+async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
+    """Release one order now because a person says so, before its window is over if need be.
+
+    Raises:
+        OrderNotFound, ReleaseHeld, ReleaseUnpaid, NothingToRelease, NoCapacity: it may not be, or cannot be.
+    """
+    order = await ordering.lock_order(tx, order_id)
+    done = await release(tx, [order_id], forced=True)
+    match done.left.get(order_id):
+        case None | NotReleased.TOO_EARLY:
+            return done.work
+        case NotReleased.NOT_FOUND:
+            raise OrderNotFound(key=order_id)
+        case NotReleased.ON_HOLD:
+            kinds = sorted((await ordering.open_holds(tx, [order_id]))[order_id])
+            raise ReleaseHeld(kinds=[kind.value for kind in kinds])
+        case NotReleased.NOT_PAID:
+            missing = order.payable - (await payments.coverage(tx, [order_id]))[order_id]
+            raise ReleaseUnpaid(missing=Money(missing, order.currency))
+        case NotReleased.NOTHING_TO_RELEASE:
+            raise NothingToRelease(number=order.number)
+        case NotReleased.NO_CAPACITY:
+            raise NoCapacity(number=order.number, days=HORIZON_DAYS)
+
+
+async def release_due(tx: Tx, limit: int = 200) -> Released:
+    """Release orders whose window is over, the longest waiting first; orders in other hands wait for the next time."""
+    return await release(tx, await ordering.due_for_release(tx, limit), skip_busy=True)

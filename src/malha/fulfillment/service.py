@@ -1,0 +1,412 @@
+"""Work at a location, step by step: accept or reject, pick, pack, let the goods leave, hand over.
+
+Each step locks the order, then the work; checks that the work is where the step begins; moves the units; and derives
+the work's state from them. A location's people see and touch only the work of their locations.
+"""
+
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from malha.fiscal import service as fiscal
+from malha.fulfillment import giving_back, rules, writes
+from malha.fulfillment.errors import (
+    CodeLocked,
+    DocumentRequired,
+    NotPicked,
+    ShipmentNotFound,
+    ShipmentNotSent,
+    TrackingUnclear,
+    WrongMethod,
+)
+from malha.fulfillment.events import (
+    PickupRefused,
+    ShipmentDelivered,
+    UnitsPicked,
+    UnitsShort,
+    WorkAccepted,
+    WorkCancelled,
+    WorkCollected,
+    WorkPacked,
+    WorkReady,
+    WorkRejected,
+    WorkShipped,
+)
+from malha.fulfillment.giving_back import Back
+from malha.fulfillment.model import (
+    HandOver,
+    Parcel,
+    Picked,
+    RejectReason,
+    Rerouted,
+    Short,
+    Tracking,
+    Work,
+    WorkState,
+)
+from malha.fulfillment.releasing import release, release_due, release_order
+from malha.fulfillment.work import Desk, lock_open, refuse_stopped, restate, take_up
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
+from malha.ordering import service as ordering
+from malha.ordering.events import OrderEvent
+from malha.ordering.model import Move, Unit, UnitState
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+
+__all__ = [
+    "accept",
+    "confirm_pick",
+    "deliver",
+    "hand_over",
+    "make_ready",
+    "pack",
+    "pickup_code",
+    "reject",
+    "release",
+    "release_due",
+    "release_order",
+    "renew_code",
+    "settle",
+    "ship",
+]
+
+PICKUP_DAYS = 7
+CODE_ATTEMPTS = 5
+
+
+async def accept(tx: Tx, work_id: UUID, *, assignee: str | None = None) -> None:
+    """Take the work on. Work already accepted stays so: the same press of a button twice is one.
+
+    Raises:
+        WrongState: it is past that.
+    """
+    desk = await take_up(tx, work_id)
+    if assignee is not None:
+        await tx.execute(writes.SET_ASSIGNEE, {"id": work_id, "assignee": assignee})
+    if desk.work.state in {WorkState.ACCEPTED, WorkState.PICKING}:
+        return
+    desk.need(WorkState.OPEN)
+    event = WorkAccepted(**_about(desk))
+    await _move(tx, desk, rules.moves_to(desk.units, UnitState.PICKING), event)
+
+
+async def reject(tx: Tx, work_id: UUID, reason: RejectReason, *, note: str = "") -> Rerouted:
+    """Give everything back before it is packed: the reason changes the stock, and another location is asked.
+
+    Raises:
+        WrongState: it is packed, or over.
+    """
+    desk = await take_up(tx, work_id)
+    desk.need(WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING, WorkState.PICKED)
+    back = [Back(unit, reason) for unit in desk.units]
+    units = sum(u.quantity for u in desk.units)
+    event = WorkRejected(**_about(desk), reason=reason.value, note=note.strip(), units=units)
+    await _move(tx, desk, giving_back.moves_of(back), event, ended=WorkState.REJECTED, reason=reason.value)
+    await giving_back.settle_stock(tx, desk.work, back)
+    return await giving_back.find_another_place(tx, desk.work, back)
+
+
+async def confirm_pick(
+    tx: Tx, work_id: UUID, picked: Sequence[Picked] | None = None, short: Sequence[Short] = ()
+) -> Rerouted:
+    """Report what was found. May be called again for the rest; what is short is placed elsewhere, the rest goes on.
+
+    Args:
+        tx: The transaction.
+        work_id: The work; work still open is accepted by this.
+        picked: Units found; None is everything that is not short.
+        short: Units that are not there or may not go, each with its reason.
+
+    Raises:
+        WrongState: it is packed, or over.
+        NotThatMany: more than are still to be picked.
+    """
+    desk = await take_up(tx, work_id)
+    desk.need(WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING)
+    to_pick = [u for u in desk.units if u.state in {UnitState.RELEASED, UnitState.PICKING}]
+    found, missing = rules.plan_pick(to_pick, picked, short)
+    if desk.work.state is WorkState.OPEN:  # whole rows move in place: what was planned on them stands
+        await ordering.move_units(
+            tx, desk.order.id, rules.moves_to(desk.units, UnitState.PICKING), WorkAccepted(**_about(desk))
+        )
+    back = [Back(unit, wish.reason) for unit, wish in missing]
+    events: list[OrderEvent] = []
+    if found:
+        lines = [(u.line, u.sku_id or 0, u.quantity) for u in found]
+        events.append(UnitsPicked(**_about(desk), lines=lines))
+    if back:
+        lost = [(b.unit.line, b.unit.sku_id or 0, b.unit.quantity, b.reason.value) for b in back]
+        events.append(UnitsShort(**_about(desk), lines=lost))
+    moves = [*rules.moves_to(found, UnitState.PICKED), *giving_back.moves_of(back)]
+    why = back[0].reason.value if back else None
+    await _move(tx, desk, moves, *events, ended=WorkState.REJECTED, reason=why)
+    if not back:
+        return Rerouted(0, 0, 0)
+    await giving_back.settle_stock(tx, desk.work, back)
+    return await giving_back.find_another_place(tx, desk.work, back)
+
+
+async def pack(tx: Tx, work_id: UUID, parcels: Sequence[Parcel] = (Parcel(),)) -> list[UUID]:
+    """Put everything picked in parcels; return their ids. Where a document is required the units then wait for it.
+
+    Raises:
+        NotPicked: units are still to be picked.
+        WrongState: it is packed already, or over.
+        WrongContents, NotThatMany, Invalid: see `rules.plan_parcels`.
+    """
+    desk = await take_up(tx, work_id)
+    early = sum(u.quantity for u in desk.units if u.state in {UnitState.RELEASED, UnitState.PICKING})
+    if early and desk.work.state in {WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING}:
+        raise NotPicked(quantity=early)
+    desk.need(WorkState.PICKED)
+    contents = rules.plan_parcels(desk.units, parcels)
+    ids = [new_id() for _ in parcels]
+    rows = {"ids": ids, "weights": [p.weight_grams for p in parcels]}
+    await tx.execute(writes.ADD_SHIPMENTS, {**rows, "fulfillment_id": work_id, "order_id": desk.order.id})
+    required = await fiscal.is_document_required(tx, desk.work.location_id, desk.work.method)
+    to = UnitState.AWAITING_DOCUMENT if required else UnitState.PACKED
+    moves = [
+        Move(u.line, u.part, u.quantity, to, shipment_id=id_)
+        for id_, units in zip(ids, contents, strict=True)
+        for u in units
+    ]
+    weights = [p.weight_grams for p in parcels if p.weight_grams is not None]
+    event = WorkPacked(
+        **_about(desk),
+        parcels=len(ids),
+        weight_grams=sum(weights) if weights else None,
+        units=sum(u.quantity for u in desk.units),
+        awaits_document=required,
+    )
+    await _move(tx, desk, moves, event)
+    return ids
+
+
+async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list[UUID]:
+    """Let the parcels leave: the stock falls, the ledger says so. Returns the parcels.
+
+    Raises:
+        WrongMethod: the customer collects.
+        WrongState: it is not packed.
+        DocumentRequired: units wait for their document.
+        OrderStopped: a hold says that nothing leaves.
+        ShipmentNotFound, TrackingUnclear: a tracking code is for no parcel of this work.
+    """
+    desk = await take_up(tx, work_id)
+    if desk.work.method != "ship":
+        raise WrongMethod(number=desk.work.number, method=desk.work.method)
+    desk.need(WorkState.PACKED)
+    await _open_gate(tx, desk)
+    parcels = await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
+    by_parcel = _assign(tracking, parcels)
+    carrier = await tx.value(writes.CARRIER_OF, {"service_id": desk.work.service_id})
+    rows = [by_parcel.get(id_, Tracking()) for id_ in parcels]
+    await tx.execute(
+        writes.SEND_SHIPMENTS,
+        {
+            "ids": parcels,
+            "carriers": [t.carrier or carrier for t in rows],
+            "codes": [t.tracking_code for t in rows],
+            "urls": [t.tracking_url for t in rows],
+        },
+    )
+    event = WorkShipped(
+        **_about(desk),
+        shipments=[
+            {"id": id_, "carrier": t.carrier or carrier, "tracking_code": t.tracking_code}
+            for id_, t in zip(parcels, rows, strict=True)
+        ],
+        units=sum(u.quantity for u in desk.units),
+    )
+    await _move(tx, desk, rules.moves_to(desk.units, UnitState.SHIPPED), event)
+    await inventory.ship(tx, _claims(desk), Reference("order", desk.order.id, f"F{desk.work.number}"), Reason.SHIP)
+    return parcels
+
+
+def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID]) -> dict[UUID, Tracking]:
+    if any(t.shipment_id is None for t in tracking) and len(parcels) != 1:
+        raise TrackingUnclear(count=len(parcels))
+    found = {t.shipment_id or parcels[0]: t for t in tracking}
+    unknown = sorted(found.keys() - set(parcels))
+    if unknown:
+        raise ShipmentNotFound(key=unknown[0])
+    if len(found) < len(tracking):
+        raise TrackingUnclear(count=len(parcels))
+    return found
+
+
+async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, received_by: str | None = None) -> None:
+    """Record that a parcel arrived; the same fact again changes nothing.
+
+    Raises:
+        ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
+        ShipmentNotSent: it has not left.
+    """
+    found = await tx.tuples(writes.FIND_SHIPMENT, {"id": shipment_id})
+    if not found:
+        raise ShipmentNotFound(key=shipment_id)
+    order_id = found[0][0]
+    await ordering.lock_order(tx, order_id)
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    sent = [u for u in units if u.shipment_id == shipment_id]
+    if not all(tx.actor.sees(u.location_id) for u in sent):
+        raise ShipmentNotFound(key=shipment_id)
+    row = {"id": shipment_id, "at": at, "received_by": received_by}
+    delivered_at = await tx.value(writes.DELIVER_SHIPMENT, row)
+    if delivered_at is None:
+        if await tx.value(writes.IS_DELIVERED, {"id": shipment_id}):
+            return
+        raise ShipmentNotSent
+    moving = [u for u in sent if u.state is UnitState.SHIPPED]
+    event = ShipmentDelivered(
+        id=order_id,
+        seq=0,
+        shipment_id=shipment_id,
+        units=sum(u.quantity for u in moving),
+        delivered_at=delivered_at,
+    )
+    await ordering.move_units(tx, order_id, rules.moves_to(moving, UnitState.DELIVERED), event)
+
+
+async def make_ready(tx: Tx, work_id: UUID) -> datetime:
+    """Put packed goods aside for the customer, who gets a six-digit code; return until when they wait.
+
+    Raises:
+        WrongMethod: the goods are to be sent.
+        WrongState: they are not packed.
+        DocumentRequired: they wait for their document.
+    """
+    desk = await take_up(tx, work_id)
+    if desk.work.method != "pickup":
+        raise WrongMethod(number=desk.work.number, method=desk.work.method)
+    desk.need(WorkState.PACKED)
+    _need_documents(desk.units)
+    until: datetime = await tx.value(writes.SET_PICKUP_CODE, _new_code(work_id))
+    await _move(tx, desk, rules.moves_to(desk.units, UnitState.READY), WorkReady(**_about(desk), until=until))
+    return until
+
+
+def _new_code(work_id: UUID) -> dict[str, object]:
+    return {"id": work_id, "code": f"{secrets.randbelow(10**6):06d}", "days": PICKUP_DAYS}
+
+
+async def renew_code(tx: Tx, work_id: UUID) -> datetime:
+    """Give the customer a new code, with new attempts and new time; the old one is void.
+
+    Raises:
+        WrongState: nothing waits for a customer here.
+    """
+    desk = await take_up(tx, work_id)
+    desk.need(WorkState.READY)
+    until: datetime = await tx.value(writes.SET_PICKUP_CODE, _new_code(work_id))
+    await ordering.record(tx, WorkReady(**_about(desk), until=until, renewed=True))
+    return until
+
+
+async def pickup_code(tx: Tx, work_id: UUID) -> str:
+    """Return the code to tell the customer; the edge checked that the asker may know it.
+
+    Raises:
+        WrongState: nothing waits for a customer here.
+    """
+    desk = await take_up(tx, work_id)
+    desk.need(WorkState.READY)
+    return desk.work.pickup_code or ""
+
+
+async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> HandOver:
+    """Hand the goods to who shows the code. A wrong code is counted: commit the transaction, then refuse.
+
+    Raises:
+        WrongState: nothing waits for a customer here.
+        CodeLocked: too many wrong codes were shown; a new one is needed.
+        OrderStopped: a hold says that nothing leaves.
+        Invalid: nobody is named as collecting.
+    """
+    refuse([] if received_by.strip() else [Flaw("received_by", N_("Write who collects the goods."))])
+    desk = await take_up(tx, work_id)
+    desk.need(WorkState.READY)
+    if desk.work.pickup_misses >= CODE_ATTEMPTS:
+        raise CodeLocked
+    await refuse_stopped(tx, desk.order)
+    shown = "".join(code.split()).encode()
+    if not hmac.compare_digest(shown, (desk.work.pickup_code or "").encode()):
+        await tx.execute(writes.COUNT_MISS, {"id": work_id})
+        left = CODE_ATTEMPTS - desk.work.pickup_misses - 1
+        await ordering.record(tx, PickupRefused(**_about(desk), attempts_left=left))
+        return HandOver(done=False, attempts_left=left)
+    row = {"fulfillment_id": work_id, "received_by": received_by.strip()}
+    await tx.execute(writes.HAND_OVER_SHIPMENTS, row)
+    shipment_id = desk.units[0].shipment_id
+    event = WorkCollected(**_about(desk), shipment_id=shipment_id, units=sum(u.quantity for u in desk.units))
+    await _move(tx, desk, rules.moves_to(desk.units, UnitState.COLLECTED), event)
+    about = Reference("order", desk.order.id, f"F{desk.work.number}")
+    await inventory.ship(tx, _claims(desk), about, Reason.HAND_OVER)
+    return HandOver(done=True, attempts_left=CODE_ATTEMPTS)
+
+
+async def settle(tx: Tx, order_ids: Iterable[UUID]) -> None:
+    """Make work agree with its units after they were cancelled or lost their document. Locks the orders.
+
+    Work with nothing left ends and gives its capacity back; goods that were ready and lost their document wait again.
+    """
+    orders = await ordering.lock_orders(tx, order_ids)
+    work = await lock_open(tx, orders)
+    units = await ordering.units_of(tx, [w.order_id for w in work])
+    every = [u for rows in units.values() for u in rows]
+    states = await restate(tx, work, every, ended=WorkState.CANCELLED)
+    events = [
+        WorkCancelled(id=w.order_id, seq=0, fulfillment_id=w.id, number=w.number, location_id=w.location_id)
+        for w in work
+        if states[w.id] is WorkState.CANCELLED
+    ]
+    if events:
+        await ordering.record(tx, *events)
+
+
+# --- shared by the steps ---
+
+
+async def _open_gate(tx: Tx, desk: Desk) -> None:
+    _need_documents(desk.units)
+    await refuse_stopped(tx, desk.order)
+
+
+def _need_documents(units: Sequence[Unit]) -> None:
+    waiting = sum(u.quantity for u in units if u.state is UnitState.AWAITING_DOCUMENT)
+    if waiting:
+        raise DocumentRequired(quantity=waiting)
+
+
+def _claims(desk: Desk) -> list[Claim]:
+    return [Claim(u.sku_id, desk.work.location_id, u.quantity) for u in desk.units if u.sku_id is not None]
+
+
+def _about(desk: Desk) -> dict[str, Any]:
+    work = desk.work
+    return {
+        "id": desk.order.id,
+        "seq": 0,
+        "fulfillment_id": work.id,
+        "number": work.number,
+        "location_id": work.location_id,
+    }
+
+
+async def _move(
+    tx: Tx,
+    desk: Desk,
+    moves: Sequence[Move],
+    *events: OrderEvent,
+    ended: WorkState = WorkState.CANCELLED,
+    reason: str | None = None,
+) -> Work:
+    """Move units of the work, record events, and write where the work stands then."""
+    after = await ordering.move_units(tx, desk.order.id, moves, *events)
+    await restate(tx, [desk.work], after, ended=ended, reason=reason)
+    return desk.work

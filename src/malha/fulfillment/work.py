@@ -1,0 +1,110 @@
+"""What every step on a piece of work shares: locking it in the right order, and restating where it stands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from malha.fulfillment import rules, writes
+from malha.fulfillment.errors import OrderStopped, WorkNotFound, WrongState
+from malha.fulfillment.model import ENDED, Work, WorkState
+from malha.ordering import service as ordering
+from malha.ordering.model import STOPPING_HOLDS, Order, Unit, UnitState
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """One piece of work in hand: its order, itself, and its living units, all under their locks."""
+
+    order: Order
+    work: Work
+    units: list[Unit]
+
+    def need(self, *states: WorkState) -> None:
+        """Refuse unless the work is in one of these states.
+
+        Raises:
+            WrongState: it is not.
+        """
+        if self.work.state not in states:
+            needed = " / ".join(state.value for state in states)
+            raise WrongState(number=self.work.number, state=self.work.state.value, needed=needed)
+
+
+async def take_up(tx: Tx, work_id: UUID) -> Desk:
+    """Lock the order of a piece of work, then the work, and return both with its living units.
+
+    Raises:
+        WorkNotFound: there is no such work, or it is outside the actor's locations.
+    """
+    found = dict(await tx.tuples(writes.ORDERS_OF, {"ids": [work_id]}))
+    if work_id not in found:
+        raise WorkNotFound(key=work_id)
+    order = await ordering.lock_order(tx, found[work_id])
+    work = _work(await tx.one(Work, writes.LOCK_WORK, {"ids": [work_id]}))
+    if not tx.actor.sees(work.location_id):
+        raise WorkNotFound(key=work_id)
+    units = (await ordering.units_of(tx, [order.id]))[order.id]
+    return Desk(order, work, living(units, work_id))
+
+
+def living(units: Iterable[Unit], work_id: UUID) -> list[Unit]:
+    """Return the units of a piece of work that were not cancelled."""
+    return [u for u in units if u.fulfillment_id == work_id and u.state is not UnitState.CANCELLED]
+
+
+async def lock_open(tx: Tx, order_ids: Iterable[UUID]) -> list[Work]:
+    """Lock the open work of locked orders."""
+    rows = await tx.all(Work, writes.LOCK_OPEN_WORK, {"orders": sorted(set(order_ids))})
+    return [_work(row) for row in rows]
+
+
+def _work(row: Work) -> Work:
+    return msgspec.structs.replace(row, state=WorkState(row.state))
+
+
+async def add(tx: Tx, columns: Mapping[str, Sequence[object]]) -> list[Work]:
+    """Write new work and return it."""
+    return [_work(row) for row in await tx.all(Work, writes.ADD_WORK, columns)]
+
+
+async def restate(
+    tx: Tx, work: Sequence[Work], units: Iterable[Unit], *, ended: WorkState, reason: str | None = None
+) -> dict[UUID, WorkState]:
+    """Write where pieces of work stand after their units moved; capacity of work that did not happen is free again.
+
+    Args:
+        tx: The transaction.
+        work: Locked work.
+        units: All units of its orders, as they stand now.
+        ended: The state of work that has no units left.
+        reason: Kept on work that ends.
+    """
+    every = list(units)
+    states = {w.id: rules.derive_state([u for u in every if u.fulfillment_id == w.id], ended) for w in work}
+    changed = [w for w in work if states[w.id] is not w.state]
+    if changed:
+        await tx.execute(
+            writes.SET_STATE,
+            {
+                "ids": [w.id for w in changed],
+                "states": [states[w.id].value for w in changed],
+                "reasons": [reason if states[w.id] in ENDED else None for w in changed],
+            },
+        )
+    undone = [w for w in changed if states[w.id] in {WorkState.REJECTED, WorkState.CANCELLED}]
+    if undone:
+        back = {"locations": [w.location_id for w in undone], "days": [w.capacity_day for w in undone]}
+        await tx.execute(writes.GIVE_CAPACITY_BACK, back)
+    return states
+
+
+async def refuse_stopped(tx: Tx, order: Order) -> None:
+    """Refuse to let goods out of an order that a hold stops.
+
+    Raises:
+        OrderStopped: it has an open hold under which nothing leaves.
+    """
+    stops = sorted(STOPPING_HOLDS & (await ordering.open_holds(tx, [order.id]))[order.id].keys())
+    if stops:
+        raise OrderStopped(kind=stops[0].value)

@@ -1,0 +1,159 @@
+"""Statements on work at locations. Private to `fulfillment`.
+
+Lock order: the order (`ordering.service`), then its fulfillment orders by id, then capacity by (day, location), then
+balances.
+"""
+
+_WORK = """
+SELECT id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
+       pickup_misses, version
+FROM fulfillment_order
+"""
+
+# Unlocked: which order to lock first.
+ORDERS_OF = "SELECT id, order_id FROM fulfillment_order WHERE id = ANY (%(ids)s::uuid[])"
+
+LOCK_WORK = f"{_WORK} WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+
+# All open work of orders whose rows are locked.
+LOCK_OPEN_WORK = f"""{_WORK}
+WHERE order_id = ANY (%(orders)s::uuid[]) AND state NOT IN ('closed', 'rejected', 'cancelled')
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+ADD_WORK = """
+INSERT INTO fulfillment_order (id, order_id, location_id, method, service_id, capacity_day, due_at)
+SELECT * FROM unnest(%(ids)s::uuid[], %(orders)s::uuid[], %(locations)s::int[], %(methods)s::text[],
+                     %(services)s::int[], %(days)s::date[], %(dues)s::timestamptz[])
+RETURNING id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
+          pickup_misses, version
+"""
+
+# Times are written once, when a state is reached first.
+SET_STATE = """
+UPDATE fulfillment_order f
+SET state = w.state, version = f.version + 1, reason = coalesce(w.reason, f.reason),
+    accepted_at = CASE WHEN w.state <> 'open' AND w.state NOT IN ('rejected', 'cancelled')
+                       THEN coalesce(f.accepted_at, now()) ELSE f.accepted_at END,
+    picked_at = CASE WHEN w.state IN ('picked', 'packed', 'ready', 'closed')
+                     THEN coalesce(f.picked_at, now()) ELSE f.picked_at END,
+    packed_at = CASE WHEN w.state IN ('packed', 'ready', 'closed')
+                     THEN coalesce(f.packed_at, now()) ELSE f.packed_at END,
+    closed_at = CASE WHEN w.state IN ('closed', 'rejected', 'cancelled') THEN now() END,
+    pickup_code = CASE WHEN w.state = 'ready' THEN f.pickup_code END
+FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[]) AS w(id, state, reason)
+WHERE f.id = w.id
+"""
+
+SET_ASSIGNEE = """
+UPDATE fulfillment_order SET assignee = %(assignee)s::text, version = version + 1 WHERE id = %(id)s::uuid
+"""
+
+SET_PICKUP_CODE = """
+UPDATE fulfillment_order
+SET pickup_code = %(code)s::text, pickup_misses = 0,
+    pickup_until = now() + make_interval(days => %(days)s::int), version = version + 1
+WHERE id = %(id)s::uuid
+RETURNING pickup_until
+"""
+
+COUNT_MISS = """
+UPDATE fulfillment_order SET pickup_misses = pickup_misses + 1, version = version + 1 WHERE id = %(id)s::uuid
+"""
+
+# --- capacity ---
+
+ENSURE_DAYS = """
+INSERT INTO location_day (location_id, day)
+SELECT location_id, day FROM unnest(%(locations)s::int[], %(days)s::date[]) AS w(location_id, day)
+ORDER BY day, location_id
+ON CONFLICT DO NOTHING
+"""
+
+# Takes as much as there is room for, up to what is wanted; after a lock wait the newest count decides. A location
+# without a daily capacity is counted all the same. What is granted comes back.
+TAKE_CAPACITY = """
+WITH locked AS MATERIALIZED (
+    SELECT d.location_id, d.day, least(w.wanted, greatest(w.capacity - d.taken, 0)) AS granted
+    FROM location_day d
+    JOIN unnest(%(locations)s::int[], %(days)s::date[], %(wanted)s::int[], %(capacities)s::int[])
+         AS w(location_id, day, wanted, capacity)
+      ON d.location_id = w.location_id AND d.day = w.day
+    ORDER BY d.day, d.location_id
+    FOR NO KEY UPDATE OF d
+)
+UPDATE location_day d SET taken = d.taken + l.granted
+FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day
+RETURNING d.location_id, l.granted
+"""
+
+GIVE_CAPACITY_BACK = """
+WITH back AS (
+    SELECT location_id, day, count(*)::int AS n
+    FROM unnest(%(locations)s::int[], %(days)s::date[]) AS w(location_id, day)
+    GROUP BY location_id, day
+), locked AS MATERIALIZED (
+    SELECT d.location_id, d.day, b.n
+    FROM location_day d JOIN back b ON d.location_id = b.location_id AND d.day = b.day
+    ORDER BY d.day, d.location_id
+    FOR NO KEY UPDATE OF d
+)
+UPDATE location_day d SET taken = greatest(d.taken - l.n, 0)
+FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day
+"""
+
+# --- rejections ---
+
+# A location that gave a line back is not asked again for it.
+EXCLUDE = """
+INSERT INTO routing_exclusion (order_id, line, location_id, reason)
+SELECT %(order_id)s::uuid, line, %(location_id)s::int, reason
+FROM unnest(%(lines)s::smallint[], %(reasons)s::text[]) AS w(line, reason)
+ORDER BY line
+ON CONFLICT (order_id, line, location_id) DO UPDATE SET reason = excluded.reason, at = now()
+"""
+
+COUNT_ATTEMPTS = "SELECT count(*)::int FROM routing_decision WHERE order_id = %(order_id)s::uuid"
+
+# Units somebody has seen and taken at a location, by the partial index on claimed units.
+SEEN_THERE = """
+SELECT sku_id, sum(quantity)::int FROM order_unit
+WHERE location_id = %(location_id)s::int AND sku_id = ANY (%(skus)s::int[])
+  AND state IN ('picked', 'awaiting_document', 'packed', 'invoiced', 'ready')
+GROUP BY sku_id
+"""
+
+# --- parcels ---
+
+ADD_SHIPMENTS = """
+INSERT INTO shipment (id, fulfillment_id, order_id, weight_grams)
+SELECT id, %(fulfillment_id)s::uuid, %(order_id)s::uuid, grams
+FROM unnest(%(ids)s::uuid[], %(weights)s::int[]) AS w(id, grams)
+"""
+
+SHIPMENTS_OF = "SELECT id FROM shipment WHERE fulfillment_id = %(fulfillment_id)s::uuid ORDER BY id"
+
+SEND_SHIPMENTS = """
+UPDATE shipment s
+SET carrier = coalesce(w.carrier, s.carrier), tracking_code = w.code, tracking_url = w.url, shipped_at = now()
+FROM unnest(%(ids)s::uuid[], %(carriers)s::text[], %(codes)s::text[], %(urls)s::text[]) AS w(id, carrier, code, url)
+WHERE s.id = w.id
+"""
+
+CARRIER_OF = "SELECT carrier FROM service WHERE id = %(service_id)s::int"
+
+HAND_OVER_SHIPMENTS = """
+UPDATE shipment SET shipped_at = now(), delivered_at = now(), received_by = %(received_by)s::text
+WHERE fulfillment_id = %(fulfillment_id)s::uuid
+"""
+
+FIND_SHIPMENT = "SELECT order_id, fulfillment_id FROM shipment WHERE id = %(id)s::uuid"
+
+# Under the order's lock; conditional, so that a second delivery of the same fact changes nothing.
+DELIVER_SHIPMENT = """
+UPDATE shipment SET delivered_at = coalesce(%(at)s::timestamptz, now()), received_by = %(received_by)s::text
+WHERE id = %(id)s::uuid AND shipped_at IS NOT NULL AND delivered_at IS NULL
+RETURNING delivered_at
+"""
+
+IS_DELIVERED = "SELECT delivered_at IS NOT NULL FROM shipment WHERE id = %(id)s::uuid"
