@@ -11,10 +11,11 @@ import importlib
 import pkgutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
+from litestar.events import BaseEventEmitterBackend
 from litestar.types import ControllerRouterHandler
 
 import malha.api
@@ -30,6 +31,20 @@ from malha.platform.db import Database
 from malha.platform.settings import Settings, SettingsError
 
 WRITE_USED_KEYS_S = 15.0
+
+
+class NoEmitter(BaseEventEmitterBackend):
+    """In place of Litestar's emitter, which keeps a task group and a queue: our events are in the database."""
+
+    def emit(self, event_id: str, *args: object, **kwargs: object) -> None:
+        """Refuse."""
+        raise NotImplementedError(f"{event_id}: events go through malha.platform.outbox")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -52,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lifespan=[_lifespan],
         state=State({"services": services}),
         request_max_body_size=settings.upload_limit_mb * 1024 * 1024,
+        event_emitter_backend=NoEmitter,
         openapi_config=None,
         logging_config=None,
     )

@@ -1,0 +1,217 @@
+"""What every request meets before and after its use case."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+from litestar import get
+
+from malha.api.work import Work, command, query
+from malha.identity.model import PUBLIC, Role
+
+
+async def test_every_answer_is_marked_and_protected(shop) -> None:
+    for path in ("/healthz", "/nowhere", "/v1/docs", "/v1/people"):
+        answer = await shop.http.get(path, headers={"x-request-id": "till-42.0007"})
+        assert answer.headers["x-request-id"] == "till-42.0007"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert "cache-control" in answer.headers
+    page = await shop.http.get("/v1/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert "style=" not in page.text
+    assert "<script" not in page.text
+    strange = await shop.http.get("/healthz", headers={"x-request-id": "a b\"<script>"})
+    assert strange.headers["x-request-id"] != "a b\"<script>"
+    assert len(strange.headers["x-request-id"]) == 32
+
+
+async def test_a_refusal_is_the_same_problem_in_the_readers_language(shop) -> None:
+    english = await shop.http.get("/v1/people", headers={"accept-language": "en-GB,fr;q=0.9"})
+    assert english.status_code == 401
+    assert english.headers["content-type"] == "application/problem+json"
+    assert english.headers["content-language"] == "en"
+    assert english.headers["www-authenticate"].startswith("Bearer")
+    problem = english.json()
+    assert problem.items() >= {
+        "type": "/problems/not_signed_in",
+        "code": "not_signed_in",
+        "status": 401,
+        "instance": "/v1/people",
+        "request_id": english.headers["x-request-id"],
+        "detail": "This needs a signed-in person or an API key.",
+    }.items()
+    for wish in ("pt-PT", "fr", "", "*"):
+        answer = (await shop.http.get("/v1/people", headers={"accept-language": wish})).json()
+        assert answer["detail"] == "Isto exige uma pessoa conectada ou uma chave de API.", wish
+    lost = await shop.http.get("/v1/nothing/here")
+    assert (lost.status_code, lost.json()["code"]) == (404, "no_such_route")
+    wrong = await shop.http.put("/healthz", headers={"origin": "http://shop.test"})
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in wrong.headers["allow"]
+
+
+async def test_a_bad_body_is_answered_with_every_flaw_and_where_it_is(shop) -> None:
+    key = await shop.key(["intake:submit"])
+
+    async def send(body: bytes) -> Any:
+        return await shop.http.post("/v1/orders", content=body, headers=key)
+
+    order = {
+        "channel": "",
+        "lines": [{"sku": 7, "quantity": 0, "unit_price": 100}, {"quantity": "two", "unit_price": 1, "color/size": "x"}],
+        "placed_at": "yesterday",
+    }
+    answer = await send(json.dumps(order).encode())
+    assert answer.status_code == 422
+    flaws = {flaw["at"]: flaw["says"] for flaw in answer.json()["errors"]}
+    assert flaws == {
+        "/channel": "This must have at least 1 characters.",
+        "/lines/0/sku": "This must be a text.",
+        "/lines/0/quantity": "This must be at least 1.",
+        "/lines/1/sku": "This is required.",
+        "/lines/1/quantity": "This must be a whole number.",
+        "/lines/1/color~1size": "There is no such field here.",
+        "/placed_at": "This is not a date with time, like 2026-11-23T14:05:00-03:00.",
+    }
+    good = {"channel": "web", "lines": [{"sku": "A", "quantity": 1, "unit_price": 1, "name": "N"}]}
+    nul = await send(json.dumps(good).replace("N", "\\u0000").encode())
+    assert (nul.status_code, nul.json()["errors"][0]["at"]) == (422, "/lines/0/name")
+    huge = await send(json.dumps(good).replace('"unit_price": 1', '"unit_price": ' + "9" * 400).encode())
+    assert huge.status_code == 422
+    for broken in (b"", b"{", b"\xff\xfe", b'{"channel": "a\x00b"}'):
+        answer = await send(broken)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body"), broken
+    whole = await send(b"[]")
+    assert whole.json()["errors"] == [{"at": "", "says": "This must be an object."}]
+    query_flaw = await shop.http.get("/v1/audit?limit=many", headers=await shop.session())
+    assert query_flaw.status_code == 422
+    assert query_flaw.json()["errors"][0]["at"] == "?limit"
+
+
+async def test_a_body_beyond_the_limit_is_refused_while_it_streams(shop) -> None:
+    key = await shop.key(["intake:submit"])
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(64):
+            sent += 1
+            yield b" " * 1024 * 1024
+
+    answer = await shop.http.post("/v1/orders:batch", content=endless(), headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert "32" in answer.json()["detail"]
+
+
+async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves(shop, capfd) -> None:
+    secret = "maria@cliente.test"
+
+    @query("/broken", permission=PUBLIC)
+    async def broken(work: Work) -> None:
+        """Fail."""
+        raise RuntimeError(f"password=hunter2 of {secret}")
+
+    @query("/constraint", permission=PUBLIC)
+    async def constraint(work: Work) -> None:
+        """Break a constraint whose message quotes the row."""
+        for _ in range(2):
+            await work.tx.execute(
+                "INSERT INTO revision (name) VALUES (%(name)s::text)", {"name": secret}
+            )
+
+    @query("/deadlock", permission=PUBLIC)
+    async def deadlock(work: Work) -> None:
+        """Lose a deadlock."""
+        raise psycopg.errors.DeadlockDetected("Process 1 waits")
+
+    for handler in (broken, constraint, deadlock):
+        shop.app.register(handler)
+    expected = {"/broken": (500, "internal"), "/constraint": (409, "constraint_refused"), "/deadlock": (409, "busy")}
+    for path, outcome in expected.items():
+        answer = await shop.http.get(path, headers={"accept-language": "en"})
+        assert (answer.status_code, answer.json()["code"]) == outcome
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert secret not in answer.text
+        assert "hunter2" not in answer.text
+        assert "revision" not in answer.text
+    assert (await shop.http.get("/deadlock")).headers["retry-after"] == "1"
+    unreadable = await shop.http.get("/v1/audit?entity=%00", headers=await shop.session())
+    assert (unreadable.status_code, unreadable.json()["code"]) == (422, "value_refused")
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "none"}, True),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "cross-site", "origin": "http://shop.test"}, False),
+        ({"origin": "http://shop.test"}, True),
+        ({"origin": "http://evil.test"}, False),
+        ({"origin": "null"}, False),
+        ({}, False),
+    ],
+)
+async def test_a_browser_changes_things_only_from_our_own_pages(shop, headers, allowed) -> None:
+    session = {"cookie": (await shop.session())["cookie"], **headers}
+    answer = await shop.http.delete("/v1/session", headers=session)
+    assert (answer.status_code == 204) is allowed
+    if not allowed:
+        assert answer.json()["code"] == "cross_site"
+        assert (await shop.http.get("/v1/session", headers=session)).status_code == 200
+
+
+async def test_programs_are_not_asked_where_they_come_from(shop) -> None:
+    key = await shop.key(["identity:manage"])
+    answer = await shop.http.post("/v1/keys/999/revoke", headers={**key, "sec-fetch-site": "cross-site"})
+    assert answer.status_code == 404
+
+
+async def test_it_says_whether_it_is_alive_and_ready_and_counts_what_it_does(shop) -> None:
+    assert (await shop.http.get("/healthz")).json() == {"status": "ok"}
+    ready = await shop.http.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "migrations": "ok"})
+    await shop.http.get("/v1/people")
+    await shop.http.get("/v1/no-such-thing-" + "x" * 50)
+    metrics = (await shop.http.get("/metrics")).text
+    assert 'malha_http_request_seconds_count{method="GET",route="/v1/people",status="4xx"}' in metrics
+    assert "no-such-thing" not in metrics  # what a client makes up is no label
+    await shop.app.state.services.database.close()
+    unready = await shop.http.get("/readyz")
+    assert unready.status_code == 503
+    assert unready.json()["checks"]["database"] != "ok"
+
+
+async def test_a_read_answers_304_to_who_has_it_already(shop) -> None:
+    owner = await shop.session(Role.OWNER)
+    people = (await shop.http.get("/v1/people", headers=owner)).json()["items"]
+    first = await shop.http.get(f"/v1/people/{people[0]['id']}", headers=owner)
+    again = await shop.http.get(
+        f"/v1/people/{people[0]['id']}", headers={**owner, "if-none-match": first.headers["etag"]}
+    )
+    assert (first.headers["etag"], again.status_code, again.content) == ('"1"', 304, b"")
+
+
+@get("/plain")
+async def plain() -> str:
+    """A route that declares no permission."""
+    return "open"
+
+
+async def test_a_route_that_declares_no_permission_is_closed(shop) -> None:
+    shop.app.register(plain)
+    assert (await shop.http.get("/plain")).status_code == 401
+    assert (await shop.http.get("/plain", headers=await shop.session(Role.OWNER))).status_code == 403
+
+
+async def test_a_command_declares_only_permissions_that_exist() -> None:
+    with pytest.raises(ValueError, match="no permission"):
+
+        @command("/x", permission="orders:everything")
+        async def x(work: Work) -> None:
+            """Do."""
