@@ -28,6 +28,10 @@ class Record(LaneFacts, frozen=True):
     lead_days: int | None = None
     exact: bool = True
 
+    def facts(self) -> LaneFacts:
+        """Return the part that its lane said."""
+        return LaneFacts(*[getattr(self, name) for name in LaneFacts.__struct_fields__])
+
     def location_ids(self) -> list[int]:
         """Return the ids of the locations that were open to the order, by position."""
         return unfold(self.locations)
@@ -63,6 +67,5 @@ def replay(record: Record) -> Plan:
 
     Carriers and transit times are no inputs and are not known again: `service_id` and `lead_days` are None.
     """
-    facts = LaneFacts(*[getattr(record, name) for name in LaneFacts.__struct_fields__])
-    lane = reopen_lane(facts, record.rates)
+    lane = reopen_lane(record.facts(), record.rates)
     return decide(lane, record.lines, record.stock(), record.full, record.excluded, record.heavy)

@@ -95,19 +95,7 @@ def decide(
 ) -> Plan:
     """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position."""
     n = len(lines)
-    have: list[Sequence[int]] = []  # per line, the units of it that each position could serve
-    needs = 0
-    for line in lines:
-        components = line.components
-        if components is None:
-            needs += 1
-            have.append(stock[line.sku_id])
-        else:
-            needs += len(components)
-            columns = [[units // per for units in stock[sku]] for sku, per in components]
-            have.append(columns[0] if len(columns) == 1 else list(map(min, *columns)))
-    if full or excluded or heavy:
-        have = _without(have, lines, full, (excluded, heavy))
+    have, needs = servable(lines, stock, full, excluded, heavy)
     if n <= MAX_EXACT and needs == len(stock):
         keys = lane.keys(n)
         bit = 1
@@ -140,6 +128,26 @@ def decide(
         hard.unplaced,
         exact=hard.exact,
     )
+
+
+def servable(
+    lines: Sequence[RequestLine], stock: Mapping[int, Sequence[int]], full: Full, excluded: Blocks, heavy: Blocks
+) -> tuple[list[Sequence[int]], int]:
+    """Return, per line, the units of it that each position could serve by itself, and how many SKUs all lines name."""
+    have: list[Sequence[int]] = []
+    needs = 0
+    for line in lines:
+        components = line.components
+        if components is None:
+            needs += 1
+            have.append(stock[line.sku_id])
+        else:
+            needs += len(components)
+            columns = [[units // per for units in stock[sku]] for sku, per in components]
+            have.append(columns[0] if len(columns) == 1 else list(map(min, *columns)))
+    if full or excluded or heavy:
+        have = _without(have, lines, full, (excluded, heavy))
+    return have, needs
 
 
 def _without(

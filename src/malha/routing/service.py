@@ -49,5 +49,5 @@ async def exclude(tx: Tx, exclusions: Sequence[Exclusion]) -> None:
 
 
 async def next_attempt(tx: Tx, order_id: UUID) -> int:
-    """Return the number of an order's next decision. Hold the order's lock, or somebody else may take the same number."""
+    """Return the number of an order's next decision. Hold the order's lock, or somebody may take the same one."""
     return await reads.attempts(tx, order_id) + 1

@@ -1,0 +1,210 @@
+"""Why an order went where it went, from its record alone: the possible plans, ranked, and why others were not.
+
+For every location that could serve a line, its cheapest plan is rebuilt from the record's inputs and split into what it
+is made of. The alternatives are the distinct sets of locations among those plans and, where the chosen plan uses
+several locations, the cheapest plan without each of them: so the second of the list is the cheapest plan that uses
+other locations than the chosen one. Pure.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from malha.routing.lanes import SCALE, Lane, Row, reopen_lane
+from malha.routing.model import Reason, RequestLine
+from malha.routing.records import Record
+from malha.routing.rules import servable
+from malha.routing.subsets import NEVER, Part, cheapest, combine, rows_of, tables, unroll
+
+
+class Load(msgspec.Struct, frozen=True):
+    """One parcel of a plan. Centavos."""
+
+    location_id: int
+    lines: list[tuple[int, int]]  # (line, quantity)
+    packages: int
+    freight: int
+    handling: int
+    picking: int
+    service_id: int | None = None  # known of the chosen plan only
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One plan. `loads` is None where only the cost was kept: lines split over locations, or too many of them."""
+
+    location_ids: tuple[int, ...]
+    cost: int
+    chosen: bool
+    loads: list[Load] | None
+
+    @property
+    def packages(self) -> int | None:
+        """Return how many packages it needs."""
+        return None if self.loads is None else sum(load.packages for load in self.loads)
+
+    def term(self, name: str) -> int | None:
+        """Return the sum of a term, "freight", "handling" or "picking"."""
+        return None if self.loads is None else sum(getattr(load, name) for load in self.loads)
+
+
+class Obstacle(msgspec.Struct, frozen=True):
+    """Why a location could not serve a line in full, or (line None) anything. Facts that do not apply are None."""
+
+    location_id: int
+    reason: Reason
+    line: int | None = None
+    free: int | None = None  # units of the line it had
+    asked: int | None = None
+    taken: int | None = None  # fulfillment orders of the day
+    capacity: int | None = None
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The alternatives from the cheapest on, the chosen one among them, and the obstacles by location."""
+
+    options: list[Option]
+    obstacles: dict[int, list[Obstacle]]  # of every location that could not serve all lines in full
+    possible: int  # locations that could serve something
+
+
+def explain(record: Record) -> Explained:
+    """Return why a stored decision was what it was."""
+    ids = record.location_ids()
+    stock = record.stock()
+    have, _ = servable(record.lines, stock, record.full, record.excluded, record.heavy)
+    chosen = _chosen(record, ids)
+    found = {option.location_ids: option for option in _others(record, ids, stock, have)}
+    found[chosen.location_ids] = chosen
+    options = [option for option in found.values() if option.location_ids]
+    options.sort(key=lambda o: (o.cost, not o.chosen, o.packages or 0, [ids.index(id_) for id_ in o.location_ids]))
+    obstacles = {id_: [Obstacle(id_, reason)] for reason, closed in record.closed().items() for id_ in closed}
+    for position, id_ in enumerate(ids):
+        found_here = list(_obstacles(record, have, position, id_))
+        if found_here:
+            obstacles[id_] = found_here
+    used = {id_ for option in options for id_ in option.location_ids}
+    return Explained(options, obstacles, len(used | {ids[p] for p, cost in enumerate(record.costs) if cost >= 0}))
+
+
+def _chosen(record: Record, ids: Sequence[int]) -> Option:
+    loads = []
+    for position, service, freight, packages, lines in record.parcels:
+        _, handling, picking = record.classes[record.klass[position]]
+        loads.append(Load(ids[position], lines, packages, freight, packages * handling, len(lines) * picking, service))
+    return Option(_places(loads), record.cost, True, loads)
+
+
+def _places(loads: Iterable[Load]) -> tuple[int, ...]:
+    return tuple(sorted({load.location_id for load in loads}))
+
+
+def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_: int) -> Iterable[Obstacle]:
+    for at, taken, capacity in record.full:
+        if at == position:
+            yield Obstacle(id_, Reason.CAPACITY, taken=taken, capacity=capacity)
+            return
+    heavy = {line for line, positions in record.heavy if position in positions}
+    excluded = {line for line, positions in record.excluded if position in positions}
+    for line, units in zip(record.lines, have, strict=True):
+        if line.line in heavy:
+            yield Obstacle(id_, Reason.NO_SERVICE, line.line)
+        elif line.line in excluded:
+            yield Obstacle(id_, Reason.EXCLUDED, line.line)
+        elif units[position] < line.quantity:
+            yield Obstacle(id_, Reason.STOCK, line.line, free=units[position], asked=line.quantity)
+
+
+class _Rebuilt:
+    """The tables of the programme, as they were when the decision was taken."""
+
+    __slots__ = ("ids", "keys", "lane", "lines", "rows", "stock", "whole")
+
+    def __init__(
+        self,
+        record: Record,
+        ids: Sequence[int],
+        stock: Mapping[int, Sequence[int]],
+        have: Sequence[Sequence[int]],
+    ) -> None:
+        n = len(record.lines)
+        self.lane: Lane = reopen_lane(record.facts(), record.rates)
+        self.lines: Sequence[RequestLine] = record.lines
+        self.ids = ids
+        self.stock = stock
+        self.rows: list[Row] = rows_of(self.lane, [line.quantity * line.grams for line in record.lines], [1] * n)
+        self.keys = [
+            key | sum(1 << k for k, line in enumerate(record.lines) if have[k][position] >= line.quantity)
+            for position, key in enumerate(self.lane.keys(n))
+        ]
+        self.whole = (1 << n) - 1
+
+    def solve(self, without: int | None = None) -> tuple[list[int], list[int], list[int]]:
+        """Return g, the first parts and the positions of f, one position left out."""
+        keys = self.keys if without is None else [0 if p == without else key for p, key in enumerate(self.keys)]
+        f, at = cheapest(self.rows, keys)
+        g, first = combine(f, len(self.lines))
+        return g, first, at
+
+    def loads(self, parts: Sequence[Part]) -> list[Load] | None:
+        """Return what parts of the lines cost, or None when they want more of a SKU than their locations have."""
+        left: dict[tuple[int, int], int] = {}
+        loads = []
+        for part, position in parts:
+            content = [line for k, line in enumerate(self.lines) if part >> k & 1]
+            for line in content:
+                for sku, per in line.components or ((line.sku_id, 1),):
+                    key = (sku, position)
+                    left[key] = left.get(key, self.stock[sku][position]) - per * line.quantity
+                    if left[key] < 0:
+                        return None
+            zone, handling, picking = self.lane.classes[self.lane.klass[position]]
+            bracket = self.rows[part].bracket
+            packages = bracket.packages[zone]
+            lines = [(line.line, line.quantity) for line in content]
+            loads.append(
+                Load(
+                    self.ids[position],
+                    lines,
+                    packages,
+                    bracket.prices[zone],
+                    packages * handling,
+                    len(lines) * picking,
+                )
+            )
+        return loads
+
+
+def _others(
+    record: Record, ids: Sequence[int], stock: Mapping[int, Sequence[int]], have: Sequence[Sequence[int]]
+) -> list[Option]:
+    """Return the cheapest plan of every location that was not chosen, and those with fewer of the chosen ones."""
+    chosen = {position for position, *_ in record.parcels}
+    costs = {position: cost for position, cost in enumerate(record.costs) if cost >= 0 and position not in chosen}
+    if not record.exact:
+        return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
+    n = len(record.lines)
+    rebuilt = _Rebuilt(record, ids, stock, have)
+    g, first, at = rebuilt.solve()
+    whole = rebuilt.whole
+    found: dict[tuple[int, ...], Option] = {}
+
+    def keep(option: Option) -> None:
+        known = found.get(option.location_ids)
+        if known is None or option.cost < known.cost:
+            found[option.location_ids] = option
+
+    for position, cost in costs.items():
+        k = rebuilt.keys[position] >> n
+        mask = rebuilt.keys[position] & whole
+        total, s = min((rebuilt.rows[s].by_class[k] + g[whole ^ s], s) for s in tables(n).subsets[mask])
+        loads = rebuilt.loads([(s, position), *unroll(first, at, whole ^ s)]) if total < NEVER else None
+        if loads is None or total // SCALE != cost:
+            keep(Option((ids[position],), cost, False, None))
+        else:
+            keep(Option(_places(loads), cost, False, loads))
+    if len(chosen) > 1:
+        for position in chosen:
+            g, first, at = rebuilt.solve(without=position)
+            if g[whole] < NEVER and (loads := rebuilt.loads(unroll(first, at, whole))) is not None:
+                keep(Option(_places(loads), g[whole] // SCALE, False, loads))
+    return list(found.values())

@@ -1,0 +1,358 @@
+"""Decisions in the reader's words: what `reads.explanation` returns, and how it is put together. No I/O."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from malha.catalog.model import VariantCard
+from malha.network.model import Service
+from malha.network.places import Place
+from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID
+from malha.platform.money import Money
+from malha.routing.explaining import Explained, Load, Obstacle, Option
+from malha.routing.model import Reason
+from malha.routing.records import Record
+
+CLOSED_SAYS: dict[Reason, str] = {
+    Reason.PAUSED: N_("It is paused."),
+    Reason.CLOSED: N_("It is closed."),
+    Reason.CHANNEL: N_("It does not serve the channel {channel}."),
+    Reason.ISSUER: N_("Its stock belongs to a company the channel {channel} cannot sell for."),
+    Reason.METHOD: N_("It does not ship."),
+    Reason.ELSEWHERE: N_("The customer collects at {pickup}."),
+    Reason.NO_SERVICE: N_("No service goes from {origin} to {state}."),
+}
+NO_PICKUP = N_("It hands nothing over to customers.")
+SERVICE_DOES_NOT_GO = N_("{service} does not go from {origin} to {state}.")
+LINE_SAYS: dict[Reason, str] = {
+    Reason.CAPACITY: N_("Today's capacity is used up: {taken} of {capacity}."),
+    Reason.EXCLUDED: N_("It gave {item} back before: {why}."),
+    Reason.NO_SERVICE: N_("One unit of {item} is too heavy for every service."),
+    Reason.STOCK: N_("Has {free} of {asked} units of {item}."),
+}
+HAS_NONE = N_("It has none of {item}.")
+HAS_NOTHING = N_("It has none of what was ordered.")
+
+
+class Spot(msgspec.Struct, frozen=True, kw_only=True):
+    """A location as it is shown. `distance_km` is to the destination's city, None when either is unknown."""
+
+    id: int
+    code: str
+    name: str
+    kind: str
+    state: str
+    city: str
+    latitude: float | None
+    longitude: float | None
+    distance_km: int | None = None
+
+
+class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves one location together. Amounts in minor units; `service` is known of the chosen plan only."""
+
+    location: str
+    lines: list[tuple[int, int]]  # (line, quantity)
+    packages: int
+    service: str | None
+    freight: int
+    handling: int
+    picking: int
+
+
+class Lack(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a location could not serve a line in full. `says` is in the reader's language."""
+
+    line: int
+    sku: str
+    reason: Reason
+    says: str
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """One plan, amounts in minor units. Terms and packages are None where only the whole cost was kept."""
+
+    rank: int
+    chosen: bool
+    locations: list[Spot]
+    cost: int
+    difference: int  # to the chosen plan
+    packages: int | None
+    freight: int | None
+    handling: int | None
+    picking: int | None
+    parcels: list[ParcelRow]
+    lacks: dict[str, list[Lack]]  # by location code: lines it could not have served
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A location that could serve nothing, and why. `says` is in the reader's language."""
+
+    location: Spot
+    reason: Reason
+    says: str
+    lacks: list[Lack]
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was to be placed."""
+
+    line: int
+    sku: str
+    name: str
+    quantity: int
+    grams: int  # billable, per unit
+    unplaced: int
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision with everything it came from, in the reader's words. Amounts in minor units of `currency`."""
+
+    order_id: UUID
+    number: int
+    attempt: int
+    attempts: int
+    decided_at: datetime
+    rules: int
+    network: int
+    currency: str
+    channel: str
+    method: str
+    service: str | None
+    to_state: str | None
+    to_city: str | None
+    to_latitude: float | None
+    to_longitude: float | None
+    lines: list[Asked]
+    cost: int
+    packages: int
+    lead_days: int | None
+    exact: bool
+    runner_up: int | None  # how much more the next alternative costs
+    headline: str
+    sentences: list[str]
+    alternatives: list[Alternative]
+    rejected: list[Rejected]
+    considered: int  # locations looked at
+    possible: int  # locations that could serve something
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One stored decision, with what its order calls things."""
+
+    order_id: UUID
+    number: int
+    attempt: int
+    decided_at: datetime
+    record: str
+    currency: str
+    cep: str | None
+    channel: str
+    attempts: int
+
+
+class Teller:
+    """Puts one decision into words."""
+
+    def __init__(
+        self,
+        row: Decision,
+        record: Record,
+        explained: Explained,
+        spots: Mapping[int, Spot],
+        cards: Mapping[int, VariantCard],
+        services: Mapping[int, Service],
+        gave_back: Mapping[tuple[int, int], str],
+    ) -> None:
+        self.row = row
+        self.record = record
+        self.explained = explained
+        self.spots = spots
+        self.lines = {line.line: line for line in record.lines}
+        self.cards = cards
+        self.services = services
+        self.gave_back = gave_back
+
+    def tell(self, target: Place | None) -> Explanation:
+        """Return the explanation; `target` is the destination's city."""
+        record, row = self.record, self.row
+        options = self.explained.options
+        possible = {id_ for option in options for id_ in option.location_ids}
+        unplaced = dict(record.unplaced)
+        runner_up = next((option for option in options if not option.chosen), None)
+        headline, sentences = self._words(runner_up)
+        return Explanation(
+            order_id=row.order_id,
+            number=row.number,
+            attempt=row.attempt,
+            attempts=row.attempts,
+            decided_at=row.decided_at,
+            rules=record.rules,
+            network=record.network,
+            currency=row.currency,
+            channel=row.channel,
+            method=record.method,
+            service=self._service(record.service),
+            to_state=record.to,
+            to_city=None if target is None else target.city,
+            to_latitude=None if target is None else target.latitude,
+            to_longitude=None if target is None else target.longitude,
+            lines=[
+                Asked(
+                    line=line.line,
+                    sku=self._sku(line.line),
+                    name=self._item(line.line),
+                    quantity=line.quantity,
+                    grams=line.grams,
+                    unplaced=unplaced.get(line.line, 0),
+                )
+                for line in record.lines
+            ],
+            cost=record.cost,
+            packages=sum(packages for *_, packages, _lines in record.parcels),
+            lead_days=record.lead_days,
+            exact=record.exact,
+            runner_up=None if runner_up is None else runner_up.cost - record.cost,
+            headline=headline,
+            sentences=sentences,
+            alternatives=[self._alternative(rank, option) for rank, option in enumerate(options, 1)],
+            rejected=[
+                self._rejected(self.spots[id_], obstacles)
+                for id_, obstacles in self.explained.obstacles.items()
+                if id_ not in possible and id_ in self.spots
+            ],
+            considered=len(possible | set(self.explained.obstacles)),
+            possible=len(possible),
+        )
+
+    def _service(self, id_: int | None) -> str | None:
+        return None if id_ is None or id_ not in self.services else self.services[id_].name
+
+    def _sku(self, line: int) -> str:
+        card = self.cards.get(self.lines[line].sku_id)
+        return "" if card is None else card.sku
+
+    def _item(self, line: int) -> str:
+        card = self.cards.get(self.lines[line].sku_id)
+        return "" if card is None else card.name
+
+    def _alternative(self, rank: int, option: Option) -> Alternative:
+        return Alternative(
+            rank=rank,
+            chosen=option.chosen,
+            locations=[self.spots[id_] for id_ in option.location_ids],
+            cost=option.cost,
+            difference=option.cost - self.record.cost,
+            packages=option.packages,
+            freight=option.term("freight"),
+            handling=option.term("handling"),
+            picking=option.term("picking"),
+            parcels=[self._parcel(load) for load in option.loads or ()],
+            lacks={
+                self.spots[id_].code: self._lacks(self.explained.obstacles[id_])
+                for id_ in option.location_ids
+                if id_ in self.explained.obstacles
+            },
+        )
+
+    def _parcel(self, load: Load) -> ParcelRow:
+        return ParcelRow(
+            location=self.spots[load.location_id].code,
+            lines=load.lines,
+            packages=load.packages,
+            service=self._service(load.service_id),
+            freight=load.freight,
+            handling=load.handling,
+            picking=load.picking,
+        )
+
+    def _lacks(self, obstacles: list[Obstacle]) -> list[Lack]:
+        return [
+            Lack(line=x.line, sku=self._sku(x.line), reason=x.reason, says=self._line_says(x))
+            for x in obstacles
+            if x.line is not None
+        ]
+
+    def _line_says(self, x: Obstacle) -> str:
+        item = "" if x.line is None else self._item(x.line)
+        why = self.gave_back.get((x.line or 0, x.location_id), "")
+        if x.reason is Reason.STOCK and not x.free:
+            return _(HAS_NONE, item=item)
+        facts = {"item": item, "free": x.free, "asked": x.asked, "taken": x.taken, "capacity": x.capacity, "why": why}
+        return _(LINE_SAYS[x.reason], **facts)
+
+    def _rejected(self, spot: Spot, obstacles: list[Obstacle]) -> Rejected:
+        head = obstacles[0]
+        if head.line is None and head.reason is not Reason.CAPACITY:
+            says = self._closed_says(head.reason, spot)
+        elif len(obstacles) > 1 and all(x.reason is Reason.STOCK and not x.free for x in obstacles):
+            says = _(HAS_NOTHING)
+        else:
+            says = " ".join(self._line_says(x) for x in obstacles)
+        return Rejected(location=spot, reason=head.reason, says=says, lacks=self._lacks(obstacles))
+
+    def _closed_says(self, reason: Reason, spot: Spot) -> str:
+        says = CLOSED_SAYS[reason]
+        if reason is Reason.METHOD and self.record.method == "pickup":
+            says = NO_PICKUP
+        if reason is Reason.NO_SERVICE and self.record.service is not None:
+            says = SERVICE_DOES_NOT_GO
+        pickup = self.spots.get(self.record.pickup or 0)
+        return _(
+            says,
+            channel=self.row.channel,
+            pickup="" if pickup is None else pickup.name,
+            origin=spot.state,
+            state=self.record.to or "",
+            service=self._service(self.record.service) or "",
+        )
+
+    def _words(self, runner_up: Option | None) -> tuple[str, list[str]]:
+        """Return the headline and what follows it."""
+        record, currency = self.record, self.row.currency
+        chosen = next((option for option in self.explained.options if option.chosen), None)
+        missing = sum(quantity for _line, quantity in record.unplaced)
+        short = [n_("{n} unit found no location.", "{n} units found no location.", missing)] if missing else []
+        if chosen is None:
+            return _("No location can serve this order."), short
+        names = " + ".join(self.spots[id_].name for id_ in chosen.location_ids)
+        sentences: list[str] = []
+        several = len(chosen.location_ids) > 1
+        if runner_up is None:
+            headline = _("Only {location} can serve this order.", location=names)
+        elif runner_up.cost > record.cost:
+            difference = Money(runner_up.cost - record.cost, currency)
+            if several:
+                headline = _("{location} cost {difference} less than the next.", location=names, difference=difference)
+            else:
+                headline = _("{location} costs {difference} less than the next.", location=names, difference=difference)
+            sentences += self._because(chosen, runner_up)
+        else:
+            headline = _(
+                "{location} costs the same as the next and comes first in the order of locations.", location=names
+            )
+        count = len(record.lines)
+        if several and not missing:
+            alone = any(len(option.location_ids) == 1 and option.loads for option in self.explained.options)
+            says = N_("Splitting it is cheaper than any location that has everything.")
+            sentences.insert(0, _(says if alone else N_("No location has everything.")))
+        elif not missing and count > 1:
+            sentences.insert(0, n_("It has {n} line.", "It has all {n} lines.", count))
+        return headline, sentences + short
+
+    def _because(self, chosen: Option, runner_up: Option) -> list[str]:
+        """Name the term that makes most of the difference."""
+        says = {
+            "freight": N_("Freight makes {amount} of the difference."),
+            "handling": N_("Packing and handling make {amount} of the difference."),
+            "picking": N_("Picking makes {amount} of the difference."),
+        }
+        gains = [
+            (theirs - ours, name)
+            for name in says
+            if (ours := chosen.term(name)) is not None and (theirs := runner_up.term(name)) is not None
+        ]
+        gain, name = max(gains, default=(0, ""))
+        return [_(says[name], amount=Money(gain, self.row.currency))] if gain > 0 else []
