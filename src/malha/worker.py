@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
+from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import service as identity
 from malha.inventory import service as inventory
@@ -18,8 +19,12 @@ from malha.platform import idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
+from malha.platform.supervision import end_soon
 
 log = structlog.get_logger(__name__)
+
+
+PATIENCE_S = 30.0  # with what it is at when it is told to stop
 
 
 class Chore(msgspec.Struct, frozen=True):
@@ -76,6 +81,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(sequencer.run_sequencer(database, stop))
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs))
+        tasks.create_task(order_to_cash.run_release(database, stop))
         for chore in CHORES:
             tasks.create_task(_repeat(database, chore, stop))
 
@@ -93,8 +99,13 @@ async def run_until_signalled(settings: Settings) -> None:
     """Run the worker until SIGTERM or SIGINT; what it is at is finished first."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        stop.set()
+        end_soon(loop, PATIENCE_S)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told)
     log.info("worker_started")
     await run_worker(settings, stop)
     log.info("worker_stopped")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 
 
 def die_with_parent(sig: signal.Signals) -> Callable[[], None]:
@@ -24,6 +25,19 @@ def die_with_parent(sig: signal.Signals) -> Callable[[], None]:
             os._exit(1)
 
     return set_signal
+
+
+def set_name(name: str) -> None:
+    """Name this process for ps and top; the kernel keeps the first 15 bytes."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def name_of(pid: int) -> str:
+    """Return the name a process goes by, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
 
 
 def is_alive(pid: int) -> bool:

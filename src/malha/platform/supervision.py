@@ -7,6 +7,7 @@ row, ends the whole, its last words in the log. However the parent ends, the ker
 The parent has one thread and only waits for signals; whatever runs an event loop runs in a child.
 """
 
+import asyncio
 import gc
 import os
 import signal
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from malha.platform.metrics import forget_process
-from malha.platform.processes import die_with_parent
+from malha.platform.processes import die_with_parent, set_name
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,23 @@ HEALTHY_AFTER_S = 5.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 GIVE_UP_AFTER = 8  # deaths in a row, each before HEALTHY_AFTER_S
+ORPHAN_PATIENCE_S = 3.0
 TICK_S = 0.5
 EAGER_TICK_S = 0.02
 _ENDING = {signal.SIGTERM, signal.SIGINT}
 _HANDLED = {*_ENDING, signal.SIGCHLD, signal.SIGHUP}
+
+
+_parent: int | None = None  # of this process, when a supervisor forked it
+
+
+def end_soon(loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
+    """Have a child that was told to end be gone within `patience_s`, or at once when nobody waits for it any more.
+
+    Without its parent its database may be gone too, and it would wait for that in vain.
+    """
+    orphaned = _parent is not None and os.getppid() != _parent
+    loop.call_later(min(patience_s, ORPHAN_PATIENCE_S) if orphaned else patience_s, os._exit, 1)
 
 
 class Child:
@@ -87,11 +101,15 @@ class Supervisor:
         attach = die_with_parent(signal.SIGTERM)
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
+            global _parent  # noqa: PLW0603 -- a fact of the new process
+            _parent = parent
             code = 1
             try:
                 attach()
+                set_name(f"malha {child.name}")
                 os.setpgid(0, 0)  # Ctrl-C at the terminal is for the parent, which stops its children in order
                 for number in _HANDLED:
                     signal.signal(number, signal.SIG_DFL)

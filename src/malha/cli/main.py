@@ -1,0 +1,109 @@
+"""The `malha` command. Only the command that was asked for is imported, so that help and `serve` start at once.
+
+A command is a module of `malha.cli` with either a function `command` (its options are the command's) or a Typer `app`
+(a group of subcommands). What goes wrong for a known reason ends with one sentence on standard error and exit code 2.
+"""
+
+import importlib
+import importlib.util
+import sys
+from typing import Annotated
+
+import typer
+
+# name: (module, help). A module that is not installed is not offered.
+COMMANDS = {
+    "demo": ("malha.cli.demo", "Run a synthetic retailer: from nothing to a console with live orders."),
+    "serve": (
+        "malha.cli.serve",
+        "Serve the API and the console, with the worker and, if need be, a database beside them.",
+    ),
+    "worker": ("malha.cli.worker", "Run the worker alone: events and background jobs."),
+    "migrate": ("malha.cli.migrate", "Bring the database to this version's schema."),
+    "import": ("malha.cli.imports", "Import orders, products or stock from files."),
+    "bench": ("malha.cli.bench", "Measure this machine: orders a second, latency, memory."),
+    "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
+}
+USAGE_ERROR = 2
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """Return the command line with one command loaded; the others are known by name and help only."""
+    root = typer.Typer(
+        name="malha",
+        help="Malha: omnichannel order management. One truth of stock, one order desk, every channel.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    root.callback()(_root)
+    for name, (module, text) in COMMANDS.items():
+        if importlib.util.find_spec(module) is None:
+            continue
+        if name != wanted:
+            root.command(name, help=text)(_not_loaded)
+            continue
+        loaded = importlib.import_module(module)
+        if hasattr(loaded, "command"):
+            root.command(name, help=text)(loaded.command)
+        else:
+            root.add_typer(loaded.app, name=name, help=text)
+    return root
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        build(wanted)(arguments, prog_name="malha")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"malha: {sentence}\n")
+        raise SystemExit(USAGE_ERROR) from None
+
+
+def _sentence(error: BaseException) -> str | None:
+    """Return what to tell a person about an error with a known reason; None: it is a defect, show it all."""
+    from malha.platform.embedded import EmbeddedError  # noqa: PLC0415 -- after the command ran
+    from malha.platform.errors import MalhaError  # noqa: PLC0415
+    from malha.platform.settings import SettingsError  # noqa: PLC0415
+
+    if isinstance(error, BaseExceptionGroup):
+        sentences = [_sentence(inner) for inner in error.exceptions]
+        return sentences[0] if all(sentences) else None
+    if isinstance(error, MalhaError):
+        return f"{error} {error.mend}".strip()
+    if isinstance(error, SettingsError | EmbeddedError):
+        return str(error)
+    if type(error).__module__.startswith("psycopg") and type(error).__name__ in {"OperationalError", "PoolTimeout"}:
+        return f"The database cannot be reached: {str(error).strip()}. Check DATABASE_URL."
+    return None
+
+
+def _not_loaded() -> None:
+    """Stand for a command that was not asked for."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from malha import __version__  # noqa: PLC0415
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What every command that needs a database opens: settings, a database (given or embedded), migrated, logs set up.
+
+with runtime() as settings:
+    asyncio.run(something(settings.database_url, settings.retailer))
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from malha.platform import logs
+from malha.platform.embedded import EmbeddedPostgres
+from malha.platform.settings import PREFIX, Settings, load
+
+
+def announce(what: str) -> None:
+    """Tell the person at the terminal what is waited for."""
+    sys.stderr.write(f"malha: {what}\n")
+    sys.stderr.flush()
+
+
+def embedded(settings: Settings) -> EmbeddedPostgres:
+    """Return the embedded server of these settings' data directory, not started."""
+    return EmbeddedPostgres(
+        settings.data_dir,
+        settings={
+            "shared_buffers": settings.postgres_shared_buffers,
+            "max_connections": str(settings.postgres_max_connections),
+        },
+        on_wait=announce,
+    )
+
+
+@contextmanager
+def database_of(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
+    """Give settings whose `database_url` is set, and the embedded server if there is one; stop it at the end."""
+    if settings.database_url:
+        yield settings, None
+        return
+    with embedded(settings) as server:
+        yield msgspec.structs.replace(settings, database_url=server.url), server
+
+
+async def migrated(settings: Settings) -> list[str]:
+    """Bring the database to this version's schema; return what was applied, usually nothing."""
+    from malha.platform import jobs, migrate  # noqa: PLC0415 -- not needed by commands that do not migrate
+
+    url = settings.database_url or ""
+    applied = await migrate.migrate(url, settings.retailer)
+    return [*applied, *(f"jobs: {name}" for name in await jobs.install(url))]
+
+
+def export(settings: Settings) -> None:
+    """Put settings into the environment, for code of this process and its children that reads them anew."""
+    os.environ[f"{PREFIX}DATABASE_URL"] = settings.database_url or ""
+    os.environ[f"{PREFIX}DATA_DIR"] = str(settings.data_dir)
+    os.environ[f"{PREFIX}RETAILER"] = settings.retailer
+
+
+@contextmanager
+def runtime(*, migrate: bool = True, role: str = "cli", **overrides: Any) -> Iterator[Settings]:
+    """Give settings with a database that answers and is migrated; an embedded server lives as long as the block.
+
+    A server that already runs on the data directory (`malha serve` in another terminal) is used and left running.
+
+    Raises:
+        SettingsError, EmbeddedError, MalhaError: with a sentence for the person who started the command.
+    """
+    settings = load(**overrides)
+    logs.configure(settings.log_level, settings.log_format, role=role)
+    with database_of(settings) as (ready, _):
+        if migrate:
+            applied = asyncio.run(migrated(ready))
+            if applied:
+                announce(f"migrated: {len(applied)} step(s)")
+        export(ready)
+        yield ready

@@ -1,0 +1,216 @@
+"""`malha serve`: web processes, the worker and, without DATABASE_URL, PostgreSQL, under one parent.
+
+In this order: settings, port, database, migrations, then the application is imported once and the processes are forked
+from it. They stop in the opposite order: web processes finish what they answer, the worker what it is at, then the
+database.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from malha.cli.runtime import announce, database_of, export, migrated
+from malha.platform import logs, metrics
+from malha.platform.embedded import EmbeddedError, EmbeddedPostgres
+from malha.platform.settings import Settings, SettingsError, load
+from malha.platform.supervision import Child, Supervisor, end_soon
+
+log = structlog.get_logger(__name__)
+
+WEB_PATIENCE_S = 10.0  # open streams (live pages) do not end by themselves
+WORKER_PATIENCE_S = 30.0
+
+
+def command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    web_workers: Annotated[int | None, typer.Option("--web-workers", help="How many web processes.")] = None,
+    worker: Annotated[bool | None, typer.Option(help="Run the worker beside the web processes.")] = None,
+    migrate: Annotated[bool, typer.Option(help="Bring the database to this version's schema first.")] = True,
+) -> None:
+    """Serve the API and the console."""
+    settings = load(host=host, port=port, web_workers=web_workers, worker=worker)
+    raise typer.Exit(serve(settings, migrate=migrate))
+
+
+def serve(
+    settings: Settings,
+    *,
+    migrate: bool = True,
+    beside: tuple[Child, ...] = (),
+    on_ready: Callable[[], None] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code. `beside` are more children to keep alive (demo's traffic).
+
+    Raises:
+        SettingsError, EmbeddedError, MalhaError: it cannot start; the message says why.
+    """
+    begun = time.perf_counter()
+    logs.configure(settings.log_level, settings.log_format, role="main")
+    # A thread of the linear algebra before the fork, and memory for more, buy nothing here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    shared = metrics.share()
+    try:
+        with _reserved(settings), database_of(settings) as (ready, server):
+            if migrate:
+                applied = asyncio.run(migrated(ready))
+                if applied:
+                    announce(f"migrated the database ({len(applied)} steps)")
+            export(ready)
+            app = _application(ready)
+            children = [*beside, *(_web(ready, app, n) for n in range(1, ready.web_workers + 1))]
+            if ready.worker:
+                children.append(_worker(ready))
+            return Supervisor(children, _Watch(ready, server, begun, on_ready)).run()
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _reserved(settings: Settings) -> Iterator[None]:
+    """Keep the address for the web processes, which all bind it themselves; refuse one that somebody else has.
+
+    Each has a queue of its own at the kernel (SO_REUSEPORT), so connections spread evenly. The first bind is without
+    that option: with it, two servers would silently share a port.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+        with socket.socket(family) as kept:
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            kept.bind((settings.host, settings.port))
+            yield
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES} and not isinstance(
+            error, socket.gaierror
+        ):
+            raise
+        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise SettingsError(
+            f"Malha cannot listen on {settings.host} port {settings.port}: {reason}. "
+            "Stop the other program, or choose another address with --port or MALHA_PORT."
+        ) from None
+
+
+def _application(settings: Settings) -> Any:
+    """Import and build what the web processes serve, once, before they are forked."""
+    from malha.app import create_app  # noqa: PLC0415 -- after `metrics.share`, and nothing before needs it
+
+    for module in ("malha.intake.gate", "malha.worker", "granian.server.embed", "uvloop", "prometheus_client"):
+        __import__(module)  # what the children would each import by themselves
+    return create_app(settings)
+
+
+def _web(settings: Settings, app: Any, number: int) -> Child:
+    def run() -> None:
+        import uvloop  # noqa: PLC0415 -- imported before the fork
+
+        logs.configure(settings.log_level, settings.log_format, role=f"web:{number}")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_answer(settings, app))
+
+    return Child(f"web:{number}", run, patience_s=WEB_PATIENCE_S)
+
+
+async def _answer(settings: Settings, app: Any) -> None:
+    """Serve the application until SIGTERM."""
+    import signal  # noqa: PLC0415
+
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.server.embed import Server  # noqa: PLC0415
+
+    server = Server(
+        app,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        backlog=settings.backlog,
+        websockets=False,
+    )
+    granian = logging.getLogger("_granian")  # its own handlers write to standard output
+    granian.handlers.clear()
+    granian.propagate = True
+    granian.setLevel(logging.ERROR)
+    told = asyncio.Event()
+
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        told.set()
+        end_soon(loop, WEB_PATIENCE_S)
+        server.stop()  # type: ignore[no-untyped-call]
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await server.serve()
+    if not told.is_set():
+        raise SystemExit(1)  # it could not start, and has said why
+
+
+def _worker(settings: Settings) -> Child:
+    def run() -> None:
+        import uvloop  # noqa: PLC0415 -- imported before the fork
+
+        from malha.worker import run_until_signalled  # noqa: PLC0415
+
+        logs.configure(settings.log_level, settings.log_format, role="worker")
+        os.nice(settings.worker_nice)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_until_signalled(settings))
+
+    return Child("worker", run, patience_s=WORKER_PATIENCE_S)
+
+
+class _Watch:
+    """Looks after the database, and says once when the first request is answered."""
+
+    def __init__(
+        self, settings: Settings, server: EmbeddedPostgres | None, begun: float, on_ready: Callable[[], None] | None
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._begun = begun
+        self._on_ready = on_ready
+        self._ready = False
+
+    def __call__(self) -> bool:
+        if self._server is not None and self._server.owned and not self._server.running:
+            log.error("database_died")
+            try:
+                self._server.restart()
+            except EmbeddedError as error:
+                log.error("database_not_restarted", error=str(error))  # noqa: TRY400 -- the sentence says it
+                time.sleep(1.0)
+        if not self._ready and _answers(self._settings):
+            self._ready = True
+            took = time.perf_counter() - self._begun
+            sys.stdout.write(f"Malha answers at {self._settings.address} (started in {took:.1f} s; Ctrl-C stops it)\n")
+            sys.stdout.flush()
+            if self._on_ready is not None:
+                self._on_ready()
+        return self._ready
+
+
+def _answers(settings: Settings) -> bool:
+    """Ask a web process whether it is alive."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not bound
+    try:
+        with socket.create_connection((host, settings.port), timeout=1.0) as asked:
+            asked.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return asked.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False

@@ -1,0 +1,22 @@
+"""`malha worker`: the worker process alone, for a machine of its own or a second one."""
+
+import asyncio
+import os
+from typing import Annotated
+
+import typer
+import uvloop
+
+from malha.cli.runtime import runtime
+
+
+def command(
+    nice: Annotated[int | None, typer.Option(help="How far to step back when processors are busy, 0 to 19.")] = None,
+) -> None:
+    """Run the worker alone: events and background jobs."""
+    with runtime(role="worker", worker_nice=nice) as settings:
+        from malha.worker import run_until_signalled  # noqa: PLC0415 -- after settings were found to be right
+
+        os.nice(settings.worker_nice)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_until_signalled(settings))

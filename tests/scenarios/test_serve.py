@@ -1,0 +1,222 @@
+"""`malha serve` as an operator sees it: it starts, answers, mends itself, stops clean, and leaves nothing behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from malha.platform.processes import descendants, is_alive, name_of
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def eventually(condition, seconds: float = 60):
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp(prefix="malha-s-"))
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def malha(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "malha.cli.main", *arguments],
+        env=environment(home, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("MALHA_") and name != "DATABASE_URL"
+    }
+    return {**inherited, "MALHA_DATA_DIR": str(home), **variables}
+
+
+class Server:
+    """A running `malha serve`."""
+
+    def __init__(self, home: Path, *options: str, **variables: str) -> None:
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "malha.cli.main", "serve", "--port", str(self.port), *options],
+            env=environment(home, **variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said = ""
+
+    def __enter__(self):
+        line = self.process.stdout.readline()
+        assert f"http://127.0.0.1:{self.port}" in line, line + self.process.stderr.read()
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        _, self.said = self.process.communicate(timeout=60)
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(sig)
+        return self.process.wait(60)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as reply:
+                return reply.status, reply.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def family(self) -> list[int]:
+        return descendants(self.process.pid)
+
+    def children(self, name: str) -> list[int]:
+        return [pid for pid in self.family() if name_of(pid).startswith(name)]
+
+
+def test_it_answers_and_stops_clean(home: Path) -> None:
+    with Server(home) as server:
+        assert json.loads(server.get("/readyz")[1])["status"] == "ready"
+        assert server.get("/healthz")[0] == 200
+        assert len(server.children("malha web:")) == 2
+        assert len(server.children("malha worker")) == 1
+        family = server.family()
+        with socket.create_connection(("127.0.0.1", server.port)):  # an idle client does not hold it up
+            assert server.stop() == 0
+        eventually(lambda: [pid for pid in family if is_alive(pid)] == [])
+    assert "database system is shut down" in (home / "postgres.log").read_text()
+    events = [json.loads(line)["event"] for line in server.said.splitlines() if line.startswith("{")]
+    assert events.index("stopping") < events.index("worker_stopped")
+
+
+def test_every_killed_process_comes_back(home: Path) -> None:
+    with Server(home) as server:
+        database = server.children("postgres")[0]
+        for name in ("malha web:1", "malha web:2", "malha worker"):
+            (old,) = server.children(name)
+            os.kill(old, signal.SIGKILL)
+            eventually(lambda name=name, old=old: [pid for pid in server.children(name) if pid != old])
+        os.kill(database, signal.SIGKILL)
+        eventually(lambda: database not in server.family() and server.children("postgres"))
+        eventually(server.answers)
+        assert server.stop(signal.SIGINT) == 0
+    died = [json.loads(line) for line in server.said.splitlines() if '"child_died"' in line]
+    assert {line["child"] for line in died} == {"web:1", "web:2", "worker"}
+
+
+def test_when_the_parent_is_killed_nothing_is_left(home: Path) -> None:
+    with Server(home) as server:
+        family = server.family()
+        assert len(family) > 5
+        server.process.kill()
+        eventually(lambda: [pid for pid in family if is_alive(pid)] == [])
+    with Server(home) as server:
+        assert server.answers()
+        server.stop()
+
+
+def test_metrics_are_those_of_all_processes(home: Path) -> None:
+    with Server(home) as server:
+        for _ in range(20):  # spread over both web processes by the kernel
+            server.get("/v1/orders")
+        eventually(lambda: b"malha_event_position " in server.get("/metrics")[1])
+        page = server.get("/metrics")[1].decode()
+        counted = re.findall(r"^malha_http_request_seconds_count\{.*\} (\S+)$", page, re.MULTILINE)
+        assert sum(map(float, counted)) >= 20
+        server.stop()
+
+
+def test_no_worker_and_one_web_process_when_asked(home: Path) -> None:
+    with Server(home, "--no-worker", "--web-workers", "1") as server:
+        assert len(server.children("malha web:")) == 1
+        assert server.children("malha worker") == []
+        server.stop()
+
+
+def test_a_taken_port_is_refused_with_a_sentence(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = malha(home, "serve", "--port", str(port))
+    assert done.returncode == 2
+    assert f"malha: Malha cannot listen on 127.0.0.1 port {port}: another program listens there." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_serve_uses_the_running_database_and_leaves_it_running(home: Path) -> None:
+    with Server(home) as first:
+        with Server(home) as second:
+            assert second.answers()
+            assert second.children("postgres") == []
+            second.stop()
+        assert first.answers()
+        first.stop()
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"MALHA_PORT": "lots"}, "MALHA_PORT is 'lots', which is not a whole number"),
+        ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}, "The database cannot be reached"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(home: Path, variables: dict[str, str], sentence: str) -> None:
+    done = malha(home, "serve", **{"MALHA_PORT": str(free_port()), **variables})
+    assert done.returncode == 2
+    assert done.stderr.startswith("malha: ") or "\nmalha: " in done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_migrate_says_what_it_did_and_what_is_pending(home: Path) -> None:
+    place = home / "other"
+    pending = json.loads(malha(place, "migrate", "--check", "--json").stdout)["pending"]
+    assert "0001_pre_platform.sql" in pending
+    assert malha(place, "migrate", "--check").returncode == 1
+    applied = json.loads(malha(place, "migrate", "--json").stdout)["applied"]
+    assert applied[: len(pending)] == pending
+    assert malha(place, "migrate", "--check").stdout == "The schema is up to date.\n"
+
+
+def test_help_imports_no_command() -> None:
+    script = "import sys; from malha.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'psycopg', 'litestar', 'numpy'} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "[]"
+    assert "serve" in said
