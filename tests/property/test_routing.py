@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from malha.network.model import Rate
 from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
+from malha.routing.explaining import explain
 from malha.routing.model import Door, Network, Place, Plan, Request, RequestLine
 from malha.routing.records import read_record, replay
 from malha.routing.rules import plan, record_json
@@ -222,6 +223,41 @@ def test_a_plan_costs_what_the_best_of_all_plans_costs_and_each_location_what_th
     open_ = network.lanes[1, "ship", None, "BA", None].open
     assert {i: c for i, c in zip(open_, found.basis.costs, strict=True) if c >= 0} == forced
     assert min(forced.values()) == found.cost
+
+
+@settings(max_examples=300, deadline=None)
+@given(networks(), orders(), stocks)
+def test_the_explanation_ranks_the_chosen_plan_first_and_then_the_cheapest_that_uses_other_locations(
+    network: Network, request: Request, rows: list[list[int]]
+):
+    free = world(network, rows)
+    found = plan(request, network, free, TAKEN)
+    explained = explain(read_record(record_json(found)))
+    plans = [(cost, frozenset(indexes)) for (cost, _), indexes in every_plan(network, request, free)]
+    ids = network.location_ids
+    if found.parcels:
+        first, *others = explained.options
+        assert first.chosen
+        assert first.cost == found.cost
+        assert sorted(first.location_ids) == sorted({ids[p.index] for p in found.parcels})
+        assert (first.packages, first.term("freight")) == (found.packages, sum(p.freight for p in found.parcels))
+    if plans:
+        tight = any(option.loads is None for option in others)
+        used = frozenset(p.index for p in found.parcels)
+        rest = [cost for cost, indexes in plans if indexes != used]
+        assert tight or [option.cost for option in others][:1] == sorted(rest)[:1]
+        for option in explained.options:
+            if option.loads is not None:
+                terms = [option.term(name) for name in ("freight", "handling", "picking")]
+                assert option.cost == sum(t for t in terms if t is not None)
+                indexes = frozenset(ids.index(id_) for id_ in option.location_ids)
+                assert option.cost == min(cost for cost, those in plans if those == indexes)
+    for index, id_ in enumerate(ids):
+        for line in request.lines:
+            whole = all(free[sku][index] >= per * line.quantity for sku, per in needs_of(line))
+            told = explained.obstacles.get(id_, [])
+            stopped = any(x.line in {None, line.line} for x in told)
+            assert stopped == (not (may_serve(network, request, line, index) and whole))
 
 
 @settings(max_examples=150, deadline=None)
