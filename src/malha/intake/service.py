@@ -13,6 +13,7 @@ backorder or an explicit refusal, as the channel's policy says. Retrying a submi
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -23,7 +24,6 @@ from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, S
 from malha.intake.reference import Channel, Reference
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
-from malha.inventory.model import Claim
 from malha.ordering import placing
 from malha.ordering.events import OrderPlaced
 from malha.ordering.model import HoldKind, UnitState
@@ -82,11 +82,11 @@ async def place_orders(
             tx, [reference.channels[s.order.channel].id for _, s in fresh], [s.external_id for _, s in fresh]
         )
         balances = await stock.queue_free_stock(tx, sku_ids, lock=lock)
-        expired = await stock.queue_expired_holds(tx, sku_ids)
         existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
-        free = reference.grid(sku_ids, await balances.fetchall())
-        if await expired.fetchall() and not lock:
-            raise Moved
+        rows = await balances.fetchall()
+    if not lock and rows and min(rows, key=itemgetter(2))[2] < 0:
+        raise Moved  # expired holds are in the way
+    free = reference.grid(sku_ids, rows)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
     batch = _Batch(free)
@@ -455,21 +455,18 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None]) -> None:
     Raises:
         Moved: a balance was refused or a natural key appeared meanwhile.
     """
-    wanted = [Claim(sku, location, quantity) for (sku, location), quantity in sorted(batch.claims.items())]
     async with tx.pipeline():
-        granted = await inventory.queue_claims(tx, wanted) if wanted else None
+        granted = await inventory.queue_claims(tx, batch.claims, batch.ledger) if batch.claims else None
         inserted = await placing.insert_orders(tx, batch.new)
-        await placing.insert_contents(tx, batch.new)
-        if batch.ledger[0]:
-            await inventory.record_claims(tx, *batch.ledger)
         if batch.tenders:
-            await payments.record_tenders(tx, _tender_rows(batch.tenders))
+            totals = {order_id: batch.placed[order_id][1].total for order_id, _ in batch.tenders}
+            await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions)
         await outbox.add_all(tx, batch.events, batch.actors)
-        claimed = 0 if granted is None else len(await granted.fetchall())
+        claimed = 0 if granted is None else (await granted.fetchall())[0][0]
         numbers = dict(await inserted.fetchall())
-    if claimed != len(wanted) or len(numbers) != len(batch.placed):
+    if claimed != len(batch.claims) or len(numbers) != len(batch.placed):
         raise Moved
     for order_id, (position, placed) in batch.placed.items():
         outcomes[position] = msgspec.structs.replace(placed, number=numbers[order_id])

@@ -28,11 +28,16 @@ WHERE b.sku_id = ANY (%(skus)s::int[])
 ORDER BY b.sku_id, b.location_id
 """
 
-# The gate's snapshot: only pairs with something free, as narrow as it gets.
+# The gate's snapshot: only pairs with something free, as narrow as it gets. What expired holds still keep from being
+# free comes as negative units; there is none almost always.
 FREE_STOCK = """
 SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety
 FROM balance b
 WHERE b.sku_id = ANY (%(skus)s::int[]) AND b.on_hand - b.allocated - b.held - b.safety > 0
+UNION ALL
+SELECT l.sku_id, l.location_id, -l.quantity
+FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
+WHERE h.state = 'active' AND h.expires_at <= clock_timestamp() AND l.sku_id = ANY (%(skus)s::int[])
 """
 
 # The same under locks in key order, for a second try after a refusal: nothing can move between reading and claiming.
@@ -42,14 +47,6 @@ FROM balance b
 WHERE b.sku_id = ANY (%(skus)s::int[])
 ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE
-"""
-
-# What expired holds still keep from being free; empty almost always.
-EXPIRED_HOLDS = """
-SELECT l.sku_id, l.location_id, sum(l.quantity)::int
-FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
-WHERE h.state = 'active' AND h.expires_at <= clock_timestamp() AND l.sku_id = ANY (%(skus)s::int[])
-GROUP BY l.sku_id, l.location_id
 """
 
 LEDGER = """
@@ -103,13 +100,10 @@ async def ledger(
 
 
 async def queue_free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False) -> AsyncCursor[tuple[Any, ...]]:
-    """Ask for (sku_id, location_id, free units); with `lock`, hold those balances until the transaction ends.
+    """Ask for (sku_id, location_id, free units).
 
-    For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
+    Negative units are those of expired holds, which somebody has to retire first. With `lock`, all balances are there,
+    and are held until the transaction ends. For `tx.pipeline()`: read the cursor when everything of the round trip is
+    queued.
     """
     return await tx.cursor_of(FREE_STOCK_LOCKED if lock else FREE_STOCK, {"skus": arrays.ints(sku_ids)})
-
-
-async def queue_expired_holds(tx: Tx, sku_ids: Sequence[int]) -> AsyncCursor[tuple[Any, ...]]:
-    """Ask for (sku_id, location_id, units) still counted in `held` by holds whose time is over."""
-    return await tx.cursor_of(EXPIRED_HOLDS, {"skus": arrays.ints(sku_ids)})

@@ -5,7 +5,7 @@ receive) are always applied and may leave a deficit, which is work for a person.
 callers that lock more take their own rows first: order, fulfillment order, capacity, then balances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,26 +57,32 @@ async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
     return refused
 
 
-async def queue_claims(tx: Tx, wanted: Sequence[Claim]) -> AsyncCursor[tuple[Any, ...]]:
-    """Claim for many orders at once, for intake; the cursor gives the (sku_id, location_id) keys that were granted.
+async def queue_claims(
+    tx: Tx,
+    wanted: Mapping[tuple[int, int], int],
+    ledger: tuple[list[int], list[int], list[int], list[str], list[str]],
+) -> AsyncCursor[tuple[Any, ...]]:
+    """Claim for many orders at once and write the ledger, for intake.
 
-    `wanted` is summed and in key order. The ledger is written by `record_claims`; the caller must roll back when a key
-    is missing. For `tx.pipeline()`: read the cursor when everything of the round trip is queued.
+    The cursor gives how many of the keys were granted; unless that is all of them, the caller must roll back. For
+    `tx.pipeline()`: read the cursor when everything of the round trip is queued.
+
+    Args:
+        tx: the transaction.
+        wanted: units by (sku_id, location_id).
+        ledger: SKUs, locations, quantities, order ids and actors, one entry per order and balance.
     """
-    columns = {name: literals.ints(values) for name, values in arrays(wanted).items()}
-    return await tx.cursor_of(writes.CLAIM, columns)
-
-
-async def record_claims(
-    tx: Tx, skus: list[int], locations: list[int], quantities: list[int], orders: list[str], actors: list[str]
-) -> None:
-    """Write the ledger of claims granted by `queue_claims`: parallel arrays, one row per order and balance."""
-    await tx.cursor_of(
-        writes.RECORD_CLAIMS,
+    keys = sorted(wanted)
+    skus, locations, quantities, orders, actors = ledger
+    return await tx.cursor_of(
+        writes.CLAIM_FOR_ORDERS,
         {
-            "skus": literals.ints(skus),
-            "locations": literals.ints(locations),
-            "quantities": literals.ints(quantities),
+            "skus": literals.ints([sku for sku, _ in keys]),
+            "locations": literals.ints([location for _, location in keys]),
+            "quantities": literals.ints([wanted[key] for key in keys]),
+            "order_skus": literals.ints(skus),
+            "order_locations": literals.ints(locations),
+            "order_quantities": literals.ints(quantities),
             "orders": literals.bare(orders),
             "actors": literals.texts(actors),
         },

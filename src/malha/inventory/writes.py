@@ -102,13 +102,26 @@ FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(refs
      AS w(sku_id, location_id, quantity, ref_id)
 """
 
-# The ledger of a batch of new orders: RECORD_MOVEMENTS with less to send.
-RECORD_CLAIMS = """
-INSERT INTO movement (sku_id, location_id, d_allocated, reason, ref_kind, ref_id, actor)
-SELECT sku_id, location_id, quantity, 'order', 'order', order_id, actor
-FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(orders)s::uuid[], %(actors)s::text[])
-     AS w(sku_id, location_id, quantity, order_id, actor)
+# CLAIM for a batch of new orders, with the ledger in the same statement; answers how many keys were granted. The caller
+# rolls back when one was not, ledger and all.
+CLAIM_FOR_ORDERS = (
+    _LOCKED
+    + """
+, granted AS (
+    UPDATE balance b SET allocated = b.allocated + l.quantity
+    FROM locked l
+    WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+      AND b.on_hand - b.allocated - b.held - b.safety >= l.quantity
+    RETURNING 1
+), ledger AS (
+    INSERT INTO movement (sku_id, location_id, d_allocated, reason, ref_kind, ref_id, actor)
+    SELECT sku_id, location_id, quantity, 'order', 'order', order_id, actor
+    FROM unnest(%(order_skus)s::int[], %(order_locations)s::int[], %(order_quantities)s::int[], %(orders)s::uuid[],
+                %(actors)s::text[]) AS w(sku_id, location_id, quantity, order_id, actor)
+)
+SELECT count(*) FROM granted
 """
+)
 
 # As CLAIM, for a hold.
 HOLD = (

@@ -4,6 +4,7 @@ Columns are collected as parallel arrays, one `unnest` per table. Nothing here d
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from psycopg import AsyncCursor
@@ -86,29 +87,33 @@ class NewOrders:
         self.holds: list[tuple[Any, ...]] = []
 
 
-def _columns(columns: Columns, rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+def _columns(
+    columns: Mapping[str, Callable[[Any], str]], rows: Sequence[tuple[Any, ...]], prefix: str = ""
+) -> dict[str, str]:
     return {
-        name: literal(values) for (name, literal), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
+        prefix + name: literal(values)
+        for (name, literal), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
     }
 
 
 async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
-    """Write headers in the order of their natural keys; the cursor gives (id, number) of those that were new.
+    """Write orders with everything in them; the cursor gives (id, number) of those that were new.
 
-    Usable inside `tx.pipeline()`: read the cursor after it.
+    If one is missing, its natural key was taken meanwhile: the caller must roll back. Usable inside `tx.pipeline()`:
+    read the cursor after everything is queued.
     """
-    rows = sorted(new.orders, key=lambda row: (row[1], row[2]))
-    return await tx.cursor_of(writes.INSERT_ORDERS, _columns(ORDER_COLUMNS, rows))
-
-
-async def insert_contents(tx: Tx, new: NewOrders) -> None:
-    """Write lines, kit components, units and holds of the orders just inserted."""
-    await tx.cursor_of(writes.INSERT_LINES, _columns(LINE_COLUMNS, new.lines))
+    rows = sorted(new.orders, key=itemgetter(1, 2))
+    inserted = await tx.cursor_of(
+        writes.INSERT_ORDERS,
+        _columns(ORDER_COLUMNS, rows)
+        | _columns(LINE_COLUMNS, new.lines, "line_")
+        | _columns(UNIT_COLUMNS, new.units, "unit_"),
+    )
     if new.components:
         await tx.cursor_of(writes.INSERT_COMPONENTS, _columns(COMPONENT_COLUMNS, new.components))
-    await tx.cursor_of(writes.INSERT_UNITS, _columns(UNIT_COLUMNS, new.units))
     if new.holds:
         await tx.cursor_of(writes.INSERT_HOLDS, _columns(HOLD_COLUMNS, new.holds))
+    return inserted
 
 
 async def find_by_keys(tx: Tx, channels: list[int], keys: list[str]) -> AsyncCursor[tuple[Any, ...]]:
