@@ -25,6 +25,7 @@ from malha.api.edge import Edge, Observer
 from malha.api.lane import Lane
 from malha.api.problem import answer_problem
 from malha.api.work import Services
+from malha.intake.gate import Gate
 from malha.platform import logs
 from malha.platform import settings as configuration
 from malha.platform.db import Database
@@ -104,8 +105,6 @@ def _console() -> list[ControllerRouterHandler]:
 @asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     services: Services = app.state.services
-    from malha.intake.gate import Gate  # noqa: PLC0415 -- brings NumPy with it
-
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(services.database)
         gate = Gate(services.database)
@@ -114,6 +113,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         services.extra["gate"] = gate
         used = asyncio.create_task(_write_used_keys(services))
         stack.push_async_callback(_end, used)
+        stack.push_async_callback(_end_tail, services)
+        services.extra["stop"] = asyncio.Event()
         yield
 
 
@@ -123,6 +124,15 @@ async def _write_used_keys(services: Services) -> None:
         # When it fails, "last used" is a little older than it should be: no reason to end the task or to wake anybody.
         with contextlib.suppress(Exception):
             await services.keys.write_used()
+
+
+async def _end_tail(services: Services) -> None:
+    """End the live pages' streams; the first of them started the tail."""
+    services.extra["stop"].set()
+    tail = services.extra.pop("tail_task", None)
+    services.extra.pop("tail", None)
+    if tail is not None:
+        await tail
 
 
 async def _end(task: asyncio.Task[Any]) -> None:

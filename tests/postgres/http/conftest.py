@@ -1,5 +1,6 @@
 """A served application on the test's own database: requests go through everything but the socket."""
 
+import warnings
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -60,7 +61,10 @@ async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
 
 
 async def open_shop(stack: AsyncExitStack, database: Database, data_dir: Path, **settings: Any) -> Shop:
-    app = create_app(Settings(database_url=database.url, data_dir=data_dir, log_level="error", **settings))
+    with warnings.catch_warnings():
+        # How pages declare their parameters is not what these tests are about.
+        warnings.filterwarnings("ignore", message=r"\[paths='/(?!v1/)")
+        app = create_app(Settings(database_url=database.url, data_dir=data_dir, log_level="error", **settings))
     await stack.enter_async_context(app.lifespan())
     transport = httpx.ASGITransport(app)
     http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=HOST))
