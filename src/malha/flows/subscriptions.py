@@ -4,6 +4,7 @@ A handler is thin: it turns events into one service call, runs in a transaction 
 event again. A name is a checkpoint in the database: it is not changed and not used for something else.
 """
 
+from malha.flows import order_to_cash
 from malha.ordering import projections
 from malha.platform.subscribers import Subscription
 
@@ -17,4 +18,28 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     Subscription(
         name="order_customer", types=("order.placed", "order.buyer_changed"), handler=projections.link_customers
     ),
+    Subscription(
+        name="order_payments",
+        types=(
+            "payment.authorised",
+            "payment.captured",
+            "payment.refunded",
+            "payment.voided",
+            "payment.declined",
+            "order.cancelled",
+        ),
+        handler=order_to_cash.settle_payments,
+    ),
+    Subscription(
+        name="order_work",
+        types=("order.cancelled", "fiscal.document_cancelled"),
+        handler=order_to_cash.settle_work,
+    ),
+    Subscription(
+        name="order_places",
+        types=("order.address_changed", "order.line_mapped", "order.hold_resolved"),
+        handler=order_to_cash.place_again,
+        batch=50,
+    ),
+    Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
 )

@@ -1,0 +1,117 @@
+"""From an order's facts to what follows: money lifts holds, changes place units anew, windows end in work at locations.
+
+Handlers are thin and may be given an event again. Those that touch several orders lock them all first, in the order of
+their ids. Finding places for what waits, when stock comes in, is one job per order: a receipt of a thousand SKUs must
+not hold a thousand balances in one transaction.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from malha.fulfillment import service as fulfillment
+from malha.intake import replanning
+from malha.ordering import service as ordering
+from malha.ordering.model import WAITING, HoldKind
+from malha.payments import service as payments
+from malha.platform import jobs
+from malha.platform.db import Database, Tx
+from malha.platform.ids import UUID
+from malha.platform.sequencer import rest
+from malha.platform.subscribers import Recorded
+
+log = structlog.get_logger(__name__)
+
+RELEASE_EVERY_S = 2.0
+RELEASE_AT_ONCE = 200
+PLACE_AT_ONCE = 500
+# What cannot be planned waits under one of these; it is not short of stock.
+_UNPLANNABLE = frozenset({HoldKind.ADDRESS, HoldKind.UNKNOWN_LOCATION, HoldKind.UNKNOWN_SERVICE, HoldKind.UNKNOWN_SKU})
+
+
+def _orders(events: Iterable[Recorded]) -> list[UUID]:
+    return sorted({UUID(event.id) for event in events})
+
+
+async def settle_payments(tx: Tx, events: list[Recorded]) -> None:
+    """Money moved, or less is to be paid: restate the payment, lift or place the payment hold."""
+    orders = _orders(events)
+    await payments.restate(tx, orders)
+    await payments.settle_holds(tx, orders)
+
+
+async def settle_work(tx: Tx, events: list[Recorded]) -> None:
+    """Units were cancelled or lost their document: work that has nothing left ends."""
+    await fulfillment.settle(tx, _orders(events))
+
+
+async def place_again(tx: Tx, events: list[Recorded]) -> None:
+    """Something that kept units from a place is gone, or they now belong elsewhere: plan them again."""
+    orders = await ordering.lock_orders(tx, _orders(events))
+    moved = {UUID(e.id) for e in events if e.type == "order.address_changed"}
+    mapped = {UUID(e.id) for e in events if e.type == "order.line_mapped"}
+    for order_id in orders:
+        if order_id in moved:
+            await replanning.replan(tx, order_id)
+        elif await _waits(tx, order_id):
+            await replanning.place_units(tx, order_id)
+        else:
+            continue
+        if order_id in moved | mapped:
+            await _say_what_is_short(tx, order_id)
+
+
+async def _waits(tx: Tx, order_id: UUID) -> bool:
+    return any(u.state in WAITING for u in (await ordering.units_of(tx, [order_id]))[order_id])
+
+
+async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
+    """Put an order whose units found no place on hold, unless another hold already says why they have none."""
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    waiting = [u for u in units if u.state in WAITING]
+    holds = (await ordering.open_holds(tx, [order_id]))[order_id].keys()
+    if waiting and not holds & _UNPLANNABLE:
+        detail = {"lines": sorted({u.line for u in waiting}), "units": sum(u.quantity for u in waiting)}
+        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
+
+
+@jobs.task("orders.place_waiting", attempts=5)
+async def place_waiting(db: Database, *, order_id: str) -> None:
+    """Find a place for what an order waits for; nothing to do when somebody else did."""
+    async with db.transaction() as tx:
+        if await ordering.lock_orders(tx, [UUID(order_id)]) and await _waits(tx, UUID(order_id)):
+            await replanning.place_units(tx, UUID(order_id))
+
+
+async def look_for_waiting(tx: Tx, events: list[Recorded]) -> None:
+    """More of some SKUs may be claimed: the orders that wait for them are tried again, the oldest first."""
+    skus = {sku for event in events for sku in event.facts()["skus"]}
+    orders = await ordering.waiting_for(tx, skus, PLACE_AT_ONCE)
+    wanted = [{"order_id": str(order_id)} for order_id in orders]
+    await jobs.defer_many(tx, place_waiting, wanted, locks=[f"order:{order_id}" for order_id in orders])
+
+
+async def release_due(db: Database) -> int:
+    """Release orders whose window is over; return how many pieces of work that made. Safe beside another worker."""
+    async with db.transaction() as tx:
+        done = await fulfillment.release_due(tx, RELEASE_AT_ONCE)
+    if done.left:
+        log.info("orders_left", reasons=_count(list(done.left.values())))
+    return len(done.work)
+
+
+def _count(reasons: Sequence[str]) -> dict[str, int]:
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+
+
+async def run_release(db: Database, stop: asyncio.Event) -> None:
+    """Release what is due every few seconds until `stop` is set; a failed round is logged and tried again."""
+    while not stop.is_set():
+        try:
+            made = await release_due(db)
+        except Exception:  # the next round tries again; the worker's other work goes on
+            log.exception("release_failed")
+            made = 0
+        if made < RELEASE_AT_ONCE:  # a full round is followed by the next at once
+            await rest(stop, RELEASE_EVERY_S)
