@@ -50,6 +50,7 @@ async def order(database: Database) -> UUID:
             "INSERT INTO fulfillment_order (id, order_id, location_id, method, capacity_day, due_at) VALUES (%s, %s, 1, 'ship', '2026-11-03', now())",
             (work, order_id),
         )
+        await tx.execute("INSERT INTO location_day VALUES (1, '2026-11-03', 1)")
         await tx.execute(
             "INSERT INTO fiscal_document (id, establishment_id, model, series, number, access_key, provider, source_kind, source_id, total, issued_at)"
             " VALUES (%s, 1, '55', 1, 1, %s, 'erp', 'fulfillment', %s, 3000, now())",
@@ -115,9 +116,21 @@ INJECTED = {
         "UPDATE order_payment SET captured = 8600",
         "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00.",
     ),
-    "refunds": (
+    "tender_limits": (
         "WITH e AS (UPDATE payment_entry SET amount = 9000 WHERE kind = 'refunded') UPDATE order_payment SET refunded = 9000",
-        "Order 1, tender 1 (pix): captured R$87.00, refunded R$90.00.",
+        "Order 1, tender 1 (pix) of R$87.00: authorised R$87.00, voided R$0.00, captured R$87.00, refunded R$90.00.",
+    ),
+    "deficit_missing": (
+        "WITH m AS (INSERT INTO movement (sku_id, location_id, d_on_hand, reason) VALUES (1, 1, -1, 'loss')) UPDATE balance SET on_hand = 4 WHERE sku_id = 1",
+        "SKU-1 at CD01: on hand 4, allocated 5.",
+    ),
+    "capacity_taken": (
+        "UPDATE location_day SET taken = 2",
+        "CD01 on 2026-11-03: taken 2, fulfillment orders 1.",
+    ),
+    "orphans": (
+        "INSERT INTO order_payment (order_id, state) VALUES ('00000000-0000-7000-8000-000000000001', 'unpaid')",
+        "order_payment 00000000-0000-7000-8000-000000000001: there is no such sales_order.",
     ),
     "document_units": (
         "UPDATE fiscal_line SET quantity = 2",
@@ -196,6 +209,53 @@ async def test_units_that_appear_or_vanish_are_found_on_plain_lines_and_kits(
     report = await examined(database, statement)
     (finding,) = [f for f in report.findings if f.check == "units_conserved"]
     assert finding.lines("en") == [sentence]
+
+
+async def test_every_missing_foreign_key_is_stood_in_for(database: Database, order: UUID) -> None:
+    """Rows of another order are written without the order, in every table that intake writes."""
+    async with database.transaction() as tx:
+        nowhere = {"order": new_id(), "id": new_id()}
+        await tx.execute("UPDATE sales_order SET channel_id = 9, service_id = 9, pickup_location_id = 9")
+        await tx.execute("UPDATE sales_order SET customer_id = %(id)s", nowhere)
+        await tx.execute(
+            "INSERT INTO order_line (order_id, line, sku_id, sku_text, quantity, unit_price, total) VALUES (%(order)s, 1, 99, 'x', 1, 1, 1)",
+            nowhere,
+        )
+        await tx.execute("INSERT INTO order_component VALUES (%(order)s, 2, 99, 1)", nowhere)
+        await tx.execute(
+            "INSERT INTO order_unit VALUES (%(order)s, 3, 1, 99, 1, 'shipped', 9, NULL, %(id)s, %(id)s)", nowhere
+        )
+        await tx.execute(
+            "INSERT INTO routing_decision (order_id, attempt, cost, record) VALUES (%(order)s, 1, 0, '{}')", nowhere
+        )
+        await tx.execute(
+            "INSERT INTO tender (id, order_id, position, kind, amount) VALUES (%(id)s, %(order)s, 1, 'pix', 1)", nowhere
+        )
+        await tx.execute(
+            "INSERT INTO payment_entry (id, tender_id, kind, amount, reference, occurred_at) VALUES (%(id)s, %(order)s, 'captured', 1, 'r', now())",
+            nowhere,
+        )
+        await tx.execute("INSERT INTO order_payment (order_id, state) VALUES (%(order)s, 'unpaid')", nowhere)
+    (finding,) = [f for f in (await examine(database)).findings if f.check == "orphans"]
+    assert sorted((row["child"], row["parent"]) for row in finding.rows) == [
+        ("order_component", "order_line"),
+        ("order_component", "variant"),
+        ("order_line", "sales_order"),
+        ("order_line", "variant"),
+        ("order_payment", "sales_order"),
+        ("order_unit", "fiscal_document"),
+        ("order_unit", "location"),
+        ("order_unit", "order_line"),
+        ("order_unit", "shipment"),
+        ("order_unit", "variant"),
+        ("payment_entry", "tender"),
+        ("routing_decision", "sales_order"),
+        ("sales_order", "channel"),
+        ("sales_order", "customer"),
+        ("sales_order", "location"),
+        ("sales_order", "service"),
+        ("tender", "sales_order"),
+    ]
 
 
 async def test_a_unit_that_claims_nowhere_is_found(database: Database, order: UUID) -> None:

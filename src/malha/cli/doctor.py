@@ -1,11 +1,31 @@
 """`malha doctor`: what the doctor found, for people or as JSON, and the exit code: 0 healthy, 1 drift."""
 
+import asyncio
+from typing import Annotated
+
 import msgspec
+import typer
 from rich.console import Console
 
+from malha.cli.runtime import runtime
 from malha.doctor import Report, examine
 from malha.platform.db import Database
 from malha.platform.i18n import _, current_language
+from malha.platform.settings import Settings
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Check every balance, order and payment against its ledger; exit 1 on any drift, naming the rows."""
+    with runtime(migrate=False) as settings:
+        code = asyncio.run(_examine(settings, as_json=as_json))
+    raise typer.Exit(code)
+
+
+async def _examine(settings: Settings, *, as_json: bool) -> int:
+    async with Database(settings.database_url or "", settings.retailer, max_size=1) as db:
+        return await run(db, as_json=as_json)
 
 
 async def run(db: Database, *, as_json: bool = False, console: Console | None = None) -> int:

@@ -199,11 +199,14 @@ CHECKS: tuple[Check, ...] = (
         ),
     ),
     Check(
-        name="refunds",
-        says=N_("Tenders that refunded more than was captured on them: {total}"),
-        row=N_("Order {number}, tender {position} ({kind}): captured {captured}, refunded {refunded}."),
-        statement=reads.REFUNDED_MORE_THAN_CAPTURED,
-        amounts=("captured", "refunded"),
+        name="tender_limits",
+        says=N_("Tenders on which more was captured, refunded or voided than may be: {total}"),
+        row=N_(
+            "Order {number}, tender {position} ({kind}) of {amount}: authorised {authorised}, voided {voided}, "
+            "captured {captured}, refunded {refunded}."
+        ),
+        statement=reads.TENDER_BEYOND_LIMITS,
+        amounts=("amount", "authorised", "voided", "captured", "refunded"),
     ),
     Check(
         name="document_units",
@@ -219,6 +222,24 @@ CHECKS: tuple[Check, ...] = (
         row=N_("Fulfillment order {number} at {location} is {state}."),
         statement=reads.WORK_IS_NOT_UNITS,
         params=_claiming,
+    ),
+    Check(
+        name="deficit_missing",
+        says=N_("Balances that promise more than is there without a deficit for a person: {total}"),
+        row=N_("{sku} at {location}: on hand {on_hand}, allocated {allocated}."),
+        statement=reads.DEFICIT_MISSING,
+    ),
+    Check(
+        name="capacity_taken",
+        says=N_("Days on which a location's taken capacity is not its work: {total}"),
+        row=N_("{location} on {day}: taken {taken}, fulfillment orders {pieces}."),
+        statement=reads.CAPACITY_IS_NOT_WORK,
+    ),
+    Check(
+        name="orphans",
+        says=N_("Rows that refer to something that does not exist: {total}"),
+        row=N_("{child} {row}: there is no such {parent}."),
+        statement=reads.ORPHANS,
     ),
     Check(
         name="log_counter",

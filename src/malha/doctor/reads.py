@@ -187,16 +187,20 @@ WHERE (coalesce(p.authorised, 0), coalesce(p.captured, 0), coalesce(p.refunded, 
 ORDER BY o.number
 LIMIT %(cap)s::int
 """
-# Per tender, because a refund goes back the way the money came.
-REFUNDED_MORE_THAN_CAPTURED = """
-SELECT o.number, t.position, t.kind, s.captured::bigint, s.refunded::bigint, count(*) OVER () AS total
+# Per tender, because money goes back the way it came: refunded <= captured <= what was authorised, else the amount.
+TENDER_BEYOND_LIMITS = """
+SELECT o.number, t.position, t.kind, t.amount, s.authorised::bigint, s.voided::bigint, s.captured::bigint,
+       s.refunded::bigint, count(*) OVER () AS total
 FROM (
-    SELECT tender_id, coalesce(sum(amount) FILTER (WHERE kind = 'captured'), 0) AS captured,
+    SELECT tender_id, coalesce(sum(amount) FILTER (WHERE kind = 'authorised'), 0) AS authorised,
+           coalesce(sum(amount) FILTER (WHERE kind = 'voided'), 0) AS voided,
+           coalesce(sum(amount) FILTER (WHERE kind = 'captured'), 0) AS captured,
            coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS refunded
     FROM payment_entry GROUP BY tender_id
 ) s
 JOIN tender t ON t.id = s.tender_id JOIN sales_order o ON o.id = t.order_id
-WHERE s.refunded > s.captured
+WHERE s.refunded > s.captured OR s.authorised - s.voided > t.amount OR s.authorised < s.voided
+   OR s.captured > CASE WHEN s.authorised > 0 THEN s.authorised - s.voided ELSE t.amount END
 ORDER BY o.number, t.position
 LIMIT %(cap)s::int
 """
@@ -238,6 +242,87 @@ WHERE f.id IS NULL OR u.location_id <> f.location_id OR u.other_id <> f.location
    OR u.claiming AND f.state IN ('closed', 'rejected', 'cancelled')
 ORDER BY f.number
 LIMIT %(cap)s::int
+"""
+# More is promised than is there, and nobody was told.
+DEFICIT_MISSING = """
+SELECT v.sku, l.code AS location, b.on_hand, b.allocated, count(*) OVER () AS total
+FROM balance b JOIN variant v ON v.id = b.sku_id JOIN location l ON l.id = b.location_id
+WHERE b.allocated > greatest(b.on_hand, 0) AND NOT EXISTS (
+    SELECT FROM stock_deficit d
+    WHERE d.sku_id = b.sku_id AND d.location_id = b.location_id AND d.resolved_at IS NULL)
+ORDER BY v.sku, l.code
+LIMIT %(cap)s::int
+"""
+# Capacity taken on a day is that of the work that was not given back.
+CAPACITY_IS_NOT_WORK = """
+WITH work AS (
+    SELECT location_id, capacity_day AS day, count(*) AS pieces FROM fulfillment_order
+    WHERE state NOT IN ('rejected', 'cancelled') GROUP BY location_id, capacity_day
+)
+SELECT l.code AS location, coalesce(d.day, w.day) AS day, coalesce(d.taken, 0) AS taken,
+       coalesce(w.pieces, 0) AS pieces, count(*) OVER () AS total
+FROM location_day d FULL JOIN work w ON w.location_id = d.location_id AND w.day = d.day
+LEFT JOIN location l ON l.id = coalesce(d.location_id, w.location_id)
+WHERE coalesce(d.taken, 0) <> coalesce(w.pieces, 0)
+ORDER BY l.code, 2
+LIMIT %(cap)s::int
+"""
+# The tables intake writes have no foreign keys (each would lock its parent row for every order): this stands in for
+# them.
+ORPHANS = """
+WITH orphan (child, row, parent) AS (
+    SELECT 'sales_order', o.number::text, 'channel' FROM sales_order o
+    WHERE NOT EXISTS (SELECT FROM channel c WHERE c.id = o.channel_id)
+    UNION ALL
+    SELECT 'sales_order', o.number::text, 'service' FROM sales_order o
+    WHERE o.service_id IS NOT NULL AND NOT EXISTS (SELECT FROM service s WHERE s.id = o.service_id)
+    UNION ALL
+    SELECT 'sales_order', o.number::text, 'location' FROM sales_order o
+    WHERE o.pickup_location_id IS NOT NULL AND NOT EXISTS (SELECT FROM location l WHERE l.id = o.pickup_location_id)
+    UNION ALL
+    SELECT 'sales_order', o.number::text, 'customer' FROM sales_order o
+    WHERE o.customer_id IS NOT NULL AND NOT EXISTS (SELECT FROM customer c WHERE c.id = o.customer_id)
+    UNION ALL
+    SELECT 'order_line', concat_ws('/', l.order_id, l.line), 'sales_order' FROM order_line l
+    WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = l.order_id)
+    UNION ALL
+    SELECT 'order_line', concat_ws('/', l.order_id, l.line), 'variant' FROM order_line l
+    WHERE l.sku_id IS NOT NULL AND NOT EXISTS (SELECT FROM variant v WHERE v.id = l.sku_id)
+    UNION ALL
+    SELECT 'order_component', concat_ws('/', c.order_id, c.line), 'order_line' FROM order_component c
+    WHERE NOT EXISTS (SELECT FROM order_line l WHERE l.order_id = c.order_id AND l.line = c.line)
+    UNION ALL
+    SELECT 'order_unit', concat_ws('/', u.order_id, u.line, u.part), 'order_line' FROM order_unit u
+    WHERE NOT EXISTS (SELECT FROM order_line l WHERE l.order_id = u.order_id AND l.line = u.line)
+    UNION ALL
+    SELECT 'order_component', concat_ws('/', c.order_id, c.line), 'variant' FROM order_component c
+    WHERE NOT EXISTS (SELECT FROM variant v WHERE v.id = c.sku_id)
+    UNION ALL
+    SELECT 'order_unit', concat_ws('/', u.order_id, u.line, u.part), 'variant' FROM order_unit u
+    WHERE u.sku_id IS NOT NULL AND NOT EXISTS (SELECT FROM variant v WHERE v.id = u.sku_id)
+    UNION ALL
+    SELECT 'order_unit', concat_ws('/', u.order_id, u.line, u.part), 'location' FROM order_unit u
+    WHERE u.location_id IS NOT NULL AND NOT EXISTS (SELECT FROM location l WHERE l.id = u.location_id)
+    UNION ALL
+    SELECT 'order_unit', concat_ws('/', u.order_id, u.line, u.part), 'fiscal_document' FROM order_unit u
+    WHERE u.document_id IS NOT NULL AND NOT EXISTS (SELECT FROM fiscal_document d WHERE d.id = u.document_id)
+    UNION ALL
+    SELECT 'order_unit', concat_ws('/', u.order_id, u.line, u.part), 'shipment' FROM order_unit u
+    WHERE u.shipment_id IS NOT NULL AND NOT EXISTS (SELECT FROM shipment s WHERE s.id = u.shipment_id)
+    UNION ALL
+    SELECT 'routing_decision', concat_ws('/', r.order_id, r.attempt), 'sales_order' FROM routing_decision r
+    WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = r.order_id)
+    UNION ALL
+    SELECT 'tender', t.id::text, 'sales_order' FROM tender t
+    WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = t.order_id)
+    UNION ALL
+    SELECT 'payment_entry', e.id::text, 'tender' FROM payment_entry e
+    WHERE NOT EXISTS (SELECT FROM tender t WHERE t.id = e.tender_id)
+    UNION ALL
+    SELECT 'order_payment', p.order_id::text, 'sales_order' FROM order_payment p
+    WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = p.order_id)
+)
+SELECT child, row, parent, count(*) OVER () AS total FROM orphan ORDER BY child, row, parent LIMIT %(cap)s::int
 """
 # The counter of the log against its last row: last partition, primary key.
 LOG_IS_NOT_COUNTER = """
