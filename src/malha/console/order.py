@@ -105,13 +105,24 @@ class LineView(msgspec.Struct, frozen=True, kw_only=True):
     places: str
 
 
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of one SKU of one line at a location."""
+
+    line: int
+    sku_id: int | None
+    sku: str
+    name: str
+    quantity: int
+    to_pick: int
+
+
 class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     """One location's part of the order as it is drawn."""
 
     row: jobs.WorkRow
     sign: Sign
     units: int
-    lines: list[tuple[int, str, str, int]]  # line, SKU, name, quantity
+    items: list[Item]
     awaiting_document: bool
     due: str
     due_class: str
@@ -363,7 +374,7 @@ def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of 
                 act="resolve",
                 label=_("Lift hold"),
                 icon="lock-open",
-                dialog="dlg-resolve",
+                dialog=f"dlg-resolve-{hold.kind}",
                 permission="orders:release_hold",
             )
     if states & WAITING:
@@ -474,17 +485,26 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
     sign = words.FULFILLMENT.get(row.state, words.FULFILLMENT["open"])
     if awaiting:
         sign = words.UNIT[UnitState.AWAITING_DOCUMENT]
-    by_line: dict[int, tuple[str, int]] = {}
+    groups: dict[tuple[int, int | None], list[UnitRow]] = {}
     for unit in mine:
-        sku, quantity = by_line.get(unit.line, (unit.sku or "", 0))
-        by_line[unit.line] = (sku, quantity + unit.quantity)
+        groups.setdefault((unit.line, unit.sku_id), []).append(unit)
     return WorkView(
         row=row,
         sign=sign,
         units=_count(mine),
-        lines=[(line, sku, names.get(line, sku), quantity) for line, (sku, quantity) in sorted(by_line.items())],
+        items=[
+            Item(
+                line=line,
+                sku_id=sku_id,
+                sku=units[0].sku or "",
+                name=names.get(line, units[0].sku or ""),
+                quantity=_count(units),
+                to_pick=_count(units, {UnitState.RELEASED, UnitState.PICKING}),
+            )
+            for (line, sku_id), units in groups.items()
+        ],
         awaiting_document=awaiting,
-        due=render.due_text(row.due_at) if open_ else "",
+        due=render.deadline(row.due_at) if open_ else "",
         due_class=render.lateness(row.due_at) if open_ else "",
         shipments=[s for s in facts.shipments if s.fulfillment_id == row.id],
         documents=[d for d in facts.documents if d.source_id == row.id],
@@ -573,6 +593,11 @@ async def order_peek(request: Request[Any, Any, Any], number: FromPath[int]) -> 
 @get("/orders/{number:int}", opt={"permission": "orders:read"})
 async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
     """Show an order."""
+    return await show(request, number)
+
+
+async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
+    """Draw an order's page, or its part for a script that has the rest."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "orders")
         facts = await read(tx, number, shell.scope_of(web.caller_of(request)))

@@ -4,7 +4,7 @@ The address is the state: every tab, filter and page is a link that can be kept,
 htmx gets the list alone, a browser the whole page around it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -310,13 +310,19 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
 @get("/orders", opt={"permission": "orders:read"})
 async def order_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the list."""
-    asked = asked_of(request.query_params)
+    return await list_page(request, asked_of(request.query_params))
+
+
+async def list_page(
+    request: Request[Any, Any, Any], asked: Asked, refused: Sequence[tuple[int, str]] = ()
+) -> Response[str]:
+    """Draw the list, or its part for a script that has the rest; `refused` says what a bulk act left alone."""
     async with web.reading(request) as tx:
         terms, open_orders, rows = await list_of(tx, request, asked)
         around = await shell.around(tx, request, "orders", open_orders=open_orders, here=asked.address(open=asked.open))
         peek = await order_page.peek_of(tx, request, terms["open"]) if rows and terms["open"] else None
     template = "orders/list.html" if web.wants_part(request) else "orders/page.html"
-    return render.html(template, shell=around, list=terms, peek=peek, may=around.may)
+    return render.html(template, shell=around, list=terms, peek=peek, may=around.may, refused=refused)
 
 
 @get("/orders/rows", opt={"permission": "orders:read"})
@@ -406,3 +412,6 @@ async def order_export(request: Request[Any, Any, Any]) -> Stream:
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
+
+
+HANDLERS = [order_list, order_rows, order_counts, order_find, order_export]

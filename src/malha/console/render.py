@@ -90,6 +90,12 @@ def due_text(due: datetime, *, promise: bool = False) -> str:
     return day(due)
 
 
+def deadline(due: datetime) -> str:
+    """Return a deadline with its instant, and by how much it is missed."""
+    at = now()
+    return _("{time} ({late} late)", time=moment(due), late=span(at - due)) if due < at else moment(due)
+
+
 def icon(name: str, extra: str = "") -> Markup:
     """Return a Tabler icon, inline, silent to screen readers: its button or text says what it means."""
     body = Markup(assets.icon_body(name))  # noqa: S704 -- a file of ours
@@ -128,6 +134,11 @@ def address_line(address: dict[str, str] | None) -> str:
     street = ", ".join(x for x in (address.get("street"), address.get("number"), address.get("complement")) if x)
     town = DASH.join(x for x in (address.get("city"), address.get("state")) if x)
     return ", ".join(x for x in (street, address.get("district"), town) if x)
+
+
+def plain_amount(minor: int | None) -> str:
+    """Return an amount as a person types it in the reader's language, without its currency."""
+    return i18n.number((minor or 0) / 100, decimals=2)
 
 
 def paragraphs(text: str) -> Markup:
@@ -180,6 +191,9 @@ def environment() -> Environment:
         "address_line": address_line,
         "paragraphs": paragraphs,
         "format_cep": brazil.format_cep,
+        "format_document": brazil.format_document,
+        "format_access_key": brazil.format_access_key,
+        "plain_amount": plain_amount,
         "words": words,
         "now": now,
         "language": i18n.current_language,

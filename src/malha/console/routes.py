@@ -1,10 +1,15 @@
-"""The console's routes, as one router for the composition root."""
+"""The console's routes, as one router for the composition root, and how a refusal looks on a page."""
+
+from typing import Any
 
 from litestar import Request, Response, Router, get
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
-from malha.console import assets, order, orders, web
+from malha.console import actions, assets, bulk, live, order, orders, render, session, shell, web
+from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC, SIGNED_IN
+from malha.platform.errors import MalhaError, NotFound
 
 
 @get("/", opt={"permission": SIGNED_IN})
@@ -14,7 +19,7 @@ async def home() -> Response[bytes]:
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
-async def static_file(request: Request[object, object, object], path: FromPath[str]) -> Response[bytes]:  # type: ignore[type-var]
+async def static_file(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[bytes]:
     """Send a front-end file. Its address names the version, so a browser may keep it for ever."""
     accepts = "gzip" in request.headers.get("accept-encoding", "")
     file = assets.serve(path.lstrip("/"), accepts_gzip=accepts)
@@ -24,18 +29,52 @@ async def static_file(request: Request[object, object, object], path: FromPath[s
     return Response(file.body, media_type=file.media_type, headers=headers)
 
 
+@get("/favicon.ico", opt={"permission": PUBLIC})
+async def favicon() -> Response[bytes]:
+    """Lead browsers that ask by themselves to the icon the pages name."""
+    return Response(b"", status_code=301, headers={"Location": assets.address("img/favicon.svg")})
+
+
+def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
+    """Show a refusal: at the log-in, in the slot of the form that was sent, or as a page of its own."""
+    web.speak_now(request)
+    if isinstance(error, NotSignedIn):
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        address = web.login_address(wanted if request.method == "GET" else "/orders")
+        if web.by_htmx(request):
+            return Response(b"", status_code=200, headers={"HX-Redirect": address})
+        return web.see_other(address)
+    says, mend = web.refusal_text(error)
+    terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error)}
+    if web.by_htmx(request):
+        slot = request.headers.get("x-slot", "#refusal")
+        headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        return render.html("parts/refusal.html", status=error.status, headers=headers, **terms)
+    theme = shell.theme_of(request)
+    return render.html("refused.html", status=error.status, theme=theme, **terms)
+
+
+def fail(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Show what the framework refused, like an address that does not exist."""
+    web.speak_now(request)
+    return refuse(request, NotFound(what="page", key=request.url.path) if error.status_code == 404 else MalhaError())
+
+
 router = Router(
     path="/",
     route_handlers=[
         home,
         static_file,
-        orders.order_list,
-        orders.order_rows,
-        orders.order_counts,
-        orders.order_find,
-        orders.order_export,
+        favicon,
+        *session.HANDLERS,
+        *orders.HANDLERS,
+        *bulk.HANDLERS,
         order.order_peek,
         order.order_show,
+        *actions.HANDLERS,
+        live.order_events,
     ],
+    before_request=web.speak,
+    exception_handlers={MalhaError: refuse, HTTPException: fail},
     include_in_schema=False,
 )

@@ -96,18 +96,98 @@ def _hold_resolved(facts: Facts, _names: Names) -> tuple[str, str]:
     return _("Hold lifted: {reason}", reason=_hold(facts)), _(resolution) if resolution else ""
 
 
-def _simple(title: str) -> Callable[[Facts, Names], tuple[str, str]]:
+def _count(facts: Facts, key: str = "units") -> str:
+    found = facts.get(key)
+    return n_("{n} unit", "{n} units", found) if isinstance(found, int) else ""
+
+
+def _plain(title: str) -> "_Say":
+    return lambda _facts, _names: (_(title), "")
+
+
+def _at(title: str) -> "_Say":
+    """Say a step of a location's work: where, and how many units."""
+    return lambda facts, names: (_(title), _joined(names.place(facts), _count(facts)))
+
+
+def _released(facts: Facts, names: Names) -> tuple[str, str]:
+    due = _instant(facts.get("due_at"))
+    until = _("due {time}", time=render.moment(due)) if due else ""
+    return _("Released to {place}", place=names.place(facts) or "?"), _joined(_count(facts), until)
+
+
+def _rejected(facts: Facts, names: Names) -> tuple[str, str]:
+    reason = str(facts.get("reason", ""))
+    said = _(words.SHORT_REASONS.get(reason, reason))
+    return _("Rejected by {place}", place=names.place(facts) or "?"), _joined(said, str(facts.get("note", "")))
+
+
+def _picked(facts: Facts, names: Names) -> tuple[str, str]:
+    quantity = sum(line[2] for line in facts.get("lines") or ())
+    return n_("{n} unit picked", "{n} units picked", quantity), names.place(facts)
+
+
+def _short(facts: Facts, names: Names) -> tuple[str, str]:
+    lines = facts.get("lines") or ()
+    quantity = sum(line[2] for line in lines)
+    reasons = dict.fromkeys(_(words.SHORT_REASONS.get(line[3], line[3])) for line in lines if len(line) > 3)
+    return n_("{n} unit missing", "{n} units missing", quantity), _joined(names.place(facts), *reasons)
+
+
+def _packed(facts: Facts, names: Names) -> tuple[str, str]:
+    parcels = facts.get("parcels")
+    said = n_("{n} parcel", "{n} parcels", parcels) if isinstance(parcels, int) else ""
+    waits = _("awaits its document") if facts.get("awaits_document") else ""
+    return _("Packed"), _joined(names.place(facts), said, waits)
+
+
+def _shipped(facts: Facts, names: Names) -> tuple[str, str]:
+    parcels = [p for p in facts.get("shipments") or () if isinstance(p, Mapping)]
+    told_ = [_joined(str(p.get("carrier") or ""), str(p.get("tracking_code") or "")) for p in parcels]
+    return _("Shipped"), _joined(names.place(facts), *[x for x in told_ if x])
+
+
+def _ready(facts: Facts, names: Names) -> tuple[str, str]:
+    until = _instant(facts.get("until"))
+    title = _("Pickup code renewed") if facts.get("renewed") else _("Ready for pickup")
+    return title, _joined(names.place(facts), _("until {day}", day=render.day(until)) if until else "")
+
+
+def _refused(facts: Facts, names: Names) -> tuple[str, str]:
+    left = facts.get("attempts_left")
+    said = n_("{n} attempt left", "{n} attempts left", left) if isinstance(left, int) else ""
+    return _("Wrong pickup code shown"), _joined(names.place(facts), said)
+
+
+def _document(facts: Facts, _names: Names) -> tuple[str, str]:
+    kind = _("NFC-e") if facts.get("model") == "65" else _("NF-e")
+    number = i18n.number(facts["number"]) if isinstance(facts.get("number"), int) else ""
+    return _("{kind} {number} recorded", kind=kind, number=number), ""
+
+
+def _document_cancelled(facts: Facts, _names: Names) -> tuple[str, str]:
+    kind = _("NFC-e") if facts.get("model") == "65" else _("NF-e")
+    number = i18n.number(facts["number"]) if isinstance(facts.get("number"), int) else ""
+    return _("{kind} {number} cancelled", kind=kind, number=number), str(facts.get("reason", ""))
+
+
+def _payment(title: str) -> "_Say":
+    """Say a fact on a tender: which, how much, under which reference."""
+
     def say(facts: Facts, names: Names) -> tuple[str, str]:
-        reason = facts.get("reason") or facts.get("note") or ""
+        tender = words.TENDER.get(str(facts.get("tender")))
         return _(title), _joined(
-            names.place(facts),
-            names.places(facts),
-            _money(facts, names),
-            str(facts.get("tracking_code") or ""),
-            str(reason),
+            _(tender[0]) if tender else "", _money(facts, names), str(facts.get("reference") or "")
         )
 
     return say
+
+
+def _instant(said: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
 
 
 _Say = Callable[[Facts, Names], tuple[str, str]]
@@ -116,10 +196,31 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.cancelled": (_cancelled, "ban", "plain"),
     "order.hold_placed": (_hold_placed, "player-pause", "fail"),
     "order.hold_resolved": (_hold_resolved, "lock-open", "done"),
-    "order.address_changed": (_simple(N_("Address changed")), "map-pin", "plain"),
-    "order.buyer_changed": (_simple(N_("Customer data corrected")), "user", "plain"),
-    "order.note_added": (_simple(N_("Note written")), "note", "plain"),
-    "order.line_mapped": (_simple(N_("SKU identified")), "barcode", "done"),
+    "order.address_changed": (_plain(N_("Address changed")), "map-pin", "plain"),
+    "order.buyer_changed": (_plain(N_("Customer data corrected")), "user", "plain"),
+    "order.note_added": (_plain(N_("Note written")), "note", "plain"),
+    "order.line_mapped": (_plain(N_("SKU identified")), "barcode", "done"),
+    "order.routed": (_at(N_("Location chosen")), "route", "done"),
+    "payment.tender_added": (_payment(N_("Tender added")), "cash", "plain"),
+    "payment.authorised": (_payment(N_("Payment authorised")), "cash", "done"),
+    "payment.captured": (_payment(N_("Payment captured")), "cash", "done"),
+    "payment.refunded": (_payment(N_("Refund recorded")), "receipt-refund", "plain"),
+    "payment.voided": (_payment(N_("Authorisation voided")), "cash-off", "plain"),
+    "payment.declined": (_payment(N_("Payment declined")), "cash-off", "fail"),
+    "fulfillment.released": (_released, "player-play", "done"),
+    "fulfillment.accepted": (_at(N_("Accepted by the location")), "check", "done"),
+    "fulfillment.rejected": (_rejected, "hand-stop", "fail"),
+    "fulfillment.picked": (_picked, "clipboard-check", "done"),
+    "fulfillment.short": (_short, "search-off", "fail"),
+    "fulfillment.packed": (_packed, "package", "done"),
+    "fulfillment.shipped": (_shipped, "truck-delivery", "done"),
+    "fulfillment.ready": (_ready, "building-store", "done"),
+    "fulfillment.pickup_refused": (_refused, "hand-stop", "fail"),
+    "fulfillment.collected": (_at(N_("Handed over to the customer")), "hand-grab", "done"),
+    "fulfillment.cancelled": (_at(N_("Work cancelled")), "ban", "plain"),
+    "fiscal.document_recorded": (_document, "file-invoice", "done"),
+    "fiscal.document_cancelled": (_document_cancelled, "file-alert", "plain"),
+    "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }
 
 

@@ -2,22 +2,25 @@
 
 import csv
 import io
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.response import Response
 
 from malha.identity.model import Caller
+from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
 from malha.platform.text import fold
 
 NOTICE_COOKIE = "malha_notice"
+LANGUAGE_COOKIE = "malha_language"
 Asking = Request[Any, Any, Any]
 
 __all__ = ["Asking", "actor_of", "caller_of", "csv_line", "database_of", "fold", "reading", "wants_part", "writing"]
@@ -59,6 +62,18 @@ async def writing(request: Asking) -> AsyncIterator[Tx]:
         yield tx
 
 
+async def speak(request: Asking) -> None:
+    """Speak the reader's language from here on; runs before every page."""
+    speak_now(request)
+
+
+def speak_now(request: Asking) -> None:
+    """Speak the language this browser chose, else the person's, else the one the browser wishes."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in i18n.LANGUAGES:
+        i18n.use(chosen)
+
+
 def by_htmx(request: Asking) -> bool:
     """Return whether a script asks, which puts the answer into the page it has."""
     return request.headers.get("hx-request") == "true"
@@ -69,10 +84,14 @@ def wants_part(request: Asking) -> bool:
     return by_htmx(request) and request.headers.get("hx-history-restore-request") != "true"
 
 
-def here_or(request: Asking, otherwise: str) -> str:
-    """Return the address of ours a form says to go back to; anything foreign is not followed."""
-    said = request.query_params.get("next", "")
-    return safe_address(said, otherwise)
+def login_address(wanted: str) -> str:
+    """Return the address of the log-in that leads back to what was wanted."""
+    return "/login" if wanted in {"/", "/orders"} else f"/login?{urlencode({'next': wanted})}"
+
+
+def page_query(request: Asking) -> dict[str, str]:
+    """Return the query of the page a script acts in: the list as the person sees it."""
+    return dict(parse_qsl(urlsplit(request.headers.get("hx-current-url", "")).query))
 
 
 def safe_address(said: str, otherwise: str) -> str:
@@ -88,8 +107,6 @@ def notice_cookie(text: str) -> Cookie:
 
 def notices_of(request: Asking) -> tuple[str, ...]:
     """Return what the page before wanted said; the page that shows it also forgets it."""
-    from urllib.parse import unquote  # noqa: PLC0415
-
     said = request.cookies.get(NOTICE_COOKIE, "")
     return (unquote(said),) if said else ()
 
@@ -100,9 +117,24 @@ def see_other(address: str, *, notice: str = "") -> Response[bytes]:
     return Response(b"", status_code=303, headers={"Location": address, "Cache-Control": "no-store"}, cookies=cookies)
 
 
+def trigger(event: str, value: str) -> str:
+    """Return the header by which a page hears of something after a swap."""
+    return json.dumps({event: value})
+
+
 def refusal_text(error: MalhaError) -> tuple[str, str]:
     """Return a refusal in the reader's language: what is so, and how to mend it."""
     return _(error.says, **error.facts), _(error.mend, **error.facts) if error.mend else ""
+
+
+def problems_text(error: MalhaError) -> list[str]:
+    """Return the flaws of a refused form in the reader's language."""
+    said = []
+    for flaw in error.facts.get("problems", ()):
+        facts = flaw.get("facts", {})
+        mend = flaw.get("mend", "")
+        said.append(" ".join(x for x in (_(flaw["says"], **facts), _(mend, **facts) if mend else "") if x))
+    return said
 
 
 def plain_money(minor: int) -> str:

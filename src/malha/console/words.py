@@ -6,6 +6,7 @@ state colours of `static/css/tokens.css`. Every word is a gettext message id; pa
 
 from typing import NamedTuple
 
+from malha.fulfillment.model import RejectReason
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Sort, View
 from malha.platform.i18n import N_
@@ -15,7 +16,7 @@ class Sign(NamedTuple):
     """How something is named and drawn."""
 
     word: str
-    family: str  # neutral wait review work move ready done back fail
+    family: str  # neutral wait review work move ready done back fail; of units also work-1, work-2: work ahead
     glyph: str  # symbol g-<glyph> of templates/_signs.html
 
 
@@ -39,9 +40,9 @@ REVIEW = Sign(N_("Under review"), "review", "eye")
 UNIT: dict[str, Sign] = {
     UnitState.UNPLACED: Sign(N_("without location"), "wait", "q"),
     UnitState.BACKORDERED: Sign(N_("backordered"), "wait", "dash"),
-    UnitState.ALLOCATED: Sign(N_("allocated"), "work", "p25"),
-    UnitState.RELEASED: Sign(N_("to accept"), "work", "p25"),
-    UnitState.PICKING: Sign(N_("to pick"), "work", "p50"),
+    UnitState.ALLOCATED: Sign(N_("allocated"), "work-1", "p25"),
+    UnitState.RELEASED: Sign(N_("to accept"), "work-1", "p25"),
+    UnitState.PICKING: Sign(N_("to pick"), "work-2", "p50"),
     UnitState.PICKED: Sign(N_("picked"), "work", "p50"),
     UnitState.AWAITING_DOCUMENT: Sign(N_("awaiting document"), "wait", "p75"),
     UnitState.PACKED: Sign(N_("packed"), "work", "p75"),
@@ -62,6 +63,7 @@ UNIT_ORDER = (
 HOLD: dict[str, str] = {
     HoldKind.UNKNOWN_SKU: N_("Unknown SKU"),
     HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),
+    HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
     HoldKind.SHORTAGE: N_("Not enough stock"),
     HoldKind.PAYMENT: N_("Payment not confirmed"),
     HoldKind.TOTALS: N_("Totals do not add up"),
@@ -74,6 +76,7 @@ HOLD: dict[str, str] = {
 HOLD_MEND: dict[str, str] = {
     HoldKind.UNKNOWN_SKU: N_("Map the SKU in the catalog; the order then goes on by itself."),
     HoldKind.UNKNOWN_LOCATION: N_("Register the location; the order then goes on by itself."),
+    HoldKind.UNKNOWN_SERVICE: N_("Register the delivery service; the order then goes on by itself."),
     HoldKind.SHORTAGE: N_("Receive stock or cancel the missing units; the order then goes on by itself."),
     HoldKind.PAYMENT: N_("Record the payment when it arrives; the order then goes on by itself."),
     HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
@@ -81,6 +84,21 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),
     HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
     HoldKind.MANUAL: N_("Resolve the hold when its reason is gone."),
+}
+
+# Holds that a person may place and lift, the usual first.
+BY_HAND = tuple(
+    kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
+)
+
+SHORT_REASONS: dict[str, str] = {
+    RejectReason.NOT_IN_STOCK: N_("Not found, the place is empty"),
+    RejectReason.MISMATCH: N_("Fewer than the system says"),
+    RejectReason.DAMAGED: N_("Damaged"),
+    RejectReason.DISPLAY_ITEM: N_("Display piece"),
+    RejectReason.STORE_CLOSED: N_("Store closed"),
+    RejectReason.CAPACITY: N_("No capacity"),
+    RejectReason.OTHER: N_("Another reason"),
 }
 
 VIEW: dict[View, str] = {
@@ -136,16 +154,14 @@ ENTRY: dict[str, str] = {
     "declined": N_("Declined"),
 }
 PAYMENT: dict[str, Sign] = {
+    "unpaid": Sign(N_("Unpaid"), "wait", "dash"),
     "pending": Sign(N_("Pending"), "wait", "dash"),
     "authorised": Sign(N_("Authorised"), "work", "p75"),
     "paid": Sign(N_("Paid"), "done", "done"),
-    "captured": Sign(N_("Paid"), "done", "done"),
     "partially_paid": Sign(N_("Partly paid"), "wait", "p50"),
     "refunded": Sign(N_("Refunded"), "back", "back"),
     "partially_refunded": Sign(N_("Partly refunded"), "back", "back"),
-    "voided": Sign(N_("Voided"), "neutral", "x"),
     "declined": Sign(N_("Declined"), "fail", "fail"),
-    "on_delivery": Sign(N_("On delivery"), "neutral", "ring"),
 }
 
 LOCATION_KIND: dict[str, str] = {

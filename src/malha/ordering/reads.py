@@ -298,6 +298,9 @@ LEFT JOIN location p ON p.id = o.pickup_location_id
 WHERE o.number = %(number)s::bigint
 """
 ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"
+IS_AT = """
+SELECT EXISTS (SELECT FROM order_unit WHERE order_id = %(id)s::uuid AND location_id = ANY(%(locations)s::int[]))
+"""
 IDS_OF = "SELECT number, id FROM sales_order WHERE number = ANY(%(numbers)s::bigint[])"
 NUMBERS_OF = "SELECT id, number FROM sales_order WHERE id = ANY(%(ids)s::uuid[])"
 
@@ -508,6 +511,11 @@ async def id_of(tx: Tx, number: int) -> UUID | None:
     """Return the id of the order with this number, or None."""
     found: UUID | None = await tx.value(ID_OF, {"number": number})
     return found
+
+
+async def is_at(tx: Tx, order_id: UUID, location_ids: Sequence[int]) -> bool:
+    """Return whether any unit of an order is, or was, at one of these locations."""
+    return bool(await tx.value(IS_AT, {"id": order_id, "locations": list(location_ids)}))
 
 
 async def ids_of(tx: Tx, numbers: Sequence[int]) -> dict[int, UUID]:

@@ -41,7 +41,15 @@ export const listen = () => {
       set("live");
       flushing ||= setTimeout(flush, REFRESH_MS);
     });
-    source.addEventListener("again", () => { location.reload(); });
+    // Too much happened to be told one by one: everything shown is read anew.
+    source.addEventListener("again", (event) => {
+      if (event.lastEventId) position = event.lastEventId;
+      $$("[data-rows] > tr").forEach((row) => changed.add(row.dataset.order));
+      const shown = $("[data-open-order]");
+      if (shown) changed.add(shown.dataset.openOrder);
+      flushing ||= setTimeout(flush, REFRESH_MS);
+    });
+    source.addEventListener("renew", () => { close(); connect(); });
     source.addEventListener("error", () => {
       close();
       set("lost");

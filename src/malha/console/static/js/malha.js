@@ -31,6 +31,7 @@ const open = (id) => {
   const dialog = document.getElementById(id);
   if (!dialog || dialog.open) return;
   dialog.showModal();
+  dialog.dispatchEvent(new Event("open"));
   $("[autofocus], input:not([type=hidden]), select, textarea", dialog)?.focus();
 };
 

@@ -1,0 +1,411 @@
+"""What a person does on an order: each act is one service call in one transaction, then the order drawn anew.
+
+A form works without scripts (the answer is a redirect) and in place with them (the answer is the order's page part,
+or, when it is refused, the sentence that says why, put where the form wants it). What is refused changed nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.datastructures import FormMultiDict
+from litestar.params import FromPath
+from litestar.response import Response
+
+from malha.console import order as page
+from malha.console import render, shell, web, words
+from malha.fiscal import service as fiscal
+from malha.fiscal.model import DocumentFacts
+from malha.fulfillment import reads as jobs
+from malha.fulfillment import service as work
+from malha.fulfillment.errors import WorkNotFound, WrongCode
+from malha.fulfillment.model import RejectReason, Short, Tracking
+from malha.intake import replanning
+from malha.ordering import reads, rules
+from malha.ordering import service as ordering
+from malha.ordering.errors import OrderNotFound
+from malha.ordering.model import Address, CancelWish, HoldKind
+from malha.payments import reads as payments_reads
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind
+from malha.platform import audit, brazil, i18n
+from malha.platform.db import Tx
+from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID
+
+Form = FormMultiDict
+Act = Callable[[Tx, UUID, Form], Awaitable[str]]
+MOST_CENTAVOS = 10**12
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cancel would do."""
+
+    units: int = 0
+    amount: int = 0
+    back: int = 0
+    currency: str = "BRL"
+    refusal: str = ""
+
+
+def _said(form: Form, name: str, most: int = 400) -> str:
+    return str(form.get(name, "")).replace("\x00", "").strip()[:most]
+
+
+def _whole(form: Form, name: str) -> int | None:
+    text = _said(form, name, 20)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+def centavos(text: str) -> int | None:
+    """Return an amount a person wrote (`1.126,40`, `1126.40`, `1126`) in centavos; None when it is none."""
+    bare = text.replace("R$", "").replace("\N{NO-BREAK SPACE}", "").replace(" ", "")
+    if "," in bare:
+        bare = bare.replace(".", "").replace(",", ".") if bare.rfind(",") > bare.rfind(".") else bare.replace(",", "")
+    try:
+        amount = Decimal(bare) * 100
+    except InvalidOperation:
+        return None
+    if not amount.is_finite() or amount != amount.to_integral_value() or not 0 < amount <= MOST_CENTAVOS:
+        return None
+    return int(amount)
+
+
+def _work_id(form: Form) -> UUID:
+    try:
+        return UUID(_said(form, "work", 60))
+    except ValueError:
+        raise WorkNotFound(key=_said(form, "work", 60)) from None
+
+
+# --- the acts ---
+
+
+def _wishes(form: Form) -> list[CancelWish]:
+    return [
+        CancelWish(int(name[1:]), quantity)
+        for name in form
+        if name.startswith("q") and name[1:].isdigit() and (quantity := _whole(form, name))
+    ]
+
+
+async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
+    wishes = _wishes(form)
+    refuse([] if wishes else [Flaw("lines", N_("Choose at least one unit to cancel."))])
+    done = await ordering.cancel(tx, order_id, reason=_said(form, "reason", 200), wishes=wishes)
+    await work.settle(tx, [order_id])
+    await payments.restate(tx, [order_id])
+    units = sum(done.lines.values())
+    return _("Order cancelled") if done.whole else n_("{n} unit cancelled", "{n} units cancelled", units)
+
+
+async def _hold(tx: Tx, order_id: UUID, form: Form) -> str:
+    kind = _kind(form)
+    await ordering.place_hold(tx, order_id, kind, note=_said(form, "note", 200))
+    return _("Order on hold")
+
+
+async def _resolve(tx: Tx, order_id: UUID, form: Form) -> str:
+    await ordering.resolve_hold(tx, order_id, _kind(form), resolution=_said(form, "resolution", 200))
+    return _("Hold lifted")
+
+
+def _kind(form: Form) -> HoldKind:
+    said = _said(form, "kind", 40)
+    known = said in words.BY_HAND
+    refuse([] if known else [Flaw("kind", N_("Choose a kind of hold."))])
+    return HoldKind(said)
+
+
+async def _note(tx: Tx, order_id: UUID, form: Form) -> str:
+    await ordering.add_note(tx, order_id, str(form.get("text", "")).replace("\x00", ""))
+    return _("Note saved")
+
+
+async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
+    said = {name: _said(form, name, 200) for name in Address.__struct_fields__ if name in form}
+    await ordering.change_address(tx, order_id, Address(**said))
+    return _("Address changed")
+
+
+async def _map(tx: Tx, order_id: UUID, form: Form) -> str:
+    complete = await ordering.map_line(tx, order_id, _whole(form, "line") or 0, _said(form, "sku", 100))
+    await replanning.place_units(tx, order_id)
+    return _("SKU identified, the order goes on") if complete else _("SKU identified")
+
+
+async def _release(tx: Tx, order_id: UUID, _form: Form) -> str:
+    made = await work.release_order(tx, order_id)
+    return n_("Released to {n} location", "Released to {n} locations", len(made))
+
+
+async def _place(tx: Tx, order_id: UUID, _form: Form) -> str:
+    waiting = await replanning.place_units(tx, order_id)
+    left = sum(w.quantity for w in waiting)
+    return n_("{n} unit still waits", "{n} units still wait", left) if left else _("Every unit has a location")
+
+
+async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
+    amount, position = centavos(_said(form, "amount", 30)), _whole(form, "position")
+    kinds = {kind.value: kind for kind in FactKind}
+    kind, reference = kinds.get(_said(form, "kind", 20)), _said(form, "reference", 100)
+    flaws = []
+    if amount is None:
+        flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
+    if not reference:
+        flaws.append(Flaw("reference", N_("Write the reference; it keeps the same payment from being recorded twice.")))
+    if kind is None or position is None:
+        flaws.append(Flaw("kind", N_("Choose the tender and what happened.")))
+    refuse(flaws)
+    assert amount is not None and kind is not None and position is not None  # noqa: PT018, S101  (no flaws)
+    fact = Fact(position=position, kind=kind, amount=amount, reference=reference)
+    done = await payments.record_fact(tx, order_id, fact)
+    await payments.settle_holds(tx, [order_id])
+    return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+
+
+async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
+    await work.accept(tx, _work_id(form), assignee=tx.actor.name)
+    return _("Work accepted")
+
+
+def _reason(form: Form) -> RejectReason:
+    said = _said(form, "reason", 40)
+    known = said in words.SHORT_REASONS
+    refuse([] if known else [Flaw("reason", N_("Choose a reason."))])
+    return RejectReason(said)
+
+
+async def _reject(tx: Tx, _order_id: UUID, form: Form) -> str:
+    done = await work.reject(tx, _work_id(form), _reason(form), note=_said(form, "note", 200))
+    return _rerouted(done.placed, done.waiting)
+
+
+def _rerouted(placed: int, waiting: int) -> str:
+    if waiting:
+        return n_("No other location has {n} unit", "No other location has {n} units", waiting)
+    return n_("{n} unit placed elsewhere", "{n} units placed elsewhere", placed)
+
+
+async def _pick(tx: Tx, order_id: UUID, form: Form) -> str:
+    work_id = _work_id(form)
+    missing = []
+    open_: dict[tuple[int, int | None], int] = {}
+    for unit in (await ordering.units_of(tx, [order_id]))[order_id]:
+        if unit.fulfillment_id == work_id and unit.state in {"released", "picking"}:
+            key = (unit.line, unit.sku_id)
+            open_[key] = open_.get(key, 0) + unit.quantity
+    for (line, sku_id), asked in sorted(open_.items(), key=str):
+        found = _whole(form, f"p{line}.{sku_id}")
+        if found is not None and found < asked:
+            missing.append(Short(line, asked - found, _reason(form), sku_id))
+    done = await work.confirm_pick(tx, work_id, short=missing)
+    return _rerouted(done.placed, done.waiting) if missing else _("Everything picked")
+
+
+async def _pack(tx: Tx, _order_id: UUID, form: Form) -> str:
+    await work.pack(tx, _work_id(form))
+    return _("Packed")
+
+
+async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
+    done = await fiscal.record_document(tx, _work_id(form), DocumentFacts(access_key=_said(form, "access_key", 80)))
+    return _("Document {number} recorded", number=i18n.number(done.number))
+
+
+async def _ship(tx: Tx, _order_id: UUID, form: Form) -> str:
+    carrier, code = _said(form, "carrier", 80) or None, _said(form, "tracking_code", 80) or None
+    await work.ship(tx, _work_id(form), [Tracking(carrier=carrier, tracking_code=code)] if carrier or code else ())
+    return _("Shipped")
+
+
+async def _ready(tx: Tx, _order_id: UUID, form: Form) -> str:
+    until = await work.make_ready(tx, _work_id(form))
+    return _("Ready for pickup until {day}", day=render.day(until))
+
+
+async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
+    for parcel in await jobs.shipments(tx, order_id):
+        if parcel.shipped_at and not parcel.delivered_at:
+            await work.deliver(tx, parcel.id)
+    return _("Delivery recorded")
+
+
+ACTS: dict[str, tuple[str, Act]] = {
+    "cancel": ("orders:cancel", _cancel),
+    "hold": ("orders:write", _hold),
+    "resolve": ("orders:release_hold", _resolve),
+    "note": ("orders:write", _note),
+    "address": ("orders:write", _address),
+    "map": ("orders:write", _map),
+    "release": ("orders:write", _release),
+    "place": ("orders:write", _place),
+    "payment": ("payments:record", _payment),
+    "accept": ("fulfillment:work", _accept),
+    "reject": ("fulfillment:work", _reject),
+    "pick": ("fulfillment:work", _pick),
+    "pack": ("fulfillment:work", _pack),
+    "document": ("fiscal:record", _document),
+    "ship": ("fulfillment:work", _ship),
+    "ready": ("fulfillment:work", _ready),
+    "deliver": ("fulfillment:work", _deliver),
+}
+
+
+async def _seen(tx: Tx, request: Request[Any, Any, Any], number: FromPath[int]) -> UUID:
+    """Return the order's id if the caller may see it."""
+    order_id = await reads.id_of(tx, number)
+    scope = shell.scope_of(web.caller_of(request))
+    if order_id is None or (scope is not None and not await reads.is_at(tx, order_id, scope)):
+        raise OrderNotFound(key=f"#{number}")
+    return order_id
+
+
+async def _carry_out(request: Request[Any, Any, Any], number: int, act: Act) -> Response[Any]:
+    form = await request.form()
+    async with web.writing(request) as tx:
+        notice = await act(tx, await _seen(tx, request, number), form)
+    return await _after(request, number, notice)
+
+
+async def _after(request: Request[Any, Any, Any], number: int, notice: str) -> Response[Any]:
+    if not web.wants_part(request):
+        return web.see_other(f"/orders/{number}", notice=notice)
+    shown = await page.show(request, number)
+    shown.headers["HX-Trigger"] = web.trigger("toast", notice)
+    return shown
+
+
+def _handler(name: str, permission: str, act: Act) -> Any:
+    @post(f"/orders/{{number:int}}/{name}", opt={"permission": permission}, status_code=200, name=f"console-{name}")
+    async def run(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+        return await _carry_out(request, number, act)
+
+    return run
+
+
+@post("/orders/{number:int}/hand-over", opt={"permission": "fulfillment:work"}, status_code=200)
+async def hand_over(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Hand the goods to who shows the code. A wrong code is kept as a try, then refused."""
+    form = await request.form()
+    async with web.writing(request) as tx:
+        await _seen(tx, request, number)
+        code, who = _said(form, "code", 20), _said(form, "received_by", 120)
+        done = await work.hand_over(tx, _work_id(form), code=code, received_by=who)
+    if not done.done:
+        raise WrongCode(left=done.attempts_left)
+    return await _after(request, number, _("Handed over"))
+
+
+@post("/orders/{number:int}/cancel/preview", opt={"permission": "orders:cancel"}, status_code=200)
+async def cancel_preview(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Say what a cancel of the chosen units would do."""
+    form = await request.form()
+    async with web.writing(request) as tx:
+        order_id = await _seen(tx, request, number)
+        effect = await effect_of(tx, order_id, _wishes(form))
+    return render.html("order/effect.html", effect=effect)
+
+
+async def effect_of(tx: Tx, order_id: UUID, wishes: list[CancelWish]) -> Effect:
+    """Say what cancelling units would do, by the same rules; nothing is changed."""
+    if not wishes:
+        return Effect(refusal=_("Nothing is chosen."))
+    order = await ordering.lock_order(tx, order_id)
+    lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    paid = (await payments_reads.totals(tx, [order_id])).get(order_id)
+    try:
+        after = rules.plan_moves(units, rules.plan_cancel(lines, units, wishes)).units
+    except MalhaError as error:
+        return Effect(refusal=" ".join(web.refusal_text(error)))
+    worth = rules.cancelled_worth(order, lines, rules.cancelled_quantities(lines, after))
+    return Effect(
+        units=sum(wish.quantity or 0 for wish in wishes),
+        amount=worth - order.cancelled_total,
+        back=max((paid.refundable if paid else 0) - (order.total - worth), 0),
+        currency=order.currency,
+    )
+
+
+@post("/orders/{number:int}/reveal", opt={"permission": "customers:reveal"}, status_code=200)
+async def reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Show the customer's data in full. That it was shown, by whom and when is kept."""
+    async with web.writing(request) as tx:
+        facts = await page.read(tx, number, shell.scope_of(web.caller_of(request)))
+        await audit.record(tx, action="reveal", entity="order", entity_id=facts.header.id, after={"shown": "buyer"})
+        drawn = page.view_of(facts, await page.names_of(tx, facts))
+    if not web.wants_part(request):
+        return web.see_other(f"/orders/{number}")
+    head = facts.header
+    revealed = {
+        "document": brazil.format_document(head.buyer_document) if head.buyer_document else "",
+        "phone": brazil.format_phone(head.buyer_phone) if head.buyer_phone else "",
+        "email": head.buyer_email or "",
+    }
+    return render.html("order/identity.html", order=drawn, revealed=revealed, may=web.caller_of(request).may)
+
+
+@get("/documents/key", opt={"permission": "fiscal:record"})
+async def check_key(request: Request[Any, Any, Any]) -> Response[str]:
+    """Say what an access key names while it is typed, or what is still wrong with it."""
+    typed = brazil.bare(request.query_params.get("access_key", "")[:80])
+    key = brazil.parse_access_key(typed)
+    return render.html("order/key.html", typed=len(typed.removeprefix("NFE")), key=key)
+
+
+# --- the list's bulk acts ---
+
+BULK = {"release": "orders:write", "hold": "orders:write", "resolve": "orders:release_hold", "cancel": "orders:cancel"}
+BULK_MOST = 200
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a bulk act: how many it was carried out on, and which orders refused, why."""
+
+    done: int
+    refused: list[tuple[int, str]]
+
+
+async def bulk(request: Request[Any, Any, Any], act: str, numbers: list[int], form: Form) -> Outcome:
+    """Carry an act out on each order, in a transaction of its own: one refusal leaves the others alone."""
+    done, refused = 0, []
+    for number in dict.fromkeys(numbers[:BULK_MOST]):
+        try:
+            async with web.writing(request) as tx:
+                await _bulk_one(tx, await _seen(tx, request, number), act, form)
+            done += 1
+        except MalhaError as error:
+            refused.append((number, web.refusal_text(error)[0]))
+    return Outcome(done, refused)
+
+
+async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
+    match act:
+        case "release":
+            await work.release_order(tx, order_id)
+        case "hold":
+            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=_said(form, "reason", 200))
+        case "cancel":
+            await ordering.cancel(
+                tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True
+            )
+            await work.settle(tx, [order_id])
+        case _:
+            kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
+            by_hand = [kind for kind in kinds if kind.value in words.BY_HAND]
+            for kind in by_hand or list(kinds)[:1] or [HoldKind.MANUAL]:
+                await ordering.resolve_hold(tx, order_id, kind)
+
+
+HANDLERS = [
+    *(_handler(name, permission, act) for name, (permission, act) in ACTS.items()),
+    hand_over,
+    cancel_preview,
+    reveal,
+    check_key,
+]

@@ -1,0 +1,48 @@
+"""Acts on the orders chosen in the list: each order in a transaction of its own, and what was refused said by order."""
+
+from typing import Any
+
+from litestar import Request, post
+from litestar.response import Response
+
+from malha.console import actions, orders, web
+from malha.platform.errors import Forbidden
+from malha.platform.i18n import n_
+
+
+@post("/orders/bulk", opt={"permission": "orders:read"}, status_code=200)
+async def bulk(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Carry an act out on the chosen orders, then draw the list anew with what became of it.
+
+    Raises:
+        Forbidden: the person may not do this.
+    """
+    form = await request.form()
+    act = str(form.get("act", ""))
+    permission = actions.BULK.get(act)
+    if permission is None or not web.caller_of(request).may(permission):
+        raise Forbidden(permission=permission or act)
+    numbers = [int(n) for n in form.getall("order", []) if str(n).isdigit() and len(str(n)) < 19]
+    outcome = await actions.bulk(request, act, numbers, form)
+    notice = told(act, outcome)
+    if not web.wants_part(request):
+        return web.see_other("/orders", notice=notice)
+    shown = await orders.list_page(request, orders.asked_of(web.page_query(request)), outcome.refused)
+    shown.headers["HX-Trigger"] = web.trigger("toast", notice)
+    return shown
+
+
+def told(act: str, outcome: actions.Outcome) -> str:
+    """Return what became of a bulk act, in one sentence."""
+    done = outcome.done
+    says = {
+        "release": lambda: n_("{n} order released", "{n} orders released", done),
+        "hold": lambda: n_("{n} order on hold", "{n} orders on hold", done),
+        "resolve": lambda: n_("Holds lifted on {n} order", "Holds lifted on {n} orders", done),
+        "cancel": lambda: n_("{n} order cancelled", "{n} orders cancelled", done),
+    }[act]()
+    refused = len(outcome.refused)
+    return f"{says}, {n_('{n} refused', '{n} refused', refused)}" if refused else says
+
+
+HANDLERS = [bulk]
