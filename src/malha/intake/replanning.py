@@ -90,8 +90,8 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
     left = list(waiting)
     for number, index, quantity in plan.assignments:
         wish = wishes[number]
-        for sku, per in wish.parts:
-            moves += _take(left, wish.line, sku, quantity * per, reference.network.location_ids[index])
+        for part, per in wish.parts:
+            moves += _take(left, wish.line, part, quantity * per, reference.network.location_ids[index])
     sku_of = {(u.line, u.part): u.sku_id for u in waiting}
     claims = [
         Claim(sku, m.location_id, m.quantity)
