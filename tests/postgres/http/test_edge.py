@@ -24,8 +24,8 @@ async def test_every_answer_is_marked_and_protected(shop) -> None:
     assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
     assert "style=" not in page.text
     assert "<script" not in page.text
-    strange = await shop.http.get("/healthz", headers={"x-request-id": "a b\"<script>"})
-    assert strange.headers["x-request-id"] != "a b\"<script>"
+    strange = await shop.http.get("/healthz", headers={"x-request-id": 'a b"<script>'})
+    assert strange.headers["x-request-id"] != 'a b"<script>'
     assert len(strange.headers["x-request-id"]) == 32
 
 
@@ -36,14 +36,17 @@ async def test_a_refusal_is_the_same_problem_in_the_readers_language(shop) -> No
     assert english.headers["content-language"] == "en"
     assert english.headers["www-authenticate"].startswith("Bearer")
     problem = english.json()
-    assert problem.items() >= {
-        "type": "/problems/not_signed_in",
-        "code": "not_signed_in",
-        "status": 401,
-        "instance": "/v1/people",
-        "request_id": english.headers["x-request-id"],
-        "detail": "This needs a signed-in person or an API key.",
-    }.items()
+    assert (
+        problem.items()
+        >= {
+            "type": "/problems/not_signed_in",
+            "code": "not_signed_in",
+            "status": 401,
+            "instance": "/v1/people",
+            "request_id": english.headers["x-request-id"],
+            "detail": "This needs a signed-in person or an API key.",
+        }.items()
+    )
     for wish in ("pt-PT", "fr", "", "*"):
         answer = (await shop.http.get("/v1/people", headers={"accept-language": wish})).json()
         assert answer["detail"] == "Isto exige uma pessoa conectada ou uma chave de API.", wish
@@ -62,7 +65,10 @@ async def test_a_bad_body_is_answered_with_every_flaw_and_where_it_is(shop) -> N
 
     order = {
         "channel": "",
-        "lines": [{"sku": 7, "quantity": 0, "unit_price": 100}, {"quantity": "two", "unit_price": 1, "color/size": "x"}],
+        "lines": [
+            {"sku": 7, "quantity": 0, "unit_price": 100},
+            {"quantity": "two", "unit_price": 1, "color/size": "x"},
+        ],
         "placed_at": "yesterday",
     }
     answer = await send(json.dumps(order).encode())
@@ -119,9 +125,7 @@ async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves
     async def constraint(work: Work) -> None:
         """Break a constraint whose message quotes the row."""
         for _ in range(2):
-            await work.tx.execute(
-                "INSERT INTO revision (name) VALUES (%(name)s::text)", {"name": secret}
-            )
+            await work.tx.execute("INSERT INTO revision (name) VALUES (%(name)s::text)", {"name": secret})
 
     @query("/deadlock", permission=PUBLIC)
     async def deadlock(work: Work) -> None:
