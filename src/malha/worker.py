@@ -15,6 +15,7 @@ from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import service as identity
 from malha.inventory import service as inventory
+from malha.inventory.closing import care_for_ledger
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database
 from malha.platform.sequencer import rest
@@ -66,6 +67,7 @@ CHORES = (
     Chore("forget_replies", 60, _forget_replies),
     Chore("forget_sessions", 600, _forget_sessions),
     Chore("drop_old_events", 3600, _drop_old_events),
+    Chore("care_for_ledger", 3600, care_for_ledger),
 )
 
 
