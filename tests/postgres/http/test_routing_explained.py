@@ -90,14 +90,14 @@ async def explained(shop: Shop, order_id: UUID, **headers: str) -> dict[str, Any
 async def test_an_order_tells_its_alternatives_with_their_costs_and_why_others_were_refused(retailer: Shop) -> None:
     order_id = await placed(retailer, ("REDE", 1), ("CAMA", 1))
     told = await explained(retailer, order_id)
-    assert told["headline"] == "Recife Boa Viagem costs R$11.20 less than the next."
+    assert told["headline"] == "Recife Boa Viagem costs R$12.00 less than the next."
     assert told["sentences"] == ["It has all 2 lines.", "Freight makes R$9.00 of the difference."]
     assert [
         (a["rank"], [x["code"] for x in a["locations"]], a["cost"], a["difference"], a["packages"])
         for a in told["alternatives"]
     ] == [
         (1, ["REC"], 1880, 0, 1),
-        (2, ["REC", "JPA"], 3000, 1120, 2),
+        (2, ["REC", "JPA"], 3080, 1200, 2),
         (3, ["CAJ"], 4740, 2860, 1),
     ]
     first, second, _ = told["alternatives"]
@@ -108,9 +108,9 @@ async def test_an_order_tells_its_alternatives_with_their_costs_and_why_others_w
         "JPA": [{"line": 1, "sku": "REDE", "reason": "stock", "says": "It has none of Rede Jaguaribe."}]
     }
     assert {(r["location"]["code"], r["reason"]) for r in told["rejected"]} == {("NAT", "issuer"), ("MCZ", "paused")}
-    assert (told["considered"], told["possible"], told["runner_up"], told["to_city"]) == (5, 3, 1120, "João Pessoa")
+    assert (told["considered"], told["possible"], told["runner_up"], told["to_city"]) == (5, 3, 1200, "João Pessoa")
     translated = await explained(retailer, order_id, **{"accept-language": "pt-BR"})
-    assert translated["headline"] == "Recife Boa Viagem custa R$ 11,20 menos que o segundo."
+    assert translated["headline"] == "Recife Boa Viagem custa R$ 12,00 menos que o segundo."
     assert {r["says"] for r in translated["rejected"]} == {
         "Está pausado.",
         "O estoque é de uma empresa pela qual o canal site não pode vender.",
