@@ -1,0 +1,255 @@
+"""Who may come in, for how long, and how guessing is slowed down."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+from tests_http import PASSWORD, Shop, open_shop
+
+from malha.identity import rules, service
+from malha.identity.errors import LastOwner, OwnerExists
+from malha.identity.model import Role
+from malha.identity.service import LoggedIn, PersonDraft, Refused
+from malha.platform.clock import now
+from malha.platform.flaws import Invalid
+
+WRONG = "not the password"
+SIGN_IN = {"email": " Owner@Loja.test ", "password": PASSWORD}
+
+
+async def test_a_person_signs_in_is_known_and_signs_out(shop: Shop) -> None:
+    await shop.person()
+    answer = await shop.http.post("/v1/sessions", json=SIGN_IN)
+    assert answer.status_code == 204
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("malha=")
+    assert "; HttpOnly; SameSite=Lax" in cookie
+    assert "Max-Age=43200" in cookie
+    me = (await shop.http.get("/v1/session")).json()
+    assert (me["kind"], me["role"], me["locations"]) == ("person", "owner", None)
+    assert "identity:manage" in me["permissions"]
+    sessions = (await shop.http.get("/v1/sessions")).json()
+    assert len(sessions) == 1
+    assert sessions[0]["agent"].startswith("python-httpx")
+    async with shop.database.transaction() as tx:
+        stored = await tx.value("SELECT encode(token_hash, 'escape') FROM session")
+    assert answer.cookies["malha"] not in stored
+    again = await shop.http.post("/v1/sessions", json=SIGN_IN, headers={"origin": "http://shop.test"})
+    assert len((await shop.http.get("/v1/sessions")).json()) == 1  # the token changes at log-in, the old one ends
+    assert again.cookies["malha"] != answer.cookies["malha"]
+    out = await shop.http.delete("/v1/session", headers={"origin": "http://shop.test"})
+    assert "Max-Age=0" in out.headers["set-cookie"]
+    old = {"cookie": f"malha={again.cookies['malha']}"}
+    assert (await shop.http.get("/v1/session", headers=old)).status_code == 401
+
+
+async def test_over_https_the_cookie_is_bound_to_the_host(shop: Shop, tmp_path) -> None:
+    await shop.person()
+    async with AsyncExitStack() as stack:
+        secure = await open_shop(stack, shop.database, tmp_path, public_url="https://oms.loja.test")
+        answer = await secure.http.post("/v1/sessions", json=SIGN_IN)
+    assert answer.headers["set-cookie"].startswith("__Host-malha=")
+    assert answer.headers["set-cookie"].endswith("; Secure")
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_guessing_waits_longer_and_longer_and_learns_nothing(shop: Shop) -> None:
+    await shop.person()
+
+    async def guess(email: str, password: str = WRONG) -> object:
+        return await shop.http.post(
+            "/v1/sessions", json={"email": email, "password": password}, headers={"accept-language": "en"}
+        )
+
+    known, unknown = await guess("owner@loja.test"), await guess("nobody@loja.test")
+    assert known.status_code == unknown.status_code == 401
+    assert known.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
+    for _ in range(4):
+        assert (await guess("owner@loja.test")).status_code == 401
+    blocked = await guess("owner@loja.test", PASSWORD)  # the right one too: it must not tell
+    assert (blocked.status_code, blocked.json()["code"]) == (429, "too_many_attempts")
+    assert 1 <= int(blocked.headers["retry-after"]) <= 2
+    assert (await guess("nobody@loja.test")).status_code == 401  # another account is not touched
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE login_attempt SET blocked_until = NULL")
+    assert (await guess("owner@loja.test", PASSWORD)).status_code == 204
+    shop.http.cookies.clear()
+    assert (await guess("owner@loja.test")).status_code == 401  # a success begins the count anew
+    waits = [rules.wait_after(failures, "account").total_seconds() for failures in range(1, 20)]
+    assert waits[:8] == [0, 0, 0, 0, 2, 4, 8, 16]
+    assert waits[-1] == rules.LONGEST_WAIT.total_seconds()
+
+
+async def test_guesses_sent_at_once_are_counted_one_by_one(shop: Shop) -> None:
+    await shop.person()
+
+    async def guess() -> LoggedIn | Refused:
+        async with shop.database.transaction() as tx:
+            return await service.log_in(tx, "owner@loja.test", WRONG, source="10.0.0.1")
+
+    outcomes = await asyncio.gather(*(guess() for _ in range(12)))
+    assert sum(isinstance(o, Refused) and o.wait == 0 for o in outcomes) == 5
+    assert sum(isinstance(o, Refused) and o.wait > 0 for o in outcomes) == 7
+
+
+async def test_guessing_many_accounts_from_one_address_is_slowed_down_too(shop: Shop) -> None:
+    source = "source:10.0.0.2"
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO login_attempt (subject, failures, last_at) VALUES (%(s)s::text, 29, now())", {"s": source}
+        )
+        first = await service.log_in(tx, "a@loja.test", "x" * 12, source="10.0.0.2")
+    async with shop.database.transaction() as tx:
+        second = await service.log_in(tx, "b@loja.test", "x" * 12, source="10.0.0.2")
+        elsewhere = await service.log_in(tx, "b@loja.test", "x" * 12, source="10.0.0.3")
+    assert (first, second.wait > 0, elsewhere) == (Refused(0), True, Refused(0))
+
+
+async def test_a_session_slides_with_use_and_ends_without(shop: Shop) -> None:
+    session = await shop.session()
+
+    async def left() -> timedelta:
+        async with shop.database.transaction() as tx:
+            return await tx.value("SELECT expires_at - now() FROM session")
+
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            "UPDATE session SET seen_at = now() - interval '2 minutes', expires_at = now() + interval '1 h'"
+        )
+    assert (await shop.http.get("/v1/session", headers=session)).status_code == 200
+    assert await left() > timedelta(hours=11)
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE session SET expires_at = now() - interval '1 second'")
+    assert (await shop.http.get("/v1/session", headers=session)).status_code == 401
+    async with shop.database.transaction() as tx:
+        assert await service.forget_expired(tx) >= 1
+
+
+async def test_what_is_taken_from_a_person_is_lost_at_once(shop: Shop) -> None:
+    owner = await shop.session()
+    person_id = await shop.person(Role.MANAGER)
+    manager = {"cookie": f"malha={await shop.token('manager@loja.test')}"}
+    assert (await shop.http.get("/v1/audit", headers=manager)).status_code == 200
+    body = {"name": "M", "email": "manager@loja.test", "role": "planner"}
+    address = f"/v1/people/{person_id}"
+    assert (await shop.http.put(address, json=body, headers={**owner, "if-match": '"1"'})).status_code == 200
+    assert (await shop.http.get("/v1/audit", headers=manager)).status_code == 403
+    inactive = {**body, "active": False}
+    assert (await shop.http.put(address, json=inactive, headers={**owner, "if-match": '"2"'})).status_code == 200
+    assert (await shop.http.get("/v1/session", headers=manager)).status_code == 401
+    async with shop.database.transaction() as tx:
+        assert await service.log_in(tx, "manager@loja.test", PASSWORD, source="x") == Refused(0)
+        trail = await tx.tuples(
+            "SELECT action, before::text, after::text FROM audit WHERE entity_id = %(id)s::text ORDER BY id",
+            {"id": str(person_id)},
+        )
+    assert [row[0] for row in trail] == ["create", "log_in", "update", "update"]
+    assert trail[2][1:] == ('{"name":"Manager","role":"manager"}', '{"name":"M","role":"planner"}')
+    assert trail[3][1:] == ('{"active":true}', '{"active":false}')
+    assert "manager@loja.test" not in str(trail)
+
+
+async def test_a_new_password_ends_every_other_session(shop: Shop) -> None:
+    here = await shop.session()
+    there = {"cookie": f"malha={await shop.token('owner@loja.test')}"}
+    body = {"current": "not this one", "password": "another good phrase"}
+    refused = await shop.http.post("/v1/session/password", json=body, headers=here)
+    assert (refused.status_code, refused.json()["errors"][0]["at"]) == (422, "/current")
+    easy = await shop.http.post("/v1/session/password", json={"current": PASSWORD, "password": "short"}, headers=here)
+    assert easy.json()["errors"][0]["says"] == "A password has 10 to 200 characters."
+    assert (
+        await shop.http.post("/v1/session/password", json={**body, "current": PASSWORD}, headers=here)
+    ).status_code == 204
+    assert (await shop.http.get("/v1/session", headers=here)).status_code == 200
+    assert (await shop.http.get("/v1/session", headers=there)).status_code == 401
+
+
+async def test_an_empty_retailer_gets_one_first_owner(database) -> None:
+    async def first(name: str) -> str:
+        async with database.transaction() as tx:
+            try:
+                await service.create_first_owner(tx, name=name, email=f"{name}@loja.test", password=PASSWORD)
+            except OwnerExists:
+                return "refused"
+        return "made"
+
+    assert sorted(await asyncio.gather(*(first(n) for n in ("ana", "bia", "caio")))) == ["made", "refused", "refused"]
+    async with database.transaction() as tx:
+        with pytest.raises(Invalid) as refusal:
+            await service.create_person(
+                tx,
+                PersonDraft(name=" ", email="no mail", role=Role.OWNER, language="fr", timezone="Mars/Base"),
+                password="aaaaaaaaaaaa",
+            )
+    assert [flaw.at for flaw in refusal.value.flaws] == ["email", "language", "timezone", "name", "password"]
+
+
+async def test_the_last_owner_stays_even_when_two_remove_each_other(shop: Shop) -> None:
+    ids = [await shop.person(email="a@loja.test"), await shop.person(email="b@loja.test")]
+
+    async def demote(index: int) -> str:
+        draft = PersonDraft(name="x", email=f"{'ab'[index]}@loja.test", role=Role.AUDITOR)
+        try:
+            async with shop.database.transaction() as tx:
+                await service.change_person(tx, ids[index], draft)
+        except LastOwner:
+            return "refused"
+        return "done"
+
+    assert sorted(await asyncio.gather(demote(0), demote(1))) == ["done", "refused"]
+
+
+async def test_a_key_does_what_it_was_given_until_it_ends(shop: Shop) -> None:
+    shop.app.state.services.keys.REMEMBERED = 0.2
+    owner = await shop.session()
+    made = (await shop.http.post("/v1/keys", json={"name": "ERP", "permissions": ["audit:read"]}, headers=owner)).json()
+    key = {"authorization": f"Bearer {made['secret']}"}
+    assert (await shop.http.get("/v1/audit", headers=key)).status_code == 200
+    assert (await shop.http.get("/v1/people", headers=key)).status_code == 403
+    tampered = {"authorization": f"Bearer {made['secret'][:-1]}{'A' if made['secret'][-1] != 'A' else 'B'}"}
+    for wrong in (tampered, {"authorization": "Bearer mk_x"}, {"authorization": f"Basic {made['secret']}"}):
+        assert (await shop.http.get("/v1/audit", headers=wrong)).status_code == 401
+    await shop.app.state.services.keys.write_used()
+    listed = (await shop.http.get("/v1/keys", headers=owner)).json()[0]
+    assert listed["last_used_at"] is not None
+    assert made["secret"] not in str(listed)
+    assert (await shop.http.post(f"/v1/keys/{made['id']}/revoke", headers=owner)).status_code == 204
+    await asyncio.sleep(0.3)
+    assert (await shop.http.get("/v1/audit", headers=key)).status_code == 401
+    assert (await shop.http.post(f"/v1/keys/{made['id']}/revoke", headers=owner)).status_code == 404
+    short = await shop.key(["audit:read"], expires_at=now() + timedelta(seconds=0.4))
+    assert (await shop.http.get("/v1/audit", headers=short)).status_code == 200
+    await asyncio.sleep(0.5)
+    assert (await shop.http.get("/v1/audit", headers=short)).status_code == 401
+
+
+async def test_nobody_gives_a_key_more_than_they_have(shop: Shop) -> None:
+    maker = await shop.key(["identity:manage", "orders:read"])
+    body = {"name": "x", "permissions": ["orders:read", "orders:cancel", "orders:everything"]}
+    answer = await shop.http.post("/v1/keys", json=body, headers=maker)
+    assert [flaw["says"] for flaw in answer.json()["errors"]] == [
+        "There is no permission orders:everything.",
+        "You do not hold orders:cancel yourself.",
+    ]
+
+
+async def test_sixty_requests_with_a_key_ask_the_database_once(shop: Shop) -> None:
+    key = await shop.key(["audit:read"])
+    secret = key["authorization"].removeprefix("Bearer ")
+    keys = shop.app.state.services.keys
+    asked = 0
+    ask = keys._ask
+
+    async def counted(prefix: str, digest: bytes) -> object:
+        nonlocal asked
+        asked += 1
+        return await ask(prefix, digest)
+
+    keys._ask = counted
+    first = asyncio.create_task(keys.caller_of(secret))
+    others = [asyncio.create_task(keys.caller_of(secret)) for _ in range(59)]
+    await asyncio.sleep(0)
+    first.cancel()  # whoever goes away does not take the answer from the others
+    callers = await asyncio.gather(*others)
+    assert (asked, len({caller.id for caller in callers})) == (1, 1)
