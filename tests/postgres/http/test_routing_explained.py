@@ -110,7 +110,7 @@ async def test_an_order_tells_its_alternatives_with_their_costs_and_why_others_w
     assert {(r["location"]["code"], r["reason"]) for r in told["rejected"]} == {("NAT", "issuer"), ("MCZ", "paused")}
     assert (told["considered"], told["possible"], told["runner_up"], told["to_city"]) == (5, 3, 1200, "João Pessoa")
     translated = await explained(retailer, order_id, **{"accept-language": "pt-BR"})
-    assert translated["headline"] == "Recife Boa Viagem custa R$ 12,00 menos que o segundo."
+    assert translated["headline"] == "Recife Boa Viagem custa R$\xa012,00 menos que o segundo."
     assert {r["says"] for r in translated["rejected"]} == {
         "Está pausado.",
         "O estoque é de uma empresa pela qual o canal site não pode vender.",
