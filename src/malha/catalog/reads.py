@@ -63,6 +63,21 @@ WHERE p.code = ANY(%(codes)s::text[])
 ORDER BY p.code
 """
 
+# Unique index on sku.
+PRODUCTS_OF_SKUS = """
+SELECT v.sku, p.code FROM variant v JOIN product p ON p.id = v.product_id WHERE v.sku = ANY(%(skus)s::text[])
+"""
+
+# Read whole, for exports only.
+OPTION_NAMES = """
+SELECT DISTINCT o FROM product p, jsonb_array_elements_text(p.options) AS o ORDER BY 1
+"""
+
+# Read whole, for exports only.
+ATTRIBUTE_NAMES = """
+SELECT DISTINCT jsonb_object_keys(attributes) FROM product ORDER BY 1
+"""
+
 # A walk through the whole catalogue in pages, by the unique index on code.
 PRODUCT_CODES_AFTER = """
 SELECT code FROM product WHERE code > %(after)s::text ORDER BY code LIMIT %(limit)s::int
@@ -177,6 +192,21 @@ async def product_by_code(tx: Tx, code: str) -> Product | None:
 async def product_codes(tx: Tx, *, after: str = "", limit: int = 500) -> list[str]:
     """Return product codes in order, to walk through the catalogue in pages."""
     return await tx.values(PRODUCT_CODES_AFTER, {"after": after, "limit": limit})
+
+
+async def products_of_skus(tx: Tx, skus: Sequence[str]) -> dict[str, str]:
+    """Return the code of the product each existing SKU belongs to."""
+    return dict(await tx.tuples(PRODUCTS_OF_SKUS, {"skus": list(skus)}))
+
+
+async def option_names(tx: Tx) -> list[str]:
+    """Return the names of all options in use."""
+    return await tx.values(OPTION_NAMES)
+
+
+async def attribute_names(tx: Tx) -> list[str]:
+    """Return the names of all attributes in use."""
+    return await tx.values(ATTRIBUTE_NAMES)
 
 
 async def variant_page(

@@ -5,7 +5,7 @@ not valid, and changes nothing where nothing differs. `flaws_of` says beforehand
 imports use it to keep good rows apart from bad ones. Every change moves the catalogue's revision, which caches watch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -45,16 +45,33 @@ async def _known(tx: Tx, drafts: Sequence[ProductDraft]) -> _Known:
     )
 
 
-async def flaws_of(tx: Tx, drafts: Sequence[ProductDraft]) -> list[list[Flaw]]:
-    """Return, per tidied draft, what would be refused: flaws, and clashes with the database and one another."""
-    batch = _Batch(await _known(tx, drafts), drafts)
+async def flaws_of(
+    tx: Tx,
+    drafts: Sequence[ProductDraft],
+    *,
+    promised_sku: Callable[[str], bool] = lambda _: False,
+    promised_category: Callable[[str], bool] = lambda _: False,
+) -> list[list[Flaw]]:
+    """Return, per tidied draft, what would be refused: flaws, and clashes with the database and one another.
+
+    A preview says what the rest of its file promises to create.
+    """
+    batch = _Batch(await _known(tx, drafts), drafts, promised_sku, promised_category)
     return [list(batch.flaws(draft)) for draft in drafts]
 
 
 class _Batch:
     """Drafts that are checked together; remembers which codes, SKUs and GTINs were stated before."""
 
-    def __init__(self, known: _Known, drafts: Sequence[ProductDraft]) -> None:
+    def __init__(
+        self,
+        known: _Known,
+        drafts: Sequence[ProductDraft],
+        promised_sku: Callable[[str], bool],
+        promised_category: Callable[[str], bool],
+    ) -> None:
+        self.promised_sku = promised_sku
+        self.promised_category = promised_category
         variants = [v for d in drafts for v in d.variants]
         self.known = known
         self.plain = {v.sku for v in variants if not v.components}
@@ -70,7 +87,8 @@ class _Batch:
         if draft.code in self.codes:
             yield Flaw("code", N_("{value} is stated twice."), N_("Keep one of them."), {"value": draft.code})
         self.codes.add(draft.code)
-        if draft.category and draft.category not in self.known.categories:
+        category = draft.category
+        if category and category not in self.known.categories and not self.promised_category(category):
             says, mend = N_("There is no category {value}."), N_("Create it first, or correct the code.")
             yield Flaw("category", says, mend, {"value": draft.category})
         for i, variant in enumerate(draft.variants):
@@ -99,7 +117,7 @@ class _Batch:
             if sku in self.kits:
                 says, mend = N_("The component {value} is a kit itself."), N_("Kits do not hold kits.")
                 yield Flaw(at, says, mend, {"value": sku})
-            elif sku not in self.known.products and sku not in self.plain:
+            elif sku not in self.known.products and sku not in self.plain and not self.promised_sku(sku):
                 says, mend = N_("There is no SKU {value}."), N_("Create it first, or correct the kit.")
                 yield Flaw(at, says, mend, {"value": sku})
 
@@ -114,7 +132,7 @@ async def put_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
     """
     drafts = [rules.tidy_product(d) for d in drafts]
     if any(v.components for d in drafts for v in d.variants):
-        await tx.execute(writes.LOCK_KITS)
+        await lock_kits(tx)
     flaws = await flaws_of(tx, drafts)
     refuse(
         [
@@ -124,6 +142,11 @@ async def put_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
         ]
     )
     return await write_products(tx, drafts)
+
+
+async def lock_kits(tx: Tx) -> None:
+    """Let no other transaction change what kits are made of before this one ends; taken before `flaws_of`."""
+    await tx.execute(writes.LOCK_KITS)
 
 
 async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:

@@ -1,0 +1,362 @@
+"""Products from a table, one row per SKU, and back into one.
+
+A row states only what its filled cells say: an empty cell or an absent column leaves what is there. Rows of one
+product belong together by its code; a row without one is found by its SKU, or makes a product of its own. Kits are
+written on a second way through the file, when every component is there. Headers may be English or Portuguese.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from malha.catalog import reads, rules, service
+from malha.catalog.model import CategoryDraft, MediaDraft, Product, ProductDraft, Variant, VariantDraft
+from malha.platform.db import Database, Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.imports import Outcome, combine
+from malha.platform.tabular import (
+    BadCell,
+    Column,
+    Row,
+    centavos,
+    decimal_text,
+    grams_of_kg,
+    millimetres_of_cm,
+    whole,
+    write_table,
+    yes_no,
+)
+
+_COMPONENT = re.compile(r"(.+?)\s*[:xX*]\s*([0-9]{1,6})")
+_PRODUCT_FIELDS = ("name", "description", "brand", "category", "ncm", "cest", "origin")
+_VARIANT_FIELDS = ("gtin", "length_mm", "width_mm", "height_mm", "price", "active")
+MAX_SEEN = 2_000_000
+MAX_ROUNDS = 6
+
+
+def parse_components(text: str) -> dict[str, int]:
+    """Read what a kit is made of: "CAM-P:1 | MEIA-U:2"; without a number it is one.
+
+    Raises:
+        BadCell: a component is named twice or has no SKU.
+    """
+    found: dict[str, int] = {}
+    for part in filter(None, (p.strip() for p in re.split(r"[|;\n]", text))):
+        match = _COMPONENT.fullmatch(part)
+        sku, quantity = (match[1].strip(), int(match[2])) if match else (part, 1)
+        if sku in found:
+            raise BadCell(N_("The component {sku} is named twice."), N_("Add the quantities."), sku=sku)
+        found[sku] = quantity
+    return found
+
+
+def _urls(text: str) -> list[str]:
+    return [part for part in re.split(r"[|\s]+", text) if part]
+
+
+COLUMNS = (
+    Column("sku", ("código sku", "código", "cod", "referência", "ref", "item"), required=True),
+    Column("product", ("produto", "código do produto", "product code", "produto pai", "parent", "parent sku")),
+    Column("name", ("nome", "nome do produto", "product name", "título", "title")),
+    Column("variant_name", ("nome da variação", "variant name")),
+    Column("description", ("descrição",)),
+    Column("brand", ("marca",)),
+    Column("category", ("categoria",)),
+    Column("ncm", ("código ncm", "ncm code")),
+    Column("cest", ("código cest",)),
+    Column("origin", ("origem",), parse=whole),
+    Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean", "cean")),
+    Column("weight_grams", ("weight_g", "peso_g", "peso (g)", "weight (g)"), parse=whole),
+    Column("weight_kg", ("peso", "peso_kg", "peso (kg)", "weight", "weight (kg)"), parse=grams_of_kg),
+    Column("length_mm", ("length_cm", "comprimento", "comprimento (cm)", "length"), parse=millimetres_of_cm),
+    Column("width_mm", ("width_cm", "largura", "largura (cm)", "width"), parse=millimetres_of_cm),
+    Column("height_mm", ("height_cm", "altura", "altura (cm)", "height"), parse=millimetres_of_cm),
+    Column("price", ("preço", "valor", "preço de venda"), parse=centavos),
+    Column("active", ("ativo", "situação", "status"), parse=yes_no),
+    Column("components", ("componentes", "kit", "composição"), parse=parse_components),
+    Column("images", ("imagens", "imagem", "image", "url da imagem", "fotos"), parse=_urls),
+)
+FAMILIES = {"options": ("option", "opção", "opções"), "attributes": ("attribute", "attr", "atributo", "atributos")}
+
+
+class _Group:
+    """Rows of one product, and the draft they amount to."""
+
+    def __init__(self, code: str, product: Product | None) -> None:
+        self.code = code
+        self.product = product
+        self.rows: list[Row] = []
+        self.flaws: dict[int, list[Flaw]] = {}
+
+    def add(self, row: Row) -> None:
+        for name in _PRODUCT_FIELDS:
+            first = next((r for r in self.rows if name in r.values), None)
+            if first is not None and name in row.values and row.values[name] != first.values[name]:
+                says = N_("Line {line} says something else of the same product.")
+                flaw = Flaw(name, says, N_("Make the rows of a product agree."), {"line": first.line})
+                self.flaws.setdefault(row.line, []).append(flaw)
+        self.rows.append(row)
+
+    def draft(self, rows: Sequence[Row]) -> ProductDraft:
+        """Return the product as it would be after these rows."""
+        stated: dict[str, Any] = {}
+        attributes: dict[str, str] = {}
+        for row in rows:
+            stated |= {name: row.values[name] for name in _PRODUCT_FIELDS if name in row.values}
+            attributes |= row.values.get("attributes", {})
+        if "category" in stated and ">" in stated["category"]:
+            path = rules.categories_of_path(stated["category"])
+            stated["category"] = path[-1].code if path else None
+        old = self.product
+        base = (
+            msgspec.structs.replace(reads.product_draft(old), variants=[], media=None)
+            if old is not None
+            else ProductDraft(code=self.code, name=rows[0].values.get("name", ""))
+        )
+        known = {v.sku: v for v in old.variants} if old is not None else {}
+        variants = [self._variant(row, known.get(row.values["sku"])) for row in rows]
+        options = list(dict.fromkeys([*base.options, *(o for v in variants for o in v.options)]))
+        return msgspec.structs.replace(
+            base, **stated, attributes=base.attributes | attributes, options=options, variants=variants
+        )
+
+    def _variant(self, row: Row, old: Variant | None) -> VariantDraft:
+        values: Mapping[str, Any] = row.values
+        stated = {name: values[name] for name in _VARIANT_FIELDS if name in values}
+        if "weight_grams" in values or "weight_kg" in values:
+            stated["weight_grams"] = values.get("weight_grams", values.get("weight_kg"))
+        if "variant_name" in values:
+            stated["name"] = values["variant_name"]
+        if "components" in values:
+            stated["components"] = values["components"]
+        if "images" in values:
+            stated["media"] = [MediaDraft(url=url) for url in values["images"]]
+        options = values.get("options", {})
+        if old is None or self.product is None:
+            return VariantDraft(sku=values["sku"], options=options, **stated)
+        made = rules.variant_name(self.product.name, old.options, self.product.options)
+        base = VariantDraft(
+            sku=old.sku,
+            # A name that was made of product and options is made again; one that a person wrote stays.
+            name="" if old.name == made else old.name,
+            gtin=old.gtin,
+            options=old.options | options,
+            weight_grams=old.weight_grams,
+            length_mm=old.length_mm,
+            width_mm=old.width_mm,
+            height_mm=old.height_mm,
+            price=old.price,
+            active=old.active,
+            components=old.components,
+        )
+        return msgspec.structs.replace(base, **stated)
+
+
+def _column_of(at: str) -> str:
+    """Return the column a flaw of a draft belongs to."""
+    parts = at.split("/")
+    name = parts[2] if parts[0] == "variants" and len(parts) > 2 else parts[0]
+    return {"media": "images", "code": "product", "variants": "sku"}.get(name, name)
+
+
+class ProductImport:
+    """Rows of SKUs; a `malha.platform.imports.Target`. One per import: it remembers what the file promised before."""
+
+    entity = "product"
+    columns = COLUMNS
+    families: Mapping[str, Sequence[str]] = FAMILIES
+    passes = 2
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}  # hash of a SKU -> its line: the one thing that grows with the file
+        self._categories: set[str] = set()
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
+        """Check or write a chunk: rows without components in turn 0, kits in turn 1."""
+        outcome = Outcome()
+        mine = []
+        for row in rows:
+            first = self._seen.get(hash(row.values["sku"]), row.line)
+            if len(self._seen) < MAX_SEEN:
+                self._seen.setdefault(hash(row.values["sku"]), row.line)
+            if ("components" in row.values) != (turn == 1):
+                continue
+            if first != row.line:
+                says, mend = N_("The SKU {value} is in line {line} already."), N_("Keep one of them.")
+                combine(outcome, row.line, [Flaw("sku", says, mend, {"value": row.values["sku"], "line": first})])
+            else:
+                mine.append(row)
+        if not mine:
+            return outcome
+        await self._make_categories(tx, mine, apply=apply)
+        if apply and turn == 1:
+            await service.lock_kits(tx)
+        groups = await _groups(tx, mine)
+        drafts = await self._good(tx, groups, outcome)
+        if not drafts:
+            return outcome
+        if apply:
+            await service.write_products(tx, list(drafts.values()))
+            after = await reads.products_by_code(tx, list(drafts))
+        else:
+            after = {}
+        for code, draft in drafts.items():
+            _count(groups[code].product, draft, after.get(code), outcome)
+            lines = {row.values["sku"]: row.line for row in groups[code].rows}
+            combine(outcome, lines[draft.variants[0].sku], list(rules.warn_product(draft)), warning=True)
+        return outcome
+
+    async def _make_categories(self, tx: Tx, rows: Sequence[Row], *, apply: bool) -> None:
+        """Make the categories that paths of names like "Roupas > Camisetas" speak of."""
+        paths = {row.values["category"] for row in rows if ">" in row.values.get("category", "")}
+        drafts: dict[str, CategoryDraft] = {}
+        for path in sorted(paths):
+            drafts |= {d.code: d for d in rules.categories_of_path(path) if d.code not in drafts}
+        new = {code: d for code, d in drafts.items() if code not in self._categories}
+        if not new:
+            return
+        if apply:
+            known = {c.code for c in await reads.categories(tx)}
+            wanted = [d for code, d in new.items() if code not in known and not any(rules.check_category(d))]
+            if wanted:
+                await service.put_categories(tx, wanted)
+        else:
+            self._categories |= {code for code, d in new.items() if not any(rules.check_category(d))}
+
+    async def _good(self, tx: Tx, groups: Mapping[str, "_Group"], outcome: Outcome) -> dict[str, ProductDraft]:
+        """Return the drafts of the good rows; tell what is wrong with the others."""
+        bad: dict[int, list[Flaw]] = {}
+        for group in groups.values():
+            bad |= group.flaws
+        drafts: dict[str, ProductDraft] = {}
+        for _ in range(MAX_ROUNDS):
+            left = {code: [r for r in group.rows if r.line not in bad] for code, group in groups.items()}
+            drafts = {code: rules.tidy_product(groups[code].draft(rows)) for code, rows in left.items() if rows}
+            found = await service.flaws_of(
+                tx,
+                list(drafts.values()),
+                promised_sku=lambda sku: hash(sku) in self._seen,
+                promised_category=lambda code: code in self._categories,
+            )
+            flawed = {code: flaws for code, flaws in zip(drafts, found, strict=True) if flaws}
+            if not flawed:
+                break
+            # A row that goes may take with it what others of its product relied on: look again without it.
+            for code, flaws in flawed.items():
+                _blame(left[code], flaws, bad)
+                drafts.pop(code)
+        for line, flaws in bad.items():
+            combine(outcome, line, flaws)
+        return drafts
+
+
+def _blame(rows: Sequence[Row], flaws: Sequence[Flaw], bad: dict[int, list[Flaw]]) -> None:
+    """Give each flaw of a product to the row it comes from; what concerns the whole product takes all its rows."""
+    for flaw in flaws:
+        parts = flaw.at.split("/")
+        told = msgspec.structs.replace(flaw, at=_column_of(flaw.at))
+        if parts[0] == "variants" and len(parts) > 1:
+            bad.setdefault(rows[int(parts[1])].line, []).append(told)
+            continue
+        first = next((row for row in rows if told.at in row.values), rows[0])
+        bad.setdefault(first.line, []).append(told)
+        for row in rows:
+            if row.line not in bad:
+                says, mend = N_("The product of this row is refused because of line {line}."), N_("Mend that line.")
+                bad[row.line] = [Flaw("", says, mend, {"line": first.line})]
+
+
+async def _groups(tx: Tx, rows: Sequence[Row]) -> dict[str, _Group]:
+    owners = await reads.products_of_skus(tx, [row.values["sku"] for row in rows])
+    codes = [(row.values.get("product") or owners.get(row.values["sku"]) or row.values["sku"]).strip() for row in rows]
+    products = await reads.products_by_code(tx, sorted(set(codes)))
+    groups: dict[str, _Group] = {}
+    for code, row in zip(codes, rows, strict=True):
+        groups.setdefault(code, _Group(code, products.get(code))).add(row)
+    return groups
+
+
+def _count(before: Product | None, draft: ProductDraft, after: Product | None, outcome: Outcome) -> None:
+    """Count the rows of one product as created, changed or unchanged; without `after` by what would change."""
+    old = {v.sku: v for v in before.variants} if before is not None else {}
+    new = {v.sku: v for v in after.variants} if after is not None else {}
+    if before is not None and after is not None:
+        same_product = msgspec.structs.replace(before, variants=[], media=[]) == msgspec.structs.replace(
+            after, variants=[], media=[]
+        )
+        same_product = same_product and before.media == after.media
+    else:
+        stated = msgspec.structs.replace(draft, variants=[], media=None)
+        same_product = before is not None and stated == msgspec.structs.replace(
+            reads.product_draft(before), variants=[], media=None
+        )
+    shown = {v.sku: v for v in reads.product_draft(before).variants} if before is not None else {}
+    for variant in draft.variants:
+        if variant.sku not in old:
+            outcome.created += 1
+        elif same_product and (
+            new.get(variant.sku) == old[variant.sku]
+            if after is not None
+            else variant == msgspec.structs.replace(shown[variant.sku], media=variant.media)
+        ):
+            outcome.unchanged += 1
+        else:
+            outcome.changed += 1
+
+
+# --- export ---
+
+_EXPORTED = (
+    "sku", "product", "name", "variant_name", "description", "brand", "category", "ncm", "cest", "origin", "gtin",
+    "weight_g", "length_cm", "width_cm", "height_cm", "price", "active", "components", "images",
+)  # fmt: skip
+
+
+async def export_products(database: Database) -> AsyncIterator[bytes]:
+    """Yield the whole catalogue as a table that `ProductImport` reads back unchanged, 500 products at a time."""
+    async with database.transaction() as tx:
+        options = await reads.option_names(tx)
+        attributes = await reads.attribute_names(tx)
+    header = [*_EXPORTED, *(f"option:{o}" for o in options), *(f"attribute:{a}" for a in attributes)]
+    yield b"".join(write_table(header, []))
+    after = ""
+    while True:
+        async with database.transaction() as tx:
+            codes = await reads.product_codes(tx, after=after)
+            products = await reads.products_by_code(tx, codes)
+        if not codes:
+            return
+        after = codes[-1]
+        rows = [_exported(products[c], v, options, attributes) for c in codes for v in products[c].variants]
+        # The mark and the header are the first two things written: only the first piece carries them.
+        yield b"".join(write_table((), rows)).removeprefix("\ufeff\r\n".encode())
+
+
+def _exported(p: Product, v: Variant, options: Sequence[str], attributes: Sequence[str]) -> list[object]:
+    made = rules.variant_name(p.name, v.options, p.options)
+    return [
+        v.sku,
+        p.code,
+        p.name,
+        v.name if v.name != made else "",
+        p.description,
+        p.brand,
+        p.category,
+        p.ncm,
+        p.cest,
+        p.origin,
+        v.gtin,
+        v.weight_grams,
+        decimal_text(v.length_mm, 1),
+        decimal_text(v.width_mm, 1),
+        decimal_text(v.height_mm, 1),
+        decimal_text(v.price, 2),
+        "sim" if v.active else "não",
+        " | ".join(f"{sku}:{quantity}" for sku, quantity in v.components.items()),
+        " ".join(m.url for m in p.media if m.sku == v.sku),
+        *(v.options.get(o, "") for o in options),
+        *(p.attributes.get(a, "") for a in attributes),
+    ]

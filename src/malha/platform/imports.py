@@ -1,0 +1,232 @@
+"""Imports: a table goes into the database in small transactions, or is only checked; bad rows are told by line.
+
+A `Target` says which columns it understands and handles a chunk of rows. The engine reads, chunks, commits, and puts
+a row that the database refuses aside by halving its chunk. Rows have natural keys and unchanged rows change nothing,
+so an import that was cut off is simply run again, or continued with `from_line`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+from psycopg import errors as pg
+
+from malha.platform import audit
+from malha.platform.db import SYSTEM, Actor, Database, Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_, translate
+from malha.platform.tabular import Column, Row, open_table
+
+CHUNK_ROWS = 500
+MAX_PROBLEMS = 1_000
+
+
+class Mode(StrEnum):
+    """What an import does with the rows."""
+
+    PREVIEW = "preview"  # check everything, write nothing
+    ALL = "all"  # write everything, or nothing when any row is bad
+    VALID = "valid"  # write the good rows, report the bad ones
+
+
+class Outcome(msgspec.Struct):
+    """What became of a chunk: flaws by line, their `at` a column's name or empty for the whole row."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    flaws: dict[int, list[Flaw]] = {}
+    warnings: dict[int, list[Flaw]] = {}
+
+
+class Target(Protocol):
+    """What rows become."""
+
+    entity: str
+    columns: Sequence[Column]
+    families: Mapping[str, Sequence[str]]
+    passes: int
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
+        """Check a chunk of readable rows; with `apply` write the good ones. `turn` counts the passes over the file.
+
+        A row that belongs to another turn is left out of the outcome.
+        """
+        ...
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing wrong with a row, or only odd (`warning`)."""
+
+    line: int
+    column: str  # as the file calls it; empty for the whole row
+    value: str
+    says: str
+    mend: str
+    facts: dict[str, Any]
+    warning: bool = False
+
+    def text(self, language: str) -> str:
+        """Return what is wrong and how to mend it, in a language."""
+        said = translate(language, self.says, **self.facts)
+        mend = translate(language, self.mend, **self.facts)
+        return f"{said} {mend}".strip()
+
+
+class Report(msgspec.Struct):
+    """What an import did, or would do."""
+
+    rows: int = 0
+    bad: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    applied: bool = False
+    last_line: int = 0  # up to here everything is committed
+    encoding: str = ""
+    delimiter: str = ""
+    ignored_columns: list[str] = []
+    problems: list[Problem] = []  # the first 1,000
+    more_problems: int = 0
+    warned: int = 0
+
+    def _add(self, problem: Problem) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+        else:
+            self.more_problems += 1
+
+
+Progress = Callable[[int], None]
+
+
+async def run_import(
+    database: Database,
+    target: Target,
+    file: BinaryIO,
+    *,
+    mode: Mode,
+    actor: Actor = SYSTEM,
+    name: str = "",
+    from_line: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Import a table. With `ALL` it is read twice: nothing is written when the first reading finds a bad row.
+
+    Raises:
+        UnreadableTable: the file is no table.
+        MissingColumns: a required column is not there.
+    """
+    run = _Run(database, target, actor, from_line, progress)
+    report = Report()
+    if mode is not Mode.VALID:
+        report = await run.read(file, apply=False)
+        if mode is Mode.PREVIEW or report.bad:
+            return report
+    report = await run.read(file, apply=True)
+    facts = {"rows": report.rows, "bad": report.bad, "created": report.created, "changed": report.changed}
+    async with database.transaction(actor) as tx:
+        await audit.record(tx, action="import", entity=target.entity, entity_id=name or "-", after=facts)
+    return report
+
+
+class _Run:
+    def __init__(
+        self, database: Database, target: Target, actor: Actor, from_line: int, progress: Progress | None
+    ) -> None:
+        self.database = database
+        self.target = target
+        self.actor = actor
+        self.from_line = from_line
+        self.progress = progress or (lambda _: None)
+
+    async def read(self, file: BinaryIO, *, apply: bool) -> Report:
+        """Read the whole file, once per turn of the target."""
+        report = Report(applied=apply)
+        for turn in range(self.target.passes):
+            file.seek(0)
+            table = open_table(file, self.target.columns, self.target.families)
+            report.encoding, report.delimiter = table.encoding, table.delimiter
+            report.ignored_columns = table.unknown
+            chunk: list[Row] = []
+            for row in table:
+                if row.line < self.from_line:
+                    continue
+                if turn == 0:
+                    report.rows += 1
+                if row.flaws:
+                    if turn == 0:
+                        report.bad += 1
+                        self._tell(report, row, row.flaws, table.heading)
+                    continue
+                chunk.append(row)
+                if len(chunk) == CHUNK_ROWS:
+                    await self._chunk(chunk, report, table.heading, apply=apply, turn=turn)
+                    chunk = []
+            if chunk:
+                await self._chunk(chunk, report, table.heading, apply=apply, turn=turn)
+            table.release()
+        return report
+
+    async def _chunk(
+        self, rows: Sequence[Row], report: Report, heading: Callable[[str], str], *, apply: bool, turn: int
+    ) -> None:
+        done = await self._handle(rows, apply=apply, turn=turn)
+        report.created += done.created
+        report.changed += done.changed
+        report.unchanged += done.unchanged
+        report.bad += len(done.flaws)
+        report.warned += len(done.warnings)
+        for row in rows:
+            self._tell(report, row, done.flaws.get(row.line, ()), heading)
+            self._tell(report, row, done.warnings.get(row.line, ()), heading, warning=True)
+        if apply and turn == 0:
+            report.last_line = rows[-1].line
+        if turn == 0:
+            self.progress(report.rows)
+
+    async def _handle(self, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
+        """Handle a chunk in one transaction; halve it around a row the database refuses."""
+        try:
+            async with self.database.transaction(self.actor) as tx:
+                return await self.target.handle(tx, rows, apply=apply, turn=turn)
+        except (pg.IntegrityError, pg.DataError):
+            if len(rows) == 1:
+                says = N_("The database refuses this row: it contradicts another record.")
+                flaw = Flaw("", says, N_("Check its codes and numbers."))
+                return Outcome(flaws={rows[0].line: [flaw]})
+        middle = len(rows) // 2
+        first = await self._handle(rows[:middle], apply=apply, turn=turn)
+        second = await self._handle(rows[middle:], apply=apply, turn=turn)
+        return Outcome(
+            created=first.created + second.created,
+            changed=first.changed + second.changed,
+            unchanged=first.unchanged + second.unchanged,
+            flaws=first.flaws | second.flaws,
+            warnings=first.warnings | second.warnings,
+        )
+
+    @staticmethod
+    def _tell(
+        report: Report,
+        row: Row,
+        flaws: Sequence[Flaw],
+        heading: Callable[[str], str],
+        *,
+        warning: bool = False,
+    ) -> None:
+        for flaw in flaws:
+            facts = dict(flaw.facts)
+            value = row.texts.get(flaw.at, "")[:100]
+            column = heading(flaw.at) if flaw.at else ""
+            report._add(  # noqa: SLF001 -- the report is this engine's
+                Problem(row.line, column, value, flaw.says, flaw.mend, facts, warning=warning)
+            )
+
+
+def combine(outcome: Outcome, line: int, flaws: Sequence[Flaw], *, warning: bool = False) -> None:
+    """Add flaws, or warnings, of a row to an outcome."""
+    if flaws:
+        into = outcome.warnings if warning else outcome.flaws
+        into.setdefault(line, []).extend(flaws)

@@ -1,0 +1,360 @@
+"""Tables in text files, as people send them: usual encodings and delimiters, two languages, Brazilian numbers.
+
+Reading keeps one row in memory at a time; what is wrong is told per row, column and value, never by
+giving up.
+
+Writing is the mirror image: what a spreadsheet would run as a formula is defused with an apostrophe, which reading
+takes away again, so that a file exported here can be edited and imported back.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import msgspec
+
+from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.text import fold
+
+DELIMITERS = ";,\t|"
+MAX_CELL = 100_000
+SNIFF_BYTES = 65_536
+_CHUNK = 1 << 20
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
+_NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
+
+
+class UnreadableTable(MalhaError):
+    """The file is no table: nothing in it was looked at."""
+
+    status = 422
+    code = "unreadable_table"
+    says = "The file cannot be read as a table: {reason}."
+    mend = "Save it as CSV in UTF-8, with the names of the columns in the first line."
+
+
+class MissingColumns(MalhaError):
+    """Columns without which nothing can be imported are not in the header."""
+
+    status = 422
+    code = "missing_columns"
+    says = "These columns are missing: {columns}. The file has: {found}."
+    mend = "Add them to the first line, or give them one of their known names."
+
+
+class BadCell(Exception):
+    """A cell cannot be what its column holds. Raised by parsers, told as a flaw of the row."""
+
+    def __init__(self, says: str, mend: str, **facts: Any) -> None:
+        self.says = says
+        self.mend = mend
+        self.facts = facts
+        super().__init__(says)
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column that is understood: its name, what else headers call it, and how its cells are read."""
+
+    name: str
+    also: tuple[str, ...] = ()
+    parse: Callable[[str], Any] = str
+    required: bool = False
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row: where it starts, what it states, what is wrong with it. An empty cell states nothing."""
+
+    line: int
+    values: Mapping[str, Any]
+    texts: Mapping[str, str]  # cells as they stand in the file, by column name
+    flaws: list[Flaw] = []
+
+
+class Table:
+    """An open table. Iterating yields its rows, once."""
+
+    def __init__(
+        self,
+        reader: Iterator[list[str]],
+        lines: Callable[[], int],
+        header: list[str],
+        columns: Mapping[int, Column],
+        *,
+        families: Mapping[int, tuple[str, str]],
+        encoding: str,
+        delimiter: str,
+        release: Callable[[], object],
+    ) -> None:
+        self.release = release  # leaves the file open when the table is no longer read
+        self._reader = reader
+        self._lines = lines
+        self.header = header
+        self.columns = columns
+        self.families = families
+        self.encoding = encoding
+        self.delimiter = delimiter
+
+    @property
+    def unknown(self) -> list[str]:
+        """Return the headers that are not understood; their cells are ignored."""
+        return [h for i, h in enumerate(self.header) if h and i not in self.columns and i not in self.families]
+
+    def heading(self, name: str) -> str:
+        """Return what the file calls a column."""
+        return next((self.header[i] for i, column in self.columns.items() if column.name == name), name)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows; empty lines are skipped, a line that cannot be read is a row with a flaw."""
+        while True:
+            line = self._lines() + 1
+            try:
+                cells = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                says, mend = N_("The line cannot be read: {reason}."), N_("Check its quotation marks.")
+                yield Row(line, {}, {}, [Flaw("", says, mend, {"reason": str(error)})])
+                continue
+            if any(cell.strip() for cell in cells):
+                yield self._row(line, cells)
+
+    def _row(self, line: int, cells: list[str]) -> Row:
+        values: dict[str, Any] = {}
+        texts: dict[str, str] = {}
+        flaws: list[Flaw] = []
+        if len(cells) > len(self.header) and any(c.strip() for c in cells[len(self.header) :]):
+            facts = {"cells": len(cells), "columns": len(self.header)}
+            mend = N_("Put texts that hold the delimiter in quotation marks.")
+            flaws.append(Flaw("", N_("The line has {cells} cells for {columns} columns."), mend, facts))
+        for i, column in self.columns.items():
+            text = undo(cells[i]).strip() if i < len(cells) else ""
+            texts[column.name] = text
+            if "\x00" in text:
+                says, mend = N_("The cell holds a NUL character."), N_("Type it again.")
+                flaws.append(Flaw(column.name, says, mend))
+            elif text:
+                try:
+                    values[column.name] = column.parse(text)
+                except BadCell as error:
+                    flaws.append(Flaw(column.name, error.says, error.mend, {"value": text[:100], **error.facts}))
+            elif column.required:
+                flaws.append(Flaw(column.name, N_("This field is empty."), N_("Fill it in.")))
+        for i, (family, name) in self.families.items():
+            text = undo(cells[i]).strip() if i < len(cells) else ""
+            if text and "\x00" not in text:
+                values.setdefault(family, {})[name] = text
+        return Row(line, values, texts, flaws)
+
+
+def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str, Sequence[str]] | None = None) -> Table:
+    """Open a table: find its encoding and delimiter, and which of `columns` it has.
+
+    `families` are columns named by a prefix, like {"options": ["option", "opção"]} for "option:Color"; their cells
+    come as a mapping under the family's name. The file must be seekable; it is read once ahead to find its encoding.
+
+    Raises:
+        UnreadableTable: it is empty, binary, or has no header.
+        MissingColumns: a required column is not there.
+    """
+    encoding = _encoding_of(file)
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    sample = text.read(SNIFF_BYTES)
+    if not sample.strip():
+        raise UnreadableTable(reason="it is empty")
+    delimiter = _delimiter_of(sample)
+    text.seek(0)
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(text, delimiter=delimiter, strict=False)
+    header = [undo(cell).strip() for cell in next(reader)]
+    known = {_key(name): column for column in columns for name in (column.name, *column.also)}
+    prefixes = {_key(prefix): family for family, names in (families or {}).items() for prefix in (family, *names)}
+    mapped: dict[int, Column] = {}
+    grouped: dict[int, tuple[str, str]] = {}
+    for i, name in enumerate(header):
+        column = known.get(_key(name))
+        if column is not None and column not in mapped.values():
+            mapped[i] = column
+        elif ":" in name and (family := prefixes.get(_key(name.split(":", 1)[0]))):
+            grouped[i] = family, name.split(":", 1)[1].strip()
+    missing = [c.name for c in columns if c.required and c not in mapped.values()]
+    if missing:
+        raise MissingColumns(columns=", ".join(missing), found=", ".join(h for h in header if h) or "-")
+    return Table(
+        reader,
+        lambda: reader.line_num,
+        header,
+        mapped,
+        families=grouped,
+        encoding=encoding,
+        delimiter=delimiter,
+        release=text.detach,
+    )
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", fold(name))
+
+
+def _encoding_of(file: BinaryIO) -> str:
+    """Return the encoding: by its mark, UTF-8 if all of it is, else Windows-1252, which old spreadsheets write."""
+    file.seek(0)
+    start = file.read(4)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    nul = False
+    try:
+        while chunk := file.read(_CHUNK):
+            nul = nul or chunk.count(b"\0") > len(chunk) // 20
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        if nul or start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+            raise UnreadableTable(reason="it is a spreadsheet or another binary file") from None
+        return "cp1252"
+    if nul:
+        raise UnreadableTable(reason="it is a spreadsheet or another binary file")
+    return "utf-8-sig"
+
+
+def _delimiter_of(sample: str) -> str:
+    """Return the delimiter that splits the first line most, quoted parts left out; a semicolon wins a tie."""
+    first = re.sub(r'"[^"]*"', "", sample.splitlines()[0] if sample.strip() else "")
+    return max(DELIMITERS, key=lambda d: (first.count(d), -DELIMITERS.index(d)))
+
+
+# --- cells ---
+
+
+def parse_decimal(text: str) -> tuple[int, int]:
+    """Read a number as (digits, decimals): "1.234,50" is (123450, 2).
+
+    With both separators the last is the decimal one; a comma alone is decimal; points in groups of three that repeat
+    are thousands. One point before exactly three digits may be either, and is refused rather than guessed.
+
+    Raises:
+        BadCell: it is no number, or an ambiguous one.
+    """
+    bare = text.replace("R$", "").replace("\u00a0", "").replace(" ", "").strip()
+    points, commas = bare.count("."), bare.count(",")
+    if points and commas:
+        decimal = max(bare.rfind("."), bare.rfind(","))
+        whole = bare[:decimal].replace(".", "").replace(",", "")
+        if not re.fullmatch(r"-?[0-9]{1,3}(?:[.,][0-9]{3})*", bare[:decimal]):
+            raise BadCell(N_("{value} is no number."), N_("Write it like 1.234,50 or 1234.50."))
+        bare = f"{whole}.{bare[decimal + 1 :]}"
+    elif commas == 1:
+        bare = bare.replace(",", ".")
+    elif points == 1 and re.fullmatch(r"-?[1-9][0-9]{0,2}\.[0-9]{3}", bare):
+        raise BadCell(
+            N_("{value} may mean thousands or decimals."), N_("Write it without thousands, or with a decimal comma.")
+        )
+    elif (points > 1 or commas > 1) and re.fullmatch(r"-?[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})+", bare):
+        bare = bare.replace(".", "").replace(",", "")
+    if not _NUMBER.fullmatch(bare):
+        raise BadCell(N_("{value} is no number."), N_("Write it like 1.234,50 or 1234.50."))
+    whole, _, decimals = bare.partition(".")
+    return int(whole + decimals), len(decimals)
+
+
+def scaled(text: str, digits: int) -> int:
+    """Read a number as an integer of its `digits`-th decimal: "12,9" with 2 is 1290.
+
+    Raises:
+        BadCell: it is no number, or has more decimals than that (zeros at the end do not count).
+    """
+    number, decimals = parse_decimal(text)
+    while decimals > digits and number % 10 == 0:
+        number //= 10
+        decimals -= 1
+    if decimals > digits:
+        raise BadCell(N_("{value} has more than {digits} decimals."), N_("Round it."), digits=digits)
+    result: int = number * 10 ** (digits - decimals)
+    if abs(result) > 2_147_483_647:
+        raise BadCell(N_("{value} is too large."), N_("Check it."))
+    return result
+
+
+def centavos(text: str) -> int:
+    """Read an amount of money in reais as centavos; it may not be negative."""
+    amount = scaled(text, 2)
+    if amount < 0:
+        raise BadCell(N_("{value} is negative."), N_("Use a positive number."))
+    return amount
+
+
+def whole(text: str) -> int:
+    """Read a whole number."""
+    return scaled(text, 0)
+
+
+def millimetres_of_cm(text: str) -> int:
+    """Read centimetres as millimetres."""
+    return scaled(text, 1)
+
+
+def grams_of_kg(text: str) -> int:
+    """Read kilograms as grams."""
+    return scaled(text, 3)
+
+
+_YES = frozenset({"sim", "s", "yes", "y", "true", "verdadeiro", "1", "x", "ativo", "ativa", "active"})
+_NO = frozenset({"nao", "n", "no", "false", "falso", "0", "inativo", "inativa", "inactive"})
+
+
+def yes_no(text: str) -> bool:
+    """Read sim/não, yes/no, 1/0, ativo/inativo."""
+    word = fold(text)
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise BadCell(N_("{value} is neither yes nor no."), N_("Write sim or não."))
+
+
+# --- writing ---
+
+
+def defuse(text: str) -> str:
+    """Return the text as a spreadsheet shows it instead of running it; plain negative numbers stay numbers."""
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text
+
+
+def undo(text: str) -> str:
+    """Return the text that was defused; any other as it is."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def write_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, delimiter: str = ";") -> Iterator[bytes]:
+    """Yield a table as UTF-8 with its mark, which spreadsheets need to show accents, about 64 kB at a time."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
+    buffer.write("\ufeff")
+    writer.writerow([defuse(name) for name in header])
+    for row in rows:
+        writer.writerow(["" if cell is None else defuse(str(cell)) for cell in row])
+        if buffer.tell() > 65_536:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def decimal_text(value: int | None, digits: int) -> str:
+    """Return an integer of its `digits`-th decimal as Brazil writes it, without thousands: 1290 with 2 is "12,90"."""
+    if value is None:
+        return ""
+    if digits == 0:
+        return str(value)
+    sign = "-" if value < 0 else ""
+    whole_part, rest = divmod(abs(value), 10**digits)
+    return f"{sign}{whole_part},{rest:0{digits}}"

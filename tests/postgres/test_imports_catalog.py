@@ -1,0 +1,142 @@
+"""Products from messy files: previews, good rows apart from bad ones, and exports that read back."""
+
+import io
+
+import pytest
+
+from malha.catalog import reads, service
+from malha.catalog.imports import ProductImport, export_products
+from malha.catalog.model import MediaDraft, ProductDraft, VariantDraft
+from malha.platform.db import Database
+from malha.platform.imports import Mode, Report, run_import
+
+MESSY = """Código;Produto;Nome;Marca;Categoria;NCM;EAN;Peso (kg);Comprimento;Preço;Ativo;Opção:Cor;Opção:Tamanho;Atributo:Tecido;Kit;Cor favorita
+CAM-AZ-P;CAM;Camiseta Básica;Malha;Moda > Camisetas;6109.10.00;7891000315507;0,180;30;R$ 49,90;sim;Azul;P;Algodão;;x
+CAM-AZ-M;CAM;Camiseta Básica;;;;;0,2;30,5;49,90;sim;Azul;M;;;
+CAM-VD-M;CAM;Camiseta Verde;;;;;0,2;30;49,90;;Verde;M;;;
+CAM-VD-G;CAM;;;;;7891000315508;0,2;30;49,90;;Verde;G;;;
+=MEIA;;Meia "soquete"; ;;61159500;;1.234;10;dez;talvez;;;;;
+MEIA-U;;Meia;Malha;;61159999;;0.05;10;9,9;1;;;;;
+KIT-1;;Kit Meia e Camiseta;;;;;;;99,00;;;;;CAM-AZ-P:1 | MEIA-U x 2;
+KIT-2;;Kit impossível;;;;;;;99,00;;;;;NADA:1;
+MEIA-U;;Meia outra vez;;;;;;;1;;;;;;
+"""
+
+
+async def run(database: Database, text: str | bytes, mode: Mode, **more: int) -> Report:
+    data = text if isinstance(text, bytes) else text.encode()
+    return await run_import(database, ProductImport(), io.BytesIO(data), mode=mode, **more)
+
+
+def told(report: Report) -> set[tuple[int, str]]:
+    return {(p.line, p.column) for p in report.problems if not p.warning}
+
+
+BAD = {(4, "Nome"), (5, "EAN"), (6, "Peso (kg)"), (6, "Preço"), (6, "Ativo"), (9, "Kit"), (10, "Código")}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+async def test_a_preview_tells_every_bad_row_with_column_and_mend_and_writes_nothing(
+    database: Database, encoding: str
+) -> None:
+    report = await run(database, MESSY.encode(encoding), Mode.PREVIEW)
+    assert told(report) == BAD
+    assert (report.rows, report.bad, report.created, report.applied) == (9, 5, 4, False)
+    assert report.ignored_columns == ["Cor favorita"]
+    assert [(p.line, p.column) for p in report.problems if p.warning] == [(7, "NCM")]
+    price = next(p for p in report.problems if p.column == "Preço")
+    assert (price.value, price.text("en")) == ("dez", "dez is no number. Write it like 1.234,50 or 1234.50.")
+    async with database.transaction() as tx:
+        assert await reads.product_codes(tx) == []
+        assert await reads.categories(tx) == []
+
+
+async def test_all_writes_nothing_when_a_row_is_bad_and_valid_writes_the_good_ones(database: Database) -> None:
+    report = await run(database, MESSY, Mode.ALL)
+    assert not report.applied
+    assert told(report) == BAD
+    report = await run(database, MESSY, Mode.VALID)
+    assert report.applied
+    assert told(report) == BAD
+    assert (report.created, report.changed, report.unchanged, report.bad) == (4, 0, 0, 5)
+    async with database.transaction() as tx:
+        shirt = await reads.product_by_code(tx, "CAM")
+        assert shirt
+        assert (shirt.name, shirt.brand, shirt.category, shirt.ncm) == (
+            "Camiseta Básica",
+            "Malha",
+            "moda.camisetas",
+            "61091000",
+        )
+        assert (shirt.options, shirt.attributes) == (["Cor", "Tamanho"], {"Tecido": "Algodão"})
+        variants = {v.sku: v for v in shirt.variants}
+        assert variants.keys() == {"CAM-AZ-P", "CAM-AZ-M"}
+        p = variants["CAM-AZ-P"]
+        assert (p.name, p.weight_grams, p.length_mm, p.price) == ("Camiseta Básica Azul / P", 180, 300, 4990)
+        (kit,) = await reads.by_skus(tx, ["KIT-1"])
+        assert sorted(c.quantity for c in kit.components) == [1, 2]
+    again = await run(database, MESSY, Mode.VALID)
+    assert (again.created, again.changed, again.unchanged) == (0, 0, 4)
+
+
+async def test_cells_that_are_empty_leave_what_is_there(database: Database) -> None:
+    await run(database, MESSY, Mode.VALID)
+    report = await run(database, "sku;price;option:Cor\nCAM-AZ-M;59,90;Azul-marinho\n", Mode.ALL)
+    assert (report.changed, report.bad) == (1, 0)
+    async with database.transaction() as tx:
+        (card,) = await reads.by_skus(tx, ["CAM-AZ-M"])
+        assert (card.price, card.weight_grams, card.name) == (5990, 200, "Camiseta Básica Azul-marinho / M")
+
+
+async def test_an_export_reads_back_and_changes_nothing(database: Database) -> None:
+    await run(database, MESSY, Mode.VALID)
+    async with database.transaction() as tx:
+        formula = ProductDraft(
+            code="F",
+            name="=HYPERLINK(1)",
+            description='Duas\nlinhas; "aspas"',
+            variants=[
+                VariantDraft(
+                    sku="+55", name="@nome", weight_grams=7, media=[MediaDraft(url="https://img.example/1.jpg")]
+                ),
+                VariantDraft(sku="-1", options={"Cor": "-Preto"}),
+            ],
+        )
+        await service.put_products(tx, [formula])
+        revision = await reads.revision(tx)
+        before = await reads.products_by_code(tx, await reads.product_codes(tx))
+    exported = b"".join([piece async for piece in export_products(database)])
+    assert b"'=HYPERLINK" in exported
+    assert b"'+55;" in exported
+    report = await run(database, exported, Mode.ALL)
+    assert (report.problems, report.ignored_columns) == ([p for p in report.problems if p.warning], [])
+    assert (report.created, report.changed) == (0, 0)
+    assert report.unchanged == 6
+    async with database.transaction() as tx:
+        assert await reads.products_by_code(tx, await reads.product_codes(tx)) == before
+        assert await reads.revision(tx) == revision
+
+
+async def test_a_long_file_goes_in_by_chunks_and_continues_where_it_stopped(database: Database) -> None:
+    lines = ["sku;nome;preço;produto"] + [f"S{i:05};Produto {i // 3};{i},50;P{i // 3}" for i in range(1700)]
+    seen: list[int] = []
+    report = await run_import(
+        database, ProductImport(), io.BytesIO("\n".join(lines).encode()), mode=Mode.VALID, progress=seen.append
+    )
+    assert (report.created, report.bad, report.last_line) == (1700, 0, 1701)
+    assert seen == [500, 1000, 1500, 1700]
+    rest = await run(database, "\n".join(lines), Mode.VALID, from_line=1500)
+    assert (rest.rows, rest.unchanged) == (202, 202)
+
+
+async def test_a_row_the_database_refuses_is_put_aside_and_its_neighbours_go_in(database: Database) -> None:
+    class Stubborn(ProductImport):
+        """Checks nothing, as if another writer had been faster."""
+
+        async def _good(self, tx, groups, outcome):
+            return {code: group.draft(group.rows) for code, group in groups.items()}
+
+    text = "sku;nome;gtin\n" + "".join(f"S{i};N;{'7891000315507' if i in {2, 5} else ''}\n" for i in range(8))
+    report = await run_import(database, Stubborn(), io.BytesIO(text.encode()), mode=Mode.VALID)
+    assert (report.created, report.bad) == (7, 1)
+    assert [p.line for p in report.problems] == [7]

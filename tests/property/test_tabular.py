@@ -1,0 +1,128 @@
+"""Tables as people send them: every encoding and delimiter reads the same, what is exported reads back, nothing runs."""
+
+import io
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from malha.platform import tabular
+from malha.platform.tabular import BadCell, Column, MissingColumns, UnreadableTable, open_table, write_table
+
+COLUMNS = [
+    Column("sku", ("código", "SKU do produto"), required=True),
+    Column("name", ("nome",)),
+    Column("price", ("preço",), parse=tabular.centavos),
+]
+
+
+def rows_of(data: bytes, columns: Sequence[Column] = COLUMNS) -> list[tuple[int, dict, list[str]]]:
+    table = open_table(io.BytesIO(data), columns, {"options": ("opção",)})
+    return [(row.line, dict(row.values), [flaw.at for flaw in row.flaws]) for row in table]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("delimiter", list(";,\t|"))
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_any_usual_encoding_delimiter_and_line_end_reads_the_same(encoding: str, delimiter: str, newline: str) -> None:
+    lines = [["Código", "NOME", "Preço"], ["A1", "Calça", '"12,90"'], ["A2", '"Pão; de, açúcar"', '"1.234,50"']]
+    data = newline.join(delimiter.join(line) for line in lines).encode(encoding)
+    assert [row[1] for row in rows_of(data)] == [
+        {"sku": "A1", "name": "Calça", "price": 1290},
+        {"sku": "A2", "name": "Pão; de, açúcar", "price": 123450},
+    ]
+
+
+def test_rows_tell_their_line_even_after_texts_of_several_lines_and_empty_lines() -> None:
+    data = b'sku;name\nA;"two\nlines"\n\n;nothing\nB;b\n'
+    assert rows_of(data) == [
+        (2, {"sku": "A", "name": "two\nlines"}, []),
+        (5, {"name": "nothing"}, ["sku"]),
+        (6, {"sku": "B", "name": "b"}, []),
+    ]
+
+
+def test_a_bad_cell_spoils_its_own_row_only() -> None:
+    data = "sku;preço;nome\nA;doze;x\nB;-1;y\nC;12,999;z\nD;5;w;v\nE;5;w;;\n".encode()
+    assert [(values.get("sku"), flaws) for _, values, flaws in rows_of(data)] == [
+        ("A", ["price"]), ("B", ["price"]), ("C", ["price"]), ("D", [""]), ("E", []),
+    ]  # fmt: skip
+
+
+def test_columns_of_a_family_come_as_a_mapping_and_unknown_ones_are_named() -> None:
+    table = open_table(
+        io.BytesIO("sku;Opção:Cor;option:Size;colour\nA;Azul;M;x\n".encode()), COLUMNS, {"options": ("option", "opção")}
+    )
+    assert table.unknown == ["colour"]
+    assert table.heading("sku") == "sku"
+    assert [row.values for row in table] == [{"sku": "A", "options": {"Cor": "Azul", "Size": "M"}}]
+
+
+@pytest.mark.parametrize("data", [b"", b"  \n ", b"PK\x03\x04\x00\xff\x00\x00\x9c" * 50, b"a\x00b\x00" * 50])
+def test_what_is_no_table_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableTable):
+        open_table(io.BytesIO(data), COLUMNS)
+
+
+def test_a_required_column_that_is_missing_is_named_with_what_is_there() -> None:
+    with pytest.raises(MissingColumns) as refused:
+        open_table(io.BytesIO(b"name;price\nx;1"), COLUMNS)
+    assert str(refused.value) == "These columns are missing: sku. The file has: name, price."
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("12,90", 1290), ("12.90", 1290), ("12.9", 1290), ("12", 1200), ("R$ 1.234,50", 123450), ("1,234.50", 123450),
+        ("1.234.567", 123456700), ("1.234.567,8", 123456780), ("0.5", 50), ("0,999", None), ("1.234", None),
+        ("0.123", None), ("12,900", 1290), ("1234", 123400), ("1,2,3", None), ("12,", None), ("abc", None),
+        ("-1", None), ("--1", None), ("1e3", None), ("999999999999", None), ("1.2.3", None), ("١٢", None),
+        ("12.345,67.8", None), ("1,23.45", None),
+    ],
+)  # fmt: skip
+def test_money_as_people_write_it(text: str, amount: int | None) -> None:
+    if amount is None:
+        with pytest.raises(BadCell):
+            tabular.centavos(text)
+    else:
+        assert tabular.centavos(text) == amount
+
+
+def test_kilograms_and_centimetres_become_grams_and_millimetres() -> None:
+    assert tabular.grams_of_kg("0,25") == 250
+    assert tabular.grams_of_kg("0.125") == 125
+    assert tabular.millimetres_of_cm("12,5") == 125
+    with pytest.raises(BadCell):
+        tabular.grams_of_kg("1.234")  # a thousand kilograms, or one and a bit: nobody knows
+
+
+def test_yes_and_no_in_two_languages() -> None:
+    assert all(tabular.yes_no(word) for word in ("Sim", "S", "yes", "1", "ATIVO"))
+    assert not any(tabular.yes_no(word) for word in ("não", "N", "no", "0", "inativo"))
+    with pytest.raises(BadCell):
+        tabular.yes_no("talvez")
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30).map(str.strip)
+
+
+@given(st.lists(st.tuples(cells.filter(bool), cells), max_size=8))
+def test_what_is_written_reads_back_the_same(rows: list[tuple[str, str]]) -> None:
+    data = b"".join(write_table(["sku", "name"], rows))
+    read = open_table(io.BytesIO(data), COLUMNS)
+    assert [(row.values["sku"], row.values.get("name", "")) for row in read] == rows
+
+
+@given(st.sampled_from(["=1+1", "+5511", "-1+1", "@SUM(A1)", "\t=1", "\uff1d1", "'=1", "=cmd|' /C calc'!A0"]))
+def test_nothing_that_is_written_runs_in_a_spreadsheet(text: str) -> None:
+    shown = tabular.defuse(text)
+    assert shown[0] == "'"
+    assert tabular.undo(shown) == text
+
+
+@given(st.integers(-(2**31) + 1, 2**31 - 1), st.integers(0, 3))
+def test_numbers_written_read_back_the_same(value: int, digits: int) -> None:
+    text = tabular.decimal_text(value, digits)
+    assert tabular.scaled(text, digits) == value
+    assert tabular.defuse(text) == text
