@@ -56,7 +56,7 @@ messages: setup-dev ## Compile the message catalogues
 
 docs: setup-dev ## Write the generated reference pages anew and test the docs
 	@$(BIN)/python tools/reference.py
-	@$(PYTEST) tests/contract -k docs
+	@$(PYTEST) -q tests/contract/test_docs.py
 
 lock: setup-dev ## Write requirements/*.lock anew (ARGS="--upgrade" or "--upgrade-package granian")
 	@tools/lock.sh $(ARGS)

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 import typer.main
-from malha.cli.main import app
 
 import malha
+from malha.cli.main import COMMANDS, build
 from malha.platform import settings
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import translate
@@ -111,11 +111,15 @@ def command_lines(command: Any, path: str) -> list[str]:
 
 def command_page() -> str:
     """Return docs/reference/command-line.md: every command with its options."""
-    group = typer.main.get_group(app)
-    lines = ["# Command line", "", first_paragraph(group) or "Every command of `malha`.", "", GENERATED]
-    for name, command in sorted(group.commands.items()):
-        if not command.hidden:
-            lines += command_lines(command, f"malha {name}")
+    lines = [
+        "# Command line",
+        "",
+        f"`malha --help` lists the commands, `malha COMMAND --help` says the same as here. {GENERATED}",
+    ]
+    for name in sorted(COMMANDS):
+        group = typer.main.get_group(build(name))
+        if name in group.commands:
+            lines += command_lines(group.commands[name], f"malha {name}")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
