@@ -45,7 +45,7 @@ async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
 
 async def _migrations(services: Services) -> str:
     try:
-        pending = (await migrate.status(services.database.url, services.database.retailer)).pending
+        pending = (await migrate.status(services.database.url, services.database.retailer)).needed
     except MalhaError as error:
         return error.code
     return "pending: " + ", ".join(pending) if pending else "ok"

@@ -114,6 +114,11 @@ class Status(msgspec.Struct, frozen=True):
     applied: list[str]
     pending: list[str]
 
+    @property
+    def needed(self) -> list[str]:
+        """Return what this code cannot run without: pending files of the post phase wait for old processes to go."""
+        return [name for name in self.pending if "_pre_" in name]
+
 
 MIGRATION_TABLE = """
 CREATE TABLE IF NOT EXISTS migration (

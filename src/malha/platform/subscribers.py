@@ -524,8 +524,7 @@ async def drain(db: Database, subscriptions: Sequence[Subscription], *, strict: 
             moved += step.count
         total += moved
         for subscription in subscriptions:
-            while await run_batch(db, subscription):
-                pass
+            await _drain_one(db, subscription)
     if strict:
         async with db.transaction() as tx:
             waiting = await needs_attention(tx)
@@ -533,6 +532,20 @@ async def drain(db: Database, subscriptions: Sequence[Subscription], *, strict: 
             first = waiting[0]
             raise EventsParked(count=len(waiting), subscriber=first.subscriber, key=first.key, error=first.error)
     return total
+
+
+async def _drain_one(db: Database, subscription: Subscription) -> None:
+    attempt = 0
+    while True:
+        try:
+            if not await run_batch(db, subscription):
+                return
+            attempt = 0
+        except Exception as error:
+            attempt += 1
+            if not _is_outside(error) or attempt > ISOLATE_AFTER:
+                raise
+            await asyncio.sleep(0.1 * attempt)
 
 
 __all__ = [
