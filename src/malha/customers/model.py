@@ -71,3 +71,11 @@ class Saved(msgspec.Struct, frozen=True):
 
     id: UUID
     created: bool
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """What merging many profiles did; two rows of one person count once as created or changed, then as unchanged."""
+
+    created: int
+    changed: int
+    unchanged: int

@@ -13,7 +13,7 @@ import msgspec
 
 from malha.customers import reads, rules, writes
 from malha.customers.errors import CustomerExists, UnknownCustomer
-from malha.customers.model import Buyer, Customer, CustomerDraft, Saved
+from malha.customers.model import Buyer, Customer, CustomerDraft, Merged, Saved
 from malha.platform import audit
 from malha.platform.address import Address
 from malha.platform.clock import now
@@ -142,16 +142,32 @@ async def put_customers(tx: Tx, drafts: Sequence[CustomerDraft]) -> list[Saved]:
         ]
     )
     people = await _people(tx, tidy)
+    saved = _merge(people, tidy)
+    await people.save(tx)
+    return saved
+
+
+def _merge(people: _People, drafts: Sequence[CustomerDraft]) -> list[Saved]:
     saved = []
-    for draft in tidy:
+    for draft in drafts:
         customer = people.find(draft)
         if customer is None:
             saved.append(Saved(people.make(draft).id, created=True))
         else:
             people.keep(_changed(customer, draft))
-            saved.append(Saved(customer.id, created=customer.id in people.new))
-    await people.save(tx)
+            saved.append(Saved(customer.id, created=False))
     return saved
+
+
+async def merge_customers(tx: Tx, drafts: Sequence[CustomerDraft], *, apply: bool) -> Merged:
+    """Do what `put_customers` does with tidied drafts that are valid, or only say what it would do."""
+    people = await _people(tx, drafts)
+    saved = _merge(people, drafts)
+    created = sum(s.created for s in saved)
+    changed = len({s.id for s in saved if s.id in people.before and people.current[s.id] != people.before[s.id]})
+    if apply:
+        await people.save(tx)
+    return Merged(created=created, changed=changed, unchanged=len(saved) - created - changed)
 
 
 def _changed(customer: Customer, draft: CustomerDraft) -> Customer:

@@ -1,0 +1,117 @@
+"""Customers from a table, one row each, and back. Who is there already is changed, not doubled (`rules.best_match`)."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from malha.customers import reads, rules, service
+from malha.customers.model import CustomerDraft
+from malha.platform.address import Address
+from malha.platform.brazil import normalise_cep, normalise_document
+from malha.platform.db import Database, Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.imports import Outcome, combine
+from malha.platform.tabular import BadCell, Column, Row, write_table
+
+
+def parse_document(text: str) -> str:
+    """Read a CPF or CNPJ, also one whose leading zeros a spreadsheet took away.
+
+    Raises:
+        BadCell: it is neither.
+    """
+    found = normalise_document(text, restore_zeros=True)
+    if found is None:
+        raise BadCell(
+            N_("{value} is neither a CPF nor a CNPJ."),
+            N_("Compare it with the customer's papers: its last two digits prove the others."),
+        )
+    return found
+
+
+def parse_cep(text: str) -> str:
+    """Read a CEP, also one whose leading zero a spreadsheet took away.
+
+    Raises:
+        BadCell: it is none.
+    """
+    found = normalise_cep(text, restore_zeros=True)
+    if found is None:
+        raise BadCell(N_("{value} is no CEP."), N_("A CEP has eight digits."))
+    return found
+
+
+_ADDRESS = ("postal_code", "street", "number", "complement", "district", "city", "state")
+
+COLUMNS = (
+    Column("name", ("nome", "cliente", "nome completo", "razão social", "customer name"), required=True),
+    Column("document", ("cpf", "cnpj", "cpf/cnpj", "cpf ou cnpj", "documento"), parse=parse_document),
+    Column("email", ("e-mail", "mail")),
+    Column("phone", ("telefone", "celular", "fone", "whatsapp")),
+    Column("postal_code", ("cep", "código postal", "zip"), parse=parse_cep),
+    Column("street", ("rua", "logradouro", "endereço", "address")),
+    Column("number", ("número", "nº")),
+    Column("complement", ("complemento",)),
+    Column("district", ("bairro",)),
+    Column("city", ("cidade", "município")),
+    Column("state", ("uf", "estado")),
+)
+
+
+class CustomerImport:
+    """Rows of customers; a `malha.platform.imports.Target`."""
+
+    entity = "customer"
+    columns = COLUMNS
+    families: Mapping[str, Sequence[str]] = {}
+    passes = 1
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
+        """Check or write a chunk."""
+        outcome = Outcome()
+        good: list[tuple[Row, CustomerDraft]] = []
+        for row in rows:
+            draft = rules.tidy_customer(_draft(row))
+            flaws = [Flaw(f.at.split("/")[-1], f.says, f.mend, f.facts) for f in rules.check_customer(draft)]
+            if flaws:
+                combine(outcome, row.line, flaws)
+                continue
+            if not (draft.document or draft.email or draft.phone):
+                says = N_("Nothing identifies this customer: a repeated import would add them again.")
+                combine(outcome, row.line, [Flaw("", says, N_("Give a document, e-mail or telephone."))], warning=True)
+            good.append((row, draft))
+        done = await service.merge_customers(tx, [draft for _, draft in good], apply=apply)
+        outcome.created, outcome.changed, outcome.unchanged = done.created, done.changed, done.unchanged
+        return outcome
+
+
+def _draft(row: Row) -> CustomerDraft:
+    values = row.values
+    address = Address(**{part: values[part] for part in _ADDRESS if part in values})
+    return CustomerDraft(
+        name=values["name"],
+        document=values.get("document"),
+        email=values.get("email"),
+        phone=values.get("phone"),
+        address=address,
+    )
+
+
+async def export_customers(database: Database, seen: Callable[[int], None] = lambda _: None) -> AsyncIterator[bytes]:
+    """Yield all customers as a table that `CustomerImport` reads back, a thousand at a time.
+
+    It holds personal data in full: edges ask for `customers:reveal` and write down who took it.
+    """
+    yield b"".join(write_table([c.name for c in COLUMNS], []))
+    after = 0
+    while True:
+        async with database.transaction() as tx:
+            customers = await reads.walk(tx, after=after)
+        if not customers:
+            return
+        after = customers[-1].number
+        seen(len(customers))
+        rows = [
+            (c.name, rules.shown_document(c.document), c.email, c.phone, *(getattr(c.address, a) for a in _ADDRESS))
+            for c in customers
+        ]
+        yield b"".join(write_table((), rows)).removeprefix("\ufeff\r\n".encode())

@@ -1,0 +1,316 @@
+"""Locations from a table, one row each, and back into one.
+
+A row names its establishment by code, or by CNPJ: one that is not there is then made of `cnpj`, `legal_name` and
+`state_registration`, with the establishment's code or the location's. What a row leaves empty stays as it is; what a
+new location leaves empty its CEP tells.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import time
+from typing import Any
+
+import msgspec
+
+from malha.network import reads, rules, service
+from malha.network.model import (
+    Establishment,
+    EstablishmentDraft,
+    Hours,
+    Location,
+    LocationDraft,
+    LocationKind,
+    LocationStatus,
+)
+from malha.platform.address import Address
+from malha.platform.brazil import format_cnpj, normalise_cep, normalise_cnpj
+from malha.platform.db import Database, Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.imports import Outcome, combine
+from malha.platform.tabular import BadCell, Column, Row, centavos, decimal_text, scaled, whole, write_table, yes_no
+from malha.platform.text import fold
+
+_KINDS = {
+    **{kind.value: kind for kind in LocationKind},
+    "loja": LocationKind.STORE,
+    "cd": LocationKind.DISTRIBUTION_CENTRE,
+    "centro de distribuicao": LocationKind.DISTRIBUTION_CENTRE,
+    "distribution centre": LocationKind.DISTRIBUTION_CENTRE,
+    "distribution center": LocationKind.DISTRIBUTION_CENTRE,
+    "fabrica": LocationKind.FACTORY,
+    "operador": LocationKind.THIRD_PARTY,
+    "3pl": LocationKind.THIRD_PARTY,
+    "fornecedor": LocationKind.VENDOR,
+    "ponto de retirada": LocationKind.PICKUP_POINT,
+}
+_STATUSES = {
+    **{status.value: status for status in LocationStatus},
+    "ativo": LocationStatus.ACTIVE,
+    "ativa": LocationStatus.ACTIVE,
+    "pausado": LocationStatus.PAUSED,
+    "pausada": LocationStatus.PAUSED,
+    "fechado": LocationStatus.CLOSED,
+    "fechada": LocationStatus.CLOSED,
+}
+
+
+def _one_of(known: Mapping[str, Any], text: str) -> Any:
+    found = known.get(fold(text)) or known.get(fold(text).replace(" ", "_"))
+    if found is None:
+        shown = ", ".join(dict.fromkeys(str(v) for v in known.values()))
+        raise BadCell(N_("{value} is not one of the possible values."), N_("Use one of {known}."), known=shown)
+    return found
+
+
+def _kind(text: str) -> LocationKind:
+    kind: LocationKind = _one_of(_KINDS, text)
+    return kind
+
+
+def _status(text: str) -> LocationStatus:
+    status: LocationStatus = _one_of(_STATUSES, text)
+    return status
+
+
+def _cnpj(text: str) -> str:
+    found = normalise_cnpj(text, restore_zeros=True)
+    if found is None:
+        raise BadCell(
+            N_("{value} is no CNPJ."),
+            N_("Check it against the company's registration: its last two digits prove the others."),
+        )
+    return found
+
+
+def _cep(text: str) -> str:
+    found = normalise_cep(text, restore_zeros=True)
+    if found is None:
+        raise BadCell(N_("{value} is no CEP."), N_("A CEP has eight digits."))
+    return found
+
+
+def _degrees(text: str) -> float:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise BadCell(N_("{value} is no number."), N_("Use degrees like -23,5505.")) from None
+
+
+def _clock(text: str) -> time:
+    try:
+        hours, _, minutes = text.lower().replace("h", ":").partition(":")
+        return time(int(hours), int(minutes or 0))
+    except ValueError:
+        raise BadCell(N_("{value} is no time of day."), N_("Write it like 14:00.")) from None
+
+
+def _hours(text: str) -> Hours:
+    found = rules.parse_hours(text)
+    if found is None:
+        raise BadCell(N_("{value} are no hours."), N_("Write them like mon-fri 09:00-18:00; sat 09:00-13:00."))
+    return found
+
+
+_ADDRESS = ("postal_code", "street", "number", "complement", "district", "city", "state")
+_STATED = (
+    "name", "kind", "status", "latitude", "longitude", "timezone", "opening_hours", "holiday_calendar", "can_ship",
+    "can_pickup", "can_curbside", "can_return", "cut_off", "daily_capacity", "handling_cost", "line_cost", "priority",
+)  # fmt: skip
+
+COLUMNS = (
+    Column("code", ("código", "loja", "store", "store code"), required=True),
+    Column("name", ("nome", "nome da loja")),
+    Column("kind", ("tipo",), parse=_kind),
+    Column("establishment", ("estabelecimento", "filial")),
+    Column("cnpj", (), parse=_cnpj),
+    Column("legal_name", ("razão social",)),
+    Column("state_registration", ("inscrição estadual", "ie")),
+    Column("status", ("situação",), parse=_status),
+    Column("postal_code", ("cep",), parse=_cep),
+    Column("street", ("rua", "logradouro", "endereço")),
+    Column("number", ("número", "nº")),
+    Column("complement", ("complemento",)),
+    Column("district", ("bairro",)),
+    Column("city", ("cidade", "município")),
+    Column("state", ("uf", "estado")),
+    Column("latitude", ("lat",), parse=_degrees),
+    Column("longitude", ("lng", "lon"), parse=_degrees),
+    Column("timezone", ("fuso", "fuso horário", "time zone")),
+    Column("opening_hours", ("horário", "horário de funcionamento"), parse=_hours),
+    Column("holiday_calendar", ("feriados",)),
+    Column("can_ship", ("envia", "ship from store"), parse=yes_no),
+    Column("can_pickup", ("retirada", "pickup"), parse=yes_no),
+    Column("can_curbside", ("retirada no carro", "curbside"), parse=yes_no),
+    Column("can_return", ("devolução", "returns"), parse=yes_no),
+    Column("cut_off", ("corte", "horário de corte"), parse=_clock),
+    Column("daily_capacity", ("capacidade", "capacidade diária"), parse=whole),
+    Column("handling_cost", ("custo por pacote",), parse=centavos),
+    Column("line_cost", ("custo por linha",), parse=centavos),
+    Column("priority", ("prioridade",), parse=lambda text: scaled(text, 0)),
+)
+
+
+class LocationImport:
+    """Rows of locations; a `malha.platform.imports.Target`."""
+
+    entity = "location"
+    columns = COLUMNS
+    families: Mapping[str, Sequence[str]] = {}
+    passes = 1
+
+    def __init__(self) -> None:
+        self._lines: dict[str, int] = {}
+        self._promised: dict[str, EstablishmentDraft] = {}  # made by earlier rows, not written in a preview
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
+        """Check or write a chunk."""
+        outcome = Outcome()
+        owners = _Owners(await reads.establishments(tx), {} if apply else self._promised)
+        old = await reads.locations_by_code(tx, [row.values["code"] for row in rows])
+        drafts: dict[str, tuple[Row, LocationDraft]] = {}
+        for row in rows:
+            code = row.values["code"]
+            first = self._lines.setdefault(code, row.line)
+            if first != row.line:
+                says = N_("The code {value} is in line {line} already.")
+                combine(
+                    outcome, row.line, [Flaw("code", says, N_("Keep one of them."), {"value": code, "line": first})]
+                )
+                continue
+            before = old.get(code)
+            owner, flaws = owners.of(row, before)
+            if owner is None or flaws:
+                combine(outcome, row.line, flaws)
+                continue
+            draft = rules.complete_location(_draft(row, before, owner.code), owner.state)
+            flaws = [Flaw(_column_of(f.at), f.says, f.mend, f.facts) for f in rules.check_location(draft)]
+            if flaws:
+                combine(outcome, row.line, flaws)
+                continue
+            drafts[code] = row, draft
+            same = before is not None and draft == reads.location_draft(before, owners.code_of(before))
+            outcome.created += before is None
+            outcome.unchanged += same
+            outcome.changed += before is not None and not same
+        self._promised |= owners.made
+        if apply and drafts:
+            needed = {draft.establishment for _, draft in drafts.values()}
+            made = [draft for code, draft in owners.made.items() if code in needed]
+            if made:
+                await service.put_establishments(tx, made)
+            await service.put_locations(tx, [draft for _, draft in drafts.values()])
+        return outcome
+
+
+class _Owners:
+    """Establishments by code and CNPJ, and those that rows make."""
+
+    def __init__(self, known: Sequence[Establishment], promised: Mapping[str, EstablishmentDraft]) -> None:
+        self._code_by_id = {e.id: e.code for e in known}
+        drafts = [*(reads.establishment_draft(e) for e in known), *promised.values()]
+        self._by_code = {d.code: d for d in drafts}
+        self._by_cnpj = {d.cnpj: d for d in drafts}
+        self.made: dict[str, EstablishmentDraft] = {}
+
+    def code_of(self, location: Location) -> str:
+        return self._code_by_id[location.establishment_id]
+
+    def of(self, row: Row, before: Location | None) -> tuple[EstablishmentDraft | None, list[Flaw]]:
+        """Return the establishment of a row, or what is wrong."""
+        code, cnpj = row.values.get("establishment"), row.values.get("cnpj")
+        if cnpj is not None:
+            found = self._by_cnpj.get(cnpj)
+            if found is None:
+                return self._make(row, code or row.values["code"], cnpj)
+            if code is None or code == found.code:
+                return found, []
+            says, mend = N_("The CNPJ {cnpj} belongs to the establishment {owner}."), N_("Correct one of the two.")
+            return None, [Flaw("cnpj", says, mend, {"cnpj": format_cnpj(cnpj), "owner": found.code})]
+        if code is None and before is not None:
+            code = self.code_of(before)
+        if code is None:
+            says, mend = N_("The location has no establishment."), N_("Give its code or its CNPJ.")
+            return None, [Flaw("establishment", says, mend)]
+        found = self._by_code.get(code)
+        if found is None:
+            says, mend = N_("There is no establishment {value}."), N_("Give its CNPJ too, and it is made.")
+            return None, [Flaw("establishment", says, mend, {"value": code})]
+        return found, []
+
+    def _make(self, row: Row, code: str, cnpj: str) -> tuple[EstablishmentDraft | None, list[Flaw]]:
+        if code in self._by_code:
+            says, mend = N_("The establishment {value} has another CNPJ."), N_("Correct one of the two.")
+            return None, [Flaw("cnpj", says, mend, {"value": code})]
+        address = rules.complete_location(_draft(row, None, code)).address
+        draft = rules.tidy_establishment(
+            EstablishmentDraft(
+                code=code,
+                name=row.values.get("name", code),
+                cnpj=cnpj,
+                state=address.state,
+                state_registration=row.values.get("state_registration"),
+                legal_name=row.values.get("legal_name"),
+            )
+        )
+        flaws = [
+            Flaw({"name": "name", "state": "state"}.get(f.at, f.at), f.says, f.mend, f.facts)
+            for f in rules.check_establishment(draft)
+        ]
+        if flaws:
+            return None, flaws
+        self.made[code] = self._by_code[code] = self._by_cnpj[cnpj] = draft
+        return draft, []
+
+
+def _draft(row: Row, before: Location | None, establishment: str) -> LocationDraft:
+    values = row.values
+    parts = {part: values[part] for part in _ADDRESS if part in values}
+    stated = {name: values[name] for name in _STATED if name in values}
+    if before is None:
+        base = LocationDraft(code=values["code"], name="", kind=LocationKind.STORE, establishment=establishment)
+        return msgspec.structs.replace(base, **stated, address=Address(**parts))
+    base = reads.location_draft(before, establishment)
+    address = msgspec.structs.replace(base.address, **parts)
+    if address.postal_code != base.address.postal_code:
+        # Elsewhere: the new CEP tells city and coordinates unless the row does.
+        address = msgspec.structs.replace(address, **{p: parts.get(p, "") for p in ("city", "state")}, ibge="")
+        base = msgspec.structs.replace(base, latitude=None, longitude=None, timezone=None, holiday_calendar=None)
+    return msgspec.structs.replace(base, **stated, address=address)
+
+
+def _column_of(at: str) -> str:
+    parts = at.split("/")
+    return parts[1] if parts[0] == "address" else parts[0]
+
+
+async def export_locations(database: Database) -> AsyncIterator[bytes]:
+    """Yield all locations as a table that `LocationImport` reads back unchanged."""
+    async with database.snapshot() as tx:
+        owners = {e.id: e for e in await reads.establishments(tx)}
+        locations = await reads.locations(tx)
+    rows = [_exported(x, owners[x.establishment_id]) for x in locations]
+    for piece in write_table([c.name for c in COLUMNS], rows):
+        yield piece
+
+
+def _exported(x: Location, owner: Establishment) -> list[object]:
+    cells: dict[str, object] = {name: getattr(x, name) for name in ("code", *_STATED)}
+    cells |= {name: "sim" if value else "não" for name, value in cells.items() if isinstance(value, bool)}
+    cells |= {part: getattr(x.address, part) for part in _ADDRESS}
+    cells |= {
+        "establishment": owner.code,
+        "cnpj": format_cnpj(owner.cnpj),
+        "legal_name": owner.legal_name,
+        "state_registration": owner.state_registration,
+        "opening_hours": rules.write_hours(x.opening_hours),
+        "cut_off": f"{x.cut_off:%H:%M}",
+        "handling_cost": decimal_text(x.handling_cost, 2),
+        "line_cost": decimal_text(x.line_cost, 2),
+        "latitude": _shown_degrees(x.latitude),
+        "longitude": _shown_degrees(x.longitude),
+    }
+    return [cells[column.name] for column in COLUMNS]
+
+
+def _shown_degrees(value: float | None) -> str:
+    return "" if value is None else str(value).replace(".", ",")

@@ -1,0 +1,103 @@
+"""Customers and locations from messy files, and back."""
+
+import io
+
+from malha.customers import imports as customer_imports
+from malha.customers import reads as customers
+from malha.network import imports as location_imports
+from malha.network import reads as network
+from malha.platform.db import Database
+from malha.platform.imports import Mode, Report, run_import
+
+CUSTOMERS = """Nome;CPF/CNPJ;E-mail;Celular;CEP;Endereço;Número;Cidade;UF
+Ana Conceição;111.444.777-35;ANA@x.com;(11) 98765-4321;1310100;Av. Paulista;1000;São Paulo;sp
+Ana C.;11144477735;;;;;;;
+Mercado Sol;11222333000181;sol@x.com;;;;;;
+Zero;1234567890;;;;;;;
+Rui;;rui@x;999;;;;;
+;;;;;;;;
+Bia;111.444.777-36;bia@x.com;;;;;;
+Sem nada;;;;;;;;
+Bia;;bia@x.com;;;;;;
+"""
+
+LOCATIONS = """Código;Nome;Tipo;Filial;CNPJ;Razão social;CEP;UF;Horário;Corte;Capacidade;Custo por pacote;Retirada
+SP01;Paulista;loja;;12.ABC.345/01DE-35;Malha Ltda.;01310-100;;seg-sex 09:00-18:00; 14h30;50;2,50;sim
+CD01;Cajamar;CD;SP01;;;07750-000;;;;;;
+AM01;Manaus;loja;;11.222.333/0001-81;;69005-010;;;;;;
+XX01;Torto;castelo;;11.222.333/0001-80;;123;;sempre;25h;muitos;abc;talvez
+XX02;Sem dono;loja;;;;01310-100;;;;;;
+XX03;CEP de outro estado;loja;SP01;;;01310-100;RJ;;;;;
+SP01;De novo;loja;SP01;;;;;;;;;
+"""
+
+
+async def people(database: Database, text: str | bytes, mode: Mode) -> Report:
+    data = text if isinstance(text, bytes) else text.encode()
+    return await run_import(database, customer_imports.CustomerImport(), io.BytesIO(data), mode=mode)
+
+
+async def places(database: Database, text: str | bytes, mode: Mode) -> Report:
+    data = text if isinstance(text, bytes) else text.encode()
+    return await run_import(database, location_imports.LocationImport(), io.BytesIO(data), mode=mode)
+
+
+async def test_customers_are_matched_and_not_doubled_however_often_they_are_imported(database: Database) -> None:
+    preview = await people(database, CUSTOMERS, Mode.PREVIEW)
+    bad = {(6, "E-mail"), (6, "Celular"), (8, "CPF/CNPJ")}
+    assert {(p.line, p.column) for p in preview.problems if not p.warning} == bad
+    assert [p.line for p in preview.problems if p.warning] == [9]
+    assert (preview.rows, preview.bad, preview.created) == (8, 2, 5)
+    report = await people(database, CUSTOMERS, Mode.VALID)
+    assert (report.created, report.changed, report.unchanged) == (5, 0, 1)
+    async with database.transaction() as tx:
+        everyone = {c.name: c for c in await customers.walk(tx)}
+    ana = everyone["Ana C."]  # the later row of the same CPF has the last word
+    assert (ana.document, ana.email, ana.phone) == ("11144477735", "ana@x.com", "+5511987654321")
+    assert (ana.address.postal_code, ana.address.state) == ("01310100", "SP")
+    assert everyone["Zero"].document == "01234567890"  # its leading zero was lost in a spreadsheet
+    again = await people(database, CUSTOMERS.replace("Sem nada;;;;;;;;\n", ""), Mode.VALID)
+    assert (again.created, again.changed) == (0, 0)
+
+
+async def test_exported_customers_read_back(database: Database) -> None:
+    await people(database, CUSTOMERS.replace("Sem nada;;;;;;;;\n", ""), Mode.VALID)
+    exported = b"".join([piece async for piece in customer_imports.export_customers(database)])
+    report = await people(database, exported, Mode.ALL)
+    assert (report.problems, report.created, report.changed, report.unchanged) == ([], 0, 0, 4)
+
+
+async def test_locations_come_with_their_establishments_and_what_the_cep_tells(database: Database) -> None:
+    preview = await places(database, LOCATIONS, Mode.PREVIEW)
+    told = {(p.line, p.column) for p in preview.problems}
+    assert told == {
+        (5, "Tipo"), (5, "CNPJ"), (5, "CEP"), (5, "Horário"), (5, "Corte"), (5, "Capacidade"), (5, "Custo por pacote"),
+        (5, "Retirada"), (6, "Filial"), (7, "CEP"), (8, "Código"),
+    }  # fmt: skip
+    assert (preview.rows, preview.bad, preview.created) == (7, 4, 3)
+    report = await places(database, LOCATIONS, Mode.VALID)
+    assert (report.created, report.bad) == (3, 4)
+    async with database.transaction() as tx:
+        found = await network.snapshot(tx)
+    paulista, cajamar, manaus = (found.location(code) for code in ("SP01", "CD01", "AM01"))
+    assert paulista
+    assert cajamar
+    assert manaus
+    assert (paulista.handling_cost, paulista.daily_capacity, f"{paulista.cut_off:%H:%M}") == (250, 50, "14:30")
+    assert paulista.opening_hours["fri"] == [("09:00", "18:00")]
+    assert found.establishment_of(paulista.id).legal_name == "Malha Ltda."
+    assert cajamar.establishment_id == paulista.establishment_id
+    assert (manaus.address.city, manaus.timezone) == ("Manaus", "America/Manaus")
+
+
+async def test_exported_locations_read_back_and_a_moved_one_is_found_again(database: Database) -> None:
+    await places(database, LOCATIONS, Mode.VALID)
+    exported = b"".join([piece async for piece in location_imports.export_locations(database)])
+    report = await places(database, exported, Mode.ALL)
+    assert (report.problems, report.changed, report.unchanged) == ([], 0, 3)
+    moved = await places(database, "code;cep\nSP01;69005-010\n", Mode.ALL)
+    assert moved.changed == 1
+    async with database.transaction() as tx:
+        location = await network.location_by_code(tx, "SP01")
+    assert location
+    assert (location.state, location.timezone, location.daily_capacity) == ("AM", "America/Manaus", 50)
