@@ -41,7 +41,14 @@ class _Wish(msgspec.Struct):
     day: date | None = None
 
 
-async def release(tx: Tx, order_ids: Iterable[UUID], *, forced: bool = False, skip_busy: bool = False) -> Released:
+async def release(
+    tx: Tx,
+    order_ids: Iterable[UUID],
+    *,
+    forced: bool = False,
+    skip_busy: bool = False,
+    at: datetime | None = None,
+) -> Released:
     """Release orders that may be: their allocated units become work at their locations.
 
     An order may be released when it has no open hold, its payment satisfies the channel's policy and its window is
@@ -52,6 +59,7 @@ async def release(tx: Tx, order_ids: Iterable[UUID], *, forced: bool = False, sk
         order_ids: Orders; they are locked in the order of their ids.
         forced: A person releases before the window is over.
         skip_busy: Leave orders that others have in hand; what is left for lack of capacity is asked again in an hour.
+        at: When it happened, for history that is imported; None is now. Capacity is taken from that day on.
     """
     wanted = sorted(set(order_ids))
     orders = await ordering.lock_orders(tx, wanted, skip_busy=skip_busy)
@@ -62,7 +70,7 @@ async def release(tx: Tx, order_ids: Iterable[UUID], *, forced: bool = False, sk
     holds = await ordering.open_holds(tx, orders)
     covered = await payments.coverage(tx, orders)
     policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
-    now = await tx.now()
+    now = at or await tx.now()
     wishes: list[_Wish] = []
     for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
         paid = payment_rules.is_payable_enough(order.payable, covered[order.id], policies[order.channel_id])

@@ -80,7 +80,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     discount: Amount = 0
     total: Amount | None = None
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
-    payments: Annotated[list[NewPayment], Meta(max_length=20)] = []
+    payments: Annotated[list[NewPayment], Meta(max_length=100)] = []
     hold_reference: Short | None = None
     promised_at: Instant | None = None
 

@@ -49,7 +49,7 @@ class Moved(Exception):
 class _Batch:
     """What one batch is about to write."""
 
-    __slots__ = ("actors", "claims", "decisions", "events", "free", "ledger", "new", "placed", "tenders")
+    __slots__ = ("actors", "ats", "claims", "decisions", "events", "free", "ledger", "new", "placed", "tenders")
 
     def __init__(self, free: dict[int, list[int]]) -> None:
         self.free = free
@@ -61,6 +61,7 @@ class _Batch:
         self.decisions: list[tuple[UUID, int, Plan]] = []
         self.events: list[OrderPlaced] = []
         self.actors: list[str] = []
+        self.ats: list[str] = []
 
 
 async def place_orders(
@@ -215,6 +216,7 @@ def _plan_one(
     order_id = submission.id
     id_text = str(order_id)
     now = instant.isoformat()
+    placed_at = order.placed_at.isoformat() if order.placed_at else now
     states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel)
     status = derive_status(states, holds)
     buyer = order.customer
@@ -225,7 +227,7 @@ def _plan_one(
             channel.id,
             submission.external_id,
             submission.body_hash,
-            order.placed_at.isoformat() if order.placed_at else now,
+            placed_at,
             channel.currency,
             status.value,
             items,
@@ -264,6 +266,7 @@ def _plan_one(
         )
     )
     batch.actors.append(submission.actor)
+    batch.ats.append(placed_at)
     batch.placed[order_id] = (
         position,
         Placed(
@@ -463,7 +466,7 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None]) -> None:
             await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions)
-        await outbox.add_all(tx, batch.events, batch.actors)
+        await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
         claimed = 0 if granted is None else (await granted.fetchall())[0][0]
         numbers = dict(await inserted.fetchall())
     if claimed != len(batch.claims) or len(numbers) != len(batch.placed):

@@ -6,6 +6,7 @@ personal data.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -18,9 +19,18 @@ _encode = msgspec.json.Encoder().encode
 
 # The unique index on (key, seq) is the order of an aggregate's life; a clash means a missing row lock in the caller.
 ADD_EVENTS = """
-INSERT INTO outbox (key, seq, type, version, payload, actor)
-SELECT * FROM unnest(%(keys)s::text[], %(seqs)s::int[], %(types)s::text[], %(versions)s::smallint[],
-                     %(payloads)s::json[], %(actors)s::text[])
+INSERT INTO outbox (key, seq, type, version, payload, actor, at)
+SELECT key, seq, type, version, payload, actor, coalesce(at, now())
+FROM unnest(%(keys)s::text[], %(seqs)s::int[], %(types)s::text[], %(versions)s::smallint[], %(payloads)s::json[],
+            %(actors)s::text[], %(ats)s::timestamptz[]) AS w(key, seq, type, version, payload, actor, at)
+"""
+
+
+# Only rows of the caller's own transaction are still here for it to see and change.
+RESTATE_EVENTS = """
+UPDATE outbox o SET at = w.at
+FROM unnest(%(keys)s::text[], %(types)s::text[], %(ats)s::timestamptz[]) AS w(key, type, at)
+WHERE o.key = w.key AND o.type = w.type
 """
 
 
@@ -49,23 +59,44 @@ async def add(tx: Tx, *events: Event) -> None:
     await add_all(tx, events)
 
 
-async def add_all(tx: Tx, events: Sequence[Event], actors: Sequence[str] | None = None) -> None:
+async def add_all(
+    tx: Tx, events: Sequence[Event], actors: Sequence[str] | None = None, ats: Sequence[str] = ()
+) -> None:
     """Record many events with one statement, in the order of their keys (opposite orders would deadlock).
 
-    `actors` gives each event its own actor label, where one transaction carries the work of several callers.
+    `actors` gives each event its own actor label, where one transaction carries the work of several callers; `ats` says
+    when each happened (ISO 8601), if that is not now.
     """
     if not events:
         return
     labels = actors or [tx.actor.label] * len(events)
-    rows = sorted(((e.key, e.seq, e, label) for e, label in zip(events, labels, strict=True)), key=itemgetter(0, 1))
+    instants = ats or [""] * len(events)
+    rows = sorted(
+        ((e.key, e.seq, e, who, when) for e, who, when in zip(events, labels, instants, strict=True)),
+        key=itemgetter(0, 1),
+    )
     await tx.cursor_of(
         ADD_EVENTS,
         {
-            "keys": arrays.texts([key for key, _, _, _ in rows]),
-            "seqs": arrays.ints([seq for _, seq, _, _ in rows]),
-            "types": arrays.texts([e.TYPE for _, _, e, _ in rows]),
-            "versions": arrays.ints([e.VERSION for _, _, e, _ in rows]),
-            "payloads": arrays.texts([e.payload() for _, _, e, _ in rows]),
-            "actors": arrays.texts([label for _, _, _, label in rows]),
+            "keys": arrays.texts([key for key, *_ in rows]),
+            "seqs": arrays.ints([seq for _, seq, *_ in rows]),
+            "types": arrays.texts([e.TYPE for _, _, e, *_ in rows]),
+            "versions": arrays.ints([e.VERSION for _, _, e, *_ in rows]),
+            "payloads": arrays.texts([e.payload() for _, _, e, *_ in rows]),
+            "actors": arrays.texts([who for _, _, _, who, _ in rows]),
+            # Shorter than the others, it is filled with NULLs: now.
+            "ats": arrays.bare([when for *_, when in rows] if ats else ()),
+        },
+    )
+
+
+async def restate(tx: Tx, moments: Sequence[tuple[str, str, datetime]]) -> None:
+    """Say when events recorded in this transaction happened, as (key, type, instant): for history that is imported."""
+    await tx.execute(
+        RESTATE_EVENTS,
+        {
+            "keys": [key for key, _, _ in moments],
+            "types": [type_ for _, type_, _ in moments],
+            "ats": [at for _, _, at in moments],
         },
     )
