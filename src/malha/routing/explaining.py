@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from malha.routing.lanes import SCALE, Lane, Row, reopen_lane
+from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
 from malha.routing.records import Record
 from malha.routing.rules import servable
@@ -88,8 +88,9 @@ def explain(record: Record) -> Explained:
 
 def _chosen(record: Record, ids: Sequence[int]) -> Option:
     loads = []
+    klass = record.klass()
     for position, service, freight, packages, lines in record.parcels:
-        _, handling, picking = record.classes[record.klass[position]]
+        _, handling, picking = record.classes[klass[position]]
         loads.append(Load(ids[position], lines, packages, freight, packages * handling, len(lines) * picking, service))
     return Option(_places(loads), record.cost, True, loads)
 
@@ -198,7 +199,7 @@ def _others(
         mask = rebuilt.keys[position] & whole
         total, s = min((rebuilt.rows[s].by_class[k] + g[whole ^ s], s) for s in tables(n).subsets[mask])
         loads = rebuilt.loads([(s, position), *unroll(first, at, whole ^ s)]) if total < NEVER else None
-        if loads is None or total // SCALE != cost:
+        if loads is None or total >> SCALE_BITS != cost:
             keep(Option((ids[position],), cost, False, None))
         else:
             keep(Option(_places(loads), cost, False, loads))
@@ -206,5 +207,5 @@ def _others(
         for position in chosen:
             g, first, at = rebuilt.solve(without=position)
             if g[whole] < NEVER and (loads := rebuilt.loads(unroll(first, at, whole))) is not None:
-                keep(Option(_places(loads), g[whole] // SCALE, False, loads))
+                keep(Option(_places(loads), g[whole] >> SCALE_BITS, False, loads))
     return list(found.values())

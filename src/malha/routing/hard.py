@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from malha.routing.lanes import SCALE, Bracket, Lane, Row
+from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import MAX_EXACT, RequestLine
 from malha.routing.subsets import NEVER, cheapest, combine, forced, rows_of, unroll
 
@@ -122,11 +122,13 @@ def solve_hard(
         for content in case.parcels[position]
     ]
     total = sum(row.by_class[lane.klass[position]] for position, row, _ in shipped)
-    beside = (total - planned) // SCALE  # what was decided apart from the programme costs the same in every alternative
+    beside = (
+        total - planned
+    ) >> SCALE_BITS  # what was decided apart from the programme costs the same in every alternative
     costs = [cost + beside if cost >= 0 else -1 for cost in costs]
     for position, _, _ in shipped:
         if costs[position] < 0 or not exact:
-            costs[position] = total // SCALE
+            costs[position] = total >> SCALE_BITS
     return Hard(shipped, unplaced, costs, case.brackets, exact)
 
 
@@ -301,7 +303,7 @@ def _programme(
         for position, load, others in zip(positions, loads, _leave_one_out(base, loads), strict=True):
             found = [cost + others[whole ^ s] for s, cost, _ in load if s & whole == s]
             if found and min(found) < NEVER:
-                costs[position] = min(found) // SCALE
+                costs[position] = min(found) >> SCALE_BITS
     parts = []
     s = whole
     for position, load, used in zip(reversed(positions), reversed(loads), reversed(levels), strict=True):

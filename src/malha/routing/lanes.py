@@ -16,30 +16,41 @@ from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason
 
-SCALE = 1024  # a scaled cost is centavos * SCALE + packages: one comparison prefers cheaper, then fewer packages
+SCALE_BITS = 20  # a scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
 MAX_HEAVY = 4_096  # distinct weights beyond all brackets kept per lane
 NO_LIMIT = 1 << 60
 _encode = msgspec.json.Encoder().encode
 
 Run = int | tuple[int, int]  # an id, or the first and last of ids in a row
-Rates = tuple[int, list[int], list[int] | None]  # (up to grams, centavos by zone, packages by zone when not all 1)
 
 
-class LaneFacts(msgspec.Struct, frozen=True):
+class Rates(msgspec.Struct, frozen=True, array_like=True):
+    """Centavos by zone for parcels up to `limit` grams; `packages` by zone where some take more than one."""
+
+    limit: int
+    prices: list[int]
+    packages: list[int] | None = None
+
+
+class LaneFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a lane says, as it is stored with every decision it was used for. Costs are centavos."""
 
     rules: int  # version of the rules
     network: int  # revision of the network
     channel: int
     method: str
-    service: int | None  # what the customer chose; null: the cheapest
-    to: str | None  # state
-    pickup: int | None  # location
+    service: int | None = None  # what the customer chose; absent: the cheapest
+    to: str | None = None  # state
+    pickup: int | None = None  # location
     locations: list[Run]  # ids of the open ones, by position
-    refused: list[tuple[int, list[Run]]]  # (number of the reason, location ids)
-    klass: list[int]  # by position: which of `classes`
+    refused: list[tuple[int, list[Run]]] = msgspec.field(default_factory=list)  # (number of the reason, location ids)
     classes: list[tuple[int, int, int]]  # (zone, handling, line): locations of a class cost the same
+    members: list[int] = msgspec.field(default_factory=list)  # by position: its class; absent: each its own
+
+    def klass(self) -> list[int]:
+        """Return the class of each position."""
+        return self.members or list(range(len(self.classes)))
 
 
 class Bracket:
@@ -56,7 +67,7 @@ class Bracket:
         self.leads = leads
         self.services = services
         several = packages if any(n != 1 for n in packages) else None
-        self.fragment = _encode((limit, prices, several))
+        self.fragment = _encode((limit, prices) if several is None else (limit, prices, several))
 
 
 class Row:
@@ -64,13 +75,16 @@ class Row:
 
     __slots__ = ("bracket", "by_class", "ranked")
 
-    def __init__(self, bracket: Bracket, lines: int, facts: LaneFacts) -> None:
+    def __init__(
+        self, bracket: Bracket, lines: int, classes: Sequence[tuple[int, int, int]], klass: Sequence[int]
+    ) -> None:
         self.bracket = bracket
         self.by_class = [
-            (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line) * SCALE + bracket.packages[zone]
-            for zone, handling, line in facts.classes
+            (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line << SCALE_BITS)
+            + bracket.packages[zone]
+            for zone, handling, line in classes
         ]
-        self.ranked = sorted((self.by_class[k], position) for position, k in enumerate(facts.klass))
+        self.ranked = sorted((self.by_class[k], position) for position, k in enumerate(klass))
 
 
 Pricing = Callable[[int], Bracket]  # the bracket of a weight
@@ -112,7 +126,7 @@ class Lane:
         self.capped = capped  # (position, daily capacity)
         self.limits = limits  # by zone: the heaviest unit any service takes
         self.light = min(limits, default=NO_LIMIT)  # no unit up to this weight is refused anywhere
-        self.klass = facts.klass
+        self.klass = facts.klass()
         self.classes = facts.classes
         self.head = _head(facts)
         self.pick = _picker(open_)
@@ -133,7 +147,7 @@ class Lane:
             rows = self._rows[lines] = [None] * len(breaks)
         row = rows[n]
         if row is None:
-            row = rows[n] = Row(self._price(breaks[n]), lines, self.facts)
+            row = rows[n] = Row(self._price(breaks[n]), lines, self.classes, self.klass)
         return row
 
     def _heavy_row(self, grams: int, lines: int) -> Row:
@@ -141,7 +155,7 @@ class Lane:
         if row is None:
             if len(self._heavy) >= MAX_HEAVY:
                 self._heavy.clear()
-            row = self._heavy[grams, lines] = Row(self._price(grams), lines, self.facts)
+            row = self._heavy[grams, lines] = Row(self._price(grams), lines, self.classes, self.klass)
         return row
 
     def keys(self, lines: int) -> list[int]:
@@ -301,8 +315,8 @@ def open_lane(
         pickup=pickup,
         locations=runs(network.location_ids[index] for index in open_),
         refused=[(code, runs(ids)) for code, ids in sorted(refused.items())],
-        klass=klass,
         classes=list(classes),
+        members=[] if klass == list(range(len(classes))) else klass,
     )
     capped = [
         (position, cap)
@@ -388,9 +402,9 @@ class _Carriage:
 def reopen_lane(facts: LaneFacts, rates: Sequence[Rates]) -> Lane:
     """Return the lane a decision was taken in, knowing only the weights that were looked at then; index is position."""
     by_limit: dict[int, Bracket] = {}
-    for limit, prices, packages in rates:
-        n = len(prices)
-        by_limit[limit] = Bracket(limit, prices, packages or [1] * n, [None] * n, [None] * n)
-    positions = list(range(len(facts.klass)))
+    for rate in rates:
+        n = len(rate.prices)
+        by_limit[rate.limit] = Bracket(rate.limit, rate.prices, rate.packages or [1] * n, [None] * n, [None] * n)
+    positions = list(range(len(facts.klass())))
     zones = 1 + max((zone for zone, _, _ in facts.classes), default=-1)
     return Lane(facts, positions, [], sorted(by_limit), [NO_LIMIT] * zones, by_limit.__getitem__)

@@ -9,7 +9,7 @@ from malha.routing.model import REASONS, Plan, Reason, RequestLine
 from malha.routing.rules import decide
 
 
-class Record(LaneFacts, frozen=True):
+class Record(LaneFacts, frozen=True, kw_only=True):
     """A decision as stored. Lists follow positions: the order of `locations`. Money is centavos.
 
     Everything up to `heavy` is what was decided from, everything from `costs` on what came of it.
@@ -30,7 +30,7 @@ class Record(LaneFacts, frozen=True):
 
     def facts(self) -> LaneFacts:
         """Return the part that its lane said."""
-        return LaneFacts(*[getattr(self, name) for name in LaneFacts.__struct_fields__])
+        return LaneFacts(**{name: getattr(self, name) for name in LaneFacts.__struct_fields__})
 
     def location_ids(self) -> list[int]:
         """Return the ids of the locations that were open to the order, by position."""

@@ -1,12 +1,12 @@
 """The dynamic programme over subsets of lines, and the cost of every location from the same tables. Pure.
 
 A *key* is a location's class shifted left with one bit for each line it can serve in full, so locations with equal keys
-cost the same and are looked at once. Costs are scaled (`lanes.SCALE`).
+cost the same and are looked at once. Costs are scaled (`lanes.SCALE_BITS`).
 """
 
 from collections.abc import Sequence
 
-from malha.routing.lanes import SCALE, Lane, Row
+from malha.routing.lanes import SCALE_BITS, Lane, Row
 
 NEVER = 1 << 80
 
@@ -117,18 +117,31 @@ def unroll(first: Sequence[int], at: Sequence[int], whole: int) -> list[Part]:
 
 def forced(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int) -> list[int]:
     """Return, for every position, centavos of the cheapest plan for `whole` that uses it; -1 if none does."""
-    every = (1 << n) - 1
     subsets = tables(n).subsets
+    everything: list[int] | None = (
+        None  # by class, of a location that can serve all: worked out for all classes at once
+    )
     pairs: dict[int, list[tuple[list[int], int]]] = {}
     costs: dict[int, int] = {}
     for key in set(keys):
-        mask = key & every & whole
-        options = pairs.get(mask)
-        if options is None:
-            options = pairs[mask] = [(rows[s].by_class, g[whole ^ s]) for s in subsets[mask]]
-        k = key >> n
-        cost = min([by_class[k] + rest for by_class, rest in options], default=NEVER)
-        costs[key] = cost // SCALE if cost < NEVER else -1
+        mask = key & whole
+        if mask == whole:
+            if everything is None:
+                columns = []
+                for s in subsets[whole]:
+                    rest = g[whole ^ s]
+                    columns.append([cost + rest for cost in rows[s].by_class] if rest else rows[s].by_class)
+                everything = list(map(min, *columns)) if len(columns) > 1 else columns[0]
+            costs[key] = everything[key >> n] >> SCALE_BITS
+        elif mask:
+            options = pairs.get(mask)
+            if options is None:
+                options = pairs[mask] = [(rows[s].by_class, g[whole ^ s]) for s in subsets[mask]]
+            k = key >> n
+            cost = min([by_class[k] + rest for by_class, rest in options])
+            costs[key] = cost >> SCALE_BITS if cost < NEVER else -1
+        else:
+            costs[key] = -1
     return [costs[key] for key in keys]
 
 
