@@ -43,10 +43,25 @@ class Outcome(msgspec.Struct):
 class Target(Protocol):
     """What rows become."""
 
-    entity: str
-    columns: Sequence[Column]
-    families: Mapping[str, Sequence[str]]
-    passes: int
+    @property
+    def entity(self) -> str:
+        """Return what the audit trail calls the records."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Return the columns that are understood."""
+        ...
+
+    @property
+    def families(self) -> Mapping[str, Sequence[str]]:
+        """Return the prefixes of columns like "option:Color", by the name under which rows have them."""
+        ...
+
+    @property
+    def passes(self) -> int:
+        """Return how often the file is read."""
+        ...
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
         """Check a chunk of readable rows; with `apply` write the good ones. `turn` counts the passes over the file.

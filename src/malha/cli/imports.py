@@ -1,0 +1,145 @@
+"""`malha import`: files into the database, checked first, with every bad row told by its line.
+
+By default a file goes in whole or not at all. `--check` only looks, `--valid` takes the good rows. Repeating an
+import changes nothing; one that was cut off continues with `--from-line`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from malha.catalog.imports import ProductImport
+from malha.cli.runtime import runtime
+from malha.customers.imports import CustomerImport
+from malha.network.imports import LocationImport
+from malha.platform.db import Actor, Database
+from malha.platform.i18n import N_, _, current_language, number
+from malha.platform.imports import Mode, Report, Target, run_import
+from malha.platform.settings import Settings
+
+SHOWN_PROBLEMS = 50
+app = typer.Typer(no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The CSV file.")]
+Check = Annotated[bool, typer.Option("--check", help="Only check the file; write nothing.")]
+Valid = Annotated[bool, typer.Option("--valid", help="Import the good rows and report the bad ones.")]
+FromLine = Annotated[int, typer.Option("--from-line", min=0, help="Skip what stands before this line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+@app.command("products")
+def products(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import products, one row per SKU."""
+    _import(file, ProductImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("locations")
+def locations(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import locations, with their establishments where rows give a CNPJ."""
+    _import(file, LocationImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("customers")
+def customers(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import customers; who is there already is changed, not doubled."""
+    _import(file, CustomerImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+def _mode(check: bool, valid: bool) -> Mode:
+    if check and valid:
+        raise typer.BadParameter("choose one of --check and --valid")
+    return Mode.PREVIEW if check else Mode.VALID if valid else Mode.ALL
+
+
+def _import(file: Path, target: Callable[[], Target], *, mode: Mode, from_line: int, as_json: bool) -> None:
+    console = Console()
+    with runtime() as settings:
+        report = asyncio.run(_run(settings, file, target(), mode, from_line, None if as_json else console))
+    if as_json:
+        print(msgspec.json.encode(report_view(report, current_language())).decode())
+    else:
+        tell(report, mode, console)
+    if report.bad:
+        raise typer.Exit(1)
+
+
+async def _run(
+    settings: Settings, path: Path, target: Target, mode: Mode, from_line: int, console: Console | None
+) -> Report:
+    actor = Actor(kind="system", name="malha import")
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"), TimeElapsedColumn(),
+        console=console, disable=console is None, transient=True,
+    )  # fmt: skip
+    async with Database(settings.database_url or "", settings.retailer, max_size=2) as database:
+        with bar, path.open("rb") as file:
+            task = bar.add_task(escape(path.name), total=None)
+            return await run_import(
+                database,
+                target,
+                file,
+                mode=mode,
+                actor=actor,
+                name=path.name,
+                from_line=from_line,
+                progress=lambda rows: bar.update(task, completed=rows),
+            )
+
+
+def report_view(report: Report, language: str) -> dict[str, object]:
+    """Return a report with its problems in a language, for programs."""
+    view: dict[str, object] = {name: getattr(report, name) for name in report.__struct_fields__ if name != "problems"}
+    view["problems"] = [
+        {"line": p.line, "column": p.column, "value": p.value, "says": p.text(language), "warning": p.warning}
+        for p in report.problems
+    ]
+    return view
+
+
+def tell(report: Report, mode: Mode, console: Console) -> None:
+    """Print a report for people: the bad rows, then what was done."""
+    language = current_language()
+    if report.problems:
+        table = Table(show_edge=False, pad_edge=False)
+        for heading in (N_("Line"), N_("Column"), N_("Value"), N_("What is wrong")):
+            table.add_column(_(heading), justify="right" if heading == "Line" else "left", overflow="fold")
+        for p in report.problems[:SHOWN_PROBLEMS]:
+            style = "yellow" if p.warning else "red"
+            table.add_row(str(p.line), escape(p.column), escape(p.value), escape(p.text(language)), style=style)
+        console.print(table)
+        hidden = len(report.problems) - SHOWN_PROBLEMS + report.more_problems
+        if hidden > 0:
+            console.print(_("... and {count} more; --json lists them.", count=number(hidden)))
+    if report.ignored_columns:
+        console.print(_("Columns that were not understood: {columns}.", columns=", ".join(report.ignored_columns)))
+    counts = {
+        "rows": number(report.rows),
+        "bad": number(report.bad),
+        "created": number(report.created),
+        "changed": number(report.changed),
+        "unchanged": number(report.unchanged),
+    }
+    if report.applied:
+        text = _("{rows} rows: {created} created, {changed} changed, {unchanged} unchanged, {bad} refused.", **counts)
+    elif mode is Mode.PREVIEW:
+        text = _(
+            "{rows} rows checked: {created} would be created, {changed} changed, {unchanged} unchanged, {bad} refused.",
+            **counts,
+        )
+    else:
+        text = _("Nothing was written: {bad} of {rows} rows are bad. --valid imports the others.", **counts)
+    console.print(text, style="bold red" if report.bad else "bold green", highlight=False)
