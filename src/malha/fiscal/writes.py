@@ -6,9 +6,10 @@ SELECT e.id, e.code, e.cnpj, e.state, e.document_policy
 FROM location l JOIN establishment e ON e.id = l.establishment_id WHERE l.id = %(location_id)s::int
 """
 
+# As char(44): compared as text, the unique index on it would be of no use.
 FIND_BY_KEY = """
 SELECT id, access_key, model, series, number, state, source_id, total
-FROM fiscal_document WHERE access_key = %(access_key)s::text
+FROM fiscal_document WHERE access_key = %(access_key)s::bpchar
 """
 
 FIND_BY_ID = """
