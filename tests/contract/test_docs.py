@@ -93,7 +93,8 @@ def test_every_malha_command_of_a_page_exists(page: Path):
 
 
 def test_the_help_of_make_lists_every_target_people_use():
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    asked = ["make", "--no-print-directory", "help"]
+    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     inner = {"setup-runtime", "setup-dev"}
     assert {line.split()[1] for line in listed.splitlines()} == make_targets() - inner
 
