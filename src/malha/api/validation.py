@@ -98,9 +98,9 @@ class Body:
         try:
             value = self._decode(raw)
         except msgspec.ValidationError as error:
-            raise Invalid(flaws_in(raw, self.kind, str(error))) from None
+            raise Invalid(flaws_in(_value(raw), self.kind, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedBody(reason=_reason(raw, error)) from None
+            raise _malformed(raw, error) from None
         # Two searches of the raw bytes are cheap; a hit may still be harmless, so the value itself decides.
         if b"\\u0000" in raw or _DIGITS.search(raw):
             unstorable = list(_unstorable(msgspec.json.decode(raw), ""))
@@ -109,8 +109,17 @@ class Body:
         return value
 
 
-def _reason(raw: bytes, error: Exception) -> str:
-    return "it is empty" if not raw.strip() else str(error).removeprefix("JSON is malformed: ")
+def _value(raw: bytes) -> Any:
+    """Return the plain value of a text whose first flaw came before its end: the rest may be no JSON at all."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(raw, error) from None
+
+
+def _malformed(raw: bytes, error: Exception) -> MalformedBody:
+    reason = "it is empty" if not raw.strip() else str(error).removeprefix("JSON is malformed: ")
+    return MalformedBody(reason=reason)
 
 
 def _unstorable(value: Any, at: str) -> "typing.Iterator[Flaw]":
@@ -130,10 +139,10 @@ def _unstorable(value: Any, at: str) -> "typing.Iterator[Flaw]":
             yield from _unstorable(item, _join(at, i))
 
 
-def flaws_in(raw: bytes, kind: Any, first: str) -> list[Flaw]:
-    """Return every flaw of a JSON text; `first` is msgspec's own message, for what the walk cannot see."""
+def flaws_in(value: Any, kind: Any, first: str) -> list[Flaw]:
+    """Return every flaw of a decoded value; `first` is msgspec's own message, for what the walk cannot see."""
     found: list[Flaw] = []
-    _walk(msgspec.json.decode(raw), kind, "", found.append)
+    _walk(value, kind, "", found.append)
     return found[:MAX_FLAWS] or [flaw_of(first)]
 
 

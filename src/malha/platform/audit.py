@@ -77,7 +77,7 @@ def difference(
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return what differs, as two mappings of the same fields; the values of personal fields are `CHANGED`."""
     old, new = _fields(before), _fields(after)
-    differing = [name for name in (new or old or {}) if (old or {}).get(name) != (new or {}).get(name)]
+    differing = [name for name in {**(old or {}), **(new or {})} if (old or {}).get(name) != (new or {}).get(name)]
     hidden = PERSONAL.union(personal)
 
     def side(fields: dict[str, Any] | None) -> dict[str, Any] | None:

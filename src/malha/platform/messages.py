@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 LOCALES = PACKAGE / "locale"
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _CALLS = {"_": 0, "N_": 0, "n_": 0, "translate": 1}
-SOURCE_HEADER = "x-sources"
+SOURCES = "sources of this catalogue"  # a message whose "translation" is their hash
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ def open_catalogue(language: str) -> BinaryIO | None:
         kept = compiled.read_bytes()
     except OSError:
         kept = b""
-    if f"{SOURCE_HEADER}: {wanted}".encode() in kept.lower():
+    if wanted.encode() in kept:
         return io.BytesIO(kept)
     fresh = _compile(language, texts, wanted)
     _keep(compiled, fresh)
@@ -75,7 +75,7 @@ def _compile(language: str, texts: Iterable[bytes], digest: str) -> bytes:
         for message in read_po(io.BytesIO(text), locale=language.replace("-", "_"), abort_invalid=True):
             if message.id and message.string and not message.fuzzy:
                 merged.add(message.id, message.string)
-    merged.mime_headers = [*merged.mime_headers, (SOURCE_HEADER, digest)]
+    merged.add(SOURCES, digest)
     out = io.BytesIO()
     write_mo(out, merged)
     return out.getvalue()
