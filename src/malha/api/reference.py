@@ -32,7 +32,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.i18n import _, current_language
 
 PREFIX = "/v1"
-_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _OPEN = {"permission": PUBLIC}
 
 _ABOUT = """\
@@ -86,7 +86,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for path, operation in known:
         shapes = {key: next(described) for key in _slots(operation)}
-        paths.setdefault(_PARAMETER.sub(r"{\1}", path), {})[operation.method.lower()] = _entry(path, operation, shapes)
+        paths.setdefault(PARAMETER.sub(r"{\1}", path), {})[operation.method.lower()] = _entry(path, operation, shapes)
     problem = {"$ref": "#/components/schemas/Problem"}
     return {
         "openapi": "3.1.0",
@@ -158,7 +158,7 @@ def _schema_of(kind: type) -> dict[str, Any]:
 
 
 def _entry(path: str, operation: Operation, shapes: dict[str, Any]) -> dict[str, Any]:
-    in_path = set(_PARAMETER.findall(path))
+    in_path = set(PARAMETER.findall(path))
     entry: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -197,11 +197,11 @@ def _parameter(name: str, parameter: inspect.Parameter, schema: Any, in_path: se
         "required": name in in_path or parameter.default is inspect.Parameter.empty,
         "schema": described,
     }
-    text = text or _COMMON_PARAMETERS.get(name)
+    text = text or _COMMON.get(name)
     return {**entry, "description": text} if text else entry
 
 
-_COMMON_PARAMETERS = {
+_COMMON = {
     "cursor": "`next` of the page before; leave it out for the first.",
     "limit": "Items per page, 50 if left out, at most 200.",
 }
@@ -233,15 +233,19 @@ def _responses(operation: Operation, shapes: dict[str, Any], has_path: bool) -> 
 # --- problem codes ----------------------------------------------------------------------------------------------------
 
 
-def refusals() -> list[type[MalhaError]]:
-    """Return every kind of refusal of the product, one per code; importing all of it first."""
+def every_refusal() -> list[type[MalhaError]]:
+    """Return every class of refusal of the product; importing all of it first."""
     for module in pkgutil.walk_packages(malha.__path__, "malha."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    return [kind for kind in _below(MalhaError) if kind.__module__.startswith("malha.")]
+
+
+def refusals() -> list[type[MalhaError]]:
+    """Return one class per problem code, in the order of codes."""
     by_code: dict[str, type[MalhaError]] = {}
-    for kind in _below(MalhaError):
-        if kind.__module__.startswith("malha."):
-            by_code.setdefault(kind.code, kind)
+    for kind in every_refusal():
+        by_code.setdefault(kind.code, kind)
     return [by_code[code] for code in sorted(by_code)]
 
 

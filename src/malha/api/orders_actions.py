@@ -1,0 +1,399 @@
+"""Orders as programs see and change them; how they come in is `malha.api.intake`."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.fiscal import reads as fiscal
+from malha.fulfillment import reads as fulfillment
+from malha.fulfillment import service as work_at_locations
+from malha.intake import replanning
+from malha.network import reads as network
+from malha.ordering import reads, rules, service
+from malha.ordering.errors import HoldAutomatic, OrderNotFound
+from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus
+from malha.ordering.reads import Place, Sort, View, Wanted
+from malha.payments import reads as payments_reads
+from malha.payments import service as payments
+from malha.platform import brazil, paging
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID
+from malha.platform.paging import Page
+
+TAG = "orders"
+Text = Annotated[str, Meta(max_length=400)]
+Said = Annotated[str, Meta(min_length=1, max_length=400)]
+
+
+class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One order of a list. Amounts are centavos; `units` counts them by state."""
+
+    id: UUID
+    number: int
+    external_id: str
+    channel: str
+    placed_at: datetime
+    status: OrderStatus
+    currency: str
+    total: int
+    cancelled_total: int
+    method: str
+    buyer_name: str
+    city: str | None
+    state: str | None
+    promised_at: datetime | None
+    units: dict[str, int]
+    locations: list[str]
+    holds: list[str]
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """An order with everything that belongs to it. The `ETag` is its version."""
+
+    order: reads.Header
+    lines: list[reads.LineRow]
+    units: list[reads.UnitRow]
+    holds: list[reads.HoldRow]
+    notes: list[reads.NoteRow]
+    payment: payments_reads.Totals | None
+    tenders: list[payments_reads.TenderRow]
+    fulfillments: list["WorkView"]
+    shipments: list[fulfillment.ShipmentRow]
+    documents: list[fiscal.DocumentRow]
+
+
+class WorkView(msgspec.Struct, frozen=True, kw_only=True):
+    """Work of one location for the order."""
+
+    id: UUID
+    number: int
+    location: str
+    method: str
+    state: str
+    due_at: datetime
+    reason: str | None
+    version: int
+
+
+class OrderState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an order stands after a change."""
+
+    id: UUID
+    number: int
+    status: OrderStatus
+    version: int
+
+
+class CancelLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line to cancel; without a quantity all of it that has not left."""
+
+    line: Annotated[int, Meta(ge=1, le=32_767)]
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class CancelOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, and what: without lines the whole order. `rest` passes over what has left instead of refusing."""
+
+    reason: Said
+    lines: Annotated[list[CancelLine], Meta(min_length=1, max_length=500)] | None = None
+    rest: bool = False
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cancel did: units per line, centavos taken off the total, and what is now to be given back."""
+
+    order: OrderState
+    lines: dict[int, int]
+    amount: int
+    refund_due: int
+
+
+class PlaceHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the order shall wait."""
+
+    kind: HoldKind
+    note: Text = ""
+
+
+class ResolveHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why it may go on. `override` lifts a hold that otherwise only its cause lifts."""
+
+    resolution: Text = ""
+    override: bool = False
+
+
+class ChangeBuyer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who buys. What is left out is removed."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    document: Annotated[str, Meta(max_length=20)] | None = None
+    email: Annotated[str, Meta(max_length=254)] | None = None
+    phone: Annotated[str, Meta(max_length=40)] | None = None
+
+
+class AddNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A note for colleagues."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=service.NOTE_LENGTH)]
+
+
+class NoteAdded(msgspec.Struct, frozen=True):
+    """The note's identifier."""
+
+    id: UUID
+
+
+class MapLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The SKU of the catalogue that the line means."""
+
+    sku: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class PlacedUnits(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the order stands, and how many units still wait for a location."""
+
+    order: OrderState
+    waiting: int
+
+
+class ReleasedWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work a release made."""
+
+    order: OrderState
+    fulfillments: list[UUID]
+
+
+@query("/orders", permission="orders:read", tag=TAG)
+async def list_orders(
+    work: Work,
+    *,
+    view: View = View.ALL,
+    status: OrderStatus | None = None,
+    channel: str | None = None,
+    location: str | None = None,
+    method: str | None = None,
+    placed_since: datetime | None = None,
+    placed_until: datetime | None = None,
+    search: Annotated[str, Meta(max_length=200)] = "",
+    sort: Sort = Sort.NEWEST,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[OrderSummary]:
+    """List orders, newest first.
+
+    `search` finds a number, the channel's own id, or words of name, CPF, CNPJ, e-mail, phone and SKU. `channel` and
+    `location` are codes; `placed_until` is exclusive. A person or key limited to locations sees their orders only.
+    """
+    size = paging.bounded(limit)
+    found = paging.position(cursor, f"orders.{sort}", (str, UUID, int))
+    channels = [c.id for c in await network.channels(work.tx) if channel == c.code]
+    place = None if location is None else await network.location_by_code(work.tx, location)
+    if (channel is not None and not channels) or (location is not None and place is None):
+        return Page([])
+    wanted = Wanted(
+        view=view,
+        statuses=() if status is None else (status,),
+        channel_ids=tuple(channels),
+        location_id=None if place is None else place.id,
+        scope=None if work.actor.locations is None else tuple(sorted(work.actor.locations)),
+        since=placed_since,
+        until=placed_until,
+        method=method,
+        search=search,
+        overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),
+    )
+    page = await reads.page(work.tx, wanted, sort=sort, after=None if found is None else Place(*found), size=size)
+    following = page.next
+    names = OrderSummary.__struct_fields__
+    return Page(
+        [OrderSummary(**{name: getattr(row, name) for name in names}) for row in page.rows],
+        None
+        if following is None
+        else paging.cursor_of(f"orders.{sort}", (following.key, following.id, following.before)),
+    )
+
+
+@query("/orders/{order_id:uuid}", permission="orders:read", snapshot=True, tag=TAG)
+async def get_order(work: Work, order_id: UUID) -> OrderView:
+    """Return an order with its lines, units, holds, payments, work, parcels and documents.
+
+    Document, e-mail and phone of the buyer are masked for callers who may not see personal data in full.
+    """
+    header = await _seen(work, order_id)
+    work.tag(header.seq)
+    if not work.actor.may("customers:reveal"):
+        header = _masked(header)
+    tx = work.tx
+    rows = await fulfillment.of_order(tx, order_id)
+    return OrderView(
+        order=header,
+        lines=await reads.lines(tx, order_id),
+        units=await reads.units(tx, order_id),
+        holds=await reads.holds(tx, order_id),
+        notes=await reads.notes(tx, order_id),
+        payment=(await payments_reads.totals(tx, [order_id])).get(order_id),
+        tenders=await payments_reads.tenders(tx, order_id),
+        fulfillments=[
+            WorkView(
+                id=row.id,
+                number=row.number,
+                location=row.location_code,
+                method=row.method,
+                state=row.state,
+                due_at=row.due_at,
+                reason=row.reason,
+                version=row.version,
+            )
+            for row in rows
+        ],
+        shipments=await fulfillment.shipments(tx, order_id),
+        documents=await fiscal.of_order(tx, order_id),
+    )
+
+
+@query("/orders/{order_id:uuid}/timeline", permission="orders:read", snapshot=True, tag=TAG)
+async def get_timeline(work: Work, order_id: UUID) -> list[reads.TimelineRow]:
+    """Return what happened to an order, newest first. Written a moment after the fact itself."""
+    await _seen(work, order_id)
+    return await reads.timeline(work.tx, order_id)
+
+
+async def _seen(work: Work, order_id: UUID) -> reads.Header:
+    """Return an order's header if the caller may see it."""
+    number = (await reads.numbers_of(work.tx, [order_id])).get(order_id)
+    header = None if number is None else await reads.header(work.tx, number)
+    scope = work.actor.locations
+    if header is None or (scope is not None and not await reads.is_at(work.tx, order_id, sorted(scope))):
+        raise OrderNotFound(key=order_id)
+    return header
+
+
+def _masked(header: reads.Header) -> reads.Header:
+    masked: dict[str, Any] = {
+        "buyer_document": brazil.mask_document(header.buyer_document) if header.buyer_document else None,
+        "buyer_email": brazil.mask_email(header.buyer_email) if header.buyer_email else None,
+        "buyer_phone": brazil.mask_phone(header.buyer_phone) if header.buyer_phone else None,
+    }
+    return msgspec.structs.replace(header, **masked)
+
+
+async def open_order(work: Work, order_id: UUID) -> None:
+    """Lock the order for the caller, and honour `If-Match`."""
+    work.expect((await service.open_order(work.tx, order_id)).seq)
+
+
+async def state_of(work: Work, order_id: UUID) -> OrderState:
+    """Return where the order stands now, and tag the answer with its version."""
+    order = await service.lock_order(work.tx, order_id)
+    work.tag(order.seq)
+    return OrderState(id=order.id, number=order.number, status=order.status, version=order.seq)
+
+
+@command("/orders/{order_id:uuid}/cancel", permission="orders:cancel", versioned="optional", tag=TAG)
+async def cancel_order(work: Work, order_id: UUID, data: CancelOrder) -> Cancelled:
+    """Cancel an order, or some units of some lines. Final.
+
+    Units claimed at a location are free again at once. Units under a fiscal document are refused until the document is
+    cancelled; units that have left can only come back as a return. `refund_due` is what the customer is owed now.
+    """
+    await open_order(work, order_id)
+    wishes = None if data.lines is None else [CancelWish(x.line, x.quantity) for x in data.lines]
+    done = await service.cancel(work.tx, order_id, reason=data.reason, wishes=wishes, rest=data.rest)
+    await work_at_locations.settle(work.tx, [order_id])
+    await payments.restate(work.tx, [order_id])
+    standing = await payments.standing(work.tx, order_id)
+    return Cancelled(
+        order=await state_of(work, order_id), lines=done.lines, amount=done.amount, refund_due=standing.refund_due
+    )
+
+
+@command("/orders/{order_id:uuid}/holds", permission="orders:write", versioned="optional", tag=TAG)
+async def place_hold(work: Work, order_id: UUID, data: PlaceHold) -> OrderState:
+    """Stop an order for a reason: it is not released, and under `fraud`, `manual` and `address` nothing leaves."""
+    await open_order(work, order_id)
+    await service.place_hold(work.tx, order_id, data.kind, note=data.note)
+    return await state_of(work, order_id)
+
+
+@command("/orders/{order_id:uuid}/holds/{kind:str}/resolve", permission="orders:release_hold", tag=TAG)
+async def resolve_hold(work: Work, order_id: UUID, kind: HoldKind, data: ResolveHold) -> OrderState:
+    """Resolve an open hold.
+
+    `payment`, `shortage` and the unknown ones are lifted by their cause; `override` with a resolution lifts them all
+    the same, for those who may override holds.
+    """
+    await open_order(work, order_id)
+    if data.override and kind in AUTOMATIC_HOLDS and not work.actor.may("orders:override_hold"):
+        raise HoldAutomatic(kind=kind.value)
+    await service.resolve_hold(work.tx, order_id, kind, resolution=data.resolution, force=data.override)
+    return await state_of(work, order_id)
+
+
+@command("/orders/{order_id:uuid}/address", method="PUT", permission="orders:write", versioned="optional", tag=TAG)
+async def change_address(work: Work, order_id: UUID, data: Address) -> OrderState:
+    """Send an order elsewhere, as long as no location works on it. Where it comes from is then decided anew."""
+    await open_order(work, order_id)
+    await service.change_address(work.tx, order_id, data)
+    return await state_of(work, order_id)
+
+
+@command("/orders/{order_id:uuid}/buyer", method="PUT", permission="orders:write", versioned="optional", tag=TAG)
+async def change_buyer(work: Work, order_id: UUID, data: ChangeBuyer) -> OrderState:
+    """Correct who buys, as long as no location works on the order."""
+    await open_order(work, order_id)
+    await service.change_buyer(work.tx, order_id, rules.Buyer(data.name, data.document, data.email, data.phone))
+    return await state_of(work, order_id)
+
+
+@command("/orders/{order_id:uuid}/notes", permission="orders:write", status=201, tag=TAG)
+async def add_note(work: Work, order_id: UUID, data: AddNote) -> NoteAdded:
+    """Write a note on an order."""
+    await open_order(work, order_id)
+    return NoteAdded(await service.add_note(work.tx, order_id, data.text))
+
+
+@command("/orders/{order_id:uuid}/lines/{line:int}/map", permission="orders:write", versioned="optional", tag=TAG)
+async def map_line(work: Work, order_id: UUID, line: int, data: MapLine) -> PlacedUnits:
+    """Say which SKU a line with an unknown one means, and find a place for it."""
+    if not 0 < line < 2**15:
+        refuse([Flaw("line", N_("There is no such line."))])
+    await open_order(work, order_id)
+    await service.map_line(work.tx, order_id, line, data.sku)
+    waiting = await replanning.place_units(work.tx, order_id)
+    return PlacedUnits(order=await state_of(work, order_id), waiting=sum(w.quantity for w in waiting))
+
+
+@command("/orders/{order_id:uuid}/place", permission="orders:write", tag=TAG)
+async def place_units(work: Work, order_id: UUID) -> PlacedUnits:
+    """Try again to find a location for units that wait. Locations that gave a line back are not asked for it again."""
+    await open_order(work, order_id)
+    waiting = await replanning.place_units(work.tx, order_id)
+    return PlacedUnits(order=await state_of(work, order_id), waiting=sum(w.quantity for w in waiting))
+
+
+@command("/orders/{order_id:uuid}/release", permission="orders:write", tag=TAG)
+async def release_order(work: Work, order_id: UUID) -> ReleasedWork:
+    """Release an order to its locations now, before its window is over. By itself it is released when that ends."""
+    await open_order(work, order_id)
+    made = await work_at_locations.release_order(work.tx, order_id)
+    return ReleasedWork(order=await state_of(work, order_id), fulfillments=[w.id for w in made])
+
+
+handlers = [
+    list_orders,
+    get_order,
+    get_timeline,
+    cancel_order,
+    place_hold,
+    resolve_hold,
+    change_address,
+    change_buyer,
+    add_note,
+    map_line,
+    place_units,
+    release_order,
+]
