@@ -24,6 +24,7 @@ PERMISSIONS: dict[str, str] = {
     "orders:write": N_("Change orders"),
     "orders:cancel": N_("Cancel orders and lines"),
     "orders:release_hold": N_("Lift holds"),
+    "orders:override_hold": N_("Lift holds that only their cause lifts"),
     "intake:submit": N_("Submit orders"),
     "stock:read": N_("See stock"),
     "stock:write": N_("Change stock"),
