@@ -50,8 +50,7 @@ TIMELINES = "SELECT count(*) FROM order_timeline WHERE type = 'order.placed'"
 def home() -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="malha-k-"))
     yield place
-    if not os.environ.get("KEEP"):
-        shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 class Server:
