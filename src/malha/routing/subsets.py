@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 
 NEVER = 1 << 80
+MANY_SUBSETS = 16
 
 # A subset of lines and the position it leaves from.
 Part = tuple[int, int]
@@ -117,32 +118,44 @@ def unroll(first: Sequence[int], at: Sequence[int], whole: int) -> list[Part]:
 
 def forced(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int) -> list[int]:
     """Return, for every position, centavos of the cheapest plan for `whole` that uses it; -1 if none does."""
-    subsets = tables(n).subsets
-    everything: list[int] | None = (
-        None  # by class, of a location that can serve all: worked out for all classes at once
-    )
+    whole_order: list[int] = []  # by class, of locations that can serve all: worked out for all classes at once
     pairs: dict[int, list[tuple[list[int], int]]] = {}
     costs: dict[int, int] = {}
     for key in set(keys):
         mask = key & whole
         if mask == whole:
-            if everything is None:
-                columns = []
-                for s in subsets[whole]:
-                    rest = g[whole ^ s]
-                    columns.append([cost + rest for cost in rows[s].by_class] if rest else rows[s].by_class)
-                everything = list(map(min, *columns)) if len(columns) > 1 else columns[0]
-            costs[key] = everything[key >> n] >> SCALE_BITS
+            if not whole_order:
+                columns = [
+                    [cost + rest for cost in by_class] if rest else by_class
+                    for by_class, rest in _options(rows, g, whole, whole, n)
+                ]
+                whole_order = list(map(min, *columns)) if len(columns) > 1 else columns[0]
+            costs[key] = whole_order[key >> n] >> SCALE_BITS
         elif mask:
             options = pairs.get(mask)
             if options is None:
-                options = pairs[mask] = [(rows[s].by_class, g[whole ^ s]) for s in subsets[mask]]
+                options = pairs[mask] = _options(rows, g, whole, mask, n)
             k = key >> n
             cost = min([by_class[k] + rest for by_class, rest in options])
             costs[key] = cost >> SCALE_BITS if cost < NEVER else -1
         else:
             costs[key] = -1
     return [costs[key] for key in keys]
+
+
+def _options(rows: Sequence[Row], g: Sequence[int], whole: int, mask: int, n: int) -> list[tuple[list[int], int]]:
+    """Return what a location that can serve `mask` may send: costs by class, and the cheapest plan for the others."""
+    subsets = tables(n).subsets[mask]
+    if len(subsets) < MANY_SUBSETS:
+        return [(rows[s].by_class, g[whole ^ s]) for s in subsets]
+    # Many parcels cost the same, being in one bracket with as many lines: only the cheapest remainder counts.
+    rests: dict[Row, int] = {}
+    for s in subsets:
+        row = rows[s]
+        rest = g[whole ^ s]
+        if rest < rests.get(row, NEVER):
+            rests[row] = rest
+    return [(row.by_class, rest) for row, rest in rests.items()]
 
 
 def assign(
