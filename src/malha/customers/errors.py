@@ -12,8 +12,16 @@ class UnknownCustomer(NotFound):
 
 
 class CustomerExists(Conflict):
-    """Another profile has this document, or this e-mail without a document."""
+    """Another profile has this document."""
 
     code = "customer_exists"
-    says = "Customer {key} already has this {field}."
-    mend = "Open that profile, or correct the field."
+    says = "Customer {key} already has this CPF or CNPJ."
+    mend = "Open that profile, or correct the document."
+
+
+class CustomerEmailExists(CustomerExists):
+    """Another profile without a document has this e-mail: the two could not be told apart."""
+
+    code = "customer_email_exists"
+    says = "Customer {key} already has this e-mail address."
+    mend = "Open that profile, or add the CPF or CNPJ that tells the two apart."

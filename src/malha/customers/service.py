@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from malha.customers import reads, rules, writes
-from malha.customers.errors import CustomerExists, UnknownCustomer
+from malha.customers.errors import CustomerEmailExists, CustomerExists, UnknownCustomer
 from malha.customers.model import Buyer, Customer, CustomerDraft, Merged, Saved
 from malha.platform import audit
 from malha.platform.address import Address
@@ -252,9 +252,9 @@ def _refuse_clash(people: _People, draft: CustomerDraft, own: UUID | None) -> No
         if other.id == own:
             continue
         if draft.document and draft.document == other.document:
-            raise CustomerExists(what="customer", key=other.number, field="document")
+            raise CustomerExists(what="customer", key=other.number)
         if draft.email and draft.email == other.email and not draft.document and not other.document:
-            raise CustomerExists(what="customer", key=other.number, field="e-mail")
+            raise CustomerEmailExists(what="customer", key=other.number)
 
 
 async def customer_of(tx: Tx, customer_id: UUID) -> Customer:

@@ -34,8 +34,16 @@ class UnreadableTable(MalhaError):
 
     status = 422
     code = "unreadable_table"
-    says = "The file cannot be read as a table: {reason}."
+    says = "The file is a spreadsheet or another binary file, not a text table."
     mend = "Save it as CSV in UTF-8, with the names of the columns in the first line."
+
+
+class EmptyTable(UnreadableTable):
+    """There is nothing in the file."""
+
+    code = "empty_table"
+    says = "The file is empty."
+    mend = "Send a table with the names of the columns in the first line."
 
 
 class MissingColumns(MalhaError):
@@ -158,7 +166,7 @@ def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str,
     come as a mapping under the family's name. The file must be seekable; it is read once ahead to find its encoding.
 
     Raises:
-        UnreadableTable: it is empty, binary, or has no header.
+        UnreadableTable: it is empty or binary.
         MissingColumns: a required column is not there.
     """
     encoding = _encoding_of(file)
@@ -166,7 +174,7 @@ def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str,
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
     sample = text.read(SNIFF_BYTES)
     if not sample.strip():
-        raise UnreadableTable(reason="it is empty")
+        raise EmptyTable
     delimiter = _delimiter_of(sample)
     text.seek(0)
     csv.field_size_limit(MAX_CELL)
@@ -217,10 +225,10 @@ def _encoding_of(file: BinaryIO) -> str:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         if nul or start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-            raise UnreadableTable(reason="it is a spreadsheet or another binary file") from None
+            raise UnreadableTable from None
         return "cp1252"
     if nul:
-        raise UnreadableTable(reason="it is a spreadsheet or another binary file")
+        raise UnreadableTable
     return "utf-8-sig"
 
 
