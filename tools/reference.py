@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/reference from the code: settings, refusals, events, the command line.
+"""Write the generated pages of docs/reference from the code: settings, API, refusals, events, the command line.
 
 `python tools/reference.py` writes them; `--check` writes nothing and exits 1, naming the pages that differ.
 """
@@ -16,10 +16,9 @@ import msgspec
 import typer.main
 
 import malha
+from malha.api import reference as api
 from malha.cli.main import COMMANDS, build
 from malha.platform import settings
-from malha.platform.errors import MalhaError
-from malha.platform.i18n import translate
 from malha.platform.outbox import Event
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,9 +27,9 @@ GENERATED = "This page is generated from the code: `make docs` writes it anew."
 
 
 def load_all() -> None:
-    """Import every `errors` and `events` module, so that all subclasses are known."""
+    """Import every `events` module, so that all subclasses are known."""
     for module in pkgutil.walk_packages(malha.__path__, "malha."):
-        if module.name.rsplit(".", 1)[1] in {"errors", "events"}:
+        if module.name.rsplit(".", 1)[1] == "events":
             importlib.import_module(module.name)
 
 
@@ -50,25 +49,6 @@ def cell(text: str) -> str:
 def first_paragraph(what: object) -> str:
     """Return the first paragraph of a docstring as one line."""
     return " ".join(cleandoc(getattr(what, "__doc__", "") or "").split("\n\n")[0].split())
-
-
-def errors_page() -> str:
-    """Return docs/reference/errors.md: one row per code, with its sentences in both languages."""
-    kinds = {kind.code: kind for kind in [MalhaError, *descendants(MalhaError)] if kind.__module__.startswith("malha.")}
-    lines = [
-        "# Refusals",
-        "",
-        "Every refusal has an HTTP status, a stable `code`, a sentence that says what is so and one that says how to",
-        "mend it. The API answers with `application/problem+json`, pages show the same in the reader's language. Words",
-        f"in braces are facts of the case. {GENERATED}",
-        "",
-        "| code | status | says | mend | em português |",
-        "|---|---|---|---|---|",
-    ]
-    for code, kind in sorted(kinds.items()):
-        own = " ".join(filter(None, (translate("pt-BR", text) for text in (kind.says, kind.mend) if text)))
-        lines.append(f"| `{code}` | {kind.status} | {cell(kind.says)} | {cell(kind.mend)} | {cell(own)} |")
-    return "\n".join(lines) + "\n"
 
 
 def events_page() -> str:
@@ -131,7 +111,8 @@ def main() -> None:
     load_all()
     pages = {
         "settings.md": settings.reference_page(),
-        "errors.md": errors_page(),
+        "errors.md": api.errors_page(),
+        "openapi.json": api.openapi_json().decode(),
         "events.md": events_page(),
         "command-line.md": command_page(),
     }

@@ -7,9 +7,11 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from malha.cli.main import COMMANDS
+from malha.intake.model import NewOrder
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -180,3 +182,12 @@ def test_the_generated_pages_are_those_of_the_code():
     done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_the_orders_in_the_docs_are_orders_and_their_payments_cover_them():
+    bodies = [body for page in PAGES for kind, body in FENCE.findall(page.read_text("utf-8")) if kind == "json"]
+    orders = [msgspec.json.decode(body, type=NewOrder) for body in bodies if '"lines"' in body]
+    assert orders
+    for order in orders:
+        goods = sum(line.quantity * line.unit_price - line.discount for line in order.lines)
+        assert sum(tender.amount for tender in order.payments) == goods + order.shipping - order.discount
