@@ -1,7 +1,8 @@
 """Nothing that was acknowledged is lost, nothing is done twice, and no ledger drifts, whatever is killed whenever.
 
-Buyers place orders over HTTP and write each acknowledgement down with fsync, as a channel would. Meanwhile a web process, the
-worker, a database backend, the database itself or the whole server is killed with SIGKILL, at random, again and again.
+Buyers place orders over HTTP and write each acknowledgement down with fsync, as a channel would. Meanwhile a web
+process, the worker, a database backend, the database itself or the whole server is killed with SIGKILL, at random,
+again and again.
 """
 
 import asyncio
