@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import product
+from functools import cache
+from itertools import combinations, product
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -223,6 +225,58 @@ def test_a_plan_costs_what_the_best_of_all_plans_costs_and_each_location_what_th
     open_ = network.lanes[1, "ship", None, "BA", None].open
     assert {i: c for i, c in zip(open_, found.basis.costs, strict=True) if c >= 0} == forced
     assert min(forced.values()) == found.cost
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    networks(),
+    st.lists(
+        st.tuples(
+            st.integers(1, 3), st.sampled_from((0, 200, 700)), st.lists(st.integers(0, 4), min_size=4, max_size=4)
+        ),
+        min_size=5,
+        max_size=8,
+    ),
+)
+def test_five_to_eight_lines_cost_what_the_recurrence_says(network: Network, wanted: list[tuple[int, int, list[int]]]):
+    size = len(network.places)
+    lines = [RequestLine(n, n, quantity, grams) for n, (quantity, grams, _) in enumerate(wanted, 1)]
+    free = {n: units[:size] for n, (_, _, units) in enumerate(wanted, 1)}
+    request = Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines)
+    found = plan(request, network, free, TAKEN)
+    check_plan(network, request, free, found)
+
+    @cache
+    def parcel(part: frozenset[int], index: int) -> tuple[float, int]:
+        content = [(lines[n - 1], lines[n - 1].quantity) for n in part]
+        if all(may_serve(network, request, line, index) and free[line.line][index] >= q for line, q in content):
+            return parcel_cost(network, index, content)
+        return inf, 0
+
+    @cache
+    def best(rest: frozenset[int]) -> tuple[float, int]:
+        if not rest:
+            return 0, 0
+        head = min(rest)
+        parts = [frozenset({head, *chosen}) for chosen in subsets(rest - {head})]
+        offers = [(parcel(part, index), best(rest - part)) for part in parts for index in range(size)]
+        return min((a + c, b + d) for (a, b), (c, d) in offers)
+
+    whole = frozenset(range(1, len(lines) + 1))
+    if best(whole)[0] == inf:
+        assert not found.basis.exact
+        return
+    assert (found.cost, found.packages) == best(whole)
+    forced = [
+        min(parcel(part, index)[0] + best(whole - part)[0] for part in subsets(whole) if part) for index in range(size)
+    ]
+    open_ = network.lanes[1, "ship", None, "BA", None].open
+    assert found.basis.costs == [-1 if forced[index] == inf else forced[index] for index in open_]
+
+
+def subsets(whole: frozenset[int]) -> list[frozenset[int]]:
+    members = sorted(whole)
+    return [frozenset(c) for k in range(len(members) + 1) for c in combinations(members, k)]
 
 
 @settings(max_examples=300, deadline=None)
