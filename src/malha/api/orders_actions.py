@@ -107,7 +107,7 @@ class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
     """What a cancel did: units per line, centavos taken off the total, and what is now to be given back."""
 
     order: OrderState
-    lines: dict[int, int]
+    lines: list[CancelLine]
     amount: int
     refund_due: int
 
@@ -307,7 +307,10 @@ async def cancel_order(work: Work, order_id: UUID, data: CancelOrder) -> Cancell
     await payments.restate(work.tx, [order_id])
     standing = await payments.standing(work.tx, order_id)
     return Cancelled(
-        order=await state_of(work, order_id), lines=done.lines, amount=done.amount, refund_due=standing.refund_due
+        order=await state_of(work, order_id),
+        lines=[CancelLine(line, quantity) for line, quantity in sorted(done.lines.items())],
+        amount=done.amount,
+        refund_due=standing.refund_due,
     )
 
 

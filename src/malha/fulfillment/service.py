@@ -47,7 +47,7 @@ from malha.fulfillment.model import (
     WorkState,
 )
 from malha.fulfillment.releasing import release, release_due, release_order
-from malha.fulfillment.work import Desk, lock_open, refuse_stopped, restate, take_up
+from malha.fulfillment.work import Desk, lock_open, order_of, refuse_stopped, restate, take_up
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
@@ -64,6 +64,7 @@ __all__ = [
     "deliver",
     "hand_over",
     "make_ready",
+    "order_of",
     "pack",
     "pickup_code",
     "reject",

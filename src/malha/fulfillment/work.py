@@ -48,6 +48,19 @@ async def take_up(tx: Tx, work_id: UUID) -> Desk:
     return Desk(order, work, living(units, work_id))
 
 
+async def order_of(tx: Tx, work_id: UUID) -> UUID:
+    """Return the order of a piece of work. Locks nothing.
+
+    Raises:
+        WorkNotFound: there is no such work.
+    """
+    found = dict(await tx.tuples(writes.ORDERS_OF, {"ids": [work_id]}))
+    if work_id not in found:
+        raise WorkNotFound(key=work_id)
+    order_id: UUID = found[work_id]
+    return order_id
+
+
 def living(units: Iterable[Unit], work_id: UUID) -> list[Unit]:
     """Return the units of a piece of work that were not cancelled."""
     return [u for u in units if u.fulfillment_id == work_id and u.state is not UnitState.CANCELLED]

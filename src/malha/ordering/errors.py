@@ -112,7 +112,7 @@ class WorkBegan(MalhaError):
 
     status = 409
     code = "work_began"
-    says = "Order {number} was already released to a location; {what} can no longer be changed."
+    says = "Order {number} was already released to a location; this can no longer be changed."
     mend = "Ask the location to reject the work, or cancel and place the order again."
 
 

@@ -53,7 +53,7 @@ from malha.ordering.model import (
     UnitState,
 )
 from malha.ordering.rules import Buyer
-from malha.platform import outbox
+from malha.platform import audit, outbox
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -86,6 +86,24 @@ async def lock_order(tx: Tx, order_id: UUID, expected: int | None = None) -> Ord
     order = found[order_id]
     if expected is not None and order.seq != expected:
         raise OrderChanged(number=order.number, version=order.seq, expected=expected)
+    return order
+
+
+async def open_order(tx: Tx, order_id: UUID, expected: int | None = None) -> Order:
+    """Lock one order for a person or key.
+
+    They see it when something of it is at one of their locations, or at none yet.
+
+    Raises:
+        OrderNotFound: there is no such order, or it is none of their business.
+        OrderChanged: it is at another version.
+    """
+    order = await lock_order(tx, order_id, expected)
+    if tx.actor.locations is not None:
+        units = (await units_of(tx, [order_id]))[order_id]
+        places = {u.location_id for u in units} | ({order.pickup_location_id} - {None})
+        if not any(tx.actor.sees(place) for place in places):
+            raise OrderNotFound(key=order_id)
     return order
 
 
@@ -210,6 +228,10 @@ async def _number(tx: Tx, statuses: Mapping[UUID, OrderStatus | None], events: S
         last[event.id] += 1
         numbered.append(msgspec.structs.replace(event, seq=last[event.id]))
     await outbox.add_all(tx, numbered)
+    if tx.actor.kind != "system":
+        for event in numbered:
+            facts = msgspec.json.decode(event.payload())
+            await audit.record(tx, action=event.TYPE, entity="order", entity_id=event.id, after=facts)
 
 
 def _columns(units: Sequence[Unit]) -> dict[str, list[Any]]:
@@ -445,7 +467,7 @@ async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: 
     refuse(flaws)
     if order.method != "ship":
         raise NotShipped(number=order.number)
-    await _require_untouched(tx, order, N_("the address"))
+    await _require_untouched(tx, order)
     params = {"order_id": order_id, "ship_to": _encode(clean).decode(), "state": clean.state}
     await tx.execute(writes.SET_ADDRESS, params)
     lifted = await _lift(tx, [order_id], [HoldKind.ADDRESS], N_("The address was corrected."))
@@ -464,7 +486,7 @@ async def change_buyer(tx: Tx, order_id: UUID, buyer: Buyer, *, expected: int | 
     order = await lock_order(tx, order_id, expected)
     clean, flaws = rules.check_buyer(buyer)
     refuse(flaws)
-    await _require_untouched(tx, order, N_("the buyer"))
+    await _require_untouched(tx, order)
     standing = Buyer(order.buyer_name, order.buyer_document, order.buyer_email, order.buyer_phone)
     fields = [name for name in Buyer.__struct_fields__ if getattr(standing, name) != getattr(clean, name)]
     await tx.execute(writes.SET_BUYER, {"order_id": order_id, **msgspec.structs.asdict(clean)})
@@ -473,9 +495,9 @@ async def change_buyer(tx: Tx, order_id: UUID, buyer: Buyer, *, expected: int | 
     return clean
 
 
-async def _require_untouched(tx: Tx, order: Order, what: str) -> None:
+async def _require_untouched(tx: Tx, order: Order) -> None:
     if not rules.is_untouched((await units_of(tx, [order.id]))[order.id]):
-        raise WorkBegan(number=order.number, what=what)
+        raise WorkBegan(number=order.number)
 
 
 async def add_note(tx: Tx, order_id: UUID, text: str) -> UUID:
