@@ -242,11 +242,11 @@ def every_refusal() -> list[type[MalhaError]]:
 
 
 def refusals() -> list[type[MalhaError]]:
-    """Return one class per problem code, in the order of codes."""
-    by_code: dict[str, type[MalhaError]] = {}
+    """Return one class per code and sentence, in the order of codes: one problem may be told in several ways."""
+    told: dict[tuple[str, str], type[MalhaError]] = {}
     for kind in every_refusal():
-        by_code.setdefault(kind.code, kind)
-    return [by_code[code] for code in sorted(by_code)]
+        told.setdefault((kind.code, kind.says), kind)
+    return [told[key] for key in sorted(told)]
 
 
 def _below(kind: type[MalhaError]) -> Iterator[type[MalhaError]]:
