@@ -6,7 +6,7 @@ from malha.platform.errors import FieldError, MalhaError
 class UnknownChannel(FieldError):
     """The channel decides policy, so an order without one cannot even be held."""
 
-    code = "unknown_channel"
+    code = "no_active_channel"
     says = "There is no active sales channel {channel}."
     mend = "Create the channel, activate it, or correct its code in the order."
 
