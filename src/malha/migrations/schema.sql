@@ -197,6 +197,7 @@ CREATE TABLE fulfillment_order (
     reason text,
     pickup_code text,
     pickup_until timestamp with time zone,
+    pickup_misses smallint DEFAULT 0 NOT NULL,
     assignee text,
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT fulfillment_order_pkey PRIMARY KEY (id),
