@@ -25,6 +25,7 @@ from malha.platform.subscribers import (
     Subscription,
     ask_replay,
     drain,
+    find_work,
     needs_attention,
     register,
     replay,
@@ -588,3 +589,44 @@ async def test_ten_thousand_events_pass_in_few_batches(database: Database) -> No
 async def test_two_subscriptions_of_one_name_are_refused(database: Database) -> None:
     with pytest.raises(ValueError, match="one name"):
         await register(database, [remembering(), remembering()])
+
+
+async def test_subscribers_without_anything_to_do_are_moved_past_the_log_together(database: Database) -> None:
+    await seen_table(database)
+    walls = remembering("walls", types=("wall.painted",))
+    houses = remembering("houses", kind="house")
+    idle = remembering("idle", types=("wall.torn_down",))
+    late = remembering("late", types=("wall.painted",))
+    everyone = [walls, houses, idle, late]
+    await register(database, everyone)
+    await paint(database, "a", 1, 2)
+    await sequence_now(database)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE subscriber SET position = 2 WHERE name = 'late'")
+        assert await find_work(tx, everyone) == {"walls"}
+        assert dict(await tx.tuples("SELECT name, position FROM subscriber")) == {
+            "walls": 0,
+            "houses": 2,
+            "idle": 2,
+            "late": 2,
+        }
+    async with database.transaction() as tx:
+        await outbox.add(tx, Built(id="h", seq=1))
+    await sequence_now(database)
+    async with database.transaction() as tx:
+        assert await find_work(tx, everyone) == {"walls", "houses"}
+    await drain(database, everyone)
+    assert await seen(database, "houses") == [("house:h", 1)]
+    assert await seen(database, "late") == []
+
+
+async def test_a_subscriber_that_runs_is_not_moved_by_others(database: Database) -> None:
+    idle = remembering("idle", types=("wall.torn_down",))
+    await register(database, [idle])
+    await paint(database, "a", 1)
+    await sequence_now(database)
+    async with database.transaction() as runner:
+        await runner.execute("SELECT FROM subscriber WHERE name = 'idle' FOR UPDATE")
+        async with database.transaction() as tx:
+            assert await find_work(tx, [idle]) == set()
+            assert await tx.value("SELECT position FROM subscriber") == 0

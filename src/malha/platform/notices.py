@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from psycopg import AsyncConnection, OperationalError, sql
+from psycopg import AsyncConnection, InterfaceError, OperationalError, sql
 
 from malha.platform.db import Database
 from malha.platform.sequencer import NOTICE, rest
@@ -30,7 +30,7 @@ async def hear(db: Database, wake: Callable[[], None], stop: asyncio.Event) -> N
             with suppress(asyncio.CancelledError):
                 try:
                     await hearing
-                except (OperationalError, OSError) as error:
+                except (OperationalError, InterfaceError, OSError) as error:
                     log.warning("notices_wait", error=str(error))
                     await rest(stop, RECONNECT_SECONDS)
     finally:

@@ -18,7 +18,7 @@ from datetime import timedelta
 
 import msgspec
 import structlog
-from psycopg import OperationalError, sql
+from psycopg import Error, OperationalError, sql
 
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy
@@ -181,8 +181,8 @@ async def run_sequencer(db: Database, stop: asyncio.Event) -> None:
                 pause = 0.0 if moved.count == BATCH else BUSY_SECONDS
             else:
                 pause = min(max(pause, BUSY_SECONDS) * 1.5, QUIET_SECONDS)
-        except (OperationalError, Busy, OSError) as error:
-            log.warning("sequencer_waits", error=str(error))
+        except (Error, Busy, OSError) as error:
+            log.warning("sequencer_waits", error=str(error), exc_info=not isinstance(error, OperationalError))
             pause, ready = ERROR_SECONDS, 0
         if pause:
             await rest(stop, pause)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from psycopg import OperationalError
+from psycopg import InterfaceError, OperationalError
 
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy, MalhaError, NotFound
@@ -28,6 +28,9 @@ from malha.platform.outbox import Event
 from malha.platform.sequencer import make_partitions, rest, sequence
 
 log = structlog.get_logger(__name__)
+
+# Trying the same again may well succeed: connection lost, deadlock, lock not granted, disk full, server starting.
+_UNREACHABLE = (OperationalError, InterfaceError, Busy, OSError)
 
 E = TypeVar("E", bound=Event)
 _Class = type[E]
@@ -86,6 +89,10 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     types: tuple[str, ...] = ()  # () is every type
     kind: str | None = None  # only aggregates of this kind: "order" is the keys "order:..."
     batch: int = BATCH
+
+    def wants(self, event_type: str, kind: str) -> bool:
+        """Tell whether events of a type, of a kind of aggregate, are for this subscriber."""
+        return (not self.types or event_type in self.types) and self.kind in {None, kind}
 
 
 class EventsParked(MalhaError):
@@ -218,6 +225,24 @@ LIMIT %(limit)s::int
 CHECKPOINTS = """
 SELECT s.name, s.position, q.position FROM subscriber s CROSS JOIN sequencer q WHERE s.name = ANY (%(names)s::text[])
 """
+# What kinds of events lie between the checkpoints and the end of the log, and the last of each. Primary key range.
+KINDS_BETWEEN = """
+SELECT type, split_part(key, ':', 1), max(position) FROM event
+WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint
+GROUP BY 1, 2
+"""
+# Subscribers for which there is nothing up to `reach`, all at once. One that runs, or has moved meanwhile, is left
+# alone.
+SKIP_QUIET = """
+WITH quiet AS MATERIALIZED (
+    SELECT s.name, set_config('synchronous_commit', 'off', true)
+    FROM subscriber s JOIN unnest(%(names)s::text[], %(positions)s::bigint[]) AS w (name, position)
+      ON s.name = w.name AND s.position = w.position
+    ORDER BY s.name
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE subscriber s SET position = %(reach)s::bigint, moved_at = now() FROM quiet WHERE s.name = quiet.name
+"""
 # Subscribers the code no longer has hold the log's partitions back for nothing.
 RETIRE_SUBSCRIBER = "DELETE FROM subscriber WHERE name = %(name)s::text"
 
@@ -233,7 +258,7 @@ def _cause(error: BaseException) -> str:
 
 def _is_outside(error: BaseException) -> bool:
     """Tell whether the reason lies outside the events: trying the same again may well succeed."""
-    return isinstance(error, OperationalError | Busy | OSError)
+    return isinstance(error, _UNREACHABLE)
 
 
 async def register(db: Database, subscriptions: Sequence[Subscription]) -> None:
@@ -431,7 +456,7 @@ async def run_subscribers(db: Database, subscriptions: Sequence[Subscription], s
         try:
             await register(db, subscriptions)
             break
-        except (OperationalError, Busy, OSError) as error:
+        except _UNREACHABLE as error:
             log.warning("subscribers_wait", error=str(error))
             await rest(stop, 1.0)
     turns = asyncio.Semaphore(AT_ONCE)
@@ -439,12 +464,41 @@ async def run_subscribers(db: Database, subscriptions: Sequence[Subscription], s
     async with asyncio.TaskGroup() as tasks:
         for subscription in subscriptions:
             tasks.create_task(_follow(db, subscription, turns, wake[subscription.name], stop))
-        tasks.create_task(_watch(db, wake, stop))
+        tasks.create_task(_watch(db, subscriptions, wake, stop))
         tasks.create_task(_retry(db, subscriptions, stop))
 
 
-async def _watch(db: Database, wake: dict[str, asyncio.Event], stop: asyncio.Event) -> None:
-    """Wake the subscribers that are behind: one small query for all of them when the sequencer says so."""
+async def find_work(tx: Tx, subscriptions: Sequence[Subscription]) -> set[str]:
+    """Return the names of the subscribers with something to do, and move those past the log that have nothing to do.
+
+    One look at the log for all of them: most events concern few subscribers, and a transaction of each for every batch
+    of the sequencer would cost more than the handlers.
+    """
+    by_name = {s.name: s for s in subscriptions}
+    rows = await tx.tuples(CHECKPOINTS, {"names": list(by_name)})
+    behind = {name: position for name, position, last in rows if position < last}
+    if not behind:
+        return set()
+    reach = rows[0][2]
+    work = {name for name, position in behind.items() if reach - position > WINDOW}
+    near = {name: position for name, position in behind.items() if name not in work}
+    if near:
+        kinds = await tx.tuples(KINDS_BETWEEN, {"since": min(near.values()), "reach": reach})
+        work |= {
+            name
+            for name, position in near.items()
+            if any(last > position and by_name[name].wants(event_type, kind) for event_type, kind, last in kinds)
+        }
+    quiet = sorted(near.keys() - work)
+    if quiet:
+        await tx.execute(SKIP_QUIET, {"names": quiet, "positions": [near[n] for n in quiet], "reach": reach})
+    return work
+
+
+async def _watch(
+    db: Database, subscriptions: Sequence[Subscription], wake: dict[str, asyncio.Event], stop: asyncio.Event
+) -> None:
+    """Wake the subscribers that have something to do, when the sequencer says that there is something."""
     moved = asyncio.Event()
     hearing = asyncio.create_task(hear(db, moved.set, stop))
     stopping = asyncio.create_task(stop.wait())
@@ -453,10 +507,10 @@ async def _watch(db: Database, wake: dict[str, asyncio.Event], stop: asyncio.Eve
         moved.clear()
         try:
             async with db.transaction() as tx:
-                for name, position, last in await tx.tuples(CHECKPOINTS, {"names": list(wake)}):
-                    if position < last:
-                        wake[name].set()
-        except (OperationalError, Busy, OSError) as error:
+                work = await find_work(tx, subscriptions)
+            for name in work:
+                wake[name].set()
+        except _UNREACHABLE as error:
             log.warning("subscribers_wait", error=str(error))
         await rest(stop, GATHER_SECONDS)
         with suppress(TimeoutError):
@@ -496,7 +550,7 @@ async def _retry(db: Database, subscriptions: Sequence[Subscription], stop: asyn
     while not stop.is_set():
         try:
             await retry_due(db, subscriptions)
-        except (OperationalError, Busy, OSError) as error:
+        except _UNREACHABLE as error:
             log.warning("retries_wait", error=str(error))
         await rest(stop, RETRY_SECONDS)
 

@@ -13,7 +13,7 @@ from typing import Self
 
 import msgspec
 import structlog
-from psycopg import OperationalError
+from psycopg import InterfaceError, OperationalError
 
 from malha.platform.db import Database
 from malha.platform.notices import hear
@@ -122,7 +122,7 @@ class Tail:
                 try:
                     if self._listeners:
                         await self._tell(db)
-                except (OperationalError, OSError) as error:
+                except (OperationalError, InterfaceError, OSError) as error:
                     log.warning("tail_waits", error=str(error))
                     await rest(stop, 1.0)
                 await rest(stop, GATHER_SECONDS)
