@@ -1,7 +1,7 @@
 """One order's life, from allocation to its end."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import IntEnum
 
 import msgspec
@@ -81,8 +81,8 @@ _EVENTS = {
 async def live(tx: Tx, stories: Mapping[UUID, Story], issue: Issue | None = None) -> int:
     """Bring allocated orders of one transaction to their ends; return how many pieces of work that made.
 
-    Orders that may not be released (held, unpaid, without capacity) stay as they are. A document is recorded where goods
-    need one; without `issue` such work stays packed.
+    Orders that may not be released (held, unpaid, without capacity) stay as they are. A document is recorded where
+    goods need one; without `issue` such work stays packed.
 
     Raises:
         MalhaError: a step was refused; the caller rolls back.
@@ -100,11 +100,11 @@ async def live(tx: Tx, stories: Mapping[UUID, Story], issue: Issue | None = None
 
 
 def _by_day(stories: Mapping[UUID, Story]) -> dict[datetime, list[UUID]]:
-    """Group orders by the minute of their release: capacity and due times are counted from it."""
-    days: dict[datetime, list[UUID]] = {}
+    """Group orders by the day of their release, at its first instant: capacity and due times count from it."""
+    days: dict[date, list[UUID]] = {}
     for order_id, story in stories.items():
-        days.setdefault(story.released_at.replace(second=0, microsecond=0), []).append(order_id)
-    return dict(sorted(days.items()))
+        days.setdefault(story.released_at.date(), []).append(order_id)
+    return {min(stories[o].released_at for o in orders): orders for _, orders in sorted(days.items())}
 
 
 async def _advance(tx: Tx, work: Work, story: Story, issue: Issue | None) -> None:

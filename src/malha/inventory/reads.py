@@ -107,3 +107,8 @@ async def queue_free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False
     queued.
     """
     return await tx.cursor_of(FREE_STOCK_LOCKED if lock else FREE_STOCK, {"skus": arrays.ints(sku_ids)})
+
+
+async def known_pairs(tx: Tx, sku_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Return the (sku_id, location_id) pairs of SKUs that ever had stock."""
+    return {(a.sku_id, a.location_id) for a in await availability(tx, sku_ids)}
