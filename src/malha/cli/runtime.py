@@ -7,6 +7,7 @@ with runtime() as settings:
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ import msgspec
 from malha.platform import logs
 from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.settings import PREFIX, Settings, load
+
+MIGRATE_TRIES = 5
 
 
 def announce(what: str) -> None:
@@ -46,6 +49,22 @@ def database_of(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres
         yield msgspec.structs.replace(settings, database_url=server.url), server
 
 
+def migrate_surely(settings: Settings, server: EmbeddedPostgres | None) -> list[str]:
+    """As `migrated`, from the start: an embedded server that dies meanwhile is started again and asked again."""
+    from psycopg import OperationalError  # noqa: PLC0415 -- as below
+
+    for attempt in range(1, MIGRATE_TRIES + 1):
+        try:
+            return asyncio.run(migrated(settings))
+        except OperationalError:
+            if server is None or not server.owned or attempt == MIGRATE_TRIES:
+                raise
+            time.sleep(0.2 * attempt)
+            if not server.running:
+                server.restart()
+    return []
+
+
 async def migrated(settings: Settings) -> list[str]:
     """Bring the database to this version's schema; return what was applied, usually nothing."""
     from malha.platform import jobs, migrate  # noqa: PLC0415 -- not needed by commands that do not migrate
@@ -73,9 +92,9 @@ def runtime(*, migrate: bool = True, role: str = "cli", **overrides: Any) -> Ite
     """
     settings = load(**overrides)
     logs.configure(settings.log_level, settings.log_format, role=role)
-    with database_of(settings) as (ready, _):
+    with database_of(settings) as (ready, server):
         if migrate:
-            applied = asyncio.run(migrated(ready))
+            applied = migrate_surely(ready, server)
             if applied:
                 announce(f"migrated: {len(applied)} step(s)")
         export(ready)

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from malha.cli.runtime import announce, database_of, export, migrated
+from malha.cli.runtime import announce, database_of, export, migrate_surely
 from malha.platform import logs, metrics
 from malha.platform.embedded import EmbeddedError, EmbeddedPostgres
 from malha.platform.settings import Settings, SettingsError, load
@@ -64,7 +64,7 @@ def serve(
     try:
         with _reserved(settings), database_of(settings) as (ready, server):
             if migrate:
-                applied = asyncio.run(migrated(ready))
+                applied = migrate_surely(ready, server)
                 if applied:
                     announce(f"migrated the database ({len(applied)} steps)")
             export(ready)

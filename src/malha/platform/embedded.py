@@ -46,7 +46,8 @@ SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path, by the kernel
 SOCKET_NAME = ".s.PGSQL.5432"
 LOG_LIMIT = 16 * 1024 * 1024
 ORPHANS_PATIENCE_S = 60.0  # for backends of a killed server to notice and let go of shared memory
-STOP_PATIENCE_S = 90.0
+STOP_PATIENCE_S = 60.0
+FAST_STOP_S = 30.0  # then an immediate one: the next start recovers
 STRANGER_PATIENCE_S = 5.0  # an owner killed before it noted its server: the kernel is stopping that one already
 POLL_S = 0.02
 
@@ -506,7 +507,7 @@ class EmbeddedPostgres:
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         waited = _Patience(self._on_wait)
-        for sig, patience in ((signal.SIGINT, STOP_PATIENCE_S), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
+        for sig, patience in ((signal.SIGINT, FAST_STOP_S), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
             if process.poll() is None:
                 process.send_signal(sig)
             give_up = waited.seconds + patience
