@@ -1,0 +1,278 @@
+"""Orders under any sequence of acts, on real PostgreSQL.
+
+After each act: no unit is made or lost, balances are their ledger, what is allocated is what claims, money adds up, and the
+doctor, who compares everything that is stored twice, finds nothing. Acts that make no sense are refused and leave no trace.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from malha.doctor import examine
+from malha.fiscal import service as fiscal
+from malha.fiscal.model import DocumentFacts
+from malha.fulfillment import service as fulfillment
+from malha.fulfillment.model import Picked, RejectReason, Short
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reference
+from malha.ordering import service as ordering
+from malha.ordering.model import CancelWish, HoldKind
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind
+from malha.platform.db import Database
+from malha.platform.errors import MalhaError
+from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order
+
+TABLES = """
+SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables
+WHERE schemaname = 'malha' AND tablename NOT IN ('revision', 'sequencer') AND tablename !~ '^(event|movement)_'
+  AND tablename !~ 'migration'
+"""
+UNITS = """
+SELECT l.order_id, l.line, l.quantity, u.sku_id, sum(u.quantity)::int, coalesce(c.quantity, 1)
+FROM order_line l JOIN order_unit u ON u.order_id = l.order_id AND u.line = l.line
+LEFT JOIN order_component c ON c.order_id = l.order_id AND c.line = l.line AND c.sku_id = u.sku_id
+GROUP BY 1, 2, 3, 4, 6 HAVING sum(u.quantity) <> l.quantity * coalesce(c.quantity, 1)
+"""
+LEDGER = """
+SELECT b.sku_id, b.location_id FROM balance b
+LEFT JOIN (SELECT sku_id, location_id, sum(d_on_hand) AS h, sum(d_allocated) AS a FROM movement GROUP BY 1, 2) m
+  USING (sku_id, location_id)
+LEFT JOIN (SELECT sku_id, location_id, sum(quantity) AS q FROM order_unit
+           WHERE state IN ('allocated', 'released', 'picking', 'picked', 'awaiting_document', 'packed', 'invoiced', 'ready')
+           GROUP BY 1, 2) u USING (sku_id, location_id)
+WHERE b.on_hand <> coalesce(m.h, 0) OR b.allocated <> coalesce(m.a, 0) OR b.allocated <> coalesce(u.q, 0)
+"""
+WITHOUT_COVER = """
+SELECT u.order_id FROM order_unit u LEFT JOIN fiscal_document d ON d.id = u.document_id
+WHERE u.state IN ('invoiced', 'ready', 'shipped', 'delivered', 'collected') AND d.state IS DISTINCT FROM 'authorised'
+"""
+CAPACITY = """
+SELECT d.location_id, d.day FROM location_day d
+LEFT JOIN (SELECT location_id, capacity_day AS day, count(*) AS n FROM fulfillment_order
+           WHERE state NOT IN ('rejected', 'cancelled') GROUP BY 1, 2) f USING (location_id, day)
+WHERE d.taken <> coalesce(f.n, 0)
+"""
+
+
+class Orders(RuleBasedStateMachine):
+    """Two orders, one of them with a kit, acted upon at random."""
+
+    runner: asyncio.Runner
+    database: Database
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def act(self, what):
+        """Carry an act out in a transaction of its own; a refusal is one of ours and leaves no trace."""
+
+        async def carry_out():
+            async with self.database.transaction() as tx:
+                return await what(tx)
+
+        with suppress(MalhaError):
+            self.run(carry_out())
+
+    @initialize(stock=st.integers(6, 14), paid=st.sampled_from(["captured", "authorised", "pending"]))
+    def begin(self, stock, paid):
+        async def build():
+            async with self.database.transaction() as tx:
+                await tx.execute("TRUNCATE " + await tx.value(TABLES) + " RESTART IDENTITY CASCADE")
+                self.world = await a_network(tx)
+                self.cup = await a_product(tx, self.world, "CUP", stock={"DC": stock, "S1": 4, "S2": 3})
+                self.plate = await a_product(tx, self.world, "PLATE", stock={"DC": stock, "S1": 4})
+                kit = await a_product(tx, self.world, "SET", components={self.cup: 2, self.plate: 1})
+                holds = [HoldKind.PAYMENT] if paid == "pending" else []
+                self.orders = [
+                    await an_order(tx, self.world, [Sold(self.cup, 2, price=333), Sold(kit, 2, price=777, discount=5)],
+                                   discount=7, shipping=90, paid=paid, holds=holds),
+                    await an_order(tx, self.world, [Sold(self.plate, 2, price=250)], channel="mall"),
+                ]  # fmt: skip
+
+        self.documents = 0
+        self.refunds = 0
+        self.run(build())
+
+    def works(self, *states):
+        async def read():
+            async with self.database.transaction() as tx:
+                return await tx.values(
+                    "SELECT id FROM fulfillment_order WHERE state = ANY (%(states)s) ORDER BY number",
+                    {"states": list(states)},
+                )
+
+        return self.run(read())
+
+    @rule(n=st.integers(0, 1), line=st.integers(1, 2), quantity=st.integers(1, 3))
+    def cancel_some(self, n, line, quantity):
+        async def act(tx):
+            await ordering.cancel(tx, self.orders[n], reason="x", wishes=[CancelWish(line, quantity)])
+            await fulfillment.settle(tx, [self.orders[n]])
+            await payments.restate(tx, [self.orders[n]])
+
+        self.act(act)
+
+    @rule(n=st.integers(0, 1), rest=st.booleans())
+    def cancel_all(self, n, rest):
+        async def act(tx):
+            await ordering.cancel(tx, self.orders[n], reason="x", rest=rest)
+            await fulfillment.settle(tx, [self.orders[n]])
+            await payments.restate(tx, [self.orders[n]])
+
+        self.act(act)
+
+    @rule(n=st.integers(0, 1), kind=st.sampled_from([HoldKind.FRAUD, HoldKind.MANUAL]), place=st.booleans())
+    def hold(self, n, kind, place):
+        if place:
+            self.act(lambda tx: ordering.place_hold(tx, self.orders[n], kind))
+        else:
+            self.act(lambda tx: ordering.resolve_hold(tx, self.orders[n], kind))
+
+    @rule(kind=st.sampled_from(list(FactKind)), amount=st.integers(1, 2_400))
+    def money(self, kind, amount):
+        self.refunds += 1
+        fact = Fact(position=1, kind=kind, amount=amount, reference=str(self.refunds))
+
+        async def act(tx):
+            await payments.record_fact(tx, self.orders[0], fact)
+            await payments.settle_holds(tx, [self.orders[0]])
+
+        self.act(act)
+
+    @rule()
+    def pay_in_full(self):
+        async def act(tx):
+            standing = await payments.standing(tx, self.orders[0])
+            fact = Fact(position=1, kind=FactKind.CAPTURED, amount=max(standing.payable, 1), reference="all")
+            await payments.record_fact(tx, self.orders[0], fact)
+
+        self.act(act)
+        self.act(lambda tx: payments.settle_holds(tx, self.orders))
+
+    @rule()
+    def release(self):
+        self.act(fulfillment.release_due)
+
+    @precondition(lambda self: self.works("open", "accepted", "picking"))
+    @rule(data=st.data())
+    def pick(self, data):
+        work = data.draw(st.sampled_from(self.works("open", "accepted", "picking")))
+        how = data.draw(st.sampled_from(["all", "some", "short"]))
+        reason = data.draw(st.sampled_from(list(RejectReason)))
+        line, quantity = data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))
+        sku = data.draw(st.sampled_from([self.cup, self.plate]))
+        if how == "all":
+            self.act(lambda tx: fulfillment.confirm_pick(tx, work))
+        elif how == "some":
+            self.act(lambda tx: fulfillment.confirm_pick(tx, work, [Picked(line, quantity, sku)]))
+        else:
+            short = [Short(line, quantity, reason, sku)]
+            self.act(lambda tx: fulfillment.confirm_pick(tx, work, [], short))
+
+    @precondition(lambda self: self.works("open", "accepted", "picking", "picked"))
+    @rule(data=st.data(), reason=st.sampled_from(list(RejectReason)))
+    def reject(self, data, reason):
+        work = data.draw(st.sampled_from(self.works("open", "accepted", "picking", "picked")))
+        self.act(lambda tx: fulfillment.reject(tx, work, reason))
+
+    @precondition(lambda self: self.works("picked"))
+    @rule()
+    def pack(self):
+        for work in self.works("picked"):
+            self.act(lambda tx, work=work: fulfillment.pack(tx, work))
+
+    @precondition(lambda self: self.works("packed"))
+    @rule(cancel=st.booleans())
+    def document(self, cancel):
+        for work in self.works("packed"):
+            self.documents += 1
+            issuers = ["SP1", "RJ1"]
+            for issuer in issuers:
+                facts = DocumentFacts(access_key=an_access_key(self.world, issuer, number=self.documents))
+                self.act(lambda tx, work=work, facts=facts: fiscal.record_document(tx, work, facts))
+        if cancel:
+
+            async def act(tx):
+                living = "SELECT id FROM fiscal_document WHERE state = 'authorised' ORDER BY number LIMIT 1"
+                document = await tx.value(living)
+                if document:
+                    await fiscal.cancel_document(tx, document, reason="x")
+
+            self.act(act)
+
+    @precondition(lambda self: self.works("packed"))
+    @rule(deliver=st.booleans())
+    def ship(self, deliver):
+        for work in self.works("packed"):
+
+            async def act(tx, work=work):
+                for parcel in await fulfillment.ship(tx, work):
+                    if deliver:
+                        await fulfillment.deliver(tx, parcel)
+
+            self.act(act)
+
+    @rule(sku=st.integers(0, 1), quantity=st.integers(1, 3), place=st.sampled_from(["DC", "S1", "S2"]))
+    def goods_come_in(self, sku, quantity, place):
+        goods = [Claim([self.cup, self.plate][sku], self.world.locations[place], quantity)]
+        self.act(lambda tx: inventory.receive(tx, goods, Reference("receipt")))
+
+    @invariant()
+    def everything_adds_up(self):
+        if not hasattr(self, "orders"):
+            return
+
+        async def look():
+            async with self.database.transaction() as tx:
+                for statement in (UNITS, LEDGER, WITHOUT_COVER, CAPACITY):
+                    assert await tx.tuples(statement) == [], statement
+                for order_id in self.orders:
+                    standing = await payments.standing(tx, order_id)
+                    assert standing.payable >= 0
+                    assert 0 <= standing.refunded <= standing.captured
+                    assert standing.refund_due == max(0, standing.captured - standing.refunded - standing.payable)
+            report = await examine(self.database)
+            assert report.healthy, [f.lines("en") for f in report.findings if f.drifts]
+
+        self.run(look())
+
+    def teardown(self):
+        """The next example begins by emptying every table."""
+
+
+@pytest.fixture
+def machine(template_url, retailer_on):
+    """The machine, with an event loop and a database of its own that all its examples use in turn."""
+    runner = asyncio.Runner()
+    stack = AsyncExitStack()
+    Orders.runner = runner
+    Orders.database = runner.run(stack.enter_async_context(retailer_on(template_url)))
+    yield Orders
+    runner.run(stack.aclose())
+    runner.close()
+
+
+def test_no_sequence_of_acts_makes_or_loses_a_unit_or_a_cent(machine):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+        ),
+    )
