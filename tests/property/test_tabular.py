@@ -89,14 +89,6 @@ def test_money_as_people_write_it(text: str, amount: int | None) -> None:
         assert tabular.centavos(text) == amount
 
 
-def test_kilograms_and_centimetres_become_grams_and_millimetres() -> None:
-    assert tabular.grams_of_kg("0,25") == 250
-    assert tabular.grams_of_kg("0.125") == 125
-    assert tabular.millimetres_of_cm("12,5") == 125
-    with pytest.raises(BadCell):
-        tabular.grams_of_kg("1.234")  # a thousand kilograms, or one and a bit: nobody knows
-
-
 def test_yes_and_no_in_two_languages() -> None:
     assert all(tabular.yes_no(word) for word in ("Sim", "S", "yes", "1", "ATIVO"))
     assert not any(tabular.yes_no(word) for word in ("não", "N", "no", "0", "inativo"))

@@ -7,6 +7,7 @@ written on a second way through the file, when every component is there. Headers
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -23,8 +24,7 @@ from malha.platform.tabular import (
     Row,
     centavos,
     decimal_text,
-    grams_of_kg,
-    millimetres_of_cm,
+    parse_decimal,
     whole,
     write_table,
     yes_no,
@@ -32,7 +32,7 @@ from malha.platform.tabular import (
 
 _COMPONENT = re.compile(r"(.+?)\s*[:xX*]\s*([0-9]{1,6})")
 _PRODUCT_FIELDS = ("name", "description", "brand", "category", "ncm", "cest", "origin")
-_VARIANT_FIELDS = ("gtin", "length_mm", "width_mm", "height_mm", "price", "active")
+_VARIANT_FIELDS = ("gtin", "price", "active")
 MAX_SEEN = 2_000_000
 MAX_ROUNDS = 6
 
@@ -53,31 +53,60 @@ def parse_components(text: str) -> dict[str, int]:
     return found
 
 
+# How many grams, and how many millimetres, a unit is.
+_WEIGHTS = {"kg": Fraction(1000), "g": Fraction(1), "lb": Fraction("453.59237"), "oz": Fraction("28.349523125")}
+_SIZES = {"cm": Fraction(10), "mm": Fraction(1), "m": Fraction(1000), "in": Fraction("25.4")}
+
+
+def _unit(known: Mapping[str, Fraction], text: str) -> Fraction:
+    found = known.get(text.strip().lower().rstrip("s."))
+    if found is None:
+        raise BadCell(N_("{value} is no unit."), N_("Use one of {known}."), known=", ".join(known))
+    return found
+
+
+def _weight_unit(text: str) -> Fraction:
+    return _unit(_WEIGHTS, text)
+
+
+def _size_unit(text: str) -> Fraction:
+    return _unit(_SIZES, text)
+
+
+def _measured(number: tuple[int, int], unit: Fraction) -> int:
+    """Return a decimal number of units as whole grams or millimetres, rounded half up."""
+    digits, decimals = number
+    return int(Fraction(digits, 10**decimals) * unit + Fraction(1, 2))
+
+
 def _urls(text: str) -> list[str]:
     return [part for part in re.split(r"[|\s]+", text) if part]
 
 
 COLUMNS = (
-    Column("sku", ("código sku", "código", "cod", "referência", "ref", "item"), required=True),
-    Column("product", ("produto", "código do produto", "product code", "produto pai", "parent", "parent sku")),
+    Column("sku", ("código sku", "código", "cod", "referência", "ref", "item", "variant sku"), required=True),
+    Column("product", ("produto", "código do produto", "product code", "produto pai", "parent", "handle", "slug")),
     Column("name", ("nome", "nome do produto", "product name", "título", "title")),
     Column("variant_name", ("nome da variação", "variant name")),
-    Column("description", ("descrição",)),
-    Column("brand", ("marca",)),
+    Column("description", ("descrição", "body (html)")),
+    Column("brand", ("marca", "vendor")),
     Column("category", ("categoria",)),
     Column("ncm", ("código ncm", "ncm code")),
     Column("cest", ("código cest",)),
     Column("origin", ("origem",), parse=whole),
-    Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean", "cean")),
-    Column("weight_grams", ("weight_g", "peso_g", "peso (g)", "weight (g)"), parse=whole),
-    Column("weight_kg", ("peso", "peso_kg", "peso (kg)", "weight", "weight (kg)"), parse=grams_of_kg),
-    Column("length_mm", ("length_cm", "comprimento", "comprimento (cm)", "length"), parse=millimetres_of_cm),
-    Column("width_mm", ("width_cm", "largura", "largura (cm)", "width"), parse=millimetres_of_cm),
-    Column("height_mm", ("height_cm", "altura", "altura (cm)", "height"), parse=millimetres_of_cm),
-    Column("price", ("preço", "valor", "preço de venda"), parse=centavos),
+    Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean", "cean", "variant barcode")),
+    Column("weight_grams", ("weight_g", "peso_g", "peso (g)", "weight (g)", "variant grams"), parse=whole),
+    Column("weight", ("peso", "peso_kg", "peso (kg)", "weight_kg", "peso bruto (kg)"), parse=parse_decimal),
+    Column("weight_unit", ("unidade de peso",), parse=_weight_unit),
+    Column("length", ("length_cm", "comprimento", "comprimento (cm)", "profundidade", "depth"), parse=parse_decimal),
+    Column("width", ("width_cm", "largura", "largura (cm)"), parse=parse_decimal),
+    Column("height", ("height_cm", "altura", "altura (cm)"), parse=parse_decimal),
+    Column("dimensions_unit", ("unidade de medida", "size unit"), parse=_size_unit),
+    Column("price", ("preço", "valor", "preço de venda", "variant price"), parse=centavos),
     Column("active", ("ativo", "situação", "status"), parse=yes_no),
     Column("components", ("componentes", "kit", "composição"), parse=parse_components),
-    Column("images", ("imagens", "imagem", "image", "url da imagem", "fotos"), parse=_urls),
+    Column("images", ("imagens", "imagem", "image", "url da imagem", "fotos", "image src", "image1_src"), parse=_urls),
+    *(Column(f"option{i}_{part}", (f"option{i} {part}",)) for i in (1, 2, 3) for part in ("name", "value")),
 )
 FAMILIES = {"options": ("option", "opção", "opções"), "attributes": ("attribute", "attr", "atributo", "atributos")}
 
@@ -126,15 +155,27 @@ class _Group:
     def _variant(self, row: Row, old: Variant | None) -> VariantDraft:
         values: Mapping[str, Any] = row.values
         stated = {name: values[name] for name in _VARIANT_FIELDS if name in values}
-        if "weight_grams" in values or "weight_kg" in values:
-            stated["weight_grams"] = values.get("weight_grams", values.get("weight_kg"))
+        if "weight_grams" in values:
+            stated["weight_grams"] = values["weight_grams"]
+        elif "weight" in values:
+            stated["weight_grams"] = _measured(values["weight"], values.get("weight_unit", _WEIGHTS["kg"]))
+        for side in ("length", "width", "height"):
+            if side in values:
+                stated[f"{side}_mm"] = _measured(values[side], values.get("dimensions_unit", _SIZES["cm"]))
         if "variant_name" in values:
             stated["name"] = values["variant_name"]
         if "components" in values:
             stated["components"] = values["components"]
         if "images" in values:
             stated["media"] = [MediaDraft(url=url) for url in values["images"]]
-        options = values.get("options", {})
+        options = {
+            **values.get("options", {}),
+            **{
+                values[f"option{i}_name"]: values[f"option{i}_value"]
+                for i in (1, 2, 3)
+                if f"option{i}_name" in values and f"option{i}_value" in values
+            },
+        }
         if old is None or self.product is None:
             return VariantDraft(sku=values["sku"], options=options, **stated)
         made = rules.variant_name(self.product.name, old.options, self.product.options)
@@ -159,7 +200,16 @@ def _column_of(at: str) -> str:
     """Return the column a flaw of a draft belongs to."""
     parts = at.split("/")
     name = parts[2] if parts[0] == "variants" and len(parts) > 2 else parts[0]
-    return {"media": "images", "code": "product", "variants": "sku"}.get(name, name)
+    columns = {
+        "media": "images",
+        "code": "product",
+        "variants": "sku",
+        "weight_grams": "weight",
+        "length_mm": "length",
+        "width_mm": "width",
+        "height_mm": "height",
+    }
+    return columns.get(name, name)
 
 
 class ProductImport:

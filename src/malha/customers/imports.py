@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from malha.customers import reads, rules, service
 from malha.customers.model import CustomerDraft
 from malha.platform.address import Address
-from malha.platform.brazil import normalise_cep, normalise_document
+from malha.platform.brazil import normalise_document
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.imports import Outcome, combine
-from malha.platform.tabular import BadCell, Column, Row, write_table
+from malha.platform.tabular import BadCell, Column, Row, parse_cep, parse_state, write_table
 
 
 def parse_document(text: str) -> str:
@@ -28,18 +28,6 @@ def parse_document(text: str) -> str:
     return found
 
 
-def parse_cep(text: str) -> str:
-    """Read a CEP, also one whose leading zero a spreadsheet took away.
-
-    Raises:
-        BadCell: it is none.
-    """
-    found = normalise_cep(text, restore_zeros=True)
-    if found is None:
-        raise BadCell(N_("{value} is no CEP."), N_("A CEP has eight digits."))
-    return found
-
-
 _ADDRESS = ("postal_code", "street", "number", "complement", "district", "city", "state")
 
 COLUMNS = (
@@ -53,7 +41,7 @@ COLUMNS = (
     Column("complement", ("complemento",)),
     Column("district", ("bairro",)),
     Column("city", ("cidade", "município")),
-    Column("state", ("uf", "estado")),
+    Column("state", ("uf", "estado"), parse=parse_state),
 )
 
 

@@ -22,12 +22,24 @@ from malha.network.model import (
     LocationStatus,
 )
 from malha.platform.address import Address
-from malha.platform.brazil import format_cnpj, normalise_cep, normalise_cnpj
+from malha.platform.brazil import format_cnpj, normalise_cnpj
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.imports import Outcome, combine
-from malha.platform.tabular import BadCell, Column, Row, centavos, decimal_text, scaled, whole, write_table, yes_no
+from malha.platform.tabular import (
+    BadCell,
+    Column,
+    Row,
+    centavos,
+    decimal_text,
+    parse_cep,
+    parse_state,
+    scaled,
+    whole,
+    write_table,
+    yes_no,
+)
 from malha.platform.text import fold
 
 _KINDS = {
@@ -82,13 +94,6 @@ def _cnpj(text: str) -> str:
     return found
 
 
-def _cep(text: str) -> str:
-    found = normalise_cep(text, restore_zeros=True)
-    if found is None:
-        raise BadCell(N_("{value} is no CEP."), N_("A CEP has eight digits."))
-    return found
-
-
 def _degrees(text: str) -> float:
     try:
         return float(text.replace(",", "."))
@@ -118,21 +123,21 @@ _STATED = (
 )  # fmt: skip
 
 COLUMNS = (
-    Column("code", ("código", "loja", "store", "store code"), required=True),
-    Column("name", ("nome", "nome da loja")),
+    Column("code", ("código", "código da loja", "número da loja", "store", "store_no", "store code"), required=True),
+    Column("name", ("nome", "nome da loja", "loja")),
     Column("kind", ("tipo",), parse=_kind),
     Column("establishment", ("estabelecimento", "filial")),
     Column("cnpj", (), parse=_cnpj),
     Column("legal_name", ("razão social",)),
     Column("state_registration", ("inscrição estadual", "ie")),
     Column("status", ("situação",), parse=_status),
-    Column("postal_code", ("cep",), parse=_cep),
+    Column("postal_code", ("cep",), parse=parse_cep),
     Column("street", ("rua", "logradouro", "endereço")),
     Column("number", ("número", "nº")),
     Column("complement", ("complemento",)),
     Column("district", ("bairro",)),
     Column("city", ("cidade", "município")),
-    Column("state", ("uf", "estado")),
+    Column("state", ("uf", "estado"), parse=parse_state),
     Column("latitude", ("lat",), parse=_degrees),
     Column("longitude", ("lng", "lon"), parse=_degrees),
     Column("timezone", ("fuso", "fuso horário", "time zone")),

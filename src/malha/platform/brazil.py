@@ -13,6 +13,8 @@ import string
 
 import msgspec
 
+from malha.platform.text import fold
+
 STATE_CODES: dict[str, str] = {
     "11": "RO", "12": "AC", "13": "AM", "14": "RR", "15": "PA", "16": "AP", "17": "TO",
     "21": "MA", "22": "PI", "23": "CE", "24": "RN", "25": "PB", "26": "PE", "27": "AL", "28": "SE", "29": "BA",
@@ -21,6 +23,14 @@ STATE_CODES: dict[str, str] = {
     "50": "MS", "51": "MT", "52": "GO", "53": "DF",
 }  # fmt: skip
 STATES = frozenset(STATE_CODES.values())
+STATE_NAMES: dict[str, str] = {
+    "AC": "Acre", "AL": "Alagoas", "AM": "Amazonas", "AP": "Amapá", "BA": "Bahia", "CE": "Ceará",
+    "DF": "Distrito Federal", "ES": "Espírito Santo", "GO": "Goiás", "MA": "Maranhão", "MG": "Minas Gerais",
+    "MS": "Mato Grosso do Sul", "MT": "Mato Grosso", "PA": "Pará", "PB": "Paraíba", "PE": "Pernambuco", "PI": "Piauí",
+    "PR": "Paraná", "RJ": "Rio de Janeiro", "RN": "Rio Grande do Norte", "RO": "Rondônia", "RR": "Roraima",
+    "RS": "Rio Grande do Sul", "SC": "Santa Catarina", "SE": "Sergipe", "SP": "São Paulo", "TO": "Tocantins",
+}  # fmt: skip
+_STATE_BY_NAME = {fold(name): state for state, name in STATE_NAMES.items()}
 CODE_OF_STATE = {state: code for code, state in STATE_CODES.items()}
 
 # Area codes in use (Anatel's numbering plan).
@@ -152,6 +162,12 @@ def normalise_cep(text: str, *, restore_zeros: bool = False) -> str | None:
 def format_cep(cep: str) -> str:
     """Return `01310-100`."""
     return f"{cep[:5]}-{cep[5:]}" if len(cep) == 8 else cep
+
+
+def normalise_state(text: str) -> str | None:
+    """Return the two letters of a state given by them or by its name, or None."""
+    short = text.strip().upper()
+    return short if short in STATES else _STATE_BY_NAME.get(fold(text))
 
 
 # --- telephone and e-mail ---

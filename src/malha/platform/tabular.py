@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from malha.platform.brazil import normalise_cep, normalise_state
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -180,16 +181,18 @@ def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str,
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(text, delimiter=delimiter, strict=False)
     header = [undo(cell).strip() for cell in next(reader)]
-    known = {_key(name): column for column in columns for name in (column.name, *column.also)}
+    known = {_key(n): (column, rank) for column in columns for rank, n in enumerate((column.name, *column.also))}
     prefixes = {_key(prefix): family for family, names in (families or {}).items() for prefix in (family, *names)}
-    mapped: dict[int, Column] = {}
+    best: dict[str, tuple[int, int, Column]] = {}
     grouped: dict[int, tuple[str, str]] = {}
     for i, name in enumerate(header):
-        column = known.get(_key(name))
-        if column is not None and column not in mapped.values():
-            mapped[i] = column
+        if found := known.get(_key(name)):
+            # Two headers for one column ("UF" and "Estado"): the name that stands first in our list is meant.
+            column, rank = found
+            best[column.name] = min(best.get(column.name, (rank, i, column)), (rank, i, column), key=lambda b: b[:2])
         elif ":" in name and (family := prefixes.get(_key(name.split(":", 1)[0]))):
             grouped[i] = family, name.split(":", 1)[1].strip()
+    mapped = {i: column for _, i, column in sorted(best.values(), key=lambda b: b[1])}
     missing = [c.name for c in columns if c.required and c not in mapped.values()]
     if missing:
         raise MissingColumns(columns=", ".join(missing), found=", ".join(h for h in header if h) or "-")
@@ -303,18 +306,10 @@ def whole(text: str) -> int:
     return scaled(text, 0)
 
 
-def millimetres_of_cm(text: str) -> int:
-    """Read centimetres as millimetres."""
-    return scaled(text, 1)
-
-
-def grams_of_kg(text: str) -> int:
-    """Read kilograms as grams."""
-    return scaled(text, 3)
-
-
 _YES = frozenset({"sim", "s", "yes", "y", "true", "verdadeiro", "1", "x", "ativo", "ativa", "active"})
-_NO = frozenset({"nao", "n", "no", "false", "falso", "0", "inativo", "inativa", "inactive"})
+_NO = frozenset(
+    {"nao", "n", "no", "false", "falso", "0", "inativo", "inativa", "inactive", "draft", "rascunho", "archived"}
+)
 
 
 def yes_no(text: str) -> bool:
@@ -325,6 +320,22 @@ def yes_no(text: str) -> bool:
     if word in _NO:
         return False
     raise BadCell(N_("{value} is neither yes nor no."), N_("Write sim or não."))
+
+
+def parse_state(text: str) -> str:
+    """Read a Brazilian state by its two letters or its name."""
+    state = normalise_state(text)
+    if state is None:
+        raise BadCell(N_("{value} is no Brazilian state."), N_("Use the two letters of the state, like SP."))
+    return state
+
+
+def parse_cep(text: str) -> str:
+    """Read a CEP, also one whose leading zero a spreadsheet took away."""
+    found = normalise_cep(text, restore_zeros=True)
+    if found is None:
+        raise BadCell(N_("{value} is no CEP."), N_("A CEP has eight digits."))
+    return found
 
 
 # --- writing ---
