@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.events import BaseEventEmitterBackend
 from litestar.types import ControllerRouterHandler
@@ -23,8 +23,9 @@ from malha.api import health, observe
 from malha.api.access import guard
 from malha.api.edge import Edge, Observer
 from malha.api.lane import Lane
-from malha.api.problem import answer_problem
+from malha.api.problem import answer_refusal, told
 from malha.api.work import Services
+from malha.console import routes
 from malha.intake.gate import Gate
 from malha.platform import logs
 from malha.platform import settings as configuration
@@ -62,9 +63,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     database = Database(settings.database_url, settings.retailer, min_size=1, max_size=settings.web_pool_size)
     services = Services(settings, database)
     app = Litestar(
-        route_handlers=[*health.probes, Router("/v1", route_handlers=_api_handlers()), *_console()],
+        route_handlers=[*health.probes, Router("/v1", route_handlers=_api_handlers()), routes.router],
         guards=[guard],
-        exception_handlers={Exception: cast("Any", answer_problem)},
+        exception_handlers={Exception: cast("Any", _answer)},
         lifespan=[_lifespan],
         state=State({"services": services}),
         request_max_body_size=settings.upload_limit_mb * 1024 * 1024,
@@ -92,14 +93,13 @@ def _api_handlers() -> list[ControllerRouterHandler]:
     return found
 
 
-def _console() -> list[ControllerRouterHandler]:
-    try:
-        routes = importlib.import_module("malha.console.routes")
-    except ModuleNotFoundError as error:
-        if error.name == "malha.console.routes":
-            return []
-        raise
-    return [routes.router]
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Any:
+    """Answer what went wrong: people get a page, programs a problem."""
+    refusal = told(request, error)
+    headers = request.headers
+    if not request.scope["path"].startswith("/v1") and "text/html" in headers.get("accept", ""):
+        return routes.refuse(request, refusal)
+    return answer_refusal(request, refusal, error)
 
 
 @asynccontextmanager

@@ -155,41 +155,46 @@ def _parameter_flaw(entry: Any) -> Flaw:
 
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Raw:
-    """Answer an exception of any kind; the exception handler of the whole application."""
+    """Answer an exception of any kind as a problem; the exception handler of the API."""
+    return answer_refusal(request, told(request, error), error)
+
+
+def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
+    """Return an exception as a refusal that knows its request; log it when its cause may not be shown."""
     scope = cast("dict[str, Any]", request.scope)
+    path, request_id = scope["path"], str(scope.get("request_id", ""))
     refusal = refusal_of(error)
-    path = scope["path"]
-    request_id = str(scope.get("request_id", ""))
     match refusal:
         case errors.NoSuchRoute() | errors.MethodNotAllowed():
             refusal.facts.update(path=path, method=scope["method"])
         case errors.BodyTooLarge():
             refusal.facts.update(megabytes=request.app.state.services.settings.upload_limit_mb)
-        case errors.Internal() | errors.Unavailable() | errors.ValueRefused() | errors.ConstraintRefused():
-            unforeseen = isinstance(refusal, errors.Internal)
-            (_log.exception if unforeseen else _log.warning)(
-                "request_failed",
-                request_id=request_id,
-                method=scope["method"],
-                path=path,
-                code=refusal.code,
-                error=None if unforeseen else _without_values(error),
-                exc_info=error if unforeseen else None,
-            )
+        case errors.Internal():
+            refusal.facts.update(request_id=request_id)
+            _log.error("request_failed", request_id=request_id, method=scope["method"], path=path, exc_info=error)
+        case errors.Unavailable() | errors.ValueRefused() | errors.ConstraintRefused():
+            cause = _without_values(error)
+            _log.warning("request_refused", request_id=request_id, path=path, code=refusal.code, error=cause)
         case _:
             pass
-    problem = problem_of(refusal, current_language(), instance=path, request_id=request_id)
-    headers = {"content-language": current_language()}
-    if refusal.retry_after is not None:
-        headers["retry-after"] = str(refusal.retry_after)
-    if "retry_after" in refusal.facts:
-        headers["retry-after"] = str(refusal.facts["retry_after"])
+    scope["problem"] = refusal.code
+    return refusal
+
+
+def answer_refusal(request: Request[Any, Any, Any], refusal: MalhaError, error: Exception) -> Raw:
+    """Answer a refusal as `application/problem+json`, with the headers that belong to it."""
+    scope = cast("dict[str, Any]", request.scope)
+    language = current_language()
+    body = problem_bytes(refusal, language, instance=scope["path"], request_id=str(scope.get("request_id", "")))
+    headers = {"content-language": language}
+    wait = refusal.facts.get("retry_after", refusal.retry_after)
+    if wait is not None:
+        headers["retry-after"] = str(wait)
     if refusal.status == 401:
         headers["www-authenticate"] = 'Bearer realm="malha"'
     if isinstance(error, HTTPException) and error.headers:
         headers.update({name.lower(): value for name, value in error.headers.items()})
-    scope["problem"] = refusal.code
-    return Raw(_encode(problem), refusal.status, headers, MEDIA_TYPE)
+    return Raw(body, refusal.status, headers, MEDIA_TYPE)
 
 
 def _without_values(error: Exception) -> str:

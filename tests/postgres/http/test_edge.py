@@ -219,3 +219,22 @@ async def test_a_command_declares_only_permissions_that_exist() -> None:
         @command("/x", permission="orders:everything")
         async def x(work: Work) -> None:
             """Do."""
+
+
+async def test_people_get_a_page_where_programs_get_a_problem(shop) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml", "accept-language": "en"}
+    page = await shop.http.get("/no/such/page", headers=browser)
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "There is nothing at /no/such/page." in page.text
+    program = await shop.http.get("/v1/no-such-thing", headers=browser)
+    assert program.headers["content-type"] == "application/problem+json"
+
+    @get("/broken-page", opt={"permission": PUBLIC})
+    async def broken_page() -> str:
+        raise RuntimeError("hunter2")
+
+    shop.app.register(broken_page)
+    fault = await shop.http.get("/broken-page", headers=browser)
+    assert (fault.status_code, "hunter2" in fault.text) == (500, False)
+    assert fault.headers["x-request-id"] in fault.text
