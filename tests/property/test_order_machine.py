@@ -1,7 +1,8 @@
 """Orders under any sequence of acts, on real PostgreSQL.
 
-After each act: no unit is made or lost, balances are their ledger, what is allocated is what claims, money adds up, and the
-doctor, who compares everything that is stored twice, finds nothing. Acts that make no sense are refused and leave no trace.
+After each act: no unit is made or lost, balances are their ledger, what is allocated is what claims, money adds up, and
+the doctor, who compares everything that is stored twice, finds nothing. Acts that make no sense are refused and leave
+no trace.
 """
 
 import asyncio
