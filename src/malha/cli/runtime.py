@@ -6,6 +6,7 @@ with runtime() as settings:
 
 import asyncio
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from malha.platform import logs
 from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.settings import PREFIX, Settings, load
 
-MIGRATE_TRIES = 5
+RECOVERY_PATIENCE_S = 300.0
+_RECOVERS = re.compile("starting up|shutting down|recovery mode|not yet accepting")  # the server's own words
 
 
 def announce(what: str) -> None:
@@ -50,19 +52,21 @@ def database_of(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres
 
 
 def migrate_surely(settings: Settings, server: EmbeddedPostgres | None) -> list[str]:
-    """As `migrated`, from the start: an embedded server that dies meanwhile is started again and asked again."""
-    from psycopg import OperationalError  # noqa: PLC0415 -- as below
+    """As `migrated`, at a start: wait for a database that recovers, start an embedded one that dies meanwhile again."""
+    from psycopg import OperationalError  # noqa: PLC0415 -- not needed by commands that do not migrate
 
-    for attempt in range(1, MIGRATE_TRIES + 1):
+    begun = time.monotonic()
+    while True:
         try:
             return asyncio.run(migrated(settings))
-        except OperationalError:
-            if server is None or not server.owned or attempt == MIGRATE_TRIES:
+        except OperationalError as error:
+            owned = server is not None and server.owned
+            if not (owned or _RECOVERS.search(str(error))) or time.monotonic() - begun > RECOVERY_PATIENCE_S:
                 raise
-            time.sleep(0.2 * attempt)
-            if not server.running:
-                server.restart()
-    return []
+            announce(f"waiting for the database: {str(error).strip().rpartition(': ')[2]}")
+        time.sleep(0.5)
+        if server is not None and server.owned and not server.running:
+            server.restart()
 
 
 async def migrated(settings: Settings) -> list[str]:

@@ -47,7 +47,7 @@ SOCKET_NAME = ".s.PGSQL.5432"
 LOG_LIMIT = 16 * 1024 * 1024
 ORPHANS_PATIENCE_S = 60.0  # for backends of a killed server to notice and let go of shared memory
 STOP_PATIENCE_S = 60.0
-FAST_STOP_S = 30.0  # then an immediate one: the next start recovers
+FAST_STOP_S = 20.0  # then an immediate one, and the next start recovers: a stop during a recovery can hang
 STRANGER_PATIENCE_S = 5.0  # an owner killed before it noted its server: the kernel is stopping that one already
 POLL_S = 0.02
 
