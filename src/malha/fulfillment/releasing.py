@@ -105,7 +105,7 @@ async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict
         queues.setdefault(wish.location_id, []).append(wish)
     if not queues:
         return {}
-    locations = {x.id: x for x in await network.locations(tx) if x.id in queues}
+    locations = await network.locations_by_id(tx, queues)
     closed: dict[int, set[date]] = {}
     for location_id, off, _ in await tx.tuples(network.CLOSURES):
         closed.setdefault(location_id, set()).add(off)

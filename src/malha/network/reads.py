@@ -1,7 +1,7 @@
 """The network as others see it: the whole snapshot, and records by code. Every list is small (thousands)."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
@@ -36,7 +36,15 @@ SELECT id, code, name, kind, establishment_id, status, address, state, postal_co
 FROM location ORDER BY code
 """
 
-# By primary key or unique code, whichever is asked.
+# By primary key.
+LOCATIONS_BY_ID = """
+SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
+       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
+       handling_cost, line_cost, priority, version
+FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
+"""
+
+# By the unique index on code.
 LOCATIONS_BY_CODE = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
@@ -152,6 +160,11 @@ async def establishments_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Esta
 async def locations(tx: Tx) -> list[Location]:
     """Return all locations by code."""
     return await _all(tx, Location, LOCATIONS)
+
+
+async def locations_by_id(tx: Tx, ids: Collection[int]) -> dict[int, Location]:
+    """Return the locations with these ids."""
+    return {x.id: x for x in await _all(tx, Location, LOCATIONS_BY_ID, {"ids": sorted(ids)})}
 
 
 async def locations_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Location]:

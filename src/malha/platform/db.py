@@ -13,10 +13,14 @@ from typing import Any, LiteralString, Self, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from malha.platform.errors import Busy
 from malha.platform.ids import UUID
+
+# The standard library's parser costs several times as much.
+set_json_loads(msgspec.json.decode)
 
 T = TypeVar("T")
 Params = Mapping[str, Any] | Sequence[Any]
