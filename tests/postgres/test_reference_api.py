@@ -124,3 +124,27 @@ async def test_customers_are_masked_until_someone_says_why(client: AsyncTestClie
     assert changed.json()["version"] == 2
     twice = await client.post("/v1/customers", json=body)
     assert (twice.status_code, twice.json()["code"]) == (409, "customer_exists")
+
+
+async def test_tables_go_in_and_out_over_http(client: AsyncTestClient) -> None:
+    csv = "sku;nome;preço;option:Cor\nA-1;Blusa;12,90;Azul\nA-2;Calça;doze;\n".encode()
+    headers = {"content-type": "text/csv", "accept-language": "pt-BR"}
+    looked = (await client.post("/v1/products:import", content=csv, headers=headers)).json()
+    assert (looked["applied"], looked["rows"], looked["bad"], looked["created"]) == (False, 2, 1, 1)
+    assert looked["problems"] == [
+        {"line": 3, "column": "preço", "value": "doze", "says": "doze não é um número. Escreva assim: 1.234,50 ou 1234.50.", "warning": False}
+    ]  # fmt: skip
+    done = (await client.post("/v1/products:import?mode=valid&name=blusas.csv", content=csv, headers=headers)).json()
+    assert (done["applied"], done["created"]) == (True, 1)
+    exported = await client.get("/v1/products:export")
+    assert exported.headers["content-type"].startswith("text/csv")
+    again = (await client.post("/v1/products:import?mode=all", content=exported.content, headers=headers)).json()
+    assert (again["bad"], again["unchanged"]) == (0, 1)
+    empty = await client.post("/v1/products:import", content=b"", headers=headers)
+    assert (empty.status_code, empty.json()["code"]) == (422, "empty_table")
+    people = b"nome;cpf\nAna;111.444.777-35\n"
+    assert (await client.post("/v1/customers:import?mode=all", content=people, headers=headers)).json()["created"] == 1
+    assert "111.444.777-35" in (await client.get("/v1/customers:export")).text
+    places = "código;nome;cnpj;cep\nSP01;Paulista;12.ABC.345/01DE-35;01310-100\n".encode()
+    assert (await client.post("/v1/locations:import?mode=all", content=places, headers=headers)).json()["created"] == 1
+    assert "SP01;Paulista;store" in (await client.get("/v1/locations:export")).text

@@ -32,30 +32,35 @@ def _digits(text: str | None) -> str | None:
 
 def tidy_product(draft: ProductDraft) -> ProductDraft:
     """Return the draft in its stored form: trimmed texts, bare numbers, a name for every variant."""
-    name = " ".join(draft.name.split())
-    options = [option.strip() for option in draft.options] or list(
-        dict.fromkeys(option for variant in draft.variants for option in variant.options)
-    )
+    name = _line(draft.name)
+    chosen = [{_line(k): _line(v) for k, v in variant.options.items()} for variant in draft.variants]
+    options = [_line(option) for option in draft.options] or list(dict.fromkeys(o for c in chosen for o in c))
     variants = [
         msgspec.structs.replace(
             variant,
             sku=variant.sku.strip(),
-            name=" ".join(variant.name.split()) or variant_name(name, variant.options, options),
+            name=_line(variant.name) or variant_name(name, mine, options),
             gtin=_digits(variant.gtin),
+            options=mine,
         )
-        for variant in draft.variants
+        for variant, mine in zip(draft.variants, chosen, strict=True)
     ]
     return msgspec.structs.replace(
         draft,
         code=draft.code.strip(),
         name=name,
-        brand=(draft.brand or "").strip() or None,
+        brand=_line(draft.brand or "") or None,
         category=(draft.category or "").strip() or None,
         ncm=_digits(draft.ncm),
         cest=_digits(draft.cest),
         options=options,
+        attributes={_line(k): v.strip() for k, v in draft.attributes.items()},
         variants=variants,
     )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def variant_name(product: str, options: Mapping[str, str], order: Sequence[str] = ()) -> str:
