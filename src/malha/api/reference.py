@@ -7,6 +7,7 @@ differ from what the API does. Made at the first request for it, not at start.
 the files that the contract tests compare.
 """
 
+import asyncio
 import html
 import importlib
 import inspect
@@ -287,7 +288,7 @@ def openapi_json() -> bytes:
 @get("/openapi.json", opt=_OPEN, include_in_schema=False)
 async def openapi_document() -> ASGIApp:
     """Answer with the OpenAPI document."""
-    return Raw(openapi_json(), 200, {"cache-control": "public, max-age=300"})
+    return Raw(await asyncio.to_thread(openapi_json), 200, {"cache-control": "public, max-age=300"})
 
 
 @get("/docs.css", opt=_OPEN, include_in_schema=False)
@@ -300,7 +301,7 @@ async def docs_style() -> ASGIApp:
 @get("/docs", opt=_OPEN, include_in_schema=False)
 async def docs_page() -> ASGIApp:
     """Answer with the page to read: no script, nothing from elsewhere."""
-    page = _page(current_language())
+    page = await asyncio.to_thread(_page, current_language())  # half a second, once per language
     return Raw(
         page, 200, {"cache-control": "public, max-age=300", "vary": "accept-language"}, "text/html; charset=utf-8"
     )
@@ -330,6 +331,7 @@ def _page(language: str) -> bytes:
         schemas=described["components"]["schemas"],
         permissions=PERMISSIONS,
         type_of=_type_words,
+        example_of=lambda schema: _example_text(schema, described["components"]["schemas"]),
         name_of=lambda ref: ref.rpartition("/")[2],
     )
     return text.encode()
@@ -364,6 +366,46 @@ def _type_words(schema: dict[str, Any]) -> str:
         if name in schema
     ]
     return words + (f' <span class="limits">{html.escape(", ".join(limits))}</span>' if limits else "")
+
+
+def _example_text(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """Return an example of a JSON body, its required fields and a few others; empty for what is no object."""
+    example = _example(schema, schemas, -1)
+    return msgspec.json.format(msgspec.json.encode(example), indent=2).decode() if isinstance(example, dict) else ""
+
+
+_EXAMPLES = {
+    "uuid": "01932c4e-7a10-7c3e-9f52-0a4b8d6e2f11",
+    "date-time": "2026-11-23T14:05:00-03:00",
+    "date": "2026-11-23",
+    "string": "text",
+    "boolean": True,
+    "number": 1.5,
+}
+
+
+def _example(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> Any:
+    found: Any
+    match schema:
+        case {"$ref": ref}:
+            found = _example(schemas[ref.rpartition("/")[2]], schemas, depth + 1)
+        case {"anyOf": [first, *_]}:
+            found = _example(first, schemas, depth)
+        case {"enum": [first, *_]}:
+            found = first
+        case {"type": "object"} if depth > 4:
+            found = {}
+        case {"type": "object"}:
+            required = set(schema.get("required", ()))
+            fields = schema.get("properties", {}).items()
+            found = {name: _example(shape, schemas, depth) for name, shape in fields if depth < 1 or name in required}
+        case {"type": "array"}:
+            found = [_example(schema.get("items") or {}, schemas, depth)]
+        case {"type": "integer"}:
+            found = max(1, schema.get("minimum", 1))
+        case _:
+            found = _EXAMPLES.get(str(schema.get("format") or schema.get("type")))
+    return found
 
 
 def _prose(text: str) -> str:

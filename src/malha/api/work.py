@@ -264,7 +264,8 @@ def command(
         media_type: of the body. Anything but JSON: the function's `data` is bytes.
         summary: one line; default the first line of the docstring.
     """
-    keyed = idempotent and transaction and method == "POST"
+    # Callers nobody knows share no name under which a reply could be kept for them alone.
+    keyed = idempotent and transaction and method == "POST" and permission != PUBLIC
 
     def declare(fn: Callable[..., Awaitable[Any]]) -> HTTPRouteHandler:
         operation = _operation(
