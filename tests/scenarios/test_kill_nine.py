@@ -79,7 +79,7 @@ class Server:
             )
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not self._ready():
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()

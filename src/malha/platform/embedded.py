@@ -47,7 +47,10 @@ SOCKET_NAME = ".s.PGSQL.5432"
 LOG_LIMIT = 16 * 1024 * 1024
 ORPHANS_PATIENCE_S = 60.0  # for backends of a killed server to notice and let go of shared memory
 STOP_PATIENCE_S = 60.0
-FAST_STOP_S = 20.0  # then an immediate one, and the next start recovers: a stop during a recovery can hang
+# A fast shutdown, then an immediate one, after which the next start recovers: PostgreSQL 18.6 waits for ever when it is
+# told to shut down fast while it recovers from the crash of a backend.
+FAST_STOP_S = 20.0
+ORPHAN_STOP_S = 10.0  # the same for what a killed owner left behind
 STRANGER_PATIENCE_S = 5.0  # an owner killed before it noted its server: the kernel is stopping that one already
 POLL_S = 0.02
 
@@ -375,8 +378,9 @@ class EmbeddedPostgres:
                     f"A PostgreSQL that Malha did not start (process {pid}) runs on {self.pgdata}. Stop it, then "
                     "try again."
                 )
-            if waited.seconds > STOP_PATIENCE_S:
-                os.kill(pid, signal.SIGQUIT)
+            if ours and waited.seconds > ORPHAN_STOP_S:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGQUIT)
                 waited = _Patience(self._on_wait)
 
     def _clear_leftovers(self) -> None:
