@@ -3,12 +3,13 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from malha.network import rules
-from malha.network.calendar import Calendar, add_business_days, holidays_of, is_holiday
+from malha.network.calendar import TABLE_YEARS, Calendar, add_business_days, holidays_of, is_holiday
 from malha.network.model import (
     WEEKDAYS,
     EstablishmentDraft,
@@ -22,6 +23,7 @@ from malha.network.model import (
 from malha.network.places import locate, locate_city, place_of, places
 from malha.network.tariff import Tariff, billable_grams, cubic_grams, distance_km
 from malha.platform.address import Address
+from malha.platform.brazil import STATES
 
 SP = ZoneInfo("America/Sao_Paulo")
 WEEK = {day: [("09:00", "18:00")] for day in WEEKDAYS[:5]} | {"sat": [("09:00", "12:00"), ("13:00", "14:00")]}
@@ -131,6 +133,17 @@ def test_holiday_calendars_are_the_countrys_the_states_or_none() -> None:
         holidays_of("XX", 2026)
     with pytest.raises(ValueError):
         holidays_of("BR-ZZ", 2026)
+
+
+def test_the_table_of_holidays_is_what_the_package_says() -> None:
+    # When this fails, the package knows a new law: run tools/build_holidays.py.
+    for calendar in ["BR", *(f"BR-{state}" for state in STATES)]:
+        country, _, state = calendar.partition("-")
+        for year in TABLE_YEARS:
+            expected = holidays.country_holidays(country, subdiv=state or None, years=year)
+            assert holidays_of(calendar, year) == frozenset(expected), (calendar, year)
+    assert date(2050, 12, 25) in holidays_of("BR", 2050)
+    assert date(2026, 7, 4) in holidays_of("US", 2026)
 
 
 # --- tariffs ---

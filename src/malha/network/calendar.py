@@ -1,11 +1,13 @@
 """When a location works: opening hours, holidays, closures and the cut-off, in its own time zone.
 
-A location that states no hours works Monday to Friday until 18:00. Holidays come from the `holidays` package: "BR"
+A location that states no hours works Monday to Friday until 18:00. Holidays are those of the `holidays` package: "BR"
 (national) or "BR-SP" (with the state's); "-" observes none. Municipal holidays and days off are closures.
 """
 
+import gzip
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from malha.network.model import WEEKDAYS, Hours, Location
@@ -13,6 +15,7 @@ from malha.network.model import WEEKDAYS, Hours, Location
 NO_HOLIDAYS = "-"
 DEFAULT_HOURS: Hours = {day: [("09:00", "18:00")] for day in WEEKDAYS[:5]}
 FARTHEST_DAYS = 400
+TABLE_YEARS = range(2015, 2041)
 _DAY = timedelta(days=1)
 
 
@@ -25,13 +28,24 @@ def holidays_of(calendar: str, year: int) -> frozenset[date]:
     """
     if calendar == NO_HOLIDAYS:
         return frozenset()
-    import holidays  # noqa: PLC0415  (half a second on first use: not at the start of every command)
+    table = _table()
+    if calendar in table and year in TABLE_YEARS:
+        return frozenset(day for day in table["BR"] | table[calendar] if day.year == year)
+    import holidays  # noqa: PLC0415  (a second and 20 MB: only for what the table does not hold)
 
     country, _, state = calendar.partition("-")
     try:
         return frozenset(holidays.country_holidays(country, subdiv=state or None, years=year))
     except NotImplementedError as error:
         raise ValueError(f"there is no holiday calendar {calendar!r}") from error
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, frozenset[date]]:
+    """Return Brazil's holidays in `TABLE_YEARS`: the country's, and what each state adds (see the tool)."""
+    raw = gzip.decompress((files("malha.network") / "data" / "holidays.txt.gz").read_bytes()).decode()
+    lines = (line.split() for line in raw.splitlines())
+    return {name: frozenset(date.fromisoformat(day) for day in days) for name, *days in lines}
 
 
 def is_holiday(calendar: str, day: date) -> bool:
