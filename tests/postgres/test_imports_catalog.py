@@ -1,6 +1,7 @@
 """Products from messy files: previews, good rows apart from bad ones, and exports that read back."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,10 @@ async def test_a_row_the_database_refuses_is_put_aside_and_its_neighbours_go_in(
     report = await run_import(database, Stubborn(), io.BytesIO(text.encode()), mode=Mode.VALID)
     assert (report.created, report.bad) == (7, 1)
     assert [p.line for p in report.problems] == [7]
+
+
+async def test_the_example_in_the_documentation_goes_in(database: Database) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "import-tables.md").read_text("utf-8")
+    example = page.split("```csv\n")[1].split("```")[0]
+    report = await run(database, example, Mode.ALL)
+    assert (report.problems, report.ignored_columns, report.created) == ([], [], 3)

@@ -291,6 +291,11 @@ async def put_categories(tx: Tx, drafts: Iterable[CategoryDraft]) -> None:
             changed = True
         if before is None or before.parent != draft.parent:
             tree = {c.code: c for c in await reads.categories(tx)}
+        if before is None or (before.name, before.parent) != (params["name"], draft.parent):
+            old = None if before is None else {"name": before.name, "parent": before.parent}
+            new = {"name": params["name"], "parent": draft.parent}
+            action = "create" if before is None else "change"
+            await audit.record(tx, action=action, entity="category", entity_id=draft.code, before=old, after=new)
     if changed:
         await revisions.bump(tx, reads.REVISION)
 
