@@ -1,7 +1,19 @@
-"""The oldest supported PostgreSQL and the newest take the same migrations and statements."""
+"""The oldest supported PostgreSQL and the newest take the same migrations and the same orders."""
+
+import asyncio
 
 import psycopg
 import pytest
+
+from malha.bench.seed import seed
+from malha.doctor import examine
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.intake.gate import Gate
+from malha.intake.model import NewLine, NewOrder, Result
+from malha.platform.address import Address
+from malha.platform.subscribers import drain
+
+SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 
 
 @pytest.fixture(params=["15", "18"])
@@ -9,12 +21,25 @@ def server(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("debian15" if request.param == "15" else "template_url")
 
 
-async def test_migrations_apply_and_a_retailer_works_on_every_supported_server(server: str, retailer_on) -> None:
+async def test_orders_are_taken_digested_and_add_up_on_every_supported_server(server: str, retailer_on) -> None:
     async with retailer_on(server) as database:
-        async with database.transaction() as tx:
-            await tx.execute("INSERT INTO legal_entity (name, cnpj_root) VALUES ('Loja', '12345678')")
+        await seed(database, skus=5, locations=3, units=10)
+        gate = Gate(database)
+        await gate.open()
+        orders = [
+            NewOrder(
+                channel="web", external_id=f"o-{n}", lines=[NewLine(f"SKU{1 + n % 5}", 2, 1990)], ship_to=SAO_PAULO
+            )
+            for n in range(20)
+        ]
+        placed = await asyncio.gather(*(gate.submit(order) for order in [*orders, *orders[:5]]))
+        await gate.close()
+        assert sum(one.result is Result.DUPLICATE for one in placed) == 5
+        assert await drain(database, SUBSCRIPTIONS) >= 20
+        assert (await examine(database)).findings == []
         async with database.snapshot() as tx:
-            assert await tx.value("SELECT count(*) FROM legal_entity") == 1
+            assert await tx.value("SELECT sum(allocated) FROM balance") == 40
+            assert await tx.value("SELECT count(*) FROM order_timeline WHERE type = 'order.placed'") == 20
 
 
 def test_the_old_server_is_the_old_one(debian15: str) -> None:
