@@ -176,3 +176,29 @@ async def test_skus_are_found_by_any_words_without_accents_or_case(database: Dat
         assert first[1].image == "https://img.example/cam.jpg"
         await service.put_products(tx, [ProductDraft(code="CAM", name="Blusa")])
         assert [row.sku for row in await reads.variant_page(tx, query="blusa")] == ["CAM-AZ-G", "CAM-AZ-M"]
+
+
+async def test_writers_of_the_same_products_in_any_order_do_not_block_each_other_for_good(database: Database) -> None:
+    def batch(order: list[int], price: int) -> list[ProductDraft]:
+        return [
+            ProductDraft(
+                code=f"P{i}",
+                name=f"Produto {i} a {price}",
+                variants=[VariantDraft(sku=f"S{i}-{j}", options={"n": str(j)}, price=price) for j in (2, 1)],
+            )
+            for i in order
+        ]
+
+    async def write(order: list[int], price: int) -> None:
+        async with database.transaction() as tx:
+            await service.put_products(tx, batch(order, price))
+
+    forwards, backwards = list(range(30)), list(reversed(range(30)))
+    await asyncio.gather(*(write(forwards if n % 2 else backwards, n) for n in range(10)))
+    async with database.transaction() as tx:
+        products = await reads.products_by_code(tx, [f"P{i}" for i in forwards])
+        found = await reads.variant_page(tx, query=products["P0"].name, limit=100)
+    # Whoever was last wrote everything: no product is half one writer's, half another's.
+    assert len({p.name.rsplit(" ", 1)[1] for p in products.values()}) == 1
+    assert len({v.price for p in products.values() for v in p.variants}) == 1
+    assert [row.sku for row in found if row.product == "P0"] == ["S0-1", "S0-2"]

@@ -10,6 +10,7 @@ from zlib import crc32
 import msgspec
 
 from malha.customers.model import Buyer, Customer, CustomerDraft, CustomerKind
+from malha.platform.address import check_parts
 from malha.platform.brazil import (
     format_document,
     format_phone,
@@ -91,6 +92,7 @@ def check_customer(draft: CustomerDraft) -> Iterator[Flaw]:
     if draft.phone and normalise_phone(draft.phone) is None:
         says, mend = N_("{value} is no telephone number."), N_("Use area code and number, or + and the country's code.")
         yield Flaw("phone", says, mend, {"value": draft.phone})
+    yield from check_parts(draft.address)
     cep = draft.address.postal_code
     if cep and draft.address.country == "BR" and normalise_cep(cep) is None:
         yield Flaw("address/postal_code", N_("{value} is no CEP."), N_("A CEP has eight digits."), {"value": cep})

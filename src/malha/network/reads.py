@@ -98,6 +98,11 @@ CLOSURES = """
 SELECT location_id, day, reason FROM location_closure ORDER BY location_id, day
 """
 
+# One location's closures, by primary key.
+CLOSURES_OF = """
+SELECT day, reason FROM location_closure WHERE location_id = %(location)s::int ORDER BY day
+"""
+
 # What a location has taken on some days, for capacity shown and planned with.
 CAPACITY_TAKEN = """
 SELECT location_id, day, taken FROM location_day
@@ -194,7 +199,7 @@ async def rates(tx: Tx) -> list[Rate]:
 
 async def closures(tx: Tx, location_id: int) -> list[Closure]:
     """Return a location's closures by day."""
-    return [Closure(day, reason) for owner, day, reason in await tx.tuples(CLOSURES) if owner == location_id]
+    return await tx.all(Closure, CLOSURES_OF, {"location": location_id})
 
 
 async def capacity_taken(tx: Tx, locations: Sequence[int], days: Sequence[date]) -> dict[tuple[int, date], int]:

@@ -18,6 +18,7 @@ from malha.network.model import (
 )
 from malha.network.places import STATE_ZONES, locate, locate_city
 from malha.network.tariff import ANY
+from malha.platform.address import check_parts
 from malha.platform.brazil import STATES, bare, normalise_cep, normalise_cnpj
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -140,6 +141,7 @@ def check_location(draft: LocationDraft) -> Iterator[Flaw]:
     """Yield what is wrong with a completed location."""
     yield from check_code("code", draft.code)
     yield from check_text("name", draft.name)
+    yield from check_parts(draft.address)
     yield from _check_state("address/state", draft.address.state)
     cep = draft.address.postal_code
     if cep and normalise_cep(cep) is None:
