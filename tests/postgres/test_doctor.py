@@ -271,6 +271,13 @@ async def test_holds_decide_the_status_until_everything_has_left(database: Datab
     assert only(report, "status_derived").rows[0]["derived"] == "on_hold"
 
 
+async def test_what_has_no_name_is_told_by_its_number(database: Database, order: UUID) -> None:
+    report = await examined(
+        database, "INSERT INTO movement (sku_id, location_id, d_on_hand, reason) VALUES (77, 88, 5, 'found')"
+    )
+    assert only(report, "balance_ledger").lines("en")[0].startswith("#77 at #88: on hand 0, ledger 5;")
+
+
 async def test_what_is_many_is_capped_and_counted(database: Database, order: UUID) -> None:
     async with database.transaction() as tx:
         for sku in (1, 2, 3):

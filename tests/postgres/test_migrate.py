@@ -14,9 +14,11 @@ from malha.platform.migrate import (
     Migration,
     MigrationBlocked,
     MigrationChanged,
+    NotMigrated,
     PostgresTooOld,
     migrate,
     migrations,
+    require,
     status,
 )
 
@@ -76,7 +78,18 @@ async def test_pre_files_run_before_the_new_code_and_post_files_after_the_old(
     assert await migrate(empty, "malha", "pre") == ["0001_pre_step.sql", "0003_pre_step.sql"]
     between = await status(empty, "malha")
     assert (between.pending, between.needed) == (["0002_post_step.sql"], [])
+    await require(empty, "malha")
     assert await migrate(empty, "malha", "post") == ["0002_post_step.sql"]
+
+
+async def test_a_database_that_lacks_migrations_is_refused_with_the_command_that_mends_it(
+    empty: str, plan: list[Migration]
+) -> None:
+    plan.append(a_file(1, "CREATE TABLE thing (id int)"))
+    with pytest.raises(NotMigrated, match=r"lacks 1 migrations .* 0001_pre_step\.sql"):
+        await require(empty, "malha")
+    await migrate(empty, "malha")
+    await require(empty, "malha")
 
 
 async def test_a_file_that_fails_leaves_nothing_and_the_files_before_it_stay(empty: str, plan: list[Migration]) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from malha.cli.runtime import runtime
 from malha.doctor import Report, examine
+from malha.platform import migrate
 from malha.platform.db import Database
 from malha.platform.i18n import _, current_language
 from malha.platform.settings import Settings
@@ -24,6 +25,7 @@ def command(
 
 
 async def _examine(settings: Settings, *, as_json: bool) -> int:
+    await migrate.require(settings.database_url or "", settings.retailer)
     async with Database(settings.database_url or "", settings.retailer, max_size=1) as db:
         return await run(db, as_json=as_json)
 
@@ -66,9 +68,9 @@ def tell(report: Report, console: Console) -> None:
     language = current_language()
     for finding in report.findings:
         color = "red" if finding.drifts else "yellow"
-        console.print(finding.headline(language), style=f"bold {color}", highlight=False)
+        console.print(finding.headline(language), style=f"bold {color}", highlight=False, soft_wrap=True)
         for line in finding.lines(language):
-            console.print(f"  {line}", markup=False, highlight=False)
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         if finding.total > len(finding.rows):
             console.print("  " + _("and {n} more", n=finding.total - len(finding.rows)), style="dim")
     if report.healthy:

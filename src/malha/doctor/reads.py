@@ -20,7 +20,9 @@ WITH ledger AS (
     SELECT sku_id, location_id, sum(on_hand) AS on_hand, sum(allocated) AS allocated, sum(held) AS held
     FROM ({ledger}) rows GROUP BY sku_id, location_id
 )
-SELECT v.sku, l.code AS location, coalesce(b.on_hand, 0) AS on_hand, coalesce(g.on_hand, 0)::bigint AS ledger_on_hand,
+SELECT coalesce(v.sku, '#' || coalesce(b.sku_id, g.sku_id)) AS sku,
+       coalesce(l.code, '#' || coalesce(b.location_id, g.location_id)) AS location,
+       coalesce(b.on_hand, 0) AS on_hand, coalesce(g.on_hand, 0)::bigint AS ledger_on_hand,
        coalesce(b.allocated, 0) AS allocated, coalesce(g.allocated, 0)::bigint AS ledger_allocated,
        coalesce(b.held, 0) AS held, coalesce(g.held, 0)::bigint AS ledger_held, count(*) OVER () AS total
 FROM balance b
@@ -29,7 +31,7 @@ LEFT JOIN variant v ON v.id = coalesce(b.sku_id, g.sku_id)
 LEFT JOIN location l ON l.id = coalesce(b.location_id, g.location_id)
 WHERE coalesce(b.on_hand, 0) <> coalesce(g.on_hand, 0) OR coalesce(b.allocated, 0) <> coalesce(g.allocated, 0)
    OR coalesce(b.held, 0) <> coalesce(g.held, 0)
-ORDER BY v.sku, l.code
+ORDER BY 1, 2
 LIMIT {cap}
 """
 _OPEN_PARTITION = """
@@ -62,14 +64,16 @@ WITH claimed AS (
     WHERE state = ANY (%(claiming)s::text[]) AND location_id IS NOT NULL AND sku_id IS NOT NULL
     GROUP BY sku_id, location_id
 )
-SELECT v.sku, l.code AS location, coalesce(b.allocated, 0) AS allocated, coalesce(c.quantity, 0)::bigint AS units,
+SELECT coalesce(v.sku, '#' || coalesce(b.sku_id, c.sku_id)) AS sku,
+       coalesce(l.code, '#' || coalesce(b.location_id, c.location_id)) AS location,
+       coalesce(b.allocated, 0) AS allocated, coalesce(c.quantity, 0)::bigint AS units,
        count(*) OVER () AS total
 FROM (SELECT * FROM balance WHERE allocated <> 0) b
 FULL JOIN claimed c ON c.sku_id = b.sku_id AND c.location_id = b.location_id
 LEFT JOIN variant v ON v.id = coalesce(b.sku_id, c.sku_id)
 LEFT JOIN location l ON l.id = coalesce(b.location_id, c.location_id)
 WHERE coalesce(b.allocated, 0) <> coalesce(c.quantity, 0)
-ORDER BY v.sku, l.code
+ORDER BY 1, 2
 LIMIT %(cap)s::int
 """
 # A claiming unit without a place claims nothing anywhere.
@@ -87,14 +91,16 @@ WITH holding AS (
     FROM stock_hold_line h JOIN stock_hold s ON s.id = h.hold_id
     WHERE s.state = 'active' GROUP BY h.sku_id, h.location_id
 )
-SELECT v.sku, l.code AS location, coalesce(b.held, 0) AS held, coalesce(h.quantity, 0)::bigint AS holds,
+SELECT coalesce(v.sku, '#' || coalesce(b.sku_id, h.sku_id)) AS sku,
+       coalesce(l.code, '#' || coalesce(b.location_id, h.location_id)) AS location,
+       coalesce(b.held, 0) AS held, coalesce(h.quantity, 0)::bigint AS holds,
        count(*) OVER () AS total
 FROM (SELECT * FROM balance WHERE held <> 0) b
 FULL JOIN holding h ON h.sku_id = b.sku_id AND h.location_id = b.location_id
 LEFT JOIN variant v ON v.id = coalesce(b.sku_id, h.sku_id)
 LEFT JOIN location l ON l.id = coalesce(b.location_id, h.location_id)
 WHERE coalesce(b.held, 0) <> coalesce(h.quantity, 0)
-ORDER BY v.sku, l.code
+ORDER BY 1, 2
 LIMIT %(cap)s::int
 """
 # Per line and SKU: what was sold (kits by component) against its units. 0 stands for an unknown SKU.
@@ -113,9 +119,9 @@ WITH sold AS (
     FROM sold s FULL JOIN units u ON u.order_id = s.order_id AND u.line = s.line AND u.sku_id = s.sku_id
     WHERE coalesce(s.quantity, 0) <> coalesce(u.quantity, 0)
 )
-SELECT o.number, w.line, v.sku, w.sold, w.units, count(*) OVER () AS total
+SELECT o.number, w.line, coalesce(v.sku, '?') AS sku, w.sold, w.units, count(*) OVER () AS total
 FROM wrong w JOIN sales_order o ON o.id = w.order_id LEFT JOIN variant v ON v.id = w.sku_id
-ORDER BY o.number, w.line, v.sku
+ORDER BY 1, 2, 3
 LIMIT %(cap)s::int
 """
 # The status as units and open holds say it; %(states)s, %(ranks)s and %(statuses)s are ordering.rules in tabular form.

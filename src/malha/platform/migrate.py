@@ -94,6 +94,14 @@ class ExtensionElsewhere(MigrationRefused):
     mend = "Run: ALTER EXTENSION {extension} SET SCHEMA {needed}"
 
 
+class NotMigrated(MigrationRefused):
+    """The database is older than the code."""
+
+    code = "not_migrated"
+    says = "The database lacks {count} migrations of this version of Malha, the first is {name}."
+    mend = "Run: malha migrate"
+
+
 class Migration(msgspec.Struct, frozen=True):
     """One file."""
 
@@ -198,6 +206,18 @@ async def status(url: str, retailer: str) -> Status:
         done = await _applied(connection) if there and there[0] else {}
     _check_history(known, done)
     return Status([name for name, _ in done.values()], [m.name for m in known if m.number not in done])
+
+
+async def require(url: str, retailer: str) -> None:
+    """Refuse a database that this code cannot work with.
+
+    Raises:
+        NotMigrated: it lacks files of the pre phase.
+        MigrationRefused: as `migrate` would.
+    """
+    needed = (await status(url, retailer)).needed
+    if needed:
+        raise NotMigrated(count=len(needed), name=needed[0])
 
 
 async def _check_server(connection: AsyncConnection[Any]) -> None:
