@@ -370,3 +370,25 @@ async def test_a_cancel_and_a_pick_at_once_end_in_one_of_two_clean_worlds(databa
         for order_id in orders:
             assert await units_of(tx, order_id) == [(1, "cancelled", 1)]
         assert await balance(tx, world, sku, "DC") == (10, 0, 10)
+
+
+async def test_locations_that_give_the_same_goods_back_at_once_do_not_deadlock(database):
+    places = ("DC", "S1", "S2")
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        skus = [await a_product(tx, world, f"A{n}", stock=dict.fromkeys(places, 40)) for n in range(3)]
+        works = []
+        for n in range(18):
+            lines = [Sold(skus[(n + k) % 3], 1, at=places[(n + k) % 3]) for k in range(2)]
+            works += await released(tx, await an_order(tx, world, lines))
+
+    async def reject(work):
+        async with database.transaction() as tx:
+            await service.reject(tx, work, RejectReason.STORE_CLOSED)
+
+    results = await asyncio.gather(*[reject(work) for work in works], return_exceptions=True)
+    assert [r for r in results if r is not None] == []
+    async with database.transaction() as tx:
+        units = "SELECT state, sum(quantity)::int FROM order_unit GROUP BY state"
+        assert await tx.tuples(units) == [("allocated", 36)]
+        assert await tx.value("SELECT sum(allocated)::int FROM balance") == 36

@@ -32,8 +32,12 @@ def moves_of(back: Sequence[Back]) -> list[Move]:
 async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
     """Give the claims back and write what the reasons say about the stock there. The units have moved already.
 
-    Giving back locks the balances, so what is read of them afterwards stands still.
+    All balances that finding another place will lock are locked first, in key order: two locations that give the same
+    goods back at once would otherwise wait for each other. What is read of them afterwards stands still.
     """
+    waiting = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
+    skus = sorted({u.sku_id for u in waiting if u.sku_id is not None and u.state in WAITING})
+    await (await stock.queue_free_stock(tx, skus, lock=True)).fetchall()
     about = Reference("order", work.order_id, f"F{work.number}")
     await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
     by_effect: dict[StockEffect, list[Claim]] = {}

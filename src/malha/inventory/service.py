@@ -105,8 +105,16 @@ async def release(tx: Tx, claims: Sequence[Claim], reference: Reference, reason:
     await _announce_increase(tx, given, reason)
 
 
-async def ship(tx: Tx, claims: Sequence[Claim], reference: Reference, reason: Reason = Reason.SHIP) -> list[Deficit]:
+async def ship(
+    tx: Tx,
+    claims: Sequence[Claim],
+    reference: Reference,
+    reason: Reason = Reason.SHIP,
+    orders: Sequence[UUID] | None = None,
+) -> list[Deficit]:
     """Let claimed units leave: physical stock and claim fall together.
+
+    With `orders`, one for each claim, many orders leave at once and each has its own ledger rows.
 
     Raises:
         ClaimNotHeld: a balance has fewer units allocated; nothing is changed.
@@ -116,7 +124,10 @@ async def ship(tx: Tx, claims: Sequence[Claim], reference: Reference, reason: Re
         return []
     rows = await tx.tuples(writes.SHIP, arrays(leaving))
     await _refuse_missing(tx, leaving, {(sku, location) for sku, location, _, _ in rows})
-    await _record(tx, leaving, reason, reference, on_hand=-1, allocated=-1)
+    if orders is None:
+        await _record(tx, leaving, reason, reference, on_hand=-1, allocated=-1)
+    else:
+        await _record_rows(tx, claims, orders, reason, reference, on_hand=-1, allocated=-1)
     return await _settle_deficits(tx, rows, reason)
 
 
