@@ -1,0 +1,396 @@
+"""Stock: what is free, what was counted, received or corrected, and holds for carts and payments.
+
+Everything is named by SKU and location code. Physical facts are always recorded, even when they leave fewer units than
+are promised: the answer then lists the deficits, which are work for a person.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.catalog import reads as catalog
+from malha.identity.errors import OutsideScope
+from malha.inventory import reads, service
+from malha.inventory.errors import UnknownBalance
+from malha.inventory.model import Availability, Claim, Deficit, Reason, Reference, Shortfall
+from malha.inventory.reads import LedgerRow
+from malha.network import reads as network
+from malha.network.errors import UnknownChannel, UnknownLocation
+from malha.platform import audit, paging
+from malha.platform.db import Tx
+from malha.platform.errors import FieldError
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.paging import Page
+
+TAG = "stock"
+MAX_ITEMS = 2_000
+
+Code = Annotated[str, Meta(min_length=1, max_length=80)]
+Quantity = Annotated[int, Meta(ge=0, le=2_000_000_000)]
+Units = Annotated[int, Meta(ge=1, le=2_000_000_000)]
+Change = Annotated[int, Meta(ge=-2_000_000_000, le=2_000_000_000)]
+Instant = Annotated[datetime, Meta(tz=True)]
+Text = Annotated[str, Meta(min_length=1, max_length=120)]
+Seconds = Annotated[int, Meta(ge=1, le=7 * 24 * 3600)]
+
+UNKNOWN_SKU = N_("There is no SKU {sku}.")
+UNKNOWN_LOCATION = N_("There is no location {location}.")
+IS_KIT = N_("{sku} is a kit: stock is kept of its components.")
+OUT_OF_SCOPE = N_("Location {location} is outside your scope.")
+
+
+class NotEnoughStock(FieldError):
+    """A hold is all or nothing: some of what was asked is not free. Nothing is held."""
+
+    status = 409
+    code = "not_enough_stock"
+    says = "{count} item(s) are not free in the asked quantity."
+    mend = "Ask for less, or elsewhere."
+
+
+class StockRow(msgspec.Struct, frozen=True):
+    """One balance. `free` is what may still be promised: on hand without allocated, held and safety."""
+
+    sku: str
+    location: str
+    on_hand: int
+    allocated: int
+    held: int
+    safety: int
+    free: int
+
+
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A quantity of a SKU at a location."""
+
+    sku: Code
+    location: Code
+    quantity: Quantity
+
+
+class ChangedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A difference in units, negative when units are missing."""
+
+    sku: Code
+    location: Code
+    change: Change
+
+
+class HeldItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units to hold."""
+
+    sku: Code
+    location: Code
+    quantity: Units
+
+
+Items = Annotated[list[Item], Meta(min_length=1, max_length=MAX_ITEMS)]
+
+
+class StockStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Physical quantities as they are: `set` by a source, `count`ed by a person, or `initial`."""
+
+    items: Items
+    reason: Literal["set", "count", "initial"] = "set"
+    occurred_at: Instant | None = None
+    reference: Text | None = None
+
+
+class StockChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Physical differences and why."""
+
+    items: Annotated[list[ChangedItem], Meta(min_length=1, max_length=MAX_ITEMS)]
+    reason: Literal["adjustment", "damage", "loss", "found", "count"]
+    occurred_at: Instant | None = None
+    reference: Text | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Goods that arrived."""
+
+    items: Annotated[list[HeldItem], Meta(min_length=1, max_length=MAX_ITEMS)]
+    occurred_at: Instant | None = None
+    reference: Text | None = None
+
+
+class SafetyStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units kept back from being promised."""
+
+    items: Items
+
+
+class DeficitRow(msgspec.Struct, frozen=True):
+    """Units promised at a location that are not there."""
+
+    sku: str
+    location: str
+    quantity: int
+    reason: str
+
+
+class StockReply(msgspec.Struct, frozen=True):
+    """What the statement left: empty when every promise is covered."""
+
+    deficits: list[DeficitRow]
+
+
+class NewHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Units to hold for a cart or a payment, all or nothing. `reference` names the hold, also on the order later."""
+
+    reference: Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9._:-]+$")]
+    items: Annotated[list[HeldItem], Meta(min_length=1, max_length=200)]
+    seconds: Seconds = 900
+    channel: Code | None = None
+
+
+class HoldTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a hold shall last from now."""
+
+    seconds: Seconds
+
+
+class HoldPlaced(msgspec.Struct, frozen=True):
+    """A hold, and until when at least."""
+
+    reference: str
+    seconds: int
+
+
+class HoldExtended(msgspec.Struct, frozen=True):
+    """When the hold ends now."""
+
+    reference: str
+    ends_at: datetime
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """Codes to ids and back."""
+
+    skus: dict[str, int]
+    locations: dict[str, int]
+
+    @property
+    def sku_of(self) -> dict[int, str]:
+        """Return SKUs by id."""
+        return {id_: sku for sku, id_ in self.skus.items()}
+
+    @property
+    def location_of(self) -> dict[int, str]:
+        """Return location codes by id."""
+        return {id_: code for code, id_ in self.locations.items()}
+
+
+async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> Keys:
+    """Find all SKUs and locations.
+
+    Raises:
+        Invalid: some do not exist, are kits, or are outside the caller's scope; every one is named.
+    """
+    cards = {card.sku: card for card in await catalog.by_skus(work.tx, sorted({item.sku for item in items}))}
+    places = await network.locations_by_code(work.tx, sorted({item.location for item in items}))
+    flaws = []
+    for i, item in enumerate(items):
+        card, place = cards.get(item.sku), places.get(item.location)
+        if card is None:
+            flaws.append(Flaw(f"items/{i}/sku", UNKNOWN_SKU, facts={"sku": item.sku}))
+        elif card.is_kit:
+            flaws.append(Flaw(f"items/{i}/sku", IS_KIT, facts={"sku": item.sku}))
+        if place is None:
+            flaws.append(Flaw(f"items/{i}/location", UNKNOWN_LOCATION, facts={"location": item.location}))
+        elif not work.actor.sees(place.id):
+            flaws.append(Flaw(f"items/{i}/location", OUT_OF_SCOPE, facts={"location": item.location}))
+    refuse(flaws)
+    return Keys({sku: card.id for sku, card in cards.items()}, {code: place.id for code, place in places.items()})
+
+
+def _claims(keys: Keys, items: Sequence[Item | ChangedItem | HeldItem]) -> list[Claim]:
+    return [
+        Claim(
+            keys.skus[item.sku],
+            keys.locations[item.location],
+            item.change if isinstance(item, ChangedItem) else item.quantity,
+        )
+        for item in items
+    ]
+
+
+async def _replied(
+    tx: Tx, action: str, keys: Keys, given: StockStatement | StockChange | Receipt, left: Sequence[Deficit]
+) -> StockReply:
+    """Write the audit row of a physical statement and return its reply; the ledger has the movements themselves."""
+    facts = {
+        "items": len(given.items),
+        "reference": given.reference,
+        "locations": sorted({item.location for item in given.items})[:50],
+    }
+    await audit.record(tx, action=action, entity="stock", entity_id=given.reference or "-", after=facts)
+    skus, places = keys.sku_of, keys.location_of
+    return StockReply([DeficitRow(skus[d.sku_id], places[d.location_id], d.quantity, d.reason) for d in left])
+
+
+@query("/stock", permission="stock:read", tag=TAG)
+async def list_stock(
+    work: Work,
+    sku: Annotated[list[str], Meta(max_length=200)] | None = None,
+    location: str | None = None,
+    q: str = "",
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[StockRow]:
+    """List balances by SKU.
+
+    Name SKUs (`sku=A&sku=B`), or page through the SKUs whose names and codes hold the words of `q`; a page is counted
+    in SKUs and has one row per location that ever kept the SKU. Locations outside the caller's scope are left out.
+    """
+    places = await _visible(work, location)
+    if sku:
+        cards = await catalog.by_skus(work.tx, sorted(set(sku)))
+        return Page(await _rows(work.tx, {card.id: card.sku for card in cards}, places))
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "stock", (str,))
+    found = await catalog.variant_page(work.tx, query=q, after=after[0] if after else "", limit=size + 1)
+    page = paging.page_of(found, size, "stock", lambda row: (row.sku,))
+    return Page(await _rows(work.tx, {row.id: row.sku for row in page.items}, places), page.next)
+
+
+async def _visible(work: Work, location: str | None) -> dict[int, str]:
+    """Return the codes of the locations to show, by id.
+
+    Raises:
+        UnknownLocation: `location` does not exist.
+        OutsideScope: the caller may not see `location`.
+    """
+    if location is None:
+        return {place.id: place.code for place in await network.locations(work.tx) if work.actor.sees(place.id)}
+    place = await network.location_by_code(work.tx, location)
+    if place is None:
+        raise UnknownLocation(key=location)
+    if not work.actor.sees(place.id):
+        raise OutsideScope(location=location)
+    return {place.id: place.code}
+
+
+async def _rows(tx: Tx, skus: dict[int, str], places: dict[int, str]) -> list[StockRow]:
+    found: list[Availability] = await reads.availability(tx, sorted(skus), sorted(places))
+    rows = [
+        StockRow(skus[row.sku_id], places[row.location_id], row.on_hand, row.allocated, row.held, row.safety, row.free)
+        for row in found
+    ]
+    return sorted(rows, key=lambda row: (row.sku, row.location))
+
+
+@query("/stock/{sku:str}/{location:str}/movements", permission="stock:read", tag=TAG)
+async def list_movements(
+    work: Work, sku: str, location: str, cursor: str | None = None, limit: int | None = None
+) -> Page[LedgerRow]:
+    """List what moved a balance, the newest first: the ledger it is the sum of."""
+    (place_id,) = await _visible(work, location)
+    cards = await catalog.by_skus(work.tx, [sku])
+    if not cards:
+        raise UnknownBalance(keys=sku)
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "movements", (datetime, int))
+    before, before_id = after or (None, None)
+    rows = await reads.ledger(work.tx, cards[0].id, place_id, before=before, before_id=before_id, limit=size + 1)
+    return paging.page_of(rows, size, "movements", lambda row: (row.recorded_at, row.id))
+
+
+@command("/stock:set", permission="stock:write", tag=TAG)
+async def set_stock(work: Work, data: StockStatement) -> StockReply:
+    """State physical quantities; the ledger gets the differences. The last of a repeated SKU and location counts."""
+    keys = await _keys(work, data.items)
+    left = await service.set_on_hand(
+        work.tx, _claims(keys, data.items), Reference("api", text=data.reference), Reason(data.reason), data.occurred_at
+    )
+    return await _replied(work.tx, "set", keys, data, left)
+
+
+@command("/stock:adjust", permission="stock:write", tag=TAG)
+async def adjust_stock(work: Work, data: StockChange) -> StockReply:
+    """Correct physical quantities by differences, with the reason."""
+    keys = await _keys(work, data.items)
+    left = await service.adjust(
+        work.tx, _claims(keys, data.items), Reason(data.reason), Reference("api", text=data.reference), data.occurred_at
+    )
+    return await _replied(work.tx, "adjust", keys, data, left)
+
+
+@command("/stock:receive", permission="stock:write", tag=TAG)
+async def receive_stock(work: Work, data: Receipt) -> StockReply:
+    """Add goods that arrived."""
+    keys = await _keys(work, data.items)
+    left = await service.receive(
+        work.tx, _claims(keys, data.items), Reference("api", text=data.reference), data.occurred_at
+    )
+    return await _replied(work.tx, "receive", keys, data, left)
+
+
+@command("/stock:safety", permission="stock:write", tag=TAG)
+async def set_safety(work: Work, data: SafetyStatement) -> None:
+    """State how many units to keep back from being promised."""
+    keys = await _keys(work, data.items)
+    last = {(claim.sku_id, claim.location_id): claim for claim in _claims(keys, data.items)}
+    await service.set_safety(work.tx, [last[key] for key in sorted(last)])
+    facts = {"items": [f"{item.sku} {item.location} {item.quantity}" for item in data.items[:100]]}
+    await audit.record(work.tx, action="set_safety", entity="stock", entity_id="-", after=facts)
+
+
+@command("/holds", permission="intake:submit", status=201, tag=TAG)
+async def place_hold(work: Work, data: NewHold) -> HoldPlaced:
+    """Hold units for a cart or a payment, all of them or none.
+
+    An order with the same `hold_reference` takes the units over. A hold that is over gives its units back by itself.
+    """
+    keys = await _keys(work, data.items)
+    channel_id = None
+    if data.channel is not None:
+        channels = {channel.code: channel.id for channel in await network.channels(work.tx)}
+        if data.channel not in channels:
+            raise UnknownChannel(key=data.channel)
+        channel_id = channels[data.channel]
+    short = await service.place_hold(
+        work.tx, data.reference, _claims(keys, data.items), seconds=data.seconds, channel_id=channel_id
+    )
+    if short:
+        raise _not_enough(keys, data.items, short)
+    return HoldPlaced(data.reference, data.seconds)
+
+
+def _not_enough(keys: Keys, items: Sequence[HeldItem], short: Sequence[Shortfall]) -> NotEnoughStock:
+    free = {(s.sku_id, s.location_id): s.free for s in short}
+    problems = [
+        {"at": f"/items/{i}/quantity", "says": N_("Only {free} are free."), "facts": {"free": free[key]}}
+        for i, item in enumerate(items)
+        if (key := (keys.skus[item.sku], keys.locations[item.location])) in free
+    ]
+    return NotEnoughStock(count=len(problems), problems=problems)
+
+
+@command("/holds/{reference:str}/extend", permission="intake:submit", tag=TAG)
+async def extend_hold(work: Work, reference: str, data: HoldTime) -> HoldExtended:
+    """Make a hold last at least so long from now; it is never shortened."""
+    return HoldExtended(reference, await service.extend_hold(work.tx, reference, seconds=data.seconds))
+
+
+@command("/holds/{reference:str}/release", permission="intake:submit", tag=TAG)
+async def release_hold(work: Work, reference: str) -> None:
+    """Let a hold go before its time. One that is over already is no error."""
+    await service.release_hold(work.tx, reference)
+
+
+handlers = [
+    list_stock,
+    list_movements,
+    set_stock,
+    adjust_stock,
+    receive_stock,
+    set_safety,
+    place_hold,
+    extend_hold,
+    release_hold,
+]
