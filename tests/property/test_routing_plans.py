@@ -201,7 +201,7 @@ def check_plan(network: Network, request: Request, free: dict[int, list[int]], f
     assert sorted((n, p.index, q) for p in found.parcels for n, q in p.units) == sorted(found.assignments)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(networks(), orders(), stocks)
 def test_a_plan_costs_what_the_best_of_all_plans_costs_and_each_location_what_the_best_plan_with_it_costs(
     network: Network, request: Request, rows: list[list[int]]
@@ -279,7 +279,7 @@ def subsets(whole: frozenset[int]) -> list[frozenset[int]]:
     return [frozenset(c) for k in range(len(members) + 1) for c in combinations(members, k)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(networks(), orders(), stocks)
 def test_the_explanation_ranks_the_chosen_plan_first_and_then_the_cheapest_that_uses_other_locations(
     network: Network, request: Request, rows: list[list[int]]
@@ -296,10 +296,9 @@ def test_the_explanation_ranks_the_chosen_plan_first_and_then_the_cheapest_that_
         assert sorted(first.location_ids) == sorted({ids[p.index] for p in found.parcels})
         assert (first.packages, first.term("freight")) == (found.packages, sum(p.freight for p in found.parcels))
     if plans:
-        tight = any(option.loads is None for option in others)
         used = frozenset(p.index for p in found.parcels)
         rest = [cost for cost, indexes in plans if indexes != used]
-        assert tight or [option.cost for option in others][:1] == sorted(rest)[:1]
+        assert [option.cost for option in others][:1] == sorted(rest)[:1]
         for option in explained.options:
             if option.loads is not None:
                 terms = [option.term(name) for name in ("freight", "handling", "picking")]

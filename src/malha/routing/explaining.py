@@ -13,7 +13,7 @@ import msgspec
 from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
 from malha.routing.records import Record
-from malha.routing.rules import servable
+from malha.routing.rules import decide, servable
 from malha.routing.subsets import NEVER, Part, cheapest, combine, rows_of, tables, unroll
 
 
@@ -87,12 +87,24 @@ def explain(record: Record) -> Explained:
 
 
 def _chosen(record: Record, ids: Sequence[int]) -> Option:
-    loads = []
-    klass = record.klass()
-    for position, service, freight, packages, lines in record.parcels:
-        _, handling, picking = record.classes[klass[position]]
-        loads.append(Load(ids[position], lines, packages, freight, packages * handling, len(lines) * picking, service))
+    loads = [
+        _load(record, ids[position], position, freight, packages, lines, service)
+        for position, service, freight, packages, lines in record.parcels
+    ]
     return Option(_places(loads), record.cost, True, loads)
+
+
+def _load(
+    record: Record,
+    id_: int,
+    position: int,
+    freight: int,
+    packages: int,
+    lines: list[tuple[int, int]],
+    service: int | None = None,
+) -> Load:
+    _, handling, picking = record.classes[record.klass()[position]]
+    return Load(id_, lines, packages, freight, packages * handling, len(lines) * picking, service)
 
 
 def _places(loads: Iterable[Load]) -> tuple[int, ...]:
@@ -139,13 +151,6 @@ class _Rebuilt:
         ]
         self.whole = (1 << n) - 1
 
-    def solve(self, without: int | None = None) -> tuple[list[int], list[int], list[int]]:
-        """Return g, the first parts and the positions of f, one position left out."""
-        keys = self.keys if without is None else [0 if p == without else key for p, key in enumerate(self.keys)]
-        f, at = cheapest(self.rows, keys)
-        g, first = combine(f, len(self.lines))
-        return g, first, at
-
     def loads(self, parts: Sequence[Part]) -> list[Load] | None:
         """Return what parts of the lines cost, or None when they want more of a SKU than their locations have."""
         left: dict[tuple[int, int], int] = {}
@@ -185,7 +190,8 @@ def _others(
         return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
     n = len(record.lines)
     rebuilt = _Rebuilt(record, ids, stock, have)
-    g, first, at = rebuilt.solve()
+    f, at = cheapest(rebuilt.rows, rebuilt.keys)
+    g, first = combine(f, n)
     whole = rebuilt.whole
     found: dict[tuple[int, ...], Option] = {}
 
@@ -205,7 +211,24 @@ def _others(
             keep(Option(_places(loads), cost, False, loads))
     if len(chosen) > 1:
         for position in chosen:
-            g, first, at = rebuilt.solve(without=position)
-            if g[whole] < NEVER and (loads := rebuilt.loads(unroll(first, at, whole))) is not None:
-                keep(Option(_places(loads), g[whole] >> SCALE_BITS, False, loads))
+            option = _without(record, ids, stock, position, rebuilt.lane)
+            if option is not None:
+                keep(option)
     return list(found.values())
+
+
+def _without(
+    record: Record, ids: Sequence[int], stock: Mapping[int, Sequence[int]], position: int, lane: Lane
+) -> Option | None:
+    """Return the plan that would have been chosen without a location, or None when it would not have been complete."""
+    full = [*record.full, (position, 0, 0)]
+    try:
+        plan = decide(lane, record.lines, stock, full, record.excluded, record.heavy)
+    except KeyError:  # lines would have had to be split, into parcels of weights that were not looked at
+        return None
+    if not plan.basis.exact:
+        return None
+    loads = [
+        _load(record, ids[p], p, freight, packages, units) for p, _, freight, packages, units in plan.basis.parcels
+    ]
+    return Option(_places(loads), plan.cost, False, loads)
