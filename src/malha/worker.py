@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -92,6 +94,8 @@ async def _repeat(db: Database, chore: Chore, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await chore.do(db)
+        except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
+            log.warning("chore_waits", chore=chore.name, error=str(error))
         except Exception:  # a chore is done again; the worker's other work goes on
             log.exception("chore_failed", chore=chore.name)
         await rest(stop, chore.every_s)

@@ -169,6 +169,21 @@ def test_no_worker_and_one_web_process_when_asked(home: Path) -> None:
         server.stop()
 
 
+def test_a_worker_alone_works_beside_a_server_without_one(home: Path) -> None:
+    with Server(home, "--no-worker") as server:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "malha.cli.main", "worker"], env=environment(home), stderr=subprocess.PIPE, text=True
+        )
+        assert json.loads(worker.stderr.readline())["event"] == "worker_started"
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == 5
+        worker.send_signal(signal.SIGTERM)
+        said = worker.communicate(timeout=60)[1]
+        assert worker.returncode == 0
+        assert json.loads(said.splitlines()[-1])["event"] == "worker_stopped"
+        assert server.answers()  # the database was the server's, and still is
+        server.stop()
+
+
 def test_a_taken_port_is_refused_with_a_sentence(home: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
