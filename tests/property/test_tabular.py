@@ -50,6 +50,17 @@ def test_a_bad_cell_spoils_its_own_row_only() -> None:
     ]  # fmt: skip
 
 
+def test_a_quotation_mark_that_is_not_closed_is_told_with_the_lines_it_swallowed() -> None:
+    data = b'sku;name\nA;a\nB;"open\nC;c\nD;d\n'
+    rows = list(open_table(io.BytesIO(data), COLUMNS))
+    assert [row.values.get("sku") for row in rows] == ["A", None]
+    assert rows[1].flaws[0].text() == "Lines 3 to 5 cannot be read: unexpected end of data."
+    inches = b'sku;name\nA;TV 42"\nB;"TV 42"" LED"\nC;"TV" LED"\nD;d\n'
+    assert [(values.get("name"), flaws) for _, values, flaws in rows_of(inches)] == [
+        ('TV 42"', []), ('TV 42" LED', []), (None, [""]), ("d", []),
+    ]  # fmt: skip
+
+
 def test_columns_of_a_family_come_as_a_mapping_and_unknown_ones_are_named() -> None:
     table = open_table(
         io.BytesIO("sku;Opção:Cor;option:Size;colour\nA;Azul;M;x\n".encode()), COLUMNS, {"options": ("option", "opção")}

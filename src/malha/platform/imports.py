@@ -133,6 +133,7 @@ async def run_import(
         UnreadableTable: the file is no table.
         MissingColumns: a required column is not there.
     """
+    name = "".join(c for c in name if c.isprintable())[:200]
     run = _Run(database, target, actor, from_line, progress)
     report = Report()
     if mode is not Mode.VALID:

@@ -126,8 +126,10 @@ class Table:
             except StopIteration:
                 return
             except csv.Error as error:
-                says, mend = N_("The line cannot be read: {reason}."), N_("Check its quotation marks.")
-                yield Row(line, {}, {}, [Flaw("", says, mend, {"reason": str(error)})])
+                # A quotation mark that is not closed swallows lines: say which, nothing of them was looked at.
+                says, mend = N_("Lines {line} to {last} cannot be read: {reason}."), N_("Check the quotation marks.")
+                facts = {"line": line, "last": max(line, self._lines()), "reason": str(error)}
+                yield Row(line, {}, {}, [Flaw("", says, mend, facts)])
                 continue
             if any(cell.strip() for cell in cells):
                 yield self._row(line, cells)
@@ -179,7 +181,7 @@ def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str,
     delimiter = _delimiter_of(sample)
     text.seek(0)
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(text, delimiter=delimiter, strict=False)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     header = [undo(cell).strip() for cell in next(reader)]
     known = {_key(n): (column, rank) for column in columns for rank, n in enumerate((column.name, *column.also))}
     prefixes = {_key(prefix): family for family, names in (families or {}).items() for prefix in (family, *names)}
