@@ -25,6 +25,12 @@ def test_every_problem_code_has_its_row_in_the_docs() -> None:
     )
 
 
+def test_the_roles_in_the_docs_are_the_roles() -> None:
+    assert (REFERENCE / "roles.md").read_text() == reference.roles_page(), (
+        "python -m malha.api.reference roles > docs/reference/roles.md"
+    )
+
+
 def test_codes_are_unique_words_with_a_status_and_a_way_out() -> None:
     kinds = reference.refusals()
     assert len(kinds) > 40

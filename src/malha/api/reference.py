@@ -28,7 +28,7 @@ import malha
 from malha.api.problem import MEDIA_TYPE, Problem
 from malha.api.replies import Raw
 from malha.api.work import Operation
-from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN
+from malha.identity.model import PERMISSIONS, PUBLIC, ROLE_NAMES, ROLES, SIGNED_IN, Role
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _, current_language
 
@@ -272,6 +272,26 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def roles_page() -> str:
+    """Return docs/reference/roles.md: permissions by role."""
+    roles = list(Role)
+    lines = [
+        "# Roles and permissions",
+        "",
+        "A role is a set of permissions; where they hold is a person's location scope.",
+        "[Who may do what](../explanation/access.md) explains both. This page is generated:",
+        "`python -m malha.api.reference roles > docs/reference/roles.md`.",
+        "",
+        "| permission | | " + " | ".join(ROLE_NAMES[role].lower() for role in roles) + " |",
+        "|---|---|" + ":-:|" * len(roles),
+    ]
+    lines += [
+        f"| `{name}` | {text} | " + " | ".join("x" if name in ROLES[role] else "" for role in roles) + " |"
+        for name, text in PERMISSIONS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
@@ -425,7 +445,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["openapi"]:
             sys.stdout.buffer.write(openapi_json())
+        case ["roles"]:
+            sys.stdout.write(roles_page())
         case ["errors"]:
             sys.stdout.write(errors_page())
         case _:
-            sys.exit("python -m malha.api.reference openapi | errors")
+            sys.exit("python -m malha.api.reference openapi | errors | roles")
