@@ -341,7 +341,7 @@ async def set_safety(work: Work, data: SafetyStatement) -> None:
 
 
 @command("/holds", permission="intake:submit", status=201, tag=TAG)
-async def place_hold(work: Work, data: NewHold) -> HoldPlaced:
+async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
     """Hold units for a cart or a payment, all of them or none.
 
     An order with the same `hold_reference` takes the units over. A hold that is over gives its units back by itself.
@@ -372,13 +372,13 @@ def _not_enough(keys: Keys, items: Sequence[HeldItem], short: Sequence[Shortfall
 
 
 @command("/holds/{reference:str}/extend", permission="intake:submit", tag=TAG)
-async def extend_hold(work: Work, reference: str, data: HoldTime) -> HoldExtended:
+async def extend_stock_hold(work: Work, reference: str, data: HoldTime) -> HoldExtended:
     """Make a hold last at least so long from now; it is never shortened."""
     return HoldExtended(reference, await service.extend_hold(work.tx, reference, seconds=data.seconds))
 
 
 @command("/holds/{reference:str}/release", permission="intake:submit", tag=TAG)
-async def release_hold(work: Work, reference: str) -> None:
+async def release_stock_hold(work: Work, reference: str) -> None:
     """Let a hold go before its time. One that is over already is no error."""
     await service.release_hold(work.tx, reference)
 
@@ -390,7 +390,7 @@ handlers = [
     adjust_stock,
     receive_stock,
     set_safety,
-    place_hold,
-    extend_hold,
-    release_hold,
+    hold_stock,
+    extend_stock_hold,
+    release_stock_hold,
 ]
