@@ -5,6 +5,11 @@ document and a cancel, happen one after the other; the unique constraints decide
 for another order).
 """
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
 from malha.fiscal import rules, writes
 from malha.fiscal.errors import (
     DocumentDiffers,
@@ -18,7 +23,7 @@ from malha.fiscal.errors import (
     WorkNotFound,
 )
 from malha.fiscal.events import DocumentCancelled, DocumentRecorded
-from malha.fiscal.model import DocumentFacts, DocumentPolicy, Flow, Issuer, Recorded, Standing
+from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer, Recorded, Standing
 from malha.ordering import service as ordering
 from malha.ordering.errors import LocationNotYours
 from malha.ordering.model import GONE, Move, Order, Unit, UnitState
@@ -31,16 +36,43 @@ from malha.platform.ids import UUID, new_id
 _PACKED = frozenset({UnitState.AWAITING_DOCUMENT, UnitState.PACKED})
 
 
+class _Case(msgspec.Struct):
+    """A document about to be recorded, with all that is known of its work under the order's lock."""
+
+    order: Order
+    fulfillment_id: UUID
+    facts: DocumentFacts
+    units: list[Unit]  # living
+    issuer: Issuer
+    key: AccessKey
+    packed: list[Covered] = []
+    worth: list[int] = []
+    done: Recorded | None = None  # had been recorded before
+
+
+async def issuers_of(tx: Tx, location_ids: Iterable[int]) -> dict[int, Issuer]:
+    """Return, per location, the establishment that issues the documents of what leaves from there."""
+    rows = await tx.tuples(writes.ISSUERS_OF_LOCATIONS, {"locations": sorted(set(location_ids))})
+    return {
+        location_id: Issuer(establishment_id, code, cnpj, state, DocumentPolicy(policy))
+        for location_id, establishment_id, code, cnpj, state, policy in rows
+    }
+
+
 async def issuer_of(tx: Tx, location_id: int) -> Issuer:
     """Return the establishment that issues the documents of what leaves a location."""
-    rows = await tx.tuples(writes.ISSUER_OF_LOCATION, {"location_id": location_id})
-    establishment_id, code, cnpj, state, policy = rows[0]
-    return Issuer(establishment_id, code, cnpj, state, DocumentPolicy(policy))
+    return (await issuers_of(tx, [location_id]))[location_id]
 
 
 async def is_document_required(tx: Tx, location_id: int, method: str) -> bool:
     """Tell whether what leaves a location by this method needs a document first."""
-    return rules.is_document_required((await issuer_of(tx, location_id)).policy, Flow(method))
+    return bool(await requiring(tx, [location_id], method))
+
+
+async def requiring(tx: Tx, location_ids: Iterable[int], method: str) -> set[int]:
+    """Return the locations whose goods need a document before they leave by this method."""
+    issuers = await issuers_of(tx, location_ids)
+    return {i for i, issuer in issuers.items() if rules.is_document_required(issuer.policy, Flow(method))}
 
 
 async def record_document(tx: Tx, fulfillment_id: UUID, facts: DocumentFacts) -> Recorded:
@@ -56,110 +88,165 @@ async def record_document(tx: Tx, fulfillment_id: UUID, facts: DocumentFacts) ->
         DocumentDiffers: it covers more or less than was packed; each difference is named.
         DocumentExists, DocumentUsed, NumberUsed: the work, the key or the number has a document already.
     """
-    order, units = await _lock_work(tx, fulfillment_id)
-    living = [u for u in units if u.state is not UnitState.CANCELLED]
-    location_id = next((u.location_id for u in living if u.location_id is not None), None)
-    if location_id is None:
-        raise WorkNotFound(key=fulfillment_id)
-    if not tx.actor.sees(location_id):
-        raise LocationNotYours
-    issuer = await issuer_of(tx, location_id)
-    key, flaws = rules.check_key(facts, issuer, await tx.now())
-    refuse(flaws)
-    assert key is not None  # noqa: S101  (no flaws: the key was read)
-    repeated = await _find_repeated(tx, fulfillment_id, key, issuer)
-    if repeated is not None:
-        return _recorded(order, repeated, repeated=True)
-    early = [u for u in living if u.state not in _PACKED]
-    if early:
-        raise NotPacked(quantity=sum(u.quantity for u in early), state=early[0].state.value)
-    packed = rules.sum_units(living)
-    if facts.lines is not None:
-        skus = {c.sku_id for c in (*packed, *facts.lines)}
-        codes = dict(await tx.tuples(writes.SKU_CODES, {"skus": sorted(skus)}))
-        problems = rules.differences(packed, facts.lines, codes)
-        if problems:
-            raise DocumentDiffers(
-                count=len(problems),
-                problems=[{"at": f"/{p.at}", "says": p.says, "facts": dict(p.facts)} for p in problems],
-            )
-    worth = rules.share_worth(packed, (await ordering.lines_of(tx, [order.id]))[order.id], living)
-    total = sum(worth) if facts.total is None else facts.total
-    document = Standing(new_id(), key.text, key.model, key.series, key.number, "authorised", fulfillment_id, total)
+    [recorded] = await record_documents(tx, [(fulfillment_id, facts)])
+    return recorded
+
+
+async def record_documents(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]]) -> list[Recorded]:
+    """Record the documents of many pieces of work, in a fixed number of statements; all or none.
+
+    See `record_document`.
+    """
+    cases = await _open_cases(tx, wanted)
+    await _refuse_taken(tx, cases)
+    fresh = [case for case in cases if case.done is None]
+    if fresh:
+        await _check_contents(tx, fresh)
+        documents = await _write(tx, fresh)
+        for case, document in zip(fresh, documents, strict=True):
+            case.done = _recorded(case.order, document)
+    return [case.done for case in cases if case.done is not None]
+
+
+async def _open_cases(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]]) -> list[_Case]:
+    """Lock the orders, and find each work's units and issuer; refuse keys that cannot be theirs."""
+    ids = [fulfillment_id for fulfillment_id, _ in wanted]
+    orders = await ordering.lock_orders(tx, {u.order_id for u in await ordering.units_of_fulfillments(tx, ids)})
+    units: dict[UUID | None, list[Unit]] = {}
+    for unit in await ordering.units_of_fulfillments(tx, ids):
+        if unit.state is not UnitState.CANCELLED:
+            units.setdefault(unit.fulfillment_id, []).append(unit)
+    places = {i: next((u.location_id for u in own if u.location_id is not None), None) for i, own in units.items()}
+    issuers = await issuers_of(tx, [place for place in places.values() if place is not None])
+    now = await tx.now()
+    cases = []
+    for fulfillment_id, facts in wanted:
+        place = places.get(fulfillment_id)
+        if place is None:
+            raise WorkNotFound(key=fulfillment_id)
+        if not tx.actor.sees(place):
+            raise LocationNotYours
+        key, flaws = rules.check_key(facts, issuers[place], now)
+        refuse(flaws)
+        assert key is not None  # noqa: S101  (no flaws: the key was read)
+        own = units[fulfillment_id]
+        cases.append(_Case(orders[own[0].order_id], fulfillment_id, facts, own, issuers[place], key))
+    return cases
+
+
+async def _refuse_taken(tx: Tx, cases: Sequence[_Case]) -> None:
+    """Mark what was recorded before; refuse when a key, a number or a work has a document already."""
+    keys = {"keys": [case.key.text for case in cases]}
+    known = {d.access_key: d for d in await tx.all(Standing, writes.FIND_BY_KEYS, keys)}
+    for case in cases:
+        found = known.get(case.key.text)
+        if found is not None and (found.source_id != case.fulfillment_id or found.state != "authorised"):
+            raise DocumentUsed(access_key=case.key.text)
+        if found is not None:
+            case.done = _recorded(case.order, found, repeated=True)
+    fresh = [case for case in cases if case.done is None]
+    numbers = await tx.tuples(writes.FIND_NUMBERS, _keys(fresh))
+    if numbers:
+        raise NumberUsed(series=numbers[0][0], number=numbers[0][1])
+    works = {"fulfillments": [case.fulfillment_id for case in fresh]}
+    for living in await tx.all(Standing, writes.FIND_LIVING, works):
+        raise DocumentExists(model=living.model, series=living.series, number=living.number)
+
+
+def _keys(cases: Sequence[_Case]) -> dict[str, list[Any]]:
+    return {
+        "establishments": [case.issuer.establishment_id for case in cases],
+        "models": [case.key.model for case in cases],
+        "series": [case.key.series for case in cases],
+        "numbers": [case.key.number for case in cases],
+    }
+
+
+async def _check_contents(tx: Tx, cases: Sequence[_Case]) -> None:
+    """Refuse what is not packed or not covered exactly; work out what each item is worth."""
+    lines = await ordering.lines_of(tx, {case.order.id for case in cases})
+    for case in cases:
+        early = [u for u in case.units if u.state not in _PACKED]
+        if early:
+            raise NotPacked(quantity=sum(u.quantity for u in early), state=early[0].state.value)
+        case.packed = rules.sum_units(case.units)
+        if case.facts.lines is not None:
+            await _refuse_differences(tx, case.packed, case.facts.lines)
+        case.worth = rules.share_worth(case.packed, lines[case.order.id], case.units)
+
+
+async def _refuse_differences(tx: Tx, packed: Sequence[Covered], stated: Sequence[Covered]) -> None:
+    skus = sorted({c.sku_id for c in (*packed, *stated)})
+    problems = rules.differences(packed, stated, dict(await tx.tuples(writes.SKU_CODES, {"skus": skus})))
+    if problems:
+        told = [{"at": f"/{p.at}", "says": p.says, "facts": dict(p.facts)} for p in problems]
+        raise DocumentDiffers(count=len(problems), problems=told)
+
+
+async def _write(tx: Tx, cases: Sequence[_Case]) -> list[Standing]:
+    documents = [
+        Standing(
+            new_id(),
+            case.key.text,
+            case.key.model,
+            case.key.series,
+            case.key.number,
+            "authorised",
+            case.fulfillment_id,
+            sum(case.worth) if case.facts.total is None else case.facts.total,
+        )
+        for case in cases
+    ]
+    rows = sorted(zip(documents, cases, strict=True), key=lambda row: row[0].access_key)
     await tx.execute(
-        writes.ADD_DOCUMENT,
+        writes.ADD_DOCUMENTS,
         {
-            "id": document.id,
-            "establishment_id": issuer.establishment_id,
-            "model": key.model,
-            "series": key.series,
-            "number": key.number,
-            "access_key": key.text,
-            "provider": facts.provider.value,
-            "fulfillment_id": fulfillment_id,
-            "total": total,
-            "protocol": facts.protocol,
-            "issued_at": facts.issued_at or await tx.now(),
+            **_keys([case for _, case in rows]),
+            "ids": [d.id for d, _ in rows],
+            "keys": [d.access_key for d, _ in rows],
+            "providers": [case.facts.provider.value for _, case in rows],
+            "fulfillments": [d.source_id for d, _ in rows],
+            "totals": [d.total for d, _ in rows],
+            "protocols": [case.facts.protocol for _, case in rows],
+            "times": [case.facts.issued_at for _, case in rows],
             "actor": tx.actor.label,
         },
     )
+    items = [(d, case, n) for d, case in rows for n in range(len(case.packed))]
     await tx.execute(
         writes.ADD_LINES,
         {
-            "document_id": document.id,
-            "order_id": order.id,
-            "items": list(range(1, len(packed) + 1)),
-            "lines": [c.line for c in packed],
-            "skus": [c.sku_id for c in packed],
-            "quantities": [c.quantity for c in packed],
-            "totals": worth,
+            "documents": [d.id for d, _, _ in items],
+            "items": [n + 1 for _, _, n in items],
+            "orders": [case.order.id for _, case, _ in items],
+            "lines": [case.packed[n].line for _, case, n in items],
+            "skus": [case.packed[n].sku_id for _, case, n in items],
+            "quantities": [case.packed[n].quantity for _, case, n in items],
+            "totals": [case.worth[n] for _, case, n in items],
         },
     )
-    event = DocumentRecorded(
-        id=order.id,
+    moves: dict[UUID, list[Move]] = {}
+    for d, case in rows:
+        moves.setdefault(case.order.id, []).extend(
+            Move(u.line, u.part, u.quantity, UnitState.INVOICED, document_id=d.id) for u in case.units
+        )
+    await ordering.move_many(tx, moves, [_event(d, case) for d, case in rows])
+    return documents
+
+
+def _event(document: Standing, case: _Case) -> DocumentRecorded:
+    return DocumentRecorded(
+        id=case.order.id,
         seq=0,
         document_id=document.id,
-        fulfillment_id=fulfillment_id,
-        model=key.model,
-        series=key.series,
-        number=key.number,
-        total=total,
-        quantity=sum(u.quantity for u in living),
-        provider=facts.provider.value,
+        fulfillment_id=case.fulfillment_id,
+        model=document.model,
+        series=document.series,
+        number=document.number,
+        total=document.total,
+        quantity=sum(u.quantity for u in case.units),
+        provider=case.facts.provider.value,
     )
-    moves = [Move(u.line, u.part, u.quantity, UnitState.INVOICED, document_id=document.id) for u in living]
-    await ordering.move_units(tx, order.id, moves, event)
-    return _recorded(order, document)
-
-
-async def _lock_work(tx: Tx, fulfillment_id: UUID) -> tuple[Order, list[Unit]]:
-    """Lock the order of a piece of work and return it with the work's units as they stand under the lock."""
-    seen = await ordering.units_of_fulfillments(tx, [fulfillment_id])
-    if not seen:
-        raise WorkNotFound(key=fulfillment_id)
-    order = await ordering.lock_order(tx, seen[0].order_id)
-    return order, await ordering.units_of_fulfillments(tx, [fulfillment_id])
-
-
-async def _find_repeated(tx: Tx, fulfillment_id: UUID, key: AccessKey, issuer: Issuer) -> Standing | None:
-    """Return the document if it was recorded for this work before; refuse when key, number or work are taken."""
-    known = await tx.maybe(Standing, writes.FIND_BY_KEY, {"access_key": key.text})
-    if known is not None:
-        if known.source_id == fulfillment_id and known.state == "authorised":
-            return known
-        raise DocumentUsed(access_key=key.text)
-    number = {
-        "establishment_id": issuer.establishment_id,
-        "model": key.model,
-        "series": key.series,
-        "number": key.number,
-    }
-    if await tx.maybe(Standing, writes.FIND_BY_NUMBER, number) is not None:
-        raise NumberUsed(number=key.number, series=key.series)
-    living = await tx.maybe(Standing, writes.FIND_LIVING, {"fulfillment_id": fulfillment_id})
-    if living is not None:
-        raise DocumentExists(model=living.model, series=living.series, number=living.number)
-    return None
 
 
 def _recorded(order: Order, document: Standing, *, repeated: bool = False) -> Recorded:
@@ -189,7 +276,9 @@ async def cancel_document(tx: Tx, document_id: UUID, *, reason: str) -> Recorded
     document = await tx.maybe(Standing, writes.FIND_BY_ID, {"id": document_id})
     if document is None:
         raise DocumentNotFound(key=document_id)
-    order, units = await _lock_work(tx, document.source_id)
+    orders = {u.order_id for u in await ordering.units_of_fulfillments(tx, [document.source_id])}
+    order = next(iter((await ordering.lock_orders(tx, orders)).values()))
+    units = await ordering.units_of_fulfillments(tx, [document.source_id])
     covered = [u for u in units if u.document_id == document_id]
     if any(u.state in GONE for u in covered):
         raise GoodsLeft
@@ -200,7 +289,7 @@ async def cancel_document(tx: Tx, document_id: UUID, *, reason: str) -> Recorded
         now = await tx.one(Standing, writes.FIND_BY_ID, {"id": document_id})
         raise DocumentNotLiving(state=now.state)
     back = UnitState.AWAITING_DOCUMENT
-    if location_id is not None and not await is_document_required(tx, location_id, order.method):
+    if location_id is not None and not await requiring(tx, [location_id], order.method):
         back = UnitState.PACKED
     event = DocumentCancelled(
         id=order.id,

@@ -1,48 +1,49 @@
 """Statements that record fiscal documents. Private to `fiscal`. The order's row is locked by the caller."""
 
 # Who issues for a location: the establishment that owns its stock. Two primary keys.
-ISSUER_OF_LOCATION = """
-SELECT e.id, e.code, e.cnpj, e.state, e.document_policy
-FROM location l JOIN establishment e ON e.id = l.establishment_id WHERE l.id = %(location_id)s::int
+ISSUERS_OF_LOCATIONS = """
+SELECT l.id, e.id, e.code, e.cnpj, e.state, e.document_policy
+FROM location l JOIN establishment e ON e.id = l.establishment_id WHERE l.id = ANY (%(locations)s::int[])
 """
 
-# As char(44): compared as text, the unique index on it would be of no use.
-FIND_BY_KEY = """
-SELECT id, access_key, model, series, number, state, source_id, total
-FROM fiscal_document WHERE access_key = %(access_key)s::bpchar
-"""
+_DOCUMENT = "SELECT id, access_key, model, series, number, state, source_id, total FROM fiscal_document"
 
-FIND_BY_ID = """
-SELECT id, access_key, model, series, number, state, source_id, total FROM fiscal_document WHERE id = %(id)s::uuid
-"""
+FIND_BY_KEYS = f"{_DOCUMENT} WHERE access_key = ANY (%(keys)s::text[])"
+
+FIND_BY_ID = f"{_DOCUMENT} WHERE id = %(id)s::uuid"
 
 # By the partial unique index: at most one document lives for a source and operation.
-FIND_LIVING = """
-SELECT id, access_key, model, series, number, state, source_id, total FROM fiscal_document
-WHERE source_kind = 'fulfillment' AND source_id = %(fulfillment_id)s::uuid AND operation = 'sale'
+FIND_LIVING = f"""{_DOCUMENT}
+WHERE source_kind = 'fulfillment' AND source_id = ANY (%(fulfillments)s::uuid[]) AND operation = 'sale'
   AND state NOT IN ('cancelled', 'rejected', 'abandoned', 'voided')
 """
 
-FIND_BY_NUMBER = """
-SELECT id, access_key, model, series, number, state, source_id, total FROM fiscal_document
-WHERE establishment_id = %(establishment_id)s::int AND model = %(model)s::text AND series = %(series)s::int
-  AND number = %(number)s::int
+# By the unique index on an issuer's numbers.
+FIND_NUMBERS = """
+SELECT d.series, d.number
+FROM unnest(%(establishments)s::int[], %(models)s::text[], %(series)s::int[], %(numbers)s::int[])
+     AS w(establishment_id, model, series, number)
+JOIN fiscal_document d ON d.establishment_id = w.establishment_id AND d.model = w.model AND d.series = w.series
+                      AND d.number = w.number
 """
 
-# Three unique constraints have the last word: key, number, and one living document per source.
-ADD_DOCUMENT = """
+# Three unique constraints have the last word: key, number, and one living document per source. Keys arrive sorted.
+ADD_DOCUMENTS = """
 INSERT INTO fiscal_document (id, establishment_id, model, series, number, access_key, operation, state, provider,
                              source_kind, source_id, total, protocol, issued_at, authorised_at, recorded_by)
-VALUES (%(id)s::uuid, %(establishment_id)s::int, %(model)s::text, %(series)s::int, %(number)s::int,
-        %(access_key)s::text, 'sale', 'authorised', %(provider)s::text, 'fulfillment', %(fulfillment_id)s::uuid,
-        %(total)s::bigint, %(protocol)s::text, %(issued_at)s::timestamptz, %(issued_at)s::timestamptz, %(actor)s::text)
+SELECT w.id, w.establishment_id, w.model, w.series, w.number, w.access_key, 'sale', 'authorised', w.provider,
+       'fulfillment', w.source_id, w.total, w.protocol, coalesce(w.issued_at, now()), coalesce(w.issued_at, now()),
+       %(actor)s::text
+FROM unnest(%(ids)s::uuid[], %(establishments)s::int[], %(models)s::text[], %(series)s::int[], %(numbers)s::int[],
+            %(keys)s::text[], %(providers)s::text[], %(fulfillments)s::uuid[], %(totals)s::bigint[],
+            %(protocols)s::text[], %(times)s::timestamptz[])
+     AS w(id, establishment_id, model, series, number, access_key, provider, source_id, total, protocol, issued_at)
 """
 
 ADD_LINES = """
 INSERT INTO fiscal_line (document_id, item, order_id, line, sku_id, quantity, total)
-SELECT %(document_id)s::uuid, item, %(order_id)s::uuid, line, sku_id, quantity, total
-FROM unnest(%(items)s::smallint[], %(lines)s::smallint[], %(skus)s::int[], %(quantities)s::int[], %(totals)s::bigint[])
-     AS w(item, line, sku_id, quantity, total)
+SELECT * FROM unnest(%(documents)s::uuid[], %(items)s::smallint[], %(orders)s::uuid[], %(lines)s::smallint[],
+                     %(skus)s::int[], %(quantities)s::int[], %(totals)s::bigint[])
 """
 
 # Conditional on the state: of two cancels one gets the row.

@@ -169,7 +169,7 @@ async def pack(tx: Tx, work_id: UUID, parcels: Sequence[Parcel] = (Parcel(),)) -
     ids = [new_id() for _ in parcels]
     rows = {"ids": ids, "weights": [p.weight_grams for p in parcels]}
     await tx.execute(writes.ADD_SHIPMENTS, {**rows, "fulfillment_id": work_id, "order_id": desk.order.id})
-    required = await fiscal.is_document_required(tx, desk.work.location_id, desk.work.method)
+    required = bool(await fiscal.requiring(tx, [desk.work.location_id], desk.work.method))
     to = UnitState.AWAITING_DOCUMENT if required else UnitState.PACKED
     moves = [
         Move(u.line, u.part, u.quantity, to, shipment_id=id_)
