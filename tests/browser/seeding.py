@@ -1,28 +1,47 @@
-"""A small retailer for the pages: every state of an order, invented people and goods, the same on every run but for the clock."""
+"""A small retailer for the pages, made by the product's own use cases: every state of an order, invented people and goods.
 
+Orders come in through the gate and are led on step by step; then their times are spread over the last days, so that a page shows
+what a Tuesday afternoon looks like.
+"""
+
+import asyncio
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from malha.ordering.model import UnitState
-from malha.ordering.rules import derive_status
-from malha.platform.brazil import cnpj_check_digits, cpf_check_digits
-from malha.platform.db import Tx
-from malha.platform.ids import new_id
+from malha.fiscal import service as fiscal
+from malha.fiscal.model import DocumentFacts
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as work
+from malha.fulfillment.model import RejectReason, Short, Tracking
+from malha.identity import service as identity
+from malha.intake.gate import Gate
+from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reference
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind
+from malha.platform.address import Address
+from malha.platform.brazil import build_access_key, cnpj_check_digits, cpf_check_digits
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.ids import UUID
+from malha.platform.subscribers import drain
 from malha.platform.text import fold
 
+OWNER = ("Helena Prates", "helena@aroeira.example", "rede de descanso 7")
+# code, name, kind, state, city, latitude, longitude, cost per parcel
 PLACES = [
-    ("CD-CAJ", "CD Cajamar", "distribution_centre", "SP", "Cajamar", -23.35, -46.88),
-    ("CD-JAB", "CD Jaboatão", "distribution_centre", "PE", "Jaboatão dos Guararapes", -8.11, -35.01),
-    ("REC-01", "Recife Boa Viagem", "store", "PE", "Recife", -8.12, -34.90),
-    ("JPA-01", "João Pessoa Manaíra", "store", "PB", "João Pessoa", -7.10, -34.84),
-    ("NAT-01", "Natal Tirol", "store", "RN", "Natal", -5.80, -35.20),
-    ("SSA-01", "Salvador Barra", "store", "BA", "Salvador", -13.01, -38.53),
-    ("SAO-01", "São Paulo Pinheiros", "store", "SP", "São Paulo", -23.56, -46.69),
-    ("BHZ-01", "Belo Horizonte Savassi", "store", "MG", "Belo Horizonte", -19.94, -43.93),
-]
+    ("CD-CAJ", "CD Cajamar", "distribution_centre", "SP", "Cajamar", -23.35, -46.88, 240),
+    ("CD-JAB", "CD Jaboatão", "distribution_centre", "PE", "Jaboatão dos Guararapes", -8.11, -35.01, 260),
+    ("REC-01", "Recife Boa Viagem", "store", "PE", "Recife", -8.12, -34.90, 520),
+    ("JPA-01", "João Pessoa Manaíra", "store", "PB", "João Pessoa", -7.10, -34.84, 500),
+    ("NAT-01", "Natal Tirol", "store", "RN", "Natal", -5.80, -35.20, 540),
+    ("SSA-01", "Salvador Barra", "store", "BA", "Salvador", -13.01, -38.53, 560),
+    ("SAO-01", "São Paulo Pinheiros", "store", "SP", "São Paulo", -23.56, -46.69, 610),
+    ("BHZ-01", "Belo Horizonte Savassi", "store", "MG", "Belo Horizonte", -19.94, -43.93, 580),
+]  # fmt: skip
 CHANNELS = [
     ("site", "Site", "web"),
     ("app", "App", "app"),
@@ -30,53 +49,104 @@ CHANNELS = [
     ("loja", "Loja", "store"),
 ]
 GOODS = [
-    ("AR-1180-CR", "Rede de descanso Jaguaribe, casal, cru", 34990), ("AR-2041-QA", "Jogo de cama Percal 300 fios, queen, areia", 42990),
-    ("AR-3307-TE", "Toalha de banho Felpa 500 g, terracota", 5990), ("AR-1412-AZ", "Manta de algodão Sertão, anil", 18990),
-    ("AR-5520-NA", "Tapete de sisal Cariri 2 × 3 m", 89900), ("AR-2210-BR", "Almofada Renascença 45 cm, branca", 9690),
-    ("AR-4410-VE", "Cortina de linho Mandacaru, verde", 37970), ("AR-6107-OC", "Cesto de palha Buriti, grande", 12600),
-    ("AR-7001-CR", "Colcha Filé Alagoano, king", 71880), ("AR-3308-MA", "Toalha de rosto Felpa 500 g, mate", 2990),
-]  # fmt: skip
+    ("AR-1180-CR", "Rede de descanso Jaguaribe, casal, cru", 34990, 1400),
+    ("AR-2041-QA", "Jogo de cama Percal 300 fios, queen, areia", 42990, 1800),
+    ("AR-3307-TE", "Toalha de banho Felpa 500 g, terracota", 5990, 520),
+    ("AR-1412-AZ", "Manta de algodão Sertão, anil", 18990, 900),
+    ("AR-5520-NA", "Tapete de sisal Cariri 2 × 3 m", 89900, 6200),
+    ("AR-2210-BR", "Almofada Renascença 45 cm, branca", 9690, 400),
+    ("AR-4410-VE", "Cortina de linho Mandacaru, verde", 37970, 1500),
+    ("AR-6107-OC", "Cesto de palha Buriti, grande", 12600, 1100),
+    ("AR-7001-CR", "Colcha Filé Alagoano, king", 71880, 2300),
+    ("AR-3308-MA", "Toalha de rosto Felpa 500 g, mate", 2990, 180),
+]
+RARE = ("AR-9000-SU", "Banco de sucupira maciça", 124900, 9000)  # fmt: skip
 PEOPLE = [
-    ("Iara Nogueira", "João Pessoa", "PB"), ("Caio Menezes", "Recife", "PE"), ("Tainá Moura", "Jaboatão dos Guararapes", "PE"),
-    ("Sérgio Pimentel", "Belo Horizonte", "MG"), ("Dalva Siqueira", "Olinda", "PE"), ("Bruno Azevedo", "Salvador", "BA"),
-    ("Otávio Brandão", "Campinas", "SP"), ("Luíza Tavares", "São Paulo", "SP"), ("Aline Barreto", "Natal", "RN"),
-    ("Renato Queiroz", "Caruaru", "PE"), ("Vitor Sarmento", "Maceió", "AL"), ("Jonas Teles", "Recife", "PE"),
-    ("Elisa Couto", "Porto Alegre", "RS"), ("Marina Falcão", "São Paulo", "SP"), ("Maria das Graças Cavalcanti de Albuquerque", "Fortaleza", "CE"),
+    ("Iara Nogueira", "João Pessoa", "PB", "58038310"), ("Caio Menezes", "Recife", "PE", "51020010"),
+    ("Tainá Moura", "Jaboatão dos Guararapes", "PE", "54400010"), ("Sérgio Pimentel", "Belo Horizonte", "MG", "30130010"),
+    ("Dalva Siqueira", "Olinda", "PE", "53020010"), ("Bruno Azevedo", "Salvador", "BA", "40140010"),
+    ("Otávio Brandão", "Campinas", "SP", "13010010"), ("Luíza Tavares", "São Paulo", "SP", "01310100"),
+    ("Aline Barreto", "Natal", "RN", "59020010"), ("Renato Queiroz", "Caruaru", "PE", "55002010"),
+    ("Vitor Sarmento", "Maceió", "AL", "57030010"), ("Jonas Teles", "Recife", "PE", "51020020"),
+    ("Elisa Couto", "Porto Alegre", "RS", "90010010"), ("Marina Falcão", "São Paulo", "SP", "05422010"),
+    ("Maria das Graças Cavalcanti de Albuquerque", "Fortaleza", "CE", "60115010"),
 ]  # fmt: skip
-# state of units, share, hours since placed
+# how far an order goes, how many do, hours since it was placed
 STORIES = [
-    ("awaiting_payment", 5, 2), ("hold_fraud", 3, 3), ("hold_totals", 2, 20), ("hold_address", 2, 8), ("unknown_sku", 2, 5),
-    ("unplaced", 3, 6), ("backordered", 2, 30), ("allocated", 10, 1), ("released", 8, 4), ("picking", 8, 6), ("part_picked", 5, 7),
-    ("awaiting_document", 6, 9), ("packed", 4, 10), ("invoiced", 6, 12), ("ready", 8, 26), ("shipped", 14, 60),
-    ("delivered", 24, 150), ("collected", 5, 100), ("cancelled", 5, 70),
+    ("unpaid", 5, 2), ("fraud", 3, 3), ("held", 2, 20), ("unknown_sku", 2, 5), ("shortage", 3, 6), ("allocated", 9, 1),
+    ("released", 7, 4), ("accepted", 6, 6), ("part_picked", 4, 7), ("rerouted", 3, 8), ("packed", 6, 9), ("invoiced", 6, 12),
+    ("ready", 7, 26), ("shipped", 12, 60), ("delivered", 16, 150), ("collected", 4, 100), ("cancelled", 5, 70),
+    ("part_cancelled", 2, 5),
 ]  # fmt: skip
+STEPS = ["released", "accepted", "picked", "packed", "invoiced", "gone", "delivered"]
+REACHES = {
+    "released": "released", "accepted": "accepted", "part_picked": "accepted", "rerouted": "released", "packed": "packed",
+    "invoiced": "invoiced", "ready": "gone", "shipped": "gone", "delivered": "delivered", "collected": "delivered",
+}  # fmt: skip
+PICKUPS = frozenset({"ready", "collected"})
 
-ORDER = """
-INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, received_at, status, items_total, discount_total,
-    shipping_total, total, cancelled_total, method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email,
-    buyer_phone, ship_to, ship_state, promised_at, release_after)
-VALUES (%(id)s::uuid, %(channel)s::int, %(external_id)s::text, %(id)s::uuid, %(placed_at)s::timestamptz, %(placed_at)s::timestamptz,
-    %(status)s::text, %(items)s::bigint, %(discount)s::bigint, %(shipping)s::bigint, %(total)s::bigint, %(cancelled)s::bigint,
-    %(method)s::text, %(service)s::int, %(pickup)s::int, %(name)s::text, %(cpf)s::text, %(email)s::text, %(phone)s::text,
-    %(ship_to)s::jsonb, %(state)s::text, %(promised)s::timestamptz, %(release)s::timestamptz)
-RETURNING number
+SPREAD = """
+UPDATE sales_order o SET placed_at = %(at)s::timestamptz, received_at = %(at)s::timestamptz,
+       promised_at = %(promised)s::timestamptz WHERE id = %(id)s::uuid
+"""
+SPREAD_TIMELINE = """
+UPDATE order_timeline t SET at = %(at)s::timestamptz + (t.seq - 1) * (%(step)s::int * interval '1 second')
+WHERE order_id = %(id)s::uuid
+"""
+SPREAD_SEARCH = "UPDATE order_search SET placed_at = %(at)s::timestamptz WHERE order_id = %(id)s::uuid"
+SPREAD_WORK = """
+UPDATE fulfillment_order SET released_at = %(at)s::timestamptz + interval '16 minutes', due_at = %(due)s::timestamptz
+WHERE order_id = %(id)s::uuid
+"""
+SPREAD_PARCELS = """
+UPDATE shipment SET shipped_at = %(at)s::timestamptz + interval '6 hours',
+       delivered_at = CASE WHEN delivered_at IS NOT NULL THEN %(at)s::timestamptz + interval '50 hours' END
+WHERE order_id = %(id)s::uuid AND shipped_at IS NOT NULL
+"""
+SPREAD_MONEY = """
+UPDATE payment_entry SET occurred_at = %(at)s::timestamptz + interval '1 minute'
+WHERE tender_id IN (SELECT id FROM tender WHERE order_id = %(id)s::uuid)
 """
 
 
-async def seed(tx: Tx) -> None:
-    """Fill an empty, migrated schema."""
+async def seed(database: Database) -> None:
+    """Fill an empty, migrated schema; afterwards every subscriber has seen everything."""
     rng = random.Random(7)
-    at = await tx.now()
+    async with database.transaction() as tx:
+        owner = await identity.create_first_owner(tx, name=OWNER[0], email=OWNER[1], password=OWNER[2])
+        await reference(tx)
+    plan = [story for story in STORIES for _ in range(story[1])]
+    rng.shuffle(plan)
+    plan.sort(key=lambda story: -story[2])
+    gate = Gate(database)
+    await gate.open()
+    try:
+        placed = [await gate.submit(an_order(i, kind)) for i, (kind, _share, _hours) in enumerate(plan)]
+    finally:
+        await gate.close()
+    actor = Actor("person", str(owner), OWNER[0])
+    numbers = iter(range(5001, 9000))
+    for order, (kind, _share, _hours) in zip(placed, plan, strict=True):
+        await lead(database, actor, order.id, kind, numbers)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        at = await tx.now()
+        for i, (order, (kind, _share, hours)) in enumerate(zip(placed, plan, strict=True)):
+            await spread(tx, i, order.id, kind, at - timedelta(minutes=hours * 60 * (0.7 + 0.6 * rng.random())), at)
+
+
+async def reference(tx: Tx) -> None:
+    """Make the retailer: its company, places, channels, one delivery service, goods and stock."""
     await tx.execute("ALTER TABLE sales_order ALTER COLUMN number RESTART WITH 104590")
     entity = await tx.value(
-        "INSERT INTO legal_entity (name, cnpj_root) VALUES ('Aroeira Casa Ltda', '11222333') RETURNING id"
+        "INSERT INTO legal_entity (name, cnpj_root) VALUES ('Aroeira Casa', '11222333') RETURNING id"
     )
     locations: dict[str, int] = {}
-    for i, (code, name, kind, state, city, lat, lon) in enumerate(PLACES, 1):
+    for i, (code, name, kind, state, city, lat, lon, cost) in enumerate(PLACES, 1):
         base = f"11222333{i:04d}"
         establishment = await tx.value(
-            "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state) "
-            "VALUES (%(e)s::int, %(code)s::text, %(name)s::text, %(cnpj)s::text, %(state)s::text) RETURNING id",
+            "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state) VALUES (%(e)s::int, %(code)s::text, "
+            "%(name)s::text, %(cnpj)s::text, %(state)s::text) RETURNING id",
             {
                 "e": entity,
                 "code": code,
@@ -86,292 +156,218 @@ async def seed(tx: Tx) -> None:
             },
         )
         locations[code] = await tx.value(
-            "INSERT INTO location (code, name, kind, establishment_id, state, address, can_pickup, latitude, longitude) VALUES "
-            "(%(code)s::text, %(name)s::text, %(kind)s::text, %(e)s::int, %(state)s::text, %(a)s::jsonb, %(p)s::boolean, %(lat)s::float8, %(lon)s::float8) RETURNING id",
+            "INSERT INTO location (code, name, kind, establishment_id, state, address, can_pickup, latitude, longitude, "
+            "handling_cost, line_cost, cut_off, opening_hours, holiday_calendar) VALUES (%(code)s::text, %(name)s::text, "
+            "%(kind)s::text, %(e)s::int, %(state)s::text, %(a)s::jsonb, %(p)s::boolean, %(lat)s::float8, %(lon)s::float8, "
+            "%(cost)s::int, 60, '23:59', %(hours)s::jsonb, '-') RETURNING id",
             {
-                "code": code,
-                "name": name,
-                "kind": kind,
-                "e": establishment,
-                "state": state,
-                "a": dumps({"city": city, "state": state}),
-                "p": kind == "store",
-                "lat": lat,
-                "lon": lon,
+                "code": code, "name": name, "kind": kind, "e": establishment, "state": state,
+                "a": dumps({"city": city, "state": state}), "p": kind == "store", "lat": lat, "lon": lon, "cost": cost,
+                "hours": dumps({d: [["00:00", "24:00"]] for d in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}),
             },
-        )
-    channels = [
-        await tx.value(
-            "INSERT INTO channel (code, name, kind) VALUES (%(c)s::text, %(n)s::text, %(k)s::text) RETURNING id",
+        )  # fmt: skip
+    for code, name, kind in CHANNELS:
+        await tx.execute(
+            "INSERT INTO channel (code, name, kind) VALUES (%(c)s::text, %(n)s::text, %(k)s::text)",
             {"c": code, "n": name, "k": kind},
         )
-        for code, name, kind in CHANNELS
-    ]
     service = await tx.value(
         "INSERT INTO service (code, name, carrier) VALUES ('expressa', 'Entrega expressa', 'Jadlog') RETURNING id"
     )
-    skus = []
-    for sku, name, price in GOODS:
+    for origin in sorted({place[3] for place in PLACES}):
+        for target in sorted({person[2] for person in PEOPLE}):
+            far = 1200 + (0 if origin == target else 900 + 130 * (sum(map(ord, origin + target)) % 17))
+            await tx.execute(
+                "INSERT INTO service_rate (service_id, from_state, to_state, max_grams, price, lead_days) "
+                "VALUES (%(s)s::int, %(o)s::text, %(t)s::text, 30000, %(p)s::int, %(d)s::int)",
+                {"s": service, "o": origin, "t": target, "p": far, "d": 1 if origin == target else 3},
+            )
+    stock = []
+    for n, (sku, name, price, grams) in enumerate([*GOODS, RARE]):
         product = await tx.value(
             "INSERT INTO product (code, name) VALUES (%(c)s::text, %(n)s::text) RETURNING id", {"c": sku, "n": name}
         )
-        skus.append(
-            (
-                await tx.value(
-                    "INSERT INTO variant (product_id, sku, name, price) VALUES (%(p)s::int, %(s)s::text, %(n)s::text, %(price)s::int) RETURNING id",
-                    {"p": product, "s": sku, "n": name, "price": price},
-                ),
-                sku, name, price,
+        variant = await tx.value(
+            "INSERT INTO variant (product_id, sku, name, price, weight_grams) VALUES (%(p)s::int, %(s)s::text, "
+            "%(n)s::text, %(price)s::int, %(g)s::int) RETURNING id",
+            {"p": product, "s": sku, "n": name, "price": price, "g": grams},
+        )
+        if sku == RARE[0]:
+            stock.append(Claim(variant, locations["SSA-01"], 2))
+            continue
+        # The two distribution centres do not have everything; stores have little of each.
+        stock += [
+            Claim(variant, id_, 400 if i < 2 else 90)
+            for i, id_ in enumerate(locations.values())
+            if i > 1 or (i + n) % 3
+        ]
+    await inventory.receive(tx, stock, Reference("receipt", text="abertura"))
+
+
+def an_order(i: int, kind: str) -> NewOrder:
+    name, city, state, cep = PEOPLE[i % len(PEOPLE)]
+    pickup = kind in PICKUPS or (kind == "accepted" and i % 3 == 0)
+    base = f"{100000000 + i * 7919}"[-9:]
+    lines = []
+    for n in range(1 + i % 3):
+        sku, _title, price, _grams = GOODS[(i * 3 + n * 4) % len(GOODS)]
+        quantity = 1 + (i + n) % 4
+        if kind == "unknown_sku" and n == 0:
+            lines.append(NewLine(sku="MLA-99812", quantity=quantity, unit_price=price, name="Rede azul 2 lugares"))
+        elif kind == "shortage" and n == 0:
+            lines.append(NewLine(sku=RARE[0], quantity=3, unit_price=RARE[2]))
+        else:
+            lines.append(NewLine(sku=sku, quantity=quantity, unit_price=price))
+    items = sum(line.quantity * line.unit_price for line in lines)
+    discount = items // 10 if i % 5 == 0 else 0
+    shipping = 0 if pickup else 2490
+    total = items - discount + shipping
+    store = [place[0] for place in PLACES if place[2] == "store"][i % 6]
+    return NewOrder(
+        channel=CHANNELS[i % 4][0],
+        external_id=f"AR{2026000 + i}",
+        lines=lines,
+        customer=Buyer(
+            name=name,
+            document=base + cpf_check_digits(base),
+            email=fold(name).replace(" ", ".") + "@exemplo.com.br",
+            phone=f"(83) 9{80000000 + i * 31337}"[:14],
+        ),
+        ship_to=None
+        if pickup
+        else Address(
+            postal_code=cep,
+            street="Rua das Acácias",
+            number=str(200 + i),
+            complement="ap. 502",
+            district="Centro",
+            city=city,
+            state=state,
+        ),
+        method="pickup" if pickup else "ship",
+        service=None if pickup else "expressa",
+        pickup_location=store if pickup else None,
+        shipping=shipping,
+        discount=discount,
+        total=total,
+        payments=tenders(i, kind, total),
+    )
+
+
+def tenders(i: int, kind: str, total: int) -> list[NewPayment]:
+    if kind == "unpaid":
+        return [NewPayment(kind="pix" if i % 3 else "boleto", amount=total, reference=f"PG-{i:05d}")]
+    main = "pix" if i % 2 else "credit_card"
+    many = 3 if main == "credit_card" else 1
+    if i % 4 or total < 10000:
+        return [NewPayment(kind=main, amount=total, state="captured", reference=f"PG-{i:05d}", installments=many)]
+    return [
+        NewPayment(kind=main, amount=total - 5000, state="captured", reference=f"PG-{i:05d}-1", installments=many),
+        NewPayment(kind="voucher", amount=5000, state="captured", reference=f"VT-{i:05d}"),
+    ]
+
+
+async def lead(database: Database, actor: Actor, order_id: UUID, kind: str, numbers: Any) -> None:
+    """Lead one order as far as its story goes, each step in a transaction of its own."""
+    async with database.transaction(actor) as tx:
+        if kind in {"fraud", "held"}:
+            what = HoldKind.FRAUD if kind == "fraud" else HoldKind.MANUAL
+            await ordering.place_hold(
+                tx,
+                order_id,
+                what,
+                note="Endereço não confere com o CPF" if kind == "fraud" else "Cliente pediu para esperar",
             )
-        )  # fmt: skip
-    for variant, *_rest in skus:
-        for location in locations.values():
-            await tx.execute(
-                "INSERT INTO balance (sku_id, location_id, on_hand) VALUES (%(s)s::int, %(l)s::int, 400)",
-                {"s": variant, "l": location},
+            if kind == "fraud":
+                await ordering.add_note(tx, order_id, "Cliente confirmou o endereço por telefone. Falta o comprovante.")
+        elif kind == "cancelled":
+            await ordering.cancel(tx, order_id, reason="Cliente desistiu")
+        elif kind == "part_cancelled":
+            line = (await ordering.lines_of(tx, [order_id]))[order_id][0]
+            await ordering.cancel(
+                tx, order_id, reason="Produto indisponível", wishes=[ordering.CancelWish(line.line, 1)]
             )
-    plan = [story for story in STORIES for _ in range(story[1])]
-    rng.shuffle(plan)
-    plan.sort(key=lambda story: -story[2])
-    for i, (kind, _share, hours) in enumerate(plan):
-        placed = at - timedelta(minutes=hours * 60 * (0.7 + 0.6 * rng.random()) + i % 7)
-        await one_order(tx, rng, i, kind, placed, at, locations, channels, service, skus)
+    reach = REACHES.get(kind)
+    if reach is None:
+        return
+    async with database.transaction(actor) as tx:
+        jobs = await work.release_order(tx, order_id)
+        if kind == "rerouted":
+            await work.reject(tx, jobs[0].id, RejectReason.DISPLAY_ITEM)
+    for job in jobs if kind != "rerouted" else []:
+        for step in STEPS[1 : STEPS.index(reach) + 1]:
+            async with database.transaction(actor) as tx:
+                await one_step(tx, job.id, order_id, step, numbers)
+    if kind == "part_picked":
+        async with database.transaction(actor) as tx:
+            unit = next(u for u in (await ordering.units_of(tx, [order_id]))[order_id] if u.state == "picking")
+            short = [Short(unit.line, 1, RejectReason.NOT_IN_STOCK)] if unit.quantity == 1 else []
+            picked = None if short else [work.Picked(unit.line, unit.quantity - 1)]
+            await work.confirm_pick(tx, jobs[0].id, picked, short)
+
+
+async def one_step(tx: Tx, job: UUID, order_id: UUID, step: str, numbers: Any) -> None:
+    order = await ordering.lock_order(tx, order_id)
+    match step:
+        case "accepted":
+            await work.accept(tx, job, assignee="Josué Lins")
+        case "picked":
+            await work.confirm_pick(tx, job)
+        case "packed":
+            await work.pack(tx, job)
+        case "invoiced":
+            await fiscal.record_document(tx, job, DocumentFacts(access_key=await key_for(tx, job, next(numbers))))
+        case "gone" if order.method == "ship":
+            await work.ship(tx, job, [Tracking(tracking_code=f"JD{order.number}BR")])
+        case "gone":
+            await work.make_ready(tx, job)
+        case _ if order.method == "ship":
+            for parcel in await tx.values("SELECT id FROM shipment WHERE order_id = %(o)s::uuid", {"o": order_id}):
+                await work.deliver(tx, parcel, received_by=order.buyer_name)
+        case _:
+            await work.hand_over(tx, job, code=await work.pickup_code(tx, job), received_by=order.buyer_name)
+
+
+async def key_for(tx: Tx, job: UUID, number: int) -> str:
+    """Return an access key that the issuer of a piece of work could have."""
+    place = await tx.value("SELECT location_id FROM fulfillment_order WHERE id = %(id)s::uuid", {"id": job})
+    issuer = await fiscal.issuer_of(tx, place)
+    at = await tx.now()
+    return build_access_key(
+        state=issuer.state,
+        year=at.year,
+        month=at.month,
+        issuer=issuer.cnpj,
+        model="55",
+        series=1,
+        number=number,
+        code="12345678",
+    )
+
+
+async def spread(tx: Tx, i: int, order_id: UUID, kind: str, placed: datetime, at: datetime) -> None:
+    days = 1 if i % 9 == 0 else 4
+    promised = (placed + timedelta(days=days + 1)).replace(hour=2, minute=59, second=0, microsecond=0)
+    due = at + timedelta(minutes=-42 if i % 6 == 0 else 40 if i % 6 == 1 else 200 + (i % 5) * 45)
+    facts = {"id": order_id, "at": placed, "promised": promised, "due": due, "step": 660}
+    for statement in (SPREAD, SPREAD_TIMELINE, SPREAD_SEARCH, SPREAD_WORK, SPREAD_PARCELS, SPREAD_MONEY):
+        await tx.execute(statement, facts)
+    if kind == "unpaid":
+        await tx.execute(
+            "UPDATE tender SET expires_at = %(at)s::timestamptz + interval '30 minutes' WHERE order_id = %(id)s::uuid",
+            {"id": order_id, "at": at},
+        )
 
 
 def dumps(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-STATES = {
-    "awaiting_payment": "allocated", "hold_fraud": "allocated", "hold_totals": "allocated", "hold_address": "allocated",
-    "unknown_sku": "unplaced", "part_picked": "picking",
-}  # fmt: skip
-HOLDS = {
-    "awaiting_payment": "payment",
-    "hold_fraud": "fraud",
-    "hold_totals": "totals",
-    "hold_address": "address",
-    "unknown_sku": "unknown_sku",
-}
-WORK = {
-    "released": "open", "picking": "picking", "part_picked": "picking", "awaiting_document": "packed", "packed": "packed",
-    "invoiced": "packed", "ready": "ready", "shipped": "closed", "delivered": "closed", "collected": "closed",
-}  # fmt: skip
+if __name__ == "__main__":
+    import sys
 
+    async def main(url: str) -> None:
+        async with Database(url) as database:
+            await seed(database)
 
-async def one_order(
-    tx: Tx,
-    rng: Any,
-    i: int,
-    kind: str,
-    placed: Any,
-    at: Any,
-    locations: dict[str, int],
-    channels: list[int],
-    service: int,
-    skus: list[Any],
-) -> None:
-    name, city, state = PEOPLE[i % len(PEOPLE)]
-    pickup = kind in {"ready", "collected"} or (kind == "picking" and i % 3 == 0)
-    codes = list(locations)
-    place = locations[codes[2 + i % 6] if pickup else codes[i % 8]]
-    base = f"{100000000 + i * 7919}"[-9:]
-    count = 1 + i % 3
-    lines = []
-    for n in range(count):
-        sku_id, sku, title, price = skus[(i * 3 + n * 4) % len(skus)]
-        unknown = kind == "unknown_sku" and n == 0
-        lines.append(
-            (
-                n + 1,
-                None if unknown else sku_id,
-                "MLA-99812" if unknown else sku,
-                "" if unknown else title,
-                1 + (i + n) % 4,
-                price,
-            )
-        )
-    items = sum(q * p for *_x, q, p in lines)
-    discount = items // 10 if i % 5 == 0 else 0
-    shipping = 0 if pickup else 2490
-    unit_state = STATES.get(kind, kind)
-    states = [UnitState(unit_state)]
-    hold = HOLDS.get(kind)
-    status = derive_status(states, [hold] if hold else [])
-    order_id = new_id()
-    total = items - discount + shipping
-    late = i % 9 == 0
-    promised = placed + timedelta(days=1 if late else 4)
-    promised = promised.replace(hour=2, minute=59, second=0, microsecond=0) + timedelta(days=1)
-    cpf = base + cpf_check_digits(base)
-    address = {
-        "postal_code": f"5803{i % 10}310",
-        "street": "Rua das Acácias",
-        "number": str(200 + i),
-        "complement": "ap. 502",
-        "district": "Manaíra",
-        "city": city,
-        "state": state,
-    }
-    number = await tx.value(
-        ORDER,
-        {
-            "id": order_id, "channel": channels[i % 4], "external_id": f"AR{2026000 + i}", "placed_at": placed, "status": status.value,
-            "items": items, "discount": discount, "shipping": shipping, "total": total,
-            "cancelled": total if kind == "cancelled" else 0, "method": "pickup" if pickup else "ship",
-            "service": None if pickup else service, "pickup": place if pickup else None, "name": name, "cpf": cpf,
-            "email": fold(name).replace(" ", ".") + "@exemplo.com.br", "phone": f"+55839{80000000 + i * 31337}"[:14],
-            "ship_to": None if pickup else dumps(address), "state": None if pickup else state, "promised": promised,
-            "release": placed + timedelta(minutes=15),
-        },
-    )  # fmt: skip
-    work_id = None
-    if kind in WORK:
-        work_id = new_id()
-        due = at + timedelta(minutes=-42 if i % 6 == 0 else 40 if i % 6 == 1 else 200 + (i % 5) * 45)
-        await tx.execute(
-            "INSERT INTO fulfillment_order (id, order_id, location_id, method, service_id, state, capacity_day, released_at, due_at, accepted_at, picked_at, packed_at, closed_at, pickup_code, pickup_until) VALUES "
-            "(%(id)s::uuid, %(o)s::uuid, %(l)s::int, %(m)s::text, %(s)s::int, %(state)s::text, current_date, %(r)s::timestamptz, %(due)s::timestamptz, %(a)s::timestamptz, %(p)s::timestamptz, %(k)s::timestamptz, %(c)s::timestamptz, %(code)s::text, %(until)s::timestamptz)",
-            {
-                "id": work_id, "o": order_id, "l": place, "m": "pickup" if pickup else "ship", "s": None if pickup else service,
-                "state": WORK[kind], "r": placed + timedelta(minutes=16), "due": due,
-                "a": None if kind == "released" else placed + timedelta(minutes=30),
-                "p": placed + timedelta(minutes=50) if WORK[kind] in {"packed", "ready", "closed"} else None,
-                "k": placed + timedelta(minutes=70) if WORK[kind] in {"packed", "ready", "closed"} else None,
-                "c": placed + timedelta(hours=5) if WORK[kind] == "closed" else None,
-                "code": "4821" if kind == "ready" else None, "until": at + timedelta(days=5) if kind == "ready" else None,
-            },
-        )  # fmt: skip
-    shipment = None
-    if kind in {"shipped", "delivered", "collected"}:
-        shipment = new_id()
-        await tx.execute(
-            "INSERT INTO shipment (id, fulfillment_id, order_id, carrier, tracking_code, shipped_at, delivered_at, received_by) VALUES (%(id)s::uuid, %(f)s::uuid, %(o)s::uuid, %(c)s::text, %(t)s::text, %(s)s::timestamptz, %(d)s::timestamptz, %(by)s::text)",
-            {
-                "id": shipment,
-                "f": work_id,
-                "o": order_id,
-                "c": None if pickup else "Jadlog",
-                "t": None if pickup else f"JD{number}BR",
-                "s": placed + timedelta(hours=6),
-                "d": None if kind == "shipped" else placed + timedelta(hours=50),
-                "by": name if kind != "shipped" else None,
-            },
-        )
-    for line, sku_id, sku, title, quantity, price in lines:
-        await tx.execute(
-            "INSERT INTO order_line (order_id, line, sku_id, sku_text, name, quantity, unit_price, total) VALUES (%(o)s::uuid, %(l)s::smallint, %(s)s::int, %(t)s::text, %(n)s::text, %(q)s::int, %(p)s::bigint, %(tot)s::bigint)",
-            {
-                "o": order_id,
-                "l": line,
-                "s": sku_id,
-                "t": sku,
-                "n": title,
-                "q": quantity,
-                "p": price,
-                "tot": quantity * price,
-            },
-        )
-        parts = [(unit_state, quantity)]
-        if kind == "part_picked":
-            parts = (
-                [("picked", quantity)]
-                if line < len(lines) or quantity == 1
-                else [("picked", quantity - 1), ("picking", 1)]
-            )
-        if sku_id is None:
-            parts = [("unplaced", quantity)]
-        for part, (one, quantity_) in enumerate(parts, 1):
-            waiting = one in {"unplaced", "backordered", "cancelled"}
-            await tx.execute(
-                "INSERT INTO order_unit (order_id, line, part, sku_id, quantity, state, location_id, fulfillment_id, shipment_id) VALUES (%(o)s::uuid, %(l)s::smallint, %(p)s::smallint, %(s)s::int, %(q)s::int, %(st)s::text, %(loc)s::int, %(f)s::uuid, %(sh)s::uuid)",
-                {
-                    "o": order_id,
-                    "l": line,
-                    "p": part,
-                    "s": sku_id,
-                    "q": quantity_,
-                    "st": one,
-                    "loc": None if waiting else place,
-                    "f": None if waiting else work_id,
-                    "sh": shipment,
-                },
-            )
-    if hold:
-        await tx.execute(
-            "INSERT INTO order_hold (id, order_id, kind, placed_at) VALUES (%(id)s::uuid, %(o)s::uuid, %(k)s::text, %(at)s::timestamptz)",
-            {"id": new_id(), "o": order_id, "k": hold, "at": placed},
-        )
-    if kind == "hold_fraud":
-        await tx.execute(
-            "INSERT INTO order_note (id, order_id, text, written_by, author) VALUES (%(id)s::uuid, %(o)s::uuid, 'Cliente confirmou o endereço por telefone.', 'system', 'Helena Prates')",
-            {"id": new_id(), "o": order_id},
-        )
-    await money(tx, i, order_id, total, kind, placed, at)
-    await story(tx, order_id, kind, placed, place, total, hold)
-    text = fold(" ".join([str(number), f"AR{2026000 + i}", name, cpf, *[sku for _l, _i, sku, *_r in lines]]))
-    await tx.execute(
-        "INSERT INTO order_search (order_id, placed_at, document) VALUES (%(o)s::uuid, %(at)s::timestamptz, %(d)s::text)",
-        {"o": order_id, "at": placed, "d": text},
-    )
-
-
-async def money(tx: Tx, i: int, order_id: Any, total: int, kind: str, placed: Any, at: Any) -> None:
-    split = i % 4 == 0 and kind != "awaiting_payment"
-    amounts = [total - 5000, 5000] if split and total > 10000 else [total]
-    for n, amount in enumerate(amounts):
-        tender = new_id()
-        what = "pix" if n == 0 and i % 2 else "credit_card" if n == 0 else "voucher"
-        if kind == "awaiting_payment":
-            what = "pix" if i % 3 else "boleto"
-        await tx.execute(
-            "INSERT INTO tender (id, order_id, position, kind, amount, reference, installments, expires_at) VALUES (%(id)s::uuid, %(o)s::uuid, %(p)s::smallint, %(k)s::text, %(a)s::bigint, %(r)s::text, %(n)s::smallint, %(e)s::timestamptz)",
-            {
-                "id": tender,
-                "o": order_id,
-                "p": n + 1,
-                "k": what,
-                "a": amount,
-                "r": f"PG-{i:05d}-{n}",
-                "n": 3 if what == "credit_card" else 1,
-                "e": at + timedelta(minutes=30) if kind == "awaiting_payment" else None,
-            },
-        )
-        if kind != "awaiting_payment":
-            for entry in ("captured", *(("refunded",) if kind == "cancelled" else ())):
-                await tx.execute(
-                    "INSERT INTO payment_entry (id, tender_id, kind, amount, reference, occurred_at) VALUES (%(id)s::uuid, %(t)s::uuid, %(k)s::text, %(a)s::bigint, %(r)s::text, %(at)s::timestamptz)",
-                    {
-                        "id": new_id(),
-                        "t": tender,
-                        "k": entry,
-                        "a": amount,
-                        "r": f"{entry}-{i}-{n}",
-                        "at": placed + timedelta(minutes=1),
-                    },
-                )
-    paid = 0 if kind == "awaiting_payment" else total
-    state = "pending" if not paid else "refunded" if kind == "cancelled" else "paid"
-    await tx.execute(
-        "INSERT INTO order_payment (order_id, state, captured, refunded) VALUES (%(o)s::uuid, %(s)s::text, %(c)s::bigint, %(r)s::bigint)",
-        {"o": order_id, "s": state, "c": paid, "r": paid if kind == "cancelled" else 0},
-    )
-
-
-async def story(tx: Tx, order_id: Any, kind: str, placed: Any, place: int, total: int, hold: str | None) -> None:
-    happened: list[tuple[str, int, dict[str, Any]]] = [
-        ("order.placed", 0, {"total": total, "locations": [] if kind in {"unplaced", "backordered"} else [place]})
-    ]
-    if hold:
-        happened.append(("order.hold_placed", 0, {"kind": hold}))
-    if kind == "cancelled":
-        happened.append(
-            ("order.cancelled", 90, {"whole": True, "amount": total, "reason": "Cliente desistiu", "lines": {"1": 1}})
-        )
-    if kind in WORK:
-        happened.append(("fulfillment.released", 16, {"location_id": place}))
-    for n, (type_, minutes, facts) in enumerate(happened, 1):
-        await tx.execute(
-            "INSERT INTO order_timeline (order_id, seq, at, type, facts) VALUES (%(o)s::uuid, %(s)s::int, %(at)s::timestamptz, %(t)s::text, %(f)s::jsonb)",
-            {"o": order_id, "s": n, "at": placed + timedelta(minutes=minutes), "t": type_, "f": dumps(facts)},
-        )
+    asyncio.run(main(sys.argv[1]))

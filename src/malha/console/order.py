@@ -14,7 +14,9 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
+from malha.console import reads as page_reads
 from malha.console import render, shell, timeline, web, words
+from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads as jobs
@@ -23,10 +25,11 @@ from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import AUTOMATIC_HOLDS, GONE, WAITING, HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
-from malha.platform import brazil, i18n
+from malha.platform import brazil
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
+from malha.routing import reads as routing
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,7 +263,7 @@ def _progress_text(units: Sequence[UnitRow]) -> str:
         if count:
             parts.append(_(says, n=count, all=alive))
     if waiting:
-        parts.append(_("{n} without location", n=waiting))
+        parts.append(words.UNIT_COUNT[UnitState.UNPLACED](waiting))
     parcels = n_("{n} location", "{n} locations", len(placed)) if len(placed) > 1 else ""
     return ", ".join(x for x in (*parts, parcels) if x)
 
@@ -296,7 +299,11 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
     more = " ".join(x for x in (leave, promise) if x)
     if deadline < at:
         return Answer(
-            **base, says=_("Late"), tone="m-late", rest=_(", by {time}", time=render.span(at - deadline)), more=more
+            **base,
+            says=_("It is late"),
+            tone="m-late",
+            rest=_(", by {time}", time=render.span(at - deadline)),
+            more=more,
         )
     if deadline - at < render.SOON:
         return Answer(
@@ -458,7 +465,7 @@ def _line_view(line: LineRow, units: Sequence[UnitRow]) -> LineView:
         sign = words.UNIT[state]
         width = 100 * quantity / whole
         segments.append(Segment(sign.family, round(x, 2), round(max(width - (0.6 if x + width < 99.9 else 0), 0.4), 2)))
-        words_.append(f"{i18n.number(quantity)} {_(sign.word)}")
+        words_.append(words.UNIT_COUNT[state](quantity))
         x += width
     return LineView(
         line=line.line,
@@ -553,22 +560,14 @@ def view_of(facts: Facts, names: timeline.Names) -> OrderView:
     )
 
 
-LOCATION_NAMES = "SELECT id, name FROM location"
-
-
 async def names_of(tx: Tx, facts: Facts) -> timeline.Names:
     """Read what the ids in the timeline are called."""
-    people = {row.actor.partition(":")[2] for row in facts.timeline if ":" in row.actor}
+    actors = {row.actor.partition(":")[2] for row in facts.timeline if ":" in row.actor}
     return timeline.Names(
-        locations=dict(await tx.tuples(LOCATION_NAMES)),
-        people=await people_names(tx, sorted(people)),
+        locations=await page_reads.location_names(tx, timeline.location_ids(facts.timeline)),
+        people=await page_reads.actor_names(tx, sorted(actors)),
         currency=facts.header.currency,
     )
-
-
-async def people_names(_tx: Tx, _ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of people and keys by their ids."""
-    return {}
 
 
 async def peek_of(tx: Tx, request: Request[Any, Any, Any], number: int) -> OrderView | None:
@@ -602,5 +601,6 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
         around = await shell.around(tx, request, "orders")
         facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
         order = view_of(facts, await names_of(tx, facts))
+        told = await routing.explanation(tx, facts.header.id)
     template = "order/body.html" if web.wants_part(request) else "order/page.html"
-    return render.html(template, shell=around, order=order, may=around.may)
+    return render.html(template, shell=around, order=order, may=around.may, why=drawn(told) if told else None)

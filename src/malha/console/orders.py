@@ -15,6 +15,7 @@ from litestar import Request, get
 from litestar.response import Response, Stream
 
 from malha.console import order as order_page
+from malha.console import reads as page_reads
 from malha.console import render, shell, web, words
 from malha.console.words import Sign
 from malha.fulfillment import reads as jobs
@@ -62,7 +63,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if not {"after", "before", "open"} >= changes.keys() or not changes:
             changes = {"after": "", "before": "", "open": None, **changes}
         said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
-        default = {"view": View.OPEN, "sort": Sort.NEWEST}
+        # As `asked_of` reads it: a search without a view looks everywhere.
+        default = {"view": View.ALL if said["q"] else View.OPEN, "sort": Sort.NEWEST}
         shown = {k: v for k, v in said.items() if v not in {None, ""} and v != default.get(k)}
         return f"{path}?{urlencode(shown)}" if shown else path
 
@@ -110,10 +112,6 @@ class Tab(NamedTuple):
     hot: bool
 
 
-CHANNELS = "SELECT id, code, name FROM channel WHERE active ORDER BY priority, name"
-LOCATIONS = "SELECT id, code, name FROM location WHERE status <> 'closed' ORDER BY name"
-
-
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks; a value that means nothing is left out."""
 
@@ -143,10 +141,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
 async def reference(tx: Tx) -> Reference:
     """Read the names of channels and locations."""
-    return Reference(
-        [(id_, code, name) for id_, code, name in await tx.tuples(CHANNELS)],
-        [(id_, code, name) for id_, code, name in await tx.tuples(LOCATIONS)],
-    )
+    return Reference(await page_reads.channels(tx), await page_reads.locations(tx))
 
 
 async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ...] | None) -> Wanted:
@@ -274,7 +269,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             ],
             "fields": _fields(asked, names),
             "filtered": narrowed,
-            "clear": Asked(view=asked.view, sort=asked.sort).address(),
+            "unfiltered": Asked(view=asked.view, sort=asked.sort).address(),
             "everywhere": asked.address(view=View.ALL),
             "export": asked.address("/orders/export.csv"),
             "rows": rows,
@@ -321,8 +316,11 @@ async def list_page(
         terms, open_orders, rows = await list_of(tx, request, asked)
         around = await shell.around(tx, request, "orders", open_orders=open_orders, here=asked.address(open=asked.open))
         peek = await order_page.peek_of(tx, request, terms["open"]) if rows and terms["open"] else None
-    template = "orders/list.html" if web.wants_part(request) else "orders/page.html"
-    return render.html(template, shell=around, list=terms, peek=peek, may=around.may, refused=refused)
+    part = web.wants_part(request)
+    # The address bar gets the short form of what was asked: no empty filters.
+    headers = {"HX-Push-Url": asked.address(after=asked.after, before=asked.before)} if part else {}
+    template = "orders/list.html" if part else "orders/page.html"
+    return render.html(template, headers=headers, shell=around, list=terms, peek=peek, may=around.may, refused=refused)
 
 
 @get("/orders/rows", opt={"permission": "orders:read"})

@@ -150,7 +150,7 @@ def swap(href: str) -> Markup:
     """Return the attributes that fetch another state of the list in place; without scripts the link itself does it."""
     return Markup(
         'hx-get="{}" hx-target="#content" hx-select="#content" hx-swap="outerHTML show:none" hx-push-url="true" '
-        'hx-sync="#content:replace"'
+        'hx-sync="closest main:replace"'
     ).format(href)
 
 

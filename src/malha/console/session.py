@@ -7,6 +7,7 @@ from litestar import Request, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Response
 
+from malha.console import reads as page_reads
 from malha.console import render, shell, web
 from malha.identity import reads as people
 from malha.identity import service as identity
@@ -36,10 +37,10 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _door(request: Request[Any, Any, Any], **shown: Any) -> Door:
     async with web.reading(request) as tx:
-        name = (await tx.tuples(shell.RETAILER))[0][0]
+        name = (await page_reads.surroundings(tx)).retailer
     said = shown.pop("next", request.query_params.get("next", ""))
     return Door(
-        retailer=name or "",
+        retailer=name,
         theme=shell.theme_of(request),
         next=web.safe_address(said, "/orders"),
         **shown,

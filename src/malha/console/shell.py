@@ -1,12 +1,12 @@
 """What surrounds every page: retailer, person, menu with its counts, theme, and from where it listens for news."""
 
 from collections.abc import Callable
-from typing import Any, LiteralString
+from typing import Any
 
 import msgspec
 from litestar import Request
 
-from malha.console import web
+from malha.console import reads, web
 from malha.fulfillment import reads as jobs
 from malha.identity.model import ROLE_NAMES, Caller
 from malha.ordering import reads as orders
@@ -15,13 +15,6 @@ from malha.platform.i18n import _
 
 THEME_COOKIE = "malha_theme"
 THEMES = ("light", "dark")
-
-# A handful of rows: the first own legal entity names the retailer.
-RETAILER: LiteralString = """
-SELECT (SELECT name FROM legal_entity WHERE kind = 'own' ORDER BY id LIMIT 1),
-       (SELECT count(*)::int FROM location WHERE status <> 'closed'),
-       coalesce((SELECT position FROM sequencer), 0)
-"""
 
 
 class Shell(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,14 +45,14 @@ async def around(
 ) -> Shell:
     """Read what surrounds a page of `section`, before the page's own data: news in between is told again."""
     caller = web.caller_of(request)
-    name, locations, live = (await tx.tuples(RETAILER))[0]
+    place = await reads.surroundings(tx)
     scope = scope_of(caller)
     if open_orders is None:
         open_orders = await orders.count(tx, orders.Wanted(view=orders.View.OPEN, scope=scope))
     work_counts = await jobs.queue_counts(tx, scope)
     return Shell(
-        retailer=name or _("Your shop"),
-        locations=locations if scope is None else len(scope),
+        retailer=place.retailer or _("Your shop"),
+        locations=place.locations if scope is None else len(scope),
         open_orders=open_orders,
         open_work=sum(all_ for all_, _late in work_counts.values()),
         person=caller.name,
@@ -67,7 +60,7 @@ async def around(
         theme=theme_of(request),
         section=section,
         here=here or str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
-        live=live,
+        live=place.position,
         may=caller.may,
         notices=web.notices_of(request),
     )

@@ -4,7 +4,7 @@ Rows come from the event log: a type and its facts, ids and quantities. A type t
 its name, so that nothing that happened is ever hidden.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -99,6 +99,26 @@ def _hold_resolved(facts: Facts, _names: Names) -> tuple[str, str]:
 def _count(facts: Facts, key: str = "units") -> str:
     found = facts.get(key)
     return n_("{n} unit", "{n} units", found) if isinstance(found, int) else ""
+
+
+def location_ids(rows: Sequence[TimelineRow]) -> list[int]:
+    """Return the locations that the facts name."""
+    found: set[int] = set()
+    for row in rows:
+        one, several, placed = (row.facts.get(key) for key in ("location_id", "locations", "placed"))
+        found.update(x for x in (one, *(several or ()), *(p[1] for p in placed or ())) if isinstance(x, int))
+    return sorted(found)
+
+
+def _routed(facts: Facts, names: Names) -> tuple[str, str]:
+    placed = facts.get("placed") or ()
+    places = dict.fromkeys(names.locations.get(p[1], "") for p in placed)
+    left = (
+        n_("{n} unit waits", "{n} units wait", waiting)
+        if (waiting := sum(u[1] for u in facts.get("unplaced") or ()))
+        else ""
+    )
+    return _("Location chosen") if placed else _("No location found"), _joined(*places, left)
 
 
 def _plain(title: str) -> "_Say":
@@ -200,7 +220,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.buyer_changed": (_plain(N_("Customer data corrected")), "user", "plain"),
     "order.note_added": (_plain(N_("Note written")), "note", "plain"),
     "order.line_mapped": (_plain(N_("SKU identified")), "barcode", "done"),
-    "order.routed": (_at(N_("Location chosen")), "route", "done"),
+    "order.routed": (_routed, "route", "done"),
     "payment.tender_added": (_payment(N_("Tender added")), "cash", "plain"),
     "payment.authorised": (_payment(N_("Payment authorised")), "cash", "done"),
     "payment.captured": (_payment(N_("Payment captured")), "cash", "done"),

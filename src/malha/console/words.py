@@ -4,12 +4,13 @@ A sign is a ring that fills as the order advances; a diamond is a failure, a squ
 state colours of `static/css/tokens.css`. Every word is a gettext message id; pages translate.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from malha.fulfillment.model import RejectReason
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Sort, View
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, n_
 
 
 class Sign(NamedTuple):
@@ -52,6 +53,23 @@ UNIT: dict[str, Sign] = {
     UnitState.DELIVERED: Sign(N_("delivered"), "done", "done"),
     UnitState.COLLECTED: Sign(N_("collected"), "done", "done"),
     UnitState.CANCELLED: Sign(N_("cancelled"), "neutral", "x"),
+}
+# Units counted: other languages bend the word by the number.
+UNIT_COUNT: dict[str, Callable[[int], str]] = {
+    UnitState.UNPLACED: lambda n: n_("{n} without location", "{n} without location", n),
+    UnitState.BACKORDERED: lambda n: n_("{n} backordered", "{n} backordered", n),
+    UnitState.ALLOCATED: lambda n: n_("{n} allocated", "{n} allocated", n),
+    UnitState.RELEASED: lambda n: n_("{n} to accept", "{n} to accept", n),
+    UnitState.PICKING: lambda n: n_("{n} to pick", "{n} to pick", n),
+    UnitState.PICKED: lambda n: n_("{n} picked", "{n} picked", n),
+    UnitState.AWAITING_DOCUMENT: lambda n: n_("{n} awaiting document", "{n} awaiting document", n),
+    UnitState.PACKED: lambda n: n_("{n} packed", "{n} packed", n),
+    UnitState.INVOICED: lambda n: n_("{n} invoiced", "{n} invoiced", n),
+    UnitState.READY: lambda n: n_("{n} ready for pickup", "{n} ready for pickup", n),
+    UnitState.SHIPPED: lambda n: n_("{n} shipped", "{n} shipped", n),
+    UnitState.DELIVERED: lambda n: n_("{n} delivered", "{n} delivered", n),
+    UnitState.COLLECTED: lambda n: n_("{n} collected", "{n} collected", n),
+    UnitState.CANCELLED: lambda n: n_("{n} cancelled", "{n} cancelled", n),
 }
 # The order in which a line's units are drawn: most advanced first, what waits last.
 UNIT_ORDER = (
@@ -105,7 +123,7 @@ VIEW: dict[View, str] = {
     View.ALL: N_("All"),
     View.OPEN: N_("Open"),
     View.LATE: N_("Late"),
-    View.ON_HOLD: N_("On hold"),
+    View.ON_HOLD: N_("Held"),
     View.UNPLACED: N_("No location"),
     View.AWAITING_PAYMENT: N_("Awaiting payment"),
     View.TO_PICK: N_("To pick"),

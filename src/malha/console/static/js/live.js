@@ -63,7 +63,7 @@ export const listen = () => {
     const ids = new Set(changed);
     changed.clear();
     if (document.hidden) { ids.forEach((id) => changed.add(id)); return; }
-    await Promise.allSettled([rows(ids), opened(ids), counts()]);
+    await Promise.allSettled([rows(ids), opened(ids), whole(), counts()]);
   };
 
   const rows = async (ids) => {
@@ -103,6 +103,15 @@ export const listen = () => {
       await window.htmx.ajax("GET", location.pathname, { target: "#content", swap: "outerHTML show:none" });
       $("#content").scrollTop = top;
     }
+  };
+
+  // A page that is one picture of everything is read anew as a whole, where it stands.
+  const whole = async () => {
+    const page = $("[data-live-page]");
+    if (!page || $("dialog[open]") || page.contains(document.activeElement?.closest("select"))) return;
+    const kept = $$(".m-board, .m-col-body", page).map((box) => [box.scrollLeft, box.scrollTop]);
+    await window.htmx.ajax("GET", page.dataset.livePage, { target: "#content", swap: "outerHTML show:none" });
+    $$(".m-board, .m-col-body").forEach((box, index) => { if (kept[index]) [box.scrollLeft, box.scrollTop] = kept[index]; });
   };
 
   const counts = async () => {

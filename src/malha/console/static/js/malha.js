@@ -44,6 +44,8 @@ document.addEventListener("click", (event) => {
   if (target.closest("[data-command-open]")) { openCommand(); return; }
   if (target.matches("dialog")) target.close(); // the backdrop
   $$("details[data-pop][open]").forEach((pop) => { if (!pop.contains(target)) pop.removeAttribute("open"); });
+  const reveal = target.closest("[data-reveal]");
+  if (reveal) { document.getElementById(reveal.dataset.reveal).hidden = false; reveal.hidden = true; return; }
   const copy = target.closest("[data-copy]");
   if (copy) { navigator.clipboard?.writeText(copy.dataset.copy).then(() => toast(copy.dataset.copied)); return; }
   if (target.closest("[data-bulk-clear]")) {

@@ -1,0 +1,118 @@
+"""The work of all locations as a board: a column per stage, the soonest due on top, a ring that shows the time used."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+from litestar.response import Response
+
+from malha.console import reads, render, shell, web
+from malha.fulfillment import reads as jobs
+from malha.fulfillment.reads import QueueRow
+from malha.platform import i18n
+from malha.platform.clock import now
+from malha.platform.i18n import N_, _, n_
+
+# Stages: their states, their name, and what an empty one says.
+STAGES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("open",), N_("To accept"), N_("Nothing waits for an answer.")),
+    (("accepted", "picking"), N_("To pick"), N_("Nothing to pick.")),
+    (("picked",), N_("To pack"), N_("Nothing to pack.")),
+    (("packed",), N_("Packed"), N_("Nothing packed waits.")),
+    (("ready",), N_("Waits for the customer"), N_("No counter has anything ready.")),
+)
+ROUND = 2 * 3.141592653589793 * 12  # of the ring, in its own units
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """One location's work for one order."""
+
+    number: int
+    work: int
+    who: str
+    place: str
+    detail: str
+    due: str
+    tone: str  # "", soon, late
+    used: float  # length of the ring's arc
+    sign: str  # short text inside the ring
+    waits_document: bool
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage. `count` is of all its work, cards are at most those of the page."""
+
+    title: str
+    count: int
+    late: int
+    empty: str
+    cards: list[Card]
+
+
+def _card(row: QueueRow, at: datetime) -> Card:
+    left = row.due_at - at
+    whole = max((row.due_at - row.released_at).total_seconds(), 1.0)
+    used = min(max((at - row.released_at).total_seconds() / whole, 0.0), 1.0)
+    waiting = row.state == "ready"
+    late = not waiting and row.due_at < at
+    soon = not waiting and not late and left < render.SOON
+    minutes = int(abs(left).total_seconds()) // 60
+    short = f"{minutes}" if minutes < 100 else f"{minutes // 60}h" if minutes < 6000 else f"{minutes // 1440}d"
+    until = row.pickup_until if waiting else None
+    due = render.due_text(until, promise=True) if until else render.moment(row.due_at)
+    parts = [n_("{n} unit", "{n} units", row.units), _("Pickup") if row.method == "pickup" else (row.service or "")]
+    return Card(
+        number=row.order_number,
+        work=row.number,
+        who=row.buyer_name or _("Name not given"),
+        place=row.location,
+        detail=", ".join(part for part in parts if part),
+        due=due,
+        tone="late" if late else "soon" if soon else "",
+        used=round(ROUND * used, 1),
+        sign="" if waiting else f"+{short}" if late else short,
+        waits_document=row.awaiting_document,
+    )
+
+
+def columns_of(rows: list[QueueRow], counts: Mapping[str, tuple[int, int]]) -> list[Column]:
+    """Return the board's columns."""
+    at = now()
+    return [
+        Column(
+            title=_(title),
+            count=sum(counts.get(state, (0, 0))[0] for state in states),
+            late=sum(counts.get(state, (0, 0))[1] for state in states),
+            empty=_(empty),
+            cards=[_card(row, at) for row in rows if row.state in states],
+        )
+        for states, title, empty in STAGES
+    ]
+
+
+@get("/fulfillment", opt={"permission": "fulfillment:work"})
+async def board(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the board, of all locations or of one."""
+    asked = request.query_params.get("location", "")
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "fulfillment")
+        places = await reads.locations_with_work(tx, scope)
+        chosen = next((id_ for id_, code, _name in places if code == asked), None)
+        wanted = (chosen,) if chosen is not None else scope
+        columns = columns_of(await jobs.queue(tx, wanted), await jobs.queue_counts(tx, wanted))
+    template = "fulfillment/board.html" if web.wants_part(request) else "fulfillment/page.html"
+    return render.html(
+        template,
+        shell=around,
+        columns=columns,
+        places=[(code, name) for _id, code, name in places],
+        chosen=asked if chosen is not None else "",
+        total=i18n.number(sum(column.count for column in columns)),
+        may=around.may,
+    )
+
+
+HANDLERS = [board]

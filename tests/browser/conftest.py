@@ -1,0 +1,201 @@
+"""One server, one browser and one seeded retailer per session. Every page watches itself: no script error, no foreign request."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.platform.db import Database
+from malha.platform.subscribers import drain
+
+sys.path.insert(0, str(Path(__file__).parent))
+import seeding
+
+sys.path.pop(0)
+
+CHROMIUM = os.environ.get("MALHA_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = []
+    if not Path(CHROMIUM).exists():
+        missing.append("Chromium (apt-get install chromium, or MALHA_TEST_CHROMIUM=/path)")
+    if not AXE.exists():
+        missing.append("axe-core (make setup)")
+    if missing and os.environ.get("CI") != "true":
+        skip = pytest.mark.skip(reason="Browser tests need " + " and ".join(missing))
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(skip)
+
+
+def apart(make: Callable[[], Any]) -> Any:
+    """Run a coroutine in a thread of its own: Playwright's sync API holds this thread's loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(make())).result()
+
+
+@pytest.fixture(scope="session")
+def seeded(template_url: str, migrated_template: str) -> Iterator[str]:
+    """The URL of a database with a retailer in it."""
+    import psycopg
+
+    name = f"t_browser_{os.getpid()}"
+    url = template_url.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(template_url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
+
+    async def fill() -> None:
+        async with Database(url) as database:
+            await seeding.seed(database)
+
+    apart(fill)
+    yield url
+    with psycopg.connect(template_url, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def settle(seeded: str) -> Callable[[], None]:
+    """Let the subscribers see everything that happened, as the worker would."""
+
+    async def run() -> None:
+        async with Database(seeded) as database:
+            await drain(database, SUBSCRIPTIONS)
+
+    return lambda: apart(run)
+
+
+@pytest.fixture(scope="session")
+def address(seeded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running web process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path_factory.mktemp("web")
+    log = (home / "log").open("wb")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_")}
+    env |= {"DATABASE_URL": seeded, "MALHA_DATA_DIR": str(home), "MALHA_PORT": str(port)}
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--host", "127.0.0.1"]
+    server = subprocess.Popen([*command, "--port", str(port), "malha.app:create_app"], env=env, stdout=log, stderr=log)
+    base = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"{base}/login", timeout=5)  # noqa: S310
+                break
+            except urllib.error.HTTPError as error:
+                pytest.fail(f"the server answers {error.code}:\n{(home / 'log').read_text()[-3000:]}")
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail("the server did not start:\n" + (home / "log").read_text()[-3000:])
+                time.sleep(0.1)
+        yield base
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+        log.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def session_cookies(browser: Browser, address: str) -> list[Any]:
+    """The cookies of the owner's session, signed in once."""
+    context = browser.new_context()
+    answer = context.request.post(
+        f"{address}/login", form={"email": seeding.OWNER[1], "password": seeding.OWNER[2]}, max_redirects=0
+    )
+    assert answer.status == 303, answer.text()[:500]
+    cookies = context.cookies()
+    context.close()
+    return cookies
+
+
+@pytest.fixture
+def visit(  # noqa: C901 -- small ears, one per kind of trouble
+    browser: Browser, address: str, session_cookies: list[Any]
+) -> Iterator[Callable[..., Page]]:
+    """Open a page: `visit("/orders", size=NARROW, language="en")`. At the end nothing may have gone wrong in it."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def hear(kind: str, text: str) -> None:
+        # A refusal (4xx) is part of the tests; a fault (5xx) is found by its status.
+        if kind == "error" and not text.startswith("Failed to load resource"):
+            wrong.append(f"console: {text}")
+
+    def watch(page: Page) -> None:
+        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+        page.on("console", lambda said: hear(said.type, said.text))
+        page.on("response", lambda got: wrong.append(f"{got.status} {got.url}") if got.status >= 500 else None)
+
+    def guard(context: BrowserContext) -> None:
+        def ask(request: Request) -> None:
+            if urlsplit(request.url).hostname not in {"127.0.0.1", None}:
+                wrong.append(f"left this machine: {request.url}")
+
+        context.on("request", ask)
+
+    def open_(
+        path: str, *, size: Any = WIDE, language: str = "pt-BR", theme: str = "light", signed_in: bool = True
+    ) -> Page:
+        context = browser.new_context(viewport=size, has_touch=size is NARROW, reduced_motion="reduce")
+        contexts.append(context)
+        if signed_in:
+            context.add_cookies(session_cookies)
+        for name, value in (("malha_language", language), ("malha_theme", theme)):
+            context.add_cookies([{"name": name, "value": value, "url": address}])
+        guard(context)
+        page = context.new_page()
+        watch(page)
+        page.goto(address + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not wrong, wrong
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong on a page: WCAG 2.1 A and AA, and best practice."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})")
+    return [f"{v['id']}: {v['help']}: {[n['html'][:200] for n in v['nodes'][:3]]}" for v in found["violations"]]
