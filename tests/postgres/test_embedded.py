@@ -172,6 +172,16 @@ def test_a_killed_server_is_started_again_by_its_owner_under_the_same_url_with_w
             assert rows(url) == 1
 
 
+def test_a_killed_backend_ends_the_server_and_its_owner_starts_it_again(home: Path) -> None:
+    with a_server(home) as server:
+        keep_a_row(server.url)
+        with psycopg.connect(server.url) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            eventually(lambda: not server.running)
+        server.restart()
+        assert rows(server.url) == 1
+
+
 def test_a_stale_pid_file_that_names_a_living_process_of_somebody_else_is_no_obstacle(home: Path) -> None:
     with a_server(home) as server:
         keep_a_row(server.url)

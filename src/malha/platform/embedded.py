@@ -47,9 +47,7 @@ SOCKET_NAME = ".s.PGSQL.5432"
 LOG_LIMIT = 16 * 1024 * 1024
 ORPHANS_PATIENCE_S = 60.0  # for backends of a killed server to notice and let go of shared memory
 STOP_PATIENCE_S = 60.0
-# A fast shutdown, then an immediate one, after which the next start recovers: PostgreSQL 18.6 waits for ever when it is
-# told to shut down fast while it recovers from the crash of a backend.
-FAST_STOP_S = 20.0
+FAST_STOP_S = 30.0  # a fast shutdown, then an immediate one, after which the next start recovers
 ORPHAN_STOP_S = 10.0  # the same for what a killed owner left behind
 STRANGER_PATIENCE_S = 5.0  # an owner killed before it noted its server: the kernel is stopping that one already
 POLL_S = 0.02
@@ -64,6 +62,9 @@ _BASE: dict[str, str] = {
     "work_mem": "8MB",
     "effective_cache_size": "512MB",
     "random_page_cost": "1.1",
+    # A crash of one of its processes ends the server, and the owner starts it anew: PostgreSQL 18.6, recovering in
+    # place, can wait for ever when a second process dies meanwhile, or when it is told to shut down.
+    "restart_after_crash": "off",
     "jit": "off",  # planning short statements must not pay for a compiler
     "wal_level": "replica",
     "max_wal_senders": "4",
