@@ -13,6 +13,9 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Move, Unit, UnitState
 from malha.platform.db import Tx
+from malha.routing import reads as decisions
+from malha.routing import service as routing
+from malha.routing.model import Exclusion
 
 MAX_ATTEMPTS = 5
 
@@ -81,18 +84,11 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     says so.
     """
     reasons = {b.unit.line: b.reason.value for b in back}
-    lines = sorted(reasons)
-    await tx.execute(
-        writes.EXCLUDE,
-        {
-            "order_id": work.order_id,
-            "location_id": work.location_id,
-            "lines": lines,
-            "reasons": [reasons[line] for line in lines],
-        },
+    await routing.exclude(
+        tx, [Exclusion(work.order_id, line, work.location_id, reason) for line, reason in reasons.items()]
     )
     given_back = sum(b.unit.quantity for b in back)
-    attempts = await tx.value(writes.COUNT_ATTEMPTS, {"order_id": work.order_id})
+    attempts = await decisions.attempts(tx, work.order_id)
     if attempts < MAX_ATTEMPTS:
         await replanning.place_units(tx, work.order_id)
     units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]

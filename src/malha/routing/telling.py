@@ -28,7 +28,7 @@ NO_PICKUP = N_("It hands nothing over to customers.")
 SERVICE_DOES_NOT_GO = N_("{service} does not go from {origin} to {state}.")
 LINE_SAYS: dict[Reason, str] = {
     Reason.CAPACITY: N_("Today's capacity is used up: {taken} of {capacity}."),
-    Reason.EXCLUDED: N_("It gave {item} back before: {why}."),
+    Reason.EXCLUDED: N_("It gave {item} back before."),
     Reason.NO_SERVICE: N_("One unit of {item} is too heavy for every service."),
     Reason.STOCK: N_("Has {free} of {asked} units of {item}."),
 }
@@ -63,12 +63,16 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a location could not serve a line in full. `says` is in the reader's language."""
+    """Why a location could not serve a line in full. `says` is in the reader's language.
+
+    `why` is the reason it gave when it gave the line back.
+    """
 
     line: int
     sku: str
     reason: Reason
     says: str
+    why: str | None = None
 
 
 class Alternative(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,17 +274,22 @@ class Teller:
 
     def _lacks(self, obstacles: list[Obstacle]) -> list[Lack]:
         return [
-            Lack(line=x.line, sku=self._sku(x.line), reason=x.reason, says=self._line_says(x))
+            Lack(
+                line=x.line,
+                sku=self._sku(x.line),
+                reason=x.reason,
+                says=self._line_says(x),
+                why=self.gave_back.get((x.line, x.location_id)) if x.reason is Reason.EXCLUDED else None,
+            )
             for x in obstacles
             if x.line is not None
         ]
 
     def _line_says(self, x: Obstacle) -> str:
         item = "" if x.line is None else self._item(x.line)
-        why = self.gave_back.get((x.line or 0, x.location_id), "")
         if x.reason is Reason.STOCK and not x.free:
             return _(HAS_NONE, item=item)
-        facts = {"item": item, "free": x.free, "asked": x.asked, "taken": x.taken, "capacity": x.capacity, "why": why}
+        facts = {"item": item, "free": x.free, "asked": x.asked, "taken": x.taken, "capacity": x.capacity}
         return _(LINE_SAYS[x.reason], **facts)
 
     def _rejected(self, spot: Spot, obstacles: list[Obstacle]) -> Rejected:

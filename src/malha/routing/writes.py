@@ -6,9 +6,9 @@ INSERT INTO routing_decision (order_id, attempt, cost, record)
 SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bigint[], %(records)s::json[])
 """
 
-# Excluding again is no news: the first reason stays. Rows come sorted by key, so that two callers cannot deadlock.
+# Excluding again tells the newest reason. Rows come sorted by key, so that two callers cannot deadlock.
 INSERT_EXCLUSIONS = """
 INSERT INTO routing_exclusion (order_id, line, location_id, reason)
 SELECT * FROM unnest(%(orders)s::uuid[], %(lines)s::smallint[], %(locations)s::int[], %(reasons)s::text[])
-ON CONFLICT (order_id, line, location_id) DO NOTHING
+ON CONFLICT (order_id, line, location_id) DO UPDATE SET reason = excluded.reason, at = now()
 """

@@ -105,7 +105,7 @@ async def test_an_order_tells_its_alternatives_with_their_costs_and_why_others_w
     assert first["parcels"][0]["service"] == "Jadlog expresso"
     assert first["locations"][0]["distance_km"] in range(100, 125)
     assert second["lacks"] == {
-        "JPA": [{"line": 1, "sku": "REDE", "reason": "stock", "says": "It has none of Rede Jaguaribe."}]
+        "JPA": [{"line": 1, "sku": "REDE", "reason": "stock", "says": "It has none of Rede Jaguaribe.", "why": None}]
     }
     assert {(r["location"]["code"], r["reason"]) for r in told["rejected"]} == {("NAT", "issuer"), ("MCZ", "paused")}
     assert (told["considered"], told["possible"], told["runner_up"], told["to_city"]) == (5, 3, 1200, "João Pessoa")
