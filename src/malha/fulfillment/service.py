@@ -47,7 +47,7 @@ from malha.fulfillment.model import (
     WorkState,
 )
 from malha.fulfillment.releasing import release, release_due, release_order
-from malha.fulfillment.work import Desk, lock_open, order_of, refuse_stopped, restate, take_up
+from malha.fulfillment.work import Desk, about, lock_open, order_of, refuse_stopped, restate, take_up
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
@@ -389,14 +389,7 @@ def _claims(desk: Desk) -> list[Claim]:
 
 
 def _about(desk: Desk) -> dict[str, Any]:
-    work = desk.work
-    return {
-        "id": desk.order.id,
-        "seq": 0,
-        "fulfillment_id": work.id,
-        "number": work.number,
-        "location_id": work.location_id,
-    }
+    return about(desk.work)
 
 
 async def _move(

@@ -1,6 +1,7 @@
 """What every step on a piece of work shares: locking it in the right order, and restating where it stands."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -46,6 +47,29 @@ async def take_up(tx: Tx, work_id: UUID) -> Desk:
         raise WorkNotFound(key=work_id)
     units = (await ordering.units_of(tx, [order.id]))[order.id]
     return Desk(order, work, living(units, work_id))
+
+
+async def lock_work(tx: Tx, work_ids: Iterable[UUID]) -> list[Work]:
+    """Lock the orders of many pieces of work, then the work.
+
+    What is unknown or outside the actor's locations is absent.
+    """
+    wanted = sorted(set(work_ids))
+    found = await tx.tuples(writes.ORDERS_OF, {"ids": wanted})
+    await ordering.lock_orders(tx, {order_id for _, order_id in found})
+    rows = await tx.all(Work, writes.LOCK_WORK, {"ids": wanted})
+    return [_work(row) for row in rows if tx.actor.sees(row.location_id)]
+
+
+def about(work: Work) -> dict[str, Any]:
+    """Return what every event on a piece of work says."""
+    return {
+        "id": work.order_id,
+        "seq": 0,
+        "fulfillment_id": work.id,
+        "number": work.number,
+        "location_id": work.location_id,
+    }
 
 
 async def order_of(tx: Tx, work_id: UUID) -> UUID:

@@ -104,17 +104,6 @@ FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day
 
 # --- rejections ---
 
-# A location that gave a line back is not asked again for it.
-EXCLUDE = """
-INSERT INTO routing_exclusion (order_id, line, location_id, reason)
-SELECT %(order_id)s::uuid, line, %(location_id)s::int, reason
-FROM unnest(%(lines)s::smallint[], %(reasons)s::text[]) AS w(line, reason)
-ORDER BY line
-ON CONFLICT (order_id, line, location_id) DO UPDATE SET reason = excluded.reason, at = now()
-"""
-
-COUNT_ATTEMPTS = "SELECT count(*)::int FROM routing_decision WHERE order_id = %(order_id)s::uuid"
-
 # Units somebody has seen and taken at a location, by the partial index on claimed units.
 SEEN_THERE = """
 SELECT sku_id, sum(quantity)::int FROM order_unit
@@ -131,6 +120,12 @@ SELECT id, %(fulfillment_id)s::uuid, %(order_id)s::uuid, grams
 FROM unnest(%(ids)s::uuid[], %(weights)s::int[]) AS w(id, grams)
 """
 
+# One parcel for each piece of work, for many at once.
+ADD_PARCELS = """
+INSERT INTO shipment (id, fulfillment_id, order_id, weight_grams)
+SELECT * FROM unnest(%(ids)s::uuid[], %(fulfillments)s::uuid[], %(orders)s::uuid[], %(weights)s::int[])
+"""
+
 SHIPMENTS_OF = "SELECT id FROM shipment WHERE fulfillment_id = %(fulfillment_id)s::uuid ORDER BY id"
 
 SEND_SHIPMENTS = """
@@ -145,6 +140,24 @@ CARRIER_OF = "SELECT carrier FROM service WHERE id = %(service_id)s::int"
 HAND_OVER_SHIPMENTS = """
 UPDATE shipment SET shipped_at = now(), delivered_at = now(), received_by = %(received_by)s::text
 WHERE fulfillment_id = %(fulfillment_id)s::uuid
+"""
+
+CARRIERS_OF = "SELECT id, carrier FROM service WHERE id = ANY (%(services)s::int[])"
+
+SET_PICKUP_CODES = """
+UPDATE fulfillment_order f
+SET pickup_code = w.code, pickup_misses = 0, pickup_until = now() + make_interval(days => %(days)s::int)
+FROM unnest(%(ids)s::uuid[], %(codes)s::text[]) AS w(id, code)
+WHERE f.id = w.id
+RETURNING f.id, f.pickup_until
+"""
+
+# Parcels of many pieces of work reach the customer, by a carrier or over a counter.
+ARRIVE_SHIPMENTS = """
+UPDATE shipment s
+SET shipped_at = coalesce(s.shipped_at, now()), delivered_at = now(), received_by = w.received_by
+FROM unnest(%(ids)s::uuid[], %(receivers)s::text[]) AS w(id, received_by)
+WHERE s.id = w.id
 """
 
 FIND_SHIPMENT = "SELECT order_id, fulfillment_id FROM shipment WHERE id = %(id)s::uuid"
