@@ -5,15 +5,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests_http import Shop, open_shop
 
 from malha.identity.model import Role
+from malha.network import reads as networks
+from malha.platform import i18n
 from malha.platform.db import Database
 from malha.platform.ids import UUID, new_id
 from malha.routing import reads, service
-from malha.routing.model import Exclusion
-from malha.routing.records import read_record, replay
+from malha.routing.model import Exclusion, Request, RequestLine
+from malha.routing.rules import compile_network, plan
 
 # Two own locations and a franchise's in the north-east, a distribution centre in São Paulo, one that is paused.
 PLACES = [
@@ -132,16 +135,25 @@ async def test_later_decisions_are_told_too_and_do_not_ask_again_who_gave_a_line
         await service.exclude(tx, given_back)
         await service.exclude(tx, given_back)
         assert await reads.exclusions(tx, order_id) == {1: {1}}
-        stored = await tx.value("SELECT record::text FROM routing_decision WHERE order_id = %s", (order_id,))
-        again = replay(read_record(stored))
+        await service.exclude(tx, [msgspec.structs.replace(given_back[0], reason="display_item")])
+        network = compile_network(await networks.snapshot(tx))
+        request = Request(
+            order_id=order_id, channel_id=1, to_state="PB", lines=[RequestLine(1, 1, 1, 900)],
+            excluded=await reads.exclusions(tx, order_id),
+        )  # fmt: skip
+        free = {1: [STOCK["REDE"].get(PLACES[id_ - 1][0], 0) for id_ in network.location_ids]}
         assert await service.next_attempt(tx, order_id) == 2
-        await service.record_decisions(tx, [(order_id, 2, again)])
-        first = await reads.explanation(tx, order_id, 1)
-        last = await reads.explanation(tx, order_id)
-        assert first is not None
-        assert last is not None
-        assert (first.attempt, last.attempt, last.attempts) == (1, 2, 2)
-        assert last.cost == first.cost
+        await service.record_decisions(tx, [(order_id, 2, plan(request, network, free))])
+        with i18n.speaking("pt-BR"):
+            first = await reads.explanation(tx, order_id, 1)
+            last = await reads.explanation(tx, order_id)
+    assert first is not None
+    assert last is not None
+    assert (first.attempt, last.attempt, last.attempts) == (1, 2, 2)
+    assert [told.alternatives[0].locations[0].code for told in (first, last)] == ["REC", "CAJ"]
+    (gave_back,) = (r for r in last.rejected if r.location.code == "REC")
+    assert (gave_back.reason, gave_back.says) == ("excluded", "Já devolveu Rede Jaguaribe.")
+    assert gave_back.lacks[0].why == "display_item"
     key = await retailer.key({"orders:read"})
     missing = await retailer.http.get(f"/v1/orders/{order_id}/routing?attempt=3", headers=key)
     assert missing.status_code == 404
