@@ -1,6 +1,7 @@
 """What an import of history adds up to."""
 
 from malha.platform.db import Tx
+from malha.platform.ids import UUID
 
 # The unique index on (channel_id, external_id).
 STATUSES = """
@@ -41,3 +42,37 @@ async def money(tx: Tx, channel: int) -> tuple[int, int]:
     """Return what a channel's tenders captured, and what they still promise, in centavos."""
     ((captured, pending),) = await tx.tuples(MONEY, {"channel": channel})
     return captured, pending
+
+
+# Work of an order that somebody is picking.
+TO_PICK = """
+SELECT fulfillment_id, line, sku_id FROM order_unit
+WHERE order_id = %(order_id)s::uuid AND state = 'picking' ORDER BY line, part
+"""
+
+
+async def to_pick(tx: Tx, order_id: UUID) -> list[tuple[UUID, int, int]]:
+    """Return (work, line, SKU) of an order's units that are being picked."""
+    return [(work, line, sku) for work, line, sku in await tx.tuples(TO_PICK, {"order_id": order_id})]
+
+
+# Parcels that left and have not arrived, the oldest first.
+ON_THE_WAY = """
+SELECT id FROM shipment WHERE shipped_at IS NOT NULL AND delivered_at IS NULL AND received_by IS NULL
+ORDER BY shipped_at LIMIT 20
+"""
+
+# The last number of each issuer's documents.
+LAST_NUMBERS = """
+SELECT e.cnpj, max(d.number) FROM fiscal_document d JOIN establishment e ON e.id = d.establishment_id GROUP BY e.cnpj
+"""
+
+
+async def on_the_way(tx: Tx) -> list[UUID]:
+    """Return some parcels that have not arrived."""
+    return await tx.values(ON_THE_WAY)
+
+
+async def last_numbers(tx: Tx) -> dict[str, int]:
+    """Return the last document number of each issuer by CNPJ."""
+    return dict(await tx.tuples(LAST_NUMBERS))
