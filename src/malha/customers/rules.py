@@ -10,7 +10,7 @@ from zlib import crc32
 import msgspec
 
 from malha.customers.model import Buyer, Customer, CustomerDraft, CustomerKind
-from malha.platform.address import check_parts
+from malha.platform.address import check_parts, tidied
 from malha.platform.brazil import (
     format_document,
     format_phone,
@@ -60,7 +60,7 @@ def tidy_buyer(buyer: Buyer) -> Buyer:
 
 def tidy_customer(draft: CustomerDraft) -> CustomerDraft:
     """Return the draft in stored form; what is not valid stays as it is, for `check_customer` to name."""
-    address = draft.address
+    address = tidied(draft.address)
     return msgspec.structs.replace(
         draft,
         name=_line(draft.name),

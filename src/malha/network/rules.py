@@ -18,7 +18,7 @@ from malha.network.model import (
 )
 from malha.network.places import STATE_ZONES, locate, locate_city
 from malha.network.tariff import ANY
-from malha.platform.address import check_parts
+from malha.platform.address import check_parts, tidied
 from malha.platform.brazil import STATES, bare, normalise_cep, normalise_cnpj
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -111,7 +111,7 @@ def complete_location(draft: LocationDraft, fallback_state: str = "") -> Locatio
 
     What was stated wins over what is found; `fallback_state` (the establishment's) is used last.
     """
-    address = draft.address
+    address = tidied(draft.address)
     cep = normalise_cep(address.postal_code) or address.postal_code.strip()
     state = address.state.strip().upper()
     place = locate(cep) or (locate_city(address.city, state or fallback_state) if address.city else None)

@@ -24,6 +24,11 @@ class Address(msgspec.Struct, frozen=True, omit_defaults=True):
     ibge: str = ""
 
 
+def tidied(address: Address) -> Address:
+    """Return the address with each part on one line, without spaces around it."""
+    return Address(**{part: " ".join(getattr(address, part).split()) for part in address.__struct_fields__})
+
+
 def check_parts(address: Address) -> Iterator[Flaw]:
     """Yield the parts of an address that are too long to be one, or hold what nobody can read."""
     for part in address.__struct_fields__:
