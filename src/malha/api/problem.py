@@ -51,7 +51,11 @@ class FieldProblem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Why a request was not carried out, and what to do about it."""
+    """Why a request was not carried out, and what to do about it.
+
+    `code` is for programs and never changes; `detail` and `mend` are for people; `facts` are what both sentences are
+    about, by name. `errors` are there when the body is at fault.
+    """
 
     type: str
     title: str
@@ -61,9 +65,12 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     mend: str = ""
     instance: str = ""
     request_id: str = ""
+    facts: dict[str, Any] = {}
     errors: list[FieldProblem] = []
 
 
+# Facts that are told elsewhere in the answer.
+_OWN_PLACE = frozenset({"problems", "request_id", "retry_after"})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -80,6 +87,9 @@ def problem_of(error: BaseException, language: str, *, instance: str = "", reque
         mend=_say(language, refusal.mend, facts),
         instance=instance,
         request_id=request_id,
+        facts=msgspec.to_builtins(
+            {name: fact for name, fact in refusal.facts.items() if name not in _OWN_PLACE}, str_keys=True, enc_hook=str
+        ),
         errors=[
             FieldProblem(
                 _pointer(flaw["at"]),

@@ -131,6 +131,7 @@ async def test_a_change_on_an_older_version_is_refused_and_one_without_a_version
     assert sorted(answer.status_code for answer in racing) == [200] + [412] * 7
     stale = next(answer for answer in racing if answer.status_code == 412).json()
     assert (stale["code"], stale["detail"]) == ("stale_version", "This record is at version 2, not 1.")
+    assert stale["facts"] == {"current": 2, "expected": 1}
     for nonsense in ('"x"', '"1', "99999999999999999999"):
         assert (await put(changed, **{"if-match": nonsense})).status_code == 412
     assert (await put(changed, **{"if-match": 'W/"2"'})).headers["etag"] == '"3"'
