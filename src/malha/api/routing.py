@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from malha.api.work import Work, query
-from malha.platform.errors import NotFound
 from malha.platform.ids import UUID
 from malha.routing import reads
+from malha.routing.errors import NotDecided
 from malha.routing.telling import Explanation
 
 
@@ -23,7 +23,7 @@ async def explain_routing(
     """
     found = await reads.explanation(work.tx, order_id, attempt)
     if found is None:
-        raise NotFound(what="routing decision of order", key=order_id)
+        raise NotDecided(order=order_id)
     return found
 
 
