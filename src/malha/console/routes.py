@@ -6,7 +6,20 @@ from litestar import Request, Response, Router, get
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
-from malha.console import actions, assets, bulk, fulfillment, live, order, orders, render, session, shell, web
+from malha.console import (
+    actions,
+    assets,
+    attention,
+    bulk,
+    fulfillment,
+    live,
+    order,
+    orders,
+    render,
+    session,
+    shell,
+    web,
+)
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC, SIGNED_IN
 from malha.platform.errors import MalhaError, NotFound
@@ -73,6 +86,7 @@ router = Router(
         order.order_show,
         *actions.HANDLERS,
         *fulfillment.HANDLERS,
+        *attention.HANDLERS,
         live.order_events,
     ],
     before_request=web.speak,

@@ -129,6 +129,16 @@ class ParkedKey(msgspec.Struct, frozen=True):
     waiting: int
 
 
+class Failing(msgspec.Struct, frozen=True):
+    """A subscriber none of whose events can be handled, and why."""
+
+    name: str
+    behind: int
+    failures: int
+    error: str
+    moved_at: datetime
+
+
 # A new subscriber starts at the beginning of the log.
 REGISTER_SUBSCRIBERS = """
 INSERT INTO subscriber (name) SELECT unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
@@ -220,6 +230,11 @@ SELECT subscriber, key, state, attempts, retry_at, cause, error, position, first
 FROM parked_key p
 ORDER BY (state = 'parked') DESC, first_failed_at
 LIMIT %(limit)s::int
+"""
+# A handful of rows.
+FAILING = """
+SELECT s.name, q.position - s.position AS behind, s.failures, coalesce(s.error, '') AS error, s.moved_at
+FROM subscriber s CROSS JOIN sequencer q WHERE s.failures > 0 ORDER BY s.name
 """
 # One row per subscriber.
 CHECKPOINTS = """
@@ -437,6 +452,11 @@ async def needs_attention(tx: Tx, limit: int = 200) -> list[ParkedKey]:
     return await tx.all(ParkedKey, NEEDS_ATTENTION, {"limit": limit})
 
 
+async def failing(tx: Tx) -> list[Failing]:
+    """Return the subscribers whose batches fail as a whole."""
+    return await tx.all(Failing, FAILING)
+
+
 async def retry_due(db: Database, subscriptions: Sequence[Subscription]) -> int:
     """Run the set-aside keys whose time has come; return how many went through."""
     by_name = {s.name: s for s in subscriptions}
@@ -604,12 +624,14 @@ async def _drain_one(db: Database, subscription: Subscription) -> None:
 
 __all__ = [
     "EventsParked",
+    "Failing",
     "HandlerFails",
     "ParkedKey",
     "Recorded",
     "Subscription",
     "ask_replay",
     "drain",
+    "failing",
     "needs_attention",
     "register",
     "replay",
