@@ -1,7 +1,7 @@
 """A small retailer for the pages, made by the product's own use cases: every state of an order, invented people and goods.
 
-Orders come in through the gate and are led on step by step; then their times are spread over the last days, so that a page shows
-what a Tuesday afternoon looks like.
+Orders come in through the gate and are led on step by step; then their times are spread over the last days, so that a
+page shows what a Tuesday afternoon looks like.
 """
 
 import asyncio
