@@ -48,8 +48,14 @@ def command(
     if settings.database_url is None:
         settings = msgspec.structs.replace(settings, data_dir=Path(settings.data_dir) / "demo")
     console = Console(stderr=True)
+    if settings.log_format == "auto" and settings.log_level == "info":
+        settings = msgspec.structs.replace(settings, log_level="warning")  # the terminal is for the person
     with runtime(
-        data_dir=settings.data_dir, retailer="demo", port=settings.port, database_url=settings.database_url
+        data_dir=settings.data_dir,
+        retailer="demo",
+        port=settings.port,
+        database_url=settings.database_url,
+        log_level=settings.log_level,
     ) as ready:
         access = asyncio.run(_prepare(ready, orders, seed, fresh=fresh, password=password, console=console))
         if leave:

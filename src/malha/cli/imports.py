@@ -59,6 +59,18 @@ def customers(
     _import(file, CustomerImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
+@app.command("olist")
+def olist(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the dataset's files.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many orders by time.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import the Brazilian E-Commerce Public Dataset by Olist: sellers, products, orders, payments, and their lives."""
+    from malha.cli.olist import import_olist  # noqa: PLC0415 - brings the reader of parquet files
+
+    raise typer.Exit(import_olist(folder, limit=limit, as_json=as_json))
+
+
 def _mode(check: bool, valid: bool) -> Mode:
     if check and valid:
         raise typer.BadParameter("choose one of --check and --valid")

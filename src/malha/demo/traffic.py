@@ -36,8 +36,9 @@ _encode = msgspec.json.Encoder().encode
 async def run(url: str, name: str, key: str, port: int, seed: int) -> None:
     """Order and work until the process is ended; what is refused is somebody's bad luck, not an end."""
     rng = random.Random(seed + 1)
-    goods = retailer.products(random.Random(seed))
-    stock = retailer.stock(random.Random(seed), [v.sku for draft in goods for v in draft.variants])
+    same = random.Random(seed)  # as `build` drew them: the shelves shoppers see are those that were filled
+    goods = retailer.products(same)
+    stock = retailer.stock(same, [v.sku for draft in goods for v in draft.variants])
     shoppers = Shoppers(rng, people(rng, CUSTOMERS), goods, stock)
     async with Database(url, name, min_size=1, max_size=2) as db:
         await asyncio.gather(_shop(rng, shoppers, key, port), _work(db, random.Random(seed + 2)))
