@@ -20,14 +20,14 @@ async def record_decisions(tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]]) 
     """
     if not decisions:
         return
-    rows = sorted(decisions, key=lambda row: row[:2])
+    # In no order: ids are new, or their order is locked, so nobody else writes the same keys.
     await tx.cursor_of(
         writes.INSERT_DECISIONS,
         {
-            "orders": arrays.bare([str(order) for order, _, _ in rows]),
-            "attempts": arrays.ints([attempt for _, attempt, _ in rows]),
-            "costs": arrays.ints([plan.cost for _, _, plan in rows]),
-            "records": arrays.texts([record_json(plan).decode() for _, _, plan in rows]),
+            "orders": arrays.bare([order.hex for order, _, _ in decisions]),
+            "attempts": arrays.ints([attempt for _, attempt, _ in decisions]),
+            "costs": arrays.ints([plan.cost for _, _, plan in decisions]),
+            "records": arrays.texts([record_json(plan).decode() for _, _, plan in decisions]),
         },
     )
 
