@@ -8,10 +8,10 @@ import msgspec
 
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts, Issuer
-from malha.fulfillment import history
+from malha.fulfillment import batch, history
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.history import WorkTimes
-from malha.fulfillment.model import Parcel, Tracking, Work
+from malha.fulfillment.model import Tracking, Work
 from malha.platform import outbox
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -65,6 +65,14 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         return instant
 
 
+_STEPS = {
+    Ends.ACCEPTED: batch.Step.ACCEPTED,
+    Ends.PICKED: batch.Step.PICKED,
+    Ends.PACKED: batch.Step.PACKED,
+    Ends.INVOICED: batch.Step.INVOICED,
+    Ends.LEFT: batch.Step.LEFT,
+    Ends.ARRIVED: batch.Step.ARRIVED,
+}
 _EVENTS = {
     "fulfillment.released": Ends.RELEASED,
     "fulfillment.accepted": Ends.ACCEPTED,
@@ -90,10 +98,7 @@ async def live(tx: Tx, stories: Mapping[UUID, Story], issue: Issue | None = None
     made: list[Work] = []
     for day, orders in _by_day(stories).items():
         made += (await fulfillment.release(tx, orders, forced=True, at=day)).work
-    for work in made:
-        story = stories[work.order_id]
-        if story.ends >= Ends.ACCEPTED:
-            await _advance(tx, work, story, issue)
+    await batch.carry_out(tx, await _errands(tx, made, stories, issue))
     if made:
         await _restate(tx, made, stories)
     return len(made)
@@ -107,41 +112,34 @@ def _by_day(stories: Mapping[UUID, Story]) -> dict[datetime, list[UUID]]:
     return {min(stories[o].released_at for o in orders): orders for _, orders in sorted(days.items())}
 
 
-async def _advance(tx: Tx, work: Work, story: Story, issue: Issue | None) -> None:
-    """Take work from acceptance to its end."""
-    await fulfillment.accept(tx, work.id)
-    if story.ends < Ends.PICKED:
-        return
-    await fulfillment.confirm_pick(tx, work.id)
-    if story.ends < Ends.PACKED:
-        return
-    parcels = await fulfillment.pack(tx, work.id, [Parcel(story.weight_grams)])
-    if story.ends >= Ends.INVOICED and await _document(tx, work, story, issue) and story.ends >= Ends.LEFT:
-        await _leave(tx, work, story, parcels)
-
-
-async def _document(tx: Tx, work: Work, story: Story, issue: Issue | None) -> bool:
-    """Record the document of packed work where one is required; return whether the goods may leave."""
-    if not await fiscal.is_document_required(tx, work.location_id, work.method):
-        return True
-    if issue is None:
-        return False
-    facts = issue(work, await fiscal.issuer_of(tx, work.location_id), story.at(Ends.PACKED))
-    await fiscal.record_document(tx, work.id, facts)
-    return True
-
-
-async def _leave(tx: Tx, work: Work, story: Story, parcels: Sequence[UUID]) -> None:
-    if work.method == "pickup":
-        await fulfillment.make_ready(tx, work.id)
-        if story.ends >= Ends.ARRIVED:
-            code = await fulfillment.pickup_code(tx, work.id)
-            await fulfillment.hand_over(tx, work.id, code=code, received_by=story.received_by)
-        return
-    await fulfillment.ship(tx, work.id, [Tracking(parcels[0], story.carrier, story.tracking)])
-    if story.ends >= Ends.ARRIVED:
-        for parcel in parcels:
-            await fulfillment.deliver(tx, parcel, at=story.at(Ends.ARRIVED))
+async def _errands(
+    tx: Tx, made: Sequence[Work], stories: Mapping[UUID, Story], issue: Issue | None
+) -> list[batch.Errand]:
+    """Say how far each piece of work goes; where goods need a document that nobody issues, they stay packed."""
+    issuers = await fiscal.issuers_of(tx, {work.location_id for work in made})
+    methods = {work.method for work in made}
+    needing = {method: await fiscal.requiring(tx, issuers, method) for method in methods}
+    errands = []
+    for work in made:
+        story = stories[work.order_id]
+        if story.ends < Ends.ACCEPTED:
+            continue
+        needs = work.location_id in needing[work.method]
+        until = _STEPS[min(story.ends, Ends.PACKED) if needs and issue is None else story.ends]
+        document = None
+        if needs and issue is not None and until >= batch.Step.INVOICED:
+            document = issue(work, issuers[work.location_id], story.at(Ends.PACKED))
+        errands.append(
+            batch.Errand(
+                work_id=work.id,
+                until=until,
+                document=document,
+                weight_grams=story.weight_grams,
+                tracking=Tracking(None, story.carrier, story.tracking),
+                received_by=story.received_by,
+            )
+        )
+    return errands
 
 
 async def _restate(tx: Tx, made: Sequence[Work], stories: Mapping[UUID, Story]) -> None:

@@ -161,6 +161,27 @@ def read(folder: Path) -> Dataset:
     )
 
 
+def first(data: Dataset, orders: int) -> Dataset:
+    """Return the dataset of its first orders by time, with the sellers and goods they need."""
+    past = data.past[:orders]
+    used = {line.sku for p in past for line in p.order.lines}
+    needed: dict[str, int] = defaultdict(int)
+    for p in past:
+        if p.status is not Status.UNAVAILABLE:
+            for line in p.order.lines:
+                needed[line.sku] += line.quantity
+    stock = {key: needed[key[0]] for key in data.stock if needed.get(key[0])}
+    sellers = {seller for sku, seller in data.stock if sku in used}
+    return msgspec.structs.replace(
+        data,
+        products=[p for p in data.products if any(v.sku in used for v in p.variants)],
+        establishments=[e for e in data.establishments if e.code in sellers],
+        locations=[place for place in data.locations if place.code in sellers],
+        past=past,
+        stock=stock,
+    )
+
+
 def _placed(rows: Iterable[Row]) -> tuple[dict[str, Row], dict[str, tuple[str, str]]]:
     """Return sellers by id, each in the state its postal code lies in, and those that state another one."""
     sellers: dict[str, Row] = {}

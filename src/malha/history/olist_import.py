@@ -18,7 +18,7 @@ from malha.catalog import reads as catalog
 from malha.catalog import service as catalog_service
 from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.history import reads
+from malha.history import olist, reads
 from malha.history.life import Ends, Story, live
 from malha.history.olist import CARRIER, CHANNEL, Dataset, Past, Status
 from malha.intake.gate import Gate
@@ -92,9 +92,12 @@ class OlistReport(msgspec.Struct):
 async def run(db: Database, data: Dataset, *, progress: Progress, limit: int | None = None) -> OlistReport:
     """Import the dataset, or its first `limit` orders by time; events are digested on the way."""
     began = time.monotonic()
-    past = data.past[:limit]
+    everything = len(data.past) + len(data.left_out)
+    if limit is not None:
+        data = olist.first(data, limit)
+    past = data.past
     report = OlistReport(
-        orders_in_dataset=len(data.past) + len(data.left_out),
+        orders_in_dataset=everything,
         left_out=dict(Counter(data.left_out.values())),
         moved_sellers=data.moved_sellers,
         paid_in_dataset=sum(p.paid for p in past),

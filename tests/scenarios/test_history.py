@@ -1,0 +1,75 @@
+"""Orders of the past, invented and real, lived through the ordinary services: everything adds up."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from malha.demo.build import build
+from malha.doctor import examine
+from malha.history import olist, olist_import
+from malha.platform.db import Database
+
+OLIST = Path(__file__).parents[3] / "shared" / "data" / "olist"
+ORDERS = 500
+
+
+def quiet(_what: str, _done: int, _of: int) -> None:
+    pass
+
+
+async def test_the_demo_is_a_retailer_in_every_state_and_without_drift(database: Database) -> None:
+    built = await build(database, orders=160, seed=3, progress=quiet)
+    assert built.orders + built.refused == 160
+    assert built.work > 100
+    async with database.snapshot() as tx:
+        assert await tx.value("SELECT count(*) FROM location") >= 30
+        assert await tx.value("SELECT count(*) FROM legal_entity") == 2
+        assert await tx.value("SELECT count(*) FROM variant WHERE NOT is_kit") == 2_000
+        statuses = set(await tx.values("SELECT DISTINCT status FROM sales_order"))
+        assert {"delivered", "shipped", "cancelled", "on_hold"} <= statuses
+        assert await tx.value("SELECT count(DISTINCT channel_id) FROM sales_order") == 7
+        assert await tx.value("SELECT count(*) FROM fiscal_document") > 50
+        assert await tx.value("SELECT count(*) FROM order_timeline") > 500
+        assert await tx.value("SELECT count(*) FROM sales_order WHERE customer_id IS NULL AND buyer_name <> ''") == 0
+        out_of_order = await tx.value(
+            "SELECT count(*) FROM fulfillment_order WHERE closed_at < packed_at OR packed_at < picked_at OR picked_at < released_at"
+        )
+        assert out_of_order == 0
+    report = await examine(database)
+    assert [finding.headline("en") for finding in report.findings] == []
+
+
+@pytest.mark.shared
+async def test_real_orders_reach_their_real_ends_and_the_money_adds_up_to_the_cent(database: Database) -> None:
+    if not OLIST.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"the Olist dataset is missing: {OLIST}")
+        pytest.skip("the Olist dataset is not beside the repository")
+    data = olist.read(OLIST)
+    report = await olist_import.run(database, data, progress=quiet, limit=ORDERS)
+    past = data.past[:ORDERS]
+    assert (report.submitted, report.accepted, report.refused) == (ORDERS, ORDERS, {})
+    assert report.reconciled
+    assert report.captured_here == sum(p.paid for p in past if p.approved_at)
+    assert sum(len(reasons) for reasons in [report.left_out]) == 2
+    delivered = sum(p.status == "delivered" for p in past)
+    assert report.ends["delivered"] == {"delivered": delivered}
+    assert report.ends["shipped"] == {"shipped": sum(p.status == "shipped" for p in past)}
+    assert set(report.ends["canceled"]) <= {"cancelled", "shipped", "delivered"}
+    assert report.ends["unavailable"].get("on_hold", 0) == report.holds["shortage"]
+    assert {d.order for d in report.differences} == {p.order.external_id for p in past if p.total != p.paid}
+    assert report.drift == 0
+    async with database.snapshot() as tx:
+        wrong = await tx.value(
+            "SELECT count(*) FROM shipment s JOIN sales_order o ON o.id = s.order_id WHERE s.shipped_at < o.placed_at"
+        )
+        assert wrong == 0
+    again = await olist_import.run(database, data, progress=quiet, limit=ORDERS)
+    assert (again.accepted, again.duplicates) == (0, ORDERS)
+    assert (again.ends, again.captured_here, again.drift) == (report.ends, report.captured_here, 0)
+
+
+def test_a_folder_without_the_dataset_is_told_by_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(olist.OlistError, match="no table of orders"):
+        olist.read(tmp_path)
