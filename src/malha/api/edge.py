@@ -159,20 +159,24 @@ def _trust(proxies: tuple[str, ...]) -> Callable[[str], bool] | None:
 
     @lru_cache(maxsize=1024)
     def trusted(address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in networks)
+        return _is_address(address) and any(ip_address(address) in network for network in networks)
 
     return trusted
 
 
 def _first_untrusted(peer: str, forwarded: str, trusted: Callable[[str], bool]) -> str:
-    """Return the address nearest to the caller that our own proxies vouch for."""
+    """Return the address nearest to the caller that our own proxies vouch for; what is no address ends the search."""
     found = peer
     for hop in reversed([part.strip() for part in forwarded.split(",")]):
-        if not trusted(found):
+        if not trusted(found) or not _is_address(hop):
             break
         found = hop
     return found
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -390,8 +390,8 @@ def _type_words(schema: dict[str, Any]) -> str:
 
 def _example_text(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
     """Return an example of a JSON body, its required fields and a few others; empty for what is no object."""
-    example = _example(schema, schemas, -1)
-    return msgspec.json.format(msgspec.json.encode(example), indent=2).decode() if isinstance(example, dict) else ""
+    shown = example(schema, schemas)
+    return msgspec.json.format(msgspec.json.encode(shown), indent=2).decode() if isinstance(shown, dict) else ""
 
 
 _EXAMPLES = {
@@ -404,13 +404,14 @@ _EXAMPLES = {
 }
 
 
-def _example(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> Any:
+def example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = -1) -> Any:
+    """Return an example of a schema: all fields of the outermost object, the required ones below."""
     found: Any
     match schema:
         case {"$ref": ref}:
-            found = _example(schemas[ref.rpartition("/")[2]], schemas, depth + 1)
+            found = example(schemas[ref.rpartition("/")[2]], schemas, depth + 1)
         case {"anyOf": [first, *_]}:
-            found = _example(first, schemas, depth)
+            found = example(first, schemas, depth)
         case {"enum": [first, *_]}:
             found = first
         case {"type": "object"} if depth > 4:
@@ -418,9 +419,9 @@ def _example(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> Any
         case {"type": "object"}:
             required = set(schema.get("required", ()))
             fields = schema.get("properties", {}).items()
-            found = {name: _example(shape, schemas, depth) for name, shape in fields if depth < 1 or name in required}
+            found = {name: example(shape, schemas, depth) for name, shape in fields if depth < 1 or name in required}
         case {"type": "array"}:
-            found = [_example(schema.get("items") or {}, schemas, depth)]
+            found = [example(schema.get("items") or {}, schemas, depth)]
         case {"type": "integer"}:
             found = max(1, schema.get("minimum", 1))
         case _:

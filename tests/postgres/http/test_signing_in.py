@@ -14,6 +14,7 @@ from malha.identity.service import LoggedIn, PersonDraft, Refused
 from malha.platform.clock import now
 from malha.platform.flaws import Invalid
 
+SOME_ID = "01932c4e-7a10-7c3e-9f52-0a4b8d6e2f11"
 WRONG = "not the password"
 SIGN_IN = {"email": " Owner@Loja.test ", "password": PASSWORD}
 
@@ -253,3 +254,48 @@ async def test_sixty_requests_with_a_key_ask_the_database_once(shop: Shop) -> No
     first.cancel()  # whoever goes away does not take the answer from the others
     callers = await asyncio.gather(*others)
     assert (asked, len({caller.id for caller in callers})) == (1, 1)
+
+
+async def test_only_our_own_proxies_say_where_someone_comes_from(shop: Shop, tmp_path) -> None:
+    await shop.person()
+    forwarded = {"x-forwarded-for": "6.6.6.6, 203.0.113.9, 10.0.0.4"}
+    await shop.http.post("/v1/sessions", json=SIGN_IN, headers=forwarded)
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+        await behind.http.post("/v1/sessions", json=SIGN_IN, headers=forwarded)
+        await behind.http.post(
+            "/v1/sessions", json=SIGN_IN, headers={"x-forwarded-for": "junk", "origin": "http://shop.test"}
+        )
+    async with shop.database.transaction() as tx:
+        sources = await tx.values("SELECT source FROM audit WHERE action = 'log_in' ORDER BY id")
+    assert sources == ["127.0.0.1", "203.0.113.9", "127.0.0.1"]
+
+
+async def test_a_person_ends_one_of_their_sessions_but_nobody_elses(shop: Shop) -> None:
+    here = await shop.session()
+    there = {"cookie": f"malha={await shop.token('owner@loja.test')}"}
+    other = await shop.session(Role.AUDITOR)
+    sessions = (await shop.http.get("/v1/sessions", headers=there)).json()
+    newest = max(sessions, key=lambda session: session["created_at"])
+    address = f"/v1/sessions/{newest['id']}"
+    assert (await shop.http.delete(address, headers=other)).status_code == 404
+    assert (await shop.http.delete(address, headers=here)).status_code == 204
+    assert (await shop.http.get("/v1/session", headers=there)).status_code == 401
+    assert (await shop.http.get("/v1/session", headers=here)).status_code == 200
+
+
+async def test_a_persons_own_language_comes_before_the_browsers(shop: Shop) -> None:
+    owner = await shop.session()  # its browser asks for English
+    me = (await shop.http.get("/v1/session", headers=owner)).json()["id"]
+    english = await shop.http.get(f"/v1/people/{SOME_ID}", headers=owner)
+    assert english.json()["title"] == "Not found"
+    body = {
+        "name": "Ana",
+        "email": "owner@loja.test",
+        "role": "owner",
+        "language": "pt-BR",
+        "timezone": "America/Manaus",
+    }
+    assert (await shop.http.put(f"/v1/people/{me}", json=body, headers={**owner, "if-match": '"1"'})).status_code == 200
+    portuguese = await shop.http.get(f"/v1/people/{SOME_ID}", headers=owner)
+    assert (portuguese.json()["title"], portuguese.headers["content-language"]) == ("Não encontrado", "pt-BR")
