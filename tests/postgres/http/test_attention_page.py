@@ -4,6 +4,8 @@ import re
 
 from tests_http import Shop
 
+from malha.console.attention import DOES
+from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity.model import Role
 from malha.ordering.events import NoteAdded
 from malha.platform import outbox
@@ -62,3 +64,7 @@ async def test_who_may_not_manage_sees_no_button_and_is_refused(shop: Shop) -> N
     assert refused.status_code == 403
     associate = await shop.session(Role.STORE_ASSOCIATE)
     assert (await shop.http.get("/attention", headers=associate)).status_code == 403
+
+
+def test_every_subscriber_has_a_name_for_people() -> None:
+    assert {s.name for s in SUBSCRIPTIONS} == DOES.keys()
