@@ -299,6 +299,14 @@ def test_as_root_the_server_runs_under_a_user_of_its_own_and_no_ancestor_is_open
 
 
 @as_root
+def test_as_root_malhas_own_directory_is_opened_just_to_pass_through(home: Path) -> None:
+    home.mkdir(mode=0o700)
+    with a_server(home) as server:
+        keep_a_row(server.url)
+    assert home.stat().st_mode & 0o777 == 0o711
+
+
+@as_root
 def test_as_root_a_directory_the_server_cannot_reach_is_refused_not_opened(home: Path) -> None:
     home.parent.chmod(0o700)
     with pytest.raises(EmbeddedError, match=r"is closed to it\. Set MALHA_DATA_DIR"):

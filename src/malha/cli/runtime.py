@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from malha.platform import logs
-from malha.platform.embedded import EmbeddedPostgres
+from malha.platform.embedded import EmbeddedPostgres, make_own, owner_of
 from malha.platform.settings import PREFIX, Settings, load
 
 RECOVERY_PATIENCE_S = 300.0
@@ -31,6 +31,9 @@ def announce(what: str) -> None:
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
     """Return the embedded server of these settings' data directory, not started."""
+    base = load().data_dir
+    if base in settings.data_dir.parents:  # a directory within Malha's own, like the demo's
+        make_own(base)
     return EmbeddedPostgres(
         settings.data_dir,
         settings={
@@ -43,9 +46,12 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
 
 @contextmanager
 def database_of(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
-    """Give settings whose `database_url` is set, and the embedded server if there is one; stop it at the end."""
+    """Give settings whose `database_url` is set, and the embedded server if there is one; stop it at the end.
+
+    A server this process already owns is given too, for whoever watches over it; it is stopped by who started it.
+    """
     if settings.database_url:
-        yield settings, None
+        yield settings, owner_of(settings.database_url)
         return
     with embedded(settings) as server:
         yield msgspec.structs.replace(settings, database_url=server.url), server

@@ -46,6 +46,7 @@ SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path, by the kernel
 SOCKET_NAME = ".s.PGSQL.5432"
 LOG_LIMIT = 16 * 1024 * 1024
 ORPHANS_PATIENCE_S = 60.0  # for backends of a killed server to notice and let go of shared memory
+KILLED_TRIES = 5  # starts in which the server, or a process of it, was killed before it was ready
 STOP_PATIENCE_S = 60.0
 FAST_STOP_S = 30.0  # a fast shutdown, then an immediate one, after which the next start recovers
 ORPHAN_STOP_S = 10.0  # the same for what a killed owner left behind
@@ -203,13 +204,7 @@ class EmbeddedPostgres:
     # -- ownership ---------------------------------------------------------------------------------------------------
 
     def _make_home(self) -> None:
-        try:
-            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            found = self.home.stat()
-        except OSError as error:
-            raise EmbeddedError(
-                f"The data directory {self.home} cannot be made: {error}. Set MALHA_DATA_DIR."
-            ) from None
+        found = make_own(self.home)
         if found.st_uid != os.geteuid():
             raise EmbeddedError(
                 f"The data directory {self.home} belongs to user id {found.st_uid}, and this process is user id "
@@ -221,9 +216,6 @@ class EmbeddedPostgres:
                 "DATABASE_URL."
             )
         if found.st_uid == 0:
-            # Malha's own directory, not an ancestor: the server's user may pass through it and list nothing.
-            if found.st_mode & 0o111 != 0o111:
-                self.home.chmod(stat.S_IMODE(found.st_mode) | 0o111)
             self._refuse_unreachable()
 
     def _refuse_unreachable(self) -> None:
@@ -470,7 +462,7 @@ class EmbeddedPostgres:
     def _spawn_until_ready(self, install: Path, uid: int, gid: int) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
-        waited = _Patience(self._on_wait)
+        waited, tries = _Patience(self._on_wait), 0
         while True:
             with self.log.open("ab", buffering=0) as log:
                 log_start = log.tell()
@@ -496,7 +488,10 @@ class EmbeddedPostgres:
                 return
             words = _tail(self.log, log_start)
             # Backends of a killed server still hold its shared memory for a moment; they go by themselves.
-            if waited.seconds < ORPHANS_PATIENCE_S and ("shared memory block" in words or "lock file" in words):
+            held = waited.seconds < ORPHANS_PATIENCE_S and ("shared memory block" in words or "lock file" in words)
+            killed = (self._process.returncode or 0) < 0 or "terminated by signal" in words
+            tries += killed
+            if held or (killed and tries < KILLED_TRIES):
                 time.sleep(0.2)
                 continue
             raise EmbeddedError(f"The embedded database did not start. Its last words, from {self.log}:\n{words}")
@@ -525,6 +520,27 @@ class EmbeddedPostgres:
         if self._process is not None:
             self._end(self._process)
             self._process = None
+
+
+def make_own(directory: Path) -> os.stat_result:
+    """Make a directory of Malha's own; as root, one the server's user may pass through, but not list.
+
+    Raises:
+        EmbeddedError: it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = directory.stat()
+        if found.st_uid == os.geteuid() == 0 and found.st_mode & 0o111 != 0o111:
+            directory.chmod(stat.S_IMODE(found.st_mode) | 0o111)
+    except OSError as error:
+        raise EmbeddedError(f"The data directory {directory} cannot be made: {error}. Set MALHA_DATA_DIR.") from None
+    return found
+
+
+def owner_of(url: str) -> EmbeddedPostgres | None:
+    """Return the embedded server of this process that answers under a URL, None when it is somebody else's."""
+    return next((server for server in _OWNERS if server.owned and server.url == url), None)
 
 
 class _Patience:
