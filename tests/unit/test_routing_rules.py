@@ -236,3 +236,13 @@ def test_a_record_of_ten_locations_is_small():
     network = a_network(*(a_place(n) for n in range(1, 11)))
     found = plan(an_order((11, 1), (12, 1)), network, {11: [10] * 10, 12: [10] * 10})
     assert len(record_json(found)) < 600
+
+
+def test_channels_that_may_use_the_same_locations_share_what_parcels_cost():
+    network = a_network(a_place(1), a_place(2))
+    network.channels[2] = msgspec.structs.replace(ANYBODY, id=2)
+    network.channels[3] = msgspec.structs.replace(ANYBODY, id=3, location_ids=frozenset({2}))
+    for channel in (1, 2, 3):
+        plan(an_order((11, 1), channel_id=channel), network, {11: [1, 1]})
+    assert len(network.lanes) == 3
+    assert len(network.rows) == 2

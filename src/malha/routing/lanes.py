@@ -18,7 +18,7 @@ from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Re
 
 SCALE_BITS = 20  # a scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
-MAX_HEAVY = 4_096  # distinct weights beyond all brackets kept per lane
+MAX_HEAVY = 256  # weights beyond all brackets whose costs are kept
 NO_LIMIT = 1 << 60
 _encode = msgspec.json.Encoder().encode
 
@@ -71,7 +71,7 @@ class Bracket:
 
 
 class Row:
-    """What a parcel of one bracket with some lines costs, scaled: by class, and by position from the cheapest on."""
+    """What a parcel of one bracket with some lines costs, scaled: by class, and the positions from the cheapest on."""
 
     __slots__ = ("bracket", "by_class", "ranked")
 
@@ -84,54 +84,25 @@ class Row:
             + bracket.packages[zone]
             for zone, handling, line in classes
         ]
-        self.ranked = sorted((self.by_class[k], position) for position, k in enumerate(klass))
+        self.ranked = sorted(range(len(klass)), key=[self.by_class[k] for k in klass].__getitem__)
 
 
 Pricing = Callable[[int], Bracket]  # the bracket of a weight
 
 
-class Lane:
-    """One lane of a network."""
+class Rows:
+    """The costs of all parcels from some locations by some services to one state, worked out as they are asked for."""
 
-    __slots__ = (
-        "_breaks",
-        "_heavy",
-        "_keys",
-        "_price",
-        "_rows",
-        "capped",
-        "classes",
-        "facts",
-        "head",
-        "klass",
-        "light",
-        "limits",
-        "open",
-        "pick",
-        "position",
-    )
+    __slots__ = ("_brackets", "_breaks", "_classes", "_heavy", "_keys", "_klass", "_price", "_rows")
 
     def __init__(
-        self,
-        facts: LaneFacts,
-        open_: list[int],
-        capped: list[tuple[int, int]],
-        breaks: list[int],
-        limits: list[int],
-        price: Pricing,
+        self, classes: list[tuple[int, int, int]], klass: list[int], breaks: list[int], price: Pricing
     ) -> None:
-        self.facts = facts
-        self.open = open_  # position -> index
-        self.position = {index: position for position, index in enumerate(open_)}
-        self.capped = capped  # (position, daily capacity)
-        self.limits = limits  # by zone: the heaviest unit any service takes
-        self.light = min(limits, default=NO_LIMIT)  # no unit up to this weight is refused anywhere
-        self.klass = facts.klass()
-        self.classes = facts.classes
-        self.head = _head(facts)
-        self.pick = _picker(open_)
+        self._classes = classes
+        self._klass = klass
         self._breaks = breaks
         self._price = price
+        self._brackets: dict[int, Bracket] = {}
         self._rows: dict[int, list[Row | None]] = {}
         self._heavy: dict[tuple[int, int], Row] = {}
         self._keys: dict[int, list[int]] = {}
@@ -147,7 +118,10 @@ class Lane:
             rows = self._rows[lines] = [None] * len(breaks)
         row = rows[n]
         if row is None:
-            row = rows[n] = Row(self._price(breaks[n]), lines, self.classes, self.klass)
+            bracket = self._brackets.get(n)
+            if bracket is None:
+                bracket = self._brackets[n] = self._price(breaks[n])
+            row = rows[n] = Row(bracket, lines, self._classes, self._klass)
         return row
 
     def _heavy_row(self, grams: int, lines: int) -> Row:
@@ -155,15 +129,50 @@ class Lane:
         if row is None:
             if len(self._heavy) >= MAX_HEAVY:
                 self._heavy.clear()
-            row = self._heavy[grams, lines] = Row(self._price(grams), lines, self.classes, self.klass)
+            row = self._heavy[grams, lines] = Row(self._price(grams), lines, self._classes, self._klass)
         return row
 
     def keys(self, lines: int) -> list[int]:
         """Return each position's class, shifted left to leave one bit for each of `lines`."""
         keys = self._keys.get(lines)
         if keys is None:
-            keys = self._keys[lines] = [k << lines for k in self.klass]
+            keys = self._keys[lines] = [k << lines for k in self._klass]
         return keys
+
+
+class Lane:
+    """One lane of a network. Channels that may use the same locations share their `Rows`."""
+
+    __slots__ = (
+        "capped",
+        "classes",
+        "facts",
+        "head",
+        "keys",
+        "klass",
+        "light",
+        "limits",
+        "open",
+        "pick",
+        "position",
+        "row",
+    )
+
+    def __init__(
+        self, facts: LaneFacts, open_: list[int], capped: list[tuple[int, int]], limits: list[int], rows: Rows
+    ) -> None:
+        self.facts = facts
+        self.open = open_  # position -> index
+        self.position = {index: position for position, index in enumerate(open_)}
+        self.capped = capped  # (position, daily capacity)
+        self.limits = limits  # by zone: the heaviest unit any service takes
+        self.light = min(limits, default=NO_LIMIT)  # no unit up to this weight is refused anywhere
+        self.klass = facts.klass()
+        self.classes = facts.classes
+        self.head = _head(facts)
+        self.pick = _picker(open_)
+        self.row = rows.row
+        self.keys = rows.keys
 
 
 def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
@@ -324,13 +333,18 @@ def open_lane(
         if (cap := network.places[index].daily_capacity) is not None
     ]
     if carriage is None:
-        return Lane(facts, open_, capped, [NO_LIMIT], [NO_LIMIT], _carry_nothing)
+        return Lane(facts, open_, capped, [NO_LIMIT], Rows(facts.classes, klass, [NO_LIMIT], _carry_nothing))
     states = list(zones)
     limits = [carriage.limit(state) for state in states]
-    light = min(limits, default=NO_LIMIT)
-    # Beyond a zone's limit the price depends on the whole weight: brackets end there.
-    breaks = [grams for grams in carriage.breaks if grams <= light]
-    return Lane(facts, open_, capped, breaks, limits, lambda grams: carriage.bracket(grams, states, limits))
+    shared = (tuple(open_), service_id, to_state)
+    rows = network.rows.get(shared)
+    if rows is None:
+        light = min(limits, default=NO_LIMIT)
+        # Beyond a zone's limit the price depends on the whole weight: brackets end there.
+        breaks = [grams for grams in carriage.breaks if grams <= light]
+        rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits))
+        network.rows[shared] = rows
+    return Lane(facts, open_, capped, limits, rows)
 
 
 def _carry_nothing(grams: int) -> Bracket:
@@ -405,6 +419,7 @@ def reopen_lane(facts: LaneFacts, rates: Sequence[Rates]) -> Lane:
     for rate in rates:
         n = len(rate.prices)
         by_limit[rate.limit] = Bracket(rate.limit, rate.prices, rate.packages or [1] * n, [None] * n, [None] * n)
-    positions = list(range(len(facts.klass())))
+    klass = facts.klass()
     zones = 1 + max((zone for zone, _, _ in facts.classes), default=-1)
-    return Lane(facts, positions, [], sorted(by_limit), [NO_LIMIT] * zones, by_limit.__getitem__)
+    rows = Rows(facts.classes, klass, sorted(by_limit), by_limit.__getitem__)
+    return Lane(facts, list(range(len(klass))), [], [NO_LIMIT] * zones, rows)

@@ -14,7 +14,7 @@ from malha.platform.ids import UUID
 
 if TYPE_CHECKING:
     from malha.network.tariff import Tariff
-    from malha.routing.lanes import Lane
+    from malha.routing.lanes import Lane, Rows
 
 RULES_VERSION = 1
 MAX_EXACT = 8  # lines planned exactly; more are grouped first
@@ -90,7 +90,18 @@ class Door(msgspec.Struct, frozen=True):
 class Network:
     """One revision of the network, compiled. Immutable in what it says; lanes are worked out at first use and kept."""
 
-    __slots__ = ("channels", "index", "lanes", "location_ids", "places", "rates", "revision", "services", "tariff")
+    __slots__ = (
+        "channels",
+        "index",
+        "lanes",
+        "location_ids",
+        "places",
+        "rates",
+        "revision",
+        "rows",
+        "services",
+        "tariff",
+    )
 
     def __init__(
         self,
@@ -111,6 +122,7 @@ class Network:
         self.rates = rates  # service -> (max_grams, per_extra_kg), all zones
         self.tariff = tariff
         self.lanes: dict[Any, Lane] = {}
+        self.rows: dict[Any, Rows] = {}  # shared by lanes
 
 
 class Parcel(msgspec.Struct, frozen=True, array_like=True):

@@ -79,10 +79,12 @@ def cheapest(rows: Sequence[Row], keys: Sequence[int]) -> tuple[list[int], list[
     """Return f: for every subset the cheapest parcel's cost and position; `NEVER` and -1 where there is none."""
     f = [0]
     at = [-1]
+    n = len(rows).bit_length() - 1
     for s in range(1, len(rows)):
-        for cost, position in rows[s].ranked:
+        row = rows[s]
+        for position in row.ranked:
             if keys[position] & s == s:
-                f.append(cost)
+                f.append(row.by_class[keys[position] >> n])
                 at.append(position)
                 break
         else:
