@@ -77,7 +77,9 @@ class Edge:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(facts["headers"])
         self._mark(facts, headers)
-        answer = _Answer(send, facts["request_id"].encode(), self._page, self._other)
+        answer = _Answer(send, facts, self._page, self._other)
+        if answer.bodiless:
+            facts["method"] = "GET"  # what answers GET answers HEAD: the same, without its body
         try:
             if self._is_own(facts["method"], headers):
                 await self._app(scope, receive, answer.send)
@@ -129,11 +131,12 @@ class Edge:
 class _Answer:
     """Adds the headers every answer has, and remembers its status."""
 
-    __slots__ = ("_other", "_page", "_request_id", "_send", "status")
+    __slots__ = ("_other", "_page", "_request_id", "_send", "bodiless", "status")
 
-    def __init__(self, send: Send, request_id: bytes, page: list[Header], other: list[Header]) -> None:
+    def __init__(self, send: Send, facts: dict[str, Any], page: list[Header], other: list[Header]) -> None:
         self._send = send
-        self._request_id = request_id
+        self._request_id = facts["request_id"].encode()
+        self.bodiless = facts["method"] == "HEAD"
         self._page = page
         self._other = other
         self.status = 500
@@ -149,6 +152,8 @@ class _Answer:
             if b"cache-control" not in names:
                 own.append(_NO_STORE)
             message["headers"] = own
+        elif self.bodiless and message["type"] == "http.response.body":
+            message["body"] = b""
         await self._send(message)
 
 

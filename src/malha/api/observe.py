@@ -12,7 +12,7 @@ from litestar.types import Scope
 from malha.platform.settings import Settings
 
 if TYPE_CHECKING:
-    from prometheus_client import Histogram
+    from prometheus_client import Counter, Histogram
 
 # Probes and static files would drown everything else.
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static")
@@ -34,9 +34,24 @@ def _series(method: str, route: str, status: int) -> Any:
     return _seconds().labels(method, route, f"{status // 100}xx")
 
 
-def count(method: str, route: str, status: int, seconds: float, _scope: Scope) -> None:
-    """Add a request to the histogram by method, route template and class of status."""
+@cache
+def _problems(code: str) -> Any:
+    return _problem_counter().labels(code)
+
+
+@cache
+def _problem_counter() -> "Counter":
+    from prometheus_client import Counter  # noqa: PLC0415 -- as above
+
+    return Counter("malha_http_problems", "Refusals and faults by their code.", ("code",))
+
+
+def count(method: str, route: str, status: int, seconds: float, scope: Scope) -> None:
+    """Add a request to the histogram by method, route template and class of status, and its problem to the counter."""
     _series(method if method.isupper() and len(method) < 8 else "OTHER", route, status).observe(seconds)
+    problem = cast("dict[str, Any]", scope).get("problem")
+    if problem is not None:
+        _problems(problem).inc()
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

@@ -22,7 +22,7 @@ class Raw:
         self.headers = headers
         self.media_type = media_type
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI names them
         """Send it."""
         raw = [(b"content-length", b"%d" % len(self.body))]
         if self.status != 204:
@@ -30,8 +30,7 @@ class Raw:
         if self.headers:
             raw += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
-        body = b"" if scope.get("method") == "HEAD" else self.body
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
     # What an exception handler of Litestar returns is asked for its ASGI application.
     def to_asgi_response(self, *_: object, **__: object) -> "Raw":

@@ -184,11 +184,20 @@ async def test_it_says_whether_it_is_alive_and_ready_and_counts_what_it_does(sho
     await shop.http.get("/v1/no-such-thing-" + "x" * 50)
     metrics = (await shop.http.get("/metrics")).text
     assert 'malha_http_request_seconds_count{method="GET",route="/v1/people",status="4xx"}' in metrics
+    assert 'malha_http_problems_total{code="not_signed_in"}' in metrics
     assert "no-such-thing" not in metrics  # what a client makes up is no label
     await shop.app.state.services.database.close()
     unready = await shop.http.get("/readyz")
     assert unready.status_code == 503
     assert unready.json()["checks"]["database"] != "ok"
+
+
+async def test_what_answers_get_answers_head_without_a_body(shop) -> None:
+    whole = await shop.http.get("/v1/docs.css")
+    head = await shop.http.head("/v1/docs.css")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert (await shop.http.head("/v1/people")).status_code == 401
 
 
 async def test_a_read_answers_304_to_who_has_it_already(shop) -> None:
