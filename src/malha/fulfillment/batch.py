@@ -1,7 +1,7 @@
 """Many pieces of work taken the same way at once, set-based.
 
-For histories, demonstrations and warehouse systems that report in batches. The same rules, events, gate and ledger as
-step by step; nothing is short here, and each work leaves as one parcel.
+For histories, demonstrations and systems at locations that report in batches. The same rules, events, gate and ledger
+as step by step; nothing is short here, and each work leaves as one parcel.
 """
 
 import secrets
