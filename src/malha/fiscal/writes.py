@@ -8,7 +8,8 @@ FROM location l JOIN establishment e ON e.id = l.establishment_id WHERE l.id = A
 
 _DOCUMENT = "SELECT id, access_key, model, series, number, state, source_id, total FROM fiscal_document"
 
-FIND_BY_KEYS = f"{_DOCUMENT} WHERE access_key = ANY (%(keys)s::text[])"
+# As char(44): compared as text, the unique index would be of no use.
+FIND_BY_KEYS = f"{_DOCUMENT} WHERE access_key = ANY (%(keys)s::bpchar[])"
 
 FIND_BY_ID = f"{_DOCUMENT} WHERE id = %(id)s::uuid"
 

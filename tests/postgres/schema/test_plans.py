@@ -37,7 +37,10 @@ GROWING = {
     "audit",
 }
 # Statements that may read a growing table whole, and why.
-WHOLE: dict[str, str] = {}
+WHOLE = {
+    "malha.history.reads.ON_THE_WAY": "the demo's own traffic, over the few thousand parcels of a demo",
+    "malha.history.reads.LAST_NUMBERS": "once, when the demo starts",
+}
 
 
 def partial_indexes(connection: psycopg.Connection) -> set[str]:
