@@ -42,8 +42,10 @@ SELECT count(*), count(*) FILTER (WHERE status = 'allocated') FROM sales_order W
 OVERSOLD = """
 SELECT count(*) FROM balance WHERE allocated + held > on_hand
 """
-LAG = """
+# Events not yet in the log, and events the slowest subscriber has not digested.
+BEHIND = """
 SELECT (SELECT count(*) FROM outbox)
+       + (SELECT coalesce(max(q.position - s.position), 0) FROM sequencer q CROSS JOIN subscriber s)
 """
 
 Say = Callable[[str], None]
@@ -68,7 +70,7 @@ class IntakeReport(msgspec.Struct, frozen=True):
     connections: int
     seconds: int
     web_workers: int
-    outbox_left: int
+    events_behind: int
     drained_s: float
     cpu_web: float
     cpu_worker: float
@@ -162,10 +164,10 @@ def _role(pid: int, postgres: set[int]) -> str:
     if pid in postgres:
         return "postgres"
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        name = Path(f"/proc/{pid}/comm").read_text()
     except OSError:
         return "web"
-    return "worker" if "worker" in command else "web"
+    return "worker" if "worker" in name else "web"
 
 
 def _cpu(server: _Server, postgres_pid: int | None) -> dict[str, float]:
@@ -256,7 +258,7 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say
         connections=connections,
         seconds=seconds,
         web_workers=web_workers,
-        outbox_left=left,
+        events_behind=left,
         drained_s=round(drained, 1),
         cpu_web=round(cpu["web"] / answered, 3),
         cpu_worker=round(cpu["worker"] / answered, 3),
@@ -366,16 +368,16 @@ async def _second_database(url: str) -> str:
 
 
 async def _drained(url: str) -> tuple[int, float]:
-    """Return how many events waited when the load stopped, and how long the worker took to move them."""
+    """Return how many events were behind when the load stopped, and how long the worker took to digest them."""
     started = time.monotonic()
     async with Database(url) as db:
         async with db.transaction() as tx:
-            first = await tx.value(LAG)
+            first = await tx.value(BEHIND)
         left = first
         while left and time.monotonic() - started < 120:
             await asyncio.sleep(0.1)
             async with db.transaction() as tx:
-                left = await tx.value(LAG)
+                left = await tx.value(BEHIND)
     return int(first), time.monotonic() - started
 
 
