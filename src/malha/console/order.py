@@ -491,7 +491,7 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
     awaiting = any(u.state == UnitState.AWAITING_DOCUMENT for u in mine)
     sign = words.FULFILLMENT.get(row.state, words.FULFILLMENT["open"])
     if awaiting:
-        sign = words.UNIT[UnitState.AWAITING_DOCUMENT]
+        sign = words.AWAITING_DOCUMENT
     groups: dict[tuple[int, int | None], list[UnitRow]] = {}
     for unit in mine:
         groups.setdefault((unit.line, unit.sku_id), []).append(unit)

@@ -112,6 +112,11 @@ class Tab(NamedTuple):
     hot: bool
 
 
+def sorts_of(view: View) -> tuple[Sort, ...]:
+    """Return the orders a view can be in. What is long done is not due: sorting all orders ever by it helps nobody."""
+    return (Sort.NEWEST, Sort.OLDEST) if view is View.ALL else tuple(Sort)
+
+
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks; a value that means nothing is left out."""
 
@@ -133,6 +138,8 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         "after": query.get("after", "")[:500],
         "before": query.get("before", "")[:500],
     }
+    if given["sort"] not in sorts_of(given["view"] or View.OPEN):
+        given["sort"] = None
     # A search without a view looks everywhere: that is what a person who types a number means.
     if given["view"] is None and given["q"]:
         given["view"] = View.ALL
@@ -262,7 +269,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "until": asked.until.isoformat() if asked.until else "",
             "range_text": _range_text(asked),
             "sort": asked.sort,
-            "sorts": [(sort, _(word)) for sort, word in words.SORT.items()],
+            "sorts": [(sort, _(word)) for sort, word in words.SORT.items() if sort in sorts_of(asked.view)],
             "tabs": [
                 Tab(view, words.VIEW[view], asked.address(view=view), counts[view], view is asked.view, view in HOT)
                 for view in TABS

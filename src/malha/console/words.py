@@ -36,6 +36,7 @@ STATUS: dict[str, Sign] = {
     OrderStatus.DELIVERED: Sign(N_("Delivered"), "done", "done"),
     OrderStatus.CANCELLED: Sign(N_("Cancelled"), "neutral", "x"),
 }
+AWAITING_DOCUMENT = Sign(N_("Awaiting document"), "wait", "p75")
 REVIEW = Sign(N_("Under review"), "review", "eye")
 
 UNIT: dict[str, Sign] = {
@@ -125,7 +126,7 @@ VIEW: dict[View, str] = {
     View.LATE: N_("Late"),
     View.ON_HOLD: N_("Held"),
     View.UNPLACED: N_("No location"),
-    View.AWAITING_PAYMENT: N_("Awaiting payment"),
+    View.AWAITING_PAYMENT: N_("To be paid"),
     View.TO_PICK: N_("To pick"),
     View.TO_SHIP: N_("To ship"),
     View.READY: N_("Ready for pickup"),
