@@ -73,9 +73,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
-    observers: tuple[Observer, ...] = (observe.AccessLog(settings),)
-    if settings.metrics:
-        observers = (observe.count, *observers)
+    access_log = observe.AccessLog(settings)
+    services.extra["flush_log"] = access_log.flush
+    observers: tuple[Observer, ...] = (observe.count, access_log) if settings.metrics else (access_log,)
     app.asgi_handler = Edge(Lane(app, app.asgi_handler, services), settings, services.cookie.name, observers)
     return app
 
@@ -106,6 +106,7 @@ def _answer(request: Request[Any, Any, Any], error: Exception) -> Any:
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     services: Services = app.state.services
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(services.extra["flush_log"])
         await stack.enter_async_context(services.database)
         gate = Gate(services.database)
         await gate.open()

@@ -47,6 +47,7 @@ LONGER = N_("This must have at least {limit} characters.")
 SHORTER = N_("This must have at most {limit} characters.")
 MORE_ITEMS = N_("This must have at least {limit} items.")
 FEWER_ITEMS = N_("This must have at most {limit} items.")
+EMPTY = N_("This must not be empty.")
 PATTERN = N_("This does not have the expected form.")
 NOT_ONE_OF = N_("{value} is not one of the possible values.")
 NOT_UUID = N_("This is not a UUID.")
@@ -160,7 +161,10 @@ def flaw_of(message: str, at: str = "") -> Flaw:
     for pattern, says in _RULES:
         match = pattern.match(text)
         if match:
-            return Flaw(pointer, says, facts=match.groupdict())
+            facts = match.groupdict()
+            if says in {LONGER, MORE_ITEMS} and facts["limit"] == "1":
+                return Flaw(pointer, EMPTY)
+            return Flaw(pointer, says, facts=facts)
     expected = _EXPECTED.match(text)
     if expected:
         names = [name.strip() for name in expected.group(1).split("|")]

@@ -75,7 +75,7 @@ async def test_a_bad_body_is_answered_with_every_flaw_and_where_it_is(shop) -> N
     assert answer.status_code == 422
     flaws = {flaw["at"]: flaw["says"] for flaw in answer.json()["errors"]}
     assert flaws == {
-        "/channel": "This must have at least 1 characters.",
+        "/channel": "This must not be empty.",
         "/lines/0/sku": "This must be a text.",
         "/lines/0/quantity": "This must be at least 1.",
         "/lines/1/sku": "This is required.",
