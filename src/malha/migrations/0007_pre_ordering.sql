@@ -1,7 +1,7 @@
 -- Orders. The header's status is derived from units (ordering.rules.derive_status) and stored for lists only.
 --
 -- The tables intake writes have no foreign keys: each check takes a row lock on its parent, and thousands of orders a second
--- on one channel row cost three times the order itself (measured, ADR 0006). `malha doctor` looks for orphans instead.
+-- on one channel row cost three times the order itself (measured, ADR 0011). `malha doctor` looks for orphans instead.
 
 CREATE TABLE sales_order (
     id uuid PRIMARY KEY,
@@ -36,6 +36,8 @@ CREATE TABLE sales_order (
 );
 CREATE INDEX sales_order_placed ON sales_order (placed_at DESC, id DESC);
 CREATE INDEX sales_order_open ON sales_order (status, placed_at DESC, id DESC) WHERE status NOT IN ('delivered', 'cancelled');
+-- Whose window is over, for release: an order with allocated units has one of these statuses.
+CREATE INDEX sales_order_due ON sales_order (release_after) WHERE status IN ('allocated', 'unplaced', 'backordered');
 CREATE INDEX sales_order_customer ON sales_order (customer_id) WHERE customer_id IS NOT NULL;
 
 CREATE TABLE order_line (

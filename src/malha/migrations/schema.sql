@@ -772,6 +772,7 @@ CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX sales_order_customer ON sales_order USING btree (customer_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
 CREATE INDEX session_expires ON session USING btree (expires_at);

@@ -141,13 +141,12 @@ UPDATE sales_order SET release_after = now() + make_interval(mins => %(minutes)s
 WHERE id = ANY (%(orders)s::uuid[])
 """
 
-# Candidates by the partial index on open orders; the caller locks them and looks again.
+# By the partial index on release_after. Allocated is the least advanced state but for waiting, so no other status has it.
 DUE_FOR_RELEASE = """
 SELECT o.id FROM sales_order o
-WHERE o.status IN ('allocated', 'backordered', 'unplaced', 'picking', 'packed', 'invoiced', 'ready', 'shipped')
-  AND o.release_after <= now()
+WHERE o.status IN ('allocated', 'unplaced', 'backordered') AND o.release_after <= now()
   AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.state = 'allocated')
-ORDER BY o.release_after, o.id LIMIT %(limit)s::int
+ORDER BY o.release_after LIMIT %(limit)s::int
 """
 
 # By the partial index on waiting units of these SKUs, the oldest orders first.
