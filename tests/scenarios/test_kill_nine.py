@@ -239,6 +239,7 @@ def test_kill_nine_at_random_loses_nothing_and_doubles_nothing(home: Path) -> No
         for victim in plan:
             time.sleep(chance.uniform(0.05, 0.8))
             while not server.kill(victim, chance):
+                assert server.process.poll() is None, server.log()
                 time.sleep(0.05)
             killed[victim] += 1
             if chance.random() < 0.7:  # sometimes the next blow falls while it is still getting up
