@@ -9,7 +9,7 @@ from malha.platform.ids import UUID
 from malha.routing.explaining import explain
 from malha.routing.lanes import may_issue
 from malha.routing.model import Door, Network, Place, Plan, Reason, Request, RequestLine
-from malha.routing.records import read_record
+from malha.routing.records import read_record, replay
 from malha.routing.rules import plan, record_json
 
 ORDER = UUID(int=1)
@@ -211,6 +211,24 @@ def test_thirty_lines_over_scattered_stock_are_all_placed():
     assert not found.unplaced
     assert found.packages <= 4
     assert not found.basis.exact
+
+
+@pytest.mark.parametrize("skus", [400, 1])
+def test_a_very_large_order_takes_what_there_is_and_not_more(skus: int):
+    network = a_network(*(a_place(n, ("SP", "RJ", "PE")[n % 3]) for n in range(1, 41)))
+    lines = [(100 + n % skus, 2) for n in range(400)]
+    free = {100 + n: [(n * 3 + p * 5) % 7 for p in range(40)] for n in range(skus)}
+    found = plan(an_order(*lines), network, free)
+    left = {sku: list(units) for sku, units in free.items()}
+    for line, index, quantity in found.assignments:
+        left[lines[line - 1][0]][index] -= quantity
+    assert all(units >= 0 for row in left.values() for units in row)
+    placed = sum(quantity for *_, quantity in found.assignments)
+    missing = sum(quantity for _, quantity in found.unplaced)
+    assert placed + missing == 800
+    assert missing == (0 if skus == 400 else 800 - sum(free[100]))
+    replayed = replay(read_record(record_json(found)))
+    assert (replayed.assignments, replayed.cost) == (found.assignments, found.cost)
 
 
 @pytest.mark.parametrize(

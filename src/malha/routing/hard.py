@@ -17,7 +17,8 @@ from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import MAX_EXACT, RequestLine
 from malha.routing.subsets import NEVER, cheapest, combine, forced, rows_of, unroll
 
-MAX_SHARED_WORK = 300_000  # steps of the programme over tight locations; beyond, locations are taken one by one
+MAX_SHARED_WORK = 30_000  # sets of lines times tight locations; beyond, locations are taken one by one
+MAX_RECOUNTED = 10_000  # pairs of a line and a location that has it
 
 Content = list[tuple[int, int]]  # (place of the line in the request, quantity)
 
@@ -32,10 +33,20 @@ class Hard(msgspec.Struct, frozen=True):
     exact: bool
 
 
+class _Parcel:
+    """A parcel that grows."""
+
+    __slots__ = ("content", "grams")
+
+    def __init__(self, content: Content, grams: int) -> None:
+        self.content = content
+        self.grams = grams
+
+
 class _Case:
     """One order while it is being solved: what is left of the stock, and the parcels so far."""
 
-    __slots__ = ("brackets", "have", "lane", "left", "lines", "needs", "parcels")
+    __slots__ = ("brackets", "have", "lane", "left", "lines", "needs", "parcels", "sent")
 
     def __init__(
         self,
@@ -49,7 +60,8 @@ class _Case:
         self.have = have
         self.left = {sku: list(units) for sku, units in stock.items()}
         self.needs = [((line.sku_id, 1),) if line.components is None else line.components for line in lines]
-        self.parcels: dict[int, list[Content]] = {}
+        self.parcels: dict[int, list[_Parcel]] = {}
+        self.sent: set[int] = set()  # lines that left whole
         self.brackets: dict[int, Bracket] = {}
 
     def units(self, n: int, position: int) -> int:
@@ -64,9 +76,14 @@ class _Case:
             self.left[sku][position] -= per * quantity
 
     def where(self, n: int) -> list[int]:
-        """Return the positions that can serve a line in full now."""
+        """Return the positions that can serve a line in full, as long as nothing is sent."""
         asked = self.lines[n].quantity
-        return [p for p, units in enumerate(self.have[n]) if units >= asked and self.units(n, p) >= asked]
+        return [p for p, units in enumerate(self.have[n]) if units >= asked]
+
+    def still(self, n: int, positions: Sequence[int]) -> list[int]:
+        """Return those of some positions that can serve a line in full after what was sent."""
+        asked = self.lines[n].quantity
+        return [p for p in positions if self.units(n, p) >= asked]
 
     def row(self, grams: int, lines: int) -> Row:
         """Return the costs of a parcel, and remember that they were looked at."""
@@ -86,15 +103,28 @@ class _Case:
         """Return the weight of a parcel."""
         return sum(self.lines[n].grams * quantity for n, quantity in content)
 
-    def scaled(self, position: int, content: Content) -> int:
+    def scaled(self, position: int, grams: int, lines: int) -> int:
         """Return the scaled cost of a parcel."""
-        return self.row(self.grams(content), len(content)).by_class[self.lane.klass[position]]
+        return self.row(grams, lines).by_class[self.lane.klass[position]]
+
+    def together(self, position: int, pending: Sequence[int]) -> Content:
+        """Return the whole lines a position can serve together, taking them in order."""
+        content: Content = []
+        taken: dict[int, int] = {}
+        for n in pending:
+            quantity = self.lines[n].quantity
+            if all(taken.get(sku, 0) + per * quantity <= self.left[sku][position] for sku, per in self.needs[n]):
+                for sku, per in self.needs[n]:
+                    taken[sku] = taken.get(sku, 0) + per * quantity
+                content.append((n, quantity))
+        return content
 
     def send(self, position: int, content: Content) -> None:
-        """Make a parcel of whole lines or parts, and lower the stock."""
+        """Make a parcel of whole lines, and lower the stock."""
         for n, quantity in content:
             self.take(n, position, quantity)
-        self.parcels.setdefault(position, []).append(content)
+            self.sent.add(n)
+        self.parcels.setdefault(position, []).append(_Parcel(content, self.grams(content)))
 
     def shares(self, pending: Sequence[int]) -> bool:
         """Return whether any two of these lines want the same SKU."""
@@ -108,18 +138,17 @@ def solve_hard(
     """Place all that can be placed. `have` gives, per line and position, the units of it that could be served alone."""
     case = _Case(lane, lines, stock, have)
     costs, planned, exact = _place_whole(case)
-    sent = {n for parcels in case.parcels.values() for content in parcels for n, _ in content}
     unplaced: list[tuple[int, int]] = []
     for n, line in enumerate(lines):
-        if n not in sent:
+        if n not in case.sent:
             exact = False
             missing = _split(case, n)
             if missing:
                 unplaced.append((line.line, missing))
     shipped = [
-        (position, case.row(case.grams(content), len(content)), sorted(content))
+        (position, case.row(parcel.grams, len(parcel.content)), sorted(parcel.content))
         for position in sorted(case.parcels)
-        for content in case.parcels[position]
+        for parcel in case.parcels[position]
     ]
     total = sum(row.by_class[lane.klass[position]] for position, row, _ in shipped)
     beside = (
@@ -134,19 +163,15 @@ def solve_hard(
 
 def _place_whole(case: _Case) -> tuple[list[int], int, bool]:
     """Place every line that some location has in full; return costs by position, the programme's share, exactness."""
-    pending = [n for n in range(len(case.lines)) if case.where(n)]
-    exact = len(pending) <= MAX_EXACT
-    while pending:
-        where = {n: case.where(n) for n in pending}
-        pending = [n for n in pending if where[n]]
-        if not pending:
-            break
+    where = {n: found for n in range(len(case.lines)) if (found := case.where(n))}
+    exact = len(where) <= MAX_EXACT
+    while where:
+        pending = list(where)
         shared = case.shares(pending)
         if len(pending) <= MAX_EXACT:
-            items = [[n] for n in pending]
             tight = _tight(case, pending, where) if shared else {}
             if len(tight) * 3 ** len(pending) <= MAX_SHARED_WORK:
-                costs, cost = _programme(case, items, where, tight)
+                costs, cost = _programme(case, [[n] for n in pending], where, tight)
                 return costs, cost, exact
             exact = False
         elif not shared:
@@ -156,56 +181,60 @@ def _place_whole(case: _Case) -> tuple[list[int], int, bool]:
             if len(groups) <= MAX_EXACT:
                 costs, cost = _programme(case, list(groups.values()), where, {})
                 return costs, cost, False
-        _complete_most(case, pending, where)
-        pending = [n for n in pending if not _sent(case, n)]
+        _complete_most(case, where)
+        where = {n: found for n in pending if n not in case.sent and (found := case.still(n, where[n]))}
     return [-1] * len(case.lane.klass), 0, exact
 
 
-def _sent(case: _Case, n: int) -> bool:
-    return any(n == m for parcels in case.parcels.values() for content in parcels for m, _ in content)
+def _complete_most(case: _Case, where: Mapping[int, Sequence[int]]) -> None:
+    """Send as many whole lines as one location can serve together; the cheapest, then first, among equals.
 
-
-def _complete_most(case: _Case, pending: Sequence[int], where: Mapping[int, Sequence[int]]) -> None:
-    """Send as many whole lines as one location can serve together; the cheapest, then first, among equals."""
-    by_position: dict[int, Content] = {}
-    used: dict[int, dict[int, int]] = {}
-    for n in pending:
-        quantity = case.lines[n].quantity
-        for position in where[n]:
-            taken = used.setdefault(position, {})
-            if all(taken.get(sku, 0) + per * quantity <= case.left[sku][position] for sku, per in case.needs[n]):
-                for sku, per in case.needs[n]:
-                    taken[sku] = taken.get(sku, 0) + per * quantity
-                by_position.setdefault(position, []).append((n, quantity))
-    most = max(len(content) for content in by_position.values())
-    best = min((case.scaled(p, content), p) for p, content in by_position.items() if len(content) == most)
-    case.send(best[1], by_position[best[1]])
+    Very large orders go on with the other locations in that order, instead of counting anew after each.
+    """
+    by_position: dict[int, list[int]] = {}
+    for n, positions in where.items():
+        for position in positions:
+            by_position.setdefault(position, []).append(n)
+    contents = {p: case.together(p, lines) for p, lines in by_position.items()}
+    costs = {p: case.scaled(p, case.grams(content), len(content)) for p, content in contents.items()}
+    if sum(map(len, where.values())) <= MAX_RECOUNTED:
+        most = max(len(content) for content in contents.values())
+        _, best = min((costs[p], p) for p, content in contents.items() if len(content) == most)
+        case.send(best, contents[best])
+        return
+    for position in sorted(contents, key=lambda p: (-len(contents[p]), costs[p], p)):
+        content = case.together(position, [n for n in by_position[position] if n not in case.sent])
+        if content:
+            case.send(position, content)
 
 
 def _split(case: _Case, n: int) -> int:
     """Send a line in parts; return how many units have no location."""
     wanted = case.lines[n].quantity
-    while wanted:
-        offers = [(min(units, wanted), p) for p in range(len(case.have[n])) if (units := case.units(n, p))]
-        if not offers:
-            break
-        most = max(units for units, _ in offers)
-        _, position, parcel = min(_join(case, n, most, p) for units, p in offers if units == most)
+    offers = {p: units for p in range(len(case.have[n])) if (units := case.units(n, p))}
+    while wanted and offers:
+        most = min(max(offers.values()), wanted)
+        _, position, parcel = min(_join(case, n, most, p) for p, units in offers.items() if units >= most)
+        del offers[position]
         case.take(n, position, most)
         parcels = case.parcels.setdefault(position, [])
+        grams = most * case.lines[n].grams
         if parcel < 0:
-            parcels.append([(n, most)])
+            parcels.append(_Parcel([(n, most)], grams))
         else:
-            parcels[parcel].append((n, most))
+            parcels[parcel].content.append((n, most))
+            parcels[parcel].grams += grams
         wanted -= most
     return wanted
 
 
 def _join(case: _Case, n: int, quantity: int, position: int) -> tuple[int, int, int]:
     """Return the least that a part adds at a position: (scaled cost, position, parcel it joins or -1 for its own)."""
-    options = [(case.scaled(position, [(n, quantity)]), position, -1)]
-    for k, content in enumerate(case.parcels.get(position, ())):
-        added = case.scaled(position, [*content, (n, quantity)]) - case.scaled(position, content)
+    grams = quantity * case.lines[n].grams
+    options = [(case.scaled(position, grams, 1), position, -1)]
+    for k, parcel in enumerate(case.parcels.get(position, ())):
+        lines = len(parcel.content)
+        added = case.scaled(position, parcel.grams + grams, lines + 1) - case.scaled(position, parcel.grams, lines)
         options.append((added, position, k))
     return min(options)
 
