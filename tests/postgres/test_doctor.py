@@ -369,3 +369,20 @@ async def test_the_ledgers_months_are_made_ahead_and_closed_once_whoever_cares(d
 
 def test_every_check_has_a_name_of_its_own() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
+
+
+async def test_the_ledger_goes_on_while_somebody_reads_it_all_and_a_month_is_made(database: Database) -> None:
+    """A backup reads every partition for minutes; making the next month must neither wait for it nor stop the sales."""
+    async with database.transaction() as tx:
+        await a_network(tx)
+        now = await tx.now()
+        present = await make_months(tx, now)
+    async with database.snapshot() as backup:
+        await backup.value(f"SELECT count(*) FROM {present[0]}")
+        async with database.transaction() as tx:
+            assert await make_months(tx, now + timedelta(days=31))
+            async with database.transaction() as sale:
+                await sale.execute("SET LOCAL lock_timeout = 200")
+                await stock(sale, 1, 1, on_hand=5)
+                assert await sale.value(f"SELECT count(*) FROM ONLY {present[0]}") == 1
+    assert (await examine(database)).healthy

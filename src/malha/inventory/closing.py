@@ -38,6 +38,7 @@ async def make_months(tx: Tx, now: datetime) -> list[str]:
     A month whose movements already fell into the default partition stays there.
     """
     await tx.execute(writes.LOCK_CARE)
+    await tx.execute(writes.SHORT_LOCKS)
     present = set(await tx.values(writes.PARTITIONS))
     made = []
     since = datetime(now.year, now.month, 1, tzinfo=UTC)
@@ -45,7 +46,8 @@ async def make_months(tx: Tx, now: datetime) -> list[str]:
         until = _next_month(since)
         name = f"movement_{since:%Y_%m}"
         if name not in present and not await tx.value(writes.STRAYS, {"since": since, "until": until}):
-            await tx.execute(writes.make_partition(name, since.isoformat(), until.isoformat()))
+            await tx.execute(writes.make_partition(name))
+            await tx.execute(writes.attach_partition(name, since.isoformat(), until.isoformat()))
             made.append(name)
         since = until
     return made
@@ -54,6 +56,7 @@ async def make_months(tx: Tx, now: datetime) -> list[str]:
 async def close_one(tx: Tx, now: datetime) -> str | None:
     """Close the oldest month that is over and not closed; return its partition's name, or None when all are closed."""
     await tx.execute(writes.LOCK_CARE)
+    await tx.execute(writes.SHORT_LOCKS)
     closed = set(await tx.values(writes.CLOSED))
     for name in await tx.values(writes.PARTITIONS):
         match = _NAME.match(name)

@@ -22,7 +22,12 @@ INSERT INTO movement_partition (partition, closed_at, rows, last_id)
 VALUES (%(partition)s::text, now(), %(rows)s::bigint, %(last_id)s::bigint)
 """
 
-_MAKE = "CREATE TABLE {name} PARTITION OF movement FOR VALUES FROM ({since}) TO ({until})"
+# Waiting longer for a lock would make everybody who comes after wait too: it is tried again in an hour.
+SHORT_LOCKS = "SET LOCAL lock_timeout = 500"
+
+# Made apart and attached: CREATE ... PARTITION OF would lock the ledger against every reader and writer.
+_MAKE = "CREATE TABLE {name} (LIKE movement INCLUDING ALL EXCLUDING IDENTITY)"
+_ATTACH = "ALTER TABLE movement ATTACH PARTITION {name} FOR VALUES FROM ({since}) TO ({until})"
 _LOCK = "LOCK TABLE {name} IN SHARE MODE"
 _SUM = """
 INSERT INTO movement_closing (partition, sku_id, location_id, on_hand, allocated, held)
@@ -32,9 +37,14 @@ FROM {name} GROUP BY sku_id, location_id
 _PROOF = "SELECT count(*), coalesce(max(id), 0) FROM {name}"
 
 
-def make_partition(name: str, since: str, until: str) -> sql.Composed:
-    """Return the statement that makes a month's partition."""
-    return sql.SQL(_MAKE).format(name=sql.Identifier(name), since=sql.Literal(since), until=sql.Literal(until))
+def make_partition(name: str) -> sql.Composed:
+    """Return the statement that makes a month's table."""
+    return sql.SQL(_MAKE).format(name=sql.Identifier(name))
+
+
+def attach_partition(name: str, since: str, until: str) -> sql.Composed:
+    """Return the statement that makes a table the ledger's partition of a month."""
+    return sql.SQL(_ATTACH).format(name=sql.Identifier(name), since=sql.Literal(since), until=sql.Literal(until))
 
 
 def lock_partition(name: str) -> sql.Composed:

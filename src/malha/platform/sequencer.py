@@ -76,6 +76,9 @@ SELECT at FROM event WHERE position >= %(low)s::bigint AND position < %(high)s::
 # A handful of rows. No subscriber yet: nothing may be dropped.
 LOWEST_CHECKPOINT = "SELECT coalesce(min(position), 0) FROM subscriber"
 
+# Dropping locks the log against all; waiting long for that lock would make everybody wait. It is tried again later.
+SHORT_LOCKS = "SET LOCAL lock_timeout = 500"
+
 _BOUND = re.compile(r"FROM \('(\d+)'\) TO \('(\d+)'\)")
 
 
@@ -145,6 +148,7 @@ async def drop_partitions(tx: Tx, retention: timedelta = RETENTION) -> list[str]
     Parked events were copied when they were parked and are not touched. Returns the names dropped.
     """
     await tx.execute(LOCK_SEQUENCER)
+    await tx.execute(SHORT_LOCKS)
     lowest: int = await tx.value(LOWEST_CHECKPOINT)
     now = await tx.now()
     dropped = []
