@@ -131,8 +131,7 @@ class Orders(RuleBasedStateMachine):
     @rule(n=ORDER, line=st.integers(1, 2), quantity=st.integers(1, 2))
     def cancel_some(self, n, line, quantity):
         async def act(tx):
-            await ordering.cancel(tx, self.orders[n], reason="x", wishes=[CancelWish(line, quantity)])
-            await fulfillment.settle(tx, [self.orders[n]])
+            await fulfillment.cancel(tx, self.orders[n], reason="x", wishes=[CancelWish(line, quantity)])
             await payments.restate(tx, [self.orders[n]])
 
         self.act(act)
@@ -143,8 +142,7 @@ class Orders(RuleBasedStateMachine):
             return
 
         async def act(tx):
-            await ordering.cancel(tx, self.orders[n], reason="x", rest=rest)
-            await fulfillment.settle(tx, [self.orders[n]])
+            await fulfillment.cancel(tx, self.orders[n], reason="x", rest=rest)
             await payments.restate(tx, [self.orders[n]])
 
         self.act(act)

@@ -302,8 +302,7 @@ async def cancel_order(work: Work, order_id: UUID, data: CancelOrder) -> Cancell
     """
     await open_order(work, order_id)
     wishes = None if data.lines is None else [CancelWish(x.line, x.quantity) for x in data.lines]
-    done = await service.cancel(work.tx, order_id, reason=data.reason, wishes=wishes, rest=data.rest)
-    await work_at_locations.settle(work.tx, [order_id])
+    done = await work_at_locations.cancel(work.tx, order_id, reason=data.reason, wishes=wishes, rest=data.rest)
     await payments.restate(work.tx, [order_id])
     standing = await payments.standing(work.tx, order_id)
     return Cancelled(

@@ -96,8 +96,7 @@ def _wishes(form: Form) -> list[CancelWish]:
 async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
     wishes = _wishes(form)
     refuse([] if wishes else [Flaw("lines", N_("Choose at least one unit to cancel."))])
-    done = await ordering.cancel(tx, order_id, reason=_said(form, "reason", 200), wishes=wishes)
-    await work.settle(tx, [order_id])
+    done = await work.cancel(tx, order_id, reason=_said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])
     units = sum(done.lines.values())
     return _("Order cancelled") if done.whole else n_("{n} unit cancelled", "{n} units cancelled", units)
@@ -391,10 +390,9 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
         case "hold":
             await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=_said(form, "reason", 200))
         case "cancel":
-            await ordering.cancel(
+            await work.cancel(
                 tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True
             )
-            await work.settle(tx, [order_id])
         case _:
             kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
             by_hand = [kind for kind in kinds if kind.value in words.BY_HAND]

@@ -52,7 +52,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
-from malha.ordering.model import Move, Unit, UnitState
+from malha.ordering.model import Cancellation, CancelWish, Move, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -60,6 +60,7 @@ from malha.platform.ids import UUID, new_id
 
 __all__ = [
     "accept",
+    "cancel",
     "confirm_pick",
     "deliver",
     "hand_over",
@@ -351,8 +352,33 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
     return HandOver(done=True, attempts_left=CODE_ATTEMPTS)
 
 
+async def cancel(
+    tx: Tx,
+    order_id: UUID,
+    *,
+    reason: str,
+    wishes: Sequence[CancelWish] | None = None,
+    rest: bool = False,
+    expected: int | None = None,
+) -> Cancellation:
+    """Cancel an order or some of its units, and end at once the work that has nothing left.
+
+    As `ordering.service.cancel`, which edges leave to this one: it locks the work and its capacity before the cancel
+    locks balances, which is their order.
+    """
+    await ordering.lock_order(tx, order_id, expected)
+    work = await lock_open(tx, [order_id])
+    keys = {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
+    await tx.tuples(writes.LOCK_DAYS, keys)
+    done = await ordering.cancel(tx, order_id, reason=reason, wishes=wishes, rest=rest)
+    await settle(tx, [order_id])
+    return done
+
+
 async def settle(tx: Tx, order_ids: Iterable[UUID]) -> None:
     """Make work agree with its units after they were cancelled or lost their document. Locks the orders.
+
+    In a transaction that has locked balances, use `cancel`: capacity comes before them.
 
     Work with nothing left ends and gives its capacity back; goods that were ready and lost their document wait again.
     """

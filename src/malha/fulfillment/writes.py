@@ -87,6 +87,15 @@ FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day
 RETURNING d.location_id, l.granted
 """
 
+# Before balances: what may be given back at the end of a transaction is locked at its place in the order.
+LOCK_DAYS = """
+SELECT d.location_id FROM location_day d
+JOIN unnest(%(locations)s::int[], %(days)s::date[]) AS w(location_id, day)
+  ON d.location_id = w.location_id AND d.day = w.day
+ORDER BY d.day, d.location_id
+FOR NO KEY UPDATE OF d
+"""
+
 GIVE_CAPACITY_BACK = """
 WITH back AS (
     SELECT location_id, day, count(*)::int AS n

@@ -141,7 +141,7 @@ UPDATE sales_order SET release_after = now() + make_interval(mins => %(minutes)s
 WHERE id = ANY (%(orders)s::uuid[])
 """
 
-# By the partial index on release_after. Allocated is the least advanced state but for waiting, so no other status has it.
+# By the partial index on release_after: allocated is the least advanced state but waiting, so no other status has it.
 DUE_FOR_RELEASE = """
 SELECT o.id FROM sales_order o
 WHERE o.status IN ('allocated', 'unplaced', 'backordered') AND o.release_after <= now()
