@@ -18,11 +18,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from malha.platform import jobs
 from malha.platform.db import Database
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.migrate import migrate
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile("malha", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("malha")
 
 RETAILER = "malha"
 DEBIAN_15 = Path("/usr/lib/postgresql/15")

@@ -1,4 +1,4 @@
-"""One server, one browser and one seeded retailer per session. Every page watches itself: no script error, no foreign request."""
+"""One server, one browser, one seeded retailer per session. Pages watch themselves: no script error, no foreign request."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
@@ -67,7 +67,7 @@ def seeded(template_url: str, migrated_template: str) -> Iterator[str]:
     import psycopg
 
     name = f"t_browser_{os.getpid()}"
-    url = template_url.rsplit("/", 1)[0] + f"/{name}"
+    url = urlunsplit(urlsplit(template_url)._replace(path=f"/{name}"))  # it may name a socket after its path
     with psycopg.connect(template_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
 

@@ -41,3 +41,11 @@ def test_models_and_rules_of_every_capability_are_kept_pure():
     assert {"malha.platform.db", "psycopg", "litestar", "httpx"} <= set(purity["forbidden_modules"])
     assert not purity.get("allow_indirect_imports", False)
     assert not purity.get("ignore_imports", [])
+
+
+def test_every_folder_of_tests_is_collected():
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    folders = {
+        f"tests/{path.parent.relative_to(ROOT / 'tests').parts[0]}" for path in ROOT.glob("tests/*/**/test_*.py")
+    }
+    assert folders <= set(configured["testpaths"])
