@@ -88,7 +88,7 @@ async def test_no_request_is_answered_with_a_fault(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
         audited = set(await tx.values("SELECT request_id FROM audit"))
     assert {change for request_id, change in changes.items() if request_id not in audited} == set()
-    assert len(changes) > 10
+    assert len(changes) > 5
     assert not faults, "\n".join(faults[:20])
     assert (await shop.http.get("/v1/session", headers=owner)).status_code == 200  # signed in to the end
     assert {200, 204, 404, 412, 422} <= set(statuses)
