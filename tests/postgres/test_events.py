@@ -13,25 +13,22 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from malha.platform import outbox, sequencer, subscribers
+from malha.platform import outbox, parking, sequencer
 from malha.platform.db import Database, Tx
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.errors import Busy, NotFound
 from malha.platform.outbox import Event
+from malha.platform.parking import ask_replay, needs_attention, replay, retry_due
 from malha.platform.sequencer import drop_partitions, make_partitions, partitions, run_sequencer, sequence
 from malha.platform.subscribers import (
     EventsParked,
     HandlerFails,
     Recorded,
     Subscription,
-    ask_replay,
     drain,
     find_work,
-    needs_attention,
     register,
-    replay,
     retire,
-    retry_due,
     run_batch,
     run_subscribers,
 )
@@ -321,7 +318,7 @@ async def test_a_key_is_tried_again_with_growing_pauses_and_then_waits_for_a_per
     await drain(database, [subscription], strict=False)
     assert await retry_due(database, [subscription]) == 0
     pauses = []
-    for _ in range(subscribers.ATTEMPTS - 1):
+    for _ in range(parking.ATTEMPTS - 1):
         async with database.transaction() as tx:
             pauses.append(await tx.value("SELECT retry_at - last_failed_at FROM parked_key"))
             await tx.execute("UPDATE parked_key SET retry_at = now()")
@@ -330,7 +327,7 @@ async def test_a_key_is_tried_again_with_growing_pauses_and_then_waits_for_a_per
     assert pauses[0] < pauses[-1]
     async with database.transaction() as tx:
         (parked,) = await needs_attention(tx)
-    assert (parked.state, parked.retry_at, parked.attempts) == ("parked", None, subscribers.ATTEMPTS)
+    assert (parked.state, parked.retry_at, parked.attempts) == ("parked", None, parking.ATTEMPTS)
 
     poison.clear()
     assert await retry_due(database, [subscription]) == 0

@@ -3,8 +3,8 @@
 import msgspec
 
 from malha.api.work import Work, command, query
-from malha.platform import audit, subscribers
-from malha.platform.subscribers import ParkedKey
+from malha.platform import audit, parking
+from malha.platform.parking import ParkedKey
 
 
 class Attention(msgspec.Struct, frozen=True):
@@ -20,7 +20,7 @@ async def list_attention(work: Work) -> Attention:
     Later events of such a record wait behind the one that failed; all other records go on. `retrying` is tried again by
     itself at `retry_at`, `parked` waits for a replay.
     """
-    return Attention(await subscribers.needs_attention(work.tx))
+    return Attention(await parking.needs_attention(work.tx))
 
 
 @command("/attention/{subscriber:str}/{key:str}/replay", permission="settings:manage")
@@ -29,7 +29,7 @@ async def replay_events(work: Work, subscriber: str, key: str) -> None:
 
     For after the cause was removed. What fails again stays in the list.
     """
-    await subscribers.ask_replay(work.tx, subscriber, key)
+    await parking.ask_replay(work.tx, subscriber, key)
     await audit.record(work.tx, action="replay", entity="event", entity_id=f"{subscriber}/{key}")
 
 

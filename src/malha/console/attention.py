@@ -8,12 +8,13 @@ from litestar.response import Response
 
 from malha.console import attention_reads as reads
 from malha.console import render, shell, web
-from malha.platform import audit, subscribers
+from malha.platform import audit, parking, subscribers
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
-from malha.platform.subscribers import Failing, ParkedKey
+from malha.platform.parking import ParkedKey
+from malha.platform.subscribers import Failing
 
 # What a subscriber does, as people say it; one without a name here shows its own.
 DOES = {
@@ -56,7 +57,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
     """Show what could not be handled."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "attention")
-        parked = await subscribers.needs_attention(tx)
+        parked = await parking.needs_attention(tx)
         numbers = await _numbers(tx, parked)
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
     items = [_item(p, numbers) for p in parked]
@@ -73,7 +74,7 @@ async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
     form = await request.form()
     subscriber, key = str(form.get("subscriber", "")), str(form.get("key", ""))
     async with web.writing(request) as tx:
-        await subscribers.ask_replay(tx, subscriber, key)
+        await parking.ask_replay(tx, subscriber, key)
         await audit.record(tx, action="replay", entity="event", entity_id=f"{subscriber}/{key}")
     return web.see_other("/attention", notice=_("It is tried again within a second."))
 

@@ -6,25 +6,24 @@ workers never run one subscriber at the same time. Order is promised per key.
 
 When a batch fails for a reason that lies outside the events (a lost connection, a lock not granted), the whole
 subscriber waits and tries again. When events are to blame, the batch is halved until they are found; they and the later
-events of their keys are set aside (`parked_key`, `parked_event`) and tried again on their own with growing pauses, and
-after the last attempt wait for a person: "needs attention", with the cause. All other keys go on. A batch in which
-nothing at all succeeds parks nothing: that is the handler, not the events, and the subscriber waits, visibly behind.
+events of their keys are set aside (`malha.platform.parking`). All other keys go on. A batch in which nothing at all
+succeeds parks nothing: that is the handler, not the events, and the subscriber waits, visibly behind.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
 
 import msgspec
 import structlog
 from psycopg import InterfaceError, OperationalError
 
 from malha.platform.db import Database, Tx
-from malha.platform.errors import Busy, MalhaError, NotFound
+from malha.platform.errors import Busy, MalhaError
+from malha.platform.eventlog import Recorded, Subscription
 from malha.platform.notices import hear
-from malha.platform.outbox import Event
+from malha.platform.parking import Failure, cause_of, needs_attention, park, retry_due
 from malha.platform.sequencer import make_partitions, rest, sequence
 
 log = structlog.get_logger(__name__)
@@ -32,67 +31,13 @@ log = structlog.get_logger(__name__)
 # Trying the same again may well succeed: connection lost, deadlock, lock not granted, disk full, server starting.
 _UNREACHABLE = (OperationalError, InterfaceError, Busy, OSError)
 
-E = TypeVar("E", bound=Event)
-_Class = type[E]
-
-BATCH = 500
 WINDOW = 20_000  # positions looked through at once for events of the wanted types
-ATTEMPTS = 6  # of a set-aside key, before it waits for a person
 SYSTEMIC = 20  # keys failing in one batch without one success: the handler is broken, not the events
 ISOLATE_AFTER = 4  # failures of a whole batch in a row, for reasons outside the events, before events are suspected
 GATHER_SECONDS = 0.1  # between two looks at the log, so that a busy hour is handled in batches
 UNTOLD_SECONDS = 1.0  # a look at the log without a notification
 RETRY_SECONDS = 1.0  # how often due retries are looked for
 AT_ONCE = 3  # subscribers of one worker that may hold a connection at the same time
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """One event in the log."""
-
-    position: int
-    at: datetime
-    seq: int
-    version: int
-    key: str
-    type: str
-    actor: str
-    payload: str  # JSON text
-    waits: bool = False  # an earlier event of its key is parked for the subscriber that reads it
-
-    @property
-    def id(self) -> str:
-        """Return the aggregate's identifier: the key after its kind."""
-        return self.key.partition(":")[2]
-
-    def facts(self) -> dict[str, Any]:
-        """Return the payload decoded."""
-        decoded: dict[str, Any] = msgspec.json.decode(self.payload)
-        return decoded
-
-    def read(self, into: _Class[E]) -> E:
-        """Return the event as its class, like `event.read(OrderPlaced)`."""
-        return msgspec.convert({**self.facts(), "seq": self.seq}, into, strict=False)
-
-
-Handler = Callable[[Tx, list[Recorded]], Awaitable[None]]
-
-
-class Subscription(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reacts to what: a literal of `flows.subscriptions.SUBSCRIPTIONS`.
-
-    The handler gets events in the order of their positions, runs in one transaction with the checkpoint, makes no
-    network call and may be given an event again (a replay): its writes say ON CONFLICT or compare versions.
-    """
-
-    name: str
-    handler: Handler
-    types: tuple[str, ...] = ()  # () is every type
-    kind: str | None = None  # only aggregates of this kind: "order" is the keys "order:..."
-    batch: int = BATCH
-
-    def wants(self, event_type: str, kind: str) -> bool:
-        """Tell whether events of a type, of a kind of aggregate, are for this subscriber."""
-        return (not self.types or event_type in self.types) and self.kind in {None, kind}
 
 
 class EventsParked(MalhaError):
@@ -111,22 +56,6 @@ class HandlerFails(MalhaError):
     code = "handler_fails"
     says = "The subscriber {subscriber} succeeds with none of its events: {error}"
     mend = "Correct the cause; the subscriber tries again by itself."
-
-
-class ParkedKey(msgspec.Struct, frozen=True):
-    """A key whose events wait, and why."""
-
-    subscriber: str
-    key: str
-    state: str
-    attempts: int
-    retry_at: datetime | None
-    cause: str
-    error: str
-    position: int
-    first_failed_at: datetime
-    last_failed_at: datetime
-    waiting: int
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -151,11 +80,6 @@ FROM subscriber s CROSS JOIN sequencer q
 WHERE s.name = %(name)s::text
 FOR NO KEY UPDATE OF s SKIP LOCKED
 """
-# As above but waits: a replay and the batch runner must not interleave on one key.
-WAIT_FOR_CHECKPOINT = """
-SELECT position, set_config('synchronous_commit', 'off', true)
-FROM subscriber WHERE name = %(name)s::text FOR NO KEY UPDATE
-"""
 # Primary key range within one or two partitions. What is parked is read under the checkpoint's lock, hence in this
 # statement.
 READ_EVENTS = """
@@ -176,60 +100,6 @@ WHERE name = %(name)s::text
 # Written after the failed batch was rolled back, so that it is seen.
 NOTE_FAILURE = """
 UPDATE subscriber SET failures = failures + 1, error = %(error)s::text WHERE name = %(name)s::text RETURNING failures
-"""
-# New failures only: a key that is already parked keeps its first cause.
-PARK_KEYS = """
-INSERT INTO parked_key (subscriber, key, retry_at, cause, error, position)
-SELECT %(name)s::text, key, now() + %(pause)s::interval, cause, error, position
-FROM unnest(%(keys)s::text[], %(causes)s::text[], %(errors)s::text[], %(positions)s::bigint[])
-     f (key, cause, error, position)
-ON CONFLICT (subscriber, key) DO NOTHING
-"""
-# Copies, so that dropping a partition of the log loses nothing that waits.
-PARK_EVENTS = """
-INSERT INTO parked_event (subscriber, key, position, at, seq, version, type, actor, payload)
-SELECT %(name)s::text, key, position, at, seq, version, type, actor, payload
-FROM event WHERE position = ANY (%(positions)s::bigint[])
-ON CONFLICT DO NOTHING
-"""
-# Partial index on what is due.
-DUE_KEYS = """
-SELECT subscriber, key FROM parked_key
-WHERE state = 'retrying' AND retry_at <= now() AND subscriber = ANY (%(names)s::text[])
-ORDER BY retry_at LIMIT 100
-"""
-# Primary key prefix, in order.
-WAITING_EVENTS = """
-SELECT position, at, seq, version, key, type, actor, payload::text AS payload
-FROM parked_event WHERE subscriber = %(name)s::text AND key = %(key)s::text ORDER BY position
-"""
-# Those before the one that still fails are done.
-FORGET_EVENTS = """
-DELETE FROM parked_event WHERE subscriber = %(name)s::text AND key = %(key)s::text AND position < %(position)s::bigint
-"""
-# Its events go with it.
-UNPARK_KEY = "DELETE FROM parked_key WHERE subscriber = %(name)s::text AND key = %(key)s::text"
-# attempts counts up to the last automatic one; then only a person's replay tries again.
-NOTE_RETRY = """
-UPDATE parked_key
-SET attempts = attempts + 1, cause = %(cause)s::text, error = %(error)s::text, position = %(position)s::bigint,
-    last_failed_at = now(), state = CASE WHEN attempts + 1 < %(limit)s::int THEN 'retrying' ELSE 'parked' END,
-    retry_at = CASE WHEN attempts + 1 < %(limit)s::int
-                    THEN now() + interval '1 second' * (2 ^ least(attempts + 1, 12)) END
-WHERE subscriber = %(name)s::text AND key = %(key)s::text
-"""
-# A person's replay: the worker picks it up within a second.
-ASK_REPLAY = """
-UPDATE parked_key SET state = 'retrying', attempts = 0, retry_at = now()
-WHERE subscriber = %(name)s::text AND key = %(key)s::text
-"""
-# Small table: every row needs a person.
-NEEDS_ATTENTION = """
-SELECT subscriber, key, state, attempts, retry_at, cause, error, position, first_failed_at, last_failed_at,
-       (SELECT count(*) FROM parked_event e WHERE e.subscriber = p.subscriber AND e.key = p.key) AS waiting
-FROM parked_key p
-ORDER BY (state = 'parked') DESC, first_failed_at
-LIMIT %(limit)s::int
 """
 # A handful of rows.
 FAILING = """
@@ -260,15 +130,6 @@ UPDATE subscriber s SET position = %(reach)s::bigint, moved_at = now() FROM quie
 """
 # Subscribers the code no longer has hold the log's partitions back for nothing.
 RETIRE_SUBSCRIBER = "DELETE FROM subscriber WHERE name = %(name)s::text"
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    event: Recorded
-    error: Exception
-
-
-def _cause(error: BaseException) -> str:
-    return error.code if isinstance(error, MalhaError) else type(error).__name__
 
 
 def _is_outside(error: BaseException) -> bool:
@@ -304,7 +165,7 @@ async def run_batch(db: Database, subscription: Subscription) -> bool:
             return await _isolate(db, subscription)
         async with db.transaction() as tx:
             failures: int = await tx.value(
-                NOTE_FAILURE, {"name": subscription.name, "error": f"{_cause(error)}: {error}"}
+                NOTE_FAILURE, {"name": subscription.name, "error": f"{cause_of(error)}: {error}"}
             )
         if failures >= ISOLATE_AFTER:
             return await _isolate(db, subscription)
@@ -346,18 +207,16 @@ async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -
         behind = [e for e in events if e.waits]
         if behind:
             events = [e for e in events if not e.waits]
-        failures: dict[str, _Failure] = {}
+        failures: dict[str, Failure] = {}
         if isolate:
             failed = await _halve(tx, subscription, events, failures)
             if len(failures) >= SYSTEMIC and len(failed) == len(events):
                 cause = failures[failed[0].key].error
-                raise HandlerFails(subscriber=name, error=f"{_cause(cause)}: {cause}") from cause
+                raise HandlerFails(subscriber=name, error=f"{cause_of(cause)}: {cause}") from cause
             behind += failed
-            await _park(tx, name, failures)
         elif events:
             await subscription.handler(tx, events)
-        if behind:
-            await tx.execute(PARK_EVENTS, {"name": name, "positions": [e.position for e in behind]})
+        await park(tx, name, failures, behind)
         await tx.execute(MOVE_CHECKPOINT, {"name": name, "position": reach})
     for failure in failures.values():
         log.warning(
@@ -371,7 +230,7 @@ async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -
 
 
 async def _halve(
-    tx: Tx, subscription: Subscription, events: list[Recorded], failures: dict[str, _Failure]
+    tx: Tx, subscription: Subscription, events: list[Recorded], failures: dict[str, Failure]
 ) -> list[Recorded]:
     """Run events, halving what fails down to single events; return all that wait: the failed and those behind them."""
     behind = [e for e in events if e.key in failures]
@@ -385,7 +244,7 @@ async def _halve(
         if tx.connection.closed:
             raise
         if len(events) == 1:
-            failures[events[0].key] = _Failure(events[0], error)
+            failures[events[0].key] = Failure(events[0], error)
             return [*behind, *events]
         middle = len(events) // 2
         behind += await _halve(tx, subscription, events[:middle], failures)
@@ -393,76 +252,9 @@ async def _halve(
     return behind
 
 
-async def _park(tx: Tx, name: str, failures: dict[str, _Failure]) -> None:
-    if not failures:
-        return
-    rows = sorted(failures.items())
-    await tx.execute(
-        PARK_KEYS,
-        {
-            "name": name,
-            "pause": timedelta(seconds=2),
-            "keys": [key for key, _ in rows],
-            "causes": [_cause(f.error) for _, f in rows],
-            "errors": [str(f.error)[:2000] for _, f in rows],
-            "positions": [f.event.position for _, f in rows],
-        },
-    )
-
-
-async def replay(db: Database, subscription: Subscription, key: str) -> bool:
-    """Run the waiting events of a parked key again, in order; return whether all went through and the key is free.
-
-    What succeeds before an event that still fails is done and forgotten; the failure is counted and noted.
-    """
-    name = subscription.name
-    async with db.transaction() as tx:
-        await tx.execute(WAIT_FOR_CHECKPOINT, {"name": name})
-        events = await tx.all(Recorded, WAITING_EVENTS, {"name": name, "key": key})
-        for event in events:
-            try:
-                async with tx.savepoint():
-                    await subscription.handler(tx, [event])
-            except Exception as error:
-                if tx.connection.closed:
-                    raise
-                at = {"name": name, "key": key, "position": event.position}
-                await tx.execute(FORGET_EVENTS, at)
-                await tx.execute(
-                    NOTE_RETRY, {**at, "cause": _cause(error), "error": str(error)[:2000], "limit": ATTEMPTS}
-                )
-                log.warning("event_failed_again", subscriber=name, key=key, position=event.position, exc_info=error)
-                return False
-        await tx.execute(UNPARK_KEY, {"name": name, "key": key})
-    return True
-
-
-async def ask_replay(tx: Tx, subscriber: str, key: str) -> None:
-    """Have the worker run a parked key again within a second: the replay button.
-
-    Raises:
-        NotFound: nothing of that key is parked for that subscriber.
-    """
-    if not await tx.execute(ASK_REPLAY, {"name": subscriber, "key": key}):
-        raise NotFound(what="parked event", key=key)
-
-
-async def needs_attention(tx: Tx, limit: int = 200) -> list[ParkedKey]:
-    """Return the keys that wait, those no longer tried first, oldest first."""
-    return await tx.all(ParkedKey, NEEDS_ATTENTION, {"limit": limit})
-
-
 async def failing(tx: Tx) -> list[Failing]:
     """Return the subscribers whose batches fail as a whole."""
     return await tx.all(Failing, FAILING)
-
-
-async def retry_due(db: Database, subscriptions: Sequence[Subscription]) -> int:
-    """Run the set-aside keys whose time has come; return how many went through."""
-    by_name = {s.name: s for s in subscriptions}
-    async with db.transaction() as tx:
-        due = await tx.tuples(DUE_KEYS, {"names": list(by_name)})
-    return sum([await replay(db, by_name[name], key) for name, key in due])
 
 
 async def retire(tx: Tx, subscriber: str) -> None:
@@ -626,17 +418,13 @@ __all__ = [
     "EventsParked",
     "Failing",
     "HandlerFails",
-    "ParkedKey",
     "Recorded",
     "Subscription",
-    "ask_replay",
     "drain",
     "failing",
-    "needs_attention",
+    "find_work",
     "register",
-    "replay",
     "retire",
-    "retry_due",
     "run_batch",
     "run_subscribers",
 ]

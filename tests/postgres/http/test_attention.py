@@ -6,7 +6,8 @@ from malha.identity.model import Role
 from malha.platform import outbox
 from malha.platform.db import Tx
 from malha.platform.outbox import Event
-from malha.platform.subscribers import Recorded, Subscription, drain, retry_due
+from malha.platform.parking import retry_due
+from malha.platform.subscribers import Recorded, Subscription, drain
 
 
 class Painted(Event, frozen=True, kw_only=True):

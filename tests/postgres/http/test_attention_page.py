@@ -10,7 +10,8 @@ from malha.identity.model import Role
 from malha.ordering.events import NoteAdded
 from malha.platform import outbox
 from malha.platform.db import Tx
-from malha.platform.subscribers import Recorded, Subscription, drain, retry_due
+from malha.platform.parking import retry_due
+from malha.platform.subscribers import Recorded, Subscription, drain
 from malha.testing import builders
 
 
