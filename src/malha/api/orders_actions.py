@@ -14,7 +14,7 @@ from malha.intake import replanning
 from malha.network import reads as network
 from malha.ordering import reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
-from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus
+from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus, word_of
 from malha.ordering.reads import Place, Sort, View, Wanted
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
@@ -330,7 +330,7 @@ async def resolve_hold(work: Work, order_id: UUID, kind: HoldKind, data: Resolve
     """
     await open_order(work, order_id)
     if data.override and kind in AUTOMATIC_HOLDS and not work.actor.may("orders:override_hold"):
-        raise HoldAutomatic(kind=kind.value)
+        raise HoldAutomatic(kind=word_of(kind))
     await service.resolve_hold(work.tx, order_id, kind, resolution=data.resolution, force=data.override)
     return await state_of(work, order_id)
 

@@ -26,7 +26,7 @@ from malha.fiscal.events import DocumentCancelled, DocumentRecorded
 from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer, Recorded, Standing
 from malha.ordering import service as ordering
 from malha.ordering.errors import LocationNotYours
-from malha.ordering.model import GONE, Move, Order, Unit, UnitState
+from malha.ordering.model import GONE, Move, Order, Unit, UnitState, word_of
 from malha.platform.brazil import AccessKey
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -168,7 +168,7 @@ async def _check_contents(tx: Tx, cases: Sequence[_Case]) -> None:
     for case in cases:
         early = [u for u in case.units if u.state not in _PACKED]
         if early:
-            raise NotPacked(quantity=sum(u.quantity for u in early), state=early[0].state.value)
+            raise NotPacked(quantity=sum(u.quantity for u in early), state=word_of(early[0].state))
         case.packed = rules.sum_units(case.units)
         if case.facts.lines is not None:
             await _refuse_differences(tx, case.packed, case.facts.lines)

@@ -13,7 +13,7 @@ import msgspec
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
 from malha.fulfillment import writes
-from malha.fulfillment.errors import DocumentRequired, OrderStopped, WorkNotFound, WrongState
+from malha.fulfillment.errors import DocumentRequired, OrderStopped, WorkNotFound
 from malha.fulfillment.events import (
     ShipmentDelivered,
     UnitsPicked,
@@ -26,12 +26,12 @@ from malha.fulfillment.events import (
 )
 from malha.fulfillment.model import Tracking, Work, WorkState
 from malha.fulfillment.service import PICKUP_DAYS
-from malha.fulfillment.work import about, lock_work, restate
+from malha.fulfillment.work import about, lock_work, restate, wrong_state
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
-from malha.ordering.model import STOPPING_HOLDS, Move, Unit, UnitState
+from malha.ordering.model import STOPPING_HOLDS, Move, Unit, UnitState, word_of
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, new_id
 
@@ -121,7 +121,7 @@ async def _open(tx: Tx, errands: Sequence[Errand]) -> list[_Job]:
     jobs = []
     for work in found:
         if work.state is not WorkState.OPEN:
-            raise WrongState(number=work.number, state=work.state.value, needed=WorkState.OPEN.value)
+            raise wrong_state(work, WorkState.OPEN)
         jobs.append(_Job(by_id[work.id], work, []))
     await _refresh(tx, jobs)
     return [job for job in jobs if job.units]
@@ -207,7 +207,7 @@ async def _refuse_held(tx: Tx, jobs: Sequence[_Job]) -> None:
     holds = await ordering.open_holds(tx, {job.work.order_id for job in jobs})
     stops = sorted({kind for own in holds.values() for kind in own} & STOPPING_HOLDS)
     if stops:
-        raise OrderStopped(kind=stops[0].value)
+        raise OrderStopped(kind=word_of(stops[0]))
 
 
 async def _ship(tx: Tx, jobs: Sequence[_Job]) -> None:

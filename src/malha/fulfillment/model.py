@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 
@@ -21,6 +22,19 @@ class WorkState(StrEnum):
     REJECTED = "rejected"  # the location gave everything back
     CANCELLED = "cancelled"  # the order's units were cancelled
 
+
+WORK_WORDS: dict[WorkState, str] = {
+    WorkState.OPEN: N_("to accept"),
+    WorkState.ACCEPTED: N_("accepted"),
+    WorkState.PICKING: N_("being picked"),
+    WorkState.PICKED: N_("picked"),
+    WorkState.PACKED: N_("packed"),
+    WorkState.READY: N_("ready for pickup"),
+    WorkState.CLOSED: N_("finished"),
+    WorkState.REJECTED: N_("rejected"),
+    WorkState.CANCELLED: N_("cancelled"),
+}
+METHOD_WORDS = {"ship": N_("shipping"), "pickup": N_("pickup")}
 
 ENDED = frozenset({WorkState.CLOSED, WorkState.REJECTED, WorkState.CANCELLED})
 

@@ -18,7 +18,7 @@ from malha.network.calendar import Calendar
 from malha.network.model import PaymentPolicy
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
-from malha.ordering.model import HoldKind, Move, Order, Unit, UnitState
+from malha.ordering.model import HoldKind, Move, Order, Unit, UnitState, word_of
 from malha.payments import rules as payment_rules
 from malha.payments import service as payments
 from malha.platform.db import Tx
@@ -188,7 +188,7 @@ async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
             raise OrderNotFound(key=order_id)
         case NotReleased.ON_HOLD:
             kinds = sorted((await ordering.open_holds(tx, [order_id]))[order_id])
-            raise ReleaseHeld(kinds=[kind.value for kind in kinds])
+            raise ReleaseHeld(kinds=[word_of(kind) for kind in kinds])
         case NotReleased.NOT_PAID:
             missing = order.payable - (await payments.coverage(tx, [order_id]))[order_id]
             raise ReleaseUnpaid(missing=Money(missing, order.currency))

@@ -36,6 +36,7 @@ from malha.fulfillment.events import (
 )
 from malha.fulfillment.giving_back import Back
 from malha.fulfillment.model import (
+    METHOD_WORDS,
     HandOver,
     Parcel,
     Picked,
@@ -55,7 +56,7 @@ from malha.ordering.events import OrderEvent
 from malha.ordering.model import Cancellation, CancelWish, Move, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 __all__ = [
@@ -201,7 +202,7 @@ async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list
     """
     desk = await take_up(tx, work_id)
     if desk.work.method != "ship":
-        raise WrongMethod(number=desk.work.number, method=desk.work.method)
+        raise WrongMethod(number=desk.work.number, method=Word(METHOD_WORDS[desk.work.method]))
     desk.need(WorkState.PACKED)
     await _open_gate(tx, desk)
     parcels = await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
@@ -285,7 +286,7 @@ async def make_ready(tx: Tx, work_id: UUID) -> datetime:
     """
     desk = await take_up(tx, work_id)
     if desk.work.method != "pickup":
-        raise WrongMethod(number=desk.work.number, method=desk.work.method)
+        raise WrongMethod(number=desk.work.number, method=Word(METHOD_WORDS[desk.work.method]))
     desk.need(WorkState.PACKED)
     _need_documents(desk.units)
     until: datetime = await tx.value(writes.SET_PICKUP_CODE, _new_code(work_id))

@@ -7,10 +7,11 @@ import msgspec
 
 from malha.fulfillment import rules, writes
 from malha.fulfillment.errors import OrderStopped, WorkNotFound, WrongState
-from malha.fulfillment.model import ENDED, Work, WorkState
+from malha.fulfillment.model import ENDED, WORK_WORDS, Work, WorkState
 from malha.ordering import service as ordering
-from malha.ordering.model import STOPPING_HOLDS, Order, Unit, UnitState
+from malha.ordering.model import STOPPING_HOLDS, Order, Unit, UnitState, word_of
 from malha.platform.db import Tx
+from malha.platform.i18n import Word
 from malha.platform.ids import UUID
 
 
@@ -28,8 +29,13 @@ class Desk(msgspec.Struct, frozen=True):
             WrongState: it is not.
         """
         if self.work.state not in states:
-            needed = " / ".join(state.value for state in states)
-            raise WrongState(number=self.work.number, state=self.work.state.value, needed=needed)
+            raise wrong_state(self.work, *states)
+
+
+def wrong_state(work: Work, *needed: WorkState) -> WrongState:
+    """Return the refusal of a step that begins elsewhere."""
+    words = [Word(WORK_WORDS[state]) for state in needed]
+    return WrongState(number=work.number, state=Word(WORK_WORDS[work.state]), needed=words)
 
 
 async def take_up(tx: Tx, work_id: UUID) -> Desk:
@@ -144,4 +150,4 @@ async def refuse_stopped(tx: Tx, order: Order) -> None:
     """
     stops = sorted(STOPPING_HOLDS & (await ordering.open_holds(tx, [order.id]))[order.id].keys())
     if stops:
-        raise OrderStopped(kind=stops[0].value)
+        raise OrderStopped(kind=word_of(stops[0]))

@@ -11,6 +11,7 @@ from typing import Any, NewType
 import msgspec
 
 from malha.platform.address import Address
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "OrderStatus",
     "Unit",
     "UnitState",
+    "word_of",
 ]
 
 OrderId = NewType("OrderId", UUID)
@@ -133,6 +135,41 @@ AUTOMATIC_HOLDS = frozenset(
 
 # Work that has begun goes on under the other holds; under these nothing leaves the building.
 STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS})
+
+# How refusals name them.
+STATE_WORDS: dict[UnitState, str] = {
+    UnitState.UNPLACED: N_("without location"),
+    UnitState.BACKORDERED: N_("backordered"),
+    UnitState.ALLOCATED: N_("allocated"),
+    UnitState.RELEASED: N_("to accept"),
+    UnitState.PICKING: N_("to pick"),
+    UnitState.PICKED: N_("picked"),
+    UnitState.AWAITING_DOCUMENT: N_("awaiting document"),
+    UnitState.PACKED: N_("packed"),
+    UnitState.INVOICED: N_("invoiced"),
+    UnitState.READY: N_("ready for pickup"),
+    UnitState.SHIPPED: N_("shipped"),
+    UnitState.DELIVERED: N_("delivered"),
+    UnitState.COLLECTED: N_("collected"),
+    UnitState.CANCELLED: N_("cancelled"),
+}
+HOLD_WORDS: dict[HoldKind, str] = {
+    HoldKind.UNKNOWN_SKU: N_("Unknown SKU"),
+    HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),
+    HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
+    HoldKind.SHORTAGE: N_("Not enough stock"),
+    HoldKind.PAYMENT: N_("Payment not confirmed"),
+    HoldKind.TOTALS: N_("Totals do not add up"),
+    HoldKind.ADDRESS: N_("Address missing or unusable"),
+    HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
+    HoldKind.FRAUD: N_("Fraud review"),
+    HoldKind.MANUAL: N_("Held by a person"),
+}
+
+
+def word_of(value: UnitState | HoldKind) -> Word:
+    """Return a state or a kind of hold as a word that is shown in the reader's language."""
+    return Word(HOLD_WORDS[value] if isinstance(value, HoldKind) else STATE_WORDS[value])
 
 
 class Unit(msgspec.Struct, frozen=True):

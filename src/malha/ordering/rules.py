@@ -30,6 +30,7 @@ from malha.ordering.model import (
     OrderStatus,
     Unit,
     UnitState,
+    word_of,
 )
 from malha.platform import brazil
 from malha.platform.flaws import Flaw
@@ -102,7 +103,7 @@ def plan_moves(units: Sequence[Unit], moves: Sequence[Move]) -> MovePlan:
         if unit is None or not 0 < move.quantity <= left[key]:
             raise UnitsNotThere(line=move.line, quantity=move.quantity, open=left.get(key, 0))
         if move.to not in TRANSITIONS[unit.state]:
-            raise IllegalTransition(state=unit.state.value, to=move.to.value)
+            raise IllegalTransition(state=word_of(unit.state), to=word_of(move.to))
         left[key] -= move.quantity
         arriving.append((key, _moved(unit, move)))
     rows = {key: msgspec.structs.replace(unit, quantity=left[key]) for key, unit in before.items() if left[key]}

@@ -51,6 +51,7 @@ from malha.ordering.model import (
     OrderStatus,
     Unit,
     UnitState,
+    word_of,
 )
 from malha.ordering.rules import Buyer
 from malha.platform import audit, outbox
@@ -359,9 +360,9 @@ async def place_hold(tx: Tx, order_id: UUID, kind: HoldKind, *, note: str = "", 
     """
     order = await lock_order(tx, order_id, expected)
     if kind in AUTOMATIC_HOLDS:
-        raise HoldAutomatic(kind=kind.value)
+        raise HoldAutomatic(kind=word_of(kind))
     if not await ensure_holds(tx, {order_id: {"note": note.strip()} if note.strip() else {}}, kind):
-        raise HoldAlreadyOpen(number=order.number, kind=kind.value)
+        raise HoldAlreadyOpen(number=order.number, kind=word_of(kind))
 
 
 async def ensure_holds(tx: Tx, details: Mapping[UUID, Mapping[str, Any]], kind: HoldKind) -> set[UUID]:
@@ -410,12 +411,12 @@ async def resolve_hold(
     """
     order = await lock_order(tx, order_id, expected)
     if kind in AUTOMATIC_HOLDS and not force:
-        raise HoldAutomatic(kind=kind.value)
+        raise HoldAutomatic(kind=word_of(kind))
     if kind in AUTOMATIC_HOLDS:
         _require_reason(resolution)
     lifted = await _lift(tx, [order_id], [kind], resolution.strip(), forced=kind in AUTOMATIC_HOLDS)
     if not lifted:
-        raise HoldNotOpen(number=order.number, kind=kind.value)
+        raise HoldNotOpen(number=order.number, kind=word_of(kind))
     await restate(tx, [order_id], *lifted)
 
 

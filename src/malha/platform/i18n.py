@@ -88,6 +88,12 @@ def choose(accepted: str | None, default: str = DEFAULT) -> str:
     return best
 
 
+class Word(str):
+    """A fact of a sentence that is itself a message id: shown in the reader's language."""
+
+    __slots__ = ()
+
+
 def N_(msgid: str) -> str:  # noqa: N802 -- gettext's own name
     """Mark a sentence for translation later; return it unchanged."""
     return msgid
@@ -130,6 +136,8 @@ def _fill(text: str, facts: dict[str, Any], language: str) -> str:
 
 
 def _shown(value: Any, language: str) -> Any:
+    if isinstance(value, Word):
+        return translate(language, value)
     if isinstance(value, Money):
         return money(value, language=language)
     if isinstance(value, DateTime):
@@ -137,7 +145,7 @@ def _shown(value: Any, language: str) -> Any:
     if isinstance(value, Date):
         return date(value, language=language)
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(str(item) for item in value)
+        return ", ".join(str(_shown(item, language)) for item in value)
     return value
 
 
@@ -228,6 +236,7 @@ __all__ = [
     "DEFAULT_ZONE",
     "LANGUAGES",
     "N_",
+    "Word",
     "_",
     "ago",
     "choose",
