@@ -236,7 +236,7 @@ def an_order(i: int, kind: str) -> NewOrder:
         ship_to=None
         if pickup
         else Address(
-            postal_code=cep,
+            postal_code="" if kind == "held" else cep,  # as channels send it, now and then
             street="Rua das Acácias",
             number=str(200 + i),
             complement="ap. 502",

@@ -192,7 +192,7 @@ def test_the_export_holds_the_filtered_rows_and_defuses_formulas(visit: Visit, s
         page.get_by_role("link", name="Exportar").click()
     text = download.value.path().read_text("utf-8-sig")
     lines = text.splitlines()
-    assert lines[0].startswith("Pedido,Pedido do canal,Canal")
+    assert lines[0].startswith("Pedido;Pedido do canal;Canal")
     assert len(lines) == 1 + page.locator("[data-rows] > tr").count()
     assert "'=1+1" in text
 

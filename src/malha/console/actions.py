@@ -390,9 +390,7 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
         case "hold":
             await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=_said(form, "reason", 200))
         case "cancel":
-            await work.cancel(
-                tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True
-            )
+            await work.cancel(tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True)
         case _:
             kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
             by_hand = [kind for kind in kinds if kind.value in words.BY_HAND]

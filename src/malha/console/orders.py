@@ -23,7 +23,7 @@ from malha.ordering import reads
 from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
 from malha.ordering.reads import OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
-from malha.platform import i18n, paging
+from malha.platform import i18n, paging, tabular
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 
@@ -382,7 +382,7 @@ def _export_row(row: OrderRow) -> list[Any]:
         row.buyer_name, row.city or "", row.state or "", _(words.METHOD[row.method]), ", ".join(row.locations),
         str(sum(row.units.values())),
         row.promised_at.astimezone(zone).date().isoformat() if row.promised_at else "",
-        web.plain_money(row.total), web.plain_money(row.cancelled_total), row.currency,
+        tabular.decimal_text(row.total, 2), tabular.decimal_text(row.cancelled_total, 2), row.currency,
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Response
 
 from malha.identity.model import Caller
-from malha.platform import i18n
+from malha.platform import i18n, tabular
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
@@ -137,32 +137,8 @@ def problems_text(error: MalhaError) -> list[str]:
     return said
 
 
-def plain_money(minor: int) -> str:
-    """Return an amount for a spreadsheet: a point and two digits, no currency sign, no grouping."""
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{abs(minor) // 100}.{abs(minor) % 100:02d}"
-
-
-# A spreadsheet runs a cell that begins with one of these as a formula; a leading apostrophe keeps it text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
 def csv_line(cells: Sequence[object], *, bom: bool = False) -> bytes:
-    """Return one line of a CSV file; cells that a spreadsheet would run are defused."""
+    """Return one line of a table as `platform.tabular` writes them; cells that a spreadsheet would run are defused."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([_defused(str(cell)) for cell in cells])
-    return (b"\xef\xbb\xbf" if bom else b"") + out.getvalue().encode()
-
-
-def _defused(cell: str) -> str:
-    if cell.startswith(_FORMULA) and not _is_number(cell):
-        return "'" + cell
-    return cell.replace("\x00", "")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    csv.writer(out, delimiter=";", lineterminator="\r\n").writerow([tabular.defuse(str(cell)) for cell in cells])
+    return (b"\xef\xbb\xbf" if bom else b"") + out.getvalue().replace("\x00", "").encode()

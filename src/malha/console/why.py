@@ -1,5 +1,6 @@
 """Why this location: a routing decision as it is drawn. Bars are drawn to the dearest alternative shown."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +36,15 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     difference: str
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Locations that could serve nothing, for one and the same reason."""
+
+    name: str
+    others: str
+    says: str
+    tag: str
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True):
     """The panel."""
 
@@ -45,8 +55,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[Choice]
     more: list[Choice]
     legend: list[tuple[str, str]]
-    rejected: list[tuple[str, str, str]]  # place, why, tag
-    rejected_more: list[tuple[str, str, str]]
+    rejected: list[Refused]
+    rejected_more: list[Refused]
     rejected_count: int
     considered: int
 
@@ -56,7 +66,7 @@ def drawn(told: Explanation) -> Why:
     most = max((a.cost for a in told.alternatives[: SHOWN * 4]), default=1) or 1
     choices = [_choice(a, most, told.currency) for a in told.alternatives]
     chosen = next((c for c in choices if c.chosen), None)
-    rejected = [_rejected(r) for r in told.rejected]
+    rejected = _refused(told.rejected)
     facts = [_("decided {time}", time=render.moment(told.decided_at))]
     if told.attempts > 1:
         facts.append(_("decision {n} of {all}", n=told.attempt, all=told.attempts))
@@ -70,7 +80,7 @@ def drawn(told: Explanation) -> Why:
         legend=[(fill, _(word)) for _name, fill, word in TERMS],
         rejected=rejected[:SHOWN],
         rejected_more=rejected[SHOWN:],
-        rejected_count=len(rejected),
+        rejected_count=len(told.rejected),
         considered=told.considered,
     )
 
@@ -122,5 +132,18 @@ REASONS: dict[str, str] = {
 }
 
 
-def _rejected(one: Rejected) -> tuple[str, str, str]:
-    return one.location.name, one.says, _(REASONS.get(one.reason.value, one.reason.value))
+def _refused(rejected: Sequence[Rejected]) -> list[Refused]:
+    """Return the rejections, those with the same sentence as one; what is particular to few comes first."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in rejected:
+        tag = _(REASONS.get(one.reason.value, one.reason.value))
+        groups.setdefault((one.says, tag), []).append(one.location.name)
+    return [
+        Refused(
+            name=names[0] if len(names) == 1 else n_("{n} location", "{n} locations", len(names)),
+            others=", ".join(names) if len(names) > 1 else "",
+            says=says,
+            tag=tag,
+        )
+        for (says, tag), names in sorted(groups.items(), key=lambda group: len(group[1]))
+    ]
