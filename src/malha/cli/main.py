@@ -6,6 +6,7 @@ A command is a module of `malha.cli` with either a function `command` (its optio
 
 import importlib
 import importlib.util
+import os
 import sys
 from typing import Annotated
 
@@ -53,6 +54,8 @@ def build(wanted: str | None) -> typer.Typer:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with its code."""
+    # Before NumPy is imported: a thread of its linear algebra for each core costs memory, and nothing here uses it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = sys.argv[1:] if arguments is None else arguments
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:

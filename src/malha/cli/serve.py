@@ -58,8 +58,6 @@ def serve(
     """
     begun = time.perf_counter()
     logs.configure(settings.log_level, settings.log_format, role="main")
-    # A thread of the linear algebra before the fork, and memory for more, buy nothing here.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     shared = metrics.share()
     try:
         with _reserved(settings), database_of(settings) as (ready, server):

@@ -30,8 +30,8 @@ GIVE_UP_AFTER = 8  # deaths in a row, each before HEALTHY_AFTER_S
 ORPHAN_PATIENCE_S = 3.0
 TICK_S = 0.5
 EAGER_TICK_S = 0.02
-_ENDING = {signal.SIGTERM, signal.SIGINT}
-_HANDLED = {*_ENDING, signal.SIGCHLD, signal.SIGHUP}
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # a closed terminal ends it; under nohup it never comes
+_HANDLED = {*_ENDING, signal.SIGCHLD}
 
 
 _parent: int | None = None  # of this process, when a supervisor forked it
