@@ -14,11 +14,14 @@ from malha.doctor import examine
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import service as identity
-from malha.identity.model import PERMISSIONS
+from malha.identity.model import PERMISSIONS, Role
+from malha.identity.service import LoggedIn, PersonDraft
 from malha.platform.db import Database
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 from malha.testing.builders import World, a_network, a_product
+
+PASSWORD = "correct horse battery"
 
 
 class Story:
@@ -52,6 +55,17 @@ class Story:
         assert "{" not in problem["detail"] + problem.get("mend", ""), problem
         return str(problem["code"])
 
+    async def person(self, role: str, locations: list[str] | None = None) -> "Person":
+        """Somebody of this role who is signed in."""
+        draft = PersonDraft(
+            name=role.replace("_", " ").title(), email=f"{role}@loja.test", role=Role(role), locations=locations
+        )
+        async with self.database.transaction() as tx:
+            await identity.create_person(tx, draft, password=PASSWORD)
+            outcome = await identity.log_in(tx, draft.email, PASSWORD, source="127.0.0.9")
+        assert isinstance(outcome, LoggedIn)
+        return Person(self, {"cookie": f"malha={outcome.token}", "origin": "http://shop.test"})
+
     @staticmethod
     def _told(answer: httpx.Response) -> Any:
         assert answer.status_code < 300, answer.text
@@ -84,6 +98,17 @@ class Story:
                 {"sku": sku_id, "at": self.world.locations[code]},
             )
         return rows[0]
+
+
+class Person:
+    """Somebody with a browser."""
+
+    def __init__(self, story: Story, headers: dict[str, str]) -> None:
+        self.story = story
+        self.headers = {**headers, "accept-language": "en"}
+
+    async def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return await self.story.http.request(method, f"/v1{path}", json=body, headers=self.headers)
 
 
 @pytest.fixture

@@ -218,3 +218,43 @@ async def test_a_repeated_cancel_with_the_same_key_is_answered_once(story):
     assert answers[0].json() == answers[1].json()
     units = (await story.get(f"/orders/{order}"))["units"]
     assert sorted((u["state"], u["quantity"]) for u in units) == [("allocated", 3), ("cancelled", 1)]
+
+
+async def test_a_store_sees_and_touches_its_own_work_only_and_every_act_has_a_name(story):
+    await story.product("CUP", DC=5, S1=5)
+    far = (await story.post("/orders", an_order(("CUP", 1, 900), channel="mall")))["id"]
+    near_body = an_order(("CUP", 1, 900), channel="mall", external_id="W-2", method="pickup", pickup_location="S1")
+    del near_body["ship_to"]
+    near = (await story.post("/orders", near_body))["id"]
+    await story.time_passes()
+    elsewhere, here = await only_work(story, far), await only_work(story, near)
+
+    associate = await story.person("store_associate", ["S1"])
+    assert [row["order_number"] for row in (await associate.ask("GET", "/fulfillments")).json()] == [2]
+    assert [o["id"] for o in (await associate.ask("GET", "/orders")).json()["items"]] == [near]
+    for path in (f"/orders/{far}", f"/orders/{far}/timeline", f"/fulfillments/{elsewhere}"):
+        assert (await associate.ask("GET", path)).status_code == 404, path
+    assert (await associate.ask("GET", "/fulfillments?location=DC")).status_code == 404
+    assert (await associate.ask("POST", f"/fulfillments/{elsewhere}/accept")).status_code == 404
+    assert (await associate.ask("POST", f"/fulfillments/{here}/accept")).status_code == 200
+    assert (await associate.ask("GET", f"/fulfillments/{here}/pickup-code")).status_code == 403
+    assert (await associate.ask("POST", f"/orders/{near}/cancel", {"reason": "x"})).status_code == 403
+    masked = (await associate.ask("GET", f"/orders/{near}")).json()["order"]
+    assert masked["buyer_document"] == "•••.982.247-••"
+
+    async with story.database.transaction() as tx:
+        acts = await tx.tuples("SELECT action, actor_name FROM audit WHERE entity = 'order' ORDER BY id")
+    assert ("fulfillment.accepted", "Store Associate") in acts
+
+
+async def test_only_those_who_may_override_a_hold_lift_what_its_cause_would_lift(story):
+    await story.product("CAP", DC=5)
+    body = an_order(("CAP", 1, 900), payments=[{"kind": "boleto", "amount": 900}])
+    order = (await story.post("/orders", body))["id"]
+    path, wish = f"/orders/{order}/holds/payment/resolve", {"resolution": "paid at the shop", "override": True}
+    service = await story.person("customer_service")
+    assert (await service.ask("POST", path, wish)).json()["code"] == "hold_automatic"
+    manager = await story.person("manager")
+    assert (await manager.ask("POST", path, {"override": True})).json()["code"] == "invalid"
+    assert (await manager.ask("POST", path, wish)).json()["status"] == "allocated"
+    assert (await manager.ask("POST", path, wish)).json()["code"] == "hold_not_open"
