@@ -1,133 +1,174 @@
-"""Take every page of a running Malha, in both languages, wide and narrow, light and dark, into `screenshots/`.
+"""Take every page of the console in both languages, wide and narrow, light and dark, into screenshots/.
 
-Without `--url` it runs a demo of its own (`malha demo --no-traffic`) in a temporary directory and ends it afterwards.
+Runs `malha demo` in a directory of its own, signs in and visits; the pictures are there to be looked at. `--docs` also
+writes those that the documentation shows.
 """
 
 import argparse
-import contextlib
 import os
-import re
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
-
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "screenshots"
-EMAIL = "ana@aroeira.example"
-SIZES = {"wide": {"width": 1366, "height": 900}, "narrow": {"width": 390, "height": 844}}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-# Name -> path. An order page is the first of a list.
+OUT = ROOT / "screenshots"
+DOCS = ROOT / "docs" / "images"
+CHROMIUM = os.environ.get("MALHA_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+]
+OWNER, PASSWORD = "ana@aroeira.example", "rede de descanso 7"
+SIZES: dict[str, Any] = {"wide": {"width": 1366, "height": 768}, "narrow": {"width": 390, "height": 844}}
+LANGUAGES = ("pt-BR", "en")
+THEMES = ("light", "dark")
+# name: address, or the view whose first order is shown
 PAGES = {
+    "login": "/login",
     "orders": "/orders",
-    "orders-search": "/orders?q=silva",
-    "orders-empty": "/orders?q=nada+com+este+nome",
+    "orders-late": "/orders?view=late",
+    "orders-empty": "/orders?q=zzzz",
+    "order-to-pick": "view=to_pick",
+    "order-on-hold": "view=on_hold",
+    "order-to-pay": "view=awaiting_payment",
+    "order-to-ship": "view=to_ship",
+    "order-ready": "view=ready",
+    "order-in-transit": "view=in_transit",
+    "order-delivered": "view=all&status=delivered",
     "fulfillment": "/fulfillment",
-    "api": "/v1/docs",
+    "attention": "/attention",
+    "not-found": "/orders/999999999",
 }
-ORDERS_IN = ("", "hold", "late", "done")  # views whose first order is opened
 
 
-@contextlib.contextmanager
-def demo(orders: int) -> Iterator[tuple[str, str]]:
-    """Run a demo of our own; gives its address and its owner's password."""
+@contextmanager
+def demo(orders: int) -> Iterator[str]:
+    """Run a demo retailer; give its address."""
+    home = tempfile.mkdtemp(prefix="malha-screens-")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    password = secrets.token_urlsafe(12)
-    home = Path(tempfile.mkdtemp(prefix="malha-screenshots-"))
-    home.chmod(0o711)  # as root, the database's own user passes through
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_") and k != "DATABASE_URL"}
     command = [sys.executable, "-m", "malha.cli.main", "demo", "--no-traffic", "--orders", str(orders)]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--password", password],
-        env=dict(os.environ, MALHA_DATA_DIR=str(home / "data")),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command += ["--port", str(port), "--password", PASSWORD]
+    process = subprocess.Popen(command, env=environment | {"MALHA_DATA_DIR": home})
+    base = f"http://127.0.0.1:{port}"
     try:
-        for line in process.stderr or ():
-            if "answers at" in line:
-                break
-        else:
-            sys.exit("screenshots: the demo did not start")
-        yield f"http://127.0.0.1:{port}", password
+        wait(base, process)
+        yield base
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=120)
+        process.wait(30)
         shutil.rmtree(home, ignore_errors=True)
 
 
-def order_pages(page: Any, url: str) -> dict[str, str]:
-    """Return the address of one order per view that has any."""
-    found = {}
-    for view in ORDERS_IN:
-        page.goto(f"{url}/orders?view={view}" if view else f"{url}/orders")
-        links = [link.get_attribute("href") or "" for link in page.locator("a[href^='/orders/']").all()]
-        own = [link for link in links if re.fullmatch(r"/orders/\d+", link.split("?")[0])]
-        if own:
-            found[f"order-{view or 'any'}"] = own[0]
-    return found
+def wait(base: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the retailer answers."""
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            urllib.request.urlopen(f"{base}/login", timeout=5)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            sys.exit(f"screenshots: the demo answers {error.code}")
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("screenshots: the demo did not start")
+            time.sleep(0.3)
+        else:
+            return
 
 
-def shoot(browser: Browser, url: str, email: str, password: str) -> int:
-    """Take all pages; return how many pictures there are."""
+def take(base: str, only: str) -> int:
+    """Visit every page in every form; return how many pictures were written."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- a development dependency
+
     taken = 0
-    door = browser.new_context()
-    door.request.post(f"{url}/login", form={"email": email, "password": password}, max_redirects=0)
-    cookies: Any = door.cookies()
-    if not cookies:
-        sys.exit(f"screenshots: {email} could not log in")
-    pages = PAGES | order_pages(door.new_page(), url)
-    for language in ("pt-BR", "en"):
-        for size, viewport in SIZES.items():
-            for theme in ("light", "dark"):
-                context = browser.new_context(viewport=viewport, reduced_motion="reduce")  # type: ignore[arg-type]
-                context.add_cookies(
-                    [
-                        {"name": "malha_language", "value": language, "url": url},
-                        {"name": "malha_theme", "value": theme, "url": url},
-                    ]
-                )
-                page = context.new_page()
-                page.goto(f"{url}/login")
-                page.screenshot(path=TARGET / f"login-{size}-{theme}-{language}.png")
-                context.add_cookies(cookies)
-                for name, path in pages.items():
-                    page.goto(url + path)
-                    page.wait_for_timeout(300)  # live parts settle
-                    page.screenshot(path=TARGET / f"{name}-{size}-{theme}-{language}.png")
-                    taken += 1
-                context.close()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        door = browser.new_context()
+        door.request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
+        session = door.cookies()
+        for language in LANGUAGES:
+            for size, viewport in SIZES.items():
+                for theme in THEMES:
+                    context = browser.new_context(
+                        viewport=viewport, has_touch=size == "narrow", reduced_motion="reduce"
+                    )
+                    looks = {"malha_language": language, "malha_theme": theme}
+                    context.add_cookies([{"name": n, "value": v, "url": base} for n, v in looks.items()])
+                    for name, address in PAGES.items():
+                        if only and only not in name:
+                            continue
+                        if name == "login":
+                            context.clear_cookies(name="malha")
+                        else:
+                            context.add_cookies(session)
+                        page = context.new_page()
+                        visit(page, base, address)
+                        folder = OUT / language / f"{size}-{theme}"
+                        folder.mkdir(parents=True, exist_ok=True)
+                        page.screenshot(path=folder / f"{name}.png", full_page=False)
+                        page.close()
+                        taken += 1
+                    context.close()
+        browser.close()
     return taken
 
 
+def visit(page: Any, base: str, address: str) -> None:
+    """Open an address; of a view, the page of its first order. Narrow windows are made as tall as the page."""
+    if not address.startswith("/"):
+        page.goto(f"{base}/orders?{address}")
+        link = page.locator("[data-rows] a.m-id").first
+        address = link.get_attribute("href") if link.count() else f"/orders?{address}"
+    page.goto(base + address)
+    page.wait_for_timeout(250)
+    tall = page.evaluate("document.querySelector('#content')?.scrollHeight ?? 0")
+    if "/orders/" in address and tall:
+        width = page.viewport_size["width"]
+        page.set_viewport_size({"width": width, "height": min(max(tall + 60, 768), 4000)})
+        page.wait_for_timeout(100)
+
+
+def publish() -> None:
+    """Copy the pictures that the documentation shows."""
+    DOCS.mkdir(parents=True, exist_ok=True)
+    for language, ending in (("en", ""), ("pt-BR", ".pt-BR")):
+        shutil.copyfile(OUT / language / "wide-light" / "orders.png", DOCS / f"orders{ending}.png")
+        shutil.copyfile(OUT / language / "wide-light" / "order-to-ship.png", DOCS / f"order{ending}.png")
+
+
 def main() -> None:
-    """Take the pictures."""
-    arguments = argparse.ArgumentParser(description="Take every page into screenshots/.")
-    arguments.add_argument("--url", help="address of a running server; default: a demo of our own")
-    arguments.add_argument("--email", default=EMAIL)
-    arguments.add_argument("--password", default=os.environ.get("MALHA_TEST_PASSWORD", ""))
-    arguments.add_argument("--orders", type=int, default=800, help="orders of the demo")
-    asked = arguments.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        sys.exit("screenshots: Chromium is needed. Mend: make setup")
-    TARGET.mkdir(exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        url, password = (asked.url, asked.password) if asked.url else stack.enter_context(demo(asked.orders))
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        taken = shoot(browser, url.rstrip("/"), asked.email, password)
-        browser.close()
-    print(f"screenshots: {taken} pictures in {TARGET.relative_to(ROOT)}/")
+    """Run."""
+    arguments = argparse.ArgumentParser(description="Take every page of the console.")
+    arguments.add_argument("--orders", type=int, default=500, help="orders of the demo")
+    arguments.add_argument("--only", default="", help="pages whose name contains this")
+    arguments.add_argument("--url", default="", help="a demo that runs already (its owner's password as here)")
+    arguments.add_argument("--docs", action="store_true", help="also write docs/images")
+    given = arguments.parse_args()
+    if not Path(CHROMIUM).exists():
+        sys.exit("screenshots: Chromium is missing. Mend: apt-get install chromium, or set MALHA_TEST_CHROMIUM")
+    if given.url:
+        taken = take(given.url, given.only)
+    else:
+        with demo(given.orders) as base:
+            taken = take(base, given.only)
+    print(f"screenshots: {taken} pictures in {OUT.relative_to(ROOT)}")
+    if given.docs:
+        publish()
 
 
 if __name__ == "__main__":
