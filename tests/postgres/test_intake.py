@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from malha.intake.errors import InFlight, KeyMissing, KeyReused, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
+from malha.intake.errors import KeyMissing, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
 from malha.intake.gate import Gate
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
 from malha.inventory import service as inventory
@@ -13,6 +13,7 @@ from malha.inventory.model import Claim, Reference
 from malha.platform.address import Address
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
+from malha.platform.idempotency import InFlight, KeyReused, KeyTooLong
 
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 STATES = ["SP", "RJ", "PE"]
@@ -152,6 +153,17 @@ async def test_an_idempotency_key_takes_the_place_of_an_external_id(gate: Gate) 
         await gate.submit(an_order(None, ("B", 1)), idempotency_key="k1")
     with pytest.raises(KeyMissing):
         await gate.submit(an_order(None))
+
+
+async def test_a_key_beside_an_external_id_names_one_request_and_no_other(gate: Gate) -> None:
+    first = await gate.submit(an_order("1"), idempotency_key="k1")
+    assert (await gate.submit(an_order("1"), idempotency_key="k1")).id == first.id
+    with pytest.raises(KeyReused):
+        await gate.submit(an_order("2"), idempotency_key="k1")
+    two = [gate.enqueue(an_order(n), idempotency_key="k2") for n in ("3", "4")]
+    assert sorted(type(outcome).__name__ for outcome in await asyncio.gather(*two)) == ["KeyReused", "Placed"]
+    with pytest.raises(KeyTooLong):
+        await gate.submit(an_order("5"), idempotency_key="k" * 300)
 
 
 async def test_the_same_key_in_flight_is_refused_and_may_be_asked_again(gate: Gate) -> None:

@@ -20,31 +20,12 @@ class OrderDiffers(MalhaError):
     mend = "If this is a change, use the order's actions (cancel, address); if it is another order, give it its own id."
 
 
-class KeyReused(MalhaError):
-    """An Idempotency-Key came back with another body."""
-
-    status = 422
-    code = "idempotency_key_reused"
-    says = "This Idempotency-Key was used before with another body."
-    mend = "Use a new key for a new request; repeat the same body to repeat a request."
-
-
 class KeyMissing(FieldError):
     """Without a natural key a repeated request would be a second order."""
 
     code = "natural_key_missing"
     says = "The order has neither an external_id nor an Idempotency-Key."
     mend = "Send the channel's own order id as external_id, or an Idempotency-Key header."
-
-
-class InFlight(MalhaError):
-    """The same request is being worked on right now."""
-
-    status = 409
-    code = "in_flight"
-    says = "The same request is being processed right now."
-    mend = "Wait a moment and send it again: the answer will be that of the first request."
-    retry_after = 1
 
 
 class OutOfStock(MalhaError):

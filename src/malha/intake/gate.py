@@ -25,13 +25,14 @@ from psycopg import DatabaseError, InterfaceError, OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from malha.intake import rules
-from malha.intake.errors import InFlight, KeyMissing, Overloaded, Unavailable, Unprocessable
+from malha.intake.errors import KeyMissing, Overloaded, Unavailable, Unprocessable
 from malha.intake.model import NewOrder, Outcome, Placed, Submission
 from malha.intake.reference import Cache
 from malha.intake.service import Moved, place_orders
 from malha.inventory import service as inventory
 from malha.platform.db import SYSTEM, Actor, Database
 from malha.platform.errors import Busy, MalhaError
+from malha.platform.idempotency import InFlight, refuse_key
 from malha.platform.ids import new_id
 
 MAX_BATCH = 100
@@ -148,12 +149,18 @@ class Gate:
         external_id = order.external_id or idempotency_key
         if external_id is None:
             raise KeyMissing(count=1, problems=[{"at": "/external_id", "says": KeyMissing.says}])
+        if idempotency_key is not None:
+            refuse_key(idempotency_key)
         key = (order.channel, external_id)
         if idempotency_key is not None and key in self._keys:
             raise InFlight
         if self._waiting >= self._max_waiting or self._bytes + size > self._max_waiting_bytes:
             raise Overloaded
-        submission = Submission(order, external_id, rules.hash_of(order), new_id(), actor.label, release_now)
+        both = idempotency_key is not None and order.external_id is not None
+        request_key = f"{actor.label}:{idempotency_key}" if both else None
+        submission = Submission(
+            order, external_id, rules.hash_of(order), new_id(), actor.label, request_key, release_now
+        )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(submission, size, key, future)
         self._keys[key] = self._keys.get(key, 0) + 1

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from malha.intake import rules
-from malha.intake.errors import KeyReused, OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
+from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
 from malha.inventory import reads as stock
@@ -34,6 +34,7 @@ from malha.platform import outbox
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
+from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
 from malha.routing import rules as routing
 from malha.routing import service as decisions
@@ -74,6 +75,7 @@ async def place_orders(
     """
     outcomes: list[Outcome | None] = [None] * len(submissions)
     fresh = _first_of_each_key(submissions, reference, outcomes)
+    fresh = await _refuse_reused_keys(tx, fresh, outcomes)
     skus = await reference.cards(tx, {line.sku for _, s in fresh for line in s.order.lines})
     sku_ids = sorted({part for card in skus.values() for part in card.stocked})
     if lock:
@@ -130,6 +132,24 @@ def _first_of_each_key(
     return fresh
 
 
+async def _refuse_reused_keys(
+    tx: Tx, fresh: list[tuple[int, Submission]], outcomes: list[Outcome | None]
+) -> list[tuple[int, Submission]]:
+    """Refuse an Idempotency-Key that came with another body before, or comes with two bodies now."""
+    keyed = {s.request_key for _, s in fresh if s.request_key is not None}
+    if not keyed:
+        return fresh
+    bodies = await placing.find_by_request_keys(tx, sorted(keyed))
+    rest: list[tuple[int, Submission]] = []
+    for position, submission in fresh:
+        key = submission.request_key
+        if key is not None and bodies.setdefault(key, submission.body_hash) != submission.body_hash:
+            outcomes[position] = KeyReused()
+        else:
+            rest.append((position, submission))
+    return rest
+
+
 async def _answer_existing(
     tx: Tx,
     fresh: Sequence[tuple[int, Submission]],
@@ -167,7 +187,7 @@ async def _answer_existing(
 
 def _differs(submission: Submission, number: int) -> MalhaError:
     if submission.order.external_id is None:
-        return KeyReused(number=number)
+        return KeyReused()
     return OrderDiffers(channel=submission.order.channel, external_id=submission.external_id, number=number)
 
 
@@ -227,6 +247,7 @@ def _plan_one(
             channel.id,
             submission.external_id,
             submission.body_hash,
+            submission.request_key,
             placed_at,
             channel.currency,
             status.value,

@@ -8,6 +8,7 @@ CREATE TABLE sales_order (
     number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     channel_id integer NOT NULL,
     external_id text NOT NULL,                    -- the channel's own id, or the Idempotency-Key
+    request_key text,                             -- who sent it, and the Idempotency-Key that came beside an external id
     body_hash uuid NOT NULL,                      -- of the submission: the same id with another body is refused
     placed_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
@@ -34,6 +35,7 @@ CREATE TABLE sales_order (
     CHECK (total = items_total - discount_total + shipping_total),
     UNIQUE (channel_id, external_id)
 );
+CREATE UNIQUE INDEX sales_order_request ON sales_order (request_key) WHERE request_key IS NOT NULL;
 CREATE INDEX sales_order_placed ON sales_order (placed_at DESC, id DESC);
 CREATE INDEX sales_order_open ON sales_order (status, placed_at DESC, id DESC) WHERE status NOT IN ('delivered', 'cancelled');
 -- Whose window is over, for release: an order with allocated units has one of these statuses.

@@ -559,6 +559,7 @@ CREATE TABLE sales_order (
     number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     channel_id integer NOT NULL,
     external_id text NOT NULL,
+    request_key text,
     body_hash uuid NOT NULL,
     placed_at timestamp with time zone NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -775,6 +776,7 @@ CREATE INDEX sales_order_customer ON sales_order USING btree (customer_id) WHERE
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
+CREATE UNIQUE INDEX sales_order_request ON sales_order USING btree (request_key) WHERE (request_key IS NOT NULL);
 CREATE INDEX session_expires ON session USING btree (expires_at);
 CREATE INDEX session_person ON session USING btree (person_id);
 CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);

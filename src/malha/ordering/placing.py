@@ -21,6 +21,7 @@ ORDER_COLUMNS: Columns = {
     "channel_id": arrays.ints,
     "external_id": arrays.texts,
     "body_hash": arrays.bare,
+    "request_key": arrays.texts,
     "placed_at": arrays.bare,
     "currency": arrays.bare,
     "status": arrays.bare,
@@ -119,6 +120,12 @@ async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
 async def find_by_keys(tx: Tx, channels: list[int], keys: list[str]) -> AsyncCursor[tuple[Any, ...]]:
     """Look up natural keys: (channel_id, external_id, id, number, status, body_hash, total, currency) by the cursor."""
     return await tx.cursor_of(writes.FIND_BY_KEYS, {"channels": arrays.ints(channels), "keys": arrays.texts(keys)})
+
+
+async def find_by_request_keys(tx: Tx, keys: Sequence[str]) -> dict[str, str]:
+    """Return the body hashes of the orders that came under these request keys."""
+    rows = await tx.tuples(writes.FIND_BY_REQUEST_KEYS, {"keys": arrays.texts(keys)})
+    return {key: body_hash.hex for key, body_hash in rows}
 
 
 async def contents_of(

@@ -4,15 +4,15 @@
 # inserts of the same natural keys deadlock. An order missing from RETURNING was there already; the caller rolls back.
 INSERT_ORDERS = """
 WITH header AS (
-    INSERT INTO sales_order (id, channel_id, external_id, body_hash, placed_at, currency, status, items_total,
-        discount_total, shipping_total, total, method, service_id, pickup_location_id, buyer_name, buyer_document,
-        buyer_email, buyer_phone, ship_to, ship_state, promised_at, release_after)
+    INSERT INTO sales_order (id, channel_id, external_id, body_hash, request_key, placed_at, currency, status,
+        items_total, discount_total, shipping_total, total, method, service_id, pickup_location_id, buyer_name,
+        buyer_document, buyer_email, buyer_phone, ship_to, ship_state, promised_at, release_after)
     SELECT * FROM unnest(%(id)s::uuid[], %(channel_id)s::int[], %(external_id)s::text[], %(body_hash)s::uuid[],
-        %(placed_at)s::timestamptz[], %(currency)s::text[], %(status)s::text[], %(items_total)s::bigint[],
-        %(discount_total)s::bigint[], %(shipping_total)s::bigint[], %(total)s::bigint[], %(method)s::text[],
-        %(service_id)s::int[], %(pickup_location_id)s::int[], %(buyer_name)s::text[], %(buyer_document)s::text[],
-        %(buyer_email)s::text[], %(buyer_phone)s::text[], %(ship_to)s::jsonb[], %(ship_state)s::text[],
-        %(promised_at)s::timestamptz[], %(release_after)s::timestamptz[])
+        %(request_key)s::text[], %(placed_at)s::timestamptz[], %(currency)s::text[], %(status)s::text[],
+        %(items_total)s::bigint[], %(discount_total)s::bigint[], %(shipping_total)s::bigint[], %(total)s::bigint[],
+        %(method)s::text[], %(service_id)s::int[], %(pickup_location_id)s::int[], %(buyer_name)s::text[],
+        %(buyer_document)s::text[], %(buyer_email)s::text[], %(buyer_phone)s::text[], %(ship_to)s::jsonb[],
+        %(ship_state)s::text[], %(promised_at)s::timestamptz[], %(release_after)s::timestamptz[])
     ON CONFLICT (channel_id, external_id) DO NOTHING
     RETURNING id, number
 ), line AS (
@@ -47,6 +47,11 @@ FIND_BY_KEYS = """
 SELECT o.channel_id, o.external_id, o.id, o.number, o.status, o.body_hash, o.total, o.currency
 FROM unnest(%(channels)s::int[], %(keys)s::text[]) AS w(channel_id, external_id)
 JOIN sales_order o ON o.channel_id = w.channel_id AND o.external_id = w.external_id
+"""
+
+# By the partial unique index on request_key; asked only for orders that come with a key and an external id.
+FIND_BY_REQUEST_KEYS = """
+SELECT request_key, body_hash FROM sales_order WHERE request_key = ANY (%(keys)s::text[])
 """
 
 LINES_OF = """

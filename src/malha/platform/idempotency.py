@@ -100,14 +100,23 @@ class _Kept(msgspec.Struct, frozen=True):
     reply: bytes
 
 
-def command(client: str, key: str, operation: str, body: bytes) -> Command:
-    """Return the identity of a keyed request.
+def refuse_key(key: str) -> None:
+    """Refuse a key that cannot be one.
 
     Raises:
         KeyTooLong: the key is empty, too long, or has characters that are not visible ASCII.
     """
     if not 0 < len(key) <= MAX_KEY or not (key.isascii() and key.isprintable()):
         raise KeyTooLong(limit=MAX_KEY)
+
+
+def command(client: str, key: str, operation: str, body: bytes) -> Command:
+    """Return the identity of a keyed request.
+
+    Raises:
+        KeyTooLong: see `refuse_key`.
+    """
+    refuse_key(key)
     return Command(client, key, operation, hashlib.sha256(body).digest())
 
 
