@@ -26,7 +26,7 @@ from malha.api.lane import Lane
 from malha.api.problem import answer_refusal, told
 from malha.api.work import Services
 from malha.console import routes
-from malha.intake.gate import Gate
+from malha.intake.gate import IN_FLIGHT, Gate
 from malha.platform import logs
 from malha.platform import settings as configuration
 from malha.platform.db import Database
@@ -108,7 +108,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(services.extra["flush_log"])
         await stack.enter_async_context(services.database)
-        gate = Gate(services.database)
+        # Connections of its own: a page that reads for long must not keep orders waiting.
+        own = Database(services.database.url, services.database.retailer, min_size=1, max_size=IN_FLIGHT + 2)
+        await stack.enter_async_context(own)
+        gate = Gate(own)
         await gate.open()
         stack.push_async_callback(gate.close)
         services.extra["gate"] = gate
