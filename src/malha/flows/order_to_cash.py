@@ -51,19 +51,16 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
     orders = await ordering.lock_orders(tx, _orders(events))
     moved = {UUID(e.id) for e in events if e.type == "order.address_changed"}
     mapped = {UUID(e.id) for e in events if e.type == "order.line_mapped"}
+    units = await ordering.units_of(tx, orders)
     for order_id in orders:
         if order_id in moved:
             await replanning.replan(tx, order_id)
-        elif await _waits(tx, order_id):
+        elif any(u.state in WAITING for u in units[order_id]):
             await replanning.place_units(tx, order_id)
         else:
             continue
         if order_id in moved | mapped:
             await _say_what_is_short(tx, order_id)
-
-
-async def _waits(tx: Tx, order_id: UUID) -> bool:
-    return any(u.state in WAITING for u in (await ordering.units_of(tx, [order_id]))[order_id])
 
 
 async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
@@ -80,7 +77,7 @@ async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
 async def place_waiting(db: Database, *, order_id: str) -> None:
     """Find a place for what an order waits for; nothing to do when somebody else did."""
     async with db.transaction() as tx:
-        if await ordering.lock_orders(tx, [UUID(order_id)]) and await _waits(tx, UUID(order_id)):
+        if await ordering.lock_orders(tx, [UUID(order_id)]):
             await replanning.place_units(tx, UUID(order_id))
 
 
