@@ -9,16 +9,20 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "screenshots"
@@ -149,6 +153,79 @@ def publish() -> None:
     for language, ending in (("en", ""), ("pt-BR", ".pt-BR")):
         shutil.copyfile(OUT / language / "wide-light" / "orders.png", DOCS / f"orders{ending}.png")
         shutil.copyfile(OUT / language / "wide-light" / "order-to-ship.png", DOCS / f"order{ending}.png")
+
+
+def shrink(path: Path) -> None:
+    """Write a picture anew with its 256 most frequent colours; others become the nearest of them."""
+    pixels = decoded(path.read_bytes())
+    height, width = pixels.shape[:2]
+    codes = (pixels.astype(np.int64) << np.array([16, 8, 0])).sum(axis=2)
+    colours, where, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    spread = np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], axis=1)
+    palette = spread[np.argsort(-counts, kind="stable")[:256]]
+    nearest = np.array([((palette - colour) ** 2).sum(axis=1).argmin() for colour in spread], dtype=np.uint8)
+    indexed = nearest[where.reshape(height, width)]
+    lines = b"".join(b"\0" + row.tobytes() for row in indexed)
+    head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    parts = (
+        (b"IHDR", head),
+        (b"PLTE", palette.astype(np.uint8).tobytes()),
+        (b"IDAT", zlib.compress(lines, 9)),
+        (b"IEND", b""),
+    )
+    out = b"\x89PNG\r\n\x1a\n"
+    for kind, data in parts:
+        out += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(out)
+
+
+def decoded(png: bytes) -> "np.ndarray[Any, Any]":
+    """Return the pixels of an 8-bit RGB picture as Chromium writes it: (height, width, 3)."""
+    at, body, width, height = 8, b"", 0, 0
+    while at < len(png):
+        size, kind = struct.unpack(">I4s", png[at : at + 8])
+        data = png[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", data[:10])
+            if (depth, colour) != (8, 2):
+                sys.exit("screenshots: a picture is not 8-bit RGB")
+        elif kind == b"IDAT":
+            body += data
+        at += 12 + size
+    raw = np.frombuffer(zlib.decompress(body), dtype=np.uint8).reshape(height, 1 + width * 3)
+    out = np.zeros((height, width, 3), dtype=np.int32)
+    above = np.zeros((width, 3), dtype=np.int32)
+    for y in range(height):
+        line = raw[y, 1:].reshape(width, 3).astype(np.int32)
+        match raw[y, 0]:
+            case 1:
+                line = np.cumsum(line, axis=0) & 255
+            case 2:
+                line = (line + above) & 255
+            case 3 | 4:
+                line = walked(line, above, paeth=raw[y, 0] == 4)
+        out[y] = above = line
+    return out.astype(np.uint8)
+
+
+def walked(line: "np.ndarray[Any, Any]", above: "np.ndarray[Any, Any]", *, paeth: bool) -> "np.ndarray[Any, Any]":
+    """Return a line whose filter looks to its left, pixel by pixel."""
+    steps, over = line.tolist(), above.tolist()
+    left = corner = [0, 0, 0]
+    for x, pixel in enumerate(steps):
+        up = over[x]
+        now = []
+        for c in range(3):
+            a, b, d = left[c], up[c], corner[c]
+            guess = (a + b) // 2
+            if paeth:
+                p = a + b - d
+                near = (abs(p - a), abs(p - b), abs(p - d))
+                guess = a if near[0] <= near[1] and near[0] <= near[2] else b if near[1] <= near[2] else d
+            now.append((pixel[c] + guess) & 255)
+        steps[x] = left = now
+        corner = up
+    return np.array(steps, dtype=np.int32)
 
 
 def main() -> None:
