@@ -136,6 +136,10 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> 
             for u in claimed
             if u.sku_id is not None and u.location_id is not None
         ]
+        # All that planning will lock, in key order, before the first claim is given back: two plans could wait for
+        # each other.
+        sku_ids = sorted({u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED})
+        await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
         await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
         back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]
         await ordering.move_units(tx, order_id, back)
