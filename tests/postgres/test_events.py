@@ -6,6 +6,8 @@ import random
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -470,6 +472,16 @@ def _run(*command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@contextmanager
+def fresh_cluster(install: Path) -> Iterator[EmbeddedPostgres]:
+    home = Path(tempfile.mkdtemp(prefix="malha-fresh-"))
+    try:
+        with EmbeddedPostgres(home, settings=VOLATILE, binaries=install) as server:
+            yield server
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
 async def test_pending_events_survive_a_restore_into_a_fresh_cluster(database: Database, tmp_path: Path) -> None:
     """A new cluster counts transactions from the beginning: what is read by transaction id would be lost or come twice."""
     await seen_table(database)
@@ -496,7 +508,7 @@ async def test_pending_events_survive_a_restore_into_a_fresh_cluster(database: D
     tools = install / "bin"
     dump = str(tmp_path / "dump")
     await asyncio.to_thread(_run, str(tools / "pg_dump"), "-Fc", "-f", dump, "-d", database.url)
-    with EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="malha-fresh-")), settings=VOLATILE, binaries=install) as server:
+    with fresh_cluster(install) as server:
         await asyncio.to_thread(_run, str(tools / "pg_restore"), "--no-owner", "-d", server.url, dump)
         async with Database(server.url) as restored:
             async with restored.transaction() as tx, database.transaction() as original:
@@ -509,7 +521,6 @@ async def test_pending_events_survive_a_restore_into_a_fresh_cluster(database: D
             assert await replay(restored, subscription, "wall:p")
             assert (await seen(restored))[-2:] == [("wall:p", 1), ("wall:p", 2)]
             assert [p for p, _, _ in await log_of(restored)] == [1, 2, 3, 4, 5, 6, 7]
-    shutil.rmtree(server.home, ignore_errors=True)
 
 
 async def test_the_log_gets_its_partitions_ahead_and_loses_them_only_below_every_checkpoint(database: Database) -> None:
