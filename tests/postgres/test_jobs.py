@@ -146,6 +146,16 @@ async def test_a_job_is_left_to_its_own_retailers_worker(database: Database) -> 
     assert await count(database) == 1
 
 
+async def test_a_worker_that_is_told_to_stop_while_it_starts_stops(database: Database) -> None:
+    for milliseconds in range(0, 60, 3):
+        stop = asyncio.Event()
+        running = asyncio.create_task(jobs.run_jobs(database, stop))
+        await asyncio.sleep(milliseconds / 1000)
+        stop.set()
+        async with asyncio.timeout(15):
+            await running
+
+
 async def test_installing_again_changes_nothing(database: Database) -> None:
     assert await jobs.install(database.url) == []
     assert await asyncio.gather(*(jobs.install(database.url) for _ in range(4))) == [[], [], [], []]

@@ -20,7 +20,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -182,19 +181,21 @@ async def run_jobs(db: Database, stop: asyncio.Event, *, concurrency: int = 4) -
 
 
 async def _run(db: Database, stop: asyncio.Event, concurrency: int) -> None:
+    from procrastinate.worker import Worker  # noqa: PLC0415 -- only a worker needs it
+
     app = _app(db)
     logging.getLogger("procrastinate").setLevel(logging.ERROR)  # refusals are logged by `_runner`, with their job
     async with app.open_async():
-        running = asyncio.create_task(
-            app.run_worker_async(
-                queues=[db.retailer],
-                concurrency=concurrency,
-                delete_jobs="successful",
-                fetch_job_polling_interval=POLL_S,
-                install_signal_handlers=False,
-                shutdown_graceful_timeout=RUN_OUT_S,
-            )
+        worker = Worker(
+            app=app,
+            queues=[db.retailer],
+            concurrency=concurrency,
+            delete_jobs="successful",
+            fetch_job_polling_interval=POLL_S,
+            install_signal_handlers=False,
+            shutdown_graceful_timeout=RUN_OUT_S,
         )
+        running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
         stopping = asyncio.create_task(stop.wait())
         try:
             while not (running.done() or stopping.done()):
@@ -202,12 +203,9 @@ async def _run(db: Database, stop: asyncio.Event, concurrency: int) -> None:
                 await asyncio.wait({running, stopping}, timeout=RESCUE_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-            if not running.done():
-                running.cancel()  # procrastinate's way to be told: it finishes what runs, then raises
-                with suppress(asyncio.CancelledError):
-                    await running
-        if running.done() and not running.cancelled():
-            running.result()
+            # Not by cancelling it: while it registers itself, a cancellation is lost.
+            worker.stop()  # type: ignore[no-untyped-call]
+            await running
 
 
 async def _rescue(app: "App") -> None:
