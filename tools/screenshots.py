@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -147,12 +147,30 @@ def visit(page: Any, base: str, address: str) -> None:
         page.wait_for_timeout(100)
 
 
-def publish() -> None:
-    """Copy the pictures that the documentation shows."""
+def publish(base: str) -> None:
+    """Take the pictures that the documentation shows: small enough to be kept with the text."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- a development dependency
+
     DOCS.mkdir(parents=True, exist_ok=True)
-    for language, ending in (("en", ""), ("pt-BR", ".pt-BR")):
-        shutil.copyfile(OUT / language / "wide-light" / "orders.png", DOCS / f"orders{ending}.png")
-        shutil.copyfile(OUT / language / "wide-light" / "order-to-ship.png", DOCS / f"order{ending}.png")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for language, ending in (("en", ""), ("pt-BR", ".pt-BR")):
+            context = browser.new_context(viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
+            context.request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
+            context.add_cookies([{"name": "malha_language", "value": language, "url": base}])
+            page = context.new_page()
+            page.goto(f"{base}/orders")
+            page.wait_for_timeout(600)
+            page.screenshot(path=DOCS / f"orders{ending}.png")
+            # A delivery, because several locations could have served it.
+            page.goto(f"{base}/orders?view=to_pick&method=ship")
+            page.goto(base + (page.locator("[data-rows] a.m-id").first.get_attribute("href") or "/orders"))
+            page.wait_for_timeout(600)
+            page.screenshot(path=DOCS / f"order{ending}.png")
+            context.close()
+        browser.close()
+    for path in DOCS.glob("order*.png"):
+        shrink(path)
 
 
 def shrink(path: Path) -> None:
@@ -162,7 +180,13 @@ def shrink(path: Path) -> None:
     codes = (pixels.astype(np.int64) << np.array([16, 8, 0])).sum(axis=2)
     colours, where, counts = np.unique(codes, return_inverse=True, return_counts=True)
     spread = np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], axis=1)
-    palette = spread[np.argsort(-counts, kind="stable")[:256]]
+    # The most frequent half as they are; then one for each small cell of the colour space, the vivid ones first: a rare
+    # red must not turn brown.
+    common = np.argsort(-counts, kind="stable")[:128]
+    vivid = np.argsort(-counts * (1 + spread.max(axis=1) - spread.min(axis=1)), kind="stable")
+    _cells, first = np.unique((spread[vivid] >> 4) @ np.array([256, 16, 1]), return_index=True)
+    rare = [int(n) for n in vivid[np.sort(first)] if n not in set(common.tolist())]
+    palette = spread[np.concatenate([common, np.array(rare[:128], dtype=np.int64)])]
     nearest = np.array([((palette - colour) ** 2).sum(axis=1).argmin() for colour in spread], dtype=np.uint8)
     indexed = nearest[where.reshape(height, width)]
     lines = b"".join(b"\0" + row.tobytes() for row in indexed)
@@ -238,14 +262,11 @@ def main() -> None:
     given = arguments.parse_args()
     if not Path(CHROMIUM).exists():
         sys.exit("screenshots: Chromium is missing. Mend: apt-get install chromium, or set MALHA_TEST_CHROMIUM")
-    if given.url:
-        taken = take(given.url, given.only)
-    else:
-        with demo(given.orders) as base:
-            taken = take(base, given.only)
+    with nullcontext(given.url) if given.url else demo(given.orders) as base:
+        taken = 0 if given.only == "docs" else take(base, given.only)
+        if given.docs:
+            publish(base)
     print(f"screenshots: {taken} pictures in {OUT.relative_to(ROOT)}")
-    if given.docs:
-        publish()
 
 
 if __name__ == "__main__":

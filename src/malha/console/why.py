@@ -10,6 +10,7 @@ from malha.platform import i18n
 from malha.platform.i18n import N_, _, n_
 from malha.routing.telling import Alternative, Explanation, Rejected
 
+NAMED = 8  # locations named in one rejection
 SHOWN = 6  # alternatives and rejections before "show all"
 # The terms of a cost, in the order of the bar.
 TERMS = (("freight", "c1", N_("Freight")), ("handling", "c2", N_("Handling")), ("picking", "c4", N_("Picking work")))
@@ -132,6 +133,12 @@ REASONS: dict[str, str] = {
 }
 
 
+def _named(names: Sequence[str]) -> str:
+    """Return the first of many names, and how many there are beyond them."""
+    shown, left = ", ".join(names[:NAMED]), len(names) - NAMED
+    return n_("{names} and {n} more", "{names} and {n} more", left, names=shown) if left > 0 else shown
+
+
 def _refused(rejected: Sequence[Rejected]) -> list[Refused]:
     """Return the rejections, those with the same sentence as one; what is particular to few comes first."""
     groups: dict[tuple[str, str], list[str]] = {}
@@ -141,7 +148,7 @@ def _refused(rejected: Sequence[Rejected]) -> list[Refused]:
     return [
         Refused(
             name=names[0] if len(names) == 1 else n_("{n} location", "{n} locations", len(names)),
-            others=", ".join(names) if len(names) > 1 else "",
+            others=_named(names) if len(names) > 1 else "",
             says=says,
             tag=tag,
         )
