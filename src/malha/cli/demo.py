@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from malha.cli.runtime import runtime
+from malha.cli.runtime import migrated, runtime
 from malha.platform import logs
 from malha.platform.db import Database
 from malha.platform.settings import Settings, load
@@ -51,6 +51,7 @@ def command(
     if settings.log_format == "auto" and settings.log_level == "info":
         settings = msgspec.structs.replace(settings, log_level="warning")  # the terminal is for the person
     with runtime(
+        migrate=False,
         data_dir=settings.data_dir,
         retailer="demo",
         port=settings.port,
@@ -83,20 +84,15 @@ async def _prepare(
 ) -> _Access:
     from malha.demo.access import admit, is_built, wipe  # noqa: PLC0415 - everything heavy, after help
     from malha.demo.build import build  # noqa: PLC0415
-    from malha.platform.migrate import migrate  # noqa: PLC0415
 
     chosen = password or secrets.token_urlsafe(9)
     url = settings.database_url or ""
-    async with Database(url, settings.retailer) as db:
-        built = await is_built(db)
-        if built and fresh:
-            await wipe(db)
-            built = False
     if fresh:
-        await migrate(url, settings.retailer)
+        await wipe(url, settings.retailer)
+    await migrated(settings)
     async with Database(url, settings.retailer) as db:
         count = 0
-        if not built:
+        if not await is_built(db):
             with _bar(console) as progress:
                 count = (await build(db, orders=orders, seed=seed, progress=progress)).orders
         key = await admit(db, EMAIL, chosen)

@@ -1,6 +1,6 @@
 """Who may enter the demo: its owner and a key for its channels."""
 
-from psycopg import sql
+from psycopg import AsyncConnection, sql
 
 from malha.identity import reads as identity_reads
 from malha.identity import service as identity
@@ -20,10 +20,10 @@ async def is_built(db: Database) -> bool:
         return bool(await tx.value(ANY_ORDER))
 
 
-async def wipe(db: Database) -> None:
-    """Remove the demo's schema with everything in it."""
-    async with db.pool.connection() as connection:
-        await connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(db.retailer)))
+async def wipe(url: str, retailer: str) -> None:
+    """Remove the demo's schema with everything in it, whatever version made it."""
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(retailer)))
 
 
 async def admit(db: Database, email: str, password: str) -> str:
