@@ -25,34 +25,11 @@ COMPRESSED = {".css", ".js", ".mjs"}
 STYLE_URL = re.compile(r"url\(\./(files/[\w.-]+)\)")
 
 
-# The package names its licence and its authors in the style sheet's banner, but has no licence file.
-TABLER_LICENCE = """\
-The MIT License (MIT)
-
-Copyright 2018-2026 The Tabler Authors
-Copyright 2018-2026 codecalm.net Paweł Kuna
-
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
-documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
-rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
-persons to whom the Software is furnished to do so, subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
-Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
-WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
-COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
-OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-"""
-
-
 @dataclass(frozen=True)
 class Library:
     """One npm package: the name it has in the console, and the files taken from it (source -> name here).
 
-    `referenced_by` names a style sheet whose own `url(./files/...)` come along; `licence_text` stands in for a
-    licence file that the package lacks.
+    `referenced_by` names a style sheet whose own `url(./files/...)` come along.
     """
 
     package: str
@@ -60,27 +37,13 @@ class Library:
     files: dict[str, str]
     licence: str
     referenced_by: str = ""
-    licence_text: str = ""
 
 
 LIBRARIES = (
     Library(
-        package="@tabler/core",
-        name="tabler",
-        files={"dist/css/tabler.min.css": "tabler.min.css"},
-        licence="MIT",
-        licence_text=TABLER_LICENCE,
-    ),
-    Library(
         package="htmx.org",
         name="htmx",
         files={"dist/htmx.min.js": "htmx.min.js", "LICENSE": "LICENSE"},
-        licence="0BSD",
-    ),
-    Library(
-        package="htmx-ext-sse",
-        name="htmx-ext-sse",
-        files={"dist/sse.min.js": "sse.min.js", "LICENSE": "LICENSE"},
         licence="0BSD",
     ),
     Library(
@@ -89,16 +52,6 @@ LIBRARIES = (
         files={"opsz.css": "opsz.css", "LICENSE": "LICENSE"},
         licence="OFL-1.1",
         referenced_by="opsz.css",
-    ),
-    Library(
-        package="uplot",
-        name="uplot",
-        files={
-            "dist/uPlot.esm.js": "uPlot.esm.js",
-            "dist/uPlot.min.css": "uPlot.min.css",
-            "LICENSE": "LICENSE",
-        },
-        licence="MIT",
     ),
 )
 ICONS = Library(package="@tabler/icons", name="icons", files={"LICENSE": "LICENSE"}, licence="MIT")
@@ -129,8 +82,6 @@ def copy_library(library: Library, folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / origin, target)
-    if library.licence_text:
-        (folder / "LICENSE").write_text(library.licence_text, encoding="utf-8")
 
 
 def copy_icons(folder: Path) -> None:

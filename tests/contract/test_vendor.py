@@ -38,3 +38,17 @@ def test_every_listed_icon_is_there(manifest):
     wanted = {line.split("#")[0].strip() for line in listed} - {""}
     assert wanted
     assert {f"icons/{name}.svg" for name in wanted} <= set(manifest["files"])
+
+
+def test_every_library_is_used_by_a_page(manifest):
+    pages = "\n".join(path.read_text("utf-8") for path in (VENDOR.parents[1] / "templates").rglob("*.html"))
+    unused = [name for name in manifest["libraries"] if name != "icons" and f"asset('{name}:" not in pages]
+    assert unused == []
+
+
+def test_every_listed_icon_is_drawn_somewhere(manifest):
+    console = VENDOR.parents[1]
+    sources = [*console.rglob("*.html"), *console.rglob("*.py"), *(VENDOR.parent / "js").rglob("*.js")]
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    icons = [name.removeprefix("icons/").removesuffix(".svg") for name in manifest["files"] if name.endswith(".svg")]
+    assert [icon for icon in icons if f'"{icon}"' not in text and f"'{icon}'" not in text] == []
