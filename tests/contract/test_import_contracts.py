@@ -49,3 +49,8 @@ def test_every_folder_of_tests_is_collected():
         f"tests/{path.parent.relative_to(ROOT / 'tests').parts[0]}" for path in ROOT.glob("tests/*/**/test_*.py")
     }
     assert folders <= set(configured["testpaths"])
+
+
+def test_no_contract_protects_writes_that_are_gone():
+    protected = {m for c in CONTRACTS if c["type"] == "protected" for m in c["protected_modules"]}
+    assert protected <= set().union(*writing_modules().values())
