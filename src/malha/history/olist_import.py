@@ -157,7 +157,9 @@ async def _intake(db: Database, past: Sequence[Past], report: OlistReport, progr
     refused: Counter[str] = Counter()
     gate = Gate(db)
     began = time.monotonic()
-    for done, chunk in _chunks(past):
+    # The stock is what the others took: orders that met none must not be served from it.
+    turns = sorted(past, key=lambda p: p.status is Status.UNAVAILABLE)
+    for done, chunk in _chunks(turns):
         outcomes = await asyncio.gather(*(gate.enqueue(p.order, release_now=True) for p in chunk))
         for p, outcome in zip(chunk, outcomes, strict=True):
             if isinstance(outcome, MalhaError):
