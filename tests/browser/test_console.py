@@ -7,9 +7,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from .conftest import NARROW, WIDE, seeding, violations
+from malha.identity import service as identity
+from malha.identity.model import Role
+from malha.identity.service import PersonDraft
+from malha.platform.db import Database
+
+from .conftest import NARROW, WIDE, apart, seeding, violations
 
 Visit = Callable[..., Page]
 
@@ -348,6 +353,57 @@ def test_an_open_list_and_an_open_order_hear_of_a_change_elsewhere(
     expect(watching.locator(f"#o{number}")).to_contain_text("Retido", timeout=10_000)
     expect(order.locator("h1 + .m-st")).to_contain_text("Retido", timeout=10_000)
     expect(order.get_by_text("ligar antes").first).to_be_visible()
+
+
+# --- who may see and do what ---
+
+
+def test_a_store_associate_sees_and_touches_the_orders_of_their_store_only(
+    browser: Browser, address: str, seeded: str
+) -> None:
+    email, password = "josue@aroeira.example", "manta de algodão 9"
+
+    async def hire() -> None:
+        async with Database(seeded) as database, database.transaction() as tx:
+            draft = PersonDraft(name="Josué Lins", email=email, role=Role.STORE_ASSOCIATE, locations=["REC-01"])
+            await identity.create_person(tx, draft, password=password)
+
+    apart(hire)
+    at = "EXISTS (SELECT FROM order_unit u JOIN location l ON l.id = u.location_id WHERE u.order_id = o.id AND l.code = 'REC-01')"
+    theirs = number_of(seeded, f"{at} AND status = 'picking'")
+    others = number_of(seeded, f"NOT {at} AND status = 'picking'")
+    asking = browser.new_context().request
+    assert asking.post(f"{address}/login", form={"email": email, "password": password}, max_redirects=0).status == 303
+    listed = asking.get(f"{address}/orders?view=all").text()
+    assert f"/orders/{theirs}" in listed
+    assert f"/orders/{others}" not in listed
+    assert f"/orders/{others}" not in asking.get(f"{address}/orders/find?q={others}").text()
+    assert str(others) not in asking.get(f"{address}/orders/rows?numbers={others}").text()
+    assert str(others) not in asking.get(f"{address}/orders/export.csv?view=all").text()
+    page = asking.get(f"{address}/orders/{theirs}").text()
+    assert "dlg-cancel" not in page
+    assert "/reveal" not in page
+    # As a browser sends its own forms: otherwise the guard against other sites would refuse first.
+    html = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    assert asking.get(f"{address}/orders/{others}", headers=html).status == 404
+    assert asking.get(f"{address}/orders/{others}/peek", headers=html).status == 404
+    for act in ("cancel", "hold", "note", "payment", "document", "reveal"):
+        assert asking.post(f"{address}/orders/{theirs}/{act}", form={"text": "x"}, headers=html).status == 403, act
+    assert asking.post(f"{address}/orders/{others}/accept", form={"work": "x"}, headers=html).status == 404
+    answer = asking.post(f"{address}/orders/bulk", form={"act": "cancel", "order": str(theirs)}, headers=html)
+    assert answer.status == 403
+
+
+def test_a_form_of_another_site_changes_nothing(
+    browser: Browser, address: str, session_cookies: list[Any], seeded: str
+) -> None:
+    number = number_of(seeded, "status = 'allocated'")
+    context = browser.new_context()
+    context.add_cookies(session_cookies)
+    foreign = {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
+    answer = context.request.post(f"{address}/orders/{number}/hold", form={"kind": "manual"}, headers=foreign)
+    assert answer.status == 403
+    assert status_of(seeded, number) == "allocated"
 
 
 # --- every page, both languages, both sizes ---

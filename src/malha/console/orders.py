@@ -337,7 +337,7 @@ async def order_rows(request: Request[Any, Any, Any]) -> Response[str]:
     open_number = request.query_params.get("open", "")
     async with web.reading(request) as tx:
         ids = await reads.ids_of(tx, numbers)
-        rows = await row_views(tx, await reads.rows_of(tx, list(ids.values())))
+        rows = await row_views(tx, await reads.rows_of(tx, list(ids.values()), shell.scope_of(web.caller_of(request))))
     opened = {"open": int(open_number) if open_number.isdigit() and len(open_number) < 19 else None}
     return render.html("orders/rows.html", rows=rows, list=opened)
 

@@ -477,16 +477,20 @@ async def page(
     )
 
 
-async def rows_of(tx: Tx, ids: Sequence[UUID]) -> list[OrderRow]:
-    """Return list rows of given orders, newest first: what a live update shows anew."""
+async def rows_of(tx: Tx, ids: Sequence[UUID], scope: tuple[int, ...] | None = None) -> list[OrderRow]:
+    """Return list rows of given orders, newest first: what a live update shows anew. Of a scope, only its orders."""
     statement = (
         sql.SQL("WITH page AS MATERIALIZED (")
         + sql.SQL(_PAGE_COLUMNS)
-        + sql.SQL("o.placed_at::text AS sort_key FROM sales_order o WHERE o.id = ANY(%(ids)s::uuid[])) ")
+        + sql.SQL("o.placed_at::text AS sort_key FROM sales_order o WHERE o.id = ANY(%(ids)s::uuid[])")
+        + sql.SQL(
+            " AND (%(scope)s::int[] IS NULL OR EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id"
+            " AND u.location_id = ANY(%(scope)s::int[])))) "
+        )
         + sql.SQL(_ROWS)
         + sql.SQL(" ORDER BY p.placed_at DESC, p.id DESC")
     )
-    return await tx.all(OrderRow, statement, {"ids": list(ids)})
+    return await tx.all(OrderRow, statement, {"ids": list(ids), "scope": None if scope is None else list(scope)})
 
 
 async def count(tx: Tx, wanted: Wanted) -> int:
