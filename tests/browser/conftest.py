@@ -1,4 +1,8 @@
-"""One server, one browser, one seeded retailer per session. Pages watch themselves: no script error, no foreign request."""
+"""One server, one browser and one seeded retailer for these tests. Every page watches itself for faults.
+
+They end with this folder, not with the session: Playwright keeps an event loop in the main thread while it runs, beside
+which no asynchronous test of another folder could run.
+"""
 
 import asyncio
 import os
@@ -61,7 +65,7 @@ def apart(make: Callable[[], Any]) -> Any:
         return pool.submit(lambda: asyncio.run(make())).result()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seeded(template_url: str, migrated_template: str) -> Iterator[str]:
     """The URL of a database with a retailer in it."""
     import psycopg
@@ -81,7 +85,7 @@ def seeded(template_url: str, migrated_template: str) -> Iterator[str]:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settle(seeded: str) -> Callable[[], None]:
     """Let the subscribers see everything that happened, as the worker would."""
 
@@ -92,7 +96,7 @@ def settle(seeded: str) -> Callable[[], None]:
     return lambda: apart(run)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(seeded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running web process."""
     with socket.socket() as free:
@@ -127,7 +131,7 @@ def address(seeded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -135,7 +139,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def session_cookies(browser: Browser, address: str) -> list[Any]:
     """The cookies of the owner's session, signed in once."""
     context = browser.new_context()
