@@ -25,7 +25,7 @@ def intake(
     seconds: Annotated[int, typer.Option(min=2, help="Seconds per turn; two turns each of orders and TPC-B.")] = 15,
     connections: Annotated[int, typer.Option(min=1, max=1000, help="Concurrent buyers.")] = 64,
     hot: Annotated[bool, typer.Option("--hot", help="All buyers want one SKU.")] = False,
-    web_workers: Annotated[int, typer.Option(min=1, max=16, help="Web processes.")] = 1,
+    web_workers: Annotated[int, typer.Option(min=1, max=16, help="Web processes.")] = 2,
     port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18917,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
 ) -> None:

@@ -36,7 +36,7 @@ from malha.platform.idempotency import InFlight, refuse_key
 from malha.platform.ids import new_id
 
 MAX_BATCH = 100
-IN_FLIGHT = 2
+IN_FLIGHT = 1  # web processes overlap one another; more batches in one process only means smaller ones (ADR 0012)
 MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 ATTEMPTS = 6

@@ -102,7 +102,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="How far the worker steps back when the processors are busy (0: not at all, 19: most), so that "
             "taking orders comes first.",
         ),
-    ] = 5
+    ] = 10
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe messages that are logged.")
     ] = "info"
