@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from malha.platform.processes import descendants, is_alive, name_of
+from malha.platform.settings import Settings
 
 
 def free_port() -> int:
@@ -176,7 +177,9 @@ def test_a_worker_alone_works_beside_a_server_without_one(home: Path) -> None:
             [sys.executable, "-m", "malha.cli.main", "worker"], env=environment(home), stderr=subprocess.PIPE, text=True
         )
         assert json.loads(worker.stderr.readline())["event"] == "worker_started"
-        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(
+            os.getpriority(os.PRIO_PROCESS, 0) + Settings().worker_nice, 19
+        )
         worker.send_signal(signal.SIGTERM)
         said = worker.communicate(timeout=60)[1]
         assert worker.returncode == 0
