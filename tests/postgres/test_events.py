@@ -312,6 +312,42 @@ async def test_a_poisoned_event_parks_its_key_and_nothing_else(database: Databas
     assert (await seen(database))[-1] == ("wall:b", 5)
 
 
+async def test_a_sweep_takes_a_stretch_of_the_log_and_the_handler_finds_what_is_to_blame(database: Database) -> None:
+    await seen_table(database)
+    swept: list[tuple[int, int]] = []
+    handled: list[str] = []
+
+    async def sweep(tx: Tx, since: int, reach: int) -> None:
+        swept.append((since, reach))
+        if await tx.value("SELECT count(*) FROM event WHERE position > %s AND payload->>'color' = 'poison'", (since,)):
+            raise Poison("a sweep does not say which event it was")
+
+    async def handler(tx: Tx, events: list[Recorded]) -> None:
+        handled.extend(event.id for event in events)
+        if any(event.facts()["color"] == "poison" for event in events):
+            raise Poison("poison")
+
+    painter = Subscription(name="painter", kind="wall", handler=handler, sweep=sweep)
+    async with database.transaction() as tx:
+        await outbox.add(tx, Painted(id="a", seq=1), Painted(id="b", seq=1))
+    await drain(database, [painter])
+    assert swept == [(0, 2)]
+    assert handled == []
+    async with database.transaction() as tx:
+        await outbox.add(tx, Painted(id="c", seq=1, color="poison"), Painted(id="d", seq=1))
+    await drain(database, [painter], strict=False)
+    assert swept == [(0, 2), (2, 4)]
+    assert "d" in handled
+    async with database.transaction() as tx:
+        assert [(w.key, w.waiting) for w in await needs_attention(tx)] == [("wall:c", 1)]
+        await outbox.add(tx, Painted(id="c", seq=2), Painted(id="e", seq=1))
+    await drain(database, [painter], strict=False)
+    assert swept == [(0, 2), (2, 4)], "what is set aside is no sweep's business"
+    assert handled[-1] == "e"
+    async with database.transaction() as tx:
+        assert [(w.key, w.waiting) for w in await needs_attention(tx)] == [("wall:c", 2)]
+
+
 async def test_a_key_is_tried_again_with_growing_pauses_and_then_waits_for_a_person(database: Database) -> None:
     await seen_table(database)
     poison = {("wall:b", 1)}

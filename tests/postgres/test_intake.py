@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -270,6 +271,33 @@ async def test_a_caller_that_goes_away_does_not_harm_its_neighbours(gate: Gate) 
     futures[3].cancel()
     results = await asyncio.gather(*futures, return_exceptions=True)
     assert sum(isinstance(r, Placed) for r in results) == 9
+
+
+async def test_callers_who_come_back_together_are_taken_together_again(retailer: Database) -> None:
+    """Half batches would stay half batches for ever; a caller who is alone waits for nobody."""
+    buyers, rounds = 12, 6
+    batches: list[int] = []
+
+    class Watched(Gate):
+        async def _place(self, batch: list[Any]) -> None:
+            batches.append(len(batch))
+            await super()._place(batch)
+
+    gate = Watched(retailer, gather_s=1.0)
+    await gate.open()
+    await gate.submit(an_order("alone-1", channel="back"))
+    await gate.submit(an_order("alone-2", channel="back"))
+    assert batches == [1, 1]
+
+    async def buyer(name: int) -> None:
+        for n in range(rounds):
+            await gate.submit(an_order(f"{name}-{n}", channel="back"))
+            await asyncio.sleep(0.001 * name)
+
+    await asyncio.gather(*[buyer(n) for n in range(buyers)])
+    await gate.close()
+    assert sum(batches) == 2 + buyers * rounds
+    assert len(batches) - 2 <= rounds + 3, batches
 
 
 async def test_a_full_queue_takes_nothing(retailer: Database) -> None:

@@ -286,8 +286,11 @@ WITH orphan (child, row, parent) AS (
     SELECT 'sales_order', o.number::text, 'location' FROM sales_order o
     WHERE o.pickup_location_id IS NOT NULL AND NOT EXISTS (SELECT FROM location l WHERE l.id = o.pickup_location_id)
     UNION ALL
-    SELECT 'sales_order', o.number::text, 'customer' FROM sales_order o
-    WHERE o.customer_id IS NOT NULL AND NOT EXISTS (SELECT FROM customer c WHERE c.id = o.customer_id)
+    SELECT 'order_customer', k.order_id::text, 'customer' FROM order_customer k
+    WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = k.customer_id)
+    UNION ALL
+    SELECT 'order_customer', k.order_id::text, 'sales_order' FROM order_customer k
+    WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = k.order_id)
     UNION ALL
     SELECT 'order_line', concat_ws('/', l.order_id, l.line), 'sales_order' FROM order_line l
     WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = l.order_id)

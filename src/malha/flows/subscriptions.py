@@ -9,14 +9,24 @@ from malha.ordering import projections
 from malha.platform.subscribers import Subscription
 
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
-    Subscription(name="order_timeline", kind="order", handler=projections.record_timeline, batch=2_000),
     Subscription(
-        name="order_search",
-        types=("order.placed", "order.buyer_changed", "order.line_mapped"),
-        handler=projections.index_orders,
+        name="order_timeline",
+        kind="order",
+        handler=projections.record_timeline,
+        sweep=projections.sweep_timeline,
+        batch=2_000,
     ),
     Subscription(
-        name="order_customer", types=("order.placed", "order.buyer_changed"), handler=projections.link_customers
+        name="order_search",
+        types=projections.SEARCHED_TYPES,
+        handler=projections.index_orders,
+        sweep=projections.sweep_search,
+    ),
+    Subscription(
+        name="order_customer",
+        types=projections.BUYER_TYPES,
+        handler=projections.link_customers,
+        sweep=projections.sweep_customers,
     ),
     Subscription(
         name="order_payments",

@@ -349,6 +349,12 @@ CREATE TABLE order_component (
     CONSTRAINT order_component_quantity_check CHECK ((quantity > 0))
 );
 
+CREATE TABLE order_customer (
+    order_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    CONSTRAINT order_customer_pkey PRIMARY KEY (order_id)
+);
+
 CREATE TABLE order_hold (
     id uuid NOT NULL,
     order_id uuid NOT NULL,
@@ -573,7 +579,6 @@ CREATE TABLE sales_order (
     method text NOT NULL,
     service_id integer,
     pickup_location_id integer,
-    customer_id uuid,
     buyer_name text DEFAULT ''::text NOT NULL,
     buyer_document text,
     buyer_email text,
@@ -762,6 +767,7 @@ CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
 CREATE INDEX media_product ON media USING btree (product_id);
 CREATE INDEX media_variant ON media USING btree (variant_id);
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
+CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
@@ -772,7 +778,6 @@ CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state 
 CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 'retrying'::text);
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
-CREATE INDEX sales_order_customer ON sales_order USING btree (customer_id) WHERE (customer_id IS NOT NULL);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);

@@ -9,6 +9,15 @@ FROM unnest(%(orders)s::uuid[], %(seqs)s::int[], %(instants)s::timestamptz[], %(
             %(payloads)s::jsonb[]) AS w(order_id, seq, at, type, actor, payload)
 ON CONFLICT DO NOTHING
 """
+# As ADD_TO_TIMELINE, for all events of orders between two positions: primary key range of the log.
+SWEEP_TO_TIMELINE = """
+INSERT INTO order_timeline (order_id, seq, at, type, actor, facts)
+SELECT substr(key, 7)::uuid AS order_id, seq, at, type, actor, payload::jsonb - 'id'
+FROM event
+WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND starts_with(key, 'order:')
+ORDER BY order_id, seq
+ON CONFLICT DO NOTHING
+"""
 # Primary keys of orders and lines; SKUs as sold and, where a line was mapped, as known.
 SEARCHED_FACTS = """
 SELECT o.id, o.placed_at, o.number, o.external_id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, l.skus
@@ -28,21 +37,58 @@ SELECT * FROM unnest(%(orders)s::uuid[], %(placed)s::timestamptz[], %(documents)
 ON CONFLICT (order_id) DO UPDATE SET document = excluded.document
 WHERE order_search.document <> excluded.document
 """
-# Orders without a customer yet, by primary key; sorted, because the rows are locked in this order below.
-UNLINKED_BUYERS = """
-SELECT id, buyer_name, buyer_document, buyer_email, buyer_phone, ship_to
-FROM sales_order
-WHERE id = ANY (%(orders)s::uuid[]) AND customer_id IS NULL
-ORDER BY id
-"""
-# The link is no part of the aggregate's story: no new `seq`. Locks in key order, so that two batches cannot deadlock.
-LINK_CUSTOMERS = """
-WITH wanted AS MATERIALIZED (
-    SELECT o.id, w.customer_id
-    FROM sales_order o
-    JOIN unnest(%(orders)s::uuid[], %(customers)s::uuid[]) AS w(order_id, customer_id) ON o.id = w.order_id
-    ORDER BY o.id
-    FOR NO KEY UPDATE OF o
+# As SEARCHED_FACTS and STORE_SEARCH for the orders of events between two positions, folded here as far as what is left
+# is plain ASCII: then lower case is folded case. Returns the orders whose text needs more than that.
+SWEEP_TO_SEARCH = """
+WITH meant AS MATERIALIZED (
+    SELECT DISTINCT substr(key, 7)::uuid AS id FROM event
+    WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])
+), told AS MATERIALIZED (
+    SELECT o.id, o.placed_at, concat_ws(' ', o.number, o.external_id, o.buyer_name,
+           o.buyer_document, nullif(regexp_replace(o.buyer_document, '[^[:alnum:]]', '', 'g'), o.buyer_document),
+           o.buyer_email, o.buyer_phone, nullif(regexp_replace(o.buyer_phone, '[^[:alnum:]]', '', 'g'), o.buyer_phone),
+           (SELECT string_agg(concat_ws(' ', l.sku_text, nullif(v.sku, l.sku_text)), ' ')
+            FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id WHERE l.order_id = o.id)) AS said
+    FROM meant JOIN sales_order o ON o.id = meant.id
+), stripped AS MATERIALIZED (
+    SELECT id, placed_at, CASE WHEN octet_length(said) = length(said) THEN said
+                               ELSE regexp_replace(normalize(said, NFKD), '[\u0300-\u036f]', '', 'g') END AS said
+    FROM told
+), folded AS MATERIALIZED (
+    SELECT id, placed_at, btrim(CASE WHEN said LIKE '%%  %%' THEN regexp_replace(lower(said), ' +', ' ', 'g')
+                                     ELSE lower(said) END) AS document,
+           octet_length(said) = length(said) AND said !~ '[[:cntrl:]]' AS plain
+    FROM stripped
+    ORDER BY id
+), stored AS (
+    INSERT INTO order_search (order_id, placed_at, document)
+    SELECT id, placed_at, document FROM folded WHERE plain
+    ON CONFLICT (order_id) DO UPDATE SET document = excluded.document
+    WHERE order_search.document <> excluded.document
 )
-UPDATE sales_order o SET customer_id = wanted.customer_id FROM wanted WHERE o.id = wanted.id AND o.customer_id IS NULL
+SELECT id FROM folded WHERE NOT plain
+"""
+# Orders of events between two positions that have no customer yet; sorted, so that equal ones come in one order.
+SWEEP_BUYERS = """
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text
+FROM (SELECT DISTINCT substr(key, 7)::uuid AS id FROM event
+      WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])) AS meant
+JOIN sales_order o ON o.id = meant.id
+LEFT JOIN order_customer k ON k.order_id = o.id
+WHERE k.order_id IS NULL
+ORDER BY o.id
+"""
+# As SWEEP_BUYERS, for orders by primary key.
+UNLINKED_BUYERS = """
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text
+FROM sales_order o
+LEFT JOIN order_customer k ON k.order_id = o.id
+WHERE o.id = ANY (%(orders)s::uuid[]) AND k.order_id IS NULL
+ORDER BY o.id
+"""
+# The link is no part of the aggregate's story: no new `seq`. Sorted by primary key.
+LINK_CUSTOMERS = """
+INSERT INTO order_customer (order_id, customer_id)
+SELECT * FROM unnest(%(orders)s::uuid[], %(customers)s::uuid[])
+ON CONFLICT DO NOTHING
 """

@@ -1,6 +1,7 @@
 """What is written about orders from the log, in batches: timeline, text for search, link to the customer.
 
-Handlers for `flows.subscriptions`. Each may be given an event again and then changes nothing.
+Handlers for `flows.subscriptions`, and sweeps, which do the same for a stretch of the log without its events passing
+through Python. Each may be given an event again and then changes nothing.
 """
 
 from datetime import datetime
@@ -11,11 +12,17 @@ import msgspec
 from malha.customers import service as customers
 from malha.customers.model import Buyer
 from malha.ordering import projection_writes as writes
+from malha.platform import arrays
 from malha.platform.address import Address
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
 from malha.platform.text import fold
+
+SEARCHED_TYPES = ("order.placed", "order.buyer_changed", "order.line_mapped")
+BUYER_TYPES = ("order.placed", "order.buyer_changed")
+
+_address = msgspec.json.Decoder(Address).decode
 
 
 async def record_timeline(tx: Tx, events: list[Recorded]) -> None:
@@ -32,6 +39,11 @@ async def record_timeline(tx: Tx, events: list[Recorded]) -> None:
             "payloads": [e.payload for e in rows],
         },
     )
+
+
+async def sweep_timeline(tx: Tx, since: int, reach: int) -> None:
+    """As `record_timeline`, for the events after `since` up to `reach`."""
+    await tx.execute(writes.SWEEP_TO_TIMELINE, {"since": since, "reach": reach})
 
 
 class Searched(msgspec.Struct, frozen=True):
@@ -57,7 +69,19 @@ class Searched(msgspec.Struct, frozen=True):
 
 async def index_orders(tx: Tx, events: list[Recorded]) -> None:
     """Write what a person may search an order by, as the order stands now."""
-    rows = await tx.all(Searched, writes.SEARCHED_FACTS, {"orders": _orders(events)})
+    await _index(tx, _orders(events))
+
+
+async def sweep_search(tx: Tx, since: int, reach: int) -> None:
+    """As `index_orders`, for the events after `since` up to `reach`."""
+    stretch = {"since": since, "reach": reach, "types": list(SEARCHED_TYPES)}
+    left = await tx.values(writes.SWEEP_TO_SEARCH, stretch)
+    if left:
+        await _index(tx, left)
+
+
+async def _index(tx: Tx, orders: list[UUID]) -> None:
+    rows = await tx.all(Searched, writes.SEARCHED_FACTS, {"orders": orders})
     await tx.execute(
         writes.STORE_SEARCH,
         {
@@ -73,17 +97,37 @@ async def link_customers(tx: Tx, events: list[Recorded]) -> None:
 
     Buyers without any identity stay without a customer.
     """
-    rows = await tx.tuples(writes.UNLINKED_BUYERS, {"orders": _orders(events)})
+    await _link(tx, await tx.tuples(writes.UNLINKED_BUYERS, {"orders": _orders(events)}))
+
+
+async def sweep_customers(tx: Tx, since: int, reach: int) -> None:
+    """As `link_customers`, for the events after `since` up to `reach`."""
+    stretch = {"since": since, "reach": reach, "types": list(BUYER_TYPES)}
+    await _link(tx, await tx.tuples(writes.SWEEP_BUYERS, stretch))
+
+
+async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
     buyers = [
-        Buyer(name=name, document=document, email=email, phone=phone, address=address_of(ship_to))
+        Buyer(
+            name=name,
+            document=document,
+            email=email,
+            phone=phone,
+            address=None if ship_to is None else _address(ship_to),
+        )
         for _, name, document, email, phone, ship_to in rows
+        if document or email or phone
     ]
+    orders = [row[0] for row in rows if row[2] or row[3] or row[4]]
     found = [
-        (row[0], customer) for row, customer in zip(rows, await customers.link(tx, buyers), strict=True) if customer
+        (order, customer) for order, customer in zip(orders, await customers.link(tx, buyers), strict=True) if customer
     ]
     await tx.execute(
         writes.LINK_CUSTOMERS,
-        {"orders": [order for order, _ in found], "customers": [customer for _, customer in found]},
+        {
+            "orders": arrays.bare([order.hex for order, _ in found]),
+            "customers": arrays.bare([customer.hex for _, customer in found]),
+        },
     )
 
 

@@ -293,12 +293,13 @@ ORDER BY s.placed_at DESC LIMIT %(most)s::int
 HEADER = """
 SELECT o.id, o.number, o.external_id, o.channel_id, c.code AS channel_code, c.name AS channel, c.kind AS channel_kind,
        o.placed_at, o.received_at, o.currency, o.status, o.items_total, o.discount_total, o.shipping_total, o.total,
-       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location, o.customer_id,
+       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location, k.customer_id,
        o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at, o.release_after, o.seq
 FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN service s ON s.id = o.service_id
 LEFT JOIN location p ON p.id = o.pickup_location_id
+LEFT JOIN order_customer k ON k.order_id = o.id
 WHERE o.number = %(number)s::bigint
 """
 ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 BATCH = 5_000
 PARTITION = 5_000_000  # positions per partition of the log
 QUIET_SECONDS = 0.05
-BUSY_SECONDS = 0.005
+BUSY_SECONDS = 0.025
 ERROR_SECONDS = 1.0
 NOTICE = "malha_event"  # channel of the one notification per batch
 RETENTION = timedelta(days=90)
@@ -168,7 +168,7 @@ async def drop_partitions(tx: Tx, retention: timedelta = RETENTION) -> list[str]
 async def run_sequencer(db: Database, stop: asyncio.Event) -> None:
     """Sequence until `stop` is set; outlives a lost database.
 
-    Waits 5 ms after a batch and up to 50 ms when there is nothing. No notification wakes it: a NOTIFY in the
+    Waits 25 ms after a batch and up to 50 ms when there is nothing. No notification wakes it: a NOTIFY in the
     transaction of an order takes a lock that all committing orders would queue for.
     """
     pause, ready = BUSY_SECONDS, 0

@@ -34,7 +34,7 @@ _UNREACHABLE = (OperationalError, InterfaceError, Busy, OSError)
 WINDOW = 20_000  # positions looked through at once for events of the wanted types
 SYSTEMIC = 20  # keys failing in one batch without one success: the handler is broken, not the events
 ISOLATE_AFTER = 4  # failures of a whole batch in a row, for reasons outside the events, before events are suspected
-GATHER_SECONDS = 0.1  # between two looks at the log, so that a busy hour is handled in batches
+GATHER_SECONDS = 0.25  # between two looks at the log, so that a busy hour is handled in batches
 UNTOLD_SECONDS = 1.0  # a look at the log without a notification
 RETRY_SECONDS = 1.0  # how often due retries are looked for
 AT_ONCE = 3  # subscribers of one worker that may hold a connection at the same time
@@ -92,6 +92,8 @@ WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint
 ORDER BY position
 LIMIT %(batch)s::int
 """
+# Under the checkpoint's lock: what is set aside now stays so until the end of the batch.
+SETS_ASIDE = "SELECT EXISTS (SELECT FROM parked_key WHERE subscriber = %(name)s::text)"
 # The row is locked by this transaction.
 MOVE_CHECKPOINT = """
 UPDATE subscriber SET position = %(position)s::bigint, moved_at = now(), failures = 0, error = NULL
@@ -190,6 +192,11 @@ async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -
         since, reach, _ = found[0]
         if reach <= since:
             return False
+        more: bool = reach - since == WINDOW
+        if subscription.sweep is not None and not isolate and not await tx.value(SETS_ASIDE, {"name": name}):
+            await subscription.sweep(tx, since, reach)
+            await tx.execute(MOVE_CHECKPOINT, {"name": name, "position": reach})
+            return more
         events = await tx.all(
             Recorded,
             READ_EVENTS,
@@ -204,6 +211,7 @@ async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -
         )
         if len(events) == subscription.batch:
             reach = events[-1].position
+            more = True
         behind = [e for e in events if e.waits]
         if behind:
             events = [e for e in events if not e.waits]
@@ -226,7 +234,7 @@ async def _attempt(db: Database, subscription: Subscription, *, isolate: bool) -
             position=failure.event.position,
             exc_info=failure.error,
         )
-    return True
+    return more
 
 
 async def _halve(

@@ -11,6 +11,8 @@ def fold(text: str) -> str:
 
     Applied alike to what is stored and to what is asked, so both sides of a search agree.
     """
+    if text.isascii():  # nothing to take apart
+        return " ".join(text.replace("\x00", "").lower().split())
     decomposed = unicodedata.normalize("NFKD", text.replace("\x00", ""))
     stripped = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _SPACES.sub(" ", stripped.casefold()).strip()
