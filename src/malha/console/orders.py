@@ -14,9 +14,9 @@ import msgspec
 from litestar import Request, get
 from litestar.response import Response, Stream
 
+from malha.console import menu, render, shell, web, words
 from malha.console import order as order_page
 from malha.console import reads as page_reads
-from malha.console import render, shell, web, words
 from malha.console.words import Sign
 from malha.fulfillment import reads as jobs
 from malha.ordering import reads
@@ -361,8 +361,9 @@ async def order_find(request: Request[Any, Any, Any]) -> Response[str]:
         page = await reads.page(tx, Wanted(search=text, scope=scope), size=8)
         rows = await row_views(tx, page.rows)
     folded = web.fold(text)
+    pages = menu.found(text, web.caller_of(request).may)
     views = [(words.VIEW[v], Asked(view=v).address()) for v in TABS if folded in web.fold(_(words.VIEW[v]))]
-    return render.html("orders/found.html", rows=rows, text=text, views=views[:5])
+    return render.html("orders/found.html", rows=rows, text=text, pages=pages, views=views[:5])
 
 
 COLUMNS = (

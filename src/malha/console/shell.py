@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 
-from malha.console import reads, web
+from malha.console import menu, reads, web
 from malha.fulfillment import reads as jobs
 from malha.identity.model import ROLE_NAMES, Caller
 from malha.ordering import reads as orders
@@ -22,8 +22,8 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
 
     retailer: str
     locations: int
-    open_orders: int
-    open_work: int
+    menu: tuple[menu.Group, ...]
+    counts: dict[str, int]  # open things of a page, by its key
     person: str
     role: str
     theme: str
@@ -53,8 +53,8 @@ async def around(
     return Shell(
         retailer=place.retailer or _("Your shop"),
         locations=place.locations if scope is None else len(scope),
-        open_orders=open_orders,
-        open_work=sum(all_ for all_, _late in work_counts.values()),
+        menu=menu.groups_for(caller.may),
+        counts={"orders": open_orders, "fulfillment": sum(all_ for all_, _late in work_counts.values())},
         person=caller.name,
         role=_(ROLE_NAMES[caller.role]) if caller.role else "",
         theme=theme_of(request),

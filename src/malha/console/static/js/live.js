@@ -116,7 +116,7 @@ export const listen = () => {
 
   const counts = async () => {
     const tabs = $$("#views [data-view]");
-    const open = $("[data-count=open]");
+    const open = $("[data-count=orders]");
     if (!tabs.length && !open) return;
     const answer = await fetch("/orders/counts", { headers: { "HX-Request": "true" } });
     if (!answer.ok) return;

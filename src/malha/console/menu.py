@@ -1,0 +1,88 @@
+"""The pages a person can go to: one literal table, from which the side bar and the command bar are built.
+
+To add a page, add its row. `key` is what the page's handler gives to `shell.around(tx, request, key)`; the permission
+is that of its route; the icon is a line of `icons.txt`. A page nobody navigates to (one order) has no row.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+from malha.platform import i18n
+from malha.platform.i18n import N_, _
+from malha.platform.text import fold
+
+
+class Section(StrEnum):
+    """A group of the side bar, in its order; the value is its label, and the first group has none."""
+
+    DAY = ""
+    NETWORK = N_("Network")
+    COMMERCE = N_("Commerce")
+    GOVERNANCE = N_("Governance")
+
+
+class Page(NamedTuple):
+    """One page: its name as a message id, where it is, who may open it, and where it stands in the side bar."""
+
+    key: str
+    word: str
+    href: str
+    permission: str
+    icon: str
+    section: Section
+    also: str = ""  # other words people look for it by, as a message id
+
+
+class Group(NamedTuple):
+    """The pages of one section that a person may open."""
+
+    label: str
+    pages: tuple[Page, ...]
+
+
+PAGES = (
+    Page("orders", N_("Orders"), "/orders", "orders:read", "shopping-bag", Section.DAY),
+    Page("fulfillment", N_("Fulfillment"), "/fulfillment", "fulfillment:work", "package", Section.DAY,
+         N_("queue, pick, pack, ship, pickup")),
+    Page("attention", N_("Needs attention"), "/attention", "doctor:read", "alert-triangle", Section.DAY,
+         N_("errors, failures, try again")),
+)  # fmt: skip
+
+
+def pages_for(may: Callable[[str], bool]) -> tuple[Page, ...]:
+    """Return the pages whose permission a person holds, in the order of the table."""
+    return tuple(page for page in PAGES if may(page.permission))
+
+
+def groups_for(may: Callable[[str], bool]) -> tuple[Group, ...]:
+    """Return the same pages by section, in the order of the sections; a section without a page is absent."""
+    pages = pages_for(may)
+    groups = (Group(section, tuple(p for p in pages if p.section is section)) for section in Section)
+    return tuple(group for group in groups if group.pages)
+
+
+def found(text: str, may: Callable[[str], bool]) -> tuple[Page, ...]:
+    """Return the pages a text names in any language the console speaks, those whose name begins with it first."""
+    wanted = fold(text)
+    ranked = []
+    for rank, page in enumerate(pages_for(may)):
+        names, others = _spoken(page)
+        if any(name.startswith(wanted) for name in names):
+            ranked.append((0, rank, page))
+        elif any(wanted in name for name in names):
+            ranked.append((1, rank, page))
+        elif any(wanted in other for other in others):
+            ranked.append((2, rank, page))
+    return tuple(page for *_rank, page in sorted(ranked))
+
+
+def _spoken(page: Page) -> tuple[list[str], list[str]]:
+    """Return a page's names and its other words, folded, in every language: people mix them."""
+    names, others = [], []
+    for language in i18n.LANGUAGES:
+        with i18n.speaking(language):
+            names.append(fold(_(page.word)))
+            if page.also:
+                others.append(fold(_(page.also)))
+    return names, others
