@@ -27,7 +27,7 @@ CONFIG_VARIABLE = "MALHA_CONFIG"
 CONFIG_NAME = "malha.toml"
 # Read by the test suite or by the settings loader itself, never settings of a running system.
 NOT_SETTINGS = re.compile(r"^MALHA_(CONFIG$|TEST_)")
-SECRET_FIELDS = frozenset({"secret_key", "database_url"})
+SECRET_FIELDS = frozenset({"secret_key", "secret_key_previous", "database_url", "smtp_url"})
 SECRET_LENGTH = 32
 MEMORY_SIZE = re.compile(r"^[1-9][0-9]*(kB|MB|GB)$")
 
@@ -121,6 +121,26 @@ class Settings(Struct, frozen=True, kw_only=True):
             "that share a database must share it."
         ),
     ] = None
+    secret_key_previous: Annotated[
+        str | None,
+        Meta(
+            description="The secret key before the present one. What was signed or encrypted with it is still believed "
+            "and read; nothing new is made with it. Remove it when the links made with it have run out (180 days)."
+        ),
+    ] = None
+    smtp_url: Annotated[
+        str | None,
+        Meta(
+            description="Mail server, like `smtp://user:password@smtp.example.com:587` (STARTTLS is required) or "
+            "`smtps://...` (TLS from the start, port 465). User and password are percent-encoded. `?ca=/path.pem` "
+            "names the certificate authority of an own server; `?tls=none` turns encryption off and is taken for a "
+            "server on this machine only. Without it no mail is sent."
+        ),
+    ] = None
+    mail_from: Annotated[
+        str | None,
+        Meta(description="Sender of all mail, like `Loja Azul <pedidos@loja.example>`. Without it no mail is sent."),
+    ] = None
     session_hours: Annotated[
         int, Meta(ge=1, le=24 * 90, description="Hours after which a person who did nothing must log in again.")
     ] = 12
@@ -177,6 +197,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 _MEND = {
     "retailer": "Use lower-case letters, digits and underscores, like loja_azul.",
     "public_url": "Write it with its scheme, like https://oms.example.com.",
+    "secret_key_previous": "Use the former secret key as it was, or remove it.",
+    "smtp_url": "Write it like smtp://user:password@smtp.example.com:587.",
+    "mail_from": "Write it like Loja Azul <pedidos@loja.example>.",
     "secret_key": "Use at least 32 random characters, or remove it and one is made for you.",
     "currency": "Use a code of three capital letters, like BRL.",
     "data_dir": "Name a directory.",
@@ -292,8 +315,21 @@ def _check(name: str, value: Any) -> None:
         raise ValueError("Only PostgreSQL is supported.")
     elif name == "public_url" and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
         raise ValueError("It is no web address.")
-    elif name == "secret_key" and len(value) < SECRET_LENGTH:
+    elif name in {"secret_key", "secret_key_previous"} and len(value) < SECRET_LENGTH:
         raise ValueError("It is too short.")
+    else:
+        _check_mail(name, value)
+
+
+def _check_mail(name: str, value: Any) -> None:
+    if name not in {"smtp_url", "mail_from"}:
+        return
+    from malha.platform import mail  # noqa: PLC0415 -- it needs this module, and costs time only where it is set
+
+    try:
+        (mail.parse_server if name == "smtp_url" else mail.parse_sender)(value)
+    except mail.MailAddressWrong:
+        raise ValueError("There is no e-mail address in it.") from None
 
 
 def _wanted(hint: Any) -> str | None:
