@@ -264,6 +264,8 @@ CREATE TABLE location (
     line_cost integer DEFAULT 0 NOT NULL,
     priority integer DEFAULT 100 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    paused_reason text,
+    paused_until timestamp with time zone,
     CONSTRAINT location_pkey PRIMARY KEY (id),
     CONSTRAINT location_code_key UNIQUE (code),
     CONSTRAINT location_daily_capacity_check CHECK ((daily_capacity >= 0)),
@@ -536,6 +538,26 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE retailer (
+    only_row boolean DEFAULT true NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    colour text NOT NULL,
+    logo bytea,
+    logo_type text,
+    languages text[] NOT NULL,
+    timezone text,
+    support_email text,
+    support_phone text,
+    website text,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT retailer_pkey PRIMARY KEY (only_row),
+    CONSTRAINT retailer_check CHECK (((logo IS NULL) = (logo_type IS NULL))),
+    CONSTRAINT retailer_colour_check CHECK ((colour ~ '^#[0-9a-f]{6}$'::text)),
+    CONSTRAINT retailer_languages_check CHECK ((cardinality(languages) > 0)),
+    CONSTRAINT retailer_logo_type_check CHECK ((logo_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text, 'image/webp'::text]))),
+    CONSTRAINT retailer_only_row_check CHECK (only_row)
+);
+
 CREATE TABLE revision (
     name text NOT NULL,
     n bigint DEFAULT 1 NOT NULL,
@@ -747,8 +769,13 @@ CREATE TABLE variant (
 );
 
 CREATE INDEX api_key_location_location ON api_key_location USING btree (location_id);
+CREATE INDEX audit_action ON audit USING btree (action, id DESC);
 CREATE INDEX audit_actor ON audit USING btree (actor_kind, actor_id, id DESC);
+CREATE INDEX audit_at ON audit USING btree (at);
 CREATE INDEX audit_entity ON audit USING btree (entity, entity_id, id DESC);
+CREATE INDEX audit_kind_of_record ON audit USING btree (entity, id DESC);
+CREATE INDEX audit_request ON audit USING btree (request_id);
+CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);

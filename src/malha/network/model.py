@@ -276,6 +276,45 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     lead_days: int
 
 
+DEFAULT_COLOUR = "#2a52b0"
+DEFAULT_LANGUAGES = ("pt-BR", "en")
+
+
+class RetailerDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the retailer wants to appear to shoppers."""
+
+    name: str = ""  # empty: the first own legal entity's
+    colour: str = DEFAULT_COLOUR
+    languages: tuple[str, ...] = DEFAULT_LANGUAGES  # the first is spoken when a browser wishes none of them
+    timezone: str | None = None  # None: the setting's
+    support_email: str | None = None
+    support_phone: str | None = None
+    website: str | None = None
+
+
+class Retailer(msgspec.Struct, frozen=True, kw_only=True):
+    """How the retailer appears to shoppers."""
+
+    name: str
+    stated_name: str  # empty when `name` is the legal entity's
+    colour: str
+    logo: str | None  # digest of the picture, for its address
+    languages: tuple[str, ...]
+    timezone: str | None
+    support_email: str | None
+    support_phone: str | None
+    website: str | None
+    version: int  # 0: never changed
+
+
+class Logo(msgspec.Struct, frozen=True):
+    """A picture as it was given."""
+
+    picture: bytes
+    media_type: str
+    digest: str
+
+
 class Saved(msgspec.Struct, frozen=True):
     """What saving one record did."""
 

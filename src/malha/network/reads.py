@@ -109,6 +109,20 @@ SELECT location_id, day, taken FROM location_day
 WHERE location_id = ANY(%(locations)s::int[]) AND day = ANY(%(days)s::date[])
 """
 
+# One row always: the retailer's own, else what is true before its first change.
+RETAILER = """
+SELECT coalesce(nullif(r.name, ''), (SELECT name FROM legal_entity WHERE kind = 'own' ORDER BY id LIMIT 1), '') AS name,
+       coalesce(r.name, '') AS stated_name, coalesce(r.colour, '#2a52b0') AS colour, left(md5(r.logo), 12) AS logo,
+       coalesce(r.languages, '{pt-BR,en}') AS languages, r.timezone, r.support_email, r.support_phone, r.website,
+       coalesce(r.version, 0) AS version
+FROM (SELECT 1) AS one LEFT JOIN retailer r ON true
+"""
+
+# The one row.
+RETAILER_LOGO = """
+SELECT logo AS picture, logo_type AS media_type, left(md5(logo), 12) AS digest FROM retailer WHERE logo IS NOT NULL
+"""
+
 
 class Closure(msgspec.Struct, frozen=True):
     """A day on which a location does not work."""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from malha.network.calendar import NO_HOLIDAYS
+from malha.network.colour import normalise_colour
 from malha.network.model import (
     WEEKDAYS,
     ChannelDraft,
@@ -14,14 +15,21 @@ from malha.network.model import (
     Hours,
     LocationDraft,
     RateDraft,
+    RetailerDraft,
     ServiceDraft,
 )
 from malha.network.places import STATE_ZONES, locate, locate_city
 from malha.network.tariff import ANY
 from malha.platform.address import check_parts, tidied
-from malha.platform.brazil import STATES, bare, normalise_cep, normalise_cnpj
+from malha.platform.brazil import (
+    STATES,
+    bare,
+    normalise_cep,
+    normalise_cnpj,
+    normalise_email,
+)
 from malha.platform.flaws import Flaw
-from malha.platform.i18n import N_
+from malha.platform.i18n import LANGUAGES, N_
 from malha.platform.money import CURRENCY_DIGITS
 
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -289,3 +297,68 @@ def check_rates(rates: Sequence[RateDraft]) -> Iterator[Flaw]:
             says = N_("From {origin} to {destination} a heavier bracket is cheaper than a lighter one.")
             facts = {"origin": origin, "destination": destination}
             yield Flaw("rates", says, N_("Correct the prices, or leave out the lighter bracket."), facts)
+
+
+# --- the retailer as shoppers see it ---
+
+LOGO_BYTES = 262_144
+_PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+_SUPPORT_PHONE = re.compile(r"(?=(?:\D*\d){7,15}\D*$)\+?[0-9() .-]{7,24}")  # 0800 and 4004 are numbers too
+_WEBSITE = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]{1,5})?(?:/[^\s\"<>]*)?", re.IGNORECASE)
+
+
+def tidy_retailer(draft: RetailerDraft) -> RetailerDraft:
+    """Return the draft with colour and e-mail in their stored form, and nothing where a field is empty."""
+    email = (draft.support_email or "").strip()
+    return msgspec.structs.replace(
+        draft,
+        name=draft.name.strip(),
+        colour=normalise_colour(draft.colour) or draft.colour,
+        languages=tuple(dict.fromkeys(draft.languages)),
+        timezone=draft.timezone or None,
+        support_email=normalise_email(email) or email or None,
+        support_phone=(draft.support_phone or "").strip() or None,
+        website=(draft.website or "").strip() or None,
+    )
+
+
+def check_retailer(draft: RetailerDraft) -> Iterator[Flaw]:
+    """Yield what is wrong with a tidied retailer."""
+    if draft.name:
+        yield from check_text("name", draft.name, 80)
+    if normalise_colour(draft.colour) is None:
+        says, mend = N_("{value} is no colour."), N_("Write it like #2a52b0.")
+        yield Flaw("colour", says, mend, {"value": draft.colour[:40]})
+    if not draft.languages or not set(draft.languages) <= set(LANGUAGES):
+        mend = N_("Use one or more of {known}.")
+        yield Flaw("languages", N_("These languages cannot be spoken."), mend, {"known": ", ".join(LANGUAGES)})
+    if draft.timezone is not None:
+        yield from _check_zone(draft.timezone)
+    if draft.support_email and normalise_email(draft.support_email) is None:
+        mend = N_("Write it like help@example.com.")
+        yield Flaw("support_email", N_("{value} is no e-mail address."), mend, {"value": draft.support_email[:80]})
+    if draft.support_phone and not _SUPPORT_PHONE.fullmatch(draft.support_phone):
+        mend = N_("Write it like (11) 91234-5678 or 0800 123 4567.")
+        yield Flaw("support_phone", N_("{value} is no telephone number."), mend, {"value": draft.support_phone[:40]})
+    if draft.website and (len(draft.website) > 300 or not _WEBSITE.fullmatch(draft.website)):
+        mend = N_("Write it with its scheme, like https://www.example.com.")
+        yield Flaw("website", N_("{value} is no web address."), mend, {"value": draft.website[:80]})
+
+
+def picture_type(picture: bytes) -> str | None:
+    """Return the media type of a picture by its first bytes, or None when it is none that browsers may be given.
+
+    SVG is not among them: it can carry programs.
+    """
+    if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in _PICTURES.items() if picture.startswith(start)), None)
+
+
+def check_logo(picture: bytes) -> Iterator[Flaw]:
+    """Yield what is wrong with a logo."""
+    if picture_type(picture) is None:
+        yield Flaw("logo", N_("This file is no PNG, JPEG or WebP picture."), N_("Save the logo as PNG and try again."))
+    if len(picture) > LOGO_BYTES:
+        facts = {"size": -(-len(picture) // 1024), "most": LOGO_BYTES // 1024}
+        yield Flaw("logo", N_("The logo has {size} kB."), N_("Use a picture of at most {most} kB."), facts)

@@ -183,6 +183,25 @@ JOIN service s ON s.code = r.service
 ORDER BY 1, 2, 3, 4
 """
 
+# The version is the caller's, 0 before the first change; no row touched means that someone else was faster.
+PUT_RETAILER = """
+INSERT INTO retailer AS r (name, colour, languages, timezone, support_email, support_phone, website)
+VALUES (%(name)s::text, %(colour)s::text, %(languages)s::text[], %(timezone)s::text, %(support_email)s::text,
+        %(support_phone)s::text, %(website)s::text)
+ON CONFLICT (only_row) DO UPDATE SET
+    name = excluded.name, colour = excluded.colour, languages = excluded.languages, timezone = excluded.timezone,
+    support_email = excluded.support_email, support_phone = excluded.support_phone, website = excluded.website,
+    version = r.version + 1
+WHERE r.version = %(version)s::int
+"""
+
+# Colour and languages are only for a row that this makes.
+PUT_RETAILER_LOGO = """
+INSERT INTO retailer AS r (logo, logo_type, colour, languages)
+VALUES (%(logo)s::bytea, %(type)s::text, %(colour)s::text, %(languages)s::text[])
+ON CONFLICT (only_row) DO UPDATE SET logo = excluded.logo, logo_type = excluded.logo_type, version = r.version + 1
+"""
+
 # Ids and versions after an upsert; unique index on code.
 ESTABLISHMENT_IDS = """
 SELECT code, id, version = 1 FROM establishment WHERE code = ANY(%(codes)s::text[])
