@@ -10,7 +10,7 @@ from malha.fulfillment.model import RejectReason, WorkState
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Sort, TimelineRow, View
 from malha.payments.model import FactKind, PaymentState, TenderKind
-from malha.platform import i18n
+from malha.platform import i18n, sheets
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_an_amount_is_read_as_people_write_it(text: str, centavos: int | None) -
 
 @pytest.mark.parametrize("cell", ["=1+1", "+55 83", "@SUM(A1)", "-x", "\tx", "\r=1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_kept_as_text(cell: str) -> None:
-    assert web.csv_line([cell]).decode().lstrip('"').startswith("'")
+    assert sheets.csv_line([cell]).decode().lstrip('"').startswith("'")
 
 
 @pytest.mark.parametrize("cell", ["-12,50", "12", "Maria", "a=b"])
 def test_a_cell_that_is_harmless_is_left_alone(cell: str) -> None:
-    assert web.csv_line([cell]).decode() == f"{cell}\r\n"
+    assert sheets.csv_line([cell]).decode() == f"{cell}\r\n"
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,22 @@
 """The work of all locations as a board: a column per stage, the soonest due on top, a ring that shows the time used."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, get
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import reads, render, shell, web
+from malha.console import export, reads, render, shell, web, words
 from malha.fulfillment import reads as jobs
 from malha.fulfillment.reads import QueueRow
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_, _, n_
+from malha.platform.sheets import Column as Heading
+from malha.platform.sheets import Kind
 
 # Stages: their states, their name, and what an empty one says.
 STAGES: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -110,9 +113,53 @@ async def board(request: Request[Any, Any, Any]) -> Response[str]:
         columns=columns,
         places=[(code, name) for _id, code, name in places],
         chosen=asked if chosen is not None else "",
+        exports=export.choices(
+            lambda path: f"{path}?{urlencode({'location': asked})}" if chosen is not None else path,
+            "/fulfillment/export",
+        ),
         total=i18n.number(sum(column.count for column in columns)),
         may=around.may,
     )
 
 
-HANDLERS = [board]
+COLUMNS = (
+    Heading(N_("Work"), Kind.WHOLE), Heading(N_("Order"), Kind.WHOLE), Heading(N_("Location"), width=26),
+    Heading(N_("State"), width=20), Heading(N_("Customer"), width=32), Heading(N_("City"), width=22),
+    Heading(N_("Method")), Heading(N_("Service"), width=20), Heading(N_("Lines"), Kind.WHOLE),
+    Heading(N_("Units"), Kind.WHOLE),
+    Heading(N_("Released at"), Kind.MOMENT, 18), Heading(N_("Due"), Kind.MOMENT, 18),
+    Heading(N_("Pickup until"), Kind.MOMENT, 18),
+)  # fmt: skip
+
+
+def _export_row(row: QueueRow) -> list[Any]:
+    sign = words.AWAITING_DOCUMENT if row.awaiting_document else words.FULFILLMENT[row.state]
+    return [
+        row.number, row.order_number, row.location, _(sign.word), row.buyer_name, row.city, _(words.METHOD[row.method]),
+        row.service, row.lines, row.units, row.released_at, row.due_at, row.pickup_until,
+    ]  # fmt: skip
+
+
+@get(export.paths("/fulfillment/export"), opt={"permission": "fulfillment:work"})
+async def board_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the open work of all locations, or of one, as a file."""
+    scope = shell.scope_of(web.caller_of(request))
+    asked = request.query_params.get("location", "")
+    async with web.reading(request) as tx:
+        places = await reads.locations_with_work(tx, scope)
+    wanted = next(((id_,) for id_, code, _name in places if code == asked), scope)
+
+    async def pages() -> AsyncIterator[list[QueueRow]]:
+        after = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await jobs.queue(tx, wanted, after=after, most=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            after = rows[-1]
+
+    return export.send(request, "fulfillment", COLUMNS, pages(), _export_row)
+
+
+HANDLERS = [board, board_export]

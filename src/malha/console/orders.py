@@ -5,7 +5,7 @@ htmx gets the list alone, a browser the whole page around it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, get
 from litestar.response import Response, Stream
 
-from malha.console import menu, render, shell, web, words
+from malha.console import export, menu, render, shell, web, words
 from malha.console import order as order_page
 from malha.console import reads as page_reads
 from malha.console.words import Sign
@@ -23,9 +23,10 @@ from malha.ordering import reads
 from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
 from malha.ordering.reads import OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
-from malha.platform import i18n, paging, tabular
+from malha.platform import i18n, paging
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
+from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
 LISTING = "console-orders"
@@ -278,7 +279,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "filtered": narrowed,
             "unfiltered": Asked(view=asked.view, sort=asked.sort).address(),
             "everywhere": asked.address(view=View.ALL),
-            "export": asked.address("/orders/export.csv"),
+            "exports": export.choices(asked.address, "/orders/export"),
             "rows": rows,
             "total": max(total, page.first + len(rows) - 1 if rows else 0),
             "first": page.first,
@@ -367,57 +368,42 @@ async def order_find(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 COLUMNS = (
-    N_("Order"), N_("Channel order"), N_("Channel"), N_("Placed at"), N_("State"), N_("Holds"), N_("Customer"),
-    N_("City"), N_("UF"), N_("Method"), N_("Locations"), N_("Units"), N_("Promised for"), N_("Total"), N_("Cancelled"),
-    N_("Currency"),
+    Column(N_("Order"), Kind.WHOLE), Column(N_("Channel order")), Column(N_("Channel")),
+    Column(N_("Placed at"), Kind.MOMENT, 18), Column(N_("State"), width=20), Column(N_("Holds"), width=20),
+    Column(N_("Customer"), width=32), Column(N_("City"), width=22), Column(N_("UF"), width=6), Column(N_("Method")),
+    Column(N_("Locations"), width=26), Column(N_("Units"), Kind.WHOLE), Column(N_("Promised for"), Kind.DAY),
+    Column(N_("Total"), Kind.MONEY), Column(N_("Cancelled"), Kind.MONEY), Column(N_("Currency"), width=8),
 )  # fmt: skip
-EXPORT_LIMIT = 100_000
-EXPORT_BATCH = 1_000
 
 
 def _export_row(row: OrderRow) -> list[Any]:
-    zone = ZoneInfo(i18n.current_zone())
+    promised = render.local(row.promised_at).date() if row.promised_at else None
     return [
-        str(row.number), row.external_id, row.channel, row.placed_at.astimezone(zone).isoformat(timespec="seconds"),
-        _(words.STATUS[row.status].word), ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds),
-        row.buyer_name, row.city or "", row.state or "", _(words.METHOD[row.method]), ", ".join(row.locations),
-        str(sum(row.units.values())),
-        row.promised_at.astimezone(zone).date().isoformat() if row.promised_at else "",
-        tabular.decimal_text(row.total, 2), tabular.decimal_text(row.cancelled_total, 2), row.currency,
+        row.number, row.external_id, row.channel, row.placed_at, _(words.STATUS[row.status].word),
+        ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds), row.buyer_name, row.city, row.state,
+        _(words.METHOD[row.method]), ", ".join(row.locations), sum(row.units.values()), promised, row.total,
+        row.cancelled_total, row.currency,
     ]  # fmt: skip
 
 
-@get("/orders/export.csv", opt={"permission": "orders:read"})
+@get(export.paths("/orders/export"), opt={"permission": "orders:read"})
 async def order_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the filtered list as a CSV file, at most `EXPORT_LIMIT` rows, in constant memory.
-
-    Read in pages, each in a transaction of its own: a long download holds no transaction open.
-    """
+    """Send the filtered list as a file."""
     asked = asked_of(request.query_params)
-    language, zone = i18n.current_language(), i18n.current_zone()
     async with web.reading(request) as tx:
         wanted = await wanted_of(tx, asked, await reference(tx), shell.scope_of(web.caller_of(request)))
 
-    async def body() -> AsyncIterator[bytes]:
-        with i18n.speaking(language, zone):
-            yield web.csv_line([_(name) for name in COLUMNS], bom=True)
-        place, sent = None, 0
-        while sent < EXPORT_LIMIT:
+    async def pages() -> AsyncIterator[list[OrderRow]]:
+        place = None
+        while True:
             async with web.reading(request) as tx:
-                page = await reads.page(tx, wanted, sort=asked.sort, after=place, size=EXPORT_BATCH)
-            with i18n.speaking(language, zone):
-                yield b"".join(web.csv_line(_export_row(row)) for row in page.rows)
-            sent += len(page.rows)
+                page = await reads.page(tx, wanted, sort=asked.sort, after=place, size=export.BATCH)
+            yield page.rows
             place = page.next
             if place is None:
                 return
 
-    name = f"orders-{asked.view}-{datetime.now(UTC):%Y-%m-%d}.csv"
-    return Stream(
-        body(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    return export.send(request, f"orders-{asked.view}", COLUMNS, pages(), _export_row)
 
 
 HANDLERS = [order_list, order_rows, order_counts, order_find, order_export]

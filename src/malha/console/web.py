@@ -1,9 +1,7 @@
 """What page handlers share: caller, transactions in their name, what htmx asks for, notices, refusals in words."""
 
-import csv
-import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -13,7 +11,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Response
 
 from malha.identity.model import Caller
-from malha.platform import i18n, tabular
+from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
@@ -23,7 +21,7 @@ NOTICE_COOKIE = "malha_notice"
 LANGUAGE_COOKIE = "malha_language"
 Asking = Request[Any, Any, Any]
 
-__all__ = ["Asking", "actor_of", "caller_of", "csv_line", "database_of", "fold", "reading", "wants_part", "writing"]
+__all__ = ["Asking", "actor_of", "caller_of", "database_of", "fold", "reading", "wants_part", "writing"]
 
 
 def caller_of(request: Asking) -> Caller:
@@ -135,10 +133,3 @@ def problems_text(error: MalhaError) -> list[str]:
         mend = flaw.get("mend", "")
         said.append(" ".join(x for x in (_(flaw["says"], **facts), _(mend, **facts) if mend else "") if x))
     return said
-
-
-def csv_line(cells: Sequence[object], *, bom: bool = False) -> bytes:
-    """Return one line of a table as `platform.tabular` writes them; cells that a spreadsheet would run are defused."""
-    out = io.StringIO()
-    csv.writer(out, delimiter=";", lineterminator="\r\n").writerow([tabular.defuse(str(cell)) for cell in cells])
-    return (b"\xef\xbb\xbf" if bom else b"") + out.getvalue().replace("\x00", "").encode()

@@ -118,6 +118,7 @@ LEFT JOIN LATERAL (
 ) u ON true
 WHERE f.state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(locations)s::int[] IS NULL OR f.location_id = ANY(%(locations)s::int[]))
+  AND (%(due)s::timestamptz IS NULL OR (f.due_at, f.number) > (%(due)s::timestamptz, %(number)s::bigint))
 ORDER BY f.due_at, f.number LIMIT %(most)s::int
 """
 QUEUE_COUNTS = """
@@ -148,10 +149,13 @@ async def shipments(tx: Tx, order_id: UUID) -> list[ShipmentRow]:
     return await tx.all(ShipmentRow, SHIPMENTS_OF_ORDER, {"id": order_id})
 
 
-async def queue(tx: Tx, location_ids: Sequence[int] | None = None) -> list[QueueRow]:
-    """Return open work, due first, at most `QUEUE_LIMIT`; of some locations or of all."""
+async def queue(
+    tx: Tx, location_ids: Sequence[int] | None = None, *, after: QueueRow | None = None, most: int = QUEUE_LIMIT
+) -> list[QueueRow]:
+    """Return open work, due first, from behind `after`, at most `most`; of some locations or of all."""
     locations = None if location_ids is None else list(location_ids)
-    return await tx.all(QueueRow, QUEUE, {"locations": locations, "most": QUEUE_LIMIT})
+    place = {"due": after and after.due_at, "number": after and after.number}
+    return await tx.all(QueueRow, QUEUE, {"locations": locations, "most": most, **place})
 
 
 async def queue_counts(tx: Tx, location_ids: Sequence[int] | None = None) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,69 @@
+"""Lists as files: the answer that streams one, and how its name and format are told by the address."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from litestar import Request
+from litestar.response import Stream
+
+from malha.platform import i18n, sheets
+from malha.platform.sheets import Column, Format, Reader
+
+T = TypeVar("T")
+MOST = 100_000  # rows of one file
+BATCH = 1_000  # rows of one transaction
+
+
+class Choice(NamedTuple):
+    """One entry of a page's export menu."""
+
+    word: str
+    href: str
+
+
+def choices(address: Callable[[str], str], path: str) -> tuple[Choice, ...]:
+    """Return the menu: the list at hand as each format, `address` giving the list's terms under another path."""
+    return (Choice("Excel (XLSX)", address(f"{path}.xlsx")), Choice("CSV", address(f"{path}.csv")))
+
+
+def paths(path: str) -> list[str]:
+    """Return the addresses of an export, one per format."""
+    return [f"{path}.{format_.value}" for format_ in Format]
+
+
+def send(
+    request: Request[Any, Any, Any],
+    name: str,
+    columns: Sequence[Column],
+    pages: AsyncIterator[Sequence[T]],
+    row: Callable[[T], sheets.Row],
+) -> Stream:
+    """Stream a list as the file its address asks for, at most `MOST` rows.
+
+    Args:
+        request: what was asked; its path ends in the format.
+        name: what the file is called, without day and ending.
+        columns: the headings.
+        pages: the list in pages, each read in a transaction of its own: a long download holds none open.
+        row: makes cells of one item, spoken in the reader's language.
+    """
+    format_ = Format(request.url.path.rpartition(".")[2])
+    reader = Reader.now()
+
+    async def cells() -> AsyncIterator[list[sheets.Row]]:
+        sent = 0
+        async for items in pages:
+            with i18n.speaking(reader.language, reader.zone):
+                rows = [row(item) for item in items[: MOST - sent]]
+            yield rows
+            sent += len(rows)
+            if sent >= MOST:
+                return
+
+    file = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{format_.value}"
+    return Stream(
+        sheets.written(format_, columns, cells(), reader),
+        media_type=format_.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"},
+    )
