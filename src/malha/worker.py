@@ -66,6 +66,7 @@ async def _forget_sessions(db: Database) -> None:
 CHORES = (
     Chore("measure", 5, _measure),
     Chore("retire_holds", 15, _retire_holds),
+    Chore("watch_pickups", 30, order_to_cash.watch_pickups),
     Chore("forget_replies", 60, _forget_replies),
     Chore("forget_sessions", 600, _forget_sessions),
     Chore("drop_old_events", 3600, _drop_old_events),

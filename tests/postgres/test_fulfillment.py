@@ -232,6 +232,24 @@ async def test_a_short_pick_goes_elsewhere_and_the_rest_goes_on(database):
         ]
 
 
+async def test_a_kit_that_lost_a_component_goes_elsewhere_as_a_whole(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        cup = await a_product(tx, world, "CUP", stock={"DC": 6, "S1": 6})
+        plate = await a_product(tx, world, "PLATE", stock={"DC": 3, "S1": 3})
+        kit = await a_product(tx, world, "SET", components={cup: 2, plate: 1})
+        order_id = await an_order(tx, world, [Sold(kit, 3)])
+        [work] = await released(tx, order_id)
+        await service.confirm_pick(tx, work, [Picked(1, 6, cup)])
+        done = await service.confirm_pick(tx, work, [], [Short(1, 1, RejectReason.DAMAGED, plate)])
+        assert (done.given_back, done.placed, done.waiting) == (3, 3, 0)
+        where = "SELECT location_id, sku_id, sum(quantity)::int FROM order_unit GROUP BY 1, 2 ORDER BY 1, 2"
+        dc, s1 = world.locations["DC"], world.locations["S1"]
+        assert await tx.tuples(where) == [(dc, cup, 4), (dc, plate, 2), (s1, cup, 2), (s1, plate, 1)]
+        assert await balance(tx, world, cup, "DC") == (6, 4, 2)  # nothing is wrong with the cups
+        assert await balance(tx, world, plate, "DC") == (2, 2, 0)
+
+
 async def test_parcels_hold_exactly_what_was_picked(database):
     async with database.transaction() as tx:
         world = await a_network(tx, policy="not_required")

@@ -35,7 +35,8 @@ def a_location(**facts: object) -> Location:
         "status": LocationStatus.ACTIVE, "address": Address(), "state": "SP", "postal_code": None, "latitude": None,
         "longitude": None, "timezone": "America/Sao_Paulo", "opening_hours": WEEK, "holiday_calendar": "BR-SP",
         "can_ship": True, "can_pickup": True, "can_curbside": False, "can_return": False, "cut_off": time(14),
-        "daily_capacity": None, "handling_cost": 0, "line_cost": 0, "priority": 100, "version": 1, **facts,
+        "daily_capacity": None, "handling_cost": 0, "line_cost": 0, "priority": 100,
+        "pickup_days": 7, "version": 1, **facts,
     })  # fmt: skip
 
 

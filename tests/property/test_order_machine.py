@@ -65,6 +65,16 @@ LEFT JOIN (SELECT location_id, capacity_day AS day, count(*) AS n FROM fulfillme
            WHERE state NOT IN ('rejected', 'cancelled') GROUP BY 1, 2) f USING (location_id, day)
 WHERE d.taken <> coalesce(f.n, 0)
 """
+# Kits of which a piece of work, or what waits, or what was cancelled, has more of one component than of another.
+HALF_KITS = """
+SELECT DISTINCT order_id, line FROM (
+    SELECT c.order_id, c.line, u.location_id, u.fulfillment_id, u.state = 'cancelled',
+           coalesce(sum(u.quantity) FILTER (WHERE u.sku_id = c.sku_id), 0) / c.quantity::numeric AS kits
+    FROM order_component c JOIN order_unit u ON u.order_id = c.order_id AND u.line = c.line
+    GROUP BY 1, 2, 3, 4, 5, c.sku_id, c.quantity
+) AS there(order_id, line, location_id, fulfillment_id, cancelled, kits)
+GROUP BY order_id, line, location_id, fulfillment_id, cancelled HAVING count(DISTINCT kits) > 1
+"""
 
 ORDER = st.integers(0, 3)
 SELDOM = st.integers(0, 5).map(lambda n: n == 5)
@@ -271,7 +281,7 @@ class Orders(RuleBasedStateMachine):
 
         async def look():
             async with self.database.transaction() as tx:
-                for statement in (UNITS, LEDGER, WITHOUT_COVER, CAPACITY):
+                for statement in (UNITS, LEDGER, WITHOUT_COVER, CAPACITY, HALF_KITS):
                     assert await tx.tuples(statement) == [], statement
                 for order_id in self.orders:
                     standing = await payments.standing(tx, order_id)

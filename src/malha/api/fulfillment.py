@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
-from malha.fulfillment import reads, service
+from malha.fulfillment import pickups, reads, service
 from malha.fulfillment.errors import WorkNotFound, WrongCode
-from malha.fulfillment.model import Content, Parcel, Picked, RejectReason, Rerouted, Short, Tracking
+from malha.fulfillment.model import PICKUP_DAYS, Content, Parcel, Picked, RejectReason, Rerouted, Short, Tracking
 from malha.network import reads as network
 from malha.network.errors import UnknownLocation
 from malha.ordering import reads as orders
@@ -52,6 +52,7 @@ class WorkDetail(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
     reason: str | None
     pickup_until: datetime | None
+    pickup_expired_at: datetime | None
     assignee: str | None
     document_required: bool
     lines: list[WorkLine]
@@ -149,6 +150,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
 
 
+class MoreTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many days from now the goods wait; never fewer than the customer was told."""
+
+    days: Annotated[int, Meta(ge=1, le=90)] = PICKUP_DAYS
+
+
 class PickupCode(msgspec.Struct, frozen=True):
     """What the customer shows to collect."""
 
@@ -204,6 +211,7 @@ async def get_work(work: Work, fulfillment_id: UUID) -> WorkDetail:
         closed_at=row.closed_at,
         reason=row.reason,
         pickup_until=row.pickup_until,
+        pickup_expired_at=row.pickup_expired_at,
         assignee=row.assignee,
         document_required=row.document_policy == "required",
         lines=[WorkLine(line=u.line, sku=u.sku, quantity=u.quantity, state=u.state) for u in units],
@@ -311,6 +319,17 @@ async def renew_code(work: Work, fulfillment_id: UUID) -> Ready:
     return Ready(work=await _standing(work, fulfillment_id), until=until)
 
 
+@command("/fulfillments/{fulfillment_id:uuid}/extend-pickup", permission="orders:write", tag=TAG)
+async def extend_pickup(work: Work, fulfillment_id: UUID, data: MoreTime) -> Ready:
+    """Give the customer more time to collect.
+
+    When the window has ended and the goods went back to stock, they are set aside again, with a new code, as long as
+    they are there and the order is paid; the cancel is undone.
+    """
+    until = await pickups.extend(work.tx, fulfillment_id, data.days)
+    return Ready(work=await _standing(work, fulfillment_id), until=until)
+
+
 @query("/fulfillments/{fulfillment_id:uuid}/pickup-code", permission="customers:reveal", tag=TAG)
 async def get_pickup_code(work: Work, fulfillment_id: UUID) -> PickupCode:
     """Return the code, to tell the customer. The store that hands over does not need it and may not see it."""
@@ -352,6 +371,7 @@ handlers = [
     ship_work,
     make_ready,
     renew_code,
+    extend_pickup,
     get_pickup_code,
     hand_over,
     deliver_shipment,

@@ -18,11 +18,13 @@ from malha.console import order as page
 from malha.console import render, shell, web, words
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
+from malha.fulfillment import pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import RejectReason, Short, Tracking
 from malha.intake import replanning
+from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import reads, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
@@ -227,6 +229,15 @@ async def _ready(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Ready for pickup until {day}", day=render.day(until))
 
 
+async def _extend(tx: Tx, _order_id: UUID, form: Form) -> str:
+    days = _whole(form, "days")
+    most = MOST_PICKUP_DAYS
+    flaw = Flaw("days", N_("Write a number of days from 1 to {most}."), facts={"most": most})
+    refuse([] if days is not None and 1 <= days <= most else [flaw])
+    until = await pickups.extend(tx, _work_id(form), days or 1)
+    return _("Kept for the customer until {day}", day=render.day(until))
+
+
 async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
     for parcel in await jobs.shipments(tx, order_id):
         if parcel.shipped_at and not parcel.delivered_at:
@@ -251,6 +262,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "document": ("fiscal:record", _document),
     "ship": ("fulfillment:work", _ship),
     "ready": ("fulfillment:work", _ready),
+    "extend": ("orders:write", _extend),
     "deliver": ("fulfillment:work", _deliver),
 }
 

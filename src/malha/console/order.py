@@ -243,7 +243,10 @@ def _delivered_text(facts: Facts) -> str:
 
 
 def _ready_text(facts: Facts) -> str:
-    until = next((w.pickup_until for w in facts.work if w.state == "ready" and w.pickup_until), None)
+    waiting = [w for w in facts.work if w.state == "ready" and w.pickup_until]
+    until = next((w.pickup_until for w in waiting), None)
+    if until and waiting[0].pickup_expired_at:
+        return _("Not collected until {day}: cancel the document, or give more time.", day=render.day(until))
     return _("Waits for the customer until {day}.", day=render.day(until)) if until else _("Waits for the customer.")
 
 
@@ -442,8 +445,17 @@ def work_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     elif row.state == "packed":
         steps = [Step(act="ready", label=_("Ready for pickup"), icon="building-store", **job)]
     elif row.state == "ready":
-        steps = [Step(act="hand-over", label=_("Hand over"), icon="hand-grab", dialog=f"dlg-hand-{short}", **job)]
+        if row.pickup_expired_at is None:
+            steps = [Step(act="hand-over", label=_("Hand over"), icon="hand-grab", dialog=f"dlg-hand-{short}", **job)]
+        steps.append(_more_time(work_id, _("More time"), "clock-plus"))
+    elif row.state == "cancelled" and row.pickup_returned:
+        steps = [_more_time(work_id, _("Set aside again"), "arrow-back-up")]
     return steps
+
+
+def _more_time(work_id: str, label: str, icon: str) -> Step:
+    dialog = f"dlg-extend-{work_id[-12:]}"
+    return Step(act="extend", label=label, icon=icon, dialog=dialog, work_id=work_id, permission="orders:write")
 
 
 def _can(facts: Facts, step: Step | None) -> Answer:
@@ -492,6 +504,8 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
     sign = words.FULFILLMENT.get(row.state, words.FULFILLMENT["open"])
     if awaiting:
         sign = words.AWAITING_DOCUMENT
+    elif row.pickup_expired_at and row.state in {"ready", "cancelled"}:
+        sign = words.NOT_COLLECTED
     groups: dict[tuple[int, int | None], list[UnitRow]] = {}
     for unit in mine:
         groups.setdefault((unit.line, unit.sku_id), []).append(unit)

@@ -84,7 +84,8 @@ def _cancelled(facts: Facts, names: Names) -> tuple[str, str]:
     title = (
         _("Order cancelled") if facts.get("whole") else n_("{n} unit cancelled", "{n} units cancelled", _units(facts))
     )
-    return title, _joined(_money(facts, names), str(facts.get("reason", "")))
+    reason = str(facts.get("reason", ""))
+    return title, _joined(_money(facts, names), _(reason) if reason else "")
 
 
 def _hold_placed(facts: Facts, _names: Names) -> tuple[str, str]:
@@ -173,6 +174,31 @@ def _ready(facts: Facts, names: Names) -> tuple[str, str]:
     return title, _joined(names.place(facts), _("until {day}", day=render.day(until)) if until else "")
 
 
+def _until(title: str) -> "_Say":
+    """Say something of a window to collect: where, and until when."""
+
+    def say(facts: Facts, names: Names) -> tuple[str, str]:
+        until = _instant(facts.get("until"))
+        return _(title), _joined(names.place(facts), _("until {day}", day=render.day(until)) if until else "")
+
+    return say
+
+
+def _expired(facts: Facts, names: Names) -> tuple[str, str]:
+    waits = _("the goods go back when their document is cancelled") if facts.get("document_stands") else ""
+    return _("Not collected in time"), _joined(names.place(facts), _count(facts), waits)
+
+
+def _returned(facts: Facts, names: Names) -> tuple[str, str]:
+    units = sum(line[2] for line in facts.get("lines") or ())
+    return _("Goods put back in stock"), _joined(names.place(facts), n_("{n} unit", "{n} units", units))
+
+
+def _extended(facts: Facts, names: Names) -> tuple[str, str]:
+    title = _("Set aside again for the customer") if facts.get("taken_back") else _("More time to collect")
+    return title, _until(title)(facts, names)[1]
+
+
 def _refused(facts: Facts, names: Names) -> tuple[str, str]:
     left = facts.get("attempts_left")
     said = n_("{n} attempt left", "{n} attempts left", left) if isinstance(left, int) else ""
@@ -236,6 +262,10 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "fulfillment.shipped": (_shipped, "truck-delivery", "done"),
     "fulfillment.ready": (_ready, "building-store", "done"),
     "fulfillment.pickup_refused": (_refused, "hand-stop", "fail"),
+    "fulfillment.pickup_expiring": (_until(N_("Customer reminded to collect")), "bell", "plain"),
+    "fulfillment.pickup_expired": (_expired, "clock-x", "fail"),
+    "fulfillment.pickup_returned": (_returned, "arrow-back-up", "plain"),
+    "fulfillment.pickup_extended": (_extended, "clock-plus", "done"),
     "fulfillment.collected": (_at(N_("Handed over to the customer")), "hand-grab", "done"),
     "fulfillment.cancelled": (_at(N_("Work cancelled")), "ban", "plain"),
     "fiscal.document_recorded": (_document, "file-invoice", "done"),

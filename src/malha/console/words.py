@@ -37,6 +37,7 @@ STATUS: dict[str, Sign] = {
     OrderStatus.CANCELLED: Sign(N_("Cancelled"), "neutral", "x"),
 }
 AWAITING_DOCUMENT = Sign(N_("Awaiting document"), "wait", "p75")
+NOT_COLLECTED = Sign(N_("Not collected"), "fail", "fail")
 REVIEW = Sign(N_("Under review"), "review", "eye")
 
 UNIT: dict[str, Sign] = {

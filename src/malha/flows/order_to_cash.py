@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
+from malha.fulfillment import pickups
 from malha.fulfillment import service as fulfillment
 from malha.intake import replanning
 from malha.ordering import service as ordering
@@ -42,8 +43,9 @@ async def settle_payments(tx: Tx, events: list[Recorded]) -> None:
 
 
 async def settle_work(tx: Tx, events: list[Recorded]) -> None:
-    """Units were cancelled or lost their document: work that has nothing left ends."""
+    """Units were cancelled or lost their document: work that has nothing left ends, what nobody collected goes back."""
     await fulfillment.settle(tx, _orders(events))
+    await pickups.return_expired(tx, _orders(events))
 
 
 async def place_again(tx: Tx, events: list[Recorded]) -> None:
@@ -96,6 +98,17 @@ async def release_due(db: Database) -> int:
     if done.left:
         log.info("orders_left", reasons=_count(list(done.left.values())))
     return len(done.work)
+
+
+async def watch_pickups(db: Database) -> int:
+    """Remind of windows that end, and end those whose time is over; return how many ended."""
+    async with db.transaction() as tx:
+        reminded = await pickups.remind(tx)
+    async with db.transaction() as tx:
+        ended = await pickups.expire(tx)
+    if reminded or ended:
+        log.info("pickups_watched", reminded=reminded, ended=ended)
+    return ended
 
 
 def _count(reasons: Sequence[str]) -> dict[str, int]:

@@ -37,6 +37,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
             "payment.voided",
             "payment.declined",
             "order.cancelled",
+            "fulfillment.pickup_extended",
         ),
         handler=order_to_cash.settle_payments,
     ),

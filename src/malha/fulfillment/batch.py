@@ -4,7 +4,6 @@ For histories, demonstrations and systems at locations that report in batches. T
 as step by step; nothing is short here, and each work leaves as one parcel.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 
@@ -12,7 +11,7 @@ import msgspec
 
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
-from malha.fulfillment import writes
+from malha.fulfillment import pickups, writes
 from malha.fulfillment.errors import DocumentRequired, OrderStopped, WorkNotFound
 from malha.fulfillment.events import (
     ShipmentDelivered,
@@ -25,7 +24,6 @@ from malha.fulfillment.events import (
     WorkShipped,
 )
 from malha.fulfillment.model import Tracking, Work, WorkState
-from malha.fulfillment.service import PICKUP_DAYS
 from malha.fulfillment.work import about, lock_work, restate, wrong_state
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
@@ -253,12 +251,7 @@ async def _take_from_stock(tx: Tx, jobs: Sequence[_Job], reason: Reason) -> None
 async def _make_ready(tx: Tx, jobs: Sequence[_Job]) -> None:
     if not jobs:
         return
-    codes = {
-        "ids": [job.work.id for job in jobs],
-        "codes": [f"{secrets.randbelow(10**6):06d}" for _ in jobs],
-        "days": PICKUP_DAYS,
-    }
-    until = dict(await tx.tuples(writes.SET_PICKUP_CODES, codes))
+    until = await pickups.give_codes(tx, [job.work.id for job in jobs])
     await _step(tx, jobs, UnitState.READY, lambda job: WorkReady(**about(job.work), until=until[job.work.id]))
 
 

@@ -145,6 +145,33 @@ class CodeLocked(MalhaError):
     mend = "Check who is collecting, and give the customer a new code."
 
 
+class PickupOver(MalhaError):
+    """The window in which the customer collects is over."""
+
+    status = 409
+    code = "pickup_over"
+    says = "The time to collect ended on {until}."
+    mend = "Give the customer more time, then hand over."
+
+
+class PickupGoodsGone(MalhaError):
+    """Goods that went back to stock were promised to somebody else since."""
+
+    status = 409
+    code = "pickup_goods_gone"
+    says = "The goods went back to stock and are not free there any more: {missing} of {quantity} units are missing."
+    mend = "Place a new order, or have the goods sent from another location."
+
+
+class PickupRefunded(MalhaError):
+    """The money for goods that went back to stock has gone back too."""
+
+    status = 409
+    code = "pickup_refunded"
+    says = "The payment no longer covers the order: {missing} is missing."
+    mend = "Place a new order."
+
+
 class ShipmentNotSent(MalhaError):
     """A parcel is delivered after it left."""
 

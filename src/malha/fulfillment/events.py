@@ -51,11 +51,15 @@ class UnitsPicked(WorkEvent, frozen=True, kw_only=True):
 
 
 class UnitsShort(WorkEvent, frozen=True, kw_only=True):
-    """Units were not there, or may not go; `lines` are (line, SKU id, quantity, reason)."""
+    """Units were not there, or may not go; `lines` are (line, SKU id, quantity, reason).
+
+    `companions`, (line, SKU id, quantity), went back with them: a kit comes from one place or not at all.
+    """
 
     TYPE: ClassVar[str] = "fulfillment.short"
 
     lines: list[tuple[int, int, int, str]]
+    companions: list[tuple[int, int, int]] = []
 
 
 class WorkPacked(WorkEvent, frozen=True, kw_only=True):
@@ -95,6 +99,42 @@ class WorkReady(WorkEvent, frozen=True, kw_only=True):
 
     until: datetime
     renewed: bool = False
+
+
+class PickupExpiring(WorkEvent, frozen=True, kw_only=True):
+    """The window ends soon: the customer is to be reminded."""
+
+    TYPE: ClassVar[str] = "fulfillment.pickup_expiring"
+
+    until: datetime
+    units: int
+
+
+class PickupExpired(WorkEvent, frozen=True, kw_only=True):
+    """The window ended and nobody came. `document_stands`: the goods go back when their document is cancelled."""
+
+    TYPE: ClassVar[str] = "fulfillment.pickup_expired"
+
+    until: datetime
+    units: int
+    document_stands: bool
+
+
+class PickupReturned(WorkEvent, frozen=True, kw_only=True):
+    """Goods nobody collected are stock again; `lines` are (line, SKU id, quantity)."""
+
+    TYPE: ClassVar[str] = "fulfillment.pickup_returned"
+
+    lines: list[tuple[int, int, int]]
+
+
+class PickupExtended(WorkEvent, frozen=True, kw_only=True):
+    """The customer gets more time. `taken_back`: the goods had gone back to stock and are set aside again."""
+
+    TYPE: ClassVar[str] = "fulfillment.pickup_extended"
+
+    until: datetime
+    taken_back: bool = False
 
 
 class PickupRefused(WorkEvent, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ class Back(msgspec.Struct, frozen=True):
     """Units given back, and why."""
 
     unit: Unit
-    reason: RejectReason
+    reason: RejectReason | None  # None: nothing is wrong with them, their kit lost another component
 
 
 def moves_of(back: Sequence[Back]) -> list[Move]:
@@ -45,7 +45,8 @@ async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
     await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
     by_effect: dict[StockEffect, list[Claim]] = {}
     for b in back:
-        by_effect.setdefault(EFFECTS[b.reason], []).append(_claim(b.unit, work.location_id))
+        if b.reason is not None:
+            by_effect.setdefault(EFFECTS[b.reason], []).append(_claim(b.unit, work.location_id))
     for effect, claims in sorted(by_effect.items()):
         await _apply(tx, work, effect, claims, about)
 
@@ -83,7 +84,7 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     After `MAX_ATTEMPTS` decisions on an order, or when no location has the goods, the order gets a shortage hold that
     says so.
     """
-    reasons = {b.unit.line: b.reason.value for b in back}
+    reasons = {b.unit.line: b.reason.value for b in back if b.reason is not None}
     await routing.exclude(
         tx, [Exclusion(work.order_id, line, work.location_id, reason) for line, reason in reasons.items()]
     )

@@ -15,7 +15,8 @@ SET released_at = w.released_at,
     picked_at = CASE WHEN f.picked_at IS NOT NULL THEN w.picked_at END,
     packed_at = CASE WHEN f.packed_at IS NOT NULL THEN w.packed_at END,
     closed_at = CASE WHEN f.closed_at IS NOT NULL THEN coalesce(w.left_at, f.closed_at) END,
-    pickup_until = CASE WHEN f.pickup_until IS NOT NULL THEN w.pickup_until END
+    pickup_until = CASE WHEN f.pickup_until IS NOT NULL THEN w.pickup_until END,
+    pickup_remind_at = CASE WHEN f.pickup_until IS NOT NULL THEN w.pickup_until - interval '2 days' END
 FROM {_TIMES}
 WHERE f.id = w.id
 """

@@ -36,6 +36,9 @@ WORK_WORDS: dict[WorkState, str] = {
 }
 METHOD_WORDS = {"ship": N_("shipping"), "pickup": N_("pickup")}
 
+PICKUP_DAYS = 7  # that goods wait for a customer, where nobody says otherwise
+NOT_COLLECTED = "not_collected"  # why work ended: its goods went back to the shelf
+
 ENDED = frozenset({WorkState.CLOSED, WorkState.REJECTED, WorkState.CANCELLED})
 
 
@@ -99,6 +102,8 @@ class Work(msgspec.Struct, frozen=True):
     pickup_until: datetime | None
     pickup_misses: int
     version: int
+    pickup_expired_at: datetime | None = None  # the window ended before the customer came
+    pickup_returned: list[tuple[int, int, int]] | None = None  # (line, SKU id, units) that went back to stock then
 
 
 class Released(msgspec.Struct, frozen=True):

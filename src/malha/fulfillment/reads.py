@@ -38,6 +38,8 @@ class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     pickup_code: str | None
     pickup_until: datetime | None
+    pickup_expired_at: datetime | None
+    pickup_returned: list[tuple[int, int, int]] | None
     assignee: str | None
     version: int
 
@@ -92,7 +94,7 @@ OF_ORDER = """
 SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_code, l.kind AS location_kind, l.timezone,
        e.id AS establishment_id, e.name AS establishment, e.document_policy, f.method, s.name AS service, s.carrier,
        f.state, f.released_at, f.due_at, f.accepted_at, f.picked_at, f.packed_at, f.closed_at, f.reason, f.pickup_code,
-       f.pickup_until, f.assignee, f.version
+       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version
 FROM fulfillment_order f
 JOIN location l ON l.id = f.location_id
 JOIN establishment e ON e.id = l.establishment_id

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from malha.fulfillment.errors import NotThatMany, WrongContents
 from malha.fulfillment.model import ENDED, Content, NotReleased, Parcel, Picked, Short, WorkState
-from malha.ordering.model import GONE, HoldKind, Move, Order, Unit, UnitState
+from malha.ordering.model import GONE, HoldKind, Line, Move, Order, Unit, UnitState
+from malha.ordering.rules import whole_units
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
@@ -104,6 +105,52 @@ def plan_pick(
         return [unit for wish in picked for unit in take(units, wish, taken)], missing
     rest = [(u, u.quantity - taken.get((u.line, u.part), 0)) for u in units]
     return [_part(u, quantity) for u, quantity in rest if quantity], missing
+
+
+def plan_companions(
+    lines: Sequence[Line], units: Sequence[Unit], missing: Sequence[Unit], found: Sequence[Unit]
+) -> tuple[list[Unit], list[Unit]]:
+    """Keep kits whole: return what goes back beside the missing components, and what is still found then.
+
+    A kit is sold as one and comes from one place, so a kit unit that lost a component leaves with all of it: as many
+    whole kits stay as the scarcest component makes. What nobody has in hand goes first, then what was found just now,
+    then what was picked before.
+
+    Args:
+        lines: The order's lines.
+        units: All units of the work, before anything moved.
+        missing: Those reported short.
+        found: Those reported picked.
+    """
+    lost, now = _sums(missing), _sums(found)
+    before = {(u.line, u.part): u.quantity for u in units if u.state is UnitState.PICKED}
+    open_ = {(u.line, u.part): u.quantity for u in units if u.state is not UnitState.PICKED}
+    waiting = {key: quantity - lost.get(key, 0) - now.get(key, 0) for key, quantity in open_.items()}
+    companions: list[Unit] = []
+    for line in lines:
+        if not line.components or all(u.line != line.line for u in missing):
+            continue
+        mine = [u for u in units if u.line == line.line]
+        stays = [_part(u, u.quantity - lost.get((u.line, u.part), 0)) for u in mine]
+        kept = whole_units(line, stays)
+        for sku_id, each in line.components.items():
+            surplus = sum(u.quantity for u in stays if u.sku_id == sku_id) - kept * each
+            for source in (waiting, now, before):
+                for u in mine:
+                    key = (u.line, u.part)
+                    quantity = min(surplus, source.get(key, 0)) if u.sku_id == sku_id else 0
+                    if quantity:
+                        companions.append(_part(u, quantity))
+                        source[key] -= quantity
+                        surplus -= quantity
+    return companions, [_part(u, quantity) for u in units if (quantity := now.get((u.line, u.part), 0))]
+
+
+def _sums(units: Iterable[Unit]) -> dict[tuple[int, int], int]:
+    sums: dict[tuple[int, int], int] = {}
+    for u in units:
+        sums[u.line, u.part] = sums.get((u.line, u.part), 0) + u.quantity
+    return sums
 
 
 def plan_parcels(units: Sequence[Unit], parcels: Sequence[Parcel]) -> list[list[Unit]]:

@@ -5,17 +5,17 @@ the work's state from them. A location's people see and touch only the work of t
 """
 
 import hmac
-import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from malha.fiscal import service as fiscal
-from malha.fulfillment import giving_back, rules, writes
+from malha.fulfillment import giving_back, pickups, rules, writes
 from malha.fulfillment.errors import (
     CodeLocked,
     DocumentRequired,
     NotPicked,
+    PickupOver,
     ShipmentNotFound,
     ShipmentNotSent,
     TrackingUnclear,
@@ -78,7 +78,6 @@ __all__ = [
     "ship",
 ]
 
-PICKUP_DAYS = 7
 CODE_ATTEMPTS = 5
 
 
@@ -119,6 +118,8 @@ async def confirm_pick(
 ) -> Rerouted:
     """Report what was found. May be called again for the rest; what is short is placed elsewhere, the rest goes on.
 
+    A kit that lost a component goes elsewhere as a whole, also what of it was picked already.
+
     Args:
         tx: The transaction.
         work_id: The work; work still open is accepted by this.
@@ -133,20 +134,23 @@ async def confirm_pick(
     desk.need(WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING)
     to_pick = [u for u in desk.units if u.state in {UnitState.RELEASED, UnitState.PICKING}]
     found, missing = rules.plan_pick(to_pick, picked, short)
+    lines = (await ordering.lines_of(tx, [desk.order.id]))[desk.order.id] if missing else []
+    companions, found = rules.plan_companions(lines, desk.units, [unit for unit, _ in missing], found)
     if desk.work.state is WorkState.OPEN:  # whole rows move in place: what was planned on them stands
         await ordering.move_units(
             tx, desk.order.id, rules.moves_to(desk.units, UnitState.PICKING), WorkAccepted(**_about(desk))
         )
-    back = [Back(unit, wish.reason) for unit, wish in missing]
+    back = [*(Back(unit, wish.reason) for unit, wish in missing), *(Back(unit, None) for unit in companions)]
     events: list[OrderEvent] = []
     if found:
-        lines = [(u.line, u.sku_id or 0, u.quantity) for u in found]
-        events.append(UnitsPicked(**_about(desk), lines=lines))
-    if back:
-        lost = [(b.unit.line, b.unit.sku_id or 0, b.unit.quantity, b.reason.value) for b in back]
-        events.append(UnitsShort(**_about(desk), lines=lost))
+        taken = [(u.line, u.sku_id or 0, u.quantity) for u in found]
+        events.append(UnitsPicked(**_about(desk), lines=taken))
+    if missing:
+        lost = [(u.line, u.sku_id or 0, u.quantity, wish.reason.value) for u, wish in missing]
+        beside = [(u.line, u.sku_id or 0, u.quantity) for u in companions]
+        events.append(UnitsShort(**_about(desk), lines=lost, companions=beside))
     moves = [*rules.moves_to(found, UnitState.PICKED), *giving_back.moves_of(back)]
-    why = back[0].reason.value if back else None
+    why = missing[0][1].reason.value if missing else None
     await _move(tx, desk, moves, *events, ended=WorkState.REJECTED, reason=why)
     if not back:
         return Rerouted(0, 0, 0)
@@ -289,13 +293,9 @@ async def make_ready(tx: Tx, work_id: UUID) -> datetime:
         raise WrongMethod(number=desk.work.number, method=Word(METHOD_WORDS[desk.work.method]))
     desk.need(WorkState.PACKED)
     _need_documents(desk.units)
-    until: datetime = await tx.value(writes.SET_PICKUP_CODE, _new_code(work_id))
+    until = await pickups.give_code(tx, work_id)
     await _move(tx, desk, rules.moves_to(desk.units, UnitState.READY), WorkReady(**_about(desk), until=until))
     return until
-
-
-def _new_code(work_id: UUID) -> dict[str, object]:
-    return {"id": work_id, "code": f"{secrets.randbelow(10**6):06d}", "days": PICKUP_DAYS}
 
 
 async def renew_code(tx: Tx, work_id: UUID) -> datetime:
@@ -306,7 +306,7 @@ async def renew_code(tx: Tx, work_id: UUID) -> datetime:
     """
     desk = await take_up(tx, work_id)
     desk.need(WorkState.READY)
-    until: datetime = await tx.value(writes.SET_PICKUP_CODE, _new_code(work_id))
+    until = await pickups.give_code(tx, work_id)
     await ordering.record(tx, WorkReady(**_about(desk), until=until, renewed=True))
     return until
 
@@ -328,12 +328,15 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
     Raises:
         WrongState: nothing waits for a customer here.
         CodeLocked: too many wrong codes were shown; a new one is needed.
+        PickupOver: the window ended; give the customer more time first.
         OrderStopped: a hold says that nothing leaves.
         Invalid: nobody is named as collecting.
     """
     refuse([] if received_by.strip() else [Flaw("received_by", N_("Write who collects the goods."))])
     desk = await take_up(tx, work_id)
     desk.need(WorkState.READY)
+    if desk.work.pickup_expired_at is not None and desk.work.pickup_until is not None:
+        raise PickupOver(until=desk.work.pickup_until)
     if desk.work.pickup_misses >= CODE_ATTEMPTS:
         raise CodeLocked
     await refuse_stopped(tx, desk.order)

@@ -55,15 +55,15 @@ async def take_up(tx: Tx, work_id: UUID) -> Desk:
     return Desk(order, work, living(units, work_id))
 
 
-async def lock_work(tx: Tx, work_ids: Iterable[UUID]) -> list[Work]:
+async def lock_work(tx: Tx, work_ids: Iterable[UUID], *, skip_busy: bool = False) -> list[Work]:
     """Lock the orders of many pieces of work, then the work.
 
-    What is unknown or outside the actor's locations is absent.
+    What is unknown or outside the actor's locations is absent; on wish also what somebody else has in hand.
     """
     wanted = sorted(set(work_ids))
     found = await tx.tuples(writes.ORDERS_OF, {"ids": wanted})
-    await ordering.lock_orders(tx, {order_id for _, order_id in found})
-    rows = await tx.all(Work, writes.LOCK_WORK, {"ids": wanted})
+    orders = await ordering.lock_orders(tx, {order_id for _, order_id in found}, skip_busy=skip_busy)
+    rows = await tx.all(Work, writes.LOCK_WORK, {"ids": sorted(id_ for id_, owner in found if owner in orders)})
     return [_work(row) for row in rows if tx.actor.sees(row.location_id)]
 
 

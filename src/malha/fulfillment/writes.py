@@ -6,7 +6,7 @@ balances.
 
 _WORK = """
 SELECT id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-       pickup_misses, version
+       pickup_misses, version, pickup_expired_at, pickup_returned
 FROM fulfillment_order
 """
 
@@ -26,7 +26,7 @@ INSERT INTO fulfillment_order (id, order_id, location_id, method, service_id, ca
 SELECT * FROM unnest(%(ids)s::uuid[], %(orders)s::uuid[], %(locations)s::int[], %(methods)s::text[],
                      %(services)s::int[], %(days)s::date[], %(dues)s::timestamptz[])
 RETURNING id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-          pickup_misses, version
+          pickup_misses, version, pickup_expired_at, pickup_returned
 """
 
 # Times are written once, when a state is reached first.
@@ -49,17 +49,73 @@ SET_ASSIGNEE = """
 UPDATE fulfillment_order SET assignee = %(assignee)s::text, version = version + 1 WHERE id = %(id)s::uuid
 """
 
-SET_PICKUP_CODE = """
-UPDATE fulfillment_order
-SET pickup_code = %(code)s::text, pickup_misses = 0,
-    pickup_until = now() + make_interval(days => %(days)s::int), version = version + 1
-WHERE id = %(id)s::uuid
-RETURNING pickup_until
-"""
-
 COUNT_MISS = """
 UPDATE fulfillment_order SET pickup_misses = pickup_misses + 1, version = version + 1 WHERE id = %(id)s::uuid
 """
+
+# --- the window in which a customer collects ---
+
+# The channel's promise goes before the location's habit. The reminder comes two days before the end, or halfway through
+# a short window. A new code starts the window anew.
+SET_PICKUP_CODES = """
+UPDATE fulfillment_order f
+SET pickup_code = w.code, pickup_misses = 0, pickup_until = x.until, pickup_expired_at = NULL,
+    pickup_remind_at = greatest(x.until - interval '2 days', now() + (x.until - now()) / 2), version = f.version + 1
+FROM unnest(%(ids)s::uuid[], %(codes)s::text[]) AS w(id, code)
+JOIN fulfillment_order g ON g.id = w.id
+JOIN location l ON l.id = g.location_id
+JOIN sales_order o ON o.id = g.order_id
+JOIN channel c ON c.id = o.channel_id
+CROSS JOIN LATERAL (SELECT now() + make_interval(days => coalesce(c.pickup_days, l.pickup_days)) AS until) x
+WHERE f.id = w.id
+RETURNING f.id, f.pickup_until
+"""
+
+# Never shortens what the customer was told.
+EXTEND_PICKUP = """
+UPDATE fulfillment_order f
+SET pickup_until = x.until, pickup_expired_at = NULL,
+    pickup_remind_at = greatest(x.until - interval '2 days', now() + (x.until - now()) / 2), version = f.version + 1
+FROM fulfillment_order g
+CROSS JOIN LATERAL (SELECT greatest(g.pickup_until, now() + make_interval(days => %(days)s::int)) AS until) x
+WHERE g.id = %(id)s::uuid AND f.id = g.id
+RETURNING f.pickup_until
+"""
+
+# By the partial indexes on what stands ready; unlocked, looked at again under the lock.
+DUE_REMINDERS = """
+SELECT id FROM fulfillment_order WHERE state = 'ready' AND pickup_remind_at <= now()
+ORDER BY pickup_remind_at LIMIT %(limit)s::int
+"""
+
+# Under a stopping hold the customer could not have collected: the order does not expire.
+DUE_PICKUPS = """
+SELECT f.id FROM fulfillment_order f
+WHERE f.state = 'ready' AND f.pickup_expired_at IS NULL AND f.pickup_until <= now() AND f.pickup_remind_at IS NULL
+  AND NOT EXISTS (SELECT FROM order_hold h
+                  WHERE h.order_id = f.order_id AND h.resolved_at IS NULL AND h.kind = ANY (%(stopping)s::text[]))
+ORDER BY f.pickup_until LIMIT %(limit)s::int
+"""
+
+# Whoever is reminded late, after a pause of the system, still gets a day to come.
+MARK_REMINDED = """
+UPDATE fulfillment_order
+SET pickup_remind_at = NULL, pickup_until = greatest(pickup_until, now() + interval '1 day'), version = version + 1
+WHERE id = ANY (%(ids)s::uuid[]) AND state = 'ready' AND pickup_remind_at <= now()
+RETURNING id, pickup_until
+"""
+
+MARK_EXPIRED = """
+UPDATE fulfillment_order SET pickup_expired_at = now(), version = version + 1 WHERE id = ANY (%(ids)s::uuid[])
+"""
+
+MARK_RETURNED = """
+UPDATE fulfillment_order f SET pickup_returned = w.returned
+FROM unnest(%(ids)s::uuid[], %(returned)s::jsonb[]) AS w(id, returned) WHERE f.id = w.id
+"""
+
+# The goods are on the customer's shelf again: why the work had ended no longer holds.
+CLEAR_RETURNED = "UPDATE fulfillment_order SET pickup_returned = NULL, reason = NULL WHERE id = %(id)s::uuid"
 
 # --- capacity ---
 
@@ -152,14 +208,6 @@ WHERE fulfillment_id = %(fulfillment_id)s::uuid
 """
 
 CARRIERS_OF = "SELECT id, carrier FROM service WHERE id = ANY (%(services)s::int[])"
-
-SET_PICKUP_CODES = """
-UPDATE fulfillment_order f
-SET pickup_code = w.code, pickup_misses = 0, pickup_until = now() + make_interval(days => %(days)s::int)
-FROM unnest(%(ids)s::uuid[], %(codes)s::text[]) AS w(id, code)
-WHERE f.id = w.id
-RETURNING f.id, f.pickup_until
-"""
 
 # Parcels of many pieces of work reach the customer, by a carrier or over a counter.
 ARRIVE_SHIPMENTS = """

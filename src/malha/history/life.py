@@ -11,7 +11,7 @@ from malha.fiscal.model import DocumentFacts, Issuer
 from malha.fulfillment import batch, history
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.history import WorkTimes
-from malha.fulfillment.model import Tracking, Work
+from malha.fulfillment.model import PICKUP_DAYS, Tracking, Work
 from malha.platform import outbox
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -167,5 +167,5 @@ def _times(work: Work, story: Story) -> WorkTimes:
         packed_at=reached(Ends.PACKED),
         left_at=reached(Ends.ARRIVED if pickup else Ends.LEFT),
         arrived_at=reached(Ends.ARRIVED),
-        pickup_until=story.at(Ends.LEFT) + timedelta(days=fulfillment.PICKUP_DAYS) if pickup else None,
+        pickup_until=story.at(Ends.LEFT) + timedelta(days=PICKUP_DAYS) if pickup else None,
     )

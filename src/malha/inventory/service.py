@@ -89,8 +89,16 @@ async def queue_claims(
     )
 
 
-async def release(tx: Tx, claims: Sequence[Claim], reference: Reference, reason: Reason = Reason.CANCEL) -> None:
+async def release(
+    tx: Tx,
+    claims: Sequence[Claim],
+    reference: Reference,
+    reason: Reason = Reason.CANCEL,
+    orders: Sequence[UUID] | None = None,
+) -> None:
     """Give claims back: what they held is free again.
+
+    With `orders`, one for each claim, many orders give back at once and each has its own ledger rows.
 
     Raises:
         ClaimNotHeld: a balance has fewer units allocated; nothing is changed.
@@ -100,7 +108,10 @@ async def release(tx: Tx, claims: Sequence[Claim], reference: Reference, reason:
         return
     applied = set(await tx.tuples(writes.RELEASE, arrays(given)))
     await _refuse_missing(tx, given, applied)
-    await _record(tx, given, reason, reference, allocated=-1)
+    if orders is None:
+        await _record(tx, given, reason, reference, allocated=-1)
+    else:
+        await _record_rows(tx, claims, orders, reason, reference, allocated=-1)
     await tx.execute(writes.RESOLVE_DEFICITS, _keys(given) | {"actor": tx.actor.label})
     await _announce_increase(tx, given, reason)
 

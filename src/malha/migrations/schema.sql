@@ -74,10 +74,12 @@ CREATE TABLE channel (
     priority integer DEFAULT 100 NOT NULL,
     active boolean DEFAULT true NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    pickup_days smallint,
     CONSTRAINT channel_pkey PRIMARY KEY (id),
     CONSTRAINT channel_code_key UNIQUE (code),
     CONSTRAINT channel_kind_check CHECK ((kind = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'telesales'::text, 'sales_rep'::text, 'franchise'::text, 'marketplace'::text]))),
     CONSTRAINT channel_payment_policy_check CHECK ((payment_policy = ANY (ARRAY['before_release'::text, 'on_delivery'::text, 'settled_by_channel'::text]))),
+    CONSTRAINT channel_pickup_days_check CHECK (((pickup_days >= 1) AND (pickup_days <= 90))),
     CONSTRAINT channel_release_delay_minutes_check CHECK ((release_delay_minutes >= 0)),
     CONSTRAINT channel_shortage_policy_check CHECK ((shortage_policy = ANY (ARRAY['reject'::text, 'backorder'::text, 'hold'::text])))
 );
@@ -200,6 +202,9 @@ CREATE TABLE fulfillment_order (
     pickup_misses smallint DEFAULT 0 NOT NULL,
     assignee text,
     version integer DEFAULT 1 NOT NULL,
+    pickup_remind_at timestamp with time zone,
+    pickup_expired_at timestamp with time zone,
+    pickup_returned jsonb,
     CONSTRAINT fulfillment_order_pkey PRIMARY KEY (id),
     CONSTRAINT fulfillment_order_number_key UNIQUE (number),
     CONSTRAINT fulfillment_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text]))),
@@ -266,12 +271,14 @@ CREATE TABLE location (
     version integer DEFAULT 1 NOT NULL,
     paused_reason text,
     paused_until timestamp with time zone,
+    pickup_days smallint DEFAULT 7 NOT NULL,
     CONSTRAINT location_pkey PRIMARY KEY (id),
     CONSTRAINT location_code_key UNIQUE (code),
     CONSTRAINT location_daily_capacity_check CHECK ((daily_capacity >= 0)),
     CONSTRAINT location_handling_cost_check CHECK ((handling_cost >= 0)),
     CONSTRAINT location_kind_check CHECK ((kind = ANY (ARRAY['store'::text, 'distribution_centre'::text, 'factory'::text, 'third_party'::text, 'vendor'::text, 'pickup_point'::text]))),
     CONSTRAINT location_line_cost_check CHECK ((line_cost >= 0)),
+    CONSTRAINT location_pickup_days_check CHECK (((pickup_days >= 1) AND (pickup_days <= 90))),
     CONSTRAINT location_status_check CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text, 'closed'::text])))
 );
 
@@ -786,6 +793,9 @@ CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT 
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
 CREATE INDEX fiscal_line_order ON fiscal_line USING btree (order_id, line);
 CREATE INDEX fulfillment_order_order ON fulfillment_order USING btree (order_id);
+CREATE INDEX fulfillment_order_pickup_pending ON fulfillment_order USING btree (order_id) WHERE ((pickup_expired_at IS NOT NULL) AND (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text])));
+CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (pickup_remind_at) WHERE ((state = 'ready'::text) AND (pickup_remind_at IS NOT NULL));
+CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pickup_until) WHERE ((state = 'ready'::text) AND (pickup_expired_at IS NULL));
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);

@@ -120,6 +120,7 @@ _ADDRESS = ("postal_code", "street", "number", "complement", "district", "city",
 _STATED = (
     "name", "kind", "status", "latitude", "longitude", "timezone", "opening_hours", "holiday_calendar", "can_ship",
     "can_pickup", "can_curbside", "can_return", "cut_off", "daily_capacity", "handling_cost", "line_cost", "priority",
+    "pickup_days",
 )  # fmt: skip
 
 COLUMNS = (
@@ -152,6 +153,7 @@ COLUMNS = (
     Column("handling_cost", ("custo por pacote",), parse=centavos),
     Column("line_cost", ("custo por linha",), parse=centavos),
     Column("priority", ("prioridade",), parse=lambda text: scaled(text, 0)),
+    Column("pickup_days", ("dias para retirada", "prazo de retirada"), parse=whole),
 )
 
 

@@ -161,6 +161,7 @@ class LocationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     handling_cost: int = 0
     line_cost: int = 0
     priority: int = 100
+    pickup_days: int = 7  # that goods wait for a customer who collects
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +190,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     handling_cost: int
     line_cost: int
     priority: int
+    pickup_days: int
     version: int
 
 
@@ -205,6 +207,7 @@ class ChannelDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     release_delay_minutes: int = 15
     priority: int = 100
     active: bool = True
+    pickup_days: int | None = None  # None: as the location says
     locations: list[str] = []  # codes of the locations that may serve it; empty: all
 
 
@@ -222,6 +225,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     release_delay_minutes: int
     priority: int
     active: bool
+    pickup_days: int | None
     version: int
     location_ids: frozenset[int] = frozenset()
 

@@ -32,7 +32,7 @@ REVISION = "network"
 LOCATIONS = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, version
+       handling_cost, line_cost, priority, pickup_days, version
 FROM location ORDER BY code
 """
 
@@ -40,7 +40,7 @@ FROM location ORDER BY code
 LOCATIONS_BY_ID = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, version
+       handling_cost, line_cost, priority, pickup_days, version
 FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 """
 
@@ -48,7 +48,7 @@ FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 LOCATIONS_BY_CODE = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, version
+       handling_cost, line_cost, priority, pickup_days, version
 FROM location WHERE code = ANY(%(codes)s::text[]) ORDER BY code
 """
 
@@ -77,7 +77,7 @@ SELECT id, name, cnpj_root, kind, version FROM legal_entity ORDER BY name, id
 # Channels with the locations that may serve them; an empty array means all.
 CHANNELS = """
 SELECT c.id, c.code, c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy,
-       c.release_delay_minutes, c.priority, c.active, c.version,
+       c.release_delay_minutes, c.priority, c.active, c.pickup_days, c.version,
        ARRAY(SELECT location_id FROM channel_location x WHERE x.channel_id = c.id) AS location_ids
 FROM channel c ORDER BY c.code
 """
@@ -264,6 +264,7 @@ def location_draft(x: Location, establishment: str) -> LocationDraft:
         handling_cost=x.handling_cost,
         line_cost=x.line_cost,
         priority=x.priority,
+        pickup_days=x.pickup_days,
     )
 
 
@@ -280,6 +281,7 @@ def channel_draft(c: Channel, network: NetworkSnapshot) -> ChannelDraft:
         release_delay_minutes=c.release_delay_minutes,
         priority=c.priority,
         active=c.active,
+        pickup_days=c.pickup_days,
         locations=sorted(network.locations[i].code for i in c.location_ids),
     )
 

@@ -36,6 +36,7 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _CALENDAR = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?|-")
 MAX_INT = 2_147_483_647
+MOST_PICKUP_DAYS = 90
 
 _CODE_SAYS = N_("{value} is no code.")
 _CODE_MEND = N_("Use up to 40 letters, digits, dots, dashes and underscores, beginning with a letter or digit.")
@@ -174,6 +175,7 @@ def check_location(draft: LocationDraft) -> Iterator[Flaw]:
     yield from check_range("handling_cost", draft.handling_cost)
     yield from check_range("line_cost", draft.line_cost)
     yield from check_range("priority", draft.priority, -MAX_INT)
+    yield from check_range("pickup_days", draft.pickup_days, 1, MOST_PICKUP_DAYS)
 
 
 def _check_zone(zone: str | None) -> Iterator[Flaw]:
@@ -263,6 +265,7 @@ def check_channel(draft: ChannelDraft) -> Iterator[Flaw]:
         yield Flaw("currency", N_("The currency {value} is not known."), N_("Use one of {known}."), facts)
     yield from check_range("release_delay_minutes", draft.release_delay_minutes, most=525_600)
     yield from check_range("priority", draft.priority, -MAX_INT)
+    yield from check_range("pickup_days", draft.pickup_days, 1, MOST_PICKUP_DAYS)
 
 
 def check_service(draft: ServiceDraft) -> Iterator[Flaw]:

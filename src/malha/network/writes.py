@@ -44,15 +44,16 @@ UPSERT_LOCATIONS = """
 INSERT INTO location AS x
     (code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
      opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-     handling_cost, line_cost, priority)
+     handling_cost, line_cost, priority, pickup_days)
 SELECT r.code, r.name, r.kind, e.id, r.status, r.address, r.address ->> 'state', r.address ->> 'postal_code',
        r.latitude, r.longitude, r.timezone, r.opening_hours, r.holiday_calendar, r.can_ship, r.can_pickup,
-       r.can_curbside, r.can_return, r.cut_off, r.daily_capacity, r.handling_cost, r.line_cost, r.priority
+       r.can_curbside, r.can_return, r.cut_off, r.daily_capacity, r.handling_cost, r.line_cost, r.priority,
+       r.pickup_days
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
     (code text, name text, kind text, establishment text, status text, address jsonb, latitude double precision,
      longitude double precision, timezone text, opening_hours jsonb, holiday_calendar text, can_ship boolean,
      can_pickup boolean, can_curbside boolean, can_return boolean, cut_off time, daily_capacity integer,
-     handling_cost integer, line_cost integer, priority integer)
+     handling_cost integer, line_cost integer, priority integer, pickup_days smallint)
 JOIN establishment e ON e.code = r.establishment
 ORDER BY r.code
 ON CONFLICT (code) DO UPDATE SET
@@ -63,14 +64,14 @@ ON CONFLICT (code) DO UPDATE SET
     can_ship = excluded.can_ship, can_pickup = excluded.can_pickup, can_curbside = excluded.can_curbside,
     can_return = excluded.can_return, cut_off = excluded.cut_off, daily_capacity = excluded.daily_capacity,
     handling_cost = excluded.handling_cost, line_cost = excluded.line_cost, priority = excluded.priority,
-    version = x.version + 1
+    pickup_days = excluded.pickup_days, version = x.version + 1
 WHERE (x.name, x.kind, x.establishment_id, x.status, x.address, x.latitude, x.longitude, x.timezone, x.opening_hours,
        x.holiday_calendar, x.can_ship, x.can_pickup, x.can_curbside, x.can_return, x.cut_off, x.daily_capacity,
-       x.handling_cost, x.line_cost, x.priority)
+       x.handling_cost, x.line_cost, x.priority, x.pickup_days)
     IS DISTINCT FROM (excluded.name, excluded.kind, excluded.establishment_id, excluded.status, excluded.address,
        excluded.latitude, excluded.longitude, excluded.timezone, excluded.opening_hours, excluded.holiday_calendar,
        excluded.can_ship, excluded.can_pickup, excluded.can_curbside, excluded.can_return, excluded.cut_off,
-       excluded.daily_capacity, excluded.handling_cost, excluded.line_cost, excluded.priority)
+       excluded.daily_capacity, excluded.handling_cost, excluded.line_cost, excluded.priority, excluded.pickup_days)
 """
 
 # The version is the caller's: zero rows means someone else was faster, or there is no such code.
@@ -120,24 +121,25 @@ WHERE location_id = (SELECT id FROM location WHERE code = %(code)s::text) AND da
 UPSERT_CHANNELS = """
 INSERT INTO channel AS c
     (code, name, kind, establishment_id, currency, shortage_policy, payment_policy, release_delay_minutes, priority,
-     active)
+     active, pickup_days)
 SELECT r.code, r.name, r.kind, e.id, r.currency, r.shortage_policy, r.payment_policy, r.release_delay_minutes,
-       r.priority, r.active
+       r.priority, r.active, r.pickup_days
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
     (code text, name text, kind text, establishment text, currency text, shortage_policy text, payment_policy text,
-     release_delay_minutes integer, priority integer, active boolean)
+     release_delay_minutes integer, priority integer, active boolean, pickup_days smallint)
 LEFT JOIN establishment e ON e.code = r.establishment
 ORDER BY r.code
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, establishment_id = excluded.establishment_id,
     currency = excluded.currency, shortage_policy = excluded.shortage_policy,
     payment_policy = excluded.payment_policy, release_delay_minutes = excluded.release_delay_minutes,
-    priority = excluded.priority, active = excluded.active, version = c.version + 1
+    priority = excluded.priority, active = excluded.active, pickup_days = excluded.pickup_days,
+    version = c.version + 1
 WHERE (c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy, c.release_delay_minutes,
-       c.priority, c.active)
+       c.priority, c.active, c.pickup_days)
     IS DISTINCT FROM (excluded.name, excluded.kind, excluded.establishment_id, excluded.currency,
        excluded.shortage_policy, excluded.payment_policy, excluded.release_delay_minutes, excluded.priority,
-       excluded.active)
+       excluded.active, excluded.pickup_days)
 """
 
 # The rows of a channel are replaced as a whole: first what is no longer stated ...

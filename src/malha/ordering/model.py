@@ -91,7 +91,7 @@ TRANSITIONS: dict[UnitState, frozenset[UnitState]] = {
     UnitState.SHIPPED: frozenset({UnitState.DELIVERED}),
     UnitState.DELIVERED: frozenset(),
     UnitState.COLLECTED: frozenset(),
-    UnitState.CANCELLED: frozenset(),
+    UnitState.CANCELLED: frozenset({UnitState.READY}),  # a pickup whose window ended, taken back while it is there
 }
 
 

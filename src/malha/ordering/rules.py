@@ -224,14 +224,28 @@ def plan_cancel(
 
 
 def _take(line: Line, units: Sequence[Unit], wanted: int) -> list[Move]:
+    """Take sold units, the least advanced first. Of a kit all components of one place: no half is left anywhere."""
+    free = sorted((u for u in units if is_cancellable(u)), key=lambda u: (_RANK[u.state], u.location_id or 0, u.part))
+    left = {u.part: u.quantity for u in free}
+    moves: list[Move] = []
+    places = list(dict.fromkeys((u.location_id, u.fulfillment_id) for u in free)) if line.components else []
+    for place in places:
+        here = [u for u in free if (u.location_id, u.fulfillment_id) == place]
+        whole = min(wanted, whole_units(line, here))
+        wanted -= whole
+        moves += _take_rows(line, here, left, whole)
+    return moves + _take_rows(line, free, left, wanted)
+
+
+def _take_rows(line: Line, units: Sequence[Unit], left: dict[int, int], wanted: int) -> list[Move]:
     moves = []
     for sku_id, each in per_unit(line).items():
         need = wanted * each
-        candidates = [u for u in units if u.sku_id == sku_id and is_cancellable(u)]
-        for unit in sorted(candidates, key=lambda u: (_RANK[u.state], u.location_id or 0, u.part)):
-            take = min(need, unit.quantity)
+        for unit in units:
+            take = min(need, left[unit.part]) if unit.sku_id == sku_id else 0
             if take:
                 moves.append(Move(unit.line, unit.part, take, UnitState.CANCELLED))
+                left[unit.part] -= take
                 need -= take
     return moves
 

@@ -283,37 +283,91 @@ async def cancel(
     units = (await units_of(tx, [order_id]))[order_id]
     _check_wishes(order, lines, wishes)
     moves = rules.plan_cancel(lines, units, wishes, rest=rest)
-    rows = {(u.line, u.part): u for u in units}
-    claims = [
-        Claim(unit.sku_id, unit.location_id, move.quantity)
-        for move in moves
-        if (unit := rows[move.line, move.part]).state in CLAIMING
-        and unit.sku_id is not None
-        and unit.location_id is not None
-    ]
-    after = rules.plan_moves(units, moves).units
-    before_quantities = rules.cancelled_quantities(lines, units)
-    quantities = rules.cancelled_quantities(lines, after)
-    worth = rules.cancelled_worth(order, lines, quantities)
-    done = Cancellation(
-        lines={n: q - before_quantities[n] for n, q in quantities.items() if q > before_quantities[n]},
-        amount=worth - order.cancelled_total,
-        whole=all(u.state is UnitState.CANCELLED for u in after),
-    )
-    await tx.execute(writes.SET_CANCELLED_TOTAL, {"order_id": order_id, "amount": worth})
-    lifted = await _lift(tx, [order_id], _settled_by(after), N_("The units concerned were cancelled."))
-    event = OrderCancelled(
-        id=order_id,
-        seq=0,
-        lines=done.lines,
-        amount=done.amount,
-        whole=done.whole,
-        reason=reason.strip(),
-        locations=sorted({c.location_id for c in claims}),
-    )
-    await move_units(tx, order_id, moves, event, *lifted)
-    await inventory.release(tx, claims, Reference("order", order_id), Reason.CANCEL)
+    standing = _Standing({order_id: order}, {order_id: lines}, {order_id: units})
+    return (await _cancel_rows(tx, standing, {order_id: moves}, reason))[order_id]
+
+
+async def cancel_units(tx: Tx, moves: Mapping[UUID, Sequence[Move]], *, reason: str) -> dict[UUID, Cancellation]:
+    """Cancel exactly these units of locked orders, as `cancel` does.
+
+    All claims are given back at the end, in one statement: balances are the last thing locked.
+
+    Raises:
+        UnitsNotThere, IllegalTransition: nothing is written.
+    """
+    standing = _Standing(await lock_orders(tx, moves), await lines_of(tx, moves), await units_of(tx, moves))
+    return await _cancel_rows(tx, standing, moves, reason)
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    """Locked orders with their lines and units."""
+
+    orders: Mapping[UUID, Order]
+    lines: Mapping[UUID, Sequence[Line]]
+    units: Mapping[UUID, Sequence[Unit]]
+
+
+async def _cancel_rows(
+    tx: Tx, standing: _Standing, moves: Mapping[UUID, Sequence[Move]], reason: str
+) -> dict[UUID, Cancellation]:
+    orders, lines, units = standing.orders, standing.lines, standing.units
+    done: dict[UUID, Cancellation] = {}
+    claims: list[tuple[UUID, Claim]] = []
+    events: list[OrderEvent] = []
+    worths: dict[UUID, int] = {}
+    for order_id, wanted in moves.items():
+        rows = {(u.line, u.part): u for u in units[order_id]}
+        mine = [
+            Claim(unit.sku_id, unit.location_id, move.quantity)
+            for move in wanted
+            if (unit := rows[move.line, move.part]).state in CLAIMING
+            and unit.sku_id is not None
+            and unit.location_id is not None
+        ]
+        claims += [(order_id, claim) for claim in mine]
+        after = rules.plan_moves(units[order_id], wanted).units
+        before_quantities = rules.cancelled_quantities(lines[order_id], units[order_id])
+        quantities = rules.cancelled_quantities(lines[order_id], after)
+        worths[order_id] = rules.cancelled_worth(orders[order_id], lines[order_id], quantities)
+        cancelled = Cancellation(
+            lines={n: q - before_quantities[n] for n, q in quantities.items() if q > before_quantities[n]},
+            amount=worths[order_id] - orders[order_id].cancelled_total,
+            whole=all(u.state is UnitState.CANCELLED for u in after),
+        )
+        done[order_id] = cancelled
+        events.append(
+            OrderCancelled(
+                id=order_id,
+                seq=0,
+                lines=cancelled.lines,
+                amount=cancelled.amount,
+                whole=cancelled.whole,
+                reason=reason.strip(),
+                locations=sorted({claim.location_id for claim in mine}),
+            )
+        )
+        events += await _lift(tx, [order_id], _settled_by(after), N_("The units concerned were cancelled."))
+    await tx.execute(writes.SET_CANCELLED_TOTALS, {"orders": list(worths), "amounts": list(worths.values())})
+    await move_many(tx, moves, events)
+    owners = [order_id for order_id, _ in claims]
+    await inventory.release(tx, [claim for _, claim in claims], Reference("order"), Reason.CANCEL, owners)
     return done
+
+
+async def take_back(tx: Tx, order_id: UUID, moves: Sequence[Move], *events: OrderEvent) -> list[Unit]:
+    """Undo the cancel of units of a locked order; what they cost is owed again. Returns all its units afterwards.
+
+    The caller has claimed their stock, and asked whether the money has gone back already.
+
+    Raises:
+        UnitsNotThere, IllegalTransition: nothing is written.
+    """
+    order = await lock_order(tx, order_id)
+    lines = (await lines_of(tx, [order_id]))[order_id]
+    after = rules.plan_moves((await units_of(tx, [order_id]))[order_id], moves).units
+    worth = rules.cancelled_worth(order, lines, rules.cancelled_quantities(lines, after))
+    await tx.execute(writes.SET_CANCELLED_TOTALS, {"orders": [order_id], "amounts": [worth]})
+    return await move_units(tx, order_id, moves, *events)
 
 
 def _check_wishes(order: Order, lines: Sequence[Line], wishes: Sequence[CancelWish] | None) -> None:

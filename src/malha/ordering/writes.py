@@ -68,8 +68,9 @@ WHERE o.id = w.id AND (w.steps > 0 OR o.status <> w.status)
 RETURNING o.id, o.seq - w.steps
 """
 
-SET_CANCELLED_TOTAL = """
-UPDATE sales_order SET cancelled_total = %(amount)s::bigint WHERE id = %(order_id)s::uuid
+SET_CANCELLED_TOTALS = """
+UPDATE sales_order o SET cancelled_total = w.amount
+FROM unnest(%(orders)s::uuid[], %(amounts)s::bigint[]) AS w(id, amount) WHERE o.id = w.id
 """
 
 # One open hold of a kind per order: the partial unique index decides.
