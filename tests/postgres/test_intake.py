@@ -8,6 +8,7 @@ import pytest
 
 from malha.intake.errors import KeyMissing, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
 from malha.intake.gate import Gate
+from malha.intake.rules import leaves_the_loop
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
@@ -100,6 +101,22 @@ async def test_an_order_is_stored_claimed_explained_and_announced(gate: Gate, re
         assert await tx.value("SELECT count(*) FROM routing_decision") == 1
         assert await tx.tuples("SELECT type, seq FROM outbox WHERE key LIKE 'order:%%'") == [("order.placed", 1)]
         assert await tx.value("SELECT promised_at IS NOT NULL FROM sales_order")
+    await assert_stock_adds_up(retailer)
+
+
+async def test_an_order_too_large_for_the_loop_is_placed_like_any_other(gate: Gate, retailer: Database) -> None:
+    async with retailer.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO variant (product_id, sku, name) SELECT 1, 'X' || n, 'X' FROM generate_series(1, 120) n"
+        )
+        skus = await tx.values("SELECT id FROM variant WHERE sku LIKE 'X%%' ORDER BY id")
+        await inventory.set_on_hand(tx, [Claim(sku, 1 + sku % 3, 5) for sku in skus], Reference("test"))
+    large = an_order("1", *((f"X{n}", 2) for n in range(1, 121)))
+    small = [an_order(f"s{n}", ("A", 1)) for n in range(5)]
+    first, *others = await outcomes(gate, [large, *small])
+    assert leaves_the_loop(len(large.lines))
+    assert [(line.quantity, line.state) for line in first.lines] == [(2, "allocated")] * 120
+    assert {o.status for o in others} == {"allocated"}
     await assert_stock_adds_up(retailer)
 
 

@@ -1,5 +1,6 @@
 """`malha bench`: benchmarks as ratios measured in one run; with `--json` the last line is machine-readable."""
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -50,3 +51,14 @@ def intake(
     _show("Intake on one SKU" if hot else "Intake", report, as_json=as_json)
     if report.oversold or report.drift:
         raise typer.Exit(1)
+
+
+@app.command()
+def loop(
+    orders: Annotated[int, typer.Option(min=1, help="Orders of each size.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """For how long very large orders keep a web process from answering anybody else."""
+    from malha.bench.loop import measure  # noqa: PLC0415 - heavy, and only here
+
+    _show("Event loop under large orders", asyncio.run(measure(orders=orders)), as_json=as_json)

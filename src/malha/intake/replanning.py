@@ -3,11 +3,13 @@
 The balances are read under their locks, so the plan that follows cannot be refused. Lock order: order, then balances.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from malha.intake.reference import Reference, reference_in
+from malha.intake.rules import leaves_the_loop
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason
@@ -83,7 +85,10 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
         ],
         excluded={n: excluded[w.line] for n, w in wishes.items() if w.line in excluded} or None,
     )
-    plan = routing.plan(request, reference.network, free, reference.taken)
+    if leaves_the_loop(len(request.lines)):
+        plan = await asyncio.to_thread(routing.plan, request, reference.network, free, reference.taken)
+    else:
+        plan = routing.plan(request, reference.network, free, reference.taken)
     if not plan.assignments:
         return _still(lines, waiting)
     moves: list[Move] = []

@@ -38,3 +38,15 @@ def paid_enough(order: NewOrder, total: int) -> bool:
         if payment.state != "pending":
             covered += payment.amount
     return covered >= total
+
+
+LINES_ON_THE_LOOP = 30
+
+
+def leaves_the_loop(lines: int) -> bool:
+    """Return whether an order of so many lines is planned in a thread.
+
+    The hop to a thread and back costs more than planning a usual order; a very large one takes tens of milliseconds, in
+    which the process would answer nobody else.
+    """
+    return lines > LINES_ON_THE_LOOP

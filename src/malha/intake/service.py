@@ -10,6 +10,7 @@ Nothing is dropped: what cannot be understood (unknown SKU, location, service) o
 backorder or an explicit refusal, as the channel's policy says. Retrying a submission returns the order that exists.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -94,10 +95,17 @@ async def place_orders(
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
     batch = _Batch(free)
     instant = datetime.now(UTC)
-    for position, submission in fresh:
-        refusal = _plan_one(batch, position, submission, reference, skus, instant)
-        if refusal is not None:
-            outcomes[position] = refusal
+
+    def plan() -> None:
+        for position, submission in fresh:
+            refusal = _plan_one(batch, position, submission, reference, skus, instant)
+            if refusal is not None:
+                outcomes[position] = refusal
+
+    if rules.leaves_the_loop(max((len(s.order.lines) for _, s in fresh), default=0)):
+        await asyncio.to_thread(plan)
+    else:
+        plan()
     if batch.placed:
         await _write(tx, batch, outcomes)
     _answer_repeats(submissions, outcomes)
