@@ -8,8 +8,8 @@ import pytest
 
 from malha.intake.errors import KeyMissing, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
 from malha.intake.gate import Gate
-from malha.intake.rules import leaves_the_loop
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
+from malha.intake.rules import leaves_the_loop
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.platform.address import Address

@@ -26,8 +26,8 @@ from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
 from malha.platform import idempotency
 from malha.platform.db import Actor, Database, Tx
-from malha.platform.flaws import refuse
-from malha.platform.i18n import current_language
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, current_language
 from malha.platform.settings import Settings
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
@@ -218,6 +218,7 @@ def query(
 
         @functools.wraps(fn)
         async def run(request: Request[Any, Any, Any], **given: Any) -> ASGIApp:
+            _refuse_unknown(request, operation)
             check(given)
             work = Work(request, 200)
             if not transaction:
@@ -392,6 +393,14 @@ def _plain(kind: Any) -> Any:
     if origin in {typing.Union, types.UnionType}:
         return functools.reduce(operator.or_, (_plain(part) for part in inner))
     return origin[tuple(_plain(part) for part in inner)] if origin in {list, set, tuple, frozenset} else kind
+
+
+def _refuse_unknown(request: Request[Any, Any, Any], operation: Operation) -> None:
+    """Refuse a filter that does not exist: a list that silently ignores it is a wrong answer."""
+    unknown = sorted(set(request.query_params) - operation.parameters.keys())
+    says, mend = N_("There is no parameter {name}."), N_("Known are: {known}.")
+    known = ", ".join(sorted(operation.parameters)) or "-"
+    refuse([Flaw(f"?{name[:80]}", says, mend, {"name": name[:80], "known": known}) for name in unknown])
 
 
 def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:

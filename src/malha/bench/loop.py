@@ -40,7 +40,7 @@ class LoopReport(msgspec.Struct, frozen=True):
     waited_p99_ms: dict[int, float]
 
 
-async def measure(sizes: tuple[int, ...] = (1, 20, 100, 250, 500), orders: int = 20) -> LoopReport:
+def measure(sizes: tuple[int, ...] = (1, 20, 100, 250, 500), orders: int = 20) -> LoopReport:
     """Place some orders of each size, one after the other, and watch the loop."""
     with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
         home = Path(name)
@@ -48,11 +48,15 @@ async def measure(sizes: tuple[int, ...] = (1, 20, 100, 250, 500), orders: int =
         server = EmbeddedPostgres(home)
         server.start()
         try:
-            await migrate(server.url, "malha")
-            async with Database(server.url, "malha", min_size=2, max_size=4) as db:
-                return await _run(db, sizes, orders)
+            return asyncio.run(_measure(server.url, sizes, orders))
         finally:
             server.stop()
+
+
+async def _measure(url: str, sizes: tuple[int, ...], orders: int) -> LoopReport:
+    await migrate(url, "malha")
+    async with Database(url, "malha", min_size=2, max_size=4) as db:
+        return await _run(db, sizes, orders)
 
 
 async def _run(db: Database, sizes: tuple[int, ...], orders: int) -> LoopReport:

@@ -1,6 +1,5 @@
 """`malha bench`: benchmarks as ratios measured in one run; with `--json` the last line is machine-readable."""
 
-import asyncio
 from typing import Annotated
 
 import msgspec
@@ -61,4 +60,4 @@ def loop(
     """For how long very large orders keep a web process from answering anybody else."""
     from malha.bench.loop import measure  # noqa: PLC0415 - heavy, and only here
 
-    _show("Event loop under large orders", asyncio.run(measure(orders=orders)), as_json=as_json)
+    _show("Event loop under large orders", measure(orders=orders), as_json=as_json)

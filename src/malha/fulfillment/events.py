@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+import msgspec
+
 from malha.ordering.events import OrderEvent
 from malha.platform.ids import UUID
 
@@ -59,7 +61,7 @@ class UnitsShort(WorkEvent, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "fulfillment.short"
 
     lines: list[tuple[int, int, int, str]]
-    companions: list[tuple[int, int, int]] = []
+    companions: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
 
 
 class WorkPacked(WorkEvent, frozen=True, kw_only=True):

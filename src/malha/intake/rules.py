@@ -22,13 +22,15 @@ def refuse_amounts(order: NewOrder) -> MalhaError | None:
     for n, line in enumerate(order.lines):
         gross = line.quantity * line.unit_price
         if line.discount > gross:
-            return DiscountTooLarge(
-                at=f"/lines/{n}/discount", count=1, problems=[{"at": f"/lines/{n}/discount", "says": "too large"}]
-            )
+            return _too_large(f"/lines/{n}/discount")
         items += gross - line.discount
     if order.discount > items:
-        return DiscountTooLarge(at="/discount", count=1, problems=[{"at": "/discount", "says": "too large"}])
+        return _too_large("/discount")
     return None
+
+
+def _too_large(at: str) -> DiscountTooLarge:
+    return DiscountTooLarge(at=at, count=1, problems=[{"at": at, "says": DiscountTooLarge.says, "facts": {"at": at}}])
 
 
 def paid_enough(order: NewOrder, total: int) -> bool:

@@ -124,7 +124,9 @@ def _first_of_each_key(
         refusal: MalhaError | None
         if channel is None or not channel.active:
             refusal = UnknownChannel(
-                channel=order.channel, count=1, problems=[{"at": "/channel", "says": UnknownChannel.says}]
+                channel=order.channel,
+                count=1,
+                problems=[{"at": "/channel", "says": UnknownChannel.says, "facts": {"channel": order.channel}}],
             )
         elif order.currency is not None and order.currency != channel.currency:
             refusal = WrongCurrency(currency=order.currency, channel=channel.code, expected=channel.currency)
