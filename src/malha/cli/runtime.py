@@ -9,13 +9,13 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from malha.platform import logs
+from malha.platform import i18n, logs
 from malha.platform.embedded import EmbeddedPostgres, make_own, owner_of
 from malha.platform.settings import PREFIX, Settings, load
 
@@ -42,6 +42,25 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
         },
         on_wait=announce,
     )
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on standard error; give the function that moves it: what is at hand, how much is done, of how much."""
+    from rich.console import Console  # noqa: PLC0415 -- not needed by most commands
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+    with Progress(
+        *columns, TextColumn("{task.fields[at]}"), console=Console(stderr=True), disable=quiet, transient=True
+    ) as bar:
+        task = bar.add_task(title, total=None, at="")
+
+        def move(at: str, done: int, of: int) -> None:
+            bar.update(task, completed=done, total=max(of, 1), at=at)
+
+        yield move
+        bar.update(task, completed=1, total=1, at="")
 
 
 @contextmanager
@@ -102,6 +121,7 @@ def runtime(*, migrate: bool = True, role: str = "cli", **overrides: Any) -> Ite
     """
     settings = load(**overrides)
     logs.configure(settings.log_level, settings.log_format, role=role)
+    i18n.use(settings.language, settings.timezone)
     with database_of(settings) as (ready, server):
         if migrate:
             applied = migrate_surely(ready, server)

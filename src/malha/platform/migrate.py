@@ -21,7 +21,7 @@ from time import monotonic
 from typing import Any, Literal
 
 import msgspec
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, ConnectionInfo, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import LockNotAvailable
 
@@ -178,7 +178,7 @@ async def migrate(url: str, retailer: str, phase: Phase = "all") -> list[str]:
     known = migrations()
     applied = []
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await _check_server(connection)
+        check_server(connection.info)
         await connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(WAIT_FOR_RUNNER_MS),))
         await connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_KEY,))
         await _make_schemas(connection, retailer)
@@ -200,7 +200,7 @@ async def status(url: str, retailer: str) -> Status:
     """
     known = migrations()
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await _check_server(connection)
+        check_server(connection.info)
         await _search(connection, retailer)
         there = await (await connection.execute(HAS_MIGRATIONS)).fetchone()
         done = await _applied(connection) if there and there[0] else {}
@@ -220,11 +220,16 @@ async def require(url: str, retailer: str) -> None:
         raise NotMigrated(count=len(needed), name=needed[0])
 
 
-async def _check_server(connection: AsyncConnection[Any]) -> None:
-    version = connection.info.server_version
+def check_server(info: ConnectionInfo) -> None:
+    """Refuse a server that Malha cannot work with.
+
+    Raises:
+        PostgresTooOld, EncodingNotUtf8: see there.
+    """
+    version = info.server_version
     if version < OLDEST_POSTGRES * 10_000:
         raise PostgresTooOld(found=version // 10_000, needed=OLDEST_POSTGRES)
-    encoding = connection.info.parameter_status("server_encoding")
+    encoding = info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise EncodingNotUtf8(found=encoding)
 

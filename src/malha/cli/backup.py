@@ -1,0 +1,68 @@
+"""`malha backup`: everything that is needed to go on elsewhere, into one directory or file, while orders are taken."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from malha.cli.proof import prove
+from malha.cli.runtime import announce, progress_bar, runtime
+from malha.platform.backup import Backup, make_backup, open_backup, remove_old
+from malha.platform.i18n import _, number
+
+
+def command(
+    destination: Annotated[
+        Path,
+        typer.Argument(help="A directory, in which the backup gets a name of its own; or a new name; or NAME.tar."),
+    ],
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Restore it into a database for the purpose and have the doctor look at it."),
+    ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Then remove all but the newest N backups in the directory, this one among them."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Back up the database, the key and the configuration, as of one moment, while orders are being taken."""
+    if keep is not None and not destination.is_dir():
+        raise typer.BadParameter("--keep needs a directory of backups", param_hint="--keep")
+    with runtime(migrate=False) as settings, progress_bar(_("Backing up"), quiet=as_json) as progress:
+        made = make_backup(settings, destination, progress=progress)
+    if verify:
+        with open_backup(made.place) as readable:
+            prove(readable, quiet=as_json)
+    removed = remove_old(destination, keep) if keep is not None else []
+    _tell(made, verified=verify, removed=removed, as_json=as_json)
+
+
+def _tell(made: Backup, *, verified: bool, removed: list[Path], as_json: bool) -> None:
+    manifest = made.manifest
+    size = sum(file.bytes for file in manifest.files.values())
+    if as_json:
+        facts = {
+            "place": str(made.place),
+            "bytes": size,
+            "rows": manifest.total_rows,
+            "tables": len(manifest.rows),
+            "verified": verified,
+            "removed": [str(path) for path in removed],
+        }
+        print(msgspec.json.encode(facts).decode())
+        return
+    print(made.place)
+    announce(
+        _(
+            "{rows} rows of {tables} tables in {size} MB",
+            rows=number(manifest.total_rows),
+            tables=number(len(manifest.rows)),
+            size=number(size / 1_000_000, decimals=1),
+        )
+    )
+    if verified:
+        announce(_("Verified: it was restored, every row was there, and the doctor found nothing."))
+    for path in removed:
+        announce(_("Removed: {place}", place=path))

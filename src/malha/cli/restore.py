@@ -1,0 +1,74 @@
+"""`malha restore`: a backup into an empty database, or in place of what is there when told to."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from malha.cli.proof import Unsound, bring_up, prove
+from malha.cli.runtime import announce, database_of, progress_bar
+from malha.platform import i18n, logs
+from malha.platform.backup import open_backup
+from malha.platform.embedded import EmbeddedError
+from malha.platform.i18n import _, number
+from malha.platform.restoring import refuse_other_key, restore_backup, restore_files
+from malha.platform.settings import Settings, SettingsError, load
+
+
+def command(
+    backup: Annotated[Path, typer.Argument(help="The directory or the .tar file that malha backup wrote.")],
+    into: Annotated[
+        str | None,
+        typer.Option(help="A data directory, or postgresql://... By default the database that the settings name."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in place of what the database holds.")] = False,
+    keep_key: Annotated[
+        bool, typer.Option("--keep-key", help="Leave the key of the data directory, though the backup's is another.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only prove that it can be restored, in a database made for the purpose."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Restore a backup, count every table's rows, bring it to this version's schema and have the doctor look at it."""
+    settings = _target(into)
+    logs.configure(settings.log_level, settings.log_format, role="cli")
+    i18n.use(settings.language, settings.timezone)
+    with open_backup(backup.absolute()) as found:
+        if check:
+            prove(found, quiet=as_json)
+        else:
+            if not keep_key:
+                refuse_other_key(found, settings.data_dir)
+            with database_of(settings) as (ready, server):
+                if server is not None and not server.owned:
+                    raise EmbeddedError(f"Malha runs on {settings.data_dir}. Stop it, then restore again.")
+                with progress_bar(_("Restoring"), quiet=as_json) as progress:
+                    restore_backup(found, ready.database_url or "", replace=replace, progress=progress)
+                written = restore_files(found, settings.data_dir)
+                drift = asyncio.run(bring_up(ready, found.manifest.retailers))
+            for name in written:
+                announce(_("Restored: {place}", place=settings.data_dir / name))
+            if drift:
+                raise Unsound(drift=drift)
+        rows = found.manifest.total_rows
+    if as_json:
+        print(msgspec.json.encode({"rows": rows, "healthy": True, "checked_only": check}).decode())
+    elif check:
+        announce(_("This backup can be restored: {rows} rows, and the doctor found nothing.", rows=number(rows)))
+    else:
+        announce(_("Restored {rows} rows, and the doctor found nothing. Start Malha again.", rows=number(rows)))
+
+
+def _target(into: str | None) -> Settings:
+    """Return the settings with the target in them; a directory is one even when DATABASE_URL is set."""
+    if into is None:
+        return load()
+    if into.startswith(("postgresql://", "postgres://")):
+        return load(database_url=into)
+    if "://" in into:
+        raise SettingsError(f"--into is {into!r}. Name a directory, or an address like postgresql://user@host/name.")
+    return msgspec.structs.replace(load(data_dir=into), database_url=None)
