@@ -139,9 +139,10 @@ def test_a_restore_waits_for_nobody_it_refuses_while_others_are_connected(settin
     with (
         open_backup(make_backup(settings, tmp_path / "b").place) as found,
         an_empty_database(settings.database_url) as url,
+        psycopg.connect(url, application_name="malha serve"),
+        pytest.raises(DatabaseInUse, match="malha serve"),
     ):
-        with psycopg.connect(url, application_name="malha serve"), pytest.raises(DatabaseInUse, match="malha serve"):
-            restore_backup(found, url)
+        restore_backup(found, url)
 
 
 def test_a_damaged_file_is_refused_before_anything_is_touched(settings: Settings, tmp_path: Path) -> None:

