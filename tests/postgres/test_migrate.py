@@ -123,6 +123,22 @@ async def test_a_database_newer_than_the_code_is_refused(empty: str, plan: list[
         await status(empty, "malha")
 
 
+async def test_between_the_phases_of_a_newer_version_old_code_starts_and_after_them_it_does_not(
+    empty: str, plan: list[Migration]
+) -> None:
+    old = [a_file(1, "SELECT 1")]
+    newer = [*old, a_file(2, "SELECT 1"), a_file(3, "SELECT 1", "post")]
+    plan[:] = newer
+    await migrate(empty, "malha", "pre")
+    plan[:] = old
+    await require(empty, "malha")
+    plan[:] = newer
+    await migrate(empty, "malha", "post")
+    plan[:] = old
+    with pytest.raises(DatabaseNewer, match=r"0003_post_step\.sql\."):
+        await require(empty, "malha")
+
+
 async def test_an_old_server_is_refused_with_a_sentence(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "OLDEST_POSTGRES", 99)
     with pytest.raises(PostgresTooOld, match=r"runs PostgreSQL \d+; Malha needs 99 or newer"):

@@ -133,9 +133,10 @@ class Serving:
 class Buyer(threading.Thread):
     """Places one order after the other. What is not answered with success is written down as failed, nothing is retried."""
 
-    def __init__(self, name: str, port: int, key: str) -> None:
+    def __init__(self, name: str, port: int, key: str, *, keep_alive: bool = False) -> None:
         super().__init__(name=name)
-        self.port, self.key = port, key
+        self.port, self.key, self.keep_alive = port, key, keep_alive
+        self._connection: http.client.HTTPConnection | None = None
         self.acknowledged: list[str] = []
         self.failures: list[str] = []
         self.stop_asked = threading.Event()
@@ -146,6 +147,8 @@ class Buyer(threading.Thread):
         while not self.stop_asked.is_set():
             n += 1
             self._place(f"{self.name}-{n}")
+        if self._connection is not None:
+            self._connection.close()
 
     def _place(self, external_id: str) -> None:
         body = json.dumps(
@@ -166,16 +169,21 @@ class Buyer(threading.Thread):
                 ],
             }
         ).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self._connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self.key}"}
         try:
-            headers = {"content-type": "application/json", "authorization": f"Bearer {self.key}", "connection": "close"}
-            connection.request("POST", "/v1/orders", body, headers)
+            connection.request(
+                "POST", "/v1/orders", body, headers | ({} if self.keep_alive else {"connection": "close"})
+            )
             reply = connection.getresponse()
             said = reply.read()
         except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            self._connection = None
             self.failures.append(f"{external_id}: {error!r}")
             return
-        finally:
+        self._connection = connection if self.keep_alive and not reply.will_close else None
+        if self._connection is None:
             connection.close()
         if reply.status == 201:
             self.acknowledged.append(external_id)
@@ -184,9 +192,9 @@ class Buyer(threading.Thread):
 
 
 @contextmanager
-def buyers(count: int, port: int, key: str) -> Iterator[list[Buyer]]:
-    """Buyers at work for as long as the block lasts."""
-    at_work = [Buyer(f"buyer{n}", port, key) for n in range(count)]
+def buyers(count: int, port: int, key: str, *, keep_alive: bool = False) -> Iterator[list[Buyer]]:
+    """Buyers at work for as long as the block lasts; each order on a connection of its own unless told otherwise."""
+    at_work = [Buyer(f"buyer{n}", port, key, keep_alive=keep_alive) for n in range(count)]
     for buyer in at_work:
         buyer.start()
     try:

@@ -6,24 +6,24 @@ database.
 """
 
 import asyncio
-import contextlib
-import errno
 import logging
 import os
 import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import structlog
 import typer
 
+from malha.cli.listening import Listeners, SocketServer, listeners
 from malha.cli.runtime import announce, database_of, export, migrate_surely
-from malha.platform import logs, metrics
+from malha.platform import logs, metrics, systemd
 from malha.platform.embedded import EmbeddedError, EmbeddedPostgres
-from malha.platform.settings import Settings, SettingsError, load
+from malha.platform.migrate import require
+from malha.platform.settings import Settings, load
 from malha.platform.supervision import Child, Supervisor, end_soon
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,9 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     web_workers: Annotated[int | None, typer.Option("--web-workers", help="How many web processes.")] = None,
     worker: Annotated[bool | None, typer.Option(help="Run the worker beside the web processes.")] = None,
-    migrate: Annotated[bool, typer.Option(help="Bring the database to this version's schema first.")] = True,
+    migrate: Annotated[
+        bool, typer.Option(help="Bring the database to this version's schema first, both phases of it.")
+    ] = True,
 ) -> None:
     """Serve the API and the console."""
     settings = load(host=host, port=port, web_workers=web_workers, worker=worker)
@@ -60,48 +62,45 @@ def serve(
     logs.configure(settings.log_level, settings.log_format, role="main")
     shared = metrics.share()
     try:
-        with _reserved(settings), database_of(settings) as (ready, server):
+        with listeners(settings) as listening, database_of(settings) as (ready, server):
             if migrate:
                 applied = migrate_surely(ready, server)
                 if applied:
                     announce(f"migrated the database ({len(applied)} steps)")
+            else:
+                asyncio.run(require(ready.database_url or "", ready.retailer))
             export(ready)
             app = _application(ready)
-            children = [*beside, *(_web(ready, app, n) for n in range(1, ready.web_workers + 1))]
+            children = [
+                *(_deaf(child, listening) for child in beside),
+                *(_web(ready, app, listening, n) for n in range(1, ready.web_workers + 1)),
+            ]
             if ready.worker:
-                children.append(_worker(ready))
-            return Supervisor(children, _Watch(ready, server, begun, on_ready)).run()
+                children.append(_deaf(_worker(ready), listening))
+            listening.open()
+            watch = _Watch(ready, server, begun, on_ready)
+            return Supervisor(children, watch, before_stop=lambda: _close(listening)).run()
     finally:
         shutil.rmtree(shared, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _reserved(settings: Settings) -> Iterator[None]:
-    """Keep the address for the web processes, which all bind it themselves; refuse one that somebody else has.
+def _deaf(child: Child, listening: Listeners) -> Child:
+    """Have a child that answers nobody close the sockets: one left open would keep connections waiting in vain."""
+    run = child.run
 
-    Each has a queue of its own at the kernel (SO_REUSEPORT), so connections spread evenly. The first bind is without
-    that option: with it, two servers would silently share a port.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
-        with socket.socket(family) as kept:
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            kept.bind((settings.host, settings.port))
-            yield
-    except OSError as error:
-        if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES} and not isinstance(
-            error, socket.gaierror
-        ):
-            raise
-        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
-        raise SettingsError(
-            f"Malha cannot listen on {settings.host} port {settings.port}: {reason}. "
-            "Stop the other program, or choose another address with --port or MALHA_PORT."
-        ) from None
+    def alone() -> None:
+        listening.close()
+        run()
+
+    child.run = alone
+    return child
+
+
+def _close(listening: Listeners) -> None:
+    """Turn new connections away while we stop, unless they wait for our successor."""
+    systemd.notify("STOPPING=1")
+    if not listening.inherited:
+        listening.close()
 
 
 def _application(settings: Settings) -> Any:
@@ -113,28 +112,26 @@ def _application(settings: Settings) -> Any:
     return create_app(settings)
 
 
-def _web(settings: Settings, app: Any, number: int) -> Child:
+def _web(settings: Settings, app: Any, listening: Listeners, number: int) -> Child:
     def run() -> None:
         import uvloop  # noqa: PLC0415 -- imported before the fork
 
         logs.configure(settings.log_level, settings.log_format, role=f"web:{number}")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_answer(settings, app))
+            runner.run(_answer(settings, app, listening.of(number)))
 
     return Child(f"web:{number}", run, patience_s=WEB_PATIENCE_S)
 
 
-async def _answer(settings: Settings, app: Any) -> None:
+async def _answer(settings: Settings, app: Any, listening: socket.socket) -> None:
     """Serve the application until SIGTERM."""
     import signal  # noqa: PLC0415
 
     from granian.constants import Interfaces  # noqa: PLC0415
-    from granian.server.embed import Server  # noqa: PLC0415
 
-    server = Server(
+    server = SocketServer(
         app,
-        address=settings.host,
-        port=settings.port,
+        listening,
         interface=Interfaces.ASGI,
         backlog=settings.backlog,
         websockets=False,
@@ -150,7 +147,7 @@ async def _answer(settings: Settings, app: Any) -> None:
     def stop() -> None:
         told.set()
         end_soon(loop, WEB_PATIENCE_S)
-        server.stop()  # type: ignore[no-untyped-call]
+        server.leave(loop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -195,6 +192,7 @@ class _Watch:
                 time.sleep(1.0)
         if not self._ready and _answers(self._settings):
             self._ready = True
+            systemd.notify("READY=1")
             took = time.perf_counter() - self._begun
             sys.stdout.write(f"Malha answers at {self._settings.address} (started in {took:.1f} s; Ctrl-C stops it)\n")
             sys.stdout.flush()

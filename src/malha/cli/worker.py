@@ -8,13 +8,19 @@ import typer
 import uvloop
 
 from malha.cli.runtime import runtime
+from malha.platform.migrate import require
 
 
 def command(
     nice: Annotated[int | None, typer.Option(help="How far to step back when processors are busy, 0 to 19.")] = None,
+    migrate: Annotated[
+        bool, typer.Option(help="Bring the database to this version's schema first, both phases of it.")
+    ] = True,
 ) -> None:
     """Run the worker alone: events and background jobs."""
-    with runtime(role="worker", worker_nice=nice) as settings:
+    with runtime(role="worker", migrate=migrate, worker_nice=nice) as settings:
+        if not migrate:
+            asyncio.run(require(settings.database_url or "", settings.retailer))
         from malha.worker import run_until_signalled  # noqa: PLC0415 -- after settings were found to be right
 
         os.nice(settings.worker_nice)

@@ -192,8 +192,10 @@ async def migrate(url: str, retailer: str, phase: Phase = "all") -> list[str]:
     return applied
 
 
-async def status(url: str, retailer: str) -> Status:
+async def status(url: str, retailer: str, *, beside_newer: bool = False) -> Status:
     """Return what is applied and what is pending; changes nothing.
+
+    `beside_newer` lets files of the pre phase pass that only a newer version knows: they leave this one working.
 
     Raises:
         MigrationRefused: as `migrate` would.
@@ -204,6 +206,9 @@ async def status(url: str, retailer: str) -> Status:
         await _search(connection, retailer)
         there = await (await connection.execute(HAS_MIGRATIONS)).fetchone()
         done = await _applied(connection) if there and there[0] else {}
+    if beside_newer:
+        numbers = {migration.number for migration in known}
+        done = {number: entry for number, entry in done.items() if number in numbers or "_pre_" not in entry[0]}
     _check_history(known, done)
     return Status([name for name, _ in done.values()], [m.name for m in known if m.number not in done])
 
@@ -211,11 +216,13 @@ async def status(url: str, retailer: str) -> Status:
 async def require(url: str, retailer: str) -> None:
     """Refuse a database that this code cannot work with.
 
+    One that a newer version has prepared for itself (its pre phase) is none: old and new run side by side on it.
+
     Raises:
         NotMigrated: it lacks files of the pre phase.
         MigrationRefused: as `migrate` would.
     """
-    needed = (await status(url, retailer)).needed
+    needed = (await status(url, retailer, beside_newer=True)).needed
     if needed:
         raise NotMigrated(count=len(needed), name=needed[0])
 

@@ -63,12 +63,19 @@ class Supervisor:
     """Keeps children alive until a signal ends it; then stops them, kind by kind ("web:1", "web:2"), in their order.
 
     `tick` is called about every half second, more often until it returns True once: the place to watch over what is no
-    child, and to say when all is ready.
+    child, and to say when all is ready. `before_stop` is called once, before the first child is told to end.
     """
 
-    def __init__(self, children: Sequence[Child], tick: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        tick: Callable[[], bool],
+        *,
+        before_stop: Callable[[], None] = lambda: None,
+    ) -> None:
         self._children = list(children)
         self._tick = tick
+        self._before_stop = before_stop
 
     def run(self) -> int:
         """Run until told to end; return the exit code: 0 when told to, 1 when a child cannot be kept alive."""
@@ -93,6 +100,7 @@ class Supervisor:
                     code = 1
                     break
         finally:
+            self._before_stop()
             self._stop()
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         return code
