@@ -25,12 +25,15 @@ from malha.api.edge import Edge, Observer
 from malha.api.lane import Lane
 from malha.api.problem import answer_refusal, told
 from malha.api.work import Services
-from malha.console import routes
+from malha.console import assets, render, routes
 from malha.intake.gate import IN_FLIGHT, Gate
 from malha.platform import logs
 from malha.platform import settings as configuration
 from malha.platform.db import Database
 from malha.platform.settings import Settings, SettingsError
+from malha.shopper import pages as shopper
+from malha.shopper.desk import Desk
+from malha.shopper.render import Face
 
 WRITE_USED_KEYS_S = 15.0
 
@@ -63,11 +66,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
     database = Database(settings.database_url, settings.retailer, min_size=1, max_size=settings.web_pool_size)
     services = Services(settings, database)
     app = Litestar(
-        route_handlers=[*health.probes, Router("/v1", route_handlers=_api_handlers()), routes.router],
+        route_handlers=[
+            *health.probes,
+            Router("/v1", route_handlers=_api_handlers()),
+            routes.router,
+            shopper.router,
+        ],
         guards=[guard],
         exception_handlers={Exception: cast("Any", _answer)},
         lifespan=[_lifespan],
-        state=State({"services": services}),
+        state=State({"services": services, "shopper": Desk(Face(assets.address, render.icon), settings, database)}),
         request_max_body_size=settings.upload_limit_mb * 1024 * 1024,
         event_emitter_backend=NoEmitter,
         openapi_config=None,

@@ -97,12 +97,18 @@ def settle(seeded: str) -> Callable[[], None]:
 
 
 @pytest.fixture(scope="package")
-def address(seeded: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def web_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of the web process, which holds its secret key."""
+    return tmp_path_factory.mktemp("web")
+
+
+@pytest.fixture(scope="package")
+def address(seeded: str, web_home: Path) -> Iterator[str]:
     """The address of a running web process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("web")
+    home = web_home
     log = (home / "log").open("wb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_")}
     env |= {"DATABASE_URL": seeded, "MALHA_DATA_DIR": str(home), "MALHA_PORT": str(port)}

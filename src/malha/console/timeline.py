@@ -39,6 +39,8 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         kind, _separator, id_ = label.partition(":")
         if kind == "person":
             return self.people.get(id_, _("A person who has left"))
+        if kind == "shopper":
+            return _("Customer")
         return self.people.get(id_, _("API")) if kind == "key" else ""
 
 

@@ -13,7 +13,7 @@ from malha.platform.i18n import LANGUAGES, N_
 KEY_FORM = re.compile(r"^mk_([a-z2-7]{8})_[A-Za-z0-9_-]{43}$")
 
 # Failures that cost nothing, and the longest wait. A network address may be a whole office.
-FREE_TRIES = {"account": 5, "source": 30}
+FREE_TRIES = {"account": 5, "source": 30, "order": 5, "shopper": 15}
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=12)
 

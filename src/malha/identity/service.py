@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from malha.identity import passwords, reads, rules, writes
+from malha.identity import guessing, passwords, reads, rules, writes
 from malha.identity.errors import EmailTaken, LastOwner, OwnerExists
 from malha.identity.model import ROLES, Caller, Role
 from malha.platform import audit
@@ -234,20 +234,16 @@ async def log_in(
     """
     email = rules.normal_email(email)
     account = rules.account_subject(email)
-    subjects = sorted([account, f"source:{source or 'unknown'}"])
-    tries = await tx.tuples(writes.COUNT_TRY, {"subjects": subjects, "forget": rules.FORGET_AFTER})
-    wait = max(seconds or 0 for _subject, _failures, seconds in tries)
-    if wait:
-        return Refused(wait)
+    tries = await guessing.begin(tx, account, f"source:{source or 'unknown'}")
+    if tries.wait:
+        return Refused(tries.wait)
     found = await tx.tuples(writes.PERSON_TO_LOG_IN, {"email": email})
     person_id, kept, active = found[0] if found else (None, None, False)
     right = await passwords.fits(password[: passwords.MAX_LENGTH + 1], kept)
     if not (right and active and person_id):
-        waits = [rules.wait_after(failures, subject.partition(":")[0]) for subject, failures, _ in tries]
-        if any(waits):
-            await tx.execute(writes.BLOCK, {"subjects": [subject for subject, _, _ in tries], "waits": waits})
+        await guessing.failed(tx, tries)
         return Refused()
-    await tx.execute(writes.CLEAR_TRIES, {"account": account, "subjects": subjects})
+    await guessing.succeeded(tx, tries, account)
     token = secrets.token_urlsafe(32)
     await tx.execute(
         writes.INSERT_SESSION,

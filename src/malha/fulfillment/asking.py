@@ -1,0 +1,83 @@
+"""What a shopper may ask of their own order: to cancel it, or some of its units.
+
+What no location works on yet is cancelled at once. What is being picked or packed cannot be stopped by a page: the
+order is held, so that nothing leaves, and a person decides: who sees the hold cancels, or lifts it and tells the
+customer why. What has left can only come back.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from malha.fulfillment import service
+from malha.ordering import rules
+from malha.ordering import service as ordering
+from malha.ordering.errors import NothingToCancel, UnitsLeft
+from malha.ordering.model import GONE, CancelWish, HoldKind, Line, Unit, UnitState
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+
+class Outcome(StrEnum):
+    """What became of the wish."""
+
+    CANCELLED = "cancelled"  # the whole order
+    PARTLY = "partly"  # the units asked for, not the whole order
+    ASKED = "asked"  # held until a person decides
+
+
+def at_once(line: Line, units: Sequence[Unit]) -> int:
+    """Return how many sold units of a line a shopper may cancel: those that no location works on."""
+    return rules.whole_units(line, [u for u in units if u.state in rules.UNTOUCHED])
+
+
+def on_request(line: Line, units: Sequence[Unit]) -> int:
+    """Return for how many sold units of a line a shopper may ask: all that are neither gone nor cancelled."""
+    return rules.whole_units(line, [u for u in units if u.state not in GONE and u.state is not UnitState.CANCELLED])
+
+
+async def ask_to_cancel(
+    tx: Tx, order_id: UUID, wishes: Sequence[CancelWish] | None, *, reason: str, note: str
+) -> Outcome:
+    """Cancel units, or ask for it, as an order stands now. `wishes` None: everything that has not left.
+
+    A second wish while the first waits is a note on the order: nothing is lost, and one hold is enough.
+
+    Args:
+        tx: The transaction, in the shopper's name.
+        order_id: The order.
+        wishes: What to cancel, in sold units per line.
+        reason: Why, for the timeline, where it is cancelled at once.
+        note: What to tell the person who decides, where it is not.
+
+    Raises:
+        OrderNotFound: there is no such order.
+        UnitsLeft: more is asked for than is still there.
+        NothingToCancel: everything has left or is cancelled.
+    """
+    await ordering.lock_order(tx, order_id)
+    lines = {line.line: line for line in (await ordering.lines_of(tx, [order_id]))[order_id]}
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    asked = _quantities(lines, units, wishes)
+    if all(at_once(lines[number], units) >= quantity for number, quantity in asked.items()):
+        chosen = [CancelWish(number, quantity) for number, quantity in asked.items()]
+        done = await service.cancel(tx, order_id, reason=reason, wishes=chosen)
+        return Outcome.CANCELLED if done.whole else Outcome.PARTLY
+    if HoldKind.MANUAL in (await ordering.open_holds(tx, [order_id]))[order_id]:
+        await ordering.add_note(tx, order_id, note)
+    else:
+        await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=note)
+    return Outcome.ASKED
+
+
+def _quantities(lines: dict[int, Line], units: Sequence[Unit], wishes: Sequence[CancelWish] | None) -> dict[int, int]:
+    open_ = {number: on_request(line, units) for number, line in lines.items()}
+    if wishes is None:
+        asked = {number: quantity for number, quantity in open_.items() if quantity}
+    else:
+        asked = {wish.line: wish.quantity or 0 for wish in wishes if wish.quantity and wish.line in lines}
+    if not asked:
+        raise NothingToCancel
+    for number, quantity in asked.items():
+        if quantity > open_[number]:
+            raise UnitsLeft(line=number, quantity=quantity - open_[number])
+    return asked

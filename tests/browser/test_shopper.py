@@ -1,0 +1,162 @@
+"""The shopper's pages in a real browser without scripts: followed on a phone, collected, cancelled; both languages, day and night."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from malha.ordering.tracking import tracking_path
+from malha.platform.settings import Settings
+from malha.platform.signing import keys_of
+
+from .conftest import NARROW, WIDE, violations
+
+Follow = Callable[..., Page]
+
+
+@pytest.fixture
+def link(seeded: str, address: str, web_home: Path) -> Callable[[str], str]:
+    """The link of the newest order that fulfils an SQL condition on `o`."""
+    keys = keys_of(Settings(data_dir=web_home, database_url=seeded))
+
+    def find(condition: str) -> str:
+        with psycopg.connect(seeded) as connection:
+            connection.execute("SET search_path TO malha")
+            row = connection.execute(
+                f"SELECT id FROM sales_order o WHERE {condition} ORDER BY placed_at DESC LIMIT 1"  # type: ignore[arg-type]
+            ).fetchone()
+        assert row is not None, condition
+        return tracking_path(keys, row[0], at=datetime.now(UTC))
+
+    return find
+
+
+@pytest.fixture
+def follow(browser: Browser, address: str) -> Iterator[Follow]:
+    """Open a page as a stranger's phone does, with scripts off unless a test needs them to look. Nothing may leave this machine."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def hear(url: str) -> None:
+        if urlsplit(url).hostname not in {"127.0.0.1", None}:
+            wrong.append(url)
+
+    def open_(
+        path: str, *, language: str = "pt-BR", size: Any = NARROW, dark: bool = False, script: bool = False
+    ) -> Page:
+        context = browser.new_context(
+            viewport=size,
+            locale=language,
+            java_script_enabled=script,
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        context.on("request", lambda request: hear(request.url))
+        context.on("response", lambda got: wrong.append(f"{got.status} {got.url}") if got.status >= 500 else None)
+        page = context.new_page()
+        page.goto(address + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not wrong, wrong
+
+
+def test_an_order_is_looked_up_by_number_and_e_mail_and_followed(follow: Follow, seeded: str) -> None:
+    with psycopg.connect(seeded) as connection:
+        row = connection.execute(
+            "SELECT number, buyer_email FROM malha.sales_order WHERE status = 'shipped' AND method = 'ship' LIMIT 1"
+        ).fetchone()
+    assert row is not None
+    page = follow("/track")
+    page.get_by_label("Número do pedido").fill(str(row[0]))
+    page.get_by_label("E-mail").fill("outra@exemplo.com.br")
+    page.get_by_role("button", name="Ver o meu pedido").click()
+    expect(page.get_by_role("alert")).to_contain_text("Não encontramos um pedido com este número e e-mail.")
+    expect(page.get_by_label("Número do pedido")).to_have_value(str(row[0]))
+    page.get_by_label("E-mail").fill(row[1])
+    page.get_by_role("button", name="Ver o meu pedido").click()
+    expect(page).to_have_url(re.compile(r"/track/.{40,}"))
+    expect(page.get_by_text(f"Pedido {row[0]}")).to_be_visible()
+    expect(page.get_by_text("A caminho", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"JD{row[0]}BR")).to_be_visible()
+
+
+def test_the_pickup_code_is_on_the_first_screen_of_a_phone(follow: Follow, link: Callable[[str], str]) -> None:
+    page = follow(link("status = 'ready'"))
+    expect(page.get_by_role("heading", name="Mostre isto no balcão")).to_be_visible()
+    box = page.locator(".m-qr").bounding_box()
+    assert box is not None
+    assert box["width"] >= 200
+    assert box["y"] + box["height"] < NARROW["height"]
+    digits = page.locator(".m-shop-digits").inner_text()
+    assert re.fullmatch(r"\d{3} \d{3}", digits)
+
+
+def test_an_order_is_cancelled_without_a_script(follow: Follow, link: Callable[[str], str], seeded: str) -> None:
+    page = follow(link("status = 'allocated' AND channel_id = (SELECT id FROM channel WHERE kind = 'web' LIMIT 1)"))
+    number = re.findall(r"\d+", page.get_by_text(re.compile(r"^Pedido \d+")).first.inner_text())[0]
+    page.get_by_role("link", name="Cancelar").click()
+    expect(page.get_by_role("heading", name="Cancelar")).to_be_visible()
+    page.get_by_label("Por quê?").select_option("by_mistake")
+    page.get_by_role("button", name="Cancelar estes itens").click()
+    expect(page.get_by_role("status")).to_contain_text("Seu pedido foi cancelado.")
+    expect(page.get_by_role("heading", name="Pedido cancelado")).to_be_visible()
+    with psycopg.connect(seeded) as connection:
+        row = connection.execute("SELECT status FROM malha.sales_order WHERE number = %s", (int(number),)).fetchone()
+    assert row == ("cancelled",)
+
+
+def test_the_language_can_be_switched_and_stays(follow: Follow, link: Callable[[str], str]) -> None:
+    page = follow(link("status = 'shipped'"))
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("heading", name="Step by step")).to_be_visible()
+    page.goto(page.url.partition("?")[0])
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+STATES = (
+    "status = 'ready'",
+    "status = 'shipped'",
+    "status = 'delivered'",
+    "status = 'picking'",
+    "status = 'cancelled'",
+)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_pages_are_accessible_and_fit(follow: Follow, link: Callable[[str], str], size: Any, dark: bool) -> None:
+    cancelling = link("status = 'picking' AND channel_id = (SELECT id FROM channel WHERE kind = 'web' LIMIT 1)")
+    page = follow("/track", size=size, dark=dark, script=True)
+    found = {}
+    for path in ("/track", "/track/nothing", f"{cancelling}/cancel", *map(link, STATES)):
+        page.goto(f"{page.url.partition('/track')[0]}{path}")
+        found[path] = violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize(("language", "foreign"), [("pt-BR", "Step by step"), ("en", "Passo a passo")])
+def test_a_page_speaks_one_language(follow: Follow, link: Callable[[str], str], language: str, foreign: str) -> None:
+    page = follow(link("status = 'delivered'"), language=language)
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    assert foreign not in page.locator("body").inner_text()
+
+
+def test_the_night_of_these_pages_is_the_night_of_the_console() -> None:
+    css = Path(__file__).parents[2] / "src/malha/console/static/css"
+    dark = re.search(r'\[data-bs-theme="dark"\] \{(.*?)\n\}', (css / "tokens.css").read_text("utf-8"), re.DOTALL)
+    own = re.search(r"\{(.*)\n\}", (css / "shop-dark.css").read_text("utf-8"), re.DOTALL)
+    assert dark is not None
+    assert own is not None
+    assert own[1] == dark[1]
