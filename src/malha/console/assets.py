@@ -73,10 +73,15 @@ def address(name: str) -> str:
     return f"{PREFIX}/{digest()}/{path}"
 
 
+def library_file(library: str, name: str) -> Path:
+    """Return where a file of a library is, for what the server itself reads."""
+    return VENDOR / _libraries()[library] / name
+
+
 @cache
 def icon_body(name: str) -> str:
     """Return what is inside a Tabler icon's <svg>."""
-    text = (VENDOR / _libraries()["icons"] / f"{name}.svg").read_text("utf-8")
+    text = library_file("icons", f"{name}.svg").read_text("utf-8")
     body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
     return " ".join(body.split())
 

@@ -42,6 +42,7 @@ class Group(NamedTuple):
 
 
 PAGES = (
+    Page("home", N_("Home"), "/", "orders:read", "home", Section.DAY, N_("start, overview, map, today")),
     Page("orders", N_("Orders"), "/orders", "orders:read", "shopping-bag", Section.DAY),
     Page("fulfillment", N_("Fulfillment"), "/fulfillment", "fulfillment:work", "package", Section.DAY,
          N_("queue, pick, pack, ship, pickup")),

@@ -24,6 +24,7 @@ from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
 from malha.ordering.reads import OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
 from malha.platform import i18n, paging
+from malha.platform.brazil import STATE_NAMES, STATES
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
@@ -47,6 +48,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     status: str = ""
     location: str = ""
     method: str = ""
+    hold: str = ""
+    state: str = ""  # UF of the destination
     since: date | None = None
     until: date | None = None
     sort: Sort = Sort.NEWEST
@@ -57,7 +60,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Return whether anything but the view narrows the list."""
-        return bool(self.q or self.channel or self.status or self.location or self.method or self.since or self.until)
+        texts = (self.q, self.channel, self.status, self.location, self.method, self.hold, self.state)
+        return any(texts) or bool(self.since or self.until)
 
     def address(self, path: str = "/orders", **changes: Any) -> str:
         """Return the address of this list with parts changed; a change of what is listed goes to its first page."""
@@ -100,6 +104,7 @@ class Field(NamedTuple):
     label: str
     options: list[tuple[str, str]]
     chosen: str
+    rare: bool = False  # asked for seldom: folded away until it is chosen
 
 
 class Tab(NamedTuple):
@@ -136,6 +141,8 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location")},
         "status": one("status", OrderStatus) or "",
         "method": query.get("method", "") if query.get("method") in words.METHOD else "",
+        "hold": one("hold", HoldKind) or "",
+        "state": query.get("state", "") if query.get("state") in STATES else "",
         "after": query.get("after", "")[:500],
         "before": query.get("before", "")[:500],
     }
@@ -165,6 +172,8 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
         since=since,
         until=until,
         method=asked.method or None,
+        hold=asked.hold or None,
+        ship_state=asked.state or None,
         search=asked.q,
         overdue=tuple(await jobs.overdue_orders(tx)) if asked.view is View.LATE else (),
     )
@@ -307,6 +316,14 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
         Field("status", N_("State"), statuses, asked.status),
         Field("location", N_("Location"), [(code, name) for _id, code, name in names.locations], asked.location),
         Field("method", N_("Method"), [(value, _(word)) for value, word in words.METHOD.items()], asked.method),
+        Field(
+            "hold",
+            N_("Reason of the hold"),
+            [(value, _(word)) for value, word in words.HOLD.items()],
+            asked.hold,
+            rare=True,
+        ),
+        Field("state", N_("Destination"), [(uf, STATE_NAMES[uf]) for uf in sorted(STATES)], asked.state, rare=True),
     ]
 
 

@@ -12,6 +12,7 @@ from malha.console import (
     attention,
     bulk,
     fulfillment,
+    home,
     live,
     order,
     orders,
@@ -21,14 +22,8 @@ from malha.console import (
     web,
 )
 from malha.identity.errors import NotSignedIn
-from malha.identity.model import PUBLIC, SIGNED_IN
+from malha.identity.model import PUBLIC
 from malha.platform.errors import MalhaError, NotFound
-
-
-@get("/", opt={"permission": SIGNED_IN})
-async def home() -> Response[bytes]:
-    """Lead to the orders, the only page a person starts from until there is a home."""
-    return web.see_other("/orders")
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
@@ -53,7 +48,7 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     web.speak_now(request)
     if isinstance(error, NotSignedIn):
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        address = web.login_address(wanted if request.method == "GET" else "/orders")
+        address = web.login_address(wanted if request.method == "GET" else "/")
         if web.by_htmx(request):
             return Response(b"", status_code=200, headers={"HX-Redirect": address})
         return web.see_other(address)
@@ -76,10 +71,10 @@ def fail(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]
 router = Router(
     path="/",
     route_handlers=[
-        home,
         static_file,
         favicon,
         *session.HANDLERS,
+        *home.HANDLERS,
         *orders.HANDLERS,
         *bulk.HANDLERS,
         order.order_peek,

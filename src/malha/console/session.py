@@ -42,7 +42,7 @@ async def _door(request: Request[Any, Any, Any], **shown: Any) -> Door:
     return Door(
         retailer=name,
         theme=shell.theme_of(request),
-        next=web.safe_address(said, "/orders"),
+        next=web.safe_address(said, "/"),
         **shown,
     )
 
@@ -100,7 +100,7 @@ async def _enter(request: Request[Any, Any, Any], email: str, password: str) -> 
 
 
 def _entered(request: Request[Any, Any, Any], outcome: LoggedIn, wanted: str) -> Response[bytes]:
-    sent = web.see_other(web.safe_address(wanted, "/orders"))
+    sent = web.see_other(web.safe_address(wanted, "/"))
     sent.headers["Set-Cookie"] = request.app.state.services.cookie.header(outcome.token)
     return sent
 
@@ -132,7 +132,7 @@ async def welcome(request: Request[Any, Any, Any]) -> Response[Any]:
         )
         return render.html("session/welcome.html", door=door, status=error.status)
     outcome = await _enter(request, email, password)
-    return _entered(request, outcome, "/orders") if isinstance(outcome, LoggedIn) else web.see_other("/login")
+    return _entered(request, outcome, "/") if isinstance(outcome, LoggedIn) else web.see_other("/login")
 
 
 @post("/logout", opt={"permission": SIGNED_IN}, status_code=303)
@@ -157,7 +157,7 @@ async def choose_language(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Keep the language of this browser."""
     form = await request.form()
     said = str(form.get("language", ""))
-    sent = web.see_other(web.safe_address(str(form.get("next", "")), "/orders"))
+    sent = web.see_other(web.safe_address(str(form.get("next", "")), "/"))
     if said in i18n.LANGUAGES:
         sent.cookies.append(_kept(web.LANGUAGE_COOKIE, said))
     return sent
@@ -168,7 +168,7 @@ async def choose_theme(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Keep the theme of this browser."""
     form = await request.form()
     said = str(form.get("theme", ""))
-    sent = web.see_other(web.safe_address(str(form.get("next", "")), "/orders"))
+    sent = web.see_other(web.safe_address(str(form.get("next", "")), "/"))
     if said in shell.THEMES:
         sent.cookies.append(_kept(shell.THEME_COOKIE, said))
     return sent

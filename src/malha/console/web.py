@@ -84,7 +84,7 @@ def wants_part(request: Asking) -> bool:
 
 def login_address(wanted: str) -> str:
     """Return the address of the log-in that leads back to what was wanted."""
-    return "/login" if wanted in {"/", "/orders"} else f"/login?{urlencode({'next': wanted})}"
+    return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
 
 
 def page_query(request: Asking) -> dict[str, str]:

@@ -70,6 +70,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None  # exclusive
     method: str | None = None
+    hold: str | None = None  # kind of an open hold
+    ship_state: str | None = None  # UF it is delivered to
     search: str = ""
     overdue: tuple[UUID, ...] = ()
 
@@ -374,7 +376,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _conditions(  # noqa: C901 -- one line per filter
+def _conditions(  # noqa: C901, PLR0912 -- one line per filter
     wanted: Wanted, found: Sequence[UUID] | None
 ) -> tuple[list[sql.Composable], dict[str, Any]]:
     """Return the conditions of a list and their parameters. Open views say the partial index's predicate."""
@@ -399,6 +401,15 @@ def _conditions(  # noqa: C901 -- one line per filter
         add("o.channel_id = ANY(%(channel_ids)s::int[])", channel_ids=list(wanted.channel_ids))
     if wanted.method:
         add("o.method = %(method)s::text", method=wanted.method)
+    if wanted.ship_state:
+        add("o.ship_state = %(ship_state)s::text", ship_state=wanted.ship_state)
+    if wanted.hold:
+        # The partial index of open holds, by order and kind.
+        add(
+            "EXISTS (SELECT FROM order_hold h WHERE h.order_id = o.id AND h.kind = %(hold)s::text"
+            " AND h.resolved_at IS NULL)",
+            hold=wanted.hold,
+        )
     if wanted.since:
         add("o.placed_at >= %(since)s::timestamptz", since=wanted.since)
     if wanted.until:

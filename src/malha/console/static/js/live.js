@@ -105,14 +105,29 @@ export const listen = () => {
     }
   };
 
-  // A page that is one picture of everything is read anew as a whole, where it stands.
+  // A page that is one picture of everything is read anew as a whole, where it stands: scrolled, unfolded and focused as it
+  // was. One that says how many seconds lie between two readings is also read when nothing happened for a minute: it tells time.
+  let last = Date.now();
+  let due = 0;
   const whole = async () => {
     const page = $("[data-live-page]");
-    if (!page || $("dialog[open]") || page.contains(document.activeElement?.closest("select"))) return;
-    const kept = $$(".m-board, .m-col-body", page).map((box) => [box.scrollLeft, box.scrollTop]);
+    if (!page) return;
+    const wait = Number(page.dataset.liveEvery ?? 0) * 1000 - (Date.now() - last);
+    if (wait > 0) { due ||= setTimeout(() => { due = 0; whole(); }, wait); return; }
+    if (document.hidden || $("dialog[open]") || page.contains(document.activeElement?.closest("select"))) return;
+    last = Date.now();
+    const top = page.scrollTop;
+    const kept = $$(".m-board, .m-col-body, .m-table-wrap", page).map((box) => [box.scrollLeft, box.scrollTop]);
+    const unfolded = $$("details[id][open]", page).map((box) => box.id);
+    const focused = page.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     await window.htmx.ajax("GET", page.dataset.livePage, { target: "#content", swap: "outerHTML show:none" });
-    $$(".m-board, .m-col-body").forEach((box, index) => { if (kept[index]) [box.scrollLeft, box.scrollTop] = kept[index]; });
+    const fresh = $("#content");
+    unfolded.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+    fresh.scrollTop = top;
+    $$(".m-board, .m-col-body, .m-table-wrap", fresh).forEach((box, index) => { if (kept[index]) [box.scrollLeft, box.scrollTop] = kept[index]; });
+    if (focused) $(`a[href="${CSS.escape(focused)}"]`, fresh)?.focus({ preventScroll: true });
   };
+  setInterval(() => { if ($("[data-live-every]") && Date.now() - last > 60000) whole(); }, 5000);
 
   const counts = async () => {
     const tabs = $$("#views [data-view]");

@@ -143,6 +143,27 @@ addEventListener("keydown", (event) => {
   if (event.key === "Enter" && rows[now] && !event.target.closest("a, button, input, summary")) $("a.m-id", rows[now]) && location.assign($("a.m-id", rows[now]).href);
 });
 
+// A map is one stop of the Tab key; the arrows go to the nearest place in their direction.
+document.addEventListener("keydown", (event) => {
+  const now = event.target.closest?.("[data-map] a");
+  const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+  if (!now || (!dx && !dy)) return;
+  event.preventDefault();
+  const middle = (link) => { const box = link.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
+  const [x, y] = middle(now);
+  const ahead = $$("a", now.closest("[data-map]")).map((link) => {
+    const [to, down] = middle(link);
+    const along = (to - x) * dx + (down - y) * dy;
+    const aside = Math.abs((to - x) * dy) + Math.abs((down - y) * dx);
+    return { link, along, far: along + 2 * aside };
+  }).filter(({ link, along, far }) => link !== now && along > 1 && far < along * 5);
+  const next = ahead.sort((a, b) => a.far - b.far)[0]?.link;
+  if (!next) return;
+  now.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});
+
 // Toasts leave by themselves; the tray is a live region of the page.
 export const toast = (text) => {
   const tray = $("#toasts");

@@ -1,0 +1,415 @@
+"""The parts of the home page: figures, what needs a person, channels, locations and the map, as they are drawn."""
+
+from datetime import date, datetime
+
+import msgspec
+from babel.dates import format_date
+
+from malha.console import brazil_map, plots, render, words
+from malha.console.home_facts import Facts
+from malha.console.home_reads import Deficit, Held, Load
+from malha.console.orders import Asked
+from malha.ordering.model import HoldKind
+from malha.ordering.reads import View
+from malha.platform import i18n
+from malha.platform.brazil import STATE_NAMES
+from malha.platform.clock import now
+from malha.platform.i18n import N_, _, n_
+
+SHOWN_TODOS = 6
+SHOWN_LOCATIONS = 8
+SHOWN_CHANNELS = 6
+POINTS = 300  # on the map; more would hide each other
+FULL, NEARLY = 1.0, 0.85  # of a day's capacity
+MANIFOLD = 3.0  # from there on "3.4 times" is read faster than "240 %"
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A figure against its usual."""
+
+    text: str
+    up: bool
+
+
+class Kpi(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of the strip. `before` and `after` are its unit, small."""
+
+    label: str
+    value: str
+    href: str
+    before: str = ""
+    after: str = ""
+    delta: Delta | None = None
+    versus: str = ""
+    foot: str = ""
+    foot_class: str = ""
+    spark: plots.Spark | None = None
+
+
+class Todo(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that needs a person. `family` is its colour, `since` when it began."""
+
+    icon: str
+    family: str
+    title: str
+    detail: str
+    since: datetime | None
+    late: bool
+    act: str
+    href: str
+
+
+class ChannelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel's day."""
+
+    name: str
+    orders: int
+    share: float  # of the widest bar, in percent
+    usual: float | None  # the same, of what is usual by now
+    delta: Delta | None
+    href: str
+
+
+class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A location's work and its capacity of today."""
+
+    name: str
+    open: int
+    late: int
+    href: str
+    share: float | None  # of the capacity, in percent, at most 100; None without a limit
+    family: str
+    capacity: str
+    spoken: str
+
+
+class StateShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A state of the map."""
+
+    uf: str
+    name: str
+    path: str
+    shade: int
+    orders: int
+    href: str
+    spoken: str
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A location on the map."""
+
+    x: float
+    y: float
+    r: float
+    tone: str  # "", hot, full
+    centre: bool  # drawn filled: a distribution centre, not a shop
+    name: str
+    href: str
+    spoken: str
+    label: brazil_map.Label | None
+
+
+def delta_of(value: float, usual: float) -> Delta | None:
+    """Return a figure against its usual, in percent or as its manifold; None where the usual says nothing yet."""
+    if usual < 1:
+        return None
+    times = value / usual
+    if times >= MANIFOLD:
+        return Delta(f"{i18n.number(times, decimals=1)}\N{MULTIPLICATION SIGN}", up=True)
+    return Delta(i18n.percent(abs(times - 1)), times >= 1)
+
+
+def greeting(at: datetime, name: str) -> str:
+    """Greet a person by their first name, as the hour has it."""
+    first = name.partition(" ")[0]
+    if at.hour < 12:
+        return _("Good morning, {name}", name=first)
+    return _("Good afternoon, {name}", name=first) if at.hour < 18 else _("Good evening, {name}", name=first)
+
+
+def thousands(minor: int, currency: str) -> tuple[str, str, str]:
+    """Return an amount that is read at a glance: its currency's sign, its figure, and `k`, `M` or nothing."""
+    whole = i18n.money(minor, currency)
+    sign = "".join(c for c in whole if not (c.isdigit() or c in ".,-\N{NO-BREAK SPACE} ")) or currency
+    amount = minor / 100
+    for size, unit in ((1_000_000, N_("M")), (10_000, N_("k"))):
+        if amount >= size:
+            return sign, i18n.number(amount / (1_000 if unit == "k" else size), decimals=1), _(unit)
+    return sign, i18n.number(amount, decimals=0), ""
+
+
+def strip(facts: Facts) -> list[Kpi]:
+    """Return the figures on top: of the whole retailer for whoever sees it, of their work for people of a store."""
+    day, usual, at = facts.day, facts.usual, facts.hour
+    by_now = plots.so_far(usual.by_hour, at) if usual.days else 0
+    versus = _("vs. {day}", day=weekday(facts.today)) if usual.days else ""
+    seen = int(at) + 1
+    placed = Kpi(
+        label=_("Orders today"),
+        value=i18n.number(day.orders),
+        href=facts.today_href(),
+        delta=delta_of(day.orders, by_now),
+        versus=versus,
+        spark=plots.spark(day.by_hour[:seen]),
+    )
+    late = Kpi(
+        label=_("Late"),
+        value=render.capped(facts.counts[View.LATE]),
+        href=Asked(view=View.LATE).address(),
+        foot=_("oldest by {time}", time=render.span(now() - facts.latest)) if facts.latest else "",
+        foot_class="m-late" if facts.latest else "",
+    )
+    held = Kpi(
+        label=_("Held"),
+        value=render.capped(facts.counts[View.ON_HOLD]),
+        href=Asked(view=View.ON_HOLD).address(),
+        foot=", ".join(f"{_(words.HOLD.get(h.kind, h.kind))} {i18n.number(h.orders)}" for h in facts.held[:1]),
+    )
+    if facts.scope is not None:
+        return [placed, *work_kpis(facts), late, held]
+    sign, figure, unit = thousands(day.total, day.currency)
+    sold = Kpi(
+        label=_("Sales today"),
+        value=figure,
+        before=sign,
+        after=unit,
+        href=facts.today_href(),
+        delta=delta_of(day.total, plots.so_far(usual.total_by_hour, at)) if usual.days else None,
+        spark=plots.spark(day.total_by_hour[:seen]),
+    )
+    units = facts.missing[0].all_units if facts.missing else 0
+    waiting = Kpi(
+        label=_("Waiting for stock"),
+        value=render.capped(facts.counts[View.UNPLACED]),
+        href=Asked(view=View.UNPLACED).address(),
+        foot=n_("{n} unit", "{n} units", units) if units else "",
+    )
+    return [placed, sold, late, held, waiting]
+
+
+def work_kpis(facts: Facts) -> list[Kpi]:
+    """Return what a store has to do: to accept, and what waits at its counter."""
+    accept, ready = sum(p.to_accept for p in facts.places), sum(p.ready for p in facts.places)
+    board = facts.board()
+    return [
+        Kpi(label=_("To accept"), value=i18n.number(accept), href=board or Asked(view=View.TO_PICK).address()),
+        Kpi(label=_("Ready for pickup"), value=i18n.number(ready), href=Asked(view=View.READY).address()),
+    ]
+
+
+def weekday(day: date) -> str:
+    """Return the name of a day's weekday, as people say it in passing: `Tuesday`, `terça`."""
+    return format_date(day, "EEEE", locale=i18n.current_language().replace("-", "_")).removesuffix("-feira")
+
+
+def day_line(at: datetime) -> str:
+    """Return a day in full, with the time: `Tuesday, 24 November, 10:42`."""
+    pattern = {"pt-BR": "d 'de' MMMM"}.get(i18n.current_language(), "d MMMM")
+    told = format_date(at.date(), pattern, locale=i18n.current_language().replace("-", "_"))
+    name = weekday(at.date())
+    return f"{name[:1].upper()}{name[1:]}, {told}, {i18n.time(at)}"
+
+
+def todos(facts: Facts) -> list[Todo]:
+    """Return what needs a person, the worst first: late, failed, held, missing."""
+    found = [*late_todo(facts), *parked_todo(facts), *deficit_todos(facts)]
+    found += [held_todo(h) for h in facts.held]
+    return found + waiting_todo(facts)
+
+
+def late_todo(facts: Facts) -> list[Todo]:
+    """Return what is past its time, and where."""
+    count = facts.counts[View.LATE]
+    if not count:
+        return []
+    where = [_("{n} at {place}", n=i18n.number(p.late), place=p.name) for p in facts.places if p.late]
+    more = len(where) - 2
+    detail = ", ".join(where[:2]) + (_(" and {n} more", n=more) if more > 0 else "")
+    return [
+        Todo(
+            icon="clock",
+            family="fail",
+            title=n_("{n} order is late", "{n} orders are late", count),
+            detail=detail or _("Promised for a day that is over."),
+            since=facts.latest,
+            late=True,
+            act=_("See what is late"),
+            href=Asked(view=View.LATE).address(),
+        )
+    ]
+
+
+def parked_todo(facts: Facts) -> list[Todo]:
+    """Return what could not be handled; for those who can see why."""
+    if facts.parked is None or not facts.parked.records:
+        return []
+    return [
+        Todo(
+            icon="alert-triangle",
+            family="fail",
+            title=n_("{n} record could not be handled", "{n} records could not be handled", facts.parked.records),
+            detail=_("What came later for them waits."),
+            since=facts.parked.since,
+            late=True,
+            act=_("See the cause"),
+            href="/attention",
+        )
+    ]
+
+
+def deficit_todos(facts: Facts) -> list[Todo]:
+    """Return units that are promised and not there, the most first, each with the orders they are promised to."""
+    todo = [deficit_todo(deficit) for deficit in facts.deficits]
+    more = facts.deficits[0].all_open - len(todo) if todo else 0
+    if more:
+        todo[-1] = msgspec.structs.replace(todo[-1], detail=todo[-1].detail + _(" and {n} more", n=more))
+    return todo
+
+
+def deficit_todo(deficit: Deficit) -> Todo:
+    """Return one deficit."""
+    n, place = deficit.quantity, deficit.location
+    return Todo(
+        icon="package-off",
+        family="fail",
+        title=n_("{n} unit is short at {place}", "{n} units are short at {place}", n, place=place),
+        detail=f"{deficit.name} ({deficit.sku})",
+        since=deficit.found_at,
+        late=False,
+        act=_("See the orders"),
+        href=Asked(view=View.OPEN, q=deficit.sku, location=deficit.location_code).address(),
+    )
+
+
+def held_todo(held: Held) -> Todo:
+    """Return one kind of hold: how many orders, how much money stands still."""
+    review = held.kind == HoldKind.FRAUD
+    return Todo(
+        icon="eye" if review else "hand-stop",
+        family="review" if review else "wait",
+        title=f"{_(words.HOLD.get(held.kind, held.kind))}: {n_('{n} order', '{n} orders', held.orders)}",
+        detail=_("{amount} stand still. {mend}", amount=i18n.money(held.total, held.currency), mend=mend_of(held.kind)),
+        since=held.since,
+        late=False,
+        act=_("Review") if review else _("Resolve"),
+        href=Asked(view=View.OPEN, hold=held.kind).address(),
+    )
+
+
+def mend_of(kind: str) -> str:
+    """Return what a person does about a hold."""
+    return _(words.HOLD_MEND[kind]) if kind in words.HOLD_MEND else ""
+
+
+def waiting_todo(facts: Facts) -> list[Todo]:
+    """Return what waits for stock, and for which goods."""
+    count = facts.counts[View.UNPLACED]
+    if not count:
+        return []
+    goods = [_("{name}: {units}", name=m.name, units=n_("{n} unit", "{n} units", m.units)) for m in facts.missing[:2]]
+    return [
+        Todo(
+            icon="map-pin",
+            family="wait",
+            title=n_("{n} order has no location", "{n} orders have no location", count),
+            detail=", ".join(goods),
+            since=facts.waiting_since,
+            late=False,
+            act=_("Decide"),
+            href=Asked(view=View.UNPLACED).address(),
+        )
+    ]
+
+
+def channel_rows(facts: Facts) -> list[ChannelRow]:
+    """Return each channel's orders of today beside what is usual by now, the busiest first."""
+    usual = {id_: plots.so_far(hours, facts.hour) for id_, hours in facts.usual.by_channel.items()}
+    widest = max([*facts.day.by_channel.values(), *usual.values(), 1])
+    known = sorted(facts.channels, key=lambda c: (-facts.day.by_channel[c[0]], c[2]))
+    return [
+        ChannelRow(
+            name=name,
+            orders=facts.day.by_channel[id_],
+            share=round(100 * facts.day.by_channel[id_] / widest, 1),
+            usual=round(100 * usual[id_] / widest, 1) if usual.get(id_) else None,
+            delta=delta_of(facts.day.by_channel[id_], usual.get(id_, 0)),
+            href=facts.today_href(channel=code),
+        )
+        for id_, code, name in known[:SHOWN_CHANNELS]
+    ]
+
+
+def place_rows(facts: Facts) -> list[PlaceRow]:
+    """Return the locations that have something to do or to spare today."""
+    return [place_row(place, facts) for place in facts.places[:SHOWN_LOCATIONS]]
+
+
+def used(place: Load) -> float | None:
+    """Return how much of a day's capacity is taken; None without a limit. A capacity of nothing is full."""
+    if place.daily_capacity is None:
+        return None
+    return place.taken / place.daily_capacity if place.daily_capacity else 1.0
+
+
+def place_row(place: Load, facts: Facts) -> PlaceRow:
+    """Return a location's row."""
+    share = used(place)
+    taken = i18n.number(place.taken)
+    family = "work" if share is None or share < NEARLY else "wait" if share < FULL else "fail"
+    return PlaceRow(
+        name=place.name,
+        open=place.open,
+        late=place.late,
+        href=facts.work_href(place),
+        share=None if share is None else min(100.0, round(100 * share, 1)),
+        family=family,
+        capacity=taken if place.daily_capacity is None else f"{taken} / {i18n.number(place.daily_capacity)}",
+        spoken=_("no limit") if share is None else _("{share} of today's capacity", share=i18n.percent(share)),
+    )
+
+
+def state_shapes(facts: Facts) -> list[StateShape]:
+    """Return the states, shaded by today's orders to them."""
+    most = max(facts.day.by_state.values(), default=0)
+    return [
+        StateShape(
+            uf=uf,
+            name=STATE_NAMES[uf],
+            path=path,
+            shade=plots.heat(facts.day.by_state[uf], most),
+            orders=facts.day.by_state[uf],
+            href=facts.today_href(state=uf),
+            spoken=f"{STATE_NAMES[uf]}: {n_('{n} order', '{n} orders', facts.day.by_state[uf])}",
+        )
+        for uf, path in brazil_map.shapes().states.items()
+    ]
+
+
+def points(facts: Facts) -> list[Point]:
+    """Return the locations on the map, the busiest last and so on top; names where there is room."""
+    most = max((p.open for p in facts.places), default=0)
+    on_map = [
+        (place, at, plots.radius(place.open, most, least=3.2, largest=9.0))
+        for place in facts.places
+        if place.latitude is not None
+        and place.longitude is not None
+        and (at := brazil_map.place(place.latitude, place.longitude)) is not None
+    ]
+    on_map.sort(key=lambda each: (-each[0].late, -each[0].open, each[0].name))
+    on_map = on_map[:POINTS]
+    names = brazil_map.labels([(x, y, r, place.name) for place, (x, y), r in on_map])
+    found = [
+        Point(
+            x=x,
+            y=y,
+            r=r,
+            tone="hot" if place.late else "full" if (used(place) or 0) >= NEARLY else "",
+            centre=place.kind == "distribution_centre",
+            name=place.name,
+            href=facts.work_href(place),
+            spoken=_("{place}: {open} open, {late} late", place=place.name, open=place.open, late=place.late),
+            label=label,
+        )
+        for (place, (x, y), r), label in zip(on_map, names, strict=True)
+    ]
+    return found[::-1]

@@ -1,0 +1,201 @@
+"""What the home page asks: a day's orders, what waits and why, what each location has to do. Reads across capabilities.
+
+None of it counts a whole table: a day is a range of the index on `placed_at`, everything else stands in a partial index
+of what is open. `scope` narrows each to some locations; None is all.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from malha.platform.db import Tx
+
+Scope = tuple[int, ...] | None
+
+# One range of the index on placed_at for each day; units of an order by the prefix of their primary key.
+DAYS = """
+SELECT d.day, o.channel_id, o.currency, o.ship_state AS state,
+       extract(hour FROM o.placed_at AT TIME ZONE %(zone)s::text)::int AS hour,
+       count(*)::int AS orders, sum(o.total - o.cancelled_total)::bigint AS total
+FROM unnest(%(days)s::date[], %(since)s::timestamptz[], %(until)s::timestamptz[]) AS d (day, since, until)
+JOIN sales_order o ON o.placed_at >= d.since AND o.placed_at < d.until
+WHERE (%(scope)s::int[] IS NULL OR EXISTS (
+      SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+GROUP BY d.day, o.channel_id, o.currency, o.ship_state, hour
+"""
+
+# The partial index of open holds.
+HOLDS = """
+SELECT h.kind, count(*)::int AS orders, min(h.placed_at) AS since, sum(o.total - o.cancelled_total)::bigint AS total,
+       min(o.currency) AS currency
+FROM order_hold h JOIN sales_order o ON o.id = h.order_id
+WHERE h.resolved_at IS NULL AND o.status NOT IN ('delivered', 'cancelled')
+  AND (%(scope)s::int[] IS NULL OR EXISTS (
+      SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+GROUP BY h.kind ORDER BY orders DESC, h.kind
+"""
+
+# The partial index of open orders, by status.
+WAITING_SINCE = """
+SELECT min(o.placed_at) FROM sales_order o
+WHERE o.status IN ('unplaced', 'backordered') AND o.status NOT IN ('delivered', 'cancelled')
+  AND (%(scope)s::int[] IS NULL OR EXISTS (
+      SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+"""
+
+# The partial index of units that wait for stock. They have no location: whoever sees some locations only sees none.
+MISSING = """
+SELECT v.sku, v.name, sum(u.quantity)::int AS units, (sum(sum(u.quantity)) OVER ())::int AS all_units
+FROM order_unit u JOIN variant v ON v.id = u.sku_id
+WHERE u.state IN ('unplaced', 'backordered')
+GROUP BY v.id ORDER BY units DESC, v.sku LIMIT %(most)s::int
+"""
+
+# The partial index of open deficits.
+DEFICITS = """
+SELECT d.quantity, d.found_at, v.sku, v.name, l.code AS location_code, l.name AS location,
+       count(*) OVER ()::int AS all_open
+FROM stock_deficit d JOIN variant v ON v.id = d.sku_id JOIN location l ON l.id = d.location_id
+WHERE d.resolved_at IS NULL AND (%(scope)s::int[] IS NULL OR d.location_id = ANY(%(scope)s::int[]))
+ORDER BY d.quantity DESC, d.found_at LIMIT %(most)s::int
+"""
+
+# Open work by the partial index of the queue, today's capacity by primary key; a location's day is that of its zone.
+LOCATIONS = """
+SELECT l.id, l.code, l.name, l.kind, l.latitude, l.longitude, l.daily_capacity, coalesce(d.taken, 0) AS taken,
+       coalesce(w.open, 0) AS open, coalesce(w.late, 0) AS late, coalesce(w.to_accept, 0) AS to_accept,
+       coalesce(w.ready, 0) AS ready, w.due
+FROM location l
+LEFT JOIN location_day d ON d.location_id = l.id AND d.day = (now() AT TIME ZONE l.timezone)::date
+LEFT JOIN (
+    SELECT location_id, count(*)::int AS open, min(due_at) FILTER (WHERE state <> 'ready') AS due,
+           (count(*) FILTER (WHERE due_at < now() AND state <> 'ready'))::int AS late,
+           (count(*) FILTER (WHERE state = 'open'))::int AS to_accept,
+           (count(*) FILTER (WHERE state = 'ready'))::int AS ready
+    FROM fulfillment_order WHERE state NOT IN ('closed', 'rejected', 'cancelled') GROUP BY location_id
+) w ON w.location_id = l.id
+WHERE l.status <> 'closed' AND (%(scope)s::int[] IS NULL OR l.id = ANY(%(scope)s::int[]))
+ORDER BY late DESC, coalesce(d.taken, 0)::float / nullif(l.daily_capacity, 0) DESC NULLS LAST, open DESC, l.name
+"""
+
+# Small table: each row is a record with something that could not be handled.
+PARKED = "SELECT count(*)::int AS records, min(first_failed_at) AS since FROM parked_key"
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """Orders of one day that share hour, channel, currency and destination; `total` in minor units."""
+
+    day: date
+    channel_id: int
+    currency: str
+    state: str | None
+    hour: int
+    orders: int
+    total: int
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """Open orders with one kind of hold."""
+
+    kind: str
+    orders: int
+    since: datetime
+    total: int
+    currency: str
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A SKU that open orders wait for. `all_units`: how many units of any SKU wait."""
+
+    sku: str
+    name: str
+    units: int
+    all_units: int
+
+
+class Deficit(msgspec.Struct, frozen=True, kw_only=True):
+    """Units that are promised and not there. `all_open`: how many deficits there are."""
+
+    quantity: int
+    found_at: datetime
+    sku: str
+    name: str
+    location_code: str
+    location: str
+    all_open: int
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What a location has to do now, and how much of today's capacity is taken; no capacity is no limit."""
+
+    id: int
+    code: str
+    name: str
+    kind: str
+    latitude: float | None
+    longitude: float | None
+    daily_capacity: int | None
+    taken: int
+    open: int
+    late: int
+    to_accept: int
+    ready: int
+    due: datetime | None
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """Records with an event that could not be handled."""
+
+    records: int
+    since: datetime | None
+
+
+def _scope(scope: Scope) -> list[int] | None:
+    return None if scope is None else list(scope)
+
+
+async def days(tx: Tx, bounds: Sequence[tuple[date, datetime, datetime]], zone: str, scope: Scope) -> list[Cell]:
+    """Return the orders placed on some days, each given with its first instant and the one after its last."""
+    return await tx.all(
+        Cell,
+        DAYS,
+        {
+            "days": [day for day, _since, _until in bounds],
+            "since": [since for _day, since, _until in bounds],
+            "until": [until for _day, _since, until in bounds],
+            "zone": zone,
+            "scope": _scope(scope),
+        },
+    )
+
+
+async def holds(tx: Tx, scope: Scope) -> list[Held]:
+    """Return what is held, by kind, the most frequent first."""
+    return await tx.all(Held, HOLDS, {"scope": _scope(scope)})
+
+
+async def waiting_since(tx: Tx, scope: Scope) -> datetime | None:
+    """Return when the oldest order that waits for stock was placed."""
+    found: datetime | None = await tx.value(WAITING_SINCE, {"scope": _scope(scope)})
+    return found
+
+
+async def missing(tx: Tx, most: int = 3) -> list[Missing]:
+    """Return the SKUs that most units wait for."""
+    return await tx.all(Missing, MISSING, {"most": most})
+
+
+async def deficits(tx: Tx, scope: Scope, most: int = 3) -> list[Deficit]:
+    """Return the largest open deficits."""
+    return await tx.all(Deficit, DEFICITS, {"scope": _scope(scope), "most": most})
+
+
+async def locations(tx: Tx, scope: Scope) -> list[Load]:
+    """Return the locations that are not closed: the latest first, then the fullest."""
+    return await tx.all(Load, LOCATIONS, {"scope": _scope(scope)})
+
+
+async def parked(tx: Tx) -> Parked:
+    """Return how many records need a person because something failed."""
+    return await tx.one(Parked, PARKED)
