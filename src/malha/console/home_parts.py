@@ -224,7 +224,9 @@ def late_todo(facts: Facts) -> list[Todo]:
         return []
     where = [_("{n} at {place}", n=i18n.number(p.late), place=p.name) for p in facts.places if p.late]
     more = len(where) - 2
-    detail = ", ".join(where[:2]) + (_(" and {n} more", n=more) if more > 0 else "")
+    detail = ", ".join(where[:2])
+    if more > 0:
+        detail = _("{some} and {n} more", some=detail, n=more)
     return [
         Todo(
             icon="clock",
@@ -262,7 +264,7 @@ def deficit_todos(facts: Facts) -> list[Todo]:
     todo = [deficit_todo(deficit) for deficit in facts.deficits]
     more = facts.deficits[0].all_open - len(todo) if todo else 0
     if more:
-        todo[-1] = msgspec.structs.replace(todo[-1], detail=todo[-1].detail + _(" and {n} more", n=more))
+        todo[-1] = msgspec.structs.replace(todo[-1], detail=_("{some} and {n} more", some=todo[-1].detail, n=more))
     return todo
 
 

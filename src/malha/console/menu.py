@@ -7,6 +7,7 @@ is that of its route; the icon is a line of `icons.txt`. A page nobody navigates
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import quote
 
 from malha.platform import i18n
 from malha.platform.i18n import N_, _
@@ -32,6 +33,7 @@ class Page(NamedTuple):
     icon: str
     section: Section
     also: str = ""  # other words people look for it by, as a message id
+    record: str = ""  # address of one of its records, like "/products/{key}": the command bar leads there
 
 
 class Group(NamedTuple):
@@ -63,17 +65,23 @@ def groups_for(may: Callable[[str], bool]) -> tuple[Group, ...]:
     return tuple(group for group in groups if group.pages)
 
 
+def record_address(page_key: str, key: str) -> str:
+    """Return the address of a record on its page; nothing while no page has such records."""
+    record = next((page.record for page in PAGES if page.key == page_key), "")
+    return record.replace("{key}", quote(key, safe="")) if record else ""
+
+
 def found(text: str, may: Callable[[str], bool]) -> tuple[Page, ...]:
-    """Return the pages a text names in any language the console speaks, those whose name begins with it first."""
+    """Return the pages a text begins a word of, in any language, those whose name begins with it first."""
     wanted = fold(text)
     ranked = []
     for rank, page in enumerate(pages_for(may)):
         names, others = _spoken(page)
         if any(name.startswith(wanted) for name in names):
             ranked.append((0, rank, page))
-        elif any(wanted in name for name in names):
+        elif any(f" {wanted}" in name for name in names):
             ranked.append((1, rank, page))
-        elif any(wanted in other for other in others):
+        elif any(f" {wanted}" in f" {other}" for other in others):
             ranked.append((2, rank, page))
     return tuple(page for *_rank, page in sorted(ranked))
 

@@ -14,7 +14,7 @@ import msgspec
 from litestar import Request, get
 from litestar.response import Response, Stream
 
-from malha.console import export, menu, render, shell, web, words
+from malha.console import export, render, shell, views, web, words
 from malha.console import order as order_page
 from malha.console import reads as page_reads
 from malha.console.words import Sign
@@ -71,7 +71,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         # As `asked_of` reads it: a search without a view looks everywhere.
         default = {"view": View.ALL if said["q"] else View.OPEN, "sort": Sort.NEWEST}
         shown = {k: v for k, v in said.items() if v not in {None, ""} and v != default.get(k)}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        # A bare address opens in the person's default view: one that means all that is open says so.
+        return f"{path}?{urlencode(shown or {'view': View.OPEN})}"
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -297,6 +298,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "previous": asked.address(before=_cursor(page.previous), after="", open=None) if page.previous else "",
             "next": asked.address(after=_cursor(page.next), before="", open=None) if page.next else "",
             "empty": words.EMPTY[asked.view],
+            "views": await views.bar(tx, request, "orders", asked.address().partition("?")[2]),
             "can_bulk": any(caller.may(p) for p in ("orders:write", "orders:cancel", "orders:release_hold")),
         },
         counts[View.OPEN],
@@ -328,9 +330,9 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
 
 
 @get("/orders", opt={"permission": "orders:read"})
-async def order_list(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the list."""
-    return await list_page(request, asked_of(request.query_params))
+async def order_list(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Show the list; asked for nothing in particular, in the person's default view."""
+    return await views.opening(request, "orders") or await list_page(request, asked_of(request.query_params))
 
 
 async def list_page(
@@ -368,20 +370,6 @@ async def order_counts(request: Request[Any, Any, Any]) -> Response[bytes]:
         counts = (await reads.counts(tx, await jobs.overdue_orders(tx), scope)).by_view
     body = msgspec.json.encode({view.value: render.capped(count) for view, count in counts.items()})
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-@get("/orders/find", opt={"permission": "orders:read"})
-async def order_find(request: Request[Any, Any, Any]) -> Response[str]:
-    """Answer the command bar: orders that fit what was typed, and commands whose name does."""
-    text = request.query_params.get("q", "").replace("\x00", "")[:200].strip()
-    async with web.reading(request) as tx:
-        scope = shell.scope_of(web.caller_of(request))
-        page = await reads.page(tx, Wanted(search=text, scope=scope), size=8)
-        rows = await row_views(tx, page.rows)
-    folded = web.fold(text)
-    pages = menu.found(text, web.caller_of(request).may)
-    views = [(words.VIEW[v], Asked(view=v).address()) for v in TABS if folded in web.fold(_(words.VIEW[v]))]
-    return render.html("orders/found.html", rows=rows, text=text, pages=pages, views=views[:5])
 
 
 COLUMNS = (
@@ -423,4 +411,4 @@ async def order_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send(request, f"orders-{asked.view}", COLUMNS, pages(), _export_row)
 
 
-HANDLERS = [order_list, order_rows, order_counts, order_find, order_export]
+HANDLERS = [order_list, order_rows, order_counts, order_export]

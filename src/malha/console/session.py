@@ -12,6 +12,7 @@ from malha.console import render, shell, web
 from malha.identity import reads as people
 from malha.identity import service as identity
 from malha.identity.errors import OwnerExists, WrongCredentials
+from malha.identity.keeping import THEMES
 from malha.identity.model import PUBLIC, SIGNED_IN
 from malha.identity.service import LoggedIn
 from malha.platform import i18n
@@ -148,29 +149,30 @@ async def logout(request: Request[Any, Any, Any]) -> Response[bytes]:
     return sent
 
 
-def _kept(name: str, value: str) -> Cookie:
+def kept(name: str, value: str) -> Cookie:
+    """Return the cookie by which a browser's log-in page remembers how it was."""
     return Cookie(key=name, value=value, max_age=YEAR, samesite="lax", httponly=True)
 
 
 @post("/settings/language", opt={"permission": PUBLIC}, status_code=303)
 async def choose_language(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Keep the language of this browser."""
+    """Keep the language of this browser, for whoever has not signed in yet."""
     form = await request.form()
     said = str(form.get("language", ""))
     sent = web.see_other(web.safe_address(str(form.get("next", "")), "/"))
     if said in i18n.LANGUAGES:
-        sent.cookies.append(_kept(web.LANGUAGE_COOKIE, said))
+        sent.cookies.append(kept(web.LANGUAGE_COOKIE, said))
     return sent
 
 
 @post("/settings/theme", opt={"permission": PUBLIC}, status_code=303)
 async def choose_theme(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Keep the theme of this browser."""
+    """Keep the theme of this browser, for whoever has not signed in yet."""
     form = await request.form()
     said = str(form.get("theme", ""))
     sent = web.see_other(web.safe_address(str(form.get("next", "")), "/"))
-    if said in shell.THEMES:
-        sent.cookies.append(_kept(shell.THEME_COOKIE, said))
+    if said in THEMES:
+        sent.cookies.append(kept(shell.THEME_COOKIE, said))
     return sent
 
 

@@ -1,20 +1,20 @@
 """What surrounds every page: retailer, person, menu with its counts, theme, and from where it listens for news."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Request
 
 from malha.console import menu, reads, web
 from malha.fulfillment import reads as jobs
+from malha.identity.keeping import THEMES
 from malha.identity.model import ROLE_NAMES, Caller
 from malha.ordering import reads as orders
 from malha.platform.db import Tx
 from malha.platform.i18n import _
 
 THEME_COOKIE = "malha_theme"
-THEMES = ("light", "dark")
 
 
 class Shell(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +35,9 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def theme_of(request: Request[Any, Any, Any]) -> str:
-    """Return the theme a person chose in this browser; light without a choice."""
-    chosen = request.cookies.get(THEME_COOKIE, "")
+    """Return the theme of the person, else the one chosen at this browser's log-in; light without a choice."""
+    caller = cast("dict[str, Any]", request.scope).get("user")
+    chosen = (caller.theme if caller else None) or request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else "light"
 
 

@@ -10,11 +10,13 @@ from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.response import Response
 
+from malha.identity.errors import NotSignedIn
 from malha.identity.model import Caller
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
+from malha.platform.ids import UUID
 from malha.platform.text import fold
 
 NOTICE_COOKIE = "malha_notice"
@@ -66,9 +68,10 @@ async def speak(request: Asking) -> None:
 
 
 def speak_now(request: Asking) -> None:
-    """Speak the language this browser chose, else the person's, else the one the browser wishes."""
+    """Speak the person's language, else the one chosen at this browser's log-in, else the one the browser wishes."""
+    caller = cast("dict[str, Any]", request.scope).get("user")
     chosen = request.cookies.get(LANGUAGE_COOKIE)
-    if chosen in i18n.LANGUAGES:
+    if chosen in i18n.LANGUAGES and (caller is None or caller.language is None):
         i18n.use(chosen)
 
 
@@ -113,6 +116,27 @@ def see_other(address: str, *, notice: str = "") -> Response[bytes]:
     """Send the browser on with GET."""
     cookies = [notice_cookie(notice)] if notice else []
     return Response(b"", status_code=303, headers={"Location": address, "Cache-Control": "no-store"}, cookies=cookies)
+
+
+def person_of(request: Asking) -> UUID:
+    """Return the id of the signed-in person.
+
+    Raises:
+        NotSignedIn: the caller is a key, which has nothing of its own.
+    """
+    caller = caller_of(request)
+    if caller.kind != "person":
+        raise NotSignedIn
+    return UUID(caller.id)
+
+
+def go_on(request: Asking, address: str, *, notice: str = "") -> Response[bytes]:
+    """Send the browser on after a form: a script that sent it goes there as a whole."""
+    sent = see_other(address, notice=notice)
+    if by_htmx(request):
+        sent.status_code = 200
+        sent.headers = {"HX-Redirect": address, "Cache-Control": "no-store"}
+    return sent
 
 
 def trigger(event: str, value: str) -> str:

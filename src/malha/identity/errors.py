@@ -54,6 +54,14 @@ class EmailTaken(Conflict):
     mend = "Use another e-mail, or change that person."
 
 
+class ViewNameTaken(Conflict):
+    """Another of the person's views of that list has the name."""
+
+    code = "view_name_taken"
+    says = "You already have a view called {name}."
+    mend = "Choose another name, or save over that view from the list."
+
+
 class LastOwner(Conflict):
     """The retailer would be left without an active owner."""
 

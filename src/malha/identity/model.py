@@ -127,6 +127,7 @@ class Caller(msgspec.Struct, frozen=True):
     role: Role | None = None  # of a person
     language: str | None = None  # the person's own choice
     timezone: str | None = None
+    theme: str | None = None  # light or dark
 
     def may(self, permission: str) -> bool:
         """Return whether the caller holds a permission; `signed_in` is held by every caller."""

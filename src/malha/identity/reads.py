@@ -12,7 +12,7 @@ from malha.platform.ids import UUID
 # Primary key look-up of the token, then of the person; runs for every page.
 SESSION_PERSON = """
 SELECT s.id AS session_id, s.seen_at, s.expires_at, now() AS at,
-       p.id, p.name, p.role, p.everywhere, p.language, p.timezone,
+       p.id, p.name, p.role, p.everywhere, p.language, p.timezone, p.theme,
        ARRAY(SELECT location_id FROM person_location l WHERE l.person_id = p.id ORDER BY location_id) AS locations
 FROM session s JOIN person p ON p.id = s.person_id
 WHERE s.token_hash = %(token_hash)s::bytea AND s.expires_at > now() AND p.active
@@ -84,6 +84,7 @@ class SessionPerson(msgspec.Struct, frozen=True):
     everywhere: bool
     language: str | None
     timezone: str | None
+    theme: str | None
     locations: list[int]
 
 

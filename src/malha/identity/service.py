@@ -278,6 +278,7 @@ async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS) -> Caller |
         role=role,
         language=found.language,
         timezone=found.timezone,
+        theme=found.theme,
     )
 
 

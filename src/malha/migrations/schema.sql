@@ -108,6 +108,13 @@ CREATE TABLE customer (
     CONSTRAINT customer_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'company'::text])))
 );
 
+CREATE TABLE default_view (
+    person_id uuid NOT NULL,
+    list text NOT NULL,
+    view_id integer NOT NULL,
+    CONSTRAINT default_view_pkey PRIMARY KEY (person_id, list)
+);
+
 CREATE TABLE establishment (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     legal_entity_id integer NOT NULL,
@@ -514,10 +521,12 @@ CREATE TABLE person (
     active boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    theme text,
     CONSTRAINT person_pkey PRIMARY KEY (id),
     CONSTRAINT person_email_key UNIQUE (email),
     CONSTRAINT person_language_check CHECK ((language = ANY (ARRAY['pt-BR'::text, 'en'::text]))),
-    CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'manager'::text, 'customer_service'::text, 'planner'::text, 'store_lead'::text, 'store_associate'::text, 'integrator'::text, 'auditor'::text])))
+    CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'manager'::text, 'customer_service'::text, 'planner'::text, 'store_lead'::text, 'store_associate'::text, 'integrator'::text, 'auditor'::text]))),
+    CONSTRAINT person_theme_check CHECK ((theme = ANY (ARRAY['light'::text, 'dark'::text])))
 );
 
 CREATE TABLE person_location (
@@ -563,6 +572,12 @@ CREATE TABLE retailer (
     CONSTRAINT retailer_languages_check CHECK ((cardinality(languages) > 0)),
     CONSTRAINT retailer_logo_type_check CHECK ((logo_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text, 'image/webp'::text]))),
     CONSTRAINT retailer_only_row_check CHECK (only_row)
+CREATE TABLE recent_choice (
+    person_id uuid NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT recent_choice_pkey PRIMARY KEY (person_id, kind, key)
 );
 
 CREATE TABLE revision (
@@ -622,6 +637,18 @@ CREATE TABLE sales_order (
     CONSTRAINT sales_order_number_key UNIQUE (number),
     CONSTRAINT sales_order_check CHECK ((total = ((items_total - discount_total) + shipping_total))),
     CONSTRAINT sales_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text])))
+);
+
+CREATE TABLE saved_view (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    person_id uuid NOT NULL,
+    list text NOT NULL,
+    name text NOT NULL,
+    query text NOT NULL,
+    role text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_view_pkey PRIMARY KEY (id),
+    CONSTRAINT saved_view_person_id_list_name_key UNIQUE (person_id, list, name)
 );
 
 CREATE TABLE sequencer (
@@ -790,6 +817,7 @@ CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT 
 CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE ((document IS NULL) AND (email IS NOT NULL));
 CREATE INDEX customer_folded ON customer USING gin (folded gin_trgm_ops);
 CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT NULL);
+CREATE INDEX default_view_view ON default_view USING btree (view_id);
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
 CREATE INDEX fiscal_line_order ON fiscal_line USING btree (order_id, line);
 CREATE INDEX fulfillment_order_order ON fulfillment_order USING btree (order_id);
@@ -819,6 +847,7 @@ CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (s
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
 CREATE UNIQUE INDEX sales_order_request ON sales_order USING btree (request_key) WHERE (request_key IS NOT NULL);
+CREATE INDEX saved_view_role ON saved_view USING btree (role, list) WHERE (role IS NOT NULL);
 CREATE INDEX session_expires ON session USING btree (expires_at);
 CREATE INDEX session_person ON session USING btree (person_id);
 CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
@@ -840,6 +869,8 @@ ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
 ALTER TABLE fiscal_document ADD CONSTRAINT fiscal_document_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_document_id_fkey FOREIGN KEY (document_id) REFERENCES fiscal_document(id);
@@ -861,7 +892,9 @@ ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (su
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE saved_view ADD CONSTRAINT saved_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE session ADD CONSTRAINT session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);

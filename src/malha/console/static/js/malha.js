@@ -77,20 +77,31 @@ const openCommand = () => {
   input.focus();
   input.dispatchEvent(new Event("open"));
 };
+// What is chosen is told to the server, which shows it first the next time.
+const choose = (item) => navigator.sendBeacon("/find/chosen", new URLSearchParams({ kind: item.dataset.kind, key: item.dataset.key }));
+const pick = (items, next) => {
+  items.forEach((item) => item.setAttribute("aria-selected", String(item === next)));
+  $("input", command).setAttribute("aria-activedescendant", next?.id ?? "");
+  next?.scrollIntoView({ block: "nearest" });
+};
 command?.addEventListener("keydown", (event) => {
   const items = $$("[role=option]", command);
+  const now = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
   if (event.key === "Enter") {
-    const chosen = $("[role=option][aria-selected=true]", command);
-    if (chosen) { event.preventDefault(); if (event.ctrlKey || event.metaKey) window.open(chosen.href); else location.assign(chosen.href); }
+    const chosen = items[now];
+    if (!chosen) return;
+    event.preventDefault();
+    choose(chosen);
+    if (event.ctrlKey || event.metaKey) window.open(chosen.href); else location.assign(chosen.href);
     return;
   }
-  if ((event.key !== "ArrowDown" && event.key !== "ArrowUp") || !items.length) return;
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step || !items.length) return;
   event.preventDefault();
-  const now = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
-  const next = (now + (event.key === "ArrowDown" ? 1 : -1) + items.length) % items.length;
-  items.forEach((item, index) => item.setAttribute("aria-selected", String(index === next)));
-  items[next].scrollIntoView({ block: "nearest" });
+  pick(items, items[(now + step + items.length) % items.length]);
 });
+command?.addEventListener("click", (event) => { const item = event.target.closest("[role=option]"); if (item) choose(item); });
+document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "cmd-list") pick($$("[role=option]", command), $("[role=option]", command)); });
 
 // Rows: choosing, and the one that is open beside the list.
 const paint = (scope) => {

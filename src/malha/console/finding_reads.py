@@ -1,0 +1,130 @@
+"""What the command bar looks up besides orders: goods, customers, locations. Each answers a few rows by an index."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from malha.customers.rules import search_words
+from malha.platform.brazil import mask_document
+from malha.platform.db import Tx
+from malha.platform.text import fold
+
+LOOKED_AT = 200  # rows a word finds before the best few of them are chosen
+
+# An exact code first, by the unique indexes; then the trigram index, by the two longest words: LIKE ALL cannot use it.
+VARIANTS = """
+SELECT v.sku, v.name FROM variant v WHERE v.sku = %(code)s::text OR v.gtin = %(code)s::text
+UNION ALL
+(SELECT f.sku, f.name FROM (
+    SELECT v.sku, v.name FROM variant v
+    WHERE v.folded LIKE %(longest)s::text AND v.folded LIKE %(second)s::text
+      AND v.folded LIKE ALL (%(patterns)s::text[])
+      AND v.sku <> %(code)s::text AND v.gtin IS DISTINCT FROM %(code)s::text
+    LIMIT %(looked_at)s::int
+) f ORDER BY f.sku)
+LIMIT %(most)s::int
+"""
+
+# A number by its unique index; then the trigram index, by the two longest words, the newest of what it finds.
+CUSTOMERS = """
+SELECT c.number, c.name, c.document, coalesce(c.address ->> 'city', '') AS city
+FROM customer c WHERE c.number = %(number)s::bigint
+UNION ALL
+(SELECT f.number, f.name, f.document, f.city FROM (
+    SELECT c.number, c.name, c.document, coalesce(c.address ->> 'city', '') AS city FROM customer c
+    WHERE c.folded LIKE %(longest)s::text AND c.folded LIKE %(second)s::text
+      AND c.folded LIKE ALL (%(patterns)s::text[]) AND c.number IS DISTINCT FROM %(number)s::bigint
+    LIMIT %(looked_at)s::int
+) f ORDER BY f.number DESC)
+LIMIT %(most)s::int
+"""
+
+# A table of hundreds, searched without accents by the caller.
+LOCATIONS = """
+SELECT id, code, name, kind FROM location
+WHERE status <> 'closed' AND (%(scope)s::int[] IS NULL OR id = ANY(%(scope)s::int[])) ORDER BY name
+"""
+
+# What was chosen before, by unique keys.
+VARIANTS_BY_SKU = "SELECT sku, name FROM variant WHERE sku = ANY(%(skus)s::text[])"
+CUSTOMERS_BY_NUMBER = """
+SELECT number, name, document, coalesce(address ->> 'city', '') AS city
+FROM customer WHERE number = ANY(%(numbers)s::bigint[])
+"""
+
+
+class Goods(msgspec.Struct, frozen=True):
+    """A SKU."""
+
+    sku: str
+    name: str
+
+
+class Buyer(msgspec.Struct, frozen=True):
+    """A customer, their identity masked."""
+
+    number: int
+    name: str
+    document: str | None
+    city: str
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """A location."""
+
+    id: int
+    code: str
+    name: str
+    kind: str
+
+
+def _terms(words: Sequence[str], most: int) -> dict[str, object]:
+    escaped = [w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for w in words]
+    patterns = [f"%{word}%" for word in sorted(escaped, key=len, reverse=True)]
+    return {
+        "longest": patterns[0],
+        "second": patterns[min(1, len(patterns) - 1)],
+        "patterns": patterns,
+        "looked_at": LOOKED_AT,
+        "most": most,
+    }
+
+
+async def variants(tx: Tx, text: str, most: int) -> list[Goods]:
+    """Return the SKUs whose code, GTIN or names hold every word."""
+    words = fold(text).split()
+    return await tx.all(Goods, VARIANTS, {**_terms(words, most), "code": text.strip()}) if words else []
+
+
+async def customers(tx: Tx, text: str, most: int) -> list[Buyer]:
+    """Return the customers whose number, name, document, e-mail or telephone fits, masked."""
+    words = search_words(text)
+    if not words:
+        return []
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return _masked(await tx.all(Buyer, CUSTOMERS, {**_terms(words, most), "number": number}))
+
+
+async def locations(tx: Tx, scope: Sequence[int] | None) -> list[Spot]:
+    """Return the locations a person may see, by name."""
+    return await tx.all(Spot, LOCATIONS, {"scope": None if scope is None else list(scope)})
+
+
+async def variants_by_sku(tx: Tx, skus: Sequence[str]) -> dict[str, Goods]:
+    """Return SKUs by their code."""
+    return {each.sku: each for each in await tx.all(Goods, VARIANTS_BY_SKU, {"skus": list(skus)})} if skus else {}
+
+
+async def customers_by_number(tx: Tx, numbers: Sequence[int]) -> dict[int, Buyer]:
+    """Return customers by their number, masked."""
+    if not numbers:
+        return {}
+    found = await tx.all(Buyer, CUSTOMERS_BY_NUMBER, {"numbers": list(numbers)})
+    return {each.number: each for each in _masked(found)}
+
+
+def _masked(found: Sequence[Buyer]) -> list[Buyer]:
+    return [
+        msgspec.structs.replace(each, document=mask_document(each.document) if each.document else None)
+        for each in found
+    ]
