@@ -50,6 +50,8 @@ PAGES = (
          N_("queue, pick, pack, ship, pickup")),
     Page("attention", N_("Needs attention"), "/attention", "doctor:read", "alert-triangle", Section.DAY,
          N_("errors, failures, try again")),
+    Page("stock", N_("Stock"), "/stock", "stock:read", "stack-2", Section.NETWORK,
+         N_("balance, ledger, adjust, count, safety stock")),
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ language and zone.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 from markupsafe import Markup, escape
 
-from malha.console import assets, words
+from malha.console import assets, stock_words, words
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_, _
@@ -136,6 +136,16 @@ def address_line(address: dict[str, str] | None) -> str:
     return ", ".join(x for x in (street, address.get("district"), town) if x)
 
 
+def short_date(day_: date) -> str:
+    """Return a day of this year on an axis, like `27 Oct`."""
+    return _WORD_ENDS.sub("", format_date(day_, "d MMM", locale=_locale()))
+
+
+def figure(value: int) -> str:
+    """Return a whole number for a column of figures: a real minus sign, as wide as the plus."""
+    return i18n.number(value).replace("-", "\N{MINUS SIGN}")
+
+
 def plain_amount(minor: int | None) -> str:
     """Return an amount as a person types it in the reader's language, without its currency."""
     return i18n.number((minor or 0) / 100, decimals=2)
@@ -180,6 +190,8 @@ def environment() -> Environment:
         "glyph": glyph,
         "money": i18n.money,
         "number": i18n.number,
+        "figure": figure,
+        "short_date": short_date,
         "clock": clock,
         "day": day,
         "moment": moment,
@@ -195,6 +207,7 @@ def environment() -> Environment:
         "format_access_key": brazil.format_access_key,
         "plain_amount": plain_amount,
         "words": words,
+        "stock_words": stock_words,
         "now": now,
         "language": i18n.current_language,
         "zone": i18n.current_zone,

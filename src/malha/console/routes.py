@@ -10,6 +10,7 @@ from malha.console import (
     actions,
     assets,
     attention,
+    balance,
     bulk,
     components,
     finding,
@@ -23,6 +24,9 @@ from malha.console import (
     session,
     shell,
     views,
+    stock,
+    stock_acts,
+    stock_item,
     web,
 )
 from malha.identity.errors import NotSignedIn
@@ -90,6 +94,10 @@ router = Router(
         *actions.HANDLERS,
         *fulfillment.HANDLERS,
         *attention.HANDLERS,
+        *stock.HANDLERS,
+        *stock_item.HANDLERS,
+        *balance.HANDLERS,
+        *stock_acts.HANDLERS,
         live.order_events,
     ],
     before_request=web.speak,

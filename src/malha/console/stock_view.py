@@ -1,0 +1,139 @@
+"""How stock is drawn: a cell of the matrix, a movement, the line of the last days."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from urllib.parse import quote
+
+import msgspec
+
+from malha.console import render
+from malha.console.stock_words import REASON
+from malha.console.timeline import Names
+from malha.inventory.balance_reads import LedgerLine
+from malha.inventory.model import Availability
+from malha.platform import i18n
+from malha.platform.clock import now
+from malha.platform.i18n import _, n_
+from malha.platform.ids import UUID
+
+_HEAT = (1, 10, 50, 200, 500)  # from how many free units on a cell is one step darker
+
+
+def address_of(sku: str, location: str = "") -> str:
+    """Return the address of a SKU's stock, or of one balance."""
+    return f"/stock/{quote(sku, safe='')}" + (f"/{quote(location, safe='')}" if location else "")
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One balance in the matrix."""
+
+    free: int
+    tone: str  # classes of the number: m-mx-out, m-mx-low or nothing
+    heat: int  # 0 to 5
+    detail: str  # second line, short
+    says: str  # all of it, for whoever hears the page
+
+
+def cell_of(stock: Availability, place: str) -> Cell:
+    """Return a balance as it is drawn."""
+    tone = ""
+    if stock.free <= 0:
+        tone = "m-mx-low" if stock.safety and stock.on_hand - stock.allocated - stock.held > 0 else "m-mx-out"
+    short = [render.figure(stock.on_hand)]
+    says = [_("{n} available", n=render.figure(stock.free)), _("{n} on hand", n=render.figure(stock.on_hand))]
+    if stock.allocated:
+        short.append(_("{n}a", n=i18n.number(stock.allocated)))
+        says.append(n_("{n} allocated", "{n} allocated", stock.allocated))
+    if stock.held:
+        short.append(_("{n}h", n=i18n.number(stock.held)))
+        says.append(n_("{n} held", "{n} held", stock.held))
+    if stock.safety:
+        says.append(_("{n} safety stock", n=i18n.number(stock.safety)))
+    return Cell(
+        free=stock.free,
+        tone=tone,
+        heat=sum(stock.free >= step for step in _HEAT),
+        detail=" · ".join(short),
+        says=f"{place}: {', '.join(says)}",
+    )
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A movement as it is drawn."""
+
+    id: int
+    at: datetime
+    when: str
+    what: str
+    about: str
+    href: str
+    who: str
+    on_hand: int  # its change
+    allocated: int
+    held: int
+    after: int
+
+
+def line_of(row: LedgerLine, orders: Mapping[UUID, int], names: Names, *, whole_date: bool = False) -> Line:
+    """Return a movement as it is drawn; `orders` are the numbers of the orders it may be about."""
+    about, href = row.ref_text or "", ""
+    if row.ref_kind == "order" and row.ref_id is not None and row.ref_id in orders:
+        number = orders[row.ref_id]
+        about, href = f"#{number}", f"/orders/{number}"
+    elif row.ref_kind == "api" and not about:
+        about = _("API")
+    return Line(
+        id=row.id,
+        at=row.recorded_at,
+        when=render.moment(row.recorded_at) if whole_date else short_moment(row.recorded_at),
+        what=_(REASON.get(row.reason, row.reason)),
+        about=about,
+        href=href,
+        who=names.actor(row.actor),
+        on_hand=row.d_on_hand,
+        allocated=row.d_allocated,
+        held=row.d_held,
+        after=row.on_hand,
+    )
+
+
+def short_moment(instant: datetime) -> str:
+    """Return the time of today, and the day of any other."""
+    same = render.local(instant).date() == render.local(now()).date()
+    return render.clock(instant) if same else render.day(instant)
+
+
+class Plot(msgspec.Struct, frozen=True, kw_only=True):
+    """Stock at the end of each day as a line that steps, in units of its own 100 by 30 box."""
+
+    line: str  # path
+    since: date
+    area: str
+    most: int
+    least: int
+    says: str
+
+
+def plot_of(current: int, changes: Mapping[date, int], days: int, today: date) -> Plot:
+    """Return the line of the last days: from what is there now, back through what changed."""
+    ends = [current]
+    for back in range(days - 1):
+        ends.append(ends[-1] - changes.get(today - timedelta(days=back), 0))
+    ends.reverse()
+    most, least = max(*ends, 1), min(*ends, 0)
+    scale = 28 / (most - least)
+    step = 100 / (days - 1)
+    points = [(round(i * step, 1), round(29 - (end - least) * scale, 1)) for i, end in enumerate(ends)]
+    line = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:])
+    says = _(
+        "{first} units {days} days ago, {last} now, at most {most}",
+        first=i18n.number(ends[0]), days=days - 1, last=i18n.number(current), most=i18n.number(max(ends)),
+    )  # fmt: skip
+    return Plot(
+        since=today - timedelta(days=days - 1),
+        line=line,
+        area=f"{line}V30H0Z",
+        most=max(ends),
+        least=min(ends),
+        says=says,
+    )

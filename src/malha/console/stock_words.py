@@ -1,0 +1,52 @@
+"""Words of stock on a page: why a balance changed, what a view is called and what an empty one says."""
+
+from malha.console.stock_reads import View
+from malha.inventory.model import Reason
+from malha.platform.i18n import N_
+
+REASON: dict[str, str] = {
+    Reason.INITIAL: N_("Opening stock"),
+    Reason.SET: N_("Stated by a system"),
+    Reason.RECEIPT: N_("Goods received"),
+    Reason.ADJUSTMENT: N_("Adjustment"),
+    Reason.COUNT: N_("Count"),
+    Reason.DAMAGE: N_("Damage"),
+    Reason.LOSS: N_("Loss or theft"),
+    Reason.FOUND: N_("Found"),
+    Reason.ORDER: N_("Allocated to an order"),
+    Reason.CANCEL: N_("Allocation given back"),
+    Reason.REROUTE: N_("Moved to another location"),
+    Reason.SHORT_PICK: N_("Short pick"),
+    Reason.SHIP: N_("Shipped"),
+    Reason.HAND_OVER: N_("Handed over"),
+    Reason.HOLD: N_("Held for a cart or payment"),
+    Reason.HOLD_RELEASED: N_("Hold released"),
+    Reason.HOLD_EXPIRED: N_("Hold expired"),
+    Reason.HOLD_CONVERTED: N_("Hold became an order"),
+    Reason.TRANSFER: N_("Transfer"),
+}
+# Why a person corrects stock by a difference, the usual first.
+BY_HAND = (Reason.ADJUSTMENT, Reason.DAMAGE, Reason.LOSS, Reason.FOUND)
+
+VIEW: dict[View, str] = {
+    View.ALL: N_("All SKUs"),
+    View.OUT: N_("Nothing left"),
+    View.SAFETY: N_("Safety reached"),
+    View.DEFICIT: N_("Deficits"),
+    View.HELD: N_("With holds"),
+}
+EMPTY: dict[View, tuple[str, str]] = {
+    View.ALL: (N_("No stock yet"), N_("SKUs appear here as soon as the catalogue has some.")),
+    View.OUT: (N_("Everything can be promised"), N_("SKUs of which no location has a free unit appear here.")),
+    View.SAFETY: (N_("Safety stock is whole"), N_("SKUs that are down to their safety stock somewhere appear here.")),
+    View.DEFICIT: (N_("No deficits"), N_("Everything that is promised is there.")),
+    View.HELD: (N_("Nothing is held"), N_("SKUs that carts and payments hold appear here.")),
+}
+PLACE_KIND: dict[str, str] = {
+    "distribution_centre": N_("DC"),
+    "factory": N_("factory"),
+    "third_party": N_("third party"),
+    "store": N_("store"),
+    "vendor": N_("vendor"),
+    "pickup_point": N_("pickup point"),
+}
