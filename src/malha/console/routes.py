@@ -23,10 +23,10 @@ from malha.console import (
     render,
     session,
     shell,
-    views,
     stock,
     stock_acts,
     stock_item,
+    views,
     web,
 )
 from malha.identity.errors import NotSignedIn

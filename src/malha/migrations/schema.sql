@@ -554,6 +554,14 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE recent_choice (
+    person_id uuid NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT recent_choice_pkey PRIMARY KEY (person_id, kind, key)
+);
+
 CREATE TABLE retailer (
     only_row boolean DEFAULT true NOT NULL,
     name text DEFAULT ''::text NOT NULL,
@@ -572,12 +580,6 @@ CREATE TABLE retailer (
     CONSTRAINT retailer_languages_check CHECK ((cardinality(languages) > 0)),
     CONSTRAINT retailer_logo_type_check CHECK ((logo_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text, 'image/webp'::text]))),
     CONSTRAINT retailer_only_row_check CHECK (only_row)
-CREATE TABLE recent_choice (
-    person_id uuid NOT NULL,
-    kind text NOT NULL,
-    key text NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT recent_choice_pkey PRIMARY KEY (person_id, kind, key)
 );
 
 CREATE TABLE revision (
