@@ -13,6 +13,7 @@ import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+from malha.exchange import service as exchange
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import service as identity
@@ -63,12 +64,18 @@ async def _forget_sessions(db: Database) -> None:
         await identity.forget_expired(tx)
 
 
+async def _forget_imports(db: Database) -> None:
+    async with db.transaction() as tx:
+        await exchange.forget(tx)
+
+
 CHORES = (
     Chore("measure", 5, _measure),
     Chore("retire_holds", 15, _retire_holds),
     Chore("watch_pickups", 30, order_to_cash.watch_pickups),
     Chore("forget_replies", 60, _forget_replies),
     Chore("forget_sessions", 600, _forget_sessions),
+    Chore("forget_imports", 3600, _forget_imports),
     Chore("drop_old_events", 3600, _drop_old_events),
     Chore("care_for_ledger", 3600, care_for_ledger),
 )

@@ -38,3 +38,16 @@ async def test_a_file_is_looked_at_first_and_goes_in_by_its_good_rows(database: 
     code, _, err = await malha(database, "import", "products", str(file))
     assert code == 2
     assert "These columns are missing: sku." in err
+
+
+async def test_what_is_exported_to_a_file_imports_back_and_changes_nothing(database: Database, tmp_path: Path) -> None:
+    table = tmp_path / "precos.csv"
+    table.write_text("sku;nome;preço\nA;Calça;12,90\n")
+    assert (await malha(database, "import", "products", str(table)))[0] == 0
+    for name in ("p.csv", "p.xlsx"):
+        file = tmp_path / name
+        assert (await malha(database, "export", "prices", str(file)))[0] == 0
+        _, out, _ = await malha(database, "import", "prices", str(file), "--json")
+        assert (json.loads(out)["rows"], json.loads(out)["unchanged"]) == (1, 1)
+    code, out, _ = await malha(database, "export", "prices", "-")
+    assert (code, out.lstrip("\ufeff").splitlines()) == (0, ["sku;price", "A;12,90"])

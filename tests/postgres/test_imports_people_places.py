@@ -8,6 +8,7 @@ from malha.network import imports as location_imports
 from malha.network import reads as network
 from malha.platform.db import Database
 from malha.platform.imports import Mode, Report, run_import
+from malha.platform.tabular import as_csv
 
 CUSTOMERS = """Nome;CPF/CNPJ;E-mail;Celular;CEP;Endereço;Número;Cidade;UF
 Ana Conceição;111.444.777-35;ANA@x.com;(11) 98765-4321;1310100;Av. Paulista;1000;São Paulo;sp
@@ -62,7 +63,7 @@ async def test_customers_are_matched_and_not_doubled_however_often_they_are_impo
 
 async def test_exported_customers_read_back(database: Database) -> None:
     await people(database, CUSTOMERS.replace("Sem nada;;;;;;;;\n", ""), Mode.VALID)
-    exported = b"".join([piece async for piece in customer_imports.export_customers(database)])
+    exported = b"".join([piece async for piece in as_csv(customer_imports.customer_pages(database))])
     report = await people(database, exported, Mode.ALL)
     assert (report.problems, report.created, report.changed, report.unchanged) == ([], 0, 0, 4)
 
@@ -92,7 +93,7 @@ async def test_locations_come_with_their_establishments_and_what_the_cep_tells(d
 
 async def test_exported_locations_read_back_and_a_moved_one_is_found_again(database: Database) -> None:
     await places(database, LOCATIONS, Mode.VALID)
-    exported = b"".join([piece async for piece in location_imports.export_locations(database)])
+    exported = b"".join([piece async for piece in as_csv(location_imports.location_pages(database))])
     report = await places(database, exported, Mode.ALL)
     assert (report.problems, report.changed, report.unchanged) == ([], 0, 3)
     moved = await places(database, "code;cep\nSP01;69005-010\n", Mode.ALL)

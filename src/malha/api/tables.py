@@ -1,16 +1,29 @@
-"""Imports and exports as CSV: products, locations, customers. The body of an import is the file itself."""
+"""Imports and exports of tables: products, prices, stock, locations, customers. The body of an import is the file.
+
+Small files are imported while the caller waits (`/v1/products:import`); large ones are uploaded, checked and applied in
+the background (`/v1/imports`).
+"""
 
 import io
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from malha.api.replies import Pieces
 from malha.api.work import Work, command, query
-from malha.catalog.imports import ProductImport, export_products
-from malha.customers.imports import CustomerImport, export_customers
-from malha.network.imports import LocationImport, export_locations
+from malha.catalog.imports import PriceImport, ProductImport
+from malha.customers.imports import CustomerImport
+from malha.exchange import kinds, reads, service
+from malha.exchange.model import KINDS, Kind, State
+from malha.identity.model import SIGNED_IN
+from malha.inventory.imports import StockImport
+from malha.network.imports import LocationImport
 from malha.platform import audit
+from malha.platform.i18n import N_, _
+from malha.platform.ids import UUID
 from malha.platform.imports import Mode, Report, Target, run_import
+from malha.platform.sheets import Format
+from malha.platform.tabular import as_csv
 
 
 class RowProblem(msgspec.Struct, frozen=True):
@@ -59,19 +72,43 @@ async def _import(work: Work, target: Target, data: bytes, mode: Mode, name: str
 async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import products from a table, one row per SKU.
 
-    `mode=preview` checks every row and writes nothing, `all` writes all rows or none, `valid` writes the good ones.
-    Headers may be English or Portuguese, the delimiter `;`, `,`, tab or `|`, the encoding UTF-8, UTF-16 or
-    Windows-1252. Empty cells leave what is there. `option:Cor` and `attribute:Tecido` name options and attributes; a
-    category may be a path like `Moda > Camisetas`; `components` makes a kit: `SKU-1:2 | SKU-2:1`.
+    `mode=preview` checks every row and writes nothing, `all` writes all rows or none, `valid` writes the good ones. The
+    file is CSV, or an Excel workbook (XLSX) of which the first sheet is read. Headers may be English or Portuguese, the
+    delimiter `;`, `,`, tab or `|`, the encoding UTF-8, UTF-16 or Windows-1252. Empty cells leave what is there.
+    `option:Cor` and `attribute:Tecido` name options and attributes; a category may be a path like `Moda > Camisetas`;
+    `components` makes a kit: `SKU-1:2 | SKU-2:1`.
     """
     return await _import(work, ProductImport(), data, mode, name)
 
 
 @query("/products:export", permission="catalog:read", transaction=False, media_type="text/csv", tag="catalog")
-async def export_all_products(work: Work) -> bytes:
+async def export_all_products(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002 -- the parameter's name
     """Export the catalogue as a table that imports back unchanged."""
-    work.header("content-disposition", 'attachment; filename="products.csv"')
-    return b"".join([piece async for piece in export_products(work.database)])
+    return _export(work, Kind.PRODUCTS, format)
+
+
+@command("/prices:import", permission="catalog:write", transaction=False, media_type="text/csv", tag="catalog")
+async def import_prices(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
+    """Import prices from a table of SKUs and prices; a SKU that is not there is refused, never made."""
+    return await _import(work, PriceImport(), data, mode, name)
+
+
+@query("/prices:export", permission="catalog:read", transaction=False, media_type="text/csv", tag="catalog")
+async def export_all_prices(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
+    """Export all prices as a table that imports back unchanged."""
+    return _export(work, Kind.PRICES, format)
+
+
+@command("/stock:import", permission="stock:write", transaction=False, media_type="text/csv", tag="stock")
+async def import_stock(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
+    """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
+    return await _import(work, StockImport(), data, mode, name)
+
+
+@query("/stock:export", permission="stock:read", transaction=False, media_type="text/csv", tag="stock")
+async def export_all_stock(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
+    """Export the stock of the caller's locations as a table that imports back unchanged."""
+    return _export(work, Kind.STOCK, format)
 
 
 @command("/locations:import", permission="network:write", transaction=False, media_type="text/csv", tag="network")
@@ -81,10 +118,9 @@ async def import_locations(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, n
 
 
 @query("/locations:export", permission="network:read", transaction=False, media_type="text/csv", tag="network")
-async def export_all_locations(work: Work) -> bytes:
+async def export_all_locations(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export all locations as a table that imports back unchanged."""
-    work.header("content-disposition", 'attachment; filename="locations.csv"')
-    return b"".join([piece async for piece in export_locations(work.database)])
+    return _export(work, Kind.LOCATIONS, format)
 
 
 @command("/customers:import", permission="customers:write", transaction=False, media_type="text/csv", tag="customers")
@@ -94,19 +130,174 @@ async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, n
 
 
 @query("/customers:export", permission="customers:reveal", transaction=False, media_type="text/csv", tag="customers")
-async def export_all_customers(work: Work) -> bytes:
+async def export_all_customers(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export all customers with their personal data; who took it is written down."""
     async with work.transaction() as tx:
         await audit.record(tx, action="export", entity="customer", entity_id="all")
-    work.header("content-disposition", 'attachment; filename="customers.csv"')
-    return b"".join([piece async for piece in export_customers(work.database)])
+    return _export(work, Kind.CUSTOMERS, format)
 
+
+def _export(work: Work, kind: Kind, format_: Format) -> bytes:
+    """Answer with a file that is made while it is sent."""
+    name = {"content-disposition": f'attachment; filename="{kind.value}.{format_.value}"'}
+    pieces = kinds.export(kind, format_, work.database, work.actor)
+    return cast("bytes", Pieces(pieces, format_.media_type, name))
+
+
+# --- large files ---
+
+
+class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an import is. `percent` of the rows is read; `mapping` says what each heading means, "" for nothing."""
+
+    id: UUID
+    number: int
+    kind: Kind
+    name: str
+    state: State
+    percent: int
+    rows: int
+    created: int
+    changed: int
+    unchanged: int
+    bad: int
+    warned: int
+    mapping: dict[str, str]
+    error: str | None
+
+
+class BeginImport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What headings mean, where it is not what was guessed: the column's name, or "" for nothing."""
+
+    mapping: dict[str, str] | None = None
+
+
+async def _standing(work: Work, run_id: UUID) -> ImportStanding:
+    run = await reads.run(work.tx, run_id)
+    error = run.error
+    return ImportStanding(
+        id=run.id,
+        number=run.number,
+        kind=run.kind,
+        name=run.name,
+        state=run.state,
+        percent=run.share,
+        rows=run.seen,
+        created=run.created,
+        changed=run.changed,
+        unchanged=run.unchanged,
+        bad=run.bad,
+        warned=run.warned,
+        mapping=run.mapping,
+        error=None if error is None else _(error["says"], **error["facts"]),
+    )
+
+
+def _upload(kind: Kind) -> Any:
+    rules = KINDS[kind]
+
+    async def upload(work: Work, name: str = "") -> ImportStanding:
+        body = work.request.stream()
+        limit = work.services.settings.import_limit_mb
+        run_id = await service.take_in(work.database, work.actor, kind, name, body, limit_mb=limit)
+        work.created(f"/v1/imports/{run_id}")
+        async with work.transaction() as tx:
+            work._tx = tx  # noqa: SLF001 -- the answer is read in a transaction of its own
+            return await _standing(work, run_id)
+
+    upload.__name__ = f"upload_{kind.value}"
+    upload.__qualname__ = upload.__name__
+    upload.__doc__ = f"""Upload a table of {kind.value}, however large, to be checked and applied in the background.
+
+    The body is the file, CSV or XLSX, up to the setting `import_limit_mb`. The answer says what its headings are taken
+    for; `check` and `apply` come next.
+    """
+    return command(
+        f"/imports/{kind.value}",
+        permission=rules.write,
+        transaction=False,
+        status=201,
+        media_type="text/csv",
+        tag="imports",
+        streamed=True,
+    )(upload)
+
+
+uploads = [_upload(kind) for kind in Kind]
+
+
+@query("/imports", permission=SIGNED_IN, tag="imports")
+async def list_imports(work: Work) -> list[ImportStanding]:
+    """List the newest fifty imports: the caller's own, or everybody's for who may see the audit trail."""
+    found = await reads.runs(work.tx, [kind.value for kind in Kind])
+    return [await _standing(work, run.id) for run in found]
+
+
+@query("/imports/{import_id:uuid}", permission=SIGNED_IN, tag="imports")
+async def get_import(work: Work, import_id: UUID) -> ImportStanding:
+    """Return where an import is; ask again while it is `checking` or `applying`."""
+    return await _standing(work, import_id)
+
+
+@command("/imports/{import_id:uuid}/check", permission=SIGNED_IN, tag="imports")
+async def check_import(work: Work, import_id: UUID, data: BeginImport) -> ImportStanding:
+    """Look at every row in the background, and write nothing."""
+    await service.begin(work.tx, import_id, data.mapping, apply=False)
+    return await _standing(work, import_id)
+
+
+@command("/imports/{import_id:uuid}/apply", permission=SIGNED_IN, tag="imports")
+async def apply_import(work: Work, import_id: UUID, data: BeginImport) -> ImportStanding:
+    """Write every good row in the background; bad ones are kept as a file to mend."""
+    await service.begin(work.tx, import_id, data.mapping, apply=True)
+    return await _standing(work, import_id)
+
+
+@command("/imports/{import_id:uuid}/stop", permission=SIGNED_IN, tag="imports")
+async def stop_import(work: Work, import_id: UUID) -> ImportStanding:
+    """Stop it; what was written stays written."""
+    await service.stop(work.tx, import_id)
+    return await _standing(work, import_id)
+
+
+@command("/imports/{import_id:uuid}/resume", permission=SIGNED_IN, tag="imports")
+async def resume_import(work: Work, import_id: UUID) -> ImportStanding:
+    """Go on with an import that was stopped or failed, from the first row that was not written."""
+    await service.resume(work.tx, import_id)
+    return await _standing(work, import_id)
+
+
+@query(
+    "/imports/{import_id:uuid}/refused", permission=SIGNED_IN, transaction=False, media_type="text/csv", tag="imports"
+)
+async def refused_rows(work: Work, import_id: UUID) -> bytes:
+    """Return the refused rows as they were sent, with what is wrong in a last column: mend them and send them again."""
+    async with work.transaction() as tx:
+        run = await reads.run(tx, import_id)
+    pages = service.refused_pages(work.database, work.actor, import_id, work.language, _(ERROR_COLUMN))
+    name = {"content-disposition": f'attachment; filename="{run.kind.value}-{run.number}-refused.csv"'}
+    return cast("bytes", Pieces(as_csv(pages), "text/csv; charset=utf-8", name))
+
+
+ERROR_COLUMN = N_("What is wrong")
 
 handlers = [
     import_products,
     export_all_products,
+    import_prices,
+    export_all_prices,
+    import_stock,
+    export_all_stock,
     import_locations,
     export_all_locations,
     import_customers,
     export_all_customers,
+    *uploads,
+    list_imports,
+    get_import,
+    check_import,
+    apply_import,
+    stop_import,
+    resume_import,
+    refused_rows,
 ]

@@ -250,6 +250,7 @@ def command(
     versioned: Literal["", "optional", "required"] = "",
     media_type: str = "application/json",
     summary: str = "",
+    streamed: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], HTTPRouteHandler]:
     """Declare a changing operation. Its writes, its audit row and its kept reply commit together, or not at all.
 
@@ -264,6 +265,7 @@ def command(
         versioned: "optional" honours `If-Match`, "required" refuses a change without it; call `work.expect(version)`.
         media_type: of the body. Anything but JSON: the function's `data` is bytes.
         summary: one line; default the first line of the docstring.
+        streamed: the function reads the body itself, with `work.request.stream()`, and bounds it.
     """
     # Callers nobody knows share no name under which a reply could be kept for them alone.
     keyed = idempotent and transaction and method == "POST" and permission != PUBLIC
@@ -281,6 +283,8 @@ def command(
             keyed=keyed,
             versioned=versioned,
         )
+        if streamed:
+            operation = msgspec.structs.replace(operation, body=bytes)
         check = _bounds(operation)
         reader = Body(operation.body).read if operation.body not in {None, bytes} else None
 
@@ -292,7 +296,7 @@ def command(
                 raise VersionRequired
             if reader is not None:
                 given["data"] = reader(await request.body())
-            elif operation.body is bytes:
+            elif operation.body is bytes and not streamed:
                 given["data"] = await request.body()
             if not transaction:
                 done = await fn(work, **given)
@@ -315,7 +319,7 @@ def command(
                 await idempotency.keep(tx, asked, idempotency.Reply(work.status, headers, stored))
             return _answer(body, work)
 
-        return _route(run, fn, operation)
+        return _route(run, fn, operation, streamed=streamed)
 
     return declare
 
@@ -419,7 +423,9 @@ def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
     return check
 
 
-def _route(run: Callable[..., Any], fn: Callable[..., Any], operation: Operation) -> HTTPRouteHandler:
+def _route(
+    run: Callable[..., Any], fn: Callable[..., Any], operation: Operation, *, streamed: bool = False
+) -> HTTPRouteHandler:
     """Give the wrapper the signature Litestar reads: the request, and the path and query parameters of the function."""
     parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)]
     in_path = set(re.findall(r"\{(\w+)", operation.path))
@@ -436,6 +442,7 @@ def _route(run: Callable[..., Any], fn: Callable[..., Any], operation: Operation
         opt={"permission": operation.permission, "operation": operation},
         name=f"{fn.__module__}.{fn.__qualname__}",
         include_in_schema=False,
+        **({"request_max_body_size": None} if streamed else {}),
     )
     handler: HTTPRouteHandler = route(shaped)
     return handler

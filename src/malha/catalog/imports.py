@@ -26,7 +26,6 @@ from malha.platform.tabular import (
     decimal_text,
     parse_decimal,
     whole,
-    write_table,
     yes_no,
 )
 
@@ -365,13 +364,12 @@ _EXPORTED = (
 )  # fmt: skip
 
 
-async def export_products(database: Database) -> AsyncIterator[bytes]:
-    """Yield the whole catalogue as a table that `ProductImport` reads back unchanged, 500 products at a time."""
+async def product_pages(database: Database) -> AsyncIterator[list[list[object]]]:
+    """Yield the whole catalogue, header first, as rows `ProductImport` reads back unchanged, 500 products at a time."""
     async with database.transaction() as tx:
         options = await reads.option_names(tx)
         attributes = await reads.attribute_names(tx)
-    header = [*_EXPORTED, *(f"option:{o}" for o in options), *(f"attribute:{a}" for a in attributes)]
-    yield b"".join(write_table(header, []))
+    yield [[*_EXPORTED, *(f"option:{o}" for o in options), *(f"attribute:{a}" for a in attributes)]]
     after = ""
     while True:
         async with database.transaction() as tx:
@@ -380,9 +378,7 @@ async def export_products(database: Database) -> AsyncIterator[bytes]:
         if not codes:
             return
         after = codes[-1]
-        rows = [_exported(products[c], v, options, attributes) for c in codes for v in products[c].variants]
-        # The mark and the header are the first two things written: only the first piece carries them.
-        yield b"".join(write_table((), rows)).removeprefix("\ufeff\r\n".encode())
+        yield [_exported(products[c], v, options, attributes) for c in codes for v in products[c].variants]
 
 
 def _exported(p: Product, v: Variant, options: Sequence[str], attributes: Sequence[str]) -> list[object]:
@@ -410,3 +406,49 @@ def _exported(p: Product, v: Variant, options: Sequence[str], attributes: Sequen
         *(v.options.get(o, "") for o in options),
         *(p.attributes.get(a, "") for a in attributes),
     ]
+
+
+# --- prices ---
+
+PRICE_COLUMNS = (COLUMNS[0], next(msgspec.structs.replace(c, required=True) for c in COLUMNS if c.name == "price"))
+
+
+class PriceImport:
+    """Rows of a SKU and its price; a `malha.platform.imports.Target`. Of repeated SKUs the last row counts."""
+
+    entity = "price"
+    columns = PRICE_COLUMNS
+    families: Mapping[str, Sequence[str]] = {}
+    passes = 1
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
+        """Check or write a chunk; a SKU that is not there is a bad row, never a new product."""
+        outcome = Outcome()
+        cards = {card.sku: card for card in await reads.by_skus(tx, [row.values["sku"] for row in rows])}
+        prices: dict[str, int] = {}
+        for row in rows:
+            sku, price = row.values["sku"], row.values["price"]
+            if sku not in cards:
+                flaw = Flaw("sku", N_("There is no SKU {value}."), N_("Import its product first."), {"value": sku})
+                combine(outcome, row.line, [flaw])
+                continue
+            same = prices.get(sku, cards[sku].price) == price
+            outcome.unchanged += same
+            outcome.changed += not same
+            prices[sku] = price
+        if apply:
+            await service.set_prices(tx, {sku: price for sku, price in prices.items() if cards[sku].price != price})
+        return outcome
+
+
+async def price_pages(database: Database) -> AsyncIterator[list[list[object]]]:
+    """Yield the prices of all SKUs that have one, header first, a thousand at a time."""
+    yield [[column.name for column in PRICE_COLUMNS]]
+    after = ""
+    while True:
+        async with database.transaction() as tx:
+            found = await reads.prices(tx, after=after)
+        if not found:
+            return
+        after = found[-1][0]
+        yield [[sku, decimal_text(price, 2)] for sku, price in found]

@@ -83,6 +83,11 @@ PRODUCT_CODES_AFTER = """
 SELECT code FROM product WHERE code > %(after)s::text ORDER BY code LIMIT %(limit)s::int
 """
 
+# By the unique index on sku.
+PRICES_AFTER = """
+SELECT sku, price FROM variant WHERE sku > %(after)s::text AND price IS NOT NULL ORDER BY sku LIMIT %(limit)s::int
+"""
+
 # Index variant_product; components by name, for people.
 VARIANTS_OF_PRODUCTS = """
 SELECT v.product_id, v.id, v.sku, v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm,
@@ -192,6 +197,11 @@ async def product_by_code(tx: Tx, code: str) -> Product | None:
 async def product_codes(tx: Tx, *, after: str = "", limit: int = 500) -> list[str]:
     """Return product codes in order, to walk through the catalogue in pages."""
     return await tx.values(PRODUCT_CODES_AFTER, {"after": after, "limit": limit})
+
+
+async def prices(tx: Tx, *, after: str = "", limit: int = 1_000) -> list[tuple[str, int]]:
+    """Return (SKU, price in centavos) of the variants that have a price, in order, to walk through them in pages."""
+    return [(sku, price) for sku, price in await tx.tuples(PRICES_AFTER, {"after": after, "limit": limit})]
 
 
 async def products_of_skus(tx: Tx, skus: Sequence[str]) -> dict[str, str]:

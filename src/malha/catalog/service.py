@@ -5,7 +5,7 @@ not valid, and changes nothing where nothing differs. `flaws_of` says beforehand
 imports use it to keep good rows apart from bad ones. Every change moves the catalogue's revision, which caches watch.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -173,6 +173,15 @@ async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
         Saved(d.code, ids[d.code], created=d.code not in before, skus={v.sku: skus[v.sku] for v in d.variants})
         for d in drafts
     ]
+
+
+async def set_prices(tx: Tx, prices: Mapping[str, int]) -> None:
+    """Set the prices, in centavos, of variants by SKU; unknown ones are passed over."""
+    if not prices:
+        return
+    columns = {"skus": sorted(prices), "prices": [prices[sku] for sku in sorted(prices)]}
+    if await tx.execute(writes.SET_PRICES, columns):
+        await revisions.bump(tx, reads.REVISION)
 
 
 async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> int:

@@ -61,7 +61,17 @@ WHERE (p.name, p.description, p.brand, p.category_id, p.ncm, p.cest, p.origin, p
         excluded.cest, excluded.origin, excluded.options, excluded.attributes, excluded.active)
 """
 
-# As above. A variant's product is checked before: a SKU does not wander from one product to another.
+# Unchanged rows keep their version; locked in SKU order, so that two imports wait instead of deadlocking.
+SET_PRICES = """
+WITH locked AS MATERIALIZED (
+    SELECT v.id, r.price FROM unnest(%(skus)s::text[], %(prices)s::int[]) AS r(sku, price)
+    JOIN variant v ON v.sku = r.sku WHERE v.price IS DISTINCT FROM r.price
+    ORDER BY v.sku FOR NO KEY UPDATE OF v
+)
+UPDATE variant v SET price = l.price, version = v.version + 1 FROM locked l WHERE l.id = v.id
+"""
+
+# Unchanged rows keep their version. A variant's product is checked before: a SKU does not wander from one to another.
 UPSERT_VARIANTS = """
 INSERT INTO variant AS v
     (product_id, sku, name, gtin, options, weight_grams, length_mm, width_mm, height_mm, price, is_kit, active)

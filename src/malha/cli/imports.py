@@ -16,9 +16,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from malha.catalog.imports import ProductImport
+from malha.catalog.imports import PriceImport, ProductImport
 from malha.cli.runtime import runtime
 from malha.customers.imports import CustomerImport
+from malha.inventory.imports import StockImport
 from malha.network.imports import LocationImport
 from malha.platform.db import Actor, Database
 from malha.platform.i18n import N_, _, current_language, number
@@ -28,7 +29,7 @@ from malha.platform.settings import Settings
 SHOWN_PROBLEMS = 50
 app = typer.Typer(no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The CSV file.")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file, CSV or XLSX.")]
 Check = Annotated[bool, typer.Option("--check", help="Only check the file; write nothing.")]
 Valid = Annotated[bool, typer.Option("--valid", help="Import the good rows and report the bad ones.")]
 FromLine = Annotated[int, typer.Option("--from-line", min=0, help="Skip what stands before this line.")]
@@ -41,6 +42,22 @@ def products(
 ) -> None:
     """Import products, one row per SKU."""
     _import(file, ProductImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("prices")
+def prices(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import prices, one row per SKU."""
+    _import(file, PriceImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("stock")
+def stock(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
+    _import(file, StockImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
 @app.command("locations")

@@ -21,7 +21,8 @@ COMMANDS = {
     ),
     "worker": ("malha.cli.worker", "Run the worker alone: events and background jobs."),
     "migrate": ("malha.cli.migrate", "Bring the database to this version's schema."),
-    "import": ("malha.cli.imports", "Import orders, products or stock from files."),
+    "import": ("malha.cli.imports", "Import products, prices, stock, locations or customers from files."),
+    "export": ("malha.cli.exports", "Export the same as tables that import back unchanged."),
     "bench": ("malha.cli.bench", "Measure this machine: orders a second, latency, memory."),
     "backup": (
         "malha.cli.backup",

@@ -1,6 +1,6 @@
 """Customers from a table, one row each, and back. Who is there already is changed, not doubled (`rules.best_match`)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from malha.customers import reads, rules, service
 from malha.customers.model import CustomerDraft
@@ -10,7 +10,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.imports import Outcome, combine
-from malha.platform.tabular import BadCell, Column, Row, parse_cep, parse_state, write_table
+from malha.platform.tabular import BadCell, Column, Row, parse_cep, parse_state
 
 
 def parse_document(text: str) -> str:
@@ -84,12 +84,12 @@ def _draft(row: Row) -> CustomerDraft:
     )
 
 
-async def export_customers(database: Database, seen: Callable[[int], None] = lambda _: None) -> AsyncIterator[bytes]:
-    """Yield all customers as a table that `CustomerImport` reads back, a thousand at a time.
+async def customer_pages(database: Database) -> AsyncIterator[list[list[object]]]:
+    """Yield all customers, header first, as rows that `CustomerImport` reads back, a thousand at a time.
 
-    It holds personal data in full: edges ask for `customers:reveal` and write down who took it.
+    They hold personal data in full: edges ask for `customers:reveal` and write down who took them.
     """
-    yield b"".join(write_table([c.name for c in COLUMNS], []))
+    yield [[c.name for c in COLUMNS]]
     after = 0
     while True:
         async with database.transaction() as tx:
@@ -97,9 +97,7 @@ async def export_customers(database: Database, seen: Callable[[int], None] = lam
         if not customers:
             return
         after = customers[-1].number
-        seen(len(customers))
-        rows = [
-            (c.name, rules.shown_document(c.document), c.email, c.phone, *(getattr(c.address, a) for a in _ADDRESS))
+        yield [
+            [c.name, rules.shown_document(c.document), c.email, c.phone, *(getattr(c.address, a) for a in _ADDRESS)]
             for c in customers
         ]
-        yield b"".join(write_table((), rows)).removeprefix("\ufeff\r\n".encode())

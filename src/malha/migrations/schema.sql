@@ -231,6 +231,66 @@ CREATE TABLE idempotency (
     CONSTRAINT idempotency_pkey PRIMARY KEY (client, key)
 );
 
+CREATE TABLE import_flaw (
+    run_id uuid NOT NULL,
+    line integer NOT NULL,
+    refused boolean NOT NULL,
+    cells jsonb NOT NULL,
+    problems jsonb NOT NULL,
+    CONSTRAINT import_flaw_pkey PRIMARY KEY (run_id, line)
+);
+
+CREATE TABLE import_mapping (
+    actor text NOT NULL,
+    kind text NOT NULL,
+    signature text NOT NULL,
+    mapping jsonb NOT NULL,
+    used_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT import_mapping_pkey PRIMARY KEY (actor, kind, signature)
+);
+
+CREATE TABLE import_part (
+    run_id uuid NOT NULL,
+    part integer NOT NULL,
+    data bytea NOT NULL,
+    CONSTRAINT import_part_pkey PRIMARY KEY (run_id, part)
+);
+
+CREATE TABLE import_run (
+    id uuid NOT NULL,
+    number integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    state text NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    encoding text DEFAULT ''::text NOT NULL,
+    delimiter text DEFAULT ''::text NOT NULL,
+    header jsonb DEFAULT '[]'::jsonb NOT NULL,
+    sample jsonb DEFAULT '[]'::jsonb NOT NULL,
+    mapping jsonb DEFAULT '{}'::jsonb NOT NULL,
+    turn smallint DEFAULT 0 NOT NULL,
+    at_line integer DEFAULT 0 NOT NULL,
+    total integer,
+    seen integer DEFAULT 0 NOT NULL,
+    created integer DEFAULT 0 NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    unchanged integer DEFAULT 0 NOT NULL,
+    bad integer DEFAULT 0 NOT NULL,
+    warned integer DEFAULT 0 NOT NULL,
+    error jsonb,
+    actor text NOT NULL,
+    person text NOT NULL,
+    permissions jsonb,
+    locations jsonb,
+    uploaded_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT import_run_pkey PRIMARY KEY (id),
+    CONSTRAINT import_run_number_key UNIQUE (number),
+    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text]))),
+    CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text])))
+);
+
 CREATE TABLE kit_component (
     kit_id integer NOT NULL,
     component_id integer NOT NULL,
@@ -828,6 +888,7 @@ CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (p
 CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pickup_until) WHERE ((state = 'ready'::text) AND (pickup_expired_at IS NULL));
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
+CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
@@ -880,6 +941,8 @@ ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_sku_id_fkey FOREIGN KEY (sku_
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
+ALTER TABLE import_flaw ADD CONSTRAINT import_flaw_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
+ALTER TABLE import_part ADD CONSTRAINT import_part_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN KEY (component_id) REFERENCES variant(id);
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);

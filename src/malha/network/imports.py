@@ -37,7 +37,6 @@ from malha.platform.tabular import (
     parse_state,
     scaled,
     whole,
-    write_table,
     yes_no,
 )
 from malha.platform.text import fold
@@ -290,14 +289,12 @@ def _column_of(at: str) -> str:
     return parts[1] if parts[0] == "address" else parts[0]
 
 
-async def export_locations(database: Database) -> AsyncIterator[bytes]:
-    """Yield all locations as a table that `LocationImport` reads back unchanged."""
+async def location_pages(database: Database) -> AsyncIterator[list[list[object]]]:
+    """Yield all locations, header first, as rows that `LocationImport` reads back unchanged."""
     async with database.snapshot() as tx:
         owners = {e.id: e for e in await reads.establishments(tx)}
         locations = await reads.locations(tx)
-    rows = [_exported(x, owners[x.establishment_id]) for x in locations]
-    for piece in write_table([c.name for c in COLUMNS], rows):
-        yield piece
+    yield [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
 
 
 def _exported(x: Location, owner: Establishment) -> list[object]:

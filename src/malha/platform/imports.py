@@ -5,14 +5,16 @@ a row that the database refuses aside by halving its chunk. Rows have natural ke
 so an import that was cut off is simply run again, or continued with `from_line`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
 from psycopg import errors as pg
 
-from malha.platform import audit
+from malha.platform import audit, workbook
 from malha.platform.db import SYSTEM, Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
@@ -116,6 +118,25 @@ class Report(msgspec.Struct):
 Progress = Callable[[int], None]
 
 
+class Place(msgspec.Struct, frozen=True):
+    """How far an import is: which pass over the file, and the last line of it that is committed."""
+
+    turn: int = 0
+    line: int = 0
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One chunk that was handled: its rows, good and bad, what became of them, and where the import stands then."""
+
+    place: Place
+    rows: Sequence[Row]
+    outcome: Outcome
+
+
+# Called in the transaction of each chunk, after its rows: what it writes is true exactly when the rows are.
+Note = Callable[[Tx, Step], Awaitable[None]]
+
+
 async def run_import(
     database: Database,
     target: Target,
@@ -127,60 +148,92 @@ async def run_import(
     from_line: int = 0,
     progress: Progress | None = None,
 ) -> Report:
-    """Import a table. With `ALL` it is read twice: nothing is written when the first reading finds a bad row.
+    """Import a table, a text or the first sheet of a workbook. With `ALL` it is read twice: a bad row writes nothing.
 
     Raises:
         UnreadableTable: the file is no table.
         MissingColumns: a required column is not there.
     """
     name = "".join(c for c in name if c.isprintable())[:200]
-    run = _Run(database, target, actor, from_line, progress)
-    report = Report()
-    if mode is not Mode.VALID:
-        report = await run.read(file, apply=False)
-        if mode is Mode.PREVIEW or report.bad:
-            return report
-    report = await run.read(file, apply=True)
+    text = await asyncio.to_thread(workbook.as_text, file)
+    try:
+        report = Report()
+        if mode is not Mode.VALID:
+            report = await read_rows(database, target, text, apply=False, actor=actor, from_line=from_line)
+            if mode is Mode.PREVIEW or report.bad:
+                return report
+        report = await read_rows(
+            database, target, text, apply=True, actor=actor, from_line=from_line, progress=progress
+        )
+    finally:
+        if text is not file:
+            text.close()
     facts = {"rows": report.rows, "bad": report.bad, "created": report.created, "changed": report.changed}
     async with database.transaction(actor) as tx:
         await audit.record(tx, action="import", entity=target.entity, entity_id=name or "-", after=facts)
     return report
 
 
+async def read_rows(
+    database: Database,
+    target: Target,
+    text: BinaryIO,
+    *,
+    apply: bool,
+    actor: Actor,
+    from_line: int = 0,
+    begin: Place | None = None,
+    mapping: Mapping[str, str] | None = None,
+    note: Note | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Read a text table once per pass of the target, in chunks of one transaction each.
+
+    Args:
+        database: Where the rows go.
+        target: What they become.
+        text: The table; see `workbook.as_text`.
+        apply: Write; else only check.
+        actor: In whose name.
+        from_line: What stands before it is skipped in every pass.
+        begin: Where an import that was cut off goes on.
+        mapping: Which of the file's headings is which column, where a person said so; empty is none.
+        note: See `Note`.
+        progress: Told how many rows were read.
+
+    Raises:
+        UnreadableTable, MissingColumns: nothing was handled.
+    """
+    run = _Run(database, target, actor, note, progress)
+    return await run.read(text, apply=apply, begin=begin or Place(), from_line=from_line, mapping=mapping)
+
+
 class _Run:
     def __init__(
-        self, database: Database, target: Target, actor: Actor, from_line: int, progress: Progress | None
+        self, database: Database, target: Target, actor: Actor, note: Note | None, progress: Progress | None
     ) -> None:
         self.database = database
         self.target = target
         self.actor = actor
-        self.from_line = from_line
+        self.note = note
         self.progress = progress or (lambda _: None)
 
-    async def read(self, file: BinaryIO, *, apply: bool) -> Report:
+    async def read(
+        self, file: BinaryIO, *, apply: bool, begin: Place, from_line: int, mapping: Mapping[str, str] | None
+    ) -> Report:
         """Read the whole file, once per turn of the target."""
         report = Report(applied=apply)
-        for turn in range(self.target.passes):
+        for turn in range(begin.turn, self.target.passes):
             file.seek(0)
-            table = open_table(file, self.target.columns, self.target.families)
+            table = await asyncio.to_thread(open_table, file, self.target.columns, self.target.families, mapping)
             report.encoding, report.delimiter = table.encoding, table.delimiter
             report.ignored_columns = table.unknown
-            chunk: list[Row] = []
-            for row in table:
-                if row.line < self.from_line:
-                    continue
+            first = max(from_line, begin.line + 1 if turn == begin.turn else 0)
+            await asyncio.to_thread(table.skip_to, first)
+            rows = iter(table)
+            while chunk := await asyncio.to_thread(_some, rows):
                 if turn == 0:
-                    report.rows += 1
-                if row.flaws:
-                    if turn == 0:
-                        report.bad += 1
-                        self._tell(report, row, row.flaws, table.heading)
-                    continue
-                chunk.append(row)
-                if len(chunk) == CHUNK_ROWS:
-                    await self._chunk(chunk, report, table.heading, apply=apply, turn=turn)
-                    chunk = []
-            if chunk:
+                    report.rows += len(chunk)
                 await self._chunk(chunk, report, table.heading, apply=apply, turn=turn)
             table.release()
         return report
@@ -204,14 +257,15 @@ class _Run:
 
     async def _handle(self, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
         """Handle a chunk in one transaction; halve it around a row the database refuses."""
+        readable = [row for row in rows if not row.flaws]
+        refused: dict[int, list[Flaw]] = {}
         try:
-            async with self.database.transaction(self.actor) as tx:
-                return await self.target.handle(tx, rows, apply=apply, turn=turn)
+            return await self._commit(rows, readable, refused, apply=apply, turn=turn)
         except (pg.IntegrityError, pg.DataError):
             if len(rows) == 1:
                 says = N_("The database refuses this row: it contradicts another record.")
-                flaw = Flaw("", says, N_("Check its codes and numbers."))
-                return Outcome(flaws={rows[0].line: [flaw]})
+                refused[rows[0].line] = [Flaw("", says, N_("Check its codes and numbers."))]
+                return await self._commit(rows, [], refused, apply=apply, turn=turn)
         middle = len(rows) // 2
         first = await self._handle(rows[:middle], apply=apply, turn=turn)
         second = await self._handle(rows[middle:], apply=apply, turn=turn)
@@ -222,6 +276,27 @@ class _Run:
             flaws=first.flaws | second.flaws,
             warnings=first.warnings | second.warnings,
         )
+
+    async def _commit(
+        self,
+        rows: Sequence[Row],
+        readable: Sequence[Row],
+        refused: Mapping[int, Sequence[Flaw]],
+        *,
+        apply: bool,
+        turn: int,
+    ) -> Outcome:
+        async with self.database.transaction(self.actor) as tx:
+            done = Outcome()
+            if readable:
+                done = await self.target.handle(tx, readable, apply=apply, turn=turn)
+            for row in rows:
+                if turn == 0:  # a row that cannot be read is told once
+                    combine(done, row.line, row.flaws)
+                combine(done, row.line, refused.get(row.line, ()))
+            if self.note is not None:
+                await self.note(tx, Step(Place(turn, rows[-1].line), rows, done))
+            return done
 
     @staticmethod
     def _tell(
@@ -246,3 +321,8 @@ def combine(outcome: Outcome, line: int, flaws: Sequence[Flaw], *, warning: bool
     if flaws:
         into = outcome.warnings if warning else outcome.flaws
         into.setdefault(line, []).extend(flaws)
+
+
+def _some(rows: Iterator[Row]) -> list[Row]:
+    """Return the next chunk of rows; reading them is work for a thread."""
+    return list(islice(rows, CHUNK_ROWS))

@@ -154,6 +154,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     upload_limit_mb: Annotated[
         int, Meta(ge=1, le=10_240, description="Largest file or request body that is accepted, in megabytes.")
     ] = 32
+    import_limit_mb: Annotated[
+        int,
+        Meta(ge=1, le=10_240, description="Largest table that may be imported, in megabytes; it is kept for 30 days."),
+    ] = 512
     timezone: Annotated[str, Meta(description="Time zone of people and locations that set none, by its IANA name.")] = (
         "America/Sao_Paulo"
     )

@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
@@ -82,6 +82,7 @@ class Row(msgspec.Struct, frozen=True):
     values: Mapping[str, Any]
     texts: Mapping[str, str]  # cells as they stand in the file, by column name
     flaws: list[Flaw] = []
+    cells: Sequence[str] = ()  # all of them, also those of columns that are not understood
 
 
 class Table:
@@ -159,14 +160,30 @@ class Table:
             text = undo(cells[i]).strip() if i < len(cells) else ""
             if text and "\x00" not in text:
                 values.setdefault(family, {})[name] = text
-        return Row(line, values, texts, flaws)
+        return Row(line, values, texts, flaws, cells)
+
+    def skip_to(self, line: int) -> None:
+        """Pass over what stands before a line, without looking at it."""
+        while self._lines() + 1 < line:
+            try:
+                next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error:  # it was told when it was read the first time
+                continue
 
 
-def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str, Sequence[str]] | None = None) -> Table:
+def open_table(
+    file: BinaryIO,
+    columns: Sequence[Column],
+    families: Mapping[str, Sequence[str]] | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> Table:
     """Open a table: find its encoding and delimiter, and which of `columns` it has.
 
     `families` are columns named by a prefix, like {"options": ["option", "opção"]} for "option:Color"; their cells
     come as a mapping under the family's name. The file must be seekable; it is read once ahead to find its encoding.
+    `mapping` says by heading which column a person chose, or "" for none; other headings are guessed.
 
     Raises:
         UnreadableTable: it is empty or binary.
@@ -187,8 +204,15 @@ def open_table(file: BinaryIO, columns: Sequence[Column], families: Mapping[str,
     prefixes = {_key(prefix): family for family, names in (families or {}).items() for prefix in (family, *names)}
     best: dict[str, tuple[int, int, Column]] = {}
     grouped: dict[int, tuple[str, str]] = {}
+    chosen = mapping or {}
+    by_name = {column.name: column for column in columns}
     for i, name in enumerate(header):
-        if found := known.get(_key(name)):
+        if name in chosen:
+            if column_chosen := by_name.get(chosen[name]):
+                best[column_chosen.name] = (-1, i, column_chosen)
+            elif chosen[name] and ":" in name and (family := prefixes.get(_key(name.split(":", 1)[0]))):
+                grouped[i] = family, name.split(":", 1)[1].strip()
+        elif found := known.get(_key(name)):
             # Two headers for one column ("UF" and "Estado"): the name that stands first in our list is meant.
             column, rank = found
             best[column.name] = min(best.get(column.name, (rank, i, column)), (rank, i, column), key=lambda b: b[:2])
@@ -368,6 +392,18 @@ def write_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, deli
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue().encode()
+
+
+async def as_csv(pages: AsyncIterator[Sequence[Sequence[object]]]) -> AsyncIterator[bytes]:
+    """Yield a table whose first row of the first page is its header, a page at a time, as `write_table` does."""
+    begun = False
+    async for rows in pages:
+        if rows:
+            head, rest = ((), rows) if begun else ([str(cell) for cell in rows[0]], rows[1:])
+            text = b"".join(write_table(head, rest))
+            # The mark and the header are the first two things written: only the first piece carries them.
+            yield text.removeprefix("\ufeff\r\n".encode()) if begun else text
+            begun = True
 
 
 def decimal_text(value: int | None, digits: int) -> str:

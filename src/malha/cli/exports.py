@@ -1,0 +1,45 @@
+"""`malha export`: what the database holds as tables that `malha import` reads back unchanged."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from malha.cli.runtime import runtime
+from malha.exchange import kinds
+from malha.exchange.model import Kind
+from malha.platform import audit
+from malha.platform.db import Actor, Database
+from malha.platform.settings import Settings
+from malha.platform.sheets import Format
+
+
+def command(
+    kind: Annotated[Kind, typer.Argument(help="What to export.")],
+    file: Annotated[
+        Path, typer.Argument(help="Where to write it, ending in .csv or .xlsx; - is standard output (CSV).")
+    ],
+) -> None:
+    """Export products, prices, stock, locations or customers as a table that imports back unchanged."""
+    ending = file.suffix.lstrip(".").lower()
+    if str(file) != "-" and ending not in set(Format):
+        raise typer.BadParameter("the file must end in .csv or .xlsx")
+    format_ = Format.CSV if str(file) == "-" else Format(ending)
+    with runtime() as settings:
+        asyncio.run(_export(settings, kind, format_, file))
+
+
+async def _export(settings: Settings, kind: Kind, format_: Format, path: Path) -> None:
+    actor = Actor(kind="system", name="malha export")
+    async with Database(settings.database_url or "", settings.retailer, max_size=2) as database:
+        if kind is Kind.CUSTOMERS:  # personal data: who took them is written down
+            async with database.transaction(actor) as tx:
+                await audit.record(tx, action="export", entity="customer", entity_id="all")
+        out = sys.stdout.buffer if str(path) == "-" else await asyncio.to_thread(path.open, "wb")
+        try:
+            async for piece in kinds.export(kind, format_, database, actor):
+                await asyncio.to_thread(out.write, piece)
+        finally:
+            out.flush() if str(path) == "-" else out.close()

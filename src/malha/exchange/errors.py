@@ -1,0 +1,47 @@
+"""Refusals of imports."""
+
+from malha.platform.errors import MalhaError, NotFound
+
+
+class ImportNotFound(NotFound):
+    """There is no such import, or it is somebody else's."""
+
+    code = "import_not_found"
+    says = "There is no import {key}."
+    mend = "Look at the list of imports."
+
+
+class ImportBusy(MalhaError):
+    """It is being checked or applied, or it has ended."""
+
+    status = 409
+    code = "import_not_open"
+    says = "The import {number} is not waiting for anything now."
+    mend = "Look at it again: it goes on, or it has ended."
+
+
+class UploadTooLarge(MalhaError):
+    """The file is larger than an import may be."""
+
+    status = 413
+    code = "upload_too_large"
+    says = "The file is larger than {megabytes} MB."
+    mend = "Send it in parts. The limit is the setting `import_limit_mb`."
+
+
+class NoFile(MalhaError):
+    """Nothing was sent."""
+
+    status = 422
+    code = "no_file"
+    says = "No file was sent."
+    mend = "Choose a CSV or Excel file."
+
+
+class ColumnTwice(MalhaError):
+    """Two headings were said to be the same column."""
+
+    status = 422
+    code = "column_twice"
+    says = "The headings {first} and {second} cannot both be the column {column}."
+    mend = "Choose another column for one of them, or none."

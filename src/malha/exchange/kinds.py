@@ -1,0 +1,85 @@
+"""Which target reads a kind's rows, and which pages write them: the one table of what can come and go."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from malha.catalog.imports import PriceImport, ProductImport, price_pages, product_pages
+from malha.customers.imports import CustomerImport, customer_pages
+from malha.exchange.model import Kind
+from malha.inventory.imports import StockImport, stock_pages
+from malha.network.imports import LocationImport, location_pages
+from malha.platform import sheets, tabular
+from malha.platform.db import Actor, Database
+from malha.platform.imports import Target
+from malha.platform.sheets import Format, Reader
+
+Pages = AsyncIterator[list[list[object]]]
+
+
+def target_of(kind: Kind) -> Target:
+    """Return a new target: some remember what a file said before."""
+    match kind:
+        case Kind.PRODUCTS:
+            return ProductImport()
+        case Kind.PRICES:
+            return PriceImport()
+        case Kind.STOCK:
+            return StockImport()
+        case Kind.LOCATIONS:
+            return LocationImport()
+        case Kind.CUSTOMERS:
+            return CustomerImport()
+
+
+def pages_of(kind: Kind, database: Database, actor: Actor) -> Pages:
+    """Return all rows of a kind that an actor may see, header first, each page read in a transaction of its own."""
+    match kind:
+        case Kind.PRODUCTS:
+            return product_pages(database)
+        case Kind.PRICES:
+            return price_pages(database)
+        case Kind.STOCK:
+            return stock_pages(database, actor)
+        case Kind.LOCATIONS:
+            return location_pages(database)
+        case Kind.CUSTOMERS:
+            return customer_pages(database)
+
+
+async def export(kind: Kind, format_: Format, database: Database, actor: Actor) -> AsyncIterator[bytes]:
+    """Yield a file of a kind with the columns its import reads, so that a way there and back changes nothing."""
+    pages = pages_of(kind, database, actor)
+    if format_ is Format.CSV:
+        async for piece in tabular.as_csv(pages):
+            yield piece
+        return
+    first = await anext(pages)
+    head = [str(name) for name in first[0]]
+    numbers = _numbers(kind)
+    columns = [sheets.Column(name, numbers.get(name, sheets.Kind.TEXT), 18) for name in head]
+    # Headings are names of columns, not sentences: they are the same in every language.
+    async for piece in sheets.written(format_, columns, _cells(columns, _below(first[1:], pages)), Reader.now()):
+        yield piece
+
+
+def _numbers(kind: Kind) -> dict[str, sheets.Kind]:
+    """Return the columns whose cells are numbers for a spreadsheet too."""
+    kinds = {tabular.centavos: sheets.Kind.MONEY}
+    found = {column.name: kinds[column.parse] for column in target_of(kind).columns if column.parse in kinds}
+    return found | ({"on_hand": sheets.Kind.WHOLE, "safety": sheets.Kind.WHOLE} if kind is Kind.STOCK else {})
+
+
+async def _below(first: list[list[object]], pages: Pages) -> Pages:
+    yield first
+    async for page in pages:
+        yield page
+
+
+async def _cells(columns: Sequence[sheets.Column], pages: Pages) -> AsyncIterator[Sequence[sheets.Row]]:
+    async for page in pages:
+        yield [
+            [
+                tabular.scaled(str(cell), 2) if column.kind is sheets.Kind.MONEY and cell not in {None, ""} else cell
+                for column, cell in zip(columns, row, strict=True)
+            ]
+            for row in page
+        ]

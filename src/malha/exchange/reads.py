@@ -1,0 +1,86 @@
+"""Imports as people look at them."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from malha.exchange.errors import ImportNotFound
+from malha.exchange.model import RefusedRow, Run
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+LISTED = 50
+FLAWS_AT_ONCE = 1_000
+
+_RUN = """
+SELECT id, number, kind, name, state, bytes, encoding, delimiter, header, sample, mapping, turn, at_line, total, seen,
+       created, changed, unchanged, bad, warned, error, actor, person, permissions, locations, uploaded_at, started_at,
+       ended_at
+FROM import_run
+"""
+
+# By primary key.
+RUN = f"{_RUN} WHERE id = %(id)s::uuid"
+
+# By the unique index on number, backwards.
+RUNS = f"""{_RUN}
+WHERE state <> 'uploading' AND kind = ANY (%(kinds)s::text[])
+  AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
+ORDER BY number DESC LIMIT %(limit)s::int
+"""
+
+# By primary key, in the order of the file.
+FLAWS = """
+SELECT line, refused, cells, problems FROM import_flaw
+WHERE run_id = %(id)s::uuid AND line > %(after)s::int AND (refused OR NOT %(refused)s::bool)
+ORDER BY line LIMIT %(limit)s::int
+"""
+
+MAPPING = """
+SELECT mapping FROM import_mapping
+WHERE actor = %(actor)s::text AND kind = %(kind)s::text AND signature = %(signature)s::text
+"""
+
+PART = "SELECT data FROM import_part WHERE run_id = %(id)s::uuid AND part = %(part)s::int"
+
+
+async def run(tx: Tx, run_id: UUID) -> Run:
+    """Return an import the actor may see: their own, or anybody's for who sees the audit trail.
+
+    Raises:
+        ImportNotFound: there is none.
+    """
+    found = await tx.maybe(dict, RUN, {"id": run_id})
+    if found is None or not (tx.actor.label == found["actor"] or tx.actor.may("audit:read")):
+        raise ImportNotFound(key=run_id)
+    return msgspec.convert(found, Run)
+
+
+async def runs(tx: Tx, kinds: list[str], limit: int = LISTED) -> list[Run]:
+    """Return the newest imports of some kinds the actor may see."""
+    actor = None if tx.actor.may("audit:read") else tx.actor.label
+    rows = await tx.all(dict, RUNS, {"kinds": kinds, "actor": actor, "limit": limit})
+    return [msgspec.convert(row, Run) for row in rows]
+
+
+async def flaws(
+    tx: Tx, run_id: UUID, *, after: int = 0, limit: int = FLAWS_AT_ONCE, refused_only: bool = False
+) -> list[RefusedRow]:
+    """Return refused rows (and warnings) after a line."""
+    columns = {"id": run_id, "after": after, "limit": limit, "refused": refused_only}
+    return await tx.all(RefusedRow, FLAWS, columns)
+
+
+async def remembered(tx: Tx, kind: str, signature: str) -> dict[str, str] | None:
+    """Return what the actor said last time that these headings mean."""
+    row = {"actor": tx.actor.label, "kind": kind, "signature": signature}
+    found: dict[str, str] | None = await tx.value(MAPPING, row)
+    return found
+
+
+async def parts(tx: Tx, run_id: UUID) -> AsyncIterator[bytes]:
+    """Yield the file, piece by piece."""
+    part = 0
+    while (data := await tx.value(PART, {"id": run_id, "part": part})) is not None:
+        yield bytes(data)
+        part += 1

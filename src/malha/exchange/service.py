@@ -1,0 +1,409 @@
+"""Imports that people watch: a file is taken in, its headings are given a meaning, it is checked, then applied.
+
+Checking and applying are background jobs in small transactions, each of which also writes how far it is: a killed
+worker's import goes on where it was, and no row is counted twice. What is refused is kept with its cells, as a file to
+mend and send again.
+"""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, BinaryIO
+
+import msgspec
+import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from malha.exchange import reads, writes
+from malha.exchange.errors import ColumnTwice, ImportBusy, NoFile, UploadTooLarge
+from malha.exchange.kinds import target_of
+from malha.exchange.model import BUSY, KINDS, OPEN, Kind, RefusedRow, Run, State
+from malha.platform import audit, jobs, workbook
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.errors import Forbidden, MalhaError
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_, translate
+from malha.platform.ids import UUID, new_id
+from malha.platform.imports import Place, Step, read_rows
+from malha.platform.tabular import Table, open_table
+
+PIECE = 1 << 20
+SAMPLE_ROWS = 8
+SAMPLE_CELL = 120
+KEEP_DAYS = 30
+log = structlog.get_logger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
+
+
+class _Lost(Exception):
+    """Another worker, or a person who stopped it, was there: this one ends."""
+
+
+# --- the file ---
+
+
+async def take_in(
+    database: Database, actor: Actor, kind: Kind, name: str, body: AsyncIterator[bytes], *, limit_mb: int
+) -> UUID:
+    """Keep a file as it arrives, a megabyte at a time, and look at its first rows; return the import's id.
+
+    Raises:
+        NoFile: nothing came.
+        UploadTooLarge: more came than an import may have.
+        UnreadableTable: it is no table.
+    """
+    run_id = new_id()
+    name = "".join(c for c in name if c.isprintable()).strip()[:200] or kind.value
+    async with database.transaction(actor) as tx:
+        await tx.value(
+            writes.ADD_RUN,
+            {
+                "id": run_id,
+                "kind": kind.value,
+                "name": name,
+                "actor": actor.label,
+                "person": actor.name,
+                "permissions": None if actor.permissions is None else _json(sorted(actor.permissions)),
+                "locations": None if actor.locations is None else _json(sorted(actor.locations)),
+            },
+        )
+    try:
+        size = await _keep(database, run_id, body, limit_mb)
+        await _preview(database, actor, run_id, kind, size)
+    except BaseException:
+        async with database.transaction(actor) as tx:
+            await tx.execute(writes.DROP_RUN, {"id": run_id})
+        raise
+    return run_id
+
+
+async def _keep(database: Database, run_id: UUID, body: AsyncIterator[bytes], limit_mb: int) -> int:
+    size = part = 0
+    pending = bytearray()
+
+    async def write() -> None:
+        nonlocal part
+        async with database.transaction() as tx:
+            await tx.execute(writes.ADD_PART, {"id": run_id, "part": part, "data": bytes(pending[:PIECE])})
+        del pending[:PIECE]
+        part += 1
+
+    async for piece in body:
+        size += len(piece)
+        if size > limit_mb << 20:
+            raise UploadTooLarge(megabytes=limit_mb)
+        pending += piece
+        while len(pending) >= PIECE:
+            await write()
+    if pending:
+        await write()
+    if not size:
+        raise NoFile
+    return size
+
+
+async def _file(database: Database, run_id: UUID) -> BinaryIO:
+    """Return the import's file as a text table in temporary files."""
+    raw = tempfile.TemporaryFile()  # noqa: SIM115 -- closed here, or by the caller
+    try:
+        async with database.transaction() as tx:
+            async for piece in reads.parts(tx, run_id):
+                await asyncio.to_thread(raw.write, piece)
+        text = await asyncio.to_thread(workbook.as_text, raw)
+    except BaseException:
+        raw.close()
+        raise
+    if text is not raw:
+        raw.close()
+    return text
+
+
+async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, size: int) -> None:
+    text = await _file(database, run_id)
+    try:
+        target = target_of(kind)
+        # Nothing is required yet: a person may say what a heading means.
+        columns = [msgspec.structs.replace(column, required=False) for column in target.columns]
+        table = await asyncio.to_thread(open_table, text, columns, target.families)
+        rows = iter(table)
+        sample = [[cell[:SAMPLE_CELL] for cell in row.cells] for _, row in zip(range(SAMPLE_ROWS), rows, strict=False)]
+        table.release()
+    finally:
+        text.close()
+    guessed = guess(table)
+    async with database.transaction(actor) as tx:
+        said = await reads.remembered(tx, kind.value, signature(table.header)) or {}
+        mapping = {heading: said.get(heading, guessed.get(heading, "")) for heading in table.header if heading}
+        await tx.execute(
+            writes.SET_PREVIEW,
+            {
+                "id": run_id,
+                "bytes": size,
+                "encoding": "xlsx" if await _was_workbook(tx, run_id) else table.encoding,
+                "delimiter": table.delimiter,
+                "header": _json(table.header),
+                "sample": _json(sample),
+                "mapping": _json(mapping),
+            },
+        )
+
+
+async def _was_workbook(tx: Tx, run_id: UUID) -> bool:
+    first = await tx.value(reads.PART, {"id": run_id, "part": 0})
+    return bytes(first or b"").startswith(workbook.MAGIC)
+
+
+def guess(table: Table) -> dict[str, str]:
+    """Return what the headings of an open table seem to mean: a column, or a member of a family like `option:Cor`."""
+    found = {table.header[i]: column.name for i, column in table.columns.items()}
+    return found | {table.header[i]: f"{family}:{name}" for i, (family, name) in table.families.items()}
+
+
+def signature(header: list[str]) -> str:
+    """Return what tells a person's usual files apart: their headings, in their order."""
+    return hashlib.blake2b(_encode(header), digest_size=12).hexdigest()
+
+
+# --- what a person does ---
+
+
+async def begin(tx: Tx, run_id: UUID, mapping: Mapping[str, str] | None, *, apply: bool) -> None:
+    """Check, or write, every row in the background; what the headings mean is remembered for files like this one.
+
+    Raises:
+        ImportNotFound: there is none.
+        ImportBusy: it goes on, or has ended.
+        ColumnTwice: two headings are the same column.
+    """
+    run = await _open(tx, run_id)
+    said = dict(run.mapping)
+    if mapping is not None:
+        known = {column.name for column in target_of(run.kind).columns}
+        for heading, column in mapping.items():
+            if heading in said and (column == "" or column in known or column == said[heading]):
+                said[heading] = column
+        _refuse_twice(said)
+        row = {"actor": tx.actor.label, "kind": run.kind.value, "signature": signature(run.header)}
+        await tx.execute(writes.REMEMBER, {**row, "mapping": _json(said)})
+    state = State.APPLYING if apply else State.CHECKING
+    await tx.execute(writes.CLEAR_FLAWS, {"id": run_id})
+    await tx.execute(writes.BEGIN, {"id": run_id, "state": state.value, "mapping": _json(said)})
+    await audit.record(
+        tx, action="import" if apply else "check", entity=f"import_{run.kind.value}", entity_id=str(run.number)
+    )
+    await jobs.defer(tx, go_on, lock=f"import:{run_id}", run_id=str(run_id))
+
+
+def _refuse_twice(mapping: Mapping[str, str]) -> None:
+    first: dict[str, str] = {}
+    for heading, column in mapping.items():
+        if column and first.setdefault(column, heading) != heading:
+            raise ColumnTwice(first=first[column], second=heading, column=column)
+
+
+async def stop(tx: Tx, run_id: UUID) -> None:
+    """Stop a check or an import; what was written stays written. What has ended stays as it is."""
+    run = await reads.run(tx, run_id)
+    await tx.value(writes.LOCK_RUN, {"id": run_id})
+    after = State.MAPPING if run.state is State.CHECKING else State.STOPPED
+    busy = sorted(state.value for state in BUSY)
+    await tx.execute(writes.END, {"id": run_id, "state": after.value, "error": None, "total": None, "states": busy})
+
+
+async def resume(tx: Tx, run_id: UUID) -> None:
+    """Go on with an import that was stopped or failed, from the first row that was not written.
+
+    Raises:
+        ImportNotFound, ImportBusy: there is none, or it does not wait for that.
+    """
+    await _open(tx, run_id, frozenset({State.STOPPED, State.FAILED}))
+    await tx.execute(writes.RESUME, {"id": run_id})
+    await jobs.defer(tx, go_on, lock=f"import:{run_id}", run_id=str(run_id))
+
+
+async def _open(tx: Tx, run_id: UUID, states: frozenset[State] = OPEN) -> Run:
+    await reads.run(tx, run_id)
+    await tx.value(writes.LOCK_RUN, {"id": run_id})
+    run = await reads.run(tx, run_id)
+    if not tx.actor.may(KINDS[run.kind].write):
+        raise Forbidden(permission=KINDS[run.kind].write)
+    if run.state not in states:
+        raise ImportBusy(number=run.number)
+    return run
+
+
+# --- the job ---
+
+
+@jobs.task("exchange.go_on", attempts=5)
+async def go_on(db: Database, *, run_id: str) -> None:
+    """Check or apply an import from where it stands. Killed and started again, it goes on; twice at once, one ends."""
+    id_ = UUID(run_id)
+    async with db.transaction() as tx:
+        run = await reads.run(tx, id_)
+    if run.state not in BUSY:
+        return
+    try:
+        text = await _file(db, id_)
+        try:
+            error = await _read(db, run, text)
+        finally:
+            text.close()
+    except _Lost:
+        log.info("import_left", run=run.number)
+        return
+    except (OperationalError, PoolTimeout):  # the database is away: the job is tried again, and goes on where it was
+        raise
+    except Exception:
+        await _end(db, run, {"says": N_("A defect stopped the import; it is in the log."), "mend": "", "facts": {}})
+        raise
+    await _end(db, run, error)
+
+
+async def _end(db: Database, run: Run, error: dict[str, Any] | None) -> None:
+    checking = run.state is State.CHECKING
+    state = State.CHECKED if checking else State.DONE
+    if error is not None:
+        state = State.MAPPING if checking else State.FAILED
+    async with db.transaction() as tx:
+        now = await reads.run(tx, run.id)
+        end = {
+            "id": run.id,
+            "state": state.value,
+            "error": None if error is None else _json(error),
+            "total": now.seen if error is None else None,
+            "states": [run.state.value],
+        }
+        if await tx.execute(writes.END, end) and state is State.DONE:
+            facts = {"rows": now.seen, "bad": now.bad, "created": now.created, "changed": now.changed}
+            entity = f"import_{run.kind.value}"
+            await audit.record(tx, action="imported", entity=entity, entity_id=str(run.number), after=facts)
+
+
+async def _read(db: Database, run: Run, text: BinaryIO) -> dict[str, Any] | None:
+    """Read the rows from where the import stands; return why the file cannot be read, if so."""
+    at = Place(run.turn, run.at_line)
+
+    async def note(tx: Tx, step: Step) -> None:
+        nonlocal at
+        # As the system: the row of the import is nobody's location.
+        fresh = step.place.turn == 0
+        done = step.outcome
+        advanced = await tx.execute(
+            writes.ADVANCE,
+            {
+                "id": run.id,
+                "state": run.state.value,
+                "turn": step.place.turn,
+                "line": step.place.line,
+                "seen": len(step.rows) if fresh else 0,
+                "created": done.created,
+                "changed": done.changed,
+                "unchanged": done.unchanged,
+                "bad": len(done.flaws),
+                "warned": len(done.warnings),
+                "from_turn": at.turn,
+                "from_line": at.line,
+            },
+        )
+        if not advanced:
+            raise _Lost
+        await _keep_flaws(tx, run.id, step)
+        at = step.place
+
+    actor = _actor(run)
+    try:
+        await read_rows(
+            db,
+            target_of(run.kind),
+            text,
+            apply=run.state is State.APPLYING,
+            actor=actor,
+            begin=at,
+            mapping={heading: column for heading, column in run.mapping.items() if ":" not in column},
+            note=note,
+        )
+    except MalhaError as refusal:
+        return {"says": refusal.says, "mend": refusal.mend, "facts": {k: str(v) for k, v in refusal.facts.items()}}
+    return None
+
+
+def _actor(run: Run) -> Actor:
+    """Return the person or key in whose name the import runs, with the rights they had when they brought it."""
+    kind, _, id_ = run.actor.partition(":")
+    return Actor(
+        kind=kind,
+        id=id_ or None,
+        name=run.person,
+        permissions=None if run.permissions is None else frozenset(run.permissions),
+        locations=None if run.locations is None else frozenset(run.locations),
+    )
+
+
+async def _keep_flaws(tx: Tx, run_id: UUID, step: Step) -> None:
+    flaws, warnings = step.outcome.flaws, step.outcome.warnings
+    rows = [row for row in step.rows if row.line in flaws or row.line in warnings]
+    if not rows:
+        return
+    await tx.execute(
+        writes.ADD_FLAWS,
+        {
+            "id": run_id,
+            "lines": [row.line for row in rows],
+            "refused": [row.line in flaws for row in rows],
+            "cells": [_json([cell.replace("\x00", "")[:4_000] for cell in row.cells]) for row in rows],
+            "problems": [
+                _json([_problem(f) for f in (*flaws.get(row.line, ()), *warnings.get(row.line, ()))]) for row in rows
+            ],
+        },
+    )
+
+
+def _problem(flaw: Flaw) -> dict[str, Any]:
+    facts = {name: str(fact).replace("\x00", "") for name, fact in flaw.facts.items()}
+    return {"at": flaw.at, "says": flaw.says, "mend": flaw.mend, "facts": facts}
+
+
+# --- what comes back ---
+
+
+def said(row: RefusedRow, language: str) -> str:
+    """Return what is wrong with a row, and how to mend it, in a language."""
+    texts = []
+    for problem in row.problems:
+        facts = problem["facts"]
+        says, mend = translate(language, problem["says"], **facts), translate(language, problem["mend"], **facts)
+        column = f"{problem['at']}: " if problem["at"] else ""
+        texts.append(f"{column}{says} {mend}".strip())
+    return " | ".join(texts)
+
+
+async def refused_pages(
+    database: Database, actor: Actor, run_id: UUID, language: str, title: str
+) -> AsyncIterator[list[list[object]]]:
+    """Yield the refused rows as they were sent, header first, with what is wrong in a last column: a file to mend."""
+    async with database.transaction(actor) as tx:
+        run = await reads.run(tx, run_id)
+    yield [[*run.header, title]]
+    after = 0
+    while True:
+        async with database.transaction(actor) as tx:
+            found = await reads.flaws(tx, run_id, after=after, refused_only=True)
+        if not found:
+            return
+        after = found[-1].line
+        width = len(run.header)
+        yield [[*(row.cells + [""] * width)[:width], said(row, language)] for row in found]
+
+
+async def forget(tx: Tx) -> None:
+    """Drop files, samples and refused rows of imports that ended `KEEP_DAYS` ago; what was done stays in the list."""
+    for statement in (writes.FORGET_PARTS, writes.FORGET_FLAWS, writes.FORGET_SAMPLES):
+        await tx.execute(statement, {"days": KEEP_DAYS})
+    await tx.execute(writes.FORGET_UPLOADS)

@@ -1,0 +1,81 @@
+"""Statements that keep imports. Private to `exchange`."""
+
+ADD_RUN = """
+INSERT INTO import_run (id, kind, name, state, actor, person, permissions, locations)
+VALUES (%(id)s::uuid, %(kind)s::text, %(name)s::text, 'uploading', %(actor)s::text, %(person)s::text,
+        %(permissions)s::jsonb, %(locations)s::jsonb)
+RETURNING number
+"""
+
+ADD_PART = "INSERT INTO import_part (run_id, part, data) VALUES (%(id)s::uuid, %(part)s::int, %(data)s::bytea)"
+
+SET_PREVIEW = """
+UPDATE import_run
+SET state = 'mapping', bytes = %(bytes)s::bigint, encoding = %(encoding)s::text, delimiter = %(delimiter)s::text,
+    header = %(header)s::jsonb, sample = %(sample)s::jsonb, mapping = %(mapping)s::jsonb
+WHERE id = %(id)s::uuid
+"""
+
+DROP_RUN = "DELETE FROM import_run WHERE id = %(id)s::uuid"
+
+# The row's lock decides between two presses of a button.
+LOCK_RUN = "SELECT state FROM import_run WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
+
+# From the beginning: a check after another mapping, or the writing after a check.
+BEGIN = """
+UPDATE import_run
+SET state = %(state)s::text, mapping = %(mapping)s::jsonb, turn = 0, at_line = 0, seen = 0, created = 0, changed = 0,
+    unchanged = 0, bad = 0, warned = 0, error = NULL, started_at = now(), ended_at = NULL
+WHERE id = %(id)s::uuid
+"""
+
+# From where it stands: nothing that was written is written again.
+RESUME = "UPDATE import_run SET state = 'applying', error = NULL, ended_at = NULL WHERE id = %(id)s::uuid"
+
+CLEAR_FLAWS = "DELETE FROM import_flaw WHERE run_id = %(id)s::uuid"
+
+# Conditional on where it stood: of two workers that believe the import is theirs, one advances it, the other one stops.
+ADVANCE = """
+UPDATE import_run
+SET turn = %(turn)s::smallint, at_line = %(line)s::int, seen = seen + %(seen)s::int,
+    created = created + %(created)s::int, changed = changed + %(changed)s::int,
+    unchanged = unchanged + %(unchanged)s::int, bad = bad + %(bad)s::int, warned = warned + %(warned)s::int
+WHERE id = %(id)s::uuid AND state = %(state)s::text AND turn = %(from_turn)s::smallint
+  AND at_line = %(from_line)s::int
+"""
+
+ADD_FLAWS = """
+INSERT INTO import_flaw (run_id, line, refused, cells, problems)
+SELECT %(id)s::uuid, line, refused, cells, problems
+FROM unnest(%(lines)s::int[], %(refused)s::bool[], %(cells)s::jsonb[], %(problems)s::jsonb[])
+     AS w(line, refused, cells, problems)
+ON CONFLICT (run_id, line) DO UPDATE SET refused = excluded.refused OR import_flaw.refused,
+    problems = import_flaw.problems || excluded.problems
+"""
+
+END = """
+UPDATE import_run
+SET state = %(state)s::text, ended_at = now(), error = %(error)s::jsonb, total = coalesce(%(total)s::int, total)
+WHERE id = %(id)s::uuid AND state = ANY (%(states)s::text[])
+"""
+
+REMEMBER = """
+INSERT INTO import_mapping (actor, kind, signature, mapping)
+VALUES (%(actor)s::text, %(kind)s::text, %(signature)s::text, %(mapping)s::jsonb)
+ON CONFLICT (actor, kind, signature) DO UPDATE SET mapping = excluded.mapping, used_at = now()
+"""
+
+# Files and refused rows hold what people wrote, customers too: they are not kept longer than they are of use.
+FORGET_PARTS = """
+DELETE FROM import_part p USING import_run r
+WHERE r.id = p.run_id AND coalesce(r.ended_at, r.uploaded_at) < now() - make_interval(days => %(days)s::int)
+"""
+FORGET_FLAWS = """
+DELETE FROM import_flaw f USING import_run r
+WHERE r.id = f.run_id AND coalesce(r.ended_at, r.uploaded_at) < now() - make_interval(days => %(days)s::int)
+"""
+FORGET_SAMPLES = """
+UPDATE import_run SET sample = '[]'
+WHERE sample <> '[]' AND coalesce(ended_at, uploaded_at) < now() - make_interval(days => %(days)s::int)
+"""
+FORGET_UPLOADS = "DELETE FROM import_run WHERE state = 'uploading' AND uploaded_at < now() - interval '1 day'"

@@ -1,0 +1,310 @@
+"""Spreadsheets (XLSX) as text tables: the first sheet, row by row, in constant memory.
+
+An XLSX file is a ZIP archive of XML. It is read as a stream; the texts that cells share lie in a temporary file with an
+index of eight bytes each. What would make it a bomb is refused: document types and entities, parts that unpack to far
+more than they are, cells without end. Numbers come as they stand in the cell, with a decimal comma, so that `1.234` is
+never taken for a thousand; days come as `2026-11-26`.
+"""
+
+import csv
+import io
+import re
+import tempfile
+import zipfile
+from array import array
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import BinaryIO, Self
+from xml.parsers import expat
+
+from malha.platform.errors import MalhaError
+from malha.platform.tabular import MAX_CELL, UnreadableTable
+
+MAGIC = b"PK\x03\x04"
+MAX_UNPACKED = 4 << 30  # bytes of one part
+MAX_RATIO = 400  # a part that unpacks to more than this many times its size was made to hurt
+MAX_COLUMNS = 1_000
+MAX_GAP = 10_000  # empty rows in a row
+_PIECE = 1 << 18
+_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
+_DAY_FORMATS = frozenset({14, 15, 16, 17, 22, 27, 30, 36, 45, 46, 47, 50, 57})
+_REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
+_QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
+
+
+class UnreadableWorkbook(UnreadableTable):
+    """The file begins like a spreadsheet and is none, or one that was made to do harm."""
+
+    code = "unreadable_workbook"
+    says = "The file is no spreadsheet that can be read."
+    mend = "Save it again as an Excel workbook (XLSX) without a password, or as CSV."
+
+
+def is_workbook(file: BinaryIO) -> bool:
+    """Tell whether a file begins like an XLSX file. It is left at its beginning."""
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    return start == MAGIC
+
+
+def as_text(file: BinaryIO) -> BinaryIO:
+    """Return the file itself, or the first sheet of a workbook as CSV in a temporary file that its closing removes.
+
+    Raises:
+        UnreadableWorkbook: it begins like a workbook and cannot be read.
+    """
+    if not is_workbook(file):
+        return file
+    out = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
+    try:
+        text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+        writer = csv.writer(text, delimiter=";", lineterminator="\n")
+        for cells in rows(file):
+            writer.writerow(cells)
+        text.flush()
+        text.detach()
+    except (zipfile.BadZipFile, expat.ExpatError, KeyError, ValueError, OSError, RuntimeError, NotImplementedError):
+        out.close()
+        raise UnreadableWorkbook from None
+    except MalhaError:
+        out.close()
+        raise
+    out.seek(0)
+    return out
+
+
+def rows(file: BinaryIO) -> Iterator[list[str]]:
+    """Yield the rows of the first sheet; rows that are not there come as empty ones, so that line numbers agree."""
+    with zipfile.ZipFile(file) as book, _Texts() as texts:
+        names = set(book.namelist())
+        if "xl/sharedStrings.xml" in names:
+            for _ in _parsed(book, "xl/sharedStrings.xml", _SharedTexts(texts)):
+                pass
+        days = _days(book) if "xl/styles.xml" in names else frozenset[int]()
+        sheet = _Sheet(texts, days)
+        told = 0
+        for _ in _parsed(book, _first_sheet(book, names), sheet):
+            for number, cells in sheet.taken():
+                for _ in range(min(number - told - 1, MAX_GAP)):
+                    yield []
+                told = number
+                yield cells
+
+
+def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> str:
+    links: dict[str, str] = {}
+    first = ""
+
+    def link(name: str, attributes: dict[str, str]) -> None:
+        if name == "Relationship":
+            links[attributes.get("Id", "")] = attributes.get("Target", "")
+
+    def sheet(name: str, attributes: dict[str, str]) -> None:
+        nonlocal first
+        if name == "sheet" and not first:
+            first = next((value for key, value in attributes.items() if key.endswith(":id") or key == "id"), "")
+
+    _small(book, "xl/workbook.xml", sheet)
+    _small(book, "xl/_rels/workbook.xml.rels", link)
+    target = links.get(first, "worksheets/sheet1.xml")
+    path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    if path not in names:
+        raise UnreadableWorkbook
+    return path
+
+
+def _days(book: zipfile.ZipFile) -> frozenset[int]:
+    """Return the styles whose numbers are days."""
+    own: dict[int, str] = {}
+    styles: list[int] = []
+    inside = False
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal inside
+        if name == "numFmt":
+            own[int(attributes.get("numFmtId", "0"))] = attributes.get("formatCode", "")
+        elif name in {"cellXfs", "cellStyleXfs"}:
+            inside = name == "cellXfs"
+        elif name == "xf" and inside:
+            styles.append(int(attributes.get("numFmtId", "0")))
+
+    _small(book, "xl/styles.xml", start)
+    return frozenset(
+        at
+        for at, number in enumerate(styles)
+        if number in _DAY_FORMATS or any(c in _QUOTED.sub("", own.get(number, "")).lower() for c in "ymd")
+    )
+
+
+class _Part:
+    """What listens to one part of the book."""
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def text(self, data: str) -> None:
+        """Characters between."""
+
+
+class _Starts(_Part):
+    def __init__(self, tell: object) -> None:
+        self.start = tell  # type: ignore[assignment,method-assign]
+
+
+def _small(book: zipfile.ZipFile, name: str, tell: object) -> None:
+    for _ in _parsed(book, name, _Starts(tell)):
+        pass
+
+
+def _parsed(book: zipfile.ZipFile, name: str, part: _Part) -> Iterator[None]:
+    """Feed a part to its listener, piece by piece; names come without their namespace."""
+    entry = book.getinfo(name)
+    if entry.file_size > MAX_UNPACKED or entry.file_size > MAX_RATIO * max(entry.compress_size, 1) + (1 << 20):
+        raise UnreadableWorkbook
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def refuse(*_: object) -> None:
+        raise UnreadableWorkbook
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.StartElementHandler = lambda tag, attributes: part.start(tag.rpartition(":")[2], attributes)
+    parser.EndElementHandler = lambda tag: part.end(tag.rpartition(":")[2])
+    parser.CharacterDataHandler = part.text
+    with book.open(entry) as source:
+        while piece := source.read(_PIECE):
+            parser.Parse(piece, False)
+            yield
+    parser.Parse(b"", True)
+    yield
+
+
+class _Texts:
+    """Texts on disk by their number."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by __exit__
+        self._ends = array("Q", [0])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, text: str) -> None:
+        """Keep one more."""
+        data = text.encode()
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+
+    def __getitem__(self, number: int) -> str:
+        begin, end = self._ends[number], self._ends[number + 1]
+        self._file.seek(begin)
+        return self._file.read(end - begin).decode()
+
+
+class _SharedTexts(_Part):
+    def __init__(self, texts: _Texts) -> None:
+        self._texts = texts
+        self._parts: list[str] = []
+        self._inside = False
+        self._aside = 0  # readings of Chinese characters are not part of the text
+
+    def start(self, name: str, _attributes: dict[str, str]) -> None:
+        if name == "si":
+            self._parts.clear()
+        elif name == "rPh":
+            self._aside += 1
+        self._inside = name == "t" and not self._aside
+
+    def end(self, name: str) -> None:
+        self._inside = False
+        if name == "rPh":
+            self._aside -= 1
+        elif name == "si":
+            self._texts.add("".join(self._parts)[:MAX_CELL])
+
+    def text(self, data: str) -> None:
+        if self._inside:
+            self._parts.append(data)
+
+
+class _Sheet(_Part):
+    def __init__(self, texts: _Texts, days: frozenset[int]) -> None:
+        self._texts = texts
+        self._days = days
+        self._rows: list[tuple[int, list[str]]] = []
+        self._number = 0
+        self._cells: list[str] = []
+        self._at = 0
+        self._kind = ""
+        self._day = False
+        self._parts: list[str] | None = None
+
+    def taken(self) -> list[tuple[int, list[str]]]:
+        """Return the rows that are whole, and forget them."""
+        whole, self._rows = self._rows, []
+        return whole
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "row":
+            self._number = int(attributes.get("r", self._number + 1))
+            self._cells = []
+        elif name == "c":
+            found = _REFERENCE.match(attributes.get("r", ""))
+            self._at = _column(found[1]) if found else len(self._cells)
+            if self._at >= MAX_COLUMNS:
+                raise UnreadableWorkbook
+            self._kind = attributes.get("t", "n")
+            self._day = int(attributes.get("s", "0")) in self._days
+            self._parts = None
+        elif name in {"v", "t"}:
+            self._parts = [] if self._parts is None else self._parts
+
+    def end(self, name: str) -> None:
+        if name == "row":
+            self._rows.append((self._number, self._cells))
+        elif name == "c" and self._parts is not None:
+            self._cells += [""] * (self._at + 1 - len(self._cells))
+            self._cells[self._at] = self._shown("".join(self._parts))[:MAX_CELL]
+            self._parts = None
+
+    def text(self, data: str) -> None:
+        if self._parts is not None:
+            self._parts.append(data)
+
+    def _shown(self, value: str) -> str:
+        match self._kind:
+            case "s":
+                return self._texts[int(value)]
+            case "b":
+                return "1" if value == "1" else "0"
+            case "n" if value:
+                return _day(float(value)) if self._day else _number(value)
+        return "" if self._kind == "e" else value
+
+
+def _column(letters: str) -> int:
+    at = 0
+    for letter in letters:
+        at = at * 26 + ord(letter) - 64
+    return at - 1
+
+
+def _number(value: str) -> str:
+    """Return a number as its owner typed it: 0.1 + 0.2 is 0,3."""
+    number = float(value)
+    if number == int(number) and abs(number) < 1e15:
+        return str(int(number))
+    return f"{number:.15g}".replace(".", ",")
+
+
+def _day(value: float) -> str:
+    moment = _EPOCH + timedelta(days=value)
+    return moment.isoformat(sep=" ", timespec="seconds") if value % 1 else moment.date().isoformat()

@@ -1,0 +1,246 @@
+"""Tables that people bring: looked at, checked, applied in pieces; a killed worker's import goes on; out and back in."""
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+from xlsxwriter import Workbook
+
+from malha.exchange import kinds, reads, service
+from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
+from malha.exchange.model import Kind, State
+from malha.platform.db import SYSTEM, Actor
+from malha.platform.errors import Forbidden
+from malha.platform.imports import Mode, run_import
+from malha.platform.sheets import Format
+from malha.platform.tabular import UnreadableTable, as_csv
+from malha.testing.builders import a_network, a_product
+
+RUN = """
+import asyncio, sys
+from malha.exchange import service
+from malha.platform.db import Database
+async def main():
+    async with Database(sys.argv[1], "malha", max_size=2) as db:
+        await service.go_on.work(db, run_id=sys.argv[2])
+asyncio.run(main())
+"""
+ANA = Actor("person", "ana", "Ana", permissions=frozenset({"stock:write", "catalog:write"}))
+
+
+async def body_of(*pieces):
+    for piece in pieces:
+        yield piece
+
+
+async def upload(database, kind, *pieces, actor=ANA, name="table.csv", limit_mb=5):
+    return await service.take_in(database, actor, kind, name, body_of(*pieces), limit_mb=limit_mb)
+
+
+async def run_of(database, run_id, actor=SYSTEM):
+    async with database.transaction(actor) as tx:
+        return await reads.run(tx, run_id)
+
+
+async def do(database, run_id, *, apply, mapping=None, actor=ANA):
+    async with database.transaction(actor) as tx:
+        await service.begin(tx, run_id, mapping, apply=apply)
+    await service.go_on.work(database, run_id=str(run_id))
+    return await run_of(database, run_id)
+
+
+@pytest.fixture
+async def world(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        for n in range(1, 6):
+            await a_product(tx, world, f"SKU-{n}", stock={"DC": 3}, price=1990)
+    return world
+
+
+async def test_a_table_is_looked_at_checked_and_applied_and_the_second_time_changes_nothing(database, world):
+    table = "código;loja;saldo\r\nSKU-1;DC;7\r\nSKU-1;S1;2\r\nSKU-9;DC;1\r\n".encode("cp1252")
+    run_id = await upload(database, Kind.STOCK, table[:10], table[10:])
+    run = await run_of(database, run_id)
+    assert (run.state, run.encoding, run.delimiter) == (State.MAPPING, "cp1252", ";")
+    assert run.mapping == {"código": "sku", "loja": "location", "saldo": "on_hand"}
+    assert run.sample[0] == ["SKU-1", "DC", "7"]
+    run = await do(database, run_id, apply=False)
+    assert (run.state, run.total, run.created, run.changed, run.bad) == (State.CHECKED, 3, 1, 1, 1)
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT sum(on_hand) FROM balance") == 15  # nothing was written
+    run = await do(database, run_id, apply=True)
+    assert (run.state, run.created, run.changed, run.unchanged, run.bad) == (State.DONE, 1, 1, 0, 1)
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT sum(on_hand) FROM balance") == 21
+        [row] = await reads.flaws(tx, run_id)
+        assert (row.line, row.cells, row.refused) == (4, ["SKU-9", "DC", "1"], True)
+        assert await tx.value("SELECT count(*) FROM audit WHERE entity = 'import_stock' AND action = 'imported'") == 1
+    with pytest.raises(ImportBusy):
+        await do(database, run_id, apply=True)
+    again = await do(database, await upload(database, Kind.STOCK, table), apply=True)
+    assert (again.created, again.changed, again.unchanged) == (0, 0, 2)
+
+
+async def test_what_a_person_says_headings_mean_is_remembered_for_files_like_that(database, world):
+    table = b"a,b,c\nSKU-1,DC,4\n"
+    mapping = {"a": "sku", "b": "location", "c": "on_hand"}
+    run_id = await upload(database, Kind.STOCK, table)
+    assert (await run_of(database, run_id)).mapping == {"a": "", "b": "", "c": ""}
+    failed = await do(database, run_id, apply=False)
+    assert failed.state is State.MAPPING
+    assert "columns are missing" in failed.error["says"]
+    with pytest.raises(ColumnTwice):
+        await do(database, run_id, apply=False, mapping={**mapping, "c": "sku"})
+    assert (await do(database, run_id, apply=False, mapping=mapping)).changed == 1
+    assert (await run_of(database, await upload(database, Kind.STOCK, table))).mapping == mapping
+    other = Actor("person", "bia", "Bia", permissions=frozenset({"stock:write"}))
+    assert (await run_of(database, await upload(database, Kind.STOCK, table, actor=other))).mapping["a"] == ""
+
+
+async def test_refused_rows_come_back_as_a_file_to_mend_and_send_again(database, world):
+    table = "sku;preço;obs\nSKU-1;12,90;ok\nSKU-2;doze;ver\nSKU-X;1,00;?\n".encode()
+    run_id = await upload(database, Kind.PRICES, table)
+    assert (await do(database, run_id, apply=True)).bad == 2
+    pages = service.refused_pages(database, ANA, run_id, "pt-BR", "O que está errado")
+    refused = b"".join([piece async for piece in as_csv(pages)]).decode("utf-8-sig")
+    head, first, second = refused.splitlines()
+    assert head == "sku;preço;obs;O que está errado"
+    assert first.startswith("SKU-2;doze;ver;") and "número" in first  # noqa: PT018
+    assert second.startswith("SKU-X;1,00;?;")
+    mended = refused.replace("doze", "12,00").replace("SKU-X", "SKU-3").encode()
+    run = await do(database, await upload(database, Kind.PRICES, mended), apply=True)
+    assert (run.bad, run.changed) == (0, 2)
+    async with database.transaction() as tx:
+        assert await tx.tuples("SELECT sku, price FROM variant ORDER BY sku LIMIT 3") == [
+            ("SKU-1", 1290), ("SKU-2", 1200), ("SKU-3", 100),
+        ]  # fmt: skip
+
+
+async def test_the_import_of_a_killed_worker_goes_on_where_it_was_and_no_row_counts_twice(database, world):
+    rows = 6_000
+    async with database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO variant (product_id, sku, name) SELECT 1, 'X' || n, 'X' FROM generate_series(1, %(n)s) n",
+            {"n": rows},
+        )
+    table = "sku;location;on_hand\n" + "".join(f"X{n};DC;{n % 9 + 1}\n" for n in range(1, rows + 1))
+    run_id = await upload(database, Kind.STOCK, table.encode())
+    async with database.transaction(ANA) as tx:
+        await service.begin(tx, run_id, None, apply=True)
+    worker = subprocess.Popen([sys.executable, "-c", RUN, database.url, str(run_id)])
+    while (killed := await run_of(database, run_id)).seen == 0:
+        assert worker.poll() is None
+        await asyncio.sleep(0.02)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    killed = await run_of(database, run_id)
+    assert (killed.state, 0 < killed.seen < rows) == (State.APPLYING, True)
+    async with database.transaction() as tx:
+        moved = "SELECT count(*) FROM movement WHERE ref_kind = 'import'"
+        assert await tx.value(moved) == killed.seen  # what is told is what is written
+    await asyncio.gather(*(service.go_on.work(database, run_id=str(run_id)) for _ in range(2)))  # and one too many
+    run = await run_of(database, run_id)
+    assert (run.state, run.seen, run.created, run.bad) == (State.DONE, rows, rows, 0)
+    async with database.transaction() as tx:
+        assert await tx.value(moved) == rows
+        assert await tx.value("SELECT sum(on_hand) FROM balance") == 15 + sum(n % 9 + 1 for n in range(1, rows + 1))
+
+
+async def test_an_import_that_a_person_stops_keeps_what_was_written_and_can_go_on(database, world):
+    table = "sku;price\n" + "".join(f"SKU-{n % 5 + 1};{n},00\n" for n in range(1, 1_601))
+    run_id = await upload(database, Kind.PRICES, table.encode())
+    async with database.transaction(ANA) as tx:
+        await service.begin(tx, run_id, None, apply=True)
+    job = asyncio.create_task(service.go_on.work(database, run_id=str(run_id)))
+    while (await run_of(database, run_id)).seen == 0 and not job.done():
+        await asyncio.sleep(0)
+    async with database.transaction(ANA) as tx:
+        await service.stop(tx, run_id)
+    await job
+    stopped = await run_of(database, run_id)
+    assert stopped.state in {State.STOPPED, State.DONE}
+    if stopped.state is State.STOPPED:
+        async with database.transaction(ANA) as tx:
+            await service.resume(tx, run_id)
+        await service.go_on.work(database, run_id=str(run_id))
+    run = await run_of(database, run_id)
+    assert (run.state, run.seen) == (State.DONE, 1_600)
+
+
+async def test_people_see_their_own_imports_and_write_only_where_they_may(database, world):
+    narrow = Actor(
+        "person", "leo", "Leo", permissions=frozenset({"stock:write"}), locations=frozenset({world.locations["S1"]})
+    )
+    run_id = await upload(database, Kind.STOCK, b"sku;location;on_hand\nSKU-1;S1;4\nSKU-1;DC;9\n", actor=narrow)
+    with pytest.raises(ImportNotFound):
+        await run_of(database, run_id, ANA)
+    run = await do(database, run_id, apply=True, actor=narrow)
+    assert (run.created, run.bad) == (1, 1)
+    exported = b"".join([p async for p in kinds.export(Kind.STOCK, Format.CSV, database, narrow)]).decode("utf-8-sig")
+    assert exported.splitlines() == ["sku;location;on_hand;safety", "SKU-1;S1;4;0"]
+    prices = await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n", actor=narrow)
+    with pytest.raises(Forbidden):
+        await do(database, prices, apply=True, actor=narrow)
+
+
+async def test_what_is_no_table_is_refused_and_leaves_nothing_behind(database, world):
+    for pieces, refusal in (([], NoFile), ([b"x" * (2 << 20)], UploadTooLarge), ([b"PK\x03\x04junk"], UnreadableTable)):
+        with pytest.raises(refusal):
+            await upload(database, Kind.STOCK, *pieces, limit_mb=1)
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM import_run") == 0
+        assert await tx.value("SELECT count(*) FROM import_part") == 0
+
+
+async def test_old_files_and_refused_rows_are_forgotten_but_not_what_was_done(database, world):
+    run_id = await upload(database, Kind.PRICES, b"sku;price\nSKU-X;1,00\n")
+    await do(database, run_id, apply=True)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET ended_at = now() - interval '31 days'")
+        await service.forget(tx)
+        assert await tx.value("SELECT count(*) FROM import_part") == 0
+        assert await reads.flaws(tx, run_id) == []
+        assert (await reads.run(tx, run_id)).bad == 1
+
+
+@pytest.mark.parametrize("format_", list(Format))
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_what_is_exported_imports_back_and_changes_nothing(database, world, kind, format_):
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE variant SET weight_grams = 1234, price = 123456 WHERE sku = 'SKU-1'")
+        await tx.execute("UPDATE variant SET name = '=SUM(A1)' WHERE sku = 'SKU-2'")
+        await tx.execute("INSERT INTO balance (sku_id, location_id, on_hand, safety) SELECT 1, 2, 0, 4")
+    people = b"nome;cpf;email\nAna Souza;111.444.777-35;ana@example.com\nZ\xc3\xa9;;ze@example.com\n"
+    await run_import(database, kinds.target_of(Kind.CUSTOMERS), io.BytesIO(people), mode=Mode.VALID)
+    if kind is Kind.LOCATIONS:  # as people state them: with everything that their address tells
+        stated = "código;uf\n" + "".join(f"{code};{'RJ' if code == 'S2' else 'SP'}\n" for code in world.locations)
+        await run_import(database, kinds.target_of(kind), io.BytesIO(stated.encode()), mode=Mode.ALL)
+    pieces = [piece async for piece in kinds.export(kind, format_, database, SYSTEM)]
+    file = io.BytesIO(b"".join(pieces))
+    report = await run_import(database, kinds.target_of(kind), file, mode=Mode.VALID)
+    assert report.problems == [] or all(p.warning for p in report.problems), report.problems
+    assert (report.created, report.changed, report.bad) == (0, 0, 0)
+    assert report.unchanged == report.rows > 0
+
+
+async def test_a_workbook_is_read_as_people_typed_it(database, world):
+    file = io.BytesIO()
+    book = Workbook(file)
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["SKU", "Preço"])
+    sheet.write_row(1, 0, ["SKU-1", 12.9])
+    sheet.write_row(3, 0, ["SKU-2", "1.234,50"])
+    book.close()
+    run = await do(database, await upload(database, Kind.PRICES, file.getvalue(), name="preços.xlsx"), apply=True)
+    assert (run.encoding, run.changed, run.bad) == ("xlsx", 2, 0)
+    async with database.transaction() as tx:
+        found = await tx.values("SELECT price FROM variant WHERE sku IN ('SKU-1', 'SKU-2') ORDER BY sku")
+    assert found == [1290, 123450]
+    with suppress(ImportNotFound):
+        await run_of(database, run.id, ANA)
