@@ -54,6 +54,7 @@ PAGES = {
     "order-delivered": "view=all&status=delivered",
     "fulfillment": "/fulfillment",
     "attention": "/attention",
+    "imports": "/imports",
     "not-found": "/orders/999999999",
 }
 

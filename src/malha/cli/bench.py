@@ -61,3 +61,19 @@ def loop(
     from malha.bench.loop import measure  # noqa: PLC0415 - heavy, and only here
 
     _show("Event loop under large orders", measure(orders=orders), as_json=as_json)
+
+
+@app.command()
+def imports(
+    rows: Annotated[int, typer.Option(min=1_000, help="Rows of the table.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """A very large table of stock, uploaded, checked and applied: rows a second, and the memory it takes."""
+    from malha.bench.imports import measure  # noqa: PLC0415 - heavy, and only here
+
+    console = Console(stderr=True)
+    with console.status("Starting") as status:
+        report = measure(rows, status.update)
+    _show("Imports", report, as_json=as_json)
+    if report.drift:
+        raise typer.Exit(1)

@@ -27,6 +27,7 @@ from malha.console import (
     stock_acts,
     stock_item,
     views,
+    tables,
     web,
 )
 from malha.identity.errors import NotSignedIn
@@ -98,6 +99,7 @@ router = Router(
         *stock_item.HANDLERS,
         *balance.HANDLERS,
         *stock_acts.HANDLERS,
+        *tables.HANDLERS,
         live.order_events,
     ],
     before_request=web.speak,

@@ -22,6 +22,8 @@ FROM import_run
 # By primary key.
 RUN = f"{_RUN} WHERE id = %(id)s::uuid"
 
+ID_OF = "SELECT id FROM import_run WHERE number = %(number)s::int"
+
 # By the unique index on number, backwards.
 RUNS = f"""{_RUN}
 WHERE state <> 'uploading' AND kind = ANY (%(kinds)s::text[])

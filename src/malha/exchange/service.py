@@ -373,13 +373,15 @@ def _problem(flaw: Flaw) -> dict[str, Any]:
 # --- what comes back ---
 
 
-def said(row: RefusedRow, language: str) -> str:
-    """Return what is wrong with a row, and how to mend it, in a language."""
+def said(row: RefusedRow, language: str, mapping: Mapping[str, str]) -> str:
+    """Return what is wrong with a row, and how to mend it, in a language; columns by what the file calls them."""
+    headings = {column: heading for heading, column in mapping.items() if column}
     texts = []
     for problem in row.problems:
         facts = problem["facts"]
         says, mend = translate(language, problem["says"], **facts), translate(language, problem["mend"], **facts)
-        column = f"{problem['at']}: " if problem["at"] else ""
+        at = problem["at"]
+        column = f"{headings.get(at, at)}: " if at else ""
         texts.append(f"{column}{says} {mend}".strip())
     return " | ".join(texts)
 
@@ -399,7 +401,7 @@ async def refused_pages(
             return
         after = found[-1].line
         width = len(run.header)
-        yield [[*(row.cells + [""] * width)[:width], said(row, language)] for row in found]
+        yield [[*(row.cells + [""] * width)[:width], said(row, language, run.mapping)] for row in found]
 
 
 async def forget(tx: Tx) -> None:

@@ -67,6 +67,19 @@ document.addEventListener("submit", (event) => {
   if (form.matches("[data-theme-form]")) { event.preventDefault(); theme(form, event.submitter); }
 });
 
+// A file on its way: how much of it has left.
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = $("progress", event.target);
+  if (!event.target.matches("[data-upload]") || !bar || !event.detail.lengthComputable) return;
+  bar.hidden = false;
+  bar.value = (100 * event.detail.loaded) / event.detail.total;
+});
+document.addEventListener("htmx:afterRequest", (event) => { // the same file can be chosen again after it was mended
+  if (!event.target.matches("[data-upload]")) return;
+  event.target.reset();
+  $("progress", event.target).hidden = true;
+});
+
 // Command bar.
 const command = $("[data-command]");
 const openCommand = () => {

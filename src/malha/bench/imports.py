@@ -1,0 +1,140 @@
+"""`malha bench imports`: a very large table, uploaded, checked and applied as a person's would be, in constant memory.
+
+The whole way on a server of its own with production settings: the file goes into the database in pieces as it is made,
+one worker's job reads it, and each chunk is a transaction. Memory is that of the working process alone.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+
+from malha.bench.seed import NETWORK, SKUS
+from malha.doctor import examine
+from malha.exchange import reads, service
+from malha.exchange.model import Kind, Run
+from malha.platform import jobs
+from malha.platform.db import Actor, Database
+from malha.platform.embedded import EmbeddedPostgres
+from malha.platform.ids import UUID
+from malha.platform.migrate import migrate
+
+LOCATIONS = 50
+LINES_AT_ONCE = 10_000
+ACTOR = Actor("person", "bench", "Bench")
+
+Say = Callable[[str], None]
+
+
+class ImportsReport(msgspec.Struct, frozen=True):
+    """What `malha bench imports --json` prints. Memory in megabytes: before, at a tenth of the rows, and the most."""
+
+    rows: int
+    file_mb: float
+    upload_s: float
+    check_rows_per_s: float
+    apply_rows_per_s: float
+    rss_before_mb: float
+    rss_at_a_tenth_mb: float
+    rss_most_mb: float
+    created: int
+    refused: int
+    drift: int
+
+
+def measure(rows: int, say: Say) -> ImportsReport:
+    """Import so many rows of stock, and say how quick that was and what it took."""
+    with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        server = EmbeddedPostgres(home)
+        server.start()
+        try:
+            return asyncio.run(_measure(server.url, rows, say))
+        finally:
+            server.stop()
+
+
+async def _measure(url: str, rows: int, say: Say) -> ImportsReport:
+    await migrate(url, "malha")
+    await jobs.install(url)
+    async with Database(url, "malha", min_size=2, max_size=4) as db:
+        say("Making the catalogue")
+        async with db.transaction() as tx:
+            await tx.execute(NETWORK, {"locations": LOCATIONS})
+            await tx.execute(SKUS, {"skus": -(-rows // LOCATIONS)})
+        before = rss_mb()
+        say("Uploading")
+        begun = time.perf_counter()
+        run_id = await service.take_in(db, ACTOR, Kind.STOCK, "bench.csv", _table(rows), limit_mb=10_000)
+        uploaded = time.perf_counter() - begun
+        memory = _Memory(rows)
+        checked = await _go(db, run_id, memory, say, apply=False)
+        applied = await _go(db, run_id, memory, say, apply=True)
+        run = await _run(db, run_id)
+        say("Examining")
+        report = await examine(db)
+        return ImportsReport(
+            rows=rows,
+            file_mb=round(run.bytes / (1 << 20), 1),
+            upload_s=round(uploaded, 1),
+            check_rows_per_s=round(rows / checked),
+            apply_rows_per_s=round(rows / applied),
+            rss_before_mb=round(before, 1),
+            rss_at_a_tenth_mb=round(memory.at_a_tenth, 1),
+            rss_most_mb=round(memory.most, 1),
+            created=run.created,
+            refused=run.bad,
+            drift=sum(f.drifts for f in report.findings),
+        )
+
+
+async def _table(rows: int) -> AsyncIterator[bytes]:
+    yield b"sku;location;on_hand\n"
+    for start in range(0, rows, LINES_AT_ONCE):
+        many = range(start, min(start + LINES_AT_ONCE, rows))
+        yield "".join(f"SKU{n // LOCATIONS + 1};L{n % LOCATIONS + 1};{n % 90 + 1}\n" for n in many).encode()
+
+
+class _Memory:
+    def __init__(self, rows: int) -> None:
+        self._tenth = rows // 10
+        self.at_a_tenth = 0.0
+        self.most = 0.0
+
+    def look(self, seen: int) -> None:
+        now = rss_mb()
+        if seen <= self._tenth:
+            self.at_a_tenth = max(self.at_a_tenth, now)
+        self.most = max(self.most, now)
+
+
+async def _go(db: Database, run_id: UUID, memory: _Memory, say: Say, *, apply: bool) -> float:
+    async with db.transaction(ACTOR) as tx:
+        await service.begin(tx, run_id, None, apply=apply)
+    begun = time.perf_counter()
+    job = asyncio.ensure_future(service.go_on.work(db, run_id=str(run_id)))
+    while not job.done():
+        await asyncio.wait([job], timeout=0.25)
+        run = await _run(db, run_id)
+        memory.look(run.seen)
+        said = f"{run.seen:,} rows, {run.seen / (time.perf_counter() - begun):,.0f} a second, {rss_mb():.0f} MB"
+        say(f"{'Applying' if apply else 'Checking'}: {said}")
+    await job
+    return time.perf_counter() - begun
+
+
+async def _run(db: Database, run_id: UUID) -> Run:
+    async with db.transaction(ACTOR) as tx:
+        return await reads.run(tx, run_id)
+
+
+def rss_mb() -> float:
+    """Return the resident memory of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
