@@ -62,11 +62,11 @@ def test_a_table_is_uploaded_mapped_checked_and_imported(
     expect(page.get_by_role("button", name="Importar 1 linha")).to_be_visible()  # the page asks by itself
     expect(page.get_by_role("cell", name=re.compile("Não existe o SKU NAO-EXISTE"))).to_be_visible()
     assert violations(page) == []
+    expect(page.get_by_text("Não há como desfazer")).to_be_visible()
     page.get_by_role("button", name="Importar 1 linha").click()
     expect(page.get_by_text("As linhas estão sendo gravadas")).to_be_visible()
     work()
     expect(page.get_by_text("Importada", exact=True)).to_be_visible()
-    expect(page.get_by_text("Não há como desfazer")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Linhas recusadas, para corrigir").click()
     mended = Path(download.value.path()).read_text("utf-8-sig").splitlines()

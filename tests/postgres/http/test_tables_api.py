@@ -1,0 +1,66 @@
+"""Tables over HTTP: a large file goes in as it arrives, is checked and applied in the background, and comes out again."""
+
+import pytest
+from tests_http import Shop
+
+from malha.exchange import service
+from malha.identity.model import Role
+from malha.platform import jobs
+from malha.testing.builders import a_network, a_product
+
+
+@pytest.fixture
+async def stocked(shop: Shop) -> Shop:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        await a_product(tx, world, "A", stock={"DC": 1}, price=100)
+    await jobs.install(shop.database.url)
+    return shop
+
+
+async def test_a_file_is_uploaded_checked_applied_and_its_refused_rows_come_back(stocked: Shop) -> None:
+    key = await stocked.key(["catalog:write", "catalog:read"])
+
+    async def body():
+        yield b"codigo;valor\nA;2,"
+        yield b"50\nB;1,00\n"
+
+    made = await stocked.http.post("/v1/imports/prices?name=p.csv", content=body(), headers=key)
+    assert made.status_code == 201
+    address = made.headers["location"]
+    assert made.json()["mapping"] == {"codigo": "sku", "valor": "price"}
+    for act in ("check", "apply"):
+        answer = await stocked.http.post(f"{address}/{act}", json={}, headers=key)
+        assert answer.status_code == 200
+        await service.go_on.work(stocked.database, run_id=made.json()["id"])
+    now = (await stocked.http.get(address, headers=key)).json()
+    assert (now["state"], now["percent"], now["changed"], now["bad"]) == ("done", 100, 1, 1)
+    refused = (await stocked.http.get(f"{address}/refused", headers=key)).text.lstrip("\ufeff").splitlines()
+    assert refused[0] == "codigo;valor;What is wrong"
+    assert refused[1].startswith("B;1,00;codigo: There is no SKU B.")
+    exported = await stocked.http.get("/v1/prices:export", headers=key)
+    assert exported.text.lstrip("\ufeff").splitlines() == ["sku;price", "A;2,50"]
+    book = await stocked.http.get("/v1/prices:export?format=xlsx", headers=key)
+    assert book.content.startswith(b"PK")
+    other = await stocked.key(["catalog:write"])
+    assert (await stocked.http.get(address, headers=other)).status_code == 404
+    assert [run["number"] for run in (await stocked.http.get("/v1/imports", headers=key)).json()] == [now["number"]]
+
+
+async def test_a_form_without_scripts_leads_from_the_file_to_its_columns(stocked: Shop) -> None:
+    planner = await stocked.session(Role.PLANNER)
+    file = {"file": ("saldos.csv", b"sku;local;saldo\nA;DC;9\n", "text/csv")}
+    sent = await stocked.http.post("/imports/stock", files=file, headers=planner)
+    assert sent.status_code == 303
+    page = (await stocked.http.get(sent.headers["location"], headers=planner)).text
+    assert "saldos.csv" in page
+    assert "What is each column?" in page
+    nothing = await stocked.http.post("/imports/stock", data={"file": ""}, headers=planner)
+    assert nothing.status_code == 422
+    associate = await stocked.session(Role.STORE_ASSOCIATE)
+    assert (await stocked.http.post("/imports/stock", files=file, headers=associate)).status_code == 403
+    assert (await stocked.http.get(sent.headers["location"], headers=associate)).status_code == 404
+    listed = (await stocked.http.get("/imports", headers=associate)).text
+    assert "/exports/stock.csv" in listed
+    assert "/exports/customers.csv" not in listed
+    assert "/imports/stock" not in listed
