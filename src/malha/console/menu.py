@@ -48,12 +48,12 @@ PAGES = (
     Page("orders", N_("Orders"), "/orders", "orders:read", "shopping-bag", Section.DAY),
     Page("fulfillment", N_("Fulfillment"), "/fulfillment", "fulfillment:work", "package", Section.DAY,
          N_("queue, pick, pack, ship, pickup")),
-    Page("imports", N_("Import and export"), "/imports", "catalog:read", "table-import", Section.COMMERCE,
-         N_("spreadsheet, CSV, Excel, upload")),
     Page("attention", N_("Needs attention"), "/attention", "doctor:read", "alert-triangle", Section.DAY,
          N_("errors, failures, try again")),
     Page("stock", N_("Stock"), "/stock", "stock:read", "stack-2", Section.NETWORK,
          N_("balance, ledger, adjust, count, safety stock")),
+    Page("imports", N_("Import and export"), "/imports", "catalog:read", "table-import", Section.COMMERCE,
+         N_("spreadsheet, CSV, Excel, upload")),
 )  # fmt: skip
 
 

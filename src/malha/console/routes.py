@@ -26,8 +26,8 @@ from malha.console import (
     stock,
     stock_acts,
     stock_item,
-    views,
     tables,
+    views,
     web,
 )
 from malha.identity.errors import NotSignedIn
