@@ -189,8 +189,30 @@ async def test_people_see_their_own_imports_and_write_only_where_they_may(databa
         await do(database, prices, apply=True, actor=narrow)
 
 
+async def test_who_reads_the_audit_trail_sees_imports_of_others_but_no_personal_data_and_stops_none(database, world):
+    ana = Actor("person", "ana", "Ana", permissions=frozenset({"customers:write", "stock:write"}))
+    auditor = Actor("person", "rui", "Rui", permissions=frozenset({"audit:read", "stock:read"}))
+    people = await upload(database, Kind.CUSTOMERS, b"nome;email\nZe;ze@example.com\n", actor=ana)
+    with pytest.raises(ImportNotFound):
+        await run_of(database, people, auditor)
+    goods = await upload(database, Kind.STOCK, b"sku;location;on_hand\nSKU-1;DC;4\n", actor=ana)
+    assert (await run_of(database, goods, auditor)).person == "Ana"
+
+    async def stop():
+        async with database.transaction(auditor) as tx:
+            await service.stop(tx, goods)
+
+    with pytest.raises(Forbidden):
+        await stop()
+
+
 async def test_what_is_no_table_is_refused_and_leaves_nothing_behind(database, world):
-    for pieces, refusal in (([], NoFile), ([b"x" * (2 << 20)], UploadTooLarge), ([b"PK\x03\x04junk"], UnreadableTable)):
+    for pieces, refusal in (
+        ([], NoFile),
+        ([b"x" * (2 << 20)], UploadTooLarge),
+        ([b"PK\x03\x04junk"], UnreadableTable),
+        ([b"s\0ku;b\n1;2\n" + b"x" * 40], UnreadableTable),
+    ):
         with pytest.raises(refusal):
             await upload(database, Kind.STOCK, *pieces, limit_mb=1)
     async with database.transaction() as tx:

@@ -27,7 +27,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.ids import UUID, new_id
 from malha.platform.imports import Place, Step, read_rows
-from malha.platform.tabular import Table, open_table
+from malha.platform.tabular import Table, UnreadableTable, open_table
 
 PIECE = 1 << 20
 SAMPLE_ROWS = 8
@@ -132,10 +132,15 @@ async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, s
         columns = [msgspec.structs.replace(column, required=False) for column in target.columns]
         table = await asyncio.to_thread(open_table, text, columns, target.families)
         rows = iter(table)
-        sample = [[cell[:SAMPLE_CELL] for cell in row.cells] for _, row in zip(range(SAMPLE_ROWS), rows, strict=False)]
+        sample = [
+            [cell.replace("\x00", "")[:SAMPLE_CELL] for cell in row.cells]
+            for _, row in zip(range(SAMPLE_ROWS), rows, strict=False)
+        ]
         table.release()
     finally:
         text.close()
+    if any("\x00" in heading for heading in table.header):
+        raise UnreadableTable
     guessed = guess(table)
     async with database.transaction(actor) as tx:
         said = await reads.remembered(tx, kind.value, signature(table.header)) or {}
@@ -209,8 +214,7 @@ def _refuse_twice(mapping: Mapping[str, str]) -> None:
 
 async def stop(tx: Tx, run_id: UUID) -> None:
     """Stop a check or an import; what was written stays written. What has ended stays as it is."""
-    run = await reads.run(tx, run_id)
-    await tx.value(writes.LOCK_RUN, {"id": run_id})
+    run = await _open(tx, run_id, frozenset(State))
     after = State.MAPPING if run.state is State.CHECKING else State.STOPPED
     busy = sorted(state.value for state in BUSY)
     await tx.execute(writes.END, {"id": run_id, "state": after.value, "error": None, "total": None, "states": busy})
