@@ -37,7 +37,7 @@ async def test_a_file_is_looked_at_first_and_goes_in_by_its_good_rows(database: 
     file.write_text("nome\nCalça\n")
     code, _, err = await malha(database, "import", "products", str(file))
     assert code == 2
-    assert "These columns are missing: sku." in err
+    assert "Faltam estas colunas: sku." in err
 
 
 async def test_what_is_exported_to_a_file_imports_back_and_changes_nothing(database: Database, tmp_path: Path) -> None:
