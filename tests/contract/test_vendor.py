@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from malha.platform.brazil import STATES
+
 VENDOR = Path(__file__).resolve().parents[2] / "src/malha/console/static/vendor"
 
 
@@ -41,9 +43,19 @@ def test_every_listed_icon_is_there(manifest):
 
 
 def test_every_library_is_used_by_a_page(manifest):
-    pages = "\n".join(path.read_text("utf-8") for path in (VENDOR.parents[1] / "templates").rglob("*.html"))
-    unused = [name for name in manifest["libraries"] if name != "icons" and f"asset('{name}:" not in pages]
-    assert unused == []
+    console = VENDOR.parents[1]
+    pages = "\n".join(path.read_text("utf-8") for path in (console / "templates").rglob("*.html"))
+    modules = "\n".join(path.read_text("utf-8") for path in console.glob("*.py"))
+    used = [name for name in manifest["libraries"] if f"asset('{name}:" in pages or f'library_file("{name}"' in modules]
+    assert used == list(manifest["libraries"])
+
+
+def test_the_map_draws_every_state_of_brazil(manifest):
+    drawn = json.loads((VENDOR / manifest["libraries"]["brazil"]["path"] / "states.json").read_text("utf-8"))
+    assert set(drawn["states"]) == STATES
+    for path in drawn["states"].values():
+        assert path.startswith("M")
+        assert path.endswith("z")
 
 
 def test_every_listed_icon_is_drawn_somewhere(manifest):

@@ -13,16 +13,21 @@ from malha.platform.db import Tx
 
 Scope = tuple[int, ...] | None
 
-# One range of the index on placed_at for each day; units of an order by the prefix of their primary key.
+# One range of the index on placed_at for each day. Whether an order is in scope is a scalar question, which the planner
+# can only answer order by order, by the prefix of the units' primary key: never by reading all units there are.
 DAYS = """
-SELECT d.day, o.channel_id, o.currency, o.ship_state AS state,
-       extract(hour FROM o.placed_at AT TIME ZONE %(zone)s::text)::int AS hour,
-       count(*)::int AS orders, sum(o.total - o.cancelled_total)::bigint AS total
+SELECT d.day, x.channel_id, x.currency, x.state, x.hour, x.orders, x.total
 FROM unnest(%(days)s::date[], %(since)s::timestamptz[], %(until)s::timestamptz[]) AS d (day, since, until)
-JOIN sales_order o ON o.placed_at >= d.since AND o.placed_at < d.until
-WHERE (%(scope)s::int[] IS NULL OR EXISTS (
-      SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
-GROUP BY d.day, o.channel_id, o.currency, o.ship_state, hour
+CROSS JOIN LATERAL (
+    SELECT o.channel_id, o.currency, o.ship_state AS state,
+           extract(hour FROM o.placed_at AT TIME ZONE %(zone)s::text)::int AS hour,
+           count(*)::int AS orders, sum(o.total - o.cancelled_total)::bigint AS total
+    FROM sales_order o
+    WHERE o.placed_at >= d.since AND o.placed_at < d.until
+      AND (%(scope)s::int[] IS NULL OR (
+          SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
+    GROUP BY o.channel_id, o.currency, o.ship_state, hour
+) x
 """
 
 # The partial index of open holds.
@@ -31,8 +36,8 @@ SELECT h.kind, count(*)::int AS orders, min(h.placed_at) AS since, sum(o.total -
        min(o.currency) AS currency
 FROM order_hold h JOIN sales_order o ON o.id = h.order_id
 WHERE h.resolved_at IS NULL AND o.status NOT IN ('delivered', 'cancelled')
-  AND (%(scope)s::int[] IS NULL OR EXISTS (
-      SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+  AND (%(scope)s::int[] IS NULL OR (
+      SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
 GROUP BY h.kind ORDER BY orders DESC, h.kind
 """
 
@@ -40,8 +45,8 @@ GROUP BY h.kind ORDER BY orders DESC, h.kind
 WAITING_SINCE = """
 SELECT min(o.placed_at) FROM sales_order o
 WHERE o.status IN ('unplaced', 'backordered') AND o.status NOT IN ('delivered', 'cancelled')
-  AND (%(scope)s::int[] IS NULL OR EXISTS (
-      SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+  AND (%(scope)s::int[] IS NULL OR (
+      SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
 """
 
 # The partial index of units that wait for stock. They have no location: whoever sees some locations only sees none.
