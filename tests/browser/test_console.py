@@ -378,7 +378,7 @@ def test_a_store_associate_sees_and_touches_the_orders_of_their_store_only(
     listed = asking.get(f"{address}/orders?view=all").text()
     assert f"/orders/{theirs}" in listed
     assert f"/orders/{others}" not in listed
-    assert f"/orders/{others}" not in asking.get(f"{address}/orders/find?q={others}").text()
+    assert f"/orders/{others}" not in asking.get(f"{address}/find?q={others}").text()
     assert str(others) not in asking.get(f"{address}/orders/rows?numbers={others}").text()
     assert str(others) not in asking.get(f"{address}/orders/export.csv?view=all").text()
     page = asking.get(f"{address}/orders/{theirs}").text()

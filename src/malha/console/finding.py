@@ -24,7 +24,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 
 MOST = {"page": 5, "order": 5, "variant": 4, "customer": 4, "location": 4, "view": 4}
-FEWEST_LETTERS = 2  # before records are looked for: one letter fits everything
+FEWEST_LETTERS = 3  # before records are looked for: fewer fit everything, and no trigram index knows them
 RECENT = 6
 LATEST = 4
 KINDS = frozenset({"page", "order", "variant", "customer", "location"})
@@ -124,7 +124,9 @@ async def find(asker: Asker, text: str) -> list[Group]:
     may, folded = asker.caller.may, web.fold(text)
     pages = [page_item(page) for page in menu.found(text, may)][: MOST["page"]]
     groups = [Group(N_("Pages"), pages)]
-    if len(folded) >= FEWEST_LETTERS or text.isdigit():
+    if len(folded) < FEWEST_LETTERS:
+        groups.append(Group(N_("Orders"), await _orders(asker, [text.removeprefix("#")])))
+    else:
         if may("orders:read"):
             found = await orders.page(asker.tx, Wanted(search=text, scope=asker.scope), size=MOST["order"])
             groups.append(Group(N_("Orders"), await order_items(asker, found.rows)))
@@ -134,8 +136,8 @@ async def find(asker: Asker, text: str) -> list[Group]:
         if asker.sees_customers:
             buyers = await reads.customers(asker.tx, text, MOST["customer"])
             groups.append(Group(N_("Customers"), [customer_item(each) for each in buyers]))
-        if may("network:read"):
-            groups.append(Group(N_("Locations"), await location_items(asker, folded)))
+    if may("network:read"):
+        groups.append(Group(N_("Locations"), await location_items(asker, folded)))
     groups.append(Group(N_("Views"), (await view_items(asker, folded))[: MOST["view"]]))
     # Someone who types a number means an order.
     if text.removeprefix("#").isdigit():

@@ -23,7 +23,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 
 USUAL_WEEKS = 4  # a usual Tuesday is the mean of the last four
-USUAL_SECONDS = 900.0  # how long a process remembers it: what is past hardly changes
+USUAL_SECONDS = 3600.0  # how long a process remembers it: what is past hardly changes
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):

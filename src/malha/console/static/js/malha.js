@@ -183,8 +183,7 @@ document.addEventListener("keydown", (event) => {
   }).filter(({ link, along, far }) => link !== now && along > 1 && far < along * 5);
   const next = ahead.sort((a, b) => a.far - b.far)[0]?.link;
   if (!next) return;
-  now.tabIndex = -1;
-  next.tabIndex = 0;
+  $$("a", now.closest("[data-map]")).forEach((link) => { link.tabIndex = link === next ? 0 : -1; });
   next.focus();
 });
 

@@ -1,0 +1,222 @@
+"""What surrounds the pages, in a real browser: home with its map, the command bar, saved views, one's own settings."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import NARROW, WIDE, violations
+from .test_console import number_of
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(seeded: str) -> Any:
+    """Leave the owner without anything of their own: other tests choose language and theme by cookie."""
+    yield
+    with psycopg.connect(seeded) as connection:
+        connection.execute("SET search_path TO malha")
+        connection.execute("UPDATE person SET language = NULL, theme = NULL, timezone = NULL")
+        for table in ("default_view", "saved_view", "recent_choice"):
+            connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
+
+
+# --- home ---
+
+
+def test_signing_in_leads_home_and_every_figure_opens_its_list(visit: Visit) -> None:
+    page = visit("/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Helena")
+    late = page.locator(".m-kpi", has_text="Atrasados")
+    count = late.locator(".m-kpi-value").inner_text()
+    late.click()
+    expect(page.locator("#views [aria-current=true] span")).to_have_text(count)
+    page.go_back()
+    page.get_by_role("link", name=re.compile("^Analisar: Análise de fraude")).click()
+    expect(page).to_have_url(re.compile(r"hold=fraud"))
+    expect(page.locator("[data-rows] > tr")).to_have_count(3)
+
+
+def test_home_hears_of_a_change_and_stays_as_it_was_scrolled_unfolded_and_focused(
+    visit: Visit, seeded: str, settle: Callable[[], None]
+) -> None:
+    home, acting = visit("/"), visit(f"/orders/{number_of(seeded, 'status = $$allocated$$')}")
+    expect(home.locator("[data-sync-text]")).to_contain_text("Em dia")
+    manual = home.locator(".m-todo", has_text="Retido por uma pessoa").locator("b")
+    before = manual.inner_text()
+    home.locator("#map-table summary").click()
+    link = home.locator(".m-kpi").nth(2)
+    link.focus()
+    home.evaluate("document.querySelector('#content').scrollTop = 40")
+    acting.get_by_role("button", name="Reter").click()
+    acting.get_by_role("button", name="Reter pedido").click()
+    expect(acting.locator("#toasts")).to_contain_text("Pedido retido")
+    settle()
+    expect(manual).not_to_have_text(before, timeout=15_000)
+    expect(home.locator("#map-table")).to_have_attribute("open", "")
+    expect(link).to_be_focused()
+    assert home.evaluate("document.querySelector('#content').scrollTop") == 40
+
+
+def test_the_map_is_one_stop_of_the_tab_key_and_the_arrows_move_on_it(visit: Visit) -> None:
+    page = visit("/")
+    assert page.locator("[data-map] a[tabindex='0']").count() == 1
+    page.locator("[data-map] a[aria-label^='Mato Grosso:']").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(":focus")).to_have_attribute("aria-label", re.compile("^(Mato Grosso do Sul|Goiás)"))
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(":focus")).to_have_attribute("aria-label", re.compile("^(Mato Grosso|Pará|Goiás|Rondônia)"))
+    assert page.locator("[data-map] a[tabindex='0']").count() == 1
+    page.locator("[data-map] a[aria-label^='Recife Boa Viagem']").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/fulfillment\?location=REC-01"))
+
+
+def test_the_map_and_the_plot_have_a_table_beside_them(visit: Visit) -> None:
+    page = visit("/")
+    page.locator("#map-table summary").click()
+    page.locator("#hours-table summary").click()
+    expect(page.locator("#hours-table tbody tr")).to_have_count(24)
+    shaded = page.locator("[data-map] a:not(:has(.m-map-s0)):has(.m-map-state)").count()
+    rows = page.locator("#map-table table").first.locator("tbody a").count()
+    assert rows == shaded > 0
+
+
+# --- command bar ---
+
+
+def test_the_keyboard_alone_goes_to_a_page_and_what_was_chosen_comes_first(visit: Visit) -> None:
+    page = visit("/orders")
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("combobox", name="Buscar páginas e registros")
+    expect(box).to_be_focused()
+    box.press_sequentially("exped")
+    chosen = page.locator("[role=option][aria-selected=true]")
+    expect(chosen).to_have_text("Expedição")
+    expect(box).to_have_attribute("aria-activedescendant", "cmd-0")
+    with page.expect_response("**/find/chosen"):
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/fulfillment"))
+    page.keyboard.press("Control+k")
+    expect(page.locator("#cmd-list .m-label").first).to_have_text("Escolhidos há pouco")
+    expect(page.locator("[role=option]").first).to_have_text("Expedição")
+
+
+def test_the_arrows_go_through_groups_of_records(visit: Visit) -> None:
+    page = visit("/", language="en")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").press_sequentially("jonas")
+    expect(page.locator("#cmd-list .m-label", has_text="Customers")).to_be_visible()
+    labels = page.locator("#cmd-list .m-label").all_inner_texts()
+    assert labels == ["Orders", "Customers"]
+    options = page.locator("[role=option]")
+    page.keyboard.press("ArrowUp")  # from the first to the last
+    expect(options.last).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    assert violations(page) == []
+
+
+# --- saved views ---
+
+
+def test_a_filter_is_saved_renamed_opened_first_and_deleted(visit: Visit) -> None:
+    page = visit("/orders?view=open&hold=fraud")
+    page.locator("summary", has_text="Visões").click()
+    page.get_by_role("button", name="Salvar o que a lista mostra").click()
+    dialog = page.get_by_role("dialog", name="Salvar esta visão")
+    dialog.get_by_label("Nome").fill("Fraudes")
+    dialog.get_by_label("Abrir a lista nesta visão").check()
+    dialog.get_by_role("button", name="Salvar visão").click()
+    expect(page.locator("#toasts")).to_contain_text("Visão salva.")
+    expect(page.locator("summary", has_text="Fraudes")).to_be_visible()
+
+    page.get_by_role("navigation", name="Principal").get_by_role("link", name="Pedidos").click()
+    expect(page).to_have_url(re.compile(r"hold=fraud"))
+    page.locator("#views").get_by_text("Atrasados").click()
+    expect(page).to_have_url(re.compile(r"view=late"))
+    page.locator("summary", has_text="Visões").click()
+    page.get_by_role("button", name="Organizar visões").click()
+    dialog = page.get_by_role("dialog", name="Organizar visões")
+    dialog.get_by_label("Nome").fill("")
+    dialog.get_by_label("Nome").evaluate("input => input.removeAttribute('required')")
+    dialog.get_by_role("button", name="Salvar Fraudes").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Uma visão precisa de um nome.")
+    dialog.get_by_label("Nome").fill("Suspeitas")
+    dialog.get_by_role("button", name="Salvar Fraudes").click()
+    expect(page.locator("#toasts")).to_contain_text("Visão salva.")
+    page.locator("summary", has_text="Visões").click()
+    expect(page.locator(".m-views-menu")).to_contain_text("Suspeitas")
+    page.get_by_role("button", name="Organizar visões").click()
+    page.get_by_role("button", name="Excluir Suspeitas").click()
+    expect(page.locator("#toasts")).to_contain_text("Visão excluída.")
+    page.get_by_role("navigation", name="Principal").get_by_role("link", name="Pedidos").click()
+    expect(page).to_have_url(re.compile(r"/orders$"))
+
+
+# --- one's own settings ---
+
+
+def test_language_and_theme_follow_the_person_to_another_browser(visit: Visit) -> None:
+    page = visit("/me")
+    page.get_by_label("Idioma").select_option("en")
+    page.get_by_role("radio", name="Escuro").check()
+    page.get_by_role("button", name="Salvar preferências").click()
+    expect(page.locator("#toasts")).to_contain_text("Your settings are saved.")
+    elsewhere = visit("/orders", language="pt-BR", theme="light")
+    expect(elsewhere.locator("html")).to_have_attribute("lang", "en")
+    expect(elsewhere.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    elsewhere.get_by_role("button", name="Switch to the light theme").click()
+    expect(elsewhere.get_by_role("button", name="Switch to the dark theme")).to_be_visible()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
+
+
+# --- all of it, both languages, both sizes ---
+
+PAGES = ["/", "/me", "/components", "/orders?view=open&hold=fraud"]
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"])
+def test_pages_of_the_shell_are_accessible_and_fit(visit: Visit, size: Any, theme: str) -> None:
+    found = {}
+    for path in PAGES:
+        page = visit(path, size=size, theme=theme, language="en" if theme == "dark" else "pt-BR")
+        for summary in page.locator("main details > summary").all():
+            summary.evaluate("summary => summary.parentElement.open = true")
+        found[path] = violations(page)
+        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if sideways > 0:
+            found[path].append(f"{sideways} px too wide")
+        page.context.close()
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_dialogs_of_saved_views_are_accessible(visit: Visit) -> None:
+    page = visit("/orders?view=ready")
+    for name in ("Uma", "Outra"):
+        page.evaluate("id => document.getElementById(id).showModal()", "dlg-view-save")
+        page.locator("#view-name").fill(name)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Salvar visão").click()
+    found = {}
+    for dialog in ("dlg-view-save", "dlg-views"):
+        page.evaluate("id => document.getElementById(id).showModal()", dialog)
+        found[dialog] = violations(page)
+        page.evaluate("id => document.getElementById(id).close()", dialog)
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_components_page_shows_both_themes_whatever_the_page_has(visit: Visit) -> None:
+    for theme in ("light", "dark"):
+        page = visit("/components", theme=theme, language="en")
+        grounds = page.locator(".m-spec > section").evaluate_all(
+            "all => all.map(s => getComputedStyle(s).backgroundColor)"
+        )
+        assert grounds == ["rgb(245, 244, 240)", "rgb(14, 17, 25)"]
+        bars = page.locator(".m-costbar .m-fill-c1").evaluate_all("all => all.map(b => getComputedStyle(b).fill)")
+        assert bars[0] != bars[2]
