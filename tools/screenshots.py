@@ -42,6 +42,7 @@ THEMES = ("light", "dark")
 # name: address, or the view whose first order is shown
 PAGES = {
     "login": "/login",
+    "home": "/",
     "orders": "/orders",
     "orders-late": "/orders?view=late",
     "orders-empty": "/orders?q=zzzz",
@@ -55,6 +56,8 @@ PAGES = {
     "fulfillment": "/fulfillment",
     "attention": "/attention",
     "imports": "/imports",
+    "me": "/me",
+    "components": "/components",
     "not-found": "/orders/999999999",
 }
 

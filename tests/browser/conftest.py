@@ -159,8 +159,22 @@ def session_cookies(browser: Browser, address: str) -> list[Any]:
 
 
 @pytest.fixture
+def nothing_kept(seeded: str) -> Iterator[None]:
+    """Leave the owner without anything of their own: tests choose language and theme by cookie."""
+    yield
+    import psycopg
+
+    with psycopg.connect(seeded) as connection:
+        connection.execute("SET search_path TO malha")
+        connection.execute("UPDATE person SET language = NULL, theme = NULL, timezone = NULL")
+        connection.execute("DELETE FROM default_view")
+        connection.execute("DELETE FROM saved_view")
+        connection.execute("DELETE FROM recent_choice")
+
+
+@pytest.fixture
 def visit(  # noqa: C901 -- small ears, one per kind of trouble
-    browser: Browser, address: str, session_cookies: list[Any]
+    browser: Browser, address: str, session_cookies: list[Any], nothing_kept: None
 ) -> Iterator[Callable[..., Page]]:
     """Open a page: `visit("/orders", size=NARROW, language="en")`. At the end nothing may have gone wrong in it."""
     contexts: list[BrowserContext] = []

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -12,17 +11,6 @@ from .conftest import NARROW, WIDE, violations
 from .test_console import number_of
 
 Visit = Callable[..., Page]
-
-
-@pytest.fixture(autouse=True)
-def as_it_was(seeded: str) -> Any:
-    """Leave the owner without anything of their own: other tests choose language and theme by cookie."""
-    yield
-    with psycopg.connect(seeded) as connection:
-        connection.execute("SET search_path TO malha")
-        connection.execute("UPDATE person SET language = NULL, theme = NULL, timezone = NULL")
-        for table in ("default_view", "saved_view", "recent_choice"):
-            connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
 
 
 # --- home ---

@@ -49,11 +49,12 @@ WHERE o.status IN ('unplaced', 'backordered') AND o.status NOT IN ('delivered', 
       SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
 """
 
-# The partial index of units that wait for stock. They have no location: whoever sees some locations only sees none.
+# The partial index of units that wait for stock, of orders that wait for nothing else. They have no location: whoever
+# sees some locations only sees none.
 MISSING = """
 SELECT v.sku, v.name, sum(u.quantity)::int AS units, (sum(sum(u.quantity)) OVER ())::int AS all_units
-FROM order_unit u JOIN variant v ON v.id = u.sku_id
-WHERE u.state IN ('unplaced', 'backordered')
+FROM order_unit u JOIN sales_order o ON o.id = u.order_id JOIN variant v ON v.id = u.sku_id
+WHERE u.state IN ('unplaced', 'backordered') AND o.status IN ('unplaced', 'backordered')
 GROUP BY v.id ORDER BY units DESC, v.sku LIMIT %(most)s::int
 """
 
