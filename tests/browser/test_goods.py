@@ -98,20 +98,102 @@ def test_the_ledger_is_filtered_paged_and_leads_to_the_order(visit: Visit, seede
     expect(page.get_by_role("heading", level=1)).to_contain_text("#")
 
 
-PAGES = {"stock": "/stock", "balance": f"/stock/{TOWEL}/REC-01", "sku": f"/stock/{TOWEL}"}
+# --- products and customers ---
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "light"), (WIDE, "dark"), (NARROW, "dark")])
-def test_pages_are_accessible_and_fit(visit: Visit, size: Any, theme: str) -> None:
+def test_a_product_is_edited_and_a_wrong_value_is_said_without_losing_the_form(visit: Visit, seeded: str) -> None:
+    page = visit("/products/AR-5520-NA")
+    page.get_by_role("link", name="Editar produto").click()
+    page.get_by_label("Marca").fill("Cariri")
+    page.get_by_label("NCM").fill("123")
+    page.get_by_role("button", name="Salvar produto").click()
+    expect(page.get_by_role("alert")).to_contain_text("123")
+    expect(page.get_by_label("Marca")).to_have_value("Cariri")
+    page.get_by_label("NCM").fill("5702.20.00")
+    page.get_by_label("Peso").fill("6,35")
+    page.get_by_role("button", name="Salvar produto").click()
+    expect(page.locator("#toasts")).to_contain_text("Produto salvo")
+    expect(page.get_by_text("6,35 kg")).to_be_visible()
+    assert value_of(seeded, "SELECT brand || ' ' || ncm FROM product WHERE code = 'AR-5520-NA'") == "Cariri 57022000"
+
+
+def test_a_product_is_taken_off_sale(visit: Visit) -> None:
+    page = visit("/products/AR-2210-BR")
+    page.get_by_role("button", name="Tirar de venda").click()
+    page.get_by_role("dialog").get_by_role("button", name="Tirar de venda").click()
+    expect(page.locator("#toasts")).to_contain_text("Produto fora de venda")
+    page.get_by_role("button", name="Pôr à venda").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pôr à venda").click()
+    expect(page.locator("#toasts")).to_contain_text("Produto à venda")
+
+
+def test_a_customer_is_found_shown_in_full_with_a_reason_and_changed(visit: Visit, seeded: str) -> None:
+    page = visit("/customers")
+    page.get_by_label("Nome, CPF, CNPJ").fill("tainá")
+    expect(page).to_have_url(re.compile("q=tain"))
+    page.locator("[data-rows] a.m-id").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Tainá Moura")
+    number = page.url.rsplit("/", 1)[1]
+    email = value_of(seeded, "SELECT email FROM customer WHERE number = %s", int(number))
+    assert email not in page.content()
+    page.get_by_role("button", name="Mostrar tudo").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Motivo").fill("transportadora pediu")
+    dialog.get_by_role("button", name="Mostrar tudo").click()
+    expect(page.get_by_text(email)).to_be_visible()
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Editar cliente").click()
+    dialog.get_by_label("CPF ou CNPJ").fill("111")
+    dialog.get_by_role("button", name="Salvar cliente").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("111")
+    dialog.get_by_label("CPF ou CNPJ").fill("")
+    dialog.get_by_label("Nome").fill("Tainá Moura Lins")
+    dialog.get_by_role("button", name="Salvar cliente").click()
+    expect(page.locator("#toasts")).to_contain_text("Cliente salvo")
+    expect(page.get_by_text("transportadora pediu")).to_be_visible()
+    assert value_of(seeded, "SELECT email FROM customer WHERE number = %s", int(number)) == email
+
+
+PAGES = {
+    "stock": "/stock",
+    "balance": f"/stock/{TOWEL}/REC-01",
+    "sku": f"/stock/{TOWEL}",
+    "products": "/products",
+    "product": f"/products/{TOWEL}",
+    "edit": f"/products/{TOWEL}/edit",
+    "customers": "/customers",
+    "customer": "/customers/1",
+}
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "light"), (WIDE, "dark")])
+def test_pages_are_accessible_and_fit(visit: Visit, address: str, size: Any, theme: str) -> None:
     page = visit(f"/stock?open={TOWEL}/REC-01", size=size, theme=theme)
     assert violations(page) == []
     for name, path in PAGES.items():
-        page.goto(page.url.split("/stock")[0] + path)
+        page.goto(address + path)
         assert violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
 
-@pytest.mark.parametrize(("language", "stock"), [("pt-BR", "Estoque"), ("en", "Stock")])
-def test_headings_speak_the_readers_language(visit: Visit, language: str, stock: str) -> None:
-    page = visit("/stock", language=language)
-    expect(page.get_by_role("heading", level=1)).to_have_text(stock)
+def test_dialogs_are_accessible(visit: Visit) -> None:
+    for path, opener in (
+        (f"/stock/{TOWEL}/REC-01", "dlg-adjust"),
+        (f"/stock/{TOWEL}", "dlg-count"),
+        (f"/products/{TOWEL}", "dlg-active"),
+        ("/customers/1", "dlg-edit"),
+        ("/customers/1", "dlg-reveal"),
+    ):
+        page = visit(path)
+        page.locator(f"[data-open={opener}]").first.click()
+        assert violations(page) == [], opener
+
+
+@pytest.mark.parametrize(
+    ("path", "portuguese", "english"),
+    [("/stock", "Estoque", "Stock"), ("/products", "Produtos", "Products"), ("/customers", "Clientes", "Customers")],
+)
+def test_headings_speak_the_readers_language(visit: Visit, path: str, portuguese: str, english: str) -> None:
+    for language, heading in (("pt-BR", portuguese), ("en", english)):
+        page = visit(path, language=language)
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)

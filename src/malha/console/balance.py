@@ -206,8 +206,8 @@ class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
 
 
-async def claims_of(tx: Tx, sku_id: int, places: Mapping[int, Place]) -> list[ClaimView]:
-    """Return what orders have of a SKU at locations, as it is drawn."""
+async def claims_of(tx: Tx, sku_ids: list[int], places: Mapping[int, Place]) -> list[ClaimView]:
+    """Return what orders have of SKUs at locations, as it is drawn."""
     return [
         ClaimView(
             number=claim.number,
@@ -217,7 +217,7 @@ async def claims_of(tx: Tx, sku_id: int, places: Mapping[int, Place]) -> list[Cl
             sign=order_words.UNIT[claim.state],
             quantity=claim.quantity,
         )
-        for claim in await stock_reads.claims(tx, sku_id, list(places))
+        for claim in await stock_reads.claims(tx, sku_ids, list(places))
     ]
 
 
@@ -258,7 +258,7 @@ async def draw(
         "shell": around,
         "balance": view,
         "plot": (await plots_of(tx, card.id, {place.id: view.stock.on_hand}))[0],
-        "claims": await claims_of(tx, card.id, places),
+        "claims": await claims_of(tx, [card.id], places),
         "holds": await balance_reads.holds(tx, card.id, list(places)),
         "reasons": [(reason.value, _(words.REASON[reason])) for reason in Reason],
         "plot_days": PLOT_DAYS,

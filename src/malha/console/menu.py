@@ -54,6 +54,10 @@ PAGES = (
          N_("balance, ledger, adjust, count, safety stock")),
     Page("imports", N_("Import and export"), "/imports", "catalog:read", "table-import", Section.COMMERCE,
          N_("spreadsheet, CSV, Excel, upload")),
+    Page("products", N_("Products"), "/products", "catalog:read", "tag", Section.COMMERCE,
+         N_("catalogue, SKU, kit, GTIN, NCM"), "/products/{key}"),
+    Page("customers", N_("Customers"), "/customers", "customers:read", "users", Section.COMMERCE,
+         N_("profile, CPF, CNPJ, who bought"), "/customers/{key}"),
 )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
         ],
         "places": list(places.values()),
         "names": places,
-        "claims": await balance.claims_of(tx, card.id, places),
+        "claims": await balance.claims_of(tx, [card.id], places),
         "holds": await balance_reads.holds(tx, card.id, list(places)),
         "deficits": short,
         "reasons": words.REASON,

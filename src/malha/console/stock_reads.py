@@ -13,9 +13,9 @@ COUNT_LIMIT = 10_000
 MOST_CLAIMS = 50
 
 _UNITS = "b.on_hand - b.allocated - b.held"
-# SKUs whose balances at the locations in `places` say what the view asks; with `every`, also those without any.
-# Each test of a SKU is a look at its few balances by primary key; a partial index by quantities would make every claim
-# of intake write one more index.
+# SKUs whose balances at the locations in `places` say what the view asks; with `every`, also those without any. What
+# is rare is found by one pass over the balances, narrow rows of which there are some hundred thousand. A partial index
+# by quantities would make every claim of intake write one more index.
 _CONDITIONS = f"""
 FROM variant v
 JOIN product p ON p.id = v.product_id
@@ -23,14 +23,15 @@ LEFT JOIN category c ON c.id = p.category_id
 WHERE NOT v.is_kit
   AND (%(words)s::text[] IS NULL OR v.folded LIKE ALL (%(words)s::text[]))
   AND (%(path)s::text IS NULL OR c.path = %(path)s::text OR starts_with(c.path, %(path)s::text || '/'))
-  AND (%(every)s::boolean OR EXISTS (
-        SELECT FROM balance b WHERE b.sku_id = v.id AND b.location_id = ANY(%(places)s::int[])
-        AND CASE %(view)s::text WHEN 'held' THEN b.held > 0
-                                WHEN 'safety' THEN b.safety > 0 AND {_UNITS} <= b.safety
-                                ELSE true END))
-  AND (%(view)s::text <> 'out' OR NOT EXISTS (
-        SELECT FROM balance b WHERE b.sku_id = v.id AND b.location_id = ANY(%(places)s::int[])
-        AND {_UNITS} > b.safety))
+  AND (%(every)s::boolean OR %(view)s::text IN ('out', 'held', 'safety', 'deficit') OR EXISTS (
+        SELECT FROM balance b WHERE b.sku_id = v.id AND b.location_id = ANY(%(places)s::int[])))
+  AND (%(view)s::text NOT IN ('held', 'safety') OR v.id IN (
+        SELECT b.sku_id FROM balance b
+        WHERE b.location_id = ANY(%(places)s::int[])
+        AND CASE %(view)s::text WHEN 'held' THEN b.held > 0 ELSE b.safety > 0 AND {_UNITS} <= b.safety END))
+  AND (%(view)s::text <> 'out' OR v.id IN (
+        SELECT b.sku_id FROM balance b WHERE b.location_id = ANY(%(places)s::int[])
+        GROUP BY b.sku_id HAVING NOT bool_or({_UNITS} > b.safety)))
   AND (%(view)s::text <> 'deficit' OR v.id IN (
         SELECT d.sku_id FROM stock_deficit d
         WHERE d.resolved_at IS NULL AND d.location_id = ANY(%(places)s::int[])))
@@ -78,7 +79,7 @@ JOIN sales_order o ON o.id = u.order_id
 JOIN channel ch ON ch.id = o.channel_id
 WHERE u.state = ANY (ARRAY['allocated', 'released', 'picking', 'picked', 'awaiting_document', 'packed', 'invoiced',
                            'ready'])
-  AND u.sku_id = %(sku)s::int AND u.location_id = ANY(%(locations)s::int[])
+  AND u.sku_id = ANY(%(skus)s::int[]) AND u.location_id = ANY(%(locations)s::int[])
 GROUP BY 1, 2, 3, 4, 5
 ORDER BY o.placed_at, o.number
 LIMIT %(most)s::int
@@ -187,6 +188,6 @@ async def places(tx: Tx, scope: Sequence[int] | None) -> list[Place]:
     return await tx.all(Place, PLACES, {"scope": None if scope is None else list(scope)})
 
 
-async def claims(tx: Tx, sku_id: int, location_ids: Sequence[int]) -> list[Claim]:
-    """Return what orders have of a SKU at locations, the oldest order first, at most `MOST_CLAIMS`."""
-    return await tx.all(Claim, CLAIMS, {"sku": sku_id, "locations": list(location_ids), "most": MOST_CLAIMS})
+async def claims(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int]) -> list[Claim]:
+    """Return what orders have of SKUs at locations, the oldest order first, at most `MOST_CLAIMS`."""
+    return await tx.all(Claim, CLAIMS, {"skus": list(sku_ids), "locations": list(location_ids), "most": MOST_CLAIMS})

@@ -210,6 +210,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const wrong = $("[aria-invalid=true]", event.target);
   wrong?.focus();
 });
+// A form whose answer goes elsewhere on the page: its dialog is done with, unless it was refused.
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) event.target.closest?.("[data-close-after]")?.closest("dialog")?.close(); });
 document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lost));
 
 $$("[data-select]").forEach(paint);

@@ -1,0 +1,298 @@
+"""Customers: the list with masked identities, one profile with its orders and what was done to it, changing it.
+
+Identities stay masked on every page. Seeing them in full is an act with a reason that is written down; changing one
+needs no look at what it was.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, get, post
+from litestar.datastructures import FormMultiDict
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.console import customer_reads as page_reads
+from malha.console import export, render, shell, web
+from malha.console import orders as order_list
+from malha.console.customer_reads import Row, Wanted
+from malha.customers import reads, service
+from malha.customers.errors import UnknownCustomer
+from malha.customers.model import Customer, CustomerDraft, CustomerKind
+from malha.ordering import reads as ordering
+from malha.platform import audit, brazil
+from malha.platform.address import Address
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column, Kind
+
+PAGE_SIZE = 50
+KINDS = {CustomerKind.PERSON: N_("Person"), CustomerKind.COMPANY: N_("Company")}
+FIELDS = {
+    "name": N_("name"),
+    "document": N_("CPF or CNPJ"),
+    "email": N_("e-mail"),
+    "phone": N_("phone"),
+    "address": N_("address"),
+    "kind": N_("kind"),
+}
+ADDRESS = ("postal_code", "street", "number", "complement", "district", "city", "state")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address of the list says. Nonsense in it is ignored."""
+
+    q: str = ""
+    kind: CustomerKind | None = None
+    older: int | None = None
+    newer: int | None = None
+
+    def address(self, path: str = "/customers", **changes: Any) -> str:
+        """Return the address of this list with parts changed, its first page unless a page is named."""
+        changes = {"older": None, "newer": None, **changes}
+        said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
+        shown = {k: v for k, v in said.items() if v}
+        return f"{path}?{urlencode(shown)}" if shown else path
+
+
+def asked_of(query: Mapping[str, str]) -> Asked:
+    """Return what an address asks."""
+
+    def number(name: str) -> int | None:
+        text = query.get(name, "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+    kind = query.get("kind", "")
+    return Asked(
+        q=query.get("q", "").replace("\x00", "")[:200].strip(),
+        kind=CustomerKind(kind) if kind in set(CustomerKind) else None,
+        older=number("older"),
+        newer=number("newer"),
+    )
+
+
+def _wanted(request: Request[Any, Any, Any], asked: Asked) -> Wanted:
+    return Wanted(search=asked.q, kind=asked.kind, scope=shell.scope_of(web.caller_of(request)))
+
+
+@get("/customers", opt={"permission": "customers:read"})
+async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the list."""
+    asked = asked_of(request.query_params)
+    wanted = _wanted(request, asked)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "customers", here=asked.address(older=asked.older, newer=asked.newer))
+        page = await page_reads.customers(tx, wanted, older=asked.older, newer=asked.newer, size=PAGE_SIZE)
+        total = await page_reads.count(tx, wanted)
+    terms = {
+        "search": asked.q,
+        "kind": asked.kind or "",
+        "kinds": [(kind.value, _(word)) for kind, word in KINDS.items()],
+        "filtered": bool(asked.q or asked.kind),
+        "rows": page.rows,
+        "total": total,
+        "previous": asked.address(newer=page.rows[0].who.number) if page.more_newer and page.rows else "",
+        "next": asked.address(older=page.rows[-1].who.number) if page.more_older and page.rows else "",
+        "exports": export.choices(asked.address, "/customers:export"),
+    }
+    part = web.wants_part(request)
+    headers = {"HX-Push-Url": asked.address(older=asked.older, newer=asked.newer)} if part else {}
+    template = "customers/list.html" if part else "customers/page.html"
+    return render.html(template, headers=headers, shell=around, list=terms, may=around.may)
+
+
+async def _customer(tx: Tx, request: Request[Any, Any, Any], number: int) -> Customer:
+    """Return a profile that the caller may see.
+
+    Raises:
+        UnknownCustomer: there is none, for this caller.
+    """
+    found = await reads.by_number(tx, number)
+    if found is None or not await page_reads.is_seen(tx, found.id, shell.scope_of(web.caller_of(request))):
+        raise UnknownCustomer(key=number)
+    return found
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a customer's timeline."""
+
+    at: datetime
+    icon: str
+    title: str
+    detail: str = ""
+    href: str = ""
+
+
+def _of_audit(entry: audit.Entry) -> Happening:
+    who = entry.actor_name
+    match entry.action:
+        case "create":
+            return Happening(at=entry.at, icon="user", title=_("Profile created"), detail=who)
+        case "reveal":
+            why = str((entry.after or {}).get("why") or "")
+            detail = f"{why} \N{MIDDLE DOT} {who}" if why else who
+            return Happening(at=entry.at, icon="eye", title=_("Data shown in full"), detail=detail)
+        case _:
+            changed = [_(FIELDS[name]) for name in FIELDS if name in (entry.after or {})]
+            detail = " \N{MIDDLE DOT} ".join(filter(None, (", ".join(changed), who)))
+            return Happening(at=entry.at, icon="pencil", title=_("Profile changed"), detail=detail)
+
+
+@get("/customers/{number:int}", opt={"permission": "customers:read"})
+async def customer_page(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show one profile."""
+    async with web.reading(request) as tx:
+        return await draw(tx, request, number)
+
+
+async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response[str]:
+    """Draw the page of a customer, or its part for a script that has the rest."""
+    around = await shell.around(tx, request, "customers")
+    scope = shell.scope_of(web.caller_of(request))
+    customer = await _customer(tx, request, number)
+    may_orders = around.may("orders:read")
+    rows = []
+    if may_orders:
+        rows = await ordering.rows_of(tx, await page_reads.orders(tx, customer.id, scope), scope)
+        rows.sort(key=lambda row: row.placed_at, reverse=True)
+    happenings = [
+        Happening(
+            at=row.placed_at,
+            icon="shopping-bag",
+            title=_("Order {number}", number=f"#{row.number}"),
+            detail=row.channel,
+            href=f"/orders/{row.number}",
+        )
+        for row in rows
+    ]
+    if around.may("audit:read"):
+        trail = await audit.trail(tx, entity="customer", entity_id=str(customer.id), limit=30)
+        happenings += [_of_audit(entry) for entry in trail]
+    happenings.sort(key=lambda happening: happening.at, reverse=True)
+    terms: dict[str, Any] = {
+        "shell": around,
+        "customer": customer,
+        "who": reads.masked_customer(customer),
+        "kind": _(KINDS[customer.kind]),
+        "bought": await page_reads.bought(tx, customer.id, scope),
+        "orders": list(zip(await order_list.row_views(tx, rows), rows, strict=True)),
+        "happenings": happenings[:40],
+        "alike": await _alike(tx, customer) if scope is None else [],
+        "may_orders": may_orders,
+        "may": around.may,
+    }
+    part = web.wants_part(request)
+    return render.html("customers/customer_body.html" if part else "customers/customer.html", **terms)
+
+
+async def _alike(tx: Tx, customer: Customer) -> list[tuple[Any, str]]:
+    """Return profiles that share an identity with this one, masked, and which identity it is."""
+    found = await reads.candidates(
+        tx, emails=[customer.email] if customer.email else [], phones=[customer.phone] if customer.phone else []
+    )
+    alike = []
+    for other in sorted(found, key=lambda c: c.number):
+        if other.id != customer.id:
+            same_email = customer.email is not None and other.email == customer.email
+            alike.append((reads.masked_customer(other), _("same e-mail") if same_email else _("same phone")))
+    return alike[:10]
+
+
+def _said(form: FormMultiDict, name: str, most: int = 200) -> str:
+    return str(form.get(name, "")).replace("\x00", "").strip()[:most]
+
+
+@post("/customers/{number:int}/reveal", opt={"permission": "customers:reveal"}, status_code=200)
+async def customer_reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Show a customer's data in full. That it was shown, by whom, when and why is kept.
+
+    Raises:
+        Invalid: no reason is given.
+    """
+    why = _said(await request.form(), "why")
+    refuse([] if why else [Flaw("why", N_("Say why the data is needed."))])
+    async with web.writing(request) as tx:
+        customer = await service.reveal(tx, (await _customer(tx, request, number)).id, why)
+    if not web.wants_part(request):
+        return web.see_other(f"/customers/{number}")
+    shown = {
+        "document": brazil.format_document(customer.document) if customer.document else "",
+        "email": customer.email or "",
+        "phone": brazil.format_phone(customer.phone) if customer.phone else "",
+    }
+    return render.html(
+        "customers/identity.html", customer=customer, who=reads.masked_customer(customer), revealed=shown,
+        may=web.caller_of(request).may,
+    )  # fmt: skip
+
+
+@post("/customers/{number:int}", opt={"permission": "customers:write"}, status_code=200)
+async def customer_change(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Change a profile that is still as the person saw it; identities and address left empty stay as they are.
+
+    Raises:
+        Invalid: a value is not valid; nothing was changed.
+        Conflict: somebody changed the profile meanwhile.
+        CustomerExists: another profile has the document or the e-mail.
+    """
+    form = await request.form()
+    version = _said(form, "version", 10)
+    address = {part: _said(form, part) for part in ADDRESS}
+    async with web.writing(request) as tx:
+        customer = await _customer(tx, request, number)
+        draft = CustomerDraft(
+            name=_said(form, "name", 400),
+            document=_said(form, "document", 40) or customer.document,
+            email=_said(form, "email", 300) or customer.email,
+            phone=_said(form, "phone", 40) or customer.phone,
+            address=Address(**address) if any(address.values()) else customer.address,
+        )
+        seen = int(version) if version.isascii() and version.isdigit() else 0
+        await service.update_customer(tx, customer.id, draft, seen)
+    if not web.wants_part(request):
+        return web.see_other(f"/customers/{number}", notice=_("Customer saved"))
+    async with web.reading(request) as tx:
+        shown = await draw(tx, request, number)
+    shown.headers["HX-Trigger"] = web.trigger("toast", _("Customer saved"))
+    return shown
+
+
+COLUMNS = (
+    Column(N_("Number"), Kind.WHOLE), Column(N_("Kind")), Column(N_("Name"), width=36),
+    Column(N_("CPF or CNPJ"), width=20), Column(N_("E-mail"), width=30), Column(N_("Phone"), width=20),
+    Column(N_("City"), width=22), Column(N_("UF"), width=6), Column(N_("Orders"), Kind.WHOLE),
+    Column(N_("Latest order"), Kind.MOMENT, 18),
+)  # fmt: skip
+
+
+def _cells(row: Row) -> list[Any]:
+    who = row.who
+    return [
+        who.number, _(KINDS[who.kind]), who.name, who.document, who.email, who.phone, who.city, who.state, row.orders,
+        row.latest,
+    ]  # fmt: skip
+
+
+@get(export.paths("/customers:export"), opt={"permission": "customers:read"})
+async def customer_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file, its identities masked as on the page."""
+    wanted = _wanted(request, asked_of(request.query_params))
+
+    async def pages() -> AsyncIterator[list[Row]]:
+        older = None
+        while True:
+            async with web.reading(request) as tx:
+                page = await page_reads.customers(tx, wanted, older=older, size=export.BATCH)
+            yield page.rows
+            if not page.more_older:
+                return
+            older = page.rows[-1].who.number
+
+    return export.send(request, "customers", COLUMNS, pages(), _cells)
+
+
+HANDLERS = [customer_list, customer_page, customer_reveal, customer_change, customer_export]
