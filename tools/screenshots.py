@@ -66,6 +66,13 @@ PAGES = {
     "imports": "/imports",
     "me": "/me",
     "components": "/components",
+    "people": "/people",
+    "person-new": "/people/new",
+    "roles": "/roles",
+    "keys": "/keys",
+    "key-new": "/keys/new",
+    "account": "/account",
+    "second-factor": "/account/second-factor",
     "not-found": "/orders/999999999",
 }
 

@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 from malha.exchange import service as exchange
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.inventory import service as inventory
 from malha.inventory.closing import care_for_ledger
@@ -92,7 +93,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     ):
         tasks.create_task(sequencer.run_sequencer(database, stop))
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
-        tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs))
+        tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
         for chore in CHORES:
             tasks.create_task(_repeat(database, chore, stop))

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,9 +23,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from tests.mail_server import Mailbox, mail_server
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.identity import links  # noqa: F401 -- declares its job
+from malha.platform import jobs
 from malha.platform.db import Database
+from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -103,15 +108,61 @@ def web_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def address(seeded: str, web_home: Path) -> Iterator[str]:
-    """The address of a running web process."""
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
+    """A real mail server in a thread of its own, for as long as the web process runs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = mail_server(tmp_path_factory.mktemp("mail"), "none")
+    yield asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
+    asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="package")
+def web_settings(seeded: str, mailbox: Mailbox, web_home: Path) -> Settings:
+    """What the web process is told, and the worker would be."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    home = web_home
+    return Settings(
+        database_url=seeded,
+        data_dir=web_home,
+        port=port,
+        smtp_url=mailbox.url,
+        mail_from="Aroeira Casa <acesso@aroeira.example>",
+    )
+
+
+@pytest.fixture(scope="package")
+def run_jobs(web_settings: Settings) -> Callable[[Callable[[], bool]], None]:
+    """Let a worker run until something is so: `run_jobs(lambda: bool(mailbox.inbox))`."""
+
+    def run(until: Callable[[], bool]) -> None:
+        async def work() -> None:
+            stop = asyncio.Event()
+            async with Database(web_settings.database_url or "") as database, asyncio.timeout(60):
+                running = asyncio.create_task(jobs.run_jobs(database, stop, settings=web_settings))
+                while not until():
+                    await asyncio.sleep(0.05)
+                stop.set()
+                await running
+
+        apart(work)
+
+    return run
+
+
+@pytest.fixture(scope="package")
+def address(web_settings: Settings) -> Iterator[str]:
+    """The address of a running web process."""
+    home, port = web_settings.data_dir, web_settings.port
     log = (home / "log").open("wb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_")}
-    env |= {"DATABASE_URL": seeded, "MALHA_DATA_DIR": str(home), "MALHA_PORT": str(port)}
+    env |= {"DATABASE_URL": web_settings.database_url or "", "MALHA_DATA_DIR": str(home), "MALHA_PORT": str(port)}
+    env |= {"MALHA_SMTP_URL": web_settings.smtp_url or "", "MALHA_MAIL_FROM": web_settings.mail_from or ""}
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--host", "127.0.0.1"]
     server = subprocess.Popen([*command, "--port", str(port), "malha.app:create_app"], env=env, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 import msgspec
 
 from malha.api.work import Work, command, query
+from malha.ordering import reads as orders
 from malha.platform import audit, parking
 from malha.platform.parking import ParkedKey
 
@@ -20,7 +21,9 @@ async def list_attention(work: Work) -> Attention:
     Later events of such a record wait behind the one that failed; all other records go on. `retrying` is tried again by
     itself at `retry_at`, `parked` waits for a replay.
     """
-    return Attention(await parking.needs_attention(work.tx))
+    parked = await parking.needs_attention(work.tx)
+    scope = work.actor.locations
+    return Attention(parked if scope is None else await orders.parked_at(work.tx, parked, sorted(scope)))
 
 
 @command("/attention/{subscriber:str}/{key:str}/replay", permission="settings:manage")

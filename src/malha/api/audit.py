@@ -15,7 +15,12 @@ async def list_audit(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[Entry]:
-    """List changes, the newest first, of one kind of record, one record or one actor."""
+    """List changes, the newest first, of one kind of record, one record or one actor.
+
+    Whoever is limited to locations sees what they did themselves.
+    """
+    if work.actor.locations is not None:
+        actor_id = work.actor.id
     size = paging.bounded(limit)
     after = paging.position(cursor, "audit", (int,))
     rows = await audit.trail(

@@ -7,7 +7,9 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.customers import reads, service
+from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer, CustomerDraft, CustomerRow
+from malha.ordering import reads as orders
 from malha.platform import paging
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
@@ -34,20 +36,43 @@ class Revealed(msgspec.Struct, frozen=True):
     revealed: bool = True
 
 
+async def _in_scope(work: Work, customer_id: UUID) -> None:
+    """Make sure that the caller may see a customer.
+
+    Raises:
+        UnknownCustomer: the caller is limited to locations, and the customer has no order there.
+    """
+    scope = work.actor.locations
+    if scope is not None and not await orders.customers_at(work.tx, sorted(scope), ids=[customer_id]):
+        raise UnknownCustomer(key=customer_id)
+
+
 @query("/customers", permission="customers:read")
 async def list_customers(
     work: Work, q: str = "", cursor: str | None = None, limit: int | None = None
 ) -> Page[CustomerRow]:
-    """List customers, newest first, with masked identities; `q` finds name, CPF, CNPJ, e-mail and telephone."""
+    """List customers, newest first, with masked identities; `q` finds name, CPF, CNPJ, e-mail and telephone.
+
+    Whoever is limited to locations sees the customers who have an order there.
+    """
     size = paging.bounded(limit)
     before = paging.position(cursor, "customers", (int,))
-    rows = await reads.page(work.tx, query=q, before=before[0] if before else None, limit=size + 1)
+    last = before[0] if before else None
+    if work.actor.locations is None:
+        rows = await reads.page(work.tx, query=q, before=last, limit=size + 1)
+    else:
+        ids = await orders.customers_at(
+            work.tx, sorted(work.actor.locations), words=reads.patterns(q), before=last, limit=size + 1
+        )
+        found = await reads.by_ids(work.tx, ids)
+        rows = [reads.masked_customer(found[id_]) for id_ in ids]
     return paging.page_of(rows, size, "customers", lambda row: (row.number,))
 
 
 @query("/customers/{customer_id:uuid}", permission="customers:read")
 async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
     """Return one customer with masked identities, with the version as `ETag`."""
+    await _in_scope(work, customer_id)
     found = await service.customer_of(work.tx, customer_id)
     work.tag(found.version)
     return reads.masked_customer(found)
@@ -56,6 +81,7 @@ async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
 @command("/customers/{customer_id:uuid}/reveal", permission="customers:reveal")
 async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Customer:
     """Return one customer with everything readable; who looked, and why, is written down."""
+    await _in_scope(work, customer_id)
     found = await service.reveal(work.tx, customer_id, data.why)
     work.keep(Revealed(customer_id))
     work.tag(found.version)
@@ -74,6 +100,7 @@ async def create_customer(work: Work, data: CustomerDraft) -> CustomerStored:
 @command("/customers/{customer_id:uuid}", method="PUT", permission="customers:write", versioned="required")
 async def change_customer(work: Work, customer_id: UUID, data: CustomerDraft) -> CustomerStored:
     """Change a customer: the profile is afterwards what the body says, empty identities included."""
+    await _in_scope(work, customer_id)
     version = await service.lock_customer(work.tx, customer_id, data)
     work.expect(version)
     changed = await service.update_customer(work.tx, customer_id, data, version)

@@ -146,11 +146,12 @@ async def change_establishment(work: Work, code: str, data: EstablishmentDraft) 
 
 @query("/locations", permission="network:read", snapshot=True)
 async def list_locations(work: Work, cursor: str | None = None, limit: int | None = None) -> Page[LocationView]:
-    """List locations by code."""
+    """List locations by code; whoever is limited to locations sees those."""
     size = paging.bounded(limit)
     after = paging.position(cursor, "locations", (str,))
     owners = {e.id: e.code for e in await reads.establishments(work.tx)}
-    rows = [x for x in await reads.locations(work.tx) if after is None or x.code > after[0]][: size + 1]
+    seen = [x for x in await reads.locations(work.tx) if work.actor.sees(x.id)]
+    rows = [x for x in seen if after is None or x.code > after[0]][: size + 1]
     views = [
         LocationView(**_fields(reads.location_draft(x, owners[x.establishment_id])), version=x.version)  # type: ignore[arg-type]
         for x in rows
@@ -162,7 +163,7 @@ async def list_locations(work: Work, cursor: str | None = None, limit: int | Non
 async def get_location(work: Work, code: str) -> LocationView:
     """Return one location, with the version as `ETag`."""
     found = await reads.location_by_code(work.tx, code)
-    if found is None:
+    if found is None or not work.actor.sees(found.id):
         raise UnknownLocation(key=code)
     owners = {e.id: e.code for e in await reads.establishments(work.tx)}
     work.tag(found.version)
@@ -223,7 +224,7 @@ async def close_location(work: Work, code: str) -> StatusNow:
 async def list_closures(work: Work, code: str) -> list[Closure]:
     """List the days on which a location does not work though its hours say so."""
     found = await reads.location_by_code(work.tx, code)
-    if found is None:
+    if found is None or not work.actor.sees(found.id):
         raise UnknownLocation(key=code)
     return await reads.closures(work.tx, found.id)
 

@@ -1,16 +1,17 @@
 """People who sign in: their role, the locations they see, their language."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.identity import reads, service
+from malha.identity import links, reads, second_factor, service
 from malha.identity.model import Role
 from malha.identity.reads import PersonView
 from malha.identity.service import PersonDraft
-from malha.platform import paging
+from malha.platform import mail, paging
 from malha.platform.errors import NotFound
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
@@ -22,11 +23,11 @@ Codes = Annotated[list[Annotated[str, Meta(max_length=80)]], Meta(max_length=1_0
 
 
 class NewPerson(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A person to add. `locations` are codes; null is everywhere."""
+    """A person to add. `locations` are codes; null is everywhere. Without a password they choose one by a link."""
 
     name: Name
     email: Email
-    password: Password
+    password: Password | None = None
     role: Role
     locations: Codes | None = None
     language: str | None = None
@@ -63,6 +64,13 @@ class PersonChanged(msgspec.Struct, frozen=True):
 
     id: UUID
     version: int
+
+
+class LinkMade(msgspec.Struct, frozen=True):
+    """A link to hand over. Whoever has `address` chooses the person's password, once."""
+
+    address: str | None
+    expires_at: datetime
 
 
 @query("/people", permission="identity:manage")
@@ -122,7 +130,42 @@ async def change_person(work: Work, person_id: UUID, data: ChangedPerson) -> Per
 @command("/people/{person_id:uuid}/password", permission="identity:manage")
 async def set_password(work: Work, person_id: UUID, data: GivenPassword) -> None:
     """Give a person a new password; every session of theirs ends."""
+    await service.person_to_manage(work.tx, person_id)
     await service.set_password(work.tx, person_id, data.password)
 
 
-handlers = [list_people, get_person, create_person, change_person, set_password]
+@command("/people/{person_id:uuid}/link", permission="identity:manage")
+async def make_link(work: Work, person_id: UUID) -> LinkMade:
+    """Make a link by which a person chooses a password.
+
+    The person's earlier links end. The address is shown this once: a repeated send of the same Idempotency-Key answers
+    null.
+    """
+    made = await links.make_link(work.tx, work.services.signing, person_id)
+    work.keep(LinkMade(None, made.expires_at))
+    return LinkMade(links.address_of(work.services.settings, made.token), made.expires_at)
+
+
+@command("/people/{person_id:uuid}/link/mail", permission="identity:manage")
+async def mail_link(work: Work, person_id: UUID) -> None:
+    """Have a link mailed to a person by which they choose a password; their earlier links end."""
+    mail.server_of(work.services.settings)
+    await links.mail_link(work.tx, person_id)
+
+
+@command("/people/{person_id:uuid}/second-factor", method="DELETE", permission="identity:manage")
+async def remove_second_factor(work: Work, person_id: UUID) -> None:
+    """Take the second factor of a person who lost it away; every session of theirs ends."""
+    await second_factor.remove(work.tx, person_id)
+
+
+handlers = [
+    list_people,
+    get_person,
+    create_person,
+    change_person,
+    set_password,
+    make_link,
+    mail_link,
+    remove_second_factor,
+]

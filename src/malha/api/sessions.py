@@ -6,19 +6,21 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.identity import reads, service
-from malha.identity.errors import NotSignedIn, TooManyAttempts, WrongCredentials
+from malha.identity import reads, rules, second_factor, service
+from malha.identity.errors import CodeNeeded, NotSignedIn, TooManyAttempts, WrongCredentials, WrongFactorCode
 from malha.identity.model import PUBLIC, SIGNED_IN, Role
 from malha.identity.reads import SessionView
-from malha.identity.service import LoggedIn
+from malha.identity.service import CodeWanted, LoggedIn, Refused
+from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
-    """E-mail and password."""
+    """E-mail and password, and the code of the second factor where the account has one."""
 
     email: Annotated[str, Meta(min_length=3, max_length=254)]
     password: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    code: Annotated[str, Meta(max_length=40, description="Of the app, or a recovery code.")] | None = None
 
 
 class WhoAmI(msgspec.Struct, frozen=True):
@@ -46,25 +48,33 @@ async def create_session(work: Work, data: Credentials) -> None:
     """Sign in.
 
     The session comes as a cookie, for browsers; programs use keys. Failed tries are limited per account and per network
-    address, with growing waits (429, `Retry-After`).
+    address, with growing waits (429, `Retry-After`). An account with a second factor refuses without `code`
+    (`code_needed`).
     """
-    request, services = work.request, work.services
     async with work.transaction() as tx:
-        outcome = await service.log_in(
-            tx,
-            data.email,
-            data.password,
-            source=work.actor.source,
-            agent=request.headers.get("user-agent", ""),
-            hours=services.settings.session_hours,
-        )
-        before = request.cookies.get(services.cookie.name)
+        outcome = await _enter(work, tx, data)
+        before = work.request.cookies.get(work.services.cookie.name)
         if before and isinstance(outcome, LoggedIn):
             await service.log_out(tx, before)
     # Raised after the commit: a refusal must not undo the count of failed tries.
-    if not isinstance(outcome, LoggedIn):
-        raise TooManyAttempts(seconds=outcome.wait, retry_after=outcome.wait) if outcome.wait else WrongCredentials()
-    work.header("set-cookie", services.cookie.header(outcome.token))
+    if isinstance(outcome, CodeWanted):
+        raise CodeNeeded
+    if isinstance(outcome, Refused):
+        if outcome.wait:
+            raise TooManyAttempts(seconds=outcome.wait, retry_after=outcome.wait)
+        raise WrongFactorCode if data.code else WrongCredentials
+    work.header("set-cookie", work.services.cookie.header(outcome.token))
+
+
+async def _enter(work: Work, tx: Tx, data: Credentials) -> LoggedIn | CodeWanted | Refused:
+    agent, hours = work.request.headers.get("user-agent", ""), work.services.settings.session_hours
+    source = work.actor.source
+    outcome = await service.log_in(tx, data.email, data.password, source=source, agent=agent, hours=hours)
+    if not (isinstance(outcome, CodeWanted) and data.code):
+        return outcome
+    return await second_factor.enter(
+        tx, work.services.signing, outcome, data.code, source=source, agent=agent, hours=hours
+    )
 
 
 @command("/session", method="DELETE", permission=SIGNED_IN, tag="session")
@@ -98,13 +108,21 @@ async def get_session(work: Work) -> WhoAmI:
 @query("/sessions", permission=SIGNED_IN, tag="session")
 async def list_sessions(work: Work) -> list[SessionView]:
     """Return the caller's signed-in browsers, the last used first."""
-    return await reads.sessions(work.tx, _own_id(work))
+    token = work.request.cookies.get(work.services.cookie.name, "")
+    return await reads.sessions(work.tx, _own_id(work), rules.digest(token))
 
 
 @command("/sessions/{session_id:uuid}", method="DELETE", permission=SIGNED_IN, tag="session")
 async def revoke_session(work: Work, session_id: UUID) -> None:
     """End one of the caller's sessions."""
     await service.revoke_session(work.tx, _own_id(work), session_id)
+
+
+@command("/sessions/revoke-others", permission=SIGNED_IN, tag="session")
+async def revoke_other_sessions(work: Work) -> None:
+    """End every session of the caller but the one that asks."""
+    token = work.request.cookies.get(work.services.cookie.name, "")
+    await service.revoke_other_sessions(work.tx, _own_id(work), token)
 
 
 @command("/session/password", permission=SIGNED_IN, idempotent=False, tag="session")
@@ -125,4 +143,12 @@ def _own_id(work: Work) -> UUID:
     return UUID(work.caller.id)
 
 
-handlers = [create_session, delete_session, get_session, list_sessions, revoke_session, change_password]
+handlers = [
+    create_session,
+    delete_session,
+    get_session,
+    list_sessions,
+    revoke_session,
+    revoke_other_sessions,
+    change_password,
+]

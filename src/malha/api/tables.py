@@ -15,6 +15,7 @@ from malha.catalog.imports import PriceImport, ProductImport
 from malha.customers.imports import CustomerImport
 from malha.exchange import kinds, reads, service
 from malha.exchange.model import KINDS, Kind, Run, State
+from malha.identity.errors import NeedsEverywhere
 from malha.identity.model import SIGNED_IN
 from malha.inventory.imports import StockImport
 from malha.network.imports import LocationImport
@@ -119,21 +120,31 @@ async def import_locations(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, n
 
 @query("/locations:export", permission="network:read", transaction=False, media_type="text/csv", tag="network")
 async def export_all_locations(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
-    """Export all locations as a table that imports back unchanged."""
+    """Export all locations, or those the caller is limited to, as a table that imports back unchanged."""
     return _export(work, Kind.LOCATIONS, format)
 
 
 @command("/customers:import", permission="customers:write", transaction=False, media_type="text/csv", tag="customers")
 async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
-    """Import customers from a table; who is there already is changed, not doubled."""
+    """Import customers from a table; who is there already is changed, not doubled.
+
+    It may change anybody's profile, so it is not for those who are limited to locations.
+    """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
     return await _import(work, CustomerImport(), data, mode, name)
 
 
 @query("/customers:export", permission="customers:reveal", transaction=False, media_type="text/csv", tag="customers")
 async def export_all_customers(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
-    """Export all customers with their personal data; who took it is written down."""
+    """Export all customers with their personal data; who took it is written down.
+
+    Whoever is limited to locations gets the customers who have an order there.
+    """
     async with work.transaction() as tx:
-        await audit.record(tx, action="export", entity="customer", entity_id="all")
+        await audit.record(
+            tx, action="export", entity="customer", entity_id="all" if work.actor.locations is None else "own"
+        )
     return _export(work, Kind.CUSTOMERS, format)
 
 

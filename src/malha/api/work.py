@@ -24,7 +24,7 @@ from malha.api.replies import Raw
 from malha.api.validation import Body, flaw_of
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
-from malha.platform import idempotency
+from malha.platform import idempotency, signing
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, current_language
@@ -75,6 +75,11 @@ class Services:
         self.keys = Keys(database)
         self.cookie = cookie_of(settings)
         self.extra: dict[str, Any] = {}  # what the composition root opens for others by name: "gate", "tail"
+
+    @functools.cached_property
+    def signing(self) -> signing.Keys:
+        """The keys that sign links and seal secrets; the first use on a new data directory makes them."""
+        return signing.keys_of(self.settings)
 
 
 class Operation(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from litestar.response import Response
 
 from malha.console import attention_reads as reads
 from malha.console import render, shell, web
+from malha.ordering import reads as orders
 from malha.platform import audit, parking, subscribers
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -58,6 +59,9 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "attention")
         parked = await parking.needs_attention(tx)
+        scope = shell.scope_of(web.caller_of(request))
+        if scope is not None:
+            parked = await orders.parked_at(tx, parked, scope)
         numbers = await _numbers(tx, parked)
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
     items = [_item(p, numbers) for p in parked]

@@ -7,14 +7,16 @@ session that ended ends here too.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 from litestar import Request, get
 from litestar.response import Stream
 
-from malha.console import web
+from malha.console import shell, web
+from malha.ordering import reads as orders
+from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
 from malha.platform.tail import Listener, Resync, Tail
 
@@ -49,10 +51,22 @@ async def order_events(request: Request[Any, Any, Any]) -> Stream:
     said = str(request.headers.get("last-event-id") or request.query_params.get("after", ""))
     after = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Stream(_news(tail_of(request), after), media_type="text/event-stream", headers=headers)
+    scope = shell.scope_of(web.caller_of(request))
+
+    async def mine(ids: list[str]) -> list[str]:
+        """Return the orders that the person may see."""
+        if scope is None:
+            return ids
+        async with web.reading(request) as tx:
+            own = await orders.are_at(tx, [UUID(id_) for id_ in ids], scope)
+        return [id_ for id_ in ids if UUID(id_) in own]
+
+    return Stream(_news(tail_of(request), after, mine), media_type="text/event-stream", headers=headers)
 
 
-async def _news(tail: Tail, after: int | None) -> AsyncIterator[bytes]:
+async def _news(
+    tail: Tail, after: int | None, mine: Callable[[list[str]], Awaitable[list[str]]]
+) -> AsyncIterator[bytes]:
     ends = time.monotonic() + LIFE_SECONDS
     yield message("here", None, after)
     with tail.subscribe(after) as listener:
@@ -64,9 +78,10 @@ async def _news(tail: Tail, after: int | None) -> AsyncIterator[bytes]:
             if any(isinstance(item, Resync) for item in items):
                 yield message("again", None, listener.position)
                 continue
-            ids = {item.id: None for item in items if isinstance(item, Recorded) and item.key.startswith(KIND)}
+            told = {str(item.id): None for item in items if isinstance(item, Recorded) and item.key.startswith(KIND)}
+            ids = await mine(list(told)) if told else []
             if ids:
-                yield message("orders", list(ids), listener.position)
+                yield message("orders", ids, listener.position)
             else:
                 yield message("here", None, listener.position)
     yield message("renew", None, None)

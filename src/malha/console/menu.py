@@ -58,6 +58,12 @@ PAGES = (
          N_("catalogue, SKU, kit, GTIN, NCM"), "/products/{key}"),
     Page("customers", N_("Customers"), "/customers", "customers:read", "users", Section.COMMERCE,
          N_("profile, CPF, CNPJ, who bought"), "/customers/{key}"),
+    Page("people", N_("People"), "/people", "identity:manage", "users", Section.GOVERNANCE,
+         N_("users, team, invite, password")),
+    Page("roles", N_("Roles"), "/roles", "identity:manage", "shield-lock", Section.GOVERNANCE,
+         N_("permissions, rights, second factor")),
+    Page("keys", N_("API keys"), "/keys", "identity:manage", "key", Section.GOVERNANCE,
+         N_("integration, token, program")),
 )  # fmt: skip
 
 

@@ -616,5 +616,7 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
         facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
         order = view_of(facts, await names_of(tx, facts))
         told = await routing.explanation(tx, facts.header.id)
+    if told is not None and not told.alternatives and web.caller_of(request).locations is not None:
+        told = None  # all there is to tell concerns locations that are not shown
     template = "order/body.html" if web.wants_part(request) else "order/page.html"
     return render.html(template, shell=around, order=order, may=around.may, why=drawn(told) if told else None)

@@ -7,6 +7,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from malha.console import (
+    account,
     actions,
     assets,
     attention,
@@ -17,12 +18,15 @@ from malha.console import (
     finding,
     fulfillment,
     home,
+    keys,
     live,
     me,
     order,
     orders,
     products,
+    people,
     render,
+    roles,
     session,
     shell,
     stock,
@@ -34,7 +38,7 @@ from malha.console import (
 )
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC
-from malha.platform.errors import MalhaError, NotFound
+from malha.platform.errors import Forbidden, MalhaError, NotFound
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
@@ -63,6 +67,9 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
         if web.by_htmx(request):
             return Response(b"", status_code=200, headers={"HX-Redirect": address})
         return web.see_other(address)
+    caller = request.scope.get("user")
+    if isinstance(error, Forbidden) and caller is not None and caller.must_enrol and request.method == "GET":
+        return web.see_other("/account/second-factor")
     says, mend = web.refusal_text(error)
     terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error)}
     if web.by_htmx(request):
@@ -104,6 +111,10 @@ router = Router(
         *tables.HANDLERS,
         *products.HANDLERS,
         *customers.HANDLERS,
+        *people.HANDLERS,
+        *roles.HANDLERS,
+        *keys.HANDLERS,
+        *account.HANDLERS,
         live.order_events,
     ],
     before_request=web.speak,

@@ -7,15 +7,17 @@ from litestar import Request, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Response
 
+from malha.console import forms, render, shell, web
 from malha.console import reads as page_reads
-from malha.console import render, shell, web
+from malha.identity import links, second_factor
 from malha.identity import reads as people
 from malha.identity import service as identity
-from malha.identity.errors import OwnerExists, WrongCredentials
+from malha.identity.errors import LogInExpired, OwnerExists, WrongCredentials, WrongFactorCode
 from malha.identity.keeping import THEMES
 from malha.identity.model import PUBLIC, SIGNED_IN
-from malha.identity.service import LoggedIn
-from malha.platform import i18n
+from malha.identity.service import CodeWanted, LoggedIn, Refused
+from malha.platform import i18n, mail
+from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _, n_
 
@@ -34,6 +36,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     mend: str = ""
     problems: tuple[str, ...] = ()
     wait: int = 0
+    notices: tuple[str, ...] = ()
+    can_mail: bool = False
+    token: str = ""  # of a log-in half way, or of a link
 
 
 async def _door(request: Request[Any, Any, Any], **shown: Any) -> Door:
@@ -44,8 +49,18 @@ async def _door(request: Request[Any, Any, Any], **shown: Any) -> Door:
         retailer=name,
         theme=shell.theme_of(request),
         next=web.safe_address(said, "/"),
+        notices=web.notices_of(request),
+        can_mail=_can_mail(request),
         **shown,
     )
+
+
+def _can_mail(request: Request[Any, Any, Any]) -> bool:
+    try:
+        mail.server_of(request.app.state.services.settings)
+    except mail.MailNotConfigured:
+        return False
+    return True
 
 
 async def _is_empty(request: Request[Any, Any, Any]) -> bool:
@@ -65,38 +80,74 @@ async def login_page(request: Request[Any, Any, Any]) -> Response[Any]:
 async def login(request: Request[Any, Any, Any]) -> Response[Any]:
     """Sign in and go where the person wanted to go."""
     form = await request.form()
-    email, password = str(form.get("email", ""))[:254], str(form.get("password", ""))[:1000]
+    email, password = str(form.get("email", ""))[:254], forms.secret(form)
     outcome = await _enter(request, email, password)
+    wanted = str(form.get("next", ""))
     if isinstance(outcome, LoggedIn):
-        return _entered(request, outcome, str(form.get("next", "")))
-    again = {"email": email, "next": str(form.get("next", ""))}
+        return _entered(request, outcome, wanted)
+    if isinstance(outcome, CodeWanted):
+        async with web.reading(request) as tx:
+            token = second_factor.half_way(request.app.state.services.signing, outcome, at=await tx.now())
+        return render.html("session/code.html", door=await _door(request, token=token, next=wanted))
+    refused = WrongCredentials.says, WrongCredentials.mend
+    return await _again(request, "session/login.html", outcome, refused, email=email, next=wanted)
+
+
+async def _again(
+    request: Request[Any, Any, Any], template: str, outcome: Refused, refused: tuple[str, str], **typed: str
+) -> Response[Any]:
+    """Show the form again with why it was refused, or how long to wait."""
     if outcome.wait:
-        door = await _door(
-            request,
-            **again,
-            wait=outcome.wait,
-            says=_("Too many log-ins failed."),
-            mend=n_("Try again in {n} second.", "Try again in {n} seconds.", outcome.wait),
-        )
-        return render.html("session/login.html", door=door, status=429, headers={"Retry-After": str(outcome.wait)})
-    door = await _door(request, **again, says=_(WrongCredentials.says), mend=_(WrongCredentials.mend))
-    return render.html("session/login.html", door=door, status=401)
+        says = _("Too many log-ins failed.")
+        mend = n_("Try again in {n} second.", "Try again in {n} seconds.", outcome.wait)
+        door = await _door(request, **typed, wait=outcome.wait, says=says, mend=mend)
+        return render.html(template, door=door, status=429, headers={"Retry-After": str(outcome.wait)})
+    door = await _door(request, **typed, says=_(refused[0]), mend=_(refused[1]))
+    return render.html(template, door=door, status=401)
 
 
-async def _enter(request: Request[Any, Any, Any], email: str, password: str) -> LoggedIn | identity.Refused:
+@post("/login/code", opt={"permission": PUBLIC}, status_code=200)
+async def login_code(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Go on with a log-in whose password was right: check the code of the second factor."""
+    form = await request.form()
+    token, code = forms.said(form, "token", 400), forms.said(form, "code", 40)
+    wanted = str(form.get("next", ""))
     services = request.app.state.services
+    try:
+        async with web.writing(request) as tx:
+            half = second_factor.wanted_by(services.signing, token, at=await tx.now())
+            outcome = await second_factor.enter(tx, services.signing, half, code, **_browser(request, tx))
+            await _leave(request, tx, outcome)
+    except LogInExpired as error:
+        says, mend = web.refusal_text(error)
+        door = await _door(request, next=wanted, says=says, mend=mend)
+        return render.html("session/login.html", door=door, status=error.status)
+    if isinstance(outcome, LoggedIn):
+        return _entered(request, outcome, wanted)
+    refused = WrongFactorCode.says, WrongFactorCode.mend
+    return await _again(request, "session/code.html", outcome, refused, token=token, next=wanted)
+
+
+def _browser(request: Request[Any, Any, Any], tx: Tx) -> dict[str, Any]:
+    """Return what a session keeps of where it was opened."""
+    return {
+        "source": tx.actor.source,
+        "agent": request.headers.get("user-agent", "")[:400],
+        "hours": request.app.state.services.settings.session_hours,
+    }
+
+
+async def _leave(request: Request[Any, Any, Any], tx: Tx, outcome: object) -> None:
+    """End the session this browser had before: the token changes at every log-in."""
+    before = request.cookies.get(request.app.state.services.cookie.name)
+    if before and isinstance(outcome, LoggedIn):
+        await identity.log_out(tx, before)
+
+
+async def _enter(request: Request[Any, Any, Any], email: str, password: str) -> LoggedIn | CodeWanted | Refused:
     async with web.writing(request) as tx:
-        outcome = await identity.log_in(
-            tx,
-            email,
-            password,
-            source=tx.actor.source,
-            agent=request.headers.get("user-agent", "")[:400],
-            hours=services.settings.session_hours,
-        )
-        before = request.cookies.get(services.cookie.name)
-        if before and isinstance(outcome, LoggedIn):
-            await identity.log_out(tx, before)
+        outcome = await identity.log_in(tx, email, password, **_browser(request, tx))
+        await _leave(request, tx, outcome)
     return outcome
 
 
@@ -149,6 +200,74 @@ async def logout(request: Request[Any, Any, Any]) -> Response[bytes]:
     return sent
 
 
+# --- a new password by a link
+
+
+@get("/forgot", opt={"permission": PUBLIC})
+async def forgot_page(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Show the form that asks for a new password, or who can give one where no mail can be sent."""
+    return render.html("session/forgot.html", door=await _door(request), asked=False)
+
+
+@post("/forgot", opt={"permission": PUBLIC}, status_code=200)
+async def forgot(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Have a link mailed to whoever has the e-mail; the answer is the same when nobody has it."""
+    email = forms.said(await request.form(), "email", 254)
+    mail.server_of(request.app.state.services.settings)
+    async with web.writing(request) as tx:
+        wait = await links.ask_reset(tx, email, source=tx.actor.source)
+    if wait:
+        says = _("A new password was asked for too often.")
+        mend = n_(
+            "Look into your mail, or try again in {n} second.",
+            "Look into your mail, or try again in {n} seconds.",
+            wait,
+        )
+        door = await _door(request, email=email, wait=wait, says=says, mend=mend)
+        return render.html(
+            "session/forgot.html", door=door, asked=False, status=429, headers={"Retry-After": str(wait)}
+        )
+    return render.html("session/forgot.html", door=await _door(request, email=email), asked=True)
+
+
+@get("/access", opt={"permission": PUBLIC})
+async def access_page(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Show the form in which the person of a link chooses a password. Opening it uses nothing up."""
+    token = request.query_params.get("token", "")[:400]
+    return await _choosing(request, token)
+
+
+@post("/access", opt={"permission": PUBLIC}, status_code=200)
+async def access(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Give the person of a link the password they chose; every session of theirs ends."""
+    form = await request.form()
+    token = forms.said(form, "token", 400)
+    try:
+        async with web.writing(request) as tx:
+            await links.use_link(tx, request.app.state.services.signing, token, forms.secret(form))
+    except MalhaError as error:
+        return await _choosing(request, token, error)
+    sent = web.see_other("/login", notice=_("Your password is saved. Log in with it."))
+    sent.headers["Set-Cookie"] = request.app.state.services.cookie.header("")
+    return sent
+
+
+async def _choosing(request: Request[Any, Any, Any], token: str, error: MalhaError | None = None) -> Response[Any]:
+    try:
+        async with web.reading(request) as tx:
+            link = await links.open_link(tx, request.app.state.services.signing, token)
+    except MalhaError as gone:
+        says, mend = web.refusal_text(gone)
+        door = await _door(request, says=says, mend=mend)
+        return render.html("session/forgot.html", door=door, asked=False, status=gone.status)
+    shown: dict[str, Any] = {"token": token, "name": link.name, "email": link.email}
+    if error is not None:
+        says, mend = web.refusal_text(error)
+        shown |= {"says": says, "mend": mend, "problems": tuple(web.problems_text(error))}
+    door = await _door(request, **shown)
+    return render.html("session/access.html", door=door, invited=link.invited, status=error.status if error else 200)
+
+
 def kept(name: str, value: str) -> Cookie:
     """Return the cookie by which a browser's log-in page remembers how it was."""
     return Cookie(key=name, value=value, max_age=YEAR, samesite="lax", httponly=True)
@@ -176,4 +295,17 @@ async def choose_theme(request: Request[Any, Any, Any]) -> Response[bytes]:
     return sent
 
 
-HANDLERS = [login_page, login, welcome_page, welcome, logout, choose_language, choose_theme]
+HANDLERS = [
+    login_page,
+    login,
+    login_code,
+    welcome_page,
+    welcome,
+    logout,
+    forgot_page,
+    forgot,
+    access_page,
+    access,
+    choose_language,
+    choose_theme,
+]

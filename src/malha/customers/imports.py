@@ -1,9 +1,9 @@
 """Customers from a table, one row each, and back. Who is there already is changed, not doubled (`rules.best_match`)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from malha.customers import reads, rules, service
-from malha.customers.model import CustomerDraft
+from malha.customers.model import Customer, CustomerDraft
 from malha.platform.address import Address
 from malha.platform.brazil import normalise_document
 from malha.platform.db import Database, Tx
@@ -84,8 +84,11 @@ def _draft(row: Row) -> CustomerDraft:
     )
 
 
-async def customer_pages(database: Database) -> AsyncIterator[list[list[object]]]:
-    """Yield all customers, header first, as rows that `CustomerImport` reads back, a thousand at a time.
+async def customer_pages(
+    database: Database,
+    walk: Callable[[Tx, int], Awaitable[list[Customer]]] = lambda tx, after: reads.walk(tx, after=after),
+) -> AsyncIterator[list[list[object]]]:
+    """Yield all customers, or those of another `walk`, header first, as rows that `CustomerImport` reads, in pages.
 
     They hold personal data in full: edges ask for `customers:reveal` and write down who took them.
     """
@@ -93,7 +96,7 @@ async def customer_pages(database: Database) -> AsyncIterator[list[list[object]]
     after = 0
     while True:
         async with database.transaction() as tx:
-            customers = await reads.walk(tx, after=after)
+            customers = await walk(tx, after)
         if not customers:
             return
         after = customers[-1].number

@@ -82,9 +82,13 @@ async def page(tx: Tx, *, query: str = "", before: int | None = None, limit: int
 
     `before` is the number of the last one seen.
     """
-    words = ["%" + w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for w in search_words(query)]
-    rows = await tx.all(dict, CUSTOMER_PAGE, {"words": words or None, "before": before, "limit": limit})
+    rows = await tx.all(dict, CUSTOMER_PAGE, {"words": patterns(query) or None, "before": before, "limit": limit})
     return [masked(row) for row in rows]
+
+
+def patterns(query: str) -> list[str]:
+    """Return the LIKE patterns that find every word of a query in a profile's `folded`."""
+    return ["%" + w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for w in search_words(query)]
 
 
 def masked(row: dict[str, Any]) -> CustomerRow:

@@ -1,14 +1,17 @@
 """Which target reads a kind's rows, and which pages write them: the one table of what can come and go."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from malha.catalog.imports import PriceImport, ProductImport, price_pages, product_pages
+from malha.customers import reads as customers
 from malha.customers.imports import CustomerImport, customer_pages
+from malha.customers.model import Customer
 from malha.exchange.model import Kind
 from malha.inventory.imports import StockImport, stock_pages
 from malha.network.imports import LocationImport, location_pages
+from malha.ordering import reads as orders
 from malha.platform import sheets, tabular
-from malha.platform.db import Actor, Database
+from malha.platform.db import Actor, Database, Tx
 from malha.platform.imports import Target
 from malha.platform.sheets import Format, Reader
 
@@ -40,9 +43,21 @@ def pages_of(kind: Kind, database: Database, actor: Actor) -> Pages:
         case Kind.STOCK:
             return stock_pages(database, actor)
         case Kind.LOCATIONS:
-            return location_pages(database)
+            return location_pages(database, actor.locations)
         case Kind.CUSTOMERS:
-            return customer_pages(database)
+            return customer_pages(database) if actor.locations is None else _own_customers(database, actor.locations)
+
+
+def _own_customers(database: Database, locations: Collection[int]) -> Pages:
+    """Return the customers who have an order at some locations."""
+    own = sorted(locations)
+
+    async def walk(tx: Tx, after: int) -> list[Customer]:
+        ids = await orders.walk_customers_at(tx, own, after=after)
+        found = await customers.by_ids(tx, ids)
+        return [found[id_] for id_ in ids]
+
+    return customer_pages(database, walk)
 
 
 async def export(kind: Kind, format_: Format, database: Database, actor: Actor) -> AsyncIterator[bytes]:

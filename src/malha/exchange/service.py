@@ -20,6 +20,7 @@ from malha.exchange import reads, writes
 from malha.exchange.errors import ColumnTwice, ImportBusy, NoFile, UploadTooLarge
 from malha.exchange.kinds import target_of
 from malha.exchange.model import BUSY, KINDS, OPEN, Kind, RefusedRow, Run, State
+from malha.identity.errors import NeedsEverywhere
 from malha.platform import audit, jobs, workbook
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Forbidden, MalhaError
@@ -57,7 +58,10 @@ async def take_in(
         NoFile: nothing came.
         UploadTooLarge: more came than an import may have.
         UnreadableTable: it is no table.
+        NeedsEverywhere: a table of customers may change anybody's profile, and the actor is limited to locations.
     """
+    if kind is Kind.CUSTOMERS and actor.locations is not None:
+        raise NeedsEverywhere
     run_id = new_id()
     name = "".join(c for c in name if c.isprintable()).strip()[:200] or kind.value
     async with database.transaction(actor) as tx:

@@ -128,6 +128,7 @@ class Caller(msgspec.Struct, frozen=True):
     language: str | None = None  # the person's own choice
     timezone: str | None = None
     theme: str | None = None  # light or dark
+    must_enrol: bool = False  # the role demands a second factor the person has not: until then there are no permissions
 
     def may(self, permission: str) -> bool:
         """Return whether the caller holds a permission; `signed_in` is held by every caller."""

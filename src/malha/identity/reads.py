@@ -13,7 +13,10 @@ from malha.platform.ids import UUID
 SESSION_PERSON = """
 SELECT s.id AS session_id, s.seen_at, s.expires_at, now() AS at,
        p.id, p.name, p.role, p.everywhere, p.language, p.timezone, p.theme,
-       ARRAY(SELECT location_id FROM person_location l WHERE l.person_id = p.id ORDER BY location_id) AS locations
+       ARRAY(SELECT location_id FROM person_location l WHERE l.person_id = p.id ORDER BY location_id) AS locations,
+       EXISTS (SELECT FROM role_policy r WHERE r.role = p.role AND r.second_factor)
+           AND NOT EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id)
+           AS must_enrol
 FROM session s JOIN person p ON p.id = s.person_id
 WHERE s.token_hash = %(token_hash)s::bytea AND s.expires_at > now() AND p.active
 """
@@ -32,7 +35,9 @@ SELECT id, name, prefix, permissions, everywhere, created_at, created_by, expire
        ARRAY(SELECT c.code FROM api_key_location l JOIN location c ON c.id = l.location_id
              WHERE l.key_id = k.id ORDER BY c.code) AS locations
 FROM api_key k
-WHERE %(id)s::int IS NULL OR id = %(id)s::int
+WHERE (%(id)s::int IS NULL OR id = %(id)s::int)
+  AND (%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
+         SELECT FROM api_key_location l WHERE l.key_id = k.id AND l.location_id <> ALL(%(within)s::int[])))
 ORDER BY id
 """
 
@@ -40,17 +45,37 @@ ORDER BY id
 PEOPLE = """
 SELECT id, name, email, role, everywhere, language, timezone, active, created_at, version,
        ARRAY(SELECT c.code FROM person_location l JOIN location c ON c.id = l.location_id
-             WHERE l.person_id = p.id ORDER BY c.code) AS locations
+             WHERE l.person_id = p.id ORDER BY c.code) AS locations,
+       password_hash IS NULL AS invited,
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id) AS second_factor,
+       (SELECT max(seen_at) FROM session s WHERE s.person_id = p.id) AS seen_at
 FROM person p
 WHERE (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
+  AND (%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
+         SELECT FROM person_location l WHERE l.person_id = p.id AND l.location_id <> ALL(%(within)s::int[])))
+  AND (%(role)s::text IS NULL OR role = %(role)s::text)
+  AND CASE %(state)s::text WHEN 'active' THEN active AND password_hash IS NOT NULL
+                           WHEN 'invited' THEN active AND password_hash IS NULL
+                           WHEN 'inactive' THEN NOT active
+                           ELSE true END
+  AND (%(text)s::text IS NULL OR strpos(email, %(text)s::text) > 0
+       OR strpos(translate(lower(name), 'áàâãäéèêëíìîïóòôõöúùûüçñ', 'aaaaaeeeeiiiiooooouuuucn'), %(text)s::text) > 0)
   AND (%(after_name)s::text IS NULL OR (name, id) > (%(after_name)s::text, %(after_id)s::uuid))
 ORDER BY name, id
 LIMIT %(limit)s::int
 """
 
+# The whole table: hundreds of people at most.
+PEOPLE_BY_STATE = """
+SELECT CASE WHEN NOT active THEN 'inactive' WHEN password_hash IS NULL THEN 'invited' ELSE 'active' END AS state,
+       count(*)::int
+FROM person GROUP BY 1
+"""
+
 # By the index on person_id.
 SESSIONS = """
-SELECT id, created_at, seen_at, expires_at, source, agent
+SELECT id, created_at, seen_at, expires_at, source, agent,
+       coalesce(token_hash = %(token_hash)s::bytea, false) AS current
 FROM session
 WHERE person_id = %(person_id)s::uuid AND expires_at > now()
 ORDER BY seen_at DESC
@@ -63,6 +88,42 @@ SELECT password_hash FROM person WHERE id = %(id)s::uuid
 
 ANY_PERSON = """
 SELECT EXISTS (SELECT FROM person)
+"""
+
+# The whole table, at most one row for each role.
+DEMANDING_ROLES = """
+SELECT role FROM role_policy WHERE second_factor
+"""
+
+# A retailer has hundreds of people at most.
+PEOPLE_PER_ROLE = """
+SELECT role, count(*) AS people, count(*) FILTER (WHERE f.person_id IS NULL) AS without_factor
+FROM person p LEFT JOIN second_factor f ON f.person_id = p.id
+WHERE active GROUP BY role
+"""
+
+# Primary keys; the codes by their leading column.
+FACTOR_STATE = """
+SELECT f.since,
+       EXISTS (SELECT FROM role_policy r WHERE r.role = p.role AND r.second_factor) AS demanded,
+       (SELECT count(*) FROM recovery_code c WHERE c.person_id = p.id)::int AS codes_left
+FROM person p LEFT JOIN second_factor f ON f.person_id = p.id
+WHERE p.id = %(id)s::uuid
+"""
+
+# By primary key, then the person's.
+LINK = """
+SELECT l.id, l.person_id, l.expires_at, l.sent_at, p.name, p.email, p.language, p.active,
+       p.password_hash IS NULL AS invited
+FROM password_link l JOIN person p ON p.id = l.person_id
+WHERE l.id = %(id)s::uuid AND l.expires_at > now()
+"""
+
+# By the index on person_id: the newest one.
+LINK_OF = """
+SELECT created_at, expires_at, mailed, sent_at, problem FROM password_link
+WHERE person_id = %(person_id)s::uuid AND expires_at > now()
+ORDER BY created_at DESC LIMIT 1
 """
 
 # By the unique code.
@@ -86,6 +147,7 @@ class SessionPerson(msgspec.Struct, frozen=True):
     timezone: str | None
     theme: str | None
     locations: list[int]
+    must_enrol: bool
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -130,10 +192,13 @@ class PersonView(msgspec.Struct, frozen=True):
     created_at: datetime
     version: int
     locations: list[str]
+    invited: bool  # no password chosen yet
+    second_factor: bool
+    seen_at: datetime | None  # in a session that still lives
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """One signed-in browser."""
+    """One signed-in browser; `current` is the one that asks."""
 
     id: UUID
     created_at: datetime
@@ -141,6 +206,39 @@ class SessionView(msgspec.Struct, frozen=True):
     expires_at: datetime
     source: str | None
     agent: str | None
+    current: bool
+
+
+class FactorState(msgspec.Struct, frozen=True):
+    """A person's second factor: since when, whether the role demands one, how many recovery codes are left."""
+
+    since: datetime | None
+    demanded: bool
+    codes_left: int
+
+
+class LinkRow(msgspec.Struct, frozen=True):
+    """A link that has not run out, and whose it is."""
+
+    id: UUID
+    person_id: UUID
+    expires_at: datetime
+    sent_at: datetime | None
+    name: str
+    email: str
+    language: str | None
+    active: bool
+    invited: bool
+
+
+class LinkView(msgspec.Struct, frozen=True):
+    """What became of the newest link made for a person."""
+
+    created_at: datetime
+    expires_at: datetime
+    mailed: bool
+    sent_at: datetime | None
+    problem: str | None
 
 
 async def any_person(tx: Tx) -> bool:
@@ -150,25 +248,60 @@ async def any_person(tx: Tx) -> bool:
 
 async def keys(tx: Tx) -> list[KeyView]:
     """Return every key, revoked ones too."""
-    return await tx.all(KeyView, KEYS, {"id": None})
+    return await tx.all(KeyView, KEYS, {"id": None, "within": _within(tx)})
 
 
 async def key(tx: Tx, key_id: int) -> KeyView | None:
     """Return one key."""
-    return await tx.maybe(KeyView, KEYS, {"id": key_id})
+    return await tx.maybe(KeyView, KEYS, {"id": key_id, "within": _within(tx)})
 
 
-async def people(tx: Tx, limit: int, after: tuple[str, UUID] | None = None) -> list[PersonView]:
+class PeopleWanted(msgspec.Struct, frozen=True):
+    """Which people a list shows. `text` is folded; `state` is one of `active`, `invited`, `inactive`."""
+
+    text: str | None = None
+    role: Role | None = None
+    state: str | None = None
+
+
+async def people(
+    tx: Tx, limit: int, after: tuple[str, UUID] | None = None, wanted: PeopleWanted | None = None
+) -> list[PersonView]:
     """Return people by name, after a position."""
-    name, person_id = after or (None, None)
-    rows = await tx.tuples(PEOPLE, {"id": None, "after_name": name, "after_id": person_id, "limit": limit})
-    return [_person(row) for row in rows]
+    return await _people(tx, limit, after, wanted or PeopleWanted())
 
 
 async def person(tx: Tx, person_id: UUID) -> PersonView | None:
     """Return one person."""
-    rows = await tx.tuples(PEOPLE, {"id": person_id, "after_name": None, "after_id": None, "limit": 1})
-    return _person(rows[0]) if rows else None
+    found = await _people(tx, 1, None, PeopleWanted(), person_id)
+    return found[0] if found else None
+
+
+async def _people(
+    tx: Tx, limit: int, after: tuple[str, UUID] | None, wanted: PeopleWanted, person_id: UUID | None = None
+) -> list[PersonView]:
+    name, after_id = after or (None, None)
+    asked = {
+        "id": person_id,
+        "within": _within(tx),
+        "text": wanted.text,
+        "role": wanted.role,
+        "state": wanted.state,
+        "after_name": name,
+        "after_id": after_id,
+        "limit": limit,
+    }
+    return [_person(row) for row in await tx.tuples(PEOPLE, asked)]
+
+
+def _within(tx: Tx) -> list[int] | None:
+    """Return the locations to which the actor is limited: people and keys that reach further are not theirs to see."""
+    return None if tx.actor.locations is None else sorted(tx.actor.locations)
+
+
+async def people_by_state(tx: Tx) -> dict[str, int]:
+    """Return how many people are `active`, `invited` and `inactive`."""
+    return dict(await tx.tuples(PEOPLE_BY_STATE))
 
 
 def _person(row: Sequence[object]) -> PersonView:
@@ -178,11 +311,36 @@ def _person(row: Sequence[object]) -> PersonView:
     return view
 
 
-async def sessions(tx: Tx, person_id: UUID) -> list[SessionView]:
-    """Return a person's signed-in browsers, the last used first."""
-    return await tx.all(SessionView, SESSIONS, {"person_id": person_id})
+async def sessions(tx: Tx, person_id: UUID, token_hash: bytes | None = None) -> list[SessionView]:
+    """Return a person's signed-in browsers, the last used first; that of `token_hash` is the current one."""
+    return await tx.all(SessionView, SESSIONS, {"person_id": person_id, "token_hash": token_hash})
 
 
 async def location_ids(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
     """Return the ids of the locations that exist among `codes`."""
     return dict(await tx.tuples(LOCATION_IDS, {"codes": list(codes)}))
+
+
+async def demanding_roles(tx: Tx) -> frozenset[Role]:
+    """Return the roles whose people need a second factor."""
+    return frozenset(Role(role) for role in await tx.values(DEMANDING_ROLES))
+
+
+async def people_per_role(tx: Tx) -> dict[Role, tuple[int, int]]:
+    """Return for each role how many active people have it, and how many of them have no second factor."""
+    return {Role(role): (people, without) for role, people, without in await tx.tuples(PEOPLE_PER_ROLE)}
+
+
+async def factor_state(tx: Tx, person_id: UUID) -> FactorState:
+    """Return how it stands with a person's second factor."""
+    return (await tx.maybe(FactorState, FACTOR_STATE, {"id": person_id})) or FactorState(None, False, 0)
+
+
+async def link(tx: Tx, link_id: UUID) -> LinkRow | None:
+    """Return a link that has not run out."""
+    return await tx.maybe(LinkRow, LINK, {"id": link_id})
+
+
+async def link_of(tx: Tx, person_id: UUID) -> LinkView | None:
+    """Return the newest link made for a person that has not run out."""
+    return await tx.maybe(LinkView, LINK_OF, {"person_id": person_id})

@@ -12,8 +12,12 @@ from malha.platform.i18n import LANGUAGES, N_
 
 KEY_FORM = re.compile(r"^mk_([a-z2-7]{8})_[A-Za-z0-9_-]{43}$")
 
-# Failures that cost nothing, and the longest wait. A network address may be a whole office.
-FREE_TRIES = {"account": 5, "source": 30, "order": 5, "shopper": 15}
+# Failures that cost nothing, the first wait after them, and the longest. A network address may be a whole office.
+# `code` counts codes of the second factor, `reset` asking for a new password by mail: no failure, but a nuisance.
+FREE_TRIES = {
+    "account": 5, "source": 30, "order": 5, "shopper": 15, "code": 5, "reset": 3, "reset-source": 30,
+}  # fmt: skip
+FIRST_WAIT = {"reset": timedelta(minutes=1)}
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=12)
 
@@ -76,14 +80,29 @@ def timezone_flaws(zone: str | None) -> list[Flaw]:
 def wait_after(failures: int, kind: str) -> timedelta:
     """Return how long to wait after so many failures: nothing at first, then 2, 4, 8 seconds ... 15 minutes."""
     beyond = failures - FREE_TRIES[kind]
-    return timedelta(0) if beyond < 0 else min(timedelta(seconds=2 ** min(beyond + 1, 20)), LONGEST_WAIT)
+    first = FIRST_WAIT.get(kind, timedelta(seconds=2))
+    return timedelta(0) if beyond < 0 else min(first * 2 ** min(beyond, 20), LONGEST_WAIT)
 
 
-def account_subject(email: str) -> str:
-    """Return the row that counts failures of an account, without holding the address of whoever has none."""
-    return "account:" + hashlib.sha256(email.encode()).hexdigest()[:32]
+def account_subject(email: str, kind: str = "account") -> str:
+    """Return the row that counts tries at an account, without holding the address of whoever has none."""
+    return f"{kind}:" + hashlib.sha256(email.encode()).hexdigest()[:32]
+
+
+def exceeds(
+    permissions: Collection[str],
+    locations: Collection[int] | None,
+    held: Collection[str] | None,
+    within: Collection[int] | None,
+) -> bool:
+    """Return whether rights go beyond those held: nobody gives, changes or takes over more than their own.
+
+    `held` None is every permission, the system's own right; `locations` and `within` None are everywhere.
+    """
+    wider = within is not None and (locations is None or not set(locations) <= set(within))
+    return wider or (held is not None and not set(permissions) <= set(held))
 
 
 def digest(secret: str) -> bytes:
-    """Return what is stored of a random secret. It has 256 bits of its own: a slow hash would add nothing."""
+    """Return what is stored of a random secret. It has 80 bits or more of its own: a slow hash would add nothing."""
     return hashlib.sha256(secret.encode()).digest()

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from malha.identity import guessing, passwords, reads, rules, writes
-from malha.identity.errors import EmailTaken, LastOwner, OwnerExists
+from malha.identity.errors import BeyondOwn, EmailTaken, LastOwner, OwnerExists
 from malha.identity.model import ROLES, Caller, Role
 from malha.platform import audit
 from malha.platform.db import Database, Tx
@@ -41,6 +41,16 @@ class Refused(msgspec.Struct, frozen=True):
     """A log-in that failed. `wait` is how many seconds to wait before the next try counts; 0: at once."""
 
     wait: int = 0
+
+
+class CodeWanted(msgspec.Struct, frozen=True):
+    """The password is right, and the account has a second factor: `second_factor.enter` goes on from here.
+
+    `version` is the person's: a password changed in between makes the rest of this log-in void.
+    """
+
+    person_id: UUID
+    version: int
 
 
 class PersonDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,19 +84,21 @@ async def create_first_owner(tx: Tx, *, name: str, email: str, password: str, la
     )
 
 
-async def create_person(tx: Tx, draft: PersonDraft, *, password: str) -> UUID:
-    """Add a person who can sign in with a password.
+async def create_person(tx: Tx, draft: PersonDraft, *, password: str | None) -> UUID:
+    """Add a person who can sign in with a password; None is for whoever chooses one by a link (`links`).
 
     Raises:
         Invalid: a field is not acceptable.
         EmailTaken: another person has this e-mail.
+        BeyondOwn: the person would get rights that the actor does not hold.
     """
     email = rules.normal_email(draft.email)
     places = await _checked(tx, draft, email, password)
+    _within_own(tx, draft.role, None if draft.locations is None else places)
     person_id = new_id()
+    password_hash = None if password is None else await passwords.hashed(password)
     added = await tx.execute(
-        writes.INSERT_PERSON,
-        {**_columns(draft, email), "id": person_id, "password_hash": await passwords.hashed(password)},
+        writes.INSERT_PERSON, {**_columns(draft, email), "id": person_id, "password_hash": password_hash}
     )
     if not added:
         raise EmailTaken(email=email)
@@ -103,14 +115,17 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
         Invalid: a field is not acceptable.
         EmailTaken: another person has this e-mail.
         LastOwner: nobody active would own the retailer.
+        BeyondOwn: the person has, or would get, rights that the actor does not hold.
     """
     owners = await tx.values(writes.LOCK_OWNERS)
     await lock_person(tx, person_id)
     before = await reads.person(tx, person_id)
     if before is None:
         raise NotFound(what="person", key=person_id)
+    await _reachable(tx, before)
     email = rules.normal_email(draft.email)
     places = await _checked(tx, draft, email, None)
+    _within_own(tx, draft.role, None if draft.locations is None else places)
     if await tx.value(writes.EMAIL_TAKEN, {"id": person_id, "email": email}):
         raise EmailTaken(email=email)
     if owners == [person_id] and (draft.role is not Role.OWNER or not draft.active):
@@ -120,19 +135,37 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
     await tx.execute(writes.INSERT_PERSON_LOCATIONS, {"id": person_id, "locations": places})
     if not draft.active:
         await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": None})
-    was = PersonDraft(
-        name=before.name,
-        email=before.email,
-        role=before.role,
-        locations=None if before.everywhere else before.locations,
-        language=before.language,
-        timezone=before.timezone,
-        active=before.active,
-    )
-    await audit.record(
-        tx, action="update", entity="person", entity_id=person_id, before=_audited(was), after=_audited(draft)
-    )
+    if not draft.active or email != before.email:  # links that are out went to who may no longer use them
+        await tx.execute(writes.DELETE_LINKS_OF, {"person_id": person_id})
+    was = _audited(_draft_of(before))
+    await audit.record(tx, action="update", entity="person", entity_id=person_id, before=was, after=_audited(draft))
     return int(version)
+
+
+async def set_active(tx: Tx, person_id: UUID, *, active: bool) -> int:
+    """Let a person in no more, or again; return the new version. The rest stays as it is.
+
+    Raises:
+        NotFound: there is no such person.
+        LastOwner: nobody active would own the retailer.
+        BeyondOwn: the person has rights that the actor does not hold.
+    """
+    person = await reads.person(tx, person_id)
+    if person is None:
+        raise NotFound(what="person", key=person_id)
+    return await change_person(tx, person_id, msgspec.structs.replace(_draft_of(person), active=active))
+
+
+def _draft_of(person: reads.PersonView) -> PersonDraft:
+    return PersonDraft(
+        name=person.name,
+        email=person.email,
+        role=person.role,
+        locations=None if person.everywhere else person.locations,
+        language=person.language,
+        timezone=person.timezone,
+        active=person.active,
+    )
 
 
 async def lock_person(tx: Tx, person_id: UUID) -> int:
@@ -147,8 +180,23 @@ async def lock_person(tx: Tx, person_id: UUID) -> int:
     return int(version)
 
 
+async def person_to_manage(tx: Tx, person_id: UUID) -> reads.PersonView:
+    """Lock a person whom the actor wants to change or to act for, and return them.
+
+    Raises:
+        NotFound: there is no such person.
+        BeyondOwn: the person has rights that the actor does not hold.
+    """
+    await lock_person(tx, person_id)
+    person = await reads.person(tx, person_id)
+    if person is None:
+        raise NotFound(what="person", key=person_id)
+    await _reachable(tx, person)
+    return person
+
+
 async def set_password(tx: Tx, person_id: UUID, password: str, *, keep_token: str | None = None) -> None:
-    """Give a person a new password and end every session but the one of `keep_token`.
+    """Give a person a new password, end every session but the one of `keep_token`, and every link that is out.
 
     Raises:
         NotFound: there is no such person.
@@ -160,9 +208,15 @@ async def set_password(tx: Tx, person_id: UUID, password: str, *, keep_token: st
         raise NotFound(what="person", key=person_id)
     refuse(rules.password_flaws(password, person.email, passwords.MIN_LENGTH, passwords.MAX_LENGTH))
     await tx.execute(writes.CHANGE_CREDENTIALS, {"id": person_id, "password_hash": await passwords.hashed(password)})
-    but = rules.digest(keep_token) if keep_token else None
-    await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": but})
+    await end_sessions(tx, person_id, keep_token=keep_token)
+    await tx.execute(writes.DELETE_LINKS_OF, {"person_id": person_id})
     await audit.record(tx, action="set_password", entity="person", entity_id=person_id)
+
+
+async def end_sessions(tx: Tx, person_id: UUID, *, keep_token: str | None = None) -> int:
+    """End a person's sessions but the one of `keep_token`; return how many ended."""
+    but = rules.digest(keep_token) if keep_token else None
+    return await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": but})
 
 
 async def change_password(
@@ -173,10 +227,19 @@ async def change_password(
     Raises:
         Invalid: `current` is not the password, or the new one is not acceptable.
     """
-    kept = await tx.value(reads.KEPT_HASH, {"id": person_id})
-    if not await passwords.fits(current[: passwords.MAX_LENGTH + 1], kept):
-        refuse([Flaw("current", N_("This is not your password."))])
+    await check_password(tx, person_id, current)
     await set_password(tx, person_id, password, keep_token=keep_token)
+
+
+async def check_password(tx: Tx, person_id: UUID, password: str) -> None:
+    """Make sure that a signed-in person still knows their password.
+
+    Raises:
+        Invalid: this is not the password.
+    """
+    kept = await tx.value(reads.KEPT_HASH, {"id": person_id})
+    if not await passwords.fits(password[: passwords.MAX_LENGTH + 1], kept):
+        refuse([Flaw("current", N_("This is not your password."))])
 
 
 async def _checked(tx: Tx, draft: PersonDraft, email: str, password: str | None) -> list[int]:
@@ -189,6 +252,16 @@ async def _checked(tx: Tx, draft: PersonDraft, email: str, password: str | None)
     places, unknown = await _places(tx, draft.locations)
     refuse(flaws + unknown)
     return places
+
+
+def _within_own(tx: Tx, role: Role, places: list[int] | None) -> None:
+    if rules.exceeds(ROLES[role], places, tx.actor.permissions, tx.actor.locations):
+        raise BeyondOwn
+
+
+async def _reachable(tx: Tx, person: reads.PersonView) -> None:
+    places = None if person.everywhere else list((await reads.location_ids(tx, person.locations)).values())
+    _within_own(tx, person.role, places)
 
 
 async def _places(tx: Tx, codes: Sequence[str] | None) -> tuple[list[int], list[Flaw]]:
@@ -226,11 +299,11 @@ def _audited(draft: PersonDraft) -> dict[str, Any]:
 
 async def log_in(
     tx: Tx, email: str, password: str, *, source: str | None, agent: str = "", hours: int = SESSION_HOURS
-) -> LoggedIn | Refused:
+) -> LoggedIn | CodeWanted | Refused:
     """Check e-mail and password and open a session. Commit whatever it returns: a refusal counts the failed try.
 
     Tries are limited per account and per network address, with growing waits. An unknown account takes as long as a
-    known one and is refused in the same words.
+    known one and is refused in the same words. An account with a second factor gets no session here.
     """
     email = rules.normal_email(email)
     account = rules.account_subject(email)
@@ -238,12 +311,21 @@ async def log_in(
     if tries.wait:
         return Refused(tries.wait)
     found = await tx.tuples(writes.PERSON_TO_LOG_IN, {"email": email})
-    person_id, kept, active = found[0] if found else (None, None, False)
+    person_id, kept, active, version, factor = found[0] if found else (None, None, False, 0, False)
     right = await passwords.fits(password[: passwords.MAX_LENGTH + 1], kept)
     if not (right and active and person_id):
         await guessing.failed(tx, tries)
         return Refused()
     await guessing.succeeded(tx, tries, account)
+    if factor:
+        return CodeWanted(person_id, version)
+    return await open_session(tx, person_id, source=source, agent=agent, hours=hours)
+
+
+async def open_session(
+    tx: Tx, person_id: UUID, *, source: str | None, agent: str = "", hours: int = SESSION_HOURS
+) -> LoggedIn:
+    """Open a session for a person who has proved who they are."""
     token = secrets.token_urlsafe(32)
     await tx.execute(
         writes.INSERT_SESSION,
@@ -273,12 +355,13 @@ async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS) -> Caller |
         kind="person",
         id=str(found.id),
         name=found.name,
-        permissions=ROLES[role],
+        permissions=frozenset() if found.must_enrol else ROLES[role],
         locations=None if found.everywhere else frozenset(found.locations),
         role=role,
         language=found.language,
         timezone=found.timezone,
         theme=found.theme,
+        must_enrol=found.must_enrol,
     )
 
 
@@ -300,9 +383,19 @@ async def revoke_session(tx: Tx, person_id: UUID, session_id: UUID) -> None:
     await audit.record(tx, action="revoke_session", entity="person", entity_id=person_id)
 
 
+async def revoke_other_sessions(tx: Tx, person_id: UUID, keep_token: str) -> int:
+    """End a person's sessions but the one of `keep_token`; return how many ended."""
+    ended = await end_sessions(tx, person_id, keep_token=keep_token)
+    if ended:
+        await audit.record(
+            tx, action="revoke_sessions", entity="person", entity_id=person_id, after={"sessions": ended}
+        )
+    return ended
+
+
 async def forget_expired(tx: Tx) -> int:
-    """Delete expired sessions and old failed log-ins; return how many rows. For a nightly job."""
-    gone = await tx.execute(writes.DELETE_EXPIRED_SESSIONS)
+    """Delete expired sessions, links and old failed log-ins; return how many rows. For a nightly job."""
+    gone = await tx.execute(writes.DELETE_EXPIRED_SESSIONS) + await tx.execute(writes.DELETE_EXPIRED_LINKS)
     return gone + await tx.execute(writes.DELETE_OLD_TRIES, {"forget": rules.FORGET_AFTER})
 
 
@@ -375,7 +468,7 @@ async def revoke_key(tx: Tx, key_id: int) -> None:
     Raises:
         NotFound: there is no such key, or it was revoked before.
     """
-    if not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
+    if await reads.key(tx, key_id) is None or not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
         raise NotFound(what="key", key=key_id)
     await audit.record(tx, action="revoke", entity="api_key", entity_id=key_id)
 

@@ -49,9 +49,16 @@ INSERT INTO person_location (person_id, location_id)
 SELECT %(id)s::uuid, unnest(%(locations)s::int[])
 """
 
-# By the unique e-mail.
+# By the unique e-mail; the factor by primary key.
 PERSON_TO_LOG_IN = """
-SELECT id, password_hash, active FROM person WHERE email = %(email)s::text
+SELECT id, password_hash, active, version,
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id) AS factor
+FROM person p WHERE email = %(email)s::text
+"""
+
+# Locked: two codes for one person are checked one after the other.
+LOCK_TO_ENTER = """
+SELECT version FROM person WHERE id = %(id)s::uuid AND active FOR UPDATE
 """
 
 # Counts the try before its outcome is known and holds the row: guesses at one account queue up instead of running in
@@ -109,6 +116,82 @@ DELETE FROM session WHERE id = %(id)s::uuid AND person_id = %(person_id)s::uuid
 DELETE_SESSIONS_OF = """
 DELETE FROM session
 WHERE person_id = %(person_id)s::uuid AND (%(but)s::bytea IS NULL OR token_hash <> %(but)s::bytea)
+"""
+
+# By primary key; whoever may not come in gets no link.
+INSERT_LINK = """
+INSERT INTO password_link (id, person_id, expires_at, mailed)
+SELECT %(id)s::uuid, p.id, now() + %(lasts)s::interval, %(mailed)s::boolean FROM person p
+WHERE p.id = %(person_id)s::uuid AND p.active
+RETURNING expires_at
+"""
+
+# The same statement whether the address is somebody's or nobody's.
+INSERT_LINK_BY_EMAIL = """
+INSERT INTO password_link (id, person_id, expires_at, mailed)
+SELECT %(id)s::uuid, p.id, now() + %(lasts)s::interval, true FROM person p
+WHERE p.email = %(email)s::text AND p.active
+"""
+
+# Whoever deletes the row has used the link; a second one finds nothing.
+TAKE_LINK = """
+DELETE FROM password_link WHERE id = %(id)s::uuid AND expires_at > now() RETURNING person_id
+"""
+
+DELETE_LINKS_OF = """
+DELETE FROM password_link WHERE person_id = %(person_id)s::uuid
+"""
+
+DELETE_EXPIRED_LINKS = """
+DELETE FROM password_link WHERE expires_at < now()
+"""
+
+LINK_SENT = """
+UPDATE password_link SET sent_at = now(), problem = NULL WHERE id = %(id)s::uuid
+"""
+
+LINK_FAILED = """
+UPDATE password_link SET problem = %(problem)s::text WHERE id = %(id)s::uuid
+"""
+
+# A new app replaces the former one.
+PUT_FACTOR = """
+INSERT INTO second_factor (person_id, secret, last_step)
+VALUES (%(person_id)s::uuid, %(secret)s::bytea, %(step)s::bigint)
+ON CONFLICT (person_id) DO UPDATE SET secret = excluded.secret, since = now(), last_step = excluded.last_step
+"""
+
+SEALED_FACTOR = """
+SELECT secret FROM second_factor WHERE person_id = %(person_id)s::uuid
+"""
+
+# The condition makes each code good once, also for two log-ins at the same moment.
+SPEND_STEP = """
+UPDATE second_factor SET last_step = %(step)s::bigint
+WHERE person_id = %(person_id)s::uuid AND last_step < %(step)s::bigint
+"""
+
+SPEND_RECOVERY_CODE = """
+DELETE FROM recovery_code WHERE person_id = %(person_id)s::uuid AND code_hash = %(code_hash)s::bytea
+"""
+
+DELETE_FACTOR = """
+DELETE FROM second_factor WHERE person_id = %(person_id)s::uuid
+"""
+
+DELETE_RECOVERY_CODES = """
+DELETE FROM recovery_code WHERE person_id = %(person_id)s::uuid
+"""
+
+INSERT_RECOVERY_CODES = """
+INSERT INTO recovery_code (person_id, code_hash)
+SELECT %(person_id)s::uuid, unnest(%(hashes)s::bytea[])
+"""
+
+PUT_POLICY = """
+INSERT INTO role_policy (role, second_factor) VALUES (%(role)s::text, %(second_factor)s::boolean)
+ON CONFLICT (role) DO UPDATE SET second_factor = excluded.second_factor
+WHERE role_policy.second_factor <> excluded.second_factor
 """
 
 DELETE_EXPIRED_SESSIONS = """

@@ -554,6 +554,17 @@ CREATE TABLE parked_key (
     CONSTRAINT parked_key_state_check CHECK ((state = ANY (ARRAY['retrying'::text, 'parked'::text])))
 );
 
+CREATE TABLE password_link (
+    id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    mailed boolean NOT NULL,
+    sent_at timestamp with time zone,
+    problem text,
+    CONSTRAINT password_link_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE payment_entry (
     id uuid NOT NULL,
     tender_id uuid NOT NULL,
@@ -573,7 +584,7 @@ CREATE TABLE person (
     id uuid NOT NULL,
     name text NOT NULL,
     email text NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     role text NOT NULL,
     everywhere boolean DEFAULT true NOT NULL,
     language text,
@@ -622,6 +633,12 @@ CREATE TABLE recent_choice (
     CONSTRAINT recent_choice_pkey PRIMARY KEY (person_id, kind, key)
 );
 
+CREATE TABLE recovery_code (
+    person_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    CONSTRAINT recovery_code_pkey PRIMARY KEY (person_id, code_hash)
+);
+
 CREATE TABLE retailer (
     only_row boolean DEFAULT true NOT NULL,
     name text DEFAULT ''::text NOT NULL,
@@ -646,6 +663,12 @@ CREATE TABLE revision (
     name text NOT NULL,
     n bigint DEFAULT 1 NOT NULL,
     CONSTRAINT revision_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE role_policy (
+    role text NOT NULL,
+    second_factor boolean NOT NULL,
+    CONSTRAINT role_policy_pkey PRIMARY KEY (role)
 );
 
 CREATE TABLE routing_decision (
@@ -711,6 +734,14 @@ CREATE TABLE saved_view (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT saved_view_pkey PRIMARY KEY (id),
     CONSTRAINT saved_view_person_id_list_name_key UNIQUE (person_id, list, name)
+);
+
+CREATE TABLE second_factor (
+    person_id uuid NOT NULL,
+    secret bytea NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    last_step bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT second_factor_pkey PRIMARY KEY (person_id)
 );
 
 CREATE TABLE sequencer (
@@ -904,6 +935,8 @@ CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) 
 CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
 CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));
 CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 'retrying'::text);
+CREATE INDEX password_link_expires ON password_link USING btree (expires_at);
+CREATE INDEX password_link_person ON password_link USING btree (person_id);
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
@@ -954,12 +987,15 @@ ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (orde
 ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
 ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (subscriber) REFERENCES subscriber(name) ON DELETE CASCADE;
+ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
 ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE recovery_code ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE saved_view ADD CONSTRAINT saved_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE second_factor ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE session ADD CONSTRAINT session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);

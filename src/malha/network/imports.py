@@ -5,7 +5,7 @@ A row names its establishment by code, or by CNPJ: one that is not there is then
 new location leaves empty its CEP tells.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import time
 from typing import Any
 
@@ -289,11 +289,13 @@ def _column_of(at: str) -> str:
     return parts[1] if parts[0] == "address" else parts[0]
 
 
-async def location_pages(database: Database) -> AsyncIterator[list[list[object]]]:
-    """Yield all locations, header first, as rows that `LocationImport` reads back unchanged."""
+async def location_pages(
+    database: Database, within: Collection[int] | None = None
+) -> AsyncIterator[list[list[object]]]:
+    """Yield all locations, or those `within`, header first, as rows that `LocationImport` reads back unchanged."""
     async with database.snapshot() as tx:
         owners = {e.id: e for e in await reads.establishments(tx)}
-        locations = await reads.locations(tx)
+        locations = [x for x in await reads.locations(tx) if within is None or x.id in within]
     yield [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
 
 

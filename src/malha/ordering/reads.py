@@ -16,6 +16,7 @@ from psycopg import sql
 from malha.ordering.model import OrderStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.parking import ParkedKey
 from malha.platform.text import fold
 
 COUNT_LIMIT = 10_000
@@ -308,6 +309,31 @@ ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"
 IS_AT = """
 SELECT EXISTS (SELECT FROM order_unit WHERE order_id = %(id)s::uuid AND location_id = ANY(%(locations)s::int[]))
 """
+# Of many orders at once, by the primary key of their units.
+ARE_AT = """
+SELECT DISTINCT order_id FROM order_unit
+WHERE order_id = ANY(%(ids)s::uuid[]) AND location_id = ANY(%(locations)s::int[])
+"""
+# Newest first by number; whether a customer bought at a location by the index on order_customer.
+CUSTOMERS_AT = """
+SELECT c.id FROM customer c
+WHERE (%(ids)s::uuid[] IS NULL OR c.id = ANY(%(ids)s::uuid[]))
+  AND (%(words)s::text[] IS NULL OR c.folded LIKE ALL (%(words)s::text[]))
+  AND (%(before)s::bigint IS NULL OR c.number < %(before)s::bigint)
+  AND EXISTS (SELECT FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
+              WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]))
+ORDER BY c.number DESC
+LIMIT %(limit)s::int
+"""
+# The same, walked upwards.
+CUSTOMERS_AT_AFTER = """
+SELECT c.id FROM customer c
+WHERE c.number > %(after)s::bigint
+  AND EXISTS (SELECT FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
+              WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]))
+ORDER BY c.number
+LIMIT %(limit)s::int
+"""
 IDS_OF = "SELECT number, id FROM sales_order WHERE number = ANY(%(numbers)s::bigint[])"
 NUMBERS_OF = "SELECT id, number FROM sales_order WHERE id = ANY(%(ids)s::uuid[])"
 
@@ -546,6 +572,43 @@ async def id_of(tx: Tx, number: int) -> UUID | None:
 async def is_at(tx: Tx, order_id: UUID, location_ids: Sequence[int]) -> bool:
     """Return whether any unit of an order is, or was, at one of these locations."""
     return bool(await tx.value(IS_AT, {"id": order_id, "locations": list(location_ids)}))
+
+
+async def are_at(tx: Tx, order_ids: Sequence[UUID], location_ids: Sequence[int]) -> set[UUID]:
+    """Return which orders have, or had, units at one of these locations."""
+    return set(await tx.values(ARE_AT, {"ids": list(order_ids), "locations": list(location_ids)}))
+
+
+async def parked_at(tx: Tx, parked: Sequence[ParkedKey], location_ids: Sequence[int]) -> list[ParkedKey]:
+    """Return, of records whose events wait, the orders that are or were at one of these locations."""
+    ids = {p.key: UUID(p.key.removeprefix("order:")) for p in parked if p.key.startswith("order:")}
+    own = await are_at(tx, list(ids.values()), location_ids)
+    return [p for p in parked if ids.get(p.key) in own]
+
+
+async def customers_at(
+    tx: Tx,
+    location_ids: Sequence[int],
+    *,
+    ids: Sequence[UUID] | None = None,
+    words: Sequence[str] | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[UUID]:
+    """Return customers with an order at one of these locations, newest first; `words` are LIKE patterns."""
+    asked = {
+        "locations": list(location_ids),
+        "ids": None if ids is None else list(ids),
+        "words": list(words) if words else None,
+        "before": before,
+        "limit": limit,
+    }
+    return await tx.values(CUSTOMERS_AT, asked)
+
+
+async def walk_customers_at(tx: Tx, location_ids: Sequence[int], *, after: int = 0, limit: int = 1000) -> list[UUID]:
+    """Return such customers in the order of their numbers, after one: the way through all of them in pages."""
+    return await tx.values(CUSTOMERS_AT_AFTER, {"locations": list(location_ids), "after": after, "limit": limit})
 
 
 async def ids_of(tx: Tx, numbers: Sequence[int]) -> dict[int, UUID]:

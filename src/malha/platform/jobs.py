@@ -9,6 +9,8 @@ a natural key.
 
     await jobs.defer(tx, expire_pix, at=expires_at, tender_id=str(tender.id))
 
+A task that takes `settings` is given those of the worker that runs it: mail servers and keys are no arguments.
+
 A retailer's jobs wait in the queue named after it and are run by that retailer's worker. What has succeeded is
 deleted; what failed for good stays, is counted and shown.
 
@@ -17,6 +19,7 @@ own schema, so that they work from inside a retailer's transaction, whose search
 """
 
 import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,6 +35,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from malha.platform import measures
 from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
+from malha.platform.settings import Settings
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -167,11 +171,13 @@ async def install(url: str) -> list[str]:
     return applied
 
 
-async def run_jobs(db: Database, stop: asyncio.Event, *, concurrency: int = 4) -> None:
+async def run_jobs(
+    db: Database, stop: asyncio.Event, *, concurrency: int = 4, settings: Settings | None = None
+) -> None:
     """Run the retailer's jobs until `stop` is set; running ones get 20 s to end. Outlives a lost database."""
     while not stop.is_set():
         try:
-            await _run(db, stop, concurrency)
+            await _run(db, stop, concurrency, settings or Settings())
         except (OperationalError, PoolTimeout, OSError, ExceptionGroup) as error:
             log.warning("jobs_wait", error=str(error))
             await rest(stop, 1.0)
@@ -180,10 +186,10 @@ async def run_jobs(db: Database, stop: asyncio.Event, *, concurrency: int = 4) -
             await rest(stop, 1.0)
 
 
-async def _run(db: Database, stop: asyncio.Event, concurrency: int) -> None:
+async def _run(db: Database, stop: asyncio.Event, concurrency: int, settings: Settings) -> None:
     from procrastinate.worker import Worker  # noqa: PLC0415 -- only a worker needs it
 
-    app = _app(db)
+    app = _app(db, settings)
     logging.getLogger("procrastinate").setLevel(logging.ERROR)  # refusals are logged by `_runner`, with their job
     async with app.open_async():
         worker = Worker(
@@ -215,7 +221,7 @@ async def _rescue(app: "App") -> None:
         await app.job_manager.retry_job(job)
 
 
-def _app(db: Database) -> "App":
+def _app(db: Database, settings: Settings) -> "App":
     from procrastinate import App, PsycopgConnector, RetryStrategy  # noqa: PLC0415 -- only a worker needs it
 
     async def configure(connection: AsyncConnection[Any]) -> None:
@@ -230,16 +236,18 @@ def _app(db: Database) -> "App":
     for declared in TASKS.values():
         again = declared.attempts - 1
         retry = RetryStrategy(max_attempts=again, exponential_wait=FIRST_RETRY_S) if again else False
-        app.task(name=declared.name, retry=retry)(_runner(db, declared))
+        app.task(name=declared.name, retry=retry)(_runner(db, declared, settings))
     return app
 
 
-def _runner(db: Database, declared: Task) -> Callable[..., Awaitable[None]]:
+def _runner(db: Database, declared: Task, settings: Settings) -> Callable[..., Awaitable[None]]:
+    given = {"settings": settings} if "settings" in inspect.signature(declared.work).parameters else {}
+
     async def run(**arguments: Any) -> None:
         begun = time.perf_counter()
         outcome = "failed"
         try:
-            await declared.work(db, **arguments)
+            await declared.work(db, **given, **arguments)
             outcome = "succeeded"
         except Exception:
             log.exception("job_failed", task=declared.name)

@@ -11,7 +11,7 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing.explaining import explain
 from malha.routing.records import read_record
-from malha.routing.telling import Decision, Explanation, Spot, Teller
+from malha.routing.telling import Decision, Explanation, Spot, Teller, within
 
 # The primary key begins with the order.
 EXCLUSIONS = """
@@ -64,7 +64,7 @@ async def explanation(tx: Tx, order_id: UUID, attempt: int | None = None) -> Exp
     """Return why an order went where it went, in the current language.
 
     `attempt` picks one of several decisions; without it the last is told. None: there is no such decision, or the actor
-    does not see the order.
+    does not see the order. Costs and reasons of locations outside the actor's scope are left out.
     """
     scope = None if tx.actor.locations is None else sorted(tx.actor.locations)
     row = await tx.maybe(Decision, DECISION, {"order_id": order_id, "attempt": attempt, "scope": scope})
@@ -83,7 +83,8 @@ async def explanation(tx: Tx, order_id: UUID, attempt: int | None = None) -> Exp
     cards = {card.id: card for card in await catalog.by_ids(tx, sorted({line.sku_id for line in record.lines}))}
     services = {service.id: service for service in await network.services(tx)}
     gave_back = {(line, location): why for line, location, why in await tx.tuples(EXCLUSIONS, {"order_id": order_id})}
-    return Teller(row, record, explained, spots, cards, services, gave_back).tell(target)
+    told = Teller(row, record, explained, spots, cards, services, gave_back).tell(target)
+    return told if tx.actor.locations is None else within(told, tx.actor.locations)
 
 
 def _distance(found: Mapping[str, Any], target: Place | None) -> int | None:

@@ -1,6 +1,6 @@
 """Decisions in the reader's words: what `reads.explanation` returns, and how it is put together. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -141,6 +141,23 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     rejected: list[Rejected]
     considered: int  # locations looked at
     possible: int  # locations that could serve something
+
+
+def within(told: Explanation, locations: Collection[int]) -> Explanation:
+    """Return what concerns some locations only: costs and stock of others are not for those who work there."""
+    alternatives = [a for a in told.alternatives if all(spot.id in locations for spot in a.locations)]
+    rejected = [r for r in told.rejected if r.location.id in locations]
+    return msgspec.structs.replace(
+        told,
+        cost=sum(a.cost for a in alternatives if a.chosen),
+        runner_up=None,
+        headline=_("Other locations are not shown."),
+        sentences=[],
+        alternatives=alternatives,
+        rejected=rejected,
+        considered=len({spot.id for a in alternatives for spot in a.locations} | {r.location.id for r in rejected}),
+        possible=len({spot.id for a in alternatives for spot in a.locations}),
+    )
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from tests_http import PASSWORD, open_shop
 
 from malha.api.work import Work, command
-from malha.identity.model import Role
+from malha.identity.model import PERMISSIONS, Role
 from malha.platform import idempotency
 from malha.platform.errors import Conflict
 
@@ -49,7 +49,7 @@ async def test_a_key_names_one_request_of_one_caller(shop) -> None:
     assert (other_body.status_code, other_body.json()["code"]) == (422, "idempotency_key_reused")
     other_operation = await shop.http.post("/v1/keys", json=new_person(), headers=owner)
     assert other_operation.status_code == 422
-    other_caller = {**await shop.key(["identity:manage"]), "idempotency-key": "k1"}
+    other_caller = {**await shop.key(PERMISSIONS), "idempotency-key": "k1"}
     assert (await shop.http.post("/v1/people", json=new_person("Davi"), headers=other_caller)).status_code == 201
     for unusable in ("", "x" * 201, "tab\there"):
         answer = await shop.http.post(
