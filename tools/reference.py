@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import observed
 import typer.main
 
 import malha
@@ -115,6 +116,8 @@ def main() -> None:
         "openapi.json": api.openapi_json().decode(),
         "events.md": events_page(),
         "command-line.md": command_page(),
+        "metrics.md": observed.metrics_page(GENERATED),
+        "logs.md": observed.logs_page(GENERATED),
     }
     stale = [name for name, text in pages.items() if not same(PAGES / name, text)]
     if check and stale:

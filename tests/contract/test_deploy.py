@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from malha.platform.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import observed  # noqa: E402 -- of tools/
+
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
@@ -91,3 +95,37 @@ def test_the_container_file_pins_its_base_runs_as_nobody_special_and_takes_only_
     ]
     assert [source for source in copied if source.startswith("requirements/") and not (ROOT / source).exists()] == []
     assert steps[-2:] == ['ENTRYPOINT ["malha"]', 'CMD ["serve"]']
+
+
+def test_every_metric_an_alert_names_is_measured() -> None:
+    measured = {series for metric in observed.metrics() for series in metric.series}
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "malha-rules.yml").read_text("utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert len(alerts) > 5
+    for alert in alerts:
+        assert set(re.findall(r"\bmalha_\w+", alert["expr"])) <= measured, alert["alert"]
+        assert alert["expr"].count("(") == alert["expr"].count(")")
+        assert alert["annotations"]["summary"]
+
+
+def test_every_alert_has_its_row_in_the_guide_and_the_guide_names_real_log_lines() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "malha-rules.yml").read_text("utf-8"))
+    guide = (ROOT / "docs" / "how-to" / "operate.md").read_text("utf-8")
+    assert set(re.findall(r"`(Malha\w+)`", guide)) == {
+        rule["alert"] for group in rules["groups"] for rule in group["rules"]
+    }
+    rows = [line for line in guide.splitlines() if line.startswith("| `Malha")]
+    named = {word for row in rows for word in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", row)} - {"request_id"}
+    assert named
+    assert named <= {line.event for line in observed.lines()}
+
+
+def test_the_metrics_read_from_the_source_are_those_of_a_process() -> None:
+    script = (
+        "import malha.platform.measures, malha.api.observe as o; o._seconds(); o._problem_counter()\n"
+        "from prometheus_client import REGISTRY\n"
+        "print(*sorted(m.name for m in REGISTRY.collect() if m.name.startswith('malha_')))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert set(said) <= {metric.name for metric in observed.metrics()}
+    assert len(said) > 5

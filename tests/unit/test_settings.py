@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from malha.platform.settings import SettingsError, load, reference_page
+from malha.platform.settings import Settings, SettingsError, load, reference_page
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -118,3 +118,14 @@ def test_the_printed_address_can_be_opened(variables: dict[str, str], address: s
 
 def test_the_reference_page_is_up_to_date() -> None:
     assert (REPOSITORY / "docs" / "reference" / "settings.md").read_text("utf-8") == reference_page()
+
+
+def test_traces_without_the_packages_for_them_stop_the_start_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from malha.cli import tracing
+
+    tracing.require_tracing(Settings())
+    monkeypatch.setattr(tracing, "PACKAGES", ("no_such_package.at_all",))
+    with pytest.raises(SettingsError, match=r"pip install 'malha\[otel\]'"):
+        tracing.require_tracing(Settings(otlp_endpoint="http://127.0.0.1:4318"))

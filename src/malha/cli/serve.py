@@ -20,6 +20,7 @@ import typer
 
 from malha.cli.listening import Listeners, SocketServer, listeners
 from malha.cli.runtime import announce, database_of, export, migrate_surely
+from malha.cli.tracing import require_tracing, tracing
 from malha.platform import logs, metrics, systemd
 from malha.platform.embedded import EmbeddedError, EmbeddedPostgres
 from malha.platform.migrate import require
@@ -59,6 +60,7 @@ def serve(
         SettingsError, EmbeddedError, MalhaError: it cannot start; the message says why.
     """
     begun = time.perf_counter()
+    require_tracing(settings)
     logs.configure(settings.log_level, settings.log_format, role="main")
     shared = metrics.share()
     try:
@@ -117,8 +119,11 @@ def _web(settings: Settings, app: Any, listening: Listeners, number: int) -> Chi
         import uvloop  # noqa: PLC0415 -- imported before the fork
 
         logs.configure(settings.log_level, settings.log_format, role=f"web:{number}")
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_answer(settings, app, listening.of(number)))
+        with (
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+            tracing(settings, f"web:{number}") as traced,
+        ):
+            runner.run(_answer(settings, traced(app), listening.of(number)))
 
     return Child(f"web:{number}", run, patience_s=WEB_PATIENCE_S)
 
@@ -164,7 +169,7 @@ def _worker(settings: Settings) -> Child:
 
         logs.configure(settings.log_level, settings.log_format, role="worker")
         os.nice(settings.worker_nice)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, tracing(settings, "worker"):
             runner.run(run_until_signalled(settings))
 
     return Child("worker", run, patience_s=WORKER_PATIENCE_S)

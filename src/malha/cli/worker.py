@@ -8,6 +8,7 @@ import typer
 import uvloop
 
 from malha.cli.runtime import runtime
+from malha.cli.tracing import require_tracing, tracing
 from malha.platform.migrate import require
 
 
@@ -24,5 +25,6 @@ def command(
         from malha.worker import run_until_signalled  # noqa: PLC0415 -- after settings were found to be right
 
         os.nice(settings.worker_nice)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        require_tracing(settings)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, tracing(settings, "worker"):
             runner.run(run_until_signalled(settings))

@@ -113,6 +113,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = "auto"
     metrics: Annotated[bool, Meta(description="Whether `/metrics` answers with Prometheus metrics.")] = True
+    otlp_endpoint: Annotated[
+        str | None,
+        Meta(
+            description="Address of an OpenTelemetry collector that takes traces by OTLP over HTTP, like "
+            "`http://127.0.0.1:4318`. Needs the extra `malha[otel]`. Without it nothing is traced."
+        ),
+    ] = None
+    trace_percent: Annotated[
+        int, Meta(ge=1, le=100, description="How many of a hundred requests, jobs and event batches are traced.")
+    ] = 10
     secret_key: Annotated[
         str | None,
         Meta(
@@ -204,6 +214,7 @@ _MEND = {
     "secret_key_previous": "Use the former secret key as it was, or remove it.",
     "smtp_url": "Write it like smtp://user:password@smtp.example.com:587.",
     "mail_from": "Write it like Loja Azul <pedidos@loja.example>.",
+    "otlp_endpoint": "Write it with its scheme, like http://127.0.0.1:4318.",
     "secret_key": "Use at least 32 random characters, or remove it and one is made for you.",
     "currency": "Use a code of three capital letters, like BRL.",
     "data_dir": "Name a directory.",
@@ -317,7 +328,7 @@ def _check(name: str, value: Any) -> None:
                 raise ValueError(f"{part!r} is neither an address nor a network.") from None
     elif name == "database_url" and not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("Only PostgreSQL is supported.")
-    elif name == "public_url" and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
+    elif name in {"public_url", "otlp_endpoint"} and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
         raise ValueError("It is no web address.")
     elif name in {"secret_key", "secret_key_previous"} and len(value) < SECRET_LENGTH:
         raise ValueError("It is too short.")
