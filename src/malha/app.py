@@ -21,6 +21,7 @@ from litestar.types import ControllerRouterHandler
 import malha.api
 from malha.api import health, observe
 from malha.api.access import guard
+from malha.api.bodies import Bodies
 from malha.api.edge import Edge, Observer
 from malha.api.lane import Lane
 from malha.api.problem import answer_refusal, told
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     access_log = observe.AccessLog(settings)
     services.extra["flush_log"] = access_log.flush
     observers: tuple[Observer, ...] = (observe.count, access_log) if settings.metrics else (access_log,)
-    app.asgi_handler = Edge(Lane(app, app.asgi_handler, services), settings, services.cookie.name, observers)
+    app.asgi_handler = Edge(Lane(app, Bodies(app.asgi_handler), services), settings, services.cookie.name, observers)
     return app
 
 

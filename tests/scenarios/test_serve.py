@@ -239,3 +239,27 @@ def test_help_imports_no_command() -> None:
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "[]"
     assert "serve" in said
+
+
+def test_a_body_without_a_length_and_without_an_end_is_refused_while_it_comes(home: Path) -> None:
+    with Server(home, "--no-worker", "--web-workers", "1") as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sender:
+            head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nTransfer-Encoding: chunked\r\n"
+            sender.sendall(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\n".encode())
+            sender.settimeout(0.2)
+            answer, piece = b"", b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+            for _ in range(100):
+                try:
+                    sender.sendall(piece)
+                except OSError:  # it reads no more
+                    break
+            sender.settimeout(30)
+            try:
+                while got := sender.recv(65536):
+                    answer += got
+            except ConnectionResetError:
+                pass
+        assert answer.startswith(b"HTTP/1.1 413 "), answer
+        assert b"64 KB" in answer
+        assert server.answers()
+        server.stop()

@@ -27,6 +27,7 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """
     permission = handler.opt.get("permission")
     if permission == PUBLIC:
+        cast("dict[str, Any]", connection.scope)["anonymous"] = True  # bounds the body, see `bodies`
         return
     caller = await caller_of(connection)
     if caller is None:

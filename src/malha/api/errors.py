@@ -48,6 +48,24 @@ class BodyTooLarge(MalhaError):
     mend = "Send it in smaller parts. The limit is the setting `upload_limit_mb`."
 
 
+class FormTooLarge(MalhaError):
+    """Somebody who is not signed in sends more than any form needs; it was not read to its end."""
+
+    status = 413
+    code = "form_too_large"
+    says = "The form is larger than {kilobytes} KB."
+    mend = "Sign in to send more."
+
+
+class BodyTooSlow(MalhaError):
+    """The body did not arrive in time; it was not read to its end."""
+
+    status = 408
+    code = "body_too_slow"
+    says = "The body did not arrive in time: after {seconds} seconds it came too slowly."
+    mend = "Send it again over a better connection, or in smaller parts."
+
+
 class CrossSite(Forbidden):
     """A browser sent this from another site: refused, whoever is signed in."""
 

@@ -11,6 +11,7 @@ import msgspec
 from litestar import Litestar, Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from malha.api.bodies import bounded
 from malha.api.errors import BodyTooLarge
 from malha.api.problem import answer_problem
 from malha.api.replies import Raw
@@ -57,7 +58,7 @@ class Lane:
     async def _answer(self, facts: dict[str, Any], receive: Receive, secret: str, key: str | None) -> Raw:
         try:
             actor = await self._actor(facts, secret)
-            body = await self._body(receive)
+            body = await self._body(facts, receive)
             gate: Gate = self._services.extra["gate"]
             placed = await gate.submit(_read(body), idempotency_key=key, actor=actor, size=len(body))
             return Raw(_encode(placed), 200 if placed.result is Result.DUPLICATE else 201)
@@ -84,14 +85,14 @@ class Lane:
             caller.locations,
         )
 
-    async def _body(self, receive: Receive) -> bytes:
-        """Return the body, refusing it as soon as it is too large."""
+    async def _body(self, facts: dict[str, Any], receive: Receive) -> bytes:
+        """Return the body, refusing it as soon as it is too large or too slow; nearly all are one message."""
         message = cast("dict[str, Any]", await receive())
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
-            parts, size = [body], len(body)
+            parts, size, more = [body], len(body), bounded(facts, receive)
             while message.get("more_body") and size <= self._limit:
-                message = cast("dict[str, Any]", await receive())
+                message = cast("dict[str, Any]", await more())
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
             body = b"".join(parts)

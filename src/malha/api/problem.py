@@ -31,6 +31,7 @@ TITLES: dict[int, str] = {
     403: N_("Not allowed"),
     404: N_("Not found"),
     405: N_("Wrong method"),
+    408: N_("Too slow"),
     409: N_("Conflict"),
     412: N_("Changed meanwhile"),
     413: N_("Too large"),

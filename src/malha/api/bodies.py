@@ -1,0 +1,63 @@
+"""Bodies are bounded while they arrive: by size, whatever length they announce, and by the time they take.
+
+A body is taken as it is: what says `Content-Encoding: gzip` is not unpacked, so nothing can unfold into more than was
+sent. Limits are checked before anything is kept, and a refused body is not read to its end.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+
+from malha.api.errors import BodyTooSlow, FormTooLarge
+from malha.platform.csrf import SAFE_METHODS
+
+FORM_BYTES = 64 * 1024  # of somebody who is not signed in: a log-in, an address, never a file
+GRACE_S = 15.0
+SLOWEST = 8 * 1024  # bytes a second, after the grace
+
+
+class Bodies:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, *, grace_s: float = GRACE_S) -> None:
+        self._app = app
+        self._grace_s = grace_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        facts = cast("dict[str, Any]", scope)
+        if facts["type"] == "http" and facts["method"] not in SAFE_METHODS:
+            receive = cast("Receive", bounded(facts, receive, grace_s=self._grace_s))
+        await self._app(scope, receive, send)
+
+
+def bounded(
+    facts: dict[str, Any], receive: Receive, *, grace_s: float = GRACE_S
+) -> Callable[[], Awaitable[HTTPReceiveMessage]]:
+    """Return a `receive` that refuses a body which takes too long, or is too large for somebody nobody knows.
+
+    Raises:
+        BodyTooSlow: it arrives slower than `SLOWEST` after the grace.
+        FormTooLarge: the route is open to everybody (the guard notes it as `anonymous`), and this is no small form.
+    """
+    began = asyncio.get_running_loop().time()
+    size, complete = 0, False
+
+    async def take() -> HTTPReceiveMessage:
+        nonlocal size, complete
+        if complete:  # what comes now is that the client goes, whenever that is
+            return cast("HTTPReceiveMessage", await receive())
+        try:
+            async with asyncio.timeout_at(began + grace_s + size / SLOWEST):
+                message = cast("dict[str, Any]", await receive())
+        except TimeoutError:
+            raise BodyTooSlow(seconds=round(grace_s)) from None
+        size += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if size > FORM_BYTES and facts.get("anonymous"):
+            raise FormTooLarge(kilobytes=FORM_BYTES // 1024)
+        return cast("HTTPReceiveMessage", message)
+
+    return take

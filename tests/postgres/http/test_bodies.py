@@ -1,0 +1,111 @@
+"""Bodies that are bounded while they arrive: endless, slow, or packed to unfold."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
+import pytest
+from tests_http import Shop
+
+from malha.api.bodies import FORM_BYTES, SLOWEST, bounded
+from malha.api.errors import BodyTooSlow
+
+MEGABYTE = 1024 * 1024
+
+
+class Endless:
+    """A body without a length that only ends when nobody reads any more."""
+
+    def __init__(self, pieces: int = 200) -> None:
+        self.read = 0
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(self._pieces):
+            self.read += 1
+            yield b"x" * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/orders", "/v1/orders:batch", "/v1/products:import", "/v1/customers"], ids=lambda path: path
+)
+async def test_a_body_without_a_length_is_read_to_the_limit_and_no_further(shop: Shop, path: str) -> None:
+    limit = shop.app.state.services.settings.upload_limit_mb
+    body = Endless(2 * limit)
+    refused = await streamed(shop, path, body, **await shop.session())
+    assert refused == 413
+    assert body.read <= limit + 1
+
+
+async def test_the_short_way_of_a_channels_orders_is_bounded_too(shop: Shop) -> None:
+    limit = shop.app.state.services.settings.upload_limit_mb
+    body = Endless(2 * limit)
+    assert await streamed(shop, "/v1/orders", body, **await shop.key(["intake:submit"])) == 413
+    assert body.read <= limit + 1
+
+
+async def test_somebody_who_is_not_signed_in_sends_small_forms_only(shop: Shop) -> None:
+    body = Endless()
+    assert await streamed(shop, "/login", body, **{"content-type": "application/x-www-form-urlencoded"}) == 413
+    assert body.read == 1 > FORM_BYTES / MEGABYTE
+
+
+async def test_nobody_is_refused_before_a_byte_of_a_body_is_read(shop: Shop) -> None:
+    body = Endless()
+    assert await streamed(shop, "/v1/customers", body) == 401
+    assert body.read == 0
+
+
+async def test_a_packed_body_is_not_unpacked(shop: Shop) -> None:
+    bomb = gzip.compress(b"\0" * 64 * MEGABYTE)
+    answer = await shop.http.post(
+        "/v1/customers", content=bomb, headers={**await shop.session(), "content-encoding": "gzip"}
+    )
+    assert answer.status_code in {400, 422}
+
+
+async def test_a_body_that_comes_too_slowly_is_given_up() -> None:
+    async def never() -> dict:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(BodyTooSlow):
+        await bounded({}, never, grace_s=0.0)()
+
+
+async def test_who_sends_at_a_decent_pace_gets_the_time_it_takes() -> None:
+    pieces = [{"type": "http.request", "body": b"x" * SLOWEST * 60, "more_body": True}] * 2
+    pieces.append({"type": "http.request", "body": b"", "more_body": False})
+    coming = iter(pieces)
+
+    async def steadily() -> dict:
+        await asyncio.sleep(0)
+        return next(coming)
+
+    take = bounded({}, steadily, grace_s=5.0)
+    assert [(await take())["more_body"] for _ in range(3)] == [True, True, False]
+
+
+async def streamed(shop: Shop, path: str, body: Endless, **headers: str) -> int:
+    """Send through the ASGI interface, piece by piece as the application asks for them; return the status."""
+    pieces = aiter(body)
+    answer: dict = {}
+
+    async def receive() -> dict:
+        try:
+            return {"type": "http.request", "body": await anext(pieces), "more_body": True}
+        except StopAsyncIteration:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict) -> None:
+        if message["type"] == "http.response.start":
+            answer.update(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in {"host": "shop.test", **headers}.items()],
+        "client": ("127.0.0.1", 1), "server": ("shop.test", 80),
+    }  # fmt: skip
+    await shop.app(scope, receive, send)
+    return answer["status"]
