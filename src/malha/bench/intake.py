@@ -6,15 +6,9 @@ cost as much as one bank transfer; absolute figures depend on the machine.
 """
 
 import asyncio
-import contextlib
-import http.client
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
@@ -23,6 +17,7 @@ import msgspec
 from malha.bench import load
 from malha.bench.machine import cpu_seconds, descendants, pss_mb
 from malha.bench.seed import seed, set_stock
+from malha.bench.server import Server, bench_home
 from malha.doctor import examine
 from malha.platform.db import Database
 from malha.platform.embedded import EmbeddedPostgres
@@ -94,72 +89,6 @@ class HotReport(msgspec.Struct, frozen=True):
     p99_ms: float
 
 
-class _Server:
-    """`malha serve` in a process of its own."""
-
-    def __init__(self, home: Path, port: int, web_workers: int, database_url: str | None) -> None:
-        self.port = port
-        self.base = f"http://127.0.0.1:{port}"
-        environment = {
-            **os.environ,
-            "MALHA_DATA_DIR": str(home),
-            "MALHA_PORT": str(port),
-            "MALHA_WEB_WORKERS": str(web_workers),
-            "MALHA_LOG_LEVEL": "warning",
-            "MALHA_LOG_FORMAT": "json",
-        }
-        environment.pop("DATABASE_URL", None)
-        if database_url is not None:
-            environment["DATABASE_URL"] = database_url
-        self.started = time.monotonic()
-        self.log = (home / "bench-serve.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "malha.cli.main", "serve"],
-            env=environment,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-        )
-
-    def wait(self, seconds: float = 60) -> float:
-        """Wait for the first answered request; return the seconds since the start."""
-        while time.monotonic() - self.started < seconds:
-            if self._ready():
-                return time.monotonic() - self.started
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        raise RuntimeError(f"malha serve did not answer; see {self.log.name}")
-
-    def _ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        """End it as a person would."""
-        self.process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-
-@contextlib.contextmanager
-def _bench_home() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
-        home = Path(name)
-        home.chmod(0o755)
-        yield home
-
-
 def _role(pid: int, postgres: set[int]) -> str:
     if pid in postgres:
         return "postgres"
@@ -170,7 +99,7 @@ def _role(pid: int, postgres: set[int]) -> str:
     return "worker" if "worker" in name else "web"
 
 
-def _cpu(server: _Server, postgres_pid: int | None) -> dict[str, float]:
+def _cpu(server: Server, postgres_pid: int | None) -> dict[str, float]:
     postgres = set(descendants(postgres_pid)) if postgres_pid else set()
     used = {"web": 0.0, "worker": 0.0, "postgres": 0.0}
     for pid in {*descendants(server.process.pid), *postgres}:
@@ -180,7 +109,7 @@ def _cpu(server: _Server, postgres_pid: int | None) -> dict[str, float]:
 
 def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say) -> IntakeReport:
     """Measure throughput. Needs about 4 GB of disk for pgbench's tables, and wrk."""
-    with _bench_home() as home:
+    with bench_home() as home:
         postgres = EmbeddedPostgres(home)
         url = postgres.start()
         try:
@@ -190,7 +119,7 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say
             binary = Path(_pgbench())
             tpcb_url = asyncio.run(_second_database(url))
             load.pgbench_init(binary, tpcb_url, TPCB_SCALE)
-            server = _Server(home, port, web_workers, url)
+            server = Server(home, port, web_workers, url)
             try:
                 server.wait()
                 work = home
@@ -233,7 +162,7 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say
         finally:
             postgres.stop()
         say("Cold start")
-        server = _Server(home, port, web_workers, None)
+        server = Server(home, port, web_workers, None)
         try:
             cold = server.wait()
         finally:
@@ -269,13 +198,13 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say
 
 def run_hot(*, seconds: int, connections: int, web_workers: int, port: int, say: Say) -> HotReport:
     """Measure one SKU: first 100 units and 300 attempts, then ample stock."""
-    with _bench_home() as home:
+    with bench_home() as home:
         postgres = EmbeddedPostgres(home)
         url = postgres.start()
         try:
             key = asyncio.run(_prepare(url, skus=100))
             asyncio.run(_hot_stock(url, HOT_UNITS))
-            server = _Server(home, port, web_workers, url)
+            server = Server(home, port, web_workers, url)
             try:
                 server.wait()
                 say("Three hundred attempts on a hundred units")

@@ -1,5 +1,8 @@
 """`malha bench`: benchmarks as ratios measured in one run; with `--json` the last line is machine-readable."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -10,14 +13,28 @@ from rich.table import Table
 app = typer.Typer(no_args_is_help=True, help="Measure this machine's Malha.")
 
 
-def _show(title: str, report: msgspec.Struct, *, as_json: bool) -> None:
+def _show(title: str, figures: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(report).decode())
+        print(msgspec.json.encode(figures).decode())
         return
     table = Table(title=title, show_header=False)
-    for name in report.__struct_fields__:
-        table.add_row(name, str(getattr(report, name)))
+    for name, figure in figures.items():
+        table.add_row(name, str(figure))
     Console().print(table)
+
+
+@contextmanager
+def _saying() -> Iterator[Callable[[str], None]]:
+    """Say what is done at the moment: on a terminal in place, elsewhere line by line."""
+    console = Console(stderr=True)
+    with console.status("Starting") as status:
+
+        def say(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                console.print(text)
+
+        yield say
 
 
 @app.command()
@@ -33,21 +50,14 @@ def intake(
     from malha.bench import intake as bench  # noqa: PLC0415 - heavy, and only here
     from malha.bench.load import LoadMissing  # noqa: PLC0415
 
-    console = Console(stderr=True)
     try:
-        with console.status("Starting") as status:
-
-            def say(text: str) -> None:
-                status.update(text)
-                if not console.is_terminal:
-                    console.print(text)
-
+        with _saying() as say:
             run = bench.run_hot if hot else bench.run
             report = run(seconds=seconds, connections=connections, web_workers=web_workers, port=port, say=say)
     except LoadMissing as missing:
-        console.print(str(missing), style="red")
+        Console(stderr=True).print(str(missing), style="red")
         raise typer.Exit(2) from None
-    _show("Intake on one SKU" if hot else "Intake", report, as_json=as_json)
+    _show("Intake on one SKU" if hot else "Intake", msgspec.structs.asdict(report), as_json=as_json)
     if report.oversold or report.drift:
         raise typer.Exit(1)
 
@@ -60,7 +70,7 @@ def loop(
     """For how long very large orders keep a web process from answering anybody else."""
     from malha.bench.loop import measure  # noqa: PLC0415 - heavy, and only here
 
-    _show("Event loop under large orders", measure(orders=orders), as_json=as_json)
+    _show("Event loop under large orders", msgspec.structs.asdict(measure(orders=orders)), as_json=as_json)
 
 
 @app.command()
@@ -71,9 +81,29 @@ def imports(
     """A very large table of stock, uploaded, checked and applied: rows a second, and the memory it takes."""
     from malha.bench.imports import measure  # noqa: PLC0415 - heavy, and only here
 
-    console = Console(stderr=True)
-    with console.status("Starting") as status:
-        report = measure(rows, status.update)
-    _show("Imports", report, as_json=as_json)
+    with _saying() as say:
+        report = measure(rows, say)
+    _show("Imports", msgspec.structs.asdict(report), as_json=as_json)
     if report.drift:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reads(
+    orders: Annotated[
+        int, typer.Option(min=1_000, max=100_000_000, help="Orders; ten rows of the ledger for each.")
+    ] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=10, max=100_000, help="Times each thing is asked.")] = 200,
+    only: Annotated[str, typer.Option(help="Ask only what has this in its name.")] = "",
+    home: Annotated[Path | None, typer.Option(help="Keep the data in this directory, and use what is there.")] = None,
+    port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18918,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """How long pages, lists, searches and availability take over a retailer with years behind it."""
+    from malha.bench import reading as bench  # noqa: PLC0415 - heavy, and only here
+
+    with _saying() as say:
+        report = bench.run(orders=orders, rounds=rounds, port=port, home=home, only=only, say=say)
+    _show("Reads", report.flat(), as_json=as_json)
+    if report.slow:
         raise typer.Exit(1)

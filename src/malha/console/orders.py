@@ -115,6 +115,7 @@ class Tab(NamedTuple):
     word: str
     href: str
     found: int
+    most: int  # where counting stopped
     current: bool
     hot: bool
 
@@ -164,7 +165,7 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
     """Return the read model's terms: codes become ids, days become instants in the reader's zone."""
     since, until = reads.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
     location = next((id_ for id_, code, _name in names.locations if code == asked.location), None)
-    return Wanted(
+    wanted = Wanted(
         view=asked.view,
         statuses=(OrderStatus(asked.status),) if asked.status else (),
         channel_ids=tuple(id_ for id_, code, _name in names.channels if code == asked.channel),
@@ -178,6 +179,7 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
         search=asked.q,
         overdue=tuple(await jobs.overdue_orders(tx)) if asked.view is View.LATE else (),
     )
+    return await reads.sought(tx, wanted)
 
 
 def _place(cursor: str) -> Place | None:
@@ -267,10 +269,15 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
         tx, wanted, sort=asked.sort, after=_place(asked.after), before=_place(asked.before), size=PAGE_SIZE
     )
     overdue = wanted.overdue or tuple(await jobs.overdue_orders(tx))
-    counts = (await reads.counts(tx, overdue, scope)).by_view
+    counted = await reads.counts(tx, overdue, scope)
+    counts = counted.by_view
     narrowed = asked.filtered
-    total = await reads.count(tx, wanted) if narrowed else counts[asked.view]
+    most = reads.FILTERED_LIMIT if narrowed else counted.most(asked.view)
+    total = await reads.count(tx, wanted, most) if narrowed else counts[asked.view]
     rows = await row_views(tx, page.rows)
+    last = page.first + len(rows) - 1 if rows else 0
+    if total > most:  # further than it was counted, what was seen counts
+        most, total = max(most, last), max(total, last + bool(page.next))
     open_number = asked.open if asked.open is not None else (rows[0].number if rows else None)
     return (
         {
@@ -282,7 +289,15 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "sort": asked.sort,
             "sorts": [(sort, _(word)) for sort, word in words.SORT.items() if sort in sorts_of(asked.view)],
             "tabs": [
-                Tab(view, words.VIEW[view], asked.address(view=view), counts[view], view is asked.view, view in HOT)
+                Tab(
+                    view,
+                    words.VIEW[view],
+                    asked.address(view=view),
+                    counts[view],
+                    counted.most(view),
+                    view is asked.view,
+                    view in HOT,
+                )
                 for view in TABS
             ],
             "fields": _fields(asked, names),
@@ -291,9 +306,10 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "everywhere": asked.address(view=View.ALL),
             "exports": export.choices(asked.address, "/orders/export"),
             "rows": rows,
-            "total": max(total, page.first + len(rows) - 1 if rows else 0),
+            "most": most,
+            "total": max(total, last),
             "first": page.first,
-            "last": page.first + len(rows) - 1,
+            "last": last,
             "open": open_number,
             "previous": asked.address(before=_cursor(page.previous), after="", open=None) if page.previous else "",
             "next": asked.address(after=_cursor(page.next), before="", open=None) if page.next else "",
@@ -367,8 +383,10 @@ async def order_counts(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the counts of the views as JSON, spelled for the reader."""
     async with web.reading(request) as tx:
         scope = shell.scope_of(web.caller_of(request))
-        counts = (await reads.counts(tx, await jobs.overdue_orders(tx), scope)).by_view
-    body = msgspec.json.encode({view.value: render.capped(count) for view, count in counts.items()})
+        counts = await reads.counts(tx, await jobs.overdue_orders(tx), scope)
+    body = msgspec.json.encode(
+        {view.value: render.capped(count, counts.most(view)) for view, count in counts.by_view.items()}
+    )
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

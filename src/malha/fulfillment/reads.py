@@ -85,13 +85,13 @@ SELECT order_id, min(due_at) FROM fulfillment_order
 WHERE order_id = ANY(%(ids)s::uuid[]) AND state NOT IN ('closed', 'rejected', 'cancelled', 'ready')
 GROUP BY order_id
 """
-# Open work past its time: the partial index on (location_id, state, due_at) holds open work only. The limit comes
-# before the DISTINCT: the other way round the planner walks the index on order_id through all work there ever was
-# (318 ms against 0.7 ms at a million).
+# Open work past its time, by the index on its time; made different afterwards, or the planner prefers an index on the
+# order, because that gives them sorted, and reads all work there ever was.
 OVERDUE = """
 SELECT DISTINCT order_id FROM (
     SELECT order_id FROM fulfillment_order
-    WHERE state NOT IN ('closed', 'rejected', 'cancelled') AND state <> 'ready' AND due_at < now() LIMIT %(most)s::int
+    WHERE state NOT IN ('closed', 'rejected', 'cancelled') AND state <> 'ready' AND due_at < now()
+    ORDER BY due_at, number LIMIT %(most)s::int
 ) late
 """
 OF_ORDER = """

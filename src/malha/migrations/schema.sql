@@ -913,6 +913,7 @@ CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT 
 CREATE INDEX default_view_view ON default_view USING btree (view_id);
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
 CREATE INDEX fiscal_line_order ON fiscal_line USING btree (order_id, line);
+CREATE INDEX fulfillment_order_due ON fulfillment_order USING btree (due_at, number) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
 CREATE INDEX fulfillment_order_order ON fulfillment_order USING btree (order_id);
 CREATE INDEX fulfillment_order_pickup_pending ON fulfillment_order USING btree (order_id) WHERE ((pickup_expired_at IS NOT NULL) AND (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text])));
 CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (pickup_remind_at) WHERE ((state = 'ready'::text) AND (pickup_remind_at IS NOT NULL));

@@ -20,7 +20,9 @@ from malha.platform.parking import ParkedKey
 from malha.platform.text import fold
 
 COUNT_LIMIT = 10_000
-FOUND_LIMIT = 2_000  # orders a search looks at; a search that finds more is too wide to be read anyway
+FILTERED_LIMIT = 1_000  # of a filtered list, whose rows have to be looked for
+FOUND_LIMIT = 1_000  # orders a search looks at; a search that finds more is too wide to be read anyway
+RECENT = 20_000  # orders a search looks through one by one, before it asks the index about all of them
 
 CLOSED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED)
 OPEN_STATUSES = tuple(status for status in OrderStatus if status not in CLOSED)
@@ -75,6 +77,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     ship_state: str | None = None  # UF it is delivered to
     search: str = ""
     overdue: tuple[UUID, ...] = ()
+    found: tuple[UUID, ...] | None = None  # what `search` found, once somebody has looked (`sought`)
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -219,9 +222,14 @@ class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Orders per view, each at most `COUNT_LIMIT + 1`."""
+    """Orders per view, each at most one more than `most` says."""
 
     by_view: dict[View, int]
+    scoped: bool = False
+
+    def most(self, view: View) -> int:
+        """Return where counting a view stops: of all orders ever, those of some locations have to be looked for."""
+        return FILTERED_LIMIT if self.scoped and view is View.ALL else COUNT_LIMIT
 
 
 # The page's rows gather what the list shows of units, locations and holds: primary-key prefixes, one page deep.
@@ -283,6 +291,13 @@ UNION
 SELECT o.id FROM channel c JOIN sales_order o ON o.channel_id = c.id AND o.external_id = %(text)s::text
 UNION
 SELECT o.id FROM sales_order o WHERE o.id = %(id)s::uuid
+"""
+# What many orders have, the newest have too: a word of a thousand orders is found among them at once, and one that the
+# index would answer with half of the table never gets there. Primary key, backwards: ids begin with the time.
+FIND_RECENT = """
+SELECT s.order_id FROM (SELECT * FROM order_search ORDER BY order_id DESC LIMIT %(recent)s::int) s
+WHERE s.document LIKE ALL(%(patterns)s::text[])
+ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
 # Trigram index, by the two longest words: LIKE ALL cannot use it, so it only filters what they found. Newest first,
 # because a search that finds too many is asked for what is going on now.
@@ -363,7 +378,8 @@ SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::
 """
 
 
-# Few are late among many: an expression keeps the planner from walking all orders by date until it has found a page.
+# Few are late among many, and what is open is at the other end of all orders by date, oldest first: an expression keeps
+# the planner from walking them until it has found a page.
 _NO_INDEX: LiteralString = "(o.placed_at + interval '0')"
 
 
@@ -386,8 +402,19 @@ async def find(tx: Tx, text: str) -> list[UUID]:
     if not words:
         return []
     patterns = [_pattern(word) for word in sorted(words, key=len, reverse=True)]
+    if not any(c.isdigit() for c in words[0]) or len(words[0]) < 8:  # a CPF, a telephone, an e-mail is of few orders
+        recent = await tx.values(FIND_RECENT, {"patterns": patterns, "recent": RECENT, "most": FOUND_LIMIT})
+        if len(recent) == FOUND_LIMIT:
+            return recent
     asked_for = {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
     return await tx.values(FIND_TEXT, {**asked_for, "most": FOUND_LIMIT})
+
+
+async def sought(tx: Tx, wanted: Wanted) -> Wanted:
+    """Return what is wanted with what its search finds: a page and its count need not look twice."""
+    if not wanted.search.strip() or wanted.found is not None:
+        return wanted
+    return msgspec.structs.replace(wanted, found=tuple(await find(tx, wanted.search)))
 
 
 def _pattern(word: str) -> str:
@@ -403,7 +430,7 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _conditions(  # noqa: C901, PLR0912 -- one line per filter
-    wanted: Wanted, found: Sequence[UUID] | None
+    wanted: Wanted,
 ) -> tuple[list[sql.Composable], dict[str, Any]]:
     """Return the conditions of a list and their parameters. Open views say the partial index's predicate."""
     parts: list[sql.Composable] = []
@@ -421,6 +448,8 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
         add("o.status = ANY(%(view_statuses)s::text[])", view_statuses=list(statuses))
     if wanted.view is View.LATE:
         add("(o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))", overdue=list(wanted.overdue))
+    if wanted.statuses and set(wanted.statuses) <= set(OPEN_STATUSES):
+        add(_OPEN)
     if wanted.statuses:
         add("o.status = ANY(%(statuses)s::text[])", statuses=list(wanted.statuses))
     if wanted.channel_ids:
@@ -450,8 +479,8 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
             "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]))",
             scope=list(wanted.scope),
         )
-    if found is not None:
-        add("o.id = ANY(%(found)s::uuid[])", found=list(found))
+    if wanted.found is not None:
+        add("o.id = ANY(%(found)s::uuid[])", found=list(wanted.found))
     return parts, params
 
 
@@ -469,12 +498,12 @@ async def page(
     size: int,
 ) -> Page:
     """Return the page of orders that begins after one place or ends before another."""
-    found = await find(tx, wanted.search) if wanted.search.strip() else None
-    if found is not None and not found:
+    wanted = await sought(tx, wanted)
+    if wanted.found is not None and not wanted.found:
         return Page([], 0, None, None)
-    parts, params = _conditions(wanted, found)
+    parts, params = _conditions(wanted)
     key, descending = _SORTS[sort]
-    if wanted.view is View.LATE and sort is not Sort.DUE:
+    if sort is not Sort.DUE and (wanted.view is View.LATE or (wanted.view is View.OPEN and sort is Sort.OLDEST)):
         key = _NO_INDEX
     backward = before is not None
     place = before or after
@@ -531,31 +560,35 @@ async def rows_of(tx: Tx, ids: Sequence[UUID], scope: tuple[int, ...] | None = N
     return await tx.all(OrderRow, statement, {"ids": list(ids), "scope": None if scope is None else list(scope)})
 
 
-async def count(tx: Tx, wanted: Wanted) -> int:
-    """Return how many orders a filtered list has, at most `COUNT_LIMIT + 1`."""
-    found = await find(tx, wanted.search) if wanted.search.strip() else None
-    if found is not None and not found:
+async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
+    """Return how many orders a filtered list has, at most `most + 1`."""
+    wanted = await sought(tx, wanted)
+    if wanted.found is not None and not wanted.found:
         return 0
-    parts, params = _conditions(wanted, found)
+    parts, params = _conditions(wanted)
     statement = (
         sql.SQL("SELECT count(*)::int FROM (SELECT FROM sales_order o")
         + _where(parts)
         + sql.SQL(" LIMIT %(most)s::int + 1) capped")
     )
-    return int(await tx.value(statement, {**params, "most": COUNT_LIMIT}))
+    return int(await tx.value(statement, {**params, "most": most}))
 
 
 async def counts(tx: Tx, overdue: Sequence[UUID] = (), scope: tuple[int, ...] | None = None) -> Counts:
     """Return the live counts of every saved view: three bounded statements; of a scope, one per view."""
     if scope is not None:
-        return Counts({view: await count(tx, Wanted(view=view, scope=scope, overdue=tuple(overdue))) for view in View})
+        found = Counts({}, scoped=True)
+        for view in View:
+            wanted = Wanted(view=view, scope=scope, overdue=tuple(overdue))
+            found.by_view[view] = await count(tx, wanted, found.most(view))
+        return found
     by_status = dict(await tx.tuples(COUNT_STATUSES, {"statuses": list(OPEN_STATUSES), "most": COUNT_LIMIT}))
     most = COUNT_LIMIT + 1
-    found = {view: min(sum(by_status[s] for s in wanted), most) for view, wanted in VIEW_STATUSES.items()}
-    found[View.OPEN] = min(sum(by_status.values()), most)
-    found[View.ALL] = int(await tx.value(COUNT_ALL, {"most": COUNT_LIMIT}))
-    found[View.LATE] = int(await tx.value(COUNT_LATE, {"most": COUNT_LIMIT, "overdue": list(overdue)}))
-    return Counts(found)
+    counted = {view: min(sum(by_status[s] for s in wanted), most) for view, wanted in VIEW_STATUSES.items()}
+    counted[View.OPEN] = min(sum(by_status.values()), most)
+    counted[View.ALL] = int(await tx.value(COUNT_ALL, {"most": COUNT_LIMIT}))
+    counted[View.LATE] = int(await tx.value(COUNT_LATE, {"most": COUNT_LIMIT, "overdue": list(overdue)}))
+    return Counts(counted)
 
 
 async def header(tx: Tx, number: int) -> Header | None:

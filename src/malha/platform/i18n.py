@@ -168,14 +168,19 @@ def _locale(language: str) -> "Locale":
 
 def money(amount: Money | int, currency: str = "BRL", *, language: str | None = None) -> str:
     """Return an amount of minor units as people write it: `R$ 1.126,40` (pt-BR), `R$1,126.40` (en)."""
+    minor = amount if isinstance(amount, int) else amount.minor
+    currency = currency if isinstance(amount, int) else amount.currency
+    return _money(minor, currency, language or _language.get())
+
+
+@lru_cache(maxsize=4096)  # a list of fifty orders is a quarter of a millisecond each without
+def _money(minor: int, currency: str, language: str) -> str:
     from decimal import Decimal  # noqa: PLC0415
 
     from babel.numbers import format_currency  # noqa: PLC0415
 
-    minor = amount if isinstance(amount, int) else amount.minor
-    currency = currency if isinstance(amount, int) else amount.currency
     exact = Decimal(minor).scaleb(-CURRENCY_DIGITS.get(currency, 2))
-    return str(format_currency(exact, currency, locale=_locale(language or _language.get())))
+    return str(format_currency(exact, currency, locale=_locale(language)))
 
 
 def number(value: float, *, decimals: int | None = None, language: str | None = None) -> str:

@@ -1,0 +1,268 @@
+"""`malha bench reads`: how long pages and questions take over a retailer with years behind it.
+
+A data directory of its own with the settings a user gets, filled by COPY (`bench.past`), served by `malha serve`. One
+client asks one thing after the other over one connection, each time about another order, SKU or page: what is measured
+is the server, not a queue. Times are from the request's first byte to the answer's last; beside them stands what an
+answer cost the processors (web, worker and database), which says the same on a busy machine.
+"""
+
+import asyncio
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from malha.bench.machine import cpu_seconds, descendants
+from malha.bench.past import LOCATIONS, Past, Size, write
+from malha.bench.server import Server, bench_home
+from malha.identity import service as identity
+from malha.identity.model import Role
+from malha.identity.service import LoggedIn, PersonDraft
+from malha.ordering.reads import Sort, View
+from malha.ordering.tracking import tracking_path
+from malha.platform.clock import now
+from malha.platform.db import Database
+from malha.platform.embedded import EmbeddedPostgres
+from malha.platform.ids import UUID
+from malha.platform.migrate import migrate
+from malha.platform.settings import Settings
+from malha.platform.signing import Keys, keys_of
+
+PAGE_GOAL_MS, AVAILABILITY_GOAL_MS = 100.0, 10.0
+WARM_UP = 5
+PASSWORD = "a long bench password"  # noqa: S105 -- of a retailer that is gone in a minute
+OWNER, STORE = "owner@bench.example", "store@bench.example"
+FILLED = "SELECT EXISTS (SELECT FROM sales_order)"
+
+Say = Callable[[str], None]
+Ask = str | Callable[[int], str]  # the address, or that of the n-th request
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One thing to ask, of whom (`owner`, `store`, `key` or nobody), and how long it may take."""
+
+    name: str
+    ask: Ask
+    who: str = "owner"
+    goal_ms: float = PAGE_GOAL_MS
+
+
+def questions(past: Past, keys: Keys) -> Iterator[Question]:
+    """Yield everything that is asked. A page that is new belongs here."""
+    size = past.size
+
+    def order(n: int) -> int:
+        # All over the past, and every third one of today's.
+        return size.orders - n * 37 % past.open if n % 3 == 0 else 1 + n * 7_907 % size.orders
+
+    def sku(n: int) -> int:
+        return 1 + n * 613 % size.skus
+
+    def fifty(n: int) -> str:
+        return urlencode([("sku", f"SKU{1 + (n * 997 + k * 31) % size.skus}") for k in range(50)] + [("limit", 200)])
+
+    yield Question("availability_sku", lambda n: f"/v1/stock?sku=SKU{sku(n)}", "key", AVAILABILITY_GOAL_MS)
+    yield Question("availability_50x30", lambda n: f"/v1/stock?{fifty(n)}", "key", AVAILABILITY_GOAL_MS)
+    yield Question("order_page", lambda n: f"/orders/{order(n)}")
+    yield Question("order_peek", lambda n: f"/orders/{order(n)}/peek")
+    yield Question("order_api", lambda n: f"/v1/orders/{past.order_id(order(n))}", "key")
+    yield Question("order_timeline", lambda n: f"/v1/orders/{past.order_id(order(n))}/timeline", "key")
+    yield Question("track_page", lambda n: tracking_path(keys, UUID(past.order_id(order(n))), at=now()), "")
+    yield from _lists(past)
+    yield from _searches(past, order)
+
+
+def _lists(past: Past) -> Iterator[Question]:
+    for view in View:
+        yield Question(f"list_{view}", f"/orders?view={view}")
+    for sort in (Sort.OLDEST, Sort.DUE):
+        yield Question(f"list_open_{sort}", f"/orders?view=open&sort={sort}")
+    yield Question("list_all_oldest", "/orders?view=all&sort=oldest")
+    for name, says in {
+        "channel": "channel=C2",
+        "status": "status=delivered",
+        "cancelled": "status=cancelled",
+        "pickup": "method=pickup",
+    }.items():
+        yield Question(f"list_all_{name}", f"/orders?view=all&{says}")
+    yield Question("list_all_location", lambda n: f"/orders?view=all&location=L{1 + n % LOCATIONS}")
+    yield Question("list_open_location", lambda n: f"/orders?view=open&location=L{1 + n % LOCATIONS}")
+    yield Question(
+        "list_all_days", lambda n: f"/orders?view=all&since={past.placed(n * 4_001 % past.size.orders):%Y-%m-%d}"
+    )
+    yield Question("list_of_a_store", lambda n: ("/orders?view=open", "/orders?view=all")[n % 2], "store")
+    yield Question("counts", "/orders/counts")
+    yield Question("counts_of_a_store", "/orders/counts", "store")
+    yield Question("fulfillment_board", "/fulfillment")
+    yield Question("fulfillment_board_of_a_store", "/fulfillment", "store")
+    yield Question("attention_page", "/attention")
+    yield Question("api_orders", lambda n: f"/v1/orders?view={('all', 'open', 'late')[n % 3]}", "key")
+    yield Question("api_fulfillments", lambda n: f"/v1/fulfillments?location=L{1 + n % LOCATIONS}", "key")
+    yield Question("api_customers", "/v1/customers", "key")
+    yield Question("api_variants", "/v1/variants", "key")
+    yield Question("api_stock", "/v1/stock", "key")
+    yield Question("api_audit", "/v1/audit", "key")
+    yield Question(
+        "api_movements", lambda n: f"/v1/stock/SKU{1 + n * 613 % past.size.skus}/L{1 + n % LOCATIONS}/movements", "key"
+    )
+
+
+def _searches(past: Past, order: Callable[[int], int]) -> Iterator[Question]:
+    def cpf(n: int) -> str:
+        digits = past.person(past.customer(order(n)))[1]
+        return f"{digits[:3]}.{digits[3:6]}.{digits[6:9]}-{digits[9:]}"
+
+    def person(n: int) -> tuple[str, str, str, str]:
+        return past.person(past.customer(order(n)))
+
+    keys: dict[str, Callable[[int], str]] = {
+        "number": lambda n: str(order(n)),
+        "external_id": lambda n: f"EXT-{order(n)}",
+        "name": lambda n: person(n)[0],
+        "surname": lambda n: person(n)[0].split()[-1],  # of thousands
+        "document": cpf,
+        "email": lambda n: person(n)[2],
+        "phone": lambda n: person(n)[3].removeprefix("+55"),
+        "sku": lambda n: f"SKU{past.lines(order(n))[0].sku}",
+        "nothing": lambda n: f"zzqx{n}",
+    }
+    for name, text in keys.items():
+        yield Question(f"search_{name}", _asking("/orders?q=", text))
+    yield Question("find_in_the_command_bar", lambda n: f"/orders/find?q={quote(person(n)[0])}")
+    yield Question("search_of_a_store", lambda n: f"/orders?q={quote(person(n)[0])}", "store")
+    yield Question("search_customers", lambda n: f"/v1/customers?q={quote(person(n)[0])}", "key")
+    yield Question("search_customers_document", lambda n: f"/v1/customers?q={quote(cpf(n))}", "key")
+    yield Question("search_variants", lambda n: f"/v1/variants?q=product+{1 + n * 613 % past.size.skus}", "key")
+
+
+def _asking(address: str, text: Callable[[int], str]) -> Ask:
+    return lambda n: address + quote(text(n))
+
+
+class Slow(msgspec.Struct, frozen=True):
+    """A question that takes longer than it may."""
+
+    name: str
+    p99_ms: float
+    goal_ms: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was measured: sizes; `<name>_p50_ms`, `_p99_ms`, `_cpu_ms` of each question; which are too slow."""
+
+    orders: int
+    movements: int
+    rounds: int
+    fill_s: float
+    database_gb: float
+    times: dict[str, float]
+    slow: list[Slow]
+
+    def flat(self) -> dict[str, object]:
+        """Return it as one object for machines."""
+        sizes = {name: getattr(self, name) for name in ("orders", "movements", "rounds", "fill_s", "database_gb")}
+        return {**sizes, **self.times, "slow": [found.name for found in self.slow]}
+
+
+def run(*, orders: int, rounds: int, port: int, home: Path | None, only: str, say: Say) -> Report:
+    """Measure. A million orders need about 15 GB of disk; with `home` they are kept there and used again."""
+    with _home(home) as place:
+        postgres = EmbeddedPostgres(place)
+        url = postgres.start()
+        try:
+            size, at = Size(orders), datetime(*now().timetuple()[:3], 12, tzinfo=UTC)
+            started = time.monotonic()
+            past, callers, gigabytes = asyncio.run(_prepare(url, size, at, say))
+            filled = time.monotonic() - started
+            server = Server(place, port, 1, url)
+            try:
+                server.wait()
+                keys = keys_of(Settings(data_dir=place, database_url=url))
+                pids = [server.process.pid, *([postgres.pid] if postgres.pid else [])]
+                asked = [question for question in questions(past, keys) if only in question.name]
+                times, slow = _measure(port, pids, asked, callers, rounds, say)
+            finally:
+                server.stop()
+        finally:
+            postgres.stop()
+    return Report(orders, size.movements, rounds, round(filled, 1), round(gigabytes, 1), times, slow)
+
+
+@contextmanager
+def _home(kept: Path | None) -> Iterator[Path]:
+    if kept is None:
+        with bench_home() as home:
+            yield home
+    else:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+
+
+async def _prepare(url: str, size: Size, at: datetime, say: Say) -> tuple[Past, dict[str, dict[str, str]], float]:
+    """Fill the retailer unless it is, and return who asks with which headers."""
+    await migrate(url, "malha")
+    async with Database(url) as db:
+        async with db.transaction() as tx:
+            filled = await tx.value(FILLED)
+        past = Past(size, at) if filled else await write(db, size, at, say)
+        async with db.transaction() as tx:
+            if not filled:
+                await identity.create_first_owner(tx, name="Owner", email=OWNER, password=PASSWORD)
+                draft = PersonDraft(name="Store", email=STORE, role=Role.STORE_LEAD, locations=["L7"])
+                await identity.create_person(tx, draft, password=PASSWORD)
+            permissions = ["stock:read", "orders:read", "customers:read", "catalog:read", "audit:read"]
+            key = await identity.create_key(tx, name=f"bench {now():%H:%M:%S}", permissions=permissions)
+            callers = {"": {}, "key": {"Authorization": f"Bearer {key.secret}"}}
+            for name, email in (("owner", OWNER), ("store", STORE)):
+                entered = await identity.log_in(tx, email, PASSWORD, source=None)
+                if not isinstance(entered, LoggedIn):
+                    raise TypeError(f"{email} could not log in")
+                callers[name] = {"Cookie": f"malha={entered.token}"}
+            size_of = await tx.value("SELECT pg_database_size(current_database())")
+    return past, callers, size_of / 1e9
+
+
+def _measure(
+    port: int, pids: list[int], asked: list[Question], callers: dict[str, dict[str, str]], rounds: int, say: Say
+) -> tuple[dict[str, float], list[Slow]]:
+    times: dict[str, float] = {}
+    slow = []
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    for question in asked:
+        say(f"Asking {question.name}")
+        headers = {"Accept": "text/html", "Accept-Language": "pt-BR", **callers[question.who]}
+        taken = []
+        before = 0.0
+        for n in range(-WARM_UP, rounds):
+            if n == 0:
+                before = _cpu(pids)
+            address = question.ask if isinstance(question.ask, str) else question.ask(n + WARM_UP)
+            began = time.perf_counter()
+            connection.request("GET", address, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            spent = (time.perf_counter() - began) * 1000
+            if answer.status != 200:
+                raise RuntimeError(f"{address} answered {answer.status}: {body[:300]!r}")
+            if n >= 0:
+                taken.append(spent)
+        cost = (_cpu(pids) - before) * 1000 / rounds
+        taken.sort()
+        p99 = taken[min(len(taken) * 99 // 100, len(taken) - 1)]
+        times[f"{question.name}_p50_ms"] = round(taken[len(taken) // 2], 2)
+        times[f"{question.name}_p99_ms"] = round(p99, 2)
+        times[f"{question.name}_cpu_ms"] = round(cost, 2)
+        if p99 > question.goal_ms:
+            slow.append(Slow(question.name, round(p99, 1), question.goal_ms))
+    connection.close()
+    return times, slow
+
+
+def _cpu(pids: list[int]) -> float:
+    """Return the processor seconds that processes and what they started have used so far."""
+    return cpu_seconds(sorted({child for pid in pids for child in descendants(pid)}))

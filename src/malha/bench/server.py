@@ -1,0 +1,79 @@
+"""`malha serve` as a user starts it, in a directory that is gone afterwards."""
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Server:
+    """`malha serve` in a process of its own."""
+
+    def __init__(self, home: Path, port: int, web_workers: int, database_url: str | None) -> None:
+        self.port = port
+        self.base = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            "MALHA_DATA_DIR": str(home),
+            "MALHA_PORT": str(port),
+            "MALHA_WEB_WORKERS": str(web_workers),
+            "MALHA_LOG_LEVEL": "warning",
+            "MALHA_LOG_FORMAT": "json",
+        }
+        environment.pop("DATABASE_URL", None)
+        if database_url is not None:
+            environment["DATABASE_URL"] = database_url
+        self.started = time.monotonic()
+        self.log = (home / "bench-serve.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "malha.cli.main", "serve"],
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def wait(self, seconds: float = 60) -> float:
+        """Wait for the first answered request; return the seconds since the start."""
+        while time.monotonic() - self.started < seconds:
+            if self._ready():
+                return time.monotonic() - self.started
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError(f"malha serve did not answer; see {self.log.name}")
+
+    def _ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """End it as a person would."""
+        self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@contextlib.contextmanager
+def bench_home() -> Iterator[Path]:
+    """Give a directory that every account may read, and remove it with everything in it."""
+    with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        yield home
