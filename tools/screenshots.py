@@ -74,6 +74,8 @@ PAGES = {
     "account": "/account",
     "second-factor": "/account/second-factor",
     "not-found": "/orders/999999999",
+    "track": "/track",
+    "track-wrong": "/track/nothing",
 }
 
 
