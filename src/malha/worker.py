@@ -20,6 +20,7 @@ from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.inventory import service as inventory
 from malha.inventory.closing import care_for_ledger
+from malha.network import service as network
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database
 from malha.platform.sequencer import rest
@@ -70,10 +71,16 @@ async def _forget_imports(db: Database) -> None:
         await exchange.forget(tx)
 
 
+async def _resume_locations(db: Database) -> None:
+    async with db.transaction() as tx:
+        await network.resume_due(tx)
+
+
 CHORES = (
     Chore("measure", 5, _measure),
     Chore("retire_holds", 15, _retire_holds),
     Chore("watch_pickups", 30, order_to_cash.watch_pickups),
+    Chore("resume_locations", 15, _resume_locations),
     Chore("forget_replies", 60, _forget_replies),
     Chore("forget_sessions", 600, _forget_sessions),
     Chore("forget_imports", 3600, _forget_imports),

@@ -1,23 +1,30 @@
 """The network in a real database: statements, snapshot, versions, revisions."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
+import msgspec
 import pytest
 
 from malha.network import reads, service
-from malha.network.errors import CnpjTaken, CodeTaken, UnknownEstablishment, UnknownLocation
+from malha.network.errors import CnpjTaken, CodeTaken, UnknownEstablishment, UnknownLegalEntity, UnknownLocation
 from malha.network.model import (
     ChannelDraft,
     ChannelKind,
+    EntityKind,
     EstablishmentDraft,
+    LegalEntityDraft,
     LocationDraft,
     LocationKind,
     LocationStatus,
     RateDraft,
+    Repeat,
     ServiceDraft,
 )
+from malha.network.rates_file import read_rates, write_rates
+from malha.network.rules import MOST_REPEATS, repeated_days
+from malha.platform import audit
 from malha.platform.address import Address
-from malha.platform.db import Database, Tx
+from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
 
@@ -198,3 +205,125 @@ async def test_establishments_of_one_company_share_its_legal_entity(database: Da
         assert found["F"].state_registration is None
         await service.put_establishments(tx, [an_establishment("F", "11222333000262", state="RJ")])
         assert [e.name for e in await reads.legal_entities(tx)] == ["Malha Comércio Ltda."]
+
+
+# --- pauses, closures, companies ---
+
+
+async def test_a_pause_keeps_its_reason_and_end_and_a_resumed_location_forgets_them(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        until = await tx.now() + timedelta(hours=2)
+        paused = await service.set_location_status(tx, "SP01", LocationStatus.PAUSED, reason="Inventário", until=until)
+        assert (paused.paused_reason, paused.paused_until) == ("Inventário", until)
+        entry = (await audit.trail(tx, entity="location", entity_id="SP01"))[0]
+        assert entry.after is not None
+        assert entry.after["paused_reason"] == "Inventário"
+        resumed = await service.set_location_status(tx, "SP01", LocationStatus.ACTIVE)
+        assert (resumed.status, resumed.paused_reason, resumed.paused_until) == (LocationStatus.ACTIVE, None, None)
+
+
+async def test_a_pause_that_is_over_before_it_begins_is_refused(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        with pytest.raises(Invalid):
+            await service.set_location_status(
+                tx, "SP01", LocationStatus.PAUSED, until=await tx.now() - timedelta(minutes=1)
+            )
+
+
+async def test_locations_whose_pause_is_over_take_work_again_by_themselves(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        soon = await tx.now() + timedelta(minutes=5)
+        await service.pause_locations(tx, ["SP01", "RJ01"], "Chuva", soon)
+        await service.pause_locations(tx, ["AM01"], "Obra")
+        await tx.execute(
+            "UPDATE location SET paused_until = now() - interval '1 minute' WHERE code = %(c)s::text", {"c": "SP01"}
+        )
+    async with database.transaction() as tx:
+        before = await reads.revision(tx)
+        assert await service.resume_due(tx) == ["SP01"]
+        found = await reads.locations_by_code(tx, ["SP01", "RJ01", "AM01"])
+        assert {code: x.status.value for code, x in found.items()} == {
+            "SP01": "active",
+            "RJ01": "paused",
+            "AM01": "paused",
+        }
+        assert await reads.revision(tx) > before
+        assert (await audit.trail(tx, entity="location", entity_id="SP01"))[0].actor_kind == "system"
+        assert await service.resume_due(tx) == []
+
+
+async def test_many_are_paused_at_once_but_only_active_ones_in_scope(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        await service.set_location_status(tx, "AM01", LocationStatus.CLOSED)
+        ids = {x.code: x.id for x in await reads.locations(tx)}
+    scoped = Actor("person", "1", "Ana", locations=frozenset({ids["SP01"], ids["AM01"]}))
+    async with database.transaction(scoped) as tx:
+        assert await service.pause_locations(tx, ["SP01", "RJ01", "AM01", "NONE"], "Chuva") == ["SP01"]
+        assert len(await audit.trail(tx, entity="location", actor_id="1")) == 1
+        assert await service.resume_locations(tx, ["SP01", "RJ01"]) == ["SP01"]
+
+
+async def test_a_location_stated_as_active_again_is_no_longer_paused_for_a_reason(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        await service.pause_locations(tx, ["SP01"], "Chuva")
+        await service.put_locations(tx, [a_location("SP01", status=LocationStatus.ACTIVE)])
+        found = await reads.location_by_code(tx, "SP01")
+        assert found is not None
+        assert (found.status, found.paused_reason) == (LocationStatus.ACTIVE, None)
+
+
+async def test_a_company_is_renamed_from_the_version_that_was_read(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        company = await reads.legal_entity(tx, CNPJ[:8])
+        assert company is not None
+        draft = LegalEntityDraft(name="Rendeira do Norte SA", kind=EntityKind.FRANCHISE)
+        changed = await service.update_legal_entity(tx, CNPJ[:8], draft, company.version)
+        assert (changed.name, changed.kind) == ("Rendeira do Norte SA", EntityKind.FRANCHISE)
+        with pytest.raises(Conflict):
+            await service.update_legal_entity(tx, CNPJ[:8], draft, company.version)
+        with pytest.raises(UnknownLegalEntity):
+            await service.update_legal_entity(tx, "00000000", draft, 1)
+
+
+async def test_what_changed_of_a_tariff_is_audited_bracket_by_bracket(database: Database) -> None:
+    rates = [
+        RateDraft(from_state="SP", to_state="RJ", max_grams=g, price=p, lead_days=2)
+        for g, p in ((1000, 10), (5000, 20))
+    ]
+    draft = ServiceDraft(code="express", name="Expressa", carrier="Azul", rates=rates)
+    async with database.transaction() as tx:
+        await service.create_service(tx, draft)
+        dearer = msgspec.structs.replace(draft, rates=[rates[0], msgspec.structs.replace(rates[1], price=25)])
+        await service.update_service(tx, dearer, 1)
+        entry = (await audit.trail(tx, entity="service", entity_id="express"))[0]
+        assert entry.before == {"rate SP-RJ 5000 g": {"price": 20, "lead_days": 2, "per_extra_kg": 0}}
+        assert entry.after == {"rate SP-RJ 5000 g": {"price": 25, "lead_days": 2, "per_extra_kg": 0}}
+
+
+def test_a_closure_comes_again_weekly_or_on_the_same_date() -> None:
+    monday = date(2026, 11, 30)
+    assert repeated_days(monday, Repeat.NEVER, 9) == [monday]
+    assert repeated_days(monday, Repeat.WEEKLY, 3) == [monday, date(2026, 12, 7), date(2026, 12, 14)]
+    assert repeated_days(date(2026, 6, 24), Repeat.YEARLY, 2) == [date(2026, 6, 24), date(2027, 6, 24)]
+    assert repeated_days(date(2028, 2, 29), Repeat.YEARLY, 5) == [date(2028, 2, 29), date(2032, 2, 29)]
+    assert len(repeated_days(monday, Repeat.WEEKLY, 10**9)) == MOST_REPEATS
+
+
+def test_a_tariff_goes_out_as_a_table_and_comes_back_the_same() -> None:
+    rates = [
+        RateDraft(from_state="SP", to_state="*", max_grams=500, price=1990, lead_days=3),
+        RateDraft(from_state="SP", to_state="*", max_grams=30_000, price=4990, lead_days=3, per_extra_kg=150),
+    ]
+    assert read_rates(b"".join(write_rates(rates))) == (rates, [])
+    brazilian = "Origem;Destino;Até kg;Preço;Prazo\nSão Paulo;todos;0,5;R$ 19,90;3\nXX;RJ;1;-2;3\n"
+    read, problems = read_rates(brazilian.encode())
+    assert read == rates[:1]
+    assert [(p.line, p.column) for p in problems] == [(3, "from"), (3, "price")]
+    twice = "from;to;up_to_kg;price;lead_days\nSP;RJ;1;10;2\nSP;RJ;1;11;2\n"
+    assert [(p.line, p.column) for p in read_rates(twice.encode())[1]] == [(3, "")]

@@ -1,21 +1,29 @@
 """The audit trail, to read."""
 
+from datetime import datetime
+
 from malha.api.work import Work, query
 from malha.platform import audit, paging
-from malha.platform.audit import Entry
+from malha.platform.audit import Entry, Wanted
 from malha.platform.paging import Page
 
 
 @query("/audit", permission="audit:read")
 async def list_audit(
     work: Work,
+    *,
     entity: str | None = None,
     entity_id: str | None = None,
     actor_id: str | None = None,
+    action: str | None = None,
+    source: str | None = None,
+    request_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[Entry]:
-    """List changes, the newest first, of one kind of record, one record or one actor.
+    """List changes, the newest first, narrowed by any of the parameters; `until` itself is left out.
 
     Whoever is limited to locations sees what they did themselves.
     """
@@ -23,15 +31,18 @@ async def list_audit(
         actor_id = work.actor.id
     size = paging.bounded(limit)
     after = paging.position(cursor, "audit", (int,))
-    rows = await audit.trail(
-        work.tx,
+    wanted = Wanted(
         entity=entity,
         entity_id=entity_id,
         actor_id=actor_id,
-        before_id=None if after is None else after[0],
-        limit=size + 1,
+        action=action,
+        source=source,
+        request_id=request_id,
+        since=since,
+        until=until,
     )
-    return paging.page_of(rows, size, "audit", lambda row: (row.id,))
+    found = await audit.search(work.tx, wanted, older_than=None if after is None else after[0], size=size + 1)
+    return paging.page_of(found.entries, size, "audit", lambda row: (row.id,))
 
 
 handlers = [list_audit]

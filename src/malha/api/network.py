@@ -1,20 +1,32 @@
 """The network: establishments, locations, sales channels, shipping services, and where a CEP is."""
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.network import reads, service
-from malha.network.errors import UnknownChannel, UnknownEstablishment, UnknownLocation, UnknownPlace, UnknownService
+from malha.network import reads, retailer, service
+from malha.network.errors import (
+    UnknownChannel,
+    UnknownEstablishment,
+    UnknownLegalEntity,
+    UnknownLocation,
+    UnknownPlace,
+    UnknownService,
+)
 from malha.network.model import (
     ChannelDraft,
     EstablishmentDraft,
+    LegalEntityDraft,
+    Location,
     LocationDraft,
     LocationStatus,
     Method,
+    Retailer,
+    RetailerDraft,
     ServiceDraft,
 )
 from malha.network.places import Place, locate
@@ -35,8 +47,17 @@ class EstablishmentView(EstablishmentDraft, frozen=True, kw_only=True):
 
 
 class LocationView(LocationDraft, frozen=True, kw_only=True):
-    """A location, completed by what its CEP tells."""
+    """A location, completed by what its CEP tells; a paused one with why and until when."""
 
+    version: int
+    paused_reason: str | None = None
+    paused_until: datetime | None = None
+
+
+class LegalEntityView(LegalEntityDraft, frozen=True, kw_only=True):
+    """A company, by the first eight characters of its CNPJ."""
+
+    cnpj_root: str
     version: int
 
 
@@ -93,10 +114,51 @@ def _fields(draft: msgspec.Struct) -> dict[str, object]:
     return {name: getattr(draft, name) for name in draft.__struct_fields__}
 
 
+def _location_view(found: Location, owners: Mapping[int, str]) -> LocationView:
+    return LocationView(
+        **_fields(reads.location_draft(found, owners[found.establishment_id])),  # type: ignore[arg-type]
+        version=found.version,
+        paused_reason=found.paused_reason,
+        paused_until=found.paused_until,
+    )
+
+
 def _same_code(stated: str, code: str) -> None:
     if stated != code:
         says, mend = N_("The code cannot be changed."), N_("Send {code}, the code in the address.")
         refuse([Flaw("code", says, mend, {"code": code})])
+
+
+# --- companies ---
+
+
+@query("/legal-entities", permission="network:read")
+async def list_legal_entities(work: Work) -> list[LegalEntityView]:
+    """List all companies by name. One comes into being with its first establishment."""
+    return [
+        LegalEntityView(name=e.name, kind=e.kind, cnpj_root=e.cnpj_root, version=e.version)
+        for e in await reads.legal_entities(work.tx)
+    ]
+
+
+@query("/legal-entities/{root:str}", permission="network:read")
+async def get_legal_entity(work: Work, root: str) -> LegalEntityView:
+    """Return one company, with the version as `ETag`."""
+    found = await reads.legal_entity(work.tx, root)
+    if found is None:
+        raise UnknownLegalEntity(key=root)
+    work.tag(found.version)
+    return LegalEntityView(name=found.name, kind=found.kind, cnpj_root=root, version=found.version)
+
+
+@command("/legal-entities/{root:str}", method="PUT", permission="network:write", versioned="required")
+async def change_legal_entity(work: Work, root: str, data: LegalEntityDraft) -> Stored:
+    """Change the name or kind of a company."""
+    version = await service.lock(work.tx, "legal_entity", root)
+    work.expect(version)
+    changed = await service.update_legal_entity(work.tx, root, data, version)
+    work.tag(changed.version)
+    return Stored(root, changed.version)
 
 
 # --- establishments ---
@@ -152,10 +214,7 @@ async def list_locations(work: Work, cursor: str | None = None, limit: int | Non
     owners = {e.id: e.code for e in await reads.establishments(work.tx)}
     seen = [x for x in await reads.locations(work.tx) if work.actor.sees(x.id)]
     rows = [x for x in seen if after is None or x.code > after[0]][: size + 1]
-    views = [
-        LocationView(**_fields(reads.location_draft(x, owners[x.establishment_id])), version=x.version)  # type: ignore[arg-type]
-        for x in rows
-    ]
+    views = [_location_view(x, owners) for x in rows]
     return paging.page_of(views, size, "locations", lambda view: (view.code,))
 
 
@@ -167,8 +226,7 @@ async def get_location(work: Work, code: str) -> LocationView:
         raise UnknownLocation(key=code)
     owners = {e.id: e.code for e in await reads.establishments(work.tx)}
     work.tag(found.version)
-    draft = reads.location_draft(found, owners[found.establishment_id])
-    return LocationView(**_fields(draft), version=found.version)  # type: ignore[arg-type]
+    return _location_view(found, owners)
 
 
 @command("/locations", permission="network:write", status=201)
@@ -195,17 +253,22 @@ async def change_location(work: Work, code: str, data: LocationDraft) -> Stored:
     return Stored(code, changed.version)
 
 
-async def _set_status(work: Work, code: str, status: LocationStatus) -> StatusNow:
+async def _set_status(
+    work: Work, code: str, status: LocationStatus, reason: str = "", until: datetime | None = None
+) -> StatusNow:
     work.expect(await service.lock(work.tx, "location", code))
-    changed = await service.set_location_status(work.tx, code, status)
+    changed = await service.set_location_status(work.tx, code, status, reason=reason, until=until)
     work.tag(changed.version)
     return StatusNow(code, changed.status, changed.version)
 
 
 @command("/locations/{code:str}/pause", permission="network:write", versioned="optional")
-async def pause_location(work: Work, code: str) -> StatusNow:
-    """Pause a location. New work goes elsewhere at once; what it has, it finishes."""
-    return await _set_status(work, code, LocationStatus.PAUSED)
+async def pause_location(work: Work, code: str, reason: str = "", until: datetime | None = None) -> StatusNow:
+    """Pause a location. New work goes elsewhere at once; what it has, it finishes.
+
+    `reason` is told to people. At `until` the location takes work again by itself; without it somebody resumes it.
+    """
+    return await _set_status(work, code, LocationStatus.PAUSED, reason, until)
 
 
 @command("/locations/{code:str}/resume", permission="network:write", versioned="optional")
@@ -347,6 +410,27 @@ async def quote_services(work: Work, from_state: str, to_state: str, grams: int)
     return sorted(quotes, key=lambda q: (q.price, q.lead_days, q.service))
 
 
+# --- the retailer as shoppers see it ---
+
+
+@query("/retailer", permission="network:read")
+async def get_retailer(work: Work) -> Retailer:
+    """Return how the retailer appears to shoppers, with the version as `ETag`."""
+    found = await retailer.current(work.tx)
+    work.tag(found.version)
+    return found
+
+
+@command("/retailer", method="PUT", permission="settings:manage", versioned="required")
+async def change_retailer(work: Work, data: RetailerDraft) -> Retailer:
+    """Change how the retailer appears to shoppers. An empty name is the first own legal entity's."""
+    before = await retailer.current(work.tx)
+    work.expect(before.version)
+    changed = await retailer.change(work.tx, data, before.version)
+    work.tag(changed.version)
+    return changed
+
+
 # --- places ---
 
 
@@ -360,6 +444,9 @@ async def get_place(work: Work, cep: str) -> Place:  # noqa: ARG001 -- every ope
 
 
 handlers = [
+    list_legal_entities,
+    get_legal_entity,
+    change_legal_entity,
     list_establishments,
     get_establishment,
     create_establishment,
@@ -383,5 +470,7 @@ handlers = [
     create_service,
     change_service,
     quote_services,
+    get_retailer,
+    change_retailer,
     get_place,
 ]

@@ -64,6 +64,18 @@ PAGES = (
          N_("permissions, rights, second factor")),
     Page("keys", N_("API keys"), "/keys", "identity:manage", "key", Section.GOVERNANCE,
          N_("integration, token, program")),
+    Page("locations", N_("Locations"), "/locations", "network:read", "building-store", Section.NETWORK,
+         N_("stores, distribution centres, opening hours, capacity, pause")),
+    Page("companies", N_("Companies"), "/companies", "network:read", "building", Section.NETWORK,
+         N_("legal entities, establishments, CNPJ, tax regime")),
+    Page("services", N_("Shipping"), "/services", "network:read", "truck", Section.NETWORK,
+         N_("shipping services, freight, tariff, prices, carriers")),
+    Page("channels", N_("Sales channels"), "/channels", "network:read", "broadcast", Section.COMMERCE,
+         N_("online shop, marketplace, till, payment policy, release delay")),
+    Page("audit", N_("Audit trail"), "/audit", "audit:read", "shield-check", Section.GOVERNANCE,
+         N_("who changed what, history, log")),
+    Page("settings", N_("Settings"), "/settings", "settings:manage", "settings", Section.GOVERNANCE,
+         N_("logo, colour, languages, time zone, configuration")),
 )  # fmt: skip
 
 

@@ -7,9 +7,10 @@ import msgspec
 
 from malha.platform.db import Tx
 
-# A handful of rows: the first own legal entity names the retailer.
+# A handful of rows: where the retailer stated no name, the first own legal entity's is its.
 SURROUNDINGS: LiteralString = """
-SELECT coalesce((SELECT name FROM legal_entity WHERE kind = 'own' ORDER BY id LIMIT 1), '') AS retailer,
+SELECT coalesce((SELECT nullif(name, '') FROM retailer),
+                (SELECT name FROM legal_entity WHERE kind = 'own' ORDER BY id LIMIT 1), '') AS retailer,
        (SELECT count(*)::int FROM location WHERE status <> 'closed') AS locations,
        coalesce((SELECT position FROM sequencer), 0) AS position
 """
@@ -28,6 +29,14 @@ ACTOR_NAMES = """
 SELECT id::text, name FROM person WHERE id::text = ANY(%(ids)s::text[])
 UNION ALL
 SELECT id::text, name FROM api_key WHERE id::text = ANY(%(ids)s::text[])
+"""
+
+# Dozens of people and keys.
+ACTORS = """
+SELECT 'person' AS kind, id::text, name FROM person
+UNION ALL
+SELECT 'key', id::text, name FROM api_key
+ORDER BY 3, 1
 """
 
 Named = list[tuple[int, str, str]]  # id, code, name
@@ -70,3 +79,8 @@ async def location_names(tx: Tx, ids: Sequence[int]) -> dict[int, str]:
 async def actor_names(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
     """Return the names of people and keys by their ids, as they are written in an actor's label."""
     return dict(await tx.tuples(ACTOR_NAMES, {"ids": list(ids)})) if ids else {}
+
+
+async def actors(tx: Tx) -> list[tuple[str, str, str]]:
+    """Return everyone who can act, by name: kind, id, name."""
+    return [(kind, id_, name) for kind, id_, name in await tx.tuples(ACTORS)]

@@ -151,6 +151,16 @@ def plain_amount(minor: int | None) -> str:
     return i18n.number((minor or 0) / 100, decimals=2)
 
 
+def format_root(root: str) -> str:
+    """Return the root of a CNPJ, `12.ABC.345`."""
+    return f"{root[:2]}.{root[2:5]}.{root[5:8]}"
+
+
+def local_input(instant: datetime, zone: str | None = None) -> str:
+    """Return an instant as the value of a browser's field for day and time."""
+    return local(instant, zone).strftime("%Y-%m-%dT%H:%M")
+
+
 def paragraphs(text: str) -> Markup:
     """Return a person's text with its line breaks."""
     return Markup("<br>").join(escape(line) for line in text.splitlines())
@@ -204,6 +214,9 @@ def environment() -> Environment:
         "paragraphs": paragraphs,
         "format_cep": brazil.format_cep,
         "format_document": brazil.format_document,
+        "format_cnpj": brazil.format_cnpj,
+        "format_root": format_root,
+        "local_input": local_input,
         "format_access_key": brazil.format_access_key,
         "plain_amount": plain_amount,
         "words": words,

@@ -16,18 +16,26 @@ from malha.console import (
     components,
     customers,
     finding,
+    audit,
+    bulk,
+    channels,
+    companies,
     fulfillment,
     home,
     keys,
     live,
     me,
+    location_form,
+    locations,
     order,
     orders,
     products,
     people,
     render,
     roles,
+    services,
     session,
+    settings,
     shell,
     stock,
     stock_acts,
@@ -71,7 +79,8 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     if isinstance(error, Forbidden) and caller is not None and caller.must_enrol and request.method == "GET":
         return web.see_other("/account/second-factor")
     says, mend = web.refusal_text(error)
-    terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error)}
+    at = web.problem_fields(error)
+    terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error), "fields": at}
     if web.by_htmx(request):
         slot = request.headers.get("x-slot", "#refusal")
         headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
@@ -115,6 +124,13 @@ router = Router(
         *roles.HANDLERS,
         *keys.HANDLERS,
         *account.HANDLERS,
+        *audit.HANDLERS,
+        *channels.HANDLERS,
+        *companies.HANDLERS,
+        *location_form.HANDLERS,
+        *locations.HANDLERS,
+        *services.HANDLERS,
+        *settings.HANDLERS,
         live.order_events,
     ],
     before_request=web.speak,

@@ -157,3 +157,17 @@ def problems_text(error: MalhaError) -> list[str]:
         mend = flaw.get("mend", "")
         said.append(" ".join(x for x in (_(flaw["says"], **facts), _(mend, **facts) if mend else "") if x))
     return said
+
+
+def problem_fields(error: MalhaError) -> list[str]:
+    """Return the field of each flaw, as `problems_text` has them: the names of fields of the form."""
+    return [str(flaw.get("at", "")).lstrip("/") for flaw in error.facts.get("problems", ())]
+
+
+def attachment(name: str, body: bytes) -> Response[bytes]:
+    """Send a table as a file to save."""
+    return Response(
+        body,
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )

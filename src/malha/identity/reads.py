@@ -9,10 +9,11 @@ from malha.identity.model import Role
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
-# Primary key look-up of the token, then of the person; runs for every page.
+# Primary key look-up of the token, then of the person; runs for every page. Who chose no time zone has the retailer's.
 SESSION_PERSON = """
 SELECT s.id AS session_id, s.seen_at, s.expires_at, now() AS at,
-       p.id, p.name, p.role, p.everywhere, p.language, p.timezone, p.theme,
+       p.id, p.name, p.role, p.everywhere, p.language,
+       coalesce(p.timezone, (SELECT timezone FROM retailer)) AS timezone, p.theme,
        ARRAY(SELECT location_id FROM person_location l WHERE l.person_id = p.id ORDER BY location_id) AS locations,
        EXISTS (SELECT FROM role_policy r WHERE r.role = p.role AND r.second_factor)
            AND NOT EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id)

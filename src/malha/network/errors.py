@@ -11,6 +11,14 @@ class UnknownLocation(NotFound):
     mend = "Check the code in the list of locations."
 
 
+class UnknownLegalEntity(NotFound):
+    """No company has this root of the CNPJ."""
+
+    code = "unknown_legal_entity"
+    says = "There is no company with the CNPJ root {key}."
+    mend = "Check its first eight characters in the list of companies."
+
+
 class UnknownEstablishment(NotFound):
     """No establishment has this code."""
 

@@ -5,7 +5,7 @@ A row names its establishment by code, or by CNPJ: one that is not there is then
 new location leaves empty its CEP tells.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import time
 from typing import Any
 
@@ -38,6 +38,7 @@ from malha.platform.tabular import (
     scaled,
     whole,
     yes_no,
+    write_table,
 )
 from malha.platform.text import fold
 
@@ -297,6 +298,11 @@ async def location_pages(
         owners = {e.id: e for e in await reads.establishments(tx)}
         locations = [x for x in await reads.locations(tx) if within is None or x.id in within]
     yield [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
+
+
+def locations_table(locations: Iterable[Location], owners: Mapping[int, Establishment]) -> Iterator[bytes]:
+    """Yield some locations as a table that `LocationImport` reads back unchanged."""
+    return write_table([c.name for c in COLUMNS], (_exported(x, owners[x.establishment_id]) for x in locations))
 
 
 def _exported(x: Location, owner: Establishment) -> list[object]:

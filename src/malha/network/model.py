@@ -1,6 +1,6 @@
 """Words of the network: who sells and invoices, from where, to which channels, by which services."""
 
-from datetime import time
+from datetime import datetime, time
 from enum import StrEnum
 
 import msgspec
@@ -47,6 +47,14 @@ class LocationKind(StrEnum):
     THIRD_PARTY = "third_party"
     VENDOR = "vendor"
     PICKUP_POINT = "pickup_point"
+
+
+class Repeat(StrEnum):
+    """How often a closure comes again."""
+
+    NEVER = "never"
+    WEEKLY = "weekly"
+    YEARLY = "yearly"
 
 
 class LocationStatus(StrEnum):
@@ -100,6 +108,13 @@ class LegalEntity(msgspec.Struct, frozen=True, kw_only=True):
     cnpj_root: str
     kind: EntityKind
     version: int
+
+
+class LegalEntityDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be changed of a company."""
+
+    name: str
+    kind: EntityKind
 
 
 class EstablishmentDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -192,6 +207,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     pickup_days: int
     version: int
+    paused_reason: str | None = None
+    paused_until: datetime | None = None
 
 
 class ChannelDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

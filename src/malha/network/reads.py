@@ -32,7 +32,7 @@ REVISION = "network"
 LOCATIONS = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until
 FROM location ORDER BY code
 """
 
@@ -40,7 +40,7 @@ FROM location ORDER BY code
 LOCATIONS_BY_ID = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until
 FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 """
 
@@ -48,7 +48,7 @@ FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 LOCATIONS_BY_CODE = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until
 FROM location WHERE code = ANY(%(codes)s::text[]) ORDER BY code
 """
 
@@ -74,6 +74,11 @@ LEGAL_ENTITIES = """
 SELECT id, name, cnpj_root, kind, version FROM legal_entity ORDER BY name, id
 """
 
+# By the unique index on the root.
+LEGAL_ENTITY_BY_ROOT = """
+SELECT id, name, cnpj_root, kind, version FROM legal_entity WHERE cnpj_root = %(root)s::text
+"""
+
 # Channels with the locations that may serve them; an empty array means all.
 CHANNELS = """
 SELECT c.id, c.code, c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy,
@@ -91,6 +96,19 @@ SELECT id, code, name, carrier, method, active, version FROM service ORDER BY co
 RATES = """
 SELECT service_id, from_state, to_state, max_grams, price, per_extra_kg, lead_days
 FROM service_rate ORDER BY service_id, from_state, to_state, max_grams
+"""
+
+# One service's tariff, by the beginning of the primary key.
+RATES_OF = """
+SELECT service_id, from_state, to_state, max_grams, price, per_extra_kg, lead_days
+FROM service_rate WHERE service_id = %(service)s::int ORDER BY from_state, to_state, max_grams
+"""
+
+# The whole tariff, summed up.
+TARIFF_TOTALS = """
+SELECT service_id, count(DISTINCT (from_state, to_state))::int AS zones, count(*)::int AS brackets,
+       min(price) AS cheapest, max(price) AS dearest, min(lead_days) AS soonest, max(lead_days) AS latest
+FROM service_rate GROUP BY service_id
 """
 
 # Closures of all locations, past ones too: imports decide with historical times.
@@ -123,12 +141,38 @@ RETAILER_LOGO = """
 SELECT logo AS picture, logo_type AS media_type, left(md5(logo), 12) AS digest FROM retailer WHERE logo IS NOT NULL
 """
 
+# Why some locations do not work on some days, by primary key.
+CLOSURES_ON = """
+SELECT location_id, day, reason FROM location_closure
+WHERE location_id = ANY(%(locations)s::int[]) AND day = ANY(%(days)s::date[])
+"""
+
+# By primary key.
+ESTABLISHMENTS_BY_ID = """
+SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime, e.document_policy, e.active,
+       e.version, e.legal_entity_id, l.name AS legal_name, l.kind
+FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
+WHERE e.id = ANY(%(ids)s::int[])
+"""
+
 
 class Closure(msgspec.Struct, frozen=True):
     """A day on which a location does not work."""
 
     day: date
     reason: str
+
+
+class TariffTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """A tariff in a few numbers: zones, brackets, prices in centavos, business days."""
+
+    service_id: int
+    zones: int
+    brackets: int
+    cheapest: int
+    dearest: int
+    soonest: int
+    latest: int
 
 
 async def _all(tx: Tx, into: type[T], statement: Any, params: dict[str, Any] | None = None) -> list[T]:
@@ -165,9 +209,19 @@ async def legal_entities(tx: Tx) -> list[LegalEntity]:
     return await _all(tx, LegalEntity, LEGAL_ENTITIES)
 
 
+async def legal_entity(tx: Tx, root: str) -> LegalEntity | None:
+    """Return the company whose CNPJ begins with these eight characters."""
+    return next(iter(await _all(tx, LegalEntity, LEGAL_ENTITY_BY_ROOT, {"root": root})), None)
+
+
 async def establishments(tx: Tx) -> list[Establishment]:
     """Return all establishments by code."""
     return await _all(tx, Establishment, ESTABLISHMENTS)
+
+
+async def establishments_by_id(tx: Tx, ids: Sequence[int]) -> dict[int, Establishment]:
+    """Return the establishments with these ids."""
+    return {e.id: e for e in await _all(tx, Establishment, ESTABLISHMENTS_BY_ID, {"ids": list(ids)})}
 
 
 async def establishments_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Establishment]:
@@ -211,6 +265,16 @@ async def rates(tx: Tx) -> list[Rate]:
     return await _all(tx, Rate, RATES)
 
 
+async def rates_of(tx: Tx, service_id: int) -> list[Rate]:
+    """Return one service's tariff."""
+    return await _all(tx, Rate, RATES_OF, {"service": service_id})
+
+
+async def tariff_totals(tx: Tx) -> dict[int, TariffTotals]:
+    """Return every service's tariff in a few numbers; a service without prices is absent."""
+    return {t.service_id: t for t in await _all(tx, TariffTotals, TARIFF_TOTALS)}
+
+
 async def closures(tx: Tx, location_id: int) -> list[Closure]:
     """Return a location's closures by day."""
     return await tx.all(Closure, CLOSURES_OF, {"location": location_id})
@@ -220,6 +284,12 @@ async def capacity_taken(tx: Tx, locations: Sequence[int], days: Sequence[date])
     """Return how many fulfillment orders each (location, day) has taken; days without any are absent."""
     rows = await tx.tuples(CAPACITY_TAKEN, {"locations": list(locations), "days": list(days)})
     return {(location, day): taken for location, day, taken in rows}
+
+
+async def closures_on(tx: Tx, locations: Sequence[int], days: Sequence[date]) -> dict[tuple[int, date], str]:
+    """Return why (location, day) is closed; open ones are absent."""
+    rows = await tx.tuples(CLOSURES_ON, {"locations": list(locations), "days": list(days)})
+    return {(location, day): reason for location, day, reason in rows}
 
 
 # --- records as drafts: what a person edits, what an import overlays ---

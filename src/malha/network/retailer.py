@@ -80,10 +80,3 @@ def shades(colour: str) -> Mapping[str, str]:
 def _carries_text(colour: str) -> bool:
     text = text_on(colour)
     return readable(text, colour) == text
-
-
-def stylesheet(retailer: Retailer) -> str:
-    """Return the style sheet that gives shopper pages the retailer's colours: `--m-brand`, `--m-on-brand`, ..."""
-    tone = shades(retailer.colour)
-    light = f"--m-brand:{tone['brand']};--m-on-brand:{tone['on-brand']};--m-brand-ink:{tone['brand-ink']}"
-    return f":root{{{light}}}\n[data-bs-theme=dark]{{--m-brand-ink:{tone['brand-ink-dark']}}}\n"

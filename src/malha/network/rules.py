@@ -1,7 +1,9 @@
 """What a valid establishment, location, channel and service is, and what the machine may fill in. Pure."""
 
 import re
+from calendar import isleap
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +17,7 @@ from malha.network.model import (
     Hours,
     LocationDraft,
     RateDraft,
+    Repeat,
     RetailerDraft,
     ServiceDraft,
 )
@@ -202,6 +205,36 @@ def check_hours(hours: Hours) -> Iterator[Flaw]:
                 says = N_("The hours {value} end before they begin, or overlap others.")
                 yield Flaw(at, says, N_("Correct the hours of this day."), {"value": f"{opens}-{closes}"})
             previous = max(previous, closes)
+
+
+def check_pause(reason: str, until: datetime | None, at: datetime) -> Iterator[Flaw]:
+    """Yield what is wrong with a pause begun at an instant."""
+    if reason:
+        yield from check_text("reason", reason)
+    if until is not None and until <= at:
+        says, mend = N_("The end of the pause is over already."), N_("Choose a later time, or none.")
+        yield Flaw("until", says, mend)
+
+
+MOST_REPEATS = 60
+
+
+def repeated_days(first: date, repeat: Repeat, times: int) -> list[date]:
+    """Return a day and those on which it comes again, `times` in all: weekly, or on the same date of each year.
+
+    A leap day comes again only in leap years.
+    """
+    count = 1 if repeat is Repeat.NEVER else max(1, min(times, MOST_REPEATS))
+    if repeat is not Repeat.YEARLY:
+        return [first + timedelta(days=7 * n) for n in range(count)]
+    years = (first.year + n for n in range(count))
+    return [date(y, first.month, first.day) for y in years if (first.month, first.day) != (2, 29) or isleap(y)]
+
+
+def closed_days(first: date, last: date, repeat: Repeat, times: int) -> list[date]:
+    """Return every day from `first` to `last`, as often as they come again."""
+    span = (last - first).days
+    return sorted({day for n in range(span + 1) for day in repeated_days(first + timedelta(days=n), repeat, times)})
 
 
 _HOURS_PART = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?\s+([0-9: ,-]+)")

@@ -7,7 +7,7 @@ watch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ from malha.network.errors import (
     CodeTaken,
     UnknownChannel,
     UnknownEstablishment,
+    UnknownLegalEntity,
     UnknownLocation,
     UnknownService,
 )
@@ -25,6 +26,8 @@ from malha.network.model import (
     ChannelDraft,
     Establishment,
     EstablishmentDraft,
+    LegalEntity,
+    LegalEntityDraft,
     Location,
     LocationDraft,
     LocationStatus,
@@ -78,11 +81,12 @@ _LOCKS: dict[str, tuple[Statement, type[NotFound]]] = {
     "location": (writes.LOCK_LOCATION, UnknownLocation),
     "channel": (writes.LOCK_CHANNEL, UnknownChannel),
     "service": (writes.LOCK_SERVICE, UnknownService),
+    "legal_entity": (writes.LOCK_LEGAL_ENTITY, UnknownLegalEntity),
 }
 
 
 async def lock(tx: Tx, what: str, code: str) -> int:
-    """Lock one "establishment", "location", "channel" or "service" for a change; return its version.
+    """Lock one "legal_entity", "establishment", "location", "channel" or "service" for a change; return its version.
 
     Raises:
         NotFound: there is none with this code.
@@ -149,6 +153,27 @@ async def update_establishment(tx: Tx, draft: EstablishmentDraft, version: int) 
     return after
 
 
+async def update_legal_entity(tx: Tx, root: str, draft: LegalEntityDraft, version: int) -> LegalEntity:
+    """Change the name or kind of the company with this root of the CNPJ, if it still has `version`.
+
+    Raises:
+        UnknownLegalEntity: there is none.
+        Invalid: the name is empty or too long.
+        Conflict: somebody else changed it meanwhile.
+    """
+    before = await reads.legal_entity(tx, root)
+    if before is None:
+        raise UnknownLegalEntity(key=root)
+    refuse(list(rules.check_text("name", draft.name)))
+    facts = {"root": root, "name": draft.name.strip(), "kind": draft.kind, "version": version}
+    if not await tx.execute(writes.UPDATE_LEGAL_ENTITY, facts):
+        raise Conflict(what="company", key=before.name)
+    await revisions.bump(tx, reads.REVISION)
+    after = msgspec.structs.replace(before, name=draft.name.strip(), kind=draft.kind, version=version + 1)
+    await audit.record(tx, action="change", entity="legal_entity", entity_id=root, before=before, after=after)
+    return after
+
+
 # --- locations ---
 
 
@@ -205,22 +230,90 @@ async def _location(tx: Tx, code: str) -> Location:
     return found
 
 
-async def set_location_status(tx: Tx, code: str, status: LocationStatus, version: int | None = None) -> Location:
+async def set_location_status(
+    tx: Tx,
+    code: str,
+    status: LocationStatus,
+    version: int | None = None,
+    *,
+    reason: str = "",
+    until: datetime | None = None,
+) -> Location:
     """Pause, close or open a location. New work goes elsewhere at once; what the location has, it finishes.
+
+    Why and until when are kept of a pause only; the worker resumes the location when that time is over.
 
     Raises:
         UnknownLocation: there is no such location.
         Conflict: it no longer has `version`; None does not ask.
+        Invalid: `until` is over.
     """
     before = await _own_location(tx, code)
-    params = {"code": code, "status": status, "version": version}
+    params = {"code": code, "version": version, **await _status_facts(tx, status, reason, until)}
     if not await tx.tuples(writes.SET_LOCATION_STATUS, params):
         raise Conflict(what="location", key=code)
     after = await _location(tx, code)
-    if before.status is not status:
+    if (before.status, before.paused_reason, before.paused_until) != (
+        after.status,
+        after.paused_reason,
+        after.paused_until,
+    ):
         await audit.record(tx, action="set_status", entity="location", entity_id=code, before=before, after=after)
         await revisions.bump(tx, reads.REVISION)
     return after
+
+
+async def _status_facts(tx: Tx, status: LocationStatus, reason: str, until: datetime | None) -> dict[str, Any]:
+    if status is not LocationStatus.PAUSED:
+        return {"status": status, "reason": None, "until": None}
+    refuse(list(rules.check_pause(reason, until, await tx.now())))
+    return {"status": status, "reason": reason.strip() or None, "until": until}
+
+
+async def pause_locations(tx: Tx, codes: Sequence[str], reason: str, until: datetime | None = None) -> list[str]:
+    """Pause the locations among these that are active and in the actor's scope; return their codes.
+
+    Raises:
+        Invalid: `until` is over.
+    """
+    facts = await _status_facts(tx, LocationStatus.PAUSED, reason, until)
+    return await _set_status_of(tx, await _in_scope(tx, codes), [LocationStatus.ACTIVE], facts)
+
+
+async def resume_locations(tx: Tx, codes: Sequence[str]) -> list[str]:
+    """Let the paused ones among these locations take work again, those in the actor's scope; return their codes."""
+    facts = await _status_facts(tx, LocationStatus.ACTIVE, "", None)
+    return await _set_status_of(tx, await _in_scope(tx, codes), [LocationStatus.PAUSED], facts)
+
+
+async def resume_due(tx: Tx) -> list[str]:
+    """Let the locations whose pause is over take work again; return their codes. Safe beside another worker."""
+    due = await tx.all(dict, writes.LOCK_DUE_LOCATIONS)
+    return await _change_status(tx, due, await _status_facts(tx, LocationStatus.ACTIVE, "", None))
+
+
+async def _in_scope(tx: Tx, codes: Sequence[str]) -> list[str]:
+    found = await reads.locations_by_code(tx, codes)
+    return [code for code, location in found.items() if tx.actor.sees(location.id)]
+
+
+async def _set_status_of(
+    tx: Tx, codes: Sequence[str], expected: Sequence[LocationStatus], facts: dict[str, Any]
+) -> list[str]:
+    rows = await tx.all(dict, writes.LOCK_LOCATIONS, {"codes": list(codes), "statuses": list(expected)})
+    return await _change_status(tx, rows, facts)
+
+
+async def _change_status(tx: Tx, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> list[str]:
+    codes = [row["code"] for row in rows]
+    if not codes:
+        return []
+    await tx.execute(writes.SET_LOCATIONS_STATUS, {"codes": codes, **facts})
+    after = {"status": facts["status"], "paused_reason": facts["reason"], "paused_until": facts["until"]}
+    changes = [(row["code"], {name: row[name] for name in after}, after) for row in rows]
+    await audit.record_many(tx, action="set_status", entity="location", changes=changes)
+    await revisions.bump(tx, reads.REVISION)
+    return codes
 
 
 async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> None:
@@ -294,8 +387,11 @@ async def create_channel(tx: Tx, draft: ChannelDraft) -> Saved:
 async def update_channel(tx: Tx, draft: ChannelDraft, version: int) -> Saved:
     """Change one channel that still has `version`."""
     await _free_or_current(tx, writes.LOCK_CHANNEL, draft, version, unknown=UnknownChannel, what="channel")
+    network = await reads.snapshot(tx)
+    channel = network.channel(draft.code)
+    before = channel and reads.channel_draft(channel, network)
     saved = (await put_channels(tx, [draft]))[0]
-    await audit.record(tx, action="change", entity="channel", entity_id=draft.code, after=draft)
+    await audit.record(tx, action="change", entity="channel", entity_id=draft.code, before=before, after=draft)
     return saved
 
 
@@ -323,13 +419,24 @@ async def create_service(tx: Tx, draft: ServiceDraft) -> Saved:
     """Create one shipping service with its tariff. Refuses a taken code and values that are not valid."""
     await _free_or_current(tx, writes.LOCK_SERVICE, draft, None, unknown=UnknownService, what="service")
     saved = (await put_services(tx, [draft]))[0]
-    await audit.record(tx, action="create", entity="service", entity_id=draft.code, after=draft)
+    await audit.record(tx, action="create", entity="service", entity_id=draft.code, after=_told(draft))
     return saved
 
 
 async def update_service(tx: Tx, draft: ServiceDraft, version: int) -> Saved:
     """Change one service that still has `version`; its tariff is replaced."""
     await _free_or_current(tx, writes.LOCK_SERVICE, draft, version, unknown=UnknownService, what="service")
+    before = next(s for s in await reads.services(tx) if s.code == draft.code)
+    old = _told(reads.service_draft(before, await reads.rates(tx)))
     saved = (await put_services(tx, [draft]))[0]
-    await audit.record(tx, action="change", entity="service", entity_id=draft.code, after=draft)
+    await audit.record(tx, action="change", entity="service", entity_id=draft.code, before=old, after=_told(draft))
     return saved
+
+
+def _told(draft: ServiceDraft) -> dict[str, Any]:
+    """Return a service with a field for each bracket, so that the audit trail holds those that differ, not all."""
+    fields = msgspec.structs.asdict(draft)
+    for rate in fields.pop("rates"):
+        name = f"rate {rate.from_state}-{rate.to_state} {rate.max_grams} g"
+        fields[name] = {"price": rate.price, "lead_days": rate.lead_days, "per_extra_kg": rate.per_extra_kg}
+    return fields

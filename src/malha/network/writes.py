@@ -64,6 +64,8 @@ ON CONFLICT (code) DO UPDATE SET
     can_ship = excluded.can_ship, can_pickup = excluded.can_pickup, can_curbside = excluded.can_curbside,
     can_return = excluded.can_return, cut_off = excluded.cut_off, daily_capacity = excluded.daily_capacity,
     handling_cost = excluded.handling_cost, line_cost = excluded.line_cost, priority = excluded.priority,
+    paused_reason = CASE WHEN excluded.status = 'paused' THEN x.paused_reason END,
+    paused_until = CASE WHEN excluded.status = 'paused' THEN x.paused_until END,
     pickup_days = excluded.pickup_days, version = x.version + 1
 WHERE (x.name, x.kind, x.establishment_id, x.status, x.address, x.latitude, x.longitude, x.timezone, x.opening_hours,
        x.holiday_calendar, x.can_ship, x.can_pickup, x.can_curbside, x.can_return, x.cut_off, x.daily_capacity,
@@ -76,9 +78,42 @@ WHERE (x.name, x.kind, x.establishment_id, x.status, x.address, x.latitude, x.lo
 
 # The version is the caller's: zero rows means someone else was faster, or there is no such code.
 SET_LOCATION_STATUS = """
-UPDATE location SET status = %(status)s::text, version = version + 1
+UPDATE location SET status = %(status)s::text, paused_reason = %(reason)s::text,
+       paused_until = %(until)s::timestamptz, version = version + 1
 WHERE code = %(code)s::text AND (version = %(version)s::int OR %(version)s::int IS NULL)
 RETURNING id, version
+"""
+
+# Many at once, locked in the order of their codes; what has another status than the expected ones is left alone.
+LOCK_LOCATIONS = """
+SELECT code, status, paused_reason, paused_until FROM location
+WHERE code = ANY(%(codes)s::text[]) AND status = ANY(%(statuses)s::text[])
+ORDER BY code FOR NO KEY UPDATE
+"""
+
+# What LOCK_LOCATIONS gave.
+SET_LOCATIONS_STATUS = """
+UPDATE location SET status = %(status)s::text, paused_reason = %(reason)s::text,
+       paused_until = %(until)s::timestamptz, version = version + 1
+WHERE code = ANY(%(codes)s::text[])
+"""
+
+# Those whose pause is over; skipped while somebody changes them, the next round finds them.
+LOCK_DUE_LOCATIONS = """
+SELECT code, status, paused_reason, paused_until FROM location
+WHERE status = 'paused' AND paused_until <= now()
+ORDER BY code FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+# The version is the caller's.
+UPDATE_LEGAL_ENTITY = """
+UPDATE legal_entity SET name = %(name)s::text, kind = %(kind)s::text, version = version + 1
+WHERE cnpj_root = %(root)s::text AND version = %(version)s::int
+"""
+
+# As for a location.
+LOCK_LEGAL_ENTITY = """
+SELECT version FROM legal_entity WHERE cnpj_root = %(code)s::text FOR NO KEY UPDATE
 """
 
 # FOR NO KEY UPDATE: the row is about to be rewritten, rows that point to it need not wait.

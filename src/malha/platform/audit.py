@@ -4,13 +4,14 @@ Rows hold identifiers and changed values. Personal data and secrets are never co
 `CHANGED`, so that erasing a customer leaves nothing behind here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from psycopg import sql
 
-from malha.platform.db import Tx
+from malha.platform.db import Tx, where
 
 CHANGED = "(changed)"
 
@@ -40,6 +41,14 @@ VALUES (%(kind)s::text, %(actor_id)s::text, %(name)s::text, %(source)s::text, %(
         %(action)s::text, %(entity)s::text, %(entity_id)s::text, %(before)s::json, %(after)s::json)
 """
 
+# The same for many records at once.
+ADD_AUDITS = """
+INSERT INTO audit (actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, before, after)
+SELECT %(kind)s::text, %(actor_id)s::text, %(name)s::text, %(source)s::text, %(request_id)s::text,
+       %(action)s::text, %(entity)s::text, r.entity_id, r.before, r.after
+FROM unnest(%(ids)s::text[], %(befores)s::json[], %(afters)s::json[]) AS r (entity_id, before, after)
+"""
+
 # Newest first by primary key; the indexes on (entity, entity_id, id) and (actor_kind, actor_id, id) serve the filters.
 AUDIT_TRAIL = """
 SELECT id, at, actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, before, after
@@ -50,6 +59,19 @@ WHERE (%(entity)s::text IS NULL OR entity = %(entity)s::text)
   AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s::bigint)
 ORDER BY id DESC
 LIMIT %(limit)s::int
+"""
+
+
+# By primary key.
+AUDIT_ENTRY = """
+SELECT id, at, actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, before, after
+FROM audit WHERE id = %(id)s::bigint
+"""
+
+# With whatever filters are asked for. Keyset by id; an index for each of: entity and id, entity, actor, action, source,
+# request, time.
+_SEARCH = """
+SELECT id, at, actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, before, after FROM audit
 """
 
 
@@ -68,6 +90,28 @@ class Entry(msgspec.Struct, frozen=True):
     entity_id: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries; None asks for nothing. `since` is included, `until` is not."""
+
+    entity: str | None = None
+    entity_id: str | None = None
+    action: str | None = None
+    actor_kind: str | None = None
+    actor_id: str | None = None
+    source: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Some entries, the newest first, and whether there are more on either side."""
+
+    entries: list[Entry]
+    newer: bool
+    older: bool
 
 
 def difference(
@@ -119,21 +163,42 @@ async def record(
         personal: names of further fields whose values must not be copied, like a customer's `name`.
     """
     old, new = difference(before, after, personal)
-    await tx.execute(
-        ADD_AUDIT,
-        {
-            "kind": tx.actor.kind,
-            "actor_id": tx.actor.id,
-            "name": tx.actor.name,
-            "source": tx.actor.source,
-            "request_id": tx.actor.request_id,
-            "action": action,
-            "entity": entity,
-            "entity_id": str(entity_id),
-            "before": None if old is None else msgspec.json.encode(old).decode(),
-            "after": None if new is None else msgspec.json.encode(new).decode(),
-        },
-    )
+    facts = {"entity_id": str(entity_id), "before": _written(old), "after": _written(new)}
+    await tx.execute(ADD_AUDIT, {**_heading(tx, action, entity), **facts})
+
+
+Record = Mapping[str, Any] | msgspec.Struct
+
+
+async def record_many(
+    tx: Tx, *, action: str, entity: str, changes: Sequence[tuple[object, Record | None, Record | None]]
+) -> None:
+    """Write one row for each (record's id, before, after), with one statement; see `record`."""
+    if not changes:
+        return
+    sides = [difference(before, after) for _id, before, after in changes]
+    facts = {
+        "ids": [str(id_) for id_, _before, _after in changes],
+        "befores": [_written(old) for old, _new in sides],
+        "afters": [_written(new) for _old, new in sides],
+    }
+    await tx.execute(ADD_AUDITS, {**_heading(tx, action, entity), **facts})
+
+
+def _heading(tx: Tx, action: str, entity: str) -> dict[str, str | None]:
+    return {
+        "kind": tx.actor.kind,
+        "actor_id": tx.actor.id,
+        "name": tx.actor.name,
+        "source": tx.actor.source,
+        "request_id": tx.actor.request_id,
+        "action": action,
+        "entity": entity,
+    }
+
+
+def _written(side: Mapping[str, Any] | None) -> str | None:
+    return None if side is None else msgspec.json.encode(side).decode()
 
 
 async def trail(
@@ -157,3 +222,36 @@ async def trail(
             "limit": limit,
         },
     )
+
+
+async def search(
+    tx: Tx, wanted: Wanted, *, older_than: int | None = None, newer_than: int | None = None, size: int = 50
+) -> Found:
+    """Return one page of the entries wanted, the newest first: those next to an entry on one side, or the newest."""
+    narrowed, params = where(
+        {
+            "entity = {}::text": wanted.entity,
+            "entity_id = {}::text": wanted.entity_id,
+            "action = {}::text": wanted.action,
+            "actor_kind = {}::text": wanted.actor_kind,
+            "actor_id = {}::text": wanted.actor_id,
+            "source = {}::text": wanted.source,
+            "request_id = {}::text": wanted.request_id,
+            "at >= {}::timestamptz": wanted.since,
+            "at < {}::timestamptz": wanted.until,
+            "id < {}::bigint": older_than,
+            "id > {}::bigint": newer_than,
+        }
+    )
+    order = sql.SQL(" ORDER BY id ASC" if newer_than is not None else " ORDER BY id DESC")
+    limit = sql.SQL(" LIMIT {}").format(sql.Literal(size + 1))
+    rows = await tx.all(Entry, sql.Composed([sql.SQL(_SEARCH), narrowed, order, limit]), params)
+    more, rows = len(rows) > size, rows[:size]
+    if newer_than is not None:
+        return Found(rows[::-1], newer=more, older=True)
+    return Found(rows, newer=older_than is not None, older=more)
+
+
+async def entry(tx: Tx, id_: int) -> Entry | None:
+    """Return one entry."""
+    return await tx.maybe(Entry, AUDIT_ENTRY, {"id": id_})

@@ -1,0 +1,274 @@
+"""The audit trail to read: filtered list, one entry beside it with what differs, export."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Request, get
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.console import attention_reads, audit_words, render, shell, web
+from malha.console import reads as page_reads
+from malha.ordering import reads as orders
+from malha.platform import audit, i18n
+from malha.platform.audit import Entry, Wanted
+from malha.platform.db import Tx
+from malha.platform.errors import NotFound
+from malha.platform.i18n import N_, _
+from malha.platform.ids import UUID
+
+PAGE_SIZE = 50
+EXPORT_LIMIT, EXPORT_BATCH = 100_000, 1_000
+COLUMNS = (
+    N_("When"), N_("Who"), N_("Kind of actor"), N_("Network address"), N_("Request"), N_("Record"), N_("Identifier"),
+    N_("Action"), N_("Before"), N_("After"),
+)  # fmt: skip
+_KEYS_OF = {"person": "person", "api_key": "key"}  # kinds of record that have a name among the actors
+ACTORS = {"person": N_("Person"), "key": N_("API key"), "system": N_("System"), "anonymous": N_("Nobody signed in")}
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address of the list says; nonsense in it is ignored."""
+
+    entity: str = ""
+    record: str = ""
+    action: str = ""
+    who: str = ""  # kind:id
+    source: str = ""
+    request: str = ""
+    since: date | None = None
+    until: date | None = None
+    after: int = 0  # entries older than this one
+    before: int = 0  # entries newer than this one
+
+    @property
+    def filtered(self) -> bool:
+        """Return whether anything narrows the list."""
+        return any(getattr(self, name) for name in self.__struct_fields__ if name not in {"after", "before"})
+
+    def address(self, path: str = "/audit", **changes: Any) -> str:
+        """Return the address of this list with parts changed."""
+        said = {name: getattr(self, name) for name in self.__struct_fields__} | {"after": 0, "before": 0} | changes
+        shown = {name: value for name, value in said.items() if value}
+        return f"{path}?{urlencode(shown)}" if shown else path
+
+    def wanted(self) -> Wanted:
+        """Return the trail's terms: days become instants in the reader's zone."""
+        since, until = orders.day_bounds(self.since, self.until, ZoneInfo(i18n.current_zone()))
+        kind, _colon, id_ = self.who.partition(":")
+        return Wanted(
+            entity=self.entity or None,
+            entity_id=self.record or None,
+            action=self.action or None,
+            actor_kind=kind or None,
+            actor_id=id_ or None,
+            source=self.source or None,
+            request_id=self.request or None,
+            since=since,
+            until=until,
+        )
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry as the list and the detail draw it."""
+
+    id: int
+    when: str
+    exact: str
+    who: str
+    actor: str
+    source: str
+    act: str
+    kind: str
+    record: str
+    href: str
+    summary: str
+    request: str
+    entity: str
+    entity_id: str
+    actor_key: str
+
+
+def asked_of(query: Mapping[str, str]) -> Asked:
+    """Return what an address asks."""
+
+    def text(name: str, most: int = 200) -> str:
+        return query.get(name, "").replace("\x00", "").strip()[:most]
+
+    def day(name: str) -> date | None:
+        try:
+            return date.fromisoformat(query.get(name, ""))
+        except ValueError:
+            return None
+
+    def number(name: str) -> int:
+        said = query.get(name, "")
+        return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
+
+    return Asked(
+        entity=text("entity", 60),
+        record=text("record"),
+        action=text("action", 60),
+        who=text("who", 80),
+        source=text("source", 60),
+        request=text("request", 80),
+        since=day("since"),
+        until=day("until"),
+        after=number("after"),
+        before=number("before"),
+    )
+
+
+async def _rows(tx: Tx, entries: Sequence[Entry]) -> list[Row]:
+    ids = [UUID(e.entity_id) for e in entries if e.entity == "order" and _is_uuid(e.entity_id)]
+    numbers = {str(id_): number for id_, number in await tx.tuples(attention_reads.ORDER_NUMBERS, {"orders": ids})}
+    names = {f"{kind}:{id_}": name for kind, id_, name in await page_reads.actors(tx)}
+    return [_row(e, numbers.get(e.entity_id), names) for e in entries]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _row(e: Entry, number: int | None, names: Mapping[str, str]) -> Row:
+    short = f"{e.entity_id[:8]}…" if _is_uuid(e.entity_id) else e.entity_id
+    record, href = names.get(f"{_KEYS_OF.get(e.entity, '')}:{e.entity_id}", short), ""
+    if number is not None:
+        record, href = f"#{number}", f"/orders/{number}"
+    elif e.entity in audit_words.ADDRESSES:
+        href = audit_words.ADDRESSES[e.entity].format(quote(e.entity_id))
+    return Row(
+        id=e.id,
+        when=render.moment(e.at),
+        exact=f"{i18n.date(e.at)} {e.at.astimezone(ZoneInfo(i18n.current_zone())):%H:%M:%S}",
+        who=e.actor_name if e.actor_kind in {"person", "key"} else _(ACTORS.get(e.actor_kind, e.actor_kind)),
+        actor=_(ACTORS.get(e.actor_kind, e.actor_kind)),
+        source=e.source or "",
+        act=audit_words.act(e.action),
+        kind=audit_words.entity(e.entity),
+        record=record if e.entity != "retailer" else "",
+        href=href,
+        summary=audit_words.summary(e),
+        request=e.request_id or "",
+        entity=e.entity,
+        entity_id=e.entity_id,
+        actor_key=f"{e.actor_kind}:{e.actor_id or ''}",
+    )
+
+
+@get("/audit", opt={"permission": "audit:read"})
+async def audit_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the list, with its first entry beside it."""
+    asked = asked_of(request.query_params)
+    opened = request.query_params.get("open", "")
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "audit", here=asked.address(after=asked.after, before=asked.before))
+        page = await audit.search(
+            tx, asked.wanted(), older_than=asked.after or None, newer_than=asked.before or None, size=PAGE_SIZE
+        )
+        rows = await _rows(tx, page.entries)
+        people = await page_reads.actors(tx)
+    chosen = next((i for i, row in enumerate(rows) if str(row.id) == opened), 0)
+    part = web.wants_part(request)
+    return render.html(
+        "audit/list.html" if part else "audit/page.html",
+        headers={"HX-Push-Url": asked.address(after=asked.after, before=asked.before)} if part else {},
+        shell=around,
+        may=around.may,
+        asked=asked,
+        rows=rows,
+        open=rows[chosen].id if rows else None,
+        row=rows[chosen] if rows else None,
+        differences=audit_words.differences(page.entries[chosen]) if rows else [],
+        fields=[
+            ("entity", _("Record"), [(key, _(word)) for key, word in audit_words.ENTITIES.items()], asked.entity),
+            ("action", _("Action"), _actions(), asked.action),
+            ("who", _("Who"), [(f"{kind}:{id_}", name) for kind, id_, name in people], asked.who),
+        ],
+        previous=asked.address(before=rows[0].id) if rows and page.newer else "",
+        next=asked.address(after=rows[-1].id) if rows and page.older else "",
+        export=asked.address("/audit/export.csv"),
+    )
+
+
+def _actions() -> list[tuple[str, str]]:
+    """Return the actions by their words; those that share one share an entry, as people cannot tell them apart."""
+    return sorted(((key, _(word).capitalize()) for key, word in audit_words.ACTIONS.items()), key=lambda pair: pair[1])
+
+
+async def _entry(tx: Tx, id_: int) -> tuple[Entry, Row]:
+    found = await audit.entry(tx, id_)
+    if found is None:
+        raise NotFound(what="entry", key=id_)
+    return found, (await _rows(tx, [found]))[0]
+
+
+@get("/audit/{entry_id:int}/peek", opt={"permission": "audit:read"})
+async def audit_peek(request: Request[Any, Any, Any], entry_id: FromPath[int]) -> Response[str]:
+    """Show one entry beside the list."""
+    async with web.reading(request) as tx:
+        found, row = await _entry(tx, entry_id)
+    return render.html("audit/entry.html", row=row, differences=audit_words.differences(found))
+
+
+@get("/audit/{entry_id:int}", opt={"permission": "audit:read"})
+async def audit_show(request: Request[Any, Any, Any], entry_id: FromPath[int]) -> Response[str]:
+    """Show one entry as a page: where there is no room beside the list."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "audit")
+        found, row = await _entry(tx, entry_id)
+    return render.html(
+        "audit/show.html", shell=around, may=around.may, row=row, differences=audit_words.differences(found)
+    )
+
+
+@get("/audit/export.csv", opt={"permission": "audit:read"})
+async def audit_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the filtered trail as a table, at most `EXPORT_LIMIT` entries; that it was taken is written down too."""
+    asked = asked_of(request.query_params)
+    language, zone = i18n.current_language(), i18n.current_zone()
+    wanted = asked.wanted()
+    async with web.writing(request) as tx:
+        await audit.record(tx, action="export", entity="audit", entity_id="all")
+
+    async def body() -> AsyncIterator[bytes]:
+        with i18n.speaking(language, zone):
+            yield web.csv_line([_(name) for name in COLUMNS], bom=True)
+        last, sent = None, 0
+        while sent < EXPORT_LIMIT:
+            async with web.reading(request) as tx:
+                page = await audit.search(tx, wanted, older_than=last, size=EXPORT_BATCH)
+            with i18n.speaking(language, zone):
+                yield b"".join(web.csv_line(_exported(entry)) for entry in page.entries)
+            if not page.older:
+                return
+            sent += len(page.entries)
+            last = page.entries[-1].id
+
+    return Stream(
+        body(),
+        media_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="audit-{datetime.now(UTC):%Y-%m-%d}.csv"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def _exported(e: Entry) -> list[str]:
+    sides = ["" if side is None else msgspec.json.encode(side).decode() for side in (e.before, e.after)]
+    at = e.at.astimezone(ZoneInfo(i18n.current_zone())).isoformat(timespec="seconds")
+    who = _(ACTORS.get(e.actor_kind, e.actor_kind))
+    named = [audit_words.entity(e.entity), e.entity_id, audit_words.act(e.action)]
+    return [at, e.actor_name, who, e.source or "", e.request_id or "", *named, *sides]
+
+
+HANDLERS = [audit_list, audit_export, audit_peek, audit_show]

@@ -1,0 +1,244 @@
+"""What the audit trail's actions, kinds of record and fields are called, and values as people read them.
+
+A name that has no word here is shown as it is: nothing that was written down is ever hidden.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from malha.console import network_words as say
+from malha.console.words import HOLD
+from malha.platform import i18n
+from malha.platform.audit import CHANGED, Entry
+from malha.platform.i18n import N_, _
+
+ACTIONS = {
+    "create": N_("created"),
+    "change": N_("changed"),
+    "update": N_("changed"),
+    "set_status": N_("state changed"),
+    "close_days": N_("closed on days"),
+    "open_days": N_("opened on days"),
+    "export": N_("exported"),
+    "import": N_("imported"),
+    "log_in": N_("logged in"),
+    "log_out": N_("logged out"),
+    "move": N_("moved"),
+    "replay": N_("tried again"),
+    "reveal": N_("personal data shown"),
+    "revoke": N_("revoked"),
+    "revoke_session": N_("session ended"),
+    "set_password": N_("password set"),
+    "set_safety": N_("safety stock set"),
+    "order.cancelled": N_("cancelled"),
+    "order.hold_placed": N_("put on hold"),
+    "order.hold_resolved": N_("hold lifted"),
+    "order.address_changed": N_("address changed"),
+    "order.buyer_changed": N_("customer changed"),
+    "order.note_added": N_("note written"),
+    "order.line_mapped": N_("SKU identified"),
+    "order.routed": N_("location chosen"),
+}
+ENTITIES = {
+    "order": N_("Order"),
+    "location": N_("Location"),
+    "establishment": N_("Establishment"),
+    "legal_entity": N_("Company"),
+    "channel": N_("Sales channel"),
+    "service": N_("Shipping service"),
+    "retailer": N_("Retailer"),
+    "person": N_("Person"),
+    "api_key": N_("API key"),
+    "customer": N_("Customer"),
+    "product": N_("Product"),
+    "category": N_("Category"),
+    "stock": N_("Stock"),
+    "event": N_("Event"),
+    "audit": N_("Audit trail"),
+}
+# Where a kind of record is shown; `{}` is its id. An order is found by its number.
+ADDRESSES = {
+    "location": "/locations/{}",
+    "establishment": "/establishments/{}",
+    "legal_entity": "/companies/{}",
+    "channel": "/channels/{}",
+    "service": "/services/{}",
+    "retailer": "/settings",
+}
+FIELDS = {
+    "code": N_("Code"),
+    "name": N_("Name"),
+    "kind": N_("Kind"),
+    "status": N_("State"),
+    "active": N_("In use"),
+    "version": N_("Version"),
+    "address": N_("Address"),
+    "state": N_("UF"),
+    "postal_code": N_("CEP"),
+    "city": N_("City"),
+    "street": N_("Street"),
+    "number": N_("Number"),
+    "complement": N_("Complement"),
+    "district": N_("District"),
+    "latitude": N_("Latitude"),
+    "longitude": N_("Longitude"),
+    "timezone": N_("Time zone"),
+    "opening_hours": N_("Opening hours"),
+    "holiday_calendar": N_("Holidays"),
+    "can_ship": N_("Ships"),
+    "can_pickup": N_("Pickup"),
+    "can_curbside": N_("Curbside"),
+    "can_return": N_("Returns"),
+    "cut_off": N_("Cut-off"),
+    "daily_capacity": N_("Capacity a day"),
+    "handling_cost": N_("Cost per parcel"),
+    "line_cost": N_("Cost per line"),
+    "priority": N_("Priority"),
+    "paused_reason": N_("Reason of the pause"),
+    "paused_until": N_("Paused until"),
+    "establishment": N_("Establishment"),
+    "state_registration": N_("State registration"),
+    "tax_regime": N_("Tax regime"),
+    "document_policy": N_("Fiscal document"),
+    "legal_name": N_("Company"),
+    "currency": N_("Currency"),
+    "shortage_policy": N_("When stock is short"),
+    "payment_policy": N_("Payment"),
+    "release_delay_minutes": N_("Release delay (min)"),
+    "locations": N_("Locations"),
+    "carrier": N_("Carrier"),
+    "method": N_("Method"),
+    "colour": N_("Colour"),
+    "logo": N_("Logo"),
+    "languages": N_("Languages"),
+    "website": N_("Website"),
+    "days": N_("Days"),
+    "reason": N_("Reason"),
+    "role": N_("Role"),
+    "email": N_("E-mail"),
+}
+# Fields that say nothing to people: keys and counters.
+SILENT = frozenset({"id", "version", "seq", "note_id", "legal_entity_id", "establishment_id"})
+MONEY = frozenset({"handling_cost", "line_cost", "price", "per_extra_kg"})
+# Fields whose values are words of ours, by kind of record where it matters.
+_VALUES: dict[str, Mapping[Any, Any]] = {
+    "status": {status.value: sign.word for status, sign in say.LOCATION_STATUS.items()},
+    "tax_regime": say.TAX_REGIME,
+    "document_policy": say.DOCUMENT_POLICY,
+    "shortage_policy": say.SHORTAGE_POLICY,
+    "payment_policy": say.PAYMENT_POLICY,
+}
+_KINDS: dict[str, Mapping[Any, Any]] = {
+    "order": HOLD,
+    "location": say.LOCATION_KIND,
+    "channel": say.CHANNEL_KIND,
+    "legal_entity": say.ENTITY_KIND,
+    "establishment": say.ENTITY_KIND,
+}
+
+
+class Difference(NamedTuple):
+    """One field that differs; a side that does not exist is empty."""
+
+    label: str
+    before: str
+    after: str
+    only: str  # "before", "after" or "both"
+
+
+def act(action: str) -> str:
+    """Return an action in the reader's language."""
+    return _(ACTIONS[action]) if action in ACTIONS else action
+
+
+def entity(name: str) -> str:
+    """Return a kind of record in the reader's language."""
+    return _(ENTITIES[name]) if name in ENTITIES else name
+
+
+def label(field: str) -> str:
+    """Return a field's name in the reader's language."""
+    return _(FIELDS[field]) if field in FIELDS else field.replace("_", " ")
+
+
+def value(field: str, found: Any, of: str = "") -> str:
+    """Return a value as people read it; what the trail does not keep says so."""
+    if isinstance(found, Mapping):
+        return "; ".join(f"{label(str(name))} {value(str(name), part)}" for name, part in found.items()) or NOTHING
+    if isinstance(found, list):
+        separator = "–" if len(found) == 2 and all(_is_clock(part) for part in found) else ", "  # noqa: RUF001
+        return separator.join(value(field, part) for part in found) or NOTHING
+    if isinstance(found, str):
+        words = _KINDS.get(of, {}) if field == "kind" else _VALUES.get(field, {})
+        return _("(not kept)") if found == CHANGED else _(words[found]) if found in words else _instant(found)
+    return _plain(field, found)
+
+
+def _plain(field: str, found: Any) -> str:
+    if isinstance(found, bool):
+        return _("yes") if found else _("no")
+    if isinstance(found, int) and field in MONEY:
+        return i18n.money(found)
+    return i18n.number(found) if isinstance(found, int | float) else NOTHING
+
+
+NOTHING = "–"  # noqa: RUF001 -- the dash of an empty cell
+_CLOCK = re.compile(r"[0-2][0-9]:[0-5][0-9]")
+
+
+def _is_clock(found: Any) -> bool:
+    return isinstance(found, str) and bool(_CLOCK.fullmatch(found))
+
+
+def _instant(text: str) -> str:
+    """Return an instant or a day in the reader's way; any other text as it is."""
+    if not re.match(r"\d{4}-\d\d-\d\d", text):
+        return text or NOTHING
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return i18n.datetime(found) if found.tzinfo else i18n.date(found.date()) if len(text) == 10 else text
+
+
+def differences(entry: Entry) -> list[Difference]:
+    """Return what a change changed, field by field; a nested value by its own parts."""
+    sides = _flat(entry.before), _flat(entry.after)
+    names = [name for name in {**sides[0], **sides[1]} if name not in SILENT]
+    rows = []
+    for name in names:
+        field = name.rpartition("/")[2]
+        texts = [value(field, side.get(name), entry.entity) for side in sides]
+        if texts[0] == texts[1] and entry.before is not None and entry.after is not None:
+            continue
+        only = "after" if entry.before is None else "before" if entry.after is None else "both"
+        words = [say.WEEKDAY.get(part) or FIELDS.get(part) or part.replace("_", " ") for part in name.split("/")]
+        rows.append(Difference(", ".join(_(word) for word in words), texts[0], texts[1], only))
+    return rows
+
+
+def _flat(side: Mapping[str, Any] | None) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, found in (side or {}).items():
+        if isinstance(found, Mapping) and found:
+            flat |= {f"{name}/{part}": inner for part, inner in found.items()}
+        else:
+            flat[name] = found
+    return flat
+
+
+def sentence(entry: Entry) -> str:
+    """Return a change in a few words: `Location: state changed`."""
+    return f"{entity(entry.entity)}: {act(entry.action)}"
+
+
+def summary(entry: Entry) -> str:
+    """Return the first things a change changed, on one line."""
+    rows = differences(entry)
+    told = [
+        f"{row.label}: {row.before} → {row.after}" if row.only == "both" else f"{row.label}: {row.after}"
+        for row in rows
+    ]
+    return ", ".join(told[:2])

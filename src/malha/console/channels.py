@@ -1,0 +1,156 @@
+"""The sales channels: the list, one channel with the policies its orders come under, and its form."""
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response
+
+from malha.console import filling, render, shell, web
+from malha.console import network_words as say
+from malha.console.filling import Filled
+from malha.network import reads, service
+from malha.network.errors import UnknownChannel
+from malha.network.model import (
+    Channel,
+    ChannelDraft,
+    ChannelKind,
+    PaymentPolicy,
+    ShortagePolicy,
+)
+from malha.network.snapshot import NetworkSnapshot
+from malha.platform.db import Tx
+from malha.platform.i18n import _
+from malha.platform.money import CURRENCY_DIGITS
+from malha.platform.text import fold
+
+BLANK = ChannelDraft(code="", name="", kind=ChannelKind.WEB)
+
+
+@get("/channels", opt={"permission": "network:read"})
+async def channel_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the channels, the most urgent first."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "channels")
+        found = sorted(await reads.channels(tx), key=lambda c: (not c.active, c.priority, fold(c.name)))
+    return render.html(
+        "channels/list.html",
+        shell=around,
+        may=around.may,
+        rows=[
+            (c, _(say.CHANNEL_KIND[c.kind]), _(say.PAYMENT_POLICY[c.payment_policy]),
+             _(say.SHORTAGE_POLICY[c.shortage_policy])) for c in found
+        ],
+    )  # fmt: skip
+
+
+async def _one(tx: Tx, code: str) -> tuple[Channel, NetworkSnapshot]:
+    network = await reads.snapshot(tx)
+    found = network.channel(code)
+    if found is None:
+        raise UnknownChannel(key=code)
+    return found, network
+
+
+@get("/channels/{code:str}", opt={"permission": "network:read"})
+async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show one channel."""
+    caller = web.caller_of(request)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "channels")
+        found, network = await _one(tx, code)
+    places = sorted((network.locations[i] for i in found.location_ids if caller.sees(i)), key=lambda x: fold(x.name))
+    return render.html(
+        "channels/show.html",
+        shell=around,
+        may=around.may,
+        c=found,
+        kind=_(say.CHANNEL_KIND[found.kind]),
+        payment=_(say.PAYMENT_POLICY[found.payment_policy]),
+        shortage=_(say.SHORTAGE_POLICY[found.shortage_policy]),
+        issuer=network.establishments[found.establishment_id] if found.establishment_id else None,
+        places=[(x, _(say.LOCATION_KIND[x.kind]), say.LOCATION_STATUS[x.status]) for x in places],
+    )
+
+
+async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> dict[str, Any]:
+    around = await shell.around(tx, request, "channels")
+    network = await reads.snapshot(tx)
+    found = network.channel(code) if code is not None else None
+    if found is None and code is not None:
+        raise UnknownChannel(key=code)
+    draft = reads.channel_draft(found, network) if found else BLANK
+    owners = [(e.code, f"{e.name} ({e.code})") for e in network.establishments.values()]
+    return {
+        "shell": around,
+        "may": around.may,
+        "draft": draft,
+        "version": found.version if found else 0,
+        "action": f"/channels/{draft.code}/edit" if found else "/channels:new",
+        "back": f"/channels/{draft.code}" if found else "/channels",
+        "kinds": list(filling.options(say.CHANNEL_KIND)),
+        "payments": list(filling.options(say.PAYMENT_POLICY)),
+        "shortages": list(filling.options(say.SHORTAGE_POLICY)),
+        "currencies": [(code, code) for code in CURRENCY_DIGITS],
+        "owners": owners,
+        "places": [
+            (x.code, x.name, _(say.LOCATION_KIND[x.kind]), x.code in draft.locations)
+            for x in sorted(network.locations.values(), key=lambda x: fold(x.name))
+            if x.status != "closed" or x.code in draft.locations
+        ],
+    }
+
+
+@get("/channels:new", opt={"permission": "network:write"})
+async def channel_new(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the empty form."""
+    async with web.reading(request) as tx:
+        return render.html("channels/form.html", **await _form(tx, request, None))
+
+
+@get("/channels/{code:str}/edit", opt={"permission": "network:write"})
+async def channel_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show a channel's form."""
+    async with web.reading(request) as tx:
+        return render.html("channels/form.html", **await _form(tx, request, code))
+
+
+@post("/channels:new", opt={"permission": "network:write"}, status_code=200)
+async def channel_create(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Create a channel."""
+    read = filling.filled(await request.form())
+    draft = _draft(read, read.text("code", 40))
+    read.refuse()
+    async with web.writing(request) as tx:
+        made = await service.create_channel(tx, draft)
+    return filling.done(request, f"/channels/{made.code}", _("Sales channel created"))
+
+
+@post("/channels/{code:str}/edit", opt={"permission": "network:write"}, status_code=200)
+async def channel_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Change a channel that nobody else changed since the form was opened."""
+    read = filling.filled(await request.form())
+    draft = _draft(read, code)
+    read.refuse()
+    async with web.writing(request) as tx:
+        await service.update_channel(tx, draft, read.version())
+    return filling.done(request, f"/channels/{code}", _("Sales channel saved"))
+
+
+def _draft(read: Filled, code: str) -> ChannelDraft:
+    return ChannelDraft(
+        code=code,
+        name=read.text("name"),
+        kind=read.choice("kind", ChannelKind),
+        establishment=read.text("establishment", 40) or None,
+        currency=read.text("currency", 3),
+        shortage_policy=read.choice("shortage_policy", ShortagePolicy),
+        payment_policy=read.choice("payment_policy", PaymentPolicy),
+        release_delay_minutes=read.whole("release_delay_minutes"),
+        priority=read.whole("priority"),
+        active=read.flag("active"),
+        locations=[str(code)[:40] for code in read.form.getall("locations", [])],
+    )
+
+
+HANDLERS = [channel_list, channel_new, channel_create, channel_show, channel_edit, channel_change]

@@ -1,0 +1,465 @@
+"""The locations: the list with its filters and bulk acts, and one location with hours, closures, capacity and costs."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response
+
+from malha.console import audit_words, brazil_map, filling, render, shell, web
+from malha.console import network_words as say
+from malha.console.words import Sign
+from malha.fulfillment import reads as jobs
+from malha.network import reads, rules, service
+from malha.network.calendar import Calendar, holidays_of
+from malha.network.errors import UnknownLocation
+from malha.network.imports import locations_table
+from malha.network.model import WEEKDAYS, Establishment, Location, LocationKind, LocationStatus, Repeat
+from malha.platform import audit, i18n
+from malha.platform.clock import now
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+from malha.platform.text import fold
+
+PAGE_SIZE = 50
+HISTORY = 5
+NEXT_HOLIDAYS = 6
+# The tabs: what each one holds, and its word.
+TABS: dict[str, tuple[frozenset[LocationStatus], str]] = {
+    "": (frozenset({LocationStatus.ACTIVE, LocationStatus.PAUSED}), N_("In use")),
+    "active": (frozenset({LocationStatus.ACTIVE}), N_("Taking work")),
+    "paused": (frozenset({LocationStatus.PAUSED}), N_("Paused")),
+    "closed": (frozenset({LocationStatus.CLOSED}), N_("Closed")),
+}
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address of the list says; nonsense in it is ignored."""
+
+    status: str = ""
+    q: str = ""
+    kind: str = ""
+    state: str = ""
+    can: str = ""
+    page: int = 1
+
+    @property
+    def filtered(self) -> bool:
+        """Return whether anything but the tab narrows the list."""
+        return bool(self.q or self.kind or self.state or self.can)
+
+    def address(self, path: str = "/locations", **changes: Any) -> str:
+        """Return the address of this list with parts changed; what changes the list goes to its first page."""
+        said = {name: getattr(self, name) for name in self.__struct_fields__} | {"page": 1} | changes
+        shown = {name: value for name, value in said.items() if value and (name, value) != ("page", 1)}
+        return f"{path}?{urlencode(shown)}" if shown else path
+
+
+class LocationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One location as the list draws it."""
+
+    code: str
+    name: str
+    kind: str
+    town: str
+    issuer: str
+    can: list[str]
+    hours: str
+    taken: int
+    capacity: int | None
+    used: int  # per cent
+    tone: str
+    sign: Sign
+    note: str
+
+
+class Answer(NamedTuple):
+    """One of the four answers a location's page opens with."""
+
+    icon: str
+    asks: str
+    says: str
+    tone: str
+    more: str
+    href: str = ""
+
+
+class Day(NamedTuple):
+    """One weekday's hours: as text, and as bars of a day that is 1,440 wide."""
+
+    word: str
+    text: str
+    bars: list[tuple[int, int]]
+    today: bool
+
+
+class ClosureRow(NamedTuple):
+    """A day on which the location does not work."""
+
+    day: date
+    text: str
+    reason: str
+    past: bool
+
+
+def asked_of(query: Mapping[str, str]) -> Asked:
+    """Return what an address asks."""
+    page = query.get("page", "")
+    return Asked(
+        status=query.get("status", "") if query.get("status", "") in TABS else "",
+        q=query.get("q", "").replace("\x00", "")[:200].strip(),
+        kind=query.get("kind", "") if query.get("kind", "") in set(LocationKind) else "",
+        state=query.get("state", "")[:2].upper(),
+        can=query.get("can", "") if query.get("can", "") in say.CAPABILITIES else "",
+        page=max(int(page), 1) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
+    )
+
+
+def _fits(location: Location, asked: Asked, words: Sequence[str]) -> bool:
+    if asked.kind and location.kind != asked.kind:
+        return False
+    if asked.state and location.state != asked.state:
+        return False
+    if asked.can and not getattr(location, asked.can):
+        return False
+    if not words:
+        return True
+    text = fold(f"{location.code} {location.name} {location.address.city} {location.state}")
+    return all(word in text for word in words)
+
+
+async def in_scope(tx: Tx, request: Request[Any, Any, Any]) -> list[Location]:
+    """Return the locations the caller may see, by name."""
+    caller = web.caller_of(request)
+    return sorted((x for x in await reads.locations(tx) if caller.sees(x.id)), key=lambda x: fold(x.name))
+
+
+def _hours_of(location: Location, closed: str | None) -> str:
+    today = now().astimezone(ZoneInfo(location.timezone)).date()
+    if closed is not None:
+        return _("Closed today: {reason}", reason=closed)
+    if not Calendar(location).is_open_on(today):
+        return _("Closed today")
+    hours = location.opening_hours.get(WEEKDAYS[today.weekday()])
+    return ", ".join(f"{opens}{render.DASH.strip()}{closes}" for opens, closes in hours) if hours else _("Until 18:00")
+
+
+def _pause_note(location: Location) -> str:
+    if location.status is not LocationStatus.PAUSED:
+        return ""
+    until = location.paused_until
+    end = _("until {time}", time=render.moment(until, location.timezone)) if until else ""
+    return ", ".join(x for x in (location.paused_reason, end) if x)
+
+
+async def _rows(tx: Tx, shown: Sequence[Location], issuers: Mapping[int, Establishment]) -> list[LocationRow]:
+    at = now()
+    days = {x.id: at.astimezone(ZoneInfo(x.timezone)).date() for x in shown}
+    taken = await reads.capacity_taken(tx, list(days), sorted(set(days.values())))
+    closed = await reads.closures_on(tx, list(days), sorted(set(days.values())))
+    return [_row(x, taken.get((x.id, days[x.id]), 0), closed.get((x.id, days[x.id])), issuers) for x in shown]
+
+
+def _row(x: Location, taken: int, closed: str | None, issuers: Mapping[int, Establishment]) -> LocationRow:
+    used = min(100, round(100 * taken / x.daily_capacity)) if x.daily_capacity else 100 if x.daily_capacity == 0 else 0
+    return LocationRow(
+        code=x.code,
+        name=x.name,
+        kind=_(say.LOCATION_KIND[x.kind]),
+        town=render.DASH.join(part for part in (x.address.city, x.state) if part),
+        issuer=issuers[x.establishment_id].name,
+        can=[_(word) for name, (word, _means) in say.CAPABILITIES.items() if getattr(x, name)],
+        hours=_hours_of(x, closed),
+        taken=taken,
+        capacity=x.daily_capacity,
+        used=used,
+        tone="fail" if used >= 100 else "wait" if used >= 85 else "work",
+        sign=say.LOCATION_STATUS[x.status],
+        note=_pause_note(x),
+    )
+
+
+@get("/locations", opt={"permission": "network:read"})
+async def location_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the list."""
+    asked = asked_of(request.query_params)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "locations", here=asked.address(page=asked.page))
+        everything = await in_scope(tx, request)
+        words = fold(asked.q).split()
+        fitting = [x for x in everything if _fits(x, asked, words)]
+        counts = {key: sum(x.status in statuses for x in fitting) for key, (statuses, _word) in TABS.items()}
+        found = [x for x in fitting if x.status in TABS[asked.status][0]]
+        first = min((asked.page - 1) * PAGE_SIZE, max(len(found) - 1, 0) // PAGE_SIZE * PAGE_SIZE)
+        issuers = {e.id: e for e in await reads.establishments(tx)}
+        rows = await _rows(tx, found[first : first + PAGE_SIZE], issuers)
+    number = first // PAGE_SIZE + 1
+    part = web.wants_part(request)
+    return render.html(
+        "locations/list.html" if part else "locations/page.html",
+        headers={"HX-Push-Url": asked.address(page=asked.page)} if part else {},
+        shell=around,
+        may=around.may,
+        asked=asked,
+        rows=rows,
+        total=len(found),
+        known=len(everything),
+        first=first + 1,
+        last=first + len(rows),
+        previous=asked.address(page=number - 1) if number > 1 else "",
+        next=asked.address(page=number + 1) if first + PAGE_SIZE < len(found) else "",
+        tabs=[
+            (_(word), asked.address(status=key), counts[key], key == asked.status) for key, (_s, word) in TABS.items()
+        ],
+        kinds=[(kind.value, _(word)) for kind, word in say.LOCATION_KIND.items()],
+        states=sorted({x.state for x in everything}),
+        capabilities=[(name, _(word)) for name, (word, _means) in say.CAPABILITIES.items()],
+        export=asked.address("/locations:export.csv"),
+        unfiltered=Asked(status=asked.status).address(),
+    )
+
+
+@post("/locations:bulk", opt={"permission": "network:write"}, status_code=200)
+async def bulk(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Pause or resume the chosen locations; those that are not in the state for it are left alone."""
+    form = await request.form()
+    read = filling.filled(form)
+    codes = [str(code)[:40] for code in form.getall("code", [])]
+    async with web.writing(request) as tx:
+        if read.text("act") == "resume":
+            changed = await service.resume_locations(tx, codes)
+            notice = n_("{n} location takes work again", "{n} locations take work again", len(changed))
+        else:
+            until = read.instant("until", i18n.current_zone())
+            read.refuse()
+            changed = await service.pause_locations(tx, codes, read.text("reason"), until)
+            notice = n_("{n} location paused", "{n} locations paused", len(changed))
+    return filling.done(request, web.safe_address(read.text("next"), "/locations"), notice)
+
+
+@get("/locations:export.csv", opt={"permission": "network:read"})
+async def location_export(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Send the filtered list as a table that can be imported again."""
+    asked = asked_of(request.query_params)
+    words = fold(asked.q).split()
+    async with web.reading(request) as tx:
+        fitting = [x for x in await in_scope(tx, request) if _fits(x, asked, words)]
+        owners = {e.id: e for e in await reads.establishments(tx)}
+    found = [x for x in fitting if x.status in TABS[asked.status][0]]
+    return web.attachment("locations.csv", b"".join(locations_table(found, owners)))
+
+
+# --- one location ---
+
+
+async def one(tx: Tx, request: Request[Any, Any, Any], code: str) -> Location:
+    """Return a location the caller may see.
+
+    Raises:
+        UnknownLocation: there is none, or it is outside their scope.
+    """
+    found = await reads.location_by_code(tx, code)
+    if found is None or not web.caller_of(request).sees(found.id):
+        raise UnknownLocation(key=code)
+    return found
+
+
+@get("/locations/{code:str}", opt={"permission": "network:read"})
+async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show one location."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "locations")
+        found = await one(tx, request, code)
+        issuer = (await reads.establishments_by_id(tx, [found.establishment_id]))[found.establishment_id]
+        closures = await reads.closures(tx, found.id)
+        today = now().astimezone(ZoneInfo(found.timezone)).date()
+        taken = (await reads.capacity_taken(tx, [found.id], [today])).get((found.id, today), 0)
+        waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
+        others = [x for x in await in_scope(tx, request) if x.id != found.id]
+        history = (
+            await audit.trail(tx, entity="location", entity_id=code, limit=HISTORY) if around.may("audit:read") else []
+        )
+    calendar = Calendar(found, frozenset(c.day for c in closures))
+    return render.html(
+        "locations/show.html",
+        shell=around,
+        may=around.may,
+        x=found,
+        issuer=issuer,
+        kind=_(say.LOCATION_KIND[found.kind]),
+        sign_of=say.LOCATION_STATUS[found.status],
+        note=_pause_note(found),
+        answers=_answers(found, calendar, taken, waiting, around.may("fulfillment:work")),
+        week=week_of(found),
+        closures=[_closure(c, today) for c in closures if c.day >= today - timedelta(days=1)],
+        past=sum(c.day < today - timedelta(days=1) for c in closures),
+        holidays=_holidays(found, today),
+        can=[(_(word), _(means), getattr(found, name)) for name, (word, means) in say.CAPABILITIES.items()],
+        repeats=list(filling.options(say.REPEAT)),
+        today=today,
+        dots=brazil_map.dots(),
+        map=(brazil_map.WIDTH, brazil_map.HEIGHT),
+        point=_point(found),
+        others=[point for x in others[:400] if (point := _point(x))],
+        history=[
+            (audit_words.act(e.action), audit_words.summary(e), e.actor_name, render.moment(e.at)) for e in history
+        ],
+    )
+
+
+def _point(x: Location) -> tuple[float, float] | None:
+    if x.latitude is None or x.longitude is None or not brazil_map.holds(x.latitude, x.longitude):
+        return None
+    return brazil_map.at(x.latitude, x.longitude)
+
+
+def _answers(
+    x: Location, calendar: Calendar, taken: int, waiting: Mapping[str, tuple[int, int]], sees_work: bool
+) -> list[Answer]:
+    status = say.LOCATION_STATUS[x.status]
+    if x.status is LocationStatus.ACTIVE:
+        takes = Answer("player-play", _("Does it take work?"), _("Yes"), "", _("Routing may choose it"))
+    else:
+        tone = "m-soon" if x.status is LocationStatus.PAUSED else ""
+        more = _pause_note(x) or _("New work goes to other locations")
+        takes = Answer("player-pause", _("Does it take work?"), _("No: {state}", state=_(status.word)), tone, more)
+    answers = [takes, _open_answer(x, calendar), _capacity_answer(x, taken)]
+    if sees_work:
+        open_ = sum(all_ for all_, _late in waiting.values())
+        late = sum(late for _all, late in waiting.values())
+        more = n_("{n} late", "{n} late", late) if late else _("within time") if open_ else _("Nothing waits")
+        says = n_("{n} order", "{n} orders", open_)
+        answers.append(
+            Answer(
+                "package",
+                _("What waits there?"),
+                says,
+                "m-late" if late else "",
+                more,
+                f"/fulfillment?location={x.code}",
+            )
+        )
+    return answers
+
+
+def _open_answer(x: Location, calendar: Calendar) -> Answer:
+    local = calendar.local(now())
+    clock = local.strftime("%H:%M")
+    today = (x.opening_hours or {}).get(WEEKDAYS[local.weekday()], [])
+    cut_off = _("Cut-off {time}", time=i18n.time(x.cut_off))
+    if calendar.is_open_on(local.date()):
+        for opens, closes in sorted(today):
+            if opens <= clock < closes:
+                return Answer("clock", _("Is it open?"), _("Until {time}", time=closes), "", cut_off)
+            if clock < opens:
+                return Answer("clock", _("Is it open?"), _("Opens at {time}", time=opens), "", cut_off)
+        if not x.opening_hours:
+            return Answer("clock", _("Is it open?"), _("Works today"), "", cut_off)
+    following = calendar.next_open_day(local.date() + timedelta(days=1))
+    says = _("Opens {day}", day=_day(following)) if following else _("Never")
+    return Answer("clock", _("Is it open?"), says, "" if following else "m-late", cut_off)
+
+
+def _capacity_answer(x: Location, taken: int) -> Answer:
+    asks = _("Capacity today")
+    if x.daily_capacity is None:
+        return Answer("package", asks, _("{n} taken", n=i18n.number(taken)), "", _("No limit"))
+    left = max(x.daily_capacity - taken, 0)
+    says = _("{taken} of {all}", taken=i18n.number(taken), all=i18n.number(x.daily_capacity))
+    more = n_("{n} more fits", "{n} more fit", left) if left else _("Full: new work is due the next day")
+    return Answer("package", asks, says, "" if left else "m-late", more)
+
+
+def _day(day: date) -> str:
+    return render.day(datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(i18n.current_zone())))
+
+
+def week_of(x: Location) -> list[Day]:
+    """Return the opening hours by weekday."""
+    today = now().astimezone(ZoneInfo(x.timezone)).weekday()
+    week = []
+    for i, day in enumerate(WEEKDAYS):
+        intervals = sorted(x.opening_hours.get(day, []))
+        text = ", ".join(f"{opens} – {closes}" for opens, closes in intervals)  # noqa: RUF001 -- a range's own dash
+        bars = [(_minute(opens), _minute(closes) - _minute(opens)) for opens, closes in intervals]
+        week.append(Day(_(say.WEEKDAY[day]), text or _("Closed"), bars, i == today))
+    return week
+
+
+def _minute(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:])
+
+
+def _closure(closure: reads.Closure, today: date) -> ClosureRow:
+    return ClosureRow(closure.day, _spelt(closure.day), closure.reason, closure.day < today)
+
+
+def _spelt(day: date) -> str:
+    return f"{_(say.WEEKDAY[WEEKDAYS[day.weekday()]])}, {i18n.date(day)}"
+
+
+def _holidays(x: Location, today: date) -> list[str]:
+    days = holidays_of(x.holiday_calendar, today.year) | holidays_of(x.holiday_calendar, today.year + 1)
+    return [_spelt(day) for day in sorted(days) if day >= today][:NEXT_HOLIDAYS]
+
+
+# --- acts on one location ---
+
+
+@post("/locations/{code:str}/status", opt={"permission": "network:write"}, status_code=200)
+async def set_status(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Pause, resume or close a location."""
+    read = filling.filled(await request.form())
+    status = read.choice("status", LocationStatus)
+    async with web.writing(request) as tx:
+        found = await one(tx, request, code)
+        until = read.instant("until", found.timezone)
+        read.refuse()
+        await service.set_location_status(tx, code, status, read.version(), reason=read.text("reason"), until=until)
+    says = {
+        LocationStatus.PAUSED: _("Paused: new work goes elsewhere"),
+        LocationStatus.ACTIVE: _("It takes work again"),
+        LocationStatus.CLOSED: _("Closed"),
+    }[status]
+    return filling.done(request, f"/locations/{code}", says)
+
+
+@post("/locations/{code:str}/close-days", opt={"permission": "network:write"}, status_code=200)
+async def close_days(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Close a location on a day or a range of days, perhaps every week or year."""
+    read = filling.filled(await request.form())
+    first = read.day("first")
+    last = read.day("last") or first
+    repeat = read.choice("repeat", Repeat)
+    times = read.maybe_whole("times") or 1
+    if first is None:
+        read.wrong("first", N_("This field is empty."), N_("Fill it in."))
+    elif last is not None and not first <= last <= first + timedelta(days=366):
+        read.wrong("last", N_("The last day is before the first, or more than a year after it."))
+    read.refuse()
+    days = rules.closed_days(first or date.min, last or date.min, repeat, times)
+    async with web.writing(request) as tx:
+        await one(tx, request, code)
+        await service.close_days(tx, code, days, read.text("reason", 200))
+    notice = n_("Closed on {n} day", "Closed on {n} days", len(days))
+    return filling.done(request, f"/locations/{code}#closures", notice)
+
+
+@post("/locations/{code:str}/open-days", opt={"permission": "network:write"}, status_code=200)
+async def open_days(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Take one closure back."""
+    read = filling.filled(await request.form())
+    day = read.day("day")
+    read.refuse()
+    async with web.writing(request) as tx:
+        await one(tx, request, code)
+        await service.open_days(tx, code, [day] if day else [])
+    return filling.done(request, f"/locations/{code}#closures", _("It works on that day again"))
+
+
+HANDLERS = [location_list, location_export, bulk, location_show, set_status, close_days, open_days]

@@ -1,0 +1,49 @@
+// What forms do beyond sending: marking the fields a refusal names, and small helps in filling them in.
+
+const byName = (form, name) => form?.elements.namedItem(name);
+
+// A refusal lists what is wrong with the path of each field: the field is marked, and named in the list.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const form = event.target.closest?.("form") ?? event.detail.requestConfig?.elt?.closest("form");
+  if (!form) return;
+  form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
+  const points = [...event.target.querySelectorAll("[data-at]")];
+  let first = null;
+  for (const point of points) {
+    const field = byName(form, point.dataset.at);
+    if (!(field instanceof HTMLElement)) continue;
+    field.setAttribute("aria-invalid", "true");
+    const name = field.labels?.[0]?.textContent.trim() || field.getAttribute("aria-label");
+    if (name && !point.querySelector("b")) {
+      const label = document.createElement("b");
+      label.textContent = `${name}: `;
+      point.prepend(label);
+    }
+    first ??= field;
+  }
+  first?.focus();
+});
+
+// The hours of Monday for the rest of the working week.
+const copy = document.querySelector("[data-copy-hours]");
+if (copy) {
+  copy.hidden = false;
+  copy.addEventListener("click", () => {
+    const fields = (day) => [...document.querySelectorAll(`[data-day=${day}] input`)];
+    const monday = fields("mon").map((field) => field.value);
+    for (const day of ["tue", "wed", "thu", "fri"]) fields(day).forEach((field, i) => { field.value = monday[i] ?? ""; });
+  });
+}
+
+// A choice that is a place to go to.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
+});
+
+// The browser's own colour chooser beside a field of text: each follows the other.
+for (const chooser of document.querySelectorAll("[data-colour]")) {
+  const text = document.getElementById(chooser.dataset.colour);
+  chooser.hidden = false;
+  chooser.addEventListener("input", () => { text.value = chooser.value; text.dispatchEvent(new Event("input", { bubbles: true })); });
+  text.addEventListener("input", () => { if (/^#[0-9a-f]{6}$/i.test(text.value)) chooser.value = text.value; });
+}
