@@ -1,19 +1,32 @@
-"""What needs attention: records whose events could not be handled, why, and the button that tries again."""
+"""What needs attention: what stopped and why, grouped by cause, what is at risk, and the button that tries again.
 
-from typing import Any
+Records whose events could not be handled are grouped by what handles them and why it failed: one cause, one entry,
+one act for all its records. Beside them stand background jobs that failed for good, and above all of them whatever
+stands still altogether.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request, get, post
 from litestar.response import Response
 
 from malha.console import attention_reads as reads
-from malha.console import render, shell, web
+from malha.console import filling, render, shell, web
+from malha.console.attention_reads import OrderAtRisk
+from malha.fulfillment import reads as work
 from malha.ordering import reads as orders
-from malha.platform import audit, parking, subscribers
+from malha.platform import audit, i18n, jobs, parking, subscribers
 from malha.platform.clock import now
 from malha.platform.db import Tx
-from malha.platform.i18n import N_, _
+from malha.platform.errors import MalhaError, NotFound
+from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.platform.jobs import FailedJob
 from malha.platform.parking import ParkedKey
 from malha.platform.subscribers import Failing
 
@@ -27,21 +40,66 @@ DOES = {
     "order_places": N_("Choice of the location"),
     "waiting_orders": N_("Orders that wait for stock"),
 }
+# What a background job does; one without a name here shows its own.
+TASKS = {"orders.place_waiting": N_("Choice of the location")}
+JOBS = "jobs"
+# Classes of failure whose remedy is known: (what happened, what to do).
+CAUSES = {
+    "OperationalError": (N_("The database did not answer"), N_("Check that it runs and has room, then try again.")),
+    "TimeoutError": (N_("An answer took too long"), N_("Try again; if it stays so, look at what is slow.")),
+    "OSError": (N_("A file or the network failed"), N_("Check disk and network, then try again.")),
+}
+_FAULT = (
+    N_("A fault in the program"),
+    N_("Report it with the answer below. Once a version that mends it runs, try again: nothing of it is lost."),
+)
+VIEWS = {"": N_("Open"), "parked": N_("Waits for you"), "retrying": N_("Tried again by itself")}
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """One cause with the records it stopped."""
+
+    id: str
+    href: str
+    title: str
+    line: str
+    icon: str
+    tone: str
+    count: int
+    age: str
+    waits: bool  # for a person
+
+
+class Record(NamedTuple):
     """One record that waits."""
 
-    subscriber: str
     key: str
-    does: str
-    record: str
+    name: str
     href: str
-    cause: str
-    error: str
+    who: str
+    due: str
+    due_class: str
+    total: str
     waiting: int
-    since: str
     next: str
+
+
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident opened."""
+
+    incident: Incident
+    subscriber: str
+    pill: str
+    history: str
+    cause: str
+    cause_more: str
+    risk: str
+    risk_more: str
+    fix: str
+    fix_more: str
+    records: list[Record]
+    answer: str
+    are_jobs: bool
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,63 +111,236 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
     since: str
 
 
+class _Group(NamedTuple):
+    """What one incident is made of: parked keys, or jobs that failed."""
+
+    id: str
+    subscriber: str
+    parked: list[ParkedKey]
+    jobs: list[FailedJob]
+
+
 @get("/attention", opt={"permission": "doctor:read"})
 async def attention(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show what could not be handled."""
+    """Show what could not be handled, and one cause beside the list."""
+    asked = request.query_params.get("incident", "")
+    view = request.query_params.get("view", "") if request.query_params.get("view", "") in VIEWS else ""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "attention")
         parked = await parking.needs_attention(tx)
         scope = shell.scope_of(web.caller_of(request))
         if scope is not None:
             parked = await orders.parked_at(tx, parked, scope)
-        numbers = await _numbers(tx, parked)
+        # Jobs are nobody's location: whoever is limited to some does not see them.
+        failed = await jobs.failed(tx) if scope is None else []
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
-    items = [_item(p, numbers) for p in parked]
-    return render.html("attention/page.html", shell=around, items=items, stuck=stuck, may=around.may)
+        groups = list(_groups(parked, failed))
+        shown = [group for group in groups if not view or _state(group) == view]
+        opened = next((group for group in shown if group.id == asked), shown[0] if shown else None)
+        detail = await _detail(tx, opened, view) if opened else None
+    counts = {key: sum(not key or _state(group) == key for group in groups) for key in VIEWS}
+    return render.html(
+        "attention/list.html" if web.wants_part(request) else "attention/page.html",
+        shell=around,
+        may=around.may,
+        incidents=[_incident(group, view) for group in shown],
+        detail=detail,
+        stuck=stuck,
+        tabs=[(_(word), _address(view=key), counts[key], key == view) for key, word in VIEWS.items()],
+        nothing=not groups,
+    )
 
 
 @post("/attention/replay", opt={"permission": "settings:manage"}, status_code=303)
 async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Have the waiting events of a record handled again.
+    """Have the waiting events of some records, or some failed jobs, handled again.
 
     Raises:
-        NotFound: nothing of that record waits any more.
+        NotFound: nothing of them waits any more.
     """
     form = await request.form()
-    subscriber, key = str(form.get("subscriber", "")), str(form.get("key", ""))
+    read = filling.filled(form)
+    subscriber = read.text("subscriber", 100)
+    keys = [str(key)[:300] for key in form.getall("key", [])][:1_000]
     async with web.writing(request) as tx:
-        await parking.ask_replay(tx, subscriber, key)
-        await audit.record(tx, action="replay", entity="event", entity_id=f"{subscriber}/{key}")
-    return web.see_other("/attention", notice=_("It is tried again within a second."))
+        if subscriber == JOBS:
+            done = [str(id_) for id_ in await jobs.retry(tx, [int(key) for key in keys if key.isdigit()])]
+        else:
+            done = await parking.ask_replays(tx, subscriber, keys)
+        if not done:
+            raise NotFound(what="parked event", key=", ".join(keys)[:100])
+        changes = [(f"{subscriber}/{key}", None, None) for key in done]
+        await audit.record_many(tx, action="replay", entity="event", changes=changes)
+    told = n_("{n} record is tried again within a second.", "{n} records are tried again within a second.", len(done))
+    return web.see_other("/attention", notice=told)
 
 
-async def _numbers(tx: Tx, parked: list[ParkedKey]) -> dict[str, int]:
-    orders = [UUID(p.key.partition(":")[2]) for p in parked if p.key.startswith("order:")]
-    if not orders:
-        return {}
-    return {f"order:{id_}": number for id_, number in await tx.tuples(reads.ORDER_NUMBERS, {"orders": orders})}
+def _address(**said: str) -> str:
+    shown = "&".join(f"{name}={quote(value, safe='')}" for name, value in said.items() if value)
+    return f"/attention?{shown}" if shown else "/attention"
 
 
-def _item(parked: ParkedKey, numbers: dict[str, int]) -> Item:
-    number = numbers.get(parked.key)
-    if parked.retry_at is None:
+def _groups(parked: Sequence[ParkedKey], failed: Sequence[FailedJob]) -> Iterator[_Group]:
+    """Yield the incidents: those that wait for a person first, then the oldest."""
+    by_cause: dict[tuple[str, str], list[ParkedKey]] = {}
+    for each in parked:
+        by_cause.setdefault((each.subscriber, each.cause), []).append(each)
+    for (subscriber, cause), members in by_cause.items():
+        yield _Group(f"{subscriber}/{cause}", subscriber, members, [])
+    by_task: dict[str, list[FailedJob]] = {}
+    for job in failed:
+        by_task.setdefault(job.task, []).append(job)
+    for task, its in by_task.items():
+        yield _Group(f"{JOBS}/{task}", JOBS, [], its)
+
+
+def _state(group: _Group) -> str:
+    return "retrying" if group.parked and all(p.state == "retrying" for p in group.parked) else "parked"
+
+
+def _title(group: _Group) -> str:
+    if group.jobs:
+        return _(TASKS.get(group.jobs[0].task, group.jobs[0].task))
+    return _(DOES.get(group.subscriber, group.subscriber))
+
+
+def _incident(group: _Group, view: str) -> Incident:
+    waits = _state(group) == "parked"
+    first = min((p.first_failed_at for p in group.parked), default=None)
+    return Incident(
+        id=group.id,
+        href=_address(view=view, incident=group.id),
+        title=_title(group),
+        line=_("Background job failed for good") if group.jobs else _says(group.parked[0])[0],
+        icon="alert-triangle" if waits else "refresh",
+        tone="fail" if waits else "wait",
+        count=len(group.parked) + len(group.jobs),
+        age=render.span(now() - first) if first else "",
+        waits=waits,
+    )
+
+
+def _refusal(code: str, of: type[MalhaError] = MalhaError) -> type[MalhaError] | None:
+    """Return the refusal with a code: its sentences say what is so and how to mend it."""
+    for kind in of.__subclasses__():
+        if kind.code == code:
+            return kind
+        if found := _refusal(code, kind):
+            return found
+    return None
+
+
+def _facts(says: str, error: str) -> dict[str, str] | None:
+    """Return the facts that a refusal's sentence was filled with: what is stored is the English one."""
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(says))
+    found = re.search(f"{pattern}$", error, re.DOTALL)
+    return found.groupdict() if found else None
+
+
+# Said where a refusal has no second sentence; named here so that the message collector finds it.
+_MEND = N_("Mend it, then try again.")
+
+
+def _says(parked: ParkedKey) -> tuple[str, str]:
+    """Return what happened and what to do, in the reader's language."""
+    refusal = _refusal(parked.cause)
+    if refusal is not None:
+        facts = _facts(refusal.says, parked.error)
+        if facts is None:
+            return parked.error, _(_MEND)
+        return _(refusal.says, **facts), _(refusal.mend or _MEND, **facts)
+    says, mend = CAUSES.get(parked.cause, _FAULT)
+    return _(says), _(mend)
+
+
+async def _detail(tx: Tx, group: _Group, view: str) -> Detail:
+    incident = _incident(group, view)
+    if group.jobs:
+        return _jobs_detail(group, incident)
+    ids = [UUID(p.key.partition(":")[2]) for p in group.parked if p.key.startswith("order:")]
+    orders = {f"order:{o.id}": o for o in await tx.all(OrderAtRisk, reads.ORDERS_AT_RISK, {"orders": ids})}
+    due = {f"order:{id_}": at for id_, at in (await work.due(tx, ids)).items()}
+    records = [_record(p, orders.get(p.key), due.get(p.key)) for p in group.parked]
+    says, mend = _says(group.parked[0])
+    first = min(p.first_failed_at for p in group.parked)
+    attempts = max(p.attempts for p in group.parked)
+    events = sum(p.waiting for p in group.parked)
+    tried = n_("tried {n} time", "tried {n} times", attempts)
+    return Detail(
+        incident=incident,
+        subscriber=group.subscriber,
+        pill=n_("{n} record stopped", "{n} records stopped", len(records)),
+        history=_("First {time}, {tried}.", time=render.moment(first), tried=tried),
+        cause=says,
+        cause_more=group.parked[0].cause,
+        risk=_money_at_risk(list(orders.values())),
+        risk_more=n_("{n} event waits in its order", "{n} events wait in their order", events),
+        fix=mend,
+        fix_more=_soonest(group.parked),
+        records=records,
+        answer="\n".join(dict.fromkeys(p.error for p in group.parked)),
+        are_jobs=False,
+    )  # fmt: skip
+
+
+def _jobs_detail(group: _Group, incident: Incident) -> Detail:
+    records = [Record(str(j.id), f"{j.task} {j.id}", "", "", "", "", "", 1, _("Waits for you")) for j in group.jobs]
+    return Detail(
+        incident=incident,
+        subscriber=JOBS,
+        pill=n_("{n} job failed", "{n} jobs failed", len(records)),
+        history=n_("tried {n} time", "tried {n} times", max(j.attempts for j in group.jobs)),
+        cause=incident.line,
+        cause_more=group.jobs[0].task,
+        risk=n_("{n} job", "{n} jobs", len(records)),
+        risk_more=_("What it would have done has not been done"),
+        fix=_("Look in the log of the worker for the cause, mend it, then try again."),
+        fix_more="",
+        records=records,
+        answer="",
+        are_jobs=True,
+    )
+
+
+def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None) -> Record:
+    if p.retry_at is None:
         tried = _("Waits for you")
-    elif parked.retry_at <= now():
+    elif p.retry_at <= now():
         tried = _("Now")
     else:
-        tried = _("In {time}", time=render.span(parked.retry_at - now()))
-    return Item(
-        subscriber=parked.subscriber,
-        key=parked.key,
-        does=_(DOES.get(parked.subscriber, parked.subscriber)),
-        record=parked.key if number is None else f"#{number}",
-        href="" if number is None else f"/orders/{number}",
-        cause=parked.cause,
-        error=parked.error,
-        waiting=parked.waiting,
-        since=render.moment(parked.first_failed_at),
+        tried = _("In {time}", time=render.span(p.retry_at - now()))
+    if order is None:
+        return Record(p.key, p.key, "", "", "", "", "", p.waiting, tried)
+    deadline = due or order.promised_at
+    return Record(
+        key=p.key,
+        name=f"#{order.number}",
+        href=f"/orders/{order.number}",
+        who=order.buyer_name or _("Name not given"),
+        due=render.due_text(deadline, promise=due is None) if deadline else "",
+        due_class=render.lateness(deadline) if deadline else "",
+        total=i18n.money(order.total, order.currency),
+        waiting=p.waiting,
         next=tried,
     )
+
+
+def _money_at_risk(orders: Sequence[OrderAtRisk]) -> str:
+    if not orders:
+        return _("No order")
+    totals: dict[str, int] = {}
+    for order in orders:
+        totals[order.currency] = totals.get(order.currency, 0) + order.total
+    money = ", ".join(i18n.money(total, currency) for currency, total in sorted(totals.items()))
+    return n_("{money} in {n} order", "{money} in {n} orders", len(orders), money=money)
+
+
+def _soonest(parked: Sequence[ParkedKey]) -> str:
+    """Return when the next of them is tried again by itself."""
+    next_ = min((p.retry_at for p in parked if p.retry_at), default=None)
+    if next_ is None:
+        return _("It is no longer tried by itself.")
+    return _("It is tried again by itself, next {time}.", time=render.moment(next_))
 
 
 def _stuck(failing: Failing) -> Stuck:

@@ -396,16 +396,12 @@ def _minute(clock: str) -> int:
 
 
 def _closure(closure: reads.Closure, today: date) -> ClosureRow:
-    return ClosureRow(closure.day, _spelt(closure.day), closure.reason, closure.day < today)
-
-
-def _spelt(day: date) -> str:
-    return f"{_(say.WEEKDAY[WEEKDAYS[day.weekday()]])}, {i18n.date(day)}"
+    return ClosureRow(closure.day, _day(closure.day), closure.reason, closure.day < today)
 
 
 def _holidays(x: Location, today: date) -> list[str]:
     days = holidays_of(x.holiday_calendar, today.year) | holidays_of(x.holiday_calendar, today.year + 1)
-    return [_spelt(day) for day in sorted(days) if day >= today][:NEXT_HOLIDAYS]
+    return [_day(day) for day in sorted(days) if day >= today][:NEXT_HOLIDAYS]
 
 
 # --- acts on one location ---
@@ -447,7 +443,7 @@ async def close_days(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         await one(tx, request, code)
         await service.close_days(tx, code, days, read.text("reason", 200))
     notice = n_("Closed on {n} day", "Closed on {n} days", len(days))
-    return filling.done(request, f"/locations/{code}#closures", notice)
+    return filling.done(request, f"/locations/{code}", notice)
 
 
 @post("/locations/{code:str}/open-days", opt={"permission": "network:write"}, status_code=200)
@@ -459,7 +455,7 @@ async def open_days(request: Request[Any, Any, Any], code: FromPath[str]) -> Res
     async with web.writing(request) as tx:
         await one(tx, request, code)
         await service.open_days(tx, code, [day] if day else [])
-    return filling.done(request, f"/locations/{code}#closures", _("It works on that day again"))
+    return filling.done(request, f"/locations/{code}", _("It works on that day again"))
 
 
 HANDLERS = [location_list, location_export, bulk, location_show, set_status, close_days, open_days]

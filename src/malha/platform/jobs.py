@@ -65,6 +65,11 @@ FAILED_JOBS = """
 SELECT id, task_name AS task, attempts FROM malha_jobs.procrastinate_jobs
 WHERE status = 'failed' AND queue_name = %(queue)s::text ORDER BY id LIMIT %(limit)s::int
 """
+# Its own function keeps its own book of what happened to a job. One more attempt: what fails again is here again.
+RETRY_JOBS = """
+SELECT id, malha_jobs.procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM malha_jobs.procrastinate_jobs
+WHERE id = ANY (%(ids)s::bigint[]) AND status = 'failed' AND queue_name = %(queue)s::text
+"""
 INSTALLED = "SELECT name FROM malha_jobs.installed"
 HAS_SCHEMA = "SELECT to_regclass('malha_jobs.installed') IS NOT NULL"
 JOB_FUNCTIONS = """
@@ -143,6 +148,11 @@ async def defer_many(
 async def failed(tx: Tx, limit: int = 200) -> list[FailedJob]:
     """Return the retailer's jobs that failed for good, oldest first."""
     return await tx.all(FailedJob, FAILED_JOBS, {"queue": tx.retailer, "limit": limit})
+
+
+async def retry(tx: Tx, ids: Sequence[int]) -> list[int]:
+    """Have jobs that failed for good run once more; return those that had."""
+    return [id_ for id_, _void in await tx.tuples(RETRY_JOBS, {"ids": list(ids), "queue": tx.retailer})]
 
 
 async def install(url: str) -> list[str]:

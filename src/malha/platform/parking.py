@@ -88,6 +88,12 @@ ASK_REPLAY = """
 UPDATE parked_key SET state = 'retrying', attempts = 0, retry_at = now()
 WHERE subscriber = %(name)s::text AND key = %(key)s::text
 """
+# The same for many records of one subscriber.
+ASK_REPLAYS = """
+UPDATE parked_key SET state = 'retrying', attempts = 0, retry_at = now()
+WHERE subscriber = %(name)s::text AND key = ANY (%(keys)s::text[])
+RETURNING key
+"""
 # Small table: every row needs a person.
 NEEDS_ATTENTION = """
 SELECT subscriber, key, state, attempts, retry_at, cause, error, position, first_failed_at, last_failed_at,
@@ -164,6 +170,11 @@ async def ask_replay(tx: Tx, subscriber: str, key: str) -> None:
     """
     if not await tx.execute(ASK_REPLAY, {"name": subscriber, "key": key}):
         raise NotFound(what="parked event", key=key)
+
+
+async def ask_replays(tx: Tx, subscriber: str, keys: Sequence[str]) -> list[str]:
+    """Have the worker run some parked keys again within a second; return those that were parked."""
+    return await tx.values(ASK_REPLAYS, {"name": subscriber, "keys": list(keys)})
 
 
 async def needs_attention(tx: Tx, limit: int = 200) -> list[ParkedKey]:

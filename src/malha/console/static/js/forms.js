@@ -47,3 +47,8 @@ for (const chooser of document.querySelectorAll("[data-colour]")) {
   chooser.addEventListener("input", () => { text.value = chooser.value; text.dispatchEvent(new Event("input", { bubbles: true })); });
   text.addEventListener("input", () => { if (/^#[0-9a-f]{6}$/i.test(text.value)) chooser.value = text.value; });
 }
+
+// A corrected file of the same name is a new choice.
+document.addEventListener("click", (event) => {
+  if (event.target.matches("input[type=file]")) event.target.value = "";
+});
