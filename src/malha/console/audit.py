@@ -1,7 +1,7 @@
 """The audit trail to read: filtered list, one entry beside it with what differs, export."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -11,21 +11,23 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import attention_reads, audit_words, render, shell, web
+from malha.console import attention_reads, audit_words, export, render, shell, web
 from malha.console import reads as page_reads
 from malha.ordering import reads as orders
-from malha.platform import audit, i18n
+from malha.platform import audit, i18n, sheets
 from malha.platform.audit import Entry, Wanted
 from malha.platform.db import Tx
 from malha.platform.errors import NotFound
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
+from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
-EXPORT_LIMIT, EXPORT_BATCH = 100_000, 1_000
 COLUMNS = (
-    N_("When"), N_("Who"), N_("Kind of actor"), N_("Network address"), N_("Request"), N_("Record"), N_("Identifier"),
-    N_("Action"), N_("Before"), N_("After"),
+    Column(N_("When"), Kind.MOMENT, 18), Column(N_("Who"), width=24), Column(N_("Kind of actor")),
+    Column(N_("Network address")), Column(N_("Request"), width=34), Column(N_("Record")),
+    Column(N_("Identifier"), width=38), Column(N_("Action"), width=20), Column(N_("Before"), width=40),
+    Column(N_("After"), width=40),
 )  # fmt: skip
 _KEYS_OF = {"person": "person", "api_key": "key"}  # kinds of record that have a name among the actors
 ACTORS = {"person": N_("Person"), "key": N_("API key"), "system": N_("System"), "anonymous": N_("Nobody signed in")}
@@ -153,7 +155,7 @@ def _row(e: Entry, number: int | None, names: Mapping[str, str]) -> Row:
         when=render.moment(e.at),
         exact=f"{i18n.date(e.at)} {e.at.astimezone(ZoneInfo(i18n.current_zone())):%H:%M:%S}",
         who=who,
-        actor=_(ACTORS.get(e.actor_kind, e.actor_kind)),
+        actor="" if who == record else _(ACTORS.get(e.actor_kind, e.actor_kind)),
         source=e.source or "",
         act=audit_words.act(e.action),
         kind=audit_words.entity(e.entity),
@@ -198,7 +200,7 @@ async def audit_list(request: Request[Any, Any, Any]) -> Response[str]:
         ],
         previous=asked.address(before=rows[0].id) if rows and page.newer else "",
         next=asked.address(after=rows[-1].id) if rows and page.older else "",
-        export=asked.address("/audit/export.csv"),
+        exports=export.choices(asked.address, "/audit/export"),
     )
 
 
@@ -233,45 +235,31 @@ async def audit_show(request: Request[Any, Any, Any], entry_id: FromPath[int]) -
     )
 
 
-@get("/audit/export.csv", opt={"permission": "audit:read"})
+@get(export.paths("/audit/export"), opt={"permission": "audit:read"})
 async def audit_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the filtered trail as a table, at most `EXPORT_LIMIT` entries; that it was taken is written down too."""
-    asked = asked_of(request.query_params)
-    language, zone = i18n.current_language(), i18n.current_zone()
-    wanted = asked.wanted()
+    """Send the filtered trail as a file; that it was taken is written down too."""
+    wanted = asked_of(request.query_params).wanted()
     async with web.writing(request) as tx:
         await audit.record(tx, action="export", entity="audit", entity_id="all")
 
-    async def body() -> AsyncIterator[bytes]:
-        with i18n.speaking(language, zone):
-            yield web.csv_line([_(name) for name in COLUMNS], bom=True)
-        last, sent = None, 0
-        while sent < EXPORT_LIMIT:
+    async def pages() -> AsyncIterator[Sequence[Entry]]:
+        last = None
+        while True:
             async with web.reading(request) as tx:
-                page = await audit.search(tx, wanted, older_than=last, size=EXPORT_BATCH)
-            with i18n.speaking(language, zone):
-                yield b"".join(web.csv_line(_exported(entry)) for entry in page.entries)
+                page = await audit.search(tx, wanted, older_than=last, size=export.BATCH)
+            yield page.entries
             if not page.older:
                 return
-            sent += len(page.entries)
             last = page.entries[-1].id
 
-    return Stream(
-        body(),
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="audit-{datetime.now(UTC):%Y-%m-%d}.csv"',
-            "Cache-Control": "no-store",
-        },
-    )
+    return export.send(request, "audit", COLUMNS, pages(), _exported)
 
 
-def _exported(e: Entry) -> list[str]:
+def _exported(e: Entry) -> sheets.Row:
     sides = ["" if side is None else msgspec.json.encode(side).decode() for side in (e.before, e.after)]
-    at = e.at.astimezone(ZoneInfo(i18n.current_zone())).isoformat(timespec="seconds")
     who = _(ACTORS.get(e.actor_kind, e.actor_kind))
     named = [audit_words.entity(e.entity), e.entity_id, audit_words.act(e.action)]
-    return [at, e.actor_name, who, e.source or "", e.request_id or "", *named, *sides]
+    return [e.at, e.actor_name, who, e.source or "", e.request_id or "", *named, *sides]
 
 
 HANDLERS = [audit_list, audit_export, audit_peek, audit_show]

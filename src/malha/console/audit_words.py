@@ -40,6 +40,31 @@ ACTIONS = {
     "order.note_added": N_("note written"),
     "order.line_mapped": N_("SKU identified"),
     "order.routed": N_("location chosen"),
+    "order.placed": N_("placed"),
+    "fulfillment.released": N_("released to a location"),
+    "fulfillment.accepted": N_("accepted by the location"),
+    "fulfillment.rejected": N_("rejected by the location"),
+    "fulfillment.picked": N_("picked"),
+    "fulfillment.short": N_("fewer found than asked"),
+    "fulfillment.packed": N_("packed"),
+    "fulfillment.shipped": N_("shipped"),
+    "shipment.delivered": N_("delivered"),
+    "fulfillment.ready": N_("ready for pickup"),
+    "fulfillment.pickup_expiring": N_("pickup ends soon"),
+    "fulfillment.pickup_expired": N_("pickup time over"),
+    "fulfillment.pickup_returned": N_("given back to stock"),
+    "fulfillment.pickup_extended": N_("more time to collect"),
+    "fulfillment.pickup_refused": N_("refused at the counter"),
+    "fulfillment.collected": N_("collected"),
+    "fulfillment.cancelled": N_("work cancelled"),
+    "payment.authorised": N_("payment authorised"),
+    "payment.captured": N_("payment captured"),
+    "payment.refunded": N_("payment refunded"),
+    "payment.voided": N_("payment voided"),
+    "payment.declined": N_("payment declined"),
+    "payment.tender_added": N_("payment added"),
+    "fiscal.document_recorded": N_("fiscal document recorded"),
+    "fiscal.document_cancelled": N_("fiscal document cancelled"),
 }
 ENTITIES = {
     "order": N_("Order"),
@@ -104,6 +129,7 @@ FIELDS = {
     "document_policy": N_("Fiscal document"),
     "legal_name": N_("Company"),
     "currency": N_("Currency"),
+    "pickup_days": N_("Days to collect"),
     "shortage_policy": N_("When stock is short"),
     "payment_policy": N_("Payment"),
     "release_delay_minutes": N_("Release delay (min)"),
@@ -116,11 +142,12 @@ FIELDS = {
     "website": N_("Website"),
     "days": N_("Days"),
     "reason": N_("Reason"),
+    "note": N_("Note"),
     "role": N_("Role"),
     "email": N_("E-mail"),
 }
 # Fields that say nothing to people: keys and counters.
-SILENT = frozenset({"id", "version", "seq", "note_id", "legal_entity_id", "establishment_id"})
+SILENT = frozenset({"id", "version", "seq"})
 MONEY = frozenset({"handling_cost", "line_cost", "price", "per_extra_kg"})
 # Fields whose values are words of ours, by kind of record where it matters.
 _VALUES: dict[str, Mapping[Any, Any]] = {
@@ -206,7 +233,7 @@ def _instant(text: str) -> str:
 def differences(entry: Entry) -> list[Difference]:
     """Return what a change changed, field by field; a nested value by its own parts."""
     sides = _flat(entry.before), _flat(entry.after)
-    names = [name for name in {**sides[0], **sides[1]} if name not in SILENT]
+    names = [name for name in {**sides[0], **sides[1]} if name not in SILENT and not name.endswith("_id")]
     rows = []
     for name in names:
         field = name.rpartition("/")[2]

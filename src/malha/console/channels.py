@@ -148,6 +148,7 @@ def _draft(read: Filled, code: str) -> ChannelDraft:
         payment_policy=read.choice("payment_policy", PaymentPolicy),
         release_delay_minutes=read.whole("release_delay_minutes"),
         priority=read.whole("priority"),
+        pickup_days=read.maybe_whole("pickup_days"),
         active=read.flag("active"),
         locations=[str(code)[:40] for code in read.form.getall("locations", [])],
     )

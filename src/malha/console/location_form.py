@@ -132,6 +132,7 @@ def draft_of(read: Filled, before: Location | None) -> LocationDraft:
         handling_cost=read.centavos("handling_cost"),
         line_cost=read.centavos("line_cost"),
         priority=read.whole("priority"),
+        pickup_days=read.whole("pickup_days"),
     )
 
 

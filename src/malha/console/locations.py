@@ -302,8 +302,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         can=[(_(word), _(means), getattr(found, name)) for name, (word, means) in say.CAPABILITIES.items()],
         repeats=list(filling.options(say.REPEAT)),
         today=today,
-        dots=brazil_map.dots(),
-        map=(brazil_map.WIDTH, brazil_map.HEIGHT),
+        map=brazil_map.shapes(),
         point=_point(found),
         others=[point for x in others[:400] if (point := _point(x))],
         history=[
@@ -313,9 +312,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
 
 
 def _point(x: Location) -> tuple[float, float] | None:
-    if x.latitude is None or x.longitude is None or not brazil_map.holds(x.latitude, x.longitude):
-        return None
-    return brazil_map.at(x.latitude, x.longitude)
+    return None if x.latitude is None or x.longitude is None else brazil_map.place(x.latitude, x.longitude)
 
 
 def _answers(

@@ -65,7 +65,7 @@ PAGES = (
     Page("keys", N_("API keys"), "/keys", "identity:manage", "key", Section.GOVERNANCE,
          N_("integration, token, program")),
     Page("locations", N_("Locations"), "/locations", "network:read", "building-store", Section.NETWORK,
-         N_("stores, distribution centres, opening hours, capacity, pause")),
+         N_("stores, distribution centres, opening hours, capacity, pause"), "/locations/{key}"),
     Page("companies", N_("Companies"), "/companies", "network:read", "building", Section.NETWORK,
          N_("legal entities, establishments, CNPJ, tax regime")),
     Page("services", N_("Shipping"), "/services", "network:read", "truck", Section.NETWORK,

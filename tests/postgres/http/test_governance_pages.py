@@ -7,14 +7,19 @@ import pytest
 from tests_http import Shop
 
 from malha.console import audit_words, settings
+from malha.fiscal import events as fiscal_events
+from malha.fulfillment import events as fulfillment_events
 from malha.identity.model import Role
 from malha.network import retailer
 from malha.network.model import RetailerDraft
+from malha.ordering import events as ordering_events
+from malha.payments import events as payments_events
 from malha.platform import audit
 from malha.platform.db import Actor
 from malha.platform.settings import Settings
 from malha.testing import builders
 
+EVENTS = (fiscal_events, fulfillment_events, ordering_events, payments_events)
 HTMX = {"hx-request": "true", "x-slot": "#refusal"}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 FORM = {"version": "0", "name": "Loja Azul", "colour": "#ffe600", "first": "en", "speaks-en": "on", "timezone": ""}
@@ -225,3 +230,9 @@ def test_what_has_no_word_is_shown_as_it_was_written_down() -> None:
     assert audit_words.act("frobnicate") == "frobnicate"
     assert audit_words.entity("gadget") == "gadget"
     assert audit_words.label("half_life") == "half life"
+
+
+def test_everything_that_happens_to_an_order_has_a_word() -> None:
+    happens = {e.TYPE for module in EVENTS for e in vars(module).values() if hasattr(e, "TYPE") and "." in e.TYPE}
+    assert len(happens) > 30
+    assert happens - audit_words.ACTIONS.keys() == set()
