@@ -156,7 +156,7 @@ def test_a_file_of_prices_tells_its_effect_before_it_replaces_them(visit: Visit,
     expect(page.get_by_role("heading", name="Econômica")).to_be_visible()
     table = tmp_path / "precos.csv"
     table.write_text("origem;destino;até kg;preço;prazo\nSP;RJ;1;19,90;4\nSP;RJ;5;9,90;4\n", encoding="utf-8")
-    page.get_by_role("button", name="Importar").click()
+    page.get_by_role("button", name="Importar preços").click()
     page.get_by_label("Arquivo CSV").set_input_files(table)
     expect(page.get_by_text("corrija o arquivo primeiro")).to_be_visible()
     table = tmp_path / "precos-2.csv"

@@ -54,7 +54,7 @@ class Filled:
         try:
             return of(self.text(name))
         except ValueError:
-            self.wrong(name, N_("Nothing was chosen."), N_("Choose one of the list."))
+            self.wrong(name, N_("No choice was made."), N_("Choose one of the list."))
             return next(iter(of))
 
     def maybe_whole(self, name: str) -> int | None:

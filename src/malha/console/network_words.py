@@ -30,7 +30,7 @@ LOCATION_STATUS = {
 }
 # field of a location: (short word, what it means)
 CAPABILITIES = {
-    "can_ship": (N_("Ships"), N_("Sends parcels to customers")),
+    "can_ship": (N_("Sends"), N_("Sends parcels to customers")),
     "can_pickup": (N_("Pickup"), N_("Customers collect at the counter")),
     "can_curbside": (N_("Curbside"), N_("Hands over at the customer's car")),
     "can_return": (N_("Returns"), N_("Takes goods back")),

@@ -85,7 +85,7 @@ def grid_of(rates: Sequence[RateDraft], origin: str) -> Grid:
 def read_grid(read: Filled, before: Sequence[RateDraft], origin: str) -> list[RateDraft]:
     """Return the whole tariff with the prices from `origin` as the form has them. Flaws point at cells."""
     if origin not in STATES and origin != ANY:
-        read.wrong("origin", N_("Nothing was chosen."), N_("Choose one of the list."))
+        read.wrong("origin", N_("No choice was made."), N_("Choose one of the list."))
     old = {(r.to_state, r.max_grams): r for r in before if r.from_state == origin}
     columns = _columns(read)
     rates: list[RateDraft] = []
