@@ -44,6 +44,7 @@ PROCESS = {
     "session_hours": N_("Hours until an idle person logs in again"),
     "trusted_proxies": N_("Trusted proxies"),
     "upload_limit_mb": N_("Largest file (MB)"),
+    "import_limit_mb": N_("Largest imported file (MB)"),
     "timezone": N_("Time zone where none is set"),
     "currency": N_("Currency where none is named"),
     "language": N_("Language where none is wished"),

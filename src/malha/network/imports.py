@@ -37,6 +37,7 @@ from malha.platform.tabular import (
     parse_state,
     scaled,
     whole,
+    write_table,
     yes_no,
     write_table,
 )
