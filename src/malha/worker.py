@@ -14,13 +14,14 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.exchange import service as exchange
-from malha.flows import order_to_cash
+from malha.flows import order_to_cash, telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.inventory import service as inventory
 from malha.inventory.closing import care_for_ledger
 from malha.network import service as network
+from malha.ordering import lateness
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database
 from malha.platform.sequencer import rest
@@ -76,11 +77,18 @@ async def _resume_locations(db: Database) -> None:
         await network.resume_due(tx)
 
 
+async def _find_late(db: Database) -> None:
+    async with db.transaction() as tx:
+        await lateness.find_late(tx)
+
+
 CHORES = (
     Chore("measure", 5, _measure),
     Chore("retire_holds", 15, _retire_holds),
     Chore("watch_pickups", 30, order_to_cash.watch_pickups),
     Chore("resume_locations", 15, _resume_locations),
+    Chore("find_late", 30, _find_late),
+    Chore("care_for_messages", 15, telling.care_for_messages),
     Chore("forget_replies", 60, _forget_replies),
     Chore("forget_sessions", 600, _forget_sessions),
     Chore("forget_imports", 3600, _forget_imports),

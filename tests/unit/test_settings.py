@@ -70,6 +70,12 @@ def test_a_secret_is_never_repeated_in_an_error() -> None:
     assert "hunter2" not in str(refusal.value)
 
 
+def test_a_secret_is_not_in_what_a_log_or_a_failing_test_shows_of_settings() -> None:
+    found = given(MALHA_SMTP_URL="smtp://loja:hunter2@smtp.example.com", DATABASE_URL="postgresql://u:hunter2@db/x")
+    assert "hunter2" not in repr(found)
+    assert "port=8000" in repr(found)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -38,6 +38,7 @@ DOES = {
     "order_payments": N_("Effect of payments"),
     "order_work": N_("Work at the locations"),
     "order_places": N_("Choice of the location"),
+    "order_messages": N_("Messages to the customer"),
     "waiting_orders": N_("Orders that wait for stock"),
 }
 # What a background job does; one without a name here shows its own.

@@ -201,6 +201,11 @@ def _extended(facts: Facts, names: Names) -> tuple[str, str]:
     return title, _until(title)(facts, names)[1]
 
 
+def _late(facts: Facts, _names: Names) -> tuple[str, str]:
+    promised = _instant(facts.get("promised_at"))
+    return _("The promised day is over"), _("it was {day}", day=render.day(promised)) if promised else ""
+
+
 def _refused(facts: Facts, names: Names) -> tuple[str, str]:
     left = facts.get("attempts_left")
     said = n_("{n} attempt left", "{n} attempts left", left) if isinstance(left, int) else ""
@@ -272,6 +277,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "fulfillment.cancelled": (_at(N_("Work cancelled")), "ban", "plain"),
     "fiscal.document_recorded": (_document, "file-invoice", "done"),
     "fiscal.document_cancelled": (_document_cancelled, "file-alert", "plain"),
+    "order.late": (_late, "clock", "fail"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }
 

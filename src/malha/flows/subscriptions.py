@@ -4,7 +4,7 @@ A handler is thin: it turns events into one service call, runs in a transaction 
 event again. A name is a checkpoint in the database: it is not changed and not used for something else.
 """
 
-from malha.flows import order_to_cash
+from malha.flows import order_to_cash, telling
 from malha.ordering import projections
 from malha.platform.subscribers import Subscription
 
@@ -52,5 +52,6 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         handler=order_to_cash.place_again,
         batch=50,
     ),
+    Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
 )

@@ -382,6 +382,102 @@ CREATE TABLE media (
     CONSTRAINT media_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE message (
+    id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    event_seq integer NOT NULL,
+    kind text NOT NULL,
+    channel text NOT NULL,
+    language text NOT NULL,
+    address text,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    reason text,
+    answer text,
+    attempts smallint DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_at timestamp with time zone,
+    done_at timestamp with time zone,
+    subject text,
+    body text,
+    CONSTRAINT message_pkey PRIMARY KEY (id),
+    CONSTRAINT message_order_id_event_seq_kind_channel_key UNIQUE (order_id, event_seq, kind, channel),
+    CONSTRAINT message_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+    CONSTRAINT message_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'refused'::text, 'uncertain'::text, 'skipped'::text, 'failed'::text, 'bounced'::text])))
+);
+
+CREATE TABLE message_language (
+    customer_id uuid NOT NULL,
+    language text NOT NULL,
+    CONSTRAINT message_language_pkey PRIMARY KEY (customer_id)
+);
+
+CREATE TABLE message_preference (
+    customer_id uuid NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    allowed boolean NOT NULL,
+    source text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT message_preference_pkey PRIMARY KEY (customer_id, channel, purpose),
+    CONSTRAINT message_preference_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+    CONSTRAINT message_preference_purpose_check CHECK ((purpose = ANY (ARRAY['transactional'::text, 'marketing'::text])))
+);
+
+CREATE TABLE message_provider (
+    channel text NOT NULL,
+    url text NOT NULL,
+    sender text DEFAULT ''::text NOT NULL,
+    secret bytea,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT message_provider_pkey PRIMARY KEY (channel),
+    CONSTRAINT message_provider_channel_check CHECK ((channel = ANY (ARRAY['sms'::text, 'whatsapp'::text])))
+);
+
+CREATE TABLE message_rules (
+    only_row boolean DEFAULT true NOT NULL,
+    quiet_from time without time zone NOT NULL,
+    quiet_until time without time zone NOT NULL,
+    kept_days integer NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT message_rules_pkey PRIMARY KEY (only_row),
+    CONSTRAINT message_rules_kept_days_check CHECK (((kept_days >= 1) AND (kept_days <= 3650))),
+    CONSTRAINT message_rules_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE message_suppression (
+    channel text NOT NULL,
+    address text NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    by text NOT NULL,
+    CONSTRAINT message_suppression_pkey PRIMARY KEY (channel, address)
+);
+
+CREATE TABLE message_switch (
+    kind text NOT NULL,
+    channel text NOT NULL,
+    active boolean NOT NULL,
+    CONSTRAINT message_switch_pkey PRIMARY KEY (kind, channel)
+);
+
+CREATE TABLE message_template (
+    kind text NOT NULL,
+    channel text NOT NULL,
+    language text NOT NULL,
+    version integer NOT NULL,
+    subject text,
+    body text,
+    saved_at timestamp with time zone DEFAULT now() NOT NULL,
+    saved_by text NOT NULL,
+    CONSTRAINT message_template_pkey PRIMARY KEY (kind, channel, language, version),
+    CONSTRAINT message_template_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+    CONSTRAINT message_template_check CHECK (((body IS NULL) <= (subject IS NULL)))
+);
+
 CREATE TABLE movement (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -442,6 +538,13 @@ CREATE TABLE order_hold (
     resolved_by text,
     resolution text,
     CONSTRAINT order_hold_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE order_lateness (
+    order_id uuid NOT NULL,
+    promised_at timestamp with time zone NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_lateness_pkey PRIMARY KEY (order_id, promised_at)
 );
 
 CREATE TABLE order_line (
@@ -604,6 +707,12 @@ CREATE TABLE person_location (
     person_id uuid NOT NULL,
     location_id integer NOT NULL,
     CONSTRAINT person_location_pkey PRIMARY KEY (person_id, location_id)
+);
+
+CREATE TABLE pickup_reminder (
+    fulfillment_id uuid NOT NULL,
+    pickup_until timestamp with time zone NOT NULL,
+    CONSTRAINT pickup_reminder_pkey PRIMARY KEY (fulfillment_id, pickup_until)
 );
 
 CREATE TABLE product (
@@ -919,6 +1028,7 @@ CREATE INDEX fulfillment_order_pickup_pending ON fulfillment_order USING btree (
 CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (pickup_remind_at) WHERE ((state = 'ready'::text) AND (pickup_remind_at IS NOT NULL));
 CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pickup_until) WHERE ((state = 'ready'::text) AND (pickup_expired_at IS NULL));
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
+CREATE INDEX fulfillment_order_ready ON fulfillment_order USING btree (pickup_until) WHERE (state = 'ready'::text);
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
@@ -926,6 +1036,12 @@ CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
 CREATE INDEX media_product ON media USING btree (product_id);
 CREATE INDEX media_variant ON media USING btree (variant_id);
+CREATE INDEX message_address ON message USING btree (address) WHERE (address IS NOT NULL);
+CREATE INDEX message_due ON message USING btree (due_at) WHERE (state = 'queued'::text);
+CREATE INDEX message_kept ON message USING btree (created_at) WHERE (address IS NOT NULL);
+CREATE INDEX message_newest ON message USING btree (created_at DESC, id DESC);
+CREATE INDEX message_sending ON message USING btree (claimed_at) WHERE (state = 'sending'::text);
+CREATE INDEX message_state ON message USING btree (state, created_at DESC, id DESC);
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
 CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
@@ -943,6 +1059,7 @@ CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
+CREATE INDEX sales_order_promised ON sales_order USING btree (promised_at) WHERE ((promised_at IS NOT NULL) AND (status <> ALL (ARRAY['ready'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text])));
 CREATE UNIQUE INDEX sales_order_request ON sales_order USING btree (request_key) WHERE (request_key IS NOT NULL);
 CREATE INDEX saved_view_role ON saved_view USING btree (role, list) WHERE (role IS NOT NULL);
 CREATE INDEX session_expires ON session USING btree (expires_at);

@@ -22,6 +22,7 @@ from malha.network.model import (
 )
 from malha.network.snapshot import NetworkSnapshot, build_snapshot
 from malha.platform import revisions
+from malha.platform.address import Address
 from malha.platform.db import Tx
 
 T = TypeVar("T")
@@ -154,6 +155,9 @@ SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime
 FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
 WHERE e.id = ANY(%(ids)s::int[])
 """
+
+# By the primary key of a table of hundreds.
+ADDRESSES = "SELECT id, address FROM location WHERE id = ANY(%(ids)s::int[])"
 
 
 class Closure(msgspec.Struct, frozen=True):
@@ -377,3 +381,9 @@ def service_draft(s: Service, tariff: Sequence[Rate]) -> ServiceDraft:
             if r.service_id == s.id
         ],
     )
+
+
+async def addresses(tx: Tx, location_ids: Sequence[int]) -> dict[int, Address]:
+    """Return where locations are."""
+    rows = await tx.tuples(ADDRESSES, {"ids": list(location_ids)})
+    return {location_id: msgspec.convert(address, Address) for location_id, address in rows}

@@ -1,5 +1,6 @@
 """What happens to an order. Payloads hold ids and quantities, no personal data."""
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -101,3 +102,11 @@ class OrderRouted(OrderEvent, frozen=True, kw_only=True):
     attempt: int
     placed: list[tuple[int, int, int]]
     unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)
+
+
+class OrderLate(OrderEvent, frozen=True, kw_only=True):
+    """The promised day is over and not everything has left. Recorded once for each promise."""
+
+    TYPE: ClassVar[str] = "order.late"
+
+    promised_at: datetime

@@ -190,6 +190,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=20, le=1000, description="Most connections the embedded database accepts.")
     ] = 120
 
+    def __repr__(self) -> str:
+        shown = {n: "(not shown)" if n in SECRET_FIELDS and v else v for n, v in msgspec.structs.asdict(self).items()}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     @property
     def address(self) -> str:
         """Return the address to print and to link to, without a slash at its end."""

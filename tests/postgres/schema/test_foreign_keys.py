@@ -13,7 +13,7 @@ LAYERS = [
     {"catalog", "customers"},
     {"inventory"},
     {"ordering"},
-    {"payments", "fiscal"},
+    {"payments", "fiscal", "notifications"},
     {"routing"},
     {"intake"},
     {"fulfillment"},

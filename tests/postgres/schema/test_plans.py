@@ -33,6 +33,10 @@ GROWING = {
     "fulfillment_order",
     "shipment",
     "customer",
+    "message",
+    "message_suppression",
+    "message_preference",
+    "order_lateness",
     "event",
     "audit",
 }

@@ -1,0 +1,259 @@
+"""From what happened to what the customer hears: which events tell something, and the job that sends it.
+
+`TELLS` and `SILENT` name every event of an order; a test refuses one that is in neither, so nobody adds a way to lose
+an order without deciding what its customer is told.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from malha.fulfillment import reads as work
+from malha.network import reads as network
+from malha.network import retailer
+from malha.network.places import STATE_ZONES
+from malha.notifications import reads, rendering, rules
+from malha.notifications import service as notifications
+from malha.notifications.model import Channel, Claimed, Facts, Item, Kind, Look, Parcel, Rendered, State, Told
+from malha.notifications.sending import Outcome, Outlets
+from malha.ordering import reads as orders
+from malha.ordering import rules as ordering_rules
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind, OrderStatus
+from malha.ordering.tracking import tracking_address
+from malha.platform import jobs, signing
+from malha.platform import settings as configuration
+from malha.platform.address import Address
+from malha.platform.clock import now
+from malha.platform.db import Database, Tx
+from malha.platform.i18n import DEFAULT_ZONE
+from malha.platform.ids import UUID
+from malha.platform.money import Money
+from malha.platform.settings import Settings
+from malha.platform.subscribers import Recorded
+
+log = structlog.get_logger(__name__)
+
+Kinds = Callable[[Mapping[str, object]], list[Kind]]
+
+
+def _always(kind: Kind) -> Kinds:
+    return lambda _facts: [kind]
+
+
+TELLS: dict[str, Kinds] = {
+    "order.placed": rules.kinds_of_placed,
+    "order.hold_placed": rules.kinds_of_hold,
+    "order.late": _always(Kind.LATE),
+    "order.cancelled": rules.kinds_of_cancel,
+    "payment.authorised": rules.kinds_of_payment,
+    "payment.captured": rules.kinds_of_payment,
+    "payment.refunded": _always(Kind.REFUNDED),
+    "fulfillment.shipped": _always(Kind.SHIPPED),
+    "fulfillment.ready": _always(Kind.READY),
+    "fulfillment.pickup_expiring": _always(Kind.PICKUP_REMINDER),
+    "shipment.delivered": _always(Kind.DELIVERED),
+}
+# What is no news for a customer, and why.
+SILENT: dict[str, str] = {
+    "order.hold_resolved": "the next step is told",
+    "order.address_changed": "whoever changed it spoke with the customer",
+    "order.buyer_changed": "whoever changed it spoke with the customer",
+    "order.note_added": "internal",
+    "order.line_mapped": "internal",
+    "order.routed": "internal: the customer hears when goods leave",
+    "payment.voided": "no money moved",
+    "payment.declined": "the channel that took the payment tells it at once",
+    "payment.tender_added": "the customer did it",
+    "fulfillment.released": "internal",
+    "fulfillment.accepted": "internal",
+    "fulfillment.rejected": "internal: without another location it becomes a shortage hold, which is told",
+    "fulfillment.picked": "internal",
+    "fulfillment.short": "internal: without another location it becomes a shortage hold, which is told",
+    "fulfillment.packed": "internal",
+    "fulfillment.pickup_refused": "whoever stood at the counter knows",
+    "fulfillment.collected": "whoever stood at the counter knows",
+    "fulfillment.cancelled": "internal: the cancel of the units is told",
+    "fiscal.document_recorded": "internal",
+    "fiscal.document_cancelled": "internal",
+}
+# Of an event's facts, those that its message needs; never what a person typed.
+_KEPT = ("kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments")
+
+
+async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
+    """Write down what there is to tell, and have it sent after the commit."""
+    told = []
+    for event in events:
+        facts = event.facts()
+        kept = {name: facts[name] for name in _KEPT if name in facts}
+        told += [
+            Told(order_id=UUID(event.id), event_seq=event.seq, kind=kind, at=event.at, facts=kept)
+            for kind in TELLS[event.type](facts)
+        ]
+    if await notifications.queue(tx, told):
+        await jobs.defer(tx, send_messages)
+
+
+@jobs.task("messages.send", attempts=5)
+async def send_messages(db: Database) -> None:
+    """Send what is due, one message after the other; nothing to do when somebody else did."""
+    await send_due(db, configuration.load())
+
+
+async def care_for_messages(db: Database) -> None:
+    """Send what waited for its time, settle what a lost process left, forget what is old."""
+    async with db.transaction() as tx:
+        lost = await notifications.give_up_interrupted(tx)
+        await notifications.forget_words(tx)
+        due = await reads.any_due(tx)
+    if lost:
+        log.warning("messages_uncertain", count=lost)
+    if due:
+        await send_due(db, configuration.load())
+
+
+async def send_due(db: Database, settings: Settings) -> int:
+    """Send every message that is due; return how many were taken up.
+
+    Each is committed as being sent before it is handed over, and its outcome after: no transaction is open while a
+    server is spoken to.
+    """
+    taken = 0
+    async with Outlets(settings) as outlets:
+        if not outlets.mail:
+            async with db.transaction() as tx:
+                await notifications.skip_unconfigured(tx, Channel.EMAIL)
+        while True:
+            async with db.transaction() as tx:
+                message = await notifications.claim(tx)
+                rendered = await _written(tx, message, settings) if message else None
+            if message is None:
+                return taken
+            taken += 1
+            if rendered is None:
+                continue
+            outcome = await outlets.send(message, rendered)
+            await _record(db, message, outcome)
+
+
+async def _record(db: Database, message: Claimed, outcome: Outcome) -> None:
+    async with db.transaction() as tx:
+        await notifications.record_outcome(tx, message, outcome.state, reason=outcome.reason, answer=outcome.answer)
+    if outcome.state is not State.SENT:
+        log.info("message_not_sent", message=str(message.id), channel=message.channel, reason=outcome.reason)
+
+
+async def _written(tx: Tx, message: Claimed, settings: Settings) -> Rendered | None:
+    """Return the message in words, and keep them; None when it cannot be written, which is its outcome."""
+    try:
+        async with tx.savepoint():
+            facts = await facts_of(tx, message.order_id, message.facts, settings)
+            if facts is None:
+                await notifications.record_outcome(tx, message, State.FAILED, reason="order_gone")
+                return None
+            template = await reads.template(tx, message.kind, message.channel, message.language)
+            look = await look_of(tx)
+            rendered = rendering.render(template.text, message.kind, message.channel, facts, look, message.language)
+            await notifications.keep_words(tx, message.id, rendered)
+            return rendered
+    except (LookupError, TypeError, ValueError) as error:
+        log.exception("message_not_written", message=str(message.id))
+        await notifications.record_outcome(tx, message, State.FAILED, reason="text_broken", answer=str(error)[:200])
+        return None
+
+
+async def look_of(tx: Tx) -> Look:
+    """Return how the retailer appears around a message."""
+    shop = await retailer.current(tx)
+    shades = retailer.shades(shop.colour)
+    return Look(
+        retailer=shop.name,
+        colour=shades["brand"],
+        on_colour=shades["on-brand"],
+        support_email=shop.support_email or "",
+        support_phone=shop.support_phone or "",
+        website=shop.website or "",
+    )
+
+
+async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: Settings) -> Facts | None:
+    """Return everything a text can name: of the order as it stands, and of the event. None when the order is gone."""
+    number = (await orders.numbers_of(tx, [order_id])).get(order_id)
+    header = await orders.header(tx, number) if number is not None else None
+    if header is None:
+        return None
+    rows = {row.line: row for row in await orders.lines(tx, order_id)}
+    lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+    gone = ordering_rules.cancelled_quantities(lines, (await ordering.units_of(tx, [order_id]))[order_id])
+    currency = header.currency
+
+    def item(line: int, quantity: int) -> Item:
+        row = rows[line]
+        return Item(row.name, quantity, Money(row.total * quantity // row.quantity, currency))
+
+    cancelled = {int(n): int(q) for n, q in (event.get("lines") or {}).items()} if _is_cancel(event) else gone
+    zone = ZoneInfo(await _zone(tx, header))
+    pickup = await _pickup(tx, order_id, event, zone)
+    amount = event.get("amount")
+    keys = signing.keys_of(settings)
+    return Facts(
+        order_number=header.number,
+        customer_name=header.buyer_name.split()[0] if header.buyer_name.split() else "",
+        order_total=Money(header.total - header.cancelled_total, currency),
+        order_date=header.placed_at.astimezone(zone).date(),
+        promised_day=header.promised_at.astimezone(zone).date() if header.promised_at else None,
+        tracking_address=tracking_address(keys, settings.address, order_id, at=now()),
+        items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
+        cancelled_items=tuple(item(n, q) for n, q in cancelled.items() if q and n in rows),
+        shipping=Money(header.shipping_total, currency) if header.shipping_total else None,
+        discount=Money(-header.discount_total, currency) if header.discount_total else None,
+        parcels=await _parcels(tx, order_id, event),
+        amount=Money(amount, currency) if isinstance(amount, int) else None,
+        awaits_payment=header.status == OrderStatus.AWAITING_PAYMENT,
+        hold_kind=_hold_told(event),
+        **pickup,
+    )
+
+
+async def _zone(tx: Tx, header: orders.Header) -> str:
+    """Return by whose calendar days are told: where the order goes, else the retailer's."""
+    state = (header.ship_to or {}).get("state", "")
+    return STATE_ZONES.get(state) or (await retailer.current(tx)).timezone or DEFAULT_ZONE
+
+
+def _is_cancel(event: Mapping[str, Any]) -> bool:
+    return isinstance(event.get("lines"), Mapping) and "whole" in event
+
+
+def _hold_told(event: Mapping[str, Any]) -> str:
+    told = [kind for kind in (event.get("kind"), *(event.get("holds") or ())) if kind in rules.HOLDS_TOLD]
+    # What the customer can mend is said before what we mend.
+    return min(told, key=lambda kind: kind == HoldKind.SHORTAGE, default="")
+
+
+async def _parcels(tx: Tx, order_id: UUID, event: Mapping[str, Any]) -> tuple[Parcel, ...]:
+    told = {str(event.get("shipment_id")), *(str(s.get("id")) for s in event.get("shipments") or ())}
+    return tuple(
+        Parcel(row.carrier or "", row.tracking_code or "", row.tracking_url or "")
+        for row in await work.shipments(tx, order_id)
+        if row.shipped_at and (str(row.id) in told or told == {"None"})
+    )
+
+
+async def _pickup(tx: Tx, order_id: UUID, event: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    told = str(event.get("fulfillment_id"))
+    waiting = [row for row in await work.of_order(tx, order_id) if row.pickup_code and row.pickup_until]
+    row = next((r for r in waiting if str(r.id) == told), waiting[-1] if waiting else None)
+    if row is None or row.pickup_until is None:
+        return {}
+    place = (await network.addresses(tx, [row.location_id])).get(row.location_id, Address())
+    street = ", ".join(x for x in (place.street, place.number, place.complement, place.district) if x)
+    town = " \N{EN DASH} ".join(x for x in (place.city, place.state) if x)
+    return {
+        "pickup_code": row.pickup_code or "",
+        "pickup_day": row.pickup_until.astimezone(zone).date(),
+        "pickup_place": tuple(x for x in (row.location, street, town) if x),
+    }

@@ -1,0 +1,195 @@
+"""A text and the facts of an order become a message: plain words, and for mail a page that mail clients show well.
+
+All values are escaped where they meet HTML; addresses become links only if they are web addresses. A paragraph whose
+every placeholder is empty is left out, so one text serves orders with and without a promise.
+"""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, StrictUndefined, Template
+
+from malha.notifications.model import KINDS, Channel, Facts, Item, Kind, Look, Parcel, Rendered, Text
+from malha.notifications.rules import SHORT_LENGTH, Paragraph, parse
+from malha.platform import i18n
+from malha.platform.clock import now
+from malha.platform.i18n import N_, _
+from malha.platform.money import Money
+
+HOLD_REASONS = {
+    "address": N_("The address is incomplete or could not be found. Please send us the complete delivery address."),
+    "customer": N_("The CPF or CNPJ of the order is not valid. Please send us the correct one."),
+    "shortage": N_("An item is missing at the moment. We are looking for it and will keep you informed."),
+}
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A paragraph as the page draws it."""
+
+    kind: str
+    value: Any
+    text: str
+
+
+def render(text: Text, kind: Kind, channel: Channel, facts: Facts, look: Look, language: str) -> Rendered:
+    """Return the message in a language."""
+    with i18n.speaking(language):
+        words = _words(facts, look)
+        placeholders = KINDS[kind].placeholders
+        subject = " ".join("".join(_filled(p, words)) for p in parse(text.subject, placeholders))
+        parts = [part for p in parse(text.body, placeholders) if (part := _part(p, words, facts))]
+        plain = "\n\n".join(part.text for part in parts)
+        if channel is not Channel.EMAIL:
+            return Rendered("", plain[:SHORT_LENGTH], "")
+        contact = [x for x in (look.support_email, look.support_phone, look.website) if x]
+        footer = _("You receive this message because you bought at {retailer}.", retailer=look.retailer)
+        html = _layout().render(
+            language=language,
+            subject=subject,
+            preview=next((p.text for p in parts[1:] if p.kind == "words"), subject),
+            parts=parts,
+            look=look,
+            footer=footer,
+            contact=contact,
+            code_word=_("Tracking code"),
+        )
+        return Rendered(subject, "\n\n".join([plain, "-- \n" + "\n".join([footer, *contact])]) + "\n", html)
+
+
+def example(language: str, address: str) -> Facts:
+    """Return invented facts, to show a text while there is no order."""
+    with i18n.speaking(language):
+        items = (Item(_("Linen shirt, white, M"), 2, Money(35_980)), Item(_("Leather belt, brown"), 1, Money(12_990)))
+        return Facts(
+            order_number=1042,
+            customer_name="Marina",
+            order_total=Money(48_970),
+            order_date=now().date(),
+            promised_day=now().date() + timedelta(days=4),
+            tracking_address=address,
+            items=items,
+            cancelled_items=items[1:],
+            parcels=(Parcel("Correios", "AA123456785BR", ""),),
+            amount=Money(12_990),
+            awaits_payment=True,
+            hold_kind="shortage",
+            pickup_code="482913",
+            pickup_day=now().date() + timedelta(days=7),
+            pickup_place=(_("Downtown store"), "Rua XV de Novembro, 120, Centro", "Curitiba \N{EN DASH} PR"),
+        )
+
+
+def _words(facts: Facts, look: Look) -> dict[str, str]:
+    def day(value: date | None) -> str:
+        return i18n.date(value) if value else ""
+
+    return {
+        "customer_name": facts.customer_name,
+        "retailer": look.retailer,
+        "order_number": str(facts.order_number),
+        "order_total": i18n.money(facts.order_total),
+        "order_date": day(facts.order_date),
+        "promised_day": day(facts.promised_day),
+        "tracking_address": facts.tracking_address,
+        "amount": i18n.money(facts.amount) if facts.amount else "",
+        "payment_note": _("We are waiting for your payment; after that we prepare it.") if facts.awaits_payment else "",
+        "hold_reason": _(HOLD_REASONS[facts.hold_kind]) if facts.hold_kind in HOLD_REASONS else "",
+        "pickup_code": facts.pickup_code,
+        "pickup_day": day(facts.pickup_day),
+    }
+
+
+def _filled(paragraph: Paragraph, words: Mapping[str, str]) -> list[str]:
+    return [words.get(span.text, "") if span.placeholder else span.text for span in paragraph.spans]
+
+
+def _part(paragraph: Paragraph, words: Mapping[str, str], facts: Facts) -> Part | None:
+    if paragraph.block:
+        return _BLOCKS[paragraph.block](facts)
+    if paragraph.names and not any(words.get(name) for name in paragraph.names):
+        return None
+    filled = _filled(paragraph, words)
+    spans = [(text, span.bold) for text, span in zip(filled, paragraph.spans, strict=True)]
+    return Part("words", spans, "".join(filled))
+
+
+def _items(items: tuple[Item, ...], *sums: tuple[str, Money | None]) -> Part | None:
+    if not items:
+        return None
+    rows = [
+        {"name": x.name, "quantity": i18n.n_("{n} unit", "{n} units", x.quantity), "total": i18n.money(x.total)}
+        for x in items
+    ]
+    told = [(_(word), i18n.money(amount)) for word, amount in sums if amount is not None]
+    lines = [f"{x.quantity} x {x.name}: {i18n.money(x.total)}" for x in items]
+    lines += [f"{word}: {amount}" for word, amount in told]
+    return Part("items", _Table(rows, told), "\n".join(lines))
+
+
+def _all_items(facts: Facts) -> Part | None:
+    return _items(
+        facts.items,
+        (N_("Delivery"), facts.shipping),
+        (N_("Discount"), facts.discount),
+        (N_("Total"), facts.order_total),
+    )
+
+
+class _Table(msgspec.Struct, frozen=True):
+    rows: list[dict[str, str]]
+    sums: list[tuple[str, str]]  # the last one is the total
+
+
+def _button(facts: Facts) -> Part | None:
+    if not _is_web(facts.tracking_address):
+        return None
+    label = _("Follow the order")
+    return Part("button", {"href": facts.tracking_address, "label": label}, f"{label}: {facts.tracking_address}")
+
+
+def _parcels(facts: Facts) -> Part | None:
+    if not facts.parcels:
+        return None
+    rows = [
+        {
+            "carrier": p.carrier or _("Delivery"),
+            "code": p.tracking_code,
+            "href": p.tracking_url if _is_web(p.tracking_url) else "",
+        }
+        for p in facts.parcels
+    ]
+    lines = [" ".join(x for x in (r["carrier"], r["code"], r["href"]) if x) for r in rows]
+    return Part("parcels", rows, "\n".join(lines))
+
+
+def _code(facts: Facts) -> Part | None:
+    return Part("code", facts.pickup_code, facts.pickup_code) if facts.pickup_code else None
+
+
+def _place(facts: Facts) -> Part | None:
+    return Part("lines", facts.pickup_place, "\n".join(facts.pickup_place)) if facts.pickup_place else None
+
+
+_BLOCKS = {
+    "items": _all_items,
+    "cancelled_items": lambda facts: _items(facts.cancelled_items),
+    "track_button": _button,
+    "parcels": _parcels,
+    "code_box": _code,
+    "pickup_place": _place,
+}
+
+
+def _is_web(address: str) -> bool:
+    return address.startswith(("https://", "http://"))
+
+
+@cache
+def _layout() -> Template:
+    source = (files("malha.notifications") / "layout.html").read_text("utf-8")
+    env = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return env.from_string(source)

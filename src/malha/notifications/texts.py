@@ -1,0 +1,251 @@
+"""The texts that come with the program, by kind and language. A retailer may write others; these can always be had back.
+
+Paragraphs are separated by an empty line; one whose every placeholder is empty is left out. `**so**` is bold.
+"""
+
+from malha.notifications.model import Kind, Text
+
+_GREETING = {"pt-BR": "Olá, {customer_name}!", "en": "Hello {customer_name},"}
+
+_MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
+    Kind.PLACED: {
+        "pt-BR": (
+            "Recebemos seu pedido #{order_number}",
+            (
+                "Recebemos o seu pedido **#{order_number}**. Obrigado por comprar conosco.\n\n{payment_note}\n\n"
+                "Previsão: **{promised_day}**.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "We have your order #{order_number}",
+            (
+                "We have received your order **#{order_number}**. Thank you for shopping with us.\n\n{payment_note}\n\n"
+                "Expected by **{promised_day}**.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.PAID: {
+        "pt-BR": (
+            "Pagamento confirmado: pedido #{order_number}",
+            (
+                "O pagamento do pedido **#{order_number}** foi confirmado. Já estamos cuidando dele.\n\n"
+                "Previsão: **{promised_day}**.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Payment confirmed: order #{order_number}",
+            (
+                "The payment of your order **#{order_number}** is confirmed. We are already working on it.\n\n"
+                "Expected by **{promised_day}**.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.ON_HOLD: {
+        "pt-BR": (
+            "Seu pedido #{order_number} está em espera",
+            (
+                "O seu pedido **#{order_number}** está em espera.\n\n{hold_reason}\n\n"
+                "Se precisar de ajuda, é só responder a este e-mail.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Your order #{order_number} is on hold",
+            (
+                "Your order **#{order_number}** is on hold.\n\n{hold_reason}\n\n"
+                "If you need help, just answer this e-mail.\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.LATE: {
+        "pt-BR": (
+            "Seu pedido #{order_number} está atrasado",
+            (
+                "Pedimos desculpas: o pedido **#{order_number}**, previsto para **{promised_day}**, ainda não saiu por "
+                "completo. Estamos tratando disso e avisaremos assim que ele estiver a caminho.\n\n"
+                "Se preferir cancelar ou tiver dúvidas, responda a este e-mail.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Your order #{order_number} is late",
+            (
+                "We are sorry: your order **#{order_number}**, promised for **{promised_day}**, has not left completely. "
+                "We are on it, and will write as soon as it is on its way.\n\n"
+                "If you would rather cancel it, or have a question, just answer this e-mail.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.SHIPPED: {
+        "pt-BR": (
+            "Seu pedido #{order_number} está a caminho",
+            (
+                "Boa notícia: itens do pedido **#{order_number}** acabaram de sair.\n\n{parcels}\n\n"
+                "Previsão: **{promised_day}**.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Your order #{order_number} is on its way",
+            (
+                "Good news: items of your order **#{order_number}** have just left.\n\n{parcels}\n\n"
+                "Expected by **{promised_day}**.\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.DELIVERED: {
+        "pt-BR": (
+            "Entregue: pedido #{order_number}",
+            (
+                "A entrega do pedido **#{order_number}** foi registrada. Esperamos que você goste.\n\n{parcels}\n\n"
+                "Não recebeu? Responda a este e-mail e vamos verificar.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Delivered: order #{order_number}",
+            (
+                "A delivery of your order **#{order_number}** was recorded. We hope you like it.\n\n{parcels}\n\n"
+                "You have not received it? Answer this e-mail and we will look into it.\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.READY: {
+        "pt-BR": (
+            "Pode retirar: pedido #{order_number}",
+            (
+                "O pedido **#{order_number}** está esperando por você no balcão. Mostre este código:\n\n{code_box}\n\n"
+                "{pickup_place}\n\nGuardamos para você até **{pickup_day}**.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Ready for pickup: order #{order_number}",
+            (
+                "Your order **#{order_number}** is waiting for you at the counter. Show this code:\n\n{code_box}\n\n"
+                "{pickup_place}\n\nWe keep it for you until **{pickup_day}**.\n\n{items}\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.PICKUP_REMINDER: {
+        "pt-BR": (
+            "Não esqueça: pedido #{order_number} espera até {pickup_day}",
+            (
+                "O pedido **#{order_number}** ainda está esperando por você, até **{pickup_day}**. Mostre este código no "
+                "balcão:\n\n{code_box}\n\n{pickup_place}\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "A reminder: order #{order_number} waits until {pickup_day}",
+            (
+                "Your order **#{order_number}** is still waiting for you, until **{pickup_day}**. Show this code at the "
+                "counter:\n\n{code_box}\n\n{pickup_place}\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.CANCELLED: {
+        "pt-BR": (
+            "Pedido #{order_number} cancelado",
+            (
+                "O pedido **#{order_number}**, de {order_date}, foi cancelado.\n\n{cancelled_items}\n\n"
+                "Se você já pagou, o valor será devolvido pela mesma forma de pagamento. Se não pediu o cancelamento ou "
+                "tem dúvidas, responda a este e-mail."
+            ),
+        ),
+        "en": (
+            "Order #{order_number} cancelled",
+            (
+                "Your order **#{order_number}** of {order_date} was cancelled.\n\n{cancelled_items}\n\n"
+                "If you have already paid, the money goes back the way it came. If you did not ask for this or have a "
+                "question, just answer this e-mail."
+            ),
+        ),
+    },
+    Kind.CANCELLED_IN_PART: {
+        "pt-BR": (
+            "Itens cancelados no pedido #{order_number}",
+            (
+                "Estes itens do pedido **#{order_number}** foram cancelados:\n\n{cancelled_items}\n\n"
+                "O restante do pedido segue normalmente e agora soma **{order_total}**. Se você já pagou, a diferença de "
+                "**{amount}** será devolvida pela mesma forma de pagamento.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Items of order #{order_number} cancelled",
+            (
+                "These items of your order **#{order_number}** were cancelled:\n\n{cancelled_items}\n\n"
+                "The rest of the order goes on, and now comes to **{order_total}**. If you have already paid, the "
+                "difference of **{amount}** goes back the way it came.\n\n{track_button}"
+            ),
+        ),
+    },
+    Kind.REFUNDED: {
+        "pt-BR": (
+            "Reembolso do pedido #{order_number}",
+            (
+                "Devolvemos **{amount}** referentes ao pedido **#{order_number}**, pela mesma forma de pagamento. O prazo "
+                "para aparecer depende do banco ou da operadora do cartão.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Refund for order #{order_number}",
+            (
+                "We have refunded **{amount}** of your order **#{order_number}**, the way it was paid. When it shows "
+                "depends on your bank or card company.\n\n{track_button}"
+            ),
+        ),
+    },
+}
+
+_SHORT: dict[Kind, dict[str, str]] = {
+    Kind.PLACED: {
+        "pt-BR": "{retailer}: recebemos o pedido {order_number}. Acompanhe: {tracking_address}",
+        "en": "{retailer}: we have your order {order_number}. Follow it: {tracking_address}",
+    },
+    Kind.PAID: {
+        "pt-BR": "{retailer}: pagamento do pedido {order_number} confirmado. {tracking_address}",
+        "en": "{retailer}: payment of order {order_number} confirmed. {tracking_address}",
+    },
+    Kind.ON_HOLD: {
+        "pt-BR": "{retailer}: o pedido {order_number} está em espera. {hold_reason}",
+        "en": "{retailer}: order {order_number} is on hold. {hold_reason}",
+    },
+    Kind.LATE: {
+        "pt-BR": "{retailer}: pedimos desculpas, o pedido {order_number} está atrasado. {tracking_address}",
+        "en": "{retailer}: we are sorry, order {order_number} is late. {tracking_address}",
+    },
+    Kind.SHIPPED: {
+        "pt-BR": "{retailer}: o pedido {order_number} está a caminho. {tracking_address}",
+        "en": "{retailer}: order {order_number} is on its way. {tracking_address}",
+    },
+    Kind.DELIVERED: {
+        "pt-BR": "{retailer}: entrega do pedido {order_number} registrada.",
+        "en": "{retailer}: delivery of order {order_number} recorded.",
+    },
+    Kind.READY: {
+        "pt-BR": "{retailer}: pedido {order_number} pronto para retirada até {pickup_day}. Código: {pickup_code}",
+        "en": "{retailer}: order {order_number} is ready for pickup until {pickup_day}. Code: {pickup_code}",
+    },
+    Kind.PICKUP_REMINDER: {
+        "pt-BR": "{retailer}: o pedido {order_number} espera por você até {pickup_day}. Código: {pickup_code}",
+        "en": "{retailer}: order {order_number} waits for you until {pickup_day}. Code: {pickup_code}",
+    },
+    Kind.CANCELLED: {
+        "pt-BR": "{retailer}: o pedido {order_number} foi cancelado. Dúvidas? Fale conosco.",
+        "en": "{retailer}: order {order_number} was cancelled. Questions? Contact us.",
+    },
+    Kind.CANCELLED_IN_PART: {
+        "pt-BR": "{retailer}: itens do pedido {order_number} foram cancelados. {tracking_address}",
+        "en": "{retailer}: items of order {order_number} were cancelled. {tracking_address}",
+    },
+    Kind.REFUNDED: {
+        "pt-BR": "{retailer}: devolvemos {amount} do pedido {order_number}.",
+        "en": "{retailer}: we refunded {amount} of order {order_number}.",
+    },
+}
+
+
+def default_mail(kind: Kind, language: str) -> Text:
+    """Return the mail that comes with the program."""
+    subject, body = _MAIL[kind][language]
+    return Text(subject, f"{_GREETING[language]}\n\n{body}")
+
+
+def default_short(kind: Kind, language: str) -> Text:
+    """Return the short message that comes with the program."""
+    return Text("", _SHORT[kind][language])

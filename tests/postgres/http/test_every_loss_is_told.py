@@ -1,0 +1,258 @@
+"""A customer always hears of a cancelled or late order, by whatever way it came to that.
+
+The ways are read from the program, not from a list somebody keeps: a new event, a new caller of a cancel or a new place
+where units lose their location fails a test here until it is decided what the customer is told, and walked.
+"""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests_http import Shop, open_shop
+
+import malha
+from malha.flows import telling
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
+from malha.fulfillment.model import RejectReason, Short
+from malha.notifications import reads
+from malha.notifications.model import KINDS, Kind
+from malha.ordering import lateness
+from malha.ordering import service as ordering
+from malha.ordering.events import OrderEvent
+from malha.ordering.model import Address, UnitState
+from malha.platform.db import Database
+from malha.platform.ids import UUID
+from malha.platform.subscribers import drain
+from malha.testing.builders import Sold, World, a_network, a_product, an_order
+
+SOURCE = Path(malha.__file__).parent
+# Not a running shop: imports of a past whose customers know how it ended, and invented customers.
+NOT_A_SHOP = {"history", "demo"}
+LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.ON_HOLD}
+
+
+# --- the ways, as the program has them ---
+
+
+def calls() -> Iterator[tuple[str, str, ast.Call]]:
+    """Every call in a running shop: (where it is, what is called by its full name, the call)."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        if module.split(".")[0] in NOT_A_SHOP:
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        names: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Call):
+                        yield f"{module}.{function.name}", full_name(node.func, names), node
+
+
+def full_name(function: ast.expr, names: dict[str, str]) -> str:
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return f"{names.get(function.value.id, function.value.id)}.{function.attr}"
+    return names.get(function.id, function.id) if isinstance(function, ast.Name) else ""
+
+
+def says(call: ast.Call, state: UnitState) -> bool:
+    return any(isinstance(n, ast.Attribute) and n.attr == state.name for a in call.args for n in ast.walk(a))
+
+
+def callers_of(*targets: str) -> set[str]:
+    return {where for where, name, _ in calls() if name in targets}
+
+
+def events() -> Iterator[type[OrderEvent]]:
+    for module in pkgutil.walk_packages(malha.__path__, "malha."):
+        if module.name.endswith("events"):
+            importlib.import_module(module.name)
+    waiting = [OrderEvent]
+    while waiting:
+        event = waiting.pop()
+        waiting += event.__subclasses__()
+        if "." in event.TYPE:
+            yield event
+
+
+def test_of_every_event_of_an_order_it_is_decided_what_the_customer_hears() -> None:
+    known = {event.TYPE for event in events()}
+    assert len(known) > 25
+    assert known == telling.TELLS.keys() | telling.SILENT.keys()
+    assert not telling.TELLS.keys() & telling.SILENT.keys()
+    assert all(telling.SILENT.values())
+
+
+def test_units_are_cancelled_in_one_place_which_says_so() -> None:
+    assert callers_of("malha.ordering.events.OrderCancelled") == {"ordering.service.cancel"}
+    made = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.CANCELLED)}
+    assert made == {"ordering.rules._take"}
+    planned = callers_of("malha.ordering.rules.plan_cancel")
+    assert planned - {"console.actions.effect_of"} == {"ordering.service.cancel"}  # the first only shows what would be
+    # Nor does a statement do it behind the service's back.
+    for path in SOURCE.rglob("*writes.py"):
+        for statement in re.findall(r'"""(.*?)"""', path.read_text("utf-8"), re.DOTALL):
+            if "UPDATE order_unit" in statement:
+                assert "'cancelled'" not in statement.partition("WHERE")[0], path
+
+
+def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
+    cancels = callers_of("malha.ordering.service.cancel", "malha.fulfillment.service.cancel")
+    back = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.UNPLACED)}
+    moved_back = callers_of("malha.fulfillment.giving_back.find_another_place", "malha.intake.replanning.replan")
+    held = {w for w, name, call in calls() if name.endswith("ensure_holds") and "SHORTAGE" in ast.unparse(call)}
+    late = callers_of("malha.ordering.events.OrderLate")
+    assert back == {"fulfillment.giving_back.moves_of", "intake.replanning.replan"}
+    walked = {way for ways, _, _ in WAYS.values() for way in ways}
+    assert cancels | moved_back | held | late == walked
+
+
+# --- and walked ---
+
+
+async def api_cancel(shop: Shop, world: World, order_id: UUID) -> None:
+    key = await shop.key({"orders:cancel", "orders:read"})
+    sent = await shop.http.post(f"/v1/orders/{order_id}/cancel", json={"reason": "x"}, headers=key)
+    assert sent.status_code == 200, sent.text
+
+
+async def api_cancel_one(shop: Shop, world: World, order_id: UUID) -> None:
+    key = await shop.key({"orders:cancel", "orders:read"})
+    body = {"reason": "x", "lines": [{"line": 1, "quantity": 1}]}
+    sent = await shop.http.post(f"/v1/orders/{order_id}/cancel", json=body, headers=key)
+    assert sent.status_code == 200, sent.text
+
+
+async def number_of(shop: Shop, order_id: UUID) -> int:
+    async with shop.database.transaction() as tx:
+        return (await ordering.lock_order(tx, order_id)).number
+
+
+async def page_cancel(shop: Shop, world: World, order_id: UUID) -> None:
+    form = {"q1": "2", "reason": "x"}
+    sent = await shop.http.post(
+        f"/orders/{await number_of(shop, order_id)}/cancel", data=form, headers=await shop.session()
+    )
+    assert sent.status_code in {200, 303}, sent.text
+
+
+async def list_cancel(shop: Shop, world: World, order_id: UUID) -> None:
+    form = {"act": "cancel", "order": str(await number_of(shop, order_id)), "why": "x"}
+    sent = await shop.http.post("/orders/bulk", data=form, headers=await shop.session())
+    assert sent.status_code in {200, 303}, sent.text
+
+
+async def released(shop: Shop, order_id: UUID) -> UUID:
+    async with shop.database.transaction() as tx:
+        await fulfillment.release_order(tx, order_id)
+        return await tx.value("SELECT id FROM fulfillment_order WHERE order_id = %s", (order_id,))
+
+
+async def rejection(shop: Shop, world: World, order_id: UUID) -> None:
+    work = await released(shop, order_id)
+    async with shop.database.transaction() as tx:
+        await fulfillment.reject(tx, work, RejectReason.STORE_CLOSED)
+
+
+async def short_pick(shop: Shop, world: World, order_id: UUID) -> None:
+    work = await released(shop, order_id)
+    async with shop.database.transaction() as tx:
+        await fulfillment.accept(tx, work)
+        await fulfillment.confirm_pick(tx, work, short=[Short(1, 1, RejectReason.NOT_IN_STOCK)])
+
+
+async def new_address(shop: Shop, world: World, order_id: UUID) -> None:
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE service_rate SET to_state = 'SP'")  # nobody delivers to Acre
+        there = Address(
+            postal_code="69900062", street="Rua", number="1", district="Centro", city="Rio Branco", state="AC"
+        )
+        await ordering.change_address(tx, order_id, there)
+
+
+async def promise_broken(shop: Shop, world: World, order_id: UUID) -> None:
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET promised_at = %s", (datetime.now(UTC) - timedelta(hours=1),))
+        assert await lateness.find_late(tx) == 1
+
+
+Walk = Callable[[Shop, World, UUID], Awaitable[None]]
+# Where in the program it happens, how it is brought about, what the customer hears.
+WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
+    "cancelled by a channel": (
+        {"api.orders_actions.cancel_order", "fulfillment.service.cancel"},
+        api_cancel,
+        Kind.CANCELLED,
+    ),
+    "one unit cancelled by a channel": ({"api.orders_actions.cancel_order"}, api_cancel_one, Kind.CANCELLED_IN_PART),
+    "cancelled on the order's page": ({"console.actions._cancel"}, page_cancel, Kind.CANCELLED),
+    "cancelled from the list": ({"console.actions._bulk_one"}, list_cancel, Kind.CANCELLED),
+    "declined by the only location that has it": (
+        {"fulfillment.service.reject", "fulfillment.giving_back.find_another_place"},
+        rejection,
+        Kind.ON_HOLD,
+    ),
+    "not found on the shelf": (
+        {"fulfillment.service.confirm_pick", "fulfillment.giving_back.find_another_place"},
+        short_pick,
+        Kind.ON_HOLD,
+    ),
+    "moved to where nobody delivers": (
+        {"flows.order_to_cash.place_again", "flows.order_to_cash._say_what_is_short"},
+        new_address,
+        Kind.ON_HOLD,
+    ),
+    "promised day over": ({"ordering.lateness.find_late"}, promise_broken, Kind.LATE),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_customer_of_an_order_that_was(way: str, shop: Shop) -> None:
+    _, walk, kind = WAYS[way]
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 2})
+        order_id = await an_order(tx, world, [Sold(sku, 2)])
+        await tx.execute("UPDATE sales_order SET buyer_email = 'maria@example.com'")
+    assert await told(shop, order_id) == [(Kind.PLACED, "queued")]
+    await walk(shop, world, order_id)
+    assert (kind, "queued") in await told(shop, order_id)
+
+
+async def test_the_customer_of_an_order_that_met_no_stock_hears_that_too(database: Database, tmp_path: Path) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        await a_product(tx, world, "A", stock={"DC": 1})
+    order = {
+        "channel": "web",
+        "external_id": "1",
+        "lines": [{"sku": "A", "quantity": 5, "unit_price": 1000}],
+        "customer": {"name": "Maria", "email": "maria@example.com"},
+        "ship_to": {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "R", "number": "1"},
+    }
+    async with AsyncExitStack() as stack:
+        shop = await open_shop(stack, database, tmp_path)
+        answer = await shop.http.post("/v1/orders", json=order, headers=await shop.key({"intake:submit"}))
+        assert answer.status_code == 201, answer.text
+        assert "shortage" in answer.json()["holds"]
+        assert await told(shop, UUID(answer.json()["id"])) == [(Kind.ON_HOLD, "queued"), (Kind.PLACED, "queued")]
+
+
+def test_what_tells_a_loss_cannot_be_switched_off() -> None:
+    assert {kind for kind in LOSSES if KINDS[kind].always} == LOSSES - {Kind.ON_HOLD}
+
+
+async def told(shop: Shop, order_id: UUID) -> list[tuple[str, str]]:
+    await drain(shop.database, SUBSCRIPTIONS)
+    async with shop.database.transaction() as tx:
+        return sorted((m.kind, m.state) for m in await reads.of_order(tx, order_id))

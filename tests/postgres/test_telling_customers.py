@@ -1,0 +1,382 @@
+"""Messages to customers, from the event to a real mail server: at most once, with every end told apart."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from mail_server import mail_server
+from malha.flows import telling
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.notifications import reads, service
+from malha.notifications.errors import KindAlways, MessageOnItsWay, NotBounceable
+from malha.notifications.model import Channel, Kind, Purpose, State, Text
+from malha.ordering import lateness
+from malha.ordering import service as ordering
+from malha.ordering.model import CancelWish, HoldKind
+from malha.platform.db import Database
+from malha.platform.errors import Conflict
+from malha.platform.flaws import Invalid
+from malha.platform.ids import UUID
+from malha.platform.settings import Settings
+from malha.platform.subscribers import drain
+from malha.testing.builders import a_network, an_order
+
+SENDER = "Loja Azul <pedidos@loja.example>"
+ASK_BUYER = """
+UPDATE sales_order SET buyer_email = %(email)s::text, promised_at = %(promised)s::timestamptz WHERE id = %(id)s::uuid
+"""
+
+
+async def sold(database: Database, email: str | None = "maria@example.com", *, promised=None, **options) -> UUID:
+    """An order of a buyer with an address, of which nothing was told yet."""
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, **options)
+        await tx.execute(ASK_BUYER, {"id": order_id, "email": email, "promised": promised})
+    return order_id
+
+
+async def told(database: Database, order_id: UUID) -> list[tuple[str, str, str | None]]:
+    """Digest all events and return the order's messages: (kind, state, reason)."""
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        return sorted((m.kind, m.state, m.reason) for m in await reads.of_order(tx, order_id))
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, database_url=database.url, public_url="https://oms.example.com")
+
+
+def by(settings: Settings, url: str) -> Settings:
+    import msgspec
+
+    return msgspec.structs.replace(settings, smtp_url=url, mail_from=SENDER)
+
+
+async def due_now(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE message SET due_at = now() WHERE state = 'queued'")
+
+
+# --- the way of one message ---
+
+
+async def test_an_order_is_confirmed_by_mail_with_its_items_and_the_way_to_follow_it(database, settings, tmp_path):
+    order_id = await sold(database)
+    assert await told(database, order_id) == [("placed", "queued", None)]
+    async with mail_server(tmp_path) as box:
+        assert await telling.send_due(database, by(settings, box.url)) == 1
+    mail = box.inbox[0]
+    assert (mail["From"], mail["To"], mail["Auto-Submitted"]) == (SENDER, "maria@example.com", "auto-generated")
+    words = mail.get_body(("plain",)).get_content()
+    assert "Olá, Maria!" in words
+    assert "R$\xa020,00" in words
+    assert "https://oms.example.com/track/" in words
+    assert "https://oms.example.com/track/" in mail.get_body(("html",)).get_content()
+    async with database.transaction() as tx:
+        kept = (await reads.of_order(tx, order_id))[0]
+    assert (kept.state, kept.subject, kept.attempts) == ("sent", mail["Subject"], 1)
+    assert kept.answer.endswith("queued as 1")
+    assert mail["Message-ID"] == f"<{kept.id}@loja.example>"
+
+
+async def test_the_job_that_follows_an_event_sends_it(database, settings, tmp_path, monkeypatch):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        for name, value in {"SMTP_URL": box.url, "MAIL_FROM": SENDER, "DATA_DIR": str(tmp_path)}.items():
+            monkeypatch.setenv(f"MALHA_{name}", value)
+        async with database.transaction() as tx:
+            names = await tx.values("SELECT task_name FROM malha_jobs.procrastinate_jobs WHERE status = 'todo'")
+        assert names == ["messages.send"]
+        await telling.send_messages.work(database)
+    assert [m["To"] for m in box.inbox] == ["maria@example.com"]
+    assert (await told(database, order_id))[0][1] == "sent"
+
+
+async def test_an_event_that_is_handled_again_tells_nothing_twice(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE subscriber SET position = 0 WHERE name = 'order_messages'")
+        assert await told(database, order_id) == [("placed", "sent", None)]
+        assert await telling.send_due(database, by(settings, box.url)) == 0
+    assert len(box.inbox) == 1
+
+
+async def test_many_workers_share_the_messages_and_send_each_once(database, settings, tmp_path):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        orders = [await an_order(tx, world, 1) for _ in range(12)]
+        await tx.execute("UPDATE sales_order SET buyer_email = 'c' || number || '@example.com'")
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        taken = await asyncio.gather(*(telling.send_due(database, by(settings, box.url)) for _ in range(4)))
+    assert sum(taken) == len(orders)
+    assert len({m["To"] for m in box.inbox}) == len(box.inbox) == len(orders)
+
+
+async def test_without_a_mail_server_nothing_waits_to_surprise_customers_later(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    assert await telling.send_due(database, settings) == 0
+    assert await told(database, order_id) == [("placed", "skipped", "not_configured")]
+    async with mail_server(tmp_path) as box:
+        assert await telling.send_due(database, by(settings, box.url)) == 0
+        async with database.transaction() as tx:
+            await service.send_again(tx, (await reads.of_order(tx, order_id))[0].id)
+        assert await telling.send_due(database, by(settings, box.url)) == 1
+    assert len(box.inbox) == 1
+
+
+# --- how sending ends ---
+
+
+async def test_a_refusal_for_now_is_tried_again_later_and_in_the_end_given_up(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        box.answer_to["maria@example.com"] = "451 4.7.1 come back later"
+        assert await telling.send_due(database, by(settings, box.url)) == 1
+        assert await told(database, order_id) == [("placed", "queued", "postponed")]
+        assert await telling.send_due(database, by(settings, box.url)) == 0  # not yet
+        for _ in range(7):
+            await due_now(database)
+            assert await telling.send_due(database, by(settings, box.url)) == 1
+    assert await told(database, order_id) == [("placed", "failed", "attempts")]
+    assert box.inbox == []
+
+
+async def test_a_server_that_is_away_costs_no_message(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        port = box.port
+    await telling.send_due(database, by(settings, box.url))
+    assert await told(database, order_id) == [("placed", "queued", "unreachable")]
+    await due_now(database)
+    async with mail_server(tmp_path, port=port) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert await told(database, order_id) == [("placed", "sent", None)]
+
+
+async def test_an_address_that_does_not_exist_gets_no_more_mail_until_somebody_says_so(database, settings, tmp_path):
+    order_id = await sold(database, "Gone@example.com")
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        box.answer_to["Gone@example.com"] = "550 5.1.1 no such user"
+        await telling.send_due(database, by(settings, box.url))
+    assert await told(database, order_id) == [("placed", "refused", "refused")]
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="by the customer")
+    assert ("cancelled", "skipped", "suppressed") in await told(database, order_id)
+    async with database.transaction() as tx:
+        first = (await reads.of_order(tx, order_id))[-1]
+        await service.lift_suppression(tx, first.id)
+        assert await reads.suppressed(tx, Channel.EMAIL, "gone@example.com") is None
+
+
+async def test_a_message_whose_answer_was_lost_is_not_repeated_by_itself(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        box.drop_after_data = True
+        await telling.send_due(database, by(settings, box.url))
+        assert await told(database, order_id) == [("placed", "uncertain", "unanswered")]
+        assert await telling.send_due(database, by(settings, box.url)) == 0
+        assert len(box.inbox) == 1
+
+
+async def test_a_worker_killed_while_sending_leaves_a_message_a_person_can_see_and_repeat(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    code = (
+        "import asyncio\nfrom malha.flows import telling\nfrom malha.platform.db import Database\n"
+        "from malha.platform.settings import load\n"
+        "async def main():\n    s = load()\n    async with Database(s.database_url, s.retailer) as db:\n"
+        "        await telling.send_due(db, s)\n"
+        "asyncio.run(main())\n"
+    )
+    async with mail_server(tmp_path) as box:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_")}
+        env |= {"DATABASE_URL": database.url, "MALHA_SMTP_URL": box.url, "MALHA_MAIL_FROM": SENDER}
+        worker = subprocess.Popen([sys.executable, "-c", code], env=env | {"MALHA_DATA_DIR": str(tmp_path)})
+        box.after_data = worker.kill  # it has the whole message, the worker will never hear of it
+        await asyncio.to_thread(worker.wait)
+        assert len(box.inbox) == 1
+        assert await told(database, order_id) == [("placed", "sending", None)]
+        await telling.care_for_messages(database)
+        assert await told(database, order_id) == [("placed", "sending", None)]  # it might still be at it
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE message SET claimed_at = now() - interval '6 minutes'")
+        await telling.care_for_messages(database)
+        assert await told(database, order_id) == [("placed", "uncertain", "interrupted")]
+        assert await telling.send_due(database, by(settings, box.url)) == 0
+        box.after_data = None
+        async with database.transaction() as tx:
+            message = (await reads.of_order(tx, order_id))[0]
+            await service.send_again(tx, message.id)
+            with pytest.raises(MessageOnItsWay):
+                await service.send_again(tx, message.id)
+        assert await telling.send_due(database, by(settings, box.url)) == 1
+        assert [m["Message-ID"] for m in box.inbox] == [f"<{message.id}@loja.example>"] * 2
+
+
+async def test_a_bounce_that_came_back_later_is_marked_by_a_person(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        message = (await reads.of_order(tx, order_id))[0]
+        with pytest.raises(NotBounceable):
+            await service.mark_bounced(tx, message.id)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    async with database.transaction() as tx:
+        await service.mark_bounced(tx, message.id)
+        assert await reads.suppressed(tx, Channel.EMAIL, "MARIA@example.com") == "bounced"
+    assert await told(database, order_id) == [("placed", "bounced", "bounced")]
+
+
+# --- what is told ---
+
+
+async def test_an_order_that_waits_for_money_says_so_and_its_payment_is_confirmed_later(database, settings, tmp_path):
+    from malha.payments import service as payments
+    from malha.payments.model import Fact, FactKind
+
+    order_id = await sold(database, paid="pending", holds=[HoldKind.PAYMENT], lines=1)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+        async with database.transaction() as tx:
+            await payments.record_fact(
+                tx, order_id, Fact(position=1, kind=FactKind.CAPTURED, amount=1000, reference="e2e")
+            )
+        await drain(database, SUBSCRIPTIONS)
+        await telling.send_due(database, by(settings, box.url))
+    words = [m.get_body(("plain",)).get_content() for m in box.inbox]
+    assert "Aguardamos o seu pagamento" in words[0]
+    assert box.inbox[1]["Subject"].startswith("Pagamento confirmado")
+
+
+async def test_a_cancelled_unit_is_named_with_what_it_cost_and_what_is_left(database, settings, tmp_path):
+    order_id = await sold(database, lines=2)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM message")
+        await ordering.cancel(tx, order_id, reason="segredo interno", wishes=[CancelWish(1, 1)])
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    words = box.inbox[0].get_body(("plain",)).get_content()
+    assert box.inbox[0]["Subject"].startswith("Itens cancelados")
+    assert "1 x T" in words
+    assert words.count("R$\xa010,00") == 3  # the item, what is left, what goes back
+    assert "segredo" not in words
+
+
+async def test_a_promise_that_was_broken_is_found_once_and_told_once(database, settings):
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    order_id = await sold(database, promised=yesterday)
+    async with database.transaction() as tx:
+        assert await lateness.find_late(tx) == 1
+        assert await lateness.find_late(tx) == 0
+    assert [kind for kind, *_ in await told(database, order_id)] == ["late", "placed"]
+
+
+async def test_a_promise_broken_long_ago_or_kept_is_nobodys_news(database):
+    old = await sold(database, promised=datetime.now(UTC) - timedelta(days=20))
+    async with database.transaction() as tx:
+        assert await lateness.find_late(tx) == 0
+        await tx.execute(ASK_BUYER, {"id": old, "email": None, "promised": datetime.now(UTC) + timedelta(days=1)})
+        assert await lateness.find_late(tx) == 0
+
+
+async def test_a_marketplace_speaks_with_its_customers_itself(database):
+    order_id = await sold(database, channel="mall")
+    assert await told(database, order_id) == []
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="x")
+    assert await told(database, order_id) == [("cancelled", "skipped", "told_by_channel")]
+
+
+async def test_a_customer_is_written_to_in_the_language_they_chose(database, settings, tmp_path):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)  # finds who the customer is
+    async with database.transaction() as tx:
+        customer = await tx.value("SELECT customer_id FROM sales_order")
+        await service.set_language(tx, customer, "en")
+        await service.set_preference(tx, customer, Channel.EMAIL, Purpose.TRANSACTIONAL, allowed=False, source="phone")
+        await ordering.cancel(tx, order_id, reason="x")
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert [m["Subject"].split(" #")[0] for m in box.inbox] == ["Recebemos seu pedido", "Order"]
+
+
+# --- what a retailer may change ---
+
+
+async def test_a_text_of_ones_own_is_used_kept_in_versions_and_given_up_again(database, settings, tmp_path):
+    order_id = await sold(database)
+    key = (Kind.PLACED, Channel.EMAIL, "pt-BR")
+    async with database.transaction() as tx:
+        with pytest.raises(Invalid):
+            await service.save_template(tx, *key, Text("Oi {nome}", "x"), version=0)
+        saved = await service.save_template(tx, *key, Text("Oba! {order_number}", "Valeu, {customer_name}."), version=0)
+        assert (saved.version, saved.own) == (1, True)
+        with pytest.raises(Conflict):
+            await service.save_template(tx, *key, Text("Outro", "texto"), version=0)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert box.inbox[0]["Subject"].startswith("Oba! ")
+    async with database.transaction() as tx:
+        again = await service.reset_template(tx, *key, version=1)
+        assert (again.version, again.own) == (2, False)
+        assert again.text == reads.default_text(*key)
+        assert [v.version for v in await reads.versions(tx, *key)] == [2, 1]
+        assert (await reads.text_of_version(tx, *key, 1)).subject == "Oba! {order_number}"
+    assert order_id
+
+
+async def test_what_is_switched_off_is_not_written_and_losses_cannot_be(database):
+    async with database.transaction() as tx:
+        await service.switch(tx, Kind.PLACED, Channel.EMAIL, on=False)
+        with pytest.raises(KindAlways):
+            await service.switch(tx, Kind.CANCELLED, Channel.EMAIL, on=False)
+    order_id = await sold(database)
+    assert await told(database, order_id) == []
+
+
+async def test_quiet_hours_and_keeping_are_changed_by_one_person_at_a_time(database):
+    async with database.transaction() as tx:
+        changed = await service.change_rules(tx, quiet_from=time(22), quiet_until=time(7), kept_days=30, version=0)
+        assert (changed.quiet_from, changed.version) == (time(22), 1)
+        with pytest.raises(Conflict):
+            await service.change_rules(tx, quiet_from=time(20), quiet_until=time(7), kept_days=30, version=0)
+        with pytest.raises(Invalid):
+            await service.change_rules(tx, quiet_from=time(20), quiet_until=time(7), kept_days=0, version=1)
+
+
+async def test_who_was_told_what_is_forgotten_after_its_time_and_that_something_was_told_is_not(
+    database, settings, tmp_path
+):
+    order_id = await sold(database)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    async with database.transaction() as tx:
+        assert await service.forget_words(tx) == 0
+        await tx.execute("UPDATE message SET created_at = now() - interval '181 days'")
+        assert await service.forget_words(tx) == 1
+        left = (await reads.of_order(tx, order_id))[0]
+    assert (left.address, left.subject, left.body, State(left.state)) == (None, None, None, State.SENT)
