@@ -12,16 +12,17 @@ import pytest
 from mail_server import mail_server
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import reminding
 from malha.notifications import reads, service
 from malha.notifications.errors import KindAlways, MessageOnItsWay, NotBounceable
-from malha.notifications.model import Channel, Kind, Purpose, State, Text
+from malha.notifications.model import Channel, Kind, State, Text
 from malha.ordering import lateness
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.platform.db import Database
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, new_id
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, an_order
@@ -300,6 +301,31 @@ async def test_a_promise_broken_long_ago_or_kept_is_nobodys_news(database):
         assert await lateness.find_late(tx) == 0
 
 
+async def test_an_order_that_waits_for_its_customers_money_is_not_late(database):
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    await sold(database, promised=yesterday, paid="pending", holds=[HoldKind.PAYMENT])
+    async with database.transaction() as tx:
+        assert await lateness.find_late(tx) == 0
+
+
+async def test_goods_at_a_counter_are_reminded_of_once_before_their_time_is_over(database):
+    order_id = await sold(database, method="pickup", lines=[])
+    work = new_id()
+    async with database.transaction() as tx:
+        assert await reminding.remind_of_pickups(tx) == 0
+        await tx.execute(
+            "INSERT INTO fulfillment_order (id, order_id, location_id, method, state, capacity_day, due_at, pickup_code,"
+            " pickup_until) SELECT %s, %s, id, 'pickup', 'ready', now(), now(), '123456', now() + interval '3 days'"
+            " FROM location WHERE code = 'S1'",
+            (work, order_id),
+        )
+        assert await reminding.remind_of_pickups(tx) == 0
+        await tx.execute("UPDATE fulfillment_order SET pickup_until = now() + interval '47 hours'")
+        assert await reminding.remind_of_pickups(tx) == 1
+        assert await reminding.remind_of_pickups(tx) == 0
+    assert [kind for kind, *_ in await told(database, order_id)] == ["pickup_reminder", "placed"]
+
+
 async def test_a_marketplace_speaks_with_its_customers_itself(database):
     order_id = await sold(database, channel="mall")
     assert await told(database, order_id) == []
@@ -313,8 +339,12 @@ async def test_a_customer_is_written_to_in_the_language_they_chose(database, set
     await drain(database, SUBSCRIPTIONS)  # finds who the customer is
     async with database.transaction() as tx:
         customer = await tx.value("SELECT customer_id FROM sales_order")
-        await service.set_language(tx, customer, "en")
-        await service.set_preference(tx, customer, Channel.EMAIL, Purpose.TRANSACTIONAL, allowed=False, source="phone")
+        wish = {"language": "en", "declined": [Channel.EMAIL], "source": "by telephone"}
+        assert (await service.set_preference(tx, customer, **wish, version=0)).version == 1
+        with pytest.raises(Conflict):
+            await service.set_preference(tx, customer, **wish, version=0)
+        with pytest.raises(Invalid):
+            await service.set_preference(tx, customer, **wish | {"language": "xx", "source": ""}, version=1)
         await ordering.cancel(tx, order_id, reason="x")
     await drain(database, SUBSCRIPTIONS)
     async with mail_server(tmp_path) as box:
@@ -342,7 +372,7 @@ async def test_a_text_of_ones_own_is_used_kept_in_versions_and_given_up_again(da
     async with database.transaction() as tx:
         again = await service.reset_template(tx, *key, version=1)
         assert (again.version, again.own) == (2, False)
-        assert again.text == reads.default_text(*key)
+        assert again.text == reads.default_text(Kind.PLACED, "pt-BR")
         assert [v.version for v in await reads.versions(tx, *key)] == [2, 1]
         assert (await reads.text_of_version(tx, *key, 1)).subject == "Oba! {order_number}"
     assert order_id

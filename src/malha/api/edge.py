@@ -19,16 +19,11 @@ from malha.api.replies import Raw
 from malha.platform import i18n
 from malha.platform.csrf import SAFE_METHODS, is_own
 from malha.platform.ids import new_id
+from malha.platform.page_policy import PAGE_POLICY
 from malha.platform.settings import Settings
 
 _SANE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,80}$")
 
-# Pages: everything from this server, nothing inline, never framed. Images also as data: the icon set's masks.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 _COMMON = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -44,7 +39,8 @@ _OTHER = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
-_LOOKED_AT = frozenset({b"content-type", b"cache-control"})
+# A page that says its own policy (one that shows a mail in a frame, and the mail in it) keeps it.
+_LOOKED_AT = frozenset({b"content-type", b"cache-control", b"content-security-policy"})
 _NO_STORE = (b"cache-control", b"no-store")
 _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
@@ -147,7 +143,10 @@ class _Answer:
             self.status = message["status"]
             own = list(message["headers"])
             names = {name: value for name, value in own if name in _LOOKED_AT}
-            own += self._page if names.get(b"content-type", b"").startswith(b"text/html") else self._other
+            usual = self._page if names.get(b"content-type", b"").startswith(b"text/html") else self._other
+            if b"content-security-policy" in names:
+                usual = [header for header in usual if header[0] != b"content-security-policy"]
+            own += usual
             own.append((b"x-request-id", self._request_id))
             if b"cache-control" not in names:
                 own.append(_NO_STORE)

@@ -76,6 +76,8 @@ PAGES = (
          N_("who changed what, history, log")),
     Page("settings", N_("Settings"), "/settings", "settings:manage", "settings", Section.GOVERNANCE,
          N_("logo, colour, languages, time zone, configuration")),
+    Page("messages", N_("Messages"), "/messages", "orders:read", "mail", Section.COMMERCE,
+         N_("e-mail, customer, texts, templates, bounced")),
 )  # fmt: skip
 
 

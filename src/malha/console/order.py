@@ -14,12 +14,13 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
+from malha.console import messages, render, shell, timeline, web, words
 from malha.console import reads as page_reads
-from malha.console import render, shell, timeline, web, words
 from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads as jobs
+from malha.notifications import reads as notifications
 from malha.ordering import reads
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import AUTOMATIC_HOLDS, GONE, WAITING, HoldKind, OrderStatus, UnitState
@@ -47,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     tenders: list[payments.TenderRow]
     entries: list[payments.EntryRow]
     paid: payments.Totals | None
+    messages: list[notifications.MessageRow]
 
     @property
     def open_holds(self) -> list[HoldRow]:
@@ -147,6 +149,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     legend: list[tuple[str, str]]
     works: list[WorkView]
     happenings: list[timeline.Happening]
+    messages: list[messages.RowView]
     unit_count: int
     document: str
     phone: str
@@ -182,6 +185,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         tenders=await payments.tenders(tx, header.id),
         entries=await payments.entries(tx, header.id),
         paid=(await payments.totals(tx, [header.id])).get(header.id),
+        messages=await notifications.of_order(tx, header.id),
     )
 
 
@@ -564,6 +568,7 @@ def view_of(facts: Facts, names: timeline.Names) -> OrderView:
         legend=[(family, ", ".join(said)) for family, said in families.items()],
         works=[_work_view(facts, row) for row in facts.work],
         happenings=timeline.told(facts.timeline, names),
+        messages=[messages.view_of(row) for row in facts.messages],
         unit_count=_count(facts.units),
         document=brazil.mask_document(header.buyer_document) if header.buyer_document else "",
         phone=brazil.mask_phone(header.buyer_phone) if header.buyer_phone else "",

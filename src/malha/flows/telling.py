@@ -156,8 +156,11 @@ async def _written(tx: Tx, message: Claimed, settings: Settings) -> Rendered | N
                 return None
             template = await reads.template(tx, message.kind, message.channel, message.language)
             look = await look_of(tx)
-            rendered = rendering.render(template.text, message.kind, message.channel, facts, look, message.language)
-            await notifications.keep_words(tx, message.id, rendered)
+            rendered = rendering.render(template.text, message.kind, facts, look, message.language)
+            # The code that opens the counter is not for whoever reads the log.
+            hidden = (facts.pickup_code, "\N{BULLET}" * 6) if facts.pickup_code else ("\x00", "")
+            kept = Rendered(rendered.subject.replace(*hidden), rendered.text.replace(*hidden), "")
+            await notifications.keep_words(tx, message.id, kept)
             return rendered
     except (LookupError, TypeError, ValueError) as error:
         log.exception("message_not_written", message=str(message.id))

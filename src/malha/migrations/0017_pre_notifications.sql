@@ -3,7 +3,7 @@
 -- Texts a retailer wrote. The newest version counts; one without a text means the text that comes with the program.
 CREATE TABLE message_template (
     kind text NOT NULL,                           -- notifications.model.Kind
-    channel text NOT NULL CHECK (channel IN ('email', 'sms', 'whatsapp')),
+    channel text NOT NULL CHECK (channel IN ('email')),
     language text NOT NULL,
     version integer NOT NULL,
     subject text,                                 -- null: the default text again
@@ -31,16 +31,6 @@ CREATE TABLE message_rules (
     version integer NOT NULL DEFAULT 1
 );
 
--- Who passes short messages on: one provider for each channel but mail.
-CREATE TABLE message_provider (
-    channel text PRIMARY KEY CHECK (channel IN ('sms', 'whatsapp')),
-    url text NOT NULL,
-    sender text NOT NULL DEFAULT '',
-    secret bytea,                                 -- sealed (platform.sealing)
-    active boolean NOT NULL DEFAULT true,
-    version integer NOT NULL DEFAULT 1
-);
-
 -- One row for each thing that is said to one buyer on one channel. It is written with the checkpoint of the event it tells of;
 -- whether it may be sent is decided by `state` alone, so a crash cannot send it twice.
 CREATE TABLE message (
@@ -48,7 +38,7 @@ CREATE TABLE message (
     order_id uuid NOT NULL,
     event_seq integer NOT NULL,                   -- the event of the order that it tells of
     kind text NOT NULL,
-    channel text NOT NULL CHECK (channel IN ('email', 'sms', 'whatsapp')),
+    channel text NOT NULL CHECK (channel IN ('email')),
     language text NOT NULL,
     address text,                                 -- null: there was none, or it was forgotten after its time
     facts jsonb NOT NULL DEFAULT '{}',            -- of the event: ids and amounts, nothing personal
@@ -82,20 +72,13 @@ CREATE TABLE message_suppression (
     PRIMARY KEY (channel, address)
 );
 
--- What a customer wants: whether a channel may be used for a purpose, and in which language.
+-- What a customer wants, and how we know.
 CREATE TABLE message_preference (
-    customer_id uuid NOT NULL,
-    channel text NOT NULL CHECK (channel IN ('email', 'sms', 'whatsapp')),
-    purpose text NOT NULL CHECK (purpose IN ('transactional', 'marketing')),
-    allowed boolean NOT NULL,
-    source text NOT NULL,                         -- how we know: what the customer did, or who wrote it down
-    changed_at timestamptz NOT NULL DEFAULT now(),
-    changed_by text NOT NULL,
-    PRIMARY KEY (customer_id, channel, purpose)
-);
-CREATE TABLE message_language (
     customer_id uuid PRIMARY KEY,
-    language text NOT NULL
+    language text,                                -- null: the retailer's
+    declined text[] NOT NULL DEFAULT '{}',        -- channels they want nothing on but news of losses
+    source text NOT NULL,                         -- what the customer did, or who wrote it down
+    version integer NOT NULL DEFAULT 1
 );
 
 -- Of ordering: which promises were found broken before the order left, each once.

@@ -403,38 +403,17 @@ CREATE TABLE message (
     body text,
     CONSTRAINT message_pkey PRIMARY KEY (id),
     CONSTRAINT message_order_id_event_seq_kind_channel_key UNIQUE (order_id, event_seq, kind, channel),
-    CONSTRAINT message_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+    CONSTRAINT message_channel_check CHECK ((channel = 'email'::text)),
     CONSTRAINT message_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'refused'::text, 'uncertain'::text, 'skipped'::text, 'failed'::text, 'bounced'::text])))
-);
-
-CREATE TABLE message_language (
-    customer_id uuid NOT NULL,
-    language text NOT NULL,
-    CONSTRAINT message_language_pkey PRIMARY KEY (customer_id)
 );
 
 CREATE TABLE message_preference (
     customer_id uuid NOT NULL,
-    channel text NOT NULL,
-    purpose text NOT NULL,
-    allowed boolean NOT NULL,
+    language text,
+    declined text[] DEFAULT '{}'::text[] NOT NULL,
     source text NOT NULL,
-    changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    changed_by text NOT NULL,
-    CONSTRAINT message_preference_pkey PRIMARY KEY (customer_id, channel, purpose),
-    CONSTRAINT message_preference_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
-    CONSTRAINT message_preference_purpose_check CHECK ((purpose = ANY (ARRAY['transactional'::text, 'marketing'::text])))
-);
-
-CREATE TABLE message_provider (
-    channel text NOT NULL,
-    url text NOT NULL,
-    sender text DEFAULT ''::text NOT NULL,
-    secret bytea,
-    active boolean DEFAULT true NOT NULL,
     version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT message_provider_pkey PRIMARY KEY (channel),
-    CONSTRAINT message_provider_channel_check CHECK ((channel = ANY (ARRAY['sms'::text, 'whatsapp'::text])))
+    CONSTRAINT message_preference_pkey PRIMARY KEY (customer_id)
 );
 
 CREATE TABLE message_rules (
@@ -474,7 +453,7 @@ CREATE TABLE message_template (
     saved_at timestamp with time zone DEFAULT now() NOT NULL,
     saved_by text NOT NULL,
     CONSTRAINT message_template_pkey PRIMARY KEY (kind, channel, language, version),
-    CONSTRAINT message_template_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+    CONSTRAINT message_template_channel_check CHECK ((channel = 'email'::text)),
     CONSTRAINT message_template_check CHECK (((body IS NULL) <= (subject IS NULL)))
 );
 

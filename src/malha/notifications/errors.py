@@ -46,3 +46,12 @@ class NotBounceable(MalhaError):
     code = "message_not_sent"
     says = "The message was not sent, so it cannot have come back."
     mend = "Choose a message that was sent."
+
+
+class AddressSilent(MalhaError):
+    """Nothing is sent to an address that messages came back from, until a person allows it again."""
+
+    status = 409
+    code = "message_address_silent"
+    says = "Messages to this address came back before."
+    mend = "Allow the address again first, when it is known to work."

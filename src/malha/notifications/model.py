@@ -15,15 +15,9 @@ class Channel(StrEnum):
     """How a message reaches a person."""
 
     EMAIL = "email"
-    SMS = "sms"
-    WHATSAPP = "whatsapp"
 
 
-CHANNEL_WORDS: dict[Channel, str] = {
-    Channel.EMAIL: N_("E-mail"),
-    Channel.SMS: N_("SMS"),
-    Channel.WHATSAPP: N_("WhatsApp"),
-}
+CHANNEL_WORDS: dict[Channel, str] = {Channel.EMAIL: N_("E-mail")}
 
 
 class Kind(StrEnum):
@@ -162,13 +156,6 @@ KINDS: dict[Kind, KindRules] = {
 }
 
 
-class Purpose(StrEnum):
-    """What a message is for, in the terms of consent. Every kind above is transactional."""
-
-    TRANSACTIONAL = "transactional"
-    MARKETING = "marketing"
-
-
 class State(StrEnum):
     """Where a message stands. `sending` is the moment between taking it up and its outcome."""
 
@@ -217,7 +204,7 @@ REASON_WORDS: dict[str, str] = {
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A subject (empty for short messages) and a body with placeholders."""
+    """A subject and a body with placeholders."""
 
     subject: str
     body: str
@@ -245,6 +232,15 @@ class MessageRules(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
+class Preference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer wants: a language (None: the retailer's) and channels without anything but news of losses."""
+
+    language: str | None = None
+    declined: tuple[Channel, ...] = ()
+    source: str = ""
+    version: int = 0
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to tell the buyer of an order, found in an event."""
 
@@ -260,7 +256,6 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
 
     order_id: UUID
     email: str | None
-    phone: str | None
     placed_at: datetime
     received_at: datetime
     by_channel: bool  # a marketplace that speaks with its customers itself
@@ -332,7 +327,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """A message ready to go: `html` only for mail."""
+    """A message ready to go, in plain words and as a page."""
 
     subject: str
     text: str

@@ -13,6 +13,7 @@ from malha.notifications.model import (
     Contact,
     Kind,
     MessageRules,
+    Preference,
     State,
     Template,
     Text,
@@ -25,26 +26,20 @@ COUNT_LIMIT = 10_000
 
 # Primary keys of a batch of orders and what hangs on them.
 CONTACTS = """
-SELECT o.id AS order_id, nullif(btrim(o.buyer_email), '') AS email, nullif(btrim(o.buyer_phone), '') AS phone,
-       o.placed_at, o.received_at, c.kind = 'marketplace' AS by_channel, coalesce(o.ship_state, l.state) AS state,
-       g.language,
-       coalesce((SELECT array_agg(p.channel) FROM message_preference p
-                 WHERE p.customer_id = o.customer_id AND p.purpose = 'transactional' AND NOT p.allowed),
-                '{}'::text[]) AS declined,
+SELECT o.id AS order_id, nullif(btrim(o.buyer_email), '') AS email, o.placed_at, o.received_at,
+       c.kind = 'marketplace' AS by_channel, coalesce(o.ship_state, l.state) AS state, p.language,
+       coalesce(p.declined, '{}'::text[]) AS declined,
        coalesce((SELECT array_agg(s.channel) FROM message_suppression s
-                 WHERE (s.channel = 'email' AND s.address = lower(btrim(o.buyer_email)))
-                    OR (s.channel = ANY ('{sms,whatsapp}'::text[]) AND s.address = btrim(o.buyer_phone))),
-                '{}'::text[]) AS suppressed
+                 WHERE s.channel = 'email' AND s.address = lower(btrim(o.buyer_email))), '{}'::text[]) AS suppressed
 FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN location l ON l.id = o.pickup_location_id
-LEFT JOIN message_language g ON g.customer_id = o.customer_id
+LEFT JOIN message_preference p ON p.customer_id = o.customer_id
 WHERE o.id = ANY(%(orders)s::uuid[])
 """
 # A handful of rows each.
 SWITCHES = "SELECT kind, channel, active FROM message_switch"
 RULES = "SELECT quiet_from, quiet_until, kept_days, version FROM message_rules"
-PROVIDERS = "SELECT channel FROM message_provider WHERE active"
 # The newest version of each text.
 TEMPLATES = """
 SELECT DISTINCT ON (kind, channel, language) kind, channel, language, version, subject, body, saved_at, saved_by
@@ -101,11 +96,9 @@ FROM unnest(%(states)s::text[]) s (state)
 SUPPRESSED = """
 SELECT reason FROM message_suppression WHERE channel = %(channel)s::text AND address = lower(%(address)s::text)
 """
-PREFERENCES = """
-SELECT channel, purpose, allowed, source, changed_at, changed_by FROM message_preference
-WHERE customer_id = %(customer)s::uuid ORDER BY channel, purpose
+PREFERENCE = """
+SELECT language, declined, source, version FROM message_preference WHERE customer_id = %(customer)s::uuid
 """
-LANGUAGE = "SELECT language FROM message_language WHERE customer_id = %(customer)s::uuid"
 
 
 class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,17 +132,6 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     saved_by: str
 
 
-class PreferenceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a channel may be used for a purpose, and how we know."""
-
-    channel: str
-    purpose: str
-    allowed: bool
-    source: str
-    changed_at: datetime
-    changed_by: str
-
-
 class LogWanted(msgspec.Struct, frozen=True, kw_only=True):
     """What the log shall show."""
 
@@ -168,21 +150,13 @@ async def contacts(tx: Tx, orders: Sequence[UUID]) -> dict[UUID, Contact]:
 
 
 async def active(tx: Tx) -> dict[Channel, frozenset[Kind]]:
-    """Return which kinds go out on which channel.
-
-    Mail carries every kind that was not switched off; another channel those that were switched on, once it has a
-    provider.
-    """
-    said = {(kind, channel): on for kind, channel, on in await tx.tuples(SWITCHES)}
-    channels = [Channel.EMAIL, *(Channel(c) for c in await tx.values(PROVIDERS))]
+    """Return which kinds go out on which channel: all but those that were switched off."""
+    off = {(kind, channel) for kind, channel, on in await tx.tuples(SWITCHES) if not on}
     return {
         channel: frozenset(
-            kind
-            for kind, rules in KINDS.items()
-            if (channel is Channel.EMAIL and rules.always)
-            or said.get((kind.value, channel.value), channel is Channel.EMAIL)
+            kind for kind, facts in KINDS.items() if facts.always or (kind.value, channel.value) not in off
         )
-        for channel in channels
+        for channel in Channel
     }
 
 
@@ -191,10 +165,9 @@ async def rules(tx: Tx) -> MessageRules:
     return await tx.maybe(MessageRules, RULES) or MessageRules()
 
 
-def default_text(kind: Kind, channel: Channel, language: str) -> Text:
+def default_text(kind: Kind, language: str) -> Text:
     """Return the text that comes with the program."""
-    language = language if language in LANGUAGES else LANGUAGES[0]
-    return texts.default_mail(kind, language) if channel is Channel.EMAIL else texts.default_short(kind, language)
+    return texts.default_text(kind, language if language in LANGUAGES else LANGUAGES[0])
 
 
 async def template(tx: Tx, kind: Kind, channel: Channel, language: str) -> Template:
@@ -217,7 +190,7 @@ async def templates(tx: Tx) -> list[Template]:
 
 def _template(kind: Kind, channel: Channel, language: str, row: dict[str, Any] | None) -> Template:
     if row is None or row["body"] is None:
-        text, version = default_text(kind, channel, language), row["version"] if row else 0
+        text, version = default_text(kind, language), row["version"] if row else 0
     else:
         text, version = Text(row["subject"] or "", row["body"]), row["version"]
     return Template(
@@ -245,7 +218,7 @@ async def text_of_version(tx: Tx, kind: Kind, channel: Channel, language: str, v
     if not found:
         return None
     subject, body = found[0]
-    return default_text(kind, channel, language) if body is None else Text(subject or "", body)
+    return default_text(kind, language) if body is None else Text(subject or "", body)
 
 
 async def any_due(tx: Tx) -> bool:
@@ -296,12 +269,7 @@ async def suppressed(tx: Tx, channel: Channel, address: str) -> str | None:
     return reason
 
 
-async def preferences(tx: Tx, customer_id: UUID) -> list[PreferenceRow]:
-    """Return what a customer said about channels."""
-    return await tx.all(PreferenceRow, PREFERENCES, {"customer": customer_id})
-
-
-async def language(tx: Tx, customer_id: UUID) -> str | None:
-    """Return the language a customer wants messages in, if one was said."""
-    said: str | None = await tx.value(LANGUAGE, {"customer": customer_id})
-    return said
+async def preference(tx: Tx, customer_id: UUID) -> Preference:
+    """Return what a customer wants; nothing special when nobody said so."""
+    found = await tx.maybe(dict, PREFERENCE, {"customer": customer_id})
+    return msgspec.convert(found, Preference) if found else Preference()

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, StrictUndefined, Template
 
-from malha.notifications.model import KINDS, Channel, Facts, Item, Kind, Look, Parcel, Rendered, Text
-from malha.notifications.rules import SHORT_LENGTH, Paragraph, parse
+from malha.notifications.model import KINDS, Facts, Item, Kind, Look, Parcel, Rendered, Text
+from malha.notifications.rules import Paragraph, parse
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_, _
@@ -35,7 +35,7 @@ class Part(msgspec.Struct, frozen=True):
     text: str
 
 
-def render(text: Text, kind: Kind, channel: Channel, facts: Facts, look: Look, language: str) -> Rendered:
+def render(text: Text, kind: Kind, facts: Facts, look: Look, language: str) -> Rendered:
     """Return the message in a language."""
     with i18n.speaking(language):
         words = _words(facts, look)
@@ -43,8 +43,6 @@ def render(text: Text, kind: Kind, channel: Channel, facts: Facts, look: Look, l
         subject = " ".join("".join(_filled(p, words)) for p in parse(text.subject, placeholders))
         parts = [part for p in parse(text.body, placeholders) if (part := _part(p, words, facts))]
         plain = "\n\n".join(part.text for part in parts)
-        if channel is not Channel.EMAIL:
-            return Rendered("", plain[:SHORT_LENGTH], "")
         contact = [x for x in (look.support_email, look.support_phone, look.website) if x]
         footer = _("You receive this message because you bought at {retailer}.", retailer=look.retailer)
         html = _layout().render(
@@ -81,6 +79,23 @@ def example(language: str, address: str) -> Facts:
             pickup_day=now().date() + timedelta(days=7),
             pickup_place=(_("Downtown store"), "Rua XV de Novembro, 120, Centro", "Curitiba \N{EN DASH} PR"),
         )
+
+
+def filled_up(real: Facts, made_up: Facts, kind: Kind) -> Facts:
+    """Return a real order's facts with invented ones where it has none that a kind of message tells of."""
+    told = {
+        Kind.SHIPPED: ("parcels",),
+        Kind.DELIVERED: ("parcels",),
+        Kind.ON_HOLD: ("hold_kind",),
+        Kind.LATE: ("promised_day",),
+        Kind.READY: ("pickup_code", "pickup_day", "pickup_place"),
+        Kind.PICKUP_REMINDER: ("pickup_code", "pickup_day", "pickup_place"),
+        Kind.CANCELLED: ("cancelled_items", "amount"),
+        Kind.CANCELLED_IN_PART: ("cancelled_items", "amount"),
+        Kind.REFUNDED: ("amount",),
+    }
+    missing = {name: getattr(made_up, name) for name in told.get(kind, ()) if not getattr(real, name)}
+    return msgspec.structs.replace(real, **missing)
 
 
 def _words(facts: Facts, look: Look) -> dict[str, str]:

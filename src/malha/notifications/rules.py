@@ -30,7 +30,6 @@ from malha.platform.i18n import N_
 
 SUBJECT_LENGTH = 150
 BODY_LENGTH = 8_000
-SHORT_LENGTH = 480  # three joined short messages
 # What is older is news to nobody: it comes from a log that is read anew, or from before this was switched on.
 FRESH = timedelta(hours=48)
 # An order that was taken in long after it was placed comes from an import of the past.
@@ -99,19 +98,14 @@ def _spans(text: str, known: Collection[str]) -> Iterator[Span]:
         yield Span(words, bold=bold)
 
 
-def check_text(kind: Kind, channel: Channel, text: Text) -> list[Flaw]:
-    """Return what is wrong with a text for a kind and a channel; nothing is, when it can be sent."""
-    mail = channel is Channel.EMAIL
-    flaws: list[Flaw] = []
-    if mail:
-        flaws += _check_length("subject", text.subject, SUBJECT_LENGTH)
-        if any(ord(c) < 32 for c in text.subject):
-            flaws.append(Flaw("subject", N_("A subject is one line."), N_("Take the line break out.")))
-        flaws += _check_placeholders("subject", text.subject, KINDS[kind].placeholders, blocks=False)
-    elif text.subject:
-        flaws.append(Flaw("subject", N_("Short messages have no subject.")))
-    flaws += _check_length("body", text.body, BODY_LENGTH if mail else SHORT_LENGTH)
-    flaws += _check_placeholders("body", text.body, KINDS[kind].placeholders, blocks=mail)
+def check_text(kind: Kind, text: Text) -> list[Flaw]:
+    """Return what is wrong with a text for a kind of message; nothing is, when it can be sent."""
+    flaws = [*_check_length("subject", text.subject, SUBJECT_LENGTH)]
+    if any(ord(c) < 32 for c in text.subject):
+        flaws.append(Flaw("subject", N_("A subject is one line."), N_("Take the line break out.")))
+    flaws += _check_placeholders("subject", text.subject, KINDS[kind].placeholders, blocks=False)
+    flaws += _check_length("body", text.body, BODY_LENGTH)
+    flaws += _check_placeholders("body", text.body, KINDS[kind].placeholders, blocks=True)
     return flaws
 
 
@@ -163,16 +157,17 @@ def plan_message(
     if at - told.at > FRESH or contact.received_at - contact.placed_at > HISTORY:
         return None
     kind = KINDS[told.kind]
-    address = contact.email if channel is Channel.EMAIL else contact.phone
+    address = contact.email
     reason = None
+    # An address that must not be used is not written down either: nobody can send there from the log.
     if contact.by_channel:
-        reason = "told_by_channel"
+        reason, address = "told_by_channel", None
     elif not address:
         reason = "no_address"
+    elif channel in contact.declined and not kind.always:
+        reason, address = "declined", None
     elif channel in contact.suppressed:
         reason = "suppressed"
-    elif channel in contact.declined and not (kind.always and channel is Channel.EMAIL):
-        reason = "declined"
     if reason and not kind.always:
         return (
             None

@@ -15,7 +15,14 @@ import msgspec
 from malha.network import retailer
 from malha.network.places import STATE_ZONES
 from malha.notifications import reads, rules, writes
-from malha.notifications.errors import KindAlways, MessageForgotten, MessageNotFound, MessageOnItsWay, NotBounceable
+from malha.notifications.errors import (
+    AddressSilent,
+    KindAlways,
+    MessageForgotten,
+    MessageNotFound,
+    MessageOnItsWay,
+    NotBounceable,
+)
 from malha.notifications.model import (
     KINDS,
     REPEATABLE,
@@ -25,7 +32,7 @@ from malha.notifications.model import (
     Draft,
     Kind,
     MessageRules,
-    Purpose,
+    Preference,
     Rendered,
     State,
     Template,
@@ -42,6 +49,7 @@ from malha.platform.mail import MailAddressWrong, clean_address
 
 INTERRUPTED_AFTER = timedelta(minutes=5)
 FORGET_AT_ONCE = 2_000
+SOURCE_LENGTH = 200
 _encode = msgspec.json.Encoder().encode
 
 
@@ -169,13 +177,15 @@ async def send_again(tx: Tx, message_id: UUID) -> None:
     """Have a message sent again at once, to the address it has. The text is written anew.
 
     Raises:
-        MessageNotFound, MessageOnItsWay, MessageForgotten: what the names say.
+        MessageNotFound, MessageOnItsWay, MessageForgotten, AddressSilent: what the names say.
     """
     found = await _locked(tx, message_id)
     if State(found["state"]) not in REPEATABLE:
         raise MessageOnItsWay
     if not found["address"]:
         raise MessageForgotten
+    if await reads.suppressed(tx, Channel(found["channel"]), found["address"]):
+        raise AddressSilent
     await tx.execute(writes.REQUEUE, {"id": message_id})
     await audit.record(
         tx, action="send_again", entity="message", entity_id=message_id, before={"state": found["state"]}
@@ -238,7 +248,7 @@ async def save_template(tx: Tx, kind: Kind, channel: Channel, language: str, tex
         Conflict: somebody else saved one meanwhile.
     """
     text = Text(text.subject.strip(), text.body.replace("\r\n", "\n").strip())
-    refuse(rules.check_text(kind, channel, text))
+    refuse(rules.check_text(kind, text))
     return await _add_version(tx, kind, channel, language, text, version)
 
 
@@ -286,7 +296,7 @@ async def switch(tx: Tx, kind: Kind, channel: Channel, *, on: bool) -> None:
     Raises:
         KindAlways: mail about cancelled and late orders, and refused parts of them, always goes out.
     """
-    if not on and channel is Channel.EMAIL and KINDS[kind].always:
+    if not on and KINDS[kind].always:
         raise KindAlways(kind=Word(KINDS[kind].word))
     await tx.execute(writes.SET_SWITCH, {"kind": kind.value, "channel": channel.value, "active": on})
     await audit.record(
@@ -321,38 +331,32 @@ async def change_rules(tx: Tx, *, quiet_from: time, quiet_until: time, kept_days
 
 
 async def set_preference(
-    tx: Tx, customer_id: UUID, channel: Channel, purpose: Purpose, *, allowed: bool, source: str
-) -> None:
-    """Write down what a customer said about a channel, and how we know.
+    tx: Tx, customer_id: UUID, *, language: str | None, declined: Sequence[Channel], source: str, version: int
+) -> Preference:
+    """Write down what a customer wants and how we know, if what is known still has `version` (0: nothing).
 
     Raises:
-        Invalid: the source is empty or too long.
+        Invalid: there are no texts in the language, or the source is empty or too long.
+        Conflict: somebody else changed it meanwhile.
     """
-    source = source.strip()
-    if not 0 < len(source) <= 200:
-        refuse([Flaw("source", N_("Say in up to 200 characters how the customer said so."))])
+    flaws = []
+    if language is not None and language not in LANGUAGES:
+        flaws.append(Flaw("language", N_("Messages are written in Portuguese or English.")))
+    if not 0 < len(source.strip()) <= SOURCE_LENGTH:
+        flaws.append(Flaw("source", N_("Say in up to 200 characters how the customer said so.")))
+    refuse(flaws)
+    before = await reads.preference(tx, customer_id)
     row = {
         "customer": customer_id,
-        "channel": channel.value,
-        "purpose": purpose.value,
-        "allowed": allowed,
-        "source": source,
-        "by": tx.actor.label,
+        "language": language,
+        "declined": sorted({channel.value for channel in declined}),
+        "source": source.strip(),
+        "version": version,
     }
-    await tx.execute(writes.SET_PREFERENCE, row)
-    after = {"channel": channel.value, "purpose": purpose.value, "allowed": allowed, "source": source}
-    await audit.record(tx, action="set_preference", entity="customer", entity_id=customer_id, after=after)
-
-
-async def set_language(tx: Tx, customer_id: UUID, language: str) -> None:
-    """Write down the language a customer wants messages in.
-
-    Raises:
-        Invalid: there are no texts in it.
-    """
-    if language not in LANGUAGES:
-        refuse([Flaw("language", N_("Messages are written in Portuguese or English."))])
-    await tx.execute(writes.SET_LANGUAGE, {"customer": customer_id, "language": language})
+    if not await tx.execute(writes.SET_PREFERENCE if version else writes.PUT_PREFERENCE, row):
+        raise Conflict(what=Word(N_("customer")), key=customer_id)
+    after = await reads.preference(tx, customer_id)
     await audit.record(
-        tx, action="set_language", entity="customer", entity_id=customer_id, after={"language": language}
+        tx, action="change", entity="message_preference", entity_id=customer_id, before=before, after=after
     )
+    return after

@@ -192,60 +192,8 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
     },
 }
 
-_SHORT: dict[Kind, dict[str, str]] = {
-    Kind.PLACED: {
-        "pt-BR": "{retailer}: recebemos o pedido {order_number}. Acompanhe: {tracking_address}",
-        "en": "{retailer}: we have your order {order_number}. Follow it: {tracking_address}",
-    },
-    Kind.PAID: {
-        "pt-BR": "{retailer}: pagamento do pedido {order_number} confirmado. {tracking_address}",
-        "en": "{retailer}: payment of order {order_number} confirmed. {tracking_address}",
-    },
-    Kind.ON_HOLD: {
-        "pt-BR": "{retailer}: o pedido {order_number} está em espera. {hold_reason}",
-        "en": "{retailer}: order {order_number} is on hold. {hold_reason}",
-    },
-    Kind.LATE: {
-        "pt-BR": "{retailer}: pedimos desculpas, o pedido {order_number} está atrasado. {tracking_address}",
-        "en": "{retailer}: we are sorry, order {order_number} is late. {tracking_address}",
-    },
-    Kind.SHIPPED: {
-        "pt-BR": "{retailer}: o pedido {order_number} está a caminho. {tracking_address}",
-        "en": "{retailer}: order {order_number} is on its way. {tracking_address}",
-    },
-    Kind.DELIVERED: {
-        "pt-BR": "{retailer}: entrega do pedido {order_number} registrada.",
-        "en": "{retailer}: delivery of order {order_number} recorded.",
-    },
-    Kind.READY: {
-        "pt-BR": "{retailer}: pedido {order_number} pronto para retirada até {pickup_day}. Código: {pickup_code}",
-        "en": "{retailer}: order {order_number} is ready for pickup until {pickup_day}. Code: {pickup_code}",
-    },
-    Kind.PICKUP_REMINDER: {
-        "pt-BR": "{retailer}: o pedido {order_number} espera por você até {pickup_day}. Código: {pickup_code}",
-        "en": "{retailer}: order {order_number} waits for you until {pickup_day}. Code: {pickup_code}",
-    },
-    Kind.CANCELLED: {
-        "pt-BR": "{retailer}: o pedido {order_number} foi cancelado. Dúvidas? Fale conosco.",
-        "en": "{retailer}: order {order_number} was cancelled. Questions? Contact us.",
-    },
-    Kind.CANCELLED_IN_PART: {
-        "pt-BR": "{retailer}: itens do pedido {order_number} foram cancelados. {tracking_address}",
-        "en": "{retailer}: items of order {order_number} were cancelled. {tracking_address}",
-    },
-    Kind.REFUNDED: {
-        "pt-BR": "{retailer}: devolvemos {amount} do pedido {order_number}.",
-        "en": "{retailer}: we refunded {amount} of order {order_number}.",
-    },
-}
 
-
-def default_mail(kind: Kind, language: str) -> Text:
+def default_text(kind: Kind, language: str) -> Text:
     """Return the mail that comes with the program."""
     subject, body = _MAIL[kind][language]
     return Text(subject, f"{_GREETING[language]}\n\n{body}")
-
-
-def default_short(kind: Kind, language: str) -> Text:
-    """Return the short message that comes with the program."""
-    return Text("", _SHORT[kind][language])

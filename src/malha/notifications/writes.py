@@ -87,13 +87,13 @@ SET_RULES = """
 UPDATE message_rules SET quiet_from = %(quiet_from)s::time, quiet_until = %(quiet_until)s::time,
     kept_days = %(kept_days)s::int, version = version + 1 WHERE version = %(version)s::int
 """
-SET_PREFERENCE = """
-INSERT INTO message_preference (customer_id, channel, purpose, allowed, source, changed_by)
-VALUES (%(customer)s::uuid, %(channel)s::text, %(purpose)s::text, %(allowed)s::bool, %(source)s::text, %(by)s::text)
-ON CONFLICT (customer_id, channel, purpose) DO UPDATE SET allowed = excluded.allowed, source = excluded.source,
-    changed_at = now(), changed_by = excluded.changed_by
+PUT_PREFERENCE = """
+INSERT INTO message_preference (customer_id, language, declined, source)
+SELECT %(customer)s::uuid, %(language)s::text, %(declined)s::text[], %(source)s::text WHERE %(version)s::int = 0
+ON CONFLICT (customer_id) DO NOTHING
 """
-SET_LANGUAGE = """
-INSERT INTO message_language (customer_id, language) VALUES (%(customer)s::uuid, %(language)s::text)
-ON CONFLICT (customer_id) DO UPDATE SET language = excluded.language
+SET_PREFERENCE = """
+UPDATE message_preference SET language = %(language)s::text, declined = %(declined)s::text[],
+    source = %(source)s::text, version = version + 1
+WHERE customer_id = %(customer)s::uuid AND version = %(version)s::int
 """

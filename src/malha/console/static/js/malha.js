@@ -217,3 +217,15 @@ document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lo
 $$("[data-select]").forEach(paint);
 fromAddress();
 listen({ toast });
+
+// A frame that shows what a form would make: filled when the page opens, and after a field of it was changed.
+const show = (frame) => {
+  const form = document.getElementById(frame.dataset.previewOf);
+  const button = form && $(`[formtarget="${frame.name}"]`, form);
+  if (button && form.checkValidity()) form.requestSubmit(button);
+};
+$$("iframe[data-preview-of]").forEach(show);
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (form?.id) $$(`iframe[data-preview-of="${form.id}"]`).forEach(show);
+});

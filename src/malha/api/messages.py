@@ -1,0 +1,123 @@
+"""Messages to customers: what was said about an order, what came back, and what a customer wants."""
+
+from datetime import datetime
+
+import msgspec
+
+from malha.api.work import Work, command, query
+from malha.customers import service as customers
+from malha.notifications import reads, service
+from malha.notifications.errors import MessageNotFound
+from malha.notifications.model import Channel, Kind, State
+from malha.ordering import service as ordering
+from malha.platform.ids import UUID
+
+TAG = "messages"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message. `reason` is a code, `answer` what the mail server said."""
+
+    id: UUID
+    kind: Kind
+    channel: Channel
+    language: str
+    state: State
+    reason: str | None
+    answer: str | None
+    attempts: int
+    created_at: datetime
+    done_at: datetime | None
+    subject: str | None
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """The messages about an order, newest first, at most 100."""
+
+    items: list[Message]
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a customer wants. `declined` are channels without anything but cancels, delays and refused parts."""
+
+    language: str | None = None
+    declined: list[Channel] = []
+    source: str
+
+
+class Wished(msgspec.Struct, frozen=True):
+    """What is known of a customer's wishes; version 0: nothing."""
+
+    language: str | None
+    declined: list[Channel]
+    source: str
+    version: int
+
+
+@query("/orders/{order_id:uuid}/messages", permission="orders:read", tag=TAG)
+async def list_messages(work: Work, order_id: UUID) -> Messages:
+    """List what the buyer of an order was told, and how sending it ended."""
+    await ordering.open_order(work.tx, order_id)
+    rows = await reads.of_order(work.tx, order_id)
+    names = Message.__struct_fields__
+    return Messages([msgspec.convert({n: getattr(row, n) for n in names}, Message) for row in rows])
+
+
+@command("/messages/{message_id:uuid}/send", permission="orders:write", tag=TAG)
+async def send_message(work: Work, message_id: UUID) -> None:
+    """Send a message again, to the address it has."""
+    await _open(work, message_id)
+    await service.send_again(work.tx, message_id)
+
+
+@command("/messages/{message_id:uuid}/bounced", permission="orders:write", tag=TAG)
+async def record_bounce(work: Work, message_id: UUID) -> None:
+    """Record that a mail came back: nothing more is sent to its address until somebody allows it again.
+
+    For programs that read the mailbox bounces arrive in: the id is what stands before the `@` of the `Message-ID`.
+    """
+    await _open(work, message_id)
+    await service.mark_bounced(work.tx, message_id)
+
+
+async def _open(work: Work, message_id: UUID) -> None:
+    row = await reads.one(work.tx, message_id)
+    if row is None:
+        raise MessageNotFound(key=message_id)
+    await ordering.open_order(work.tx, row.order_id)
+
+
+@query("/customers/{customer_id:uuid}/messaging", permission="customers:read", tag=TAG)
+async def get_wishes(work: Work, customer_id: UUID) -> Wished:
+    """Return what a customer wants of messages, with the version as `ETag`."""
+    await customers.customer_of(work.tx, customer_id)
+    found = await reads.preference(work.tx, customer_id)
+    work.tag(found.version)
+    return Wished(found.language, list(found.declined), found.source, found.version)
+
+
+@command(
+    "/customers/{customer_id:uuid}/messaging",
+    method="PUT",
+    permission="customers:write",
+    versioned="required",
+    tag=TAG,
+)
+async def put_wishes(work: Work, customer_id: UUID, data: Wish) -> Wished:
+    """Write down what a customer wants of messages, and how we know: consent needs its proof."""
+    await customers.customer_of(work.tx, customer_id)
+    version = (await reads.preference(work.tx, customer_id)).version
+    work.expect(version)
+    kept = await service.set_preference(
+        work.tx,
+        customer_id,
+        language=data.language,
+        declined=data.declined,
+        source=data.source,
+        version=version,
+    )
+    work.tag(kept.version)
+    return Wished(kept.language, list(kept.declined), kept.source, kept.version)
+
+
+handlers = [list_messages, send_message, record_bounce, get_wishes, put_wishes]

@@ -1,0 +1,308 @@
+"""The log of messages to customers: what was said to whom, how it ended, and what a person can do about it."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.console import render, shell, web
+from malha.console.words import Sign
+from malha.notifications import reads
+from malha.notifications import service as notifications
+from malha.notifications.errors import MessageNotFound
+from malha.notifications.model import (
+    CHANNEL_WORDS,
+    KINDS,
+    REASON_WORDS,
+    REPEATABLE,
+    STATE_WORDS,
+    TROUBLE,
+    Channel,
+    Kind,
+    State,
+)
+from malha.notifications.reads import LogWanted, MessageRow
+from malha.ordering import reads as orders
+from malha.platform import brazil, i18n, paging
+from malha.platform.db import Tx
+from malha.platform.errors import MalhaError
+from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID
+
+PAGE_SIZE = 50
+LISTING = "console-messages"
+EXPORT_LIMIT = 100_000
+EXPORT_BATCH = 1_000
+BULK_MOST = 200
+KIND_CODES = frozenset(kind.value for kind in Kind)
+
+SIGNS: dict[State, Sign] = {
+    State.QUEUED: Sign(STATE_WORDS[State.QUEUED], "wait", "dash"),
+    State.SENDING: Sign(STATE_WORDS[State.SENDING], "work", "p50"),
+    State.SENT: Sign(STATE_WORDS[State.SENT], "done", "done"),
+    State.REFUSED: Sign(STATE_WORDS[State.REFUSED], "fail", "fail"),
+    State.UNCERTAIN: Sign(STATE_WORDS[State.UNCERTAIN], "wait", "q"),
+    State.SKIPPED: Sign(STATE_WORDS[State.SKIPPED], "neutral", "x"),
+    State.FAILED: Sign(STATE_WORDS[State.FAILED], "fail", "fail"),
+    State.BOUNCED: Sign(STATE_WORDS[State.BOUNCED], "back", "back"),
+}
+# The tabs: a name in the address, a word, the states in it.
+VIEWS: dict[str, tuple[str, tuple[State, ...]]] = {
+    "all": (N_("All messages"), ()),
+    "trouble": (N_("To look at"), TROUBLE),
+    "waiting": (N_("Waiting"), (State.QUEUED, State.SENDING)),
+    "sent": (N_("Sent"), (State.SENT,)),
+    "skipped": (N_("Not sent"), (State.SKIPPED,)),
+}
+COLUMNS = (
+    N_("Created"), N_("Ended"), N_("Order"), N_("Customer"), N_("Message"), N_("Channel"), N_("State"), N_("Reason"),
+    N_("Answer"), N_("Attempts"),
+)  # fmt: skip
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address of the log says. Nonsense in it is ignored."""
+
+    view: str = "all"
+    q: str = ""
+    kind: str = ""
+    since: date | None = None
+    until: date | None = None
+    after: str = ""
+
+    def address(self, path: str = "/messages", **changes: Any) -> str:
+        """Return the address of this list with parts changed; what changes the list goes to its first page."""
+        said = {**{name: getattr(self, name) for name in self.__struct_fields__}, "after": "", **changes}
+        shown = {k: v for k, v in said.items() if v not in {None, ""} and (k, v) != ("view", "all")}
+        return f"{path}?{urlencode(shown)}" if shown else path
+
+
+class RowView(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as it is drawn."""
+
+    row: MessageRow
+    sign: Sign
+    kind: str
+    channel: str
+    why: str
+    to: str
+    repeatable: bool
+
+
+def view_of(row: MessageRow) -> RowView:
+    """Return a message as lists and pages draw it; its address is masked."""
+    kind = KINDS.get(Kind(row.kind)) if row.kind in KIND_CODES else None
+    state = State(row.state)
+    return RowView(
+        row=row,
+        sign=SIGNS[state],
+        kind=_(kind.word) if kind else row.kind,
+        channel=_(CHANNEL_WORDS[Channel(row.channel)]),
+        why=_(REASON_WORDS[row.reason]) if row.reason in REASON_WORDS else "",
+        to=brazil.mask_email(row.address) if row.address else "",
+        repeatable=state in REPEATABLE and row.address is not None,
+    )
+
+
+def asked_of(query: Any) -> Asked:
+    """Return what an address asks."""
+
+    def day(name: str) -> date | None:
+        try:
+            return date.fromisoformat(query.get(name, ""))
+        except ValueError:
+            return None
+
+    return Asked(
+        view=query.get("view", "all") if query.get("view") in VIEWS else "all",
+        q=query.get("q", "").replace("\x00", "")[:200].strip(),
+        kind=query.get("kind", "") if query.get("kind") in KIND_CODES else "",
+        since=day("since"),
+        until=day("until"),
+        after=query.get("after", "")[:500],
+    )
+
+
+async def _wanted(tx: Tx, asked: Asked, scope: tuple[int, ...] | None) -> LogWanted:
+    since, until = orders.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
+    return LogWanted(
+        states=VIEWS[asked.view][1],
+        kind=Kind(asked.kind) if asked.kind else None,
+        orders=tuple(await orders.find(tx, asked.q)) if asked.q else None,
+        since=since,
+        until=until,
+        scope=scope,
+    )
+
+
+def _after(cursor: str) -> tuple[datetime, UUID] | None:
+    try:
+        found = paging.position(cursor, LISTING, (datetime, UUID))
+    except paging.BadCursor:
+        return None
+    return None if found is None else (found[0], found[1])
+
+
+@get("/messages", opt={"permission": "orders:read"})
+async def message_log(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the log."""
+    asked = asked_of(request.query_params)
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "messages")
+        wanted = await _wanted(tx, asked, scope)
+        found = await reads.log(tx, wanted, after=_after(asked.after), limit=PAGE_SIZE + 1)
+        # Whoever sees some locations only is not told how much there is elsewhere.
+        counts = await reads.counts(tx) if scope is None else {}
+    page = paging.page_of(found, PAGE_SIZE, LISTING, lambda row: (row.created_at, row.id))
+    tabs = [
+        (view, _(word), asked.address(view=view), sum(counts.get(s, 0) for s in states or State) if counts else None)
+        for view, (word, states) in VIEWS.items()
+    ]
+    return render.html(
+        "messages/page.html",
+        shell=around,
+        may=around.may,
+        asked=asked,
+        views=tabs,
+        kinds=[(kind.value, _(facts.word)) for kind, facts in KINDS.items()],
+        rows=[view_of(row) for row in page.items],
+        next=asked.address(after=page.next) if page.next else "",
+        first=asked.address() if asked.after else "",
+        export=asked.address("/messages/export.csv"),
+        filtered=bool(asked.q or asked.kind or asked.since or asked.until),
+    )
+
+
+@get("/messages/export.csv", opt={"permission": "orders:read"})
+async def message_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the filtered log as a CSV file, at most `EXPORT_LIMIT` rows, in constant memory."""
+    asked, scope = asked_of(request.query_params), shell.scope_of(web.caller_of(request))
+    language, zone = i18n.current_language(), i18n.current_zone()
+    async with web.reading(request) as tx:
+        wanted = await _wanted(tx, asked, scope)
+
+    async def body() -> AsyncIterator[bytes]:
+        with i18n.speaking(language, zone):
+            yield web.csv_line([_(name) for name in COLUMNS], bom=True)
+        place, sent = None, 0
+        while sent < EXPORT_LIMIT:
+            async with web.reading(request) as tx:
+                rows = await reads.log(tx, wanted, after=place, limit=EXPORT_BATCH)
+            with i18n.speaking(language, zone):
+                yield b"".join(web.csv_line(_cells(view_of(row))) for row in rows)
+            if len(rows) < EXPORT_BATCH:
+                return
+            sent += len(rows)
+            place = (rows[-1].created_at, rows[-1].id)
+
+    name = f"messages-{asked.view}-{datetime.now(UTC):%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Stream(body(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cells(view: RowView) -> Sequence[str]:
+    row = view.row
+    return [
+        i18n.datetime(row.created_at), i18n.datetime(row.done_at) if row.done_at else "", str(row.order_number),
+        row.buyer_name, view.kind, view.channel, _(view.sign.word), view.why, row.answer or "", str(row.attempts),
+    ]  # fmt: skip
+
+
+async def _seen(tx: Tx, message_id: UUID, scope: tuple[int, ...] | None) -> MessageRow:
+    row = await reads.one(tx, message_id)
+    if row is None or (scope is not None and not await orders.is_at(tx, row.order_id, scope)):
+        raise MessageNotFound(key=message_id)
+    return row
+
+
+@get("/messages/{message_id:uuid}", opt={"permission": "orders:read"})
+async def message_show(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[str]:
+    """Show a message: what was said, how it ended, what can be done.
+
+    Raises:
+        MessageNotFound: there is none, or none the asker may see.
+    """
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "messages")
+        row = await _seen(tx, message_id, shell.scope_of(web.caller_of(request)))
+        silent = await reads.suppressed(tx, Channel(row.channel), row.address) if row.address else None
+    return render.html(
+        "messages/message.html",
+        shell=around,
+        may=around.may,
+        message=view_of(row),
+        silent=silent is not None,
+        bounceable=State(row.state) in {State.SENT, State.UNCERTAIN} and row.address is not None,
+    )
+
+
+async def _act(request: Request[Any, Any, Any], message_id: UUID, act: Any, notice: str) -> Response[bytes]:
+    async with web.writing(request) as tx:
+        await _seen(tx, message_id, shell.scope_of(web.caller_of(request)))
+        await act(tx, message_id)
+    return web.see_other(f"/messages/{message_id}", notice=notice)
+
+
+@post("/messages/{message_id:uuid}/send", opt={"permission": "orders:write"}, status_code=303)
+async def message_send(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[bytes]:
+    """Have a message sent again."""
+    return await _act(request, message_id, notifications.send_again, _("The message is sent again within seconds."))
+
+
+@post("/messages/{message_id:uuid}/bounced", opt={"permission": "orders:write"}, status_code=303)
+async def message_bounced(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[bytes]:
+    """Write down that a message came back."""
+    return await _act(request, message_id, notifications.mark_bounced, _("Nothing more is sent to this address."))
+
+
+@post("/messages/{message_id:uuid}/lift", opt={"permission": "orders:write"}, status_code=303)
+async def message_lift(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[bytes]:
+    """Let an address take messages again."""
+    return await _act(request, message_id, notifications.lift_suppression, _("Messages may go to this address again."))
+
+
+@post("/messages/again", opt={"permission": "orders:write"}, status_code=303)
+async def messages_again(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Have the chosen messages sent again, each in a transaction of its own: one refusal leaves the others alone."""
+    form = await request.form()
+    scope = shell.scope_of(web.caller_of(request))
+    done, refused = 0, 0
+    for said in list(dict.fromkeys(form.getall("message", [])))[:BULK_MOST]:
+        try:
+            async with web.writing(request) as tx:
+                message_id = _uuid(str(said))
+                await _seen(tx, message_id, scope)
+                await notifications.send_again(tx, message_id)
+            done += 1
+        except MalhaError:
+            refused += 1
+    notice = n_("{n} message is sent again", "{n} messages are sent again", done)
+    if refused:
+        notice += ", " + n_("{n} refused", "{n} refused", refused)
+    back = web.safe_address(str(form.get("next", "")), "/messages")
+    return web.see_other(back, notice=notice)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise MessageNotFound(key=text[:40]) from None
+
+
+HANDLERS = [
+    message_log,
+    message_export,
+    message_show,
+    message_send,
+    message_bounced,
+    message_lift,
+    messages_again,
+]
