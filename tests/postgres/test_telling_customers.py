@@ -12,7 +12,6 @@ import pytest
 from mail_server import mail_server
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import reminding
 from malha.notifications import reads, service
 from malha.notifications.errors import KindAlways, MessageOnItsWay, NotBounceable
 from malha.notifications.model import Channel, Kind, State, Text
@@ -22,7 +21,7 @@ from malha.ordering.model import CancelWish, HoldKind
 from malha.platform.db import Database
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
-from malha.platform.ids import UUID, new_id
+from malha.platform.ids import UUID
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, an_order
@@ -308,24 +307,6 @@ async def test_an_order_that_waits_for_its_customers_money_is_not_late(database)
         assert await lateness.find_late(tx) == 0
 
 
-async def test_goods_at_a_counter_are_reminded_of_once_before_their_time_is_over(database):
-    order_id = await sold(database, method="pickup", lines=[])
-    work = new_id()
-    async with database.transaction() as tx:
-        assert await reminding.remind_of_pickups(tx) == 0
-        await tx.execute(
-            "INSERT INTO fulfillment_order (id, order_id, location_id, method, state, capacity_day, due_at, pickup_code,"
-            " pickup_until) SELECT %s, %s, id, 'pickup', 'ready', now(), now(), '123456', now() + interval '3 days'"
-            " FROM location WHERE code = 'S1'",
-            (work, order_id),
-        )
-        assert await reminding.remind_of_pickups(tx) == 0
-        await tx.execute("UPDATE fulfillment_order SET pickup_until = now() + interval '47 hours'")
-        assert await reminding.remind_of_pickups(tx) == 1
-        assert await reminding.remind_of_pickups(tx) == 0
-    assert [kind for kind, *_ in await told(database, order_id)] == ["pickup_reminder", "placed"]
-
-
 async def test_a_marketplace_speaks_with_its_customers_itself(database):
     order_id = await sold(database, channel="mall")
     assert await told(database, order_id) == []
@@ -338,7 +319,7 @@ async def test_a_customer_is_written_to_in_the_language_they_chose(database, set
     order_id = await sold(database)
     await drain(database, SUBSCRIPTIONS)  # finds who the customer is
     async with database.transaction() as tx:
-        customer = await tx.value("SELECT customer_id FROM sales_order")
+        customer = await tx.value("SELECT customer_id FROM order_customer")
         wish = {"language": "en", "declined": [Channel.EMAIL], "source": "by telephone"}
         assert (await service.set_preference(tx, customer, **wish, version=0)).version == 1
         with pytest.raises(Conflict):

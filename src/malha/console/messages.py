@@ -1,7 +1,7 @@
 """The log of messages to customers: what was said to whom, how it ended, and what a person can do about it."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import AsyncIterator
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import render, shell, web
+from malha.console import export, render, shell, web
 from malha.console.words import Sign
 from malha.notifications import reads
 from malha.notifications import service as notifications
@@ -34,11 +34,11 @@ from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as Kinds
 
 PAGE_SIZE = 50
 LISTING = "console-messages"
-EXPORT_LIMIT = 100_000
-EXPORT_BATCH = 1_000
 BULK_MOST = 200
 KIND_CODES = frozenset(kind.value for kind in Kind)
 
@@ -61,8 +61,10 @@ VIEWS: dict[str, tuple[str, tuple[State, ...]]] = {
     "skipped": (N_("Not sent"), (State.SKIPPED,)),
 }
 COLUMNS = (
-    N_("Created"), N_("Ended"), N_("Order"), N_("Customer"), N_("Message"), N_("Channel"), N_("State"), N_("Reason"),
-    N_("Answer"), N_("Attempts"),
+    Column(N_("Created"), Kinds.MOMENT, 18), Column(N_("Ended"), Kinds.MOMENT, 18), Column(N_("Order"), Kinds.WHOLE),
+    Column(N_("Customer"), width=32), Column(N_("Message"), width=24), Column(N_("Channel")),
+    Column(N_("State"), width=18), Column(N_("Reason"), width=40), Column(N_("Answer"), width=40),
+    Column(N_("Attempts"), Kinds.WHOLE),
 )  # fmt: skip
 
 
@@ -175,44 +177,36 @@ async def message_log(request: Request[Any, Any, Any]) -> Response[str]:
         rows=[view_of(row) for row in page.items],
         next=asked.address(after=page.next) if page.next else "",
         first=asked.address() if asked.after else "",
-        export=asked.address("/messages/export.csv"),
+        exports=export.choices(asked.address, "/messages/export"),
         filtered=bool(asked.q or asked.kind or asked.since or asked.until),
     )
 
 
-@get("/messages/export.csv", opt={"permission": "orders:read"})
+def _cells(row: MessageRow) -> list[Any]:
+    view = view_of(row)
+    return [
+        row.created_at, row.done_at, row.order_number, row.buyer_name, view.kind, view.channel, _(view.sign.word),
+        view.why, row.answer, row.attempts,
+    ]  # fmt: skip
+
+
+@get(export.paths("/messages/export"), opt={"permission": "orders:read"})
 async def message_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the filtered log as a CSV file, at most `EXPORT_LIMIT` rows, in constant memory."""
+    """Send the filtered log as a file."""
     asked, scope = asked_of(request.query_params), shell.scope_of(web.caller_of(request))
-    language, zone = i18n.current_language(), i18n.current_zone()
     async with web.reading(request) as tx:
         wanted = await _wanted(tx, asked, scope)
 
-    async def body() -> AsyncIterator[bytes]:
-        with i18n.speaking(language, zone):
-            yield web.csv_line([_(name) for name in COLUMNS], bom=True)
-        place, sent = None, 0
-        while sent < EXPORT_LIMIT:
+    async def pages() -> AsyncIterator[list[MessageRow]]:
+        place, more = None, True
+        while more:
             async with web.reading(request) as tx:
-                rows = await reads.log(tx, wanted, after=place, limit=EXPORT_BATCH)
-            with i18n.speaking(language, zone):
-                yield b"".join(web.csv_line(_cells(view_of(row))) for row in rows)
-            if len(rows) < EXPORT_BATCH:
-                return
-            sent += len(rows)
-            place = (rows[-1].created_at, rows[-1].id)
+                rows = await reads.log(tx, wanted, after=place, limit=export.BATCH)
+            yield rows
+            more = len(rows) == export.BATCH
+            place = (rows[-1].created_at, rows[-1].id) if rows else None
 
-    name = f"messages-{asked.view}-{datetime.now(UTC):%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(body(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _cells(view: RowView) -> Sequence[str]:
-    row = view.row
-    return [
-        i18n.datetime(row.created_at), i18n.datetime(row.done_at) if row.done_at else "", str(row.order_number),
-        row.buyer_name, view.kind, view.channel, _(view.sign.word), view.why, row.answer or "", str(row.attempts),
-    ]  # fmt: skip
+    return export.send(request, f"messages-{asked.view}", COLUMNS, pages(), _cells)
 
 
 async def _seen(tx: Tx, message_id: UUID, scope: tuple[int, ...] | None) -> MessageRow:

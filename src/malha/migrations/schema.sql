@@ -688,12 +688,6 @@ CREATE TABLE person_location (
     CONSTRAINT person_location_pkey PRIMARY KEY (person_id, location_id)
 );
 
-CREATE TABLE pickup_reminder (
-    fulfillment_id uuid NOT NULL,
-    pickup_until timestamp with time zone NOT NULL,
-    CONSTRAINT pickup_reminder_pkey PRIMARY KEY (fulfillment_id, pickup_until)
-);
-
 CREATE TABLE product (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -1007,7 +1001,6 @@ CREATE INDEX fulfillment_order_pickup_pending ON fulfillment_order USING btree (
 CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (pickup_remind_at) WHERE ((state = 'ready'::text) AND (pickup_remind_at IS NOT NULL));
 CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pickup_until) WHERE ((state = 'ready'::text) AND (pickup_expired_at IS NULL));
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
-CREATE INDEX fulfillment_order_ready ON fulfillment_order USING btree (pickup_until) WHERE (state = 'ready'::text);
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);

@@ -126,12 +126,12 @@ KINDS: dict[Kind, KindRules] = {
     ),
     Kind.READY: KindRules(
         word=N_("Ready for pickup"),
-        says=N_("When the goods wait at the counter, and again when the code is renewed."),
+        says=N_("When the goods wait at the counter, and again with a new code or more time."),
         placeholders=(*_COMMON, *_PLACE),
     ),
     Kind.PICKUP_REMINDER: KindRules(
         word=N_("Pickup reminder"),
-        says=N_("Once, two days before the goods stop waiting at the counter."),
+        says=N_("Once, before the goods stop waiting at the counter."),
         placeholders=(*_COMMON, *_PLACE),
         urgent=False,
     ),

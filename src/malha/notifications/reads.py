@@ -34,7 +34,8 @@ SELECT o.id AS order_id, nullif(btrim(o.buyer_email), '') AS email, o.placed_at,
 FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN location l ON l.id = o.pickup_location_id
-LEFT JOIN message_preference p ON p.customer_id = o.customer_id
+LEFT JOIN order_customer k ON k.order_id = o.id
+LEFT JOIN message_preference p ON p.customer_id = k.customer_id
 WHERE o.id = ANY(%(orders)s::uuid[])
 """
 # A handful of rows each.

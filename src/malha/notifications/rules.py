@@ -242,6 +242,11 @@ def kinds_of_payment(facts: Mapping[str, object]) -> list[Kind]:
     return [Kind.PAID] if facts.get("state") == "paid" else []
 
 
+def kinds_of_extension(facts: Mapping[str, object]) -> list[Kind]:
+    """Return what there is to tell of more time to collect; goods set aside anew get a new code, which is told."""
+    return [] if facts.get("taken_back") else [Kind.READY]
+
+
 def kinds_of_cancel(facts: Mapping[str, object]) -> list[Kind]:
     """Return what there is to tell of a cancel."""
     return [Kind.CANCELLED if facts.get("whole") else Kind.CANCELLED_IN_PART]

@@ -19,6 +19,7 @@ from tests_http import Shop, open_shop
 import malha
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import asking, pickups
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
 from malha.notifications import reads
@@ -94,9 +95,11 @@ def test_of_every_event_of_an_order_it_is_decided_what_the_customer_hears() -> N
 
 
 def test_units_are_cancelled_in_one_place_which_says_so() -> None:
-    assert callers_of("malha.ordering.events.OrderCancelled") == {"ordering.service.cancel"}
+    assert callers_of("malha.ordering.events.OrderCancelled") == {"ordering.service._cancel_rows"}
+    rows = {where for where, name, _ in calls() if where.startswith("ordering.service.") and name == "_cancel_rows"}
+    assert rows == {"ordering.service.cancel", "ordering.service.cancel_units"}
     made = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.CANCELLED)}
-    assert made == {"ordering.rules._take"}
+    assert made == {"ordering.rules._take_rows", "fulfillment.pickups._give_back"}
     planned = callers_of("malha.ordering.rules.plan_cancel")
     assert planned - {"console.actions.effect_of"} == {"ordering.service.cancel"}  # the first only shows what would be
     # Nor does a statement do it behind the service's back.
@@ -107,7 +110,8 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
 
 
 def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
-    cancels = callers_of("malha.ordering.service.cancel", "malha.fulfillment.service.cancel")
+    services = ("malha.ordering.service", "malha.fulfillment.service")
+    cancels = callers_of(*(f"{s}.cancel" for s in services), "malha.ordering.service.cancel_units")
     back = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.UNPLACED)}
     moved_back = callers_of("malha.fulfillment.giving_back.find_another_place", "malha.intake.replanning.replan")
     held = {w for w, name, call in calls() if name.endswith("ensure_holds") and "SHORTAGE" in ast.unparse(call)}
@@ -180,6 +184,26 @@ async def new_address(shop: Shop, world: World, order_id: UUID) -> None:
         await ordering.change_address(tx, order_id, there)
 
 
+async def not_collected(shop: Shop, world: World, order_id: UUID) -> None:
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET method = 'pickup', pickup_location_id = %s", (world.locations["DC"],))
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+    work = await released(shop, order_id)
+    async with shop.database.transaction() as tx:
+        await fulfillment.confirm_pick(tx, work)
+        await fulfillment.pack(tx, work)
+        await fulfillment.make_ready(tx, work)
+        await tx.execute(
+            "UPDATE fulfillment_order SET pickup_until = now() - interval '1 minute', pickup_remind_at = NULL"
+        )
+        assert await pickups.expire(tx) == 1
+
+
+async def shopper_cancel(shop: Shop, world: World, order_id: UUID) -> None:
+    async with shop.database.transaction() as tx:
+        assert await asking.ask_to_cancel(tx, order_id, None, reason="x", note="x") is asking.Outcome.CANCELLED
+
+
 async def promise_broken(shop: Shop, world: World, order_id: UUID) -> None:
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE sales_order SET promised_at = %s", (datetime.now(UTC) - timedelta(hours=1),))
@@ -197,6 +221,8 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "one unit cancelled by a channel": ({"api.orders_actions.cancel_order"}, api_cancel_one, Kind.CANCELLED_IN_PART),
     "cancelled on the order's page": ({"console.actions._cancel"}, page_cancel, Kind.CANCELLED),
     "cancelled from the list": ({"console.actions._bulk_one"}, list_cancel, Kind.CANCELLED),
+    "cancelled by the shopper": ({"fulfillment.asking.ask_to_cancel"}, shopper_cancel, Kind.CANCELLED),
+    "not collected in time": ({"fulfillment.pickups._give_back"}, not_collected, Kind.CANCELLED),
     "declined by the only location that has it": (
         {"fulfillment.service.reject", "fulfillment.giving_back.find_another_place"},
         rejection,
