@@ -39,7 +39,6 @@ from malha.platform.tabular import (
     whole,
     write_table,
     yes_no,
-    write_table,
 )
 from malha.platform.text import fold
 
