@@ -37,6 +37,8 @@ PROCESS = {
     "log_level": N_("Least severe message logged"),
     "log_format": N_("Form of the log"),
     "metrics": N_("Metrics for Prometheus"),
+    "otlp_endpoint": N_("Where traces are sent"),
+    "trace_percent": N_("Requests that are traced (%)"),
     "secret_key": N_("Key that signs cookies and links"),
     "secret_key_previous": N_("Key before it, still believed"),
     "smtp_url": N_("Mail server"),
