@@ -172,7 +172,7 @@ async def test_an_address_that_does_not_exist_gets_no_more_mail_until_somebody_s
     order_id = await sold(database, "Gone@example.com")
     await drain(database, SUBSCRIPTIONS)
     async with mail_server(tmp_path) as box:
-        box.answer_to["Gone@example.com"] = "550 5.1.1 no such user"
+        box.answer_to["Gone@example.com"] = "550 5.1.1 <gone@example.com> unknown"
         await telling.send_due(database, by(settings, box.url))
     assert await told(database, order_id) == [("placed", "refused", "refused")]
     async with database.transaction() as tx:
@@ -180,6 +180,7 @@ async def test_an_address_that_does_not_exist_gets_no_more_mail_until_somebody_s
     assert ("cancelled", "skipped", "suppressed") in await told(database, order_id)
     async with database.transaction() as tx:
         first = (await reads.of_order(tx, order_id))[-1]
+        assert first.answer == "550 5.1.1 <G\N{BULLET}\N{BULLET}\N{BULLET}@example.com> unknown"
         await service.lift_suppression(tx, first.id)
         assert await reads.suppressed(tx, Channel.EMAIL, "gone@example.com") is None
 

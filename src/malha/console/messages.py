@@ -58,7 +58,7 @@ VIEWS: dict[str, tuple[str, tuple[State, ...]]] = {
     "trouble": (N_("To look at"), TROUBLE),
     "waiting": (N_("Waiting"), (State.QUEUED, State.SENDING)),
     "sent": (N_("Sent"), (State.SENT,)),
-    "skipped": (N_("Not sent"), (State.SKIPPED,)),
+    "skipped": (N_("Not sent out"), (State.SKIPPED,)),
 }
 COLUMNS = (
     Column(N_("Created"), Kinds.MOMENT, 18), Column(N_("Ended"), Kinds.MOMENT, 18), Column(N_("Order"), Kinds.WHOLE),

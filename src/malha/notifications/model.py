@@ -178,9 +178,9 @@ STATE_WORDS: dict[State, str] = {
     State.QUEUED: N_("Waiting"),
     State.SENDING: N_("Being sent"),
     State.SENT: N_("Sent"),
-    State.REFUSED: N_("Refused"),
+    State.REFUSED: N_("Refused for good"),
     State.UNCERTAIN: N_("Outcome unknown"),
-    State.SKIPPED: N_("Not sent"),
+    State.SKIPPED: N_("Not sent out"),
     State.FAILED: N_("Given up"),
     State.BOUNCED: N_("Came back"),
 }

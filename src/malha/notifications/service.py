@@ -6,6 +6,7 @@ two, nobody knows whether the message left: after `INTERRUPTED_AFTER` it is `unc
 waits on the list of messages for a person, who asks the customer and may send it again.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import time, timedelta
 from typing import Any
@@ -40,6 +41,7 @@ from malha.notifications.model import (
     Told,
 )
 from malha.platform import audit
+from malha.platform.brazil import mask_email
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
@@ -148,7 +150,11 @@ async def record_outcome(
         due_at = rules.next_attempt(message.attempts, await tx.now())
         if due_at is None:
             state, reason = State.FAILED, "attempts"
-    facts = {"id": message.id, "state": state.value, "reason": reason, "answer": answer, "due_at": due_at}
+    # Servers like to repeat the address; the log shows it masked.
+    shown = (
+        re.sub(re.escape(message.address), mask_email(message.address), answer, flags=re.IGNORECASE) if answer else None
+    )
+    facts = {"id": message.id, "state": state.value, "reason": reason, "answer": shown, "due_at": due_at}
     await tx.execute(writes.SET_OUTCOME, facts)
     if state is State.REFUSED and rules.is_bad_address(answer or ""):
         await _suppress(tx, message.channel, message.address, "refused")

@@ -61,7 +61,7 @@ DELETE FROM message_suppression WHERE channel = %(channel)s::text AND address = 
 # What was said, and to whom, is forgotten after its time; that something was said stays. A bite at a time, by the
 # partial index on messages with an address.
 FORGET_WORDS = """
-UPDATE message SET address = NULL, subject = NULL, body = NULL
+UPDATE message SET address = NULL, subject = NULL, body = NULL, answer = NULL
 WHERE id IN (
     SELECT id FROM message WHERE address IS NOT NULL AND created_at < now() - make_interval(days => %(days)s::int)
     ORDER BY created_at LIMIT %(limit)s::int FOR NO KEY UPDATE SKIP LOCKED
