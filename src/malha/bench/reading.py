@@ -138,7 +138,7 @@ def _searches(past: Past, order: Callable[[int], int]) -> Iterator[Question]:
     }
     for name, text in keys.items():
         yield Question(f"search_{name}", _asking("/orders?q=", text))
-    yield Question("find_in_the_command_bar", lambda n: f"/orders/find?q={quote(person(n)[0])}")
+    yield Question("find_in_the_command_bar", lambda n: f"/find?q={quote(person(n)[0])}")
     yield Question("search_of_a_store", lambda n: f"/orders?q={quote(person(n)[0])}", "store")
     yield Question("search_customers", lambda n: f"/v1/customers?q={quote(person(n)[0])}", "key")
     yield Question("search_customers_document", lambda n: f"/v1/customers?q={quote(cpf(n))}", "key")
