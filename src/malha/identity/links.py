@@ -161,18 +161,14 @@ async def send_link(db: Database, *, settings: Settings, link_id: str) -> None:
         found = await reads.link(tx, UUID(link_id))
     if found is None or found.sent_at is not None or not found.active:
         return
-    problem = ""
     try:
-        server = mail.server_of(settings)
-        await mail.send(server, letter(settings, found))
+        await mail.send(mail.server_of(settings), letter(settings, found))
     except (mail.MailPostponed, mail.MailUnreachable) as error:
         await _note(db, found.id, error)
         raise
     except MalhaError as error:  # refused for good, not configured, or perhaps arrived: never by itself again
-        problem = error.code
         await _note(db, found.id, error)
-    if problem:
-        log.warning("link_not_mailed", problem=problem)
+        log.warning("link_not_mailed", problem=error.code)
         return
     async with db.transaction() as tx:
         await tx.execute(writes.LINK_SENT, {"id": found.id})
