@@ -269,7 +269,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "fulfillment.shipped": (_shipped, "truck-delivery", "done"),
     "fulfillment.ready": (_ready, "building-store", "done"),
     "fulfillment.pickup_refused": (_refused, "hand-stop", "fail"),
-    "fulfillment.pickup_expiring": (_until(N_("Customer reminded to collect")), "bell", "plain"),
+    "fulfillment.pickup_expiring": (_until(N_("Customer reminded to collect")), "clock", "plain"),
     "fulfillment.pickup_expired": (_expired, "clock-x", "fail"),
     "fulfillment.pickup_returned": (_returned, "arrow-back-up", "plain"),
     "fulfillment.pickup_extended": (_extended, "clock-plus", "done"),
