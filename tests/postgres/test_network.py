@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from malha.network import reads, service
-from malha.network.errors import CnpjTaken, CodeTaken, UnknownEstablishment, UnknownLegalEntity, UnknownLocation
+from malha.network.errors import (
+    CnpjTaken,
+    CodeTaken,
+    SharedByAll,
+    UnknownEstablishment,
+    UnknownLegalEntity,
+    UnknownLocation,
+)
 from malha.network.model import (
     ChannelDraft,
     ChannelKind,
@@ -327,3 +334,30 @@ def test_a_tariff_goes_out_as_a_table_and_comes_back_the_same() -> None:
     assert [(p.line, p.column) for p in problems] == [(3, "from"), (3, "price")]
     twice = "from;to;up_to_kg;price;lead_days\nSP;RJ;1;10;2\nSP;RJ;1;11;2\n"
     assert [(p.line, p.column) for p in read_rates(twice.encode())[1]] == [(3, "")]
+
+
+async def test_who_is_limited_to_a_location_changes_that_one_and_nothing_of_the_others(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        own = await reads.location_by_code(tx, "SP01")
+        assert own is not None
+    limited = Actor("person", "7", "Ana", permissions=frozenset({"network:write"}), locations=frozenset({own.id}))
+    async with database.transaction(limited) as tx:
+        changed = await service.update_location(tx, a_location("SP01", name="Loja nova"), own.version)
+        assert changed.name == "Loja nova"
+    for change in (
+        lambda tx: service.put_locations(tx, [a_location("RJ01")]),
+        lambda tx: service.create_location(tx, a_location("SP99")),
+        lambda tx: service.put_channels(tx, [ChannelDraft(code="web", name="Web", kind=ChannelKind.WEB)]),
+        lambda tx: service.put_services(tx, [ServiceDraft(code="std", name="Std", carrier="C")]),
+        lambda tx: service.put_establishments(tx, [an_establishment("E1", name="Outra")]),
+        lambda tx: service.update_legal_entity(
+            tx, CNPJ[:8], LegalEntityDraft(name="Outra", kind=EntityKind.OWN), version=1
+        ),
+    ):
+        with pytest.raises(SharedByAll):
+            async with database.transaction(limited) as tx:
+                await change(tx)
+    async with database.transaction(limited) as tx:
+        with pytest.raises(UnknownLocation):
+            await service.update_location(tx, a_location("RJ01"), 1)

@@ -16,7 +16,7 @@ from malha.network import retailer
 from malha.network.places import STATE_ZONES
 from malha.notifications import reads, rendering, rules
 from malha.notifications import service as notifications
-from malha.notifications.model import Channel, Claimed, Facts, Item, Kind, Look, Parcel, Rendered, State, Told
+from malha.notifications.model import KINDS, Channel, Claimed, Facts, Item, Kind, Look, Parcel, Rendered, State, Told
 from malha.notifications.sending import Outcome, Outlets
 from malha.ordering import reads as orders
 from malha.ordering import rules as ordering_rules
@@ -87,7 +87,10 @@ _KEPT = ("kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipmen
 
 
 async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
-    """Write down what there is to tell, and have it sent after the commit."""
+    """Write down what there is to tell, and have it sent after the commit.
+
+    Where no way to send is set up, only what a customer must hear is written down, as not sent: an operator sees it.
+    """
     told = []
     for event in events:
         facts = event.facts()
@@ -96,7 +99,9 @@ async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
             Told(order_id=UUID(event.id), event_seq=event.seq, kind=kind, at=event.at, facts=kept)
             for kind in TELLS[event.type](facts)
         ]
-    if await notifications.queue(tx, told):
+    if not Outlets(configuration.load()).mail:
+        told = [t for t in told if KINDS[t.kind].always]
+    if told and await notifications.queue(tx, told):
         await jobs.defer(tx, send_messages)
 
 

@@ -1,6 +1,6 @@
 """Refusals of the network."""
 
-from malha.platform.errors import Conflict, NotFound
+from malha.platform.errors import Conflict, MalhaError, NotFound
 
 
 class UnknownLocation(NotFound):
@@ -65,3 +65,12 @@ class UnknownPlace(NotFound):
     code = "unknown_place"
     says = "No municipality has the CEP {key}."
     mend = "Check the CEP; it has eight digits."
+
+
+class SharedByAll(MalhaError):
+    """Companies, channels, services and new locations concern the whole retailer."""
+
+    status = 403
+    code = "shared_by_all"
+    says = "This concerns the whole retailer, and your access is limited to some locations."
+    mend = "Ask somebody whose access is not limited."

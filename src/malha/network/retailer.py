@@ -10,6 +10,7 @@ import msgspec
 from malha.network import reads, rules, writes
 from malha.network.colour import DARK_SURFACE, readable, text_on
 from malha.network.model import Logo, Retailer, RetailerDraft
+from malha.network.service import refuse_limited
 from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
@@ -30,9 +31,11 @@ async def change(tx: Tx, draft: RetailerDraft, version: int) -> Retailer:
     """Change how the retailer appears, if it still has `version` (0: never changed). The logo stays as it is.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: a value is not valid.
         Conflict: somebody else changed it meanwhile.
     """
+    refuse_limited(tx)
     draft = rules.tidy_retailer(draft)
     refuse(list(rules.check_retailer(draft)))
     before = await current(tx)
@@ -48,8 +51,10 @@ async def change_logo(tx: Tx, picture: bytes | None) -> Retailer:
     """Give the retailer a logo, or take it away with None.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: it is no PNG, JPEG or WebP, or larger than `rules.LOGO_BYTES`.
     """
+    refuse_limited(tx)
     media_type = None
     if picture is not None:
         refuse(list(rules.check_logo(picture)))

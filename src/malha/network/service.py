@@ -16,6 +16,7 @@ from malha.network import reads, rules, writes
 from malha.network.errors import (
     CnpjTaken,
     CodeTaken,
+    SharedByAll,
     UnknownChannel,
     UnknownEstablishment,
     UnknownLegalEntity,
@@ -55,6 +56,16 @@ def _check_all(drafts: Sequence[D], check: Callable[[D], Iterable[Flaw]]) -> Non
         seen.add(draft.code)
         flaws += [msgspec.structs.replace(flaw, at=prefix + flaw.at) for flaw in found]
     refuse(flaws)
+
+
+def refuse_limited(tx: Tx) -> None:
+    """Refuse whoever is limited to some locations: what follows concerns all of them.
+
+    Raises:
+        SharedByAll: the actor is.
+    """
+    if tx.actor.locations is not None:
+        raise SharedByAll
 
 
 async def _saved(tx: Tx, statement: Statement, known: set[str], drafts: Sequence[D]) -> list[Saved]:
@@ -105,9 +116,11 @@ async def put_establishments(tx: Tx, drafts: Sequence[EstablishmentDraft]) -> li
     """Create or change establishments by code, and their companies by the root of the CNPJ.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: one of them is not valid; nothing was changed.
         CnpjTaken: a CNPJ belongs to an establishment with another code.
     """
+    refuse_limited(tx)
     drafts = [rules.tidy_establishment(d) for d in drafts]
     _check_all(drafts, rules.check_establishment)
     owners = dict(await tx.tuples(writes.CNPJ_OWNERS, {"cnpjs": [d.cnpj for d in drafts]}))
@@ -157,10 +170,12 @@ async def update_legal_entity(tx: Tx, root: str, draft: LegalEntityDraft, versio
     """Change the name or kind of the company with this root of the CNPJ, if it still has `version`.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         UnknownLegalEntity: there is none.
         Invalid: the name is empty or too long.
         Conflict: somebody else changed it meanwhile.
     """
+    refuse_limited(tx)
     before = await reads.legal_entity(tx, root)
     if before is None:
         raise UnknownLegalEntity(key=root)
@@ -181,6 +196,7 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     """Create or change locations by code. Address, coordinates and time zone are completed from the CEP.
 
     Raises:
+        SharedByAll: the actor is limited to other locations, or one of these is new.
         Invalid: one of them is not valid; nothing was changed.
         UnknownEstablishment: one names an establishment that does not exist.
     """
@@ -191,6 +207,8 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     drafts = [rules.complete_location(d, establishments[d.establishment].state) for d in drafts]
     _check_all(drafts, rules.check_location)
     known = await reads.locations_by_code(tx, [d.code for d in drafts])
+    if any(d.code not in known or not tx.actor.sees(known[d.code].id) for d in drafts):
+        refuse_limited(tx)
     if await writes.upsert(tx, writes.UPSERT_LOCATIONS, drafts):
         await revisions.bump(tx, reads.REVISION)
     return await _saved(tx, writes.LOCATION_IDS, set(known), drafts)
@@ -351,10 +369,12 @@ async def put_channels(tx: Tx, drafts: Sequence[ChannelDraft]) -> list[Saved]:
     """Create or change sales channels by code, with the locations that may serve them.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: one of them is not valid; nothing was changed.
         UnknownEstablishment: one names an establishment that does not exist.
         UnknownLocation: one names a location that does not exist.
     """
+    refuse_limited(tx)
     _check_all(drafts, rules.check_channel)
     owners = sorted({d.establishment for d in drafts if d.establishment})
     missing = set(owners) - (await reads.establishments_by_code(tx, owners)).keys()
@@ -402,8 +422,10 @@ async def put_services(tx: Tx, drafts: Sequence[ServiceDraft]) -> list[Saved]:
     """Create or change shipping services by code; each one's tariff is replaced by what is stated.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: one of them is not valid; nothing was changed.
     """
+    refuse_limited(tx)
     _check_all(drafts, rules.check_service)
     codes = [d.code for d in drafts]
     known = await writes.ids(tx, writes.SERVICE_IDS, codes)
