@@ -30,7 +30,7 @@ from malha.platform.sheets import Column, Kind
 MANAGE = {"permission": "identity:manage"}
 PAGE_SIZE = 100
 ROLE_KEYS = frozenset(role.value for role in Role)
-STATES = {"active": N_("Active"), "invited": N_("Invited"), "inactive": N_("Deactivated")}
+STATES = {"active": N_("Has access"), "invited": N_("Invited"), "inactive": N_("Deactivated")}
 SIGNS = {
     "active": Sign(STATES["active"], "done", "done"),
     "invited": Sign(STATES["invited"], "wait", "dash"),

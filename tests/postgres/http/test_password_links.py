@@ -219,7 +219,7 @@ async def test_an_owner_invites_by_mail_and_sees_what_the_mail_server_said(maili
     gone = await mailing.http.post("/people/new", data={**form, "email": "gone@loja.test"}, headers=owner)
     await run_jobs(mailing, lambda: no_jobs(mailing))
     page = (await mailing.http.get(gone.headers["location"], headers=owner)).text
-    assert "Not sent" in page
+    assert "Not mailed" in page
     assert "no such mailbox" in page
 
 
