@@ -40,6 +40,7 @@ ACTIONS = {
     "order.note_added": N_("note written"),
     "order.line_mapped": N_("SKU identified"),
     "order.routed": N_("location chosen"),
+    "order.late": N_("late"),
     "order.placed": N_("placed"),
     "fulfillment.released": N_("released to a location"),
     "fulfillment.accepted": N_("accepted by the location"),

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import UploadFile
+from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.console import filling, render, shell, web
@@ -182,7 +183,7 @@ async def logo_change(request: Request[Any, Any, Any]) -> Response[Any]:
 
 
 @get("/settings/logo/{digest:str}", opt={"permission": "settings:manage"})
-async def logo_show(request: Request[Any, Any, Any], digest: str) -> Response[bytes]:
+async def logo_show(request: Request[Any, Any, Any], digest: FromPath[str]) -> Response[bytes]:
     """Send the logo's picture; its address names the picture.
 
     Raises:
