@@ -194,7 +194,7 @@ def test_the_export_holds_the_filtered_rows_and_defuses_formulas(visit: Visit, s
         connection.execute("UPDATE malha.sales_order SET buyer_name = '=1+1' WHERE number = %s", (number,))
     page = visit("/orders?view=in_transit")
     with page.expect_download() as download:
-        page.get_by_text("Exportar").click()
+        page.get_by_text("Exportar", exact=True).click()
         page.get_by_role("link", name="CSV").click()
     text = download.value.path().read_text("utf-8-sig")
     lines = text.splitlines()

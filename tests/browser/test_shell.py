@@ -86,11 +86,16 @@ def test_the_keyboard_alone_goes_to_a_page_and_what_was_chosen_comes_first(visit
     chosen = page.locator("[role=option][aria-selected=true]")
     expect(chosen).to_have_text("Expedição")
     expect(box).to_have_attribute("aria-activedescendant", "cmd-0")
-    with page.expect_response("**/find/chosen"):
-        page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/fulfillment"))
-    page.keyboard.press("Control+k")
-    expect(page.locator("#cmd-list .m-label").first).to_have_text("Escolhidos há pouco")
+    first = page.locator("#cmd-list .m-label").first
+    for _ in range(5):  # the choice is told by a beacon, which nobody waits for
+        page.keyboard.press("Control+k")
+        expect(page.locator("[role=option]").first).to_be_visible()
+        if first.inner_text().casefold() == "escolhidos há pouco":
+            break
+        page.reload()
+    assert first.inner_text().casefold() == "escolhidos há pouco"
     expect(page.locator("[role=option]").first).to_have_text("Expedição")
 
 

@@ -80,7 +80,8 @@ class Story:
         await drain(self.database, SUBSCRIPTIONS)
         async with self.database.transaction() as tx:
             waiting = await tx.values(
-                "SELECT DISTINCT args->>'order_id' FROM malha_jobs.procrastinate_jobs WHERE status = 'todo'"
+                "SELECT DISTINCT args->>'order_id' FROM malha_jobs.procrastinate_jobs "
+                "WHERE status = 'todo' AND task_name = 'orders.place_waiting'"
             )
             await tx.execute("UPDATE malha_jobs.procrastinate_jobs SET status = 'succeeded'")
         for order_id in waiting:

@@ -75,6 +75,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def _within(request: Request[Any, Any, Any], wanted: Wanted) -> Wanted:
+    """Return the terms for whoever asks: who is limited to locations sees what they did themselves."""
+    caller = web.caller_of(request)
+    if caller.locations is None:
+        return wanted
+    return msgspec.structs.replace(wanted, actor_kind=caller.kind, actor_id=caller.id)
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One entry as the list and the detail draw it."""
 
@@ -174,13 +182,15 @@ async def audit_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the list, with its first entry beside it."""
     asked = asked_of(request.query_params)
     opened = request.query_params.get("open", "")
+    caller = web.caller_of(request)
+    wanted = _within(request, asked.wanted())
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "audit", here=asked.address(after=asked.after, before=asked.before))
         page = await audit.search(
-            tx, asked.wanted(), older_than=asked.after or None, newer_than=asked.before or None, size=PAGE_SIZE
+            tx, wanted, older_than=asked.after or None, newer_than=asked.before or None, size=PAGE_SIZE
         )
         rows = await _rows(tx, page.entries)
-        people = await page_reads.actors(tx)
+        people = [p for p in await page_reads.actors(tx) if caller.locations is None or p[1] == caller.id]
     chosen = next((i for i, row in enumerate(rows) if str(row.id) == opened), 0)
     part = web.wants_part(request)
     return render.html(
@@ -211,7 +221,7 @@ def _actions() -> list[tuple[str, str]]:
 
 async def _entry(tx: Tx, id_: int) -> tuple[Entry, Row]:
     found = await audit.entry(tx, id_)
-    if found is None:
+    if found is None or (tx.actor.locations is not None and found.actor_id != tx.actor.id):
         raise NotFound(what="entry", key=id_)
     return found, (await _rows(tx, [found]))[0]
 
@@ -238,7 +248,7 @@ async def audit_show(request: Request[Any, Any, Any], entry_id: FromPath[int]) -
 @get(export.paths("/audit/export"), opt={"permission": "audit:read"})
 async def audit_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered trail as a file; that it was taken is written down too."""
-    wanted = asked_of(request.query_params).wanted()
+    wanted = _within(request, asked_of(request.query_params).wanted())
     async with web.writing(request) as tx:
         await audit.record(tx, action="export", entity="audit", entity_id="all")
 
