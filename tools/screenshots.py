@@ -22,7 +22,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:  # only pictures for the documentation are made smaller
+    np = None
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "screenshots"
@@ -182,6 +185,8 @@ def publish(base: str) -> None:
     """Take the pictures that the documentation shows: small enough to be kept with the text."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- a development dependency
 
+    if np is None:
+        sys.exit("screenshots: --docs needs numpy. Mend: .venv/bin/python -m pip install numpy")
     DOCS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -190,9 +195,10 @@ def publish(base: str) -> None:
             context.request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
             context.add_cookies([{"name": "malha_language", "value": language, "url": base}])
             page = context.new_page()
-            page.goto(f"{base}/orders")
-            page.wait_for_timeout(600)
-            page.screenshot(path=DOCS / f"orders{ending}.png")
+            for name, address in (("home", "/"), ("orders", "/orders?view=open"), ("stock", "/stock")):
+                page.goto(f"{base}{address}")
+                page.wait_for_timeout(600)
+                page.screenshot(path=DOCS / f"{name}{ending}.png")
             # A delivery, because several locations could have served it.
             page.goto(f"{base}/orders?view=to_pick&method=ship")
             page.goto(base + (page.locator("[data-rows] a.m-id").first.get_attribute("href") or "/orders"))
@@ -200,7 +206,7 @@ def publish(base: str) -> None:
             page.screenshot(path=DOCS / f"order{ending}.png")
             context.close()
         browser.close()
-    for path in DOCS.glob("order*.png"):
+    for path in DOCS.glob("*.png"):
         shrink(path)
 
 

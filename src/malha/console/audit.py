@@ -155,7 +155,8 @@ def _row(e: Entry, number: int | None, names: Mapping[str, str]) -> Row:
         record, href = f"#{number}", f"/orders/{number}"
     elif e.entity in audit_words.ADDRESSES:
         href = audit_words.ADDRESSES[e.entity].format(quote(e.entity_id))
-    who = e.actor_name if e.actor_kind in {"person", "key"} else _(ACTORS.get(e.actor_kind, e.actor_kind))
+    kind_of_actor = _(ACTORS.get(e.actor_kind, e.actor_kind))
+    who = e.actor_name if e.actor_kind in {"person", "key"} else kind_of_actor
     if e.actor_kind == "anonymous" and e.entity == "person":
         who = record  # who logs in is nobody until then
     return Row(
@@ -163,7 +164,7 @@ def _row(e: Entry, number: int | None, names: Mapping[str, str]) -> Row:
         when=render.moment(e.at),
         exact=f"{i18n.date(e.at)} {e.at.astimezone(ZoneInfo(i18n.current_zone())):%H:%M:%S}",
         who=who,
-        actor="" if who == record else _(ACTORS.get(e.actor_kind, e.actor_kind)),
+        actor="" if who in {record, kind_of_actor} else kind_of_actor,
         source=e.source or "",
         act=audit_words.act(e.action),
         kind=audit_words.entity(e.entity),

@@ -98,6 +98,8 @@ FIELDS = {
     "name": N_("Name"),
     "kind": N_("Kind"),
     "status": N_("State"),
+    "parent": N_("Parent category"),
+    "prefix": N_("Beginning of the key"),
     "active": N_("In use"),
     "version": N_("Version"),
     "address": N_("Address"),
