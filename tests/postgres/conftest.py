@@ -23,3 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in STORIES and "database" in getattr(item, "fixturenames", ()):
             item.fixturenames.append("examined")
+
+
+@pytest.fixture
+def mail_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say in the environment that mail can be sent; nothing listens there."""
+    monkeypatch.setenv("MALHA_SMTP_URL", "smtp://127.0.0.1:9?tls=none")
+    monkeypatch.setenv("MALHA_MAIL_FROM", "Loja <pedidos@loja.example>")

@@ -26,6 +26,8 @@ from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, an_order
 
+pytestmark = pytest.mark.usefixtures("mail_set_up")
+
 SENDER = "Loja Azul <pedidos@loja.example>"
 ASK_BUYER = """
 UPDATE sales_order SET buyer_email = %(email)s::text, promised_at = %(promised)s::timestamptz WHERE id = %(id)s::uuid
@@ -98,6 +100,17 @@ async def test_the_job_that_follows_an_event_sends_it(database, settings, tmp_pa
         await telling.send_messages.work(database)
     assert [m["To"] for m in box.inbox] == ["maria@example.com"]
     assert (await told(database, order_id))[0][1] == "sent"
+
+
+async def test_where_no_mail_can_be_sent_only_what_must_be_heard_is_written_down(database, settings, monkeypatch):
+    monkeypatch.delenv("MALHA_SMTP_URL")
+    order_id = await sold(database)
+    assert await told(database, order_id) == []
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="changed his mind")
+    assert [kind for kind, _state, _reason in await told(database, order_id)] == ["cancelled"]
+    assert await telling.send_due(database, settings) == 0
+    assert await told(database, order_id) == [("cancelled", "skipped", "not_configured")]
 
 
 async def test_an_event_that_is_handled_again_tells_nothing_twice(database, settings, tmp_path):

@@ -33,6 +33,8 @@ from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, World, a_network, a_product, an_order
 
+pytestmark = pytest.mark.usefixtures("mail_set_up")
+
 SOURCE = Path(malha.__file__).parent
 # Not a running shop: imports of a past whose customers know how it ended, and invented customers.
 NOT_A_SHOP = {"history", "demo"}

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
+import pytest
 from tests_http import HOST, Shop, open_shop
 
 from mail_server import mail_server
@@ -17,6 +18,8 @@ from malha.platform.ids import UUID
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
+
+pytestmark = pytest.mark.usefixtures("mail_set_up")
 
 TEXT = "/messages/texts/placed/pt-BR"
 HTMX = {"hx-request": "true"}
