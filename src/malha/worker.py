@@ -23,7 +23,7 @@ from malha.inventory.closing import care_for_ledger
 from malha.network import service as network
 from malha.ordering import lateness
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
-from malha.platform.db import Database
+from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
@@ -42,57 +42,27 @@ class Chore(msgspec.Struct, frozen=True):
     do: Callable[[Database], Awaitable[object]]
 
 
-async def _measure(db: Database) -> None:
-    async with db.transaction() as tx:
-        await measures.measure_events(tx)
+def _in_one(do: Callable[[Tx], Awaitable[object]]) -> Callable[[Database], Awaitable[object]]:
+    """Return what is done in one transaction as a chore does it."""
 
+    async def work(db: Database) -> None:
+        async with db.transaction() as tx:
+            await do(tx)
 
-async def _drop_old_events(db: Database) -> None:
-    async with db.transaction() as tx:
-        await sequencer.drop_partitions(tx)
-
-
-async def _retire_holds(db: Database) -> None:
-    async with db.transaction() as tx:
-        await inventory.retire_expired(tx)
-
-
-async def _forget_replies(db: Database) -> None:
-    async with db.transaction() as tx:
-        await idempotency.forget_expired(tx)
-
-
-async def _forget_sessions(db: Database) -> None:
-    async with db.transaction() as tx:
-        await identity.forget_expired(tx)
-
-
-async def _forget_imports(db: Database) -> None:
-    async with db.transaction() as tx:
-        await exchange.forget(tx)
-
-
-async def _resume_locations(db: Database) -> None:
-    async with db.transaction() as tx:
-        await network.resume_due(tx)
-
-
-async def _find_late(db: Database) -> None:
-    async with db.transaction() as tx:
-        await lateness.find_late(tx)
+    return work
 
 
 CHORES = (
-    Chore("measure", 5, _measure),
-    Chore("retire_holds", 15, _retire_holds),
+    Chore("measure", 5, _in_one(measures.measure_events)),
+    Chore("retire_holds", 15, _in_one(inventory.retire_expired)),
     Chore("watch_pickups", 30, order_to_cash.watch_pickups),
-    Chore("resume_locations", 15, _resume_locations),
-    Chore("find_late", 30, _find_late),
+    Chore("resume_locations", 15, _in_one(network.resume_due)),
+    Chore("find_late", 30, _in_one(lateness.find_late)),
     Chore("care_for_messages", 15, telling.care_for_messages),
-    Chore("forget_replies", 60, _forget_replies),
-    Chore("forget_sessions", 600, _forget_sessions),
-    Chore("forget_imports", 3600, _forget_imports),
-    Chore("drop_old_events", 3600, _drop_old_events),
+    Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),
+    Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
+    Chore("forget_imports", 3600, _in_one(exchange.forget)),
+    Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
     Chore("care_for_ledger", 3600, care_for_ledger),
 )
 
