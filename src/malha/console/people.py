@@ -195,20 +195,12 @@ async def _page(
         refused=refused,
         made=links.address_of(settings, made.token) if made else "",
         made_until=made.expires_at if made else None,
-        mailing=_can_mail(request),
+        mailing=mail.is_set_up(request.app.state.services.settings),
         roles=[(role.value, _(ROLE_NAMES[role]), _(ROLE_USES[role]), role in demanding) for role in Role],
         places=[place for place in await network.locations(tx) if scope is None or place.id in scope],
         all_places=scope is None,
         languages={"pt-BR": "Português (Brasil)", "en": "English"},
     )
-
-
-def _can_mail(request: Request[Any, Any, Any]) -> bool:
-    try:
-        mail.server_of(request.app.state.services.settings)
-    except mail.MailNotConfigured:
-        return False
-    return True
 
 
 def _kept(person: PersonView) -> Draft:
@@ -274,7 +266,7 @@ async def person_new(request: Request[Any, Any, Any]) -> Response[str]:
 async def person_invite(request: Request[Any, Any, Any]) -> Response[Any]:
     """Add a person and invite them: by mail where mail can be sent, else by a link to hand over."""
     typed = await _typed(request)
-    mailing = _can_mail(request)
+    mailing = mail.is_set_up(request.app.state.services.settings)
     try:
         async with web.writing(request) as tx:
             person_id = await service.create_person(tx, _said_person(typed), password=None)

@@ -21,6 +21,7 @@ from malha.console import assets, stock_words, words
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_, _
+from malha.platform.text import initials
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 DASH = " \N{EN DASH} "  # between ends of a range, and city and state
@@ -119,12 +120,6 @@ def glyph(name: str) -> Markup:
 def capped(count: int, most: int = 10_000) -> str:
     """Return a count that stopped at a limit: `10.000+` past it."""
     return f"{i18n.number(most)}+" if count > most else i18n.number(count)
-
-
-def initials(name: str) -> str:
-    """Return up to two initials of a name."""
-    parts = [part for part in name.split() if part[:1].isalpha()]
-    return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else parts[0][1:2])).upper() if parts else "?"
 
 
 def address_line(address: dict[str, str] | None) -> str:

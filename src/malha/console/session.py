@@ -50,17 +50,9 @@ async def _door(request: Request[Any, Any, Any], **shown: Any) -> Door:
         theme=shell.theme_of(request),
         next=web.safe_address(said, "/"),
         notices=web.notices_of(request),
-        can_mail=_can_mail(request),
+        can_mail=mail.is_set_up(request.app.state.services.settings),
         **shown,
     )
-
-
-def _can_mail(request: Request[Any, Any, Any]) -> bool:
-    try:
-        mail.server_of(request.app.state.services.settings)
-    except mail.MailNotConfigured:
-        return False
-    return True
 
 
 async def _is_empty(request: Request[Any, Any, Any]) -> bool:

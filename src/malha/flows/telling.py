@@ -23,7 +23,7 @@ from malha.ordering import rules as ordering_rules
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, OrderStatus
 from malha.ordering.tracking import tracking_address
-from malha.platform import jobs, signing
+from malha.platform import jobs, mail, signing
 from malha.platform import settings as configuration
 from malha.platform.address import Address
 from malha.platform.clock import now
@@ -99,7 +99,7 @@ async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
             Told(order_id=UUID(event.id), event_seq=event.seq, kind=kind, at=event.at, facts=kept)
             for kind in TELLS[event.type](facts)
         ]
-    if not Outlets(configuration.load()).mail:
+    if not mail.is_set_up(configuration.load()):
         told = [t for t in told if KINDS[t.kind].always]
     if told and await notifications.queue(tx, told):
         await jobs.defer(tx, send_messages)

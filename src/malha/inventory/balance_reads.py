@@ -5,8 +5,8 @@ from datetime import date, datetime
 
 import msgspec
 
+from malha.inventory.reads import LedgerRow
 from malha.platform.db import Tx
-from malha.platform.ids import UUID
 
 MOST_HOLDS = 50
 
@@ -87,20 +87,9 @@ class HoldRow(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
-class LedgerLine(msgspec.Struct, frozen=True):
+class LedgerLine(LedgerRow, frozen=True):
     """One movement, and what was on hand after it."""
 
-    id: int
-    recorded_at: datetime
-    occurred_at: datetime
-    d_on_hand: int
-    d_allocated: int
-    d_held: int
-    reason: str
-    ref_kind: str | None
-    ref_id: UUID | None
-    ref_text: str | None
-    actor: str
     on_hand: int
 
 

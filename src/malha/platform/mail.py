@@ -157,6 +157,11 @@ def parse_server(url: str) -> MailServer:
     )
 
 
+def is_set_up(settings: Settings) -> bool:
+    """Return whether the settings name a mail server and a sender."""
+    return bool(settings.smtp_url and settings.mail_from)
+
+
 def server_of(settings: Settings) -> MailServer:
     """Return the mail server of the settings.
 

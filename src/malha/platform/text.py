@@ -16,3 +16,9 @@ def fold(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.replace("\x00", ""))
     stripped = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _SPACES.sub(" ", stripped.casefold()).strip()
+
+
+def initials(name: str) -> str:
+    """Return up to two letters that stand for a name."""
+    parts = [part for part in name.split() if part[:1].isalpha()]
+    return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else parts[0][1:2])).upper() if parts else "?"

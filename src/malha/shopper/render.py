@@ -18,6 +18,7 @@ from markupsafe import Markup
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_, _
+from malha.platform.text import initials
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -69,12 +70,6 @@ def moment(instant: datetime, zone: str | None = None) -> str:
     else:
         said = day(told, today) if abs((told - today).days) < 7 or told.year != today.year else _written(told, "d MMM")
     return f"{said}, {i18n.time(instant, zone=zone or i18n.current_zone())}"
-
-
-def initials(name: str) -> str:
-    """Return up to two letters that stand for a name."""
-    parts = [part for part in name.split() if part[:1].isalpha()]
-    return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else parts[0][1:2])).upper() if parts else "?"
 
 
 @cache
