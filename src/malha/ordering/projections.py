@@ -107,6 +107,7 @@ async def sweep_customers(tx: Tx, since: int, reach: int) -> None:
 
 
 async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
+    known = [row for row in rows if any(row[2:5])]  # by document, e-mail or telephone
     buyers = [
         Buyer(
             name=name,
@@ -115,12 +116,10 @@ async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
             phone=phone,
             address=None if ship_to is None else _address(ship_to),
         )
-        for _, name, document, email, phone, ship_to in rows
-        if document or email or phone
+        for _, name, document, email, phone, ship_to in known
     ]
-    orders = [row[0] for row in rows if row[2] or row[3] or row[4]]
     found = [
-        (order, customer) for order, customer in zip(orders, await customers.link(tx, buyers), strict=True) if customer
+        (row[0], customer) for row, customer in zip(known, await customers.link(tx, buyers), strict=True) if customer
     ]
     await tx.execute(
         writes.LINK_CUSTOMERS,
@@ -129,11 +128,6 @@ async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
             "customers": arrays.bare([customer.hex for _, customer in found]),
         },
     )
-
-
-def address_of(stored: dict[str, Any] | None) -> Address | None:
-    """Return a stored delivery address; None when the order has none."""
-    return msgspec.convert(stored, Address) if stored else None
 
 
 def _bare(text: str | None) -> str:
