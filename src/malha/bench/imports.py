@@ -5,7 +5,6 @@ one worker's job reads it, and each chunk is a transaction. Memory is that of th
 """
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,12 +12,12 @@ from pathlib import Path
 import msgspec
 
 from malha.bench.seed import NETWORK, SKUS
+from malha.bench.server import bench_database
 from malha.doctor import examine
 from malha.exchange import reads, service
 from malha.exchange.model import Kind, Run
 from malha.platform import jobs
 from malha.platform.db import Actor, Database
-from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.ids import UUID
 from malha.platform.migrate import migrate
 
@@ -47,15 +46,8 @@ class ImportsReport(msgspec.Struct, frozen=True):
 
 def measure(rows: int, say: Say) -> ImportsReport:
     """Import so many rows of stock, and say how quick that was and what it took."""
-    with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
-        home = Path(name)
-        home.chmod(0o755)
-        server = EmbeddedPostgres(home)
-        server.start()
-        try:
-            return asyncio.run(_measure(server.url, rows, say))
-        finally:
-            server.stop()
+    with bench_database() as url:
+        return asyncio.run(_measure(url, rows, say))
 
 
 async def _measure(url: str, rows: int, say: Say) -> ImportsReport:

@@ -7,20 +7,18 @@ every millisecond meanwhile; how much later it comes is how long everybody else 
 import asyncio
 import contextlib
 import random
-import tempfile
 import time
-from pathlib import Path
 
 import msgspec
 
 from malha.bench.seed import seed
+from malha.bench.server import bench_database
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.platform.address import Address
 from malha.platform.db import Database
-from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.migrate import migrate
 
 SKUS = 2_000
@@ -42,15 +40,8 @@ class LoopReport(msgspec.Struct, frozen=True):
 
 def measure(sizes: tuple[int, ...] = (1, 20, 100, 250, 500), orders: int = 20) -> LoopReport:
     """Place some orders of each size, one after the other, and watch the loop."""
-    with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
-        home = Path(name)
-        home.chmod(0o755)
-        server = EmbeddedPostgres(home)
-        server.start()
-        try:
-            return asyncio.run(_measure(server.url, sizes, orders))
-        finally:
-            server.stop()
+    with bench_database() as url:
+        return asyncio.run(_measure(url, sizes, orders))
 
 
 async def _measure(url: str, sizes: tuple[int, ...], orders: int) -> LoopReport:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from malha.platform.embedded import EmbeddedPostgres
+
 
 class Server:
     """`malha serve` in a process of its own."""
@@ -77,3 +79,15 @@ def bench_home() -> Iterator[Path]:
         home = Path(name)
         home.chmod(0o755)
         yield home
+
+
+@contextlib.contextmanager
+def bench_database() -> Iterator[str]:
+    """Give the address of an empty embedded PostgreSQL, and remove it with everything in it."""
+    with bench_home() as home:
+        server = EmbeddedPostgres(home)
+        url = server.start()
+        try:
+            yield url
+        finally:
+            server.stop()
