@@ -56,6 +56,7 @@ CHORES = (
     Chore("measure", 5, _in_one(measures.measure_events)),
     Chore("retire_holds", 15, _in_one(inventory.retire_expired)),
     Chore("watch_pickups", 30, order_to_cash.watch_pickups),
+    Chore("watch_payments", 10, order_to_cash.watch_payments),
     Chore("resume_locations", 15, _in_one(network.resume_due)),
     Chore("find_late", 30, _in_one(lateness.find_late)),
     Chore("care_for_messages", 15, telling.care_for_messages),

@@ -23,6 +23,7 @@ PAGES = {
     "establishment": "/establishments/REC-01",
     "new establishment": "/establishments:new",
     "channels": "/channels",
+    "time to pay": "/payment-terms",
     "channel": "/channels/site",
     "channel's form": "/channels/site/edit",
     "shipping": "/services",

@@ -7,7 +7,15 @@ import pytest
 from malha.doctor import examine
 from malha.platform.db import Database
 
-STORIES = {"test_order_flows", "test_fulfillment", "test_pickups", "test_payments", "test_fiscal", "test_intake"}
+STORIES = {
+    "test_order_flows",
+    "test_fulfillment",
+    "test_pickups",
+    "test_payments",
+    "test_payment_deadlines",
+    "test_fiscal",
+    "test_intake",
+}
 
 
 @pytest.fixture

@@ -20,7 +20,11 @@ from malha.inventory.model import Availability, Claim, Deficit, Reason, Referenc
 from malha.inventory.reads import LedgerRow
 from malha.network import reads as network
 from malha.network.errors import UnknownChannel, UnknownLocation
+from malha.payments import deadlines
+from malha.payments.model import TenderKind
+from malha.payments.terms import Awaited
 from malha.platform import audit, paging
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import FieldError
 from malha.platform.flaws import Flaw, refuse
@@ -140,12 +144,18 @@ class StockReply(msgspec.Struct, frozen=True):
 
 
 class NewHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Units to hold for a cart or a payment, all or nothing. `reference` names the hold, also on the order later."""
+    """Units to hold for a cart or a payment, all or nothing. `reference` names the hold, also on the order later.
+
+    With a `tender` they are held as long as the retailer waits for such money (`expires_at`: the tender's own end);
+    else for `seconds`.
+    """
 
     reference: Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9._:-]+$")]
     items: Annotated[list[HeldItem], Meta(min_length=1, max_length=200)]
     seconds: Seconds = 900
     channel: Code | None = None
+    tender: TenderKind | None = None
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class HoldTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -353,12 +363,16 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
         if data.channel not in channels:
             raise UnknownChannel(key=data.channel)
         channel_id = channels[data.channel]
+    seconds = data.seconds
+    if data.tender is not None:
+        awaited = Awaited(kind=data.tender.value, created_at=now(), expires_at=data.expires_at)
+        seconds = await deadlines.seconds_for(work.tx, awaited, channel_id or 0)
     short = await service.place_hold(
-        work.tx, data.reference, _claims(keys, data.items), seconds=data.seconds, channel_id=channel_id
+        work.tx, data.reference, _claims(keys, data.items), seconds=seconds, channel_id=channel_id
     )
     if short:
         raise _not_enough(keys, data.items, short)
-    return HoldPlaced(data.reference, data.seconds)
+    return HoldPlaced(data.reference, seconds)
 
 
 def _not_enough(keys: Keys, items: Sequence[HeldItem], short: Sequence[Shortfall]) -> NotEnoughStock:

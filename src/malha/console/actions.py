@@ -29,6 +29,7 @@ from malha.ordering import reads, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import Address, CancelWish, HoldKind
+from malha.payments import deadlines
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
@@ -238,6 +239,15 @@ async def _extend(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Kept for the customer until {day}", day=render.day(until))
 
 
+async def _time(tx: Tx, order_id: UUID, form: Form) -> str:
+    amount = _whole(form, "amount")
+    unit = {"minutes": 1, "hours": 60, "days": 1440}.get(str(form.get("unit")), 60)
+    flaw = Flaw("amount", N_("Give between one minute and 60 days."))
+    refuse([] if amount is not None and 0 < amount * unit <= deadlines.MOST_MINUTES else [flaw])
+    until = await deadlines.extend(tx, order_id, minutes=(amount or 1) * unit)
+    return _("It may be paid until {time}", time=render.moment(until))
+
+
 async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
     for parcel in await jobs.shipments(tx, order_id):
         if parcel.shipped_at and not parcel.delivered_at:
@@ -263,6 +273,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "ship": ("fulfillment:work", _ship),
     "ready": ("fulfillment:work", _ready),
     "extend": ("orders:write", _extend),
+    "time": ("orders:write", _time),
     "deliver": ("fulfillment:work", _deliver),
 }
 

@@ -64,6 +64,8 @@ ACTIONS = {
     "payment.voided": N_("payment voided"),
     "payment.declined": N_("payment declined"),
     "payment.tender_added": N_("payment added"),
+    "payment.time_over": N_("time to pay over"),
+    "payment.time_extended": N_("more time to pay given"),
     "fiscal.document_recorded": N_("fiscal document recorded"),
     "fiscal.document_cancelled": N_("fiscal document cancelled"),
 }

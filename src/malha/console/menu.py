@@ -72,6 +72,8 @@ PAGES = (
          N_("shipping services, freight, tariff, prices, carriers")),
     Page("channels", N_("Sales channels"), "/channels", "network:read", "broadcast", Section.COMMERCE,
          N_("online shop, marketplace, till, payment policy, release delay")),
+    Page("payment_terms", N_("Time to pay"), "/payment-terms", "network:read", "clock-dollar", Section.COMMERCE,
+         N_("PIX, boleto, deadline, expiry, payment terms, stock held")),
     Page("audit", N_("Audit trail"), "/audit", "audit:read", "shield-check", Section.GOVERNANCE,
          N_("who changed what, history, log")),
     Page("settings", N_("Settings"), "/settings", "settings:manage", "settings", Section.GOVERNANCE,

@@ -48,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     tenders: list[payments.TenderRow]
     entries: list[payments.EntryRow]
     paid: payments.Totals | None
+    deadline: payments.Deadline | None
     messages: list[notifications.MessageRow]
 
     @property
@@ -185,6 +186,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         tenders=await payments.tenders(tx, header.id),
         entries=await payments.entries(tx, header.id),
         paid=(await payments.totals(tx, [header.id])).get(header.id),
+        deadline=await payments.deadline(tx, header.id),
         messages=await notifications.of_order(tx, header.id),
     )
 

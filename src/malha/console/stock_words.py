@@ -16,6 +16,7 @@ REASON: dict[str, str] = {
     Reason.ORDER: N_("Allocated to an order"),
     Reason.CANCEL: N_("Allocation given back"),
     Reason.REROUTE: N_("Moved to another location"),
+    Reason.LAPSE: N_("Not paid in time"),
     Reason.SHORT_PICK: N_("Short pick"),
     Reason.SHIP: N_("Shipped"),
     Reason.HAND_OVER: N_("Handed over"),

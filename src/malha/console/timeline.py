@@ -243,6 +243,15 @@ def _instant(said: object) -> datetime | None:
         return None
 
 
+def _time_over(facts: Facts, _names: Names) -> tuple[str, str]:
+    return _("Not paid in time"), _joined(_count(facts), _("free for others"))
+
+
+def _more_time(facts: Facts, _names: Names) -> tuple[str, str]:
+    until = _instant(facts.get("until"))
+    return _("More time to pay"), _("until {time}", time=render.moment(until)) if until else ""
+
+
 _Say = Callable[[Facts, Names], tuple[str, str]]
 SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.placed": (_placed, "shopping-bag", "done"),
@@ -260,6 +269,8 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "payment.refunded": (_payment(N_("Refund recorded")), "receipt-refund", "plain"),
     "payment.voided": (_payment(N_("Authorisation voided")), "cash-off", "plain"),
     "payment.declined": (_payment(N_("Payment declined")), "cash-off", "fail"),
+    "payment.time_over": (_time_over, "clock-x", "fail"),
+    "payment.time_extended": (_more_time, "clock-plus", "done"),
     "fulfillment.released": (_released, "player-play", "done"),
     "fulfillment.accepted": (_at(N_("Accepted by the location")), "check", "done"),
     "fulfillment.rejected": (_rejected, "hand-stop", "fail"),

@@ -86,6 +86,7 @@ HOLD: dict[str, str] = {
     HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
     HoldKind.SHORTAGE: N_("Not enough stock"),
     HoldKind.PAYMENT: N_("Payment not confirmed"),
+    HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
@@ -99,6 +100,9 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.UNKNOWN_SERVICE: N_("Register the delivery service; the order then goes on by itself."),
     HoldKind.SHORTAGE: N_("Receive stock or cancel the missing units; the order then goes on by itself."),
     HoldKind.PAYMENT: N_("Record the payment when it arrives; the order then goes on by itself."),
+    HoldKind.PAYMENT_LAPSED: N_(
+        "Its stock is free for others. A payment, or more time to pay, finds it a place again."
+    ),
     HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
     HoldKind.ADDRESS: N_("Correct the address, then resolve the hold."),
     HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),

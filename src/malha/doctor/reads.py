@@ -133,7 +133,7 @@ WITH rule AS (
     FROM order_unit u LEFT JOIN rule r ON r.state = u.state
     GROUP BY u.order_id
 ), holds AS (
-    SELECT order_id, bool_and(kind = 'payment') AS only_payment
+    SELECT order_id, bool_and(kind IN ('payment', 'payment_lapsed')) AS only_payment
     FROM order_hold WHERE resolved_at IS NULL GROUP BY order_id
 ), derived AS (
     SELECT o.number, o.status,

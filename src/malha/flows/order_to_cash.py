@@ -15,6 +15,7 @@ from malha.fulfillment import service as fulfillment
 from malha.intake import replanning
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind
+from malha.payments import deadlines
 from malha.payments import service as payments
 from malha.platform import jobs
 from malha.platform.db import Database, Tx
@@ -40,6 +41,7 @@ async def settle_payments(tx: Tx, events: list[Recorded]) -> None:
     orders = _orders(events)
     await payments.restate(tx, orders)
     await payments.settle_holds(tx, orders)
+    await deadlines.welcome_late_money(tx, orders)
 
 
 async def settle_work(tx: Tx, events: list[Recorded]) -> None:
@@ -53,6 +55,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
     orders = await ordering.lock_orders(tx, _orders(events))
     moved = {UUID(e.id) for e in events if e.type == "order.address_changed"}
     mapped = {UUID(e.id) for e in events if e.type == "order.line_mapped"}
+    paid_late = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.PAYMENT_LAPSED}
     units = await ordering.units_of(tx, orders)
     for order_id in orders:
         if order_id in moved:
@@ -61,7 +64,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
             await replanning.place_units(tx, order_id)
         else:
             continue
-        if order_id in moved | mapped:
+        if order_id in moved | mapped | paid_late:
             await _say_what_is_short(tx, order_id)
 
 
@@ -109,6 +112,17 @@ async def watch_pickups(db: Database) -> int:
     if reminded or ended:
         log.info("pickups_watched", reminded=reminded, ended=ended)
     return ended
+
+
+async def watch_payments(db: Database) -> int:
+    """Free the stock of orders whose time to pay is over, and cancel what was kept long enough; return how many."""
+    async with db.transaction() as tx:
+        lapsed = await deadlines.lapse_due(tx)
+    async with db.transaction() as tx:
+        ended = await deadlines.end_lapsed(tx)
+    if lapsed or ended:
+        log.info("payments_watched", lapsed=lapsed, ended=ended)
+    return lapsed + ended
 
 
 def _count(reasons: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ event again. A name is a checkpoint in the database: it is not changed and not u
 
 from malha.flows import order_to_cash, telling
 from malha.ordering import projections
+from malha.payments import deadlines
 from malha.platform.subscribers import Subscription
 
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
@@ -40,6 +41,12 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
             "fulfillment.pickup_extended",
         ),
         handler=order_to_cash.settle_payments,
+    ),
+    Subscription(
+        name="payment_deadlines",
+        types=deadlines.TYPES,
+        handler=deadlines.set_deadlines,
+        sweep=deadlines.sweep_deadlines,
     ),
     Subscription(
         name="order_work",

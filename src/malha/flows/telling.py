@@ -68,6 +68,8 @@ SILENT: dict[str, str] = {
     "payment.voided": "no money moved",
     "payment.declined": "the channel that took the payment tells it at once",
     "payment.tender_added": "the customer did it",
+    "payment.time_over": "late money is still welcome; the cancel that follows without it is told",
+    "payment.time_extended": "whoever gave it spoke with the customer",
     "fulfillment.released": "internal",
     "fulfillment.accepted": "internal",
     "fulfillment.rejected": "internal: without another location it becomes a shortage hold, which is told",

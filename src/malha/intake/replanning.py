@@ -50,11 +50,13 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
 
     Writes claims with their ledger, a routing decision and `OrderRouted`. Locations that rejected a line are not asked
     for it again. When nothing waits any more, a shortage hold is lifted. Holds do not keep units from being claimed:
-    they keep the order from being released.
+    they keep the order from being released. Only whose time to pay is over claims nothing.
     """
     order = await ordering.lock_order(tx, order_id)
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
+    if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
+        return _still(lines, [u for u in units if u.state in WAITING])
     waiting = [u for u in units if u.state in WAITING]
     wishes = _wishes(lines, waiting)
     target = _target(order)

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     ORDER = "order"  # claimed for an order
     CANCEL = "cancel"  # claim given back
     REROUTE = "reroute"
+    LAPSE = "lapse"  # the money did not come in time
     SHORT_PICK = "short_pick"
     SHIP = "ship"  # left with a shipment
     HAND_OVER = "hand_over"

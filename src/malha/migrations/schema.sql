@@ -647,6 +647,19 @@ CREATE TABLE password_link (
     CONSTRAINT password_link_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE payment_deadline (
+    order_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    tender text NOT NULL,
+    keep_days smallint NOT NULL,
+    extended_by text,
+    lapsed_at timestamp with time zone,
+    cancel_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    CONSTRAINT payment_deadline_pkey PRIMARY KEY (order_id),
+    CONSTRAINT payment_deadline_check CHECK (((lapsed_at IS NULL) = (cancel_at IS NULL)))
+);
+
 CREATE TABLE payment_entry (
     id uuid NOT NULL,
     tender_id uuid NOT NULL,
@@ -660,6 +673,23 @@ CREATE TABLE payment_entry (
     CONSTRAINT payment_entry_tender_id_kind_reference_key UNIQUE (tender_id, kind, reference),
     CONSTRAINT payment_entry_amount_check CHECK ((amount > 0)),
     CONSTRAINT payment_entry_kind_check CHECK ((kind = ANY (ARRAY['authorised'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
+);
+
+CREATE TABLE payment_term (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    channel_id integer,
+    tender text NOT NULL,
+    minutes integer NOT NULL,
+    clearing_days smallint DEFAULT 0 NOT NULL,
+    grace_minutes integer DEFAULT 0 NOT NULL,
+    keep_days smallint DEFAULT 3 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT payment_term_pkey PRIMARY KEY (id),
+    CONSTRAINT payment_term_channel_id_tender_key UNIQUE NULLS NOT DISTINCT (channel_id, tender),
+    CONSTRAINT payment_term_clearing_days_check CHECK (((clearing_days >= 0) AND (clearing_days <= 30))),
+    CONSTRAINT payment_term_grace_minutes_check CHECK (((grace_minutes >= 0) AND (grace_minutes <= 10080))),
+    CONSTRAINT payment_term_keep_days_check CHECK (((keep_days >= 0) AND (keep_days <= 60))),
+    CONSTRAINT payment_term_minutes_check CHECK (((minutes >= 1) AND (minutes <= 525600)))
 );
 
 CREATE TABLE person (
@@ -1026,6 +1056,8 @@ CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state 
 CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 'retrying'::text);
 CREATE INDEX password_link_expires ON password_link USING btree (expires_at);
 CREATE INDEX password_link_person ON password_link USING btree (person_id);
+CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NOT NULL));
+CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NULL));
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
@@ -1078,6 +1110,8 @@ ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (orde
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
 ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (subscriber) REFERENCES subscriber(name) ON DELETE CASCADE;
 ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE payment_deadline ADD CONSTRAINT payment_deadline_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);

@@ -18,6 +18,7 @@ __all__ = [
     "AUTOMATIC_HOLDS",
     "CLAIMING",
     "GONE",
+    "MONEY_HOLDS",
     "STOPPING_HOLDS",
     "TRANSITIONS",
     "WAITING",
@@ -121,6 +122,7 @@ class HoldKind(StrEnum):
     UNKNOWN_SERVICE = "unknown_service"
     SHORTAGE = "shortage"
     PAYMENT = "payment"
+    PAYMENT_LAPSED = "payment_lapsed"  # its time to pay is over and its stock is free; beside PAYMENT
     TOTALS = "totals"  # the channel's total is not the sum of its parts
     ADDRESS = "address"  # missing or unusable
     CUSTOMER = "customer"  # invalid CPF or CNPJ
@@ -130,8 +132,17 @@ class HoldKind(StrEnum):
 
 # Holds that only their cause can lift; a person may lift the others.
 AUTOMATIC_HOLDS = frozenset(
-    {HoldKind.PAYMENT, HoldKind.SHORTAGE, HoldKind.UNKNOWN_SKU, HoldKind.UNKNOWN_LOCATION, HoldKind.UNKNOWN_SERVICE}
+    {
+        HoldKind.PAYMENT,
+        HoldKind.PAYMENT_LAPSED,
+        HoldKind.SHORTAGE,
+        HoldKind.UNKNOWN_SKU,
+        HoldKind.UNKNOWN_LOCATION,
+        HoldKind.UNKNOWN_SERVICE,
+    }
 )
+# With nothing but these open, an order only waits for its money.
+MONEY_HOLDS = frozenset({HoldKind.PAYMENT, HoldKind.PAYMENT_LAPSED})
 
 # Work that has begun goes on under the other holds; under these nothing leaves the building.
 STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS})
@@ -159,6 +170,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
     HoldKind.SHORTAGE: N_("Not enough stock"),
     HoldKind.PAYMENT: N_("Payment not confirmed"),
+    HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),

@@ -19,6 +19,7 @@ from malha.ordering.errors import (
 from malha.ordering.model import (
     CLAIMING,
     GONE,
+    MONEY_HOLDS,
     TRANSITIONS,
     WAITING,
     Address,
@@ -64,15 +65,15 @@ UNTOUCHED = WAITING | {UnitState.ALLOCATED}
 def derive_status(states: Iterable[UnitState], open_holds: Collection[HoldKind]) -> OrderStatus:
     """Return the header status: the least advanced thing a person must know.
 
-    Cancelled units do not count unless all are. Holds count until everything has left; a payment hold alone is
-    `awaiting_payment`, any other makes `on_hold`.
+    Cancelled units do not count unless all are. Holds count until everything has left; holds for money alone
+    are `awaiting_payment`, any other makes `on_hold`.
     """
     present = set(states)
     living = present - {UnitState.CANCELLED}
     if not living:
         return OrderStatus.CANCELLED if present else OrderStatus.PLACED
     if open_holds and not living <= GONE:
-        return OrderStatus.AWAITING_PAYMENT if set(open_holds) == {HoldKind.PAYMENT} else OrderStatus.ON_HOLD
+        return OrderStatus.AWAITING_PAYMENT if set(open_holds) <= MONEY_HOLDS else OrderStatus.ON_HOLD
     return _STATUS_OF[min(living, key=_RANK.__getitem__)]
 
 

@@ -150,10 +150,13 @@ WHERE o.status IN ('allocated', 'unplaced', 'backordered') AND o.release_after <
 ORDER BY o.release_after LIMIT %(limit)s::int
 """
 
-# By the partial index on waiting units of these SKUs, the oldest orders first.
+# By the partial index on waiting units of these SKUs, the oldest orders first. Whose time to pay is over gets nothing
+# that a paying customer could have.
 WAITING_FOR = """
 SELECT o.id FROM sales_order o
 WHERE o.id IN (SELECT u.order_id FROM order_unit u
                WHERE u.state IN ('unplaced', 'backordered') AND u.sku_id = ANY (%(skus)s::int[]))
+  AND NOT EXISTS (SELECT FROM order_hold h
+                  WHERE h.order_id = o.id AND h.kind = 'payment_lapsed' AND h.resolved_at IS NULL)
 ORDER BY o.placed_at, o.id LIMIT %(limit)s::int
 """

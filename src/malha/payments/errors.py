@@ -54,3 +54,30 @@ class VoidedTooMuch(MalhaError):
     code = "voided_too_much"
     says = "At most {most} of this tender can still be voided, not {amount}."
     mend = "Refund what was captured."
+
+
+class NoPaymentAwaited(MalhaError):
+    """Time to pay is given to orders that wait for their money."""
+
+    status = 409
+    code = "no_payment_awaited"
+    says = "Order {number} does not wait for a payment."
+    mend = "Nothing to do: it is paid, or nothing is left of it to pay."
+
+
+class TermChanged(MalhaError):
+    """A payment term changed, or went, since it was read."""
+
+    status = 409
+    code = "payment_term_changed"
+    says = "The payment term for {tender} was changed by someone else meanwhile."
+    mend = "Read the terms again and repeat your change."
+
+
+class TermNeeded(MalhaError):
+    """One term holds for everything that has none of its own."""
+
+    status = 409
+    code = "payment_term_needed"
+    says = "The term for all other tenders cannot be removed."
+    mend = "Change its times instead."

@@ -1,5 +1,6 @@
 """What happens to an order's payment. Part of the order's life: the aggregate is the order."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from malha.ordering.events import OrderEvent
@@ -56,3 +57,20 @@ class TenderAdded(OrderEvent, frozen=True, kw_only=True):
     tender: str
     amount: int
     state: str
+
+
+class PaymentTimeOver(OrderEvent, frozen=True, kw_only=True):
+    """The money did not come in time: `units` are free for others, late money finds the order for `keep_days` more."""
+
+    TYPE: ClassVar[str] = "payment.time_over"
+
+    units: int
+    keep_days: int
+
+
+class PaymentTimeExtended(OrderEvent, frozen=True, kw_only=True):
+    """The customer has more time to pay."""
+
+    TYPE: ClassVar[str] = "payment.time_extended"
+
+    until: datetime

@@ -72,6 +72,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
 
 
+class Deadline(msgspec.Struct, frozen=True, kw_only=True):
+    """Until when an order that waits for money keeps its stock, and, when it lapsed, until when late money finds it."""
+
+    due_at: datetime
+    tender: str
+    extended_by: str | None
+    lapsed_at: datetime | None
+    cancel_at: datetime | None
+
+
 TOTALS = """
 SELECT order_id, state, authorised, captured, refunded, voided FROM order_payment
 WHERE order_id = ANY(%(ids)s::uuid[])
@@ -100,6 +110,11 @@ WHERE t.order_id = ANY(%(ids)s::uuid[])
   'voided'))
 ORDER BY t.order_id, t.expires_at NULLS LAST, t.position
 """
+# By primary key.
+DEADLINE = """
+SELECT due_at, tender, extended_by, lapsed_at, cancel_at FROM payment_deadline
+WHERE order_id = %(id)s::uuid AND settled_at IS NULL
+"""
 
 
 async def totals(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Totals]:
@@ -120,3 +135,8 @@ async def tenders(tx: Tx, order_id: UUID) -> list[TenderRow]:
 async def entries(tx: Tx, order_id: UUID) -> list[EntryRow]:
     """Return the ledger of an order, oldest first."""
     return await tx.all(EntryRow, ENTRIES, {"id": order_id})
+
+
+async def deadline(tx: Tx, order_id: UUID) -> Deadline | None:
+    """Return when an order's time to pay ends; None while it waits for no money."""
+    return await tx.maybe(Deadline, DEADLINE, {"id": order_id})

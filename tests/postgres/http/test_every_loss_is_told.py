@@ -27,7 +27,8 @@ from malha.notifications.model import KINDS, Kind
 from malha.ordering import lateness
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
-from malha.ordering.model import Address, UnitState
+from malha.ordering.model import Address, HoldKind, UnitState
+from malha.payments import deadlines
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
@@ -101,7 +102,7 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
     rows = {where for where, name, _ in calls() if where.startswith("ordering.service.") and name == "_cancel_rows"}
     assert rows == {"ordering.service.cancel", "ordering.service.cancel_units"}
     made = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.CANCELLED)}
-    assert made == {"ordering.rules._take_rows", "fulfillment.pickups._give_back"}
+    assert made == {"ordering.rules._take_rows", "fulfillment.pickups._give_back", "payments.deadlines.end_lapsed"}
     planned = callers_of("malha.ordering.rules.plan_cancel")
     assert planned - {"console.actions.effect_of"} == {"ordering.service.cancel"}  # the first only shows what would be
     # Nor does a statement do it behind the service's back.
@@ -118,7 +119,12 @@ def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
     moved_back = callers_of("malha.fulfillment.giving_back.find_another_place", "malha.intake.replanning.replan")
     held = {w for w, name, call in calls() if name.endswith("ensure_holds") and "SHORTAGE" in ast.unparse(call)}
     late = callers_of("malha.ordering.events.OrderLate")
-    assert back == {"fulfillment.giving_back.moves_of", "intake.replanning.replan"}
+    # An unpaid order without stock is no loss yet: it is paid and placed again, or cancelled, which is walked.
+    assert back == {
+        "fulfillment.giving_back.moves_of",
+        "intake.replanning.replan",
+        "payments.deadlines.lapse_due",
+    }
     walked = {way for ways, _, _ in WAYS.values() for way in ways}
     assert cancels | moved_back | held | late == walked
 
@@ -212,6 +218,19 @@ async def promise_broken(shop: Shop, world: World, order_id: UUID) -> None:
         assert await lateness.find_late(tx) == 1
 
 
+async def not_paid(shop: Shop, world: World, order_id: UUID) -> None:
+    async with shop.database.transaction() as tx:
+        await ordering.lock_order(tx, order_id)
+        await ordering.ensure_holds(tx, {order_id: {}}, HoldKind.PAYMENT)
+    await drain(shop.database, SUBSCRIPTIONS)
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE payment_deadline SET due_at = now() - interval '1 minute'")
+        assert await deadlines.lapse_due(tx) == 1
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE payment_deadline SET cancel_at = now() - interval '1 minute'")
+        assert await deadlines.end_lapsed(tx) == 1
+
+
 Walk = Callable[[Shop, World, UUID], Awaitable[None]]
 # Where in the program it happens, how it is brought about, what the customer hears.
 WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
@@ -224,6 +243,7 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "cancelled on the order's page": ({"console.actions._cancel"}, page_cancel, Kind.CANCELLED),
     "cancelled from the list": ({"console.actions._bulk_one"}, list_cancel, Kind.CANCELLED),
     "cancelled by the shopper": ({"fulfillment.asking.ask_to_cancel"}, shopper_cancel, Kind.CANCELLED),
+    "not paid in time": ({"payments.deadlines.end_lapsed"}, not_paid, Kind.CANCELLED),
     "not collected in time": ({"fulfillment.pickups._give_back"}, not_collected, Kind.CANCELLED),
     "declined by the only location that has it": (
         {"fulfillment.service.reject", "fulfillment.giving_back.find_another_place"},

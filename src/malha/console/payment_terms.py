@@ -1,0 +1,71 @@
+"""How long stock waits for money: the terms by tender and channel, read and stated on one page."""
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.response import Response
+
+from malha.console import filling, render, shell, web, words
+from malha.network import reads as network
+from malha.payments import deadlines
+from malha.payments.terms import ANY, KINDS, Term
+from malha.platform.i18n import _
+from malha.platform.text import fold
+
+PAGE = "payment_terms"
+ADDRESS = "/payment-terms"
+
+
+def tender_word(kind: str) -> str:
+    """Return what a kind of tender is called; the word for those that have no term of their own."""
+    return _("All others") if kind == ANY else _(words.TENDER[kind][0])
+
+
+@get(ADDRESS, opt={"permission": "network:read"})
+async def terms_page(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the terms, each with its form for those who may change it."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, PAGE)
+        found = await deadlines.terms(tx)
+        channels = {c.id: c.name for c in await network.channels(tx)}
+    order = [ANY, *(kind.value for kind in KINDS)]
+    rows = sorted(
+        found, key=lambda t: (t.tender == ANY, order.index(t.tender) if t.tender in order else 99, t.channel_id or 0)
+    )
+    return render.html(
+        "channels/terms.html",
+        shell=around,
+        may=around.may,
+        rows=[(t, tender_word(t.tender), channels.get(t.channel_id or 0, "")) for t in rows],
+        channels=sorted(channels.items(), key=lambda c: fold(c[1])),
+        kinds=[(kind.value, tender_word(kind.value)) for kind in KINDS],
+    )
+
+
+@post(ADDRESS, opt={"permission": "network:write"}, status_code=200)
+async def term_put(request: Request[Any, Any, Any]) -> Response[Any]:
+    """State a term, or remove one (`act`): what nobody else changed since the page was opened."""
+    read = filling.filled(await request.form())
+    channel = read.text("channel", 10)
+    removed = read.text("act") == "remove"
+    term = Term(
+        id=read.maybe_whole("id") or 0,
+        tender=read.text("tender", 20),
+        channel_id=int(channel) if channel.isascii() and channel.isdigit() else None,
+        minutes=read.whole("minutes"),
+        clearing_days=read.maybe_whole("clearing_days") or 0,
+        grace_minutes=read.maybe_whole("grace_minutes") or 0,
+        keep_days=read.whole("keep_days"),
+        version=read.version(),
+    )
+    if not removed:
+        read.refuse()
+    async with web.writing(request) as tx:
+        if removed:
+            await deadlines.drop_term(tx, term.id, term.version)
+        else:
+            await deadlines.put_term(tx, term)
+    return filling.done(request, ADDRESS, _("Payment term removed") if removed else _("Payment term saved"))
+
+
+HANDLERS = [terms_page, term_put]
