@@ -335,6 +335,9 @@ def _blocks(facts: Facts) -> Answer:
         says = _(words.HOLD.get(first.kind, first.kind))
         note = str(first.detail.get("note", ""))
         more = note or _(words.HOLD_MEND.get(first.kind, ""))
+        due = facts.deadline
+        if due and not due.lapsed_at:
+            more = f"{_('Its stock waits for the money until {time}.', time=render.moment(due.due_at))} {more}"
         if len(holds) > 1:
             more = (
                 _("And {others}.", others=", ".join(_(words.HOLD.get(h.kind, h.kind)).lower() for h in holds[1:]))

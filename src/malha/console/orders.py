@@ -215,6 +215,8 @@ def _where(row: OrderRow, waiting: payments.Waiting | None) -> str:  # noqa: PLR
     """Return the second line of a row's state: where it is, or why it waits."""
     places = ", ".join(row.locations)
     alive = sum(q for state, q in row.units.items() if state != "cancelled")
+    if HoldKind.PAYMENT_LAPSED in row.holds:
+        return _(words.HOLD[HoldKind.PAYMENT_LAPSED])
     if row.status == OrderStatus.AWAITING_PAYMENT and waiting:
         kind = _(words.TENDER[waiting.kind][0])
         return (

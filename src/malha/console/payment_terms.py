@@ -48,11 +48,12 @@ async def term_put(request: Request[Any, Any, Any]) -> Response[Any]:
     read = filling.filled(await request.form())
     channel = read.text("channel", 10)
     removed = read.text("act") == "remove"
+    unit = {"60": 60, "1440": 1440}.get(read.text("unit", 5), 1)
     term = Term(
         id=read.maybe_whole("id") or 0,
         tender=read.text("tender", 20),
         channel_id=int(channel) if channel.isascii() and channel.isdigit() else None,
-        minutes=read.whole("minutes"),
+        minutes=read.whole("minutes") * unit,
         clearing_days=read.maybe_whole("clearing_days") or 0,
         grace_minutes=read.maybe_whole("grace_minutes") or 0,
         keep_days=read.whole("keep_days"),

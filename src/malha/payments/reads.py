@@ -103,8 +103,9 @@ FROM tender t JOIN payment_entry e ON e.tender_id = t.id
 WHERE t.order_id = %(id)s::uuid ORDER BY e.occurred_at, e.recorded_at
 """
 WAITING = """
-SELECT DISTINCT ON (t.order_id) t.order_id, t.kind, t.expires_at
+SELECT DISTINCT ON (t.order_id) t.order_id, t.kind, coalesce(d.due_at, t.expires_at) AS expires_at
 FROM tender t
+LEFT JOIN payment_deadline d ON d.order_id = t.order_id AND d.settled_at IS NULL
 WHERE t.order_id = ANY(%(ids)s::uuid[])
   AND NOT EXISTS (SELECT FROM payment_entry e WHERE e.tender_id = t.id AND e.kind IN ('captured', 'authorised',
   'voided'))

@@ -221,6 +221,8 @@ def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: PLR0911 -- one line pe
         return _("Order cancelled"), _("Nothing will be delivered.")
     if states <= THERE:
         return _arrived(facts)
+    if HoldKind.PAYMENT_LAPSED in facts.holds:
+        return _("The time to pay is over"), _("Your items are no longer kept. Paid now, we look for them again.")
     if HoldKind.PAYMENT in facts.holds:
         return _("We wait for the payment"), _("As soon as it is confirmed we start to prepare your order.")
     if UnitState.READY in states:
