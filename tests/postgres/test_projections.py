@@ -7,7 +7,7 @@ import pytest
 from spine_rows import a_network, an_order
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.ordering import reads
+from malha.ordering import finding_reads
 from malha.platform import outbox
 from malha.platform.db import Actor, Database
 from malha.platform.outbox import Event
@@ -84,8 +84,8 @@ async def test_an_order_is_found_by_what_a_person_may_know_of_it(
             "mlb-20000",
             "joao kit-3",
         ):
-            assert await reads.find(tx, text) == [order_id], text
-        assert set(await reads.find(tx, "sku-1")) == {order_id, other}
+            assert await finding_reads.find(tx, text) == [order_id], text
+        assert set(await finding_reads.find(tx, "sku-1")) == {order_id, other}
 
 
 async def test_a_corrected_buyer_is_found_by_the_new_name_only(
@@ -104,8 +104,8 @@ async def test_a_corrected_buyer_is_found_by_the_new_name_only(
         await outbox.add(tx, Corrected(id=order_id, seq=2))
     await drain(database, projections)
     async with database.transaction() as tx:
-        assert await reads.find(tx, "jose certo") == [order_id]
-        assert await reads.find(tx, "errado") == []
+        assert await finding_reads.find(tx, "jose certo") == [order_id]
+        assert await finding_reads.find(tx, "errado") == []
 
 
 async def test_orders_of_one_person_get_one_customer_and_those_of_nobody_none(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from malha.bench.past import LOCATIONS, Past, Size, write
 from malha.fulfillment import reads as jobs
-from malha.ordering import reads
+from malha.ordering import finding_reads, reads
 from malha.ordering.reads import View, Wanted
 from malha.platform.db import Database
 
@@ -41,8 +41,8 @@ async def test_an_order_of_the_past_is_found_by_each_of_its_keys(database: Datab
             page = await reads.page(tx, Wanted(search=key), size=1_000)
             assert number in {row.number for row in page.rows}, key
         # A word of more orders than a search looks at: the newest are found, and counting stops.
-        found = await reads.numbers_of(tx, await reads.find(tx, "example"))
-        assert set(found.values()) == set(range(1_200 - reads.FOUND_LIMIT + 1, 1_201))
+        found = await reads.numbers_of(tx, await finding_reads.find(tx, "example"))
+        assert set(found.values()) == set(range(1_200 - finding_reads.FOUND_LIMIT + 1, 1_201))
         assert await reads.count(tx, Wanted(method="ship"), 100) == 101
         of_a_store = await reads.counts(tx, scope=tuple(range(1, LOCATIONS + 1)))
         assert of_a_store.by_view[View.ALL] == of_a_store.most(View.ALL) + 1

@@ -73,8 +73,15 @@ WITH entity AS (
 INSERT INTO channel (code, name, kind) SELECT 'C' || n, 'Channel ' || n, 'web' FROM generate_series(1, 4) n
 """
 VARIANTS = """
-INSERT INTO variant (product_id, sku, name, weight_grams, price, folded)
-SELECT id, 'SKU' || id, name, 500, 1990, lower(name) || ' sku' || id FROM product ORDER BY id
+INSERT INTO variant (product_id, sku, name, gtin, weight_grams, price, folded)
+SELECT p.id, 'SKU' || p.id, p.name, g.gtin, 500, 1990, lower(p.name) || ' sku' || p.id || ' p' || p.id || ' ' || g.gtin
+FROM product p
+CROSS JOIN LATERAL (SELECT '789' || lpad(p.id::text, 9, '0') AS base) b
+CROSS JOIN LATERAL (
+    SELECT b.base || mod(10 - mod(sum(substr(b.base, i, 1)::int * (1 + 2 * mod(i + 1, 2))), 10), 10) AS gtin
+    FROM generate_series(1, 12) i
+) g
+ORDER BY p.id
 """
 # Indexes of the filled tables that no constraint needs: building one is far quicker than keeping it while copying.
 DROPPABLE = """
@@ -250,6 +257,9 @@ def _copies(past: Past) -> list[_Copy]:  # noqa: C901, PLR0915 -- one small func
             for x in past.lines(n)
         )
 
+    def owner(n: int) -> str:
+        return f"{past.order_id(n)}\t02900000-0000-7000-8000-{past.customer(n):012x}"
+
     def hold(n: int) -> str:
         kind = {"on_hold": "manual", "awaiting_payment": "payment", "unplaced": "shortage"}.get(past.status(n))
         return f"05900000-0000-7000-8000-{n:012x}\t{past.order_id(n)}\t{kind}" if kind else ""
@@ -371,6 +381,7 @@ def _copies(past: Past) -> list[_Copy]:  # noqa: C901, PLR0915 -- one small func
             unit,
             orders,
         ),
+        _Copy("order_customer", "order_id, customer_id", owner, orders),
         _Copy("order_hold", "id, order_id, kind", hold, orders),
         _Copy("order_search", "order_id, placed_at, document", search, orders),
         _Copy("order_timeline", "order_id, seq, at, type, actor, facts", timeline, orders),

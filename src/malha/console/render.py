@@ -7,7 +7,7 @@ language and zone.
 
 import re
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -97,6 +97,7 @@ def deadline(due: datetime) -> str:
     return _("{time} ({late} late)", time=moment(due), late=span(at - due)) if due < at else moment(due)
 
 
+@lru_cache(maxsize=1024)  # a page has dozens, and putting markup together is slow
 def icon(name: str, extra: str = "") -> Markup:
     """Return a Tabler icon, inline, silent to screen readers: its button or text says what it means."""
     body = Markup(assets.icon_body(name))  # noqa: S704 -- a file of ours
@@ -107,11 +108,17 @@ def icon(name: str, extra: str = "") -> Markup:
 
 def sign(of: words.Sign, *, pill: bool = False, text: str | None = None) -> Markup:
     """Return a state: its sign and its word."""
+    return _sign(of.family, of.glyph, pill, text or _(of.word))
+
+
+@lru_cache(maxsize=1024)  # every row of a list has one
+def _sign(family: str, shape: str, pill: bool, text: str) -> Markup:
     return Markup('<span class="m-st m-st-{}{}">{}{}</span>').format(
-        of.family, " m-st-pill" if pill else "", glyph(of.glyph), text or _(of.word)
+        family, " m-st-pill" if pill else "", glyph(shape), text
     )
 
 
+@lru_cache(maxsize=256)
 def glyph(name: str) -> Markup:
     """Return a state sign alone."""
     return Markup('<svg class="m-st-g" aria-hidden="true"><use href="#g-{}"/></svg>').format(name)

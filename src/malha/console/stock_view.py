@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -36,26 +37,30 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 def cell_of(stock: Availability, place: str) -> Cell:
     """Return a balance as it is drawn."""
+    units = (stock.free, stock.on_hand, stock.allocated, stock.held, stock.safety)
+    tone, heat, detail, says = _drawn(units, i18n.current_language())
+    return Cell(free=stock.free, tone=tone, heat=heat, detail=detail, says=f"{place}: {says}")
+
+
+@lru_cache(maxsize=8192)  # a page has a thousand cells, and most say what others say
+def _drawn(units: tuple[int, int, int, int, int], language: str) -> tuple[str, int, str, str]:
+    """Return tone, heat, second line and words of so many units: free, on hand, allocated, held, safety."""
+    free, on_hand, allocated, held, safety = units
     tone = ""
-    if stock.free <= 0:
-        tone = "m-mx-low" if stock.safety and stock.on_hand - stock.allocated - stock.held > 0 else "m-mx-out"
-    short = [render.figure(stock.on_hand)]
-    says = [_("{n} available", n=render.figure(stock.free)), _("{n} on hand", n=render.figure(stock.on_hand))]
-    if stock.allocated:
-        short.append(_("{n}a", n=i18n.number(stock.allocated)))
-        says.append(n_("{n} allocated", "{n} allocated", stock.allocated))
-    if stock.held:
-        short.append(_("{n}h", n=i18n.number(stock.held)))
-        says.append(n_("{n} held", "{n} held", stock.held))
-    if stock.safety:
-        says.append(_("{n} safety stock", n=i18n.number(stock.safety)))
-    return Cell(
-        free=stock.free,
-        tone=tone,
-        heat=sum(stock.free >= step for step in _HEAT),
-        detail=" · ".join(short),
-        says=f"{place}: {', '.join(says)}",
-    )
+    if free <= 0:
+        tone = "m-mx-low" if safety and on_hand - allocated - held > 0 else "m-mx-out"
+    with i18n.speaking(language):
+        short = [render.figure(on_hand)]
+        says = [_("{n} available", n=render.figure(free)), _("{n} on hand", n=render.figure(on_hand))]
+        if allocated:
+            short.append(_("{n}a", n=i18n.number(allocated)))
+            says.append(n_("{n} allocated", "{n} allocated", allocated))
+        if held:
+            short.append(_("{n}h", n=i18n.number(held)))
+            says.append(n_("{n} held", "{n} held", held))
+        if safety:
+            says.append(_("{n} safety stock", n=i18n.number(safety)))
+    return tone, sum(free >= step for step in _HEAT), " · ".join(short), ", ".join(says)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

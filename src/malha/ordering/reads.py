@@ -13,16 +13,14 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg import sql
 
+from malha.ordering.finding_reads import find
 from malha.ordering.model import OrderStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.parking import ParkedKey
-from malha.platform.text import fold
 
 COUNT_LIMIT = 10_000
 FILTERED_LIMIT = 1_000  # of a filtered list, whose rows have to be looked for
-FOUND_LIMIT = 1_000  # orders a search looks at; a search that finds more is too wide to be read anyway
-RECENT = 20_000  # orders a search looks through one by one, before it asks the index about all of them
 
 CLOSED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED)
 OPEN_STATUSES = tuple(status for status in OrderStatus if status not in CLOSED)
@@ -284,30 +282,6 @@ SELECT count(*)::int FROM (
 ) capped
 """
 
-# A channel's own id is unique per channel: as many index look-ups as there are channels.
-FIND_EXACT = """
-SELECT o.id FROM sales_order o WHERE o.number = %(number)s::bigint
-UNION
-SELECT o.id FROM channel c JOIN sales_order o ON o.channel_id = c.id AND o.external_id = %(text)s::text
-UNION
-SELECT o.id FROM sales_order o WHERE o.id = %(id)s::uuid
-"""
-# What many orders have, the newest have too: a word of a thousand orders is found among them at once, and one that the
-# index would answer with half of the table never gets there. Primary key, backwards: ids begin with the time.
-FIND_RECENT = """
-SELECT s.order_id FROM (SELECT * FROM order_search ORDER BY order_id DESC LIMIT %(recent)s::int) s
-WHERE s.document LIKE ALL(%(patterns)s::text[])
-ORDER BY s.placed_at DESC LIMIT %(most)s::int
-"""
-# Trigram index, by the two longest words: LIKE ALL cannot use it, so it only filters what they found. Newest first,
-# because a search that finds too many is asked for what is going on now.
-FIND_TEXT = """
-SELECT s.order_id FROM order_search s
-WHERE s.document LIKE %(longest)s::text AND s.document LIKE %(second)s::text
-  AND s.document LIKE ALL(%(patterns)s::text[])
-ORDER BY s.placed_at DESC LIMIT %(most)s::int
-"""
-
 HEADER = """
 SELECT o.id, o.number, o.external_id, o.channel_id, c.code AS channel_code, c.name AS channel, c.kind AS channel_kind,
        o.placed_at, o.received_at, o.currency, o.status, o.items_total, o.discount_total, o.shipping_total, o.total,
@@ -383,50 +357,11 @@ SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::
 _NO_INDEX: LiteralString = "(o.placed_at + interval '0')"
 
 
-async def find(tx: Tx, text: str) -> list[UUID]:
-    """Return the orders a person may mean by `text`, newest first, at most `FOUND_LIMIT`.
-
-    A number, a channel's own id or an order's id answers from an index at once. Anything else is looked for in the
-    folded text of the order (name, CPF or CNPJ, e-mail, phone, SKU), all words of it; punctuation inside digits does
-    not count.
-    """
-    asked = text.strip().removeprefix("#")
-    if not asked:
-        return []
-    digits = "".join(c for c in asked if c.isdigit())
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 18 else None
-    exact = await tx.values(FIND_EXACT, {"number": number, "text": asked, "id": _uuid(asked)})
-    if exact:
-        return exact
-    words = [digits] if len(digits) >= 8 and not any(c.isalpha() for c in asked) else fold(asked).split()
-    if not words:
-        return []
-    patterns = [_pattern(word) for word in sorted(words, key=len, reverse=True)]
-    if not any(c.isdigit() for c in words[0]) or len(words[0]) < 8:  # a CPF, a telephone, an e-mail is of few orders
-        recent = await tx.values(FIND_RECENT, {"patterns": patterns, "recent": RECENT, "most": FOUND_LIMIT})
-        if len(recent) == FOUND_LIMIT:
-            return recent
-    asked_for = {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
-    return await tx.values(FIND_TEXT, {**asked_for, "most": FOUND_LIMIT})
-
-
 async def sought(tx: Tx, wanted: Wanted) -> Wanted:
     """Return what is wanted with what its search finds: a page and its count need not look twice."""
     if not wanted.search.strip() or wanted.found is not None:
         return wanted
     return msgspec.structs.replace(wanted, found=tuple(await find(tx, wanted.search)))
-
-
-def _pattern(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _conditions(  # noqa: C901, PLR0912 -- one line per filter

@@ -185,10 +185,22 @@ def _money(minor: int, currency: str, language: str) -> str:
 
 def number(value: float, *, decimals: int | None = None, language: str | None = None) -> str:
     """Return a number as people write it: `12.345,6` (pt-BR). `decimals` fixes the digits after the comma."""
+    language = language or _language.get()
+    if type(value) is int:
+        return _whole(value, decimals, language)
+    return _decimal(value, decimals, language)
+
+
+@lru_cache(maxsize=8192)  # a page of stock says a thousand quantities, and many of them often
+def _whole(value: int, decimals: int | None, language: str) -> str:
+    return _decimal(value, decimals, language)
+
+
+def _decimal(value: float, decimals: int | None, language: str) -> str:
     from babel.numbers import format_decimal  # noqa: PLC0415
 
     pattern = None if decimals is None else "#,##0" + ("." + "0" * decimals if decimals else "")
-    return str(format_decimal(value, pattern, locale=_locale(language or _language.get())))
+    return str(format_decimal(value, pattern, locale=_locale(language)))
 
 
 def percent(value: float, *, decimals: int = 0, language: str | None = None) -> str:

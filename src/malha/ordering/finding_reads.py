@@ -1,0 +1,145 @@
+"""Which orders a person may mean by a text: each key by its index, names by whole words first, parts of words last.
+
+A search never looks at all orders one by one. What it finds first answers: a number, a channel's own id or its
+beginning; a CPF, CNPJ, e-mail, telephone, SKU or GTIN as a whole word of the order's text; names by their words. Parts
+of words are looked for among the newest orders, and among all of them only when nothing else was found.
+"""
+
+from collections.abc import Sequence
+
+from malha.platform.brazil import normalise_phone
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.platform.text import fold
+
+FOUND_LIMIT = 1_000  # orders a search looks at; a search that finds more is too wide to be read anyway
+RECENT = 20_000  # orders a search looks through one by one, before it asks the index about all of them
+_GTIN_LENGTHS = frozenset({8, 12, 13, 14})
+_FEWEST_DIGITS = 8  # of a key: a CPF has eleven, a telephone without its area eight
+_FEWEST_LETTERS = 3  # of the beginning of a channel's own id
+
+# A channel's own id is unique per channel: as many index look-ups as there are channels.
+FIND_EXACT = """
+SELECT o.id FROM sales_order o WHERE o.number = %(number)s::bigint
+UNION
+SELECT o.id FROM channel c JOIN sales_order o ON o.channel_id = c.id AND o.external_id = %(text)s::text
+UNION
+SELECT o.id FROM sales_order o WHERE o.id = %(id)s::uuid
+"""
+# A stretch of the unique index on (channel, external id) for each channel and spelling, the last first: ids of a
+# channel grow, as a rule. `ends` is the first text behind all that begin with the one asked for, byte by byte.
+FIND_BEGINNING = """
+SELECT x.id
+FROM channel c
+CROSS JOIN unnest(%(begins)s::text[], %(ends)s::text[]) AS asked (begins, ends)
+CROSS JOIN LATERAL (
+    SELECT o.id, o.placed_at FROM sales_order o
+    WHERE o.channel_id = c.id AND o.external_id >= asked.begins AND o.external_id < asked.ends
+    ORDER BY o.channel_id DESC, o.external_id DESC LIMIT %(most)s::int
+) x
+ORDER BY x.placed_at DESC LIMIT %(most)s::int
+"""
+# The index on the words of the text: one of these spellings. SKUs of a GTIN by its unique index are a spelling, too.
+FIND_KEY = """
+SELECT s.order_id FROM order_search s
+WHERE string_to_array(s.document, ' ') && (%(spellings)s::text[] || ARRAY(
+    SELECT lower(v.sku) FROM variant v WHERE v.gtin = %(gtin)s::text))
+ORDER BY s.placed_at DESC LIMIT %(most)s::int
+"""
+# The index on the words of the text: all of these.
+FIND_WORDS = """
+SELECT s.order_id FROM order_search s
+WHERE string_to_array(s.document, ' ') @> %(words)s::text[]
+ORDER BY s.placed_at DESC LIMIT %(most)s::int
+"""
+# What many orders have, the newest have too: a word of a thousand orders is found among them at once, and one that the
+# index would answer with half of the table never gets there. Primary key, backwards: ids begin with the time.
+FIND_RECENT = """
+SELECT s.order_id FROM (SELECT * FROM order_search ORDER BY order_id DESC LIMIT %(recent)s::int) s
+WHERE s.document LIKE ALL(%(patterns)s::text[])
+ORDER BY s.placed_at DESC LIMIT %(most)s::int
+"""
+# Trigram index, by the two longest words: LIKE ALL cannot use it, so it only filters what they found. Newest first,
+# because a search that finds too many is asked for what is going on now.
+FIND_TEXT = """
+SELECT s.order_id FROM order_search s
+WHERE s.document LIKE %(longest)s::text AND s.document LIKE %(second)s::text
+  AND s.document LIKE ALL(%(patterns)s::text[])
+ORDER BY s.placed_at DESC LIMIT %(most)s::int
+"""
+
+
+async def find(tx: Tx, text: str) -> list[UUID]:
+    """Return the orders a person may mean by `text`, newest first, at most `FOUND_LIMIT`.
+
+    A number, a channel's own id or an order's id answers from an index at once; so does a CPF or CNPJ, an e-mail, a
+    telephone, a SKU or a GTIN, whatever punctuation it is typed with. Names are looked for by all their words, and
+    then by parts of words.
+    """
+    asked = text.strip().removeprefix("#")
+    if not asked:
+        return []
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 18 else None
+    exact = await tx.values(FIND_EXACT, {"number": number, "text": asked, "id": _uuid(asked)})
+    if exact:
+        return exact
+    words = fold(asked).split()
+    if not words:
+        return []
+    most = {"most": FOUND_LIMIT}
+    digits = "".join(c for c in asked if c.isdigit())
+    key = ""
+    if len(digits) >= _FEWEST_DIGITS and not any(c.isalpha() for c in asked):
+        key, words = digits, [digits]
+    elif len(words) == 1 and "@" in asked:
+        key = words[0]
+    if key:
+        asked_key = {"spellings": _spellings(asked, key), "gtin": key if len(key) in _GTIN_LENGTHS else None}
+        found = await tx.values(FIND_KEY, {**asked_key, **most})
+        return found or await tx.values(FIND_BEGINNING, {**_beginnings(asked), **most}) or await _parts(tx, words)
+    patterns = {"patterns": [_pattern(word) for word in words]}
+    recent = await tx.values(FIND_RECENT, {**patterns, **most, "recent": RECENT})
+    if len(recent) == FOUND_LIMIT:
+        return recent
+    found = await tx.values(FIND_WORDS, {"words": words, **most})
+    if len(words) == 1 and len(asked) >= _FEWEST_LETTERS:
+        found += await tx.values(FIND_BEGINNING, {**_beginnings(asked), **most})
+    return list(dict.fromkeys([*recent, *found]))[:FOUND_LIMIT] if found else await _parts(tx, words)
+
+
+async def _parts(tx: Tx, words: Sequence[str]) -> list[UUID]:
+    """Return the orders whose text holds all of these parts of words."""
+    patterns = [_pattern(word) for word in sorted(words, key=len, reverse=True)]
+    asked = {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
+    return await tx.values(FIND_TEXT, {**asked, "most": FOUND_LIMIT})
+
+
+def _spellings(asked: str, key: str) -> list[str]:
+    """Return how a key may stand in an order's text: bare, and a telephone with and without its country."""
+    phone = normalise_phone(asked)
+    bare = phone.removeprefix("+") if phone else key
+    return list(dict.fromkeys((key, bare, bare.removeprefix("55") if phone else key)))
+
+
+def _beginnings(asked: str) -> dict[str, list[str]]:
+    """Return the stretches of ids that begin with what was typed, as it was and in capitals."""
+    begins = list(dict.fromkeys((asked, asked.upper(), asked.lower())))
+    return {"begins": begins, "ends": [_behind(text) for text in begins]}
+
+
+def _behind(text: str) -> str:
+    """Return the first text that sorts behind all that begin with this one, in the order of code points."""
+    last = ord(text[-1]) + 1
+    return text[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else min(last, 0x10FFFF))
+
+
+def _pattern(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
