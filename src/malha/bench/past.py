@@ -260,6 +260,12 @@ def _copies(past: Past) -> list[_Copy]:  # noqa: C901, PLR0915 -- one small func
     def owner(n: int) -> str:
         return f"{past.order_id(n)}\t02900000-0000-7000-8000-{past.customer(n):012x}"
 
+    def place(n: int) -> str:
+        if past.status(n) == "unplaced":
+            return ""
+        places = sorted({past.location(n, x.line) for x in past.lines(n)})
+        return "\n".join(f"{location}\t{past.placed(n).isoformat()}\t{past.order_id(n)}" for location in places)
+
     def hold(n: int) -> str:
         kind = {"on_hold": "manual", "awaiting_payment": "payment", "unplaced": "shortage"}.get(past.status(n))
         return f"05900000-0000-7000-8000-{n:012x}\t{past.order_id(n)}\t{kind}" if kind else ""
@@ -382,6 +388,7 @@ def _copies(past: Past) -> list[_Copy]:  # noqa: C901, PLR0915 -- one small func
             orders,
         ),
         _Copy("order_customer", "order_id, customer_id", owner, orders),
+        _Copy("order_location", "location_id, placed_at, order_id", place, orders),
         _Copy("order_hold", "id, order_id, kind", hold, orders),
         _Copy("order_search", "order_id, placed_at, document", search, orders),
         _Copy("order_timeline", "order_id, seq, at, type, actor, facts", timeline, orders),

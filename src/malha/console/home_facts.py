@@ -17,7 +17,7 @@ from malha.console.orders import Asked
 from malha.fulfillment import reads as jobs
 from malha.identity.model import Caller
 from malha.ordering import reads as orders
-from malha.ordering.reads import View, Wanted
+from malha.ordering.reads import View
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -166,8 +166,7 @@ async def counts_of(tx: Tx, scope: Scope) -> dict[View, int]:
     overdue = tuple(await jobs.overdue_orders(tx))
     if scope is None:
         return (await orders.counts(tx, overdue)).by_view
-    shown = (View.OPEN, View.LATE, View.ON_HOLD, View.UNPLACED)
-    return {view: await orders.count(tx, Wanted(view=view, scope=scope, overdue=overdue)) for view in shown}
+    return await orders.open_counts(tx, overdue, scope)
 
 
 async def usual_day(tx: Tx, request: Request[Any, Any, Any], today: date, scope: Scope, currency: str) -> Usual:

@@ -24,6 +24,12 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         sweep=projections.sweep_search,
     ),
     Subscription(
+        name="order_location",
+        types=projections.LOCATION_TYPES,
+        handler=projections.note_locations,
+        sweep=projections.sweep_locations,
+    ),
+    Subscription(
         name="order_customer",
         types=projections.BUYER_TYPES,
         handler=projections.link_customers,

@@ -68,6 +68,27 @@ WITH meant AS MATERIALIZED (
 )
 SELECT id FROM folded WHERE NOT plain
 """
+# Where the units of orders of events between two positions are, by the primary key of the units; sorted by primary key.
+SWEEP_TO_LOCATIONS = """
+INSERT INTO order_location (location_id, placed_at, order_id)
+SELECT DISTINCT u.location_id, o.placed_at, o.id
+FROM (SELECT DISTINCT substr(key, 7)::uuid AS id FROM event
+      WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])) AS meant
+JOIN sales_order o ON o.id = meant.id
+JOIN order_unit u ON u.order_id = o.id
+WHERE u.location_id IS NOT NULL
+ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING
+"""
+# As SWEEP_TO_LOCATIONS, for orders by primary key.
+ADD_LOCATIONS = """
+INSERT INTO order_location (location_id, placed_at, order_id)
+SELECT DISTINCT u.location_id, o.placed_at, o.id
+FROM sales_order o JOIN order_unit u ON u.order_id = o.id
+WHERE o.id = ANY (%(orders)s::uuid[]) AND u.location_id IS NOT NULL
+ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING
+"""
 # Orders of events between two positions that have no customer yet; sorted, so that equal ones come in one order.
 SWEEP_BUYERS = """
 SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text

@@ -1,4 +1,4 @@
-"""What is written about orders from the log, in batches: timeline, text for search, link to the customer.
+"""What is written about orders from the log, in batches: timeline, text for search, locations, link to the customer.
 
 Handlers for `flows.subscriptions`, and sweeps, which do the same for a stretch of the log without its events passing
 through Python. Each may be given an event again and then changes nothing.
@@ -21,6 +21,7 @@ from malha.platform.text import fold
 
 SEARCHED_TYPES = ("order.placed", "order.buyer_changed", "order.line_mapped")
 BUYER_TYPES = ("order.placed", "order.buyer_changed")
+LOCATION_TYPES = ("order.placed", "order.routed")  # only then does a unit get a location
 
 _address = msgspec.json.Decoder(Address).decode
 
@@ -90,6 +91,16 @@ async def _index(tx: Tx, orders: list[UUID]) -> None:
             "documents": [row.text() for row in rows],
         },
     )
+
+
+async def note_locations(tx: Tx, events: list[Recorded]) -> None:
+    """Write at which locations the units of orders are; where they were before stays written."""
+    await tx.execute(writes.ADD_LOCATIONS, {"orders": _orders(events)})
+
+
+async def sweep_locations(tx: Tx, since: int, reach: int) -> None:
+    """As `note_locations`, for the events after `since` up to `reach`."""
+    await tx.execute(writes.SWEEP_TO_LOCATIONS, {"since": since, "reach": reach, "types": list(LOCATION_TYPES)})
 
 
 async def link_customers(tx: Tx, events: list[Recorded]) -> None:

@@ -5,10 +5,10 @@ its rows gather their units and holds. Counts stop at `COUNT_LIMIT`; "more than 
 know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import msgspec
 from psycopg import sql
@@ -21,6 +21,8 @@ from malha.platform.parking import ParkedKey
 
 COUNT_LIMIT = 10_000
 FILTERED_LIMIT = 1_000  # of a filtered list, whose rows have to be looked for
+NEWEST = 500  # orders that are looked at whether or not the projections know them yet
+WALKED = 5_000  # orders of all locations that a list of one location looks through before it asks the projection
 
 CLOSED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED)
 OPEN_STATUSES = tuple(status for status in OrderStatus if status not in CLOSED)
@@ -274,12 +276,43 @@ SELECT s.status, (
 FROM unnest(%(statuses)s::text[]) s (status)
 """
 COUNT_ALL = "SELECT count(*)::int FROM (SELECT FROM sales_order o LIMIT %(most)s::int + 1) capped"
-COUNT_LATE = """
-SELECT count(*)::int FROM (
-    SELECT FROM sales_order o
-    WHERE o.status NOT IN ('delivered', 'cancelled') AND (o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))
-    LIMIT %(most)s::int + 1
-) capped
+# Broken promises: before goods leave by the partial index on promises, afterwards among what is under way; and orders
+# whose work is late, by primary key.
+_LATE: LiteralString = """
+    SELECT l.id FROM sales_order l
+    WHERE l.promised_at IS NOT NULL AND l.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
+      AND l.promised_at < now()
+    UNION
+    SELECT l.id FROM sales_order l
+    WHERE l.status IN ('ready', 'shipped') AND l.status NOT IN ('delivered', 'cancelled') AND l.promised_at < now()
+    UNION
+    SELECT l.id FROM sales_order l
+    WHERE l.id = ANY(%(overdue)s::uuid[]) AND l.status NOT IN ('delivered', 'cancelled')
+"""
+COUNT_LATE = f"SELECT count(*)::int FROM ({_LATE} LIMIT %(most)s::int + 1) capped"
+# What is open and may be at some locations, from their side: claimed there by the partial index, or placed since the
+# oldest order that is open (one look at the partial index for each status) by the projection, which may be moments
+# behind: so the newest orders, too. Whether it is there say the units.
+_NEAR: LiteralString = """
+    SELECT c.order_id FROM order_unit c
+    WHERE c.location_id = ANY(%(places)s::int[]) AND c.state = ANY (ARRAY[
+        'allocated', 'released', 'picking', 'picked', 'awaiting_document', 'packed', 'invoiced', 'ready'])
+    UNION
+    SELECT k.order_id FROM order_location k
+    WHERE k.location_id = ANY(%(places)s::int[]) AND k.placed_at >= (
+        SELECT min(first.placed_at) FROM unnest(%(open)s::text[]) AS s (status) CROSS JOIN LATERAL (
+            SELECT f.placed_at FROM sales_order f
+            WHERE f.status = s.status AND f.status NOT IN ('delivered', 'cancelled')
+            ORDER BY f.placed_at, f.id LIMIT 1) first)
+    UNION
+    (SELECT n.id FROM sales_order n ORDER BY n.placed_at DESC, n.id DESC LIMIT %(newest)s::int)
+"""
+COUNT_SCOPE = f"""
+SELECT o.status, count(*)::int, count(*) FILTER (WHERE o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))::int
+FROM sales_order o
+WHERE o.status NOT IN ('delivered', 'cancelled') AND o.id IN ({_NEAR})
+  AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(places)s::int[]))
+GROUP BY o.status
 """
 
 HEADER = """
@@ -354,6 +387,7 @@ SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::
 
 # Few are late among many, and what is open is at the other end of all orders by date, oldest first: an expression keeps
 # the planner from walking them until it has found a page.
+_DOWN = {True: sql.SQL(" DESC"), False: sql.SQL("")}
 _NO_INDEX: LiteralString = "(o.placed_at + interval '0')"
 
 
@@ -370,19 +404,20 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
     """Return the conditions of a list and their parameters. Open views say the partial index's predicate."""
     parts: list[sql.Composable] = []
     params: dict[str, Any] = {}
+    places = _places(wanted)
 
     def add(condition: LiteralString, **given: Any) -> None:
         parts.append(sql.SQL(condition))
         params.update(given)
 
-    # What is late is found among what is open, by the partial index on (status, ...): it names every open status.
-    statuses = OPEN_STATUSES if wanted.view is View.LATE else VIEW_STATUSES.get(wanted.view)
+    statuses = VIEW_STATUSES.get(wanted.view)
     if statuses or wanted.view is View.OPEN:
         add(_OPEN)
     if statuses:
         add("o.status = ANY(%(view_statuses)s::text[])", view_statuses=list(statuses))
     if wanted.view is View.LATE:
-        add("(o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))", overdue=list(wanted.overdue))
+        parts.append(sql.SQL("o.id IN (") + sql.SQL(_LATE) + sql.SQL(")"))
+        params["overdue"] = list(wanted.overdue)
     if wanted.statuses and set(wanted.statuses) <= set(OPEN_STATUSES):
         add(_OPEN)
     if wanted.statuses:
@@ -400,10 +435,9 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
             " AND h.resolved_at IS NULL)",
             hold=wanted.hold,
         )
-    if wanted.since:
-        add("o.placed_at >= %(since)s::timestamptz", since=wanted.since)
-    if wanted.until:
-        add("o.placed_at < %(until)s::timestamptz", until=wanted.until)
+    times, instants = _times(wanted)
+    parts += _of(times, "o.placed_at", "o.id")
+    params |= instants
     if wanted.location_id is not None:
         add(
             "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = %(location_id)s::int)",
@@ -416,7 +450,39 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
         )
     if wanted.found is not None:
         add("o.id = ANY(%(found)s::uuid[])", found=list(wanted.found))
+    elif places is not None and any(part == sql.SQL(_OPEN) for part in parts):
+        parts.append(sql.SQL("o.id IN (") + sql.SQL(_NEAR) + sql.SQL(")"))
+        params |= _near(places)
     return parts, params
+
+
+def _times(wanted: Wanted) -> tuple[list[LiteralString], dict[str, Any]]:
+    """Return the conditions on when an order was placed, of columns yet to be named, and their parameters."""
+    given: dict[str, tuple[LiteralString, datetime | None]] = {
+        "since": ("{at} >= %(since)s::timestamptz", wanted.since),
+        "until": ("{at} < %(until)s::timestamptz", wanted.until),
+    }
+    said = {name: (text, instant) for name, (text, instant) in given.items() if instant}
+    return [text for text, _instant in said.values()], {name: instant for name, (_text, instant) in said.items()}
+
+
+def _of(times: list[LiteralString], at: LiteralString, id_: LiteralString) -> list[sql.Composable]:
+    return [sql.SQL(text).format(at=sql.SQL(at), id=sql.SQL(id_)) for text in times]
+
+
+def _near(places: Sequence[int]) -> dict[str, Any]:
+    return {"places": list(places), "open": list(OPEN_STATUSES), "newest": NEWEST}
+
+
+def _places(wanted: Wanted) -> tuple[int, ...] | None:
+    """Return the locations that a list is about; None is all of them."""
+    return wanted.scope if wanted.location_id is None else (wanted.location_id,)
+
+
+def _is_long(wanted: Wanted) -> bool:
+    """Return whether a list is of some locations and of all times: too long to walk for what may be rare."""
+    only_open = wanted.view is not View.ALL or (wanted.statuses and set(wanted.statuses) <= set(OPEN_STATUSES))
+    return _places(wanted) is not None and wanted.found is None and not only_open
 
 
 def _where(parts: Sequence[sql.Composable]) -> sql.Composable:
@@ -443,26 +509,21 @@ async def page(
     backward = before is not None
     place = before or after
     down = descending != backward
+    times, _instants = _times(wanted)
     if place is not None:
-        compare: LiteralString = "<" if down else ">"
-        parts.append(
-            sql.SQL("({key}, o.id) {compare} (%(place_key)s::timestamptz, %(place_id)s::uuid)").format(
-                key=sql.SQL(key), compare=sql.SQL(compare)
-            )
-        )
+        behind: LiteralString = "({at}, {id}) < " if down else "({at}, {id}) > "
+        behind += "(%(place_key)s::timestamptz, %(place_id)s::uuid)"
+        times.append(behind)
+        parts += _of([behind], key, "o.id")
         params |= {"place_key": place.key, "place_id": place.id}
-    direction = sql.SQL(" DESC" if down else "")
-    final = sql.SQL(" DESC" if descending else "")
-    statement = (
-        sql.SQL("WITH page AS MATERIALIZED (")
-        + sql.SQL(_PAGE_COLUMNS)
-        + sql.SQL("{key} AS key, ({key})::text AS sort_key FROM sales_order o").format(key=sql.SQL(key))
-        + _where(parts)
-        + sql.SQL(" ORDER BY {key}{d}, o.id{d} LIMIT %(limit)s::int) ").format(key=sql.SQL(key), d=direction)
-        + sql.SQL(_ROWS)
-        + sql.SQL(" ORDER BY p.key{d}, p.id{d}").format(d=final)
-    )
-    rows = await tx.all(OrderRow, statement, {**params, "limit": size + 1})
+    params["limit"] = size + 1
+    order = _Order(key, down, descending)
+    if sort is Sort.DUE or not _is_long(wanted):
+        rows = await tx.all(OrderRow, _page(sql.SQL(" FROM sales_order o") + _where(parts), order), params)
+    else:
+        params |= {"walked": WALKED, "places": list(_places(wanted) or ())}
+        rows = await _long_page(tx, parts, times, params, order)
+        rows = rows[-size - 1 :] if backward else rows[: size + 1]
     more = len(rows) > size
     if more:
         rows = rows[1:] if backward else rows[:size]
@@ -476,6 +537,66 @@ async def page(
         first + 1,
         Place(rows[0].sort_key, rows[0].id, first) if has_previous else None,
         Place(rows[-1].sort_key, rows[-1].id, first + len(rows)) if has_next else None,
+    )
+
+
+class _Order(NamedTuple):
+    """In which order a page is cut, and in which it is shown."""
+
+    key: LiteralString
+    down: bool
+    shown_down: bool
+
+
+def _page(source: sql.Composable, order: _Order) -> sql.Composed:
+    """Return the statement of a page of what `source` gives as `o`."""
+    terms = {"key": sql.SQL(order.key), "d": sql.SQL(" DESC" if order.down else "")}
+    shown = sql.SQL(" DESC" if order.shown_down else "")
+    return (
+        sql.SQL("WITH page AS MATERIALIZED (")
+        + sql.SQL(_PAGE_COLUMNS)
+        + sql.SQL("{key} AS key, ({key})::text AS sort_key").format(**terms)
+        + source
+        + sql.SQL(" ORDER BY {key}{d}, o.id{d} LIMIT %(limit)s::int) ").format(**terms)
+        + sql.SQL(_ROWS)
+        + sql.SQL(" ORDER BY p.key{d}, p.id{d}").format(d=shown)
+    )
+
+
+async def _long_page(
+    tx: Tx, parts: list[sql.Composable], times: list[LiteralString], params: dict[str, Any], order: _Order
+) -> list[OrderRow]:
+    """Return rows of a list of some locations: of the next orders of all locations, else of the projection, too.
+
+    The projection may be moments behind, and knows locations that units have left: what both give, once, is the list.
+    """
+    rows = await tx.all(OrderRow, _page(_walked(parts, times, down=order.down), order), params)
+    if len(rows) < params["limit"]:
+        projected = await tx.all(OrderRow, _page(_projected(parts, times, down=order.down), order), params)
+        known = {row.id: row for row in [*rows, *projected]}
+        rows = sorted(known.values(), key=lambda row: (row.placed_at, row.id), reverse=order.shown_down)
+    return rows
+
+
+def _walked(parts: list[sql.Composable], times: list[LiteralString], *, down: bool) -> sql.Composed:
+    """Return the wanted of the next orders of all locations, by the index on the instant they were placed."""
+    return (
+        sql.SQL(" FROM (SELECT * FROM sales_order o")
+        + _where(_of(times, "o.placed_at", "o.id"))
+        + sql.SQL(" ORDER BY o.placed_at{d}, o.id{d} LIMIT %(walked)s::int) o").format(d=_DOWN[down])
+        + _where(parts)
+    )
+
+
+def _projected(parts: list[sql.Composable], times: list[LiteralString], *, down: bool) -> sql.Composed:
+    """Return the wanted orders of each location, by the projection's primary key; an order of two of them once."""
+    return (
+        sql.SQL(
+            " FROM (SELECT DISTINCT ON (x.id) x.* FROM unnest(%(places)s::int[]) AS w (place)"
+            " CROSS JOIN LATERAL (SELECT o.* FROM order_location k JOIN sales_order o ON o.id = k.order_id"
+        )
+        + _where([sql.SQL("k.location_id = w.place"), *_of(times, "k.placed_at", "k.order_id"), *parts])
+        + sql.SQL(" ORDER BY k.placed_at{d}, k.order_id{d} LIMIT %(limit)s::int) x) o").format(d=_DOWN[down])
     )
 
 
@@ -501,29 +622,52 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
     if wanted.found is not None and not wanted.found:
         return 0
     parts, params = _conditions(wanted)
-    statement = (
-        sql.SQL("SELECT count(*)::int FROM (SELECT FROM sales_order o")
-        + _where(parts)
-        + sql.SQL(" LIMIT %(most)s::int + 1) capped")
-    )
-    return int(await tx.value(statement, {**params, "most": most}))
+    params["limit"] = most + 1
+    source = sql.SQL("SELECT o.id FROM sales_order o") + _where(parts)
+    if _is_long(wanted):
+        params |= {"walked": NEWEST, "places": list(_places(wanted) or ())}
+        times, _instants = _times(wanted)
+        source = (
+            sql.SQL("(SELECT o.id")
+            + _walked(parts, times, down=True)
+            + sql.SQL(" LIMIT %(limit)s::int) UNION (SELECT o.id")
+            + _projected(parts, times, down=True)
+            + sql.SQL(")")
+        )
+    statement = sql.SQL("SELECT count(*)::int FROM (") + source + sql.SQL(" LIMIT %(limit)s::int) capped")
+    return int(await tx.value(statement, params))
 
 
 async def counts(tx: Tx, overdue: Sequence[UUID] = (), scope: tuple[int, ...] | None = None) -> Counts:
-    """Return the live counts of every saved view: three bounded statements; of a scope, one per view."""
+    """Return the live counts of every saved view: a few bounded statements, of a scope one pass over what is open."""
     if scope is not None:
-        found = Counts({}, scoped=True)
-        for view in View:
-            wanted = Wanted(view=view, scope=scope, overdue=tuple(overdue))
-            found.by_view[view] = await count(tx, wanted, found.most(view))
-        return found
+        return await _scope_counts(tx, overdue, scope)
     by_status = dict(await tx.tuples(COUNT_STATUSES, {"statuses": list(OPEN_STATUSES), "most": COUNT_LIMIT}))
-    most = COUNT_LIMIT + 1
-    counted = {view: min(sum(by_status[s] for s in wanted), most) for view, wanted in VIEW_STATUSES.items()}
-    counted[View.OPEN] = min(sum(by_status.values()), most)
+    counted = _by_view(by_status)
     counted[View.ALL] = int(await tx.value(COUNT_ALL, {"most": COUNT_LIMIT}))
     counted[View.LATE] = int(await tx.value(COUNT_LATE, {"most": COUNT_LIMIT, "overdue": list(overdue)}))
     return Counts(counted)
+
+
+async def open_counts(tx: Tx, overdue: Sequence[UUID], scope: tuple[int, ...]) -> dict[View, int]:
+    """Return the counts of the views of what is open at some locations."""
+    rows = await tx.tuples(COUNT_SCOPE, {"overdue": list(overdue), **_near(scope)})
+    counted = _by_view({status: found for status, found, _late in rows})
+    counted[View.LATE] = min(sum(late for _status, _found, late in rows), COUNT_LIMIT + 1)
+    return counted
+
+
+async def _scope_counts(tx: Tx, overdue: Sequence[UUID], scope: tuple[int, ...]) -> Counts:
+    counts = Counts(await open_counts(tx, overdue, scope), scoped=True)
+    counts.by_view[View.ALL] = await count(tx, Wanted(scope=scope), counts.most(View.ALL))
+    return counts
+
+
+def _by_view(by_status: Mapping[str, int]) -> dict[View, int]:
+    most = COUNT_LIMIT + 1
+    counted = {view: min(sum(by_status.get(s, 0) for s in wanted), most) for view, wanted in VIEW_STATUSES.items()}
+    counted[View.OPEN] = min(sum(by_status.values()), most)
+    return counted
 
 
 async def header(tx: Tx, number: int) -> Header | None:
