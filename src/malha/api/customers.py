@@ -61,9 +61,8 @@ async def list_customers(
     if work.actor.locations is None:
         rows = await reads.page(work.tx, query=q, before=last, limit=size + 1)
     else:
-        ids = await orders.customers_at(
-            work.tx, sorted(work.actor.locations), words=reads.patterns(q), before=last, limit=size + 1
-        )
+        sought = await reads.find(work.tx, q)
+        ids = await orders.customers_at(work.tx, sorted(work.actor.locations), ids=sought, before=last, limit=size + 1)
         found = await reads.by_ids(work.tx, ids)
         rows = [reads.masked_customer(found[id_]) for id_ in ids]
     return paging.page_of(rows, size, "customers", lambda row: (row.number,))

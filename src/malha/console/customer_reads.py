@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
+from malha.customers import reads
 from malha.customers.model import CustomerRow
 from malha.customers.reads import masked
-from malha.customers.rules import search_words
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
 COUNT_LIMIT = 10_000
+FILTERED_LIMIT = 1_000  # of customers who have to be looked for
 MOST_ORDERS = 20
 
 # An order of the customer that is, in part, at a location of the scope: index order_customer_orders, then units by key.
@@ -25,11 +26,13 @@ _OF_SCOPE = """
     WHERE k.customer_id = c.id AND u.location_id = ANY(%(scope)s::int[])
 """
 _CONDITIONS = f"""
-FROM customer c
-WHERE (%(words)s::text[] IS NULL OR c.folded LIKE ALL (%(words)s::text[]))
-  AND (%(kind)s::text IS NULL OR c.kind = %(kind)s::text)
+WHERE (%(kind)s::text IS NULL OR c.kind = %(kind)s::text)
   AND (%(scope)s::int[] IS NULL OR EXISTS ({_OF_SCOPE}))
 """
+# All of them, or those that a search found, by primary key: statements of their own, because a plan made for one would
+# walk everybody for the other.
+_EVERYBODY = f"FROM customer c {_CONDITIONS}"
+_FOUND = f"FROM unnest(%(found)s::uuid[]) AS f (id) JOIN customer c ON c.id = f.id {_CONDITIONS}"
 _ROW = """
 SELECT page.*, b.orders, b.latest
 FROM (SELECT c.id, c.number, c.kind, c.name, c.document, c.email, c.phone,
@@ -44,16 +47,21 @@ CROSS JOIN LATERAL (
 ) b
 """
 
-# Newest first by the unique index on number, either way; the trigram index serves the words.
-CUSTOMERS_OLDER = f"""{_ROW} {_CONDITIONS} AND (%(place)s::bigint IS NULL OR c.number < %(place)s::bigint)
+_OLDER = f"""AND (%(place)s::bigint IS NULL OR c.number < %(place)s::bigint)
 ORDER BY c.number DESC LIMIT %(limit)s::int {_BOUGHT} ORDER BY page.number DESC
 """
-CUSTOMERS_NEWER = f"""{_ROW} {_CONDITIONS} AND c.number > %(place)s::bigint
+_NEWER = f"""AND c.number > %(place)s::bigint
 ORDER BY c.number LIMIT %(limit)s::int {_BOUGHT} ORDER BY page.number
 """
+# Newest first by the unique index on number, either way.
+CUSTOMERS_OLDER = f"{_ROW} {_EVERYBODY} {_OLDER}"
+CUSTOMERS_NEWER = f"{_ROW} {_EVERYBODY} {_NEWER}"
+FOUND_OLDER = f"{_ROW} {_FOUND} {_OLDER}"
+FOUND_NEWER = f"{_ROW} {_FOUND} {_NEWER}"
 CUSTOMERS_COUNT = f"""
-SELECT count(*)::int FROM (SELECT 1 {_CONDITIONS} ORDER BY c.number DESC LIMIT %(limit)s::int) found
+SELECT count(*)::int FROM (SELECT 1 {_EVERYBODY} ORDER BY c.number DESC LIMIT %(limit)s::int) found
 """
+FOUND_COUNT = f"SELECT count(*)::int FROM (SELECT 1 {_FOUND} LIMIT %(limit)s::int) found"
 # Index order_customer_orders.
 IN_SCOPE = f"SELECT EXISTS (SELECT FROM customer c WHERE c.id = %(id)s::uuid AND EXISTS ({_OF_SCOPE}))"
 
@@ -80,6 +88,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     search: str = ""
     kind: str | None = None
     scope: tuple[int, ...] | None = None
+    found: tuple[UUID, ...] | None = None  # what `search` found, once somebody has looked (`sought`)
+
+    @property
+    def most(self) -> int:
+        """Return where counting stops."""
+        return COUNT_LIMIT if self.found is None and self.scope is None and self.kind is None else FILTERED_LIMIT
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -109,18 +123,25 @@ class Bought(msgspec.Struct, frozen=True):
 
 
 def _params(wanted: Wanted) -> dict[str, Any]:
-    found = search_words(wanted.search)
-    words = ["%" + w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for w in found]
     scope = None if wanted.scope is None else list(wanted.scope)
-    return {"words": words or None, "kind": wanted.kind, "scope": scope}
+    found = {} if wanted.found is None else {"found": list(wanted.found)}
+    return {"kind": wanted.kind, "scope": scope, **found}
+
+
+async def sought(tx: Tx, wanted: Wanted) -> Wanted:
+    """Return what is wanted with what its search finds: a page and its count need not look twice."""
+    found = await reads.find(tx, wanted.search) if wanted.found is None else wanted.found
+    return msgspec.structs.replace(wanted, found=None if found is None else tuple(found))
 
 
 async def customers(
     tx: Tx, wanted: Wanted, *, older: int | None = None, newer: int | None = None, size: int
 ) -> CustomerPage:
     """Return a page of customers: with numbers below `older`, or above `newer`."""
+    wanted = await sought(tx, wanted)
     params = {**_params(wanted), "place": older if newer is None else newer, "limit": size + 1}
-    found = await tx.all(dict, CUSTOMERS_OLDER if newer is None else CUSTOMERS_NEWER, params)
+    both = (CUSTOMERS_OLDER, CUSTOMERS_NEWER) if wanted.found is None else (FOUND_OLDER, FOUND_NEWER)
+    found = await tx.all(dict, both[newer is not None], params)
     more = len(found) > size
     rows = [Row(orders=row.pop("orders"), latest=row.pop("latest"), who=masked(row)) for row in found[:size]]
     if newer is not None:
@@ -129,8 +150,10 @@ async def customers(
 
 
 async def count(tx: Tx, wanted: Wanted) -> int:
-    """Return how many customers are wanted, counted up to `COUNT_LIMIT` + 1."""
-    found: int = await tx.value(CUSTOMERS_COUNT, {**_params(wanted), "limit": COUNT_LIMIT + 1})
+    """Return how many customers are wanted, counted up to `most` + 1."""
+    wanted = await sought(tx, wanted)
+    statement = CUSTOMERS_COUNT if wanted.found is None else FOUND_COUNT
+    found: int = await tx.value(statement, {**_params(wanted), "limit": wanted.most + 1})
     return found
 
 

@@ -86,6 +86,7 @@ async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
     wanted = _wanted(request, asked)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "customers", here=asked.address(older=asked.older, newer=asked.newer))
+        wanted = await page_reads.sought(tx, wanted)
         page = await page_reads.customers(tx, wanted, older=asked.older, newer=asked.newer, size=PAGE_SIZE)
         total = await page_reads.count(tx, wanted)
     terms = {
@@ -95,6 +96,7 @@ async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
         "filtered": bool(asked.q or asked.kind),
         "rows": page.rows,
         "total": total,
+        "most": wanted.most,
         "previous": asked.address(newer=page.rows[0].who.number) if page.more_newer and page.rows else "",
         "next": asked.address(older=page.rows[-1].who.number) if page.more_older and page.rows else "",
         "exports": export.choices(asked.address, "/customers:export"),
@@ -280,7 +282,8 @@ def _cells(row: Row) -> list[Any]:
 @get(export.paths("/customers:export"), opt={"permission": "customers:read"})
 async def customer_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the list as a file, its identities masked as on the page."""
-    wanted = _wanted(request, asked_of(request.query_params))
+    async with web.reading(request) as tx:
+        wanted = await page_reads.sought(tx, _wanted(request, asked_of(request.query_params)))
 
     async def pages() -> AsyncIterator[list[Row]]:
         older = None

@@ -544,6 +544,13 @@ CREATE TABLE order_line (
     CONSTRAINT order_line_unit_price_check CHECK ((unit_price >= 0))
 );
 
+CREATE TABLE order_location (
+    location_id integer NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    order_id uuid NOT NULL,
+    CONSTRAINT order_location_pkey PRIMARY KEY (location_id, placed_at, order_id)
+);
+
 CREATE TABLE order_note (
     id uuid NOT NULL,
     order_id uuid NOT NULL,
@@ -1050,6 +1057,7 @@ CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) W
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
+CREATE INDEX order_search_words ON order_search USING gin (string_to_array(document, ' '::text));
 CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) WHERE (state = ANY (ARRAY['allocated'::text, 'released'::text, 'picking'::text, 'picked'::text, 'awaiting_document'::text, 'packed'::text, 'invoiced'::text, 'ready'::text]));
 CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
 CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));
