@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.fiscal import reads as fiscal
+from malha.fulfillment import finding
 from malha.fulfillment import reads as fulfillment
 from malha.fulfillment import service as work_at_locations
 from malha.intake import replanning
@@ -185,8 +186,9 @@ async def list_orders(
 ) -> Page[OrderSummary]:
     """List orders, newest first.
 
-    `search` finds a number, the channel's own id, or words of name, CPF, CNPJ, e-mail, phone and SKU. `channel` and
-    `location` are codes; `placed_until` is exclusive. A person or key limited to locations sees their orders only.
+    `search` finds a number, the channel's own id or its beginning, CPF, CNPJ, e-mail, phone, SKU, GTIN, the tracking
+    code of a parcel, the access key of a fiscal document, or words of the name. `channel` and `location` are codes;
+    `placed_until` is exclusive. A person or key limited to locations sees their orders only.
     """
     size = paging.bounded(limit)
     found = paging.position(cursor, f"orders.{sort}", (str, UUID, int))
@@ -206,6 +208,7 @@ async def list_orders(
         search=search,
         overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),
     )
+    wanted = await finding.sought(work.tx, wanted)
     page = await reads.page(work.tx, wanted, sort=sort, after=None if found is None else Place(*found), size=size)
     following = page.next
     names = OrderSummary.__struct_fields__

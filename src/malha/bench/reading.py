@@ -103,7 +103,15 @@ def _lists(past: Past) -> Iterator[Question]:
     yield Question("attention_page", "/attention")
     yield Question("home_page", "/")
     yield Question("home_page_of_a_store", "/", "store")
+    for name in ("customers", "products", "audit", "messages", "locations", "people", "keys", "imports"):
+        yield Question(f"{name}_page", f"/{name}")
+    yield Question("customers_page_of_a_store", "/customers", "store")
+    yield Question("customer_page", lambda n: f"/customers/{past.customer(1 + n * 7_907 % past.size.orders)}")
     yield Question("stock_page", "/stock")
+    yield Question("stock_page_further", lambda n: f"/stock?after=SKU{1 + n * 613 % past.size.skus}")
+    yield Question("stock_page_of_a_store", "/stock", "store")
+    for view in ("out", "safety", "deficit", "held"):
+        yield Question(f"stock_page_{view}", f"/stock?view={view}")
     yield Question("stock_sku", lambda n: f"/stock/SKU{1 + n * 613 % past.size.skus}")
     yield Question("stock_ledger", lambda n: f"/stock/SKU{1 + n * 613 % past.size.skus}/L{1 + n % LOCATIONS}")
     yield Question("api_orders", lambda n: f"/v1/orders?view={('all', 'open', 'late')[n % 3]}", "key")
@@ -122,6 +130,14 @@ def _searches(past: Past, order: Callable[[int], int]) -> Iterator[Question]:
         digits = past.person(past.customer(order(n)))[1]
         return f"{digits[:3]}.{digits[3:6]}.{digits[6:9]}-{digits[9:]}"
 
+    def done(n: int) -> int:
+        # An order that was shipped: most are, but for one in twenty-five.
+        return 1 + n * 7_907 % (past.size.orders - past.open - 25) // 25 * 25
+
+    def gtin(sku: int) -> str:
+        digits = f"789{sku:09d}"
+        return digits + str(-sum(int(c) * (3 if i % 2 else 1) for i, c in enumerate(digits)) % 10)
+
     def person(n: int) -> tuple[str, str, str, str]:
         return past.person(past.customer(order(n)))
 
@@ -134,12 +150,22 @@ def _searches(past: Past, order: Callable[[int], int]) -> Iterator[Question]:
         "email": lambda n: person(n)[2],
         "phone": lambda n: person(n)[3].removeprefix("+55"),
         "sku": lambda n: f"SKU{past.lines(order(n))[0].sku}",
+        "gtin": lambda n: gtin(past.lines(order(n))[0].sku),
+        "tracking_code": lambda n: f"BR{done(n):09d}",
+        "access_key": lambda n: f"{done(n):044d}",
+        "external_id_beginning": lambda n: f"EXT-{order(n) // 100}",
+        "part_of_a_name": lambda n: person(n)[0].split()[-1][1:-1],
         "nothing": lambda n: f"zzqx{n}",
     }
     for name, text in keys.items():
         yield Question(f"search_{name}", _asking("/orders?q=", text))
-    yield Question("find_in_the_command_bar", lambda n: f"/find?q={quote(person(n)[0])}")
+    for name in ("number", "external_id", "name", "document", "email", "phone", "sku", "gtin", "access_key"):
+        yield Question(f"find_{name}", _asking("/find?q=", keys[name]))
     yield Question("search_of_a_store", lambda n: f"/orders?q={quote(person(n)[0])}", "store")
+    for name in ("name", "surname", "document", "email", "phone"):
+        yield Question(f"customers_page_{name}", _asking("/customers?q=", keys[name]))
+    yield Question("products_page_search", lambda n: f"/products?q=product+{1 + n * 613 % past.size.skus}")
+    yield Question("stock_page_search", lambda n: f"/stock?q=product+{1 + n * 613 % past.size.skus}")
     yield Question("search_customers", lambda n: f"/v1/customers?q={quote(person(n)[0])}", "key")
     yield Question("search_customers_document", lambda n: f"/v1/customers?q={quote(cpf(n))}", "key")
     yield Question("search_variants", lambda n: f"/v1/variants?q=product+{1 + n * 613 % past.size.skus}", "key")

@@ -16,6 +16,7 @@ from malha.console import menu, render, shell, web, words
 from malha.console.menu import Page
 from malha.console.orders import TABS, Asked, row_views
 from malha.console.views import LISTS, address_of
+from malha.fulfillment import finding as papers
 from malha.identity import keeping, keeping_reads
 from malha.identity.model import SIGNED_IN, Caller
 from malha.ordering import reads as orders
@@ -128,7 +129,8 @@ async def find(asker: Asker, text: str) -> list[Group]:
         groups.append(Group(N_("Orders"), await _orders(asker, [text.removeprefix("#")])))
     else:
         if may("orders:read"):
-            found = await orders.page(asker.tx, Wanted(search=text, scope=asker.scope), size=MOST["order"])
+            wanted = await papers.sought(asker.tx, Wanted(search=text, scope=asker.scope))
+            found = await orders.page(asker.tx, wanted, size=MOST["order"])
             groups.append(Group(N_("Orders"), await order_items(asker, found.rows)))
         if may("catalog:read"):
             goods = await reads.variants(asker.tx, text, MOST["variant"])

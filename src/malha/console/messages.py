@@ -13,6 +13,7 @@ from litestar.response import Response, Stream
 
 from malha.console import export, render, shell, web
 from malha.console.words import Sign
+from malha.fulfillment import finding
 from malha.notifications import reads
 from malha.notifications import service as notifications
 from malha.notifications.errors import MessageNotFound
@@ -28,7 +29,6 @@ from malha.notifications.model import (
     State,
 )
 from malha.notifications.reads import LogWanted, MessageRow
-from malha.ordering import finding_reads
 from malha.ordering import reads as orders
 from malha.platform import brazil, i18n, paging
 from malha.platform.db import Tx
@@ -137,7 +137,7 @@ async def _wanted(tx: Tx, asked: Asked, scope: tuple[int, ...] | None) -> LogWan
     return LogWanted(
         states=VIEWS[asked.view][1],
         kind=Kind(asked.kind) if asked.kind else None,
-        orders=tuple(await finding_reads.find(tx, asked.q)) if asked.q else None,
+        orders=tuple(await finding.find(tx, asked.q)) if asked.q else None,
         since=since,
         until=until,
         scope=scope,

@@ -18,6 +18,7 @@ from malha.console import export, render, shell, views, web, words
 from malha.console import order as order_page
 from malha.console import reads as page_reads
 from malha.console.words import Sign
+from malha.fulfillment import finding
 from malha.fulfillment import reads as jobs
 from malha.ordering import reads
 from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
@@ -179,7 +180,7 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
         search=asked.q,
         overdue=tuple(await jobs.overdue_orders(tx)) if asked.view is View.LATE else (),
     )
-    return await reads.sought(tx, wanted)
+    return await finding.sought(tx, wanted)
 
 
 def _place(cursor: str) -> Place | None:

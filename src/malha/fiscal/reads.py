@@ -37,6 +37,16 @@ FROM fiscal_document d JOIN establishment e ON e.id = d.establishment_id
 WHERE d.id IN (SELECT l.document_id FROM fiscal_line l WHERE l.order_id = %(id)s::uuid)
 ORDER BY d.issued_at, d.id
 """
+# By the unique index on the access key, then the primary key prefix of the lines.
+ORDERS_OF_KEY = """
+SELECT DISTINCT l.order_id FROM fiscal_document d JOIN fiscal_line l ON l.document_id = d.id
+WHERE d.access_key = %(key)s::bpchar
+"""
+
+
+async def orders_of_key(tx: Tx, access_key: str) -> list[UUID]:
+    """Return the orders whose units the document with this access key covers."""
+    return await tx.values(ORDERS_OF_KEY, {"key": access_key})
 
 
 async def of_order(tx: Tx, order_id: UUID) -> list[DocumentRow]:

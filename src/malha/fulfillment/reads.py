@@ -109,6 +109,12 @@ SHIPMENTS_OF_ORDER = """
 SELECT id, fulfillment_id, carrier, tracking_code, tracking_url, weight_grams, shipped_at, delivered_at, received_by
 FROM shipment WHERE order_id = %(id)s::uuid ORDER BY shipped_at NULLS LAST, id
 """
+# The partial index on tracking codes; a code of a carrier that counts anew may be of several parcels.
+ORDERS_OF_TRACKING = """
+SELECT DISTINCT order_id FROM (
+    SELECT order_id FROM shipment WHERE tracking_code = ANY(%(codes)s::text[]) LIMIT %(most)s::int
+) parcels
+"""
 QUEUE = """
 SELECT f.id, f.number, o.number AS order_number, o.buyer_name, o.ship_to ->> 'city' AS city, f.location_id,
        l.name AS location, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
@@ -153,6 +159,11 @@ async def of_order(tx: Tx, order_id: UUID) -> list[WorkRow]:
 async def shipments(tx: Tx, order_id: UUID) -> list[ShipmentRow]:
     """Return the parcels of an order."""
     return await tx.all(ShipmentRow, SHIPMENTS_OF_ORDER, {"id": order_id})
+
+
+async def orders_of_tracking(tx: Tx, codes: Sequence[str]) -> list[UUID]:
+    """Return the orders of the parcels with one of these tracking codes, at most `QUEUE_LIMIT`."""
+    return await tx.values(ORDERS_OF_TRACKING, {"codes": list(codes), "most": QUEUE_LIMIT})
 
 
 async def queue(
