@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import msgspec
 
+from malha.api.errors import MalformedBody
 from malha.api.problem import problem_of
 from malha.api.replies import Raw
 from malha.api.validation import Body
@@ -50,7 +51,15 @@ def _gate(work: Work) -> Gate:
     return cast("Gate", work.services.extra["gate"])
 
 
-@command("/orders", permission="intake:submit", status=201, transaction=False, idempotent=False, tag="orders")
+@command(
+    "/orders",
+    permission="intake:submit",
+    status=201,
+    transaction=False,
+    idempotent=False,
+    repeated=True,
+    tag="orders",
+)
 async def create_order(work: Work, data: NewOrder) -> Placed:
     """Place an order.
 
@@ -85,6 +94,8 @@ async def create_orders(work: Work, data: bytes) -> BatchReply:
     because one Idempotency-Key cannot name many orders.
     """
     items = _items(data)
+    if not items:
+        raise MalformedBody(reason="it is empty")
     if len(items) > MAX_ITEMS:
         raise BatchTooLong(count=len(items), limit=MAX_ITEMS, problems=[])
     results: list[ItemResult] = []

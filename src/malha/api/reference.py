@@ -35,6 +35,7 @@ from malha.platform.i18n import _, current_language
 PREFIX = "/v1"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _OPEN = {"permission": PUBLIC}
+_HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
 
 _ABOUT = """\
 Orders, stock, locations, customers and the work between them, for programs.
@@ -106,7 +107,11 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": dict(sorted(components.items())),
             "responses": {
-                "Problem": {"description": "Why it was not done.", "content": {MEDIA_TYPE: {"schema": problem}}}
+                "Problem": {
+                    "description": "Why it was not done.",
+                    "headers": _HEADERS,
+                    "content": {MEDIA_TYPE: {"schema": problem}},
+                }
             },
             "parameters": {
                 "IdempotencyKey": {
@@ -116,13 +121,15 @@ def document() -> dict[str, Any]:
                     "description": "Names this request: sent again with the same body, it is not done again.",
                     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
                 },
-                "IfMatch": {
-                    "name": "If-Match",
-                    "in": "header",
-                    "required": False,
-                    "description": "The `ETag` this change was made on.",
-                    "schema": {"type": "string"},
-                },
+                "IfMatch": _if_match(required=False),
+                "IfMatchRequired": _if_match(required=True),
+            },
+            "headers": {
+                "RequestId": {
+                    "description": "Names this request in the log: the `X-Request-Id` that was sent, or a new one.",
+                    "required": True,
+                    "schema": {"type": "string", "minLength": 8, "maxLength": 80},
+                }
             },
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
@@ -134,6 +141,16 @@ def document() -> dict[str, Any]:
                 },
             },
         },
+    }
+
+
+def _if_match(*, required: bool) -> dict[str, Any]:
+    return {
+        "name": "If-Match",
+        "in": "header",
+        "required": required,
+        "description": "The `ETag` this change was made on.",
+        "schema": {"type": "string"},
     }
 
 
@@ -177,12 +194,13 @@ def _entry(path: str, operation: Operation, shapes: dict[str, Any]) -> dict[str,
     if operation.idempotent_key:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if operation.versioned:
-        parameters.append({"$ref": "#/components/parameters/IfMatch"})
+        named = "IfMatchRequired" if operation.versioned == "required" else "IfMatch"
+        parameters.append({"$ref": f"#/components/parameters/{named}"})
     if parameters:
         entry["parameters"] = parameters
     if operation.body is not None:
-        schema = shapes.get("body", {"type": "string", "contentEncoding": "binary"})
-        entry["requestBody"] = {"required": True, "content": {operation.media_type: {"schema": schema}}}
+        content = {kind: {"schema": shapes.get("body", _bytes_of(kind))} for kind in operation.media_types}
+        entry["requestBody"] = {"required": True, "content": content}
     entry["responses"] = _responses(operation, shapes, bool(in_path))
     return entry
 
@@ -208,12 +226,17 @@ _COMMON = {
 }
 
 
+def _bytes_of(media_type: str) -> dict[str, Any]:
+    """Return the schema of what is no JSON: a text, or bytes."""
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+
+
 def _responses(operation: Operation, shapes: dict[str, Any], has_path: bool) -> dict[str, Any]:
-    done: dict[str, Any] = {"description": "Done."}
+    done: dict[str, Any] = {"description": "Done.", "headers": _HEADERS}
     if operation.reply is bytes:
-        done["content"] = {operation.reply_media_type: {"schema": {"type": "string", "contentEncoding": "binary"}}}
+        done["content"] = {kind: {"schema": _bytes_of(kind)} for kind in operation.reply_media_types}
     elif "reply" in shapes:
-        done["content"] = {operation.reply_media_type: {"schema": shapes["reply"]}}
+        done["content"] = {kind: {"schema": shapes["reply"]} for kind in operation.reply_media_types}
     status = operation.status if "content" in done else 204
     refusals = {
         "401": operation.permission != PUBLIC,
@@ -225,6 +248,7 @@ def _responses(operation: Operation, shapes: dict[str, Any], has_path: bool) -> 
         "428": operation.versioned == "required",
     }
     return {
+        **({"200": {**done, "description": "It was done before."}} if operation.repeated else {}),
         str(status): done,
         **{code: {"$ref": "#/components/responses/Problem"} for code, applies in refusals.items() if applies},
         "default": {"$ref": "#/components/responses/Problem"},

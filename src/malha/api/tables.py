@@ -26,6 +26,8 @@ from malha.platform.imports import Mode, Report, Target, run_import
 from malha.platform.sheets import Format
 from malha.platform.tabular import as_csv
 
+TABLES = ("text/csv", Format.XLSX.media_type)
+
 
 class RowProblem(msgspec.Struct, frozen=True):
     """One thing wrong with a row; a warning does not keep it out."""
@@ -69,7 +71,7 @@ async def _import(work: Work, target: Target, data: bytes, mode: Mode, name: str
     return report_of(report, work.language)
 
 
-@command("/products:import", permission="catalog:write", transaction=False, media_type="text/csv", tag="catalog")
+@command("/products:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="catalog")
 async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import products from a table, one row per SKU.
 
@@ -82,49 +84,49 @@ async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
     return await _import(work, ProductImport(), data, mode, name)
 
 
-@query("/products:export", permission="catalog:read", transaction=False, media_type="text/csv", tag="catalog")
+@query("/products:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="catalog")
 async def export_all_products(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002 -- the parameter's name
     """Export the catalogue as a table that imports back unchanged."""
     return _export(work, Kind.PRODUCTS, format)
 
 
-@command("/prices:import", permission="catalog:write", transaction=False, media_type="text/csv", tag="catalog")
+@command("/prices:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="catalog")
 async def import_prices(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import prices from a table of SKUs and prices; a SKU that is not there is refused, never made."""
     return await _import(work, PriceImport(), data, mode, name)
 
 
-@query("/prices:export", permission="catalog:read", transaction=False, media_type="text/csv", tag="catalog")
+@query("/prices:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="catalog")
 async def export_all_prices(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export all prices as a table that imports back unchanged."""
     return _export(work, Kind.PRICES, format)
 
 
-@command("/stock:import", permission="stock:write", transaction=False, media_type="text/csv", tag="stock")
+@command("/stock:import", permission="stock:write", transaction=False, media_type=TABLES, tag="stock")
 async def import_stock(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
     return await _import(work, StockImport(), data, mode, name)
 
 
-@query("/stock:export", permission="stock:read", transaction=False, media_type="text/csv", tag="stock")
+@query("/stock:export", permission="stock:read", transaction=False, media_type=TABLES, tag="stock")
 async def export_all_stock(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export the stock of the caller's locations as a table that imports back unchanged."""
     return _export(work, Kind.STOCK, format)
 
 
-@command("/locations:import", permission="network:write", transaction=False, media_type="text/csv", tag="network")
+@command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
 async def import_locations(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import locations from a table; a row that gives a CNPJ makes its establishment too."""
     return await _import(work, LocationImport(), data, mode, name)
 
 
-@query("/locations:export", permission="network:read", transaction=False, media_type="text/csv", tag="network")
+@query("/locations:export", permission="network:read", transaction=False, media_type=TABLES, tag="network")
 async def export_all_locations(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export all locations, or those the caller is limited to, as a table that imports back unchanged."""
     return _export(work, Kind.LOCATIONS, format)
 
 
-@command("/customers:import", permission="customers:write", transaction=False, media_type="text/csv", tag="customers")
+@command("/customers:import", permission="customers:write", transaction=False, media_type=TABLES, tag="customers")
 async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import customers from a table; who is there already is changed, not doubled.
 
@@ -135,7 +137,7 @@ async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, n
     return await _import(work, CustomerImport(), data, mode, name)
 
 
-@query("/customers:export", permission="customers:reveal", transaction=False, media_type="text/csv", tag="customers")
+@query("/customers:export", permission="customers:reveal", transaction=False, media_type=TABLES, tag="customers")
 async def export_all_customers(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export all customers with their personal data; who took it is written down.
 
@@ -230,7 +232,7 @@ def _upload(kind: Kind) -> Any:
         permission=rules.write,
         transaction=False,
         status=201,
-        media_type="text/csv",
+        media_type=TABLES,
         tag="imports",
         streamed=True,
     )(upload)

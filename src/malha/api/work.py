@@ -93,9 +93,10 @@ class Operation(msgspec.Struct, frozen=True):
     permission: str
     status: int
     body: Any = None  # msgspec type; None: no body
-    media_type: str = "application/json"  # of the body
+    media_types: tuple[str, ...] = ("application/json",)  # of the body
     reply: Any = None
-    reply_media_type: str = "application/json"
+    reply_media_types: tuple[str, ...] = ("application/json",)  # the usual one first
+    repeated: bool = False  # 200 with the same reply where it was done before
     parameters: dict[str, inspect.Parameter] = msgspec.field(default_factory=dict)
     idempotent_key: bool = False
     versioned: Literal["", "optional", "required"] = ""
@@ -202,7 +203,7 @@ def query(
     tag: str = "",
     snapshot: bool = False,
     transaction: bool = True,
-    media_type: str = "application/json",
+    media_type: str | tuple[str, ...] = "application/json",
     summary: str = "",
 ) -> Callable[[Callable[..., Awaitable[Any]]], HTTPRouteHandler]:
     """Declare a reading operation: `GET path`.
@@ -213,12 +214,13 @@ def query(
         tag: heading in the documentation; default the module's name.
         snapshot: read everything at one instant (REPEATABLE READ).
         transaction: False when the operation needs no database, or opens transactions itself.
-        media_type: of the answer. Anything but JSON: the function returns bytes.
+        media_type: of the answer, the usual one first. Anything but JSON: the function returns bytes.
         summary: one line; default the first line of the docstring.
     """
 
     def declare(fn: Callable[..., Awaitable[Any]]) -> HTTPRouteHandler:
         operation = _operation(fn, "GET", path, permission, tag=tag, summary=summary, reply_media_type=media_type)
+        usual = operation.reply_media_types[0]
         check = _bounds(operation)
 
         @functools.wraps(fn)
@@ -236,7 +238,7 @@ def query(
             if isinstance(found, Raw):
                 return typing.cast("ASGIApp", found)
             body = found if isinstance(found, bytes) else _encode(found)
-            return _not_modified(request, work) or _answer(body, work, media_type)
+            return _not_modified(request, work) or _answer(body, work, usual)
 
         return _route(run, fn, operation)
 
@@ -253,9 +255,10 @@ def command(
     transaction: bool = True,
     idempotent: bool = True,
     versioned: Literal["", "optional", "required"] = "",
-    media_type: str = "application/json",
+    media_type: str | tuple[str, ...] = "application/json",
     summary: str = "",
     streamed: bool = False,
+    repeated: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], HTTPRouteHandler]:
     """Declare a changing operation. Its writes, its audit row and its kept reply commit together, or not at all.
 
@@ -271,6 +274,7 @@ def command(
         media_type: of the body. Anything but JSON: the function's `data` is bytes.
         summary: one line; default the first line of the docstring.
         streamed: the function reads the body itself, with `work.request.stream()`, and bounds it.
+        repeated: a repeat is answered 200 instead of `status`, with the same reply.
     """
     # Callers nobody knows share no name under which a reply could be kept for them alone.
     keyed = idempotent and transaction and method == "POST" and permission != PUBLIC
@@ -287,6 +291,7 @@ def command(
             media_type=media_type,
             keyed=keyed,
             versioned=versioned,
+            repeated=repeated,
         )
         if streamed:
             operation = msgspec.structs.replace(operation, body=bytes)
@@ -361,10 +366,11 @@ def _operation(
     status: int = 200,
     tag: str = "",
     summary: str = "",
-    media_type: str = "application/json",
-    reply_media_type: str = "application/json",
+    media_type: str | tuple[str, ...] = "application/json",
+    reply_media_type: str | tuple[str, ...] = "application/json",
     keyed: bool = False,
     versioned: Literal["", "optional", "required"] = "",
+    repeated: bool = False,
 ) -> Operation:
     if permission not in PERMISSIONS and permission not in {PUBLIC, SIGNED_IN}:
         raise ValueError(f"{fn.__qualname__} asks for {permission!r}, which is no permission")
@@ -382,9 +388,10 @@ def _operation(
         permission=permission,
         status=status,
         body=hints.get("data"),
-        media_type=media_type,
+        media_types=(media_type,) if isinstance(media_type, str) else media_type,
         reply=hints.get("return"),
-        reply_media_type=reply_media_type,
+        reply_media_types=(reply_media_type,) if isinstance(reply_media_type, str) else reply_media_type,
+        repeated=repeated,
         parameters={
             p.name: p.replace(annotation=hints.get(p.name, str)) for p in names[1:] if p.name not in {"data", "request"}
         },

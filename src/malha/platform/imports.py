@@ -21,6 +21,7 @@ from malha.platform.i18n import N_, translate
 from malha.platform.tabular import Column, Row, open_table
 
 CHUNK_ROWS = 500
+CHUNK_CHARACTERS = 4 << 20
 MAX_PROBLEMS = 1_000
 
 
@@ -324,5 +325,12 @@ def combine(outcome: Outcome, line: int, flaws: Sequence[Flaw], *, warning: bool
 
 
 def _some(rows: Iterator[Row]) -> list[Row]:
-    """Return the next chunk of rows; reading them is work for a thread."""
-    return list(islice(rows, CHUNK_ROWS))
+    """Return the next chunk of rows, fewer where they are long; reading them is work for a thread."""
+    chunk: list[Row] = []
+    characters = 0
+    for row in islice(rows, CHUNK_ROWS):
+        chunk.append(row)
+        characters += sum(map(len, row.cells))
+        if characters > CHUNK_CHARACTERS:
+            break
+    return chunk

@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self, TextIO
 
 import msgspec
 
@@ -24,8 +24,12 @@ from malha.platform.text import fold
 
 DELIMITERS = ";,\t|"
 MAX_CELL = 100_000
+MAX_COLUMNS = 1_000
+MAX_RECORD = 1 << 20  # characters: what is longer is no row of a table, and is never held as one
+MAX_DIGITS = 40
 SNIFF_BYTES = 65_536
 _CHUNK = 1 << 20
+_ENDLESS = "x" * (MAX_CELL + 1) + "\n"  # a cell that the reader refuses, in the middle of a text too
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
 
@@ -45,6 +49,22 @@ class EmptyTable(UnreadableTable):
     code = "empty_table"
     says = "The file is empty."
     mend = "Send a table with the names of the columns in the first line."
+
+
+class BadHeader(UnreadableTable):
+    """The first line, where the names of the columns are, cannot be read."""
+
+    code = "bad_header"
+    says = "The first line cannot be read: {reason}."
+    mend = "Check its quotation marks; it holds the names of the columns."
+
+
+class TooManyColumns(UnreadableTable):
+    """The first line names more columns than any table has."""
+
+    code = "too_many_columns"
+    says = "The table has {count} columns, more than {limit}."
+    mend = "Keep only the columns that the import knows."
 
 
 class MissingColumns(MalhaError):
@@ -95,6 +115,7 @@ class Table:
         header: list[str],
         columns: Mapping[int, Column],
         *,
+        begin: Callable[[], None],
         families: Mapping[int, tuple[str, str]],
         encoding: str,
         delimiter: str,
@@ -103,6 +124,7 @@ class Table:
         self.release = release  # leaves the file open when the table is no longer read
         self._reader = reader
         self._lines = lines
+        self._begin = begin
         self.header = header
         self.columns = columns
         self.families = families
@@ -122,6 +144,7 @@ class Table:
         """Yield the rows; empty lines are skipped, a line that cannot be read is a row with a flaw."""
         while True:
             line = self._lines() + 1
+            self._begin()
             try:
                 cells = next(self._reader)
             except StopIteration:
@@ -160,11 +183,12 @@ class Table:
             text = undo(cells[i]).strip() if i < len(cells) else ""
             if text and "\x00" not in text:
                 values.setdefault(family, {})[name] = text
-        return Row(line, values, texts, flaws, cells)
+        return Row(line, values, texts, flaws, cells[:MAX_COLUMNS])
 
     def skip_to(self, line: int) -> None:
         """Pass over what stands before a line, without looking at it."""
         while self._lines() + 1 < line:
+            self._begin()
             try:
                 next(self._reader)
             except StopIteration:
@@ -186,7 +210,8 @@ def open_table(
     `mapping` says by heading which column a person chose, or "" for none; other headings are guessed.
 
     Raises:
-        UnreadableTable: it is empty or binary.
+        UnreadableTable: it is empty or binary, or its first line cannot be read.
+        TooManyColumns: it has more columns than any table.
         MissingColumns: a required column is not there.
     """
     encoding = _encoding_of(file)
@@ -198,8 +223,9 @@ def open_table(
     delimiter = _delimiter_of(sample)
     text.seek(0)
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    header = [undo(cell).strip() for cell in next(reader)]
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header = _header(reader)
     known = {_key(n): (column, rank) for column in columns for rank, n in enumerate((column.name, *column.also))}
     prefixes = {_key(prefix): family for family, names in (families or {}).items() for prefix in (family, *names)}
     best: dict[str, tuple[int, int, Column]] = {}
@@ -227,11 +253,48 @@ def open_table(
         lambda: reader.line_num,
         header,
         mapped,
+        begin=lines.begin,
         families=grouped,
         encoding=encoding,
         delimiter=delimiter,
         release=text.detach,
     )
+
+
+class _Lines:
+    """The lines of a text. What goes on for longer than any record is dropped, and spoils that record alone."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._taken = 0
+
+    def begin(self) -> None:
+        """Note that a record begins."""
+        self._taken = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_RECORD)
+        if not line:
+            raise StopIteration
+        self._taken += len(line)
+        if self._taken < MAX_RECORD:
+            return line
+        while line and not line.endswith(("\n", "\r")):
+            line = self._text.readline(MAX_RECORD)
+        return _ENDLESS
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        header = [undo(cell).strip() for cell in next(reader)]
+    except csv.Error as error:
+        raise BadHeader(reason=str(error)) from None
+    if len(header) > MAX_COLUMNS:
+        raise TooManyColumns(count=len(header), limit=MAX_COLUMNS)
+    return header
 
 
 def _key(name: str) -> str:
@@ -280,6 +343,8 @@ def parse_decimal(text: str) -> tuple[int, int]:
         BadCell: it is no number, or an ambiguous one.
     """
     bare = text.replace("R$", "").replace("\u00a0", "").replace(" ", "").strip()
+    if len(bare) > MAX_DIGITS:
+        raise BadCell(N_("{value} is no number."), N_("Write it like 1.234,50 or 1234.50."))
     points, commas = bare.count("."), bare.count(",")
     if points and commas:
         decimal = max(bare.rfind("."), bare.rfind(","))

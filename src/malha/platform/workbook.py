@@ -2,15 +2,20 @@
 
 An XLSX file is a ZIP archive of XML. It is read as a stream; the texts that cells share lie in a temporary file with an
 index of eight bytes each. What would make it a bomb is refused: document types and entities, parts that unpack to far
-more than they are, cells without end. Numbers come as they stand in the cell, with a decimal comma, so that `1.234` is
-never taken for a thousand; days come as `2026-11-26`.
+more than they are, endless lists of parts, tags, texts, rows or cells, a text that a million cells repeat. Numbers
+come as they stand in the cell, with a decimal comma, so that `1.234` is never taken for a thousand; days come as
+`2026-11-26`.
 """
 
 import csv
 import io
+import lzma
+import os
 import re
+import struct
 import tempfile
 import zipfile
+import zlib
 from array import array
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,10 +30,32 @@ MAX_UNPACKED = 4 << 30  # bytes of one part
 MAX_RATIO = 400  # a part that unpacks to more than this many times its size was made to hurt
 MAX_COLUMNS = 1_000
 MAX_GAP = 10_000  # empty rows in a row
+MAX_ROW = 1 << 20  # as Excel
+MAX_TEXTS = 16 << 20  # shared ones
+MAX_DIRECTORY = 4 << 20  # bytes that list the archive's parts
+MAX_TAG = 8 << 20  # bytes between two things that the parser tells
+MAX_DEPTH = 64
+MAX_OUT = 1 << 30  # characters of the sheet as text
+MAX_FORMAT = 255
 _PIECE = 1 << 18
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
 _DAY_FORMATS = frozenset({14, 15, 16, 17, 22, 27, 30, 36, 45, 46, 47, 50, 57})
 _REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
+# What the standard library's readers meet in a damaged file.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    expat.ExpatError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    ValueError,
+    OSError,
+    RuntimeError,
+)
 _QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 
 
@@ -60,11 +87,15 @@ def as_text(file: BinaryIO) -> BinaryIO:
     try:
         text = io.TextIOWrapper(out, encoding="utf-8", newline="")
         writer = csv.writer(text, delimiter=";", lineterminator="\n")
+        written = 0
         for cells in rows(file):
+            written += sum(map(len, cells)) + len(cells) + 1
+            if written > MAX_OUT:
+                raise UnreadableWorkbook
             writer.writerow(cells)
         text.flush()
         text.detach()
-    except (zipfile.BadZipFile, expat.ExpatError, KeyError, ValueError, OSError, RuntimeError, NotImplementedError):
+    except _DAMAGE:
         out.close()
         raise UnreadableWorkbook from None
     except MalhaError:
@@ -76,6 +107,7 @@ def as_text(file: BinaryIO) -> BinaryIO:
 
 def rows(file: BinaryIO) -> Iterator[list[str]]:
     """Yield the rows of the first sheet; rows that are not there come as empty ones, so that line numbers agree."""
+    _refuse_endless_directory(file)
     with zipfile.ZipFile(file) as book, _Texts() as texts:
         names = set(book.namelist())
         if "xl/sharedStrings.xml" in names:
@@ -88,8 +120,19 @@ def rows(file: BinaryIO) -> Iterator[list[str]]:
             for number, cells in sheet.taken():
                 for _ in range(min(number - told - 1, MAX_GAP)):
                     yield []
-                told = number
+                told = max(told, number)
                 yield cells
+
+
+def _refuse_endless_directory(file: BinaryIO) -> None:
+    """Refuse an archive whose list of parts is larger than any workbook's, before it is read into memory."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - (1 << 16) - 22))
+    tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) < end + 22 or int.from_bytes(tail[end + 12 : end + 16], "little") > MAX_DIRECTORY:
+        raise UnreadableWorkbook
+    file.seek(0)
 
 
 def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> str:
@@ -123,7 +166,7 @@ def _days(book: zipfile.ZipFile) -> frozenset[int]:
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal inside
         if name == "numFmt":
-            own[int(attributes.get("numFmtId", "0"))] = attributes.get("formatCode", "")
+            own[int(attributes.get("numFmtId", "0"))] = attributes.get("formatCode", "")[:MAX_FORMAT]
         elif name in {"cellXfs", "cellStyleXfs"}:
             inside = name == "cellXfs"
         elif name == "xf" and inside:
@@ -173,12 +216,30 @@ def _parsed(book: zipfile.ZipFile, name: str, part: _Part) -> Iterator[None]:
 
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = lambda tag, attributes: part.start(tag.rpartition(":")[2], attributes)
-    parser.EndElementHandler = lambda tag: part.end(tag.rpartition(":")[2])
+    depth = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise UnreadableWorkbook
+        part.start(tag.rpartition(":")[2], attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        part.end(tag.rpartition(":")[2])
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
     parser.CharacterDataHandler = part.text
     with book.open(entry) as source:
+        fed = 0
         while piece := source.read(_PIECE):
+            fed += len(piece)
             parser.Parse(piece, False)
+            if fed - parser.CurrentByteIndex > MAX_TAG:  # a tag without end would be kept until it has one
+                raise UnreadableWorkbook
             yield
     parser.Parse(b"", True)
     yield
@@ -199,26 +260,47 @@ class _Texts:
 
     def add(self, text: str) -> None:
         """Keep one more."""
+        if len(self._ends) > MAX_TEXTS:
+            raise UnreadableWorkbook
         data = text.encode()
         self._file.write(data)
         self._ends.append(self._ends[-1] + len(data))
 
     def __getitem__(self, number: int) -> str:
+        if number < 0:
+            raise UnreadableWorkbook
         begin, end = self._ends[number], self._ends[number + 1]
         self._file.seek(begin)
         return self._file.read(end - begin).decode()
 
 
+class _Text:
+    """A text that comes in parts; what is beyond a cell's length is let go."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+
+    def add(self, part: str) -> None:
+        """Take one more."""
+        if self._length < MAX_CELL:
+            self._parts.append(part)
+            self._length += len(part)
+
+    def __str__(self) -> str:
+        return "".join(self._parts)[:MAX_CELL]
+
+
 class _SharedTexts(_Part):
     def __init__(self, texts: _Texts) -> None:
         self._texts = texts
-        self._parts: list[str] = []
+        self._text = _Text()
         self._inside = False
         self._aside = 0  # readings of Chinese characters are not part of the text
 
     def start(self, name: str, _attributes: dict[str, str]) -> None:
         if name == "si":
-            self._parts.clear()
+            self._text = _Text()
         elif name == "rPh":
             self._aside += 1
         self._inside = name == "t" and not self._aside
@@ -228,11 +310,11 @@ class _SharedTexts(_Part):
         if name == "rPh":
             self._aside -= 1
         elif name == "si":
-            self._texts.add("".join(self._parts)[:MAX_CELL])
+            self._texts.add(str(self._text))
 
     def text(self, data: str) -> None:
         if self._inside:
-            self._parts.append(data)
+            self._text.add(data)
 
 
 class _Sheet(_Part):
@@ -245,7 +327,7 @@ class _Sheet(_Part):
         self._at = 0
         self._kind = ""
         self._day = False
-        self._parts: list[str] | None = None
+        self._text: _Text | None = None
 
     def taken(self) -> list[tuple[int, list[str]]]:
         """Return the rows that are whole, and forget them."""
@@ -255,6 +337,8 @@ class _Sheet(_Part):
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "row":
             self._number = int(attributes.get("r", self._number + 1))
+            if not 0 < self._number <= MAX_ROW:
+                raise UnreadableWorkbook
             self._cells = []
         elif name == "c":
             found = _REFERENCE.match(attributes.get("r", ""))
@@ -263,21 +347,21 @@ class _Sheet(_Part):
                 raise UnreadableWorkbook
             self._kind = attributes.get("t", "n")
             self._day = int(attributes.get("s", "0")) in self._days
-            self._parts = None
-        elif name in {"v", "t"}:
-            self._parts = [] if self._parts is None else self._parts
+            self._text = None
+        elif name in {"v", "t"} and self._text is None:
+            self._text = _Text()
 
     def end(self, name: str) -> None:
         if name == "row":
             self._rows.append((self._number, self._cells))
-        elif name == "c" and self._parts is not None:
+        elif name == "c" and self._text is not None:
             self._cells += [""] * (self._at + 1 - len(self._cells))
-            self._cells[self._at] = self._shown("".join(self._parts))[:MAX_CELL]
-            self._parts = None
+            self._cells[self._at] = self._shown(str(self._text))
+            self._text = None
 
     def text(self, data: str) -> None:
-        if self._parts is not None:
-            self._parts.append(data)
+        if self._text is not None:
+            self._text.add(data)
 
     def _shown(self, value: str) -> str:
         match self._kind:

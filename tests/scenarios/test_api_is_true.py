@@ -1,0 +1,450 @@
+"""The API is what its OpenAPI document says: every operation is used once as it is meant, then made-up requests look
+for a fault, an answer that is not documented, or a way past the permission.
+
+`MALHA_FUZZ_EXAMPLES=500` searches deep, `MALHA_FUZZ_SEED=7` elsewhere; a failure says what to send.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import schemathesis
+from api_world import Names, build_world, hook_in, names_in
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from traffic import Serving
+
+from malha.identity import service as identity
+from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Role
+from malha.identity.service import PersonDraft
+from malha.platform.brazil import build_access_key
+from malha.platform.db import Database
+
+EXAMPLES = int(os.environ.get("MALHA_FUZZ_EXAMPLES", "0"))
+SEED = int(os.environ.get("MALHA_FUZZ_SEED", "1"))
+PASSWORD = "correct horse battery"
+EMAIL = "dona@loja.test"
+
+# What a JSON schema cannot say (codes that must exist, states that must fit) is refused with 409 and 422: that good
+# looking requests are refused is no defect. A table is any text.
+CHECKS = {
+    "positive_data_acceptance": {"enabled": False},
+    "missing_required_header": {"expected-statuses": [400, 401, 403, 406, 415, 422, 428]},
+}
+ANY_BYTES = ["/v1/imports/*", "*:import"]
+
+
+class Served(NamedTuple):
+    url: str
+    owner: str  # a key with every permission
+    narrow: str  # a key that may read orders, at one location
+    names: Names
+    serving: Serving
+
+
+@pytest.fixture(scope="module")
+def served(template_url: str, retailer_on) -> Iterator[Served]:
+    """A retailer with a past behind `malha serve`, without a worker: nothing changes but what requests change."""
+    home = Path(tempfile.mkdtemp(prefix="malha-a-"))
+    mail = {"MALHA_SMTP_URL": "smtp://127.0.0.1:9?tls=none", "MALHA_MAIL_FROM": "Loja <pedidos@loja.example>"}
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        for name, value in mail.items():  # so that messages to customers are written; nothing listens there
+            patch.setenv(name, value)
+        retailer = retailer_on(template_url)
+        database = runner.run(retailer.__aenter__())
+        try:
+            owner, narrow, names = runner.run(_fill(database))
+            options = {"DATABASE_URL": database.url, "MALHA_LOG_LEVEL": "warning", **mail}
+            with Serving(home, "--no-worker", "--web-workers", "1", **options) as serving:
+                yield Served(f"http://127.0.0.1:{serving.port}", owner, narrow, names, serving)
+        finally:
+            runner.run(retailer.__aexit__(None, None, None))
+            shutil.rmtree(home, ignore_errors=True)
+
+
+async def _fill(database: Database) -> tuple[str, str, Names]:
+    await build_world(database)
+    async with database.transaction() as tx:
+        owner = await identity.create_key(tx, name="owner", permissions=list(PERMISSIONS))
+        some = await tx.value("SELECT code FROM location ORDER BY id LIMIT 1")
+        narrow = await identity.create_key(tx, name="narrow", permissions=["orders:read"], locations=[some])
+        draft = PersonDraft(name="Dona", email=EMAIL, role=Role.OWNER)
+        await identity.create_person(tx, draft, password=PASSWORD)
+        await tx.execute(
+            "INSERT INTO parked_key (subscriber, key, state, cause, error, position) "
+            "SELECT min(name), 'order:lost', 'parked', 'ValueError', 'no such order', 1 FROM subscriber"
+        )
+        await tx.execute("UPDATE message SET state = 'sent', subject = 'Olá', body = 'Chegou.', done_at = now()")
+    return owner.secret, narrow.secret, await names_in(database)
+
+
+# --- every operation, as it is meant ----------------------------------------------------------------------------------
+
+
+class Story:
+    """Uses operations by their ids; each answer is checked against the document."""
+
+    def __init__(self, served: Served) -> None:
+        config = SchemathesisConfig.from_dict({"base-url": served.url})
+        self.schema = schemathesis.openapi.from_url(f"{served.url}/v1/openapi.json", config=config)
+        self.owner = {"Authorization": f"Bearer {served.owner}", "Accept-Language": "en"}
+        self.used: set[str] = set()
+
+    def do(self, operation_id: str, /, *, body: Any = None, headers: Any = None, query: Any = None, **path: Any) -> Any:
+        """Send it; return what was answered. Anything but success, or what the document says, fails."""
+        operation = self.schema.find_operation_by_id(operation_id)
+        kind = next(iter(operation.definition.raw.get("requestBody", {}).get("content", {})), None)
+        given: dict[str, Any] = {} if kind is None else {"body": body, "media_type": kind}
+        case = operation.Case(path_parameters=path, query=query or {}, headers=headers or {}, **given)
+        sent = {**self.owner, **(headers or {})} if "Cookie" not in (headers or {}) else headers
+        answer = case.call(headers=sent)
+        assert 200 <= answer.status_code < 300, f"{operation_id}: {answer.status_code} {answer.content[:600]!r}"
+        assert str(answer.status_code) in operation.definition.raw["responses"], f"{operation_id}: {answer.status_code}"
+        case.validate_response(answer, excluded_checks=[schemathesis.checks.CHECKS.get_one("ignored_auth")])
+        self.used.add(operation_id)
+        self.headers = {name: values[0] for name, values in answer.headers.items()}
+        is_json = self.headers.get("content-type", "").startswith("application/json")
+        return answer.json() if is_json else answer.content
+
+    def version(self) -> int:
+        """Return the version that was answered last."""
+        return int(self.headers["etag"].strip('"'))
+
+    def change(self, operation_id: str, /, version: int, **options: Any) -> Any:
+        """Send a change of a version."""
+        return self.do(operation_id, headers={"If-Match": f'"{version}"'}, **options)
+
+
+def an_address() -> dict[str, str]:
+    return {
+        "postal_code": "01310100",
+        "street": "Avenida Paulista",
+        "number": "1000",
+        "district": "Bela Vista",
+        "city": "São Paulo",
+        "state": "SP",
+    }
+
+
+def an_order(sku: str, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "channel": "fair",
+        "external_id": name,
+        "customer": {"name": "Maria da Silva", "document": "529.982.247-25", "email": "maria@example.com"},
+        "lines": [{"sku": sku, "quantity": 2, "unit_price": 5_990}],
+        "ship_to": an_address(),
+        **more,
+    }
+
+
+def set_up(story: Story) -> None:
+    """A company with a location, a channel, a service and a product, each made, changed, read and listed."""
+    do, change = story.do, story.change
+    company = {"code": "FAIR", "name": "Feira", "cnpj": "12.ABC.345/01DE-35", "state": "SP"}
+    do("create_establishment", body=company)
+    change("change_establishment", 1, code="FAIR", body={**company, "name": "Feira SP"})
+    do("get_establishment", code="FAIR")
+    do("list_establishments")
+    entity = do("get_legal_entity", root="12ABC345")
+    change("change_legal_entity", entity["version"], root="12ABC345", body={"name": "Feira", "kind": "franchise"})
+    do("list_legal_entities")
+    place = {"code": "STALL", "name": "Barraca", "kind": "store", "establishment": "FAIR", "address": an_address()}
+    place |= {"can_pickup": True, "can_ship": True, "latitude": -23.5, "longitude": -46.6}
+    do("create_location", body=place)
+    do("create_location", body={**place, "code": "SHED"})
+    change("change_location", 1, code="STALL", body={**place, "name": "Barraca 1"})
+    do("get_location", code="STALL")
+    do("list_locations", query={"limit": 1})
+    do("pause_location", code="STALL", query={"reason": "chuva"})
+    do("resume_location", code="STALL")
+    do("close_days", code="STALL", body={"days": ["2031-12-24"], "reason": "Natal"})
+    do("list_closures", code="STALL")
+    do("open_days", code="STALL", body={"days": ["2031-12-24"]})
+    do("close_location", code="SHED")
+    channel = {"code": "fair", "name": "Feira", "kind": "marketplace", "payment_policy": "settled_by_channel"}
+    channel |= {"locations": ["STALL"], "release_delay_minutes": 600}
+    do("create_channel", body=channel)
+    change("change_channel", 1, code="fair", body={**channel, "priority": 7})
+    do("get_channel", code="fair")
+    do("list_channels")
+    rate = {"from_state": "SP", "to_state": "SP", "max_grams": 30_000, "price": 900, "lead_days": 2}
+    service = {"code": "cart", "name": "Carrinho", "carrier": "Própria", "rates": [rate]}
+    do("create_service", body=service)
+    change("change_service", 1, code="cart", body={**service, "name": "Carrinho de mão"})
+    do("create_service", body={"code": "counter", "name": "Balcão", "carrier": "-", "method": "pickup"})
+    do("get_service", code="cart")
+    do("list_services")
+    do("quote_services", query={"from_state": "SP", "to_state": "SP", "grams": 500})
+    do("get_place", cep="01310100")
+    retailer = do("get_retailer")
+    story.change("change_retailer", retailer["version"], body={"name": "Feira", "languages": ["pt-BR", "en"]})
+    do("put_categories", body=[{"code": "fruit", "name": "Frutas"}, {"code": "figs", "name": "Figos"}])
+    do("move_category", code="figs", body={"parent": "fruit"})
+    do("list_categories")
+    product = {"code": "FIG", "name": "Figo", "category": "figs", "variants": [{"sku": "FIG-1", "price": 5_990}]}
+    do("create_product", body=product)
+    change("change_product", 1, code="FIG", body={**product, "brand": "Roxo"})
+    do("get_product", code="FIG")
+    do("list_variants", query={"q": "figo", "limit": 5})
+
+
+def keep_stock(story: Story) -> None:
+    do = story.do
+    fig = {"sku": "FIG-1", "location": "STALL"}
+    do("set_stock", body={"items": [{**fig, "quantity": 100}], "reason": "count"})
+    do("adjust_stock", body={"items": [{**fig, "change": -1}], "reason": "damage"})
+    do("receive_stock", body={"items": [{**fig, "quantity": 11}]})
+    do("set_safety", body={"items": [{**fig, "quantity": 2}]})
+    do("list_stock", query={"sku": "FIG-1"})
+    do("list_movements", sku="FIG-1", location="STALL")
+    do("hold_stock", body={"reference": "cart-1", "items": [{**fig, "quantity": 3}], "channel": "fair"})
+    do("extend_stock_hold", reference="cart-1", body={"seconds": 1_800})
+    do("release_stock_hold", reference="cart-1")
+
+
+def sell_and_send(story: Story) -> None:
+    """An order from its placing to its delivery, one that is collected, and what may be done to others."""
+    do = story.do
+    sent = do("create_order", body=an_order("FIG-1", "F-1"))["id"]
+    assert do("create_order", body=an_order("FIG-1", "F-1"))["result"] == "duplicate"
+    line = b'{"channel":"fair","external_id":"F-2","lines":[{"sku":"FIG-9","quantity":1,"unit_price":100}]}'
+    other = do("create_orders", body=line)["results"][0]["order"]["id"]
+    collected = an_order("FIG-1", "F-3", method="pickup", pickup_location="STALL", service="counter")
+    del collected["ship_to"]
+    fetched = do("create_order", body=collected)["id"]
+
+    do("list_orders", query={"search": "F-1", "limit": 1})
+    do("get_order", order_id=other)
+    version = story.version()
+    mapped = story.change("map_line", version, order_id=other, line=1, body={"sku": "FIG-1"})
+    story.change("change_address", mapped["order"]["version"], order_id=other, body=an_address())
+    do("change_buyer", order_id=other, body={"name": "João Souza"})
+    do("place_hold", order_id=other, body={"kind": "fraud", "note": "strange address"})
+    do("resolve_hold", order_id=other, kind="fraud", body={"resolution": "called"})
+    do("add_note", order_id=other, body={"text": "Ligar antes."})
+    do("place_units", order_id=other)
+    do("add_tender", order_id=other, body={"kind": "pix", "amount": 100})
+    fact = {"position": 1, "kind": "captured", "amount": 100, "reference": "E2E-1"}
+    do("record_payment", order_id=other, body=fact)
+    do("get_payments", order_id=other)
+    do("explain_routing", order_id=other)
+    do("get_timeline", order_id=other)
+    do("cancel_order", order_id=other, body={"reason": "changed his mind"})
+
+    (work,) = do("release_order", order_id=sent)["fulfillments"]
+    do("list_work", query={"location": "STALL"})
+    do("accept_work", fulfillment_id=work)
+    do("confirm_pick", fulfillment_id=work, body={"picked": [{"line": 1, "quantity": 2}]})
+    (parcel,) = do("pack_work", fulfillment_id=work, body={"parcels": [{"weight_grams": 640}]})["shipments"]
+    document = do("record_document", fulfillment_id=work, body={"access_key": a_key(1)})
+    do("list_documents", order_id=sent)
+    do("cancel_document", document_id=document["id"], body={"reason": "wrong series"})
+    do("record_document", fulfillment_id=work, body={"access_key": a_key(2)})
+    do("ship_work", fulfillment_id=work, body={"parcels": [{"tracking_code": "BR000000001BR"}]})
+    do("deliver_shipment", shipment_id=parcel, body={"received_by": "Porteiro"})
+    do("get_work", fulfillment_id=work)
+    do("get_order", order_id=sent)
+
+    (work,) = do("release_order", order_id=fetched)["fulfillments"]
+    do("confirm_pick", fulfillment_id=work, body={})
+    do("pack_work", fulfillment_id=work, body={})
+    do("record_document", fulfillment_id=work, body={"access_key": a_key(3, "65")})
+    do("make_ready", fulfillment_id=work)
+    do("renew_code", fulfillment_id=work)
+    do("extend_pickup", fulfillment_id=work, body={"days": 9})
+    code = do("get_pickup_code", fulfillment_id=work)["code"]
+    do("hand_over", fulfillment_id=work, body={"code": code, "received_by": "Ana"})
+
+    third = do("create_order", body=an_order("FIG-1", "F-4"))["id"]
+    (work,) = do("release_order", order_id=third)["fulfillments"]
+    do("reject_work", fulfillment_id=work, body={"reason": "store_closed"})
+
+
+def a_key(number: int, model: str = "55") -> str:
+    """The access key of a document of the fair."""
+    return build_access_key(
+        state="SP", year=2026, month=11, issuer="12ABC34501DE35", model=model, series=1, number=number, code="12345678"
+    )
+
+
+def know_people(story: Story, names: Names) -> None:
+    """Customers, colleagues, keys, sessions."""
+    do = story.do
+    maria = {"name": "Ana Lima", "document": "111.444.777-35", "email": "ana@example.com"}
+    customer = do("create_customer", body=maria)["id"]
+    do("list_customers", query={"q": "ana", "limit": 1})
+    do("get_customer", customer_id=customer)
+    story.change("change_customer", 1, customer_id=customer, body={**maria, "name": "Ana L."})
+    do("reveal_customer", customer_id=customer, body={"why": "called the shop"})
+    version = do("get_wishes", customer_id=customer)["version"]
+    story.change("put_wishes", version, customer_id=customer, body={"declined": ["email"], "source": "telephone"})
+
+    caio = {"name": "Caio", "email": "caio@example.com", "role": "planner"}
+    person = do("create_person", body={**caio, "password": PASSWORD})["id"]
+    do("list_people", query={"limit": 1})
+    do("get_person", person_id=person)
+    story.change("change_person", 1, person_id=person, body={**caio, "name": "Caio B."})
+    do("set_password", person_id=person, body={"password": "another good phrase"})
+    do("make_link", person_id=person)
+    do("mail_link", person_id=person)
+
+    key = do("create_key", body={"name": "till", "permissions": ["orders:read"]})
+    do("list_keys")
+    do("revoke_key", key_id=key["id"])
+
+    inside, elsewhere = signed_in(story), signed_in(story)
+    do("get_session", headers=inside)
+    sessions = do("list_sessions", headers=inside)
+    do("revoke_session", headers=inside, session_id=next(s["id"] for s in sessions if not s["current"]))
+    elsewhere = signed_in(story)
+    do("revoke_other_sessions", headers=inside)
+    do("change_password", headers=inside, body={"current": PASSWORD, "password": PASSWORD + "!"})
+    do("change_password", headers=inside, body={"current": PASSWORD + "!", "password": PASSWORD})
+    do("delete_session", headers=inside)
+    assert elsewhere
+
+
+def signed_in(story: Story) -> dict[str, str]:
+    """Headers of a browser of the owner."""
+    story.do("create_session", body={"email": EMAIL, "password": PASSWORD}, headers={"Cookie": "none=1"})
+    token = story.headers["set-cookie"].partition(";")[0]
+    return {"Cookie": token, "Origin": story.schema.get_base_url().removesuffix("/"), "Accept-Language": "en"}
+
+
+def bring_tables(story: Story) -> None:
+    """Every table out and in again, at once and in the background."""
+    do = story.do
+    for kind in ("products", "prices", "stock", "locations", "customers"):
+        table = do(f"export_all_{kind}", query={"format": "csv"})
+        do(f"export_all_{kind}", query={"format": "xlsx"})
+        assert do(f"import_{kind}", query={"mode": "all"}, body=table)["bad"] == 0
+        run = do(f"upload_{kind}", query={"name": f"{kind}.csv"}, body=table)["id"]
+        do("check_import", import_id=run, body={})
+        do("stop_import", import_id=run)
+        do("get_import", import_id=run)
+    run = do("upload_prices", body=b"sku;price\nFIG-1;59,90\n")["id"]
+    do("apply_import", import_id=run, body={})
+    do("stop_import", import_id=run)
+    do("resume_import", import_id=run)
+    do("refused_rows", import_id=run)
+    do("list_imports")
+
+
+def look_after(story: Story, names: Names) -> None:
+    """Messages, the trail, what failed."""
+    do = story.do
+    assert any(do("list_messages", order_id=order)["items"] for order in names["order_id"])
+    do("send_message", message_id=names["message_id"][0])
+    do("record_bounce", message_id=names["message_id"][1])
+    do("list_audit", query={"limit": 3})
+    (parked,) = do("list_attention")["items"]
+    do("replay_events", subscriber=parked["subscriber"], key=parked["key"])
+
+
+# Operations for which a success cannot be had here, and why.
+UNREACHED = {"remove_second_factor": "no person of this story has a second factor (tests/postgres/http/test_second_factor.py has)"}
+
+
+def test_every_operation_answers_as_it_is_documented_when_it_is_used_as_it_is_meant(served: Served) -> None:
+    story = Story(served)
+    set_up(story)
+    keep_stock(story)
+    sell_and_send(story)
+    know_people(story, served.names)
+    bring_tables(story)
+    look_after(story, served.names)
+    every = {operation.ok().definition.raw["operationId"] for operation in story.schema.get_all_operations()}
+    assert every - story.used == set(UNREACHED)
+
+
+# --- requests that a machine makes up ---------------------------------------------------------------------------------
+
+
+class Search(NamedTuple):
+    """What a search found: how often each operation was answered with which status, and what was wrong."""
+
+    answers: dict[str, Counter[int]]
+    wrong: list[str]
+
+    @property
+    def requests(self) -> int:
+        """How many requests were answered."""
+        return sum(sum(counter.values()) for counter in self.answers.values())
+
+
+def searched(served: Served, key: str, *, examples: int, phases: Sequence[str]) -> Search:
+    """Send made-up requests to every operation, good ones and bad ones, and check the answers."""
+    config = SchemathesisConfig.from_dict(
+        {
+            "base-url": served.url,
+            "seed": SEED,
+            "headers": {"Authorization": f"Bearer {key}", "Accept-Language": "en"},
+            "generation": {"mode": "all", "max-examples": examples, "database": "none", "no-shrink": True},
+            "phases": {name: {"enabled": name in phases} for name in ("examples", "coverage", "fuzzing", "stateful")},
+            "checks": CHECKS,
+            "operations": [
+                {"include-path-regex": "import", "checks": {"negative_data_rejection": {"enabled": False}}}
+            ],
+            "continue-on-failure": True,
+            "request-timeout": 30,
+        }
+    )
+    schema = schemathesis.openapi.from_url(f"{served.url}/v1/openapi.json", config=config)
+    hook_in(schema, served.names, spared=[("key_id", "1"), ("key_id", "2")])
+    answers: dict[str, Counter[int]] = defaultdict(Counter)
+    wrong: list[str] = []
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            _note(event.recorder, answers, wrong)
+        elif isinstance(event, events.NonFatalError | events.FatalError):
+            wrong.append(str(event))
+    return Search(answers, wrong)
+
+
+def _note(recorder: Any, answers: dict[str, Counter[int]], wrong: list[str]) -> None:
+    for case_id, interaction in recorder.interactions.items():
+        operation, answer = recorder.cases[case_id].value.operation, interaction.response
+        where = f"{operation.label}"
+        if answer is None:
+            wrong.append(f"{where}: no answer")
+            continue
+        answers[where][answer.status_code] += 1
+        if answer.status_code < 400 and str(answer.status_code) not in operation.definition.raw["responses"]:
+            wrong.append(f"{where}: {answer.status_code} is not documented")
+    for case_id, checks in recorder.checks.items():
+        wrong += [
+            f"{recorder.cases[case_id].value.operation.label}: {check.name}: {check.failure_info.failure.message}\n"
+            f"{check.failure_info.code_sample}"
+            for check in checks
+            if check.failure_info is not None
+        ]
+
+
+def permissions_of(served: Served) -> dict[str, str]:
+    schema = schemathesis.openapi.from_url(f"{served.url}/v1/openapi.json")
+    return {o.ok().label: o.ok().definition.raw["x-permission"] for o in schema.get_all_operations()}
+
+
+def test_made_up_requests_meet_no_fault_and_nothing_undocumented(served: Served) -> None:
+    phases = ("coverage", "fuzzing") if EXAMPLES else ("fuzzing",)
+    found = searched(served, served.owner, examples=EXAMPLES or 8, phases=phases)
+    assert not found.wrong, "\n\n".join(found.wrong[:20])
+    assert set(found.answers) == set(permissions_of(served))
+    assert found.requests > 800
+    assert "Traceback" not in served.serving.said()
+
+
+def test_a_key_that_may_read_orders_gets_nothing_else_whatever_it_sends(served: Served) -> None:
+    found = searched(served, served.narrow, examples=EXAMPLES or 3, phases=("fuzzing",))
+    assert not found.wrong, "\n\n".join(found.wrong[:20])
+    may = {PUBLIC, SIGNED_IN, "orders:read"}
+    for label, permission in permissions_of(served).items():
+        let_in = [status for status in found.answers[label] if status < 400]
+        assert permission in may or not let_in, (label, permission, found.answers[label])
+    assert "Traceback" not in served.serving.said()
