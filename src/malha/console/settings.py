@@ -44,6 +44,8 @@ PROCESS = {
     "secret_key_previous": N_("Key before it, still believed"),
     "smtp_url": N_("Mail server"),
     "mail_from": N_("Sender of mail"),
+    "bounce_address": N_("Where undeliverable mail comes back to"),
+    "outward_allow": N_("Gateways of one's own network"),
     "session_hours": N_("Hours until an idle person logs in again"),
     "trusted_proxies": N_("Trusted proxies"),
     "upload_limit_mb": N_("Largest file (MB)"),

@@ -212,6 +212,22 @@ def parse_sender(text: str) -> Address:
     return Address(display_name=_line(name).strip(' "'), addr_spec=clean)
 
 
+BOUNCES_LOCAL = 18  # characters before the @ of the address for bounces: the rest of 64 names the message
+
+
+def parse_bounces(text: str) -> str:
+    """Read the address that undeliverable mail comes back to, like `bounces@loja.example`.
+
+    Raises:
+        MailAddressWrong: it is none, holds a `+`, or is too long to name a message before its `@`.
+    """
+    clean = clean_address(text)
+    local = clean.partition("@")[0]
+    if "+" in local or len(local) > BOUNCES_LOCAL:
+        raise MailAddressWrong(address=clean)
+    return clean
+
+
 def compose(
     *,
     sender: str,
@@ -268,14 +284,16 @@ class Connection:
         self._client = client
         self._host = host
 
-    async def send(self, message: EmailMessage) -> str:
+    async def send(self, message: EmailMessage, *, return_path: str | None = None) -> str:
         """Hand over one message to the one person in its `To`; return the server's answer, often with its queue id.
+
+        What cannot be delivered comes back to `return_path`, else to the sender.
 
         Raises:
             MailRefused, MailPostponed, MailUnreachable, MailUnanswered: see the module.
             MailAddressWrong: it does not name exactly one sender and one recipient.
         """
-        sender, to = _only_address(message, "From"), _only_address(message, "To")
+        sender, to = return_path or _only_address(message, "From"), _only_address(message, "To")
         try:
             await self._client.mail(sender)
             await self._client.rcpt(to)

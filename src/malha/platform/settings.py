@@ -151,6 +151,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Sender of all mail, like `Loja Azul <pedidos@loja.example>`. Without it no mail is sent."),
     ] = None
+    bounce_address: Annotated[
+        str | None,
+        Meta(
+            description="Address that undeliverable mail comes back to, like `bounces@loja.example`. Each mail goes "
+            "out as `bounces+<message>-<signature>@loja.example`; deliver what arrives there to `malha mail bounces`. "
+            "Without it mail comes back to the sender."
+        ),
+    ] = None
+    outward_allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Hosts (`sms.intern.example`, `sms.intern.example:8080`) or networks (`10.2.0.0/16`) that may "
+            "be asked over HTTP although they are not public, and without TLS, separated by commas. For gateways in "
+            "the retailer's own network; everything else must be https and on the public internet."
+        ),
+    ] = ()
     session_hours: Annotated[
         int, Meta(ge=1, le=24 * 90, description="Hours after which a person who did nothing must log in again.")
     ] = 12
@@ -225,6 +241,8 @@ _MEND = {
     "timezone": "Use a name like America/Sao_Paulo.",
     "postgres_shared_buffers": "Write a number and a unit, like 128MB.",
     "database_url": "Write it like postgresql://user:password@host:5432/name.",
+    "bounce_address": "Write it like bounces@loja.example.",
+    "outward_allow": "Separate hosts or networks by commas, like sms.intern.example:8080,10.2.0.0/16.",
     "trusted_proxies": "Separate addresses or networks by commas, like 10.0.0.0/8,127.0.0.1.",
 }
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
@@ -286,7 +304,7 @@ def _value(name: str, where: str, value: Any) -> Any:
     """Convert one value to its field's type, or say what is wrong with it."""
     hint = get_type_hints(Settings, include_extras=True)[name]
     given = value
-    if name == "trusted_proxies" and isinstance(value, str):
+    if name in {"trusted_proxies", "outward_allow"} and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if name == "data_dir":
         if not str(value):
@@ -324,12 +342,9 @@ def _check(name: str, value: Any) -> None:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("There is no such time zone.") from None
-    elif name == "trusted_proxies":
+    elif name in {"trusted_proxies", "outward_allow"}:
         for part in value:
-            try:
-                ip_network(part, strict=False)
-            except ValueError:
-                raise ValueError(f"{part!r} is neither an address nor a network.") from None
+            (_check_network if name == "trusted_proxies" else _check_allowed)(part)
     elif name == "database_url" and not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("Only PostgreSQL is supported.")
     elif name in {"public_url", "otlp_endpoint"} and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
@@ -340,13 +355,27 @@ def _check(name: str, value: Any) -> None:
         _check_mail(name, value)
 
 
+def _check_network(entry: str) -> None:
+    try:
+        ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError(f"{entry!r} is neither an address nor a network.") from None
+
+
+def _check_allowed(entry: str) -> None:
+    from malha.platform import outward  # noqa: PLC0415 -- costs time only where it is set
+
+    outward.parse_allowed(entry)
+
+
 def _check_mail(name: str, value: Any) -> None:
-    if name not in {"smtp_url", "mail_from"}:
+    if name not in {"smtp_url", "mail_from", "bounce_address"}:
         return
     from malha.platform import mail  # noqa: PLC0415 -- it needs this module, and costs time only where it is set
 
+    checks = {"smtp_url": mail.parse_server, "mail_from": mail.parse_sender, "bounce_address": mail.parse_bounces}
     try:
-        (mail.parse_server if name == "smtp_url" else mail.parse_sender)(value)
+        checks[name](value)
     except mail.MailAddressWrong:
         raise ValueError("There is no e-mail address in it.") from None
 

@@ -1,0 +1,296 @@
+"""HTTP to servers that somebody else names: gateways, webhooks, identity providers. The address is never trusted.
+
+    out = Outward(settings.outward_allow)
+    answer = await out.send("POST", url, headers={"Authorization": "..."}, body=b"{}")
+    answer.status, answer.body
+
+Whoever may type an address must not be able to make this server ask its own network (server-side request forgery). So:
+
+- a name is resolved once, every address it has is judged, and the connection goes to a judged one: a name server that
+  answers something else a moment later changes nothing;
+- only addresses of the public internet are taken: none that is private, loopback, link-local (where clouds keep their
+  metadata), multicast or reserved, nor one that hides such an address in IPv6 (mapped, 6to4, NAT64, Teredo);
+- only `https`, no user and password in the address, redirects are not followed, proxies of the environment not used;
+- the time until the whole answer is there and the size of the answer are bounded.
+
+A gateway of one's own network is taken when `MALHA_OUTWARD_ALLOW` names its host, its host and port, or its network;
+only there may it be plain `http`. Each request is a connection of its own: none that was checked for one name carries
+a request for another. Never call this inside a transaction.
+
+What can go wrong is told apart by whether the other side can have acted: `OutwardRefused` and `OutwardUnreachable` (no
+byte of the request was sent; the same again is safe), `OutwardUnanswered` (it may have arrived).
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from malha.platform.errors import MalhaError
+from malha.platform.i18n import N_, Word
+
+TIMEOUT_S = 15.0
+CONNECT_S = 5.0
+LIMIT = 1 << 20  # bytes of an answer
+LONGEST = 2_048  # characters of an address
+_SAID = 300
+
+IpAddress = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+_NAT64 = ip_network("64:ff9b::/96")
+_COMPATIBLE = ip_network("::/96")
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class OutwardRefused(MalhaError):
+    """The address is none that this server asks. Nothing was sent."""
+
+    status = 422
+    code = "outward_refused"
+    says = "{address} is not asked: {why}."
+    mend = "Use an https address of the public internet, or have its host named in MALHA_OUTWARD_ALLOW."
+
+
+class OutwardUnreachable(MalhaError):
+    """No byte of the request was sent: no such name, no connection, or a wrong certificate."""
+
+    status = 503
+    code = "outward_unreachable"
+    says = "{host} cannot be reached: {answer}"
+    mend = "Check the address and that the server runs; then try again."
+
+
+class OutwardUnanswered(MalhaError):
+    """The request was sent, in part or whole, and no whole answer came: the other side may have acted on it."""
+
+    status = 503
+    code = "outward_unanswered"
+    says = "{host} did not answer in full: {answer}"
+    mend = "Look there whether the request arrived before you repeat it."
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a server answered, whatever its status. Names of headers are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Target(msgspec.Struct, frozen=True):
+    """An address that was judged: where to connect, and as whom to ask."""
+
+    scheme: str
+    host: str  # ASCII
+    port: int
+    path: str  # with the query
+    address: str  # of the network
+
+    @property
+    def origin(self) -> str:
+        """Return host and port as a `Host` header says them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == {"https": 443, "http": 80}[self.scheme] else f"{host}:{self.port}"
+
+
+class Outward:
+    """Asks servers of others. Cheap to make; holds no connection."""
+
+    def __init__(
+        self,
+        allowed: Sequence[str] = (),
+        *,
+        timeout_s: float = TIMEOUT_S,
+        limit: int = LIMIT,
+        ca_file: str | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """`allowed` is what `MALHA_OUTWARD_ALLOW` names; `ca_file` a certificate authority besides the system's."""
+        self._allowed = tuple(parse_allowed(entry) for entry in allowed)
+        self._timeout_s = timeout_s
+        self._limit = limit
+        self._ca_file = ca_file
+        self._resolve = resolve or _look_up
+
+    async def judge(self, url: str) -> Target:
+        """Return where a request to an address goes.
+
+        Raises:
+            OutwardRefused: the address is none that is asked.
+            OutwardUnreachable: its name does not exist.
+        """
+        scheme, host, port, path = _taken_apart(url)
+        named = any(allowed.names(host, port) for allowed in self._allowed)
+        try:
+            found = [ip_address(raw.partition("%")[0]) for raw in await self._resolve(host, port)]
+        except (OSError, UnicodeError, ValueError) as error:
+            raise OutwardUnreachable(host=host, answer=_said(error)) from None
+        if not found:
+            raise OutwardUnreachable(host=host, answer="no address")
+        trusted = [named or any(allowed.holds(address) for allowed in self._allowed) for address in found]
+        # One bad address among good ones is a trick, not an oversight to be worked around.
+        if not all(ok or is_public(address) for ok, address in zip(trusted, found, strict=True)):
+            raise OutwardRefused(
+                address=f"{scheme}://{host}", why=Word(N_("it leads into a network that is not public"))
+            )
+        if scheme == "http" and not all(trusted):
+            raise OutwardRefused(address=f"{scheme}://{host}", why=Word(N_("it is not https")))
+        return Target(scheme, host, port, path, str(found[0]))
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """Send one request and return the answer, whatever its status.
+
+        Raises:
+            OutwardRefused, OutwardUnreachable, OutwardUnanswered: see the module. A redirect is `OutwardUnanswered`.
+            ValueError: a header or the method is none.
+        """
+        if not re.fullmatch(r"[A-Z]{3,10}", method):
+            raise ValueError("the method is none")
+        for name, value in (headers or {}).items():
+            if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value or "\x00" in value:
+                raise ValueError("a header cannot be sent")
+        target = await self.judge(url)
+        sent = False
+
+        async def follow(event: str, _facts: Any) -> None:
+            nonlocal sent
+            sent = sent or event.endswith("send_request_headers.started")
+
+        host = f"[{target.address}]" if ":" in target.address else target.address
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._exchange(
+                    method,
+                    f"{target.scheme}://{host}:{target.port}{target.path}",
+                    {**(headers or {}), "Host": target.origin},
+                    body,
+                    {"sni_hostname": target.host, "trace": follow},
+                    target,
+                )
+        except (httpx.HTTPError, OSError, ssl.SSLError) as error:  # TimeoutError is an OSError
+            kind = OutwardUnanswered if sent else OutwardUnreachable
+            raise kind(host=target.host, answer=_said(error)) from None
+
+    async def _exchange(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, extensions: Any, target: Target
+    ) -> Answer:
+        timeout = httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s))
+        context: ssl.SSLContext | bool = False
+        if target.scheme == "https":
+            context = ssl.create_default_context()
+            if self._ca_file:
+                context.load_verify_locations(self._ca_file)
+        async with (
+            httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=timeout) as client,
+            client.stream(method, url, headers=headers, content=body, extensions=extensions) as response,
+        ):
+            if response.is_redirect:
+                raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, a redirect")
+            read = bytearray()
+            async for piece in response.aiter_bytes():
+                read += piece
+                if len(read) > self._limit:
+                    raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, an endless answer")
+            said = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, said, bytes(read))
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """One thing that may be asked although it is not public: a host, a host and port, or a network."""
+
+    host: str = ""
+    port: int | None = None
+    network: str = ""
+
+    def names(self, host: str, port: int) -> bool:
+        """Tell whether it means this host by its name."""
+        return bool(self.host) and self.host == host and self.port in {None, port}
+
+    def holds(self, address: IpAddress) -> bool:
+        """Tell whether an address is in its network."""
+        return bool(self.network) and address in ip_network(self.network)
+
+
+def parse_allowed(entry: str) -> Allowed:
+    """Read `sms.intern.example`, `sms.intern.example:8080`, `10.2.3.4` or `10.2.0.0/16`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = entry.strip().lower()
+    try:
+        return Allowed(network=str(ip_network(text, strict=False)))
+    except ValueError:
+        pass
+    found = re.fullmatch(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(?::([0-9]{1,5}))?", text)
+    if found is None or not 0 < int(found[3] or 1) < 65_536:
+        raise ValueError(f"{entry!r} is neither a host nor a network")
+    return Allowed(host=found[1], port=int(found[3]) if found[3] else None)
+
+
+def is_public(address: IpAddress) -> bool:
+    """Tell whether an address belongs to the public internet, looking into those that hide another one."""
+    if isinstance(address, IPv6Address):
+        hidden = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64 or address in _COMPATIBLE:
+            hidden.append(IPv4Address(int(address) & 0xFFFFFFFF))
+        inner = [h for h in hidden if h is not None]
+        if inner:
+            return all(is_public(h) for h in inner)
+        if address.is_site_local:
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def check_address(url: str) -> None:
+    """Refuse an address that can never be asked, whatever it resolves to; for forms.
+
+    Raises:
+        OutwardRefused: it is no web address, or holds a user.
+    """
+    _taken_apart(url)
+
+
+def _taken_apart(url: str) -> tuple[str, str, int, str]:
+    def refuse(why: str) -> OutwardRefused:
+        return OutwardRefused(address=_CONTROL.sub("", url.partition("?")[0].rpartition("@")[2])[:100], why=Word(why))
+
+    # A backslash or a blank is read differently by different programs: nobody needs one.
+    if len(url) > LONGEST or _CONTROL.search(url) or "\\" in url:
+        raise refuse(N_("it is no web address"))
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").rstrip(".")
+        host = host if ":" in host else host.encode("idna").decode("ascii").lower()
+    except (ValueError, UnicodeError):
+        raise refuse(N_("it is no web address")) from None
+    if parts.scheme not in {"https", "http"} or not host or "%" in host or port == 0:
+        raise refuse(N_("it is no web address"))
+    if "@" in parts.netloc:
+        raise refuse(N_("it holds a user or a password"))
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return parts.scheme, host, port or {"https": 443, "http": 80}[parts.scheme], path
+
+
+async def _look_up(host: str, port: int) -> Sequence[str]:
+    # Strange spellings of addresses (decimal, octal, hexadecimal) come out of here as what the system would connect to.
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(CONNECT_S):
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def _said(error: BaseException) -> str:
+    """Return what a person may read of a failure."""
+    return (_CONTROL.sub(" ", str(error)) or type(error).__name__)[:_SAID]
