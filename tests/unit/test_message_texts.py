@@ -198,6 +198,7 @@ def test_a_wish_for_silence_holds_for_everything_but_losses():
 def test_losses_cannot_be_switched_off():
     assert {kind for kind, facts in KINDS.items() if facts.always} == {
         Kind.LATE,
+        Kind.REPROMISED,
         Kind.CANCELLED,
         Kind.CANCELLED_IN_PART,
     }

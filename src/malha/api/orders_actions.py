@@ -13,9 +13,9 @@ from malha.fulfillment import reads as fulfillment
 from malha.fulfillment import service as work_at_locations
 from malha.intake import replanning
 from malha.network import reads as network
-from malha.ordering import reads, rules, service
+from malha.ordering import promises, reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
-from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus, word_of
+from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus, PromiseReason, word_of
 from malha.ordering.reads import Place, Sort, View, Wanted
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
@@ -159,6 +159,34 @@ class PlacedUnits(msgspec.Struct, frozen=True, kw_only=True):
 
     order: OrderState
     waiting: int
+
+
+class Repromise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The end of the day that is promised from now on, and why. Without lines the whole order.
+
+    `note` is for colleagues, and needed with the reason `other`; the customer is told the day and the reason.
+    """
+
+    promised_at: datetime
+    reason: PromiseReason
+    note: Annotated[str, Meta(max_length=promises.NOTE_LENGTH)] = ""
+    lines: Annotated[list[Annotated[int, Meta(ge=1, le=32_767)]], Meta(min_length=1, max_length=500)] | None = None
+
+
+class Promised(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the order stands, and the first day that is now to be kept."""
+
+    order: OrderState
+    promised_at: datetime
+
+
+class Promises(msgspec.Struct, frozen=True, kw_only=True):
+    """What was promised: first, what counts now, lines with a day of their own, and every change, newest first."""
+
+    first: datetime | None
+    present: datetime | None
+    lines: dict[int, datetime]
+    changes: list[reads.PromiseRow]
 
 
 class ReleasedWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -388,7 +416,35 @@ async def release_order(work: Work, order_id: UUID) -> ReleasedWork:
     return ReleasedWork(order=await state_of(work, order_id), fulfillments=[w.id for w in made])
 
 
+@command("/orders/{order_id:uuid}/promise", permission="orders:write", versioned="optional", tag=TAG)
+async def promise_order(work: Work, order_id: UUID, data: Repromise) -> Promised:
+    """Promise an order, or some of its lines, for another day. The customer is always told.
+
+    What was promised before stays on record. Lateness is counted from the newest promise.
+    """
+    await open_order(work, order_id)
+    kept = await promises.repromise(
+        work.tx, order_id, data.promised_at, reason=data.reason, note=data.note, lines=data.lines
+    )
+    return Promised(order=await state_of(work, order_id), promised_at=kept)
+
+
+@query("/orders/{order_id:uuid}/promises", permission="orders:read", snapshot=True, tag=TAG)
+async def list_promises(work: Work, order_id: UUID) -> Promises:
+    """Return what the customer was promised, first and now, and every change."""
+    header = await _seen(work, order_id)
+    changes = await reads.promises(work.tx, order_id)
+    return Promises(
+        first=changes[-1].former_at if changes else header.promised_at,
+        present=header.promised_at,
+        lines=await reads.line_promises(work.tx, order_id),
+        changes=changes,
+    )
+
+
 handlers = [
+    promise_order,
+    list_promises,
     list_orders,
     get_order,
     get_timeline,

@@ -5,8 +5,10 @@ or, when it is refused, the sentence that says why, put where the form wants it)
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Request, get, post
@@ -24,11 +26,12 @@ from malha.fulfillment import service as work
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import RejectReason, Short, Tracking
 from malha.intake import replanning
+from malha.network.places import STATE_ZONES
 from malha.network.rules import MOST_PICKUP_DAYS
-from malha.ordering import reads, rules
+from malha.ordering import promises, reads, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
-from malha.ordering.model import Address, CancelWish, HoldKind
+from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
 from malha.payments import deadlines
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
@@ -132,6 +135,41 @@ async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
     said = {name: _said(form, name, 200) for name in Address.__struct_fields__ if name in form}
     await ordering.change_address(tx, order_id, Address(**said))
     return _("Address changed")
+
+
+def promised_day(form: Form, name: str = "day") -> date | None:
+    """Return the day a form names."""
+    try:
+        return date.fromisoformat(_said(form, name, 10))
+    except ValueError:
+        return None
+
+
+async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
+    day = promised_day(form)
+    why = _said(form, "promise_reason", 40)
+    flaws = []
+    if day is None:
+        flaws.append(Flaw("day", N_("Choose a day.")))
+    if why not in set(PromiseReason):
+        flaws.append(Flaw("promise_reason", N_("Choose a reason.")))
+    refuse(flaws)
+    assert day is not None  # noqa: S101  (no flaws)
+    seen = _whole(form, "version")
+    lines = [int(str(n)) for n in form.getall("line", []) if str(n).isdigit() and len(str(n)) < 6]
+    until = rules.end_of_day(day, await _zone_of(tx, order_id))
+    await promises.repromise(
+        tx, order_id, until, reason=PromiseReason(why), note=_said(form, "note", promises.NOTE_LENGTH),
+        lines=lines or None, expected=seen,
+    )  # fmt: skip
+    return _("Promised for {day}; the customer is told", day=render.day(until))
+
+
+async def _zone_of(tx: Tx, order_id: UUID) -> ZoneInfo:
+    """Return by whose days an order is promised: where it goes, else the reader's."""
+    order = await ordering.lock_order(tx, order_id)
+    state = (order.ship_to or {}).get("state", "")
+    return ZoneInfo(STATE_ZONES.get(state) or i18n.current_zone())
 
 
 async def _map(tx: Tx, order_id: UUID, form: Form) -> str:
@@ -262,6 +300,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "note": ("orders:write", _note),
     "address": ("orders:write", _address),
     "map": ("orders:write", _map),
+    "promise": ("orders:write", _promise),
     "release": ("orders:write", _release),
     "place": ("orders:write", _place),
     "payment": ("payments:record", _payment),
@@ -382,7 +421,13 @@ async def check_key(request: Request[Any, Any, Any]) -> Response[str]:
 
 # --- the list's bulk acts ---
 
-BULK = {"release": "orders:write", "hold": "orders:write", "resolve": "orders:release_hold", "cancel": "orders:cancel"}
+BULK = {
+    "release": "orders:write",
+    "hold": "orders:write",
+    "resolve": "orders:release_hold",
+    "cancel": "orders:cancel",
+    "promise": "orders:write",
+}
 BULK_MOST = 200
 
 
@@ -412,6 +457,8 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
             await work.release_order(tx, order_id)
         case "hold":
             await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=_said(form, "reason", 200))
+        case "promise":
+            await _promise(tx, order_id, form)
         case "cancel":
             await work.cancel(tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True)
         case _:

@@ -41,6 +41,7 @@ ACTIONS = {
     "order.line_mapped": N_("SKU identified"),
     "order.routed": N_("location chosen"),
     "order.late": N_("late"),
+    "order.repromised": N_("promised for another day"),
     "order.placed": N_("placed"),
     "fulfillment.released": N_("released to a location"),
     "fulfillment.accepted": N_("accepted by the location"),

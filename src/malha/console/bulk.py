@@ -39,6 +39,7 @@ def told(act: str, outcome: actions.Outcome) -> str:
         "release": lambda: n_("{n} order released", "{n} orders released", done),
         "hold": lambda: n_("{n} order on hold", "{n} orders on hold", done),
         "resolve": lambda: n_("Holds lifted on {n} order", "Holds lifted on {n} orders", done),
+        "promise": lambda: n_("{n} order promised anew", "{n} orders promised anew", done),
         "cancel": lambda: n_("{n} order cancelled", "{n} orders cancelled", done),
     }[act]()
     refused = len(outcome.refused)

@@ -23,7 +23,7 @@ from malha.fulfillment import reads as jobs
 from malha.notifications import reads as notifications
 from malha.ordering import reads
 from malha.ordering.errors import OrderNotFound
-from malha.ordering.model import AUTOMATIC_HOLDS, GONE, WAITING, HoldKind, OrderStatus, UnitState
+from malha.ordering.model import AUTOMATIC_HOLDS, GONE, PROMISE_REASON_WORDS, WAITING, HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
 from malha.platform import brazil
@@ -50,6 +50,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     paid: payments.Totals | None
     deadline: payments.Deadline | None
     messages: list[notifications.MessageRow]
+    promises: list[reads.PromiseRow]
+    line_promises: dict[int, datetime]
 
     @property
     def open_holds(self) -> list[HoldRow]:
@@ -158,6 +160,9 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     paid_sign: Sign | None
     cancellable: int
     untouched: bool
+    to_come: list[LineView]
+    today: str
+    promise_reasons: list[tuple[str, str]]
 
 
 async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
@@ -188,6 +193,8 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         paid=(await payments.totals(tx, [header.id])).get(header.id),
         deadline=await payments.deadline(tx, header.id),
         messages=await notifications.of_order(tx, header.id),
+        promises=await reads.promises(tx, header.id),
+        line_promises=await reads.line_promises(tx, header.id),
     )
 
 
@@ -277,10 +284,20 @@ def _progress_text(units: Sequence[UnitRow]) -> str:
     return ", ".join(x for x in (*parts, parcels) if x)
 
 
+def _promise(facts: Facts) -> str:
+    """Say what was promised, and what was promised first."""
+    present = facts.header.promised_at
+    if present is None:
+        return ""
+    first = facts.promises[-1].former_at if facts.promises else None
+    says = _("Promised for {day}.", day=render.day(present))
+    return f"{says} {_('First for {day}.', day=render.day(first))}" if first and first != present else says
+
+
 def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sentence each
     header, at = facts.header, now()
     base = {"icon": "clock", "asks": _("Is it late?")}
-    promise = _("Promised for {day}.", day=render.day(header.promised_at)) if header.promised_at else ""
+    promise = _promise(facts)
     if header.status == OrderStatus.CANCELLED:
         return Answer(**base, says=_("No longer counts"), more=promise)
     due = min((w.due_at for w in open_work(facts) if w.state != "ready"), default=None)
@@ -562,6 +579,8 @@ def view_of(facts: Facts, names: timeline.Names) -> OrderView:
         if state in shown:
             families.setdefault(words.UNIT[state].family, []).append(_(words.UNIT[state].word))
     step = next_step(facts)
+    there = {UnitState.DELIVERED, UnitState.COLLECTED}
+    coming = {u.line for u in facts.living if u.state not in there}
     return OrderView(
         facts=facts,
         number=header.number,
@@ -581,7 +600,15 @@ def view_of(facts: Facts, names: timeline.Names) -> OrderView:
         paid_sign=words.PAYMENT.get(facts.paid.state) if facts.paid else None,
         cancellable=sum(line.cancellable for line in lines),
         untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
+        to_come=[line for line in lines if line.line in coming],
+        today=render.local(now()).date().isoformat(),
+        promise_reasons=promise_reasons(),
     )
+
+
+def promise_reasons() -> list[tuple[str, str]]:
+    """Return why an order may be promised for another day, as a form offers it."""
+    return [(why.value, _(word)) for why, word in PROMISE_REASON_WORDS.items()]
 
 
 async def names_of(tx: Tx, facts: Facts) -> timeline.Names:

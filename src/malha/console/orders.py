@@ -26,6 +26,7 @@ from malha.ordering.reads import OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
 from malha.platform import i18n, paging
 from malha.platform.brazil import STATE_NAMES, STATES
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
@@ -318,6 +319,8 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "next": asked.address(after=_cursor(page.next), before="", open=None) if page.next else "",
             "empty": words.EMPTY[asked.view],
             "views": await views.bar(tx, request, "orders", asked.address().partition("?")[2]),
+            "today": render.local(now()).date().isoformat(),
+            "promise_reasons": order_page.promise_reasons(),
             "can_bulk": any(caller.may(p) for p in ("orders:write", "orders:cancel", "orders:release_hold")),
         },
         counts[View.OPEN],

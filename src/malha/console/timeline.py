@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from malha.console import render, words
+from malha.ordering.model import PROMISE_REASON_WORDS, PromiseReason
 from malha.ordering.reads import TimelineRow
 from malha.platform import i18n
 from malha.platform.i18n import N_, _, n_
@@ -206,6 +207,16 @@ def _late(facts: Facts, _names: Names) -> tuple[str, str]:
     return _("The promised day is over"), _("it was {day}", day=render.day(promised)) if promised else ""
 
 
+def _repromised(facts: Facts, _names: Names) -> tuple[str, str]:
+    promised, former = _instant(facts.get("promised_at")), _instant(facts.get("former_at"))
+    lines = facts.get("lines") or ()
+    part = n_("{n} line", "{n} lines", len(lines)) if lines else ""
+    why = str(facts.get("why", ""))
+    reason = _(PROMISE_REASON_WORDS[PromiseReason(why)]) if why in set(PromiseReason) else why
+    title = _("Promised for {day}", day=render.day(promised)) if promised else _("Promised for another day")
+    return title, _joined(part, _("it was {day}", day=render.day(former)) if former else "", reason)
+
+
 def _refused(facts: Facts, names: Names) -> tuple[str, str]:
     left = facts.get("attempts_left")
     said = n_("{n} attempt left", "{n} attempts left", left) if isinstance(left, int) else ""
@@ -289,6 +300,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "fiscal.document_recorded": (_document, "file-invoice", "done"),
     "fiscal.document_cancelled": (_document_cancelled, "file-alert", "plain"),
     "order.late": (_late, "clock", "fail"),
+    "order.repromised": (_repromised, "calendar-event", "plain"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }
 

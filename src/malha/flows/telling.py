@@ -5,6 +5,7 @@ an order without deciding what its customer is told.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,6 +48,7 @@ TELLS: dict[str, Kinds] = {
     "order.placed": rules.kinds_of_placed,
     "order.hold_placed": rules.kinds_of_hold,
     "order.late": _always(Kind.LATE),
+    "order.repromised": _always(Kind.REPROMISED),
     "order.cancelled": rules.kinds_of_cancel,
     "payment.authorised": rules.kinds_of_payment,
     "payment.captured": rules.kinds_of_payment,
@@ -85,7 +87,10 @@ SILENT: dict[str, str] = {
     "fiscal.document_cancelled": "internal",
 }
 # Of an event's facts, those that its message needs; never what a person typed.
-_KEPT = ("kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments")
+_KEPT = (
+    "kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments",
+    "promised_at", "former_at", "why",
+)  # fmt: skip
 
 
 async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
@@ -208,6 +213,7 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
         return Item(row.name, quantity, Money(row.total * quantity // row.quantity, currency))
 
     cancelled = {int(n): int(q) for n, q in (event.get("lines") or {}).items()} if _is_cancel(event) else gone
+    repromised = set(event.get("lines") or ()) if "promised_at" in event else set()
     zone = ZoneInfo(await _zone(tx, header))
     pickup = await _pickup(tx, order_id, event, zone)
     amount = event.get("amount")
@@ -217,9 +223,12 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
         customer_name=header.buyer_name.split()[0] if header.buyer_name.split() else "",
         order_total=Money(header.total - header.cancelled_total, currency),
         order_date=header.placed_at.astimezone(zone).date(),
-        promised_day=header.promised_at.astimezone(zone).date() if header.promised_at else None,
+        promised_day=_day(event.get("promised_at"), zone) or _day(header.promised_at, zone),
+        former_day=_day(event.get("former_at"), zone),
+        promise_reason=str(event.get("why", "")),
         tracking_address=tracking_address(keys, settings.address, order_id, at=now()),
         items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
+        repromised_items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if n in repromised),
         cancelled_items=tuple(item(n, q) for n, q in cancelled.items() if q and n in rows),
         shipping=Money(header.shipping_total, currency) if header.shipping_total else None,
         discount=Money(-header.discount_total, currency) if header.discount_total else None,
@@ -235,6 +244,13 @@ async def _zone(tx: Tx, header: orders.Header) -> str:
     """Return by whose calendar days are told: where the order goes, else the retailer's."""
     state = (header.ship_to or {}).get("state", "")
     return STATE_ZONES.get(state) or (await retailer.current(tx)).timezone or DEFAULT_ZONE
+
+
+def _day(said: object, zone: ZoneInfo) -> date | None:
+    """Return the day of an instant, as an event or a row says it."""
+    if isinstance(said, str):
+        said = datetime.fromisoformat(said)
+    return said.astimezone(zone).date() if isinstance(said, datetime) else None
 
 
 def _is_cancel(event: Mapping[str, Any]) -> bool:

@@ -549,6 +549,11 @@ CREATE TABLE order_location (
     placed_at timestamp with time zone NOT NULL,
     order_id uuid NOT NULL,
     CONSTRAINT order_location_pkey PRIMARY KEY (location_id, placed_at, order_id)
+CREATE TABLE order_line_promise (
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    promised_at timestamp with time zone NOT NULL,
+    CONSTRAINT order_line_promise_pkey PRIMARY KEY (order_id, line)
 );
 
 CREATE TABLE order_note (
@@ -569,6 +574,20 @@ CREATE TABLE order_payment (
     refunded bigint DEFAULT 0 NOT NULL,
     voided bigint DEFAULT 0 NOT NULL,
     CONSTRAINT order_payment_pkey PRIMARY KEY (order_id)
+);
+
+CREATE TABLE order_promise (
+    id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    promised_at timestamp with time zone NOT NULL,
+    former_at timestamp with time zone,
+    lines smallint[],
+    reason text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    made_by text NOT NULL,
+    author text NOT NULL,
+    CONSTRAINT order_promise_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE order_search (
@@ -1056,6 +1075,7 @@ CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, o
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
+CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
 CREATE INDEX order_search_words ON order_search USING gin (string_to_array(document, ' '::text));
 CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) WHERE (state = ANY (ARRAY['allocated'::text, 'released'::text, 'picking'::text, 'picked'::text, 'awaiting_document'::text, 'packed'::text, 'invoiced'::text, 'ready'::text]));

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PAID = "paid"
     ON_HOLD = "on_hold"
     LATE = "late"
+    REPROMISED = "repromised"
     SHIPPED = "shipped"
     DELIVERED = "delivered"
     READY = "ready"
@@ -110,6 +111,18 @@ KINDS: dict[Kind, KindRules] = {
         word=N_("Order late"),
         says=N_("Once, when the promised day is over and not everything has left."),
         placeholders=_COMMON,
+        urgent=False,
+        always=True,
+    ),
+    Kind.REPROMISED: KindRules(
+        word=N_("New promised day"),
+        says=N_("When somebody promises the order, or some items, for another day."),
+        placeholders=(
+            *_COMMON,
+            Placeholder("former_day", Shape.WORD, N_("Day that was promised before")),
+            Placeholder("promise_reason", Shape.WORD, N_("Why the day changed, in a sentence for the customer")),
+            Placeholder("repromised_items", Shape.BLOCK, N_("The items it is about; left out when it is all of them")),
+        ),
         urgent=False,
         always=True,
     ),
@@ -302,6 +315,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     order_date: date
     promised_day: date | None
     tracking_address: str
+    former_day: date | None = None
+    promise_reason: str = ""  # ordering.model.PromiseReason
+    repromised_items: tuple[Item, ...] = ()
     items: tuple[Item, ...] = ()
     cancelled_items: tuple[Item, ...] = ()
     shipping: Money | None = None

@@ -25,6 +25,12 @@ HOLD_REASONS = {
     "customer": N_("The CPF or CNPJ of the order is not valid. Please send us the correct one."),
     "shortage": N_("An item is missing at the moment. We are looking for it and will keep you informed."),
 }
+PROMISE_REASONS = {
+    "stock_late": N_("The goods reach us later than expected."),
+    "carrier_late": N_("The carrier needs more time than expected."),
+    "capacity": N_("We have more orders than usual and need a little longer."),
+    "customer_asked": N_("You asked for it."),
+}
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -75,6 +81,8 @@ def example(language: str, address: str) -> Facts:
             amount=Money(12_990),
             awaits_payment=True,
             hold_kind="shortage",
+            former_day=now().date() + timedelta(days=2),
+            promise_reason="carrier_late",
             pickup_code="482913",
             pickup_day=now().date() + timedelta(days=7),
             pickup_place=(_("Downtown store"), "Rua XV de Novembro, 120, Centro", "Curitiba \N{EN DASH} PR"),
@@ -88,6 +96,7 @@ def filled_up(real: Facts, made_up: Facts, kind: Kind) -> Facts:
         Kind.DELIVERED: ("parcels",),
         Kind.ON_HOLD: ("hold_kind",),
         Kind.LATE: ("promised_day",),
+        Kind.REPROMISED: ("promised_day", "former_day", "promise_reason"),
         Kind.READY: ("pickup_code", "pickup_day", "pickup_place"),
         Kind.PICKUP_REMINDER: ("pickup_code", "pickup_day", "pickup_place"),
         Kind.CANCELLED: ("cancelled_items", "amount"),
@@ -109,6 +118,8 @@ def _words(facts: Facts, look: Look) -> dict[str, str]:
         "order_total": i18n.money(facts.order_total),
         "order_date": day(facts.order_date),
         "promised_day": day(facts.promised_day),
+        "former_day": day(facts.former_day),
+        "promise_reason": _(PROMISE_REASONS[facts.promise_reason]) if facts.promise_reason in PROMISE_REASONS else "",
         "tracking_address": facts.tracking_address,
         "amount": i18n.money(facts.amount) if facts.amount else "",
         "payment_note": _("We are waiting for your payment; after that we prepare it.") if facts.awaits_payment else "",
@@ -192,6 +203,7 @@ def _place(facts: Facts) -> Part | None:
 _BLOCKS = {
     "items": _all_items,
     "cancelled_items": lambda facts: _items(facts.cancelled_items),
+    "repromised_items": lambda facts: _items(facts.repromised_items),
     "track_button": _button,
     "parcels": _parcels,
     "code_box": _code,

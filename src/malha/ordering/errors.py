@@ -107,6 +107,15 @@ class HoldAutomatic(MalhaError):
     mend = "Remove the cause, or ask someone who may override holds; a reason is required."
 
 
+class NothingToPromise(MalhaError):
+    """What is to be promised anew is with the customer already, or was cancelled."""
+
+    status = 409
+    code = "nothing_to_promise"
+    says = "Nothing of this is still to come in order {number}."
+    mend = "Read the order again and choose units that are neither delivered nor cancelled."
+
+
 class WorkBegan(MalhaError):
     """A location is already working on the order."""
 

@@ -110,3 +110,14 @@ class OrderLate(OrderEvent, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "order.late"
 
     promised_at: datetime
+
+
+class OrderRepromised(OrderEvent, frozen=True, kw_only=True):
+    """Another day was promised, for the whole order or for `lines`."""
+
+    TYPE: ClassVar[str] = "order.repromised"
+
+    promised_at: datetime
+    former_at: datetime | None
+    why: str  # ordering.model.PromiseReason
+    lines: list[int] = msgspec.field(default_factory=list)  # empty: the whole order

@@ -10,6 +10,17 @@ WHERE o.promised_at IS NOT NULL AND o.status NOT IN ('ready', 'shipped', 'delive
   AND NOT EXISTS (SELECT FROM order_lateness k WHERE k.order_id = o.id AND k.promised_at = o.promised_at)
 ORDER BY o.promised_at LIMIT %(limit)s::int
 """
+# Where lines are promised for different days, the first day may have been kept meanwhile: the next one counts. The
+# orders are locked. Primary keys of their lines and units.
+NEXT_PROMISES = """
+UPDATE sales_order o SET promised_at = n.at
+FROM (SELECT p.order_id, min(p.promised_at) AS at FROM order_line_promise p
+      WHERE p.order_id = ANY (%(orders)s::uuid[]) AND EXISTS (
+          SELECT FROM order_unit u WHERE u.order_id = p.order_id AND u.line = p.line
+            AND u.state NOT IN ('ready', 'shipped', 'delivered', 'collected', 'cancelled'))
+      GROUP BY p.order_id) n
+WHERE o.id = n.order_id AND o.promised_at < n.at
+"""
 # The orders are locked: what is late now stays so until the event is written.
 KEEP_LATE = """
 INSERT INTO order_lateness (order_id, promised_at)

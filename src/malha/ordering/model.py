@@ -32,6 +32,7 @@ __all__ = [
     "Order",
     "OrderId",
     "OrderStatus",
+    "PromiseReason",
     "Unit",
     "UnitState",
     "word_of",
@@ -146,6 +147,25 @@ MONEY_HOLDS = frozenset({HoldKind.PAYMENT, HoldKind.PAYMENT_LAPSED})
 
 # Work that has begun goes on under the other holds; under these nothing leaves the building.
 STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS})
+
+
+class PromiseReason(StrEnum):
+    """Why an order is promised for another day."""
+
+    STOCK_LATE = "stock_late"
+    CARRIER_LATE = "carrier_late"
+    CAPACITY = "capacity"
+    CUSTOMER_ASKED = "customer_asked"
+    OTHER = "other"
+
+
+PROMISE_REASON_WORDS: dict[PromiseReason, str] = {
+    PromiseReason.STOCK_LATE: N_("Goods arrive late"),
+    PromiseReason.CARRIER_LATE: N_("The carrier is late"),
+    PromiseReason.CAPACITY: N_("More work than hands"),
+    PromiseReason.CUSTOMER_ASKED: N_("The customer asked for it"),
+    PromiseReason.OTHER: N_("Another reason"),
+}
 
 # How refusals name them.
 STATE_WORDS: dict[UnitState, str] = {

@@ -211,6 +211,18 @@ class NoteRow(msgspec.Struct, frozen=True, kw_only=True):
     author: str
 
 
+class PromiseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise that was made anew. `former_at` is what counted before; no lines: the whole order."""
+
+    promised_at: datetime
+    former_at: datetime | None
+    lines: list[int]
+    reason: str
+    note: str
+    made_at: datetime
+    author: str
+
+
 class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened."""
 
@@ -327,6 +339,12 @@ LEFT JOIN location p ON p.id = o.pickup_location_id
 LEFT JOIN order_customer k ON k.order_id = o.id
 WHERE o.number = %(number)s::bigint
 """
+# By the index on the order: as many as were made.
+PROMISES = """
+SELECT promised_at, former_at, coalesce(lines, '{}'::smallint[]) AS lines, reason, note, made_at, author
+FROM order_promise WHERE order_id = %(id)s::uuid ORDER BY made_at DESC, id DESC LIMIT 100
+"""
+LINE_PROMISES = "SELECT line, promised_at FROM order_line_promise WHERE order_id = %(id)s::uuid"
 ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"
 IS_AT = """
 SELECT EXISTS (SELECT FROM order_unit WHERE order_id = %(id)s::uuid AND location_id = ANY(%(locations)s::int[]))
@@ -673,6 +691,16 @@ def _by_view(by_status: Mapping[str, int]) -> dict[View, int]:
 async def header(tx: Tx, number: int) -> Header | None:
     """Return an order by its number, or None."""
     return await tx.maybe(Header, HEADER, {"number": number})
+
+
+async def promises(tx: Tx, order_id: UUID) -> list[PromiseRow]:
+    """Return what was promised anew for an order, newest first; the first promise is `former_at` of the last row."""
+    return await tx.all(PromiseRow, PROMISES, {"id": order_id})
+
+
+async def line_promises(tx: Tx, order_id: UUID) -> dict[int, datetime]:
+    """Return the days lines are promised for, where they differ from one another."""
+    return {int(line): at for line, at in await tx.tuples(LINE_PROMISES, {"id": order_id})}
 
 
 async def id_of(tx: Tx, number: int) -> UUID | None:

@@ -5,6 +5,8 @@ on the order or the pieces in which it was, so cancelling piecewise sums to canc
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -328,3 +330,54 @@ def check_buyer(buyer: Buyer) -> tuple[Buyer, list[Flaw]]:
         says = N_("{value} is not a telephone number with its area code.")
         flaws.append(Flaw("buyer/phone", says, facts={"value": buyer.phone}))
     return Buyer(name, document, email, phone), flaws
+
+
+# --- promises ---
+
+FARTHEST = timedelta(days=730)
+_THERE = frozenset({UnitState.DELIVERED, UnitState.COLLECTED, UnitState.CANCELLED})
+
+
+def is_to_come(unit: Unit) -> bool:
+    """Tell whether a unit is still on its way to the customer."""
+    return unit.state not in _THERE
+
+
+def is_to_leave(unit: Unit) -> bool:
+    """Tell whether the promise of a unit can still be broken by us: it has not left, nor waits at a counter."""
+    return is_to_come(unit) and unit.state not in {UnitState.SHIPPED, UnitState.READY}
+
+
+def end_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the last second of a day by the clock of a zone: what a promise for that day means."""
+    return datetime.combine(day, time(23, 59, 59), zone).astimezone(UTC)
+
+
+def check_promise(
+    promised_at: datetime,
+    *,
+    at: datetime,
+    former: datetime | None,
+    standing: Sequence[datetime | None] = (),
+    part: bool = False,
+) -> list[Flaw]:
+    """Return what is wrong with a new promise.
+
+    Args:
+        promised_at: The new day's end.
+        at: Now.
+        former: What the order is promised for.
+        standing: What each chosen line is promised for, where it has a day of its own.
+        part: Some lines are chosen, not the whole order.
+    """
+    flaws = []
+    if promised_at.tzinfo is None or promised_at <= at:
+        flaws.append(Flaw("promised_at", N_("The promised day must be to come.")))
+    elif promised_at > at + FARTHEST:
+        flaws.append(Flaw("promised_at", N_("The promised day is more than two years away.")))
+    elif part and former is None:
+        says = N_("Nothing is promised for this order yet.")
+        flaws.append(Flaw("lines", says, N_("Promise the whole order first.")))
+    elif all(x == promised_at for x in ([day or former for day in standing] or [former])):
+        flaws.append(Flaw("promised_at", N_("This is what is promised already.")))
+    return flaws

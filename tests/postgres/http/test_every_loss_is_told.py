@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("mail_set_up")
 SOURCE = Path(malha.__file__).parent
 # Not a running shop: imports of a past whose customers know how it ended, and invented customers.
 NOT_A_SHOP = {"history", "demo"}
-LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.ON_HOLD}
+LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.REPROMISED, Kind.ON_HOLD}
 
 
 # --- the ways, as the program has them ---
@@ -118,7 +118,8 @@ def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
     back = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.UNPLACED)}
     moved_back = callers_of("malha.fulfillment.giving_back.find_another_place", "malha.intake.replanning.replan")
     held = {w for w, name, call in calls() if name.endswith("ensure_holds") and "SHORTAGE" in ast.unparse(call)}
-    late = callers_of("malha.ordering.events.OrderLate")
+    late = callers_of("malha.ordering.events.OrderLate", "malha.ordering.promises.repromise")
+    assert callers_of("malha.ordering.events.OrderRepromised") == {"ordering.promises.repromise"}
     # An unpaid order without stock is no loss yet: it is paid and placed again, or cancelled, which is walked.
     assert back == {
         "fulfillment.giving_back.moves_of",
@@ -231,6 +232,37 @@ async def not_paid(shop: Shop, world: World, order_id: UUID) -> None:
         assert await deadlines.end_lapsed(tx) == 1
 
 
+def in_ten_days() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=10)
+
+
+async def api_promise(shop: Shop, world: World, order_id: UUID) -> None:
+    key = await shop.key({"orders:write", "orders:read"}) | {"Idempotency-Key": "promise-1"}
+    body = {"promised_at": in_ten_days().isoformat(), "reason": "carrier_late"}
+    said = [await shop.http.post(f"/v1/orders/{order_id}/promise", json=body, headers=key) for _ in range(2)]
+    assert [s.status_code for s in said] == [200, 200], said[0].text
+    assert said[0].json() == said[1].json()
+    found = (await shop.http.get(f"/v1/orders/{order_id}/promises", headers=key)).json()
+    assert (len(found["changes"]), found["first"]) == (1, None)
+
+
+async def page_promise(shop: Shop, world: World, order_id: UUID) -> None:
+    form = {"day": in_ten_days().date().isoformat(), "promise_reason": "capacity"}
+    address = f"/orders/{await number_of(shop, order_id)}/promise"
+    session = await shop.session()
+    sent = await shop.http.post(address, data=form, headers=session)
+    assert sent.status_code in {200, 303}, sent.text
+    wrong = await shop.http.post(address, data=form | {"promise_reason": "other"}, headers=session)
+    assert wrong.status_code == 422
+
+
+async def list_promise(shop: Shop, world: World, order_id: UUID) -> None:
+    number = str(await number_of(shop, order_id))
+    form = {"act": "promise", "order": number, "day": in_ten_days().date().isoformat(), "promise_reason": "capacity"}
+    sent = await shop.http.post("/orders/bulk", data=form, headers=await shop.session())
+    assert sent.status_code in {200, 303}, sent.text
+
+
 Walk = Callable[[Shop, World, UUID], Awaitable[None]]
 # Where in the program it happens, how it is brought about, what the customer hears.
 WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
@@ -260,6 +292,9 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
         new_address,
         Kind.ON_HOLD,
     ),
+    "promised anew by a program": ({"api.orders_actions.promise_order"}, api_promise, Kind.REPROMISED),
+    "promised anew on the order's page": ({"console.actions._promise"}, page_promise, Kind.REPROMISED),
+    "promised anew from the list": ({"console.actions._promise"}, list_promise, Kind.REPROMISED),
     "promised day over": ({"ordering.lateness.find_late"}, promise_broken, Kind.LATE),
 }
 
