@@ -17,15 +17,11 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-
-try:
-    import numpy as np
-except ImportError:  # only pictures for the documentation are made smaller
-    np = None
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "screenshots"
@@ -185,8 +181,6 @@ def publish(base: str) -> None:
     """Take the pictures that the documentation shows: small enough to be kept with the text."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- a development dependency
 
-    if np is None:
-        sys.exit("screenshots: --docs needs numpy. Mend: .venv/bin/python -m pip install numpy")
     DOCS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -211,37 +205,46 @@ def publish(base: str) -> None:
 
 
 def shrink(path: Path) -> None:
-    """Write a picture anew with its 256 most frequent colours; others become the nearest of them."""
-    pixels = decoded(path.read_bytes())
-    height, width = pixels.shape[:2]
-    codes = (pixels.astype(np.int64) << np.array([16, 8, 0])).sum(axis=2)
-    colours, where, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    spread = np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], axis=1)
+    """Write a picture anew with its 256 most telling colours; others become the nearest of them."""
+    width, height, pixels = decoded(path.read_bytes())
+    counts = Counter(pixels)
     # The most frequent half as they are; then one for each small cell of the colour space, the vivid ones first: a rare
     # red must not turn brown.
-    common = np.argsort(-counts, kind="stable")[:128]
-    vivid = np.argsort(-counts * (1 + spread.max(axis=1) - spread.min(axis=1)), kind="stable")
-    _cells, first = np.unique((spread[vivid] >> 4) @ np.array([256, 16, 1]), return_index=True)
-    rare = [int(n) for n in vivid[np.sort(first)] if n not in set(common.tolist())]
-    palette = spread[np.concatenate([common, np.array(rare[:128], dtype=np.int64)])]
-    nearest = np.array([((palette - colour) ** 2).sum(axis=1).argmin() for colour in spread], dtype=np.uint8)
-    indexed = nearest[where.reshape(height, width)]
-    lines = b"".join(b"\0" + row.tobytes() for row in indexed)
-    head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    parts = (
-        (b"IHDR", head),
-        (b"PLTE", palette.astype(np.uint8).tobytes()),
+    palette = [colour for colour, _count in counts.most_common(128)]
+    known, cells = set(palette), set()
+    for colour in sorted(counts, key=lambda c: -counts[c] * (1 + max(parts(c)) - min(parts(c)))):
+        cell = tuple(part >> 4 for part in parts(colour))
+        if cell not in cells and colour not in known and len(palette) < 256:
+            palette.append(colour)
+        cells.add(cell)
+    spread = [parts(colour) for colour in palette]
+    nearest = {}
+    for colour in counts:
+        r, g, b = parts(colour)
+        away = [(r - p) ** 2 + (g - q) ** 2 + (b - s) ** 2 for p, q, s in spread]
+        nearest[colour] = away.index(min(away))
+    lines = b"".join(
+        b"\0" + bytes(nearest[colour] for colour in pixels[at : at + width]) for at in range(0, width * height, width)
+    )
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+        (b"PLTE", bytes(part for colour in spread for part in colour)),
         (b"IDAT", zlib.compress(lines, 9)),
         (b"IEND", b""),
     )
     out = b"\x89PNG\r\n\x1a\n"
-    for kind, data in parts:
+    for kind, data in chunks:
         out += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     path.write_bytes(out)
 
 
-def decoded(png: bytes) -> "np.ndarray[Any, Any]":
-    """Return the pixels of an 8-bit RGB picture as Chromium writes it: (height, width, 3)."""
+def parts(colour: int) -> tuple[int, int, int]:
+    """Return red, green and blue of a colour."""
+    return colour >> 16, colour >> 8 & 255, colour & 255
+
+
+def decoded(png: bytes) -> tuple[int, int, list[int]]:
+    """Return width, height and pixels (0xRRGGBB, row by row) of an 8-bit RGB picture as Chromium writes it."""
     at, body, width, height = 8, b"", 0, 0
     while at < len(png):
         size, kind = struct.unpack(">I4s", png[at : at + 8])
@@ -253,40 +256,34 @@ def decoded(png: bytes) -> "np.ndarray[Any, Any]":
         elif kind == b"IDAT":
             body += data
         at += 12 + size
-    raw = np.frombuffer(zlib.decompress(body), dtype=np.uint8).reshape(height, 1 + width * 3)
-    out = np.zeros((height, width, 3), dtype=np.int32)
-    above = np.zeros((width, 3), dtype=np.int32)
+    raw, length = zlib.decompress(body), 1 + width * 3
+    pixels: list[int] = []
+    above = bytes(3 + width * 3)  # three zeros to the left of each line spare a question at its first pixel
     for y in range(height):
-        line = raw[y, 1:].reshape(width, 3).astype(np.int32)
-        match raw[y, 0]:
+        above = unfiltered(raw[y * length], raw[y * length + 1 : (y + 1) * length], above)
+        pixels += [r << 16 | g << 8 | b for r, g, b in zip(above[3::3], above[4::3], above[5::3], strict=True)]
+    return width, height, pixels
+
+
+def unfiltered(kind: int, line: bytes, above: bytes) -> bytes:
+    """Return a line of a picture as it was before PNG's filter, with three zeros before it, as `above` has them."""
+    out = bytearray(3) + line
+    for x in range(3, len(out)):
+        a, b, c = out[x - 3], above[x], above[x - 3]
+        match kind:
             case 1:
-                line = np.cumsum(line, axis=0) & 255
+                guess = a
             case 2:
-                line = (line + above) & 255
-            case 3 | 4:
-                line = walked(line, above, paeth=raw[y, 0] == 4)
-        out[y] = above = line
-    return out.astype(np.uint8)
-
-
-def walked(line: "np.ndarray[Any, Any]", above: "np.ndarray[Any, Any]", *, paeth: bool) -> "np.ndarray[Any, Any]":
-    """Return a line whose filter looks to its left, pixel by pixel."""
-    steps, over = line.tolist(), above.tolist()
-    left = corner = [0, 0, 0]
-    for x, pixel in enumerate(steps):
-        up = over[x]
-        now = []
-        for c in range(3):
-            a, b, d = left[c], up[c], corner[c]
-            guess = (a + b) // 2
-            if paeth:
-                p = a + b - d
-                near = (abs(p - a), abs(p - b), abs(p - d))
-                guess = a if near[0] <= near[1] and near[0] <= near[2] else b if near[1] <= near[2] else d
-            now.append((pixel[c] + guess) & 255)
-        steps[x] = left = now
-        corner = up
-    return np.array(steps, dtype=np.int32)
+                guess = b
+            case 3:
+                guess = (a + b) // 2
+            case 4:
+                near = a + b - c
+                guess = min((abs(near - a), 0, a), (abs(near - b), 1, b), (abs(near - c), 2, c))[2]
+            case _:
+                return bytes(out)
+        out[x] = (out[x] + guess) & 255
+    return bytes(out)
 
 
 def main() -> None:

@@ -153,10 +153,14 @@ def test_a_page_speaks_one_language(follow: Follow, link: Callable[[str], str], 
     assert foreign not in page.locator("body").inner_text()
 
 
-def test_the_night_of_these_pages_is_the_night_of_the_console() -> None:
+def test_the_night_of_these_pages_follows_the_browser_and_is_that_of_the_console(
+    follow: Follow, link: Callable[[str], str]
+) -> None:
     css = Path(__file__).parents[2] / "src/malha/console/static/css"
-    dark = re.search(r'\[data-bs-theme="dark"\] \{(.*?)\n\}', (css / "tokens.css").read_text("utf-8"), re.DOTALL)
-    own = re.search(r"\{(.*)\n\}", (css / "shop-dark.css").read_text("utf-8"), re.DOTALL)
-    assert dark is not None
-    assert own is not None
-    assert own[1] == dark[1]
+    path = link("status = 'delivered'")
+    for dark, sheet in ((False, "tokens.css"), (True, "tokens-dark.css")):
+        said = re.search(r"--m-canvas: (#\w+);", (css / sheet).read_text("utf-8"))
+        assert said is not None
+        page = follow(path, dark=dark, script=True)
+        shown = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--m-canvas').trim()")
+        assert shown == said[1], sheet

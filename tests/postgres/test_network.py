@@ -27,7 +27,7 @@ from malha.network.model import (
     Repeat,
     ServiceDraft,
 )
-from malha.network.rates_file import read_rates, write_rates
+from malha.network.rates_file import read_rates
 from malha.network.rules import MOST_REPEATS, repeated_days
 from malha.platform import audit
 from malha.platform.address import Address
@@ -322,12 +322,13 @@ def test_a_closure_comes_again_weekly_or_on_the_same_date() -> None:
     assert len(repeated_days(monday, Repeat.WEEKLY, 10**9)) == MOST_REPEATS
 
 
-def test_a_tariff_goes_out_as_a_table_and_comes_back_the_same() -> None:
+def test_a_tariff_is_read_as_it_is_sent_and_as_brazil_writes_it() -> None:
     rates = [
         RateDraft(from_state="SP", to_state="*", max_grams=500, price=1990, lead_days=3),
         RateDraft(from_state="SP", to_state="*", max_grams=30_000, price=4990, lead_days=3, per_extra_kg=150),
     ]
-    assert read_rates(b"".join(write_rates(rates))) == (rates, [])
+    sent = "from;to;up_to_kg;price;lead_days;per_extra_kg\r\nSP;*;0,500;19,90;3;0,00\r\nSP;*;30,000;49,90;3;1,50\r\n"
+    assert read_rates(sent.encode()) == (rates, [])
     brazilian = "Origem;Destino;Até kg;Preço;Prazo\nSão Paulo;todos;0,5;R$ 19,90;3\nXX;RJ;1;-2;3\n"
     read, problems = read_rates(brazilian.encode())
     assert read == rates[:1]

@@ -1,14 +1,16 @@
 """The sales channels: the list, one channel with the policies its orders come under, and its form."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from litestar import Request, get, post
+from litestar import Request, get
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, render, shell, web
+from malha.console import export, filling, record_form, render, shell, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
+from malha.console.record_form import Form
 from malha.network import reads, service
 from malha.network.errors import UnknownChannel
 from malha.network.model import (
@@ -20,11 +22,25 @@ from malha.network.model import (
 )
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform.db import Tx
-from malha.platform.i18n import _
+from malha.platform.i18n import N_, _
 from malha.platform.money import CURRENCY_DIGITS
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as SheetKind
 from malha.platform.text import fold
 
 BLANK = ChannelDraft(code="", name="", kind=ChannelKind.WEB)
+
+
+COLUMNS = (
+    Column(N_("Code")), Column(N_("Name"), width=26), Column(N_("Kind"), width=20), Column(N_("Establishment")),
+    Column(N_("Currency"), width=10), Column(N_("Payment"), width=30), Column(N_("When stock is short"), width=34),
+    Column(N_("Release delay, minutes"), SheetKind.WHOLE), Column(N_("Priority"), SheetKind.WHOLE),
+    Column(N_("Locations"), width=30), Column(N_("In use")),
+)  # fmt: skip
+
+
+def _sorted(channels: Iterable[Channel]) -> list[Channel]:
+    return sorted(channels, key=lambda c: (not c.active, c.priority, fold(c.name)))
 
 
 @get("/channels", opt={"permission": "network:read"})
@@ -32,16 +48,37 @@ async def channel_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the channels, the most urgent first."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "channels")
-        found = sorted(await reads.channels(tx), key=lambda c: (not c.active, c.priority, fold(c.name)))
+        found = _sorted(await reads.channels(tx))
     return render.html(
         "channels/list.html",
         shell=around,
         may=around.may,
+        exports=export.choices(str, "/channels:export"),
         rows=[
             (c, _(say.CHANNEL_KIND[c.kind]), _(say.PAYMENT_POLICY[c.payment_policy]),
              _(say.SHORTAGE_POLICY[c.shortage_policy])) for c in found
         ],
     )  # fmt: skip
+
+
+@get(export.paths("/channels:export"), opt={"permission": "network:read"})
+async def channel_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+    caller = web.caller_of(request)
+    async with web.reading(request) as tx:
+        network = await reads.snapshot(tx)
+        found = _sorted(await reads.channels(tx))
+
+    def cells(c: Channel) -> list[Any]:
+        issuer = network.establishments[c.establishment_id].code if c.establishment_id else ""
+        places = sorted(network.locations[i].code for i in c.location_ids if caller.sees(i))
+        return [
+            c.code, c.name, _(say.CHANNEL_KIND[c.kind]), issuer, c.currency, _(say.PAYMENT_POLICY[c.payment_policy]),
+            _(say.SHORTAGE_POLICY[c.shortage_policy]), c.release_delay_minutes, c.priority, " ".join(places),
+            _("yes") if c.active else _("no"),
+        ]  # fmt: skip
+
+    return export.send_all(request, "channels", COLUMNS, found, cells)
 
 
 async def _one(tx: Tx, code: str) -> tuple[Channel, NetworkSnapshot]:
@@ -101,40 +138,16 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> di
     }
 
 
-@get("/channels:new", opt={"permission": "network:write"})
-async def channel_new(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the empty form."""
-    async with web.reading(request) as tx:
-        return render.html("channels/form.html", **await _form(tx, request, None))
-
-
-@get("/channels/{code:str}/edit", opt={"permission": "network:write"})
-async def channel_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
-    """Show a channel's form."""
-    async with web.reading(request) as tx:
-        return render.html("channels/form.html", **await _form(tx, request, code))
-
-
-@post("/channels:new", opt={"permission": "network:write"}, status_code=200)
-async def channel_create(request: Request[Any, Any, Any]) -> Response[Any]:
-    """Create a channel."""
-    read = filling.filled(await request.form())
+async def _make(tx: Tx, read: Filled) -> str:
     draft = _draft(read, read.text("code", 40))
     read.refuse()
-    async with web.writing(request) as tx:
-        made = await service.create_channel(tx, draft)
-    return filling.done(request, f"/channels/{made.code}", _("Sales channel created"))
+    return (await service.create_channel(tx, draft)).code
 
 
-@post("/channels/{code:str}/edit", opt={"permission": "network:write"}, status_code=200)
-async def channel_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """Change a channel that nobody else changed since the form was opened."""
-    read = filling.filled(await request.form())
+async def _change(tx: Tx, _request: Request[Any, Any, Any], read: Filled, code: str) -> None:
     draft = _draft(read, code)
     read.refuse()
-    async with web.writing(request) as tx:
-        await service.update_channel(tx, draft, read.version())
-    return filling.done(request, f"/channels/{code}", _("Sales channel saved"))
+    await service.update_channel(tx, draft, read.version())
 
 
 def _draft(read: Filled, code: str) -> ChannelDraft:
@@ -154,4 +167,13 @@ def _draft(read: Filled, code: str) -> ChannelDraft:
     )
 
 
-HANDLERS = [channel_list, channel_new, channel_create, channel_show, channel_edit, channel_change]
+FORM = Form(
+    path="/channels",
+    template="channels/form.html",
+    terms=_form,
+    make=_make,
+    change=_change,
+    made=N_("Sales channel created"),
+    changed=N_("Sales channel saved"),
+)
+HANDLERS = [channel_list, channel_export, channel_show, *record_form.handlers(FORM)]

@@ -1,14 +1,17 @@
 """Legal entities and their establishments: the list by company, one company, one establishment, and their forms."""
 
+from collections import Counter
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Request, get, post
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, locations, render, shell, web
+from malha.console import export, filling, locations, record_form, render, shell, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
+from malha.console.record_form import Form
 from malha.network import reads, service
 from malha.network.errors import UnknownEstablishment, UnknownLegalEntity
 from malha.network.model import (
@@ -24,6 +27,8 @@ from malha.network.model import (
 from malha.platform.brazil import STATES, format_cnpj, normalise_cnpj
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as SheetKind
 from malha.platform.text import fold
 
 BLANK = EstablishmentDraft(code="", name="", cnpj="", state="")
@@ -44,19 +49,26 @@ def _fits(e: Establishment, words: list[str], digits: str) -> bool:
     return all(word in text for word in words) or bool(len(digits) > 3 and digits in e.cnpj.lower())
 
 
+def _asked(request: Request[Any, Any, Any]) -> str:
+    return request.query_params.get("q", "").replace("\x00", "")[:200].strip()
+
+
+def _sought(asked: str) -> tuple[list[str], str]:
+    """Return the words of a search, and its letters and digits: a CNPJ is found without its punctuation."""
+    return fold(asked).split(), "".join(c for c in asked.lower() if c.isalnum())
+
+
 @get("/companies", opt={"permission": "network:read"})
 async def company_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the companies, each with its establishments."""
-    asked = request.query_params.get("q", "").replace("\x00", "")[:200].strip()
-    words, digits = fold(asked).split(), "".join(c for c in asked.lower() if c.isalnum())
+    asked = _asked(request)
+    words, digits = _sought(asked)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "companies")
         seen, places = await _seen(tx, request)
         companies = await reads.legal_entities(tx)
     found = [e for e in seen if not words or _fits(e, words, digits)]
-    held: dict[int, int] = {}
-    for place in places:
-        held[place.establishment_id] = held.get(place.establishment_id, 0) + 1
+    held = Counter(place.establishment_id for place in places)
     groups = [(company, [e for e in found if e.legal_entity_id == company.id]) for company in companies]
     part = web.wants_part(request)
     return render.html(
@@ -69,7 +81,37 @@ async def company_list(request: Request[Any, Any, Any]) -> Response[str]:
         regimes={regime: _(word) for regime, word in say.TAX_REGIME.items()},
         known=len(seen),
         total=len(found),
+        exports=export.choices(
+            lambda path: path + (f"?{urlencode({'q': asked})}" if asked else ""), "/companies:export"
+        ),
     )
+
+
+COLUMNS = (
+    Column(N_("Company"), width=34), Column(N_("CNPJ root")), Column(N_("Kind"), width=18), Column(N_("Code")),
+    Column(N_("Establishment"), width=30), Column(N_("CNPJ"), width=20), Column(N_("State registration"), width=18),
+    Column(N_("UF"), width=6), Column(N_("Tax regime"), width=22), Column(N_("Documents"), width=34),
+    Column(N_("Locations"), SheetKind.WHOLE), Column(N_("In use")),
+)  # fmt: skip
+
+
+@get(export.paths("/companies:export"), opt={"permission": "network:read"})
+async def company_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the establishments, as they are filtered, with their companies as a file."""
+    words, digits = _sought(_asked(request))
+    async with web.reading(request) as tx:
+        seen, places = await _seen(tx, request)
+    held = Counter(place.establishment_id for place in places)
+    found = [e for e in seen if not words or _fits(e, words, digits)]
+
+    def cells(e: Establishment) -> list[Any]:
+        return [
+            e.legal_name, e.cnpj[:8], _(say.ENTITY_KIND[e.kind]), e.code, e.name, format_cnpj(e.cnpj),
+            e.state_registration, e.state, _(say.TAX_REGIME[e.tax_regime]), _(say.DOCUMENT_POLICY[e.document_policy]),
+            held[e.id], _("yes") if e.active else _("no"),
+        ]  # fmt: skip
+
+    return export.send_all(request, "establishments", COLUMNS, found, cells)
 
 
 async def _company(tx: Tx, request: Request[Any, Any, Any], root: str) -> tuple[LegalEntity, list[Establishment]]:
@@ -107,7 +149,7 @@ async def company_change(request: Request[Any, Any, Any], root: FromPath[str]) -
     async with web.writing(request) as tx:
         await _company(tx, request, root)
         await service.update_legal_entity(tx, root, draft, read.version())
-    return filling.done(request, f"/companies/{root}", _("Company saved"))
+    return web.go_on(request, f"/companies/{root}", _("Company saved"))
 
 
 # --- establishments ---
@@ -157,42 +199,22 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], found: Establishment | 
     }
 
 
-@get("/establishments:new", opt={"permission": "network:write"})
-async def establishment_new(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the empty form."""
-    async with web.reading(request) as tx:
-        return render.html("companies/form.html", **await _form(tx, request, None))
+async def _terms(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> dict[str, Any]:
+    return await _form(tx, request, (await _establishment(tx, request, code))[0] if code is not None else None)
 
 
-@get("/establishments/{code:str}/edit", opt={"permission": "network:write"})
-async def establishment_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
-    """Show an establishment's form."""
-    async with web.reading(request) as tx:
-        found, _places = await _establishment(tx, request, code)
-        return render.html("companies/form.html", **await _form(tx, request, found))
+async def _make(tx: Tx, read: Filled) -> str:
+    """Make an establishment, and its company with it when the root of its CNPJ is new."""
+    draft = await _draft(tx, read, None)
+    read.refuse()
+    return (await service.create_establishment(tx, draft)).code
 
 
-@post("/establishments:new", opt={"permission": "network:write"}, status_code=200)
-async def establishment_create(request: Request[Any, Any, Any]) -> Response[Any]:
-    """Create an establishment, and its company with it when the root of its CNPJ is new."""
-    read = filling.filled(await request.form())
-    async with web.writing(request) as tx:
-        draft = await _draft(tx, read, None)
-        read.refuse()
-        made = await service.create_establishment(tx, draft)
-    return filling.done(request, f"/establishments/{made.code}", _("Establishment created"))
-
-
-@post("/establishments/{code:str}/edit", opt={"permission": "network:write"}, status_code=200)
-async def establishment_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """Change an establishment that nobody else changed since the form was opened."""
-    read = filling.filled(await request.form())
-    async with web.writing(request) as tx:
-        found, _places = await _establishment(tx, request, code)
-        draft = await _draft(tx, read, found)
-        read.refuse()
-        await service.update_establishment(tx, draft, read.version())
-    return filling.done(request, f"/establishments/{code}", _("Establishment saved"))
+async def _change(tx: Tx, request: Request[Any, Any, Any], read: Filled, code: str) -> None:
+    found, _places = await _establishment(tx, request, code)
+    draft = await _draft(tx, read, found)
+    read.refuse()
+    await service.update_establishment(tx, draft, read.version())
 
 
 async def _draft(tx: Tx, read: Filled, before: Establishment | None) -> EstablishmentDraft:
@@ -218,13 +240,20 @@ async def _draft(tx: Tx, read: Filled, before: Establishment | None) -> Establis
     )
 
 
+FORM = Form(
+    path="/establishments",
+    template="companies/form.html",
+    terms=_terms,
+    make=_make,
+    change=_change,
+    made=N_("Establishment created"),
+    changed=N_("Establishment saved"),
+)
 HANDLERS = [
     company_list,
+    company_export,
     company_show,
     company_change,
-    establishment_new,
-    establishment_create,
     establishment_show,
-    establishment_edit,
-    establishment_change,
+    *record_form.handlers(FORM),
 ]

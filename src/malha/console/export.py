@@ -48,7 +48,7 @@ def send(
         pages: the list in pages, each read in a transaction of its own: a long download holds none open.
         row: makes cells of one item, spoken in the reader's language.
     """
-    format_ = Format(request.url.path.rpartition(".")[2])
+    format_ = format_of(request)
     reader = Reader.now()
 
     async def cells() -> AsyncIterator[list[sheets.Row]]:
@@ -61,9 +61,31 @@ def send(
             if sent >= MOST:
                 return
 
-    file = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{format_.value}"
-    return Stream(
-        sheets.written(format_, columns, cells(), reader),
-        media_type=format_.media_type,
-        headers={"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"},
-    )
+    return file(name, format_, sheets.written(format_, columns, cells(), reader))
+
+
+def send_all(
+    request: Request[Any, Any, Any],
+    name: str,
+    columns: Sequence[Column],
+    items: Sequence[T],
+    row: Callable[[T], sheets.Row],
+) -> Stream:
+    """Send a short list, which was read as a whole, as the file its address asks for."""
+
+    async def pages() -> AsyncIterator[Sequence[T]]:
+        yield items
+
+    return send(request, name, columns, pages(), row)
+
+
+def format_of(request: Request[Any, Any, Any]) -> Format:
+    """Return the format that the address of an export ends in."""
+    return Format(request.url.path.rpartition(".")[2])
+
+
+def file(name: str, format_: Format, pieces: AsyncIterator[bytes]) -> Stream:
+    """Send a file piece by piece, to be saved under a name with the day."""
+    said = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{format_.value}"
+    headers = {"Content-Disposition": f'attachment; filename="{said}"', "Cache-Control": "no-store"}
+    return Stream(pieces, media_type=format_.media_type, headers=headers)

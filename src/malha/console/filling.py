@@ -12,9 +12,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from litestar.datastructures import FormMultiDict
-from litestar.response import Response
 
-from malha.console import web
 from malha.platform import i18n
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -148,12 +146,3 @@ def options(words: dict[E, str]) -> Iterator[tuple[str, str]]:
     """Yield (value, word in the reader's language) of a list."""
     for value, word in words.items():
         yield value.value, i18n._(word)
-
-
-def done(request: web.Asking, address: str, notice: str) -> Response[bytes]:
-    """Lead on after a form was accepted, with a sentence for the next page: by script or by redirect."""
-    if not web.by_htmx(request):
-        return web.see_other(address, notice=notice)
-    sent = Response(b"", status_code=200, headers={"HX-Redirect": address, "Cache-Control": "no-store"})
-    sent.cookies.append(web.notice_cookie(notice))
-    return sent

@@ -3,7 +3,6 @@
 from datetime import date, datetime
 
 import msgspec
-from babel.dates import format_date
 
 from malha.console import brazil_map, plots, render, words
 from malha.console.home_facts import Facts
@@ -199,13 +198,13 @@ def work_kpis(facts: Facts) -> list[Kpi]:
 
 def weekday(day: date) -> str:
     """Return the name of a day's weekday, as people say it in passing: `Tuesday`, `terça`."""
-    return format_date(day, "EEEE", locale=i18n.current_language().replace("-", "_")).removesuffix("-feira")
+    return i18n.written(day, "EEEE")
 
 
 def day_line(at: datetime) -> str:
     """Return a day in full, with the time: `Tuesday, 24 November, 10:42`."""
     pattern = {"pt-BR": "d 'de' MMMM"}.get(i18n.current_language(), "d MMMM")
-    told = format_date(at.date(), pattern, locale=i18n.current_language().replace("-", "_"))
+    told = i18n.written(at.date(), pattern)
     name = weekday(at.date())
     return f"{name[:1].upper()}{name[1:]}, {told}, {i18n.time(at)}"
 

@@ -4,13 +4,12 @@ from datetime import time
 from typing import Any
 
 import msgspec
-from litestar import Request, get, post
-from litestar.params import FromPath
-from litestar.response import Response
+from litestar import Request
 
-from malha.console import filling, locations, render, shell, web
+from malha.console import filling, locations, record_form, shell
 from malha.console import network_words as say
 from malha.console.filling import Filled
+from malha.console.record_form import Form
 from malha.network import reads, service
 from malha.network.calendar import NO_HOLIDAYS
 from malha.network.model import WEEKDAYS, Hours, Location, LocationDraft, LocationKind, LocationStatus
@@ -63,40 +62,20 @@ def _spans(draft: LocationDraft, day: str) -> list[tuple[str, str]]:
     return [*stated, *[("", "")] * (INTERVALS - len(stated))]
 
 
-@get("/locations:new", opt={"permission": "network:write"})
-async def location_new(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the empty form."""
-    async with web.reading(request) as tx:
-        return render.html("locations/form.html", **await _form(tx, request, None))
+async def _terms(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> dict[str, Any]:
+    return await _form(tx, request, await locations.one(tx, request, code) if code is not None else None)
 
 
-@get("/locations/{code:str}/edit", opt={"permission": "network:write"})
-async def location_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
-    """Show a location's form."""
-    async with web.reading(request) as tx:
-        return render.html("locations/form.html", **await _form(tx, request, await locations.one(tx, request, code)))
-
-
-@post("/locations:new", opt={"permission": "network:write"}, status_code=200)
-async def location_create(request: Request[Any, Any, Any]) -> Response[Any]:
-    """Create a location."""
-    read = filling.filled(await request.form())
+async def _make(tx: Tx, read: Filled) -> str:
     draft = draft_of(read, None)
     read.refuse()
-    async with web.writing(request) as tx:
-        made = await service.create_location(tx, draft)
-    return filling.done(request, f"/locations/{made.code}", _("Location created"))
+    return (await service.create_location(tx, draft)).code
 
 
-@post("/locations/{code:str}/edit", opt={"permission": "network:write"}, status_code=200)
-async def location_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """Change a location that nobody else changed since the form was opened."""
-    read = filling.filled(await request.form())
-    async with web.writing(request) as tx:
-        draft = draft_of(read, await locations.one(tx, request, code))
-        read.refuse()
-        await service.update_location(tx, draft, read.version())
-    return filling.done(request, f"/locations/{code}", _("Location saved"))
+async def _change(tx: Tx, request: Request[Any, Any, Any], read: Filled, code: str) -> None:
+    draft = draft_of(read, await locations.one(tx, request, code))
+    read.refuse()
+    await service.update_location(tx, draft, read.version())
 
 
 def draft_of(read: Filled, before: Location | None) -> LocationDraft:
@@ -160,4 +139,13 @@ def _hours(read: Filled) -> Hours:
     return hours
 
 
-HANDLERS = [location_new, location_edit, location_create, location_change]
+FORM = Form(
+    path="/locations",
+    template="locations/form.html",
+    terms=_terms,
+    make=_make,
+    change=_change,
+    made=N_("Location created"),
+    changed=N_("Location saved"),
+)
+HANDLERS = record_form.handlers(FORM)

@@ -1,6 +1,6 @@
 """The locations: the list with its filters and bulk acts, and one location with hours, closures, capacity and costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -9,16 +9,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import audit_words, brazil_map, filling, render, shell, web
+from malha.console import audit_words, brazil_map, export, filling, render, shell, web
 from malha.console import network_words as say
 from malha.console.words import Sign
+from malha.exchange import kinds
+from malha.exchange.model import Kind
 from malha.fulfillment import reads as jobs
 from malha.network import reads, rules, service
 from malha.network.calendar import Calendar, holidays_of
 from malha.network.errors import UnknownLocation
-from malha.network.imports import locations_table
+from malha.network.imports import location_rows
 from malha.network.model import WEEKDAYS, Establishment, Location, LocationKind, LocationStatus, Repeat
 from malha.platform import audit, i18n
 from malha.platform.clock import now
@@ -219,7 +221,7 @@ async def location_list(request: Request[Any, Any, Any]) -> Response[str]:
         kinds=[(kind.value, _(word)) for kind, word in say.LOCATION_KIND.items()],
         states=sorted({x.state for x in everything}),
         capabilities=[(name, _(word)) for name, (word, _means) in say.CAPABILITIES.items()],
-        export=asked.address("/locations:export.csv"),
+        exports=export.choices(asked.address, "/locations:export"),
         unfiltered=Asked(status=asked.status).address(),
     )
 
@@ -239,11 +241,11 @@ async def bulk(request: Request[Any, Any, Any]) -> Response[Any]:
             read.refuse()
             changed = await service.pause_locations(tx, codes, read.text("reason"), until)
             notice = n_("{n} location paused", "{n} locations paused", len(changed))
-    return filling.done(request, web.safe_address(read.text("next"), "/locations"), notice)
+    return web.go_on(request, web.safe_address(read.text("next"), "/locations"), notice)
 
 
-@get("/locations:export.csv", opt={"permission": "network:read"})
-async def location_export(request: Request[Any, Any, Any]) -> Response[bytes]:
+@get(export.paths("/locations:export"), opt={"permission": "network:read"})
+async def location_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a table that can be imported again."""
     asked = asked_of(request.query_params)
     words = fold(asked.q).split()
@@ -251,7 +253,12 @@ async def location_export(request: Request[Any, Any, Any]) -> Response[bytes]:
         fitting = [x for x in await in_scope(tx, request) if _fits(x, asked, words)]
         owners = {e.id: e for e in await reads.establishments(tx)}
     found = [x for x in fitting if x.status in TABS[asked.status][0]]
-    return web.attachment("locations.csv", b"".join(locations_table(found, owners)))
+
+    async def pages() -> AsyncIterator[list[list[object]]]:
+        yield location_rows(found, owners)
+
+    format_ = export.format_of(request)
+    return export.file("locations", format_, kinds.file_of(format_, pages(), kinds.numbers_of(Kind.LOCATIONS)))
 
 
 # --- one location ---
@@ -419,7 +426,7 @@ async def set_status(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         LocationStatus.ACTIVE: _("It takes work again"),
         LocationStatus.CLOSED: _("Closed"),
     }[status]
-    return filling.done(request, f"/locations/{code}", says)
+    return web.go_on(request, f"/locations/{code}", says)
 
 
 @post("/locations/{code:str}/close-days", opt={"permission": "network:write"}, status_code=200)
@@ -440,7 +447,7 @@ async def close_days(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         await one(tx, request, code)
         await service.close_days(tx, code, days, read.text("reason", 200))
     notice = n_("Closed on {n} day", "Closed on {n} days", len(days))
-    return filling.done(request, f"/locations/{code}", notice)
+    return web.go_on(request, f"/locations/{code}", notice)
 
 
 @post("/locations/{code:str}/open-days", opt={"permission": "network:write"}, status_code=200)
@@ -452,7 +459,7 @@ async def open_days(request: Request[Any, Any, Any], code: FromPath[str]) -> Res
     async with web.writing(request) as tx:
         await one(tx, request, code)
         await service.open_days(tx, code, [day] if day else [])
-    return filling.done(request, f"/locations/{code}", _("It works on that day again"))
+    return web.go_on(request, f"/locations/{code}", _("It works on that day again"))
 
 
 HANDLERS = [location_list, location_export, bulk, location_show, set_status, close_days, open_days]

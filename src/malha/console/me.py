@@ -92,7 +92,7 @@ async def save(request: web.Asking) -> Response[Any]:
         await keeping.change_ways(tx, web.person_of(request), ways)
     if ways.language:
         i18n.use(ways.language)
-    return _remember(web.go_on(request, "/me", notice=_("Your settings are saved.")), said)
+    return _remember(web.go_on(request, "/me", _("Your settings are saved.")), said)
 
 
 @post("/me/language", opt={"permission": SIGNED_IN}, status_code=200)

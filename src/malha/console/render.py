@@ -5,14 +5,11 @@ Content-Security-Policy allows no inline style. Words go through `_`, `n_`; mone
 language and zone.
 """
 
-import re
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 from markupsafe import Markup, escape
@@ -20,41 +17,18 @@ from markupsafe import Markup, escape
 from malha.console import assets, stock_words, words
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import _
 from malha.platform.text import initials
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 DASH = " \N{EN DASH} "  # between ends of a range, and city and state
+local, day = i18n.local, i18n.day_of
 SOON = timedelta(hours=1)  # before a deadline it is drawn in amber
-_WORD_ENDS = re.compile(r"\.(?=\s|$|,)")
-
-
-def local(instant: datetime, zone: str | None = None) -> datetime:
-    """Return an instant in the reader's zone, or another."""
-    return instant.astimezone(ZoneInfo(zone or i18n.current_zone()))
-
-
-def _locale() -> str:
-    return i18n.current_language().replace("-", "_")
 
 
 def clock(instant: datetime, zone: str | None = None) -> str:
     """Return hours and minutes, like `14:05`."""
     return i18n.time(instant, zone=zone)
-
-
-def day(instant: datetime, zone: str | None = None) -> str:
-    """Return a day as people say it: `today`, `tomorrow`, `Tue, 24 Nov`, and the year when it is another one."""
-    told, today = local(instant, zone).date(), local(now(), zone).date()
-    apart = (told - today).days
-    if apart in {-1, 0, 1}:
-        return _(("today", "tomorrow", "yesterday")[apart])
-    pattern = "EEE, d MMM" if told.year == today.year else "d MMM yyyy"
-    return _WORD_ENDS.sub("", format_date(told, pattern, locale=_locale()))
-
-
-# Said by `day`; named here so that the message collector finds them.
-_DAYS = (N_("today"), N_("tomorrow"), N_("yesterday"))
 
 
 def moment(instant: datetime, zone: str | None = None) -> str:
@@ -140,7 +114,7 @@ def address_line(address: dict[str, str] | None) -> str:
 
 def short_date(day_: date) -> str:
     """Return a day of this year on an axis, like `27 Oct`."""
-    return _WORD_ENDS.sub("", format_date(day_, "d MMM", locale=_locale()))
+    return i18n.written(day_, "d MMM")
 
 
 def figure(value: int) -> str:

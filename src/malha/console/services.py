@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote as quoted
 
 import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, rate_grid, render, shell, web
+from malha.console import export, filling, rate_grid, record_form, render, shell, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
+from malha.console.record_form import Form
 from malha.network import reads, service
 from malha.network.errors import UnknownService
 from malha.network.model import Method, RateDraft, Service, ServiceDraft
 from malha.network.places import locate
-from malha.network.rates_file import read_rates, write_rates
+from malha.network.rates_file import HEADER, read_rates
 from malha.network.tariff import ANY
 from malha.platform import i18n
 from malha.platform.brazil import STATES
@@ -25,6 +27,8 @@ from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.imports import Problem
+from malha.platform.sheets import Column, Kind
+from malha.platform.tabular import decimal_text
 from malha.platform.text import fold
 
 BLANK = ServiceDraft(code="", name="", carrier="")
@@ -50,9 +54,32 @@ async def service_list(request: Request[Any, Any, Any]) -> Response[str]:
         "services/list.html",
         shell=around,
         may=around.may,
+        exports=export.choices(str, "/services:export"),
         rows=[(s, _(say.METHOD[s.method]), totals.get(s.id)) for s in found],
         **_quote_terms("", "", ""),
     )
+
+
+COLUMNS = (
+    Column(N_("Code")), Column(N_("Name"), width=26), Column(N_("Carrier"), width=22), Column(N_("Method"), width=18),
+    Column(N_("Zones"), Kind.WHOLE), Column(N_("Lowest price"), Kind.MONEY), Column(N_("Highest price"), Kind.MONEY),
+    Column(N_("Fewest business days"), Kind.WHOLE), Column(N_("Most business days"), Kind.WHOLE), Column(N_("In use")),
+)  # fmt: skip
+
+
+@get(export.paths("/services:export"), opt={"permission": "network:read"})
+async def service_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file; prices go with each service."""
+    async with web.reading(request) as tx:
+        found = sorted(await reads.services(tx), key=lambda s: (not s.active, fold(s.name)))
+        totals = await reads.tariff_totals(tx)
+
+    def cells(s: Service) -> list[Any]:
+        t = totals.get(s.id)
+        known = [t.zones, t.cheapest, t.dearest, t.soonest, t.latest] if t else [None] * 5
+        return [s.code, s.name, s.carrier, _(say.METHOD[s.method]), *known, _("yes") if s.active else _("no")]
+
+    return export.send_all(request, "services", COLUMNS, found, cells)
 
 
 async def _one(tx: Tx, code: str) -> tuple[Service, ServiceDraft]:
@@ -80,6 +107,7 @@ async def service_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         origin=chosen,
         origins=[(state, _zone(state)) for state in origins],
         new_origins=[(state, _zone(state)) for state in (ANY, *sorted(STATES)) if state not in origins],
+        exports=export.choices(lambda path: path, f"/services/{quoted(code, safe='')}/rates"),
         grid=rate_grid.grid_of(draft.rates, chosen),
         brackets=len(draft.rates),
         **_quote_terms("" if chosen == ANY else chosen, "", ""),
@@ -100,18 +128,25 @@ async def rates_change(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         changed = rate_grid.read_grid(read, draft.rates, origin)
         read.refuse()
         await service.update_service(tx, msgspec.structs.replace(draft, rates=changed), read.version())
-    return filling.done(request, f"/services/{code}?origin={origin}", _("Prices saved"))
+    return web.go_on(request, f"/services/{code}?origin={origin}", _("Prices saved"))
 
 
 # --- the file ---
 
+_NUMBERS = {"price": Kind.MONEY, "per_extra_kg": Kind.MONEY, "lead_days": Kind.WHOLE}
+RATE_COLUMNS = [Column(name, _NUMBERS.get(name, Kind.TEXT), fixed=True) for name in HEADER]
 
-@get("/services/{code:str}/rates.csv", opt={"permission": "network:read"})
-async def rates_export(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[bytes]:
+
+@get(export.paths("/services/{code:str}/rates"), opt={"permission": "network:read"})
+async def rates_export(request: Request[Any, Any, Any], code: FromPath[str]) -> Stream:
     """Send the whole tariff as a table that can be sent back."""
     async with web.reading(request) as tx:
         _found, draft = await _one(tx, code)
-    return web.attachment(f"{code}.csv", b"".join(write_rates(draft.rates)))
+
+    def cells(r: RateDraft) -> list[Any]:
+        return [r.from_state, r.to_state, decimal_text(r.max_grams, 3), r.price, r.lead_days, r.per_extra_kg]
+
+    return export.send_all(request, code, RATE_COLUMNS, draft.rates, cells)
 
 
 @post("/services/{code:str}/rates/preview", opt={"permission": "network:write"}, status_code=200)
@@ -128,7 +163,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
     return render.html(
         "services/preview.html",
         says=None,
-        change=_change(draft.rates, rates),
+        change=_compared(draft.rates, rates),
         problems=told,
         more=max(len(problems) - MOST_PROBLEMS, 0),
     )
@@ -142,17 +177,17 @@ async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     refuse([Flaw("file", p.says, p.mend, {**p.facts, "line": p.line}) for p in problems[:MOST_PROBLEMS]])
     async with web.writing(request) as tx:
         _found, draft = await _one(tx, code)
-        change = _change(draft.rates, rates)
+        change = _compared(draft.rates, rates)
         await service.update_service(tx, msgspec.structs.replace(draft, rates=rates), read.version())
     count = change.new + change.changed + change.gone
     notice = n_("{n} price changed", "{n} prices changed", count)
-    return filling.done(request, f"/services/{code}", notice)
+    return web.go_on(request, f"/services/{code}", notice)
 
 
 async def _file(request: Request[Any, Any, Any]) -> bytes:
     found = (await request.form()).get("file")
     if not isinstance(found, UploadFile):
-        refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV file."))])
+        refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
         return b""
     return await found.read()
 
@@ -162,7 +197,7 @@ def _told(problem: Problem) -> str:
     return _("Line {line}: {text}", line=problem.line, text=text) if problem.line else text
 
 
-def _change(before: Sequence[RateDraft], after: Sequence[RateDraft]) -> Change:
+def _compared(before: Sequence[RateDraft], after: Sequence[RateDraft]) -> Change:
     def keyed(rates: Sequence[RateDraft]) -> dict[tuple[str, str, int], RateDraft]:
         return {(rate.from_state, rate.to_state, rate.max_grams): rate for rate in rates}
 
@@ -229,41 +264,17 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> di
     }
 
 
-@get("/services:new", opt={"permission": "network:write"})
-async def service_new(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the empty form."""
-    async with web.reading(request) as tx:
-        return render.html("services/form.html", **await _form(tx, request, None))
-
-
-@get("/services/{code:str}/edit", opt={"permission": "network:write"})
-async def service_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
-    """Show a service's form."""
-    async with web.reading(request) as tx:
-        return render.html("services/form.html", **await _form(tx, request, code))
-
-
-@post("/services:new", opt={"permission": "network:write"}, status_code=200)
-async def service_create(request: Request[Any, Any, Any]) -> Response[Any]:
-    """Create a service; its prices come next."""
-    read = filling.filled(await request.form())
+async def _make(tx: Tx, read: Filled) -> str:
     draft = _draft(read, msgspec.structs.replace(BLANK, code=read.text("code", 40)))
     read.refuse()
-    async with web.writing(request) as tx:
-        made = await service.create_service(tx, draft)
-    return filling.done(request, f"/services/{made.code}", _("Shipping service created"))
+    return (await service.create_service(tx, draft)).code
 
 
-@post("/services/{code:str}/edit", opt={"permission": "network:write"}, status_code=200)
-async def service_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """Change what a service is called and whether it is in use; its prices stay."""
-    read = filling.filled(await request.form())
-    async with web.writing(request) as tx:
-        _found, before = await _one(tx, code)
-        draft = _draft(read, before)
-        read.refuse()
-        await service.update_service(tx, draft, read.version())
-    return filling.done(request, f"/services/{code}", _("Shipping service saved"))
+async def _change(tx: Tx, _request: Request[Any, Any, Any], read: Filled, code: str) -> None:
+    _found, before = await _one(tx, code)
+    draft = _draft(read, before)
+    read.refuse()
+    await service.update_service(tx, draft, read.version())
 
 
 def _draft(read: Filled, before: ServiceDraft) -> ServiceDraft:
@@ -276,14 +287,21 @@ def _draft(read: Filled, before: ServiceDraft) -> ServiceDraft:
     )
 
 
+FORM = Form(
+    path="/services",
+    template="services/form.html",
+    terms=_form,
+    make=_make,
+    change=_change,
+    made=N_("Shipping service created"),
+    changed=N_("Shipping service saved"),
+)
 HANDLERS = [
     service_list,
-    service_new,
-    service_create,
+    service_export,
     quote,
     service_show,
-    service_edit,
-    service_change,
+    *record_form.handlers(FORM),
     rates_change,
     rates_export,
     rates_preview,

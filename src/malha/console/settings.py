@@ -153,7 +153,7 @@ async def settings_change(request: Request[Any, Any, Any]) -> Response[Any]:
     read.refuse()
     async with web.writing(request) as tx:
         await retailer.change(tx, draft, read.version())
-    return filling.done(request, "/settings", _("Settings saved"))
+    return web.go_on(request, "/settings", _("Settings saved"))
 
 
 @get("/settings/colour", opt={"permission": "settings:manage"})
@@ -181,7 +181,7 @@ async def logo_change(request: Request[Any, Any, Any]) -> Response[Any]:
             picture = await given.read()
     async with web.writing(request) as tx:
         await retailer.change_logo(tx, picture)
-    return filling.done(request, "/settings", _("Logo saved") if picture is not None else _("Logo removed"))
+    return web.go_on(request, "/settings", _("Logo saved") if picture is not None else _("Logo removed"))
 
 
 @get("/settings/logo/{digest:str}", opt={"permission": "settings:manage"})

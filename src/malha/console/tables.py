@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from malha.console import render, shell, web
+from malha.console import export, render, shell, web
 from malha.console import table_words as words
 from malha.exchange import kinds, reads, service
 from malha.exchange.errors import ImportNotFound, NoFile
@@ -23,8 +23,6 @@ from malha.identity.model import Caller
 from malha.platform import audit, i18n
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
-from malha.platform.sheets import Format
-from malha.platform.tabular import as_csv
 
 SEE = "catalog:read"
 SHOWN_FLAWS = 50
@@ -259,7 +257,7 @@ def _act(act: str) -> Any:
 # --- taking out ---
 
 
-@get("/imports/{number:int}/refused.csv", opt={"permission": SEE})
+@get(export.paths("/imports/{number:int}/refused"), opt={"permission": SEE})
 async def refused(request: Request[Any, Any, Any], number: FromPath[int]) -> Stream:
     """Send the refused rows as they were, with what is wrong in a last column."""
     async with web.reading(request) as tx:
@@ -268,29 +266,25 @@ async def refused(request: Request[Any, Any, Any], number: FromPath[int]) -> Str
     pages = service.refused_pages(
         web.database_of(request), web.actor_of(request), run.id, language, _(N_("What is wrong"))
     )
-    return _sent(as_csv(pages), Format.CSV, f"{run.kind.value}-{run.number}-refused")
+    format_ = export.format_of(request)
+    return export.file(f"{run.kind.value}-{run.number}-refused", format_, kinds.file_of(format_, pages))
 
 
 def _export(kind: Kind) -> Any:
     @get(
-        [f"/exports/{kind.value}.{format_.value}" for format_ in Format],
+        export.paths(f"/exports/{kind.value}"),
         opt={"permission": KINDS[kind].read},
         name=f"console-export-{kind.value}",
     )
     async def run(request: Request[Any, Any, Any]) -> Stream:
-        format_ = Format(request.url.path.rpartition(".")[2])
+        format_ = export.format_of(request)
         if kind is Kind.CUSTOMERS:  # personal data: who took them is written down
             async with web.writing(request) as tx:
                 await audit.record(tx, action="export", entity="customer", entity_id="all")
         pieces = kinds.export(kind, format_, web.database_of(request), web.actor_of(request))
-        return _sent(pieces, format_, kind.value)
+        return export.file(kind.value, format_, pieces)
 
     return run
-
-
-def _sent(pieces: AsyncIterator[bytes], format_: Format, name: str) -> Stream:
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{format_.value}"', "Cache-Control": "no-store"}
-    return Stream(pieces, media_type=format_.media_type, headers=headers)
 
 
 HANDLERS = [

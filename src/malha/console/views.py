@@ -159,7 +159,7 @@ async def save(request: web.Asking) -> Response[Any]:
         )
         if form.get("default"):
             await keeping.choose_default(tx, person, web.caller_of(request).role, list_, view_id)
-    return web.go_on(request, address_of(list_, query), notice=_("The view is saved."))
+    return web.go_on(request, address_of(list_, query), _("The view is saved."))
 
 
 @post("/views/default", opt={"permission": SIGNED_IN}, status_code=200)
@@ -176,7 +176,7 @@ async def choose_default(request: web.Asking) -> Response[Any]:
     async with web.writing(request) as tx:
         await keeping.choose_default(tx, web.person_of(request), web.caller_of(request).role, list_, view_id)
     text = _("The list opens in this view from now on.") if view_id else _("The list opens as it did at first.")
-    return web.go_on(request, _back(form), notice=text)
+    return web.go_on(request, _back(form), text)
 
 
 @post("/views/{view_id:int}", opt={"permission": SIGNED_IN}, status_code=200)
@@ -195,7 +195,7 @@ async def change(request: web.Asking, view_id: FromPath[int]) -> Response[Any]:
         await keeping.change_view(
             tx, web.person_of(request), _small(view_id), name=str(form.get("name", "")), role=role
         )
-    return web.go_on(request, _back(form), notice=_("The view is saved."))
+    return web.go_on(request, _back(form), _("The view is saved."))
 
 
 @post("/views/{view_id:int}/delete", opt={"permission": SIGNED_IN}, status_code=200)
@@ -208,7 +208,7 @@ async def delete(request: web.Asking, view_id: FromPath[int]) -> Response[Any]:
     form = await request.form()
     async with web.writing(request) as tx:
         await keeping.delete_view(tx, web.person_of(request), _small(view_id))
-    return web.go_on(request, _back(form), notice=_("The view is deleted."))
+    return web.go_on(request, _back(form), _("The view is deleted."))
 
 
 def _small(view_id: int) -> int:

@@ -130,7 +130,7 @@ def person_of(request: Asking) -> UUID:
     return UUID(caller.id)
 
 
-def go_on(request: Asking, address: str, *, notice: str = "") -> Response[bytes]:
+def go_on(request: Asking, address: str, notice: str = "") -> Response[bytes]:
     """Send the browser on after a form: a script that sent it goes there as a whole."""
     sent = see_other(address, notice=notice)
     if by_htmx(request):
@@ -162,12 +162,3 @@ def problems_text(error: MalhaError) -> list[str]:
 def problem_fields(error: MalhaError) -> list[str]:
     """Return the field of each flaw, as `problems_text` has them: the names of fields of the form."""
     return [str(flaw.get("at", "")).lstrip("/") for flaw in error.facts.get("problems", ())]
-
-
-def attachment(name: str, body: bytes) -> Response[bytes]:
-    """Send a table as a file to save."""
-    return Response(
-        body,
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )

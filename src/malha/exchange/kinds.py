@@ -1,6 +1,7 @@
 """Which target reads a kind's rows, and which pages write them: the one table of what can come and go."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from malha.catalog.imports import PriceImport, ProductImport, price_pages, product_pages
 from malha.customers import reads as customers
@@ -62,22 +63,32 @@ def _own_customers(database: Database, locations: Collection[int]) -> Pages:
 
 async def export(kind: Kind, format_: Format, database: Database, actor: Actor) -> AsyncIterator[bytes]:
     """Yield a file of a kind with the columns its import reads, so that a way there and back changes nothing."""
-    pages = pages_of(kind, database, actor)
+    async for piece in file_of(format_, pages_of(kind, database, actor), numbers_of(kind)):
+        yield piece
+
+
+async def file_of(
+    format_: Format, pages: Pages, numbers: Mapping[str, sheets.Kind] = MappingProxyType({})
+) -> AsyncIterator[bytes]:
+    """Yield a file of rows, header first, whose headings are the same in every language.
+
+    Args:
+        format_: of the file.
+        pages: texts and numbers, as an import reads them.
+        numbers: the columns whose cells are numbers for a spreadsheet too; see `numbers_of`.
+    """
     if format_ is Format.CSV:
         async for piece in tabular.as_csv(pages):
             yield piece
         return
     first = await anext(pages)
-    head = [str(name) for name in first[0]]
-    numbers = _numbers(kind)
-    columns = [sheets.Column(name, numbers.get(name, sheets.Kind.TEXT), 18) for name in head]
-    # Headings are names of columns, not sentences: they are the same in every language.
+    columns = [sheets.Column(str(name), numbers.get(str(name), sheets.Kind.TEXT), 18, fixed=True) for name in first[0]]
     async for piece in sheets.written(format_, columns, _cells(columns, _below(first[1:], pages)), Reader.now()):
         yield piece
 
 
-def _numbers(kind: Kind) -> dict[str, sheets.Kind]:
-    """Return the columns whose cells are numbers for a spreadsheet too."""
+def numbers_of(kind: Kind) -> dict[str, sheets.Kind]:
+    """Return the columns of a kind whose cells are numbers for a spreadsheet too."""
     kinds = {tabular.centavos: sheets.Kind.MONEY}
     found = {column.name: kinds[column.parse] for column in target_of(kind).columns if column.parse in kinds}
     return found | ({"on_hand": sheets.Kind.WHOLE, "safety": sheets.Kind.WHOLE} if kind is Kind.STOCK else {})

@@ -297,12 +297,18 @@ async def location_pages(
     async with database.snapshot() as tx:
         owners = {e.id: e for e in await reads.establishments(tx)}
         locations = [x for x in await reads.locations(tx) if within is None or x.id in within]
-    yield [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
+    yield location_rows(locations, owners)
+
+
+def location_rows(locations: Iterable[Location], owners: Mapping[int, Establishment]) -> list[list[object]]:
+    """Return some locations, header first, as rows that `LocationImport` reads back unchanged."""
+    return [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
 
 
 def locations_table(locations: Iterable[Location], owners: Mapping[int, Establishment]) -> Iterator[bytes]:
     """Yield some locations as a table that `LocationImport` reads back unchanged."""
-    return write_table([c.name for c in COLUMNS], (_exported(x, owners[x.establishment_id]) for x in locations))
+    head, *rows = location_rows(locations, owners)
+    return write_table([str(name) for name in head], rows)
 
 
 def _exported(x: Location, owner: Establishment) -> list[object]:

@@ -1,11 +1,11 @@
 """A service's tariff as a table that people edit in a spreadsheet: one row per zone and weight bracket."""
 
 import io
-from collections.abc import Iterator, Sequence
 
 from malha.network.model import RateDraft
 from malha.network.rules import check_rates
 from malha.network.tariff import ANY
+from malha.platform import workbook
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.imports import Problem
@@ -14,12 +14,10 @@ from malha.platform.tabular import (
     Column,
     MissingColumns,
     centavos,
-    decimal_text,
     open_table,
     parse_state,
     scaled,
     whole,
-    write_table,
 )
 
 HEADER = ("from", "to", "up_to_kg", "price", "lead_days", "per_extra_kg")
@@ -50,12 +48,12 @@ _FIELDS = {"from_state": "from", "to_state": "to", "max_grams": "up_to_kg"}
 
 
 def read_rates(raw: bytes) -> tuple[list[RateDraft], list[Problem]]:
-    """Return the rates of a file, and what is wrong with it: with any problem none of them should be used.
+    """Return the rates of a file, CSV or XLSX, and what is wrong with it: with any problem none should be used.
 
     Raises:
         UnreadableTable, EmptyTable, MissingColumns: it is no such table at all.
     """
-    table = open_table(io.BytesIO(raw), COLUMNS)
+    table = open_table(workbook.as_text(io.BytesIO(raw)), COLUMNS)
     missing = [c.name for c in COLUMNS if c.required and c not in table.columns.values()]
     if missing:
         raise MissingColumns(columns=", ".join(missing), found=", ".join(table.header))
@@ -89,19 +87,3 @@ def read_rates(raw: bytes) -> tuple[list[RateDraft], list[Problem]]:
 
 def _problem(line: int, column: str, flaw: Flaw) -> Problem:
     return Problem(line, column, str(flaw.facts.get("value", "")), flaw.says, flaw.mend, dict(flaw.facts))
-
-
-def write_rates(rates: Sequence[RateDraft]) -> Iterator[bytes]:
-    """Yield a tariff as a table that reads back unchanged."""
-    rows = (
-        (
-            r.from_state,
-            r.to_state,
-            decimal_text(r.max_grams, 3),
-            decimal_text(r.price, 2),
-            r.lead_days,
-            decimal_text(r.per_extra_kg, 2),
-        )
-        for r in rates
-    )
-    return write_table(HEADER, rows)

@@ -9,6 +9,7 @@ Catalogues are plain .po files, one per capability; `malha.platform.messages` me
 first needed. See `locale/README.md`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,6 +33,15 @@ Width = Literal["short", "medium", "long", "full"]
 LANGUAGES: tuple[str, ...] = ("pt-BR", "en")
 DEFAULT = "pt-BR"
 DEFAULT_ZONE = "America/Sao_Paulo"
+
+
+def N_(msgid: str) -> str:  # noqa: N802 -- gettext's own name
+    """Mark a sentence for translation later; return it unchanged."""
+    return msgid
+
+
+_NEAR_DAYS = {-1: N_("yesterday"), 0: N_("today"), 1: N_("tomorrow")}
+_WORD_ENDS = re.compile(r"-feira|\.(?=\s|$|,)")
 
 _language: ContextVar[str] = ContextVar("language", default=DEFAULT)
 _zone: ContextVar[str] = ContextVar("zone", default=DEFAULT_ZONE)
@@ -92,11 +102,6 @@ class Word(str):
     """A fact of a sentence that is itself a message id: shown in the reader's language."""
 
     __slots__ = ()
-
-
-def N_(msgid: str) -> str:  # noqa: N802 -- gettext's own name
-    """Mark a sentence for translation later; return it unchanged."""
-    return msgid
 
 
 def _(msgid: str, **facts: Any) -> str:
@@ -240,6 +245,31 @@ def datetime(value: DateTime, width: Width = "short", *, zone: str | None = None
     return f"{date(value, width, zone=told, language=language)} {time(value, zone=told, language=language)}"
 
 
+def local(instant: DateTime, zone: str | None = None) -> DateTime:
+    """Return an instant in the reader's zone, or another."""
+    return instant.astimezone(ZoneInfo(zone or _zone.get()))
+
+
+def written(value: Date, pattern: str) -> str:
+    """Return a day by a CLDR pattern, in the current language, without the stops and the `-feira` of Portuguese."""
+    from babel.dates import format_date  # noqa: PLC0415
+
+    return _WORD_ENDS.sub("", str(format_date(value, pattern, locale=_locale(_language.get()))))
+
+
+def day(told: Date, today: Date) -> str:
+    """Return a day as people say it: `today`, `tomorrow`, `Tue, 24 Nov`, and the year when it is another one."""
+    near = _NEAR_DAYS.get((told - today).days)
+    if near is not None:
+        return _(near)
+    return written(told, "EEE, d MMM" if told.year == today.year else "d MMM yyyy")
+
+
+def day_of(instant: DateTime, zone: str | None = None) -> str:
+    """Return the day of an instant as people say it; see `day`."""
+    return day(local(instant, zone).date(), local(now(), zone).date())
+
+
 def ago(value: DateTime, *, at: DateTime | None = None, language: str | None = None) -> str:
     """Return how long ago (or from now) an instant is: `há 3 minutos`."""
     from babel.dates import format_timedelta  # noqa: PLC0415
@@ -261,6 +291,9 @@ __all__ = [
     "current_zone",
     "date",
     "datetime",
+    "day",
+    "day_of",
+    "local",
     "money",
     "n_",
     "number",
@@ -269,4 +302,5 @@ __all__ = [
     "time",
     "translate",
     "use",
+    "written",
 ]

@@ -62,6 +62,12 @@ class Column(NamedTuple):
     name: str
     kind: Kind = Kind.TEXT
     width: int = 16
+    fixed: bool = False  # the heading is the name of a column that an import reads, the same in every language
+
+    @property
+    def heading(self) -> str:
+        """Return the heading in the reader's language."""
+        return self.name if self.fixed else _(self.name)
 
 
 class Reader(NamedTuple):
@@ -91,7 +97,7 @@ async def _csv(
 ) -> AsyncGenerator[bytes, None]:
     zone = ZoneInfo(reader.zone)
     with i18n.speaking(reader.language, reader.zone):
-        head = csv_line([_(column.name) for column in columns])
+        head = csv_line([column.heading for column in columns])
     yield b"\xef\xbb\xbf" + head
     async for rows in pages:
         yield b"".join(csv_line(_texts(columns, row, zone)) for row in rows)
@@ -151,7 +157,7 @@ class _Sheet:
         self._sheet.freeze_panes(1, 0)
         with i18n.speaking(reader.language, reader.zone):
             for at, column in enumerate(columns):
-                name = _(column.name)
+                name = column.heading
                 self._sheet.set_column(at, at, max(column.width, len(name) + 2))
                 self._sheet.write_string(0, at, name, bold)
 

@@ -9,18 +9,17 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import _
 from malha.platform.text import initials
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+local, day, short_day, written = i18n.local, i18n.day, i18n.day_of, i18n.written
 
 
 class Face(NamedTuple):
@@ -30,45 +29,18 @@ class Face(NamedTuple):
     icon: Callable[[str], Markup]  # a drawn icon
 
 
-def local(instant: datetime, zone: str | None = None) -> datetime:
-    """Return an instant in the retailer's zone, or another."""
-    return instant.astimezone(ZoneInfo(zone or i18n.current_zone()))
-
-
-def _written(day: date, pattern: str) -> str:
-    said = format_date(day, pattern, locale=i18n.current_language().replace("-", "_"))
-    return said.replace("-feira", "").replace(".", "")
-
-
 def long_day(day: date) -> str:
     """Return a day as a promise names it: `quarta, 25 de novembro`, `Wednesday, 25 November`."""
-    return _written(day, "EEEE, d 'de' MMMM" if i18n.current_language() == "pt-BR" else "EEEE, d MMMM")
-
-
-def day(told: date, today: date) -> str:
-    """Return a day in few letters: `today`, `Tue, 24 Nov`, and the year when it is another one."""
-    apart = (told - today).days
-    if apart in {-1, 0, 1}:
-        return _(("today", "tomorrow", "yesterday")[apart])
-    return _written(told, "EEE, d MMM" if told.year == today.year else "d MMM yyyy")
-
-
-# Said by `day`; named here so that the message collector finds them.
-_DAYS = (N_("today"), N_("tomorrow"), N_("yesterday"))
-
-
-def short_day(instant: datetime, zone: str | None = None) -> str:
-    """Return the day of an instant in few letters."""
-    return day(local(instant, zone).date(), local(now(), zone).date())
+    return written(day, "EEEE, d 'de' MMMM" if i18n.current_language() == "pt-BR" else "EEEE, d MMMM")
 
 
 def moment(instant: datetime, zone: str | None = None) -> str:
     """Return day and time in few letters: `today, 14:05`, `Tue, 14:05` within a week, else `14 Nov, 14:05`."""
     told, today = local(instant, zone).date(), local(now(), zone).date()
     if 1 < (today - told).days < 7:
-        said = _written(told, "EEE")
+        said = written(told, "EEE")
     else:
-        said = day(told, today) if abs((told - today).days) < 7 or told.year != today.year else _written(told, "d MMM")
+        said = day(told, today) if abs((told - today).days) < 7 or told.year != today.year else written(told, "d MMM")
     return f"{said}, {i18n.time(instant, zone=zone or i18n.current_zone())}"
 
 

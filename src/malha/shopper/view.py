@@ -526,7 +526,7 @@ def hours_of(place: Place) -> list[Hours]:
 
 def _day_names() -> list[str]:
     monday = date(2026, 11, 23)
-    return [render._written(monday + timedelta(days=n), "EEE") for n in range(7)]  # noqa: SLF001 -- its own package
+    return [render.written(monday + timedelta(days=n), "EEE") for n in range(7)]
 
 
 def _closed(place: Place, at: datetime) -> list[str]:
