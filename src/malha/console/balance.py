@@ -257,6 +257,7 @@ async def draw(
     terms: dict[str, Any] = {
         "shell": around,
         "balance": view,
+        "mark": stock_view.mark_of([view.stock]),
         "plot": (await plots_of(tx, card.id, {place.id: view.stock.on_hand}))[0],
         "claims": await claims_of(tx, [card.id], places),
         "holds": await balance_reads.holds(tx, card.id, list(places)),

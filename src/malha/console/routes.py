@@ -137,6 +137,7 @@ router = Router(
         *messages.HANDLERS,
         *message_texts.HANDLERS,
         live.order_events,
+        live.stock_events,
     ],
     before_request=web.speak,
     exception_handlers={MalhaError: refuse, HTTPException: fail},

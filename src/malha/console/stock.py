@@ -14,7 +14,7 @@ from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
-from malha.console import balance, export, render, shell, stock_view, web
+from malha.console import balance, export, live, render, shell, stock_view, web
 from malha.console import stock_reads as page_reads
 from malha.console import stock_words as words
 from malha.console.stock_reads import Place, SkuRow, View, Wanted
@@ -73,6 +73,7 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     href: str
     active: bool
+    mark: str
     total: stock_view.Cell
     cells: list[tuple[str, stock_view.Cell | None]]  # address of the balance, cell
 
@@ -118,6 +119,7 @@ def _row_view(row: SkuRow, places: list[Place], stock: Mapping[tuple[int, int], 
         name=row.name,
         href=stock_view.address_of(row.sku),
         active=row.active,
+        mark=stock_view.mark_of(found for _place, found in here if found),
         total=stock_view.cell_of(summed(row.id, [found for _place, found in here if found]), _("Total")),
         cells=[
             (stock_view.address_of(row.sku, place.code), stock_view.cell_of(found, place.name) if found else None)
@@ -203,6 +205,20 @@ async def row_again(tx: Tx, request: Request[Any, Any, Any], card: VariantCard) 
     return (await row_views(tx, [row], shown))[0]
 
 
+@get("/stock:rows", opt={"permission": "stock:read"})
+async def stock_rows(request: Request[Any, Any, Any]) -> Response[str]:
+    """Return given rows of the list drawn anew: what a live update asks for."""
+    ids = live.skus_of(request)
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        places = await page_reads.places(tx, scope)
+        shown = [place for place in places if place.code == request.query_params.get("location")] or places
+        cards = await catalog.by_ids(tx, ids)
+        rows = [SkuRow(card.id, card.sku, card.name, card.gtin, "", card.active) for card in cards]
+        drawn = await row_views(tx, rows, shown)
+    return render.html("stock/rows.html", rows=drawn, may=web.caller_of(request).may)
+
+
 COLUMNS = (
     Column(N_("SKU")), Column(N_("Name"), width=40), Column(N_("GTIN")), Column(N_("Product")),
     Column(N_("Location code")), Column(N_("Location"), width=26), Column(N_("On hand"), Kind.WHOLE),
@@ -246,4 +262,4 @@ async def stock_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send(request, "stock", COLUMNS, pages(), cells)
 
 
-HANDLERS = [stock_list, stock_export]
+HANDLERS = [stock_list, stock_rows, stock_export]

@@ -49,6 +49,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
         "card": card,
         "product": (await catalog.products_of_skus(tx, [card.sku])).get(card.sku, ""),
         "total": total,
+        "mark": stock_view.mark_of(found.values()),
         "plot": plots[0],
         "plot_days": balance.PLOT_DAYS,
         "rows": [

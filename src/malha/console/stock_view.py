@@ -1,9 +1,10 @@
 """How stock is drawn: a cell of the matrix, a movement, the line of the last days."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote
+from zlib import crc32
 
 import msgspec
 
@@ -61,6 +62,13 @@ def _drawn(units: tuple[int, int, int, int, int], language: str) -> tuple[str, i
         if safety:
             says.append(_("{n} safety stock", n=i18n.number(safety)))
     return tone, sum(free >= step for step in _HEAT), " · ".join(short), ", ".join(says)
+
+
+def mark_of(stock: Iterable[Availability]) -> str:
+    """Return what a page remembers of balances it shows: another mark means that one of them changed."""
+    facts = sorted((s.location_id, s.on_hand, s.allocated, s.held, s.safety, s.free) for s in stock)
+    facts = [fact for fact in facts if any(fact[1:])]  # an empty balance is none
+    return f"{crc32(repr(facts).encode()):08x}"
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

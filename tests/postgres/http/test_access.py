@@ -50,7 +50,7 @@ settings:manage      x . . . . . . .
 doctor:read          x x . . . . x x
 """
 # These answer for as long as somebody listens.
-STREAMS = {"/events/orders"}
+STREAMS = {"/events/orders", "/events/stock"}
 # These end the session they are asked with: they come last.
 ENDING = {("POST", "/logout"), ("DELETE", "/v1/session")}
 # These are open to whoever may see orders; what is asked in them is decided by its own permission.

@@ -1,5 +1,6 @@
-// Live: one stream of the orders that changed. Rows of the list and the open order are fetched anew, at most once a second;
-// a hidden tab lets go of the stream and catches up when it is seen again.
+// Live: one stream of the orders that changed, and on pages of stock of the SKUs they show. Rows of the list, cells of the
+// matrix and the open order are fetched anew, at most once a second; a hidden tab lets go of the stream and catches up when
+// it is seen again.
 
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
@@ -17,6 +18,7 @@ export const listen = () => {
   let pause = 1000;
   let retry = 0;
   const changed = new Set();
+  const moved = new Set(); // SKUs
   let flushing = 0;
 
   const span = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);
@@ -28,10 +30,19 @@ export const listen = () => {
   const set = (next) => { state = next; show(); };
 
   const close = () => { source?.close(); source = null; };
+  // Which balances are on the page, with what it remembers of them: "7.1f3a,9.77b0".
+  const stock = () => $$("[data-stock]").map((shown) => shown.dataset.stock).join(",");
+  let watched = "";
+  const address = () => {
+    const after = `after=${encodeURIComponent(position)}`;
+    watched = stock();
+    const at = encodeURIComponent($("[data-stock-at]")?.dataset.stockAt ?? "");
+    return watched ? `/events/stock?${after}&location=${at}&skus=${watched}` : `/events/orders?${after}`;
+  };
   const connect = () => {
     clearTimeout(retry);
     if (source || document.hidden) return;
-    source = new EventSource(`/events/orders?after=${encodeURIComponent(position)}`);
+    source = new EventSource(address());
     source.addEventListener("open", () => { pause = 1000; heard = Date.now(); set("live"); });
     source.addEventListener("here", (event) => { heard = Date.now(); if (event.lastEventId) position = event.lastEventId; set("live"); });
     source.addEventListener("orders", (event) => {
@@ -40,6 +51,12 @@ export const listen = () => {
       JSON.parse(event.data).forEach((id) => changed.add(id));
       set("live");
       flushing ||= setTimeout(flush, REFRESH_MS);
+    });
+    source.addEventListener("stock", (event) => {
+      heard = Date.now();
+      JSON.parse(event.data).forEach((id) => moved.add(String(id)));
+      set("live");
+      flushing ||= setTimeout(flush, 150); // the stream itself tells at most once a second
     });
     // Too much happened to be told one by one: everything shown is read anew.
     source.addEventListener("again", (event) => {
@@ -62,8 +79,59 @@ export const listen = () => {
     flushing = 0;
     const ids = new Set(changed);
     changed.clear();
-    if (document.hidden) { ids.forEach((id) => changed.add(id)); return; }
-    await Promise.allSettled([rows(ids), opened(ids), whole(), counts()]);
+    if (document.hidden) { ids.forEach((id) => changed.add(id)); return; } // and what moved stays noted
+    const skus = new Set(moved);
+    moved.clear();
+    await Promise.allSettled([rows(ids), opened(ids), ids.size ? whole() : null, ids.size ? counts() : null, cells(skus), balance(skus)]);
+  };
+
+  // Cells of the matrix whose balance moved: each is exchanged by itself, so that what is chosen and focused stays.
+  const cells = async (skus) => {
+    const shown = $$("tr[data-stock]").filter((row) => skus.has(row.dataset.stock.split(".")[0]));
+    if (!shown.length) return;
+    const at = encodeURIComponent($("[data-stock-at]")?.dataset.stockAt ?? "");
+    const ids = shown.map((row) => row.dataset.stock).join(",");
+    const answer = await fetch(`/stock:rows?skus=${ids}&location=${at}`, { headers: { "HX-Request": "true" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const row of shown) {
+      const next = fresh.getElementById(row.id);
+      if (!next || next.children.length !== row.children.length) continue;
+      row.dataset.stock = next.dataset.stock;
+      [...next.children].forEach((cell, index) => {
+        const old = row.children[index];
+        const [was, now] = [$(".m-mx", old), $(".m-mx", cell)];
+        if (!was || !now || (was.textContent === now.textContent && was.classList.contains("m-mx-none") === now.classList.contains("m-mx-none"))) return;
+        const focused = old.contains(document.activeElement);
+        const current = was.getAttribute("aria-current");
+        const adopted = document.adoptNode(cell);
+        adopted.classList.add("m-fresh");
+        old.replaceWith(adopted);
+        const link = $("a", adopted);
+        if (current) link.setAttribute("aria-current", current);
+        if (focused) link.focus({ preventScroll: true });
+      });
+    }
+    const open = $("[data-cell][aria-current]");
+    const drawer = $("#drawer");
+    if (!open || !shown.includes(open.closest("tr")) || !drawer?.children.length) return;
+    if ($("dialog[open]") || drawer.contains(document.activeElement?.closest("input, select, textarea"))) return;
+    const focused = drawer.contains(document.activeElement) ? [...drawer.querySelectorAll("a, button")].indexOf(document.activeElement) : -1;
+    await window.htmx.ajax("GET", `${open.pathname}?beside=list`, { target: "#drawer", swap: "innerHTML" });
+    if (focused >= 0) drawer.querySelectorAll("a, button")[focused]?.focus({ preventScroll: true });
+  };
+
+  // The page of one SKU, or of one balance, is read anew as a whole, unless a person is in the middle of something in it.
+  const balance = async (skus) => {
+    const page = $("[data-stock-page]");
+    const id = page?.dataset.stock.split(".")[0];
+    if (!page || !skus.has(id)) return;
+    if ($("dialog[open], details[data-pop][open]") || page.contains(document.activeElement?.closest("input, select, textarea"))) {
+      moved.add(id);
+      flushing ||= setTimeout(flush, 3000);
+      return;
+    }
+    await again(location.pathname + location.search);
   };
 
   const rows = async (ids) => {
@@ -116,11 +184,15 @@ export const listen = () => {
     if (wait > 0) { due ||= setTimeout(() => { due = 0; whole(); }, wait); return; }
     if (document.hidden || $("dialog[open]") || page.contains(document.activeElement?.closest("select"))) return;
     last = Date.now();
+    await again(page.dataset.livePage);
+  };
+  const again = async (from) => {
+    const page = $("#content");
     const top = page.scrollTop;
     const kept = $$(".m-board, .m-col-body, .m-table-wrap", page).map((box) => [box.scrollLeft, box.scrollTop]);
     const unfolded = $$("details[id][open]", page).map((box) => box.id);
     const focused = page.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    await window.htmx.ajax("GET", page.dataset.livePage, { target: "#content", swap: "outerHTML show:none" });
+    await window.htmx.ajax("GET", from, { target: "#content", swap: "outerHTML show:none" });
     const fresh = $("#content");
     unfolded.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     fresh.scrollTop = top;
@@ -142,9 +214,12 @@ export const listen = () => {
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { close(); clearTimeout(retry); set("paused"); }
-    else { heard = Date.now(); connect(); if (changed.size) flushing ||= setTimeout(flush, 50); }
+    else { heard = Date.now(); connect(); if (changed.size || moved.size) flushing ||= setTimeout(flush, 50); }
   });
   addEventListener("pagehide", close);
+  // Another page of the matrix, or another filter of it, has other balances to listen for.
+  const named = (marks) => marks.replace(/\.[0-9a-f]+/g, "");
+  document.addEventListener("htmx:afterSettle", () => { if (named(stock()) !== named(watched)) { close(); connect(); } });
   setInterval(show, 1000);
   connect();
 };
