@@ -115,6 +115,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     deficits: list[Deficit]
     parked: home_reads.Parked | None
     places: list[Load]
+    every_place: list[Load]  # those the person may look at one by one
+    location: str  # code of the one they look at; empty is all
     channels: page_reads.Named
 
     @property
@@ -124,22 +126,33 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def today_href(self, **narrowed: Any) -> str:
         """Return the address of today's orders."""
-        return Asked(view=View.ALL, since=self.today, until=self.today, **narrowed).address()
+        return self.href(view=View.ALL, since=self.today, until=self.today, **narrowed)
+
+    def href(self, **asked: Any) -> str:
+        """Return the address of a list of orders, at the location that is looked at."""
+        return Asked(location=self.location, **asked).address()
 
     def board(self) -> str:
         """Return the address of the board, for those who may see it."""
-        return "/fulfillment" if self.caller.may("fulfillment:work") else ""
+        if not self.caller.may("fulfillment:work"):
+            return ""
+        return f"/fulfillment?location={self.location}" if self.location else "/fulfillment"
 
     def work_href(self, place: Load) -> str:
         """Return where a location's work is seen."""
-        board = self.board()
-        return f"{board}?location={place.code}" if board else Asked(view=View.OPEN, location=place.code).address()
+        if self.board():
+            return f"/fulfillment?location={place.code}"
+        return Asked(view=View.OPEN, location=place.code).address()
 
 
 async def facts_of(tx: Tx, request: Request[Any, Any, Any]) -> Facts:
     """Read the page's facts: a fixed number of statements, however large the retailer."""
     caller = web.caller_of(request)
     scope = shell.scope_of(caller)
+    every_place = await home_reads.locations(tx, scope)
+    chosen = next((p for p in every_place if p.code == request.query_params.get("location")), None)
+    if chosen is not None:
+        scope = (chosen.id,)
     zone = i18n.current_zone()
     at = render.local(now())
     day = day_of(await home_reads.days(tx, [bounds_of(at.date(), ZoneInfo(zone))], zone, scope))
@@ -156,7 +169,9 @@ async def facts_of(tx: Tx, request: Request[Any, Any, Any]) -> Facts:
         waiting_since=await home_reads.waiting_since(tx, scope),
         deficits=await home_reads.deficits(tx, scope) if caller.may("stock:read") else [],
         parked=await home_reads.parked(tx) if caller.may("doctor:read") else None,
-        places=await home_reads.locations(tx, scope),
+        places=[chosen] if chosen else every_place,
+        every_place=every_place,
+        location=chosen.code if chosen else "",
         channels=await page_reads.channels(tx),
     )
 

@@ -28,6 +28,14 @@ class Delta(msgspec.Struct, frozen=True):
 
     text: str
     up: bool
+    good: bool | None = None  # None: more is better
+
+    @property
+    def tone(self) -> str:
+        """Return the class it is coloured by: a good turn, a bad one, or nothing for less of what only comes in."""
+        if self.good is None:
+            return " m-delta-good" if self.up else ""
+        return " m-delta-good" if self.good else " m-delta-bad"
 
 
 class Kpi(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +123,8 @@ def delta_of(value: float, usual: float) -> Delta | None:
     times = value / usual
     if times >= MANIFOLD:
         return Delta(f"{i18n.number(times, decimals=1)}\N{MULTIPLICATION SIGN}", up=True)
+    if abs(times - 1) < 0.005:  # the same, as far as a percentage tells
+        return None
     return Delta(i18n.percent(abs(times - 1)), times >= 1)
 
 
@@ -154,14 +164,14 @@ def strip(facts: Facts) -> list[Kpi]:
     late = Kpi(
         label=_("Late"),
         value=render.capped(facts.counts[View.LATE]),
-        href=Asked(view=View.LATE).address(),
+        href=facts.href(view=View.LATE),
         foot=_("oldest by {time}", time=render.span(now() - facts.latest)) if facts.latest else "",
         foot_class="m-late" if facts.latest else "",
     )
     held = Kpi(
         label=_("Held"),
         value=render.capped(facts.counts[View.ON_HOLD]),
-        href=Asked(view=View.ON_HOLD).address(),
+        href=facts.href(view=View.ON_HOLD),
         foot=", ".join(f"{_(words.HOLD.get(h.kind, h.kind))} {i18n.number(h.orders)}" for h in facts.held[:1]),
     )
     if facts.scope is not None:
@@ -180,7 +190,7 @@ def strip(facts: Facts) -> list[Kpi]:
     waiting = Kpi(
         label=_("Waiting for stock"),
         value=render.capped(facts.counts[View.UNPLACED]),
-        href=Asked(view=View.UNPLACED).address(),
+        href=facts.href(view=View.UNPLACED),
         foot=n_("{n} unit", "{n} units", units) if units else "",
     )
     return [placed, sold, late, held, waiting]
@@ -191,8 +201,8 @@ def work_kpis(facts: Facts) -> list[Kpi]:
     accept, ready = sum(p.to_accept for p in facts.places), sum(p.ready for p in facts.places)
     board = facts.board()
     return [
-        Kpi(label=_("To accept"), value=i18n.number(accept), href=board or Asked(view=View.TO_PICK).address()),
-        Kpi(label=_("Ready for pickup"), value=i18n.number(ready), href=Asked(view=View.READY).address()),
+        Kpi(label=_("To accept"), value=i18n.number(accept), href=board or facts.href(view=View.TO_PICK)),
+        Kpi(label=_("Ready for pickup"), value=i18n.number(ready), href=facts.href(view=View.READY)),
     ]
 
 
@@ -212,7 +222,7 @@ def day_line(at: datetime) -> str:
 def todos(facts: Facts) -> list[Todo]:
     """Return what needs a person, the worst first: late, failed, held, missing."""
     found = [*late_todo(facts), *parked_todo(facts), *deficit_todos(facts)]
-    found += [held_todo(h) for h in facts.held]
+    found += [held_todo(h, facts) for h in facts.held]
     return found + waiting_todo(facts)
 
 
@@ -235,7 +245,7 @@ def late_todo(facts: Facts) -> list[Todo]:
             since=facts.latest,
             late=True,
             act=_("See what is late"),
-            href=Asked(view=View.LATE).address(),
+            href=facts.href(view=View.LATE),
         )
     ]
 
@@ -282,7 +292,7 @@ def deficit_todo(deficit: Deficit) -> Todo:
     )
 
 
-def held_todo(held: Held) -> Todo:
+def held_todo(held: Held, facts: Facts) -> Todo:
     """Return one kind of hold: how many orders, how much money stands still."""
     review = held.kind == HoldKind.FRAUD
     return Todo(
@@ -293,7 +303,7 @@ def held_todo(held: Held) -> Todo:
         since=held.since,
         late=False,
         act=_("Review") if review else _("Resolve"),
-        href=Asked(view=View.OPEN, hold=held.kind).address(),
+        href=facts.href(view=View.OPEN, hold=held.kind),
     )
 
 
@@ -317,7 +327,7 @@ def waiting_todo(facts: Facts) -> list[Todo]:
             since=facts.waiting_since,
             late=False,
             act=_("Decide"),
-            href=Asked(view=View.UNPLACED).address(),
+            href=facts.href(view=View.UNPLACED),
         )
     ]
 

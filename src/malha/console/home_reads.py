@@ -12,6 +12,7 @@ import msgspec
 from malha.platform.db import Tx
 
 Scope = tuple[int, ...] | None
+Bounds = tuple[date, datetime, datetime]  # a day, its first instant and the one after its last
 
 # One range of the index on placed_at for each day. Whether an order is in scope is a scalar question, which the planner
 # can only answer order by order, by the prefix of the units' primary key: never by reading all units there are.
@@ -27,6 +28,41 @@ CROSS JOIN LATERAL (
       AND (%(scope)s::int[] IS NULL OR (
           SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
     GROUP BY o.channel_id, o.currency, o.ship_state, hour
+) x
+"""
+
+# The same ranges, each order's work by its index: how long until goods left (or were ready to be collected), in steps
+# of five minutes, and at which location. Work that is not done is late when its time is over.
+WORK = """
+SELECT d.day, x.bucket, x.location_id, x.done, x.due, x.late
+FROM unnest(%(days)s::date[], %(since)s::timestamptz[], %(until)s::timestamptz[]) AS d (day, since, until)
+CROSS JOIN LATERAL (
+    SELECT w.bucket, w.location_id, count(w.at)::int AS done,
+           count(*) FILTER (WHERE w.at IS NOT NULL OR w.due_at < now())::int AS due,
+           count(*) FILTER (WHERE coalesce(w.at, now()) > w.due_at)::int AS late
+    FROM (
+        SELECT f.location_id, f.due_at, done.at,
+               (extract(epoch FROM done.at - o.placed_at) / 300)::int AS bucket
+        FROM sales_order o
+        JOIN fulfillment_order f ON f.order_id = o.id AND f.state NOT IN ('rejected', 'cancelled')
+        CROSS JOIN LATERAL (SELECT CASE f.method WHEN 'pickup' THEN f.packed_at ELSE f.closed_at END AS at) done
+        WHERE o.placed_at >= d.since AND o.placed_at < d.until
+          AND (%(scope)s::int[] IS NULL OR f.location_id = ANY(%(scope)s::int[]))
+    ) w
+    GROUP BY GROUPING SETS ((w.bucket), (w.location_id))
+) x
+"""
+
+# The same ranges, the newest decision of each order by primary key.
+COSTS = """
+SELECT d.day, x.orders, x.cost
+FROM unnest(%(days)s::date[], %(since)s::timestamptz[], %(until)s::timestamptz[]) AS d (day, since, until)
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS orders, coalesce(sum(r.cost), 0)::bigint AS cost
+    FROM sales_order o
+    CROSS JOIN LATERAL (
+        SELECT cost FROM routing_decision r WHERE r.order_id = o.id ORDER BY r.attempt DESC LIMIT 1) r
+    WHERE o.placed_at >= d.since AND o.placed_at < d.until
 ) x
 """
 
@@ -101,6 +137,25 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """Work of one day's orders, by how long it took (`bucket`, times five minutes) or by location."""
+
+    day: date
+    bucket: int | None
+    location_id: int | None
+    done: int
+    due: int  # done, or its time is over
+    late: int
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What routing reckoned for the orders of one day, in minor units."""
+
+    day: date
+    orders: int
+    cost: int
+
+
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """Open orders with one kind of hold."""
 
@@ -161,19 +216,27 @@ def _scope(scope: Scope) -> list[int] | None:
     return None if scope is None else list(scope)
 
 
-async def days(tx: Tx, bounds: Sequence[tuple[date, datetime, datetime]], zone: str, scope: Scope) -> list[Cell]:
+async def days(tx: Tx, bounds: Sequence[Bounds], zone: str, scope: Scope) -> list[Cell]:
     """Return the orders placed on some days, each given with its first instant and the one after its last."""
-    return await tx.all(
-        Cell,
-        DAYS,
-        {
-            "days": [day for day, _since, _until in bounds],
-            "since": [since for _day, since, _until in bounds],
-            "until": [until for _day, _since, until in bounds],
-            "zone": zone,
-            "scope": _scope(scope),
-        },
-    )
+    return await tx.all(Cell, DAYS, {**_ranges(bounds), "zone": zone, "scope": _scope(scope)})
+
+
+def _ranges(bounds: Sequence[Bounds]) -> dict[str, object]:
+    return {
+        "days": [day for day, _since, _until in bounds],
+        "since": [since for _day, since, _until in bounds],
+        "until": [until for _day, _since, until in bounds],
+    }
+
+
+async def work(tx: Tx, bounds: Sequence[Bounds], scope: Scope) -> list[Work]:
+    """Return the work of the orders placed on some days: by how long it took, and by location."""
+    return await tx.all(Work, WORK, {**_ranges(bounds), "scope": _scope(scope)})
+
+
+async def costs(tx: Tx, bounds: Sequence[Bounds]) -> list[Cost]:
+    """Return what routing reckoned for the orders placed on some days."""
+    return await tx.all(Cost, COSTS, _ranges(bounds))
 
 
 async def holds(tx: Tx, scope: Scope) -> list[Held]:

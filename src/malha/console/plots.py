@@ -110,6 +110,48 @@ def hours(values: Sequence[int], usual: Sequence[float], at: float) -> Hours:
     )
 
 
+class Days(msgspec.Struct, frozen=True, kw_only=True):
+    """Some days' bars against the line of as many days before."""
+
+    bars: list[Bar]
+    before: str  # a path; empty without days before
+    rows: list[Tick]
+    columns: list[Tick]  # which days are named: their index
+
+
+def days(values: Sequence[int], before: Sequence[int]) -> Days:
+    """Return the plot of some days, the oldest first, beside as many days before them (or none)."""
+    top, step = nice_top(max([*values, *before]))
+    slot = (HOURS_WIDTH - HOURS_LEFT) / len(values)
+
+    def height(value: float) -> float:
+        return round((HOURS_BOTTOM - HOURS_TOP) * value / top, 1)
+
+    width = min(slot * BAR_SHARE, 44.0)
+    line = " ".join(f"{HOURS_LEFT + slot * (n + 0.5):.1f} {HOURS_BOTTOM - height(v):.1f}" for n, v in enumerate(before))
+    every = math.ceil(len(values) / 8)
+    return Days(
+        bars=[
+            Bar(
+                round(HOURS_LEFT + slot * (n + 0.5) - width / 2, 1),
+                round(HOURS_BOTTOM - height(value), 1),
+                round(width, 1),
+                height(value),
+                soft=False,
+            )
+            for n, value in enumerate(values)
+            if value
+        ],
+        before=f"M{line}" if line else "",
+        rows=[Tick(round(HOURS_BOTTOM - height(value), 1), value) for value in range(0, top + 1, step)],
+        columns=[
+            Tick(round(HOURS_LEFT + slot * (n + 0.5), 1), n)
+            for n in range(len(values))
+            if (len(values) - 1 - n) % every == 0
+        ],
+    )
+
+
 def so_far(usual: Sequence[float], at: float) -> float:
     """Return how much of a usual day has come by `at`: whole hours, and the share of the one that runs."""
     hour = int(at)

@@ -164,3 +164,57 @@ async def test_a_filter_that_means_nothing_is_left_out(shop: Shop, address: str)
     async with shop.database.transaction() as tx:
         await a_day(tx)
     assert await listed(shop, await shop.session(), address) == 4
+
+
+async def test_the_last_days_are_counted_against_the_days_before_them(shop: Shop) -> None:
+    """Ten orders: one of today, which no span counts, six of the last week, three of the week before."""
+    async with shop.database.transaction() as tx:
+        world = await builders.a_network(tx)
+        for days in (0, 1, 1, 2, 3, 5, 6, 8, 9, 12):
+            placed = await builders.an_order(tx, world)
+            await tx.execute(
+                "UPDATE sales_order SET placed_at = now() - make_interval(days => %(days)s::int) WHERE id = %(id)s::uuid",
+                {"id": placed, "days": days},
+            )
+    owner = await shop.session()
+    answer = await shop.http.get("/?period=7", headers=owner)
+    page = Home(answer.text)
+    assert page.figures["Orders"] == "6"
+    assert await listed(shop, owner, page.links["Orders"]) == 6
+    assert "100%" in page.text  # 6 against 3
+    assert re.search(r"6 orders in these days\. Before: 3\.", page.text)
+    month = Home((await shop.http.get("/?period=30", headers=owner)).text)
+    assert month.figures["Orders"] == "9"
+    assert "Needs you" not in month.text
+
+
+async def test_one_location_is_looked_at_and_its_lists_are_its_own(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await a_day(tx)
+    owner = await shop.session()
+    page = Home((await shop.http.get("/?location=S2", headers=owner)).text)
+    assert page.figures["Orders today"] == "2"
+    assert "location=S2" in page.links["Orders today"]
+    assert await listed(shop, owner, page.links["Orders today"]) == 2
+    lead = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    assert Home((await shop.http.get("/?location=S2", headers=lead)).text).figures["Orders today"] == "0"
+
+
+async def test_work_that_left_late_shows_in_the_share_on_time(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        world = await builders.a_network(tx)
+        first, second = [await builders.an_order(tx, world) for _ in range(2)]
+        await tx.execute(
+            """
+            INSERT INTO fulfillment_order (id, order_id, location_id, method, state, capacity_day, due_at, closed_at)
+            SELECT gen_random_uuid(), o.id, l.id, 'ship', 'closed', current_date, now() - interval '20 hours', o.left_at
+            FROM (VALUES (%(first)s::uuid, now() - interval '22 hours'), (%(second)s::uuid, now() - interval '2 hours'))
+                 o (id, left_at), location l WHERE l.code = 'S1'
+            """,
+            {"first": first, "second": second},
+        )
+        await tx.execute("UPDATE sales_order SET placed_at = now() - interval '24 hours'")
+    page = Home((await shop.http.get("/?period=7", headers=await shop.session())).text)
+    assert page.figures["On time"] == "50.0 %"
+    assert page.figures["Until it leaves, median"] == "2 h"
+    assert re.search(r"2 jobs, <span class=\"m-late\">1 late</span>", page.text)
