@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg.rows import dict_row
 
-from malha.doctor import reads
+from malha.doctor import allotment_reads, reads
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.ordering.model import CLAIMING, GONE, UnitState
 from malha.ordering.rules import PROGRESS, derive_status
@@ -158,6 +158,46 @@ CHECKS: tuple[Check, ...] = (
         says=N_("Balances that hold something else than the active holds: {total}"),
         row=N_("{sku} at {location}: held {held}, by active holds {holds}."),
         statement=reads.HELD_IS_NOT_HOLDS,
+    ),
+    Check(
+        name="fenced_fences",
+        says=N_("Balances that set something else apart than their fences have: {total}"),
+        row=N_("{sku} at {location}: fenced {fenced}, remaining in fences {remaining}."),
+        statement=allotment_reads.FENCED_IS_NOT_FENCES,
+    ),
+    Check(
+        name="fence_ledger",
+        says=N_("Fences that are not the sum of their ledger: {total}"),
+        row=N_(
+            "Fence {allotment}, {sku} at {location}: remaining {remaining}, ledger {ledger_remaining}; "
+            "drawn {drawn}, ledger {ledger_drawn}; sold {sold}, ledger {ledger_sold}."
+        ),
+        statement=allotment_reads.FENCE_IS_NOT_LEDGER,
+    ),
+    Check(
+        name="fence_draws",
+        says=N_("Fences that gave something else than what claims drew from them: {total}"),
+        row=N_("Fence {allotment}, {sku} at {location}: drawn {drawn}, by claims {draws}."),
+        statement=allotment_reads.DRAWN_IS_NOT_DRAWS,
+    ),
+    Check(
+        name="fence_covered",
+        says=N_("Balances that set more apart than is there: {total}"),
+        row=N_("{sku} at {location}: fenced {fenced}, there {there}."),
+        statement=allotment_reads.FENCED_IS_NOT_THERE,
+    ),
+    Check(
+        name="draws_claimed",
+        says=N_("Claims that remember more units from fences than they have: {total}"),
+        row=N_("Claim {claim}, {sku} at {location}: drawn {draws}, claimed {claimed}."),
+        statement=allotment_reads.DRAWS_ARE_NOT_CLAIMED,
+        params=_claiming,
+    ),
+    Check(
+        name="cap_uses",
+        says=N_("Caps that count something else than what was claimed under them: {total}"),
+        row=N_("Cap {allotment} {sku}: used {used}, by claims {uses}."),
+        statement=allotment_reads.COUNTER_IS_NOT_USES,
     ),
     Check(
         name="units_conserved",

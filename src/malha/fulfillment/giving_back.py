@@ -9,6 +9,7 @@ from malha.fulfillment.model import EFFECTS, RejectReason, Rerouted, StockEffect
 from malha.intake import replanning
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
+from malha.inventory.allotments.model import Taker
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Move, Unit, UnitState
@@ -40,7 +41,8 @@ async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
     """
     waiting = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
     skus = sorted({u.sku_id for u in waiting if u.sku_id is not None and u.state in WAITING})
-    await (await stock.queue_free_stock(tx, skus, lock=True)).fetchall()
+    order = await ordering.lock_order(tx, work.order_id)
+    await inventory.lock_stock(tx, skus, work.order_id, Taker(order.channel_id, order.customer_group))
     about = Reference("order", work.order_id, f"F{work.number}")
     await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
     by_effect: dict[StockEffect, list[Claim]] = {}

@@ -17,6 +17,7 @@ from malha.fulfillment.events import PickupExpired, PickupExpiring, PickupExtend
 from malha.fulfillment.model import NOT_COLLECTED, Work, WorkState
 from malha.fulfillment.work import Desk, about, living, lock_open, lock_work, restate, take_up
 from malha.inventory import service as inventory
+from malha.inventory.allotments.model import Taker
 from malha.inventory.model import Claim, Reference
 from malha.network import reads as network
 from malha.network.model import PaymentPolicy
@@ -172,7 +173,9 @@ async def _take_back(tx: Tx, desk: Desk) -> None:
     await restate(tx, [work], after, ended=WorkState.CANCELLED)
     await _refuse_unpaid(tx, work.order_id)
     claims = [Claim(sku, work.location_id, quantity) for _, sku, quantity in wanted]
-    for short in await inventory.reserve(tx, claims, Reference("order", work.order_id, f"F{work.number}")):
+    reference = Reference("order", work.order_id, f"F{work.number}")
+    taker = Taker(desk.order.channel_id, desk.order.customer_group)
+    for short in await inventory.reserve(tx, claims, reference, taker=taker):
         raise PickupGoodsGone(missing=short.asked - max(short.free, 0), quantity=short.asked)
 
 

@@ -29,7 +29,6 @@ from malha.intake.errors import KeyMissing, Overloaded, Unavailable, Unprocessab
 from malha.intake.model import NewOrder, Outcome, Placed, Submission
 from malha.intake.reference import Cache
 from malha.intake.service import Moved, place_orders
-from malha.inventory import service as inventory
 from malha.platform.db import SYSTEM, Actor, Database
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.idempotency import InFlight, refuse_key
@@ -283,7 +282,11 @@ class Gate:
         for attempt in range(ATTEMPTS):
             try:
                 return await self._transact(batch, lock=lock)
-            except (Moved, errors.UniqueViolation):
+            except Moved as moved:
+                lock = True
+                if moved.stale:
+                    self._cache.expire()
+            except errors.UniqueViolation:
                 lock = True
             except (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable, Busy):
                 lock = True
@@ -303,10 +306,7 @@ class Gate:
         submissions = [w.submission for w in batch]
         async with self._db.transaction() as tx:
             hold = submissions[0].order.hold_reference
-            if hold is not None:
-                # Released and claimed under the same row locks: the units are never free for anybody else.
-                await inventory.release_hold(tx, hold)
-            return await place_orders(tx, submissions, reference, lock=lock or hold is not None)
+            return await place_orders(tx, submissions, reference, lock=lock or hold is not None, hold=hold)
 
 
 def _settle_once(future: "asyncio.Future[None]") -> None:

@@ -83,6 +83,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     payments: Annotated[list[NewPayment], Meta(max_length=100)] = []
     hold_reference: Short | None = None
     promised_at: Instant | None = None
+    customer_group: Annotated[str, Meta(min_length=1, max_length=80)] | None = None  # keep it last: see rules.hash_of
 
 
 class Submission(msgspec.Struct, frozen=True):

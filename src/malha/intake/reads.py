@@ -4,8 +4,9 @@ from malha.platform.db import Tx
 
 # One row each by primary key; missing rows count as revision 0.
 REVISIONS = """
-SELECT coalesce(max(n) FILTER (WHERE name = 'network'), 0), coalesce(max(n) FILTER (WHERE name = 'catalog'), 0)
-FROM revision WHERE name IN ('network', 'catalog')
+SELECT coalesce(max(n) FILTER (WHERE name = 'network'), 0), coalesce(max(n) FILTER (WHERE name = 'catalog'), 0),
+       coalesce(max(n) FILTER (WHERE name = 'allotments'), 0)
+FROM revision WHERE name IN ('network', 'catalog', 'allotments')
 """
 
 # Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no
@@ -20,10 +21,10 @@ WHERE l.daily_capacity IS NOT NULL AND l.status = 'active'
 """
 
 
-async def revisions(tx: Tx) -> tuple[int, int]:
-    """Return the revisions of network and catalog."""
-    ((network, catalog),) = await tx.tuples(REVISIONS)
-    return network, catalog
+async def revisions(tx: Tx) -> tuple[int, int, int]:
+    """Return the revisions of network, catalog and allotments."""
+    ((network, catalog, allotments),) = await tx.tuples(REVISIONS)
+    return network, catalog, allotments
 
 
 async def taken_today(tx: Tx) -> dict[int, int]:

@@ -5,6 +5,7 @@ compares revision numbers at most every `REFRESH_SECONDS` and swaps the whole `R
 network.
 """
 
+import copy
 import time
 from collections.abc import Collection, Mapping, Sequence
 
@@ -12,6 +13,8 @@ import msgspec
 
 from malha.catalog import reads as catalog
 from malha.intake import reads
+from malha.inventory.allotments import reads as allotments
+from malha.inventory.allotments.model import Allotments
 from malha.network import reads as network
 from malha.network.model import Channel
 from malha.network.snapshot import NetworkSnapshot
@@ -39,6 +42,7 @@ class Reference:
     """One revision of everything a batch needs."""
 
     __slots__ = (
+        "allotments",
         "channels",
         "known",
         "location_codes",
@@ -49,7 +53,10 @@ class Reference:
         "taken",
     )
 
-    def __init__(self, snapshot: NetworkSnapshot, known: dict[str, Card], taken: Mapping[int, int]) -> None:
+    def __init__(
+        self, snapshot: NetworkSnapshot, known: dict[str, Card], taken: Mapping[int, int], in_force: Allotments
+    ) -> None:
+        self.allotments = in_force
         self.network = compile_network(snapshot)
         self.channels = {c.code: c for c in snapshot.channels.values()}
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
@@ -63,6 +70,12 @@ class Reference:
     def count(self, taken: Mapping[int, int]) -> None:
         """State how many orders each location with a daily capacity has for today."""
         self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
+
+    def under(self, in_force: Allotments) -> "Reference":
+        """Return the same reference data with other allotments; a batch that holds this one keeps what it has."""
+        other = copy.copy(self)
+        other.allotments = in_force
+        return other
 
     async def cards(self, tx: Tx, codes: Collection[str]) -> dict[str, Card]:
         """Return the active SKUs among `codes`; reads only what is not in memory. Unknown ones are absent."""
@@ -104,7 +117,7 @@ class Cache:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._reference: Reference | None = None
-        self._revisions: tuple[int, int] = (-1, -1)
+        self._revisions: tuple[int, int, int] = (-1, -1, -1)
         self._checked = 0.0
 
     async def current(self) -> Reference:
@@ -115,23 +128,27 @@ class Cache:
             self._checked = time.monotonic()
         return self._reference
 
+    def expire(self) -> None:
+        """Look again at the next use: a claim found that what is kept is old."""
+        self._checked = 0.0
+
     async def _load(self, tx: Tx) -> Reference:
         revisions = await reads.revisions(tx)
         taken = await reads.taken_today(tx)
-        old = self._reference
-        if old is not None and revisions == self._revisions:
-            old.count(taken)
-            return old
-        cards = old.known if old is not None and revisions[1] == self._revisions[1] else {}
+        old, before = self._reference, self._revisions
         self._revisions = revisions
+        if old is not None and revisions[:2] == before[:2]:
+            old.count(taken)
+            return old if revisions == before else old.under(await allotments.load(tx))
+        cards = old.known if old is not None and revisions[1] == before[1] else {}
         return await _read(tx, cards, taken)
 
 
 async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:
-    return Reference(await network.snapshot(tx), cards, taken)
+    return Reference(await network.snapshot(tx), cards, taken, await allotments.load(tx))
 
 
-_shared: dict[tuple[str, str], tuple[tuple[int, int], Reference]] = {}
+_shared: dict[tuple[str, str], tuple[tuple[int, int, int], Reference]] = {}
 
 
 async def reference_in(tx: Tx) -> Reference:

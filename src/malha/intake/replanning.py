@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from malha.intake import allotting as allot
+from malha.intake.allotting import Allotting
 from malha.intake.reference import Reference, reference_in
 from malha.intake.rules import leaves_the_loop
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
+from malha.inventory.allotments.model import Taker
+from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Claim, Reason
 from malha.inventory.model import Reference as About
 from malha.ordering import service as ordering
@@ -24,7 +28,7 @@ from malha.platform.ids import UUID
 from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
-from malha.routing.model import Request, RequestLine
+from malha.routing.model import Plan, Request, RequestLine
 
 LOOSE = 10_000  # numbers of request lines for components that wait without the rest of their kit
 
@@ -66,7 +70,8 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
     grams = await reference.weights(tx, {sku for wish in wishes.values() for sku, _ in wish.parts})
     excluded = await routing_reads.exclusions(tx, order_id)
     sku_ids = sorted(grams)
-    await inventory.retire_expired(tx, sku_ids)
+    taker = Taker(order.channel_id, order.customer_group)
+    allotting = await _make_way(tx, order, taker, sku_ids, reference)
     free = reference.grid(sku_ids, await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall())
     request = Request(
         order_id=order_id,
@@ -87,10 +92,13 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
         ],
         excluded={n: excluded[w.line] for n, w in wishes.items() if w.line in excluded} or None,
     )
-    if leaves_the_loop(len(request.lines)):
-        plan = await asyncio.to_thread(routing.plan, request, reference.network, free, reference.taken)
-    else:
-        plan = routing.plan(request, reference.network, free, reference.taken)
+
+    def decide() -> Plan:
+        if allotting is not None:
+            return allotting.plan(taker, request, free, reference.taken)[0]
+        return routing.plan(request, reference.network, free, reference.taken)
+
+    plan = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
     if not plan.assignments:
         return _still(lines, waiting)
     moves: list[Move] = []
@@ -105,7 +113,7 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
         for m in moves
         if (sku := sku_of[m.line, m.part]) is not None and isinstance(m.location_id, int)
     ]
-    short = await inventory.reserve(tx, claims, About("order", order_id), Reason.REROUTE)
+    short = await inventory.reserve(tx, claims, About("order", order_id), Reason.REROUTE, taker)
     if short:
         # The rows are locked and the plan fits them: this is a defect, not a state of the world.
         raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
@@ -134,7 +142,7 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> 
 
     Units whose work has begun stay where they are. Returns what waits afterwards.
     """
-    await ordering.lock_order(tx, order_id)
+    order = await ordering.lock_order(tx, order_id)
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     claimed = [u for u in units if u.state is UnitState.ALLOCATED]
     if claimed:
@@ -146,11 +154,23 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> 
         # All that planning will lock, in key order, before the first claim is given back: two plans could wait for
         # each other.
         sku_ids = sorted({u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED})
-        await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
+        await inventory.lock_stock(tx, sku_ids, order_id, Taker(order.channel_id, order.customer_group))
         await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
         back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]
         await ordering.move_units(tx, order_id, back)
     return await place_units(tx, order_id, reference)
+
+
+async def _make_way(tx: Tx, order: Order, taker: Taker, sku_ids: list[int], reference: Reference) -> Allotting | None:
+    """Lock the fences and caps that touch an order, and let expired holds go; None when none touches it."""
+    allotting: Allotting | None = None
+    if touches(reference.allotments, order.channel_id, sku_ids):
+        allotting = Allotting(reference.allotments, reference.network, await tx.now())
+        allotting.add(taker, sku_ids)
+        await allot.lock(tx, allotting)
+    if await inventory.retire_expired(tx, sku_ids) and allotting is not None:
+        await allot.lock(tx, allotting)  # holds gave units back to fences
+    return allotting
 
 
 def _target(order: Order) -> str | None:

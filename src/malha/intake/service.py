@@ -19,12 +19,17 @@ from typing import Any
 
 import msgspec
 
+from malha.intake import allotting as allot
 from malha.intake import rules
+from malha.intake.allotting import Allotting
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
+from malha.inventory.allotments import claims as drawn_claims
+from malha.inventory.allotments.model import Taker
+from malha.inventory.allotments.rules import touches
 from malha.ordering import placing
 from malha.ordering.events import OrderPlaced
 from malha.ordering.model import HoldKind, UnitState
@@ -45,16 +50,36 @@ _json = msgspec.json.Encoder().encode
 
 
 class Moved(Exception):
-    """Stock or a natural key changed between reading and writing: roll back and call again with `lock=True`."""
+    """Stock or a natural key changed between reading and writing: roll back and call again with `lock=True`.
+
+    With `stale`, allotments changed: look at the reference data again first.
+    """
+
+    def __init__(self, *, stale: bool = False) -> None:
+        self.stale = stale
+        super().__init__()
 
 
 class _Batch:
     """What one batch is about to write."""
 
-    __slots__ = ("actors", "ats", "claims", "decisions", "events", "free", "ledger", "new", "placed", "tenders")
+    __slots__ = (
+        "actors",
+        "allotting",
+        "ats",
+        "claims",
+        "decisions",
+        "events",
+        "free",
+        "ledger",
+        "new",
+        "placed",
+        "tenders",
+    )
 
-    def __init__(self, free: dict[int, list[int]]) -> None:
+    def __init__(self, free: dict[int, list[int]], allotting: Allotting | None) -> None:
         self.free = free
+        self.allotting = allotting
         self.new = NewOrders()
         self.placed: dict[UUID, tuple[int, Placed]] = {}  # by order: position in the batch, reply without its number
         self.claims: dict[tuple[int, int], int] = {}
@@ -67,9 +92,12 @@ class _Batch:
 
 
 async def place_orders(
-    tx: Tx, submissions: Sequence[Submission], reference: Reference, *, lock: bool = False
+    tx: Tx, submissions: Sequence[Submission], reference: Reference, *, lock: bool = False, hold: str | None = None
 ) -> list[Outcome]:
     """Place a batch; return, in order, each order or the refusal it met. Refused orders leave nothing behind.
+
+    `hold` is a stock hold to release first, under the same locks, so that its units are never free for anybody else; it
+    asks for `lock`.
 
     Raises:
         Moved: see the module's docstring.
@@ -79,22 +107,26 @@ async def place_orders(
     fresh = await _refuse_reused_keys(tx, fresh, outcomes)
     skus = await reference.cards(tx, {line.sku for _, s in fresh for line in s.order.lines})
     sku_ids = sorted({part for card in skus.values() for part in card.stocked})
+    instant = datetime.now(UTC)
+    allotting = _allotting(fresh, reference, skus, instant) if reference.allotments.watched else None
     if lock:
-        await inventory.retire_expired(tx, sku_ids)
+        await _make_way(tx, allotting, sku_ids, hold)
     async with tx.pipeline():
         found = await placing.find_by_keys(
             tx, [reference.channels[s.order.channel].id for _, s in fresh], [s.external_id for _, s in fresh]
         )
+        asked = None if allotting is None or lock else await allot.ask(tx, allotting)
         balances = await stock.queue_free_stock(tx, sku_ids, lock=lock)
         existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
+        if allotting is not None and asked is not None:
+            allotting.stand(await asked.answer())
         rows = await balances.fetchall()
     if not lock and rows and min(rows, key=itemgetter(2))[2] < 0:
         raise Moved  # expired holds are in the way
     free = reference.grid(sku_ids, rows)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
-    batch = _Batch(free)
-    instant = datetime.now(UTC)
+    batch = _Batch(free, allotting)
 
     def plan() -> None:
         for position, submission in fresh:
@@ -107,9 +139,37 @@ async def place_orders(
     else:
         plan()
     if batch.placed:
-        await _write(tx, batch, outcomes)
+        await _write(tx, batch, outcomes, reference.allotments.revision)
     _answer_repeats(submissions, outcomes)
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+async def _make_way(tx: Tx, allotting: Allotting | None, sku_ids: Sequence[int], hold: str | None) -> None:
+    """Lock what fences and caps have left, and let the order's own hold and expired ones go."""
+    if allotting is not None:
+        await allot.lock(tx, allotting)
+    if hold is not None:
+        await inventory.release_hold(tx, hold)
+    retired = await inventory.retire_expired(tx, sku_ids)
+    if allotting is not None and (retired or hold is not None):
+        await allot.lock(tx, allotting)  # they gave units back to fences
+
+
+def _allotting(
+    fresh: Sequence[tuple[int, Submission]], reference: Reference, skus: dict[str, Any], instant: datetime
+) -> Allotting | None:
+    """Return what fences and caps mean for a batch; None when they touch none of its orders."""
+    found: Allotting | None = None
+    for _, submission in fresh:
+        order = submission.order
+        channel = reference.channels[order.channel]
+        if channel.id not in reference.allotments.watched:
+            continue
+        stocked = [part for line in order.lines if line.sku in skus for part in skus[line.sku].stocked]
+        if touches(reference.allotments, channel.id, stocked):
+            found = found or Allotting(reference.allotments, reference.network, instant)
+            found.add(Taker(channel.id, order.customer_group), stocked)
+    return found
 
 
 def _first_of_each_key(
@@ -234,16 +294,23 @@ def _plan_one(
     total = items - order.discount + order.shipping
     holds, target = _holds_of(order, channel, reference, skus, total)
     plan: Plan | None = None
+    order_id = submission.id
     if target is not None:
-        plan = routing.plan(
-            _request(submission, order, channel, skus, target), reference.network, batch.free, reference.taken
-        )
+        request = _request(submission, order, channel, skus, target)
+        taker = _taker_of(batch, order, channel, request)
+        caps: list[str] = []
+        if taker is None or batch.allotting is None:
+            plan = routing.plan(request, reference.network, batch.free, reference.taken)
+        else:
+            plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken)
         if plan.unplaced:
             if channel.shortage_policy == "reject":
-                return _out_of_stock(order, plan)
+                return _out_of_stock(order, plan, caps)
             if channel.shortage_policy == "hold":
-                holds[HoldKind.SHORTAGE] = {"lines": [line for line, _ in plan.unplaced]}
-    order_id = submission.id
+                short: dict[str, Any] = {"lines": [line for line, _ in plan.unplaced]}
+                holds[HoldKind.SHORTAGE] = short | {"caps": caps} if caps else short
+        if taker is not None and batch.allotting is not None:
+            batch.allotting.take(order_id, taker, batch.allotting.wanted(request, plan), batch.free)
     id_text = str(order_id)
     now = instant.isoformat()
     placed_at = order.placed_at.isoformat() if order.placed_at else now
@@ -276,6 +343,7 @@ def _plan_one(
             None if ship_to is None else ship_to.state,
             _promise(order, instant, plan),
             now if submission.release_now else (instant + timedelta(minutes=channel.release_delay_minutes)).isoformat(),
+            order.customer_group,
         )
     )
     for kind, detail in holds.items():
@@ -314,6 +382,16 @@ def _plan_one(
         ),
     )
     return None
+
+
+def _taker_of(batch: _Batch, order: NewOrder, channel: Channel, request: Request) -> Taker | None:
+    """Return who takes stock, for an order that a fence or cap touches."""
+    if batch.allotting is None:
+        return None
+    stocked = [sku for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)]
+    if not touches(batch.allotting.allotments, channel.id, stocked):
+        return None
+    return Taker(channel.id, order.customer_group)
 
 
 def _holds_of(
@@ -450,9 +528,10 @@ def _units_of(
     return states, outcome, list(used)
 
 
-def _out_of_stock(order: NewOrder, plan: Plan) -> MalhaError:
+def _out_of_stock(order: NewOrder, plan: Plan, caps: Sequence[str]) -> MalhaError:
+    limited = {"caps": list(caps)} if caps else {}
     shortages = [
-        {"line": n, "sku": order.lines[n - 1].sku, "asked": order.lines[n - 1].quantity, "missing": missing}
+        {"line": n, "sku": order.lines[n - 1].sku, "asked": order.lines[n - 1].quantity, "missing": missing} | limited
         for n, missing in plan.unplaced
     ]
     return OutOfStock(count=len(shortages), shortages=shortages)
@@ -483,14 +562,22 @@ def _end_of_business_day(day: date, after: int) -> str:
     return datetime.combine(day, _END_OF_DAY).isoformat()
 
 
-async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None]) -> None:
+async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision: int) -> None:
     """Claim and write everything in one round trip; number the replies.
 
     Raises:
-        Moved: a balance was refused or a natural key appeared meanwhile.
+        Moved: a balance, fence or cap refused, a natural key appeared or allotments changed meanwhile.
     """
+    allotting = batch.allotting
     async with tx.pipeline():
-        granted = await inventory.queue_claims(tx, batch.claims, batch.ledger) if batch.claims else None
+        drawing = None
+        drawn: dict[tuple[int, int], int] = {}
+        if allotting is not None and (allotting.draws or allotting.uses):
+            drawing = await drawn_claims.queue(
+                tx, allotting.allotments.caps, allotting.draws, allotting.uses, _actors_by_order(batch)
+            )
+            drawn = allotting.drawn()
+        granted = await inventory.queue_claims(tx, batch.claims, batch.ledger, drawn) if batch.claims else None
         inserted = await placing.insert_orders(tx, batch.new)
         if batch.tenders:
             totals = {order_id: batch.placed[order_id][1].total for order_id, _ in batch.tenders}
@@ -498,12 +585,19 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None]) -> None:
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
-        claimed = 0 if granted is None else (await granted.fetchall())[0][0]
+        applied = drawing is None or await drawing.applied()
+        claimed, under = (0, revision) if granted is None else (await granted.fetchall())[0]
         numbers = dict(await inserted.fetchall())
-    if claimed != len(batch.claims) or len(numbers) != len(batch.placed):
+    if under != revision:
+        raise Moved(stale=True)
+    if claimed != len(batch.claims) or len(numbers) != len(batch.placed) or not applied:
         raise Moved
     for order_id, (position, placed) in batch.placed.items():
         outcomes[position] = msgspec.structs.replace(placed, number=numbers[order_id])
+
+
+def _actors_by_order(batch: _Batch) -> dict[UUID, str]:
+    return dict(zip(batch.placed, batch.actors, strict=True))
 
 
 def _tender_rows(tenders: Sequence[tuple[UUID, NewOrder]]) -> list[payments.NewTender]:

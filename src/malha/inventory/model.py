@@ -77,7 +77,10 @@ class Deficit(msgspec.Struct, frozen=True):
 
 
 class Availability(msgspec.Struct, frozen=True):
-    """One balance as it stands: `free` is what may still be claimed, expired holds already added back."""
+    """One balance as it stands: `free` is common stock that may still be claimed, expired holds already added back.
+
+    `fenced` units are set apart for the channels of fences and not in `free`.
+    """
 
     sku_id: int
     location_id: int
@@ -86,6 +89,7 @@ class Availability(msgspec.Struct, frozen=True):
     held: int
     safety: int
     free: int
+    fenced: int = 0
 
 
 class HoldState(StrEnum):

@@ -12,13 +12,17 @@ from malha.platform import arrays
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
-# Expired holds are few and indexed by expiry; the balance rows come by primary key.
+# Expired holds are few and indexed by expiry; the balance rows come by primary key. What an expired hold drew from a
+# fence goes back there, not into common stock.
 AVAILABILITY = """
 SELECT b.sku_id, b.location_id, b.on_hand, b.allocated, b.held, b.safety,
-       b.on_hand - b.allocated - b.held - b.safety + coalesce(x.quantity, 0)::int AS free
+       b.on_hand - b.allocated - b.held - b.safety - b.fenced + coalesce(x.quantity, 0)::int AS free, b.fenced
 FROM balance b
 LEFT JOIN (
-    SELECT l.sku_id, l.location_id, sum(l.quantity) AS quantity
+    SELECT l.sku_id, l.location_id, sum(l.quantity - coalesce(
+               (SELECT sum(d.quantity) FROM stock_draw d
+                WHERE d.claim_id = l.hold_id AND d.sku_id = l.sku_id AND d.location_id = l.location_id
+                  AND d.allotment_id IS NOT NULL), 0)) AS quantity
     FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
     WHERE h.state = 'active' AND h.expires_at <= clock_timestamp()
     GROUP BY l.sku_id, l.location_id
@@ -31,9 +35,9 @@ ORDER BY b.sku_id, b.location_id
 # The gate's snapshot: only pairs with something free, as narrow as it gets. What expired holds still keep from being
 # free comes as negative units; there is none almost always.
 FREE_STOCK = """
-SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety
+SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety - b.fenced
 FROM balance b
-WHERE b.sku_id = ANY (%(skus)s::int[]) AND b.on_hand - b.allocated - b.held - b.safety > 0
+WHERE b.sku_id = ANY (%(skus)s::int[]) AND b.on_hand - b.allocated - b.held - b.safety - b.fenced > 0
 UNION ALL
 SELECT l.sku_id, l.location_id, -l.quantity
 FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
@@ -42,7 +46,7 @@ WHERE h.state = 'active' AND h.expires_at <= clock_timestamp() AND l.sku_id = AN
 
 # The same under locks in key order, for a second try after a refusal: nothing can move between reading and claiming.
 FREE_STOCK_LOCKED = """
-SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety
+SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety - b.fenced
 FROM balance b
 WHERE b.sku_id = ANY (%(skus)s::int[])
 ORDER BY b.sku_id, b.location_id

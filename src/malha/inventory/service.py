@@ -12,6 +12,11 @@ from typing import Any
 from psycopg import AsyncCursor
 
 from malha.inventory import reads, writes
+from malha.inventory.allotments import claims as allotted
+from malha.inventory.allotments import reads as allotments
+from malha.inventory.allotments.model import Taker
+from malha.inventory.allotments.rules import touches
+from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
 from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
 from malha.inventory.events import StockIncreased, StockShortfall
 from malha.inventory.model import Claim, Deficit, HoldState, Reason, Reference, Shortfall
@@ -26,11 +31,16 @@ EXPIRED_AT_ONCE = 500
 
 
 async def reserve(
-    tx: Tx, wanted: Sequence[Claim], reference: Reference, reason: Reason = Reason.ORDER
+    tx: Tx,
+    wanted: Sequence[Claim],
+    reference: Reference,
+    reason: Reason = Reason.ORDER,
+    taker: Taker | None = None,
 ) -> list[Shortfall]:
     """Claim all of `wanted`, or nothing.
 
-    On a refusal expired holds on these SKUs are retired and the claim is tried once more.
+    On a refusal expired holds on these SKUs are retired and the claim is tried once more. With a `taker` its fences are
+    drawn before common stock and its caps count; without, only common stock is claimed.
 
     Returns:
         What could not be covered, with what is free now; empty when everything is claimed.
@@ -38,6 +48,14 @@ async def reserve(
     claims = sum_claims(wanted)
     if not claims:
         return []
+    if taker is not None and reference.id is not None:
+        in_force = await allotments.current(tx)
+        if touches(in_force, taker.channel_id, [c.sku_id for c in claims]):
+            await retire_expired(tx, skus=[c.sku_id for c in claims])
+            short = await allotted.take(tx, in_force, taker, reference.id, claims)
+            if not short:
+                await _record(tx, claims, reason, reference, allocated=1)
+            return short
     refused = await _claim_all(tx, claims)
     if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
         refused = await _claim_all(tx, claims)
@@ -57,26 +75,39 @@ async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
     return refused
 
 
+async def lock_stock(tx: Tx, sku_ids: Sequence[int], order_id: UUID, taker: Taker) -> None:
+    """Lock all balances of SKUs, and before them the fences and caps that matter to an order.
+
+    For those who give claims back and take others afterwards: two of them could otherwise wait for each other.
+    """
+    await allotted.lock_for(tx, taker, sku_ids, order_id)
+    await (await reads.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
+
+
 async def queue_claims(
     tx: Tx,
     wanted: Mapping[tuple[int, int], int],
     ledger: tuple[list[int], list[int], list[int], list[str], list[str]],
+    drawn: Mapping[tuple[int, int], int] | None = None,
 ) -> AsyncCursor[tuple[Any, ...]]:
     """Claim for many orders at once and write the ledger, for intake.
 
-    The cursor gives how many of the keys were granted; unless that is all of them, the caller must roll back. For
-    `tx.pipeline()`: read the cursor when everything of the round trip is queued.
+    The cursor gives how many of the keys were granted, and the revision of the allotments in force; unless that is all
+    of them, under the revision that was planned with, the caller must roll back. For `tx.pipeline()`: read the cursor
+    when everything of the round trip is queued.
 
     Args:
         tx: the transaction.
         wanted: units by (sku_id, location_id).
         ledger: SKUs, locations, quantities, order ids and actors, one entry per order and balance.
+        drawn: units of `wanted` that fences gave, by balance; the rest is common stock.
     """
     keys = sorted(wanted)
     skus, locations, quantities, orders, actors = ledger
     return await tx.cursor_of(
-        writes.CLAIM_FOR_ORDERS,
+        CLAIM_DRAWN_FOR_ORDERS if drawn else writes.CLAIM_FOR_ORDERS,
         {
+            **({"drawn": literals.ints([drawn.get(key, 0) for key in keys])} if drawn else {}),
             "skus": literals.ints([sku for sku, _ in keys]),
             "locations": literals.ints([location for _, location in keys]),
             "quantities": literals.ints([wanted[key] for key in keys]),
@@ -106,8 +137,11 @@ async def release(
     given = sum_claims(claims)
     if not given:
         return
+    back = await allotted.prepare_return(tx, _owned(claims, reference, orders))
     applied = set(await tx.tuples(writes.RELEASE, arrays(given)))
     await _refuse_missing(tx, given, applied)
+    if back is not None:
+        await allotted.finish_return(tx, back)
     if orders is None:
         await _record(tx, given, reason, reference, allocated=-1)
     else:
@@ -133,8 +167,11 @@ async def ship(
     leaving = sum_claims(claims)
     if not leaving:
         return []
+    out = await allotted.prepare_return(tx, _owned(claims, reference, orders), leaves=True)
     rows = await tx.tuples(writes.SHIP, arrays(leaving))
     await _refuse_missing(tx, leaving, {(sku, location) for sku, location, _, _ in rows})
+    if out is not None:
+        await allotted.finish_leaving(tx, out)
     if orders is None:
         await _record(tx, leaving, reason, reference, on_hand=-1, allocated=-1)
     else:
@@ -162,8 +199,13 @@ async def adjust(
     if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
         raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
-    rows = await tx.tuples(writes.ADJUST, arrays(deltas))
+    await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
+    found = await tx.tuples(writes.ADJUST, arrays(deltas))
+    rows = [row[:4] for row in found]
     await _record(tx, deltas, reason, reference, on_hand=1, occurred_at=occurred_at)
+    short_of_fenced = [(row[0], row[1]) for row in found if row[4]]
+    if short_of_fenced:
+        await allotted.settle(tx, short_of_fenced)
     await _announce_increase(tx, [c for c in deltas if c.quantity > 0], reason)
     return await _settle_deficits(tx, rows, reason)
 
@@ -181,6 +223,7 @@ async def set_on_hand(
     if any(not 0 <= c.quantity <= MAX_QUANTITY for c in wanted):
         raise InvalidQuantity(quantity=next(c.quantity for c in wanted if not 0 <= c.quantity <= MAX_QUANTITY))
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
+    await allotted.lock_at(tx, wanted)
     standing = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
     changes = [
         Claim(c.sku_id, c.location_id, c.quantity - standing[c.sku_id, c.location_id])
@@ -200,9 +243,17 @@ async def set_safety(tx: Tx, stated: Sequence[Claim]) -> None:
 
 
 async def place_hold(
-    tx: Tx, reference: str, claims: Sequence[Claim], *, seconds: float, channel_id: int | None = None
+    tx: Tx,
+    reference: str,
+    claims: Sequence[Claim],
+    *,
+    seconds: float,
+    channel_id: int | None = None,
+    customer_group: str | None = None,
 ) -> list[Shortfall]:
     """Hold units for a cart or a payment for `seconds` from now (database clock); all or nothing.
+
+    For a channel, its fences are drawn before common stock and its caps count.
 
     Raises:
         HoldExists: the reference already has an active hold.
@@ -212,6 +263,18 @@ async def place_hold(
     row = {"id": hold_id, "reference": reference, "channel_id": channel_id, "seconds": seconds}
     if not await tx.tuples(writes.INSERT_HOLD, row):
         raise HoldExists(reference=reference)
+    if channel_id is not None:
+        in_force = await allotments.current(tx)
+        if touches(in_force, channel_id, [c.sku_id for c in wanted]):
+            await retire_expired(tx, skus=[c.sku_id for c in wanted])
+            taker = Taker(channel_id, customer_group)
+            short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
+            if short:
+                await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
+                return short
+            await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
+            await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
+            return []
     refused = await _hold_all(tx, wanted)
     if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
         refused = await _hold_all(tx, wanted)
@@ -261,6 +324,8 @@ async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] 
     claims = [Claim(*row) for row in await tx.tuples(writes.HOLD_LINES, {"holds": holds})]
     await tx.tuples(writes.LOCK_BALANCES, _keys(claims))
     await tx.execute(writes.CONVERT, arrays(claims))
+    if order.id is not None:
+        await allotted.pass_on(tx, holds[0], order.id)
     await _record(tx, claims, Reason.HOLD_CONVERTED, Reference("hold", holds[0], reference), held=-1)
     await _record(tx, claims, Reason.ORDER, order, allocated=1)
     return claims
@@ -278,8 +343,11 @@ async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason) -> None:
         return
     lines = await tx.tuples(writes.HOLD_LINES_EACH, {"holds": list(holds)})
     claims = sum_claims(Claim(sku, location, quantity) for _, sku, location, quantity in lines)
+    back = await allotted.prepare_return(tx, [(hold, Claim(sku, loc, n)) for hold, sku, loc, n in lines])
     await tx.tuples(writes.LOCK_BALANCES, _keys(claims))
     await tx.execute(writes.UNHOLD, arrays(claims))
+    if back is not None:
+        await allotted.finish_return(tx, back)
     await _record_rows(
         tx,
         [Claim(sku, location, quantity) for _, sku, location, quantity in lines],
@@ -289,6 +357,13 @@ async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason) -> None:
         held=-1,
     )
     await _announce_increase(tx, claims, reason)
+
+
+def _owned(claims: Sequence[Claim], reference: Reference, orders: Sequence[UUID] | None) -> list[tuple[UUID, Claim]]:
+    """Return claims with the order each belongs to; those of nobody cannot have drawn from a fence."""
+    if orders is not None:
+        return list(zip(orders, claims, strict=True))
+    return [] if reference.id is None else [(reference.id, c) for c in claims]
 
 
 def _keys(claims: Sequence[Claim]) -> dict[str, list[int]]:

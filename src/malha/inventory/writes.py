@@ -26,13 +26,14 @@ ORDER BY sku_id, location_id
 ON CONFLICT DO NOTHING
 """
 
-# Claims what is free and nothing else: rows that are missing from RETURNING were refused.
+# Claims what is free in common stock (not set apart for a fence) and nothing else: rows that are missing from RETURNING
+# were refused.
 CLAIM = (
     _LOCKED
     + """UPDATE balance b SET allocated = b.allocated + l.quantity
 FROM locked l
 WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
-  AND b.on_hand - b.allocated - b.held - b.safety >= l.quantity
+  AND b.on_hand - b.allocated - b.held - b.safety - b.fenced >= l.quantity
 RETURNING b.sku_id, b.location_id
 """
 )
@@ -64,13 +65,15 @@ RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated
 """
 )
 
-# A physical fact as a difference; always applied.
+# A physical fact as a difference; always applied. The last column says that fewer units are
+# there now than are set apart for fences.
 ADJUST = (
     _LOCKED
     + """UPDATE balance b SET on_hand = b.on_hand + l.quantity
 FROM locked l
 WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
-RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated
+RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated,
+          b.fenced > greatest(b.on_hand - b.allocated - b.held, 0)
 """
 )
 
@@ -102,8 +105,8 @@ FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(refs
      AS w(sku_id, location_id, quantity, ref_id)
 """
 
-# CLAIM for a batch of new orders, with the ledger in the same statement; answers how many keys were granted. The caller
-# rolls back when one was not, ledger and all.
+# CLAIM for a batch of new orders, with the ledger in the same statement; answers how many keys were granted, and the
+# revision of the allotments it was done under. The caller rolls back when one was not, ledger and all.
 CLAIM_FOR_ORDERS = (
     _LOCKED
     + """
@@ -111,7 +114,7 @@ CLAIM_FOR_ORDERS = (
     UPDATE balance b SET allocated = b.allocated + l.quantity
     FROM locked l
     WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
-      AND b.on_hand - b.allocated - b.held - b.safety >= l.quantity
+      AND b.on_hand - b.allocated - b.held - b.safety - b.fenced >= l.quantity
     RETURNING 1
 ), ledger AS (
     INSERT INTO movement (sku_id, location_id, d_allocated, reason, ref_kind, ref_id, actor)
@@ -119,7 +122,7 @@ CLAIM_FOR_ORDERS = (
     FROM unnest(%(order_skus)s::int[], %(order_locations)s::int[], %(order_quantities)s::int[], %(orders)s::uuid[],
                 %(actors)s::text[]) AS w(sku_id, location_id, quantity, order_id, actor)
 )
-SELECT count(*) FROM granted
+SELECT count(*), coalesce((SELECT n FROM revision WHERE name = 'allotments'), 0) FROM granted
 """
 )
 
@@ -129,7 +132,7 @@ HOLD = (
     + """UPDATE balance b SET held = b.held + l.quantity
 FROM locked l
 WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
-  AND b.on_hand - b.allocated - b.held - b.safety >= l.quantity
+  AND b.on_hand - b.allocated - b.held - b.safety - b.fenced >= l.quantity
 RETURNING b.sku_id, b.location_id
 """
 )

@@ -1,5 +1,42 @@
 -- What the migrations add up to. Do not edit: python -m malha.platform.migrate --write-schema URL
 
+CREATE TABLE allotment (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone,
+    customer_groups text[] DEFAULT '{}'::text[] NOT NULL,
+    quota integer,
+    per_sku boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT allotment_pkey PRIMARY KEY (id),
+    CONSTRAINT allotment_code_key UNIQUE (code),
+    CONSTRAINT allotment_check CHECK (((kind = 'cap'::text) = (quota IS NOT NULL))),
+    CONSTRAINT allotment_check1 CHECK ((ends_at > starts_at)),
+    CONSTRAINT allotment_check2 CHECK (((state = 'ended'::text) = (ended_at IS NOT NULL))),
+    CONSTRAINT allotment_kind_check CHECK ((kind = ANY (ARRAY['fence'::text, 'cap'::text]))),
+    CONSTRAINT allotment_quota_check CHECK ((quota >= 0)),
+    CONSTRAINT allotment_state_check CHECK ((state = ANY (ARRAY['active'::text, 'ended'::text])))
+);
+
+CREATE TABLE allotment_borrower (
+    allotment_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    borrows_from timestamp with time zone,
+    CONSTRAINT allotment_borrower_pkey PRIMARY KEY (allotment_id, channel_id)
+);
+
+CREATE TABLE allotment_channel (
+    allotment_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    CONSTRAINT allotment_channel_pkey PRIMARY KEY (allotment_id, channel_id)
+);
+
 CREATE TABLE api_key (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     name text NOT NULL,
@@ -45,11 +82,50 @@ CREATE TABLE balance (
     allocated integer DEFAULT 0 NOT NULL,
     held integer DEFAULT 0 NOT NULL,
     safety integer DEFAULT 0 NOT NULL,
+    fenced integer DEFAULT 0 NOT NULL,
     CONSTRAINT balance_pkey PRIMARY KEY (sku_id, location_id),
     CONSTRAINT balance_allocated_check CHECK ((allocated >= 0)),
+    CONSTRAINT balance_fenced_check CHECK ((fenced >= 0)),
     CONSTRAINT balance_held_check CHECK ((held >= 0)),
     CONSTRAINT balance_safety_check CHECK ((safety >= 0))
 ) WITH (fillfactor = 70);
+
+CREATE TABLE cap_category (
+    allotment_id integer NOT NULL,
+    category_id integer NOT NULL,
+    CONSTRAINT cap_category_pkey PRIMARY KEY (allotment_id, category_id)
+);
+
+CREATE TABLE cap_counter (
+    allotment_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    used integer DEFAULT 0 NOT NULL,
+    CONSTRAINT cap_counter_pkey PRIMARY KEY (allotment_id, sku_id),
+    CONSTRAINT cap_counter_used_check CHECK ((used >= 0))
+) WITH (fillfactor = 70);
+
+CREATE TABLE cap_location (
+    allotment_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT cap_location_pkey PRIMARY KEY (allotment_id, location_id)
+);
+
+CREATE TABLE cap_sku (
+    allotment_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    stated boolean NOT NULL,
+    CONSTRAINT cap_sku_pkey PRIMARY KEY (allotment_id, sku_id)
+);
+
+CREATE TABLE cap_use (
+    claim_id uuid NOT NULL,
+    allotment_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT cap_use_pkey PRIMARY KEY (claim_id, sku_id, location_id, allotment_id),
+    CONSTRAINT cap_use_quantity_check CHECK ((quantity > 0))
+);
 
 CREATE TABLE category (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -88,6 +164,12 @@ CREATE TABLE channel_location (
     channel_id integer NOT NULL,
     location_id integer NOT NULL,
     CONSTRAINT channel_location_pkey PRIMARY KEY (channel_id, location_id)
+);
+
+CREATE TABLE channel_owner (
+    channel_id integer NOT NULL,
+    legal_entity_id integer NOT NULL,
+    CONSTRAINT channel_owner_pkey PRIMARY KEY (channel_id, legal_entity_id)
 );
 
 CREATE TABLE customer (
@@ -145,6 +227,41 @@ CREATE TABLE event (
     payload json NOT NULL,
     CONSTRAINT event_pkey PRIMARY KEY ("position")
 ) PARTITION BY RANGE ("position");
+
+CREATE TABLE fence_movement (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    allotment_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    d_remaining integer DEFAULT 0 NOT NULL,
+    d_drawn integer DEFAULT 0 NOT NULL,
+    d_sold integer DEFAULT 0 NOT NULL,
+    reason text NOT NULL,
+    ref_id uuid,
+    actor text DEFAULT 'system'::text NOT NULL,
+    CONSTRAINT fence_movement_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE fence_stock (
+    allotment_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    wanted integer NOT NULL,
+    granted integer DEFAULT 0 NOT NULL,
+    remaining integer DEFAULT 0 NOT NULL,
+    drawn integer DEFAULT 0 NOT NULL,
+    sold integer DEFAULT 0 NOT NULL,
+    open boolean DEFAULT true NOT NULL,
+    CONSTRAINT fence_stock_pkey PRIMARY KEY (sku_id, location_id, allotment_id),
+    CONSTRAINT fence_stock_check CHECK ((granted = ((remaining + drawn) + sold))),
+    CONSTRAINT fence_stock_check1 CHECK ((open OR (remaining = 0))),
+    CONSTRAINT fence_stock_drawn_check CHECK ((drawn >= 0)),
+    CONSTRAINT fence_stock_granted_check CHECK ((granted >= 0)),
+    CONSTRAINT fence_stock_remaining_check CHECK ((remaining >= 0)),
+    CONSTRAINT fence_stock_sold_check CHECK ((sold >= 0)),
+    CONSTRAINT fence_stock_wanted_check CHECK ((wanted >= 0))
+) WITH (fillfactor = 70);
 
 CREATE TABLE fiscal_document (
     id uuid NOT NULL,
@@ -339,6 +456,7 @@ CREATE TABLE location (
     paused_reason text,
     paused_until timestamp with time zone,
     pickup_days smallint DEFAULT 7 NOT NULL,
+    owner_id integer,
     CONSTRAINT location_pkey PRIMARY KEY (id),
     CONSTRAINT location_code_key UNIQUE (code),
     CONSTRAINT location_daily_capacity_check CHECK ((daily_capacity >= 0)),
@@ -362,6 +480,21 @@ CREATE TABLE location_day (
     taken integer DEFAULT 0 NOT NULL,
     CONSTRAINT location_day_pkey PRIMARY KEY (location_id, day),
     CONSTRAINT location_day_taken_check CHECK ((taken >= 0))
+);
+
+CREATE TABLE location_group (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT location_group_pkey PRIMARY KEY (id),
+    CONSTRAINT location_group_code_key UNIQUE (code)
+);
+
+CREATE TABLE location_group_member (
+    group_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT location_group_member_pkey PRIMARY KEY (group_id, location_id)
 );
 
 CREATE TABLE login_attempt (
@@ -827,6 +960,65 @@ CREATE TABLE routing_exclusion (
     CONSTRAINT routing_exclusion_pkey PRIMARY KEY (order_id, line, location_id)
 );
 
+CREATE TABLE safety_online (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT safety_online_pkey PRIMARY KEY (sku_id, location_id, channel_id),
+    CONSTRAINT safety_online_quantity_check CHECK ((quantity >= 0))
+);
+
+CREATE TABLE safety_override (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    quantity integer NOT NULL,
+    stated_at timestamp with time zone DEFAULT now() NOT NULL,
+    stated_by text NOT NULL,
+    CONSTRAINT safety_override_pkey PRIMARY KEY (sku_id, location_id),
+    CONSTRAINT safety_override_quantity_check CHECK ((quantity >= 0))
+);
+
+CREATE TABLE safety_rule (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    purpose text NOT NULL,
+    location_id integer,
+    group_id integer,
+    location_kind text,
+    state text,
+    sku_id integer,
+    product_id integer,
+    category_id integer,
+    brand text,
+    channel_id integer,
+    measure text NOT NULL,
+    amount integer NOT NULL,
+    starts_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    active boolean DEFAULT true NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT safety_rule_pkey PRIMARY KEY (id),
+    CONSTRAINT safety_rule_code_key UNIQUE (code),
+    CONSTRAINT safety_rule_amount_check CHECK ((amount >= 0)),
+    CONSTRAINT safety_rule_check CHECK (((channel_id IS NULL) OR (purpose = 'online'::text))),
+    CONSTRAINT safety_rule_check1 CHECK (((measure <> 'percent'::text) OR (amount <= 100))),
+    CONSTRAINT safety_rule_check2 CHECK ((ends_at > starts_at)),
+    CONSTRAINT safety_rule_measure_check CHECK ((measure = ANY (ARRAY['units'::text, 'percent'::text, 'days'::text]))),
+    CONSTRAINT safety_rule_purpose_check CHECK ((purpose = ANY (ARRAY['routing'::text, 'online'::text])))
+);
+
+CREATE TABLE safety_sweep (
+    one boolean DEFAULT true NOT NULL,
+    fingerprint text DEFAULT ''::text NOT NULL,
+    after_sku integer,
+    finished_at timestamp with time zone,
+    CONSTRAINT safety_sweep_pkey PRIMARY KEY (one),
+    CONSTRAINT safety_sweep_one_check CHECK (one)
+);
+
 CREATE TABLE sales_order (
     id uuid NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -855,6 +1047,7 @@ CREATE TABLE sales_order (
     promised_at timestamp with time zone,
     release_after timestamp with time zone NOT NULL,
     seq integer DEFAULT 1 NOT NULL,
+    customer_group text,
     CONSTRAINT sales_order_pkey PRIMARY KEY (id),
     CONSTRAINT sales_order_channel_id_external_id_key UNIQUE (channel_id, external_id),
     CONSTRAINT sales_order_number_key UNIQUE (number),
@@ -959,6 +1152,17 @@ CREATE TABLE stock_deficit (
     CONSTRAINT stock_deficit_quantity_check CHECK ((quantity > 0))
 );
 
+CREATE TABLE stock_draw (
+    claim_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    rank smallint NOT NULL,
+    allotment_id integer,
+    quantity integer NOT NULL,
+    CONSTRAINT stock_draw_pkey PRIMARY KEY (claim_id, sku_id, location_id, rank),
+    CONSTRAINT stock_draw_quantity_check CHECK ((quantity > 0))
+);
+
 CREATE TABLE stock_hold (
     id uuid NOT NULL,
     reference text NOT NULL,
@@ -1033,6 +1237,7 @@ CREATE TABLE variant (
     CONSTRAINT variant_width_mm_check CHECK ((width_mm >= 0))
 );
 
+CREATE INDEX allotment_active ON allotment USING btree (id) WHERE (state = 'active'::text);
 CREATE INDEX api_key_location_location ON api_key_location USING btree (location_id);
 CREATE INDEX audit_action ON audit USING btree (action, id DESC);
 CREATE INDEX audit_actor ON audit USING btree (actor_kind, actor_id, id DESC);
@@ -1042,6 +1247,7 @@ CREATE INDEX audit_kind_of_record ON audit USING btree (entity, id DESC);
 CREATE INDEX audit_request ON audit USING btree (request_id);
 CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
+CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);
 CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT NULL);
@@ -1049,6 +1255,8 @@ CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE (
 CREATE INDEX customer_folded ON customer USING gin (folded gin_trgm_ops);
 CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT NULL);
 CREATE INDEX default_view_view ON default_view USING btree (view_id);
+CREATE INDEX fence_movement_fence ON fence_movement USING btree (allotment_id, sku_id, location_id, id);
+CREATE INDEX fence_stock_allotment ON fence_stock USING btree (allotment_id, sku_id, location_id);
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
 CREATE INDEX fiscal_line_order ON fiscal_line USING btree (order_id, line);
 CREATE INDEX fulfillment_order_due ON fulfillment_order USING btree (due_at, number) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
@@ -1061,6 +1269,8 @@ CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
+CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
+CREATE INDEX location_group_member_location ON location_group_member USING btree (location_id);
 CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
 CREATE INDEX media_product ON media USING btree (product_id);
 CREATE INDEX media_variant ON media USING btree (variant_id);
@@ -1088,6 +1298,8 @@ CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at)
 CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NULL));
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
+CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
+CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
@@ -1100,6 +1312,7 @@ CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
 CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
+CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, location_id) WHERE (allotment_id IS NOT NULL);
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
 CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
@@ -1107,17 +1320,33 @@ CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
 
+ALTER TABLE allotment_borrower ADD CONSTRAINT allotment_borrower_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE allotment_borrower ADD CONSTRAINT allotment_borrower_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE allotment_channel ADD CONSTRAINT allotment_channel_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE allotment_channel ADD CONSTRAINT allotment_channel_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_key_id_fkey FOREIGN KEY (key_id) REFERENCES api_key(id);
 ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE cap_category ADD CONSTRAINT cap_category_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE cap_category ADD CONSTRAINT cap_category_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE cap_counter ADD CONSTRAINT cap_counter_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE cap_location ADD CONSTRAINT cap_location_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE cap_location ADD CONSTRAINT cap_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE cap_use ADD CONSTRAINT cap_use_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
+ALTER TABLE fence_stock ADD CONSTRAINT fence_stock_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE fence_stock ADD CONSTRAINT fence_stock_sku_id_location_id_fkey FOREIGN KEY (sku_id, location_id) REFERENCES balance(sku_id, location_id);
 ALTER TABLE fiscal_document ADD CONSTRAINT fiscal_document_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_document_id_fkey FOREIGN KEY (document_id) REFERENCES fiscal_document(id);
 ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
@@ -1129,8 +1358,11 @@ ALTER TABLE import_part ADD CONSTRAINT import_part_run_id_fkey FOREIGN KEY (run_
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN KEY (component_id) REFERENCES variant(id);
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
+ALTER TABLE location ADD CONSTRAINT location_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES establishment(id);
 ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE location_day ADD CONSTRAINT location_day_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_group_id_fkey FOREIGN KEY (group_id) REFERENCES location_group(id);
+ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
 ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
@@ -1146,6 +1378,13 @@ ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (categor
 ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE recovery_code ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE safety_override ADD CONSTRAINT safety_override_sku_id_location_id_fkey FOREIGN KEY (sku_id, location_id) REFERENCES balance(sku_id, location_id);
+ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_group_id_fkey FOREIGN KEY (group_id) REFERENCES location_group(id);
+ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
+ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE saved_view ADD CONSTRAINT saved_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE second_factor ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
@@ -1154,6 +1393,7 @@ ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fu
 ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_draw ADD CONSTRAINT stock_draw_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);

@@ -242,6 +242,7 @@ class Order(msgspec.Struct, frozen=True):
     ship_to: dict[str, Any] | None
     release_after: datetime
     seq: int
+    customer_group: str | None = None
 
     @property
     def payable(self) -> int:

@@ -40,6 +40,7 @@ ORDER_COLUMNS: Columns = {
     "ship_state": arrays.texts,
     "promised_at": arrays.texts,
     "release_after": arrays.bare,
+    "customer_group": arrays.texts,
 }
 LINE_COLUMNS: Columns = {
     "order_id": arrays.bare,

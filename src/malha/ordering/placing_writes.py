@@ -6,13 +6,15 @@ INSERT_ORDERS = """
 WITH header AS (
     INSERT INTO sales_order (id, channel_id, external_id, body_hash, request_key, placed_at, currency, status,
         items_total, discount_total, shipping_total, total, method, service_id, pickup_location_id, buyer_name,
-        buyer_document, buyer_email, buyer_phone, ship_to, ship_state, promised_at, release_after)
+        buyer_document, buyer_email, buyer_phone, ship_to, ship_state, promised_at, release_after,
+        customer_group)
     SELECT * FROM unnest(%(id)s::uuid[], %(channel_id)s::int[], %(external_id)s::text[], %(body_hash)s::uuid[],
         %(request_key)s::text[], %(placed_at)s::timestamptz[], %(currency)s::text[], %(status)s::text[],
         %(items_total)s::bigint[], %(discount_total)s::bigint[], %(shipping_total)s::bigint[], %(total)s::bigint[],
         %(method)s::text[], %(service_id)s::int[], %(pickup_location_id)s::int[], %(buyer_name)s::text[],
         %(buyer_document)s::text[], %(buyer_email)s::text[], %(buyer_phone)s::text[], %(ship_to)s::jsonb[],
-        %(ship_state)s::text[], %(promised_at)s::timestamptz[], %(release_after)s::timestamptz[])
+        %(ship_state)s::text[], %(promised_at)s::timestamptz[], %(release_after)s::timestamptz[],
+        %(customer_group)s::text[])
     ON CONFLICT (channel_id, external_id) DO NOTHING
     RETURNING id, number
 ), line AS (
