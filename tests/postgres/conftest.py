@@ -8,6 +8,9 @@ from malha.doctor import examine
 from malha.platform.db import Database
 
 STORIES = {
+    "test_supply",
+    "test_transfers",
+    "test_counts",
     "test_order_flows",
     "test_fulfillment",
     "test_pickups",

@@ -75,6 +75,24 @@ class LedgerCheck(Check, frozen=True, kw_only=True):
         return await fetch(tx, reads.balance_is_not_ledger(opened, closed, cap), {})
 
 
+class BucketCheck(Check, frozen=True, kw_only=True):
+    """The buckets that may not be sold against the ledger."""
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return the buckets that are not the sum of their movements."""
+        opened, closed = await proved_partitions(tx)
+        return await fetch(tx, reads.bucket_is_not_ledger(opened, closed, cap), {})
+
+
+class MoveCheck(Check, frozen=True, kw_only=True):
+    """Moves between buckets and places, of which no unit may be made or lost."""
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return the moves whose sides do not cancel out."""
+        opened, _ = await proved_partitions(tx)
+        return await fetch(tx, reads.move_is_not_whole(opened, cap), {}) if opened else []
+
+
 class ClosingCheck(Check, frozen=True, kw_only=True):
     """Closed partitions of the ledger that are no longer what was closed."""
 
@@ -138,6 +156,28 @@ CHECKS: tuple[Check, ...] = (
             "{sku} at {location}: on hand {on_hand}, ledger {ledger_on_hand}; "
             "allocated {allocated}, ledger {ledger_allocated}; held {held}, ledger {ledger_held}."
         ),
+    ),
+    BucketCheck(
+        name="bucket_ledger",
+        says=N_("Buckets that are not the sum of their ledger: {total}"),
+        row=N_("{sku} at {location}, {bucket}: there are {quantity}, ledger {ledger}."),
+    ),
+    MoveCheck(
+        name="moves_conserved",
+        says=N_("Moves of goods whose sides do not cancel out: {total}"),
+        row=N_("{reason} {reference}, SKU {sku}: {units} units came from or went nowhere."),
+    ),
+    Check(
+        name="transit_transfers",
+        says=N_("Goods on their way that are not those of transfers: {total}"),
+        row=N_("{sku} to {location}: {quantity} in transit, by transfers {transit}."),
+        statement=reads.TRANSIT_IS_NOT_TRANSFERS,
+    ),
+    Check(
+        name="received_receipts",
+        says=N_("Lines of purchase and production orders that are not the sum of their receipts: {total}"),
+        row=N_("Order {number}, line {line}: received {received}, by receipts {units}."),
+        statement=reads.RECEIVED_IS_NOT_RECEIPTS,
     ),
     Check(
         name="allocated_units",

@@ -36,11 +36,52 @@ LIMIT {cap}
 """
 _OPEN_PARTITION = """
 SELECT sku_id, location_id, sum(d_on_hand) AS on_hand, sum(d_allocated) AS allocated, sum(d_held) AS held
-FROM {partition} GROUP BY sku_id, location_id
+FROM {partition} WHERE bucket = 'sellable' GROUP BY sku_id, location_id
 """
-_CLOSED_PARTITION = (
-    "SELECT sku_id, location_id, on_hand, allocated, held FROM movement_closing WHERE partition = {partition}"
+_CLOSED_PARTITION = """
+SELECT sku_id, location_id, on_hand, allocated, held FROM movement_closing
+WHERE partition = {partition} AND bucket = 'sellable'
+"""
+# The same for the other buckets, which are few beside the sellable one.
+_BUCKET_IS_NOT_LEDGER = """
+WITH ledger AS (
+    SELECT sku_id, location_id, bucket, sum(on_hand) AS on_hand
+    FROM ({ledger}) rows GROUP BY sku_id, location_id, bucket
 )
+SELECT coalesce(v.sku, '#' || coalesce(b.sku_id, g.sku_id)) AS sku,
+       coalesce(l.code, '#' || coalesce(b.location_id, g.location_id)) AS location,
+       coalesce(b.bucket, g.bucket) AS bucket, coalesce(b.quantity, 0) AS quantity,
+       coalesce(g.on_hand, 0)::bigint AS ledger, count(*) OVER () AS total
+FROM bucket_balance b
+FULL JOIN ledger g ON g.sku_id = b.sku_id AND g.location_id = b.location_id AND g.bucket = b.bucket
+LEFT JOIN variant v ON v.id = coalesce(b.sku_id, g.sku_id)
+LEFT JOIN location l ON l.id = coalesce(b.location_id, g.location_id)
+WHERE coalesce(b.quantity, 0) <> coalesce(g.on_hand, 0)
+ORDER BY 1, 2, 3
+LIMIT {cap}
+"""
+_OPEN_BUCKETS = """
+SELECT sku_id, location_id, bucket, sum(d_on_hand) AS on_hand
+FROM {partition} WHERE bucket <> 'sellable' GROUP BY sku_id, location_id, bucket
+"""
+_CLOSED_BUCKETS = """
+SELECT sku_id, location_id, bucket, on_hand FROM movement_closing
+WHERE partition = {partition} AND bucket <> 'sellable'
+"""
+# Sides of a move that do not cancel out, in the months that are still open. A partition's own check: no move spans two,
+# because all its sides are written by one transaction.
+_MOVE_IS_NOT_WHOLE = """
+SELECT m.reason, coalesce(m.ref_text, m.ref_id::text, '') AS reference, v.sku, sum(m.units)::bigint AS units,
+       count(*) OVER () AS total
+FROM ({ledger}) m JOIN variant v ON v.id = m.sku_id
+GROUP BY m.reason, m.ref_id, m.ref_text, v.sku HAVING sum(m.units) <> 0
+ORDER BY 1, 2, 3
+LIMIT {cap}
+"""
+_OPEN_MOVES = """
+SELECT reason, ref_id, ref_text, sku_id, sum(d_on_hand) AS units
+FROM {partition} WHERE reason IN ('move', 'transfer') GROUP BY reason, ref_id, ref_text, sku_id
+"""
 _PARTITION_PROOF = "SELECT count(*), coalesce(max(id), 0) FROM {partition}"
 
 
@@ -50,6 +91,20 @@ def balance_is_not_ledger(opened: Collection[str], closed: Collection[str], cap:
     parts += [sql.SQL(_CLOSED_PARTITION).format(partition=sql.Literal(name)) for name in closed]
     ledger = sql.SQL(" UNION ALL ").join(parts)
     return sql.SQL(_BALANCE_IS_NOT_LEDGER).format(ledger=ledger, cap=sql.Literal(cap))
+
+
+def bucket_is_not_ledger(opened: Collection[str], closed: Collection[str], cap: int) -> sql.Composed:
+    """Return the statement that compares the buckets that may not be sold with the ledger."""
+    parts = [sql.SQL(_OPEN_BUCKETS).format(partition=sql.Identifier(name)) for name in opened]
+    parts += [sql.SQL(_CLOSED_BUCKETS).format(partition=sql.Literal(name)) for name in closed]
+    ledger = sql.SQL(" UNION ALL ").join(parts)
+    return sql.SQL(_BUCKET_IS_NOT_LEDGER).format(ledger=ledger, cap=sql.Literal(cap))
+
+
+def move_is_not_whole(opened: Collection[str], cap: int) -> sql.Composed:
+    """Return the statement that finds moves whose sides do not cancel out, in open partitions."""
+    parts = [sql.SQL(_OPEN_MOVES).format(partition=sql.Identifier(name)) for name in opened]
+    return sql.SQL(_MOVE_IS_NOT_WHOLE).format(ledger=sql.SQL(" UNION ALL ").join(parts), cap=sql.Literal(cap))
 
 
 def partition_proof(partition: str) -> sql.Composed:
@@ -332,6 +387,41 @@ WITH orphan (child, row, parent) AS (
     WHERE NOT EXISTS (SELECT FROM sales_order o WHERE o.id = p.order_id)
 )
 SELECT child, row, parent, count(*) OVER () AS total FROM orphan ORDER BY child, row, parent LIMIT %(cap)s::int
+"""
+# Goods on their way against what transfers have sent and nobody has settled.
+TRANSIT_IS_NOT_TRANSFERS = """
+WITH sent AS (
+    SELECT l.sku_id, t.destination_id AS location_id, sum(l.transit) AS transit
+    FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id
+    WHERE l.transit > 0 GROUP BY l.sku_id, t.destination_id
+)
+SELECT coalesce(v.sku, '#' || coalesce(b.sku_id, s.sku_id)) AS sku,
+       coalesce(p.code, '#' || coalesce(b.location_id, s.location_id)) AS location,
+       coalesce(b.quantity, 0) AS quantity, coalesce(s.transit, 0)::bigint AS transit, count(*) OVER () AS total
+FROM (SELECT * FROM bucket_balance WHERE bucket = 'in_transit' AND quantity > 0) b
+FULL JOIN sent s ON s.sku_id = b.sku_id AND s.location_id = b.location_id
+LEFT JOIN variant v ON v.id = coalesce(b.sku_id, s.sku_id)
+LEFT JOIN location p ON p.id = coalesce(b.location_id, s.location_id)
+WHERE coalesce(b.quantity, 0) <> coalesce(s.transit, 0)
+ORDER BY 1, 2
+LIMIT %(cap)s::int
+"""
+# What lines of purchase and production orders say was received against the receipts that stand.
+RECEIVED_IS_NOT_RECEIPTS = """
+WITH receipts AS (
+    SELECT r.order_id, l.order_line AS line, sum(l.quantity) AS units
+    FROM receipt r JOIN receipt_line l ON l.receipt_id = r.id
+    WHERE r.order_id IS NOT NULL AND r.undone_at IS NULL AND l.order_line IS NOT NULL
+    GROUP BY r.order_id, l.order_line
+)
+SELECT o.number, coalesce(l.line, r.line) AS line, coalesce(l.received, 0) AS received,
+       coalesce(r.units, 0)::bigint AS units, count(*) OVER () AS total
+FROM inbound_line l
+FULL JOIN receipts r ON r.order_id = l.order_id AND r.line = l.line
+JOIN inbound_order o ON o.id = coalesce(l.order_id, r.order_id)
+WHERE coalesce(l.received, 0) <> coalesce(r.units, 0)
+ORDER BY 1, 2
+LIMIT %(cap)s::int
 """
 # The counter of the log against its last row: last partition, primary key.
 LOG_IS_NOT_COUNTER = """

@@ -28,6 +28,8 @@ PERMISSIONS: dict[str, str] = {
     "intake:submit": N_("Submit orders"),
     "stock:read": N_("See stock"),
     "stock:write": N_("Change stock"),
+    "stock:count": N_("Count, receive and send goods"),
+    "stock:approve": N_("Approve counts and transfers"),
     "catalog:read": N_("See the catalogue"),
     "catalog:write": N_("Change the catalogue"),
     "customers:read": N_("See customers"),
@@ -84,20 +86,31 @@ ROLES: dict[Role, frozenset[str]] = {
         "customers:reveal",
         "payments:record",
     },
-    Role.PLANNER: _READ | {"stock:write", "catalog:write", "network:write", "orders:release_hold"},
+    Role.PLANNER: _READ
+    | {"stock:write", "stock:count", "stock:approve", "catalog:write", "network:write", "orders:release_hold"},
     Role.STORE_LEAD: _READ
     | {
         "orders:write",
         "orders:cancel",
         "intake:submit",
         "stock:write",
+        "stock:count",
+        "stock:approve",
         "customers:write",
         "fulfillment:work",
         "payments:record",
         "fiscal:record",
     },
     Role.STORE_ASSOCIATE: frozenset(
-        {"orders:read", "stock:read", "catalog:read", "network:read", "intake:submit", "fulfillment:work"}
+        {
+            "orders:read",
+            "stock:read",
+            "catalog:read",
+            "network:read",
+            "intake:submit",
+            "fulfillment:work",
+            "stock:count",
+        }
     ),
     Role.INTEGRATOR: _READ
     | {
@@ -105,6 +118,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "orders:cancel",
         "intake:submit",
         "stock:write",
+        "stock:count",
         "catalog:write",
         "customers:write",
         "fulfillment:work",

@@ -32,7 +32,7 @@ CHANGES_BY_DAY = """
 SELECT location_id, (recorded_at AT TIME ZONE %(zone)s::text)::date AS day, sum(d_on_hand)::int AS change
 FROM movement
 WHERE sku_id = %(sku)s::int AND location_id = ANY(%(locations)s::int[]) AND recorded_at >= %(since)s::timestamptz
-  AND d_on_hand <> 0
+  AND d_on_hand <> 0 AND bucket = 'sellable'
 GROUP BY 1, 2
 """
 
@@ -42,7 +42,7 @@ LEDGER_PAGE = """
 WITH shown AS MATERIALIZED (
     SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
     FROM movement
-    WHERE sku_id = %(sku)s::int AND location_id = %(location)s::int
+    WHERE sku_id = %(sku)s::int AND location_id = %(location)s::int AND bucket = 'sellable'
       AND recorded_at <= coalesce(%(before)s::timestamptz, 'infinity')
       AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'),
                                coalesce(%(before_id)s::bigint, 9223372036854775807))
@@ -55,7 +55,7 @@ WITH shown AS MATERIALIZED (
     SELECT id, recorded_at,
            sum(d_on_hand) OVER (ORDER BY recorded_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - d_on_hand AS change
     FROM movement
-    WHERE sku_id = %(sku)s::int AND location_id = %(location)s::int
+    WHERE sku_id = %(sku)s::int AND location_id = %(location)s::int AND bucket = 'sellable'
       AND recorded_at >= (SELECT min(recorded_at) FROM shown)
 )
 SELECT s.id, s.recorded_at, s.occurred_at, s.d_on_hand, s.d_allocated, s.d_held, s.reason, s.ref_kind, s.ref_id,

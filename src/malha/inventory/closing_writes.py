@@ -30,9 +30,9 @@ _MAKE = "CREATE TABLE {name} (LIKE movement INCLUDING ALL EXCLUDING IDENTITY)"
 _ATTACH = "ALTER TABLE movement ATTACH PARTITION {name} FOR VALUES FROM ({since}) TO ({until})"
 _LOCK = "LOCK TABLE {name} IN SHARE MODE"
 _SUM = """
-INSERT INTO movement_closing (partition, sku_id, location_id, on_hand, allocated, held)
-SELECT {label}, sku_id, location_id, sum(d_on_hand), sum(d_allocated), sum(d_held)
-FROM {name} GROUP BY sku_id, location_id
+INSERT INTO movement_closing (partition, sku_id, location_id, bucket, on_hand, allocated, held)
+SELECT {label}, sku_id, location_id, bucket, sum(d_on_hand), sum(d_allocated), sum(d_held)
+FROM {name} GROUP BY sku_id, location_id, bucket
 """
 _PROOF = "SELECT count(*), coalesce(max(id), 0) FROM {name}"
 
@@ -53,7 +53,7 @@ def lock_partition(name: str) -> sql.Composed:
 
 
 def sum_partition(name: str) -> sql.Composed:
-    """Return the statement that writes a partition's sums per balance."""
+    """Return the statement that writes a partition's sums per balance and bucket."""
     return sql.SQL(_SUM).format(name=sql.Identifier(name), label=sql.Literal(name))
 
 

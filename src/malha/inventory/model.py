@@ -30,6 +30,9 @@ class Reason(StrEnum):
     HOLD_EXPIRED = "hold_expired"
     HOLD_CONVERTED = "hold_converted"
     TRANSFER = "transfer"
+    MOVE = "move"  # from one bucket to another
+    RECEIPT_UNDONE = "receipt_undone"
+    EXCESS = "excess"  # a transfer brought more than was sent
 
 
 class Movement(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ FOR NO KEY UPDATE
 LEDGER = """
 SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
 FROM movement
-WHERE sku_id = %(sku_id)s::int AND location_id = %(location_id)s::int
+WHERE sku_id = %(sku_id)s::int AND location_id = %(location_id)s::int AND bucket = %(bucket)s::text
   AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'),
                            coalesce(%(before_id)s::bigint, 9223372036854775807))
 ORDER BY recorded_at DESC, id DESC
@@ -94,12 +94,20 @@ async def ledger(
     before: datetime | None = None,
     before_id: int | None = None,
     limit: int = 50,
+    bucket: str = "sellable",
 ) -> list[LedgerRow]:
-    """Return a balance's movements, newest first, from before a (time, id) position."""
+    """Return a bucket's movements, newest first, from before a (time, id) position."""
     return await tx.all(
         LedgerRow,
         LEDGER,
-        {"sku_id": sku_id, "location_id": location_id, "before": before, "before_id": before_id, "limit": limit},
+        {
+            "sku_id": sku_id,
+            "location_id": location_id,
+            "bucket": bucket,
+            "before": before,
+            "before_id": before_id,
+            "limit": limit,
+        },
     )
 
 

@@ -126,6 +126,15 @@ CREATE TABLE cap_use (
     CONSTRAINT cap_use_pkey PRIMARY KEY (claim_id, sku_id, location_id, allotment_id),
     CONSTRAINT cap_use_quantity_check CHECK ((quantity > 0))
 );
+CREATE TABLE bucket_balance (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    bucket text NOT NULL,
+    quantity integer DEFAULT 0 NOT NULL,
+    CONSTRAINT bucket_balance_pkey PRIMARY KEY (sku_id, location_id, bucket),
+    CONSTRAINT bucket_balance_bucket_check CHECK ((bucket = ANY (ARRAY['damaged'::text, 'quality_control'::text, 'display'::text, 'in_transit'::text]))),
+    CONSTRAINT bucket_balance_quantity_check CHECK ((quantity >= 0))
+) WITH (fillfactor = 80);
 
 CREATE TABLE category (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -170,6 +179,60 @@ CREATE TABLE channel_owner (
     channel_id integer NOT NULL,
     legal_entity_id integer NOT NULL,
     CONSTRAINT channel_owner_pkey PRIMARY KEY (channel_id, legal_entity_id)
+CREATE TABLE count_entry (
+    task_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    attempt smallint NOT NULL,
+    counted integer NOT NULL,
+    set_aside integer DEFAULT 0 NOT NULL,
+    expected integer NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    CONSTRAINT count_entry_pkey PRIMARY KEY (task_id, sku_id, attempt)
+);
+
+CREATE TABLE count_line (
+    task_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    bin text DEFAULT ''::text NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    counted integer,
+    expected integer,
+    as_of timestamp with time zone,
+    counted_by text,
+    approved_by text,
+    CONSTRAINT count_line_pkey PRIMARY KEY (task_id, sku_id),
+    CONSTRAINT count_line_counted_check CHECK ((counted >= 0)),
+    CONSTRAINT count_line_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'recount'::text, 'review'::text, 'accepted'::text, 'applied'::text, 'skipped'::text])))
+);
+
+CREATE TABLE count_task (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    location_id integer NOT NULL,
+    kind text NOT NULL,
+    source text NOT NULL,
+    zone text DEFAULT ''::text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    blind boolean DEFAULT true NOT NULL,
+    frozen boolean DEFAULT false NOT NULL,
+    limit_units integer NOT NULL,
+    limit_value bigint NOT NULL,
+    seq integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    closed_at timestamp with time zone,
+    closed_by text,
+    CONSTRAINT count_task_pkey PRIMARY KEY (id),
+    CONSTRAINT count_task_number_key UNIQUE (number),
+    CONSTRAINT count_task_kind_check CHECK ((kind = ANY (ARRAY['cycle'::text, 'physical'::text]))),
+    CONSTRAINT count_task_limit_units_check CHECK ((limit_units >= 0)),
+    CONSTRAINT count_task_limit_value_check CHECK ((limit_value >= 0)),
+    CONSTRAINT count_task_source_check CHECK ((source = ANY (ARRAY['person'::text, 'abc'::text, 'short_pick'::text, 'suspicion'::text]))),
+    CONSTRAINT count_task_state_check CHECK ((state = ANY (ARRAY['open'::text, 'applying'::text, 'applied'::text, 'cancelled'::text])))
 );
 
 CREATE TABLE customer (
@@ -408,6 +471,58 @@ CREATE TABLE import_run (
     CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text])))
 );
 
+CREATE TABLE inbound_eta (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    was date NOT NULL,
+    became date NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    CONSTRAINT inbound_eta_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE inbound_line (
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    quantity integer NOT NULL,
+    received integer DEFAULT 0 NOT NULL,
+    dropped integer DEFAULT 0 NOT NULL,
+    drop_reason text,
+    unit_cost bigint,
+    eta date NOT NULL,
+    expected integer GENERATED ALWAYS AS (GREATEST(((quantity - received) - dropped), 0)) STORED,
+    CONSTRAINT inbound_line_pkey PRIMARY KEY (order_id, line),
+    CONSTRAINT inbound_line_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT inbound_line_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT inbound_line_received_check CHECK ((received >= 0)),
+    CONSTRAINT inbound_line_unit_cost_check CHECK ((unit_cost >= 0))
+);
+
+CREATE TABLE inbound_order (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    kind text NOT NULL,
+    supplier text NOT NULL,
+    reference text,
+    location_id integer NOT NULL,
+    over_percent smallint DEFAULT 0 NOT NULL,
+    cancelled_at timestamp with time zone,
+    state text DEFAULT 'open'::text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    seq integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT inbound_order_pkey PRIMARY KEY (id),
+    CONSTRAINT inbound_order_number_key UNIQUE (number),
+    CONSTRAINT inbound_order_kind_check CHECK ((kind = ANY (ARRAY['purchase'::text, 'production'::text]))),
+    CONSTRAINT inbound_order_over_percent_check CHECK (((over_percent >= 0) AND (over_percent <= 100))),
+    CONSTRAINT inbound_order_state_check CHECK ((state = ANY (ARRAY['open'::text, 'partial'::text, 'received'::text, 'closed'::text, 'cancelled'::text])))
+);
+
 CREATE TABLE kit_component (
     kit_id integer NOT NULL,
     component_id integer NOT NULL,
@@ -603,7 +718,8 @@ CREATE TABLE movement (
     ref_kind text,
     ref_id uuid,
     ref_text text,
-    actor text DEFAULT 'system'::text NOT NULL
+    actor text DEFAULT 'system'::text NOT NULL,
+    bucket text DEFAULT 'sellable'::text NOT NULL
 ) PARTITION BY RANGE (recorded_at);
 
 CREATE TABLE movement_closing (
@@ -613,7 +729,8 @@ CREATE TABLE movement_closing (
     on_hand bigint NOT NULL,
     allocated bigint NOT NULL,
     held bigint NOT NULL,
-    CONSTRAINT movement_closing_pkey PRIMARY KEY (partition, sku_id, location_id)
+    bucket text DEFAULT 'sellable'::text NOT NULL,
+    CONSTRAINT movement_closing_pkey PRIMARY KEY (partition, sku_id, location_id, bucket)
 );
 
 CREATE TABLE movement_partition (
@@ -894,6 +1011,34 @@ CREATE TABLE product (
     CONSTRAINT product_pkey PRIMARY KEY (id),
     CONSTRAINT product_code_key UNIQUE (code),
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
+);
+
+CREATE TABLE receipt (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    location_id integer NOT NULL,
+    order_id uuid,
+    transfer_id uuid,
+    document text,
+    note text DEFAULT ''::text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    received_by text NOT NULL,
+    undone_at timestamp with time zone,
+    undone_by text,
+    undo_reason text,
+    CONSTRAINT receipt_pkey PRIMARY KEY (id),
+    CONSTRAINT receipt_number_key UNIQUE (number)
+);
+
+CREATE TABLE receipt_line (
+    receipt_id uuid NOT NULL,
+    position smallint NOT NULL,
+    sku_id integer NOT NULL,
+    order_line smallint,
+    bucket text DEFAULT 'sellable'::text NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT receipt_line_pkey PRIMARY KEY (receipt_id, "position"),
+    CONSTRAINT receipt_line_quantity_check CHECK ((quantity > 0))
 );
 
 CREATE TABLE recent_choice (
@@ -1185,6 +1330,22 @@ CREATE TABLE stock_hold_line (
     CONSTRAINT stock_hold_line_quantity_check CHECK ((quantity > 0))
 );
 
+CREATE TABLE stock_suspicion (
+    id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    kept_back integer NOT NULL,
+    score smallint NOT NULL,
+    why jsonb NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    lifted_at timestamp with time zone,
+    lifted_by text,
+    lift_reason text,
+    CONSTRAINT stock_suspicion_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_suspicion_kept_back_check CHECK ((kept_back >= 0)),
+    CONSTRAINT stock_suspicion_score_check CHECK (((score >= 0) AND (score <= 100)))
+);
+
 CREATE TABLE subscriber (
     name text NOT NULL,
     position bigint DEFAULT 0 NOT NULL,
@@ -1210,6 +1371,71 @@ CREATE TABLE tender (
     CONSTRAINT tender_amount_check CHECK ((amount > 0)),
     CONSTRAINT tender_installments_check CHECK ((installments > 0)),
     CONSTRAINT tender_kind_check CHECK ((kind = ANY (ARRAY['prepaid'::text, 'cash'::text, 'card_terminal'::text, 'credit_card'::text, 'debit_card'::text, 'pix'::text, 'boleto'::text, 'voucher'::text, 'on_delivery'::text])))
+);
+
+CREATE TABLE transfer (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    origin_id integer NOT NULL,
+    destination_id integer NOT NULL,
+    state text DEFAULT 'requested'::text NOT NULL,
+    needs_document boolean NOT NULL,
+    document text,
+    eta date,
+    carrier text,
+    tracking_code text,
+    note text DEFAULT ''::text NOT NULL,
+    seq integer DEFAULT 1 NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    requested_by text NOT NULL,
+    approved_by text,
+    shipped_at timestamp with time zone,
+    shipped_by text,
+    closed_at timestamp with time zone,
+    CONSTRAINT transfer_pkey PRIMARY KEY (id),
+    CONSTRAINT transfer_number_key UNIQUE (number),
+    CONSTRAINT transfer_check CHECK ((origin_id <> destination_id)),
+    CONSTRAINT transfer_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'approved'::text, 'shipped'::text, 'received'::text, 'closed'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE transfer_discrepancy (
+    id uuid NOT NULL,
+    transfer_id uuid NOT NULL,
+    line smallint NOT NULL,
+    kind text NOT NULL,
+    quantity integer NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    found_by text NOT NULL,
+    decision text,
+    reference text,
+    note text DEFAULT ''::text NOT NULL,
+    decided_at timestamp with time zone,
+    decided_by text,
+    CONSTRAINT transfer_discrepancy_pkey PRIMARY KEY (id),
+    CONSTRAINT transfer_discrepancy_check CHECK (((decision IS NULL) = (decided_at IS NULL))),
+    CONSTRAINT transfer_discrepancy_decision_check CHECK ((decision = ANY (ARRAY['arrived_late'::text, 'found_at_origin'::text, 'lost'::text, 'carrier_claim'::text, 'kept'::text, 'taken_from_origin'::text]))),
+    CONSTRAINT transfer_discrepancy_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'damaged'::text, 'excess'::text]))),
+    CONSTRAINT transfer_discrepancy_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE transfer_line (
+    transfer_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    asked integer NOT NULL,
+    approved integer,
+    shipped integer DEFAULT 0 NOT NULL,
+    arrived integer DEFAULT 0 NOT NULL,
+    settled integer DEFAULT 0 NOT NULL,
+    transit integer GENERATED ALWAYS AS (((shipped - arrived) - settled)) STORED,
+    CONSTRAINT transfer_line_pkey PRIMARY KEY (transfer_id, line),
+    CONSTRAINT transfer_line_transfer_id_sku_id_key UNIQUE (transfer_id, sku_id),
+    CONSTRAINT transfer_line_approved_check CHECK ((approved >= 0)),
+    CONSTRAINT transfer_line_arrived_check CHECK ((arrived >= 0)),
+    CONSTRAINT transfer_line_asked_check CHECK ((asked > 0)),
+    CONSTRAINT transfer_line_settled_check CHECK ((settled >= 0)),
+    CONSTRAINT transfer_line_shipped_check CHECK ((shipped >= 0)),
+    CONSTRAINT transfer_line_transit_check CHECK ((transit >= 0))
 );
 
 CREATE TABLE variant (
@@ -1248,7 +1474,13 @@ CREATE INDEX audit_request ON audit USING btree (request_id);
 CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
+CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
+CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
+CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
+CREATE UNIQUE INDEX count_task_frozen ON count_task USING btree (location_id) WHERE frozen;
+CREATE INDEX count_task_open ON count_task USING btree (location_id) WHERE (state = ANY (ARRAY['open'::text, 'applying'::text]));
+CREATE UNIQUE INDEX count_task_raised ON count_task USING btree (location_id, source) WHERE ((state = 'open'::text) AND (source = ANY (ARRAY['short_pick'::text, 'suspicion'::text])));
 CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);
 CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT NULL);
 CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE ((document IS NULL) AND (email IS NOT NULL));
@@ -1267,6 +1499,10 @@ CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pi
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
+CREATE INDEX inbound_eta_line ON inbound_eta USING btree (order_id, line);
+CREATE INDEX inbound_line_expected ON inbound_line USING btree (sku_id, location_id, eta) WHERE (expected > 0);
+CREATE INDEX inbound_order_open ON inbound_order USING btree (location_id, number) WHERE (state = ANY (ARRAY['open'::text, 'partial'::text]));
+CREATE UNIQUE INDEX inbound_order_reference ON inbound_order USING btree (kind, supplier, reference) WHERE (reference IS NOT NULL);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
@@ -1300,6 +1536,9 @@ CREATE INDEX person_location_location ON person_location USING btree (location_i
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
 CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
+CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
+CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
+CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
@@ -1316,6 +1555,11 @@ CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, l
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
 CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
+CREATE UNIQUE INDEX stock_suspicion_open ON stock_suspicion USING btree (sku_id, location_id) WHERE (lifted_at IS NULL);
+CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
+CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
+CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
+CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
@@ -1336,12 +1580,18 @@ ALTER TABLE cap_location ADD CONSTRAINT cap_location_location_id_fkey FOREIGN KE
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE cap_use ADD CONSTRAINT cap_use_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
+ALTER TABLE count_entry ADD CONSTRAINT count_entry_task_id_sku_id_fkey FOREIGN KEY (task_id, sku_id) REFERENCES count_line(task_id, sku_id);
+ALTER TABLE count_line ADD CONSTRAINT count_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE count_line ADD CONSTRAINT count_line_task_id_fkey FOREIGN KEY (task_id) REFERENCES count_task(id);
+ALTER TABLE count_task ADD CONSTRAINT count_task_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
@@ -1355,6 +1605,10 @@ ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_order_id_fkey FOR
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE import_flaw ADD CONSTRAINT import_flaw_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE import_part ADD CONSTRAINT import_part_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
+ALTER TABLE inbound_eta ADD CONSTRAINT inbound_eta_order_id_line_fkey FOREIGN KEY (order_id, line) REFERENCES inbound_line(order_id, line);
+ALTER TABLE inbound_line ADD CONSTRAINT inbound_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES inbound_order(id);
+ALTER TABLE inbound_line ADD CONSTRAINT inbound_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE inbound_order ADD CONSTRAINT inbound_order_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN KEY (component_id) REFERENCES variant(id);
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
@@ -1375,6 +1629,11 @@ ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE receipt ADD CONSTRAINT receipt_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE receipt ADD CONSTRAINT receipt_order_id_fkey FOREIGN KEY (order_id) REFERENCES inbound_order(id);
+ALTER TABLE receipt ADD CONSTRAINT receipt_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
+ALTER TABLE receipt_line ADD CONSTRAINT receipt_line_receipt_id_fkey FOREIGN KEY (receipt_id) REFERENCES receipt(id);
+ALTER TABLE receipt_line ADD CONSTRAINT receipt_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE recovery_code ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -1398,4 +1657,11 @@ ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (ch
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE transfer ADD CONSTRAINT transfer_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES location(id);
+ALTER TABLE transfer ADD CONSTRAINT transfer_origin_id_fkey FOREIGN KEY (origin_id) REFERENCES location(id);
+ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id_line_fkey FOREIGN KEY (transfer_id, line) REFERENCES transfer_line(transfer_id, line);
+ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);

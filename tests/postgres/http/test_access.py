@@ -34,6 +34,8 @@ orders:override_hold x x . . . . . .
 intake:submit        x x x . x x x .
 stock:read           x x x x x x x x
 stock:write          x x . x x . x .
+stock:count          x x . x x x x .
+stock:approve        x x . x x . . .
 catalog:read         x x x x x x x x
 catalog:write        x x . x . . x .
 customers:read       x x x x x . x x

@@ -1,0 +1,1 @@
+"""What is expected and what arrived: purchase orders, production orders of a factory, receipts."""

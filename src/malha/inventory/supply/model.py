@@ -1,0 +1,129 @@
+"""Words of supply: orders on suppliers and factories, their lines, receipts and what is to come."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import msgspec
+
+from malha.inventory.buckets.model import Bucket
+from malha.inventory.model import Deficit
+from malha.platform.ids import UUID
+
+
+class InboundKind(StrEnum):
+    """Who makes the goods come."""
+
+    PURCHASE = "purchase"  # a supplier
+    PRODUCTION = "production"  # a factory of one's own
+
+
+class InboundState(StrEnum):
+    """What receipts say about an order; derived from its lines, never set."""
+
+    OPEN = "open"
+    PARTIAL = "partial"
+    RECEIVED = "received"
+    CLOSED = "closed"  # the rest was given up
+    CANCELLED = "cancelled"  # all of it was, and nothing had come
+
+
+class InboundLineDraft(msgspec.Struct, frozen=True):
+    """A line as someone states it; `unit_cost` is centavos."""
+
+    sku_id: int
+    quantity: int
+    eta: date
+    unit_cost: int | None = None
+
+
+class InboundDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as someone states it. `over_percent`: how much more than ordered is taken without asking anybody."""
+
+    kind: InboundKind
+    supplier: str
+    location_id: int
+    lines: list[InboundLineDraft]
+    reference: str | None = None
+    over_percent: int = 0
+    note: str = ""
+
+
+class InboundLine(msgspec.Struct, frozen=True):
+    """A line as it stands."""
+
+    line: int
+    sku_id: int
+    quantity: int
+    received: int
+    dropped: int
+    eta: date
+    unit_cost: int | None = None
+
+    @property
+    def expected(self) -> int:
+        """Return how many units are still to come."""
+        return max(self.quantity - self.received - self.dropped, 0)
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """The head of an order as it stands."""
+
+    id: UUID
+    number: int
+    kind: InboundKind
+    supplier: str
+    location_id: int
+    state: InboundState
+    over_percent: int
+    seq: int
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """An order that is there: made now, or the one that had this reference."""
+
+    id: UUID
+    number: int
+    created: bool
+
+
+class ReceivedLine(msgspec.Struct, frozen=True):
+    """Units that arrived, and into which bucket they go. Without a line of an order they are matched by SKU."""
+
+    sku_id: int
+    quantity: int
+    bucket: Bucket = Bucket.SELLABLE
+    order_line: int | None = None
+
+
+class ReceiptDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt as a person or system states it; `id` is theirs, so that sending it again receives nothing twice.
+
+    `accept_over` takes more than was ordered, which needs the permission to approve.
+    """
+
+    id: UUID
+    location_id: int
+    lines: list[ReceivedLine]
+    order_id: UUID | None = None
+    document: str | None = None
+    note: str = ""
+    received_at: datetime | None = None
+    accept_over: bool = False
+
+
+class Received(msgspec.Struct, frozen=True):
+    """What a receipt did; `repeated`: it had been received before, and nothing changed."""
+
+    id: UUID
+    number: int
+    repeated: bool
+    deficits: list[Deficit]
+
+
+class Over(msgspec.Struct, frozen=True):
+    """Units beyond what an order allows: `line` is None for a SKU that nobody ordered."""
+
+    line: int | None
+    sku_id: int
+    allowed: int
+    units: int

@@ -1,0 +1,273 @@
+"""What is expected and what arrived, for screens and for promises."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from malha.inventory.buckets.model import Bucket
+from malha.inventory.supply.model import InboundKind, InboundState
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+# Two partial indexes: lines that are still expected, and transfers that are open. Goods of a transfer that has not left
+# are expected where it goes, and held where it comes from.
+INCOMING = """
+SELECT l.sku_id, l.location_id, l.eta AS day, sum(l.expected)::int AS quantity, o.kind AS source, o.number, o.supplier
+FROM inbound_line l JOIN inbound_order o ON o.id = l.order_id
+WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.expected > 0
+  AND (%(locations)s::int[] IS NULL OR l.location_id = ANY (%(locations)s::int[]))
+GROUP BY l.sku_id, l.location_id, l.eta, o.kind, o.number, o.supplier
+UNION ALL
+SELECT l.sku_id, t.destination_id, t.eta, sum(CASE t.state WHEN 'approved' THEN l.approved ELSE l.transit END)::int,
+       'transfer', t.number, o.code
+FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id JOIN location o ON o.id = t.origin_id
+WHERE t.state IN ('approved', 'shipped') AND l.sku_id = ANY (%(skus)s::int[])
+  AND (%(locations)s::int[] IS NULL OR t.destination_id = ANY (%(locations)s::int[]))
+GROUP BY l.sku_id, t.destination_id, t.eta, t.number, o.code
+HAVING sum(CASE t.state WHEN 'approved' THEN l.approved ELSE l.transit END) > 0
+ORDER BY 1, 2, 3 NULLS LAST, 6
+"""
+
+# Newest first by the unique index on number; the partial index on open ones when they are asked.
+ORDERS = """
+SELECT o.number, o.kind, o.supplier, o.reference, o.location_id, p.code AS location, p.name AS location_name, o.state,
+       o.created_at, l.lines, l.units, l.received, l.expected, l.next_eta
+FROM inbound_order o
+JOIN location p ON p.id = o.location_id
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS lines, sum(quantity)::int AS units, sum(received)::int AS received,
+           sum(expected)::int AS expected, min(eta) FILTER (WHERE expected > 0) AS next_eta
+    FROM inbound_line WHERE order_id = o.id
+) l
+WHERE (%(before)s::bigint IS NULL OR o.number < %(before)s::bigint)
+  AND (NOT %(open)s::boolean OR o.state IN ('open', 'partial'))
+  AND (%(late)s::date IS NULL OR l.next_eta < %(late)s::date)
+  AND (%(kind)s::text IS NULL OR o.kind = %(kind)s::text)
+  AND (%(scope)s::int[] IS NULL OR o.location_id = ANY (%(scope)s::int[]))
+  AND (%(text)s::text IS NULL OR o.supplier ILIKE %(text)s::text OR o.reference ILIKE %(text)s::text
+       OR o.number::text = trim(both '%%' FROM %(text)s::text))
+ORDER BY o.number DESC
+LIMIT %(limit)s::int
+"""
+ORDER = """
+SELECT o.id, o.number, o.kind, o.supplier, o.reference, o.location_id, p.code AS location, p.name AS location_name,
+       o.state, o.over_percent, o.note, o.seq, o.created_at, o.created_by
+FROM inbound_order o JOIN location p ON p.id = o.location_id
+WHERE o.number = %(number)s::bigint
+"""
+ORDER_LINES = """
+SELECT l.line, l.sku_id, v.sku, v.name, v.gtin, l.quantity, l.received, l.dropped, l.drop_reason, l.expected, l.eta,
+       l.unit_cost,
+       coalesce((SELECT json_agg(json_build_object('was', e.was, 'became', e.became, 'reason', e.reason, 'at', e.at,
+                                                   'actor', e.actor) ORDER BY e.id)
+                 FROM inbound_eta e WHERE e.order_id = l.order_id AND e.line = l.line), '[]'::json) AS moves
+FROM inbound_line l JOIN variant v ON v.id = l.sku_id
+WHERE l.order_id = %(order_id)s::uuid ORDER BY l.line
+"""
+RECEIPTS = """
+SELECT r.number, r.location_id, p.code AS location, p.name AS location_name, o.number AS order_number,
+       t.number AS transfer_number, r.document, r.note, r.received_at, r.received_by, r.undone_at, r.undo_reason,
+       l.lines, l.units, l.unsellable
+FROM receipt r
+JOIN location p ON p.id = r.location_id
+LEFT JOIN inbound_order o ON o.id = r.order_id
+LEFT JOIN transfer t ON t.id = r.transfer_id
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS lines, coalesce(sum(quantity), 0)::int AS units,
+           coalesce(sum(quantity) FILTER (WHERE bucket <> 'sellable'), 0)::int AS unsellable
+    FROM receipt_line WHERE receipt_id = r.id
+) l
+WHERE (%(before)s::bigint IS NULL OR r.number < %(before)s::bigint)
+  AND (%(order_id)s::uuid IS NULL OR r.order_id = %(order_id)s::uuid)
+  AND (%(number)s::bigint IS NULL OR r.number = %(number)s::bigint)
+  AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
+ORDER BY r.number DESC
+LIMIT %(limit)s::int
+"""
+RECEIPT_LINES = """
+SELECT l.position, l.sku_id, v.sku, v.name, v.gtin, l.order_line, l.bucket, l.quantity
+FROM receipt_line l JOIN receipt r ON r.id = l.receipt_id JOIN variant v ON v.id = l.sku_id
+WHERE r.number = %(number)s::bigint ORDER BY l.position
+"""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """Units of a SKU that are to come to a location on a day (None: nobody said when), and from where."""
+
+    sku_id: int
+    location_id: int
+    day: date | None
+    quantity: int
+    source: str  # purchase, production, transfer
+    number: int
+    supplier: str
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    """A purchase or production order in a list."""
+
+    number: int
+    kind: InboundKind
+    supplier: str
+    reference: str | None
+    location_id: int
+    location: str
+    location_name: str
+    state: InboundState
+    created_at: datetime
+    lines: int
+    units: int
+    received: int
+    expected: int
+    next_eta: date | None
+
+
+class OrderHead(msgspec.Struct, frozen=True):
+    """A purchase or production order."""
+
+    id: UUID
+    number: int
+    kind: InboundKind
+    supplier: str
+    reference: str | None
+    location_id: int
+    location: str
+    location_name: str
+    state: InboundState
+    over_percent: int
+    note: str
+    seq: int
+    created_at: datetime
+    created_by: str
+
+
+class EtaMove(msgspec.Struct, frozen=True):
+    """An expected date that was moved."""
+
+    was: date
+    became: date
+    reason: str
+    at: datetime
+    actor: str
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    """A line with what came of it and every move of its date."""
+
+    line: int
+    sku_id: int
+    sku: str
+    name: str
+    gtin: str | None
+    quantity: int
+    received: int
+    dropped: int
+    drop_reason: str | None
+    expected: int
+    eta: date
+    unit_cost: int | None
+    moves: list[EtaMove]
+
+
+class ReceiptRow(msgspec.Struct, frozen=True):
+    """A receipt in a list."""
+
+    number: int
+    location_id: int
+    location: str
+    location_name: str
+    order_number: int | None
+    transfer_number: int | None
+    document: str | None
+    note: str
+    received_at: datetime
+    received_by: str
+    undone_at: datetime | None
+    undo_reason: str | None
+    lines: int
+    units: int
+    unsellable: int
+
+
+class ReceiptLineRow(msgspec.Struct, frozen=True):
+    """What arrived."""
+
+    position: int
+    sku_id: int
+    sku: str
+    name: str
+    gtin: str | None
+    order_line: int | None
+    bucket: Bucket
+    quantity: int
+
+
+class OrdersWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which orders are wanted; `late` is the day before which something should have come."""
+
+    open: bool = False
+    late: date | None = None
+    kind: InboundKind | None = None
+    text: str = ""
+    scope: tuple[int, ...] | None = None
+
+
+async def incoming(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int] | None = None) -> list[Incoming]:
+    """Return what is to come of SKUs, at some or all locations, the earliest day first."""
+    locations = None if location_ids is None else list(location_ids)
+    return await tx.all(Incoming, INCOMING, {"skus": list(sku_ids), "locations": locations})
+
+
+async def orders(tx: Tx, wanted: OrdersWanted, *, before: int | None = None, limit: int = 50) -> list[OrderRow]:
+    """Return orders, the newest first."""
+    params = {
+        "open": wanted.open or wanted.late is not None,
+        "late": wanted.late,
+        "kind": wanted.kind.value if wanted.kind else None,
+        "text": f"%{_literal(wanted.text)}%" if wanted.text else None,
+        "scope": None if wanted.scope is None else list(wanted.scope),
+        "before": before,
+        "limit": limit,
+    }
+    return await tx.all(OrderRow, ORDERS, params)
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+async def order(tx: Tx, number: int) -> OrderHead | None:
+    """Return one order."""
+    return await tx.maybe(OrderHead, ORDER, {"number": number})
+
+
+async def order_lines(tx: Tx, order_id: UUID) -> list[OrderLine]:
+    """Return the lines of an order."""
+    rows = await tx.tuples(ORDER_LINES, {"order_id": order_id})
+    return [OrderLine(*(*row[:-1], msgspec.convert(row[-1], list[EtaMove]))) for row in rows]
+
+
+async def receipts(
+    tx: Tx,
+    *,
+    scope: Sequence[int] | None = None,
+    order_id: UUID | None = None,
+    number: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[ReceiptRow]:
+    """Return receipts, the newest first."""
+    params = {
+        "scope": None if scope is None else list(scope),
+        "order_id": order_id,
+        "number": number,
+        "before": before,
+        "limit": limit,
+    }
+    return await tx.all(ReceiptRow, RECEIPTS, params)
+
+
+async def receipt_lines(tx: Tx, number: int) -> list[ReceiptLineRow]:
+    """Return what a receipt brought."""
+    return await tx.all(ReceiptLineRow, RECEIPT_LINES, {"number": number})

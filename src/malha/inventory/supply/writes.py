@@ -1,0 +1,99 @@
+"""Statements that change supply. The order is locked before its lines, receipts and stock."""
+
+# The unique index on kind, supplier and reference: the same order twice is one order.
+INSERT_ORDER = """
+INSERT INTO inbound_order (id, kind, supplier, reference, location_id, over_percent, note, created_by)
+VALUES (%(id)s::uuid, %(kind)s::text, %(supplier)s::text, %(reference)s::text, %(location_id)s::int,
+        %(over_percent)s::smallint, %(note)s::text, %(actor)s::text)
+ON CONFLICT (kind, supplier, reference) WHERE reference IS NOT NULL DO NOTHING
+RETURNING id, number
+"""
+ORDER_BY_REFERENCE = """
+SELECT id, number FROM inbound_order
+WHERE kind = %(kind)s::text AND supplier = %(supplier)s::text AND reference = %(reference)s::text
+"""
+INSERT_LINES = """
+INSERT INTO inbound_line (order_id, line, sku_id, location_id, quantity, unit_cost, eta)
+SELECT %(order_id)s::uuid, line, sku_id, %(location_id)s::int, quantity, unit_cost, eta
+FROM unnest(%(lines)s::smallint[], %(skus)s::int[], %(quantities)s::int[], %(costs)s::bigint[], %(etas)s::date[])
+     AS w(line, sku_id, quantity, unit_cost, eta)
+"""
+# One who receives, reschedules or drops at a time: what is expected is decided under this lock.
+LOCK_ORDER = """
+SELECT id, number, kind, supplier, location_id, state, over_percent, seq
+FROM inbound_order WHERE number = %(number)s::bigint
+FOR NO KEY UPDATE
+"""
+LOCK_ORDER_BY_ID = """
+SELECT id, number, kind, supplier, location_id, state, over_percent, seq
+FROM inbound_order WHERE id = %(id)s::uuid
+FOR NO KEY UPDATE
+"""
+LINES = """
+SELECT line, sku_id, quantity, received, dropped, eta, unit_cost FROM inbound_line
+WHERE order_id = %(order_id)s::uuid ORDER BY line
+"""
+# Signed: a receipt that is taken back makes its goods expected again.
+RECEIVE_LINES = """
+UPDATE inbound_line l SET received = l.received + w.units
+FROM (SELECT line, sum(units)::int AS units FROM unnest(%(lines)s::smallint[], %(units)s::int[]) AS u(line, units)
+      GROUP BY line) w
+WHERE l.order_id = %(order_id)s::uuid AND l.line = w.line
+"""
+# Returns what was expected until now.
+DROP_LINES = """
+WITH dropped AS (
+    SELECT line, sku_id, expected FROM inbound_line
+    WHERE order_id = %(order_id)s::uuid AND expected > 0
+      AND (%(lines)s::smallint[] IS NULL OR line = ANY (%(lines)s::smallint[]))
+)
+UPDATE inbound_line l SET dropped = l.dropped + d.expected, drop_reason = %(reason)s::text
+FROM dropped d WHERE l.order_id = %(order_id)s::uuid AND l.line = d.line
+RETURNING l.line, d.sku_id, d.expected
+"""
+RESCHEDULE_LINES = """
+WITH moved AS (
+    SELECT l.line, l.sku_id, l.expected, l.eta AS was, w.eta AS became
+    FROM inbound_line l JOIN unnest(%(lines)s::smallint[], %(etas)s::date[]) AS w(line, eta) ON w.line = l.line
+    WHERE l.order_id = %(order_id)s::uuid AND l.expected > 0 AND l.eta <> w.eta
+), history AS (
+    INSERT INTO inbound_eta (order_id, line, was, became, reason, actor)
+    SELECT %(order_id)s::uuid, line, was, became, %(reason)s::text, %(actor)s::text FROM moved ORDER BY line
+)
+UPDATE inbound_line l SET eta = m.became
+FROM moved m WHERE l.order_id = %(order_id)s::uuid AND l.line = m.line
+RETURNING l.line, m.sku_id, m.expected, m.was, m.became
+"""
+RESTATE_ORDER = """
+UPDATE inbound_order SET state = %(state)s::text, seq = seq + 1,
+       cancelled_at = CASE WHEN %(state)s::text = 'cancelled' THEN coalesce(cancelled_at, now()) END
+WHERE id = %(id)s::uuid
+RETURNING seq
+"""
+# The primary key is the receiver's own: of two that send it at once, one waits here and finds it done.
+INSERT_RECEIPT = """
+INSERT INTO receipt (id, location_id, order_id, transfer_id, document, note, received_at, received_by)
+VALUES (%(id)s::uuid, %(location_id)s::int, %(order_id)s::uuid, %(transfer_id)s::uuid, %(document)s::text,
+        %(note)s::text, coalesce(%(received_at)s::timestamptz, now()), %(actor)s::text)
+ON CONFLICT (id) DO NOTHING
+RETURNING number
+"""
+RECEIPT_NUMBER = "SELECT number FROM receipt WHERE id = %(id)s::uuid"
+INSERT_RECEIPT_LINES = """
+INSERT INTO receipt_line (receipt_id, position, sku_id, order_line, bucket, quantity)
+SELECT %(receipt_id)s::uuid, position, sku_id, order_line, bucket, quantity
+FROM unnest(%(skus)s::int[], %(order_lines)s::smallint[], %(buckets)s::text[], %(quantities)s::int[])
+     WITH ORDINALITY AS w(sku_id, order_line, bucket, quantity, position)
+"""
+RECEIPT = """
+SELECT id, number, location_id, order_id, transfer_id, undone_at FROM receipt WHERE number = %(number)s::bigint
+"""
+# Conditional: of two that take a receipt back at once, one does.
+UNDO_RECEIPT = """
+UPDATE receipt SET undone_at = now(), undone_by = %(actor)s::text, undo_reason = %(reason)s::text
+WHERE id = %(id)s::uuid AND undone_at IS NULL
+RETURNING id
+"""
+RECEIPT_LINES = """
+SELECT sku_id, quantity, bucket, order_line FROM receipt_line WHERE receipt_id = %(id)s::uuid ORDER BY position
+"""

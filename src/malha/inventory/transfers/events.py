@@ -1,0 +1,74 @@
+"""What happens to transfers."""
+
+from typing import ClassVar
+
+from malha.platform.ids import UUID
+from malha.platform.outbox import Event
+
+
+class TransferEvent(Event, frozen=True, kw_only=True):
+    """Base: the aggregate is the transfer."""
+
+    TYPE: ClassVar[str] = "transfer"
+    KIND: ClassVar[str] = "transfer"
+
+    number: int
+    origin_id: int
+    destination_id: int
+
+
+class TransferRequested(TransferEvent, frozen=True, kw_only=True):
+    """Goods are asked for; `lines` are (line, SKU id, units)."""
+
+    TYPE: ClassVar[str] = "transfer.requested"
+
+    lines: list[tuple[int, int, int]]
+
+
+class TransferApproved(TransferEvent, frozen=True, kw_only=True):
+    """Goods are set aside at the origin; `lines` are (line, SKU id, units)."""
+
+    TYPE: ClassVar[str] = "transfer.approved"
+
+    lines: list[tuple[int, int, int]]
+
+
+class TransferShipped(TransferEvent, frozen=True, kw_only=True):
+    """Goods are on their way; `lines` are (line, SKU id, units)."""
+
+    TYPE: ClassVar[str] = "transfer.shipped"
+
+    lines: list[tuple[int, int, int]]
+    document: str | None = None
+
+
+class TransferReceived(TransferEvent, frozen=True, kw_only=True):
+    """Goods arrived; `lines` are (line, SKU id, units) of those that were sent."""
+
+    TYPE: ClassVar[str] = "transfer.received"
+
+    receipt_id: UUID
+    lines: list[tuple[int, int, int]]
+    missing: int
+    damaged: int
+    excess: int
+
+
+class DiscrepancyDecided(TransferEvent, frozen=True, kw_only=True):
+    """Somebody said what became of units that did not arrive as they left."""
+
+    TYPE: ClassVar[str] = "transfer.discrepancy_decided"
+
+    discrepancy_id: UUID
+    kind: str
+    decision: str
+    sku_id: int
+    units: int
+
+
+class TransferCancelled(TransferEvent, frozen=True, kw_only=True):
+    """Nothing leaves; what was set aside is free again."""
+
+    TYPE: ClassVar[str] = "transfer.cancelled"
+
+    reason: str

@@ -1,0 +1,135 @@
+"""Words of transfers: states, drafts, and what may be decided about a discrepancy."""
+
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from malha.inventory.buckets.model import Bucket
+from malha.inventory.model import Deficit
+from malha.platform.ids import UUID
+
+
+class TransferState(StrEnum):
+    """Life of a transfer."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"  # its units are set aside at the origin
+    SHIPPED = "shipped"  # its units are the destination's, on their way
+    RECEIVED = "received"  # something about it waits for a decision
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class DiscrepancyKind(StrEnum):
+    """How goods arrived otherwise than they left."""
+
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    EXCESS = "excess"
+
+
+class Decision(StrEnum):
+    """What became of a discrepancy."""
+
+    ARRIVED_LATE = "arrived_late"
+    FOUND_AT_ORIGIN = "found_at_origin"
+    LOST = "lost"
+    CARRIER_CLAIM = "carrier_claim"
+    KEPT = "kept"
+    TAKEN_FROM_ORIGIN = "taken_from_origin"
+
+
+DECISIONS: dict[DiscrepancyKind, tuple[Decision, ...]] = {
+    DiscrepancyKind.MISSING: (
+        Decision.ARRIVED_LATE,
+        Decision.FOUND_AT_ORIGIN,
+        Decision.LOST,
+        Decision.CARRIER_CLAIM,
+    ),
+    DiscrepancyKind.DAMAGED: (Decision.KEPT, Decision.LOST, Decision.CARRIER_CLAIM),
+    DiscrepancyKind.EXCESS: (Decision.TAKEN_FROM_ORIGIN, Decision.KEPT),
+}
+
+
+class TransferDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer as someone asks for it; lines are (SKU id, quantity)."""
+
+    origin_id: int
+    destination_id: int
+    lines: list[tuple[int, int]]
+    eta: date | None = None
+    note: str = ""
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """The head of a transfer as it stands."""
+
+    id: UUID
+    number: int
+    origin_id: int
+    destination_id: int
+    state: TransferState
+    needs_document: bool
+    document: str | None
+    eta: date | None
+    seq: int
+
+
+class TransferLine(msgspec.Struct, frozen=True):
+    """A line as it stands."""
+
+    line: int
+    sku_id: int
+    asked: int
+    approved: int | None
+    shipped: int
+    arrived: int
+    settled: int
+    transit: int
+
+
+class Departure(msgspec.Struct, frozen=True, kw_only=True):
+    """How goods leave; `quantities` by line, everything approved where a line is absent."""
+
+    quantities: dict[int, int] = msgspec.field(default_factory=dict)
+    document: str | None = None
+    carrier: str | None = None
+    tracking_code: str | None = None
+    eta: date | None = None
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """Units that arrived, and into which bucket they go."""
+
+    sku_id: int
+    quantity: int
+    bucket: Bucket = Bucket.SELLABLE
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """What arrived. `id` is the receiver's own; `complete`: what is not here by now is missing."""
+
+    id: UUID
+    lines: list[Arrived]
+    complete: bool = True
+    note: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What an arrival left."""
+
+    receipt: int
+    repeated: bool
+    state: TransferState
+    missing: int
+    damaged: int
+    excess: int
+    deficits: list[Deficit]
+
+
+class Sorted(msgspec.Struct, frozen=True):
+    """An arrival told apart: what was sent, by line and bucket, and what is too much."""
+
+    expected: list[tuple[int, Arrived]]
+    excess: list[Arrived]

@@ -1,0 +1,500 @@
+"""Use cases of transfers: ask, approve, ship, receive, decide, cancel.
+
+Approved units are set aside at the origin by a stock hold, so that nobody sells them meanwhile. When they leave they
+become the destination's, in its in-transit bucket, and stay there until they arrive or somebody says what became of
+them: no unit vanishes by itself. Lock order: transfer, hold, balances, buckets.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from malha.inventory import service as stock
+from malha.inventory.buckets import service as buckets
+from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
+from malha.inventory.model import Claim, Deficit, Reason, Reference
+from malha.inventory.supply import service as supply
+from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
+from malha.inventory.supply.writes import RECEIPT_NUMBER
+from malha.inventory.transfers import rules, writes
+from malha.inventory.transfers.errors import (
+    DocumentNeeded,
+    NotEnoughToTransfer,
+    NotYourEnd,
+    UnknownDiscrepancy,
+    UnknownTransfer,
+    WrongTransferState,
+)
+from malha.inventory.transfers.events import (
+    DiscrepancyDecided,
+    TransferApproved,
+    TransferCancelled,
+    TransferReceived,
+    TransferRequested,
+    TransferShipped,
+)
+from malha.inventory.transfers.model import (
+    DECISIONS,
+    Arrival,
+    Arrived,
+    Decision,
+    Departure,
+    DiscrepancyKind,
+    Outcome,
+    Sorted,
+    Transfer,
+    TransferDraft,
+    TransferLine,
+    TransferState,
+)
+from malha.network import reads as network
+from malha.platform import audit, outbox
+from malha.platform.db import Tx
+from malha.platform.errors import Forbidden
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+
+APPROVE = "stock:approve"
+MOST_LINES = 1_000
+MAX_UNITS = 1_000_000_000
+SET_ASIDE_S = 60 * 24 * 3600.0  # how long approved units wait for their departure before they may be sold again
+
+
+async def request(tx: Tx, draft: TransferDraft) -> int:
+    """Ask for goods of another location; return the transfer's number.
+
+    Raises:
+        Invalid: the two are the same place, there are no lines, or a quantity is none.
+        NotYourEnd: neither end is in the actor's scope.
+    """
+    summed: dict[int, int] = {}
+    for sku, quantity in draft.lines:
+        summed[sku] = summed.get(sku, 0) + quantity
+    flaws = []
+    if draft.origin_id == draft.destination_id:
+        flaws.append(Flaw("destination", N_("Choose another location than the origin.")))
+    if not 0 < len(summed) <= MOST_LINES:
+        flaws.append(Flaw("lines", N_("A transfer has 1 to {most} lines."), facts={"most": MOST_LINES}))
+    flaws += [
+        Flaw(f"lines/{i}/quantity", N_("Write a whole number, 1 or more."))
+        for i, (_, quantity) in enumerate(draft.lines)
+        if not 0 < quantity <= MAX_UNITS
+    ]
+    refuse(flaws)
+    places = await network.locations_by_id(tx, [draft.origin_id, draft.destination_id])
+    origin, destination = places[draft.origin_id], places[draft.destination_id]
+    if not tx.actor.sees(origin.id) and not tx.actor.sees(destination.id):
+        raise NotYourEnd(location=destination.code)
+    id_ = new_id()
+    number: int = await tx.value(
+        writes.INSERT_TRANSFER,
+        {
+            "id": id_,
+            "origin_id": origin.id,
+            "destination_id": destination.id,
+            "needs_document": origin.establishment_id != destination.establishment_id,
+            "eta": draft.eta,
+            "note": draft.note,
+            "actor": tx.actor.label,
+        },
+    )
+    params = {"id": id_, "skus": list(summed), "quantities": list(summed.values())}
+    await tx.execute(writes.INSERT_LINES, params)
+    lines = [(line, sku, units) for line, (sku, units) in enumerate(summed.items(), start=1)]
+    about = {"number": number, "origin_id": origin.id, "destination_id": destination.id}
+    await outbox.add(tx, TransferRequested(id=id_, seq=1, lines=lines, **about))
+    facts = {"origin": origin.code, "destination": destination.code, "units": sum(summed.values())}
+    await audit.record(tx, action="request", entity="transfer", entity_id=number, after=facts)
+    return number
+
+
+async def approve(tx: Tx, number: int, quantities: Mapping[int, int] | None = None) -> None:
+    """Set units aside at the origin: what was asked, or other quantities by line (0: not this line).
+
+    Raises:
+        Forbidden: the actor may not approve.
+        NotYourEnd: the origin is not in the actor's scope.
+        WrongTransferState: it is not waiting for approval.
+        NotEnoughToTransfer: some units are not free; nothing is set aside.
+        Invalid: nothing is left, or a quantity is none.
+    """
+    _refuse_without_approval(tx)
+    transfer = await _lock(tx, number)
+    await _at_end(tx, transfer.origin_id)
+    _need(transfer, TransferState.REQUESTED)
+    lines = await _lines(tx, transfer)
+    given = {line.line: line.asked for line in lines} | dict(quantities or {})
+    refuse(_flaws_of(given, lines))
+    wanted = [Claim(line.sku_id, transfer.origin_id, given[line.line]) for line in lines if given[line.line]]
+    short = await stock.place_hold(tx, hold_of(number), wanted, seconds=SET_ASIDE_S)
+    if short:
+        at = {line.sku_id: line.line for line in lines}
+        problems = [
+            {"at": f"/quantities/{at[s.sku_id]}", "says": N_("Only {free} are free."), "facts": {"free": s.free}}
+            for s in short
+        ]
+        raise NotEnoughToTransfer(count=len(problems), problems=problems)
+    units = [given[line.line] for line in lines]
+    await tx.execute(writes.APPROVE_LINES, {"id": transfer.id, "lines": [line.line for line in lines], "units": units})
+    seq = await _step(tx, transfer, TransferState.APPROVED)
+    approved = [(line.line, line.sku_id, given[line.line]) for line in lines if given[line.line]]
+    await outbox.add(tx, TransferApproved(id=transfer.id, seq=seq, lines=approved, **_about(transfer)))
+    await audit.record(tx, action="approve", entity="transfer", entity_id=number, after={"units": sum(units)})
+
+
+def hold_of(number: int) -> str:
+    """Return the reference of the hold that sets a transfer's units aside; no cart or order can have it."""
+    return f"transfer {number}"
+
+
+def _flaws_of(given: Mapping[int, int], lines: Sequence[TransferLine]) -> list[Flaw]:
+    known = {line.line for line in lines}
+    flaws = [
+        Flaw(f"quantities/{line}", N_("There is no line {line}."), facts={"line": line})
+        for line in given
+        if line not in known
+    ]
+    flaws += [
+        Flaw(f"quantities/{line}", N_("Write a whole number, 0 or more."))
+        for line, units in given.items()
+        if not 0 <= units <= MAX_UNITS
+    ]
+    if not any(units > 0 for units in given.values()):
+        flaws.append(Flaw("quantities", N_("Nothing would be left of the transfer: cancel it instead.")))
+    return flaws
+
+
+async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
+    """Let goods leave: they are the destination's from now on, on their way.
+
+    Returns:
+        What is promised at the origin and, after this, not there: goods that left did leave.
+
+    Raises:
+        NotYourEnd: the origin is not in the actor's scope.
+        WrongTransferState: it is not approved, or has left.
+        DocumentNeeded: it goes to another establishment without a fiscal document.
+        Invalid: more than was approved, or nothing.
+    """
+    transfer = await _lock(tx, number)
+    await _at_end(tx, transfer.origin_id)
+    _need(transfer, TransferState.APPROVED)
+    lines = await _lines(tx, transfer)
+    leaving = {line.line: line.approved or 0 for line in lines} | dict(departure.quantities)
+    flaws = _flaws_of(leaving, lines)
+    most = {line.line: line.approved or 0 for line in lines}
+    flaws += [
+        Flaw(f"quantities/{line}", N_("At most {most} were approved."), facts={"most": most[line]})
+        for line, units in leaving.items()
+        if units > most.get(line, units)
+    ]
+    refuse(flaws)
+    document = (departure.document or "").strip() or transfer.document
+    if transfer.needs_document and not document:
+        raise DocumentNeeded(number=number)
+    await stock.release_hold(tx, hold_of(number))
+    left = await buckets.move(
+        tx,
+        [
+            leg
+            for line in lines
+            if leaving[line.line]
+            for leg in (
+                Leg(line.sku_id, transfer.origin_id, Bucket.SELLABLE, -leaving[line.line]),
+                Leg(line.sku_id, transfer.destination_id, Bucket.IN_TRANSIT, leaving[line.line]),
+            )
+        ],
+        Reason.TRANSFER,
+        _reference(transfer),
+    )
+    params = {"id": transfer.id, "lines": list(leaving), "units": list(leaving.values())}
+    await tx.execute(writes.SHIP_LINES, params)
+    await tx.execute(
+        writes.SET_DEPARTURE,
+        {
+            "id": transfer.id,
+            "document": document,
+            "carrier": departure.carrier,
+            "tracking_code": departure.tracking_code,
+            "eta": departure.eta,
+        },
+    )
+    seq = await _step(tx, transfer, TransferState.SHIPPED)
+    gone = [(line.line, line.sku_id, leaving[line.line]) for line in lines if leaving[line.line]]
+    event = TransferShipped(id=transfer.id, seq=seq, lines=gone, document=document, **_about(transfer))
+    await outbox.add(tx, event)
+    facts = {"units": sum(leaving.values()), "document": document}
+    await audit.record(tx, action="ship", entity="transfer", entity_id=number, after=facts)
+    return left
+
+
+async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
+    """Take in what arrived. The same arrival again says what was done the first time.
+
+    What is damaged goes into its bucket, what is too much is examined, and with `complete` what is not here is missing:
+    each is a discrepancy that waits for a decision.
+
+    Raises:
+        NotYourEnd: the destination is not in the actor's scope.
+        WrongTransferState: it has not left, or was received to its end.
+        Invalid: a quantity or bucket that is none.
+    """
+    transfer = await _lock(tx, number)
+    await _at_end(tx, transfer.destination_id)
+    refuse(_flaws_of_arrival(arrival))
+    note = ReceiptDraft(id=arrival.id, location_id=transfer.destination_id, lines=[], note=arrival.note)
+    receipt = await supply.note_receipt(tx, note, transfer.id)
+    if receipt is None:
+        known: int = await tx.value(RECEIPT_NUMBER, {"id": arrival.id})
+        return Outcome(known, True, transfer.state, 0, 0, 0, [])
+    _need(transfer, TransferState.SHIPPED)
+    told = rules.tell_apart(await _lines(tx, transfer), arrival.lines)
+    await supply.note_lines(
+        tx,
+        arrival.id,
+        [ReceivedLine(a.sku_id, a.quantity, a.bucket, line) for line, a in told.expected]
+        + [ReceivedLine(a.sku_id, a.quantity, Bucket.QUALITY_CONTROL) for a in told.excess],
+    )
+    left = await _put_away(tx, transfer, told)
+    found = await _note_discrepancies(tx, transfer, told, complete=arrival.complete)
+    state = await _settled_state(tx, transfer, complete=arrival.complete)
+    seq = await _step(tx, transfer, state)
+    event = TransferReceived(
+        id=transfer.id,
+        seq=seq,
+        receipt_id=arrival.id,
+        lines=[(line, a.sku_id, a.quantity) for line, a in told.expected],
+        **found,
+        **_about(transfer),
+    )
+    await outbox.add(tx, event)
+    facts = {"receipt": receipt, **found}
+    await audit.record(tx, action="receive", entity="transfer", entity_id=number, after=facts)
+    return Outcome(receipt, False, state, found["missing"], found["damaged"], found["excess"], left)
+
+
+def _flaws_of_arrival(arrival: Arrival) -> list[Flaw]:
+    flaws = []
+    if not arrival.lines and not arrival.complete:
+        flaws.append(Flaw("lines", N_("Say what arrived.")))
+    for i, line in enumerate(arrival.lines):
+        if not 0 < line.quantity <= MAX_UNITS:
+            flaws.append(Flaw(f"lines/{i}/quantity", N_("Write a whole number, 1 or more.")))
+        if line.bucket not in BY_HAND:
+            flaws.append(Flaw(f"lines/{i}/bucket", N_("Goods that arrived are no longer on their way.")))
+    return flaws
+
+
+async def _put_away(tx: Tx, transfer: Transfer, told: Sorted) -> list[Deficit]:
+    here = transfer.destination_id
+    left = await buckets.move(
+        tx,
+        [
+            leg
+            for _, a in told.expected
+            for leg in (
+                Leg(a.sku_id, here, Bucket.IN_TRANSIT, -a.quantity),
+                Leg(a.sku_id, here, a.bucket, a.quantity),
+            )
+        ],
+        Reason.TRANSFER,
+        _reference(transfer),
+    )
+    if told.excess:
+        legs = [Leg(a.sku_id, here, Bucket.QUALITY_CONTROL, a.quantity) for a in told.excess]
+        await buckets.change(tx, legs, Reason.EXCESS, _reference(transfer))
+    params = {
+        "id": transfer.id,
+        "lines": [line for line, _ in told.expected],
+        "units": [a.quantity for _, a in told.expected],
+    }
+    await tx.execute(writes.ARRIVE_LINES, params)
+    return left
+
+
+async def _note_discrepancies(tx: Tx, transfer: Transfer, told: Sorted, *, complete: bool) -> dict[str, int]:
+    """Write what waits for a decision; return the units of each kind."""
+    strange: dict[int, int] = {}
+    for a in told.excess:
+        strange[a.sku_id] = strange.get(a.sku_id, 0) + a.quantity
+    if strange:
+        params = {"id": transfer.id, "skus": list(strange), "units": list(strange.values())}
+        await tx.execute(writes.ADD_STRANGE_LINES, params)
+    lines = await _lines(tx, transfer)
+    by_sku = {line.sku_id: line.line for line in lines}
+    damaged: dict[int, int] = {}
+    for line, a in told.expected:
+        if a.bucket is Bucket.DAMAGED:
+            damaged[line] = damaged.get(line, 0) + a.quantity
+    rows = [(line, DiscrepancyKind.DAMAGED, units) for line, units in damaged.items()]
+    rows += [(by_sku[sku], DiscrepancyKind.EXCESS, units) for sku, units in strange.items()]
+    if complete:
+        rows += [(line.line, DiscrepancyKind.MISSING, line.transit) for line in lines if line.transit]
+    if rows:
+        await _add_discrepancies(tx, transfer, rows)
+    return {kind.value: sum(units for _, k, units in rows if k is kind) for kind in DiscrepancyKind}
+
+
+async def _add_discrepancies(tx: Tx, transfer: Transfer, rows: Sequence[tuple[int, DiscrepancyKind, int]]) -> None:
+    await tx.execute(
+        writes.ADD_DISCREPANCIES,
+        {
+            "ids": [new_id() for _ in rows],
+            "transfer_id": transfer.id,
+            "lines": [line for line, _, _ in rows],
+            "kinds": [kind.value for _, kind, _ in rows],
+            "quantities": [units for _, _, units in rows],
+            "actor": tx.actor.label,
+        },
+    )
+
+
+async def _settled_state(tx: Tx, transfer: Transfer, *, complete: bool) -> TransferState:
+    if await tx.value(writes.IS_DONE, {"id": transfer.id}):
+        return TransferState.CLOSED
+    still_coming = not complete and any(line.transit for line in await _lines(tx, transfer))
+    return TransferState.SHIPPED if still_coming else TransferState.RECEIVED
+
+
+async def decide(
+    tx: Tx,
+    number: int,
+    discrepancy_id: UUID,
+    decision: Decision,
+    *,
+    units: int | None = None,
+    note: str = "",
+    reference: str | None = None,
+) -> list[Deficit]:
+    """Say what became of units that did not arrive as they left; of part of them with `units`, the rest waits on.
+
+    Raises:
+        Forbidden: the actor may not approve.
+        UnknownDiscrepancy: it is not there, or decided.
+        Invalid: the decision does not fit, there are fewer units, or a claim has no reference.
+        NotInBucket: the goods have left their bucket meanwhile.
+    """
+    _refuse_without_approval(tx)
+    transfer = await _lock(tx, number)
+    rows = await tx.tuples(writes.OPEN_DISCREPANCY, {"id": discrepancy_id, "transfer_id": transfer.id})
+    if not rows:
+        raise UnknownDiscrepancy(number=number)
+    ((line, sku, kind_text, open_units),) = rows
+    kind, units = DiscrepancyKind(kind_text), open_units if units is None else units
+    flaws = []
+    if decision not in DECISIONS[kind]:
+        flaws.append(Flaw("decision", N_("This cannot be decided about goods of this kind.")))
+    if not 0 < units <= open_units:
+        flaws.append(Flaw("units", N_("Write a number from 1 to {most}."), facts={"most": open_units}))
+    if decision is Decision.CARRIER_CLAIM and not (reference or "").strip():
+        flaws.append(Flaw("reference", N_("Give the number of the claim.")))
+    refuse(flaws)
+    left = await _carry_out(tx, transfer, kind, decision, sku, units)
+    if kind is DiscrepancyKind.MISSING:
+        late = decision is Decision.ARRIVED_LATE
+        params = {"id": transfer.id, "line": line, "arrived": units if late else 0, "settled": 0 if late else units}
+        await tx.execute(writes.SETTLE_LINE, params)
+    await tx.execute(
+        writes.DECIDE,
+        {
+            "id": discrepancy_id,
+            "decision": decision.value,
+            "quantity": units,
+            "note": note.strip(),
+            "reference": (reference or "").strip() or None,
+            "actor": tx.actor.label,
+        },
+    )
+    if units < open_units:
+        await _add_discrepancies(tx, transfer, [(line, kind, open_units - units)])
+    done = await _settled_state(tx, transfer, complete=transfer.state != TransferState.SHIPPED)
+    seq = await _step(tx, transfer, done)
+    event = DiscrepancyDecided(
+        id=transfer.id,
+        seq=seq,
+        discrepancy_id=discrepancy_id,
+        kind=kind.value,
+        decision=decision.value,
+        sku_id=sku,
+        units=units,
+        **_about(transfer),
+    )
+    await outbox.add(tx, event)
+    facts = {"kind": kind.value, "decision": decision.value, "units": units, "reference": reference}
+    await audit.record(tx, action="decide", entity="transfer", entity_id=number, after=facts)
+    return left
+
+
+async def _carry_out(
+    tx: Tx, transfer: Transfer, kind: DiscrepancyKind, decision: Decision, sku: int, units: int
+) -> list[Deficit]:
+    legs = rules.legs_of(decision, kind, sku, transfer.origin_id, transfer.destination_id, units)
+    if not legs:
+        return []
+    if not sum(leg.quantity for leg in legs):
+        reason = Reason.TRANSFER if kind is DiscrepancyKind.MISSING else Reason.MOVE
+        return await buckets.move(tx, legs, reason, _reference(transfer))
+    reason = Reason.EXCESS if kind is DiscrepancyKind.EXCESS else Reason.LOSS
+    return await buckets.change(tx, legs, reason, _reference(transfer))
+
+
+async def cancel(tx: Tx, number: int, reason: str) -> None:
+    """Give a transfer up before it leaves: what was set aside is free again.
+
+    Raises:
+        WrongTransferState: it has left, or has ended.
+        Invalid: no reason is given.
+    """
+    refuse([] if reason.strip() else [Flaw("reason", N_("Say why."))])
+    transfer = await _lock(tx, number)
+    _need(transfer, TransferState.REQUESTED, TransferState.APPROVED)
+    await stock.release_hold(tx, hold_of(number))
+    seq = await _step(tx, transfer, TransferState.CANCELLED)
+    await outbox.add(tx, TransferCancelled(id=transfer.id, seq=seq, reason=reason.strip(), **_about(transfer)))
+    await audit.record(tx, action="cancel", entity="transfer", entity_id=number, after={"reason": reason.strip()})
+
+
+def _refuse_without_approval(tx: Tx) -> None:
+    if not tx.actor.may(APPROVE):
+        raise Forbidden(permission=APPROVE)
+
+
+async def _lock(tx: Tx, number: int) -> Transfer:
+    transfer = await tx.maybe(Transfer, writes.LOCK_TRANSFER, {"number": number})
+    if transfer is None or not (tx.actor.sees(transfer.origin_id) or tx.actor.sees(transfer.destination_id)):
+        raise UnknownTransfer(number=number)
+    return transfer
+
+
+async def _at_end(tx: Tx, location_id: int) -> None:
+    if not tx.actor.sees(location_id):
+        place = (await network.locations_by_id(tx, [location_id]))[location_id]
+        raise NotYourEnd(location=place.code)
+
+
+def _need(transfer: Transfer, *states: TransferState) -> None:
+    if transfer.state not in states:
+        raise WrongTransferState(number=transfer.number, state=str(transfer.state))
+
+
+async def _lines(tx: Tx, transfer: Transfer) -> list[TransferLine]:
+    return await tx.all(TransferLine, writes.LINES, {"id": transfer.id})
+
+
+async def _step(tx: Tx, transfer: Transfer, state: TransferState) -> int:
+    seq: int = await tx.value(writes.STEP, {"id": transfer.id, "state": str(state), "actor": tx.actor.label})
+    return seq
+
+
+def _about(transfer: Transfer) -> dict[str, int]:
+    return {
+        "number": transfer.number,
+        "origin_id": transfer.origin_id,
+        "destination_id": transfer.destination_id,
+    }
+
+
+def _reference(transfer: Transfer) -> Reference:
+    return Reference("transfer", transfer.id, f"T{transfer.number}")
+
+
+__all__ = ["Arrived", "approve", "cancel", "decide", "hold_of", "receive", "request", "ship"]
