@@ -167,9 +167,7 @@ async def test_a_fence_is_filled_up_as_stock_arrives_and_gives_back_what_it_shou
     assert await shop.state() == (3, 15, 0)
     async with shop.database.transaction() as tx:
         (now,) = await listed(tx)
-        draft = AllotmentDraft(
-            code="F", name="F", kind=Kind.FENCE, channels=("mall",), stock=(FenceRow("A", "DC", 2),)
-        )
+        draft = AllotmentDraft(code="F", name="F", kind=Kind.FENCE, channels=("mall",), stock=(FenceRow("A", "DC", 2),))
         await allotments.put(tx, draft, now.version)
     assert await shop.state() == (16, 2, 0)
     assert await shop.drift() == []

@@ -78,7 +78,9 @@ class Allotted(RuleBasedStateMachine):
                 await tx.execute("TRUNCATE " + await tx.value(TABLES) + " RESTART IDENTITY CASCADE")
                 await revisions.bump(tx, "allotments")
                 self.world = await a_network(tx)
-                self.skus = {sku: await a_product(tx, self.world, sku, stock={"DC": stock, "S1": 6}) for sku in ("CUP", "PLATE")}
+                self.skus = {
+                    sku: await a_product(tx, self.world, sku, stock={"DC": stock, "S1": 6}) for sku in ("CUP", "PLATE")
+                }
 
         self.claims = {}  # claim id -> (channel, group, [sku, place, units left])
         self.holds = {}  # reference -> (channel, sku, place, units)
@@ -129,7 +131,9 @@ class Allotted(RuleBasedStateMachine):
         wanted = [self.claim_of(sku, place, units)]
         channel_id = self.world.channels[channel]
         if not await inventory.place_hold(tx, reference, wanted, seconds=seconds, channel_id=channel_id):
-            hold = await tx.value("SELECT id FROM stock_hold WHERE reference = %(r)s AND state = 'active'", {"r": reference})
+            hold = await tx.value(
+                "SELECT id FROM stock_hold WHERE reference = %(r)s AND state = 'active'", {"r": reference}
+            )
             self.claims[hold] = (channel, None, [sku, place, 0])
             return lambda: self.holds.update({reference: (channel, sku, place, units)})
         return None

@@ -348,7 +348,9 @@ def look_after(story: Story, names: Names) -> None:
 
 
 # Operations for which a success cannot be had here, and why.
-UNREACHED = {"remove_second_factor": "no person of this story has a second factor (tests/postgres/http/test_second_factor.py has)"}
+UNREACHED = {
+    "remove_second_factor": "no person of this story has a second factor (tests/postgres/http/test_second_factor.py has)"
+}
 
 
 def test_every_operation_answers_as_it_is_documented_when_it_is_used_as_it_is_meant(served: Served) -> None:
@@ -388,9 +390,7 @@ def searched(served: Served, key: str, *, examples: int, phases: Sequence[str]) 
             "generation": {"mode": "all", "max-examples": examples, "database": "none", "no-shrink": True},
             "phases": {name: {"enabled": name in phases} for name in ("examples", "coverage", "fuzzing", "stateful")},
             "checks": CHECKS,
-            "operations": [
-                {"include-path-regex": "import", "checks": {"negative_data_rejection": {"enabled": False}}}
-            ],
+            "operations": [{"include-path-regex": "import", "checks": {"negative_data_rejection": {"enabled": False}}}],
             "continue-on-failure": True,
             "request-timeout": 30,
         }

@@ -66,7 +66,7 @@ async def term_put(request: Request[Any, Any, Any]) -> Response[Any]:
             await deadlines.drop_term(tx, term.id, term.version)
         else:
             await deadlines.put_term(tx, term)
-    return filling.done(request, ADDRESS, _("Payment term removed") if removed else _("Payment term saved"))
+    return web.go_on(request, ADDRESS, _("Payment term removed") if removed else _("Payment term saved"))
 
 
 HANDLERS = [terms_page, term_put]

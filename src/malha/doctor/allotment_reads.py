@@ -1,4 +1,4 @@
-"""What the doctor asks about fences and caps: whether units set apart, drawn and counted agree wherever they are kept."""
+"""What the doctor asks about fences and caps: whether units set apart, drawn and counted agree wherever they are."""
 
 # A balance's fenced units against its fences.
 FENCED_IS_NOT_FENCES = """

@@ -90,6 +90,16 @@ CREATE TABLE balance (
     CONSTRAINT balance_safety_check CHECK ((safety >= 0))
 ) WITH (fillfactor = 70);
 
+CREATE TABLE bucket_balance (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    bucket text NOT NULL,
+    quantity integer DEFAULT 0 NOT NULL,
+    CONSTRAINT bucket_balance_pkey PRIMARY KEY (sku_id, location_id, bucket),
+    CONSTRAINT bucket_balance_bucket_check CHECK ((bucket = ANY (ARRAY['damaged'::text, 'quality_control'::text, 'display'::text, 'in_transit'::text]))),
+    CONSTRAINT bucket_balance_quantity_check CHECK ((quantity >= 0))
+) WITH (fillfactor = 80);
+
 CREATE TABLE cap_category (
     allotment_id integer NOT NULL,
     category_id integer NOT NULL,
@@ -126,15 +136,6 @@ CREATE TABLE cap_use (
     CONSTRAINT cap_use_pkey PRIMARY KEY (claim_id, sku_id, location_id, allotment_id),
     CONSTRAINT cap_use_quantity_check CHECK ((quantity > 0))
 );
-CREATE TABLE bucket_balance (
-    sku_id integer NOT NULL,
-    location_id integer NOT NULL,
-    bucket text NOT NULL,
-    quantity integer DEFAULT 0 NOT NULL,
-    CONSTRAINT bucket_balance_pkey PRIMARY KEY (sku_id, location_id, bucket),
-    CONSTRAINT bucket_balance_bucket_check CHECK ((bucket = ANY (ARRAY['damaged'::text, 'quality_control'::text, 'display'::text, 'in_transit'::text]))),
-    CONSTRAINT bucket_balance_quantity_check CHECK ((quantity >= 0))
-) WITH (fillfactor = 80);
 
 CREATE TABLE category (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -179,6 +180,8 @@ CREATE TABLE channel_owner (
     channel_id integer NOT NULL,
     legal_entity_id integer NOT NULL,
     CONSTRAINT channel_owner_pkey PRIMARY KEY (channel_id, legal_entity_id)
+);
+
 CREATE TABLE count_entry (
     task_id uuid NOT NULL,
     sku_id integer NOT NULL,
@@ -794,16 +797,18 @@ CREATE TABLE order_line (
     CONSTRAINT order_line_unit_price_check CHECK ((unit_price >= 0))
 );
 
-CREATE TABLE order_location (
-    location_id integer NOT NULL,
-    placed_at timestamp with time zone NOT NULL,
-    order_id uuid NOT NULL,
-    CONSTRAINT order_location_pkey PRIMARY KEY (location_id, placed_at, order_id)
 CREATE TABLE order_line_promise (
     order_id uuid NOT NULL,
     line smallint NOT NULL,
     promised_at timestamp with time zone NOT NULL,
     CONSTRAINT order_line_promise_pkey PRIMARY KEY (order_id, line)
+);
+
+CREATE TABLE order_location (
+    location_id integer NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    order_id uuid NOT NULL,
+    CONSTRAINT order_location_pkey PRIMARY KEY (location_id, placed_at, order_id)
 );
 
 CREATE TABLE order_note (
@@ -1473,8 +1478,8 @@ CREATE INDEX audit_kind_of_record ON audit USING btree (entity, id DESC);
 CREATE INDEX audit_request ON audit USING btree (request_id);
 CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
-CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
 CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
+CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
@@ -1534,11 +1539,11 @@ CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at)
 CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NULL));
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
-CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
-CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
 CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
+CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
@@ -1572,6 +1577,8 @@ ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_key_id_fkey FOREIGN
 ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE cap_category ADD CONSTRAINT cap_category_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE cap_category ADD CONSTRAINT cap_category_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
 ALTER TABLE cap_counter ADD CONSTRAINT cap_counter_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
@@ -1580,8 +1587,6 @@ ALTER TABLE cap_location ADD CONSTRAINT cap_location_location_id_fkey FOREIGN KE
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE cap_use ADD CONSTRAINT cap_use_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
-ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
-ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);

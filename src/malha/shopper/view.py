@@ -215,7 +215,7 @@ class _Facts:
 # --- the headline ---
 
 
-def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: PLR0911 -- one line per case, the most telling first
+def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: C901, PLR0911 -- one line per case, the most telling first
     order, states = facts.order, facts.states
     if not facts.living:
         return _("Order cancelled"), _("Nothing will be delivered.")
