@@ -13,6 +13,7 @@ import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+from malha.channels import pushing, sending
 from malha.exchange import service as exchange
 from malha.flows import order_to_cash, telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -81,6 +82,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
+        tasks.create_task(pushing.run_pushes(database, sending.webhooks(settings), stop))
         for chore in CHORES:
             tasks.create_task(_repeat(database, chore, stop))
 

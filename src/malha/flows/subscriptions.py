@@ -4,6 +4,7 @@ A handler is thin: it turns events into one service call, runs in a transaction 
 event again. A name is a checkpoint in the database: it is not changed and not used for something else.
 """
 
+from malha.channels import pushing
 from malha.flows import order_to_cash, telling
 from malha.ordering import projections
 from malha.payments import deadlines
@@ -66,5 +67,6 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         batch=50,
     ),
     Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
+    Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
 )

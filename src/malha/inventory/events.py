@@ -16,6 +16,17 @@ class StockIncreased(Event, frozen=True, kw_only=True):
     locations: list[int]
 
 
+class StockDecreased(Event, frozen=True, kw_only=True):
+    """Less may be claimed of these SKUs than before. What new orders claim is not said here: `order.placed` says it."""
+
+    TYPE: ClassVar[str] = "stock.decreased"
+    KIND: ClassVar[str] = "stock"
+
+    reason: str
+    skus: list[int]
+    locations: list[int]
+
+
 class StockShortfall(Event, frozen=True, kw_only=True):
     """A physical fact left fewer units than are promised."""
 

@@ -18,7 +18,7 @@ from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
 from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
-from malha.inventory.events import StockIncreased, StockShortfall
+from malha.inventory.events import StockDecreased, StockIncreased, StockShortfall
 from malha.inventory.model import Claim, Deficit, HoldState, Reason, Reference, Shortfall
 from malha.inventory.rules import arrays, deficit, sum_claims
 from malha.platform import arrays as literals
@@ -55,6 +55,7 @@ async def reserve(
             short = await allotted.take(tx, in_force, taker, reference.id, claims)
             if not short:
                 await _record(tx, claims, reason, reference, allocated=1)
+                await _announce_decrease(tx, claims, reason)
             return short
     refused = await _claim_all(tx, claims)
     if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
@@ -63,6 +64,7 @@ async def reserve(
         free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
         return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
     await _record(tx, claims, reason, reference, allocated=1)
+    await _announce_decrease(tx, claims, reason)
     return []
 
 
@@ -207,6 +209,7 @@ async def adjust(
     if short_of_fenced:
         await allotted.settle(tx, short_of_fenced)
     await _announce_increase(tx, [c for c in deltas if c.quantity > 0], reason)
+    await _announce_decrease(tx, [c for c in deltas if c.quantity < 0], reason)
     return await _settle_deficits(tx, rows, reason)
 
 
@@ -274,6 +277,7 @@ async def place_hold(
                 return short
             await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
             await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
+            await _announce_decrease(tx, wanted, Reason.HOLD)
             return []
     refused = await _hold_all(tx, wanted)
     if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
@@ -284,6 +288,7 @@ async def place_hold(
         return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
     await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
     await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
+    await _announce_decrease(tx, wanted, Reason.HOLD)
     return []
 
 
@@ -470,8 +475,19 @@ async def _settle_deficits(tx: Tx, rows: Sequence[tuple[int, int, int, int]], re
 
 async def _announce_increase(tx: Tx, claims: Sequence[Claim], reason: Reason) -> None:
     """Tell those who wait for stock, a thousand balances to an event."""
+    await _announce(tx, StockIncreased, claims, reason)
+
+
+async def _announce_decrease(tx: Tx, claims: Sequence[Claim], reason: Reason) -> None:
+    """Tell those who sell stock, a thousand balances to an event."""
+    await _announce(tx, StockDecreased, claims, reason)
+
+
+async def _announce(
+    tx: Tx, kind: type[StockIncreased] | type[StockDecreased], claims: Sequence[Claim], reason: Reason
+) -> None:
     events = [
-        StockIncreased(
+        kind(
             id=new_id(),
             seq=1,
             reason=reason.value,

@@ -1,0 +1,1 @@
+"""Channels as others see them: their listings, and how they hear of stock."""

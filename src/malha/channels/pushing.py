@@ -1,0 +1,199 @@
+"""Telling channels of their stock: the newest quantity of what changed, together, as soon as it is known.
+
+A subscriber notes which SKUs the log changed, each with its newest position (`note_changes`). A channel has a position
+too: a turn reads what changed after it, works out what the channel may sell now, hands over what differs from what it
+was told last, and moves the position. Quantities are statements: a SKU that changed a hundred times between two turns
+is told once, and a turn that died after its hand-over is simply done again.
+
+No transaction is open while a channel is spoken to; a lease keeps a second worker away meanwhile.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection, Hashable
+
+import msgspec
+import structlog
+
+from malha.channels import quantities, reads, writes
+from malha.channels.contract import MOST, Handed, NotHanded, StockSender, StockUpdate
+from malha.channels.model import Change, Taken
+from malha.platform.db import Database, Tx
+from malha.platform.sequencer import rest
+from malha.platform.subscribers import Recorded
+
+log = structlog.get_logger(__name__)
+
+TYPES = ("order.placed", "stock.increased", "stock.decreased")
+LEASE_S = 60.0
+LOOK_EVERY_S = 0.1
+IDLE_S = 2.0  # where no channel hears of stock
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+AT_ONCE = 16  # channels spoken to at the same time
+
+Senders = Callable[[Taken], StockSender]
+
+
+# --- from the log ---
+
+
+async def note_changes(tx: Tx, events: list[Recorded]) -> None:
+    """Note which SKUs these events changed."""
+    if await reads.any_active(tx):
+        await tx.execute(writes.NOTE_CHANGES, {"positions": [event.position for event in events]})
+
+
+async def sweep_changes(tx: Tx, since: int, reach: int) -> None:
+    """As `note_changes`, for the events after `since` up to `reach`. Where nobody hears of stock it costs a look."""
+    if await reads.any_active(tx):
+        await tx.execute(writes.SWEEP_CHANGES, {"since": since, "reach": reach, "types": list(TYPES)})
+
+
+# --- to the channels ---
+
+
+class _Turn(msgspec.Struct):
+    """What one turn of one channel hands over, and where that leaves it."""
+
+    taken: Taken
+    updates: list[StockUpdate]
+    skus: dict[str, int]
+    position: int
+    resend_after: int | None
+
+
+async def push(db: Database, senders: Senders, channels: list[int]) -> int:
+    """Take those of these channels that are free and tell each what changed; return of how many listings in all.
+
+    What the channels of one round have in common, what changed and how much of it they may sell, is read once.
+    """
+    async with db.transaction() as tx:
+        taken = await tx.all(Taken, writes.TAKE, {"channels": channels, "lease": LEASE_S, "most": AT_ONCE})
+        round_ = _Round()
+        turns = [await round_.prepare(tx, one) for one in taken]
+    return sum(await asyncio.gather(*(_hand_over(db, senders, turn) for turn in turns)))
+
+
+async def _hand_over(db: Database, senders: Senders, turn: _Turn) -> int:
+    try:
+        handed = await senders(turn.taken).send(turn.updates) if turn.updates else Handed()
+    except NotHanded as why:
+        await _fail(db, turn.taken, why.why, why.after)
+        return 0
+    except Exception as error:  # a sender's defect is the channel's trouble, not the others'
+        log.exception("stock_sender_failed", channel=turn.taken.channel)
+        await _fail(db, turn.taken, f"{type(error).__name__}: {error}", None)
+        return 0
+    async with db.transaction() as tx:
+        await _store(tx, turn, handed)
+    return len(turn.updates)
+
+
+class _Round:
+    """What the channels of one round share, read in one transaction."""
+
+    def __init__(self) -> None:
+        self._changed: dict[int, list[reads.Changed]] = {}
+        self._units: dict[Hashable, dict[int, int]] = {}
+
+    async def prepare(self, tx: Tx, taken: Taken) -> _Turn:
+        """Read what a channel is to be told: what changed, then a page of all listings while those are looked at."""
+        if taken.position not in self._changed:
+            self._changed[taken.position] = await reads.changed_since(tx, taken.position, MOST)
+        changed = self._changed[taken.position]
+        found = {c.sku_id: c for c in await self._listings(tx, taken, changed)}
+        position = changed[-1].version if changed else taken.position
+        resend_after = taken.resend_after
+        if resend_after is not None and len(found) < MOST:
+            page = await reads.listings_after(tx, taken.channel_id, resend_after, MOST - len(found))
+            resend_after = page[-1].sku_id if page else None
+            for listing in page:
+                found.setdefault(listing.sku_id, listing)
+        units = await self._published(tx, taken.channel_id, found)
+        differing = [c for c in found.values() if units[c.sku_id] != c.sent_quantity]
+        return _Turn(
+            taken=taken,
+            updates=[_update(c, units[c.sku_id]) for c in differing],
+            skus={c.code: c.sku_id for c in differing},
+            position=position,
+            resend_after=resend_after,
+        )
+
+    async def _listings(self, tx: Tx, taken: Taken, changed: list[reads.Changed]) -> list[Change]:
+        found = await reads.listings_of(tx, taken.channel_id, changed) if changed else []
+        if taken.all_skus:
+            missing = sorted({c.sku_id for c in changed} - {c.sku_id for c in found})
+            params = {"channel_id": taken.channel_id, "skus": missing}
+            if missing and await tx.execute(writes.LIST_ALL, params):
+                return await reads.listings_of(tx, taken.channel_id, changed)
+        return found
+
+    async def _published(self, tx: Tx, channel_id: int, skus: Collection[int]) -> dict[int, int]:
+        view = await quantities.view_of(tx, channel_id)
+        known = self._units.setdefault(view, {})
+        missing = [sku for sku in skus if sku not in known]
+        if missing:
+            known |= await quantities.published(tx, channel_id, missing)
+        return known
+
+
+def _update(change: Change, quantity: int) -> StockUpdate:
+    return StockUpdate(
+        sku=change.sku, code=change.code, quantity=quantity, version=change.version, changed_at=change.changed_at
+    )
+
+
+async def _store(tx: Tx, turn: _Turn, handed: Handed) -> None:
+    if turn.updates:
+        await tx.execute(
+            writes.STORE_SENT,
+            {
+                "channel_id": turn.taken.channel_id,
+                "skus": [turn.skus[u.code] for u in turn.updates],
+                "quantities": [u.quantity for u in turn.updates],
+                "versions": [u.version for u in turn.updates],
+                "errors": [handed.refused.get(u.code) for u in turn.updates],
+            },
+        )
+    await tx.execute(
+        writes.FINISH,
+        {
+            "channel_id": turn.taken.channel_id,
+            "position": turn.position,
+            "resend_after": turn.resend_after,
+            "count": len(turn.updates) - len(handed.refused),
+        },
+    )
+
+
+async def _fail(db: Database, taken: Taken, why: str, after: float | None) -> None:
+    """Note why nothing was handed over, and wait: as the channel said, else twice as long each time, jittered."""
+    longest = min(FIRST_WAIT_S * 2 ** min(taken.failures, 16), LONGEST_WAIT_S)
+    wait = after if after is not None else random.uniform(longest / 2, longest)  # noqa: S311 -- jitter
+    async with db.transaction() as tx:
+        await tx.execute(writes.FAIL, {"channel_id": taken.channel_id, "error": why[:500], "after": wait})
+    log.warning("stock_not_handed_over", channel=taken.channel, why=why[:200], failures=taken.failures + 1)
+
+
+async def push_due(db: Database, senders: Senders) -> int:
+    """Tell every channel that is due, several at a time; return how many listings were told."""
+    async with db.transaction() as tx:
+        due = await reads.due(tx)
+    return await push(db, senders, due) if due else 0
+
+
+async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> None:
+    """Tell channels of their stock until `stop` is set; a failed round is logged and tried again."""
+    await _forever(db, lambda: push_due(db, senders), stop)
+
+
+async def _forever(db: Database, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with db.transaction() as tx:
+                active = await reads.any_active(tx)
+            told = await work() if active else 0
+        except Exception:  # the next round tries again; the worker's other work goes on
+            log.exception("pushes_failed")
+            active, told = True, 0
+        await rest(stop, 0.0 if told >= MOST else LOOK_EVERY_S if active else IDLE_S)

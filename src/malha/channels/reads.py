@@ -1,0 +1,178 @@
+"""Listings, pushes, and what changed: for screens, the API and the pump."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from malha.channels.model import Change
+from malha.platform.db import Tx
+
+# Pushes that have something to do, by their primary key; the newest version is the end of an index.
+DUE = """
+SELECT p.channel_id FROM stock_push p
+WHERE p.active AND p.kind = 'webhook' AND p.next_at <= clock_timestamp()
+  AND (p.taken_until IS NULL OR p.taken_until < clock_timestamp())
+  AND (p.resend_after IS NOT NULL OR p.position < (SELECT max(version) FROM stock_change))
+"""
+ANY_ACTIVE = "SELECT EXISTS (SELECT FROM stock_push WHERE active)"
+# SKUs after a version, whole versions at a time: one event can have changed many. By the index on version.
+CHANGED_SINCE = """
+SELECT sku_id, version, changed_at FROM stock_change
+WHERE version > %(since)s::bigint ORDER BY version FETCH FIRST (%(most)s::int) ROWS WITH TIES
+"""
+# Listings of changed SKUs and of kits that hold one, by the index on the SKU.
+LISTINGS_OF = """
+WITH changed AS MATERIALIZED (
+    SELECT * FROM unnest(%(skus)s::int[], %(versions)s::bigint[], %(times)s::timestamptz[]) AS c(sku_id, version, at)
+), meant AS (
+    SELECT sku_id, max(version) AS version, min(at) AS at
+    FROM (SELECT * FROM changed
+          UNION ALL
+          SELECT k.kit_id, c.version, c.at FROM changed c JOIN kit_component k ON k.component_id = c.sku_id) AS x
+    GROUP BY sku_id
+)
+SELECT l.sku_id, v.sku, l.code, m.version, m.at AS changed_at, l.sent_quantity
+FROM meant m
+JOIN listing l ON l.sku_id = m.sku_id AND l.channel_id = %(channel_id)s::int AND l.active
+JOIN variant v ON v.id = l.sku_id
+ORDER BY l.sku_id
+"""
+# A page of all listings, by primary key.
+LISTINGS_AFTER = """
+SELECT l.sku_id, v.sku, l.code, coalesce(c.version, 0) AS version, coalesce(c.changed_at, now()) AS changed_at,
+       l.sent_quantity
+FROM listing l
+JOIN variant v ON v.id = l.sku_id
+LEFT JOIN stock_change c ON c.sku_id = l.sku_id
+WHERE l.channel_id = %(channel_id)s::int AND l.sku_id > %(after)s::int AND l.active
+ORDER BY l.sku_id LIMIT %(most)s::int
+"""
+PUSHES = """
+SELECT c.code AS channel, c.name, p.kind, p.url, p.secret IS NOT NULL AS has_secret, p.active, p.all_skus, p.version,
+       p.position, p.resend_after, p.failures, p.error, p.sent_at, p.sent_count, p.next_at,
+       (SELECT count(*) FROM (SELECT FROM stock_change s WHERE s.version > p.position LIMIT 10001) AS x) AS behind,
+       (SELECT min(s.changed_at) FROM (SELECT changed_at FROM stock_change s WHERE s.version > p.position
+                                       ORDER BY s.version LIMIT 1) AS s) AS oldest
+FROM stock_push p JOIN channel c ON c.id = p.channel_id
+WHERE %(channel)s::text IS NULL OR c.code = %(channel)s::text
+ORDER BY c.name
+"""
+LISTED = """
+SELECT v.sku, v.name, l.code, l.active, l.sent_quantity, l.sent_at, l.error, l.sku_id
+FROM listing l JOIN variant v ON v.id = l.sku_id
+WHERE l.channel_id = %(channel_id)s::int AND l.sku_id > %(after)s::int
+  AND (%(sku)s::text IS NULL OR v.sku = %(sku)s::text)
+  AND (NOT %(refused)s::boolean OR l.error IS NOT NULL)
+ORDER BY l.sku_id LIMIT %(most)s::int
+"""
+NEWEST = "SELECT max(version) FROM stock_change"
+COUNTS = """
+SELECT count(*) FILTER (WHERE active), count(*) FILTER (WHERE error IS NOT NULL) FROM listing
+WHERE channel_id = %(channel_id)s::int
+"""
+SKUS = "SELECT sku, id FROM variant WHERE sku = ANY (%(skus)s::text[])"
+
+
+class PushRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How a channel hears of stock, and how far it is. `behind` is counted to 10,001 SKUs."""
+
+    channel: str
+    name: str
+    kind: str
+    url: str | None
+    has_secret: bool
+    active: bool
+    all_skus: bool
+    version: int
+    position: int
+    resend_after: int | None
+    failures: int
+    error: str | None
+    sent_at: datetime | None
+    sent_count: int
+    next_at: datetime
+    behind: int
+    oldest: datetime | None
+
+
+class ListingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A listing, what its channel was told last, and why it did not take it."""
+
+    sku: str
+    name: str
+    code: str
+    active: bool
+    sent_quantity: int | None
+    sent_at: datetime | None
+    error: str | None
+    sku_id: int
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """A SKU whose stock changed."""
+
+    sku_id: int
+    version: int
+    changed_at: datetime
+
+
+async def due(tx: Tx) -> list[int]:
+    """Return the channels that are to be told something now."""
+    return await tx.values(DUE)
+
+
+async def any_active(tx: Tx) -> bool:
+    """Tell whether any channel hears of stock."""
+    found: bool = await tx.value(ANY_ACTIVE)
+    return found
+
+
+async def changed_since(tx: Tx, position: int, most: int) -> list[Changed]:
+    """Return SKUs that changed after a position, whole positions at a time, in their order."""
+    return await tx.all(Changed, CHANGED_SINCE, {"since": position, "most": most})
+
+
+async def listings_of(tx: Tx, channel_id: int, changed: Sequence[Changed]) -> list[Change]:
+    """Return the active listings of changed SKUs, and of kits with a changed component."""
+    columns = {
+        "skus": [c.sku_id for c in changed],
+        "versions": [c.version for c in changed],
+        "times": [c.changed_at for c in changed],
+    }
+    return await tx.all(Change, LISTINGS_OF, {"channel_id": channel_id, **columns})
+
+
+async def listings_after(tx: Tx, channel_id: int, after: int, most: int) -> list[Change]:
+    """Return a page of a channel's active listings by SKU id."""
+    return await tx.all(Change, LISTINGS_AFTER, {"channel_id": channel_id, "after": after, "most": most})
+
+
+async def pushes(tx: Tx, channel: str | None = None) -> list[PushRow]:
+    """Return how channels hear of stock, by name; of one channel, by its code."""
+    return await tx.all(PushRow, PUSHES, {"channel": channel})
+
+
+async def listed(
+    tx: Tx, channel_id: int, *, after: int = 0, sku: str | None = None, refused: bool = False, most: int = 100
+) -> list[ListingRow]:
+    """Return a page of a channel's listings; with `refused`, those its channel did not take."""
+    params = {"channel_id": channel_id, "after": after, "sku": sku, "refused": refused, "most": most}
+    return await tx.all(ListingRow, LISTED, params)
+
+
+async def counts(tx: Tx, channel_id: int) -> tuple[int, int]:
+    """Return how many listings a channel has in use, and how many it refused."""
+    ((active, refused),) = await tx.tuples(COUNTS, {"channel_id": channel_id})
+    return active, refused
+
+
+async def sku_ids(tx: Tx, skus: Sequence[str]) -> dict[str, int]:
+    """Return the ids of SKUs that are known."""
+    return dict(await tx.tuples(SKUS, {"skus": list(skus)}))
+
+
+async def newest(tx: Tx) -> int:
+    """Return the newest position at which stock changed; 0 when it never did."""
+    found: int | None = await tx.value(NEWEST)
+    return found or 0

@@ -1,0 +1,76 @@
+"""The sender this program brings along: a webhook, signed as Standard Webhooks says.
+
+The receiver checks `webhook-signature`: `v1,` and the base64 of HMAC-SHA256 with the channel's secret over
+`<webhook-id>.<webhook-timestamp>.<body>`. It answers 2xx when it has stored the quantities; a JSON body
+`{"refused": {"CODE": "why"}}` names what it will never take. 429 and 503 with `Retry-After` are waited for.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+import msgspec
+
+from malha.channels.contract import Handed, NotHanded, StockUpdate
+from malha.platform.clock import now
+from malha.platform.errors import MalhaError
+from malha.platform.ids import new_id
+from malha.platform.outward import Answer, Outward
+
+_encode = msgspec.json.Encoder().encode
+TIMEOUT_S = 10.0
+LONGEST_WAIT_S = 3600.0
+
+
+class _Reply(msgspec.Struct):
+    refused: dict[str, str] = {}
+
+
+_reply = msgspec.json.Decoder(_Reply).decode
+
+
+def sign(secret: str, id_: str, timestamp: int, body: bytes) -> str:
+    """Return the signature of a message, as the header says it."""
+    signed = f"{id_}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()
+
+
+class Webhook:
+    """Posts quantities to one address."""
+
+    def __init__(self, outward: Outward, channel: str, url: str, secret: str) -> None:
+        self._outward = outward
+        self._channel = channel
+        self._url = url
+        self._secret = secret
+
+    async def send(self, updates: Sequence[StockUpdate]) -> Handed:
+        """Post updates; see `contract.StockSender`."""
+        id_, at = f"msg_{new_id().hex}", int(now().timestamp())
+        body = _encode({"type": "stock.changed", "channel": self._channel, "items": list(updates)})
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": id_,
+            "webhook-timestamp": str(at),
+            "webhook-signature": sign(self._secret, id_, at, body),
+        }
+        try:
+            answer = await self._outward.send("POST", self._url, headers=headers, body=body)
+        except MalhaError as error:
+            raise NotHanded(str(error)) from error
+        if answer.status // 100 != 2:
+            raise NotHanded(f"HTTP {answer.status}", after=_wait(answer))
+        return Handed(_refused(answer))
+
+
+def _wait(answer: Answer) -> float | None:
+    said = answer.headers.get("retry-after", "")
+    return min(float(said), LONGEST_WAIT_S) if said.isascii() and said.isdigit() else None
+
+
+def _refused(answer: Answer) -> dict[str, str]:
+    try:
+        return _reply(answer.body).refused if answer.body else {}
+    except msgspec.DecodeError:
+        return {}

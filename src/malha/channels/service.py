@@ -1,0 +1,152 @@
+"""Use cases of listings and of how channels hear of stock."""
+
+import secrets
+from collections.abc import Sequence
+
+from malha.channels import reads, writes
+from malha.channels.errors import PushChanged, PushNotFound
+from malha.channels.model import ListingDraft, PushDraft, PushKind
+from malha.network import reads as network
+from malha.network.errors import UnknownChannel
+from malha.network.model import Channel
+from malha.network.service import refuse_limited
+from malha.platform import audit, sealing, signing
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.outward import check_address
+
+PURPOSE = "stock push"
+MOST_LISTINGS = 10_000
+SHORTEST_SECRET = 16
+
+
+async def channel_of(tx: Tx, code: str) -> Channel:
+    """Return a channel by its code.
+
+    Raises:
+        UnknownChannel: there is none.
+    """
+    found = {c.code: c for c in await network.channels(tx)}.get(code)
+    if found is None:
+        raise UnknownChannel(key=code)
+    return found
+
+
+async def push_of(tx: Tx, code: str) -> reads.PushRow:
+    """Return how a channel hears of stock.
+
+    Raises:
+        UnknownChannel: there is no such channel.
+        PushNotFound: it hears in no way.
+    """
+    await channel_of(tx, code)
+    found = await reads.pushes(tx, code)
+    if not found:
+        raise PushNotFound(channel=code)
+    return found[0]
+
+
+async def put_push(tx: Tx, code: str, draft: PushDraft, version: int, keys: signing.Keys) -> tuple[int, str | None]:
+    """Say how a channel hears of stock; `version` 0 makes it. All its listings are told again.
+
+    A webhook without a secret is given one.
+
+    Returns:
+        The new version, and the secret if one was made: it is shown once.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        Invalid, OutwardRefused: the address or the secret cannot be used.
+        PushChanged: somebody else changed it meanwhile.
+    """
+    refuse_limited(tx)
+    channel = await channel_of(tx, code)
+    before = next(iter(await reads.pushes(tx, code)), None)
+    secret, made = draft.secret, None
+    if draft.kind is PushKind.WEBHOOK:
+        refuse([] if draft.url else [Flaw("url", N_("A webhook needs an address."), N_("Write it like https://…"))])
+        check_address(draft.url or "")
+        if secret is None and not (before and before.has_secret):
+            secret = made = secrets.token_urlsafe(32)
+        says = N_("A secret has at least {least} characters.")
+        if secret is not None and len(secret) < SHORTEST_SECRET:
+            refuse([Flaw("secret", says, facts={"least": SHORTEST_SECRET})])
+    stored: int | None = await tx.value(
+        writes.PUT_PUSH,
+        {
+            "channel_id": channel.id,
+            "kind": draft.kind.value,
+            "url": draft.url if draft.kind is PushKind.WEBHOOK else None,
+            "secret": sealing.seal(keys, PURPOSE, secret) if secret else None,
+            "active": draft.active,
+            "all_skus": draft.all_skus,
+            "version": version,
+        },
+    )
+    if stored is None or (before is None) != (version == 0):
+        raise PushChanged(what="stock_push", key=code, channel=code)
+    if draft.all_skus:
+        await tx.execute(writes.LIST_ALL, {"channel_id": channel.id, "skus": None})
+    facts = {"kind": draft.kind, "url": draft.url, "active": draft.active, "all_skus": draft.all_skus}
+    action = "change" if before else "create"
+    await audit.record(tx, action=action, entity="stock_push", entity_id=code, before=before, after=facts)
+    return stored, made
+
+
+async def drop_push(tx: Tx, code: str, version: int) -> None:
+    """Stop telling a channel of stock. Its listings stay.
+
+    Raises:
+        SharedByAll, PushNotFound, PushChanged: as the names say.
+    """
+    refuse_limited(tx)
+    before = await push_of(tx, code)
+    channel = await channel_of(tx, code)
+    if await tx.value(writes.DROP_PUSH, {"channel_id": channel.id, "version": version}) is None:
+        raise PushChanged(what="stock_push", key=code, channel=code)
+    await audit.record(tx, action="remove", entity="stock_push", entity_id=code, before=before)
+
+
+async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
+    """Look at all listings of a channel again and tell what differs; with `everything`, tell all of them.
+
+    Raises:
+        SharedByAll, PushNotFound: as the names say.
+    """
+    refuse_limited(tx)
+    channel = await channel_of(tx, code)
+    if await tx.value(writes.RESEND, {"channel_id": channel.id}) is None:
+        raise PushNotFound(channel=code)
+    if everything:
+        await tx.execute(writes.FORGET_SENT, {"channel_id": channel.id})
+    await audit.record(tx, action="resend", entity="stock_push", entity_id=code, after={"everything": everything})
+
+
+async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> list[str]:
+    """List SKUs on a channel, or change how it calls them; return the SKUs that are unknown, which are left out.
+
+    Raises:
+        SharedByAll, UnknownChannel: as the names say.
+        Invalid: a SKU or a code is there twice.
+    """
+    refuse_limited(tx)
+    channel = await channel_of(tx, code)
+    for what, said in (("sku", [d.sku for d in drafts]), ("code", [d.code or d.sku for d in drafts])):
+        twice = {value for value in said if said.count(value) > 1} if len(set(said)) < len(said) else set()
+        refuse([Flaw(what, N_("{value} is there twice."), facts={"value": value}) for value in sorted(twice)])
+    ids = await reads.sku_ids(tx, [d.sku for d in drafts])
+    known = [d for d in drafts if d.sku in ids]
+    await tx.execute(
+        writes.PUT_LISTINGS,
+        {
+            "channel_id": channel.id,
+            "skus": [ids[d.sku] for d in known],
+            "codes": [d.code or d.sku for d in known],
+            "active": [d.active for d in known],
+        },
+    )
+    await tx.value(writes.RESEND, {"channel_id": channel.id})
+    facts = {"count": len(known), "skus": [d.sku for d in known[:100]]}
+    await audit.record(tx, action="list", entity="listing", entity_id=code, after=facts)
+    return [d.sku for d in drafts if d.sku not in ids]

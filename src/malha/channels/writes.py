@@ -1,0 +1,107 @@
+"""Every statement that changes or locks listings and pushes. Private to `channels`."""
+
+# The newest position per SKU of the events between two positions, in key order; the log is read by primary key range,
+# orders by theirs. Kits are found when they are read, from their components. An older position never replaces a newer.
+_KEEP = """
+INSERT INTO stock_change (sku_id, version, changed_at)
+SELECT sku_id, max(position), min(at) FROM touched WHERE sku_id IS NOT NULL GROUP BY sku_id ORDER BY sku_id
+ON CONFLICT (sku_id) DO UPDATE SET version = excluded.version, changed_at = excluded.changed_at
+WHERE stock_change.version < excluded.version
+"""
+_TOUCHED = """
+, touched AS (
+    SELECT u.sku_id, m.position, m.at FROM meant m
+    JOIN order_unit u ON u.order_id = substr(m.key, 7)::uuid WHERE m.type = 'order.placed'
+    UNION ALL
+    SELECT s.sku::int, m.position, m.at
+    FROM meant m CROSS JOIN LATERAL jsonb_array_elements_text(m.payload::jsonb -> 'skus') AS s(sku)
+    WHERE m.type <> 'order.placed'
+)
+"""
+SWEEP_CHANGES = (
+    """
+WITH meant AS MATERIALIZED (
+    SELECT position, at, type, key, payload FROM event
+    WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])
+)
+"""
+    + _TOUCHED
+    + _KEEP
+)
+NOTE_CHANGES = (
+    """
+WITH meant AS MATERIALIZED (
+    SELECT position, at, type, key, payload FROM event WHERE position = ANY (%(positions)s::bigint[])
+)
+"""
+    + _TOUCHED
+    + _KEEP
+)
+
+# One worker at a time per channel: a lease, because no lock is held while a server is spoken to. SKIP LOCKED: the other
+# worker is quicker.
+TAKE = """
+UPDATE stock_push p SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
+FROM channel c
+WHERE c.id = p.channel_id AND p.channel_id IN (
+    SELECT w.channel_id FROM stock_push w
+    WHERE w.channel_id = ANY (%(channels)s::int[]) AND w.active AND w.kind = 'webhook'
+      AND w.next_at <= clock_timestamp() AND (w.taken_until IS NULL OR w.taken_until < clock_timestamp())
+    ORDER BY w.next_at LIMIT %(most)s::int FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING p.channel_id, c.code AS channel, p.url, p.secret, p.position, p.resend_after, p.failures, p.all_skus
+"""
+
+# What was handed over; keys in order. `sent_*` and `error` are in no index but the partial one on errors.
+STORE_SENT = """
+UPDATE listing l SET sent_quantity = CASE WHEN w.error IS NULL THEN w.quantity ELSE l.sent_quantity END,
+    sent_version = w.version, sent_at = now(), error = w.error
+FROM unnest(%(skus)s::int[], %(quantities)s::int[], %(versions)s::bigint[], %(errors)s::text[])
+     AS w(sku_id, quantity, version, error)
+WHERE l.channel_id = %(channel_id)s::int AND l.sku_id = w.sku_id
+"""
+FINISH = """
+UPDATE stock_push SET position = greatest(position, %(position)s::bigint), resend_after = %(resend_after)s::int,
+    taken_until = NULL, failures = 0, error = NULL, next_at = clock_timestamp(),
+    sent_count = sent_count + %(count)s::bigint, sent_at = CASE WHEN %(count)s::bigint > 0 THEN now() ELSE sent_at END
+WHERE channel_id = %(channel_id)s::int
+"""
+FAIL = """
+UPDATE stock_push SET taken_until = NULL, failures = failures + 1, error = %(error)s::text,
+    next_at = clock_timestamp() + make_interval(secs => %(after)s::float8)
+WHERE channel_id = %(channel_id)s::int
+"""
+
+# Every active SKU under its own code, where a channel lists all; what is listed already stays as it is.
+LIST_ALL = """
+INSERT INTO listing (channel_id, sku_id, code)
+SELECT %(channel_id)s::int, v.id, v.sku FROM variant v
+WHERE v.active AND (%(skus)s::int[] IS NULL OR v.id = ANY (%(skus)s::int[]))
+ORDER BY v.id
+ON CONFLICT DO NOTHING
+"""
+PUT_LISTINGS = """
+INSERT INTO listing (channel_id, sku_id, code, active)
+SELECT %(channel_id)s::int, * FROM unnest(%(skus)s::int[], %(codes)s::text[], %(active)s::boolean[])
+ORDER BY 2
+ON CONFLICT (channel_id, sku_id) DO UPDATE SET code = excluded.code, active = excluded.active, sent_quantity = NULL
+"""
+PUT_PUSH = """
+INSERT INTO stock_push (channel_id, kind, url, secret, active, all_skus, resend_after, position)
+VALUES (%(channel_id)s::int, %(kind)s::text, %(url)s::text, %(secret)s::bytea, %(active)s::boolean,
+        %(all_skus)s::boolean, 0, (SELECT coalesce(max(version), 0) FROM stock_change))
+ON CONFLICT (channel_id) DO UPDATE
+SET kind = excluded.kind, url = excluded.url, secret = coalesce(excluded.secret, stock_push.secret),
+    active = excluded.active, all_skus = excluded.all_skus, version = stock_push.version + 1, failures = 0,
+    error = NULL, next_at = now(), resend_after = 0, position = excluded.position
+WHERE stock_push.version = %(version)s::int
+RETURNING version
+"""
+DROP_PUSH = "DELETE FROM stock_push WHERE channel_id = %(channel_id)s::int AND version = %(version)s::int RETURNING 1"
+# All listings are looked at again; told is what differs from what was told.
+RESEND = """
+UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = NULL
+WHERE channel_id = %(channel_id)s::int
+RETURNING channel_id
+"""
+FORGET_SENT = "UPDATE listing SET sent_quantity = NULL, error = NULL WHERE channel_id = %(channel_id)s::int"

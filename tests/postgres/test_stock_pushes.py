@@ -1,0 +1,301 @@
+"""Channels hear of stock: the newest quantity, once, whoever dies when; what a channel may sell is never more than there is."""
+
+import asyncio
+import random
+
+import msgspec
+import pytest
+
+from malha.channels import feed, pushing, quantities, reads, service
+from malha.channels.contract import Handed, NotHanded
+from malha.channels.errors import FeedOnly, PushChanged, PushNotFound
+from malha.channels.model import ListingDraft, PushDraft, PushKind
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
+from malha.ordering import service as ordering
+from malha.platform.outward import OutwardRefused
+from malha.platform.signing import Keys
+from malha.platform.subscribers import drain
+from malha.testing.builders import Sold, a_network, a_product, an_order
+
+KEYS = Keys(b"k" * 32, None)
+WEBHOOK = PushDraft(kind=PushKind.WEBHOOK, url="https://shop.example/stock")
+OPEN = "SELECT kind, position, resend_after, failures, error FROM stock_push"
+
+
+class Till:
+    """A channel that writes down what it hears; it can be told to be away, or to refuse codes."""
+
+    def __init__(self):
+        self.heard: list[tuple[str, int]] = []
+        self.away = False
+        self.refuses: dict[str, str] = {}
+
+    async def send(self, updates):
+        if self.away:
+            raise NotHanded("it is away", after=0)
+        self.heard += [(u.code, u.quantity) for u in updates if u.code not in self.refuses]
+        return Handed({u.code: self.refuses[u.code] for u in updates if u.code in self.refuses})
+
+    @property
+    def knows(self) -> dict[str, int]:
+        return dict(self.heard)
+
+
+@pytest.fixture
+async def shop(database):
+    """Two SKUs and a kit of both at two locations, told to one channel."""
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        a = await a_product(tx, world, "A", stock={"DC": 5, "S1": 2})
+        b = await a_product(tx, world, "B", stock={"DC": 3})
+        kit = await a_product(tx, world, "KIT", components={a: 2, b: 1})
+        await service.put_push(tx, "web", WEBHOOK, 0, KEYS)
+    return world, a, b, kit
+
+
+async def tell(database, till):
+    """Have everything told that is due."""
+    await drain(database, SUBSCRIPTIONS)
+    while True:
+        async with database.transaction() as tx:
+            due = await reads.due(tx)
+        if not due or not await pushing.push(database, lambda _taken: till, due):
+            return
+
+
+async def test_a_channel_first_hears_of_everything_kits_by_what_one_place_can_make(database, shop):
+    till = Till()
+    await tell(database, till)
+    assert till.knows == {"A": 7, "B": 3, "KIT": 2}
+    heard = len(till.heard)
+    await tell(database, till)
+    assert len(till.heard) == heard
+
+
+async def test_what_orders_claim_and_people_change_is_told_with_the_kits_it_is_in(database, shop):
+    world, a, b, _ = shop
+    till = Till()
+    await tell(database, till)
+    till.heard.clear()
+    async with database.transaction() as tx:
+        order_id = await an_order(tx, world, [Sold(a, 3)])
+    await tell(database, till)
+    assert till.knows == {"A": 4, "KIT": 1}
+    till.heard.clear()
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="x")
+        await inventory.adjust(tx, [Claim(b, world.locations["DC"], -3)], Reason.LOSS, Reference("test"))
+    await tell(database, till)
+    assert till.knows == {"A": 7, "B": 0, "KIT": 0}
+    till.heard.clear()
+    async with database.transaction() as tx:
+        assert not await inventory.place_hold(tx, "cart", [Claim(a, world.locations["S1"], 2)], seconds=60)
+    await tell(database, till)
+    assert till.heard == [("A", 5)]
+    async with database.transaction() as tx:
+        await inventory.release_hold(tx, "cart")
+    await tell(database, till)
+    assert till.knows == {"A": 7}
+
+
+async def test_of_many_changes_between_two_turns_only_the_last_quantity_is_told(database, shop):
+    world, a, _, _ = shop
+    till = Till()
+    await tell(database, till)
+    till.heard.clear()
+    for quantity in (9, 1, 8, 4):
+        async with database.transaction() as tx:
+            await inventory.set_on_hand(tx, [Claim(a, world.locations["DC"], quantity)], Reference("test"))
+    await tell(database, till)
+    assert till.heard == [("A", 6)]
+    async with database.transaction() as tx:  # there and back again is no news
+        await inventory.adjust(tx, [Claim(a, world.locations["DC"], 1)], Reason.FOUND, Reference("test"))
+        await inventory.adjust(tx, [Claim(a, world.locations["DC"], -1)], Reason.LOSS, Reference("test"))
+    await tell(database, till)
+    assert till.heard == [("A", 6)]
+
+
+async def test_a_channel_that_is_away_is_asked_again_and_told_the_newest_then(database, shop):
+    world, a, _, _ = shop
+    till = Till()
+    await tell(database, till)
+    till.away = True
+    async with database.transaction() as tx:
+        await inventory.receive(tx, [Claim(a, world.locations["DC"], 1)], Reference("test"))
+    await drain(database, SUBSCRIPTIONS)
+    assert await pushing.push_due(database, lambda _taken: till) == 0
+    async with database.transaction() as tx:
+        row = await reads.pushes(tx, "web")
+        await inventory.receive(tx, [Claim(a, world.locations["DC"], 1)], Reference("test"))
+    assert (row[0].failures, row[0].error, row[0].behind) == (1, "it is away", 1)
+    till.away = False
+    await tell(database, till)
+    assert till.knows["A"] == 9
+    async with database.transaction() as tx:
+        row = await reads.pushes(tx, "web")
+    assert (row[0].failures, row[0].error, row[0].behind) == (0, None, 0)
+
+
+async def test_what_a_channel_refuses_is_kept_with_its_reason_and_stops_nothing(database, shop):
+    till = Till()
+    till.refuses = {"B": "unknown product"}
+    await tell(database, till)
+    assert till.knows == {"A": 7, "KIT": 2}
+    async with database.transaction() as tx:
+        channel = await service.channel_of(tx, "web")
+        refused = await reads.listed(tx, channel.id, refused=True)
+        assert [(row.sku, row.error) for row in refused] == [("B", "unknown product")]
+        await service.put_listings(tx, "web", [ListingDraft("B", "BB-1")])
+    await tell(database, till)
+    assert till.heard[-1] == ("BB-1", 3)
+
+
+async def test_a_turn_that_died_after_its_hand_over_is_done_again_and_harms_nothing(database, shop):
+    till = Till()
+
+    class Dies(Till):
+        async def send(self, updates):
+            await till.send(updates)
+            raise asyncio.CancelledError
+
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        due = await reads.due(tx)
+    with pytest.raises(asyncio.CancelledError):
+        await pushing.push(database, lambda _taken: Dies(), due)
+    assert till.knows == {"A": 7, "B": 3, "KIT": 2}
+    async with database.transaction() as tx:
+        assert await reads.due(tx) == []  # in hand, as far as anybody knows
+        await tx.execute("UPDATE stock_push SET taken_until = now() - interval '1 second'")
+    await tell(database, till)
+    assert till.heard == [("A", 7), ("B", 3), ("KIT", 2)] * 2
+
+
+async def test_a_channel_is_told_by_one_worker_at_a_time(database, shop):
+    speaking = most = 0
+
+    class Slow(Till):
+        async def send(self, updates):
+            nonlocal speaking, most
+            speaking += 1
+            most = max(most, speaking)
+            await asyncio.sleep(0.05)
+            speaking -= 1
+            return await super().send(updates)
+
+    till = Slow()
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        due = await reads.due(tx)
+    told = await asyncio.gather(*(pushing.push(database, lambda _taken: till, due) for _ in range(5)))
+    assert sorted(told) == [0, 0, 0, 0, 3]
+    assert most == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_meanwhile_a_channel_ends_up_knowing_what_it_may_sell(database, shop, seed):
+    world, a, b, kit = shop
+    rng = random.Random(seed)
+    till, stop = Till(), asyncio.Event()
+
+    async def seller():
+        for n in range(12):
+            async with database.transaction() as tx:
+                place, sku = world.locations[rng.choice(["DC", "S1"])], rng.choice([a, b])
+                match rng.randrange(4):
+                    case 0:
+                        await inventory.receive(tx, [Claim(sku, place, rng.randint(1, 5))], Reference("test"))
+                    case 1:
+                        await inventory.reserve(tx, [Claim(sku, place, 1)], Reference("test"))
+                    case 2:
+                        await inventory.place_hold(tx, f"{seed}-{n}-{id(tx)}", [Claim(sku, place, 1)], seconds=60)
+                    case _:
+                        await inventory.set_on_hand(tx, [Claim(sku, place, rng.randint(0, 9))], Reference("test"))
+            await asyncio.sleep(rng.random() / 100)
+
+    async def pump():
+        while not stop.is_set():
+            till.away = rng.random() < 0.2
+            await drain(database, SUBSCRIPTIONS)
+            await pushing.push_due(database, lambda _taken: till)
+
+    pumps = [asyncio.create_task(pump()) for _ in range(2)]
+    await asyncio.gather(*(seller() for _ in range(4)))
+    stop.set()
+    await asyncio.gather(*pumps)
+    till.away = False
+    await tell(database, till)
+    async with database.transaction() as tx:
+        units = await quantities.published(tx, world.channels["web"], [a, b, kit])
+    assert till.knows == {"A": units[a], "B": units[b], "KIT": units[kit]}
+
+
+async def test_a_new_sku_is_listed_by_itself_where_a_channel_lists_all(database, shop):
+    world = shop[0]
+    till = Till()
+    await tell(database, till)
+    async with database.transaction() as tx:
+        await a_product(tx, world, "NEW", stock={"S1": 1})
+    await tell(database, till)
+    assert till.knows["NEW"] == 1
+
+
+async def test_a_channel_that_asks_reads_all_listings_and_then_what_changed(database, shop):
+    world, a, _, _ = shop
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED), version, KEYS)
+    await drain(database, SUBSCRIPTIONS)
+    heard: dict[str, int] = {}
+    cursor, pages = None, 0
+    async with database.transaction() as tx:
+        while True:
+            told = await feed.read(tx, "web", cursor, 2)
+            heard |= {u.code: u.quantity for u in told.items}
+            cursor, pages = told.cursor, pages + 1
+            if not told.more:
+                break
+    assert heard == {"A": 7, "B": 3, "KIT": 2}
+    async with database.transaction() as tx:
+        assert (await feed.read(tx, "web", cursor, 100)).items == []
+        await inventory.receive(tx, [Claim(a, world.locations["DC"], 1)], Reference("test"))
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        told = await feed.read(tx, "web", cursor, 100)
+        assert {u.code: u.quantity for u in told.items} == {"A": 8, "KIT": 3}
+        assert await reads.due(tx) == []
+        with pytest.raises(PushNotFound):
+            await feed.read(tx, "till", None, 100)
+
+
+async def test_a_push_is_changed_from_the_version_that_was_read_and_its_secret_shown_once(database, shop):
+    async with database.transaction() as tx:
+        with pytest.raises(PushChanged):
+            await service.put_push(tx, "web", WEBHOOK, 7, KEYS)
+    async with database.transaction() as tx:
+        version, secret = await service.put_push(tx, "web", WEBHOOK, 1, KEYS)
+        assert (version, secret) == (2, None)
+        _, made = await service.put_push(tx, "mall", WEBHOOK, 0, KEYS)
+        assert len(made) > 40
+        stored = await tx.values(
+            "SELECT secret FROM stock_push WHERE channel_id = %(c)s", {"c": shop[0].channels["mall"]}
+        )
+        assert made.encode() not in stored[0]
+        with pytest.raises(FeedOnly):
+            await feed.read(tx, "mall", None, 10)
+        with pytest.raises(OutwardRefused):
+            await service.put_push(
+                tx, "till", msgspec.structs.replace(WEBHOOK, url="https://user:secret@shop.example/x"), 0, KEYS
+            )
+
+
+async def test_where_nobody_hears_of_stock_nothing_is_noted(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        await a_product(tx, world, "A", stock={"DC": 5})
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM stock_change") == 0
+        assert not await reads.any_active(tx)
