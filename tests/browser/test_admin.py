@@ -25,6 +25,7 @@ PAGES = {
     "channels": "/channels",
     "time to pay": "/payment-terms",
     "channel": "/channels/site",
+    "channel's stock": "/channels/site/stock",
     "channel's form": "/channels/site/edit",
     "shipping": "/services",
     "service": "/services/expressa",

@@ -10,6 +10,7 @@ from malha.api.work import Work, command, query
 from malha.channels import feed, reads, service
 from malha.channels.contract import StockUpdate
 from malha.channels.model import ListingDraft, PushDraft, PushKind
+from malha.network.service import refuse_limited
 from malha.platform import paging
 from malha.platform.paging import Page
 
@@ -88,6 +89,7 @@ class Changes(msgspec.Struct, frozen=True):
 @query("/stock-pushes", permission="network:read", tag=TAG)
 async def list_stock_pushes(work: Work) -> list[reads.PushRow]:
     """Return how channels hear of stock: how far each is behind, what failed, when it is tried again."""
+    refuse_limited(work.tx)
     return await reads.pushes(work.tx)
 
 

@@ -25,11 +25,3 @@ class FeedOnly(MalhaError):
     code = "stock_feed_only"
     says = "Channel {channel} is called at its address; it has no feed."
     mend = "Change how it hears of stock to a feed."
-
-
-class ListingUnknown(NotFound):
-    """There is no such listing."""
-
-    code = "listing_not_found"
-    says = "{sku} is not listed on channel {channel}."
-    mend = "List it first."

@@ -22,11 +22,13 @@ SHORTEST_SECRET = 16
 
 
 async def channel_of(tx: Tx, code: str) -> Channel:
-    """Return a channel by its code.
+    """Return a channel by its code. What it is told sums up the stock of all locations.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         UnknownChannel: there is none.
     """
+    refuse_limited(tx)
     found = {c.code: c for c in await network.channels(tx)}.get(code)
     if found is None:
         raise UnknownChannel(key=code)
@@ -60,7 +62,6 @@ async def put_push(tx: Tx, code: str, draft: PushDraft, version: int, keys: sign
         Invalid, OutwardRefused: the address or the secret cannot be used.
         PushChanged: somebody else changed it meanwhile.
     """
-    refuse_limited(tx)
     channel = await channel_of(tx, code)
     before = next(iter(await reads.pushes(tx, code)), None)
     secret, made = draft.secret, None
@@ -100,7 +101,6 @@ async def drop_push(tx: Tx, code: str, version: int) -> None:
     Raises:
         SharedByAll, PushNotFound, PushChanged: as the names say.
     """
-    refuse_limited(tx)
     before = await push_of(tx, code)
     channel = await channel_of(tx, code)
     if await tx.value(writes.DROP_PUSH, {"channel_id": channel.id, "version": version}) is None:
@@ -114,7 +114,6 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
     Raises:
         SharedByAll, PushNotFound: as the names say.
     """
-    refuse_limited(tx)
     channel = await channel_of(tx, code)
     if await tx.value(writes.RESEND, {"channel_id": channel.id}) is None:
         raise PushNotFound(channel=code)
@@ -130,7 +129,6 @@ async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> lis
         SharedByAll, UnknownChannel: as the names say.
         Invalid: a SKU or a code is there twice.
     """
-    refuse_limited(tx)
     channel = await channel_of(tx, code)
     for what, said in (("sku", [d.sku for d in drafts]), ("code", [d.code or d.sku for d in drafts])):
         twice = {value for value in said if said.count(value) > 1} if len(set(said)) < len(said) else set()

@@ -135,8 +135,42 @@ async def test_who_is_limited_to_a_store_changes_nothing_of_what_channels_hear(s
     lead = await stocked.session(Role.PLANNER, locations=["S1"])
     answer = await stocked.http.put("/v1/channels/web/stock-push", json={"kind": "feed"}, headers=lead)
     assert answer.status_code == 403
+    for address in (
+        "/v1/stock-pushes",
+        "/v1/channels/web/listings",
+        "/v1/channels/web/stock-push",
+        "/channels/web/stock",
+    ):
+        assert (await stocked.http.get(address, headers=lead)).status_code == 403, address
     stored = await stocked.http.put("/v1/channels/web/stock-push", json={"kind": "feed"}, headers=stocked.headers)
     stale = await stocked.http.put(
         "/v1/channels/web/stock-push", json={"kind": "feed"}, headers={**stocked.headers, "if-match": '"9"'}
     )
     assert (stored.status_code, stale.status_code) == (200, 409)
+
+
+async def test_a_manager_tells_a_channel_of_stock_on_its_page_and_sees_the_secret_once(stocked: Shop) -> None:
+    boss = await stocked.session(Role.MANAGER)
+    address = "/channels/web/stock"
+    assert "Nothing is listed yet" in (await stocked.http.get(address, headers=boss)).text
+    form = {"kind": "webhook", "url": "https://shop.example/stock", "active": "on", "all_skus": "on", "version": "0"}
+    stored = await stocked.http.post(address, data=form, headers=boss)
+    assert stored.status_code == 200
+    assert "shown this once" in stored.text
+    page = (await stocked.http.get(address, headers=boss)).text
+    assert "https://shop.example/stock" in page
+    assert stored.text.split("<code")[1].split(">")[1].split("<")[0] not in page
+    stale = await stocked.http.post(address, data=form, headers=boss)
+    assert stale.status_code == 409
+    listing = {"sku": "A", "code": "EXT-9", "active": "on"}
+    assert (await stocked.http.post(f"{address}/listing", data=listing, headers=boss)).status_code == 303
+    unknown = await stocked.http.post(f"{address}/listing", data={**listing, "sku": "NOPE"}, headers=boss)
+    assert unknown.status_code == 422
+    assert "EXT-9" in (await stocked.http.get(f"{address}?q=A", headers=boss)).text
+    table = await stocked.http.get("/channels/web/stock:export.csv", headers=boss)
+    assert "EXT-9" in table.text
+    assert (await stocked.http.post(f"{address}/resend", data={"everything": "on"}, headers=boss)).status_code == 303
+    gone = await stocked.http.post(address, data={"act": "remove", "version": "1"}, headers=boss)
+    assert gone.status_code == 303
+    clerk = await stocked.session(Role.CUSTOMER_SERVICE)
+    assert (await stocked.http.post(address, data=form, headers=clerk)).status_code == 403

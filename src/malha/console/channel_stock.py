@@ -1,0 +1,138 @@
+"""How a channel hears of stock: the way, how far behind it is, what it refused; its listings, as a page and a file."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.channels import reads, service
+from malha.channels.model import ListingDraft, PushDraft, PushKind
+from malha.channels.reads import ListingRow
+from malha.console import export, filling, render, shell, web
+from malha.network.model import Channel
+from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as SheetKind
+
+PAGE = 50
+COLUMNS = (
+    Column(N_("SKU")),
+    Column(N_("Product")),
+    Column(N_("Code on the channel")),
+    Column(N_("In use")),
+    Column(N_("Told quantity"), SheetKind.WHOLE),
+    Column(N_("Told at"), SheetKind.MOMENT),
+    Column(N_("Refused because")),
+)
+
+
+def _after(request: Request[Any, Any, Any]) -> int:
+    said = request.query_params.get("after", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+
+
+@get("/channels/{code:str}/stock", opt={"permission": "network:read"})
+async def stock_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show how a channel hears of stock, and a page of its listings."""
+    refused = request.query_params.get("view") == "refused"
+    sku = request.query_params.get("q", "").strip()[:80]
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "channels")
+        channel = await service.channel_of(tx, code)
+        push = next(iter(await reads.pushes(tx, code)), None)
+        in_use, not_taken = await reads.counts(tx, channel.id)
+        rows = await reads.listed(
+            tx, channel.id, after=_after(request), sku=sku or None, refused=refused, most=PAGE + 1
+        )
+    return render.html(
+        "channels/stock.html",
+        shell=around,
+        may=around.may,
+        c=channel,
+        push=push,
+        rows=rows[:PAGE],
+        following=rows[PAGE - 1].sku_id if len(rows) > PAGE else None,
+        view="refused" if refused else "all",
+        q=sku,
+        in_use=in_use,
+        not_taken=not_taken,
+        kinds=[(PushKind.WEBHOOK.value, _("We call an address")), (PushKind.FEED.value, _("The channel asks us"))],
+        exports=export.choices(str, f"/channels/{channel.code}/stock:export"),
+    )
+
+
+@post("/channels/{code:str}/stock", opt={"permission": "network:write"}, status_code=200)
+async def stock_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Say how a channel hears of stock, or that it shall hear no more (`act`)."""
+    read = filling.filled(await request.form())
+    address = f"/channels/{code}/stock"
+    if read.text("act") == "remove":
+        async with web.writing(request) as tx:
+            await service.drop_push(tx, code, read.version())
+        return web.go_on(request, address, _("The channel is not told of stock any more"))
+    draft = PushDraft(
+        kind=read.choice("kind", PushKind),
+        url=read.text("url", 2_048) or None,
+        secret=read.text("secret", 200) or None,
+        active=read.flag("active"),
+        all_skus=read.flag("all_skus"),
+    )
+    read.refuse()
+    services: Any = request.app.state.services
+    async with web.writing(request) as tx:
+        _version, secret = await service.put_push(tx, code, draft, read.version(), services.signing)
+    if secret:  # in the answer only: no cookie and no address carries it
+        return render.html("channels/secret.html", secret=secret, address=address)
+    return web.go_on(request, address, _("Saved"))
+
+
+@post("/channels/{code:str}/stock/resend", opt={"permission": "network:write"}, status_code=200)
+async def stock_resend(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Look at all listings again; with `everything`, tell all of them."""
+    read = filling.filled(await request.form())
+    async with web.writing(request) as tx:
+        await service.resend(tx, code, everything=read.flag("everything"))
+    return web.go_on(request, f"/channels/{code}/stock", _("All listings are looked at again"))
+
+
+@post("/channels/{code:str}/stock/listing", opt={"permission": "network:write"}, status_code=200)
+async def listing_put(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """List a SKU, change what the channel calls it, or take it out of use."""
+    read = filling.filled(await request.form())
+    draft = ListingDraft(read.text("sku", 80), read.text("code", 80) or None, read.flag("active"))
+    if not draft.sku:
+        read.wrong("sku", N_("This field is empty."), N_("Fill it in."))
+    async with web.writing(request) as tx:
+        if draft.sku and draft.sku in await service.put_listings(tx, code, [draft]):
+            read.wrong("sku", N_("There is no SKU {sku}."), sku=draft.sku)
+        read.refuse()
+    return web.go_on(request, f"/channels/{code}/stock?q={draft.sku}", _("Listing saved"))
+
+
+@get(export.paths("/channels/{code:str}/stock:export"), opt={"permission": "network:read"})
+async def stock_export(request: Request[Any, Any, Any], code: FromPath[str]) -> Stream:
+    """Send all listings as a file."""
+    async with web.reading(request) as tx:
+        channel = await service.channel_of(tx, code)
+
+    def cells(row: ListingRow) -> list[Any]:
+        used = _("yes") if row.active else _("no")
+        return [row.sku, row.name, row.code, used, row.sent_quantity, row.sent_at, row.error or ""]
+
+    return export.send(request, f"listings-{channel.code}", COLUMNS, _pages(request, channel), cells)
+
+
+async def _pages(request: Request[Any, Any, Any], channel: Channel) -> AsyncIterator[list[ListingRow]]:
+    after = 0
+    while True:
+        async with web.reading(request) as tx:
+            rows = await reads.listed(tx, channel.id, after=after, most=export.BATCH)
+        yield rows
+        if len(rows) < export.BATCH:
+            return
+        after = rows[-1].sku_id
+
+
+HANDLERS = [stock_show, stock_change, stock_resend, listing_put, stock_export]
