@@ -110,8 +110,8 @@ def _lists(past: Past) -> Iterator[Question]:
     yield Question("stock_page", "/stock")
     yield Question("stock_page_further", lambda n: f"/stock?after=SKU{1 + n * 613 % past.size.skus}")
     yield Question("stock_page_of_a_store", "/stock", "store")
-    for state in ("out", "safety", "deficit", "held"):
-        yield Question(f"stock_page_{state}", f"/stock?view={state}")
+    for name in ("out", "safety", "deficit", "held"):
+        yield Question(f"stock_page_{name}", f"/stock?view={name}")
     yield Question("stock_sku", lambda n: f"/stock/SKU{1 + n * 613 % past.size.skus}")
     yield Question("stock_ledger", lambda n: f"/stock/SKU{1 + n * 613 % past.size.skus}/L{1 + n % LOCATIONS}")
     yield Question("api_orders", lambda n: f"/v1/orders?view={('all', 'open', 'late')[n % 3]}", "key")

@@ -4,6 +4,7 @@ The address is the state, as in the list of orders. A person with a location sco
 what is summed is summed over the columns that are shown.
 """
 
+import time as clock
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -27,6 +28,9 @@ from malha.platform.sheets import Column, Kind
 PAGE_SIZE = 30
 HOT = frozenset({View.OUT, View.DEFICIT})
 EXPORT_SKUS = 200
+# A pass over so many balances takes tens of milliseconds: what it found is good for some seconds.
+MANY_BALANCES = 100_000
+REMEMBERED_SECONDS = 10.0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,10 +150,15 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
     scope = shell.scope_of(web.caller_of(request))
     places = await page_reads.places(tx, scope)
     wanted, shown = await wanted_of(tx, asked, places, whole=scope is None)
+    known = await _kept(tx, request, wanted, everywhere=scope is None and len(shown) == len(places))
+    wanted = msgspec.structs.replace(wanted, out=known.out)
     page = await page_reads.skus(tx, wanted, after=asked.after, before=asked.before, size=PAGE_SIZE)
-    counts = await page_reads.view_counts(tx, wanted.places)
-    total = await page_reads.count(tx, wanted)
-    if asked.view is View.ALL and not asked.filtered:
+    counts = await page_reads.view_counts(tx, wanted.places, known)
+    if asked.q or asked.category or wanted.every:
+        total = await page_reads.count(tx, wanted)
+    else:
+        total = min(counts[asked.view], page_reads.COUNT_LIMIT + 1)
+    if wanted.every and not asked.filtered:
         counts[View.ALL] = total
     rows = await row_views(tx, page.rows, shown)
     categories = await catalog.categories(tx)
@@ -175,6 +184,21 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
         "empty": words.EMPTY[asked.view],
         "exports": export.choices(asked.address, "/stock:export"),
     }
+
+
+async def _kept(tx: Tx, request: Request[Any, Any, Any], wanted: Wanted, *, everywhere: bool) -> page_reads.Kept:
+    """Return what is kept at the columns, and what is out; where there is much of it, as of a few seconds ago."""
+    remembered: dict[tuple[int, ...], tuple[float, page_reads.Kept]]
+    remembered = request.app.state.services.extra.setdefault("stock_kept", {})
+    found = remembered.get(wanted.places)
+    if found is not None and found[0] > clock.monotonic():
+        return found[1]
+    known = await page_reads.kept(tx, wanted.places, everywhere=everywhere)
+    if known.kept * len(wanted.places) > MANY_BALANCES:
+        if len(remembered) >= 200:  # as many as there are scopes and filters; what is old makes room
+            remembered.clear()
+        remembered[wanted.places] = (clock.monotonic() + REMEMBERED_SECONDS, known)
+    return known
 
 
 @get("/stock", opt={"permission": "stock:read"})
@@ -234,6 +258,9 @@ async def stock_export(request: Request[Any, Any, Any]) -> Stream:
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         wanted, shown = await wanted_of(tx, asked, await page_reads.places(tx, scope), whole=scope is None)
+        if wanted.view is View.OUT:
+            known = await page_reads.kept(tx, wanted.places, everywhere=False)
+            wanted = msgspec.structs.replace(wanted, out=known.out)
     names = {place.id: place for place in shown}
 
     async def pages() -> AsyncIterator[list[tuple[SkuRow, Availability]]]:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, LiteralString
 
 import msgspec
+from psycopg import sql
 
 from malha.platform.db import Tx
 from malha.platform.text import fold
@@ -12,52 +14,63 @@ from malha.platform.text import fold
 COUNT_LIMIT = 10_000
 MOST_CLAIMS = 50
 
-_UNITS = "b.on_hand - b.allocated - b.held"
-# SKUs whose balances at the locations in `places` say what the view asks; with `every`, also those without any. What
-# is rare is found by one pass over the balances, narrow rows of which there are some hundred thousand. A partial index
-# by quantities would make every claim of intake write one more index.
-_CONDITIONS = f"""
+_UNITS: LiteralString = "b.on_hand - b.allocated - b.held"
+_FROM: LiteralString = """
 FROM variant v
 JOIN product p ON p.id = v.product_id
 LEFT JOIN category c ON c.id = p.category_id
 WHERE NOT v.is_kit
-  AND (%(words)s::text[] IS NULL OR v.folded LIKE ALL (%(words)s::text[]))
-  AND (%(path)s::text IS NULL OR c.path = %(path)s::text OR starts_with(c.path, %(path)s::text || '/'))
-  AND (%(every)s::boolean OR %(view)s::text IN ('out', 'held', 'safety', 'deficit') OR EXISTS (
-        SELECT FROM balance b WHERE b.sku_id = v.id AND b.location_id = ANY(%(places)s::int[])))
-  AND (%(view)s::text NOT IN ('held', 'safety') OR v.id IN (
-        SELECT b.sku_id FROM balance b
-        WHERE b.location_id = ANY(%(places)s::int[])
-        AND CASE %(view)s::text WHEN 'held' THEN b.held > 0 ELSE b.safety > 0 AND {_UNITS} <= b.safety END))
-  AND (%(view)s::text <> 'out' OR v.id IN (
-        SELECT b.sku_id FROM balance b WHERE b.location_id = ANY(%(places)s::int[])
-        GROUP BY b.sku_id HAVING NOT bool_or({_UNITS} > b.safety)))
-  AND (%(view)s::text <> 'deficit' OR v.id IN (
-        SELECT d.sku_id FROM stock_deficit d
-        WHERE d.resolved_at IS NULL AND d.location_id = ANY(%(places)s::int[])))
 """
-_ROW = "SELECT v.id, v.sku, v.name, v.gtin, p.code AS product, v.active AND p.active AS active"
+# Trigram index, by the two longest words: LIKE ALL cannot use it, so it only filters what they found.
+_WORDS: LiteralString = """
+  AND v.folded LIKE %(longest)s::text AND v.folded LIKE %(second)s::text AND v.folded LIKE ALL (%(patterns)s::text[])
+"""
+_PATH: LiteralString = " AND (c.path = %(path)s::text OR starts_with(c.path, %(path)s::text || '/'))"
+# As scalar questions, which the planner can only answer SKU by SKU, by the primary key of balances, and stop early.
+_KEPT: LiteralString = """
+  AND (SELECT true FROM balance b WHERE b.sku_id = v.id AND b.location_id = ANY(%(places)s::int[]) LIMIT 1)
+"""
+_NONE_LEFT: LiteralString = f"""
+  AND (SELECT true FROM balance b
+       WHERE b.sku_id = v.id AND b.location_id = ANY(%(places)s::int[]) AND {_UNITS} > b.safety LIMIT 1) IS NULL
+"""
+_OUT: LiteralString = " AND v.id = ANY(%(out)s::int[])"
+# The partial index of balances with a safety stock.
+_AT_SAFETY: LiteralString = f"""
+    SELECT b.sku_id FROM balance b
+    WHERE b.safety > 0 AND b.location_id = ANY(%(places)s::int[]) AND {_UNITS} <= b.safety
+"""
+# The partial index of active holds, then their lines: what a balance has held is the sum of them.
+_HELD: LiteralString = """
+    SELECT l.sku_id FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
+    WHERE h.state = 'active' AND l.location_id = ANY(%(places)s::int[])
+"""
+# The partial index of open deficits.
+_DEFICIT: LiteralString = """
+    SELECT d.sku_id FROM stock_deficit d WHERE d.resolved_at IS NULL AND d.location_id = ANY(%(places)s::int[])
+"""
+_ROW: LiteralString = "SELECT v.id, v.sku, v.name, v.gtin, p.code AS product, v.active AND p.active AS active"
 
-# Keyset by the unique index on sku, either way.
-SKUS_AFTER = f"""{_ROW} {_CONDITIONS}
-  AND (%(place)s::text IS NULL OR v.sku > %(place)s::text)
-ORDER BY v.sku LIMIT %(limit)s::int
+RARE_COUNTS = f"""
+SELECT (SELECT count(DISTINCT s.sku_id)::int FROM ({_AT_SAFETY}) s),
+       (SELECT count(DISTINCT h.sku_id)::int FROM ({_HELD}) h),
+       (SELECT count(DISTINCT d.sku_id)::int FROM ({_DEFICIT}) d)
 """
-SKUS_BEFORE = f"""{_ROW} {_CONDITIONS}
-  AND v.sku < %(place)s::text
-ORDER BY v.sku DESC LIMIT %(limit)s::int
-"""
-SKUS_COUNT = f"SELECT count(*)::int FROM (SELECT 1 {_CONDITIONS} LIMIT %(limit)s::int) found"
-
-# One pass over the balances of some locations, a few hundred thousand narrow rows at most.
-VIEW_COUNTS = f"""
-SELECT count(*)::int, count(*) FILTER (WHERE NOT some_left)::int, count(*) FILTER (WHERE at_safety)::int,
-       count(*) FILTER (WHERE some_held)::int,
-       (SELECT count(DISTINCT d.sku_id)::int FROM stock_deficit d
-        WHERE d.resolved_at IS NULL AND d.location_id = ANY(%(places)s::int[]))
+# One pass over the balances, narrow rows of which there are some hundred thousand: how many SKUs have any, and which
+# have nothing left. A partial index by quantities would make every claim of intake write one more index. Of all
+# locations that are not closed, without a parameter: planned for any ten of them, it would follow an index.
+KEPT_EVERYWHERE = f"""
+SELECT count(*)::int AS kept, coalesce(array_agg(sku_id) FILTER (WHERE NOT some_left), '{{}}') AS out
 FROM (
-    SELECT bool_or({_UNITS} > b.safety) AS some_left, bool_or(b.safety > 0 AND {_UNITS} <= b.safety) AS at_safety,
-           bool_or(b.held > 0) AS some_held
+    SELECT b.sku_id, bool_or({_UNITS} > b.safety) AS some_left
+    FROM balance b JOIN location n ON n.id = b.location_id AND n.status <> 'closed'
+    GROUP BY b.sku_id
+) sku
+"""
+KEPT_AT = f"""
+SELECT count(*)::int AS kept, coalesce(array_agg(sku_id) FILTER (WHERE NOT some_left), '{{}}') AS out
+FROM (
+    SELECT b.sku_id, bool_or({_UNITS} > b.safety) AS some_left
     FROM balance b WHERE b.location_id = ANY(%(places)s::int[])
     GROUP BY b.sku_id
 ) sku
@@ -104,6 +117,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     search: str = ""
     category: str | None = None  # path
     every: bool = False  # those that never had stock there too
+    out: list[int] = msgspec.field(default_factory=list)  # for OUT: where to look for what has nothing left (`kept`)
 
 
 class SkuRow(msgspec.Struct, frozen=True):
@@ -145,15 +159,32 @@ class SkuPage(msgspec.Struct, frozen=True):
     more_after: bool
 
 
-def _params(wanted: Wanted) -> dict[str, object]:
-    words = [f"%{_literal(word)}%" for word in fold(wanted.search).split()]
-    return {
-        "places": list(wanted.places),
-        "view": wanted.view.value,
-        "words": words or None,
-        "path": wanted.category,
-        "every": wanted.every,
-    }
+class Kept(msgspec.Struct, frozen=True):
+    """How many SKUs have a balance at some locations, and the ids of those of which nothing is left there."""
+
+    kept: int
+    out: list[int]
+
+
+def _conditions(wanted: Wanted) -> tuple[sql.Composed, dict[str, Any]]:
+    """Return what a list is of, and the parameters."""
+    parts: list[LiteralString] = [_FROM]
+    params: dict[str, Any] = {"places": list(wanted.places)}
+    if patterns := [f"%{_literal(word)}%" for word in sorted(fold(wanted.search).split(), key=len, reverse=True)]:
+        parts.append(_WORDS)
+        params |= {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
+    if wanted.category is not None:
+        parts.append(_PATH)
+        params["path"] = wanted.category
+    rare: dict[View, LiteralString] = {View.SAFETY: _AT_SAFETY, View.HELD: _HELD, View.DEFICIT: _DEFICIT}
+    if wanted.view in rare:
+        parts.append(f" AND v.id IN ({rare[wanted.view]})")
+    elif wanted.view is View.OUT:
+        parts += [_OUT, _NONE_LEFT]
+        params["out"] = wanted.out
+    elif not wanted.every:
+        parts.append(_KEPT)
+    return sql.Composed([sql.SQL(part) for part in parts]), params
 
 
 def _literal(word: str) -> str:
@@ -162,9 +193,17 @@ def _literal(word: str) -> str:
 
 
 async def skus(tx: Tx, wanted: Wanted, *, after: str = "", before: str = "", size: int) -> SkuPage:
-    """Return a page of SKUs in order: behind `after`, or in front of `before`."""
-    params = {**_params(wanted), "place": before or after or None, "limit": size + 1}
-    rows = await tx.all(SkuRow, SKUS_BEFORE if before else SKUS_AFTER, params)
+    """Return a page of SKUs in order: behind `after`, or in front of `before`. Keyset by the unique index on sku."""
+    conditions, params = _conditions(wanted)
+    statement = sql.SQL(_ROW) + conditions
+    if before:
+        statement += sql.SQL(" AND v.sku < %(place)s::text ORDER BY v.sku DESC")
+    elif after:
+        statement += sql.SQL(" AND v.sku > %(place)s::text ORDER BY v.sku")
+    else:
+        statement += sql.SQL(" ORDER BY v.sku")
+    statement += sql.SQL(" LIMIT %(limit)s::int")
+    rows = await tx.all(SkuRow, statement, {**params, "place": before or after, "limit": size + 1})
     more, rows = len(rows) > size, rows[:size]
     if before:
         return SkuPage(rows[::-1], more, more_after=True)
@@ -173,14 +212,24 @@ async def skus(tx: Tx, wanted: Wanted, *, after: str = "", before: str = "", siz
 
 async def count(tx: Tx, wanted: Wanted) -> int:
     """Return how many SKUs are wanted, counted up to `COUNT_LIMIT` + 1."""
-    found: int = await tx.value(SKUS_COUNT, {**_params(wanted), "limit": COUNT_LIMIT + 1})
+    conditions, params = _conditions(wanted)
+    statement = sql.SQL("SELECT count(*)::int FROM (SELECT 1") + conditions + sql.SQL(" LIMIT %(limit)s::int) found")
+    found: int = await tx.value(statement, {**params, "limit": COUNT_LIMIT + 1})
     return found
 
 
-async def view_counts(tx: Tx, places: Sequence[int]) -> dict[View, int]:
+async def kept(tx: Tx, places: Sequence[int], *, everywhere: bool) -> Kept:
+    """Return what is kept at these locations, which are all there are when `everywhere`: a pass over the balances."""
+    if everywhere:
+        return await tx.one(Kept, KEPT_EVERYWHERE)
+    return await tx.one(Kept, KEPT_AT, {"places": list(places)})
+
+
+async def view_counts(tx: Tx, places: Sequence[int], known: Kept) -> dict[View, int]:
     """Return how many SKUs each view holds at these locations; `all` counts those that ever had stock there."""
-    ((all_, out, safety, held, deficit),) = await tx.tuples(VIEW_COUNTS, {"places": list(places)})
-    return {View.ALL: all_, View.OUT: out, View.SAFETY: safety, View.DEFICIT: deficit, View.HELD: held}
+    ((safety, held, deficit),) = await tx.tuples(RARE_COUNTS, {"places": list(places)})
+    out = len(known.out)
+    return {View.ALL: known.kept, View.OUT: out, View.SAFETY: safety, View.DEFICIT: deficit, View.HELD: held}
 
 
 async def places(tx: Tx, scope: Sequence[int] | None) -> list[Place]:

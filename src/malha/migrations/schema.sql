@@ -1480,6 +1480,7 @@ CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
 CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
+CREATE INDEX balance_safety ON balance USING btree (location_id, sku_id) WHERE (safety > 0);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
