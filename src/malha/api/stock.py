@@ -16,7 +16,7 @@ from malha.catalog import reads as catalog
 from malha.identity.errors import OutsideScope
 from malha.inventory import reads, service
 from malha.inventory.errors import UnknownBalance
-from malha.inventory.model import Availability, Claim, Deficit, Reason, Reference, Shortfall
+from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
 from malha.inventory.reads import LedgerRow
 from malha.network import reads as network
 from malha.network.errors import UnknownChannel, UnknownLocation
@@ -57,7 +57,7 @@ class NotEnoughStock(FieldError):
     mend = "Ask for less, or elsewhere."
 
 
-class StockRow(msgspec.Struct, frozen=True):
+class StockRow(msgspec.Struct, frozen=True, gc=False):
     """One balance. `free` is what may still be promised: on hand without allocated, held and safety."""
 
     sku: str
@@ -286,12 +286,15 @@ async def _visible(work: Work, location: str | None) -> dict[int, str]:
 
 
 async def _rows(tx: Tx, skus: dict[int, str], places: dict[int, str]) -> list[StockRow]:
-    found: list[Availability] = await reads.availability(tx, sorted(skus), sorted(places))
-    rows = [
-        StockRow(skus[row.sku_id], places[row.location_id], row.on_hand, row.allocated, row.held, row.safety, row.free)
-        for row in found
-    ]
-    return sorted(rows, key=lambda row: (row.sku, row.location))
+    found = await reads.availability_rows(tx, sorted(skus), sorted(places))
+    # Thousands of rows are usual: each is touched once, in the order of the codes.
+    by_sku: dict[int, list[StockRow]] = {id_: [] for id_ in sorted(skus, key=skus.__getitem__)}
+    rank = {id_: at for at, id_ in enumerate(sorted(places, key=places.__getitem__))}
+    found.sort(key=lambda row: rank[row[1]])
+    for sku_id, location_id, on_hand, allocated, held, safety, free in found:
+        row = StockRow(skus[sku_id], places[location_id], on_hand, allocated, held, safety, free)
+        by_sku[sku_id].append(row)
+    return [row for rows in by_sku.values() for row in rows]
 
 
 @query("/stock/{sku:str}/{location:str}/movements", permission="stock:read", tag=TAG)
