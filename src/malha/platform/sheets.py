@@ -100,7 +100,11 @@ async def _csv(
         head = csv_line([column.heading for column in columns])
     yield b"\xef\xbb\xbf" + head
     async for rows in pages:
-        yield b"".join(csv_line(_texts(columns, row, zone)) for row in rows)
+        yield await asyncio.to_thread(_csv_lines, columns, rows, zone)
+
+
+def _csv_lines(columns: Sequence[Column], rows: Sequence[Row], zone: ZoneInfo) -> bytes:
+    return b"".join(csv_line(_texts(columns, row, zone)) for row in rows)
 
 
 def csv_line(cells: Sequence[str]) -> bytes:

@@ -20,6 +20,8 @@ GROWING = {
     "order_note",
     "order_timeline",
     "order_search",
+    "order_location",
+    "order_customer",
     "movement",
     "stock_hold",
     "stock_hold_line",
