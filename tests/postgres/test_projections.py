@@ -13,7 +13,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.outbox import Event
 from malha.platform.subscribers import Subscription, drain
 
-SWEPT = [s for s in SUBSCRIPTIONS if s.name in {"order_timeline", "order_search", "order_customer"}]
+SWEPT = [s for s in SUBSCRIPTIONS if s.name in {"order_timeline", "order_search", "order_location", "order_customer"}]
 HANDLED = [msgspec.structs.replace(s, sweep=None) for s in SWEPT]
 
 
@@ -128,6 +128,32 @@ async def test_orders_of_one_person_get_one_customer_and_those_of_nobody_none(
     async with database.transaction() as tx:
         assert dict(await tx.tuples("SELECT order_id, customer_id FROM order_customer")) == linked
         assert await tx.value("SELECT count(*) FROM customer") == 1
+
+
+async def test_an_orders_locations_are_written_and_stay_when_its_units_move_on(
+    database: Database, projections: list[Subscription]
+) -> None:
+    class Routed(Told, frozen=True, kw_only=True):
+        TYPE: ClassVar[str] = "order.routed"
+
+    rows = "SELECT location_id FROM order_location WHERE order_id = %s AND placed_at = (SELECT placed_at FROM sales_order WHERE id = %s) ORDER BY 1"
+    async with database.transaction() as tx:
+        await a_network(tx)
+        order_id = await an_order(tx)
+        await tx.execute("UPDATE order_unit SET location_id = 1")
+        await outbox.add(tx, Told(id=order_id, seq=1))
+    await drain(database, projections)
+    async with database.transaction() as tx:
+        assert await tx.values(rows, (order_id, order_id)) == [1]
+        await tx.execute("UPDATE order_unit SET location_id = 2")
+        await outbox.add(tx, Routed(id=order_id, seq=2))
+    await drain(database, projections)
+    async with database.transaction() as tx:
+        assert await tx.values(rows, (order_id, order_id)) == [1, 2]
+        await tx.execute("UPDATE subscriber SET position = 0")
+    await drain(database, projections)
+    async with database.transaction() as tx:
+        assert await tx.values(rows, (order_id, order_id)) == [1, 2]
 
 
 ODD_NAMES = [

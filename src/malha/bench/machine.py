@@ -35,6 +35,15 @@ def pss_mb(pids: list[int]) -> float:
     return total / 1024
 
 
+def peak_mb(pid: int) -> float:
+    """Return the most memory a process ever had resident, in megabytes; nothing once it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
 def cpu_seconds(pids: list[int]) -> float:
     """Return the processor time processes have used so far, user and system."""
     ticks = 0

@@ -8,6 +8,7 @@ answer cost the processors (web, worker and database), which says the same on a 
 
 import asyncio
 import http.client
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from malha.bench.machine import cpu_seconds, descendants
+from malha.bench.machine import cpu_seconds, descendants, peak_mb, pss_mb
 from malha.bench.past import LOCATIONS, Past, Size, write
 from malha.bench.server import Server, bench_home
 from malha.identity import service as identity
@@ -175,29 +176,58 @@ def _asking(address: str, text: Callable[[int], str]) -> Ask:
     return lambda n: address + quote(text(n))
 
 
-class Slow(msgspec.Struct, frozen=True):
-    """A question that takes longer than it may."""
+class Measured(msgspec.Struct, frozen=True):
+    """What one question took, in milliseconds: at least, half of the times, all but one in a hundred times."""
 
     name: str
+    min_ms: float
+    p50_ms: float
     p99_ms: float
-    goal_ms: float
+    cpu_ms: float  # of all processes together
+    goal_ms: float  # for p99
+
+    @property
+    def met(self) -> bool:
+        """Return whether it is answered in the time it may take."""
+        return self.p99_ms < self.goal_ms
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was measured: sizes; `<name>_p50_ms`, `_p99_ms`, `_cpu_ms` of each question; which are too slow."""
+    """What was measured: sizes, what each question took, which goals are missed, how busy the machine was."""
 
     orders: int
     movements: int
     rounds: int
     fill_s: float
     database_gb: float
-    times: dict[str, float]
-    slow: list[Slow]
+    load_before: float  # processes that ran or waited for a processor, the mean of a minute
+    load_after: float
+    serve_pss_mb: float  # all processes of `malha serve` together
+    largest_peak_mb: float  # the most memory one of them ever had
+    times: list[Measured]
+
+    @property
+    def missed(self) -> list[str]:
+        """Return the questions that take longer than they may."""
+        return [found.name for found in self.times if not found.met]
+
+    def lines(self) -> dict[str, object]:
+        """Return it for people: a line for each question."""
+        said: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "times"}
+        for found in self.times:
+            said[found.name] = (
+                f"{'met' if found.met else 'MISSED'}: p50 {found.p50_ms}, p99 {found.p99_ms} of {found.goal_ms:.0f}, "
+                f"at least {found.min_ms}, cpu {found.cpu_ms}"
+            )
+        return {**said, "goals": len(self.times), "missed": len(self.missed)}
 
     def flat(self) -> dict[str, object]:
-        """Return it as one object for machines."""
-        sizes = {name: getattr(self, name) for name in ("orders", "movements", "rounds", "fill_s", "database_gb")}
-        return {**sizes, **self.times, "slow": [found.name for found in self.slow]}
+        """Return it as one object for machines: `<name>_p50_ms` and so on, `<name>_met`, `goals`, `missed`."""
+        said: dict[str, object] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "times"}
+        for found in self.times:
+            for part in ("min_ms", "p50_ms", "p99_ms", "cpu_ms", "goal_ms", "met"):
+                said[f"{found.name}_{part}"] = getattr(found, part)
+        return {**said, "goals": len(self.times), "missed": len(self.missed), "missed_goals": self.missed}
 
 
 def run(*, orders: int, rounds: int, port: int, home: Path | None, only: str, say: Say) -> Report:
@@ -216,12 +246,26 @@ def run(*, orders: int, rounds: int, port: int, home: Path | None, only: str, sa
                 keys = keys_of(Settings(data_dir=place, database_url=url))
                 pids = [server.process.pid, *([postgres.pid] if postgres.pid else [])]
                 asked = [question for question in questions(past, keys) if only in question.name]
-                times, slow = _measure(port, pids, asked, callers, rounds, say)
+                load = os.getloadavg()[0]
+                times = _measure(port, pids, asked, callers, rounds, say)
+                serving = descendants(server.process.pid)
+                memory = round(pss_mb(serving), 1), round(max(peak_mb(pid) for pid in serving), 1)
             finally:
                 server.stop()
         finally:
             postgres.stop()
-    return Report(orders, size.movements, rounds, round(filled, 1), round(gigabytes, 1), times, slow)
+    return Report(
+        orders=orders,
+        movements=size.movements,
+        rounds=rounds,
+        fill_s=round(filled, 1),
+        database_gb=round(gigabytes, 1),
+        load_before=round(load, 1),
+        load_after=round(os.getloadavg()[0], 1),
+        serve_pss_mb=memory[0],
+        largest_peak_mb=memory[1],
+        times=times,
+    )
 
 
 @contextmanager
@@ -260,12 +304,10 @@ async def _prepare(url: str, size: Size, at: datetime, say: Say) -> tuple[Past, 
 
 def _measure(
     port: int, pids: list[int], asked: list[Question], callers: dict[str, dict[str, str]], rounds: int, say: Say
-) -> tuple[dict[str, float], list[Slow]]:
-    times: dict[str, float] = {}
-    slow = []
+) -> list[Measured]:
+    times = []
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     for question in asked:
-        say(f"Asking {question.name}")
         headers = {"Accept": "text/html", "Accept-Language": "pt-BR", **callers[question.who]}
         taken = []
         before = 0.0
@@ -277,21 +319,27 @@ def _measure(
             connection.request("GET", address, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
-            spent = (time.perf_counter() - began) * 1000
+            told = (time.perf_counter() - began) * 1000
             if answer.status != 200:
                 raise RuntimeError(f"{address} answered {answer.status}: {body[:300]!r}")
             if n >= 0:
-                taken.append(spent)
+                taken.append(told)
         cost = (_cpu(pids) - before) * 1000 / rounds
         taken.sort()
         p99 = taken[min(len(taken) * 99 // 100, len(taken) - 1)]
-        times[f"{question.name}_p50_ms"] = round(taken[len(taken) // 2], 2)
-        times[f"{question.name}_p99_ms"] = round(p99, 2)
-        times[f"{question.name}_cpu_ms"] = round(cost, 2)
-        if p99 > question.goal_ms:
-            slow.append(Slow(question.name, round(p99, 1), question.goal_ms))
+        found = Measured(
+            question.name,
+            min_ms=round(taken[0], 2),
+            p50_ms=round(taken[len(taken) // 2], 2),
+            p99_ms=round(p99, 2),
+            cpu_ms=round(cost, 2),
+            goal_ms=question.goal_ms,
+        )
+        times.append(found)
+        verdict = "met" if found.met else "MISSED"
+        say(f"{verdict:6} {found.name}: p50 {found.p50_ms}, p99 {found.p99_ms}, cpu {found.cpu_ms}")
     connection.close()
-    return times, slow
+    return times
 
 
 def _cpu(pids: list[int]) -> float:

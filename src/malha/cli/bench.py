@@ -104,6 +104,6 @@ def reads(
 
     with _saying() as say:
         report = bench.run(orders=orders, rounds=rounds, port=port, home=home, only=only, say=say)
-    _show("Reads", report.flat(), as_json=as_json)
-    if report.slow:
+    _show("Reads", report.flat() if as_json else report.lines(), as_json=as_json)
+    if report.missed:
         raise typer.Exit(1)

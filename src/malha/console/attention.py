@@ -34,6 +34,7 @@ from malha.platform.subscribers import Failing
 DOES = {
     "order_timeline": N_("Timeline"),
     "order_search": N_("Search"),
+    "order_location": N_("Locations of the order"),
     "order_customer": N_("Customer of the order"),
     "order_payments": N_("Effect of payments"),
     "order_work": N_("Work at the locations"),
