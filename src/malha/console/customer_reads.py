@@ -13,6 +13,7 @@ import msgspec
 from malha.customers import reads
 from malha.customers.model import CustomerRow
 from malha.customers.reads import masked
+from malha.ordering.reads import NEWEST
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -21,13 +22,14 @@ FILTERED_LIMIT = 1_000  # of customers who have to be looked for
 MOST_ORDERS = 20
 
 # An order of the customer that is, in part, at a location of the scope: index order_customer_orders, then units by key.
+# A scalar question, here and below: the planner cannot answer it for everybody at once, by reading all units there are.
 _OF_SCOPE = """
-    SELECT FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
-    WHERE k.customer_id = c.id AND u.location_id = ANY(%(scope)s::int[])
+    SELECT true FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
+    WHERE k.customer_id = c.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1
 """
 _CONDITIONS = f"""
 WHERE (%(kind)s::text IS NULL OR c.kind = %(kind)s::text)
-  AND (%(scope)s::int[] IS NULL OR EXISTS ({_OF_SCOPE}))
+  AND (%(scope)s::int[] IS NULL OR ({_OF_SCOPE}))
 """
 # All of them, or those that a search found, by primary key: statements of their own, because a plan made for one would
 # walk everybody for the other.
@@ -42,8 +44,8 @@ _BOUGHT = """) page
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS orders, max(o.placed_at) AS latest
     FROM order_customer k JOIN sales_order o ON o.id = k.order_id
-    WHERE k.customer_id = page.id AND (%(scope)s::int[] IS NULL OR EXISTS (
-        SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+    WHERE k.customer_id = page.id AND (%(scope)s::int[] IS NULL OR (
+        SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
 ) b
 """
 
@@ -61,6 +63,19 @@ FOUND_NEWER = f"{_ROW} {_FOUND} {_NEWER}"
 CUSTOMERS_COUNT = f"""
 SELECT count(*)::int FROM (SELECT 1 {_EVERYBODY} ORDER BY c.number DESC LIMIT %(limit)s::int) found
 """
+# Of the latest orders of each location, by the projection, which may be moments behind: so of the
+# newest orders of all, too. A location of a thousand customers has them among its latest orders.
+CUSTOMERS_AT = """
+SELECT count(DISTINCT (SELECT k.customer_id FROM order_customer k WHERE k.order_id = o.order_id))::int
+FROM (
+    SELECT x.order_id FROM unnest(%(scope)s::int[]) AS w (place) CROSS JOIN LATERAL (
+        SELECT l.order_id FROM order_location l WHERE l.location_id = w.place
+        ORDER BY l.placed_at DESC, l.order_id DESC LIMIT %(orders)s::int) x
+    UNION
+    (SELECT n.id FROM sales_order n ORDER BY n.placed_at DESC, n.id DESC LIMIT %(newest)s::int)
+) o
+WHERE (SELECT true FROM order_unit u WHERE u.order_id = o.order_id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1)
+"""
 FOUND_COUNT = f"SELECT count(*)::int FROM (SELECT 1 {_FOUND} LIMIT %(limit)s::int) found"
 # Index order_customer_orders.
 IN_SCOPE = f"SELECT EXISTS (SELECT FROM customer c WHERE c.id = %(id)s::uuid AND EXISTS ({_OF_SCOPE}))"
@@ -68,8 +83,8 @@ IN_SCOPE = f"SELECT EXISTS (SELECT FROM customer c WHERE c.id = %(id)s::uuid AND
 # Index order_customer_orders; a customer has few orders.
 ORDERS = """
 SELECT o.id FROM order_customer k JOIN sales_order o ON o.id = k.order_id
-WHERE k.customer_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR EXISTS (
-    SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+WHERE k.customer_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR (
+    SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
 ORDER BY o.placed_at DESC, o.id DESC LIMIT %(most)s::int
 """
 BOUGHT = """
@@ -77,8 +92,8 @@ SELECT count(*)::int AS orders, count(*) FILTER (WHERE o.status = 'cancelled')::
        coalesce(sum(o.total - o.cancelled_total) FILTER (WHERE o.status <> 'cancelled'), 0)::bigint AS total,
        min(o.placed_at) AS first, max(o.placed_at) AS latest
 FROM order_customer k JOIN sales_order o ON o.id = k.order_id
-WHERE k.customer_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR EXISTS (
-    SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[])))
+WHERE k.customer_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR (
+    SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))
 """
 
 
@@ -152,6 +167,10 @@ async def customers(
 async def count(tx: Tx, wanted: Wanted) -> int:
     """Return how many customers are wanted, counted up to `most` + 1."""
     wanted = await sought(tx, wanted)
+    if wanted.scope is not None and wanted.found is None and wanted.kind is None:
+        at = {"scope": list(wanted.scope), "newest": NEWEST}
+        some: int = await tx.value(CUSTOMERS_AT, {**at, "orders": 2 * wanted.most})
+        return some if some > wanted.most else int(await tx.value(CUSTOMERS_AT, {**at, "orders": None}))
     statement = CUSTOMERS_COUNT if wanted.found is None else FOUND_COUNT
     found: int = await tx.value(statement, {**_params(wanted), "limit": wanted.most + 1})
     return found

@@ -84,8 +84,8 @@ WHERE (%(states)s::text[] IS NULL OR m.state = ANY (%(states)s::text[]))
   AND (%(since)s::timestamptz IS NULL OR m.created_at >= %(since)s::timestamptz)
   AND (%(until)s::timestamptz IS NULL OR m.created_at < %(until)s::timestamptz)
   AND (%(at)s::timestamptz IS NULL OR (m.created_at, m.id) < (%(at)s::timestamptz, %(id)s::uuid))
-  AND (%(scope)s::int[] IS NULL OR EXISTS (
-        SELECT FROM order_unit u WHERE u.order_id = m.order_id AND u.location_id = ANY (%(scope)s::int[])))
+  AND (%(scope)s::int[] IS NULL OR (
+        SELECT true FROM order_unit u WHERE u.order_id = m.order_id AND u.location_id = ANY (%(scope)s::int[]) LIMIT 1))
 ORDER BY m.created_at DESC, m.id DESC LIMIT %(limit)s::int
 """
 STATE_COUNTS = """

@@ -319,6 +319,12 @@ _NEAR: LiteralString = """
     UNION
     (SELECT n.id FROM sales_order n ORDER BY n.placed_at DESC, n.id DESC LIMIT %(newest)s::int)
 """
+# Whether an order is at some locations, by the prefix of the units' primary key: a join for the few that are near; a
+# scalar question where there may be many, which the planner cannot answer by reading all units there are.
+_AT: LiteralString = "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY({places}))"
+_AT_EACH: LiteralString = (
+    "(SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY({places}) LIMIT 1)"
+)
 COUNT_SCOPE = f"""
 SELECT o.status, count(*)::int, count(*) FILTER (WHERE o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))::int
 FROM sales_order o
@@ -356,8 +362,8 @@ WHERE order_id = ANY(%(ids)s::uuid[]) AND location_id = ANY(%(locations)s::int[]
 """
 _BOUGHT_AT: LiteralString = """
 WHERE (%(before)s::bigint IS NULL OR c.number < %(before)s::bigint)
-  AND EXISTS (SELECT FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
-              WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]))
+  AND (SELECT true FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
+       WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]) LIMIT 1)
 ORDER BY c.number DESC
 LIMIT %(limit)s::int
 """
@@ -369,8 +375,8 @@ THESE_CUSTOMERS_AT = f"SELECT c.id FROM unnest(%(ids)s::uuid[]) AS i (id) JOIN c
 CUSTOMERS_AT_AFTER = """
 SELECT c.id FROM customer c
 WHERE c.number > %(after)s::bigint
-  AND EXISTS (SELECT FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
-              WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]))
+  AND (SELECT true FROM order_customer k JOIN order_unit u ON u.order_id = k.order_id
+       WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]) LIMIT 1)
 ORDER BY c.number
 LIMIT %(limit)s::int
 """
@@ -456,21 +462,19 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
     times, instants = _times(wanted)
     parts += _of(times, "o.placed_at", "o.id")
     params |= instants
+    near = places is not None and wanted.found is None and any(part == sql.SQL(_OPEN) for part in parts)
+    at = _AT if near else _AT_EACH
     if wanted.location_id is not None:
-        add(
-            "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = %(location_id)s::int)",
-            location_id=wanted.location_id,
-        )
+        parts.append(sql.SQL(at).format(places=sql.SQL("%(location)s::int[]")))
+        params["location"] = [wanted.location_id]
     if wanted.scope is not None:
-        add(
-            "EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(scope)s::int[]))",
-            scope=list(wanted.scope),
-        )
+        parts.append(sql.SQL(at).format(places=sql.SQL("%(scope)s::int[]")))
+        params["scope"] = list(wanted.scope)
     if wanted.found is not None:
         add("o.id = ANY(%(found)s::uuid[])", found=list(wanted.found))
-    elif places is not None and any(part == sql.SQL(_OPEN) for part in parts):
+    elif near:
         parts.append(sql.SQL("o.id IN (") + sql.SQL(_NEAR) + sql.SQL(")"))
-        params |= _near(places)
+        params |= _near(places or ())
     return parts, params
 
 
@@ -625,8 +629,8 @@ async def rows_of(tx: Tx, ids: Sequence[UUID], scope: tuple[int, ...] | None = N
         + sql.SQL(_PAGE_COLUMNS)
         + sql.SQL("o.placed_at::text AS sort_key FROM sales_order o WHERE o.id = ANY(%(ids)s::uuid[])")
         + sql.SQL(
-            " AND (%(scope)s::int[] IS NULL OR EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id"
-            " AND u.location_id = ANY(%(scope)s::int[])))) "
+            " AND (%(scope)s::int[] IS NULL OR (SELECT true FROM order_unit u WHERE u.order_id = o.id"
+            " AND u.location_id = ANY(%(scope)s::int[]) LIMIT 1))) "
         )
         + sql.SQL(_ROWS)
         + sql.SQL(" ORDER BY p.placed_at DESC, p.id DESC")

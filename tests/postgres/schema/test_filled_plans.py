@@ -14,6 +14,7 @@ from malha.console.stock_reads import View as StockView
 from malha.customers import reads as customers
 from malha.fulfillment import finding
 from malha.inventory import reads as inventory
+from malha.notifications import reads as messages
 from malha.ordering import finding_reads, reads
 from malha.ordering.reads import Sort, View, Wanted
 from malha.platform.db import Database, Tx
@@ -119,6 +120,22 @@ def questions(past: Past) -> dict[str, tuple[Ask, set[str]]]:
         "customers found": (
             lambda tx: customer_reads.customers(tx, customer_reads.Wanted(search=name), size=50),
             {"customer_pkey", "order_customer_orders"},
+        ),
+        "customers of a store": (
+            lambda tx: customer_reads.customers(tx, customer_reads.Wanted(scope=STORE), size=50),
+            {"customer_number_key", "order_customer_orders", "order_unit_pkey"},
+        ),
+        "count of the customers of a store": (
+            lambda tx: customer_reads.count(tx, customer_reads.Wanted(scope=STORE)),
+            {"order_location_pkey", "order_customer_pkey", "order_unit_pkey"},
+        ),
+        "customers of a store by the API": (
+            lambda tx: reads.customers_at(tx, STORE),
+            {"customer_number_key", "order_customer_orders", "order_unit_pkey"},
+        ),
+        "messages of a store": (
+            lambda tx: messages.log(tx, messages.LogWanted(scope=STORE), limit=50),
+            {"message_newest", "order_unit_pkey"},
         ),
         "stock down to safety": (stock(StockView.SAFETY), {"balance_safety"}),
         "stock that is held": (stock(StockView.HELD), {"stock_hold_expiry"}),
