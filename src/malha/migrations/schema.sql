@@ -1529,7 +1529,7 @@ CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
 CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
-CREATE INDEX order_search_words ON order_search USING gin (string_to_array(document, ' '::text));
+CREATE INDEX order_search_words ON order_search USING gin (((string_to_array(document, ' '::text))[3:]));
 CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) WHERE (state = ANY (ARRAY['allocated'::text, 'released'::text, 'picking'::text, 'picked'::text, 'awaiting_document'::text, 'packed'::text, 'invoiced'::text, 'ready'::text]));
 CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
 CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));

@@ -39,17 +39,17 @@ CROSS JOIN LATERAL (
 ) x
 ORDER BY x.placed_at DESC LIMIT %(most)s::int
 """
-# The index on the words of the text: one of these spellings. SKUs of a GTIN by its unique index are a spelling, too.
+# The index on the words of the text, spelled as there: one of these spellings. SKUs of a GTIN by its unique index are a spelling, too.
 FIND_KEY = """
 SELECT s.order_id FROM order_search s
-WHERE string_to_array(s.document, ' ') && (%(spellings)s::text[] || ARRAY(
+WHERE (string_to_array(s.document, ' '))[3:] && (%(spellings)s::text[] || ARRAY(
     SELECT lower(v.sku) FROM variant v WHERE v.gtin = %(gtin)s::text))
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
 # The index on the words of the text: all of these.
 FIND_WORDS = """
 SELECT s.order_id FROM order_search s
-WHERE string_to_array(s.document, ' ') @> %(words)s::text[]
+WHERE (string_to_array(s.document, ' '))[3:] @> %(words)s::text[]
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
 # What many orders have, the newest have too: a word of a thousand orders is found among them at once, and one that the
