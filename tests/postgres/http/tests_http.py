@@ -3,13 +3,16 @@
 import warnings
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from copy import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 from litestar import Litestar
+from litestar.datastructures import State
 
-from malha.app import create_app
+from malha.app import bare_app, furnish
 from malha.identity import service
 from malha.identity.model import Role
 from malha.identity.service import LoggedIn, PersonDraft
@@ -53,11 +56,22 @@ class Shop:
         return {"authorization": f"Bearer {made.secret}", "accept-language": "en"}
 
 
-async def open_shop(stack: AsyncExitStack, database: Database, data_dir: Path, **settings: Any) -> Shop:
+@cache
+def _routes() -> tuple[Litestar, Any]:
+    """The routes, once for all tests: putting them together takes longer than most tests. And what serves them."""
     with warnings.catch_warnings():
         # How pages declare their parameters is not what these tests are about.
         warnings.filterwarnings("ignore", message=r"\[paths='/(?!v1/)")
-        app = create_app(Settings(database_url=database.url, data_dir=data_dir, log_level="error", **settings))
+        app = bare_app(Settings())
+    return app, app.asgi_handler
+
+
+async def open_shop(stack: AsyncExitStack, database: Database, data_dir: Path, **settings: Any) -> Shop:
+    """Serve the test's own database. A shop is a copy of the routes with everything behind them of its own."""
+    routes, handler = _routes()
+    app = copy(routes)
+    app.state, app.asgi_handler = State(), handler
+    furnish(app, Settings(database_url=database.url, data_dir=data_dir, log_level="error", **settings))
     await stack.enter_async_context(app.lifespan())
     transport = httpx.ASGITransport(app)
     http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=HOST))
