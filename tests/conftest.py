@@ -11,9 +11,10 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -70,10 +71,18 @@ def migrated_template(template_url: str) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="session")
+def copies(template_url: str, migrated_template: str) -> Iterator["Copies"]:
+    """Copies of the migrated database, each made while the test before it runs."""
+    with Copies(template_url, migrated_template).open() as made:
+        yield made
+
+
 @pytest.fixture
-async def database(template_url: str, migrated_template: str) -> AsyncIterator[Database]:
-    async with fresh_database(template_url, migrated_template) as db:
-        yield db
+async def database(template_url: str, copies: "Copies") -> AsyncIterator[Database]:
+    with copies.one() as name:
+        async with Database(at_database(template_url, name), RETAILER) as db:
+            yield db
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +134,51 @@ def migrated_database(url: str) -> Iterator[str]:
 async def _migrate(url: str) -> None:
     await migrate(url, RETAILER)
     await jobs.install(url)
+
+
+class Copies:
+    """Copies of a database, made and dropped in a thread: a test waits for neither, only for the server's own speed."""
+
+    def __init__(self, url: str, template: str) -> None:
+        self.url = url
+        self.template = template
+        self._ahead: list[Future[str]] = []
+        self._dropped: list[Future[None]] = []
+
+    @contextmanager
+    def open(self) -> Iterator[Self]:
+        """Make the first; at the end drop what is left. What could not be dropped is raised."""
+        with ThreadPoolExecutor(1) as self._pool:
+            self._make_ahead()
+            try:
+                yield self
+            finally:
+                for made in self._ahead:
+                    self._dropped.append(self._pool.submit(self._drop, made.result()))
+                for dropped in self._dropped:
+                    dropped.result()
+
+    @contextmanager
+    def one(self) -> Iterator[str]:
+        """Give the name of a copy that nobody has used."""
+        made = self._ahead.pop()
+        self._make_ahead()
+        name = made.result()
+        try:
+            yield name
+        finally:
+            self._dropped.append(self._pool.submit(self._drop, name))
+
+    def _make_ahead(self) -> None:
+        self._ahead.append(self._pool.submit(self._make))
+
+    def _make(self) -> str:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        _administer(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
+        return name
+
+    def _drop(self, name: str) -> None:
+        _administer(self.url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @asynccontextmanager
