@@ -13,15 +13,18 @@ from typing import Any, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from malha.api.errors import CrossSite
+from malha.api.errors import BadRequest, CrossSite
 from malha.api.problem import MEDIA_TYPE, problem_bytes
 from malha.api.replies import Raw
 from malha.platform import i18n
 from malha.platform.csrf import SAFE_METHODS, is_own
+from malha.platform.errors import MalhaError
 from malha.platform.ids import new_id
 from malha.platform.page_policy import PAGE_POLICY
 from malha.platform.settings import Settings
 
+_LONGEST_HOST = 262  # a name of 255, a colon, a port
+_HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _SANE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,80}$")
 
 _COMMON = [
@@ -77,13 +80,12 @@ class Edge:
         if answer.bodiless:
             facts["method"] = "GET"  # what answers GET answers HEAD: the same, without its body
         try:
-            if self._is_own(facts["method"], headers):
+            refusal = self._refusal(facts["method"], headers)
+            if refusal is None:
                 await self._app(scope, receive, answer.send)
             else:
-                refusal = problem_bytes(
-                    CrossSite(), facts["language"], instance=facts["path"], request_id=facts["request_id"]
-                )
-                await Raw(refusal, 403, None, MEDIA_TYPE)(scope, receive, answer.send)
+                body = problem_bytes(refusal, facts["language"], instance=facts["path"], request_id=facts["request_id"])
+                await Raw(body, refusal.status, None, MEDIA_TYPE)(scope, receive, answer.send)
         finally:
             seconds = time.perf_counter() - started
             template = facts.get("path_template") or "(unknown)"
@@ -101,9 +103,15 @@ class Edge:
         facts["source"] = source
         accepted = headers.get(b"accept-language")
         default = self._default_language
-        language = default if accepted is None else i18n.choose(accepted.decode("latin-1"), default)
+        language = default if accepted is None else i18n.choose(accepted[:400].decode("latin-1"), default)
         facts["language"] = language
         i18n.use(language, self._zone)
+
+    def _refusal(self, method: str, headers: dict[bytes, bytes]) -> MalhaError | None:
+        """Return why the request goes no further, None if it does."""
+        if not _is_host(headers.get(b"host", b"localhost")):
+            return BadRequest(reason="`Host` is no host")
+        return None if self._is_own(method, headers) else CrossSite()
 
     def _is_own(self, method: str, headers: dict[bytes, bytes]) -> bool:
         if method in SAFE_METHODS or b"authorization" in headers:
@@ -154,6 +162,12 @@ class _Answer:
         elif self.bodiless and message["type"] == "http.response.body":
             message["body"] = b""
         await self._send(message)
+
+
+@lru_cache(maxsize=256)
+def _is_host(host: bytes) -> bool:
+    found = _HOST.fullmatch(host) if len(host) <= _LONGEST_HOST else None
+    return found is not None and int(found[1] or 0) < 1 << 16
 
 
 def _trust(proxies: tuple[str, ...]) -> Callable[[str], bool] | None:

@@ -93,9 +93,15 @@ class Body:
         """Return the value in `raw`.
 
         Raises:
-            MalformedBody: it is no JSON.
+            MalformedBody: it is no JSON, or lists in lists without end.
             Invalid: it is not of this type, or holds what no database column can. All flaws are listed.
         """
+        try:
+            return self._read(raw)
+        except RecursionError:
+            raise MalformedBody(reason="it is nested too deeply") from None
+
+    def _read(self, raw: bytes) -> Any:
         try:
             value = self._decode(raw)
         except msgspec.ValidationError as error:

@@ -112,8 +112,21 @@ def read(folder: Path) -> Dataset:
     """Read the dataset.
 
     Raises:
-        OlistError: a table is missing.
+        OlistError: a table is missing, or is not as it was published.
     """
+    try:
+        return _read(folder)
+    except OlistError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise OlistError(
+            f"{folder} does not hold the dataset as it was published: {type(error).__name__}: {cause}. "
+            "Mend: take its files anew."
+        ) from error
+
+
+def _read(folder: Path) -> Dataset:
     tables = {name: _table(folder, name, stems) for name, stems in TABLES.items()}
     orders = {row["order_id"]: row for row in tables["orders"]}
     items = _grouped(tables["order_items"], orders)

@@ -58,7 +58,7 @@ def position(cursor: str | None, listing: str, types: tuple[Any, ...]) -> tuple[
         if raw[0] != listing or len(raw) != len(types) + 1:
             raise BadCursor
         return tuple(msgspec.convert(value, kind) for value, kind in zip(raw[1:], types, strict=True))
-    except (binascii.Error, msgspec.MsgspecError, ValueError, IndexError):
+    except (binascii.Error, msgspec.MsgspecError, ValueError, IndexError, RecursionError):
         raise BadCursor from None
 
 

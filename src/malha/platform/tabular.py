@@ -217,6 +217,19 @@ def open_table(
     encoding = _encoding_of(file)
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    try:
+        return _opened(text, columns, families or {}, mapping or {})
+    except BaseException:
+        text.detach()  # the file is its owner's to close
+        raise
+
+
+def _opened(
+    text: io.TextIOWrapper,
+    columns: Sequence[Column],
+    families: Mapping[str, Sequence[str]],
+    chosen: Mapping[str, str],
+) -> Table:
     sample = text.read(SNIFF_BYTES)
     if not sample.strip():
         raise EmptyTable
@@ -227,10 +240,9 @@ def open_table(
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = _header(reader)
     known = {_key(n): (column, rank) for column in columns for rank, n in enumerate((column.name, *column.also))}
-    prefixes = {_key(prefix): family for family, names in (families or {}).items() for prefix in (family, *names)}
+    prefixes = {_key(prefix): family for family, names in families.items() for prefix in (family, *names)}
     best: dict[str, tuple[int, int, Column]] = {}
     grouped: dict[int, tuple[str, str]] = {}
-    chosen = mapping or {}
     by_name = {column.name: column for column in columns}
     for i, name in enumerate(header):
         if name in chosen:
@@ -247,7 +259,8 @@ def open_table(
     mapped = {i: column for _, i, column in sorted(best.values(), key=lambda b: b[1])}
     missing = [c.name for c in columns if c.required and c not in mapped.values()]
     if missing:
-        raise MissingColumns(columns=", ".join(missing), found=", ".join(h for h in header if h) or "-")
+        found = ", ".join(h[:80] for h in header[:40] if h) or "-"
+        raise MissingColumns(columns=", ".join(missing), found=found)
     return Table(
         reader,
         lambda: reader.line_num,
@@ -255,7 +268,7 @@ def open_table(
         mapped,
         begin=lines.begin,
         families=grouped,
-        encoding=encoding,
+        encoding=text.encoding,
         delimiter=delimiter,
         release=text.detach,
     )
