@@ -36,7 +36,7 @@ class Revealed(msgspec.Struct, frozen=True):
     revealed: bool = True
 
 
-async def _in_scope(work: Work, customer_id: UUID) -> None:
+async def in_scope(work: Work, customer_id: UUID) -> None:
     """Make sure that the caller may see a customer.
 
     Raises:
@@ -71,7 +71,7 @@ async def list_customers(
 @query("/customers/{customer_id:uuid}", permission="customers:read")
 async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
     """Return one customer with masked identities, with the version as `ETag`."""
-    await _in_scope(work, customer_id)
+    await in_scope(work, customer_id)
     found = await service.customer_of(work.tx, customer_id)
     work.tag(found.version)
     return reads.masked_customer(found)
@@ -80,7 +80,7 @@ async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
 @command("/customers/{customer_id:uuid}/reveal", permission="customers:reveal")
 async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Customer:
     """Return one customer with everything readable; who looked, and why, is written down."""
-    await _in_scope(work, customer_id)
+    await in_scope(work, customer_id)
     found = await service.reveal(work.tx, customer_id, data.why)
     work.keep(Revealed(customer_id))
     work.tag(found.version)
@@ -99,7 +99,7 @@ async def create_customer(work: Work, data: CustomerDraft) -> CustomerStored:
 @command("/customers/{customer_id:uuid}", method="PUT", permission="customers:write", versioned="required")
 async def change_customer(work: Work, customer_id: UUID, data: CustomerDraft) -> CustomerStored:
     """Change a customer: the profile is afterwards what the body says, empty identities included."""
-    await _in_scope(work, customer_id)
+    await in_scope(work, customer_id)
     version = await service.lock_customer(work.tx, customer_id, data)
     work.expect(version)
     changed = await service.update_customer(work.tx, customer_id, data, version)

@@ -4,12 +4,14 @@ from datetime import datetime
 
 import msgspec
 
+from malha.api.customers import in_scope
 from malha.api.work import Work, command, query
 from malha.customers import service as customers
 from malha.notifications import reads, service
 from malha.notifications.errors import MessageNotFound
 from malha.notifications.model import Channel, Kind, State
 from malha.ordering import service as ordering
+from malha.ordering.errors import OrderNotFound
 from malha.platform.ids import UUID
 
 TAG = "messages"
@@ -84,12 +86,16 @@ async def _open(work: Work, message_id: UUID) -> None:
     row = await reads.one(work.tx, message_id)
     if row is None:
         raise MessageNotFound(key=message_id)
-    await ordering.open_order(work.tx, row.order_id)
+    try:
+        await ordering.open_order(work.tx, row.order_id)
+    except OrderNotFound:  # of an order out of sight there are no messages either
+        raise MessageNotFound(key=message_id) from None
 
 
 @query("/customers/{customer_id:uuid}/messaging", permission="customers:read", tag=TAG)
 async def get_wishes(work: Work, customer_id: UUID) -> Wished:
     """Return what a customer wants of messages, with the version as `ETag`."""
+    await in_scope(work, customer_id)
     await customers.customer_of(work.tx, customer_id)
     found = await reads.preference(work.tx, customer_id)
     work.tag(found.version)
@@ -105,6 +111,7 @@ async def get_wishes(work: Work, customer_id: UUID) -> Wished:
 )
 async def put_wishes(work: Work, customer_id: UUID, data: Wish) -> Wished:
     """Write down what a customer wants of messages, and how we know: consent needs its proof."""
+    await in_scope(work, customer_id)
     await customers.customer_of(work.tx, customer_id)
     version = (await reads.preference(work.tx, customer_id)).version
     work.expect(version)

@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
-from malha.identity.errors import OutsideScope
 from malha.inventory import reads, service
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
@@ -45,7 +44,6 @@ Seconds = Annotated[int, Meta(ge=1, le=7 * 24 * 3600)]
 UNKNOWN_SKU = N_("There is no SKU {sku}.")
 UNKNOWN_LOCATION = N_("There is no location {location}.")
 IS_KIT = N_("{sku} is a kit: stock is kept of its components.")
-OUT_OF_SCOPE = N_("Location {location} is outside your scope.")
 
 
 class NotEnoughStock(FieldError):
@@ -210,10 +208,8 @@ async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> K
             flaws.append(Flaw(f"items/{i}/sku", UNKNOWN_SKU, facts={"sku": item.sku}))
         elif card.is_kit:
             flaws.append(Flaw(f"items/{i}/sku", IS_KIT, facts={"sku": item.sku}))
-        if place is None:
+        if place is None or not work.actor.sees(place.id):  # what is out of sight is not there
             flaws.append(Flaw(f"items/{i}/location", UNKNOWN_LOCATION, facts={"location": item.location}))
-        elif not work.actor.sees(place.id):
-            flaws.append(Flaw(f"items/{i}/location", OUT_OF_SCOPE, facts={"location": item.location}))
     refuse(flaws)
     return Keys({sku: card.id for sku, card in cards.items()}, {code: place.id for code, place in places.items()})
 
@@ -272,16 +268,13 @@ async def _visible(work: Work, location: str | None) -> dict[int, str]:
     """Return the codes of the locations to show, by id.
 
     Raises:
-        UnknownLocation: `location` does not exist.
-        OutsideScope: the caller may not see `location`.
+        UnknownLocation: `location` does not exist, or is not the caller's to see.
     """
     if location is None:
         return {place.id: place.code for place in await network.locations(work.tx) if work.actor.sees(place.id)}
     place = await network.location_by_code(work.tx, location)
-    if place is None:
+    if place is None or not work.actor.sees(place.id):
         raise UnknownLocation(key=location)
-    if not work.actor.sees(place.id):
-        raise OutsideScope(location=location)
     return {place.id: place.code}
 
 

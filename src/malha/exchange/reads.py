@@ -27,7 +27,8 @@ ID_OF = "SELECT id FROM import_run WHERE number = %(number)s::int"
 # By the unique index on number, backwards.
 RUNS = f"""{_RUN}
 WHERE state <> 'uploading' AND kind = ANY (%(kinds)s::text[])
-  AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
+  AND (actor = %(actor)s::text
+       OR %(others)s::bool AND (%(places)s::jsonb IS NULL OR locations IS NOT NULL AND locations <@ %(places)s::jsonb))
 ORDER BY number DESC LIMIT %(limit)s::int
 """
 
@@ -49,6 +50,8 @@ PART = "SELECT data FROM import_part WHERE run_id = %(id)s::uuid AND part = %(pa
 async def run(tx: Tx, run_id: UUID) -> Run:
     """Return an import the actor may see: their own, or anybody's for who sees the audit trail and such records.
 
+    Who is limited to locations sees what others brought who are limited to some of the same.
+
     Raises:
         ImportNotFound: there is none.
     """
@@ -56,15 +59,24 @@ async def run(tx: Tx, run_id: UUID) -> Run:
     if found is not None:
         kept = msgspec.convert(found, Run)
         looks = tx.actor.may("audit:read") and tx.actor.may(KINDS[kept.kind].read)  # its rows are shown too
-        if looks or tx.actor.label == kept.actor:
+        own = tx.actor.locations
+        within = own is None or (kept.locations is not None and set(kept.locations) <= set(own))
+        if (looks and within) or tx.actor.label == kept.actor:
             return kept
     raise ImportNotFound(key=run_id)
 
 
 async def runs(tx: Tx, kinds: list[str], limit: int = LISTED) -> list[Run]:
     """Return the newest imports of some kinds the actor may see."""
-    actor = None if tx.actor.may("audit:read") else tx.actor.label
-    rows = await tx.all(dict, RUNS, {"kinds": kinds, "actor": actor, "limit": limit})
+    own = tx.actor.locations
+    asked = {
+        "kinds": kinds,
+        "actor": tx.actor.label,
+        "others": tx.actor.may("audit:read"),
+        "places": None if own is None else msgspec.json.encode(sorted(own)).decode(),
+        "limit": limit,
+    }
+    rows = await tx.all(dict, RUNS, asked)
     return [msgspec.convert(row, Run) for row in rows]
 
 

@@ -25,7 +25,6 @@ from malha.fiscal.errors import (
 from malha.fiscal.events import DocumentCancelled, DocumentRecorded
 from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer, Recorded, Standing
 from malha.ordering import service as ordering
-from malha.ordering.errors import LocationNotYours
 from malha.ordering.model import GONE, Move, Order, Unit, UnitState, word_of
 from malha.platform.brazil import AccessKey
 from malha.platform.db import Tx
@@ -82,7 +81,6 @@ async def record_document(tx: Tx, fulfillment_id: UUID, facts: DocumentFacts) ->
 
     Raises:
         WorkNotFound: no units belong to the work.
-        LocationNotYours: it is another location's.
         NotPacked: not everything is packed.
         Invalid: the key is wrong, or contradicts its issuer, its stated parts or its date.
         DocumentDiffers: it covers more or less than was packed; each difference is named.
@@ -122,10 +120,8 @@ async def _open_cases(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]]) -> l
     cases = []
     for fulfillment_id, facts in wanted:
         place = places.get(fulfillment_id)
-        if place is None:
+        if place is None or not tx.actor.sees(place):
             raise WorkNotFound(key=fulfillment_id)
-        if not tx.actor.sees(place):
-            raise LocationNotYours
         key, flaws = rules.check_key(facts, issuers[place], now)
         refuse(flaws)
         assert key is not None  # noqa: S101  (no flaws: the key was read)
@@ -279,12 +275,12 @@ async def cancel_document(tx: Tx, document_id: UUID, *, reason: str) -> Recorded
     orders = {u.order_id for u in await ordering.units_of_fulfillments(tx, [document.source_id])}
     order = next(iter((await ordering.lock_orders(tx, orders)).values()))
     units = await ordering.units_of_fulfillments(tx, [document.source_id])
+    if tx.actor.locations is not None and not any(tx.actor.sees(u.location_id) for u in units):
+        raise DocumentNotFound(key=document_id)
     covered = [u for u in units if u.document_id == document_id]
     if any(u.state in GONE for u in covered):
         raise GoodsLeft
     location_id = next((u.location_id for u in covered), None)
-    if not tx.actor.sees(location_id):
-        raise LocationNotYours
     if not await tx.tuples(writes.CANCEL_DOCUMENT, {"id": document_id}):
         now = await tx.one(Standing, writes.FIND_BY_ID, {"id": document_id})
         raise DocumentNotLiving(state=now.state)

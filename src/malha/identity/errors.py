@@ -30,14 +30,6 @@ class TooManyAttempts(MalhaError):
     mend = "Wait {seconds} seconds and try again."
 
 
-class OutsideScope(Forbidden):
-    """The record belongs to a location the caller may not work with."""
-
-    code = "outside_scope"
-    says = "Location {location} is outside your scope."
-    mend = "Ask an owner to add it to your locations."
-
-
 class NeedsEverywhere(Forbidden):
     """What was asked concerns all locations, and the caller is limited to some."""
 

@@ -265,7 +265,8 @@ async def _reachable(tx: Tx, person: reads.PersonView) -> None:
 
 
 async def _places(tx: Tx, codes: Sequence[str] | None) -> tuple[list[int], list[Flaw]]:
-    known = await reads.location_ids(tx, codes or ())
+    found = await reads.location_ids(tx, codes or ())
+    known = {code: id_ for code, id_ in found.items() if tx.actor.sees(id_)}  # what is out of sight is not there
     unknown = [
         Flaw(f"locations/{i}", _UNKNOWN_LOCATION, facts={"location": code})
         for i, code in enumerate(codes or ())

@@ -80,6 +80,13 @@ class LedgerRow(msgspec.Struct, frozen=True):
     actor: str
 
 
+# By the unique index on active references.
+LOCATIONS_OF_HOLD = """
+SELECT DISTINCT l.location_id FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
+WHERE h.reference = %(reference)s::text AND h.state = 'active'
+"""
+
+
 async def availability(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int] | None = None) -> list[Availability]:
     """Return the balances of SKUs, at some or all locations, in key order. Pairs that never had stock are absent."""
     locations = None if location_ids is None else list(location_ids)
@@ -132,3 +139,8 @@ async def queue_free_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool = False
 async def known_pairs(tx: Tx, sku_ids: Sequence[int]) -> set[tuple[int, int]]:
     """Return the (sku_id, location_id) pairs of SKUs that ever had stock."""
     return {(a.sku_id, a.location_id) for a in await availability(tx, sku_ids)}
+
+
+async def locations_of_hold(tx: Tx, reference: str) -> list[int]:
+    """Return where an active hold keeps units; nothing when there is no such hold."""
+    return await tx.values(LOCATIONS_OF_HOLD, {"reference": reference})

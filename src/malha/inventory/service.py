@@ -304,8 +304,10 @@ async def extend_hold(tx: Tx, reference: str, *, seconds: float) -> datetime:
     """Make a hold last at least `seconds` from now; return when it ends.
 
     Raises:
-        HoldNotFound: there is no active hold under this reference.
+        HoldNotFound: there is no active hold under this reference, or it is at locations the actor does not see.
     """
+    if not await _sees_hold(tx, reference):
+        raise HoldNotFound(reference=reference)
     ends: datetime | None = await tx.value(writes.EXTEND_HOLD, {"reference": reference, "seconds": seconds})
     if ends is None:
         raise HoldNotFound(reference=reference)
@@ -313,9 +315,20 @@ async def extend_hold(tx: Tx, reference: str, *, seconds: float) -> datetime:
 
 
 async def release_hold(tx: Tx, reference: str) -> None:
-    """Let a hold go before its time; what it held is free again. No active hold under the reference: nothing to do."""
+    """Let a hold go before its time; what it held is free again. No active hold under the reference: nothing to do.
+
+    A hold at locations the actor does not see is none.
+    """
+    if not await _sees_hold(tx, reference):
+        return
     holds = await tx.values(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
     await _give_back(tx, holds, Reason.HOLD_RELEASED)
+
+
+async def _sees_hold(tx: Tx, reference: str) -> bool:
+    if tx.actor.locations is None:
+        return True
+    return all(tx.actor.sees(at) for at in await reads.locations_of_hold(tx, reference))
 
 
 async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] | None:

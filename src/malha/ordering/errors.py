@@ -1,6 +1,6 @@
 """Refusals about orders."""
 
-from malha.platform.errors import Conflict, Forbidden, MalhaError, NotFound
+from malha.platform.errors import Conflict, MalhaError, NotFound
 
 
 class OrderNotFound(NotFound):
@@ -149,11 +149,3 @@ class SkuNotKnown(NotFound):
     code = "sku_not_known"
     says = "There is no SKU {sku} in the catalogue."
     mend = "Create the product first, or correct the SKU."
-
-
-class LocationNotYours(Forbidden):
-    """The location is outside what the person or key may work for."""
-
-    code = "location_not_yours"
-    says = "This is the work of another location."
-    mend = "Ask a manager to add the location to your account."

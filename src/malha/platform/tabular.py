@@ -259,8 +259,8 @@ def _opened(
     mapped = {i: column for _, i, column in sorted(best.values(), key=lambda b: b[1])}
     missing = [c.name for c in columns if c.required and c not in mapped.values()]
     if missing:
-        found = ", ".join(h[:80] for h in header[:40] if h) or "-"
-        raise MissingColumns(columns=", ".join(missing), found=found)
+        names = ", ".join(h[:80] for h in header[:40] if h) or "-"
+        raise MissingColumns(columns=", ".join(missing), found=names)
     return Table(
         reader,
         lambda: reader.line_num,

@@ -79,7 +79,18 @@ async def test_a_cursor_that_was_tampered_with_is_refused_or_is_a_place_in_the_s
         first = await shop.http.get(path, params={"limit": 1}, headers=key)
         cursor = first.json()["next"]
         assert cursor, path
-        made = ["x", "=", "%", "W10", "bnVsbA", "IiI", "\x00", "é", "_" * 4_000, urlsafe_b64encode(DEEP[:6_000]).decode()]
+        made = [
+            "x",
+            "=",
+            "%",
+            "W10",
+            "bnVsbA",
+            "IiI",
+            "\x00",
+            "é",
+            "_" * 4_000,
+            urlsafe_b64encode(DEEP[:6_000]).decode(),
+        ]
         for _ in range(40):
             at = rng.randrange(len(cursor))
             made.append(cursor[:at] + rng.choice("AZaz09-_=~") + cursor[at + rng.randrange(2) :])
