@@ -11,7 +11,7 @@ PURE := $(wildcard tests/unit tests/property)
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check lint types contracts test test-fast test-313 format assets messages docs lock screenshots \
-	wheel clean setup-runtime setup-dev
+	wheel audit licences sbom fuzz clean setup-runtime setup-dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,20 @@ screenshots: setup ## Take every page in both languages, wide and narrow, into s
 
 wheel: setup-runtime ## Build the wheel, front-end files and catalogues included, into dist/
 	@$(BIN)/python -m hatchling build -t wheel
+
+audit: setup-dev ## Ask OSV about known weaknesses of every locked package (needs the internet; not part of check)
+	@$(BIN)/python tools/supply.py audit
+
+licences: setup-dev ## List every locked package with its licence
+	@$(BIN)/python tools/supply.py licences
+
+sbom: setup-dev ## Write the bill of materials to dist/malha.cdx.json (CycloneDX)
+	@mkdir -p dist
+	@$(BIN)/python tools/supply.py sbom > dist/malha.cdx.json
+
+fuzz: setup ## Search the API for faults for a long time (minutes; another place each time)
+	@MALHA_FUZZ_EXAMPLES=$${MALHA_FUZZ_EXAMPLES:-100} MALHA_FUZZ_SEED=$${MALHA_FUZZ_SEED:-$$$$} \
+		$(PYTEST) tests/scenarios/test_api_is_true.py -o timeout=7200 $(ARGS)
 
 clean: ## Remove what set-up and runs have made here (.venv, node_modules, caches, build results)
 	@rm -rf .venv .venv313 node_modules build dist src/malha/console/static/vendor screenshots \

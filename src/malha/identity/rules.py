@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from zoneinfo import available_timezones
 
+from malha.identity.easy_passwords import is_easy
 from malha.identity.model import PERMISSIONS
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import LANGUAGES, N_
@@ -35,7 +36,7 @@ def email_flaws(email: str, at: str = "email") -> list[Flaw]:
 
 
 def password_flaws(password: str, email: str, minimum: int, maximum: int) -> list[Flaw]:
-    """Return what is wrong with a new password: length counts, and it may not be the e-mail."""
+    """Return what is wrong with a new password: length counts, and it may not be one that everybody tries first."""
     if not minimum <= len(password) <= maximum:
         return [
             Flaw(
@@ -44,7 +45,7 @@ def password_flaws(password: str, email: str, minimum: int, maximum: int) -> lis
                 facts={"least": minimum, "most": maximum},
             )
         ]
-    if password.strip().lower() == email or len(set(password)) < 4:
+    if password.strip().lower() == email or len(set(password)) < 4 or is_easy(password, email):
         return [Flaw("password", N_("This password is too easy to guess."), N_("Use several unrelated words."))]
     return []
 
