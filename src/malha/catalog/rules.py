@@ -75,6 +75,11 @@ def folded_variant(*, product: str, code: str, brand: str | None, variant: str, 
     return fold(" ".join(dict.fromkeys(filter(None, (variant, product, brand, sku, code, gtin)))))
 
 
+def kits_from(components: Mapping[str, int], free: Mapping[str, int]) -> int:
+    """Return how many kits free units of its components make at one location; a kit of nothing is none."""
+    return min((free.get(sku, 0) // units for sku, units in components.items()), default=0)
+
+
 def check_product(draft: ProductDraft) -> Iterator[Flaw]:
     """Yield what is wrong with a tidied product, apart from what only the database knows."""
     yield from _check_code("code", draft.code)

@@ -67,6 +67,10 @@ class Filled:
         """Return an amount of money in minor units; empty is nothing."""
         return self._number(name, 2) or 0
 
+    def maybe_scaled(self, name: str, digits: int) -> int | None:
+        """Return a decimal number as an integer of its `digits`-th decimal; None when the field is empty."""
+        return self._number(name, digits)
+
     def degrees(self, name: str) -> float | None:
         """Return a coordinate as typed, with comma or point."""
         text = self.text(name)

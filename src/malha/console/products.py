@@ -1,27 +1,37 @@
 """Products: the list, one product with everything about it, changing it, taking it out of sale and back."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request, get, post
-from litestar.datastructures import FormMultiDict
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
 from malha.catalog import service
 from malha.catalog.errors import UnknownProduct
-from malha.catalog.model import Category, MediaDraft, Product, ProductDraft, Variant, VariantDraft, VariantRow
+from malha.catalog.model import Category, Product, Variant, VariantRow
 from malha.catalog.rules import tidy_product, warn_product
-from malha.console import balance, export, product_reads, render, shell, stock_reads, stock_view, web
+from malha.console import (
+    balance,
+    export,
+    filling,
+    kit_stock,
+    product_reads,
+    render,
+    shell,
+    stock_reads,
+    stock_view,
+    web,
+)
+from malha.console.filling import Filled
 from malha.console.product_reads import ProductRow, View, Wanted
 from malha.inventory import reads as inventory
-from malha.platform import i18n, tabular
+from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
-from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
 
@@ -161,8 +171,8 @@ class VariantView(msgspec.Struct, frozen=True, kw_only=True):
     choice: str
     size: str
     weight: str
-    available: int | None  # None: not the caller's to see, or a kit
-    parts: list[tuple[str, int]]
+    available: int | None  # None: not the caller's to see
+    kit: kit_stock.KitView | None
 
 
 def weight_text(grams: int) -> str:
@@ -210,6 +220,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], code: str) -> Response[s
     places = await stock_reads.places(tx, shell.scope_of(web.caller_of(request))) if may_stock else []
     ids = [variant.id for variant in product.variants if not variant.is_kit]
     found = await inventory.availability(tx, ids, [place.id for place in places])
+    kits = await kit_stock.kits_of(tx, product.variants, places, may_stock=may_stock)
     by_sku: dict[int, int] = dict.fromkeys(ids, 0)
     by_place: dict[int, list[int]] = {}
     for row in found:
@@ -227,7 +238,9 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], code: str) -> Response[s
         "seen": seen(product),
         "category": category and _trail(category.path, names),
         "origin": _(ORIGINS[product.origin]),
-        "variants": [_variant_view(v, by_sku.get(v.id) if may_stock else None) for v in product.variants],
+        "variants": [
+            _variant_view(v, by_sku.get(v.id) if may_stock else None, kits.get(v.id)) for v in product.variants
+        ],
         "stock": [(place, *by_place[place.id]) for place in places if by_place.get(place.id, (0, 0))[0]],
         "claims": await balance.claims_of(tx, ids, {p.id: p for p in places}) if around.may("orders:read") else [],
         "warnings": [_(f.says, **f.facts) for f in warn_product(tidy_product(catalog.product_draft(product)))],
@@ -245,15 +258,15 @@ def _trail(path: str, names: Mapping[str, str]) -> str:
     return " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(names.get(end, end) for end in ends)
 
 
-def _variant_view(variant: Variant, available: int | None) -> VariantView:
+def _variant_view(variant: Variant, available: int | None, kit: kit_stock.KitView | None) -> VariantView:
     return VariantView(
         of=variant,
         stock_href=stock_view.address_of(variant.sku),
         choice=" / ".join(value for value in variant.options.values() if value),
         size=size_text(variant),
         weight=weight_text(variant.weight_grams),
-        available=None if variant.is_kit else available,
-        parts=sorted(variant.components.items()),
+        available=kit.available if kit else available,
+        kit=kit,
     )
 
 
@@ -265,7 +278,7 @@ def seen(product: Product) -> str:
     return f"{product.version}.{sum(variant.version for variant in product.variants)}"
 
 
-async def _as_seen(tx: Tx, code: str, form: "_Form") -> tuple[Product, int]:
+async def as_seen(tx: Tx, code: str, form: Filled) -> tuple[Product, int]:
     """Lock a product and return it with its version, if it is still as the form saw it.
 
     Raises:
@@ -279,134 +292,17 @@ async def _as_seen(tx: Tx, code: str, form: "_Form") -> tuple[Product, int]:
     return product, version
 
 
-@get("/products/{code:str}/edit", opt={"permission": "catalog:write"})
-async def product_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
-    """Show the form that changes a product."""
-    async with web.reading(request) as tx:
-        around = await shell.around(tx, request, "products")
-        product = await product_of(tx, code)
-        categories = await catalog.categories(tx)
-    return render.html(
-        "products/edit.html",
-        shell=around,
-        product=product,
-        seen=seen(product),
-        address=address_of(code),
-        categories=indented(categories),
-        origins=[_(word) for word in ORIGINS],
-        attributes="\n".join(f"{name}: {value}" for name, value in product.attributes.items()),
-        media="\n".join(f"{m.url} {m.alt}".strip() for m in product.media if m.sku is None),
-        plain=lambda value, digits: tabular.decimal_text(value, digits) if value else "",
-        may=around.may,
-    )
-
-
-class _Form:
-    """A sent form, read field by field; what is wrong is gathered, so that all of it is told at once."""
-
-    def __init__(self, form: FormMultiDict) -> None:
-        self._form = form
-        self.flaws: list[Flaw] = []
-
-    def text(self, name: str, most: int = 300) -> str:
-        return str(self._form.get(name, "")).replace("\x00", "").strip()[:most]
-
-    def lines(self, name: str) -> Iterator[str]:
-        return filter(None, (line.strip() for line in self.text(name, 20_000).splitlines()))
-
-    def scaled(self, name: str, digits: int) -> int:
-        text = self.text(name, 30)
-        if not text:
-            return 0
-        try:
-            return tabular.scaled(text, digits)
-        except tabular.BadCell as bad:
-            self.flaws.append(Flaw(name, bad.says, bad.mend, {"value": text, **bad.facts}))
-            return 0
-
-
-def _changed_variant(form: _Form, at: int, variant: VariantDraft) -> VariantDraft:
-    def field(name: str) -> str:
-        return f"v{at}-{name}"
-
-    return msgspec.structs.replace(
-        variant,
-        name=form.text(field("name")),
-        gtin=form.text(field("gtin"), 20) or None,
-        price=form.scaled(field("price"), 2) if form.text(field("price")) else None,
-        weight_grams=form.scaled(field("weight"), 3),
-        length_mm=form.scaled(field("length"), 1),
-        width_mm=form.scaled(field("width"), 1),
-        height_mm=form.scaled(field("height"), 1),
-        active=form.text(field("active")) == "yes",
-    )
-
-
-def changed_draft(form: _Form, draft: ProductDraft) -> ProductDraft:
-    """Return a product as the form states it; what the form has no field for stays as it is."""
-    attributes = {}
-    for line in form.lines("attributes"):
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            form.flaws.append(
-                Flaw("attributes", N_("{value} is no attribute."), N_("Write it as name: value."), {"value": line[:80]})
-            )
-        attributes[name.strip()] = value.strip()
-    media = [
-        MediaDraft(url=url, alt=alt.strip()) for url, _space, alt in (m.partition(" ") for m in form.lines("media"))
-    ]
-    origin = form.text("origin", 2)
-    return msgspec.structs.replace(
-        draft,
-        name=form.text("name"),
-        description=form.text("description", 20_000),
-        brand=form.text("brand") or None,
-        category=form.text("category") or None,
-        ncm=form.text("ncm", 20) or None,
-        cest=form.text("cest", 20) or None,
-        origin=int(origin) if origin.isascii() and origin.isdigit() else 0,
-        attributes=attributes,
-        media=media,
-        variants=[_changed_variant(form, i, variant) for i, variant in enumerate(draft.variants)],
-    )
-
-
-@post("/products/{code:str}", opt={"permission": "catalog:write"}, status_code=200)
-async def product_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """Change a product that is still as the person saw it.
-
-    Raises:
-        UnknownProduct: there is none with this code.
-        Invalid: a value is not valid; nothing was changed.
-        Conflict: somebody changed the product meanwhile.
-    """
-    form = _Form(await request.form())
-    async with web.writing(request) as tx:
-        product, version = await _as_seen(tx, code, form)
-        draft = changed_draft(form, catalog.product_draft(product))
-        refuse(form.flaws)
-        await service.update_product(tx, draft, version)
-    return _after(request, code, _("Product saved"))
-
-
 @post("/products/{code:str}/active", opt={"permission": "catalog:write"}, status_code=200)
 async def product_active(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Take a product out of sale, or put it back, as long as it is still as the person saw it."""
-    form = _Form(await request.form())
+    form = filling.filled(await request.form())
     active = form.text("active") == "yes"
     async with web.writing(request) as tx:
-        product, version = await _as_seen(tx, code, form)
+        product, version = await as_seen(tx, code, form)
         draft = catalog.product_draft(product)
         draft = msgspec.structs.replace(draft, active=active, variants=[], media=None)
         await service.update_product(tx, draft, version)
-    return _after(request, code, _("Product is on sale") if active else _("Product is off sale"))
-
-
-def _after(request: Request[Any, Any, Any], code: str, notice: str) -> Response[Any]:
-    if not web.by_htmx(request):
-        return web.see_other(address_of(code), notice=notice)
-    headers = {"HX-Redirect": address_of(code)}
-    return Response(b"", status_code=200, headers=headers, cookies=[web.notice_cookie(notice)])
+    return web.go_on(request, address_of(code), _("Product is on sale") if active else _("Product is off sale"))
 
 
 COLUMNS = (
@@ -444,4 +340,4 @@ async def product_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send(request, "products", COLUMNS, pages(), cells)
 
 
-HANDLERS = [product_list, product_page, product_edit, product_change, product_active, product_export]
+HANDLERS = [product_list, product_page, product_active, product_export]

@@ -9,6 +9,9 @@ from tests_http import Shop
 from malha.catalog import reads, service
 from malha.catalog.model import CategoryDraft, ProductDraft, VariantDraft
 from malha.identity.model import Role
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reference
+from malha.testing import builders
 
 HTMX = {"hx-request": "true"}
 
@@ -48,9 +51,16 @@ def codes(html: str) -> list[str]:
     return re.findall(r'class="m-id" href="/products/([^"]+)"', html)
 
 
-def form_of(html: str) -> dict[str, str]:
-    """Return the edit form as a browser would send it back unchanged."""
-    form = dict(re.findall(r'<input[^>]*? name="([^"]+)" value="([^"]*)"', html))
+def form_of(html: str) -> dict[str, Any]:
+    """Return the edit form as a browser would send it back unchanged; a field that is there several times is a list."""
+    html = html.partition("<template")[0]
+    form: dict[str, Any] = {}
+    for name, value in re.findall(r'<input[^>]*? name="([^"]+)" value="([^"]*)"', html):
+        form[name] = (
+            [*form[name], value]
+            if name.endswith(("components", "units")) and name in form
+            else ([value] if name.endswith(("components", "units")) else value)
+        )
     for name, body in re.findall(r'<select[^>]* name="([^"]+)">(.*?)</select>', html, re.DOTALL):
         chosen = re.search(r'value="([^"]*)" selected', body)
         form[name] = chosen.group(1) if chosen else ""
@@ -60,7 +70,7 @@ def form_of(html: str) -> dict[str, str]:
     return form
 
 
-async def send(shop: Shop, path: str, form: dict[str, str], headers: dict[str, str]) -> Any:
+async def send(shop: Shop, path: str, form: dict[str, Any], headers: dict[str, str]) -> Any:
     return await shop.http.post(path, data=form, headers={**headers, **HTMX})
 
 
@@ -85,7 +95,8 @@ async def test_a_product_shows_its_variants_and_a_kit_what_it_holds(catalogued: 
     for said in ("Moda", "6109.10.00", "0, national", "7891000315507", "180 g", "30 × 20 × 2.5 cm", "R$49.90", "Anil"):
         assert said in shirt
     kit = texts(await page(catalogued, "/products/SET", owner))
-    assert "SET-1 PL-1 2" in kit
+    assert "PL-1 · limits the kit 2 0" in kit  # two of it in a kit, none available
+    assert "No location has all of its components." in kit
     assert "Where in stock" not in kit
     await page(catalogued, "/products/NOTHING", owner, 404)
     sku = await catalogued.http.get("/products/SH-B", headers=owner)
@@ -108,17 +119,21 @@ async def test_an_edit_changes_what_it_states_and_is_audited(catalogued: Shop) -
     owner = await catalogued.session()
     form = form_of(await page(catalogued, "/products/PLATE/edit", owner))
     form |= {"name": "Prato fundo", "ncm": "6912.00.00", "attributes": "Material: cerâmica\n\nForno: sim"}
-    form |= {"media": "https://img.example/prato.jpg Prato visto de cima", "v0-weight": "0,780", "v0-price": "1.029,90"}
     form |= {
-        "v0-length": "27,5",
-        "v0-width": "27,5",
-        "v0-height": "3",
-        "v0-gtin": "789 1000 31550 7",
+        "media": "https://img.example/prato.jpg Prato visto de cima",
+        "variants/0/weight_grams": "0,780",
+        "variants/0/price": "1.029,90",
+    }
+    form |= {
+        "variants/0/length_mm": "27,5",
+        "variants/0/width_mm": "27,5",
+        "variants/0/height_mm": "3",
+        "variants/0/gtin": "789 1000 31550 7",
         "category": "moda",
     }
     refused = await send(catalogued, "/products/PLATE", form, owner)
     assert (refused.status_code, "belongs to the SKU SH-A" in texts(refused.text)) == (422, True)
-    form["v0-gtin"] = ""
+    form["variants/0/gtin"] = ""
     assert (await send(catalogued, "/products/PLATE", form, owner)).status_code == 200
     async with catalogued.database.transaction() as tx:
         plate = await reads.product_by_code(tx, "PLATE")
@@ -136,11 +151,11 @@ async def test_an_edit_changes_what_it_states_and_is_audited(catalogued: Shop) -
     ("field", "value", "says"),
     [
         ("name", "", "This field is empty."),
-        ("v0-weight", "heavy", "heavy is no number."),
-        ("v0-weight", "0,1234", "has more than 3 decimals"),
+        ("variants/0/weight_grams", "heavy", "heavy is no number."),
+        ("variants/0/weight_grams", "0,1234", "has more than 3 decimals"),
         ("attributes", "no colon here", "no colon here is no attribute."),
         ("media", "http://plain.example/a.jpg", "https"),
-        ("v0-gtin", "7891000315508", "7891000315508"),
+        ("variants/0/gtin", "7891000315508", "7891000315508"),
     ],
 )
 async def test_a_wrong_value_is_named_and_nothing_is_changed(
@@ -157,14 +172,14 @@ async def test_a_wrong_value_is_named_and_nothing_is_changed(
     assert (shirt.brand, shirt.version) == ("Aroeira", 1)
 
 
-@pytest.mark.parametrize("change", [{"name": "Camiseta"}, {"v1-price": "61,00"}])
+@pytest.mark.parametrize("change", [{"name": "Camiseta"}, {"variants/1/price": "61,00"}])
 async def test_who_saves_second_is_told_also_when_only_a_variant_changed(
     catalogued: Shop, change: dict[str, str]
 ) -> None:
     owner = await catalogued.session()
     form = form_of(await page(catalogued, "/products/SHIRT/edit", owner))
     assert (await send(catalogued, "/products/SHIRT", form | change, owner)).status_code == 200
-    late = await send(catalogued, "/products/SHIRT", form | {"v0-price": "1,00"}, owner)
+    late = await send(catalogued, "/products/SHIRT", form | {"variants/0/price": "1,00"}, owner)
     assert late.status_code == 409
     async with catalogued.database.transaction() as tx:
         assert await tx.value("SELECT price FROM variant WHERE sku = 'SH-A'") == 4990
@@ -198,3 +213,57 @@ async def test_the_export_lists_skus(catalogued: Shop) -> None:
     assert [line.split(";")[0] for line in lines[1:]] == ["SET-1"]
     lines = (await page(catalogued, "/products:export.csv?q=camiseta", owner)).splitlines()
     assert lines[1] == "SH-A;Camiseta Pima Anil;SHIRT;Aroeira;moda;7891000315507;49,90;no;On sale"
+
+
+async def test_a_kit_is_made_changed_and_counted_by_what_its_components_allow(catalogued: Shop) -> None:
+    owner = await catalogued.session()
+    async with catalogued.database.transaction() as tx:
+        await builders.a_network(tx)
+        for sku, place, units in (("SH-A", "S1", 9), ("SH-B", "S1", 3), ("SH-A", "S2", 4), ("PL-1", "S2", 1)):
+            sku_id = await tx.value("SELECT id FROM variant WHERE sku = %(sku)s::text", {"sku": sku})
+            place_id = await tx.value("SELECT id FROM location WHERE code = %(code)s::text", {"code": place})
+            await inventory.receive(tx, [Claim(sku_id, place_id, units)], Reference("test"))
+    form = {
+        "code": "DUO", "name": "Duas camisetas", "origin": "0",
+        "variants/0/sku": "DUO-1", "variants/0/price": "90,00", "variants/0/active": "yes", "variants/0/parts": "1",
+        "variants/0/components": ["SH-A", "SH-B", ""], "variants/0/units": ["2", "1", ""],
+    }  # fmt: skip
+    for bad, says in ((["SH-A", "SET-1"], "is a kit itself"), (["SH-A", "NONE"], "There is no SKU NONE")):
+        refused = await send(catalogued, "/products:new", form | {"variants/0/components": bad}, owner)
+        assert (refused.status_code, says in texts(refused.text)) == (422, True), says
+    refused = await send(catalogued, "/products:new", form | {"variants/0/units": ["0", "1", ""]}, owner)
+    assert "is no number of units" in texts(refused.text)
+    made = await send(catalogued, "/products:new", form, owner)
+    assert (made.status_code, made.headers["hx-redirect"]) == (200, "/products/DUO")
+    shown = texts(await page(catalogued, "/products/DUO", owner))
+    assert "3 kits available" in shown  # S1: min(9 // 2, 3 // 1); S2 has no SH-B
+    assert "limits the kit" in shown
+    assert (await send(catalogued, "/products:new", form, owner)).status_code == 409
+    edit = form_of(await page(catalogued, "/products/DUO/edit", owner))
+    edit |= {"variants/0/components": ["SH-A", "PL-1"], "variants/0/units": ["1", "1"]}
+    assert (await send(catalogued, "/products/DUO", edit, owner)).status_code == 200
+    assert "1 kit available" in texts(await page(catalogued, "/products/DUO", owner))
+    stocked = form_of(await page(catalogued, "/products/SHIRT/edit", owner))
+    stocked |= {"variants/1/components": ["PL-1"], "variants/1/units": ["1"]}
+    refused = await send(catalogued, "/products/SHIRT", stocked, owner)
+    assert (refused.status_code, "has stock of its own" in texts(refused.text)) == (422, True)
+
+
+async def test_a_variant_is_added_to_a_product_with_its_choice(catalogued: Shop) -> None:
+    owner = await catalogued.session()
+    form = form_of(await page(catalogued, "/products/SHIRT/edit", owner))
+    form |= {
+        "variants/7/sku": "SH-C",
+        "variants/7/options": "Cor: Barro",
+        "variants/7/price": "55",
+        "variants/7/parts": "1",
+    }
+    assert (await send(catalogued, "/products/SHIRT", form, owner)).status_code == 200
+    async with catalogued.database.transaction() as tx:
+        shirt = await reads.product_by_code(tx, "SHIRT")
+    assert shirt
+    added = next(v for v in shirt.variants if v.sku == "SH-C")
+    assert (added.options, added.price, added.active) == ({"Cor": "Barro"}, 5500, False)
+    found = (await catalogued.http.get("/products:skus?variants/0/components=camiseta", headers=owner)).text
+    assert '<option value="SH-A">' in found
+    assert "SET-1" not in (await catalogued.http.get("/products:skus?x=kit", headers=owner)).text

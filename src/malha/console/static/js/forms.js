@@ -35,6 +35,28 @@ if (copy) {
   });
 }
 
+// Entries of a list in a form: another one from its template, or one less. Numbers and paths are filled in.
+document.addEventListener("click", (event) => {
+  const add = event.target.closest("[data-add]");
+  if (add) {
+    const list = document.getElementById(add.dataset.addTo);
+    const next = Number(list.dataset.next ?? 0);
+    const text = document.getElementById(add.dataset.add).innerHTML.replaceAll("__n__", String(next)).replaceAll("__at__", add.dataset.at ?? "");
+    list.insertAdjacentHTML("beforeend", text);
+    list.dataset.next = String(next + 1);
+    window.htmx?.process(list.lastElementChild);
+    list.lastElementChild.querySelector("input:not([type=hidden])")?.focus();
+  }
+  const remove = event.target.closest("[data-remove]");
+  if (remove) {
+    const entry = remove.closest("[data-entry]");
+    const near = entry.nextElementSibling ?? entry.previousElementSibling;
+    const back = near?.querySelector("input:not([type=hidden])") ?? document.querySelector(`[data-add-to="${entry.parentElement.id}"]`);
+    entry.remove();
+    back?.focus();
+  }
+});
+
 // A choice that is a place to go to.
 document.addEventListener("change", (event) => {
   if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
