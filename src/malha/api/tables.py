@@ -13,7 +13,7 @@ from malha.api.replies import Pieces
 from malha.api.work import Work, command, query
 from malha.catalog.imports import PriceImport, ProductImport
 from malha.customers.imports import CustomerImport
-from malha.exchange import kinds, reads, service
+from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.model import KINDS, Kind, Run, State
 from malha.identity.errors import NeedsEverywhere
 from malha.identity.model import SIGNED_IN
@@ -161,7 +161,10 @@ def _export(work: Work, kind: Kind, format_: Format) -> bytes:
 
 
 class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an import is. `percent` of the rows is read; `mapping` says what each heading means, "" for nothing."""
+    """Where an import is. `percent` of the rows is read; `mapping` says what each heading means, "" for nothing.
+
+    Once it is `undone`, `undone` records are as they were before, and `kept` ones were changed since and stay.
+    """
 
     id: UUID
     number: int
@@ -175,6 +178,8 @@ class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     bad: int
     warned: int
+    undone: int
+    kept: int
     mapping: dict[str, str]
     error: str | None
 
@@ -204,6 +209,8 @@ def _told(run: Run) -> ImportStanding:
         unchanged=run.unchanged,
         bad=run.bad,
         warned=run.warned,
+        undone=run.undone,
+        kept=run.kept,
         mapping=run.mapping,
         error=None if error is None else _(error["says"], **error["facts"]),
     )
@@ -284,6 +291,23 @@ async def resume_import(work: Work, import_id: UUID) -> ImportStanding:
     return await _standing(work, import_id)
 
 
+@command("/imports/{import_id:uuid}/undo", permission=SIGNED_IN, tag="imports")
+async def undo_import(work: Work, import_id: UUID) -> ImportStanding:
+    """Put back what it wrote, in the background; records that somebody changed since stay, `kept` counts them."""
+    await undoing.undo(work.tx, import_id)
+    return await _standing(work, import_id)
+
+
+@query("/imports/{import_id:uuid}/left", permission=SIGNED_IN, transaction=False, media_type="text/csv", tag="imports")
+async def left_records(work: Work, import_id: UUID) -> bytes:
+    """Return the records that an undo left as they are, with the reason."""
+    async with work.transaction() as tx:
+        run = await reads.run(tx, import_id)
+    pages = undoing.left_pages(work.database, work.actor, import_id, work.language, (_(RECORD), _(WHY_LEFT)))
+    name = {"content-disposition": f'attachment; filename="{run.kind.value}-{run.number}-left.csv"'}
+    return cast("bytes", Pieces(as_csv(pages), "text/csv; charset=utf-8", name))
+
+
 @query(
     "/imports/{import_id:uuid}/refused", permission=SIGNED_IN, transaction=False, media_type="text/csv", tag="imports"
 )
@@ -297,6 +321,7 @@ async def refused_rows(work: Work, import_id: UUID) -> bytes:
 
 
 ERROR_COLUMN = N_("What is wrong")
+RECORD, WHY_LEFT = N_("Record"), N_("Why it stays")
 
 handlers = [
     import_products,
@@ -317,4 +342,6 @@ handlers = [
     stop_import,
     resume_import,
     refused_rows,
+    undo_import,
+    left_records,
 ]

@@ -6,7 +6,7 @@ written on a second way through the file, when every component is there. Headers
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +17,7 @@ from malha.catalog.model import CategoryDraft, MediaDraft, Product, ProductDraft
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.imports import Outcome, combine
+from malha.platform.imports import IN_USE, TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import (
     BadCell,
     Column,
@@ -250,6 +250,8 @@ class ProductImport:
         if apply:
             await service.write_products(tx, list(drafts.values()))
             after = await reads.products_by_code(tx, list(drafts))
+            outcome.traces = [_trace(groups[code].product, product) for code, product in after.items()]
+            outcome.traces = [trace for trace in outcome.traces if trace.before != trace.after]
         else:
             after = {}
         for code, draft in drafts.items():
@@ -257,6 +259,48 @@ class ProductImport:
             lines = {row.values["sku"]: row.line for row in groups[code].rows}
             combine(outcome, lines[draft.variants[0].sku], list(rules.warn_product(draft)), warning=True)
         return outcome
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:
+        """Put products back; those that were not there go with their variants. Categories that were made stay.
+
+        `in_use` are SKUs that orders or stock rest on.
+        """
+        await service.lock_kits(tx)
+        codes = sorted(trace.key for trace in traces)
+        await service.lock_products(tx, codes)
+        now = await reads.products_by_code(tx, codes)
+        left: Left = {}
+        drafts: dict[str, ProductDraft] = {}
+        gone: dict[str, list[str]] = {}
+        for trace in traces:
+            after = msgspec.convert(trace.after, Product)
+            before = None if trace.before is None else msgspec.convert(trace.before, Product)
+            if now.get(trace.key) != after:
+                left[trace.key] = TOUCHED
+                continue
+            stood = {v.sku for v in before.variants} if before else set()
+            added = [v.sku for v in after.variants if v.sku not in stood]
+            if any(sku in in_use for sku in added):
+                left[trace.key] = IN_USE
+                continue
+            gone[trace.key] = added
+            if before is not None:
+                drafts[trace.key] = reads.product_draft(before)
+        held = await service.components_of_others(tx, [sku for skus in gone.values() for sku in skus])
+        for code in [code for code, skus in gone.items() if held & set(skus)]:
+            left[code] = IN_USE
+            drafts.pop(code, None)
+            del gone[code]
+        found = await service.flaws_of(tx, list(drafts.values()))
+        for (code, _draft), flaws in zip(list(drafts.items()), found, strict=True):
+            if flaws:
+                left[code] = msgspec.structs.replace(flaws[0], at="")
+                del drafts[code], gone[code]
+        await service.remove_variants(tx, [sku for skus in gone.values() for sku in skus])
+        await service.remove_products(tx, [code for code in gone if code not in drafts])
+        if drafts:
+            await service.write_products(tx, list(drafts.values()))
+        return left
 
     async def _make_categories(self, tx: Tx, rows: Sequence[Row], *, apply: bool) -> None:
         """Make the categories that paths of names like "Roupas > Camisetas" speak of."""
@@ -326,6 +370,15 @@ async def _groups(tx: Tx, rows: Sequence[Row]) -> dict[str, _Group]:
     for code, row in zip(codes, rows, strict=True):
         groups.setdefault(code, _Group(code, products.get(code))).add(row)
     return groups
+
+
+def _trace(before: Product | None, after: Product) -> Trace:
+    return Trace(
+        key=after.code,
+        label=after.code,
+        before=None if before is None else msgspec.to_builtins(before),
+        after=msgspec.to_builtins(after),
+    )
 
 
 def _count(before: Product | None, draft: ProductDraft, after: Product | None, outcome: Outcome) -> None:
@@ -437,8 +490,22 @@ class PriceImport:
             outcome.changed += not same
             prices[sku] = price
         if apply:
-            await service.set_prices(tx, {sku: price for sku, price in prices.items() if cards[sku].price != price})
+            changed = {sku: price for sku, price in prices.items() if cards[sku].price != price}
+            await service.set_prices(tx, changed)
+            outcome.traces = [
+                Trace(key=sku, label=sku, before={"price": cards[sku].price}, after={"price": price})
+                for sku, price in changed.items()
+            ]
         return outcome
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
+        """Put prices back where nobody set another one since."""
+        await service.lock_variants(tx, [trace.key for trace in traces])
+        cards = {card.sku: card for card in await reads.by_skus(tx, [trace.key for trace in traces])}
+        still = [t for t in traces if t.key in cards and cards[t.key].price == t.after["price"]]
+        await service.set_prices(tx, {trace.key: trace.before["price"] for trace in still})
+        kept = {trace.key for trace in still}
+        return {trace.key: TOUCHED for trace in traces if trace.key not in kept}
 
 
 async def price_pages(database: Database) -> AsyncIterator[list[list[object]]]:

@@ -175,8 +175,40 @@ async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
     ]
 
 
-async def set_prices(tx: Tx, prices: Mapping[str, int]) -> None:
-    """Set the prices, in centavos, of variants by SKU; unknown ones are passed over."""
+async def lock_products(tx: Tx, codes: Sequence[str]) -> None:
+    """Lock products with their variants for a change, in order; unknown codes are passed over."""
+    await tx.tuples(writes.LOCK_PRODUCTS, {"codes": list(codes)})
+    await tx.tuples(writes.LOCK_VARIANTS_OF, {"codes": list(codes)})
+
+
+async def lock_variants(tx: Tx, skus: Sequence[str]) -> None:
+    """Lock variants for a change, in order; unknown SKUs are passed over."""
+    await tx.tuples(writes.LOCK_VARIANTS, {"skus": list(skus)})
+
+
+async def components_of_others(tx: Tx, skus: Sequence[str]) -> set[str]:
+    """Return which of these SKUs stand inside a kit that is none of them."""
+    return set(await tx.values(writes.COMPONENTS_OF_OTHERS, {"skus": list(skus)}))
+
+
+async def remove_variants(tx: Tx, skus: Sequence[str]) -> None:
+    """Remove variants that nothing rests on, with their media, and as kits. The caller has made sure of that."""
+    if skus:
+        for statement in (writes.REMOVE_KITS, writes.REMOVE_MEDIA_OF, writes.REMOVE_VARIANTS):
+            await tx.execute(statement, {"skus": list(skus)})
+        await revisions.bump(tx, reads.REVISION)
+
+
+async def remove_products(tx: Tx, codes: Sequence[str]) -> None:
+    """Remove products that have no variant left."""
+    if codes:
+        await tx.execute(writes.REMOVE_MEDIA, {"products": list(codes), "skus": []})
+        await tx.execute(writes.REMOVE_PRODUCTS, {"codes": list(codes)})
+        await revisions.bump(tx, reads.REVISION)
+
+
+async def set_prices(tx: Tx, prices: Mapping[str, int | None]) -> None:
+    """Set the prices, in centavos, of variants by SKU, or take them away; unknown ones are passed over."""
     if not prices:
         return
     columns = {"skus": sorted(prices), "prices": [prices[sku] for sku in sorted(prices)]}

@@ -37,6 +37,43 @@ LOCK_PRODUCT = """
 SELECT version FROM product WHERE code = %(code)s::text FOR NO KEY UPDATE
 """
 
+# Several at once, in code order: two of these wait for one another instead of deadlocking.
+LOCK_PRODUCTS = """
+SELECT id FROM product WHERE code = ANY(%(codes)s::text[]) ORDER BY code FOR UPDATE
+"""
+
+# Their variants, in SKU order as every other writer has it.
+LOCK_VARIANTS_OF = """
+SELECT v.id FROM variant v JOIN product p ON p.id = v.product_id
+WHERE p.code = ANY(%(codes)s::text[]) ORDER BY v.sku FOR UPDATE OF v
+"""
+
+# In SKU order.
+LOCK_VARIANTS = """
+SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]) ORDER BY sku FOR NO KEY UPDATE
+"""
+
+# Index on component_id: what other kits hold.
+COMPONENTS_OF_OTHERS = """
+SELECT DISTINCT v.sku FROM variant v
+JOIN kit_component k ON k.component_id = v.id
+JOIN variant kit ON kit.id = k.kit_id
+WHERE v.sku = ANY(%(skus)s::text[]) AND NOT kit.sku = ANY(%(skus)s::text[])
+"""
+
+# What an undone import had added: first what they hold as kits, then their media, then they themselves.
+REMOVE_KITS = """
+DELETE FROM kit_component WHERE kit_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
+"""
+REMOVE_MEDIA_OF = """
+DELETE FROM media WHERE variant_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
+"""
+REMOVE_VARIANTS = "DELETE FROM variant WHERE sku = ANY(%(skus)s::text[])"
+REMOVE_PRODUCTS = """
+DELETE FROM product p WHERE code = ANY(%(codes)s::text[])
+  AND NOT EXISTS (SELECT FROM variant v WHERE v.product_id = p.id)
+"""
+
 # Existing codes -> ids, after an upsert or before.
 PRODUCT_IDS = """
 SELECT code, id FROM product WHERE code = ANY(%(codes)s::text[])

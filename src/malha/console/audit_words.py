@@ -23,6 +23,8 @@ ACTIONS = {
     "open_days": N_("opened on days"),
     "export": N_("exported"),
     "import": N_("imported"),
+    "undo": N_("began to undo"),
+    "undone": N_("undone"),
     "log_in": N_("logged in"),
     "log_out": N_("logged out"),
     "move": N_("moved"),

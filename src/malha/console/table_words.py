@@ -79,6 +79,8 @@ STATES: dict[State, Sign] = {
     State.DONE: Sign(N_("Imported"), "done", "done"),
     State.STOPPED: Sign(N_("Stopped"), "neutral", "x"),
     State.FAILED: Sign(N_("Failed"), "fail", "fail"),
+    State.UNDOING: Sign(N_("Being undone"), "work", "p50"),
+    State.UNDONE: Sign(N_("Undone"), "back", "back"),
 }
 ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252", "xlsx": "Excel (XLSX)"}
 DELIMITERS = {";": N_("semicolon"), ",": N_("comma"), "\t": N_("tab"), "|": N_("vertical bar")}

@@ -15,10 +15,10 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from malha.console import export, render, shell, web
 from malha.console import table_words as words
-from malha.exchange import kinds, reads, service
+from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.errors import ImportNotFound, NoFile
 from malha.exchange.kinds import target_of
-from malha.exchange.model import BUSY, KINDS, Kind, Run, State
+from malha.exchange.model import BUSY, KEEP_DAYS, KINDS, Kind, Run, State
 from malha.identity.model import Caller
 from malha.platform import audit, i18n
 from malha.platform.db import Tx
@@ -28,7 +28,15 @@ SEE = "catalog:read"
 SHOWN_FLAWS = 50
 SAMPLES = 3
 STEPS = (N_("File"), N_("Columns"), N_("Check"), N_("Import"))
-_STEP_OF = {State.MAPPING: 1, State.CHECKING: 2, State.CHECKED: 2, State.APPLYING: 3, State.FAILED: 3, State.STOPPED: 3}
+_STEP_OF = {
+    State.MAPPING: 1,
+    State.CHECKING: 2,
+    State.CHECKED: 2,
+    State.APPLYING: 3,
+    State.FAILED: 3,
+    State.STOPPED: 3,
+    State.UNDOING: 4,
+}
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +110,8 @@ async def show(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
         around = await shell.around(tx, request, "imports")
         run = await _found(tx, number)
         flaws = await reads.flaws(tx, run.id, limit=SHOWN_FLAWS)
+        left = await reads.left(tx, run.id, limit=SHOWN_FLAWS) if run.kept else []
+        at = await tx.now()
     editing = run.state is State.MAPPING or (run.state is State.CHECKED and "columns" in request.query_params)
     return render.html(
         "imports/run.html",
@@ -124,6 +134,9 @@ async def show(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
         error=_(run.error["says"], **_facts(run.error)) if run.error else "",
         mend=_(run.error["mend"], **_facts(run.error)) if run.error and run.error["mend"] else "",
         busy=run.state in BUSY,
+        undo=_(KINDS[run.kind].undo, days=KEEP_DAYS),
+        may_undo=run.undoable(at) and around.may(KINDS[run.kind].write),
+        left=[(record.label, undoing.why_left(record, i18n.current_language())) for record in left],
     )
 
 
@@ -244,6 +257,8 @@ def _act(act: str) -> Any:
                     await service.begin(tx, found.id, _mapping(form, found), apply=act == "apply")
                 case "stop":
                     await service.stop(tx, found.id)
+                case "undo":
+                    await undoing.undo(tx, found.id)
                 case _:
                     await service.resume(tx, found.id)
         address = f"/imports/{number}"
@@ -270,6 +285,18 @@ async def refused(request: Request[Any, Any, Any], number: FromPath[int]) -> Str
     return export.file(f"{run.kind.value}-{run.number}-refused", format_, kinds.file_of(format_, pages))
 
 
+@get(export.paths("/imports/{number:int}/left"), opt={"permission": SEE})
+async def left_as_they_are(request: Request[Any, Any, Any], number: FromPath[int]) -> Stream:
+    """Send what an undo left as it is, with the reason."""
+    async with web.reading(request) as tx:
+        run = await _found(tx, number)
+    titles = (_(N_("Record")), _(N_("Why it stays")))
+    language = i18n.current_language()
+    pages = undoing.left_pages(web.database_of(request), web.actor_of(request), run.id, language, titles)
+    format_ = export.format_of(request)
+    return export.file(f"{run.kind.value}-{run.number}-left", format_, kinds.file_of(format_, pages))
+
+
 def _export(kind: Kind) -> Any:
     @get(
         export.paths(f"/exports/{kind.value}"),
@@ -291,7 +318,8 @@ HANDLERS = [
     overview,
     show,
     refused,
+    left_as_they_are,
     *(_upload(kind) for kind in Kind),
-    *(_act(act) for act in ("check", "apply", "stop", "resume")),
+    *(_act(act) for act in ("check", "apply", "stop", "resume", "undo")),
     *(_export(kind) for kind in Kind),
 ]

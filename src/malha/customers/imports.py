@@ -1,6 +1,8 @@
 """Customers from a table, one row each, and back. Who is there already is changed, not doubled (`rules.best_match`)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+
+import msgspec
 
 from malha.customers import reads, rules, service
 from malha.customers.model import Customer, CustomerDraft
@@ -9,7 +11,8 @@ from malha.platform.brazil import normalise_document
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.imports import Outcome, combine
+from malha.platform.ids import UUID
+from malha.platform.imports import IN_USE, TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import BadCell, Column, Row, parse_cep, parse_state
 
 
@@ -69,7 +72,29 @@ class CustomerImport:
             good.append((row, draft))
         done = await service.merge_customers(tx, [draft for _, draft in good], apply=apply)
         outcome.created, outcome.changed, outcome.unchanged = done.created, done.changed, done.unchanged
+        outcome.traces = [
+            Trace(
+                key=str(after.id),
+                label=f"#{after.number}",
+                before=None if before is None else msgspec.to_builtins(before),
+                after={"version": after.version},
+            )
+            for before, after in done.written
+        ]
         return outcome
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:
+        """Put profiles back that nobody changed since; those that were not there go, unless they have orders."""
+        wanted = {
+            UUID(t.key): (t.after["version"], None if t.before is None else msgspec.convert(t.before, Customer))
+            for t in traces
+        }
+        touched, clashing = await service.take_back(tx, wanted, {UUID(key) for key in in_use})
+        says = N_("Another profile has its CPF, CNPJ or e-mail by now.")
+        clash = Flaw("", says, N_("Put the two profiles together, or correct one of them."))
+        left: Left = {str(id_): TOUCHED for id_ in touched} | {str(id_): clash for id_ in clashing}
+        rests = {t.key for t in traces if t.before is None and t.key in in_use}
+        return left | {key: IN_USE for key in rests if key not in left}
 
 
 def _draft(row: Row) -> CustomerDraft:

@@ -79,3 +79,4 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     changed: int
     unchanged: int
+    written: list[tuple[Customer | None, Customer]] = []  # as it was, None for a new one, and as it is now

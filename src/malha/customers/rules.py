@@ -102,7 +102,7 @@ def _line(text: str) -> str:
     return " ".join(text.replace("\x00", "").split())
 
 
-def buckets_of(buyers: Iterable[Buyer | CustomerDraft]) -> list[int]:
+def buckets_of(buyers: Iterable[Buyer | CustomerDraft | Customer]) -> list[int]:
     """Return the lock buckets of everything that identifies these people, in order and once each.
 
     Two transactions that speak of one person share a bucket, so they come one after the other. The number of buckets
@@ -110,6 +110,13 @@ def buckets_of(buyers: Iterable[Buyer | CustomerDraft]) -> list[int]:
     """
     identities = {value for b in buyers for value in (b.document, b.email, b.phone) if value}
     return sorted({crc32(value.encode()) % BUCKETS for value in identities})
+
+
+def is_one_identity(one: Customer, other: Customer) -> bool:
+    """Return whether two profiles may not stand beside one another: a document, or an e-mail without documents."""
+    if one.document or other.document:
+        return one.document == other.document
+    return one.email is not None and one.email == other.email
 
 
 def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> Customer | None:

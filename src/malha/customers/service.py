@@ -6,7 +6,7 @@ transaction, first.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -165,9 +165,42 @@ async def merge_customers(tx: Tx, drafts: Sequence[CustomerDraft], *, apply: boo
     saved = _merge(people, drafts)
     created = sum(s.created for s in saved)
     changed = len({s.id for s in saved if s.id in people.before and people.current[s.id] != people.before[s.id]})
+    written: list[tuple[Customer | None, Customer]] = []
     if apply:
         await people.save(tx)
-    return Merged(created=created, changed=changed, unchanged=len(saved) - created - changed)
+        ids = [i for i, c in people.current.items() if i in people.new or c != people.before[i]]
+        stored = await reads.by_ids(tx, ids)
+        written = [(people.before.get(id_), stored[id_]) for id_ in ids]
+    return Merged(created=created, changed=changed, unchanged=len(saved) - created - changed, written=written)
+
+
+async def take_back(
+    tx: Tx, wanted: Mapping[UUID, tuple[int, Customer | None]], in_use: Collection[UUID]
+) -> tuple[set[UUID], set[UUID]]:
+    """Put profiles back to what they were, each as long as it still has a version; None is one that was not there.
+
+    Returns:
+        Those that changed since or are gone, and those whose identity another profile has by now. Both stay, and so
+        does who was not there but is `in_use`.
+    """
+    before = [old for _version, old in wanted.values() if old is not None]
+    now = await reads.by_ids(tx, list(wanted))
+    await writes.lock_identities(tx, rules.buckets_of([*before, *now.values()]))
+    await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": sorted(wanted)})
+    now = await reads.by_ids(tx, list(wanted))
+    touched = {id_ for id_, (version, _old) in wanted.items() if id_ not in now or now[id_].version != version}
+    gone = [id_ for id_, (_v, old) in wanted.items() if old is None and id_ not in touched and id_ not in in_use]
+    back = [old for id_, (_v, old) in wanted.items() if old is not None and id_ not in touched]
+    others = await reads.candidates(
+        tx,
+        documents=sorted({c.document for c in back if c.document}),
+        emails=sorted({c.email for c in back if c.email}),
+    )
+    known = {c.id for c in back} | set(gone)
+    clashing = {c.id for c in back if any(o.id not in known and rules.is_one_identity(c, o) for o in others)}
+    await tx.execute(writes.REMOVE_CUSTOMERS, {"ids": gone})
+    await writes.set_all(tx, [c for c in back if c.id not in clashing])
+    return touched, clashing
 
 
 def _changed(customer: Customer, draft: CustomerDraft) -> Customer:

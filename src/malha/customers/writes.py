@@ -45,6 +45,15 @@ SELECT version FROM customer WHERE id = %(id)s::uuid FOR NO KEY UPDATE
 """
 
 
+# Several at once, in id order as SET_CUSTOMERS has it.
+LOCK_CUSTOMERS = """
+SELECT id FROM customer WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+"""
+
+# What an undone import had added.
+REMOVE_CUSTOMERS = "DELETE FROM customer WHERE id = ANY(%(ids)s::uuid[])"
+
+
 async def lock_identities(tx: Tx, buckets: Sequence[int]) -> None:
     """Wait for other transactions that speak of the same people; held until the end of this one."""
     if buckets:

@@ -20,6 +20,15 @@ class ImportBusy(MalhaError):
     mend = "Look at it again: it goes on, or it has ended."
 
 
+class NothingToUndo(MalhaError):
+    """It wrote nothing, it cannot be undone, or it was long ago."""
+
+    status = 409
+    code = "nothing_to_undo"
+    says = "The import {number} cannot be undone."
+    mend = "Imports that changed products, prices, stock or customers can be, for {days} days and once."
+
+
 class UploadTooLarge(MalhaError):
     """The file is larger than an import may be."""
 

@@ -13,7 +13,7 @@ from malha.network.imports import LocationImport, location_pages
 from malha.ordering import reads as orders
 from malha.platform import sheets, tabular
 from malha.platform.db import Actor, Database, Tx
-from malha.platform.imports import Target
+from malha.platform.imports import Target, Undoable
 from malha.platform.sheets import Format, Reader
 
 Pages = AsyncIterator[list[list[object]]]
@@ -32,6 +32,25 @@ def target_of(kind: Kind) -> Target:
             return LocationImport()
         case Kind.CUSTOMERS:
             return CustomerImport()
+
+
+def undoable_of(kind: Kind) -> Undoable:
+    """Return a target that takes back what an import wrote.
+
+    Raises:
+        LookupError: this kind cannot be undone.
+    """
+    match kind:
+        case Kind.PRODUCTS:
+            return ProductImport()
+        case Kind.PRICES:
+            return PriceImport()
+        case Kind.STOCK:
+            return StockImport()
+        case Kind.CUSTOMERS:
+            return CustomerImport()
+        case Kind.LOCATIONS:
+            raise LookupError(kind)
 
 
 def pages_of(kind: Kind, database: Database, actor: Actor) -> Pages:

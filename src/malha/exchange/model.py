@@ -1,6 +1,6 @@
 """Words of tables that come and go: kinds, the states of an import, and one import as it stands."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +27,7 @@ class Rules(msgspec.Struct, frozen=True):
     write: str
     read: str
     undo: str  # how an import is taken back, or why it cannot be
+    undoable: bool = True
 
 
 KINDS: dict[Kind, Rules] = {
@@ -34,20 +35,21 @@ KINDS: dict[Kind, Rules] = {
         N_("Products"),
         "catalog:write",
         "catalog:read",
-        N_("There is no undo. Export the products first; importing that file puts back what they were."),
+        N_("It can be undone for {days} days. Products that somebody changes meanwhile stay as they are."),
     ),
     Kind.PRICES: Rules(
         N_("Prices"),
         "catalog:write",
         "catalog:read",
-        N_("There is no undo. Export the prices first; importing that file puts back what they were."),
+        N_("It can be undone for {days} days. Prices that somebody changes meanwhile stay as they are."),
     ),
     Kind.STOCK: Rules(
         N_("Stock"),
         "stock:write",
         "stock:read",
         N_(
-            "There is no undo: orders are promised from the new quantities at once. Each change is a row of the ledger."
+            "It can be undone for {days} days by counting back, where nothing moved meanwhile. "
+            "Orders are promised from the new quantities at once."
         ),
     ),
     Kind.LOCATIONS: Rules(
@@ -55,12 +57,13 @@ KINDS: dict[Kind, Rules] = {
         "network:write",
         "network:read",
         N_("There is no undo. Export the locations first; importing that file puts back what they were."),
+        undoable=False,
     ),
     Kind.CUSTOMERS: Rules(
         N_("Customers"),
         "customers:write",
         "customers:reveal",
-        N_("There is no undo: customers that were put together cannot be told apart again."),
+        N_("It can be undone for {days} days. Profiles that somebody changes meanwhile stay as they are."),
     ),
 }
 
@@ -76,9 +79,13 @@ class State(StrEnum):
     DONE = "done"
     STOPPED = "stopped"  # by a person; what was written stays
     FAILED = "failed"  # the file cannot be read, or the job gave up
+    UNDOING = "undoing"  # what it wrote is put back
+    UNDONE = "undone"
 
 
-BUSY = frozenset({State.CHECKING, State.APPLYING})
+BUSY = frozenset({State.CHECKING, State.APPLYING, State.UNDOING})
+ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
+KEEP_DAYS = 30  # files, refused rows, and what an undo needs
 OPEN = frozenset({State.MAPPING, State.CHECKED})
 
 
@@ -113,6 +120,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     uploaded_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    undone: int
+    kept: int
+    undone_actor: str | None
+    undone_person: str | None
+    undone_at: datetime | None
+
+    def undoable(self, at: datetime) -> bool:
+        """Return whether it wrote something that can be taken back: not for ever, what was before is forgotten too."""
+        if not KINDS[self.kind].undoable or self.state not in ENDED or self.ended_at is None:
+            return False
+        return bool(self.created + self.changed) and at < self.ended_at + timedelta(days=KEEP_DAYS)
 
     @property
     def share(self) -> int:
@@ -127,3 +145,10 @@ class RefusedRow(msgspec.Struct, frozen=True):
     refused: bool
     cells: list[str]
     problems: list[dict[str, Any]]
+
+
+class LeftRecord(msgspec.Struct, frozen=True):
+    """A record that an undo left as it is, and why."""
+
+    label: str
+    why: dict[str, Any]

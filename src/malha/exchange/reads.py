@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from malha.exchange.errors import ImportNotFound
-from malha.exchange.model import KINDS, RefusedRow, Run
+from malha.exchange.model import KINDS, LeftRecord, RefusedRow, Run
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.imports import Trace
 
 LISTED = 50
 FLAWS_AT_ONCE = 1_000
@@ -15,7 +16,7 @@ FLAWS_AT_ONCE = 1_000
 _RUN = """
 SELECT id, number, kind, name, state, bytes, encoding, delimiter, header, sample, mapping, turn, at_line, total, seen,
        created, changed, unchanged, bad, warned, error, actor, person, permissions, locations, uploaded_at, started_at,
-       ended_at
+       ended_at, undone, kept, undone_actor, undone_person, undone_at
 FROM import_run
 """
 
@@ -42,6 +43,27 @@ ORDER BY line LIMIT %(limit)s::int
 MAPPING = """
 SELECT mapping FROM import_mapping
 WHERE actor = %(actor)s::text AND kind = %(kind)s::text AND signature = %(signature)s::text
+"""
+
+# The partial index of what is not taken back yet, the newest first.
+TRACES = """
+SELECT key, label, before, after FROM import_trace
+WHERE run_id = %(id)s::uuid AND outcome IS NULL ORDER BY seq DESC LIMIT %(limit)s::int
+"""
+
+# The partial index of what was left.
+LEFT = """
+SELECT label, why FROM import_trace
+WHERE run_id = %(id)s::uuid AND outcome = 'left' ORDER BY seq LIMIT %(limit)s::int OFFSET %(offset)s::int
+"""
+
+# Of an import of products: what it added may have been ordered since.
+ADDED_SKUS = """
+SELECT DISTINCT v.id, v.sku FROM import_trace t
+CROSS JOIN LATERAL jsonb_to_recordset(t.after -> 'variants') AS a (sku text)
+JOIN variant v ON v.sku = a.sku
+WHERE t.run_id = %(id)s::uuid AND t.outcome IS NULL
+  AND NOT coalesce(t.before -> 'variants', '[]') @> jsonb_build_array(jsonb_build_object('sku', a.sku))
 """
 
 PART = "SELECT data FROM import_part WHERE run_id = %(id)s::uuid AND part = %(part)s::int"
@@ -86,6 +108,21 @@ async def flaws(
     """Return refused rows (and warnings) after a line."""
     columns = {"id": run_id, "after": after, "limit": limit, "refused": refused_only}
     return await tx.all(RefusedRow, FLAWS, columns)
+
+
+async def traces(tx: Tx, run_id: UUID, limit: int) -> list[Trace]:
+    """Return records that an import wrote and that are not taken back yet, the newest first."""
+    return await tx.all(Trace, TRACES, {"id": run_id, "limit": limit})
+
+
+async def left(tx: Tx, run_id: UUID, *, limit: int = FLAWS_AT_ONCE, offset: int = 0) -> list[LeftRecord]:
+    """Return records that an undo left as they are."""
+    return await tx.all(LeftRecord, LEFT, {"id": run_id, "limit": limit, "offset": offset})
+
+
+async def added_skus(tx: Tx, run_id: UUID) -> dict[int, str]:
+    """Return the SKUs that an import of products added, by id."""
+    return dict(await tx.tuples(ADDED_SKUS, {"id": run_id}))
 
 
 async def remembered(tx: Tx, kind: str, signature: str) -> dict[str, str] | None:

@@ -8,7 +8,7 @@ mend and send again.
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 from malha.exchange import reads, writes
 from malha.exchange.errors import ColumnTwice, ImportBusy, NoFile, UploadTooLarge
 from malha.exchange.kinds import target_of
-from malha.exchange.model import BUSY, KINDS, OPEN, Kind, RefusedRow, Run, State
+from malha.exchange.model import BUSY, KEEP_DAYS, KINDS, OPEN, Kind, RefusedRow, Run, State
 from malha.identity.errors import NeedsEverywhere
 from malha.platform import audit, jobs, workbook
 from malha.platform.db import Actor, Database, Tx
@@ -27,18 +27,18 @@ from malha.platform.errors import Forbidden, MalhaError
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.ids import UUID, new_id
-from malha.platform.imports import Place, Step, read_rows
+from malha.platform.imports import Place, Step, Trace, read_rows
 from malha.platform.tabular import Table, UnreadableTable, open_table
 
 PIECE = 1 << 20
 SAMPLE_ROWS = 8
 SAMPLE_CELL = 120
-KEEP_DAYS = 30
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Return a value as the text of a jsonb parameter."""
     return _encode(value).decode()
 
 
@@ -73,8 +73,8 @@ async def take_in(
                 "name": name,
                 "actor": actor.label,
                 "person": actor.name,
-                "permissions": None if actor.permissions is None else _json(sorted(actor.permissions)),
-                "locations": None if actor.locations is None else _json(sorted(actor.locations)),
+                "permissions": None if actor.permissions is None else as_json(sorted(actor.permissions)),
+                "locations": None if actor.locations is None else as_json(sorted(actor.locations)),
             },
         )
     try:
@@ -156,9 +156,9 @@ async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, s
                 "bytes": size,
                 "encoding": "xlsx" if await _was_workbook(tx, run_id) else table.encoding,
                 "delimiter": table.delimiter,
-                "header": _json(table.header),
-                "sample": _json(sample),
-                "mapping": _json(mapping),
+                "header": as_json(table.header),
+                "sample": as_json(sample),
+                "mapping": as_json(mapping),
             },
         )
 
@@ -190,7 +190,7 @@ async def begin(tx: Tx, run_id: UUID, mapping: Mapping[str, str] | None, *, appl
         ImportBusy: it goes on, or has ended.
         ColumnTwice: two headings are the same column.
     """
-    run = await _open(tx, run_id)
+    run = await open_run(tx, run_id)
     said = dict(run.mapping)
     if mapping is not None:
         known = {column.name for column in target_of(run.kind).columns}
@@ -199,10 +199,11 @@ async def begin(tx: Tx, run_id: UUID, mapping: Mapping[str, str] | None, *, appl
                 said[heading] = column
         _refuse_twice(said)
         row = {"actor": tx.actor.label, "kind": run.kind.value, "signature": signature(run.header)}
-        await tx.execute(writes.REMEMBER, {**row, "mapping": _json(said)})
+        await tx.execute(writes.REMEMBER, {**row, "mapping": as_json(said)})
     state = State.APPLYING if apply else State.CHECKING
     await tx.execute(writes.CLEAR_FLAWS, {"id": run_id})
-    await tx.execute(writes.BEGIN, {"id": run_id, "state": state.value, "mapping": _json(said)})
+    await tx.execute(writes.CLEAR_TRACES, {"id": run_id})
+    await tx.execute(writes.BEGIN, {"id": run_id, "state": state.value, "mapping": as_json(said)})
     await audit.record(
         tx, action="import" if apply else "check", entity=f"import_{run.kind.value}", entity_id=str(run.number)
     )
@@ -217,10 +218,10 @@ def _refuse_twice(mapping: Mapping[str, str]) -> None:
 
 
 async def stop(tx: Tx, run_id: UUID) -> None:
-    """Stop a check or an import; what was written stays written. What has ended stays as it is."""
-    run = await _open(tx, run_id, frozenset(State))
+    """Stop a check or an import; what was written stays written. What has ended, or is undone, stays as it is."""
+    run = await open_run(tx, run_id, frozenset(State))
     after = State.MAPPING if run.state is State.CHECKING else State.STOPPED
-    busy = sorted(state.value for state in BUSY)
+    busy = sorted(state.value for state in BUSY - {State.UNDOING})
     await tx.execute(writes.END, {"id": run_id, "state": after.value, "error": None, "total": None, "states": busy})
 
 
@@ -230,12 +231,17 @@ async def resume(tx: Tx, run_id: UUID) -> None:
     Raises:
         ImportNotFound, ImportBusy: there is none, or it does not wait for that.
     """
-    await _open(tx, run_id, frozenset({State.STOPPED, State.FAILED}))
+    await open_run(tx, run_id, frozenset({State.STOPPED, State.FAILED}))
     await tx.execute(writes.RESUME, {"id": run_id})
     await jobs.defer(tx, go_on, lock=f"import:{run_id}", run_id=str(run_id))
 
 
-async def _open(tx: Tx, run_id: UUID, states: frozenset[State] = OPEN) -> Run:
+async def open_run(tx: Tx, run_id: UUID, states: frozenset[State] = OPEN) -> Run:
+    """Lock an import that the actor may write, in one of some states.
+
+    Raises:
+        ImportNotFound, Forbidden, ImportBusy: it is not.
+    """
     await reads.run(tx, run_id)
     await tx.value(writes.LOCK_RUN, {"id": run_id})
     run = await reads.run(tx, run_id)
@@ -255,7 +261,7 @@ async def go_on(db: Database, *, run_id: str) -> None:
     id_ = UUID(run_id)
     async with db.transaction() as tx:
         run = await reads.run(tx, id_)
-    if run.state not in BUSY:
+    if run.state not in BUSY - {State.UNDOING}:
         return
     try:
         text = await _file(db, id_)
@@ -284,7 +290,7 @@ async def _end(db: Database, run: Run, error: dict[str, Any] | None) -> None:
         end = {
             "id": run.id,
             "state": state.value,
-            "error": None if error is None else _json(error),
+            "error": None if error is None else as_json(error),
             "total": now.seen if error is None else None,
             "states": [run.state.value],
         }
@@ -323,6 +329,7 @@ async def _read(db: Database, run: Run, text: BinaryIO) -> dict[str, Any] | None
         if not advanced:
             raise _Lost
         await _keep_flaws(tx, run.id, step)
+        await _keep_traces(tx, run.id, done.traces)
         at = step.place
 
     actor = _actor(run)
@@ -354,6 +361,22 @@ def _actor(run: Run) -> Actor:
     )
 
 
+async def _keep_traces(tx: Tx, run_id: UUID, traces: Sequence[Trace]) -> None:
+    """Keep what records were before, in the transaction that changes them: none is left without a way back."""
+    if not traces:
+        return
+    await tx.execute(
+        writes.ADD_TRACES,
+        {
+            "id": run_id,
+            "keys": [trace.key for trace in traces],
+            "labels": [trace.label for trace in traces],
+            "before": [None if trace.before is None else as_json(trace.before) for trace in traces],
+            "after": [as_json(trace.after) for trace in traces],
+        },
+    )
+
+
 async def _keep_flaws(tx: Tx, run_id: UUID, step: Step) -> None:
     flaws, warnings = step.outcome.flaws, step.outcome.warnings
     rows = [row for row in step.rows if row.line in flaws or row.line in warnings]
@@ -365,15 +388,17 @@ async def _keep_flaws(tx: Tx, run_id: UUID, step: Step) -> None:
             "id": run_id,
             "lines": [row.line for row in rows],
             "refused": [row.line in flaws for row in rows],
-            "cells": [_json([cell.replace("\x00", "")[:4_000] for cell in row.cells]) for row in rows],
+            "cells": [as_json([cell.replace("\x00", "")[:4_000] for cell in row.cells]) for row in rows],
             "problems": [
-                _json([_problem(f) for f in (*flaws.get(row.line, ()), *warnings.get(row.line, ()))]) for row in rows
+                as_json([problem_of(f) for f in (*flaws.get(row.line, ()), *warnings.get(row.line, ()))])
+                for row in rows
             ],
         },
     )
 
 
-def _problem(flaw: Flaw) -> dict[str, Any]:
+def problem_of(flaw: Flaw) -> dict[str, Any]:
+    """Return a flaw as it is kept."""
     facts = {name: str(fact).replace("\x00", "") for name, fact in flaw.facts.items()}
     return {"at": flaw.at, "says": flaw.says, "mend": flaw.mend, "facts": facts}
 
@@ -413,7 +438,7 @@ async def refused_pages(
 
 
 async def forget(tx: Tx) -> None:
-    """Drop files, samples and refused rows of imports that ended `KEEP_DAYS` ago; what was done stays in the list."""
-    for statement in (writes.FORGET_PARTS, writes.FORGET_FLAWS, writes.FORGET_SAMPLES):
+    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays."""
+    for statement in (writes.FORGET_PARTS, writes.FORGET_FLAWS, writes.FORGET_TRACES, writes.FORGET_SAMPLES):
         await tx.execute(statement, {"days": KEEP_DAYS})
     await tx.execute(writes.FORGET_UPLOADS)

@@ -53,6 +53,39 @@ ON CONFLICT (run_id, line) DO UPDATE SET refused = excluded.refused OR import_fl
     problems = import_flaw.problems || excluded.problems
 """
 
+# In the transaction of the rows. A record that is touched again keeps what it was before the import.
+ADD_TRACES = """
+INSERT INTO import_trace (run_id, key, label, before, after)
+SELECT %(id)s::uuid, key, label, before, after
+FROM unnest(%(keys)s::text[], %(labels)s::text[], %(before)s::jsonb[], %(after)s::jsonb[])
+     AS w(key, label, before, after)
+ON CONFLICT (run_id, key) DO UPDATE SET after = excluded.after
+"""
+
+CLEAR_TRACES = "DELETE FROM import_trace WHERE run_id = %(id)s::uuid"
+
+BEGIN_UNDO = """
+UPDATE import_run
+SET state = 'undoing', undone = 0, kept = 0, undone_actor = %(actor)s::text, undone_person = %(person)s::text,
+    undone_at = now()
+WHERE id = %(id)s::uuid
+"""
+
+# What became of some records; in the transaction that put them back.
+END_TRACES = """
+UPDATE import_trace t SET outcome = w.outcome, why = w.why
+FROM unnest(%(keys)s::text[], %(outcomes)s::text[], %(why)s::jsonb[]) AS w(key, outcome, why)
+WHERE t.run_id = %(id)s::uuid AND t.key = w.key AND t.outcome IS NULL
+"""
+
+# Conditional on the state: a second worker finds the traces ended and adds nothing.
+ADVANCE_UNDO = """
+UPDATE import_run SET undone = undone + %(undone)s::int, kept = kept + %(kept)s::int
+WHERE id = %(id)s::uuid AND state = 'undoing'
+"""
+
+END_UNDO = "UPDATE import_run SET state = 'undone' WHERE id = %(id)s::uuid AND state = 'undoing'"
+
 END = """
 UPDATE import_run
 SET state = %(state)s::text, ended_at = now(), error = %(error)s::jsonb, total = coalesce(%(total)s::int, total)
@@ -73,6 +106,11 @@ WHERE r.id = p.run_id AND coalesce(r.ended_at, r.uploaded_at) < now() - make_int
 FORGET_FLAWS = """
 DELETE FROM import_flaw f USING import_run r
 WHERE r.id = f.run_id AND coalesce(r.ended_at, r.uploaded_at) < now() - make_interval(days => %(days)s::int)
+"""
+FORGET_TRACES = """
+DELETE FROM import_trace t USING import_run r
+WHERE r.id = t.run_id
+  AND coalesce(r.undone_at, r.ended_at, r.uploaded_at) < now() - make_interval(days => %(days)s::int)
 """
 FORGET_SAMPLES = """
 UPDATE import_run SET sample = '[]'

@@ -1,10 +1,11 @@
 """Stock from a table, one row per SKU and location, and back.
 
 A row states what is physically there; the ledger gets the difference, so the same file twice changes nothing the second
-time. Of repeated pairs the last row counts. There is no undo: what was sold meanwhile rests on the new numbers.
+time. Of repeated pairs the last row counts. Undoing one counts back by movements of its own, where nothing moved since
+and nobody's order rests on the units: the ledger is never edited.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
@@ -14,7 +15,7 @@ from malha.network import reads as network
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.imports import Outcome, combine
+from malha.platform.imports import IN_USE, TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import BadCell, Column, Row, whole
 
 SKUS_AT_ONCE = 500
@@ -66,24 +67,64 @@ class StockImport:
                 combine(outcome, row.line, flaws)
             else:
                 good[cards[row.values["sku"]].id, places[row.values["location"]]] = row
-        skus, locations = sorted({sku for sku, _ in good}), sorted({place for _, place in good})
-        standing = {
-            (a.sku_id, a.location_id): (a.on_hand, a.safety) for a in await reads.availability(tx, skus, locations)
-        }
+        standing = await _standing(tx, sorted(good), lock=apply)
+        stated: dict[tuple[int, int], tuple[int, int]] = {}
         for key, row in good.items():
-            on_hand, safety = standing.get(key, (0, 0))
-            same = (on_hand, safety) == (row.values["on_hand"], row.values.get("safety", safety))
+            was = standing.get(key, (0, 0))
+            stated[key] = (row.values["on_hand"], row.values.get("safety", was[1]))
             outcome.created += key not in standing
-            outcome.unchanged += key in standing and same
-            outcome.changed += key in standing and not same
+            outcome.unchanged += key in standing and stated[key] == was
+            outcome.changed += key in standing and stated[key] != was
         outcome.unchanged += len(rows) - len(outcome.flaws) - len(good)  # rows that a later one of the chunk overrides
         if apply and good:
-            stated = [Claim(*key, row.values["on_hand"]) for key, row in good.items()]
-            await service.set_on_hand(tx, stated, Reference("import"), Reason.SET)
+            counted = [Claim(*key, on_hand) for key, (on_hand, _safety) in stated.items()]
+            await service.set_on_hand(tx, counted, Reference("import"), Reason.SET)
             kept = [Claim(*key, row.values["safety"]) for key, row in good.items() if "safety" in row.values]
             if kept:
                 await service.set_safety(tx, kept)
+            outcome.traces = [
+                _trace(key, good[key], standing.get(key, (0, 0)), after)
+                for key, after in sorted(stated.items())
+                if standing.get(key, (0, 0)) != after
+            ]
         return outcome
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
+        """Count balances back to what they were, where nothing moved since and no claim would be left without units."""
+        keys = {(int(sku), int(place)): t for t in traces for sku, _colon, place in [t.key.partition(":")]}
+        locked = await service.lock_balances(tx, sorted(keys))
+        left: Left = {trace.key: TOUCHED for key, trace in keys.items() if key not in locked}
+        counts, safeties = [], []
+        for key, stock in locked.items():
+            trace = keys[key]
+            before, after = trace.before, trace.after
+            if (stock.on_hand, stock.safety) != (after["on_hand"], after["safety"]):
+                left[trace.key] = TOUCHED
+            elif before["on_hand"] < min(stock.allocated, after["on_hand"]):
+                left[trace.key] = IN_USE
+            else:
+                counts.append(Claim(*key, before["on_hand"] - after["on_hand"]))
+                safeties.append(Claim(*key, before["safety"]))
+        await service.adjust(tx, counts, Reason.ADJUSTMENT, Reference("import"))
+        if safeties:
+            await service.set_safety(tx, safeties)
+        return left
+
+
+async def _standing(tx: Tx, keys: Sequence[tuple[int, int]], *, lock: bool) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return what stands on balances, on hand and safety stock; what is about to be written is locked first."""
+    if lock:
+        return {key: (a.on_hand, a.safety) for key, a in (await service.lock_balances(tx, keys)).items()}
+    found = await reads.availability(tx, sorted({sku for sku, _ in keys}), sorted({place for _, place in keys}))
+    return {(a.sku_id, a.location_id): (a.on_hand, a.safety) for a in found}
+
+
+def _trace(key: tuple[int, int], row: Row, before: tuple[int, int], after: tuple[int, int]) -> Trace:
+    def told(stock: tuple[int, int]) -> dict[str, int]:
+        return {"on_hand": stock[0], "safety": stock[1]}
+
+    label = f"{row.values['sku']}, {row.values['location']}"
+    return Trace(key=f"{key[0]}:{key[1]}", label=label, before=told(before), after=told(after))
 
 
 def _flaws(row: Row, cards: Mapping[str, VariantCard], places: Mapping[str, int]) -> list[Flaw]:

@@ -19,7 +19,7 @@ from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
 from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
 from malha.inventory.events import StockDecreased, StockIncreased, StockShortfall
-from malha.inventory.model import Claim, Deficit, HoldState, Reason, Reference, Shortfall
+from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reason, Reference, Shortfall
 from malha.inventory.rules import arrays, deficit, sum_claims
 from malha.platform import arrays as literals
 from malha.platform import outbox
@@ -234,6 +234,15 @@ async def set_on_hand(
         if c.quantity != standing[c.sku_id, c.location_id]
     ]
     return await adjust(tx, changes, reason, reference, occurred_at)
+
+
+async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Availability]:
+    """Lock balances by (SKU, location) in key order, and return them as they stand; those that are none are absent."""
+    claims = [Claim(sku, place, 0) for sku, place in sorted(keys)]
+    await tx.tuples(writes.LOCK_BALANCES, _keys(claims))
+    found = await reads.availability(tx, sorted({c.sku_id for c in claims}), sorted({c.location_id for c in claims}))
+    wanted = set(keys)
+    return {key: row for row in found if (key := (row.sku_id, row.location_id)) in wanted}
 
 
 async def set_safety(tx: Tx, stated: Sequence[Claim]) -> None:

@@ -468,10 +468,28 @@ CREATE TABLE import_run (
     uploaded_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     ended_at timestamp with time zone,
+    undone integer DEFAULT 0 NOT NULL,
+    kept integer DEFAULT 0 NOT NULL,
+    undone_actor text,
+    undone_person text,
+    undone_at timestamp with time zone,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
     CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text]))),
-    CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text])))
+    CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text, 'undoing'::text, 'undone'::text])))
+);
+
+CREATE TABLE import_trace (
+    run_id uuid NOT NULL,
+    key text NOT NULL,
+    seq bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    label text NOT NULL,
+    before jsonb,
+    after jsonb NOT NULL,
+    outcome text,
+    why jsonb,
+    CONSTRAINT import_trace_pkey PRIMARY KEY (run_id, key),
+    CONSTRAINT import_trace_outcome_check CHECK ((outcome = ANY (ARRAY['undone'::text, 'left'::text])))
 );
 
 CREATE TABLE inbound_eta (
@@ -1509,6 +1527,8 @@ CREATE INDEX inbound_eta_line ON inbound_eta USING btree (order_id, line);
 CREATE INDEX inbound_line_expected ON inbound_line USING btree (sku_id, location_id, eta) WHERE (expected > 0);
 CREATE INDEX inbound_order_open ON inbound_order USING btree (location_id, number) WHERE (state = ANY (ARRAY['open'::text, 'partial'::text]));
 CREATE UNIQUE INDEX inbound_order_reference ON inbound_order USING btree (kind, supplier, reference) WHERE (reference IS NOT NULL);
+CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
+CREATE INDEX import_trace_open ON import_trace USING btree (run_id, seq DESC) WHERE (outcome IS NULL);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
@@ -1615,6 +1635,7 @@ ALTER TABLE inbound_eta ADD CONSTRAINT inbound_eta_order_id_line_fkey FOREIGN KE
 ALTER TABLE inbound_line ADD CONSTRAINT inbound_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES inbound_order(id);
 ALTER TABLE inbound_line ADD CONSTRAINT inbound_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE inbound_order ADD CONSTRAINT inbound_order_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE import_trace ADD CONSTRAINT import_trace_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN KEY (component_id) REFERENCES variant(id);
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);

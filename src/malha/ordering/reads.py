@@ -16,7 +16,7 @@ from psycopg import sql
 from malha.ordering.finding_reads import find
 from malha.ordering.model import OrderStatus
 from malha.platform.db import Tx
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, first_id
 from malha.platform.parking import ParkedKey
 
 COUNT_LIMIT = 10_000
@@ -379,6 +379,15 @@ WHERE c.number > %(after)s::bigint
        WHERE k.customer_id = c.id AND u.location_id = ANY(%(locations)s::int[]) LIMIT 1)
 ORDER BY c.number
 LIMIT %(limit)s::int
+"""
+# Orders since a moment by the primary key: an order's id begins with the time it was made at.
+SKUS_ORDERED = """
+SELECT DISTINCT sku_id FROM order_line
+WHERE order_id >= %(since)s::uuid AND sku_id = ANY(%(skus)s::int[])
+"""
+# Index order_customer_orders.
+WITH_ORDERS = """
+SELECT DISTINCT customer_id FROM order_customer WHERE customer_id = ANY(%(ids)s::uuid[])
 """
 IDS_OF = "SELECT number, id FROM sales_order WHERE number = ANY(%(numbers)s::bigint[])"
 NUMBERS_OF = "SELECT id, number FROM sales_order WHERE id = ANY(%(ids)s::uuid[])"
@@ -743,6 +752,18 @@ async def customers_at(
     if ids is None:
         return await tx.values(CUSTOMERS_AT, asked)
     return await tx.values(THESE_CUSTOMERS_AT, {**asked, "ids": list(ids)})
+
+
+async def skus_ordered(tx: Tx, sku_ids: Sequence[int], since: datetime) -> set[int]:
+    """Return which of these SKUs were ordered since a moment."""
+    if not sku_ids:
+        return set()
+    return set(await tx.values(SKUS_ORDERED, {"skus": list(sku_ids), "since": first_id(since)}))
+
+
+async def with_orders(tx: Tx, customer_ids: Sequence[UUID]) -> set[UUID]:
+    """Return which of these customers have an order."""
+    return set(await tx.values(WITH_ORDERS, {"ids": list(customer_ids)}))
 
 
 async def walk_customers_at(tx: Tx, location_ids: Sequence[int], *, after: int = 0, limit: int = 1000) -> list[UUID]:

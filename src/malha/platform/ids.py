@@ -3,13 +3,19 @@
 People never see either: they see order numbers, SKUs and codes.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-__all__ = ["UUID", "new_id"]
+__all__ = ["UUID", "first_id", "new_id"]
 
 
 def new_id() -> UUID:
     """Return a new UUIDv7: its order is the order of creation to the millisecond, so index inserts stay local."""
     return uuid7()
+
+
+def first_id(at: datetime) -> UUID:
+    """Return the smallest UUIDv7 of a moment: whatever was created from then on has a greater one."""
+    return UUID(int=int(at.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62)

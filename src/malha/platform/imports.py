@@ -6,7 +6,7 @@ so an import that was cut off is simply run again, or continued with `from_line`
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
@@ -33,14 +33,50 @@ class Mode(StrEnum):
     VALID = "valid"  # write the good rows, report the bad ones
 
 
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """What a record was before an import wrote it, and what it was left as, in plain values that JSON holds."""
+
+    key: str
+    label: str  # what people call it; no personal data
+    before: Any  # None: it was not there
+    after: Any
+
+
+# Why a record is left as it is when an import is undone, by its key.
+Left = dict[str, Flaw]
+TOUCHED = Flaw("", N_("It was changed since the import."), N_("Look at it, and change it by hand if it is wrong."))
+IN_USE = Flaw("", N_("Orders or stock rest on it by now."), N_("Take it out of use instead."))
+
+
 class Outcome(msgspec.Struct):
-    """What became of a chunk: flaws by line, their `at` a column's name or empty for the whole row."""
+    """What became of a chunk: flaws by line, their `at` a column's name or empty for the whole row.
+
+    `traces` are of the records that were written, for targets that can take them back.
+    """
 
     created: int = 0
     changed: int = 0
     unchanged: int = 0
     flaws: dict[int, list[Flaw]] = {}
     warnings: dict[int, list[Flaw]] = {}
+    traces: list[Trace] = []
+
+
+class Undoable(Protocol):
+    """A target whose writing can be taken back, as long as nobody changed the records since."""
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:
+        """Put records back to what they were, and take away those that were not there.
+
+        Args:
+            tx: in the name of whoever undoes it.
+            traces: some of an import's records, the newest first.
+            in_use: keys of records that others rest on: they are not taken away.
+
+        Returns:
+            Why some of them were left as they are.
+        """
+        ...
 
 
 class Target(Protocol):
