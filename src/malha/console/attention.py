@@ -6,7 +6,7 @@ stands still altogether.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -16,9 +16,13 @@ from litestar import Request, get, post
 from litestar.response import Response
 
 from malha.console import attention_reads as reads
-from malha.console import filling, render, shell, web
+from malha.console import care, filling, render, shell, web
 from malha.console.attention_reads import OrderAtRisk
 from malha.fulfillment import reads as work
+from malha.identity import care as taking
+from malha.identity import care_reads
+from malha.identity.care import Subject
+from malha.identity.care_reads import Care
 from malha.ordering import reads as orders
 from malha.platform import audit, i18n, jobs, parking, subscribers
 from malha.platform.clock import now
@@ -55,7 +59,13 @@ _FAULT = (
     N_("A fault in the program"),
     N_("Report it with the answer below. Once a version that mends it runs, try again: nothing of it is lost."),
 )
-VIEWS = {"": N_("Open"), "parked": N_("Waits for you"), "retrying": N_("Tried again by itself")}
+VIEWS = {
+    "": N_("Open"),
+    "mine": N_("Mine"),
+    "parked": N_("Waits for you"),
+    "retrying": N_("Tried again by itself"),
+    "snoozed": N_("Put off"),
+}
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +80,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     age: str
     waits: bool  # for a person
+    holders: list[str]  # who looks after it
+    snoozed: bool
 
 
 class Record(NamedTuple):
@@ -84,6 +96,7 @@ class Record(NamedTuple):
     total: str
     waiting: int
     next: str
+    holder: str
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +115,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     records: list[Record]
     answer: str
     are_jobs: bool
+    care: care.Panel | None
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,20 +150,22 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         # Jobs are nobody's location: whoever is limited to some does not see them.
         failed = await jobs.failed(tx) if scope is None else []
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
-        groups = list(_groups(parked, failed))
-        shown = [group for group in groups if not view or _state(group) == view]
+        held = await _held(tx, parked, failed)
+        me = web.caller_of(request).id
+        views = {key: list(_groups(*_within(key, parked, failed, held, me))) for key in VIEWS}
+        shown = views[view]
         opened = next((group for group in shown if group.id == asked), shown[0] if shown else None)
-        detail = await _detail(tx, opened, view) if opened else None
-    counts = {key: sum(not key or _state(group) == key for group in groups) for key in VIEWS}
+        detail = await _detail(tx, request, opened, view, held) if opened else None
     return render.html(
         "attention/list.html" if web.wants_part(request) else "attention/page.html",
         shell=around,
         may=around.may,
-        incidents=[_incident(group, view) for group in shown],
+        incidents=[_incident(group, view, held) for group in shown],
         detail=detail,
         stuck=stuck,
-        tabs=[(_(word), _address(view=key), counts[key], key == view) for key, word in VIEWS.items()],
-        nothing=not groups,
+        tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
+        nothing=not parked and not failed,
+        back=_address(view=view, incident=opened.id) if opened else _address(view=view),
     )
 
 
@@ -175,6 +191,75 @@ async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
         await audit.record_many(tx, action="replay", entity="event", changes=changes)
     told = n_("{n} record is tried again within a second.", "{n} records are tried again within a second.", len(done))
     return web.see_other("/attention", notice=told)
+
+
+@post("/attention/care", opt={"permission": "doctor:read"}, status_code=303)
+async def take_care(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Assign records or jobs, put them off, or write about them: those that are ticked, or all of the cause.
+
+    Raises:
+        Invalid: nothing is said.
+        NotFound: the person is not there.
+    """
+    form = await request.form()
+    read = filling.filled(form)
+    subscriber = read.text("subscriber", 100)
+    keys = [str(key)[:300] for key in form.getall("pick", []) or form.getall("key", [])][:1_000]
+    change = care.change_of(read)
+    read.refuse()
+    kind = Subject.JOB if subscriber == JOBS else Subject.EVENT
+    subjects = keys if subscriber == JOBS else [f"{subscriber}/{key}" for key in keys]
+    async with web.writing(request) as tx:
+        await _refuse_foreign(tx, kind, subjects)
+        await taking.take_care(tx, kind, subjects, change, by=web.person_of(request))
+    return web.see_other(web.safe_address(read.text("next", 400), "/attention"), notice=_("Saved"))
+
+
+async def _refuse_foreign(tx: Tx, kind: Subject, subjects: Sequence[str]) -> None:
+    """Refuse what does not wait, or belongs to locations that the caller does not see.
+
+    Raises:
+        NotFound: one of them is no such record.
+    """
+    scope = tx.actor.locations
+    parked = await parking.needs_attention(tx)
+    if scope is not None:
+        parked = await orders.parked_at(tx, parked, sorted(scope))
+    failed = await jobs.failed(tx) if scope is None else []
+    known = {_subject(p) for p in parked} if kind is Subject.EVENT else {str(job.id) for job in failed}
+    if missing := [subject for subject in subjects if subject not in known]:
+        raise NotFound(what="parked event", key=missing[0][:100])
+
+
+def _subject(parked: ParkedKey) -> str:
+    return f"{parked.subscriber}/{parked.key}"
+
+
+async def _held(tx: Tx, parked: Sequence[ParkedKey], failed: Sequence[FailedJob]) -> dict[str, Care]:
+    """Return who looks after what waits, by subject, or number of a job; what failed anew since is nobody's again."""
+    events = await care_reads.care_of(tx, Subject.EVENT, [_subject(p) for p in parked])
+    found = {s: events[s] for p in parked if (s := _subject(p)) in events and events[s].at >= p.first_failed_at}
+    return found | await care_reads.care_of(tx, Subject.JOB, [str(job.id) for job in failed])
+
+
+def _within(
+    view: str, parked: Sequence[ParkedKey], failed: Sequence[FailedJob], held: Mapping[str, Care], me: str
+) -> tuple[list[ParkedKey], list[FailedJob]]:
+    """Return what a view shows: what is put off is in none but its own, and in that of whoever has it."""
+
+    def fits(care_: Care | None, state: str) -> bool:
+        match view:
+            case "mine":
+                return care_ is not None and str(care_.assignee) == me
+            case "snoozed":
+                return care.is_put_off(care_)
+            case _:
+                return not care.is_put_off(care_) and view in {"", state}
+
+    return (
+        [p for p in parked if fits(held.get(_subject(p)), p.state)],
+        [job for job in failed if fits(held.get(str(job.id)), "parked")],
+    )
 
 
 def _address(**said: str) -> str:
@@ -206,9 +291,10 @@ def _title(group: _Group) -> str:
     return _(DOES.get(group.subscriber, group.subscriber))
 
 
-def _incident(group: _Group, view: str) -> Incident:
+def _incident(group: _Group, view: str, held: Mapping[str, Care]) -> Incident:
     waits = _state(group) == "parked"
     first = min((p.first_failed_at for p in group.parked), default=None)
+    subjects = _subjects(group)
     return Incident(
         id=group.id,
         href=_address(view=view, incident=group.id),
@@ -219,7 +305,13 @@ def _incident(group: _Group, view: str) -> Incident:
         count=len(group.parked) + len(group.jobs),
         age=render.span(now() - first) if first else "",
         waits=waits,
+        holders=sorted({c.person for s in subjects if (c := held.get(s)) and c.person}),
+        snoozed=any(care.is_put_off(held.get(s)) for s in subjects),
     )
+
+
+def _subjects(group: _Group) -> list[str]:
+    return [str(job.id) for job in group.jobs] if group.jobs else [_subject(p) for p in group.parked]
 
 
 def _refusal(code: str, of: type[MalhaError] = MalhaError) -> type[MalhaError] | None:
@@ -255,14 +347,17 @@ def _says(parked: ParkedKey) -> tuple[str, str]:
     return _(says), _(mend)
 
 
-async def _detail(tx: Tx, group: _Group, view: str) -> Detail:
-    incident = _incident(group, view)
+async def _detail(
+    tx: Tx, request: Request[Any, Any, Any], group: _Group, view: str, held: Mapping[str, Care]
+) -> Detail:
+    incident = _incident(group, view, held)
+    panel = await care.panel_of(tx, request, Subject.JOB if group.jobs else Subject.EVENT, _subjects(group))
     if group.jobs:
-        return _jobs_detail(group, incident)
+        return _jobs_detail(group, incident, panel, held)
     ids = [UUID(p.key.partition(":")[2]) for p in group.parked if p.key.startswith("order:")]
     orders = {f"order:{o.id}": o for o in await tx.all(OrderAtRisk, reads.ORDERS_AT_RISK, {"orders": ids})}
     due = {f"order:{id_}": at for id_, at in (await work.due(tx, ids)).items()}
-    records = [_record(p, orders.get(p.key), due.get(p.key)) for p in group.parked]
+    records = [_record(p, orders.get(p.key), due.get(p.key), held.get(_subject(p))) for p in group.parked]
     says, mend = _says(group.parked[0])
     first = min(p.first_failed_at for p in group.parked)
     attempts = max(p.attempts for p in group.parked)
@@ -282,11 +377,15 @@ async def _detail(tx: Tx, group: _Group, view: str) -> Detail:
         records=records,
         answer="\n".join(dict.fromkeys(p.error for p in group.parked)),
         are_jobs=False,
+        care=panel,
     )  # fmt: skip
 
 
-def _jobs_detail(group: _Group, incident: Incident) -> Detail:
-    records = [Record(str(j.id), f"{j.task} {j.id}", "", "", "", "", "", 1, _("Waits for you")) for j in group.jobs]
+def _jobs_detail(group: _Group, incident: Incident, panel: care.Panel | None, held: Mapping[str, Care]) -> Detail:
+    records = [
+        Record(str(j.id), f"{j.task} {j.id}", "", "", "", "", "", 1, _("Waits for you"), _holder(held.get(str(j.id))))
+        for j in group.jobs
+    ]
     return Detail(
         incident=incident,
         subscriber=JOBS,
@@ -301,10 +400,15 @@ def _jobs_detail(group: _Group, incident: Incident) -> Detail:
         records=records,
         answer="",
         are_jobs=True,
+        care=panel,
     )
 
 
-def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None) -> Record:
+def _holder(care_: Care | None) -> str:
+    return care_.person or "" if care_ else ""
+
+
+def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None, held: Care | None) -> Record:
     if p.retry_at is None:
         tried = _("Waits for you")
     elif p.retry_at <= now():
@@ -312,7 +416,7 @@ def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None) -> Re
     else:
         tried = _("In {time}", time=render.span(p.retry_at - now()))
     if order is None:
-        return Record(p.key, p.key, "", "", "", "", "", p.waiting, tried)
+        return Record(p.key, p.key, "", "", "", "", "", p.waiting, tried, _holder(held))
     deadline = due or order.promised_at
     return Record(
         key=p.key,
@@ -324,6 +428,7 @@ def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None) -> Re
         total=i18n.money(order.total, order.currency),
         waiting=p.waiting,
         next=tried,
+        holder=_holder(held),
     )
 
 
@@ -354,4 +459,4 @@ def _stuck(failing: Failing) -> Stuck:
     )
 
 
-HANDLERS = [attention, replay]
+HANDLERS = [attention, replay, take_care]

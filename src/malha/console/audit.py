@@ -7,12 +7,15 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import attention_reads, audit_words, export, render, shell, web
+from malha.console import attention_reads, audit_words, care, export, filling, render, shell, web
 from malha.console import reads as page_reads
+from malha.identity import care as taking
+from malha.identity import care_reads
+from malha.identity.care import Subject
 from malha.ordering import reads as orders
 from malha.platform import audit, i18n, sheets
 from malha.platform.audit import Entry, Wanted
@@ -30,6 +33,7 @@ COLUMNS = (
     Column(N_("After"), width=40),
 )  # fmt: skip
 _KEYS_OF = {"person": "person", "api_key": "key"}  # kinds of record that have a name among the actors
+CARES = {"mine": N_("Mine to follow up"), "any": N_("Somebody follows up")}
 ACTORS = {"person": N_("Person"), "key": N_("API key"), "system": N_("System"), "anonymous": N_("Nobody signed in")}
 
 
@@ -42,6 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     who: str = ""  # kind:id
     source: str = ""
     request: str = ""
+    care: str = ""  # "mine", "any": what somebody looks after
     since: date | None = None
     until: date | None = None
     after: int = 0  # entries older than this one
@@ -126,11 +131,21 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         who=text("who", 80),
         source=text("source", 60),
         request=text("request", 80),
+        care=found if (found := text("care", 10)) in CARES else "",
         since=day("since"),
         until=day("until"),
         after=number("after"),
         before=number("before"),
     )
+
+
+async def _cared_for(tx: Tx, request: Request[Any, Any, Any], asked: Asked, wanted: Wanted) -> Wanted:
+    """Return the terms with the entries that somebody, or the person who asks, looks after."""
+    if not asked.care:
+        return wanted
+    person = web.person_of(request) if asked.care == "mine" else None
+    ids = [int(subject) for subject in await care_reads.subjects_of(tx, Subject.AUDIT, person) if subject.isdigit()]
+    return msgspec.structs.replace(wanted, ids=tuple(ids))
 
 
 async def _rows(tx: Tx, entries: Sequence[Entry]) -> list[Row]:
@@ -187,12 +202,14 @@ async def audit_list(request: Request[Any, Any, Any]) -> Response[str]:
     wanted = _within(request, asked.wanted())
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "audit", here=asked.address(after=asked.after, before=asked.before))
+        wanted = await _cared_for(tx, request, asked, wanted)
         page = await audit.search(
             tx, wanted, older_than=asked.after or None, newer_than=asked.before or None, size=PAGE_SIZE
         )
         rows = await _rows(tx, page.entries)
         people = [p for p in await page_reads.actors(tx) if caller.locations is None or p[1] == caller.id]
-    chosen = next((i for i, row in enumerate(rows) if str(row.id) == opened), 0)
+        chosen = next((i for i, row in enumerate(rows) if str(row.id) == opened), 0)
+        panel = await care.panel_of(tx, request, Subject.AUDIT, [str(rows[chosen].id)]) if rows else None
     part = web.wants_part(request)
     return render.html(
         "audit/list.html" if part else "audit/page.html",
@@ -203,11 +220,13 @@ async def audit_list(request: Request[Any, Any, Any]) -> Response[str]:
         rows=rows,
         open=rows[chosen].id if rows else None,
         row=rows[chosen] if rows else None,
+        care=panel,
         differences=audit_words.differences(page.entries[chosen]) if rows else [],
         fields=[
             ("entity", _("Record"), [(key, _(word)) for key, word in audit_words.ENTITIES.items()], asked.entity),
             ("action", _("Action"), _actions(), asked.action),
             ("who", _("Who"), [(f"{kind}:{id_}", name) for kind, id_, name in people], asked.who),
+            ("care", _("Follow-up"), [(key, _(word)) for key, word in CARES.items()], asked.care),
         ],
         previous=asked.address(before=rows[0].id) if rows and page.newer else "",
         next=asked.address(after=rows[-1].id) if rows and page.older else "",
@@ -232,7 +251,8 @@ async def audit_peek(request: Request[Any, Any, Any], entry_id: FromPath[int]) -
     """Show one entry beside the list."""
     async with web.reading(request) as tx:
         found, row = await _entry(tx, entry_id)
-    return render.html("audit/entry.html", row=row, differences=audit_words.differences(found))
+        panel = await care.panel_of(tx, request, Subject.AUDIT, [str(entry_id)])
+    return render.html("audit/entry.html", row=row, differences=audit_words.differences(found), care=panel)
 
 
 @get("/audit/{entry_id:int}", opt={"permission": "audit:read"})
@@ -241,16 +261,34 @@ async def audit_show(request: Request[Any, Any, Any], entry_id: FromPath[int]) -
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "audit")
         found, row = await _entry(tx, entry_id)
-    return render.html(
-        "audit/show.html", shell=around, may=around.may, row=row, differences=audit_words.differences(found)
-    )
+        panel = await care.panel_of(tx, request, Subject.AUDIT, [str(entry_id)])
+    differences = audit_words.differences(found)
+    return render.html("audit/show.html", shell=around, may=around.may, row=row, differences=differences, care=panel)
+
+
+@post("/audit/{entry_id:int}/care", opt={"permission": "audit:read"}, status_code=303)
+async def audit_care(request: Request[Any, Any, Any], entry_id: FromPath[int]) -> Response[bytes]:
+    """Give an entry to somebody who follows it up, or write about it.
+
+    Raises:
+        NotFound: there is no such entry, for this caller, or no such person.
+        Invalid: nothing is said.
+    """
+    read = filling.filled(await request.form())
+    change = care.change_of(read)
+    read.refuse()
+    async with web.writing(request) as tx:
+        await _entry(tx, entry_id)
+        await taking.take_care(tx, Subject.AUDIT, [str(entry_id)], change, by=web.person_of(request))
+    return web.see_other(f"/audit/{entry_id}", notice=_("Saved"))
 
 
 @get(export.paths("/audit/export"), opt={"permission": "audit:read"})
 async def audit_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered trail as a file; that it was taken is written down too."""
-    wanted = _within(request, asked_of(request.query_params).wanted())
+    asked = asked_of(request.query_params)
     async with web.writing(request) as tx:
+        wanted = await _cared_for(tx, request, asked, _within(request, asked.wanted()))
         await audit.record(tx, action="export", entity="audit", entity_id="all")
 
     async def pages() -> AsyncIterator[Sequence[Entry]]:
@@ -273,4 +311,4 @@ def _exported(e: Entry) -> sheets.Row:
     return [e.at, e.actor_name, who, e.source or "", e.request_id or "", *named, *sides]
 
 
-HANDLERS = [audit_list, audit_export, audit_peek, audit_show]
+HANDLERS = [audit_list, audit_export, audit_peek, audit_show, audit_care]

@@ -25,6 +25,10 @@ ACTIONS = {
     "import": N_("imported"),
     "undo": N_("began to undo"),
     "undone": N_("undone"),
+    "take_care": N_("assigned or noted"),
+    "merge": N_("put together"),
+    "unmerge": N_("told apart again"),
+    "call_distinct": N_("called two people"),
     "log_in": N_("logged in"),
     "log_out": N_("logged out"),
     "move": N_("moved"),
@@ -73,6 +77,9 @@ ACTIONS = {
     "fiscal.document_cancelled": N_("fiscal document cancelled"),
 }
 ENTITIES = {
+    "care_event": N_("Record that needs attention"),
+    "care_job": N_("Failed job"),
+    "care_audit": N_("Entry of the trail"),
     "order": N_("Order"),
     "location": N_("Location"),
     "establishment": N_("Establishment"),

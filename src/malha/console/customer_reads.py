@@ -97,6 +97,12 @@ WHERE k.customer_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR (
 """
 
 
+# Index order_customer_orders.
+ORDER_COUNTS = """
+SELECT customer_id, count(*)::int FROM order_customer WHERE customer_id = ANY(%(ids)s::uuid[]) GROUP BY customer_id
+"""
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which customers are wanted; `scope` None is all."""
 
@@ -190,3 +196,8 @@ async def orders(tx: Tx, customer_id: UUID, scope: Sequence[int] | None) -> list
 async def bought(tx: Tx, customer_id: UUID, scope: Sequence[int] | None) -> Bought:
     """Return what a customer bought."""
     return await tx.one(Bought, BOUGHT, {"id": customer_id, "scope": None if scope is None else list(scope)})
+
+
+async def order_counts(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many orders customers have; those without any are absent."""
+    return dict(await tx.tuples(ORDER_COUNTS, {"ids": list(ids)}))

@@ -90,6 +90,7 @@ async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
         page = await page_reads.customers(tx, wanted, older=asked.older, newer=asked.newer, size=PAGE_SIZE)
         total = await page_reads.count(tx, wanted)
     terms = {
+        "everywhere": wanted.scope is None,
         "search": asked.q,
         "kind": asked.kind or "",
         "kinds": [(kind.value, _(word)) for kind, word in KINDS.items()],
@@ -134,6 +135,10 @@ def _of_audit(entry: audit.Entry) -> Happening:
     match entry.action:
         case "create":
             return Happening(at=entry.at, icon="user", title=_("Profile created"), detail=who)
+        case "merge":
+            return Happening(at=entry.at, icon="users", title=_("Put together with another profile"), detail=who)
+        case "unmerge":
+            return Happening(at=entry.at, icon="users", title=_("Told apart from another profile again"), detail=who)
         case "reveal":
             why = str((entry.after or {}).get("why") or "")
             detail = f"{why} \N{MIDDLE DOT} {who}" if why else who
@@ -145,9 +150,11 @@ def _of_audit(entry: audit.Entry) -> Happening:
 
 
 @get("/customers/{number:int}", opt={"permission": "customers:read"})
-async def customer_page(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
-    """Show one profile."""
+async def customer_page(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Show one profile; lead from one that went into another to that one."""
     async with web.reading(request) as tx:
+        if await reads.by_number(tx, number) is None and (into := await reads.gone_into(tx, number)) is not None:
+            return web.see_other(f"/customers/{into}", notice=_("Profile {number} went into this one", number=number))
         return await draw(tx, request, number)
 
 
@@ -184,6 +191,8 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
         "orders": list(zip(await order_list.row_views(tx, rows), rows, strict=True)),
         "happenings": happenings[:40],
         "alike": await _alike(tx, customer) if scope is None else [],
+        "everywhere": scope is None,
+        "merges": [m for m in await reads.merges_into(tx, customer.id) if m.undone_at is None] if scope is None else [],
         "may_orders": may_orders,
         "may": around.may,
     }

@@ -25,3 +25,35 @@ class CustomerEmailExists(CustomerExists):
     code = "customer_email_exists"
     says = "Customer {key} already has this e-mail address."
     mend = "Open that profile, or add the CPF or CNPJ that tells the two apart."
+
+
+class SameCustomer(Conflict):
+    """A profile was to be put together with itself."""
+
+    code = "same_customer"
+    says = "These are one and the same profile."
+    mend = "Choose another one."
+
+
+class CustomersDiffer(Conflict):
+    """Two profiles have documents of their own: they are two people."""
+
+    code = "customers_differ"
+    says = "The profiles {one} and {other} have identities that belong to two people."
+    mend = "Correct the CPF or CNPJ of one of them first, if it is wrong."
+
+
+class UnknownMerge(NotFound):
+    """There is no such merge."""
+
+    code = "unknown_merge"
+    says = "There is no merge {key}."
+    mend = "Look at the timeline of the customer."
+
+
+class MergeUndone(Conflict):
+    """It was told apart already, or the profile that stayed is gone."""
+
+    code = "merge_undone"
+    says = "The profile {number} cannot be told apart from it any more."
+    mend = "Tell later merges apart first."

@@ -80,3 +80,27 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
     unchanged: int
     written: list[tuple[Customer | None, Customer]] = []  # as it was, None for a new one, and as it is now
+
+
+class Merge(msgspec.Struct, frozen=True, kw_only=True):
+    """Two profiles that a person put together: what both were, and the orders that followed."""
+
+    id: UUID
+    at: datetime
+    person: str
+    kept_id: UUID
+    gone_id: UUID
+    gone_number: int
+    kept_before: Customer
+    gone_before: Customer
+    kept_version: int
+    orders: list[UUID]
+    undone_at: datetime | None
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """Two profiles that may be one person, and what they share: `email`, `phone` or `name`."""
+
+    one_id: UUID
+    other_id: UUID
+    shares: str

@@ -5,7 +5,7 @@ from typing import Any, LiteralString
 
 import msgspec
 
-from malha.customers.model import Customer, CustomerRow
+from malha.customers.model import Alike, Customer, CustomerRow, Merge
 from malha.customers.rules import search_words
 from malha.platform.brazil import (
     mask_document,
@@ -84,6 +84,44 @@ ORDER BY c.number DESC LIMIT %(most)s::int
 CUSTOMERS_AFTER = """
 SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
 FROM customer WHERE number > %(after)s::bigint ORDER BY number LIMIT %(limit)s::int
+"""
+
+
+# What led to a profile that is gone, by primary key.
+ALIASES = "SELECT value, customer_id FROM customer_alias WHERE value = ANY(%(values)s::text[])"
+
+_MERGE = """
+SELECT id, at, person, kept_id, gone_id, gone_number, kept_before, gone_before, kept_version, orders, undone_at
+FROM customer_merge
+"""
+# By primary key.
+MERGE = f"{_MERGE} WHERE id = %(id)s::uuid"
+# Index customer_merge_kept.
+MERGES_INTO = f"{_MERGE} WHERE kept_id = %(customer)s::uuid ORDER BY at DESC"
+# The partial index on numbers that are gone; a chain is followed by the caller.
+GONE_INTO = """
+SELECT c.number FROM customer_merge m JOIN customer c ON c.id = m.kept_id
+WHERE m.gone_number = %(number)s::bigint AND m.undone_at IS NULL
+"""
+
+# Values that several profiles have, each found by its own index; pairs that a person told apart are left out, and so
+# are two that have a document each: those are two people.
+ALIKE = """
+WITH pair AS (
+    SELECT a.id AS one_id, b.id AS other_id, 'email' AS shares, greatest(a.number, b.number) AS newest
+    FROM (SELECT email FROM customer WHERE email IS NOT NULL GROUP BY email HAVING count(*) > 1) same
+    JOIN customer a ON a.email = same.email JOIN customer b ON b.email = same.email AND a.number < b.number
+    WHERE a.document IS NULL OR b.document IS NULL
+    UNION ALL
+    SELECT a.id, b.id, 'phone', greatest(a.number, b.number)
+    FROM (SELECT phone FROM customer WHERE phone IS NOT NULL GROUP BY phone HAVING count(*) BETWEEN 2 AND 20) same
+    JOIN customer a ON a.phone = same.phone JOIN customer b ON b.phone = same.phone AND a.number < b.number
+    WHERE (a.document IS NULL OR b.document IS NULL) AND (a.email IS DISTINCT FROM b.email)
+)
+SELECT one_id, other_id, shares FROM pair p
+WHERE NOT EXISTS (SELECT FROM customer_distinct d
+                  WHERE d.one_id = least(p.one_id, p.other_id) AND d.other_id = greatest(p.one_id, p.other_id))
+ORDER BY newest DESC, one_id LIMIT %(limit)s::int
 """
 
 
@@ -172,3 +210,24 @@ def masked_customer(customer: Customer) -> CustomerRow:
 async def walk(tx: Tx, *, after: int = 0, limit: int = 1000) -> list[Customer]:
     """Return profiles in the order of their numbers, after `after`: the way through all of them in pages."""
     return [_customer(row) for row in await tx.all(dict, CUSTOMERS_AFTER, {"after": after, "limit": limit})]
+
+
+async def aliases(tx: Tx, values: Sequence[str]) -> dict[str, UUID]:
+    """Return whose profile documents and e-mails of profiles that are gone lead to."""
+    return dict(await tx.tuples(ALIASES, {"values": list(values)})) if values else {}
+
+
+async def merges_into(tx: Tx, customer_id: UUID) -> list[Merge]:
+    """Return the profiles that went into one, the newest first."""
+    return [msgspec.convert(row, Merge) for row in await tx.all(dict, MERGES_INTO, {"customer": customer_id})]
+
+
+async def gone_into(tx: Tx, number: int) -> int | None:
+    """Return the number of the profile that one under a number went into."""
+    found: int | None = await tx.value(GONE_INTO, {"number": number})
+    return found
+
+
+async def alike(tx: Tx, limit: int = 100) -> list[Alike]:
+    """Return pairs of profiles that may be one person, the newest first."""
+    return await tx.all(Alike, ALIKE, {"limit": limit})

@@ -4,13 +4,14 @@ Identity, strongest first: the CPF or CNPJ; e-mail and telephone together; the e
 Two different documents are two customers, whatever else agrees.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
 from malha.customers.model import Buyer, Customer, CustomerDraft, CustomerKind
-from malha.platform.address import check_parts, tidied
+from malha.platform.address import Address, check_parts, tidied
 from malha.platform.brazil import (
     format_document,
     format_phone,
@@ -136,6 +137,33 @@ def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> 
 
     best = max(candidates, key=lambda c: (strength(c), -c.number), default=None)
     return best if best is not None and strength(best) else None
+
+
+def has_something(value: object) -> bool:
+    """Return whether a field of a profile says anything."""
+    return bool(value) and value != Address()
+
+
+def put_together(kept: Customer, gone: Customer, taken: Collection[str]) -> Customer:
+    """Return a profile with what it lacked of another one, and of the fields in `taken` what the other one has."""
+
+    def chosen(name: str) -> Any:
+        mine, other = getattr(kept, name), getattr(gone, name)
+        return other if has_something(other) and (name in taken or not has_something(mine)) else mine
+
+    document = kept.document or gone.document
+    fields = {name: chosen(name) for name in ("name", "email", "phone", "address")}
+    return msgspec.structs.replace(kept, document=document, kind=kind_of(document), **fields)
+
+
+def taken_apart(now: Customer, before: Customer, gone: Customer) -> Customer:
+    """Return a profile without what it had from another one; what was changed since they were put together stays."""
+    back = {}
+    for name in ("name", "document", "email", "phone", "address"):
+        mine = getattr(now, name)
+        from_other = mine == getattr(gone, name) and mine != getattr(before, name)
+        back[name] = getattr(before, name) if from_other else mine
+    return msgspec.structs.replace(now, kind=kind_of(back["document"]), **back)
 
 
 def shown_document(document: str | None) -> str:

@@ -29,7 +29,8 @@ _PERSONAL = ("name", "address")
 class _People:
     """Profiles that may be meant, found by any identity; new ones join as they are made."""
 
-    def __init__(self, known: Iterable[Customer]) -> None:
+    def __init__(self, known: Iterable[Customer], aliases: Mapping[str, UUID]) -> None:
+        self._aliases = aliases
         self.current: dict[UUID, Customer] = {}
         self.before: dict[UUID, Customer] = {}
         self.new: set[UUID] = set()
@@ -49,7 +50,15 @@ class _People:
         for identity in (buyer.document, buyer.email, buyer.phone):
             if identity:
                 ids |= self._by_identity.get(identity, set())
-        return rules.best_match(buyer, [self.current[i] for i in ids])
+        return rules.best_match(buyer, [self.current[i] for i in ids]) or self._by_alias(buyer)
+
+    def _by_alias(self, buyer: Buyer | CustomerDraft) -> Customer | None:
+        """Return the profile that one which is gone was put together with; another document is another person."""
+        for value in filter(None, (buyer.document, buyer.email)):
+            found = self.current.get(self._aliases[value]) if value in self._aliases else None
+            if found is not None and (value == buyer.document or not (buyer.document and found.document)):
+                return found
+        return None
 
     def make(self, buyer: Buyer | CustomerDraft) -> Customer:
         at = now()
@@ -77,14 +86,15 @@ class _People:
 
 async def _people(tx: Tx, buyers: Sequence[B]) -> _People:
     await writes.lock_identities(tx, rules.buckets_of(buyers))
-    return _People(
-        await reads.candidates(
-            tx,
-            documents=sorted({b.document for b in buyers if b.document}),
-            emails=sorted({b.email for b in buyers if b.email}),
-            phones=sorted({b.phone for b in buyers if b.phone}),
-        )
-    )
+    documents: list[str] = sorted({b.document for b in buyers if b.document})
+    emails: list[str] = sorted({b.email for b in buyers if b.email})
+    phones: list[str] = sorted({b.phone for b in buyers if b.phone})
+    found = await reads.candidates(tx, documents=documents, emails=emails, phones=phones)
+    aliases = await reads.aliases(tx, [*documents, *emails])
+    known = {customer.id for customer in found}
+    if more := [id_ for id_ in set(aliases.values()) if id_ not in known]:
+        found += (await reads.by_ids(tx, more)).values()
+    return _People(found, aliases)
 
 
 async def link(tx: Tx, buyers: Sequence[Buyer]) -> list[UUID | None]:

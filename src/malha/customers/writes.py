@@ -54,6 +54,52 @@ SELECT id FROM customer WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
 REMOVE_CUSTOMERS = "DELETE FROM customer WHERE id = ANY(%(ids)s::uuid[])"
 
 
+# Both profiles as they were; which orders followed is written by whoever moves them.
+ADD_MERGE = """
+INSERT INTO customer_merge (id, actor, person, kept_id, gone_id, gone_number, kept_before, gone_before, kept_version)
+VALUES (%(id)s::uuid, %(actor)s::text, %(person)s::text, %(kept)s::uuid, %(gone)s::uuid, %(number)s::bigint,
+        %(kept_before)s::jsonb, %(gone_before)s::jsonb, %(version)s::int)
+"""
+
+# Index customer_alias_customer.
+MOVE_ALIASES = "UPDATE customer_alias SET customer_id = %(to)s::uuid WHERE customer_id = %(from)s::uuid"
+
+ADD_ALIASES = """
+INSERT INTO customer_alias (value, customer_id, merge_id)
+SELECT value, %(customer)s::uuid, %(merge)s::uuid FROM unnest(%(values)s::text[]) AS w(value) ORDER BY value
+ON CONFLICT (value) DO UPDATE SET customer_id = excluded.customer_id, merge_id = excluded.merge_id
+"""
+
+DROP_ALIASES = "DELETE FROM customer_alias WHERE merge_id = %(merge)s::uuid"
+
+# What had led to the profile that is there again before it went.
+RETURN_ALIASES = """
+UPDATE customer_alias a SET customer_id = m.kept_id FROM customer_merge m
+WHERE m.id = a.merge_id AND m.kept_id = %(gone)s::uuid
+"""
+
+# The row's lock decides between two presses of a button.
+LOCK_MERGE = "SELECT id FROM customer_merge WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
+
+END_MERGE = """
+UPDATE customer_merge SET undone_at = now(), undone_person = %(person)s::text WHERE id = %(id)s::uuid
+"""
+
+ADD_DISTINCT = """
+INSERT INTO customer_distinct (one_id, other_id, actor)
+VALUES (%(one)s::uuid, %(other)s::uuid, %(actor)s::text) ON CONFLICT DO NOTHING
+"""
+
+# Under the id and the number it had.
+ADD_BACK = """
+INSERT INTO customer (id, number, kind, name, document, email, phone, address, folded, created_at)
+OVERRIDING SYSTEM VALUE
+SELECT id, %(number)s::bigint, kind, name, document, email, phone, address, folded, %(created_at)s::timestamptz
+FROM jsonb_to_record(%(row)s::jsonb) AS r
+    (id uuid, kind text, name text, document text, email text, phone text, address jsonb, folded text)
+"""
+
+
 async def lock_identities(tx: Tx, buckets: Sequence[int]) -> None:
     """Wait for other transactions that speak of the same people; held until the end of this one."""
     if buckets:
@@ -84,3 +130,9 @@ async def set_all(tx: Tx, customers: Sequence[Customer]) -> int:
     if not customers:
         return 0
     return await tx.execute(SET_CUSTOMERS, {"rows": _encode([_row(c) for c in customers]).decode()})
+
+
+async def add_back(tx: Tx, customer: Customer) -> None:
+    """Insert a profile that was there before, under its id and number."""
+    facts = {"number": customer.number, "created_at": customer.created_at}
+    await tx.execute(ADD_BACK, {**facts, "row": _encode(_row(customer)).decode()})

@@ -135,6 +135,24 @@ CREATE TABLE cap_use (
     quantity integer NOT NULL,
     CONSTRAINT cap_use_pkey PRIMARY KEY (claim_id, sku_id, location_id, allotment_id),
     CONSTRAINT cap_use_quantity_check CHECK ((quantity > 0))
+CREATE TABLE care (
+    kind text NOT NULL,
+    subject text NOT NULL,
+    assignee uuid,
+    snoozed_until timestamp with time zone,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT care_pkey PRIMARY KEY (kind, subject),
+    CONSTRAINT care_kind_check CHECK ((kind = ANY (ARRAY['event'::text, 'job'::text, 'audit'::text])))
+);
+
+CREATE TABLE care_note (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    person_id uuid NOT NULL,
+    text text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT care_note_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE category (
@@ -254,6 +272,39 @@ CREATE TABLE customer (
     CONSTRAINT customer_pkey PRIMARY KEY (id),
     CONSTRAINT customer_number_key UNIQUE (number),
     CONSTRAINT customer_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'company'::text])))
+);
+
+CREATE TABLE customer_alias (
+    value text NOT NULL,
+    customer_id uuid NOT NULL,
+    merge_id uuid NOT NULL,
+    CONSTRAINT customer_alias_pkey PRIMARY KEY (value)
+);
+
+CREATE TABLE customer_distinct (
+    one_id uuid NOT NULL,
+    other_id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    CONSTRAINT customer_distinct_pkey PRIMARY KEY (one_id, other_id),
+    CONSTRAINT customer_distinct_check CHECK ((one_id < other_id))
+);
+
+CREATE TABLE customer_merge (
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    person text NOT NULL,
+    kept_id uuid NOT NULL,
+    gone_id uuid NOT NULL,
+    gone_number bigint NOT NULL,
+    kept_before jsonb NOT NULL,
+    gone_before jsonb NOT NULL,
+    kept_version integer NOT NULL,
+    orders uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    undone_at timestamp with time zone,
+    undone_person text,
+    CONSTRAINT customer_merge_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE default_view (
@@ -1499,6 +1550,9 @@ CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
 CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
 CREATE INDEX balance_safety ON balance USING btree (location_id, sku_id) WHERE (safety > 0);
+CREATE INDEX care_assignee ON care USING btree (assignee, kind) WHERE (assignee IS NOT NULL);
+CREATE INDEX care_note_person ON care_note USING btree (person_id);
+CREATE INDEX care_note_subject ON care_note USING btree (kind, subject, id);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
@@ -1510,6 +1564,11 @@ CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT 
 CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE ((document IS NULL) AND (email IS NOT NULL));
 CREATE INDEX customer_folded ON customer USING gin (folded gin_trgm_ops);
 CREATE INDEX customer_phone ON customer USING btree (phone) WHERE (phone IS NOT NULL);
+CREATE INDEX customer_alias_customer ON customer_alias USING btree (customer_id);
+CREATE INDEX customer_alias_merge ON customer_alias USING btree (merge_id);
+CREATE UNIQUE INDEX customer_merge_gone ON customer_merge USING btree (gone_id) WHERE (undone_at IS NULL);
+CREATE INDEX customer_merge_kept ON customer_merge USING btree (kept_id, at DESC);
+CREATE INDEX customer_merge_number ON customer_merge USING btree (gone_number) WHERE (undone_at IS NULL);
 CREATE INDEX default_view_view ON default_view USING btree (view_id);
 CREATE INDEX fence_movement_fence ON fence_movement USING btree (allotment_id, sku_id, location_id, id);
 CREATE INDEX fence_stock_allotment ON fence_stock USING btree (allotment_id, sku_id, location_id);
@@ -1608,6 +1667,8 @@ ALTER TABLE cap_location ADD CONSTRAINT cap_location_location_id_fkey FOREIGN KE
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE cap_use ADD CONSTRAINT cap_use_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE care ADD CONSTRAINT care_assignee_fkey FOREIGN KEY (assignee) REFERENCES person(id);
+ALTER TABLE care_note ADD CONSTRAINT care_note_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
@@ -1618,6 +1679,7 @@ ALTER TABLE count_entry ADD CONSTRAINT count_entry_task_id_sku_id_fkey FOREIGN K
 ALTER TABLE count_line ADD CONSTRAINT count_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE count_line ADD CONSTRAINT count_line_task_id_fkey FOREIGN KEY (task_id) REFERENCES count_task(id);
 ALTER TABLE count_task ADD CONSTRAINT count_task_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE customer_alias ADD CONSTRAINT customer_alias_merge_id_fkey FOREIGN KEY (merge_id) REFERENCES customer_merge(id) ON DELETE CASCADE;
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);

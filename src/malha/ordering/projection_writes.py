@@ -113,3 +113,14 @@ INSERT INTO order_customer (order_id, customer_id)
 SELECT * FROM unnest(%(orders)s::uuid[], %(customers)s::uuid[])
 ON CONFLICT DO NOTHING
 """
+
+# Two profiles became one: index order_customer_orders.
+MOVE_ORDERS = """
+UPDATE order_customer SET customer_id = %(to)s::uuid WHERE customer_id = %(from)s::uuid RETURNING order_id
+"""
+NOTE_MOVED = "UPDATE customer_merge SET orders = %(orders)s::uuid[] WHERE id = %(id)s::uuid"
+# They are told apart again: what followed goes back, unless it belongs to somebody else by now.
+MOVE_BACK = """
+UPDATE order_customer SET customer_id = %(to)s::uuid
+WHERE order_id = ANY (%(orders)s::uuid[]) AND customer_id = %(from)s::uuid
+"""

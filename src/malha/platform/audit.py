@@ -102,6 +102,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: str | None = None
     source: str | None = None
     request_id: str | None = None
+    ids: tuple[int, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -237,6 +238,7 @@ async def search(
             "actor_id = {}::text": wanted.actor_id,
             "source = {}::text": wanted.source,
             "request_id = {}::text": wanted.request_id,
+            "id = ANY ({}::bigint[])": None if wanted.ids is None else list(wanted.ids),
             "at >= {}::timestamptz": wanted.since,
             "at < {}::timestamptz": wanted.until,
             "id < {}::bigint": older_than,

@@ -1,0 +1,130 @@
+"""Two profiles of one person put together and told apart: what each was, their orders, and who orders next."""
+
+import pytest
+
+from malha.customers import merging, reads, service
+from malha.customers.errors import CustomersDiffer, MergeUndone, SameCustomer
+from malha.customers.model import Buyer, CustomerDraft
+from malha.ordering.merging import merge_customers, unmerge_customers
+from malha.platform.errors import Conflict
+from malha.testing.builders import a_network, an_order
+
+CPF, OTHER_CPF = "52998224725", "11144477735"
+
+
+async def profile(tx, **facts):
+    return await service.create_customer(tx, CustomerDraft(**facts))
+
+
+async def order_of(tx, world, customer):
+    order = await an_order(tx, world)
+    await tx.execute(
+        "INSERT INTO order_customer (order_id, customer_id) VALUES (%(order)s::uuid, %(customer)s::uuid)"
+        " ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id",
+        {"order": order, "customer": customer.id},
+    )
+    return order
+
+
+async def owners(tx):
+    return dict(await tx.tuples("SELECT order_id, customer_id FROM order_customer"))
+
+
+async def test_one_profile_has_what_both_had_and_all_orders_and_both_are_there_again_after(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        ana = await profile(tx, name="Ana Prates", document=CPF, email="ana@x.example")
+        aninha = await profile(tx, name="Aninha", email="aninha@x.example", phone="+5511987654321")
+        first, second = await order_of(tx, world, ana), await order_of(tx, world, aninha)
+        done = await merge_customers(tx, ana.id, aninha.id, (ana.version, aninha.version))
+        assert done.orders == [second]
+        one = (await reads.by_ids(tx, [ana.id, aninha.id]))[ana.id]
+        assert (one.name, one.document, one.email, one.phone) == ("Ana Prates", CPF, "ana@x.example", "+5511987654321")
+        assert set((await owners(tx)).values()) == {ana.id}
+        assert await reads.gone_into(tx, aninha.number) == ana.number
+        await unmerge_customers(tx, done.id)
+        found = await reads.by_ids(tx, [ana.id, aninha.id])
+        assert (found[ana.id].email, found[ana.id].phone) == ("ana@x.example", None)
+        again = found[aninha.id]
+        assert (again.number, again.name, again.email, again.phone) == (
+            aninha.number,
+            "Aninha",
+            aninha.email,
+            aninha.phone,
+        )
+        assert again.created_at == aninha.created_at
+        assert await owners(tx) == {first: ana.id, second: aninha.id}
+        with pytest.raises(MergeUndone):
+            await unmerge_customers(tx, done.id)
+
+
+async def test_who_orders_with_what_the_gone_profile_had_is_the_one_that_stayed(database):
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana", document=CPF, email="ana@x.example")
+        other = await profile(tx, name="A. Prates", email="trabalho@x.example")
+        done = await merge_customers(tx, ana.id, other.id, (1, 1))
+        assert await service.link(tx, [Buyer(name="Ana", email="trabalho@x.example")]) == [ana.id]
+        # Another document is another person, whatever the e-mail.
+        stranger = await service.link(tx, [Buyer(name="Rui", document=OTHER_CPF, email="trabalho@x.example")])
+        assert stranger != [ana.id]
+        await tx.execute("DELETE FROM customer WHERE id = %(id)s::uuid", {"id": stranger[0]})
+        await unmerge_customers(tx, done.id)
+        assert await service.link(tx, [Buyer(name="Ana", email="trabalho@x.example")]) == [other.id]
+
+
+async def test_a_chain_of_merges_is_undone_from_its_end(database):
+    async with database.transaction() as tx:
+        a = await profile(tx, name="A", email="a@x.example")
+        b = await profile(tx, name="B", email="b@x.example")
+        c = await profile(tx, name="C", document=CPF)
+        first = await merge_customers(tx, b.id, a.id, (1, 1))
+        b_now = (await reads.by_ids(tx, [b.id]))[b.id]
+        second = await merge_customers(tx, c.id, b.id, (1, b_now.version))
+        assert await service.link(tx, [Buyer(name="A", email="a@x.example")]) == [c.id]
+        with pytest.raises(MergeUndone):
+            await unmerge_customers(tx, first.id)
+        await unmerge_customers(tx, second.id)
+        assert await service.link(tx, [Buyer(name="A", email="a@x.example")]) == [b.id]
+        await unmerge_customers(tx, first.id)
+        assert await service.link(tx, [Buyer(name="A", email="a@x.example")]) == [a.id]
+
+
+async def test_what_a_person_changed_since_stays_when_two_are_told_apart(database):
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana", document=CPF)
+        other = await profile(tx, name="Ana P.", email="p@x.example", phone="+5511987654321")
+        done = await merge_customers(tx, ana.id, other.id, (1, 1), frozenset({"name"}))
+        now = (await reads.by_ids(tx, [ana.id]))[ana.id]
+        assert now.name == "Ana P."
+        draft = CustomerDraft(name="Ana Prates", document=CPF, email=now.email, phone="+5511900000000")
+        await service.update_customer(tx, ana.id, draft, now.version)
+        await unmerge_customers(tx, done.id)
+        back = (await reads.by_ids(tx, [ana.id]))[ana.id]
+        assert (back.name, back.email, back.phone) == ("Ana Prates", None, "+5511900000000")
+
+
+async def test_two_documents_are_two_people_and_a_stale_look_merges_nothing(database):
+    async with database.transaction() as tx:
+        one = await profile(tx, name="Ana", document=CPF, email="casa@x.example")
+        two = await profile(tx, name="Rui", document=OTHER_CPF, email="casa@x.example")
+        three = await profile(tx, name="Ana", phone="+5511987654321", email="ana@x.example")
+        with pytest.raises(CustomersDiffer):
+            await merge_customers(tx, one.id, two.id, (1, 1))
+        with pytest.raises(SameCustomer):
+            await merge_customers(tx, one.id, one.id, (1, 1))
+        with pytest.raises(Conflict):
+            await merge_customers(tx, one.id, three.id, (1, 2))
+
+
+async def test_the_finder_offers_who_shares_an_e_mail_or_phone_unless_told_apart(database):
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana", document=CPF, email="ana@x.example")
+        again = await profile(tx, name="Ana P", email="ana@x.example", phone="+5511987654321")
+        rui = await profile(tx, name="Rui", phone="+5511987654321")
+        await profile(tx, name="Bia", document=OTHER_CPF, email="ana@x.example")
+        found = {(pair.one_id, pair.other_id, pair.shares) for pair in await reads.alike(tx)}
+        assert (ana.id, again.id, "email") in found
+        assert (again.id, rui.id, "phone") in found
+        assert not any(pair[:2] == (ana.id, rui.id) for pair in found)
+        await merging.call_distinct(tx, rui.id, again.id)
+        assert "phone" not in {pair.shares for pair in await reads.alike(tx)}
