@@ -12,7 +12,7 @@ import pytest
 from mail_server import mail_server
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.notifications import reads, service
+from malha.notifications import reads, service, wishes
 from malha.notifications.errors import KindAlways, MessageOnItsWay, NotBounceable
 from malha.notifications.model import Channel, Kind, State, Text
 from malha.ordering import lateness
@@ -335,16 +335,18 @@ async def test_a_customer_is_written_to_in_the_language_they_chose(database, set
     async with database.transaction() as tx:
         customer = await tx.value("SELECT customer_id FROM order_customer")
         wish = {"language": "en", "declined": [Channel.EMAIL], "source": "by telephone"}
-        assert (await service.set_preference(tx, customer, **wish, version=0)).version == 1
+        assert (await wishes.set_preference(tx, customer, **wish, version=0)).version == 1
         with pytest.raises(Conflict):
-            await service.set_preference(tx, customer, **wish, version=0)
+            await wishes.set_preference(tx, customer, **wish, version=0)
         with pytest.raises(Invalid):
-            await service.set_preference(tx, customer, **wish | {"language": "xx", "source": ""}, version=1)
+            await wishes.set_preference(tx, customer, **wish | {"language": "xx", "source": ""}, version=1)
         await ordering.cancel(tx, order_id, reason="x")
     await drain(database, SUBSCRIPTIONS)
     async with mail_server(tmp_path) as box:
         await telling.send_due(database, by(settings, box.url))
-    assert [m["Subject"].split(" #")[0] for m in box.inbox] == ["Recebemos seu pedido", "Order"]
+    # The confirmation waited when they asked for silence: it does not go out any more. News of a loss do.
+    assert [m["Subject"].split(" #")[0] for m in box.inbox] == ["Order"]
+    assert await told(database, order_id) == [("cancelled", "sent", None), ("placed", "skipped", "declined")]
 
 
 # --- what a retailer may change ---
@@ -375,9 +377,9 @@ async def test_a_text_of_ones_own_is_used_kept_in_versions_and_given_up_again(da
 
 async def test_what_is_switched_off_is_not_written_and_losses_cannot_be(database):
     async with database.transaction() as tx:
-        await service.switch(tx, Kind.PLACED, Channel.EMAIL, on=False)
+        await service.switch(tx, Kind.PLACED, on=False)
         with pytest.raises(KindAlways):
-            await service.switch(tx, Kind.CANCELLED, Channel.EMAIL, on=False)
+            await service.switch(tx, Kind.CANCELLED, on=False)
     order_id = await sold(database)
     assert await told(database, order_id) == []
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 import pytest
 
-from malha.notifications import reads, rendering, rules
+from malha.notifications import reads, rendering, rules, segments
 from malha.notifications.model import (
     KINDS,
     Channel,
@@ -13,8 +13,11 @@ from malha.notifications.model import (
     Item,
     Kind,
     Look,
+    Means,
     MessageRules,
+    Route,
     State,
+    Teller,
     Text,
     Told,
 )
@@ -42,6 +45,24 @@ def problems(subject: str, body: str, kind: Kind = Kind.PLACED) -> list[str]:
 
 
 # --- what may be written ---
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_short_text_is_good_and_fits_into_few_parts(kind, language):
+    for channel in (Channel.SMS, Channel.WHATSAPP):
+        text = reads.default_text(kind, language, channel)
+        assert rules.check_text(kind, text, channel) == []
+        facts = rendering.example(language, "https://loja.example/track/" + "x" * 71)
+        made = rendering.render_short(text, kind, facts, LOOK, language, channel)
+        assert "{" not in made.text
+        assert "1042" in made.text
+        assert segments.length_of(segments.plain(made.text)).parts <= 2
+        approved, names = rules.numbered(text.body, KINDS[kind].placeholders)
+        assert approved.count("{{") >= len(names) > 1
+        if channel is Channel.WHATSAPP:
+            assert (made.template, len(made.parameters)) == (f"order_{kind.value}", len(names))
+            assert all(made.parameters)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -135,14 +156,17 @@ def test_bold_is_bold_on_the_page_and_plain_in_words():
 def contact(**changes) -> Contact:
     usual = {
         "order_id": new_id(), "email": "ana@example.com", "placed_at": NOON, "received_at": NOON,
-        "by_channel": False, "state": "SP", "language": None,
+        "teller": Teller.US, "state": "SP", "language": None,
     }  # fmt: skip
     return Contact(**{**usual, **changes})
 
 
 def planned(kind: Kind, at: datetime = NOON, told_at: datetime | None = None, zone="America/Sao_Paulo", **changes):
     told = Told(order_id=new_id(), event_seq=1, kind=kind, at=told_at or at)
-    return rules.plan_message(told, contact(**changes), Channel.EMAIL, "pt-BR", MessageRules(), at=at, zone=zone)
+    route, means = changes.pop("route", Route()), changes.pop("means", Means())
+    drafts = rules.plan_messages(told, contact(**changes), route, means, "pt-BR", MessageRules(), at=at, zone=zone)
+    assert len(drafts) <= 1
+    return drafts[0] if drafts else None
 
 
 def test_urgent_news_goes_out_at_night_and_the_rest_waits_for_the_morning_where_the_customer_is():
@@ -181,7 +205,7 @@ def test_what_is_long_past_is_not_told():
     ("changes", "reason"),
     [
         ({"email": None}, "no_address"),
-        ({"by_channel": True}, "told_by_channel"),
+        ({"teller": Teller.CHANNEL}, "told_by_channel"),
         ({"suppressed": ("email",)}, "suppressed"),
     ],
 )
@@ -222,3 +246,106 @@ def test_a_message_is_tried_for_about_a_day_with_growing_pauses():
 )
 def test_only_a_refusal_of_the_address_itself_silences_it(answer, bad):
     assert rules.is_bad_address(answer) is bad
+
+
+# --- by which means ---
+
+ALL = Means(ready=frozenset(Channel))
+PHONE = "+5511987654321"
+
+
+USUAL = Route()
+
+
+def drafts_of(kind: Kind, route: Route = USUAL, means: Means = ALL, **changes):
+    told = Told(order_id=new_id(), event_seq=1, kind=kind, at=NOON)
+    who = contact(**{"phone": PHONE} | changes)
+    drafts = rules.plan_messages(told, who, route, means, "pt-BR", MessageRules(), at=NOON, zone="America/Sao_Paulo")
+    return [(d.channel, d.state, d.reason, d.rank) for d in drafts]
+
+
+W, S, E = Channel.WHATSAPP, Channel.SMS, Channel.EMAIL
+QUEUED = (State.QUEUED, None, 0)
+
+
+def test_a_message_goes_by_the_first_means_that_is_set_up_and_reaches_the_person():
+    route = Route(means=(W, S, E))
+    assert drafts_of(Kind.PLACED, route) == [(W, *QUEUED)]
+    assert drafts_of(Kind.PLACED, route, Means(ready=frozenset({S, E}))) == [(S, *QUEUED)]
+    assert drafts_of(Kind.PLACED, route, phone=None) == [(E, *QUEUED)]
+    assert drafts_of(Kind.PLACED, route, suppressed=("whatsapp", "sms")) == [(E, *QUEUED)]
+    assert drafts_of(Kind.PLACED, route, declined=("whatsapp",)) == [(S, *QUEUED)]
+    landline = {"phone": "+551133334444"}
+    assert drafts_of(Kind.PLACED, Route(means=(S, E)), **landline) == [(E, *QUEUED)]
+    assert drafts_of(Kind.PLACED, Route(means=(S, E)), phone="+4915112345678") == [(S, *QUEUED)]
+
+
+def test_a_retailer_may_choose_several_means_at_once():
+    drafts = drafts_of(Kind.READY, Route(means=(W, E, S), every=True), declined=("sms",))
+    assert drafts == [(W, State.QUEUED, None, 0), (E, State.QUEUED, None, 1)]
+
+
+def test_where_yes_is_needed_only_those_who_said_it_are_written_to_but_of_losses():
+    shy = Means(ready=frozenset({W}), needing_consent=frozenset({W}))
+    only = Route(means=(W,))
+    assert drafts_of(Kind.PLACED, only, shy) == []
+    assert drafts_of(Kind.PLACED, only, shy, agreed=("whatsapp",)) == [(W, *QUEUED)]
+    assert drafts_of(Kind.CANCELLED, only, shy) == [(W, *QUEUED)]
+    # With another way nobody is written to where they did not agree.
+    both = Means(ready=frozenset({W, E}), needing_consent=frozenset({W}))
+    assert drafts_of(Kind.CANCELLED, Route(means=(W, E)), both) == [(E, *QUEUED)]
+
+
+def test_of_a_loss_it_is_said_that_no_means_reaches_the_person_and_of_the_rest_nothing():
+    nowhere = {"phone": None, "email": None}
+    assert drafts_of(Kind.CANCELLED, **nowhere) == [(E, State.SKIPPED, "no_address", 0)]
+    assert drafts_of(Kind.PLACED, **nowhere) == []
+    assert drafts_of(Kind.LATE, suppressed=("email", "sms", "whatsapp"))[0][2] == "suppressed"
+
+
+@pytest.mark.parametrize(
+    ("teller", "placed", "cancelled"),
+    [
+        (Teller.US, [(E, *QUEUED)], [(E, *QUEUED)]),
+        (Teller.LOSSES, [], [(E, *QUEUED)]),
+        (Teller.CHANNEL, [], [(E, State.SKIPPED, "told_by_channel", 0)]),
+    ],
+)
+def test_who_tells_the_buyer_is_decided_by_the_sales_channel(teller, placed, cancelled):
+    assert drafts_of(Kind.PLACED, teller=teller) == placed
+    assert drafts_of(Kind.CANCELLED, teller=teller) == cancelled
+
+
+def test_what_waited_does_not_go_out_after_somebody_objected():
+    assert rules.objection(Kind.SHIPPED, contact(declined=("email",)), E, ALL) == "declined"
+    assert rules.objection(Kind.CANCELLED, contact(declined=("email",)), E, ALL) is None
+    assert rules.objection(Kind.CANCELLED, contact(suppressed=("email",)), E, ALL) == "suppressed"
+    assert rules.objection(Kind.SHIPPED, contact(), E, ALL) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "unicode"),
+    [
+        ("", 0, False),
+        ("a" * 160, 1, False),
+        ("a" * 161, 2, False),
+        ("a" * 306, 2, False),
+        ("a" * 307, 3, False),
+        ("€" * 80, 1, False),
+        ("€" * 81, 2, False),
+        ("a" * 152 + "€" + "a" * 20, 2, False),
+        ("ã" * 70, 1, True),
+        ("ã" * 71, 2, True),
+        ("\N{SHOPPING TROLLEY}" * 35, 1, True),
+        ("\N{SHOPPING TROLLEY}" * 36, 2, True),
+    ],
+)
+def test_the_parts_of_an_sms_are_counted_as_networks_do(text, parts, unicode):
+    found = segments.length_of(text)
+    assert (found.parts, found.unicode) == (parts, unicode)
+
+
+def test_portuguese_without_accents_fits_the_gsm_alphabet():
+    said = "Olá! “Não” há previsão… R$\xa010,00 – coração, você"
+    assert segments.plain(said) == 'Ola! "Nao" ha previsao... R$ 10,00 - coracao, voce'
+    assert not segments.length_of(segments.plain(said)).unicode

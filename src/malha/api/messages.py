@@ -1,15 +1,18 @@
 """Messages to customers: what was said about an order, what came back, and what a customer wants."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from malha.api.customers import in_scope
 from malha.api.work import Work, command, query
 from malha.customers import service as customers
-from malha.notifications import reads, service
+from malha.flows import telling
+from malha.notifications import reads, service, wishes
 from malha.notifications.errors import MessageNotFound
-from malha.notifications.model import Channel, Kind, State
+from malha.notifications.model import Channel, Consent, ConsentSource, Kind, Purpose, State
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.platform.ids import UUID
@@ -18,7 +21,10 @@ TAG = "messages"
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One message. `reason` is a code, `answer` what the mail server said."""
+    """One message. `reason` is a code, `answer` what the server said.
+
+    `rank` counts the means that were tried for the same news: 0 is the first.
+    """
 
     id: UUID
     kind: Kind
@@ -30,6 +36,9 @@ class Message(msgspec.Struct, frozen=True):
     attempts: int
     created_at: datetime
     done_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+    rank: int
     subject: str | None
 
 
@@ -79,7 +88,7 @@ async def record_bounce(work: Work, message_id: UUID) -> None:
     For programs that read the mailbox bounces arrive in: the id is what stands before the `@` of the `Message-ID`.
     """
     await _open(work, message_id)
-    await service.mark_bounced(work.tx, message_id)
+    await service.mark_bounced(work.tx, message_id, await telling.means_now(work.tx))
 
 
 async def _open(work: Work, message_id: UUID) -> None:
@@ -115,7 +124,7 @@ async def put_wishes(work: Work, customer_id: UUID, data: Wish) -> Wished:
     await customers.customer_of(work.tx, customer_id)
     version = (await reads.preference(work.tx, customer_id)).version
     work.expect(version)
-    kept = await service.set_preference(
+    kept = await wishes.set_preference(
         work.tx,
         customer_id,
         language=data.language,
@@ -127,4 +136,58 @@ async def put_wishes(work: Work, customer_id: UUID, data: Wish) -> Wished:
     return Wished(kept.language, list(kept.declined), kept.source, kept.version)
 
 
-handlers = [list_messages, send_message, record_bounce, get_wishes, put_wishes]
+class ConsentGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a customer agreed to (`given`) or took back. `key` is your own: the same twice is written once.
+
+    `proof` says what shows it: the words that were agreed to, an address of the network, the id of a record elsewhere.
+    """
+
+    customer_id: UUID
+    purpose: Purpose
+    channel: Channel
+    given: bool
+    source: ConsentSource = ConsentSource.API
+    proof: Annotated[str, Meta(max_length=wishes.PROOF_LENGTH)] = ""
+    at: datetime | None = None
+    key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class ConsentsGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Consents of any customers, at most 1,000."""
+
+    items: Annotated[list[ConsentGiven], Meta(min_length=1, max_length=wishes.MOST_AT_ONCE)]
+
+
+class ConsentsKept(msgspec.Struct, frozen=True):
+    """How many were new; the others were brought before under the same key."""
+
+    new: int
+
+
+class Consents(msgspec.Struct, frozen=True):
+    """What a customer agreed to and took back, newest first, at most 100."""
+
+    items: list[reads.ConsentRow]
+
+
+@command("/consents", permission="customers:write", tag=TAG)
+async def record_consents(work: Work, data: ConsentsGiven) -> ConsentsKept:
+    """Add to the ledger of consents, for one customer or many (an import). Nothing in it is ever changed or removed.
+
+    What counts is the newest row of a customer, purpose and means. News of losses are sent whatever is said here.
+    """
+    names = ("purpose", "channel", "given", "source", "proof", "at", "key")
+    for customer_id in dict.fromkeys(item.customer_id for item in data.items):
+        await customers.customer_of(work.tx, customer_id)
+    rows = [(x.customer_id, Consent(**{name: getattr(x, name) for name in names})) for x in data.items]
+    return ConsentsKept(await wishes.record_many(work.tx, rows))
+
+
+@query("/customers/{customer_id:uuid}/consents", permission="customers:read", tag=TAG)
+async def list_consents(work: Work, customer_id: UUID) -> Consents:
+    """Return the ledger of a customer's consents."""
+    await customers.customer_of(work.tx, customer_id)
+    return Consents(await reads.consents(work.tx, customer_id))
+
+
+handlers = [record_consents, list_consents, list_messages, send_message, record_bounce, get_wishes, put_wishes]

@@ -14,8 +14,8 @@ from malha.platform.settings import Settings
 if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
 
-# What stands in these addresses is a key to an order: the log does without it.
-_TRACKING = "/track/"
+# What stands in these addresses is a key to an order or to a customer's wishes: the log does without it.
+_KEYED = ("/track/", "/wishes/")
 # Probes and static files would drown everything else.
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static")
 _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -97,7 +97,7 @@ class AccessLog:
             return
         facts = cast("dict[str, Any]", scope)
         caller = facts.get("user")
-        path = _TRACKING if facts["path"].startswith(_TRACKING) else facts["path"]
+        path = next((keyed for keyed in _KEYED if facts["path"].startswith(keyed)), facts["path"])
         if self._console:
             line = f"{method} {path} {status} {seconds * 1000:.1f} ms {facts['request_id']}".encode()
         else:

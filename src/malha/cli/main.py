@@ -33,6 +33,7 @@ COMMANDS = {
         "malha.cli.upgrade_database",
         "Upgrade the embedded database to the PostgreSQL that Malha brings.",
     ),
+    "mail": ("malha.cli.mail", "Take mail that came back, so that customers are told another way."),
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }
 USAGE_ERROR = 2

@@ -21,6 +21,9 @@ from malha.network.model import (
     ShortagePolicy,
 )
 from malha.network.snapshot import NetworkSnapshot
+from malha.notifications import means
+from malha.notifications import reads as messages
+from malha.notifications.model import TELLER_WORDS, Teller
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.money import CURRENCY_DIGITS
@@ -96,6 +99,7 @@ async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "channels")
         found, network = await _one(tx, code)
+        teller = await messages.teller(tx, found.id)
     places = sorted((network.locations[i] for i in found.location_ids if caller.sees(i)), key=lambda x: fold(x.name))
     return render.html(
         "channels/show.html",
@@ -105,6 +109,7 @@ async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         kind=_(say.CHANNEL_KIND[found.kind]),
         payment=_(say.PAYMENT_POLICY[found.payment_policy]),
         shortage=_(say.SHORTAGE_POLICY[found.shortage_policy]),
+        teller=_(TELLER_WORDS[teller]),
         issuer=network.establishments[found.establishment_id] if found.establishment_id else None,
         places=[(x, _(say.LOCATION_KIND[x.kind]), say.LOCATION_STATUS[x.status]) for x in places],
     )
@@ -117,6 +122,7 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> di
     if found is None and code is not None:
         raise UnknownChannel(key=code)
     draft = reads.channel_draft(found, network) if found else BLANK
+    teller = (await messages.teller(tx, found.id)).value if found else ""
     owners = [(e.code, f"{e.name} ({e.code})") for e in network.establishments.values()]
     return {
         "shell": around,
@@ -128,6 +134,8 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> di
         "kinds": list(filling.options(say.CHANNEL_KIND)),
         "payments": list(filling.options(say.PAYMENT_POLICY)),
         "shortages": list(filling.options(say.SHORTAGE_POLICY)),
+        "tellers": [(each.value, _(word)) for each, word in TELLER_WORDS.items()],
+        "teller": teller,
         "currencies": [(code, code) for code in CURRENCY_DIGITS],
         "owners": owners,
         "places": [
@@ -141,13 +149,26 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> di
 async def _make(tx: Tx, read: Filled) -> str:
     draft = _draft(read, read.text("code", 40))
     read.refuse()
-    return (await service.create_channel(tx, draft)).code
+    teller = _teller(read)
+    made = await service.create_channel(tx, draft)
+    if teller:
+        await means.set_teller(tx, made.id, made.code, teller)
+    return made.code
 
 
 async def _change(tx: Tx, _request: Request[Any, Any, Any], read: Filled, code: str) -> None:
     draft = _draft(read, code)
     read.refuse()
-    await service.update_channel(tx, draft, read.version())
+    changed = await service.update_channel(tx, draft, read.version())
+    teller = _teller(read)
+    if teller and teller is not await messages.teller(tx, changed.id):
+        await means.set_teller(tx, changed.id, code, teller)
+
+
+def _teller(read: Filled) -> Teller | None:
+    """Return who is to tell the buyers; None leaves it as it is, or as the kind of channel has it."""
+    said = read.text("teller", 20)
+    return Teller(said) if said in set(Teller) else None
 
 
 def _draft(read: Filled, code: str) -> ChannelDraft:

@@ -16,12 +16,24 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.console import customer_reads as page_reads
-from malha.console import export, render, shell, web
+from malha.console import export, render, shell, timeline, web
+from malha.console import messages as message_log
 from malha.console import orders as order_list
 from malha.console.customer_reads import Row, Wanted
 from malha.customers import reads, service
 from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer, CustomerDraft, CustomerKind
+from malha.notifications import reads as messages
+from malha.notifications import wishes
+from malha.notifications.model import (
+    CHANNEL_WORDS,
+    PURPOSE_WORDS,
+    SOURCE_WORDS,
+    Channel,
+    ConsentSource,
+    Purpose,
+)
+from malha.notifications.reads import ConsentRow, MessageRow
 from malha.ordering import reads as ordering
 from malha.platform import audit, brazil
 from malha.platform.address import Address
@@ -149,6 +161,82 @@ def _of_audit(entry: audit.Entry) -> Happening:
             return Happening(at=entry.at, icon="pencil", title=_("Profile changed"), detail=detail)
 
 
+def _of_message(row: MessageRow) -> Happening:
+    title, detail, icon, _tone = timeline.of_message(row)
+    about = f"{detail} \N{MIDDLE DOT} #{row.order_number}"
+    return Happening(at=row.done_at or row.created_at, icon=icon, title=title, detail=about, href=f"/messages/{row.id}")
+
+
+def _of_consent(row: ConsentRow) -> Happening:
+    what, said, how = _consent_words(row)
+    return Happening(at=row.at, icon="check" if row.given else "ban", title=f"{said}: {what}", detail=how)
+
+
+def _consent_words(row: ConsentRow) -> tuple[str, str, str]:
+    what = f"{_(PURPOSE_WORDS[Purpose(row.purpose)])}, {_(CHANNEL_WORDS[Channel(row.channel)])}"
+    said = _("Agreed") if row.given else _("Took back or refused")
+    source = _(SOURCE_WORDS[ConsentSource(row.source)]) if row.source in set(ConsentSource) else row.source
+    return what, said, f"{source} \N{MIDDLE DOT} {row.proof}" if row.proof else source
+
+
+def _consent_line(row: ConsentRow) -> tuple[str, str, str, datetime]:
+    return (*_consent_words(row), row.at)
+
+
+Wish = tuple[str, str, list[tuple[str, str, bool]]]
+
+
+def _wishes(standing: Mapping[tuple[Purpose, Channel], bool]) -> list[Wish]:
+    """Return what counts now, by purpose: each means with whether it is wanted."""
+    return [
+        (
+            purpose.value,
+            _(word),
+            [
+                (c.value, _(name), standing.get((purpose, c), purpose is Purpose.TRANSACTIONAL))
+                for c, name in CHANNEL_WORDS.items()
+            ],
+        )
+        for purpose, word in PURPOSE_WORDS.items()
+    ]
+
+
+@post("/customers/{number:int}/wishes", opt={"permission": "customers:write"}, status_code=200)
+async def customer_wishes(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Write down what a customer said they want, and how they said it.
+
+    Raises:
+        Invalid: it is not said how the customer said so.
+        Conflict: somebody changed it meanwhile.
+    """
+    form = await request.form()
+    said, version = _said(form, "proof", 200), _said(form, "version", 9)
+    source = _said(form, "source", 20)
+    refuse([] if said else [Flaw("proof", N_("Say in up to 200 characters how the customer said so."))])
+    async with web.writing(request) as tx:
+        customer = await _customer(tx, request, number)
+        wanted = {(p, c): form.get(f"{p.value}-{c.value}") == "1" for p in Purpose for c in Channel}
+        declined = [c for c in Channel if not wanted[Purpose.TRANSACTIONAL, c]]
+        how = ConsentSource(source) if source in {"store", "call"} else ConsentSource.CONSOLE
+        await wishes.set_wishes(tx, customer.id, wanted, source=how, proof=said)
+        before = await messages.preference(tx, customer.id)
+        seen = int(version) if version.isascii() and version.isdigit() else 0
+        language = _said(form, "language", 5) or None
+        if language != before.language:
+            # The ledger may just have made a new version; what the person saw is compared with the one before.
+            grown = before.version - seen if before.version - seen in {0, 1} else 0
+            await wishes.set_preference(
+                tx, customer.id, language=language, declined=declined, source=said, version=seen + grown
+            )
+    notice = _("The wishes were written down")
+    if not web.wants_part(request):
+        return web.see_other(f"/customers/{number}", notice=notice)
+    async with web.reading(request) as tx:
+        shown = await draw(tx, request, number)
+    shown.headers["HX-Trigger"] = web.trigger("toast", notice)
+    return shown
+
+
 @get("/customers/{number:int}", opt={"permission": "customers:read"})
 async def customer_page(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
     """Show one profile; lead from one that went into another to that one."""
@@ -181,7 +269,11 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
     if around.may("audit:read"):
         trail = await audit.trail(tx, entity="customer", entity_id=str(customer.id), limit=30)
         happenings += [_of_audit(entry) for entry in trail]
+    said = await messages.of_customer(tx, customer.id, scope) if may_orders else []
+    consents = await messages.consents(tx, customer.id)
+    happenings += [_of_message(row) for row in said] + [_of_consent(row) for row in consents]
     happenings.sort(key=lambda happening: happening.at, reverse=True)
+    wants = await messages.preference(tx, customer.id)
     terms: dict[str, Any] = {
         "shell": around,
         "customer": customer,
@@ -189,7 +281,12 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
         "kind": _(KINDS[customer.kind]),
         "bought": await page_reads.bought(tx, customer.id, scope),
         "orders": list(zip(await order_list.row_views(tx, rows), rows, strict=True)),
-        "happenings": happenings[:40],
+        "happenings": happenings[:60],
+        "messages": [message_log.view_of(row) for row in said[:30]],
+        "wants": wants,
+        "wishes": _wishes(await messages.standing(tx, customer.id)),
+        "consents": [_consent_line(row) for row in consents[:30]],
+        "languages": [("", _("as the shop speaks")), ("pt-BR", _("Portuguese")), ("en", _("English"))],
         "alike": await _alike(tx, customer) if scope is None else [],
         "everywhere": scope is None,
         "merges": [m for m in await reads.merges_into(tx, customer.id) if m.undone_at is None] if scope is None else [],
@@ -307,4 +404,4 @@ async def customer_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send(request, "customers", COLUMNS, pages(), _cells)
 
 
-HANDLERS = [customer_list, customer_page, customer_reveal, customer_change, customer_export]
+HANDLERS = [customer_wishes, customer_list, customer_page, customer_reveal, customer_change, customer_export]

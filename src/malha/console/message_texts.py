@@ -8,19 +8,20 @@ import re
 from datetime import time
 from typing import Any
 
+import msgspec
 from litestar import MediaType, Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import render, shell, web
+from malha.console import message_means, render, shell, web
 from malha.console.messages import KIND_CODES
 from malha.flows import telling
 from malha.identity import reads as people
-from malha.notifications import reads, rendering, rules
+from malha.notifications import reads, rendering, rules, segments
 from malha.notifications import service as notifications
-from malha.notifications.model import KINDS, Channel, Facts, Kind, Rendered, Shape, Text
+from malha.notifications.model import CHANNEL_WORDS, KINDS, Channel, Facts, Kind, Rendered, Shape, Template, Text
 from malha.ordering import reads as orders
-from malha.platform import audit, mail
+from malha.platform import audit, brazil, mail
 from malha.platform.db import Tx
 from malha.platform.errors import NotFound
 from malha.platform.flaws import Flaw, Invalid, refuse
@@ -46,20 +47,24 @@ def _key(kind: str, language: str) -> tuple[Kind, str]:
 
 @get("/messages/texts", opt={"permission": "settings:manage"})
 async def text_list(request: Asking) -> Response[str]:
-    """Show every kind of message, whether it goes out, and its texts."""
+    """Show every kind of message, whether it goes out, and its texts for each means."""
     settings = _settings(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "messages")
         texts = await reads.templates(tx)
-        on = (await reads.active(tx))[Channel.EMAIL]
+        on = await reads.active(tx)
         resting = await reads.rules(tx)
-    by_kind = {kind: [t for t in texts if t.kind is kind and t.channel is Channel.EMAIL] for kind in Kind}
+        gateways = await reads.ready_gateways(tx)
+    # Mail always; of the others those that are in use, or have a text of their own.
+    shown = [c for c in Channel if c is Channel.EMAIL or c in gateways or any(t.own and t.channel is c for t in texts)]
+    by_kind = {kind: [(c, [t for t in texts if t.kind is kind and t.channel is c]) for c in shown] for kind in Kind}
     return render.html(
         "messages/texts.html",
         shell=around,
         may=around.may,
         kinds=[(kind, facts, kind in on, by_kind[kind]) for kind, facts in KINDS.items()],
         languages=LANGUAGE_WORDS,
+        means_words=CHANNEL_WORDS,
         rules=resting,
         mail_ready=bool(settings.smtp_url and settings.mail_from),
         sender=settings.mail_from or "",
@@ -77,7 +82,7 @@ async def text_switch(request: Asking, kind: FromPath[str]) -> Response[bytes]:
     wanted, _language = _key(kind, LANGUAGES[0])
     on = form.get("on") == "1"
     async with web.writing(request) as tx:
-        await notifications.switch(tx, wanted, Channel.EMAIL, on=on)
+        await notifications.switch(tx, wanted, on=on)
     word = _(KINDS[wanted].word)
     notice = _("“{kind}” is sent again.", kind=word) if on else _("“{kind}” is no longer sent.", kind=word)
     return web.see_other("/messages/texts", notice=notice)
@@ -123,16 +128,19 @@ async def text_edit(request: Asking, kind: FromPath[str], language: FromPath[str
     """
     wanted, spoken = _key(kind, language)
     shown = request.query_params.get("version", "")
+    means = _means(request.query_params)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "messages")
-        template = await reads.template(tx, wanted, Channel.EMAIL, spoken)
-        versions = await reads.versions(tx, wanted, Channel.EMAIL, spoken)
+        template = await reads.template(tx, wanted, means, spoken)
+        versions = await reads.versions(tx, wanted, means, spoken)
         old = (
-            await reads.text_of_version(tx, wanted, Channel.EMAIL, spoken, int(shown))
+            await reads.text_of_version(tx, wanted, means, spoken, int(shown))
             if re.fullmatch(r"[0-9]{1,9}", shown)
             else None
         )
+        gateways = await reads.ready_gateways(tx)
     settings = _settings(request)
+    ready = mail.is_set_up(settings) if means is Channel.EMAIL else means in gateways
     return render.html(
         "messages/edit.html",
         headers={"Content-Security-Policy": FRAMING_POLICY},
@@ -147,11 +155,25 @@ async def text_edit(request: Asking, kind: FromPath[str], language: FromPath[str
         other=next(x for x in LANGUAGES if x != spoken),
         other_word=_(LANGUAGE_WORDS[next(x for x in LANGUAGES if x != spoken)]),
         words_of=[p for p in KINDS[wanted].placeholders if p.shape is Shape.WORD],
-        blocks_of=[p for p in KINDS[wanted].placeholders if p.shape is Shape.BLOCK],
+        blocks_of=[p for p in KINDS[wanted].placeholders if p.shape is Shape.BLOCK and means is Channel.EMAIL],
         path=f"/messages/texts/{wanted.value}/{spoken}",
-        mail_ready=bool(settings.smtp_url and settings.mail_from),
-        longest=(rules.SUBJECT_LENGTH, rules.BODY_LENGTH),
+        means=means.value,
+        means_word=_(CHANNEL_WORDS[means]),
+        query="" if means is Channel.EMAIL else f"?means={means.value}",
+        ready=ready,
+        longest=(rules.SUBJECT_LENGTH, rules.BODY_LENGTH if means is Channel.EMAIL else rules.SHORT_LENGTH),
     )
+
+
+def _means(said: Any) -> Channel:
+    """Return the means a form or an address names; mail where it names none."""
+    found = said.get("means", "")
+    return Channel(found) if found in {channel.value for channel in Channel} else Channel.EMAIL
+
+
+def _address(kind: str, language: str, means: Channel) -> str:
+    address = f"/messages/texts/{kind}/{language}"
+    return address if means is Channel.EMAIL else f"{address}?means={means.value}"
 
 
 def _said(form: Any) -> Text:
@@ -181,8 +203,8 @@ async def text_save(request: Asking, kind: FromPath[str], language: FromPath[str
     wanted, spoken = _key(kind, language)
     form = await request.form()
     async with web.writing(request) as tx:
-        await notifications.save_template(tx, wanted, Channel.EMAIL, spoken, _said(form), version=_version(form))
-    return _gone_to(request, f"/messages/texts/{kind}/{language}", _("The text was saved and is used from now on."))
+        await notifications.save_template(tx, wanted, _means(form), spoken, _said(form), version=_version(form))
+    return _gone_to(request, _address(kind, language, _means(form)), _("The text was saved and is used from now on."))
 
 
 @post("/messages/texts/{kind:str}/{language:str}/reset", opt={"permission": "settings:manage"}, status_code=200)
@@ -195,8 +217,8 @@ async def text_reset(request: Asking, kind: FromPath[str], language: FromPath[st
     wanted, spoken = _key(kind, language)
     form = await request.form()
     async with web.writing(request) as tx:
-        await notifications.reset_template(tx, wanted, Channel.EMAIL, spoken, version=_version(form))
-    return _gone_to(request, f"/messages/texts/{kind}/{language}", _("The default text is used from now on."))
+        await notifications.reset_template(tx, wanted, _means(form), spoken, version=_version(form))
+    return _gone_to(request, _address(kind, language, _means(form)), _("The default text is used from now on."))
 
 
 async def _facts(tx: Tx, request: Asking, form: Any, kind: Kind, language: str) -> Facts:
@@ -218,21 +240,24 @@ async def _facts(tx: Tx, request: Asking, form: Any, kind: Kind, language: str) 
 
 
 async def _rendered(request: Asking, form: Any, kind: Kind, language: str) -> Rendered:
-    text = _said(form)
-    refuse(rules.check_text(kind, text))
+    text, means = _said(form), _means(form)
+    refuse(rules.check_text(kind, text, means))
     async with web.reading(request) as tx:
         facts = await _facts(tx, request, form, kind, language)
         look = await telling.look_of(tx)
-    return rendering.render(text, kind, facts, look, language)
+    look = msgspec.structs.replace(look, wishes_address=f"{_settings(request).address}/wishes/...")
+    template = Template(kind=kind, channel=means, language=language, version=0, text=text, own=True)
+    return telling.written_as(template, facts, look)
 
 
 @post("/messages/texts/{kind:str}/{language:str}/preview", opt={"permission": "settings:manage"}, status_code=200)
 async def text_preview(request: Asking, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
-    """Show a text as a mail, for a frame; what is wrong with it is said there too."""
+    """Show a text as it arrives, for a frame; what is wrong with it is said there too."""
     wanted, spoken = _key(kind, language)
     form = await request.form()
     try:
-        shown = (await _rendered(request, form, wanted, spoken)).html
+        rendered = await _rendered(request, form, wanted, spoken)
+        shown = rendered.html or await _short_preview(request, form, wanted, rendered)
     except (Invalid, NotFound) as error:
         says, mend = web.refusal_text(error)
         problems = web.problems_text(error) or [" ".join(x for x in (says, mend) if x)]
@@ -244,18 +269,50 @@ async def text_preview(request: Asking, kind: FromPath[str], language: FromPath[
     )
 
 
+async def _short_preview(request: Asking, form: Any, kind: Kind, rendered: Rendered) -> str:
+    """Show a short text as a bubble, with its parts as an SMS, or as a gateway approves it."""
+    means = _means(form)
+    async with web.reading(request) as tx:
+        row = await reads.gateway(tx, means)
+    text = rendered.text
+    if means is Channel.SMS and (row is None or row.gateway.plain_letters):
+        text = segments.plain(text)
+    approved, names = rules.numbered(_said(form).body, KINDS[kind].placeholders)
+    return render.text_of(
+        "messages/short.html",
+        text=text,
+        length=segments.length_of(text) if means is Channel.SMS else None,
+        approved=approved if means is Channel.WHATSAPP else "",
+        names=list(zip(names, rendered.parameters, strict=True)) if means is Channel.WHATSAPP else [],
+    )
+
+
 @post("/messages/texts/{kind:str}/{language:str}/try", opt={"permission": "settings:manage"}, status_code=200)
 async def text_try(request: Asking, kind: FromPath[str], language: FromPath[str]) -> Response[bytes]:
-    """Send a text to whoever asks, at once, saved or not.
+    """Send a text to whoever asks, at once, saved or not: by mail to their address, else to the number they name.
 
     Raises:
-        Invalid: something is wrong with the text.
+        Invalid: something is wrong with the text or the number.
         MailNotConfigured, MailRefused, MailPostponed, MailUnreachable, MailUnanswered: it could not be sent.
+        GatewayNotReady, GatewayRefused: it could not be sent.
     """
     wanted, spoken = _key(kind, language)
     form = await request.form()
+    means = _means(form)
+    if means is Channel.EMAIL:
+        notice = await _try_mail(request, form, wanted, spoken)
+    else:
+        notice = await _try_gateway(request, form, wanted, spoken)
+    async with web.writing(request) as tx:
+        await audit.record(tx, action="try", entity="message_template", entity_id=f"{kind}/{means.value}/{language}")
+    if not web.by_htmx(request):
+        return web.see_other(_address(kind, language, means), notice=notice)
+    return Response(b"", headers={"HX-Reswap": "none", "HX-Trigger": web.trigger("toast", notice)})
+
+
+async def _try_mail(request: Asking, form: Any, kind: Kind, language: str) -> str:
     server = mail.server_of(_settings(request))
-    rendered = await _rendered(request, form, wanted, spoken)
+    rendered = await _rendered(request, form, kind, language)
     caller = web.caller_of(request)
     async with web.reading(request) as tx:
         person = await people.person(tx, UUID(caller.id))
@@ -267,12 +324,16 @@ async def text_try(request: Asking, kind: FromPath[str], language: FromPath[str]
         html=rendered.html,
     )
     await mail.send(server, message)
-    async with web.writing(request) as tx:
-        await audit.record(tx, action="try", entity="message_template", entity_id=f"{kind}/email/{language}")
-    notice = _("The mail server took the test. Look into your inbox.")
-    if not web.by_htmx(request):
-        return web.see_other(f"/messages/texts/{kind}/{language}", notice=notice)
-    return Response(b"", headers={"HX-Reswap": "none", "HX-Trigger": web.trigger("toast", notice)})
+    return _("The mail server took the test. Look into your inbox.")
+
+
+async def _try_gateway(request: Asking, form: Any, kind: Kind, language: str) -> str:
+    means = _means(form)
+    phone = brazil.normalise_phone(str(form.get("phone", ""))[:40])
+    if phone is None:
+        refuse([Flaw("phone", N_("Write a telephone number with its area code."))])
+    rendered = await _rendered(request, form, kind, language)
+    return await message_means.try_letter(request, means, phone or "", language, rendered)
 
 
 HANDLERS = [

@@ -14,6 +14,7 @@ from litestar.response import Response, Stream
 from malha.console import export, render, shell, web
 from malha.console.words import Sign
 from malha.fulfillment import finding
+from malha.flows import telling
 from malha.notifications import reads
 from malha.notifications import service as notifications
 from malha.notifications.errors import MessageNotFound
@@ -57,6 +58,7 @@ SIGNS: dict[State, Sign] = {
 VIEWS: dict[str, tuple[str, tuple[State, ...]]] = {
     "all": (N_("All messages"), ()),
     "trouble": (N_("To look at"), TROUBLE),
+    "untold": (N_("Needs another address"), ()),
     "waiting": (N_("Waiting"), (State.QUEUED, State.SENDING)),
     "sent": (N_("Sent"), (State.SENT,)),
     "skipped": (N_("Not sent out"), (State.SKIPPED,)),
@@ -94,8 +96,33 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     channel: str
     why: str
+    arrived: str
     to: str
     repeatable: bool
+    again: bool  # to another address
+
+
+READ, DELIVERED = Sign(N_("Read"), "done", "done"), Sign(N_("Delivered"), "done", "done")
+
+
+def sign_of(row: MessageRow) -> Sign:
+    """Return how a message stands: what a receipt said counts for more than that it was handed over."""
+    if row.state == State.SENT and (row.read_at or row.delivered_at):
+        return READ if row.read_at else DELIVERED
+    return SIGNS[State(row.state)]
+
+
+def _arrived(row: MessageRow) -> str:
+    parts = [
+        _("delivered {time}", time=render.moment(row.delivered_at)) if row.delivered_at else "",
+        _("read {time}", time=render.moment(row.read_at)) if row.read_at else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def masked(address: str) -> str:
+    """Return an address as lists show it."""
+    return brazil.mask_email(address) if "@" in address else brazil.mask_phone(address)
 
 
 def view_of(row: MessageRow) -> RowView:
@@ -104,12 +131,14 @@ def view_of(row: MessageRow) -> RowView:
     state = State(row.state)
     return RowView(
         row=row,
-        sign=SIGNS[state],
+        sign=sign_of(row),
         kind=_(kind.word) if kind else row.kind,
         channel=_(CHANNEL_WORDS[Channel(row.channel)]),
         why=_(REASON_WORDS[row.reason]) if row.reason in REASON_WORDS else "",
-        to=brazil.mask_email(row.address) if row.address else "",
+        arrived=_arrived(row),
+        to=masked(row.address) if row.address else "",
         repeatable=state in REPEATABLE and row.address is not None,
+        again=state in REPEATABLE and row.reason != "told_by_channel",
     )
 
 
@@ -136,6 +165,7 @@ async def _wanted(tx: Tx, asked: Asked, scope: tuple[int, ...] | None) -> LogWan
     since, until = orders.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
     return LogWanted(
         states=VIEWS[asked.view][1],
+        ids=tuple(row.id for row in await reads.untold(tx, scope=scope)) if asked.view == "untold" else None,
         kind=Kind(asked.kind) if asked.kind else None,
         orders=tuple(await finding.find(tx, asked.q)) if asked.q else None,
         since=since,
@@ -163,9 +193,15 @@ async def message_log(request: Request[Any, Any, Any]) -> Response[str]:
         found = await reads.log(tx, wanted, after=_after(asked.after), limit=PAGE_SIZE + 1)
         # Whoever sees some locations only is not told how much there is elsewhere.
         counts = await reads.counts(tx) if scope is None else {}
+        untold = len(await reads.untold(tx, scope=scope))
     page = paging.page_of(found, PAGE_SIZE, LISTING, lambda row: (row.created_at, row.id))
     tabs = [
-        (view, _(word), asked.address(view=view), sum(counts.get(s, 0) for s in states or State) if counts else None)
+        (
+            view,
+            _(word),
+            asked.address(view=view),
+            untold if view == "untold" else sum(counts.get(s, 0) for s in states or State) if counts else None,
+        )
         for view, (word, states) in VIEWS.items()
     ]
     return render.html(
@@ -247,14 +283,29 @@ async def _act(request: Request[Any, Any, Any], message_id: UUID, act: Any, noti
 
 @post("/messages/{message_id:uuid}/send", opt={"permission": "orders:write"}, status_code=303)
 async def message_send(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[bytes]:
-    """Have a message sent again."""
-    return await _act(request, message_id, notifications.send_again, _("The message is sent again within seconds."))
+    """Have a message sent again, to another address if one is given.
+
+    Raises:
+        Invalid: the address is none.
+        MessageOnItsWay, MessageForgotten, AddressSilent: it cannot be sent again.
+    """
+    address = str((await request.form()).get("address", ""))[:254]
+
+    async def act(tx: Tx, id_: UUID) -> None:
+        await notifications.send_again(tx, id_, address or None)
+        await telling.send_soon(tx)
+
+    return await _act(request, message_id, act, _("The message is sent again within seconds."))
 
 
 @post("/messages/{message_id:uuid}/bounced", opt={"permission": "orders:write"}, status_code=303)
 async def message_bounced(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[bytes]:
     """Write down that a message came back."""
-    return await _act(request, message_id, notifications.mark_bounced, _("Nothing more is sent to this address."))
+
+    async def act(tx: Tx, id_: UUID) -> None:
+        await notifications.mark_bounced(tx, id_, await telling.means_now(tx))
+
+    return await _act(request, message_id, act, _("Nothing more is sent to this address."))
 
 
 @post("/messages/{message_id:uuid}/lift", opt={"permission": "orders:write"}, status_code=303)

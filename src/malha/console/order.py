@@ -21,6 +21,7 @@ from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads as jobs
 from malha.notifications import reads as notifications
+from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
 from malha.ordering import reads
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import AUTOMATIC_HOLDS, GONE, PROMISE_REASON_WORDS, WAITING, HoldKind, OrderStatus, UnitState
@@ -50,6 +51,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     paid: payments.Totals | None
     deadline: payments.Deadline | None
     messages: list[notifications.MessageRow]
+    teller: Teller
+    untold: list[notifications.UntoldRow]
     promises: list[reads.PromiseRow]
     line_promises: dict[int, datetime]
 
@@ -153,6 +156,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     works: list[WorkView]
     happenings: list[timeline.Happening]
     messages: list[messages.RowView]
+    teller: str
+    untold: str
     unit_count: int
     document: str
     phone: str
@@ -193,6 +198,8 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         paid=(await payments.totals(tx, [header.id])).get(header.id),
         deadline=await payments.deadline(tx, header.id),
         messages=await notifications.of_order(tx, header.id),
+        teller=await notifications.teller_of_order(tx, header.id),
+        untold=await notifications.untold(tx, order_id=header.id, limit=1),
         promises=await reads.promises(tx, header.id),
         line_promises=await reads.line_promises(tx, header.id),
     )
@@ -591,8 +598,10 @@ def view_of(facts: Facts, names: timeline.Names) -> OrderView:
         lines=lines,
         legend=[(family, ", ".join(said)) for family, said in families.items()],
         works=[_work_view(facts, row) for row in facts.work],
-        happenings=timeline.told(facts.timeline, names),
+        happenings=timeline.told(facts.timeline, names, facts.messages),
         messages=[messages.view_of(row) for row in facts.messages],
+        teller=_(TELLER_WORDS[facts.teller]),
+        untold=_(KINDS[Kind(facts.untold[0].kind)].word) if facts.untold else "",
         unit_count=_count(facts.units),
         document=brazil.mask_document(header.buyer_document) if header.buyer_document else "",
         phone=brazil.mask_phone(header.buyer_phone) if header.buyer_phone else "",

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-from malha.console import render, words
+from malha.console import messages, render, words
+from malha.notifications.model import CHANNEL_WORDS, KINDS, REASON_WORDS, Channel, Kind, State
+from malha.notifications.reads import MessageRow
 from malha.ordering.model import PROMISE_REASON_WORDS, PromiseReason
 from malha.ordering.reads import TimelineRow
 from malha.platform import i18n
@@ -305,25 +307,60 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
 }
 
 
-def told(rows: list[TimelineRow], names: Names) -> list[Happening]:
-    """Return what happened, newest first, each with the day it happened on where that differs from the one above."""
-    out: list[Happening] = []
+# How a message stands, as an entry of a timeline: its icon and tone.
+_MESSAGE_LOOKS = {
+    State.SENT: ("mail-check", "done"),
+    State.QUEUED: ("clock", "plain"),
+    State.SENDING: ("clock", "plain"),
+    State.SKIPPED: ("mail-off", "plain"),
+    State.UNCERTAIN: ("mail-question", "fail"),
+}
+
+
+def of_message(row: MessageRow) -> tuple[str, str, str, str]:
+    """Return a message as an entry of a timeline: title, detail, icon, tone."""
+    known = row.kind in set(Kind)
+    word = _(KINDS[Kind(row.kind)].word) if known else row.kind
+    sign = messages.sign_of(row)
+    icon, tone = _MESSAGE_LOOKS.get(State(row.state), ("mail-x", "fail"))
+    why = _(REASON_WORDS[row.reason]) if row.reason in REASON_WORDS else ""
+    title = _("Message: {kind}", kind=word)
+    detail = _joined(_(CHANNEL_WORDS[Channel(row.channel)]), _(sign.word))
+    return title, f"{detail}. {why}" if why else detail, icon, tone
+
+
+def _as_happening(row: MessageRow) -> Happening:
+    title, detail, icon, tone = of_message(row)
+    at = row.done_at or row.created_at
+    return Happening(title=title, detail=detail, icon=icon, tone=tone, at=at, day="", clock=render.clock(at), actor="")
+
+
+def told(rows: list[TimelineRow], names: Names, said: Sequence[MessageRow] = ()) -> list[Happening]:
+    """Return what happened and what the customer was told of it, newest first.
+
+    Each entry says the day it happened on where that differs from the one above.
+    """
+    out = [_happening(row, names) for row in rows] + [_as_happening(row) for row in said]
+    out.sort(key=lambda h: h.at, reverse=True)
     last: date | None = None
-    for row in rows:
-        say, icon, tone = SENTENCES.get(row.type, (None, "circle", "plain"))
-        title, detail = say(row.facts, names) if say else (row.type, "")
-        local = render.local(row.at).date()
-        out.append(
-            Happening(
-                title=title,
-                detail=detail,
-                icon=icon,
-                tone=tone,
-                at=row.at,
-                day=render.day(row.at) if local != last else "",
-                clock=render.clock(row.at),
-                actor=names.actor(row.actor),
-            )
-        )
+    for n, entry in enumerate(out):
+        local = render.local(entry.at).date()
+        if local != last:
+            out[n] = msgspec.structs.replace(entry, day=render.day(entry.at))
         last = local
     return out
+
+
+def _happening(row: TimelineRow, names: Names) -> Happening:
+    say, icon, tone = SENTENCES.get(row.type, (None, "circle", "plain"))
+    title, detail = say(row.facts, names) if say else (row.type, "")
+    return Happening(
+        title=title,
+        detail=detail,
+        icon=icon,
+        tone=tone,
+        at=row.at,
+        day="",
+        clock=render.clock(row.at),
+        actor=names.actor(row.actor),
+    )

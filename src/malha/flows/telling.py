@@ -7,17 +7,36 @@ an order without deciding what its customer is told.
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import msgspec
 import structlog
 
 from malha.fulfillment import reads as work
 from malha.network import reads as network
 from malha.network import retailer
 from malha.network.places import STATE_ZONES
-from malha.notifications import reads, rendering, rules
+from malha.notifications import means as means_of_contact
+from malha.notifications import reads, rendering, returns, rules, wishes
 from malha.notifications import service as notifications
-from malha.notifications.model import KINDS, Channel, Claimed, Facts, Item, Kind, Look, Parcel, Rendered, State, Told
+from malha.notifications.http_carrier import HttpCarrier
+from malha.notifications.means import Opened
+from malha.notifications.model import (
+    KINDS,
+    Channel,
+    Claimed,
+    Facts,
+    Item,
+    Kind,
+    Look,
+    Means,
+    Parcel,
+    Rendered,
+    State,
+    Template,
+    Told,
+)
 from malha.notifications.sending import Outcome, Outlets
 from malha.ordering import reads as orders
 from malha.ordering import rules as ordering_rules
@@ -32,6 +51,8 @@ from malha.platform.db import Database, Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.platform.money import Money
+from malha.platform.outward import Outward
+from malha.platform.sealing import SealBroken
 from malha.platform.settings import Settings
 from malha.platform.subscribers import Recorded
 
@@ -106,10 +127,21 @@ async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
             Told(order_id=UUID(event.id), event_seq=event.seq, kind=kind, at=event.at, facts=kept)
             for kind in TELLS[event.type](facts)
         ]
-    if not mail.is_set_up(configuration.load()):
+    means = await means_now(tx)
+    if not means.ready:
         told = [t for t in told if KINDS[t.kind].always]
-    if told and await notifications.queue(tx, told):
+    if told and await notifications.queue(tx, told, means):
         await jobs.defer(tx, send_messages)
+
+
+async def send_soon(tx: Tx) -> None:
+    """Have what waits sent after the commit."""
+    await jobs.defer(tx, send_messages)
+
+
+async def means_now(tx: Tx) -> Means:
+    """Return by which means customers can be told now."""
+    return await reads.means(tx, mail=mail.is_set_up(configuration.load()))
 
 
 @jobs.task("messages.send", attempts=5)
@@ -123,11 +155,38 @@ async def care_for_messages(db: Database) -> None:
     async with db.transaction() as tx:
         lost = await notifications.give_up_interrupted(tx)
         await notifications.forget_words(tx)
+        await returns.forget_receipts(tx)
         due = await reads.any_due(tx)
     if lost:
         log.warning("messages_uncertain", count=lost)
     if due:
         await send_due(db, configuration.load())
+
+
+async def outlets_of(db: Database, settings: Settings) -> Outlets:
+    """Return the ways messages leave by: the mail server of the settings, and the gateways that are in use."""
+    keys = signing.keys_of(settings)
+    outward = Outward(settings.outward_allow)
+    carriers = []
+    async with db.transaction() as tx:
+        for channel in await reads.ready_gateways(tx):
+            try:
+                opened = await means_of_contact.open_gateway(tx, keys, channel)
+            except SealBroken:  # an administrator must enter the secret again: until then the means is not set up
+                log.exception("gateway_unreadable", channel=channel)
+                continue
+            if opened is not None:
+                carriers.append(HttpCarrier(opened, outward, receipt_address(settings, opened)))
+    return Outlets(settings, carriers)
+
+
+def receipt_address(settings: Settings, opened: Opened) -> str:
+    """Return where a gateway is to send receipts: with its token, where it cannot put that into a header."""
+    address = f"{settings.address}/v1/messages/receipts/{opened.channel.value}"
+    receipts = opened.gateway.receipts
+    if receipts.proof == "token" and not receipts.header and opened.receipt_secret:
+        return f"{address}?token={quote(opened.receipt_secret, safe='')}"
+    return address
 
 
 async def send_due(db: Database, settings: Settings) -> int:
@@ -137,32 +196,54 @@ async def send_due(db: Database, settings: Settings) -> int:
     server is spoken to.
     """
     taken = 0
-    async with Outlets(settings) as outlets:
-        if not outlets.mail:
-            async with db.transaction() as tx:
-                await notifications.skip_unconfigured(tx, Channel.EMAIL)
+    async with await outlets_of(db, settings) as outlets:
+        async with db.transaction() as tx:
+            means = msgspec.structs.replace(await reads.means(tx, mail=False), ready=outlets.ready)
+            for channel in set(Channel) - outlets.ready:
+                await notifications.skip_unconfigured(tx, channel, means)
         while True:
             async with db.transaction() as tx:
                 message = await notifications.claim(tx)
-                rendered = await _written(tx, message, settings) if message else None
+                written = await _written(tx, message, settings, means) if message else None
             if message is None:
                 return taken
             taken += 1
-            if rendered is None:
+            if written is None:
                 continue
-            outcome = await outlets.send(message, rendered)
-            await _record(db, message, outcome)
+            outcome = await outlets.send(message, *written)
+            await _record(db, message, outcome, means)
 
 
-async def _record(db: Database, message: Claimed, outcome: Outcome) -> None:
+async def _record(db: Database, message: Claimed, outcome: Outcome, means: Means) -> None:
     async with db.transaction() as tx:
-        await notifications.record_outcome(tx, message, outcome.state, reason=outcome.reason, answer=outcome.answer)
+        await notifications.record_outcome(
+            tx,
+            message,
+            outcome.state,
+            reason=outcome.reason,
+            answer=outcome.answer,
+            reference=outcome.reference,
+            bad_address=outcome.bad_address,
+            not_before_s=outcome.not_before_s,
+            means=means,
+        )
+        if outcome.reference:
+            await returns.apply_waiting(tx, message.channel, outcome.reference, means)
     if outcome.state is not State.SENT:
         log.info("message_not_sent", message=str(message.id), channel=message.channel, reason=outcome.reason)
 
 
-async def _written(tx: Tx, message: Claimed, settings: Settings) -> Rendered | None:
-    """Return the message in words, and keep them; None when it cannot be written, which is its outcome."""
+Written = tuple[Rendered, tuple[str, str]]
+
+
+async def _written(tx: Tx, message: Claimed, settings: Settings, means: Means) -> Written | None:
+    """Return the message in words, and keep them; None when it must not or cannot be sent, which is its outcome."""
+    objection = await notifications.objection(tx, message, means)
+    if objection is None and message.channel not in means.ready:
+        objection = "not_configured"
+    if objection:
+        await notifications.record_outcome(tx, message, State.SKIPPED, reason=objection, means=means)
+        return None
     try:
         async with tx.savepoint():
             facts = await facts_of(tx, message.order_id, message.facts, settings)
@@ -171,16 +252,32 @@ async def _written(tx: Tx, message: Claimed, settings: Settings) -> Rendered | N
                 return None
             template = await reads.template(tx, message.kind, message.channel, message.language)
             look = await look_of(tx)
-            rendered = rendering.render(template.text, message.kind, facts, look, message.language)
+            links = wishes_of(message.kind, message.channel, message.order_id, settings)
+            rendered = written_as(template, facts, msgspec.structs.replace(look, wishes_address=links[0]))
             # The code that opens the counter is not for whoever reads the log.
             hidden = (facts.pickup_code, "\N{BULLET}" * 6) if facts.pickup_code else ("\x00", "")
             kept = Rendered(rendered.subject.replace(*hidden), rendered.text.replace(*hidden), "")
             await notifications.keep_words(tx, message.id, kept)
-            return rendered
+            return rendered, links
     except (LookupError, TypeError, ValueError) as error:
         log.exception("message_not_written", message=str(message.id))
-        await notifications.record_outcome(tx, message, State.FAILED, reason="text_broken", answer=str(error)[:200])
+        answer = str(error)[:200]
+        await notifications.record_outcome(tx, message, State.FAILED, reason="text_broken", answer=answer, means=means)
         return None
+
+
+def written_as(template: Template, facts: Facts, look: Look) -> Rendered:
+    """Return a text in words as its means takes it."""
+    if template.channel is Channel.EMAIL:
+        return rendering.render(template.text, template.kind, facts, look, template.language)
+    return rendering.render_short(template.text, template.kind, facts, look, template.language, template.channel)
+
+
+def wishes_of(kind: Kind, channel: Channel, order_id: UUID, settings: Settings) -> tuple[str, str]:
+    """Return where the buyer changes what they want to get, and where one click ends it; news of losses has no end."""
+    path = wishes.wishes_path(signing.keys_of(settings), order_id, channel, at=now())
+    page = f"{settings.address}{path}"
+    return page, "" if KINDS[kind].always else f"{page}/stop"
 
 
 async def look_of(tx: Tx) -> Look:

@@ -721,10 +721,43 @@ CREATE TABLE message (
     done_at timestamp with time zone,
     subject text,
     body text,
+    rank smallint DEFAULT 0 NOT NULL,
+    reference text,
+    delivered_at timestamp with time zone,
+    read_at timestamp with time zone,
     CONSTRAINT message_pkey PRIMARY KEY (id),
     CONSTRAINT message_order_id_event_seq_kind_channel_key UNIQUE (order_id, event_seq, kind, channel),
-    CONSTRAINT message_channel_check CHECK ((channel = 'email'::text)),
+    CONSTRAINT message_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
     CONSTRAINT message_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'refused'::text, 'uncertain'::text, 'skipped'::text, 'failed'::text, 'bounced'::text])))
+);
+
+CREATE TABLE message_consent (
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    purpose text NOT NULL,
+    channel text NOT NULL,
+    given boolean NOT NULL,
+    source text NOT NULL,
+    proof text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    recorded_by text NOT NULL,
+    key text,
+    CONSTRAINT message_consent_pkey PRIMARY KEY (id),
+    CONSTRAINT message_consent_key_key UNIQUE (key),
+    CONSTRAINT message_consent_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
+    CONSTRAINT message_consent_purpose_check CHECK ((purpose = ANY (ARRAY['transactional'::text, 'marketing'::text])))
+);
+
+CREATE TABLE message_gateway (
+    channel text NOT NULL,
+    active boolean DEFAULT false NOT NULL,
+    config jsonb NOT NULL,
+    secret bytea,
+    receipt_secret bytea,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT message_gateway_pkey PRIMARY KEY (channel),
+    CONSTRAINT message_gateway_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text])))
 );
 
 CREATE TABLE message_preference (
@@ -734,6 +767,25 @@ CREATE TABLE message_preference (
     source text NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT message_preference_pkey PRIMARY KEY (customer_id)
+);
+
+CREATE TABLE message_receipt (
+    channel text NOT NULL,
+    reference text NOT NULL,
+    status text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    words text DEFAULT ''::text NOT NULL,
+    bad_address boolean DEFAULT false NOT NULL,
+    CONSTRAINT message_receipt_pkey PRIMARY KEY (channel, reference, status)
+);
+
+CREATE TABLE message_route (
+    kind text NOT NULL,
+    means text[] NOT NULL,
+    every boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT message_route_pkey PRIMARY KEY (kind),
+    CONSTRAINT message_route_means_check CHECK ((cardinality(means) > 0))
 );
 
 CREATE TABLE message_rules (
@@ -763,6 +815,14 @@ CREATE TABLE message_switch (
     CONSTRAINT message_switch_pkey PRIMARY KEY (kind, channel)
 );
 
+CREATE TABLE message_teller (
+    channel_id integer NOT NULL,
+    teller text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT message_teller_pkey PRIMARY KEY (channel_id),
+    CONSTRAINT message_teller_teller_check CHECK ((teller = ANY (ARRAY['us'::text, 'channel'::text, 'losses'::text])))
+);
+
 CREATE TABLE message_template (
     kind text NOT NULL,
     channel text NOT NULL,
@@ -773,7 +833,7 @@ CREATE TABLE message_template (
     saved_at timestamp with time zone DEFAULT now() NOT NULL,
     saved_by text NOT NULL,
     CONSTRAINT message_template_pkey PRIMARY KEY (kind, channel, language, version),
-    CONSTRAINT message_template_channel_check CHECK ((channel = 'email'::text)),
+    CONSTRAINT message_template_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text]))),
     CONSTRAINT message_template_check CHECK (((body IS NULL) <= (subject IS NULL)))
 );
 
@@ -1599,8 +1659,11 @@ CREATE INDEX message_address ON message USING btree (address) WHERE (address IS 
 CREATE INDEX message_due ON message USING btree (due_at) WHERE (state = 'queued'::text);
 CREATE INDEX message_kept ON message USING btree (created_at) WHERE (address IS NOT NULL);
 CREATE INDEX message_newest ON message USING btree (created_at DESC, id DESC);
+CREATE UNIQUE INDEX message_once ON message USING btree (order_id, event_seq, kind, rank);
+CREATE INDEX message_reference ON message USING btree (channel, reference) WHERE (reference IS NOT NULL);
 CREATE INDEX message_sending ON message USING btree (claimed_at) WHERE (state = 'sending'::text);
 CREATE INDEX message_state ON message USING btree (state, created_at DESC, id DESC);
+CREATE INDEX message_consent_newest ON message_consent USING btree (customer_id, purpose, channel, at DESC, id DESC);
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
 CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
@@ -1708,6 +1771,7 @@ ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_group_id_
 ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
+ALTER TABLE message_teller ADD CONSTRAINT message_teller_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;

@@ -35,7 +35,7 @@ class KindAlways(MalhaError):
 
     status = 409
     code = "message_always_sent"
-    says = "“{kind}” cannot be switched off for e-mail: a customer always hears of it."
+    says = "“{kind}” cannot be switched off: a customer always hears of it."
     mend = "Change its text instead."
 
 
@@ -55,3 +55,39 @@ class AddressSilent(MalhaError):
     code = "message_address_silent"
     says = "Messages to this address came back before."
     mend = "Allow the address again first, when it is known to work."
+
+
+class GatewayNotReady(MalhaError):
+    """The means has no gateway, or its description is not saved."""
+
+    status = 409
+    code = "gateway_not_ready"
+    says = "There is no gateway for {means} yet."
+    mend = "Describe the gateway and save it first."
+
+
+class GatewayRefused(MalhaError):
+    """A test did not go through; nothing about an order was sent."""
+
+    status = 422
+    code = "gateway_refused"
+    says = "The gateway did not take the test: {answer}"
+    mend = "Compare the description with the gateway's documentation and try again."
+
+
+class ReceiptNotProved(MalhaError):
+    """Whoever sent a receipt does not know the secret."""
+
+    status = 403
+    code = "receipt_not_proved"
+    says = "This receipt does not prove that it comes from the gateway."
+    mend = "Give the gateway the same secret that is entered here."
+
+
+class WishesNotKept(MalhaError):
+    """The order has no customer whose wishes could be kept: it came without any way to reach its buyer."""
+
+    status = 404
+    code = "wishes_not_kept"
+    says = "There is nobody yet whose wishes could be kept."
+    mend = "Try again in a minute, or tell us by telephone or e-mail."

@@ -15,9 +15,17 @@ class Channel(StrEnum):
     """How a message reaches a person."""
 
     EMAIL = "email"
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
 
 
-CHANNEL_WORDS: dict[Channel, str] = {Channel.EMAIL: N_("E-mail")}
+CHANNEL_WORDS: dict[Channel, str] = {
+    Channel.EMAIL: N_("E-mail"),
+    Channel.SMS: N_("SMS"),
+    Channel.WHATSAPP: N_("WhatsApp"),
+}
+# How gateways write the languages of approved texts.
+TEMPLATE_LANGUAGES = {"pt-BR": "pt_BR", "en": "en"}
 
 
 class Kind(StrEnum):
@@ -64,10 +72,12 @@ _COMMON = (
     Placeholder("track_button", Shape.BLOCK, N_("Button that opens the page of the order")),
 )
 _AMOUNT = Placeholder("amount", Shape.WORD, N_("Amount this message is about"))
+_PARCEL = Placeholder("tracking_code", Shape.WORD, N_("Tracking code of the first parcel"))
 _PARCELS = Placeholder("parcels", Shape.BLOCK, N_("Carrier and tracking code of each parcel"))
 _PLACE = (
     Placeholder("pickup_code", Shape.WORD, N_("Code to show at the counter")),
     Placeholder("pickup_day", Shape.WORD, N_("Last day to collect")),
+    Placeholder("pickup_counter", Shape.WORD, N_("Name of the counter")),
     Placeholder("pickup_place", Shape.BLOCK, N_("Name and address of the counter")),
     Placeholder("code_box", Shape.BLOCK, N_("The pickup code, large")),
 )
@@ -129,12 +139,12 @@ KINDS: dict[Kind, KindRules] = {
     Kind.SHIPPED: KindRules(
         word=N_("On its way"),
         says=N_("When parcels leave a location; once for each departure."),
-        placeholders=(*_COMMON, _PARCELS),
+        placeholders=(*_COMMON, _PARCEL, _PARCELS),
     ),
     Kind.DELIVERED: KindRules(
         word=N_("Delivered"),
         says=N_("When a parcel has arrived."),
-        placeholders=(*_COMMON, _PARCELS),
+        placeholders=(*_COMMON, _PARCEL, _PARCELS),
         urgent=False,
     ),
     Kind.READY: KindRules(
@@ -203,7 +213,8 @@ REASON_WORDS: dict[str, str] = {
     "no_address": N_("The order has no usable address for this channel."),
     "suppressed": N_("Messages to this address came back before."),
     "declined": N_("The customer does not want messages on this channel."),
-    "told_by_channel": N_("The marketplace speaks with its customers itself."),
+    "told_by_channel": N_("The sales channel tells its buyers itself."),
+    "no_consent": N_("The customer has not agreed to messages by this means."),
     "refused": N_("The receiving server will not take it."),
     "attempts": N_("It was tried for a day without success."),
     "interrupted": N_("The program ended while it was being sent. It may have arrived."),
@@ -213,6 +224,7 @@ REASON_WORDS: dict[str, str] = {
     "bounced": N_("The receiving server sent it back."),
     "postponed": N_("The server does not take it now; it is tried again."),
     "unreachable": N_("The server cannot be reached; it is tried again."),
+    "gateway_wrong": N_("The gateway is described wrongly."),
 }
 
 
@@ -245,6 +257,79 @@ class MessageRules(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """By which means a kind is told, first choice first; with `every` by each of them, not by the first that works."""
+
+    means: tuple[Channel, ...] = (Channel.EMAIL, Channel.WHATSAPP, Channel.SMS)
+    every: bool = False
+    version: int = 0
+
+
+class Teller(StrEnum):
+    """Who tells the buyers of a sales channel what happens to their orders."""
+
+    US = "us"
+    CHANNEL = "channel"
+    LOSSES = "losses"  # we, but only of cancels, delays and new dates
+
+
+TELLER_WORDS: dict[Teller, str] = {
+    Teller.US: N_("We tell the buyer"),
+    Teller.CHANNEL: N_("The channel tells the buyer"),
+    Teller.LOSSES: N_("We tell the buyer of losses only"),
+}
+
+
+class Purpose(StrEnum):
+    """What messages are for: an order that exists, or to sell."""
+
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+PURPOSE_WORDS: dict[Purpose, str] = {
+    Purpose.TRANSACTIONAL: N_("News of your orders"),
+    Purpose.MARKETING: N_("Offers and novelties"),
+}
+
+
+class ConsentSource(StrEnum):
+    """How we know what a customer agreed to."""
+
+    SHOPPER_PAGE = "shopper_page"
+    ONE_CLICK = "one_click"
+    CONSOLE = "console"
+    API = "api"
+    CHECKOUT = "checkout"
+    STORE = "store"
+    CALL = "call"
+    IMPORT = "import"
+
+
+SOURCE_WORDS: dict[ConsentSource, str] = {
+    ConsentSource.SHOPPER_PAGE: N_("The customer, on the page of wishes"),
+    ConsentSource.ONE_CLICK: N_("The customer, by “unsubscribe” in the mail program"),
+    ConsentSource.CONSOLE: N_("Written down by a person"),
+    ConsentSource.API: N_("A program"),
+    ConsentSource.CHECKOUT: N_("The customer, at the checkout"),
+    ConsentSource.STORE: N_("The customer, in a store"),
+    ConsentSource.CALL: N_("The customer, in a conversation"),
+    ConsentSource.IMPORT: N_("Taken over from another system"),
+}
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a customer agreed to or took back."""
+
+    purpose: Purpose
+    channel: Channel
+    given: bool
+    source: ConsentSource
+    proof: str = ""
+    at: datetime | None = None  # when they said so; None: now
+    key: str | None = None  # of whoever brings it: the same twice is one
+
+
 class Preference(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer wants: a language (None: the retailer's) and channels without anything but news of losses."""
 
@@ -269,13 +354,19 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
 
     order_id: UUID
     email: str | None
+    phone: str | None = None
     placed_at: datetime
     received_at: datetime
-    by_channel: bool  # a marketplace that speaks with its customers itself
+    teller: Teller = Teller.US
     state: str | None  # UF of the address or the counter
     language: str | None
-    declined: tuple[str, ...] = ()  # channels the customer does not want
-    suppressed: tuple[str, ...] = ()  # channels whose address takes nothing
+    declined: tuple[str, ...] = ()  # means the customer does not want
+    agreed: tuple[str, ...] = ()  # means the customer said yes to
+    suppressed: tuple[str, ...] = ()  # means whose address takes nothing
+
+    def address(self, channel: Channel) -> str | None:
+        """Return where a means reaches the buyer."""
+        return self.email if channel is Channel.EMAIL else self.phone
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,6 +379,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     reason: str | None
     due_at: datetime
+    rank: int = 0
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """Which means can be used now, and which of them only for people who said yes."""
+
+    ready: frozenset[Channel] = frozenset({Channel.EMAIL})
+    needing_consent: frozenset[Channel] = frozenset()
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -340,6 +439,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     support_email: str = ""
     support_phone: str = ""
     website: str = ""
+    wishes_address: str = ""  # where the reader changes what they want to get
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -348,6 +448,9 @@ class Rendered(msgspec.Struct, frozen=True):
     subject: str
     text: str
     html: str
+    template: str = ""  # an approved text at the gateway
+    template_language: str = ""
+    parameters: tuple[str, ...] = ()
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,19 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, StrictUndefined, Template
 
-from malha.notifications.model import KINDS, Facts, Item, Kind, Look, Parcel, Rendered, Text
-from malha.notifications.rules import Paragraph, parse
+from malha.notifications.model import (
+    KINDS,
+    TEMPLATE_LANGUAGES,
+    Channel,
+    Facts,
+    Item,
+    Kind,
+    Look,
+    Parcel,
+    Rendered,
+    Text,
+)
+from malha.notifications.rules import Paragraph, numbered, parse
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_, _
@@ -59,9 +70,39 @@ def render(text: Text, kind: Kind, facts: Facts, look: Look, language: str) -> R
             look=look,
             footer=footer,
             contact=contact,
+            wishes=look.wishes_address if _is_web(look.wishes_address) else "",
+            wishes_word=_("Choose what you want to get"),
             code_word=_("Tracking code"),
         )
-        return Rendered(subject, "\n\n".join([plain, "-- \n" + "\n".join([footer, *contact])]) + "\n", html)
+        below = [footer, *contact]
+        if look.wishes_address:
+            below.append(_("Choose what you want to get") + ": " + look.wishes_address)
+        return Rendered(subject, "\n\n".join([plain, "-- \n" + "\n".join(below)]) + "\n", html)
+
+
+def render_short(text: Text, kind: Kind, facts: Facts, look: Look, language: str, channel: Channel) -> Rendered:
+    """Return a message in plain words only. Of an approved text the name and what fills it come along.
+
+    An approved text is fixed: a fact that is missing becomes a dash, and no paragraph is left out.
+    """
+    with i18n.speaking(language):
+        words = _words(facts, look)
+        placeholders = KINDS[kind].placeholders
+        if channel is Channel.WHATSAPP:
+            fixed = {name: value or "\N{EN DASH}" for name, value in words.items()}
+            body = "\n\n".join("".join(_filled(p, fixed)) for p in parse(text.body, placeholders))
+            _numbered, names = numbered(text.body, placeholders)
+            name, _colon, tongue = text.subject.partition(":")
+            spoken = tongue or TEMPLATE_LANGUAGES.get(language, language)
+            # Gateways refuse line breaks and runs of blanks in what fills a text.
+            filling = tuple(" ".join(fixed.get(each, "").split()) for each in names)
+            return Rendered("", body, "", name, spoken, filling)
+        parts = [
+            "".join(_filled(p, words))
+            for p in parse(text.body, placeholders)
+            if not p.names or any(words.get(name) for name in p.names)
+        ]
+        return Rendered("", " ".join(" ".join(parts).split()), "")
 
 
 def example(language: str, address: str) -> Facts:
@@ -118,6 +159,8 @@ def _words(facts: Facts, look: Look) -> dict[str, str]:
         "order_total": i18n.money(facts.order_total),
         "order_date": day(facts.order_date),
         "promised_day": day(facts.promised_day),
+        "tracking_code": facts.parcels[0].tracking_code if facts.parcels else "",
+        "pickup_counter": facts.pickup_place[0] if facts.pickup_place else "",
         "former_day": day(facts.former_day),
         "promise_reason": _(PROMISE_REASONS[facts.promise_reason]) if facts.promise_reason in PROMISE_REASONS else "",
         "tracking_address": facts.tracking_address,

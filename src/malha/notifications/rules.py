@@ -6,7 +6,7 @@ evaluated, so a retailer can break a sentence but nothing else.
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,10 +18,14 @@ from malha.notifications.model import (
     Contact,
     Draft,
     Kind,
+    KindRules,
+    Means,
     MessageRules,
     Placeholder,
+    Route,
     Shape,
     State,
+    Teller,
     Text,
     Told,
 )
@@ -30,6 +34,8 @@ from malha.platform.i18n import N_
 
 SUBJECT_LENGTH = 150
 BODY_LENGTH = 8_000
+SHORT_LENGTH = 700  # of an SMS or an approved text
+TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(:[A-Za-z]{2,3}(_[A-Za-z]{2,4})?)?")
 # What is older is news to nobody: it comes from a log that is read anew, or from before this was switched on.
 FRESH = timedelta(hours=48)
 # An order that was taken in long after it was placed comes from an import of the past.
@@ -98,8 +104,10 @@ def _spans(text: str, known: Collection[str]) -> Iterator[Span]:
         yield Span(words, bold=bold)
 
 
-def check_text(kind: Kind, text: Text) -> list[Flaw]:
+def check_text(kind: Kind, text: Text, channel: Channel = Channel.EMAIL) -> list[Flaw]:
     """Return what is wrong with a text for a kind of message; nothing is, when it can be sent."""
+    if channel is not Channel.EMAIL:
+        return _check_short(kind, text, channel)
     flaws = [*_check_length("subject", text.subject, SUBJECT_LENGTH)]
     if any(ord(c) < 32 for c in text.subject):
         flaws.append(Flaw("subject", N_("A subject is one line."), N_("Take the line break out.")))
@@ -107,6 +115,34 @@ def check_text(kind: Kind, text: Text) -> list[Flaw]:
     flaws += _check_length("body", text.body, BODY_LENGTH)
     flaws += _check_placeholders("body", text.body, KINDS[kind].placeholders, blocks=True)
     return flaws
+
+
+def _check_short(kind: Kind, text: Text, channel: Channel) -> list[Flaw]:
+    flaws = [*_check_length("body", text.body, SHORT_LENGTH)]
+    flaws += _check_placeholders("body", text.body, KINDS[kind].placeholders, blocks=False)
+    if channel is Channel.WHATSAPP and not TEMPLATE_NAME.fullmatch(text.subject):
+        says = N_("This is no name of an approved text.")
+        flaws.append(
+            Flaw("subject", says, N_("Write it as the gateway knows it, like order_shipped or order_shipped:pt_BR."))
+        )
+    return flaws
+
+
+def numbered(text: str, placeholders: Collection[Placeholder]) -> tuple[str, list[str]]:
+    """Return a text as a gateway approves it, with `{{1}}`, `{{2}}`, ..., and the placeholders behind the numbers."""
+    names: list[str] = []
+    paragraphs = []
+    for paragraph in parse(text, placeholders):
+        words = ""
+        for span in paragraph.spans:
+            if span.placeholder and span.text not in names:
+                names.append(span.text)
+            star = "*" if span.bold else ""
+            words += (
+                f"{star}{{{{{names.index(span.text) + 1}}}}}{star}" if span.placeholder else f"{star}{span.text}{star}"
+            )
+        paragraphs.append(words)
+    return "\n\n".join(paragraphs), names
 
 
 def _check_length(at: str, text: str, longest: int) -> Iterator[Flaw]:
@@ -147,39 +183,85 @@ def _check_placeholders(at: str, text: str, placeholders: Collection[Placeholder
 # --- whether and when ---
 
 
-def plan_message(
-    told: Told, contact: Contact, channel: Channel, language: str, rules: MessageRules, *, at: datetime, zone: str
-) -> Draft | None:
-    """Decide about one thing to tell on one channel: a message to send, one that says why not, or nothing at all.
+def plan_messages(
+    told: Told,
+    contact: Contact,
+    route: Route,
+    means: Means,
+    language: str,
+    rules: MessageRules,
+    *,
+    at: datetime,
+    zone: str,
+) -> list[Draft]:
+    """Decide about one thing to tell: messages to send, one that says why not, or nothing at all.
 
-    Nothing is written about what is long past, and nothing about a missing address where the kind does not demand it.
+    It goes out by the first means of the route that can work (with `every` by each of those), so a person hears it
+    once. Nothing is written about what is long past, and nothing about a missing address where the kind does not
+    demand it.
     """
     if at - told.at > FRESH or contact.received_at - contact.placed_at > HISTORY:
-        return None
+        return []
     kind = KINDS[told.kind]
-    address = contact.email
-    reason = None
-    # An address that must not be used is not written down either: nobody can send there from the log.
-    if contact.by_channel:
-        reason, address = "told_by_channel", None
-    elif not address:
-        reason = "no_address"
-    elif channel in contact.declined and not kind.always:
-        reason, address = "declined", None
-    elif channel in contact.suppressed:
-        reason = "suppressed"
-    if reason and not kind.always:
-        return (
-            None
-            if reason in {"no_address", "told_by_channel"}
-            else _draft(told, channel, language, address, at, reason)
-        )
+    if contact.teller is Teller.CHANNEL or (contact.teller is Teller.LOSSES and not kind.always):
+        # An address that must not be used is not written down either: nobody can send there from the log.
+        reason = "told_by_channel"
+        return [_draft(told, route.means[0], language, None, at, reason)] if kind.always else []
     due = at if kind.urgent else after_quiet(at, rules, zone)
-    return _draft(told, channel, language, address, due, reason)
+    chosen = choose_means(kind, contact, route.means, means)
+    if chosen:
+        wanted = chosen if route.every else chosen[:1]
+        return [_draft(told, c, language, contact.address(c), due, None, rank) for rank, c in enumerate(wanted)]
+    # No means at all: why, of the one that would have been the best.
+    order = ("declined", "no_consent", "suppressed", "no_address")
+    found = {_obstacle(contact, channel, means): channel for channel in reversed(route.means)}
+    reason = next((each for each in order if each in found), "no_address")
+    channel = found.get(reason, route.means[0])
+    if reason in {"no_address", "no_consent"} and not kind.always:
+        return []
+    address = contact.address(channel) if reason == "suppressed" else None
+    return [_draft(told, channel, language, address, at, reason)]
+
+
+def choose_means(kind: KindRules, contact: Contact, wanted: Sequence[Channel], means: Means) -> list[Channel]:
+    """Return the means by which a kind can be told, the best first; none when there is no way.
+
+    A wish for silence, and a yes that was never said, stop everything but news of losses; those take first what nobody
+    objected to. A means that is not set up comes last: what waits there is seen in the log as not sent.
+    """
+    free = [c for c in wanted if _obstacle(contact, c, means) is None]
+    if kind.always and not free:
+        free = [c for c in wanted if _obstacle(contact, c, means) in {"declined", "no_consent"}]
+    ready = [c for c in free if c in means.ready]
+    return ready or free[:1]
+
+
+def _obstacle(contact: Contact, channel: Channel, means: Means) -> str | None:
+    """Return why a means cannot be used for a person, or None."""
+    if not contact.address(channel) or (channel is Channel.SMS and not is_mobile(contact.phone or "")):
+        return "no_address"
+    if channel in contact.suppressed:
+        return "suppressed"
+    if channel in contact.declined:
+        return "declined"
+    return "no_consent" if channel in means.needing_consent and channel not in contact.agreed else None
+
+
+def is_mobile(phone: str) -> bool:
+    """Tell whether an SMS can reach a number in E.164: in Brazil nine digits that begin with 9; elsewhere who knows."""
+    return bool(phone) and (not phone.startswith("+55") or (len(phone) == 14 and phone[5] == "9"))
+
+
+def objection(kind: Kind, contact: Contact, channel: Channel, means: Means) -> str | None:
+    """Return why a message that waited must not go out after all: somebody said so meanwhile."""
+    found = _obstacle(contact, channel, means)
+    if found == "suppressed" or (found in {"declined", "no_consent"} and not KINDS[kind].always):
+        return found
+    return None
 
 
 def _draft(
-    told: Told, channel: Channel, language: str, address: str | None, due: datetime, reason: str | None
+    told: Told, channel: Channel, language: str, address: str | None, due: datetime, reason: str | None, rank: int = 0
 ) -> Draft:
     return Draft(
         told=told,
@@ -189,6 +271,7 @@ def _draft(
         state=State.SKIPPED if reason else State.QUEUED,
         reason=reason,
         due_at=due,
+        rank=rank,
     )
 
 
@@ -208,9 +291,14 @@ def _is_between(moment: time, start: time, end: time) -> bool:
     return start <= moment < end if start < end else moment >= start or moment < end
 
 
-def next_attempt(attempts: int, at: datetime) -> datetime | None:
-    """Return when to try again after `attempts` that failed for now; None when it is given up."""
-    return at + PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+def next_attempt(attempts: int, at: datetime, not_before_s: int | None = None) -> datetime | None:
+    """Return when to try again after `attempts` that failed for now; None when it is given up.
+
+    `not_before_s` is how long the other side asked to be left alone.
+    """
+    if attempts > len(PAUSES):
+        return None
+    return at + max(PAUSES[attempts - 1], timedelta(seconds=not_before_s or 0))
 
 
 def is_bad_address(answer: str) -> bool:

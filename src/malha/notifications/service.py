@@ -1,13 +1,15 @@
 """Use cases of messages: write down what is to be told, take one up, say how it ended, and what a person may do.
 
-**At most once.** A message's row is written in the transaction of the event's checkpoint, one for each event, kind and
-channel. To send it, a process commits `sending`, hands the message over, and commits the outcome. Dies it between the
+**At most once.** A message's row is written in the transaction of the event's checkpoint, one for each event and kind
+whatever the means; a further one, for the next means, only in the transaction that found the former refused for good.
+To send it, a process commits `sending`, hands the message over, and commits the outcome. Dies it between the
 two, nobody knows whether the message left: after `INTERRUPTED_AFTER` it is `uncertain`, is not repeated by itself, and
 waits on the list of messages for a person, who asks the customer and may send it again.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress as suppress_errors
 from datetime import time, timedelta
 from typing import Any
 
@@ -32,8 +34,8 @@ from malha.notifications.model import (
     Contact,
     Draft,
     Kind,
+    Means,
     MessageRules,
-    Preference,
     Rendered,
     State,
     Template,
@@ -41,7 +43,7 @@ from malha.notifications.model import (
     Told,
 )
 from malha.platform import audit
-from malha.platform.brazil import mask_email
+from malha.platform.brazil import mask_email, mask_phone, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
@@ -51,41 +53,38 @@ from malha.platform.mail import MailAddressWrong, clean_address
 
 INTERRUPTED_AFTER = timedelta(minutes=5)
 FORGET_AT_ONCE = 2_000
-SOURCE_LENGTH = 200
 _encode = msgspec.json.Encoder().encode
 
 
 # --- what is to be told ---
 
 
-async def queue(tx: Tx, told: Sequence[Told]) -> int:
+async def queue(tx: Tx, told: Sequence[Told], means: Means) -> int:
     """Write down what is to be told to the buyers of orders; return how many messages wait to be sent.
 
-    What was written before for the same event, kind and channel stays as it is.
+    What was written before for the same event and kind stays as it is, by whichever means it was.
     """
     if not told:
         return 0
     contacts = await reads.contacts(tx, sorted({t.order_id for t in told}))
-    channels = await reads.active(tx)
+    kinds = await reads.active(tx)
+    routes = await reads.routes(tx)
     resting = await reads.rules(tx)
     shop = await retailer.current(tx)
     at = await tx.now()
     drafts = [
         draft
         for t in told
-        if (contact := contacts.get(t.order_id)) is not None
-        for channel, kinds in channels.items()
-        if t.kind in kinds
-        and (
-            draft := rules.plan_message(
-                t,
-                _reachable(contact),
-                channel,
-                _language(contact, shop.languages),
-                resting,
-                at=at,
-                zone=STATE_ZONES.get(contact.state or "", shop.timezone or DEFAULT_ZONE),
-            )
+        if (contact := contacts.get(t.order_id)) is not None and t.kind in kinds
+        for draft in rules.plan_messages(
+            t,
+            contact,
+            reads.route_of(routes, t.kind),
+            means,
+            _language(contact, shop.languages),
+            resting,
+            at=at,
+            zone=_zone(contact, shop.timezone),
         )
     ]
     if drafts:
@@ -97,14 +96,8 @@ def _language(contact: Contact, shop: Sequence[str]) -> str:
     return next((x for x in (contact.language, *shop) if x in LANGUAGES), LANGUAGES[0])
 
 
-def _reachable(contact: Contact) -> Contact:
-    """Return the contact without a mail address that no mail can be sent to."""
-    if contact.email is None:
-        return contact
-    try:
-        return msgspec.structs.replace(contact, email=clean_address(contact.email))
-    except MailAddressWrong:
-        return msgspec.structs.replace(contact, email=None)
+def _zone(contact: Contact, shop: str | None) -> str:
+    return STATE_ZONES.get(contact.state or "", shop or DEFAULT_ZONE)
 
 
 def _row(draft: Draft) -> dict[str, Any]:
@@ -120,6 +113,7 @@ def _row(draft: Draft) -> dict[str, Any]:
         "state": draft.state,
         "reason": draft.reason,
         "due_at": draft.due_at,
+        "rank": draft.rank,
     }
 
 
@@ -138,26 +132,77 @@ async def keep_words(tx: Tx, message_id: UUID, rendered: Rendered) -> None:
     await tx.execute(writes.SET_WORDS, words)
 
 
+async def objection(tx: Tx, message: Claimed, means: Means) -> str | None:
+    """Return why a message that was taken up must not go out after all; None when it may."""
+    contact = (await reads.contacts(tx, [message.order_id])).get(message.order_id)
+    return rules.objection(message.kind, contact, message.channel, means) if contact else None
+
+
 async def record_outcome(
-    tx: Tx, message: Claimed, state: State, *, reason: str | None = None, answer: str | None = None
+    tx: Tx,
+    message: Claimed,
+    state: State,
+    *,
+    reason: str | None = None,
+    answer: str | None = None,
+    reference: str | None = None,
+    bad_address: bool = False,
+    not_before_s: int | None = None,
+    means: Means | None = None,
 ) -> None:
     """Say how sending a message ended. `QUEUED` is "not now": it is tried again later, or given up after the last try.
 
-    A refusal that says the address itself is bad silences the address.
+    A refusal that says the address itself is bad silences the address. After a failure for good the next means is
+    tried, if `means` says which there are; after an unknown outcome it is not: the message may have arrived.
     """
     due_at = None
     if state is State.QUEUED:
-        due_at = rules.next_attempt(message.attempts, await tx.now())
+        due_at = rules.next_attempt(message.attempts, await tx.now(), not_before_s)
         if due_at is None:
             state, reason = State.FAILED, "attempts"
     # Servers like to repeat the address; the log shows it masked.
-    shown = (
-        re.sub(re.escape(message.address), mask_email(message.address), answer, flags=re.IGNORECASE) if answer else None
-    )
-    facts = {"id": message.id, "state": state.value, "reason": reason, "answer": shown, "due_at": due_at}
-    await tx.execute(writes.SET_OUTCOME, facts)
-    if state is State.REFUSED and rules.is_bad_address(answer or ""):
-        await _suppress(tx, message.channel, message.address, "refused")
+    shown = answer.replace("\x00", "") if answer else None
+    for spelt in {message.address, message.address.lstrip("+")} if shown else ():
+        hidden = mask_email(spelt) if "@" in spelt else mask_phone(spelt)
+        shown = re.sub(re.escape(spelt), hidden.replace("\\", r"\\"), shown or "", flags=re.IGNORECASE)
+    facts = {
+        "id": message.id, "state": state.value, "reason": reason, "answer": shown, "due_at": due_at,
+        "reference": reference or None,
+    }  # fmt: skip
+    if not await tx.execute(writes.SET_OUTCOME, facts):
+        return
+    if state is State.REFUSED and bad_address:
+        await suppress(tx, message.channel, message.address, "refused")
+    if means is not None and state in {State.REFUSED, State.FAILED, State.SKIPPED}:
+        await try_next(tx, message.id, means)
+
+
+async def try_next(tx: Tx, message_id: UUID, means: Means) -> bool:
+    """Write down a message that failed for good for the next means that can work; return whether there is one.
+
+    Nothing is told by another means two days after it happened: it is news to nobody.
+    """
+    told = await tx.one(dict, writes.TRIED, {"id": message_id})
+    kind = Kind(told["kind"])
+    contact = (await reads.contacts(tx, [told["order_id"]])).get(told["order_id"])
+    at = await tx.now()
+    if contact is None or at - told["since"] > rules.FRESH:
+        return False
+    route = reads.route_of(await reads.routes(tx), kind)
+    left = [channel for channel in route.means if channel.value not in told["tried"] and channel in means.ready]
+    chosen = rules.choose_means(KINDS[kind], contact, left, means)
+    if not chosen:
+        return False
+    due = at
+    if not KINDS[kind].urgent:
+        shop = await retailer.current(tx)
+        due = rules.after_quiet(at, await reads.rules(tx), _zone(contact, shop.timezone))
+    row = {
+        "id": new_id(), "order_id": told["order_id"], "event_seq": told["event_seq"], "kind": kind.value,
+        "channel": chosen[0].value, "language": told["language"], "address": contact.address(chosen[0]),
+        "facts": _encode(told["facts"]).decode(), "due_at": due, "rank": told["rank"],
+    }  # fmt: skip
+    return bool(await tx.execute(writes.ADD_NEXT, row))
 
 
 async def give_up_interrupted(tx: Tx) -> int:
@@ -165,9 +210,12 @@ async def give_up_interrupted(tx: Tx) -> int:
     return len(await tx.values(writes.GIVE_UP_SENDING, {"after": INTERRUPTED_AFTER}))
 
 
-async def skip_unconfigured(tx: Tx, channel: Channel) -> int:
-    """Let what is due on a channel that is not set up rest for good; return how many."""
-    return await tx.execute(writes.SKIP_DUE, {"channel": channel.value, "reason": "not_configured"})
+async def skip_unconfigured(tx: Tx, channel: Channel, means: Means) -> int:
+    """Let what is due by a means that is not set up rest for good, and try the next one; return how many."""
+    skipped = await tx.values(writes.SKIP_DUE, {"channel": channel.value, "reason": "not_configured"})
+    for message_id in skipped if means.ready else ():
+        await try_next(tx, message_id, means)
+    return len(skipped)
 
 
 async def forget_words(tx: Tx) -> int:
@@ -179,27 +227,43 @@ async def forget_words(tx: Tx) -> int:
 # --- what a person may do ---
 
 
-async def send_again(tx: Tx, message_id: UUID) -> None:
-    """Have a message sent again at once, to the address it has. The text is written anew.
+async def send_again(tx: Tx, message_id: UUID, address: str | None = None) -> None:
+    """Have a message sent again at once, to the address it has, or to another one that is given. Its text is new.
 
     Raises:
+        Invalid: the address that is given is none.
         MessageNotFound, MessageOnItsWay, MessageForgotten, AddressSilent: what the names say.
     """
     found = await _locked(tx, message_id)
     if State(found["state"]) not in REPEATABLE:
         raise MessageOnItsWay
-    if not found["address"]:
+    channel = Channel(found["channel"])
+    to = _clean_address(channel, address) if address and address.strip() else found["address"]
+    if not to:
         raise MessageForgotten
-    if await reads.suppressed(tx, Channel(found["channel"]), found["address"]):
+    if await reads.suppressed(tx, channel, to):
         raise AddressSilent
-    await tx.execute(writes.REQUEUE, {"id": message_id})
+    await tx.execute(writes.REQUEUE, {"id": message_id, "address": to})
     await audit.record(
         tx, action="send_again", entity="message", entity_id=message_id, before={"state": found["state"]}
     )
 
 
-async def mark_bounced(tx: Tx, message_id: UUID) -> None:
-    """Write down that a message came back; its address gets no more messages on that channel.
+def _clean_address(channel: Channel, said: str) -> str:
+    found = None
+    if channel is Channel.EMAIL:
+        with suppress_errors(MailAddressWrong):
+            found = clean_address(said)
+    else:
+        found = normalise_phone(said)
+        found = found if found and (channel is not Channel.SMS or rules.is_mobile(found)) else None
+    if found is None:
+        refuse([Flaw("address", N_("No message can be sent to this address."), N_("Correct it."))])
+    return found or ""
+
+
+async def mark_bounced(tx: Tx, message_id: UUID, means: Means | None = None) -> None:
+    """Write down that a message came back: its address gets no more messages, and the next means is tried.
 
     Raises:
         MessageNotFound: there is no such message.
@@ -211,9 +275,10 @@ async def mark_bounced(tx: Tx, message_id: UUID) -> None:
         raise NotBounceable
     if not found["address"]:
         raise MessageForgotten
-    key = {"channel": found["channel"], "address": found["address"], "id": message_id}
-    await tx.execute(writes.SET_BOUNCED, key)
-    await _suppress(tx, Channel(found["channel"]), found["address"], "bounced")
+    await tx.execute(writes.SET_BOUNCED, {"id": message_id, "words": ""})
+    await suppress(tx, Channel(found["channel"]), found["address"], "bounced")
+    if means is not None:
+        await try_next(tx, message_id, means)
     await audit.record(tx, action="mark_bounced", entity="message", entity_id=message_id)
 
 
@@ -238,7 +303,8 @@ async def _locked(tx: Tx, message_id: UUID) -> dict[str, Any]:
     return found
 
 
-async def _suppress(tx: Tx, channel: Channel, address: str, reason: str) -> None:
+async def suppress(tx: Tx, channel: Channel, address: str, reason: str) -> None:
+    """Let an address take no more messages, until somebody allows it again."""
     key = {"channel": channel.value, "address": address, "reason": reason, "by": tx.actor.label}
     await tx.execute(writes.SUPPRESS, key)
 
@@ -254,7 +320,7 @@ async def save_template(tx: Tx, kind: Kind, channel: Channel, language: str, tex
         Conflict: somebody else saved one meanwhile.
     """
     text = Text(text.subject.strip(), text.body.replace("\r\n", "\n").strip())
-    refuse(rules.check_text(kind, text))
+    refuse(rules.check_text(kind, text, channel))
     return await _add_version(tx, kind, channel, language, text, version)
 
 
@@ -296,18 +362,16 @@ async def _add_version(
     return after
 
 
-async def switch(tx: Tx, kind: Kind, channel: Channel, *, on: bool) -> None:
-    """Say whether a kind goes out on a channel.
+async def switch(tx: Tx, kind: Kind, *, on: bool) -> None:
+    """Say whether a kind goes out, by whichever means.
 
     Raises:
-        KindAlways: mail about cancelled and late orders, and refused parts of them, always goes out.
+        KindAlways: what tells a loss always goes out.
     """
     if not on and KINDS[kind].always:
         raise KindAlways(kind=Word(KINDS[kind].word))
-    await tx.execute(writes.SET_SWITCH, {"kind": kind.value, "channel": channel.value, "active": on})
-    await audit.record(
-        tx, action="switch", entity="message_kind", entity_id=f"{kind.value}/{channel.value}", after={"on": on}
-    )
+    await tx.execute(writes.SET_SWITCH, {"kind": kind.value, "channel": Channel.EMAIL.value, "active": on})
+    await audit.record(tx, action="switch", entity="message_kind", entity_id=kind.value, after={"on": on})
 
 
 async def change_rules(tx: Tx, *, quiet_from: time, quiet_until: time, kept_days: int, version: int) -> MessageRules:
@@ -330,39 +394,4 @@ async def change_rules(tx: Tx, *, quiet_from: time, quiet_until: time, kept_days
         raise Conflict(what=Word(N_("rules")), key="message_rules")
     after = await reads.rules(tx)
     await audit.record(tx, action="change", entity="message_rules", entity_id="rules", before=before, after=after)
-    return after
-
-
-# --- what customers want ---
-
-
-async def set_preference(
-    tx: Tx, customer_id: UUID, *, language: str | None, declined: Sequence[Channel], source: str, version: int
-) -> Preference:
-    """Write down what a customer wants and how we know, if what is known still has `version` (0: nothing).
-
-    Raises:
-        Invalid: there are no texts in the language, or the source is empty or too long.
-        Conflict: somebody else changed it meanwhile.
-    """
-    flaws = []
-    if language is not None and language not in LANGUAGES:
-        flaws.append(Flaw("language", N_("Messages are written in Portuguese or English.")))
-    if not 0 < len(source.strip()) <= SOURCE_LENGTH:
-        flaws.append(Flaw("source", N_("Say in up to 200 characters how the customer said so.")))
-    refuse(flaws)
-    before = await reads.preference(tx, customer_id)
-    row = {
-        "customer": customer_id,
-        "language": language,
-        "declined": sorted({channel.value for channel in declined}),
-        "source": source.strip(),
-        "version": version,
-    }
-    if not await tx.execute(writes.SET_PREFERENCE if version else writes.PUT_PREFERENCE, row):
-        raise Conflict(what=Word(N_("customer")), key=customer_id)
-    after = await reads.preference(tx, customer_id)
-    await audit.record(
-        tx, action="change", entity="message_preference", entity_id=customer_id, before=before, after=after
-    )
     return after

@@ -3,7 +3,7 @@
 Paragraphs are separated by an empty line; one whose every placeholder is empty is left out. `**so**` is bold.
 """
 
-from malha.notifications.model import Kind, Text
+from malha.notifications.model import Channel, Kind, Text
 
 _GREETING = {"pt-BR": "Olá, {customer_name}!", "en": "Hello {customer_name},"}
 
@@ -211,7 +211,62 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
 }
 
 
-def default_text(kind: Kind, language: str) -> Text:
-    """Return the mail that comes with the program."""
+# For SMS and approved texts of WhatsApp. Without accents the Portuguese ones fit into one or two parts.
+_SHORT: dict[Kind, dict[str, str]] = {
+    Kind.PLACED: {
+        "pt-BR": "{retailer}: recebemos seu pedido #{order_number}, total {order_total}. Acompanhe: {tracking_address}",
+        "en": "{retailer}: we have your order #{order_number}, total {order_total}. Follow it: {tracking_address}",
+    },
+    Kind.PAID: {
+        "pt-BR": "{retailer}: pagamento do pedido #{order_number} confirmado. Já estamos preparando.",
+        "en": "{retailer}: the payment of order #{order_number} is confirmed. We are preparing it.",
+    },
+    Kind.ON_HOLD: {
+        "pt-BR": "{retailer}: seu pedido #{order_number} está em espera. {hold_reason}",
+        "en": "{retailer}: your order #{order_number} is on hold. {hold_reason}",
+    },
+    Kind.LATE: {
+        "pt-BR": "{retailer}: seu pedido #{order_number}, previsto para {promised_day}, está atrasado. Pedimos desculpas; avisaremos da entrega.",
+        "en": "{retailer}: your order #{order_number}, promised for {promised_day}, is late. We are sorry and will keep you informed.",
+    },
+    Kind.REPROMISED: {
+        "pt-BR": "{retailer}: a nova previsão do pedido #{order_number} é {promised_day}. {promise_reason}",
+        "en": "{retailer}: the new date for order #{order_number} is {promised_day}. {promise_reason}",
+    },
+    Kind.SHIPPED: {
+        "pt-BR": "{retailer}: seu pedido #{order_number} está a caminho. Rastreio: {tracking_code}. Acompanhe: {tracking_address}",
+        "en": "{retailer}: your order #{order_number} is on its way. Tracking: {tracking_code}. Follow it: {tracking_address}",
+    },
+    Kind.DELIVERED: {
+        "pt-BR": "{retailer}: seu pedido #{order_number} foi entregue. Obrigado!",
+        "en": "{retailer}: your order #{order_number} was delivered. Thank you!",
+    },
+    Kind.READY: {
+        "pt-BR": "{retailer}: pedido #{order_number} pronto para retirada em {pickup_counter} até {pickup_day}. Código: {pickup_code}",
+        "en": "{retailer}: order #{order_number} is ready at {pickup_counter} until {pickup_day}. Code: {pickup_code}",
+    },
+    Kind.PICKUP_REMINDER: {
+        "pt-BR": "{retailer}: retire seu pedido #{order_number} em {pickup_counter} até {pickup_day}. Código: {pickup_code}",
+        "en": "{retailer}: collect order #{order_number} at {pickup_counter} by {pickup_day}. Code: {pickup_code}",
+    },
+    Kind.CANCELLED: {
+        "pt-BR": "{retailer}: seu pedido #{order_number} foi cancelado. Se já pagou, o valor será devolvido pela mesma forma de pagamento.",
+        "en": "{retailer}: your order #{order_number} was cancelled. If you have paid, the money goes back the way it came.",
+    },
+    Kind.CANCELLED_IN_PART: {
+        "pt-BR": "{retailer}: itens do pedido #{order_number} foram cancelados; o pedido agora soma {order_total}. Detalhes: {tracking_address}",
+        "en": "{retailer}: items of order #{order_number} were cancelled; it now comes to {order_total}. Details: {tracking_address}",
+    },
+    Kind.REFUNDED: {
+        "pt-BR": "{retailer}: devolvemos {amount} do pedido #{order_number}, pela mesma forma de pagamento.",
+        "en": "{retailer}: we have refunded {amount} of order #{order_number}, the way it was paid.",
+    },
+}
+
+
+def default_text(kind: Kind, language: str, channel: Channel = Channel.EMAIL) -> Text:
+    """Return the text that comes with the program. Of WhatsApp its subject is the name to register the text under."""
+    if channel is not Channel.EMAIL:
+        return Text(f"order_{kind.value}" if channel is Channel.WHATSAPP else "", _SHORT[kind][language])
     subject, body = _MAIL[kind][language]
     return Text(subject, f"{_GREETING[language]}\n\n{body}")

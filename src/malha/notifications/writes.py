@@ -1,14 +1,35 @@
 """Statements that write messages and what bears on them. Private to `notifications`."""
 
-# Replayed events meet their row again: each thing is said at most once on a channel.
+# Replayed events meet their rows again, by whichever means they were told then: each thing is said once across means.
+# What a statement writes it does not see, so several means of one event come in together.
 ADD_MESSAGES = """
-INSERT INTO message (id, order_id, event_seq, kind, channel, language, address, facts, state, reason, due_at, done_at)
+INSERT INTO message (id, order_id, event_seq, kind, channel, language, address, facts, state, reason, due_at, done_at,
+                     rank)
 SELECT id, order_id, event_seq, kind, channel, language, address, facts, state, reason, due_at,
-       CASE WHEN state = 'skipped' THEN now() END
+       CASE WHEN state = 'skipped' THEN now() END, rank
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (id uuid, order_id uuid, event_seq int, kind text, channel text,
-     language text, address text, facts jsonb, state text, reason text, due_at timestamptz)
+     language text, address text, facts jsonb, state text, reason text, due_at timestamptz, rank smallint)
+WHERE NOT EXISTS (SELECT FROM message m WHERE m.order_id = r.order_id AND m.event_seq = r.event_seq AND m.kind = r.kind)
 ORDER BY order_id, event_seq, kind, channel
-ON CONFLICT (order_id, event_seq, kind, channel) DO NOTHING
+ON CONFLICT DO NOTHING
+"""
+# What a message is about, and by which means it was tried. Its row is locked by who found that it failed.
+TRIED = """
+SELECT m.order_id, m.event_seq, m.kind, m.language, m.facts, m.created_at,
+       (SELECT max(o.rank) + 1 FROM message o
+        WHERE o.order_id = m.order_id AND o.event_seq = m.event_seq AND o.kind = m.kind)::smallint AS rank,
+       (SELECT array_agg(o.channel) FROM message o
+        WHERE o.order_id = m.order_id AND o.event_seq = m.event_seq AND o.kind = m.kind) AS tried,
+       (SELECT min(o.created_at) FROM message o
+        WHERE o.order_id = m.order_id AND o.event_seq = m.event_seq AND o.kind = m.kind) AS since
+FROM message m WHERE m.id = %(id)s::uuid
+"""
+# The next means. Two that found the same failure write the same rank: one of them does.
+ADD_NEXT = """
+INSERT INTO message (id, order_id, event_seq, kind, channel, language, address, facts, due_at, rank)
+VALUES (%(id)s::uuid, %(order_id)s::uuid, %(event_seq)s::int, %(kind)s::text, %(channel)s::text, %(language)s::text,
+        %(address)s::text, %(facts)s::jsonb, %(due_at)s::timestamptz, %(rank)s::smallint)
+ON CONFLICT DO NOTHING
 """
 # One message of those that are due, the longest waiting first; another worker takes the next. The partial index on
 # queued ones.
@@ -24,7 +45,7 @@ SET_WORDS = "UPDATE message SET subject = %(subject)s::text, body = %(body)s::te
 # Only who is sending it knows the outcome. A message declared uncertain meanwhile takes it too: it is no longer so.
 SET_OUTCOME = """
 UPDATE message SET state = %(state)s::text, reason = %(reason)s::text, answer = %(answer)s::text,
-    due_at = coalesce(%(due_at)s::timestamptz, due_at),
+    due_at = coalesce(%(due_at)s::timestamptz, due_at), reference = coalesce(%(reference)s::text, reference),
     done_at = CASE WHEN %(state)s::text = 'queued' THEN NULL ELSE now() END
 WHERE id = %(id)s::uuid AND (state = 'sending' OR (state = 'uncertain' AND reason = 'interrupted'))
 """
@@ -38,17 +59,100 @@ WHERE state = 'sending' AND claimed_at < now() - %(after)s::interval RETURNING i
 SKIP_DUE = """
 UPDATE message SET state = 'skipped', reason = %(reason)s::text, done_at = now()
 WHERE state = 'queued' AND due_at <= now() AND channel = %(channel)s::text
+RETURNING id
 """
 LOCK_MESSAGE = """
 SELECT id, order_id, state, channel, address FROM message WHERE id = %(id)s::uuid FOR NO KEY UPDATE
 """
 REQUEUE = """
-UPDATE message SET state = 'queued', reason = NULL, answer = NULL, attempts = 0, due_at = now(), done_at = NULL
+UPDATE message SET state = 'queued', reason = NULL, answer = NULL, attempts = 0, due_at = now(), done_at = NULL,
+    delivered_at = NULL, read_at = NULL, reference = NULL, address = %(address)s::text
 WHERE id = %(id)s::uuid
 """
 SET_BOUNCED = """
-UPDATE message SET state = 'bounced', reason = 'bounced', done_at = now()
-WHERE channel = %(channel)s::text AND lower(address) = lower(%(address)s::text) AND id = %(id)s::uuid
+UPDATE message SET state = 'bounced', reason = 'bounced', done_at = now(), delivered_at = NULL,
+    answer = coalesce(nullif(%(words)s::text, ''), answer)
+WHERE id = %(id)s::uuid AND state IN ('sending', 'sent', 'uncertain')
+"""
+# Receipts name a message as the gateway knows it, or by our own id. In the order of ids: receipts of two requests may
+# be about the same ones.
+LOCK_RECEIVED = """
+SELECT m.id, m.channel, m.address, m.state, w.reference
+FROM unnest(%(references)s::text[], %(ids)s::uuid[]) AS w (reference, id)
+JOIN message m ON m.id = w.id OR (m.channel = %(channel)s::text AND m.reference = w.reference)
+ORDER BY m.id FOR NO KEY UPDATE OF m
+"""
+# It arrived: what was uncertain is so no longer. What came back before stays so.
+SET_RECEIVED = """
+UPDATE message m SET delivered_at = coalesce(m.delivered_at, w.at), done_at = coalesce(m.done_at, w.at),
+    read_at = CASE WHEN w.read THEN coalesce(m.read_at, w.at) ELSE m.read_at END,
+    state = CASE WHEN m.state = 'uncertain' THEN 'sent' ELSE m.state END,
+    reason = CASE WHEN m.state = 'uncertain' THEN NULL ELSE m.reason END
+FROM unnest(%(ids)s::uuid[], %(instants)s::timestamptz[], %(reads)s::bool[]) AS w (id, at, read)
+WHERE m.id = w.id AND m.state IN ('sending', 'sent', 'uncertain')
+"""
+KEEP_RECEIPTS = """
+INSERT INTO message_receipt (channel, reference, status, at, words, bad_address)
+SELECT %(channel)s::text, r, s, t, w, b
+FROM unnest(%(references)s::text[], %(statuses)s::text[], %(instants)s::timestamptz[], %(words)s::text[],
+            %(bad)s::bool[]) AS k (r, s, t, w, b)
+ON CONFLICT DO NOTHING
+"""
+TAKE_RECEIPTS = """
+DELETE FROM message_receipt WHERE channel = %(channel)s::text AND reference = %(reference)s::text
+RETURNING status, at, words, bad_address
+"""
+# Of messages that are not ours: somebody else uses the same account.
+FORGET_RECEIPTS = "DELETE FROM message_receipt WHERE at < now() - interval '7 days'"
+PUT_GATEWAY = """
+INSERT INTO message_gateway (channel, active, config, secret, receipt_secret)
+SELECT %(channel)s::text, %(active)s::bool, %(config)s::jsonb, %(secret)s::bytea, %(receipt_secret)s::bytea
+WHERE %(version)s::int = 0
+ON CONFLICT (channel) DO NOTHING
+"""
+# A secret that is not given stays; it is never shown, so a form cannot send it back.
+SET_GATEWAY = """
+UPDATE message_gateway SET active = %(active)s::bool, config = %(config)s::jsonb,
+    secret = coalesce(%(secret)s::bytea, secret), receipt_secret = coalesce(%(receipt_secret)s::bytea, receipt_secret),
+    version = version + 1
+WHERE channel = %(channel)s::text AND version = %(version)s::int
+"""
+PUT_ROUTE = """
+INSERT INTO message_route (kind, means, every)
+SELECT %(kind)s::text, %(means)s::text[], %(every)s::bool WHERE %(version)s::int = 0
+ON CONFLICT (kind) DO NOTHING
+"""
+SET_ROUTE = """
+UPDATE message_route SET means = %(means)s::text[], every = %(every)s::bool, version = version + 1
+WHERE kind = %(kind)s::text AND version = %(version)s::int
+"""
+DROP_ROUTE = "DELETE FROM message_route WHERE kind = %(kind)s::text AND version = %(version)s::int"
+PUT_TELLER = """
+INSERT INTO message_teller (channel_id, teller) VALUES (%(channel)s::int, %(teller)s::text)
+ON CONFLICT (channel_id) DO UPDATE SET teller = excluded.teller, version = message_teller.version + 1
+WHERE message_teller.teller <> excluded.teller
+"""
+# The ledger only grows. Brought twice under one key, it is written once.
+ADD_CONSENTS = """
+INSERT INTO message_consent (id, customer_id, purpose, channel, given, source, proof, at, recorded_by, key)
+SELECT id, customer_id, purpose, channel, given, source, proof, coalesce(at, now()), %(by)s::text, key
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (id uuid, customer_id uuid, purpose text, channel text, given bool,
+     source text, proof text, at timestamptz, key text)
+ON CONFLICT (key) DO NOTHING
+RETURNING id
+"""
+# What counts for sending follows the ledger: the newest word on each means.
+FOLLOW_CONSENTS = """
+INSERT INTO message_preference (customer_id, declined, source)
+SELECT c, coalesce((
+    SELECT array_agg(channel ORDER BY channel) FROM (
+        SELECT DISTINCT ON (channel) channel, given FROM message_consent
+        WHERE customer_id = c AND purpose = 'transactional' ORDER BY channel, at DESC, id DESC
+    ) newest WHERE NOT given), '{}'::text[]), %(source)s::text
+FROM unnest(%(customers)s::uuid[]) AS w (c)
+ON CONFLICT (customer_id) DO UPDATE SET declined = excluded.declined, source = excluded.source,
+    version = message_preference.version + 1
+WHERE message_preference.declined <> excluded.declined
 """
 SUPPRESS = """
 INSERT INTO message_suppression (channel, address, reason, by)

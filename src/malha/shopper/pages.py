@@ -23,7 +23,7 @@ from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, _, n_, translate
 from malha.platform.ids import UUID
-from malha.shopper import desk, reads, view
+from malha.shopper import desk, reads, view, wishes
 from malha.shopper.desk import Asking
 from malha.shopper.errors import AskTheChannel, ChooseUnits, NoSuchPage
 from malha.shopper.reads import Candidate, Tracked
@@ -233,7 +233,7 @@ def fail(request: Asking, error: HTTPException) -> Response[Any]:
 
 router = Router(
     path="/",
-    route_handlers=[look_up_page, look_up, follow, cancel_page, cancel, colours, logo],
+    route_handlers=[look_up_page, look_up, follow, cancel_page, cancel, colours, logo, *wishes.HANDLERS],
     before_request=desk.arrive,
     exception_handlers={MalhaError: refuse, HTTPException: fail},
     include_in_schema=False,
