@@ -158,6 +158,20 @@ async def test_a_count_that_finds_fewer_units_than_are_set_apart_shrinks_fences_
     assert await shop.drift() == []
 
 
+async def test_what_is_given_back_to_a_fence_but_is_not_there_any_more_is_lost_to_it(shop: Shop) -> None:
+    await shop.fence(units=6)
+    order, other = new_id(), new_id()
+    await shop.claim(order, "mall", 6)
+    await shop.claim(other, "web", 3)
+    async with shop.database.transaction() as tx:
+        await service.set_on_hand(tx, [Claim(shop.sku, shop.at, 5)], Reference("count"), Reason.COUNT)
+    await shop.give_back(order, 6)
+    async with shop.database.snapshot() as tx:
+        (fence,) = await listed(tx)
+    assert (fence.remaining, fence.granted) == (2, 2)
+    assert await shop.drift() == []
+
+
 async def test_a_fence_is_filled_up_as_stock_arrives_and_gives_back_what_it_should_not_have(shop: Shop) -> None:
     await shop.fence(units=15)
     assert await shop.state() == (0, 10, 0)

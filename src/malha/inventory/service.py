@@ -51,6 +51,7 @@ async def reserve(
     if taker is not None and reference.id is not None:
         in_force = await allotments.current(tx)
         if touches(in_force, taker.channel_id, [c.sku_id for c in claims]):
+            await allotted.lock_for(tx, taker, {c.sku_id for c in claims}, reference.id)
             await retire_expired(tx, skus=[c.sku_id for c in claims])
             short = await allotted.take(tx, in_force, taker, reference.id, claims)
             if not short:
@@ -278,8 +279,9 @@ async def place_hold(
     if channel_id is not None:
         in_force = await allotments.current(tx)
         if touches(in_force, channel_id, [c.sku_id for c in wanted]):
-            await retire_expired(tx, skus=[c.sku_id for c in wanted])
             taker = Taker(channel_id, customer_group)
+            await allotted.lock_for(tx, taker, {c.sku_id for c in wanted}, hold_id)
+            await retire_expired(tx, skus=[c.sku_id for c in wanted])
             short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
             if short:
                 await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})

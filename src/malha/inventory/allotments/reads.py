@@ -202,7 +202,7 @@ ORDER BY a.state, a.starts_at DESC, a.code
 """
 # By the index on the allotment.
 FENCE_LINES = """
-SELECT v.sku, l.code, f.wanted, f.granted, f.remaining, f.drawn, f.sold
+SELECT v.sku, l.code AS location, f.wanted, f.granted, f.remaining, f.drawn, f.sold
 FROM fence_stock f JOIN variant v ON v.id = f.sku_id JOIN location l ON l.id = f.location_id
 WHERE f.allotment_id = %(id)s::int AND (f.wanted > 0 OR f.granted > 0)
 ORDER BY v.sku, l.code
