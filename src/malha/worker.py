@@ -20,7 +20,9 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.inventory import service as inventory
+from malha.inventory.allotments import service as allotments
 from malha.inventory.closing import care_for_ledger
+from malha.inventory.safety import service as safety
 from malha.network import service as network
 from malha.ordering import lateness
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
@@ -65,6 +67,8 @@ CHORES = (
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),
     Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
+    Chore("care_for_allotments", 15, allotments.care),
+    Chore("sweep_safety", 20, safety.sweep),
     Chore("care_for_ledger", 3600, care_for_ledger),
 )
 

@@ -38,7 +38,9 @@ async def shop(database: Database) -> tuple[Database, World]:
     """Five channels that refuse what is short; CUP and PLATE at two places, and a kit of two cups and a plate."""
     async with database.transaction() as tx:
         world = await a_network(tx)
-        await tx.execute("INSERT INTO channel (code, name, kind) VALUES ('app', 'App', 'app'), ('hub', 'Hub', 'marketplace')")
+        await tx.execute(
+            "INSERT INTO channel (code, name, kind) VALUES ('app', 'App', 'app'), ('hub', 'Hub', 'marketplace')"
+        )
         await tx.execute(REJECT)
         cup = await a_product(tx, world, "CUP", stock={"DC": 30, "S1": 10})
         plate = await a_product(tx, world, "PLATE", stock={"DC": 20, "S1": 10})
@@ -69,9 +71,7 @@ def an_order(number: int, channel: str, *lines: tuple[str, int]) -> NewOrder:
 async def buy(databases: list[Database], orders: list[NewOrder], max_batch: int = 9) -> list[Placed | MalhaError]:
     gates = [Gate(database, max_batch=max_batch) for database in databases]
     try:
-        return list(
-            await asyncio.gather(*(gates[n % len(gates)].enqueue(order) for n, order in enumerate(orders)))
-        )
+        return list(await asyncio.gather(*(gates[n % len(gates)].enqueue(order) for n, order in enumerate(orders))))
     finally:
         for gate in gates:
             await gate.close()
@@ -98,7 +98,9 @@ async def test_two_hundred_buyers_of_five_channels_get_every_unit_once(shop) -> 
     assert {type(r) for r in results} == {Placed, OutOfStock}
     async with database.snapshot() as tx:
         sold = await tx.tuples(SOLD_BY)
-        left = await tx.tuples("SELECT v.sku, sum(b.on_hand - b.allocated)::int FROM balance b JOIN variant v ON v.id = b.sku_id GROUP BY 1")
+        left = await tx.tuples(
+            "SELECT v.sku, sum(b.on_hand - b.allocated)::int FROM balance b JOIN variant v ON v.id = b.sku_id GROUP BY 1"
+        )
         by_code = {a.code: a for a in await listed(tx)}
         fenced = await fence_lines(tx, by_code["MALL"].id)
     hub = sum(units for channel, _, _, units in sold if channel == "hub")
@@ -159,9 +161,7 @@ async def test_a_cap_that_was_just_made_counts_at_once_in_every_process(shop) ->
         for n, gate in enumerate(gates):
             await gate.submit(an_order(n, "hub", ("CUP", 1)))
         await save(database, cap("HUB", 2, ("hub",)))
-        results = await asyncio.gather(
-            *(gates[n % 2].enqueue(an_order(10 + n, "hub", ("CUP", 1))) for n in range(12))
-        )
+        results = await asyncio.gather(*(gates[n % 2].enqueue(an_order(10 + n, "hub", ("CUP", 1))) for n in range(12)))
         for gate in gates:
             await gate.close()
     assert sum(isinstance(r, Placed) for r in results) == 2

@@ -62,6 +62,12 @@ def reasons(found: Plan) -> dict[int, list[Reason]]:
             msgspec.structs.replace(ANYBODY, entity_id=1, entity_kind="own"),
             Reason.ISSUER,
         ),
+        (
+            a_place(2, entity_id=9, entity_kind="franchise"),
+            {},
+            msgspec.structs.replace(ANYBODY, owner_ids=frozenset({1})),
+            Reason.OWNER,
+        ),
         (a_place(2, can_ship=False), {}, ANYBODY, Reason.METHOD),
         (a_place(2, can_pickup=False), {"method": "pickup", "pickup_location_id": 1}, ANYBODY, Reason.METHOD),
         (a_place(2), {"method": "pickup", "pickup_location_id": 1}, ANYBODY, Reason.ELSEWHERE),

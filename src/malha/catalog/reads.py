@@ -55,6 +55,9 @@ WHERE v.gtin = ANY(%(gtins)s::text[])
 """
 
 # Unique index on code.
+PRODUCT_IDS = "SELECT code, id FROM product WHERE code = ANY (%(codes)s::text[])"
+
+# Unique index on code.
 PRODUCTS_BY_CODE = """
 SELECT p.id, p.code, p.name, p.description, p.brand, c.code AS category, p.ncm, p.cest, p.origin, p.options,
        p.attributes, p.active, p.version

@@ -1,4 +1,4 @@
-"""What the doctor asks about fences and caps: whether units set apart, drawn and counted agree wherever they are."""
+"""What the doctor asks about fences and caps: whether units set apart, drawn and counted agree wherever kept."""
 
 # A balance's fenced units against its fences.
 FENCED_IS_NOT_FENCES = """

@@ -21,6 +21,7 @@ from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, Inval
 from malha.inventory.events import StockDecreased, StockIncreased, StockShortfall
 from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reason, Reference, Shortfall
 from malha.inventory.rules import arrays, deficit, sum_claims
+from malha.inventory.safety.writes import STATE_OVERRIDES
 from malha.platform import arrays as literals
 from malha.platform import outbox
 from malha.platform.db import Tx
@@ -247,11 +248,15 @@ async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[i
 
 
 async def set_safety(tx: Tx, stated: Sequence[Claim]) -> None:
-    """Set the units a balance keeps back from being claimed. No movement: nothing physical changes."""
+    """Set the units a balance keeps back from being claimed. No movement: nothing physical changes.
+
+    What is stated so wins over every safety rule, until `safety.service.drop_overrides`.
+    """
     if any(not 0 <= c.quantity <= MAX_QUANTITY for c in stated):
         raise InvalidQuantity(quantity=min(c.quantity for c in stated))
     await tx.execute(writes.ENSURE_BALANCES, _keys(stated))
     await tx.tuples(writes.LOCK_BALANCES, _keys(sorted(stated, key=lambda c: (c.sku_id, c.location_id))))
+    await tx.execute(STATE_OVERRIDES, arrays(stated) | {"by": tx.actor.label})
     await tx.execute(writes.SET_SAFETY, arrays(stated))
 
 

@@ -209,6 +209,24 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     paused_reason: str | None = None
     paused_until: datetime | None = None
+    owner_id: int | None = None  # establishment whose goods it keeps; None: its own
+
+
+class LocationGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Locations under one name, for rules and questions about several."""
+
+    id: int
+    code: str
+    name: str
+    version: int
+    locations: list[str]  # codes
+
+
+class LocationGroupDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group of locations as someone states it."""
+
+    name: str
+    locations: list[str]
 
 
 class ChannelDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -245,6 +263,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     pickup_days: int | None
     version: int
     location_ids: frozenset[int] = frozenset()
+    owner_ids: frozenset[int] = frozenset()  # legal entities whose goods it may sell; empty: anybody's
 
     def may_use(self, location_id: int) -> bool:
         """Tell whether this location may serve the channel."""

@@ -15,6 +15,7 @@ from malha.network.model import (
     LegalEntity,
     Location,
     LocationDraft,
+    LocationGroup,
     Rate,
     RateDraft,
     Service,
@@ -33,7 +34,7 @@ REVISION = "network"
 LOCATIONS = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id
 FROM location ORDER BY code
 """
 
@@ -41,7 +42,7 @@ FROM location ORDER BY code
 LOCATIONS_BY_ID = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id
 FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 """
 
@@ -49,7 +50,7 @@ FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 LOCATIONS_BY_CODE = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id
 FROM location WHERE code = ANY(%(codes)s::text[]) ORDER BY code
 """
 
@@ -84,8 +85,17 @@ SELECT id, name, cnpj_root, kind, version FROM legal_entity WHERE cnpj_root = %(
 CHANNELS = """
 SELECT c.id, c.code, c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy,
        c.release_delay_minutes, c.priority, c.active, c.pickup_days, c.version,
-       ARRAY(SELECT location_id FROM channel_location x WHERE x.channel_id = c.id) AS location_ids
+       ARRAY(SELECT location_id FROM channel_location x WHERE x.channel_id = c.id) AS location_ids,
+       ARRAY(SELECT legal_entity_id FROM channel_owner x WHERE x.channel_id = c.id) AS owner_ids
 FROM channel c ORDER BY c.code
+"""
+
+# Few rows, with the codes of their locations.
+LOCATION_GROUPS = """
+SELECT g.id, g.code, g.name, g.version,
+       ARRAY(SELECT l.code FROM location_group_member m JOIN location l ON l.id = m.location_id
+             WHERE m.group_id = g.id ORDER BY 1) AS locations
+FROM location_group g WHERE %(codes)s::text[] IS NULL OR g.code = ANY (%(codes)s::text[]) ORDER BY g.code
 """
 
 # Small table, read whole.
@@ -252,6 +262,11 @@ async def locations_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Location]
 async def location_by_code(tx: Tx, code: str) -> Location | None:
     """Return the location with this code."""
     return (await locations_by_code(tx, [code])).get(code)
+
+
+async def location_groups(tx: Tx, codes: Sequence[str] | None = None) -> list[LocationGroup]:
+    """Return all groups of locations by code, or those with some codes."""
+    return await tx.all(LocationGroup, LOCATION_GROUPS, {"codes": None if codes is None else list(codes)})
 
 
 async def channels(tx: Tx) -> list[Channel]:

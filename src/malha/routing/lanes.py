@@ -219,7 +219,7 @@ def compile_network(snapshot: NetworkSnapshot) -> Network:
     """Return the network as routing uses it, locations ordered by (priority, id)."""
     places = []
     for location in sorted(snapshot.locations.values(), key=lambda x: (x.priority, x.id)):
-        establishment = snapshot.establishments[location.establishment_id]
+        establishment = snapshot.establishments[location.owner_id or location.establishment_id]
         places.append(
             Place(
                 id=location.id,
@@ -243,6 +243,7 @@ def compile_network(snapshot: NetworkSnapshot) -> Network:
             location_ids=channel.location_ids,
             entity_id=None if owner is None else owner.legal_entity_id,
             entity_kind=None if owner is None else owner.kind,
+            owner_ids=channel.owner_ids,
         )
     rates: dict[int, list[tuple[int, int]]] = {}
     for rate in snapshot.rates:
@@ -270,14 +271,22 @@ def may_issue(place: Place, door: Door) -> bool:
     return door.entity_kind == EntityKind.OWN and place.entity_kind == EntityKind.OWN
 
 
+def _barred(place: Place, door: Door) -> Reason | None:
+    """Return why the owner of a location's goods closes it to a channel."""
+    if door.owner_ids and place.entity_id not in door.owner_ids:
+        return Reason.OWNER
+    return None if may_issue(place, door) else Reason.ISSUER
+
+
 def _refusal(place: Place, door: Door, method: str, pickup: int | None) -> Reason | None:
     """Return why a location is closed to a lane, tariff apart."""
     if place.status != LocationStatus.ACTIVE:
         return Reason.PAUSED if place.status == LocationStatus.PAUSED else Reason.CLOSED
     if door.location_ids and place.id not in door.location_ids:
         return Reason.CHANNEL
-    if not may_issue(place, door):
-        return Reason.ISSUER
+    barred = _barred(place, door)
+    if barred is not None:
+        return barred
     if method == Method.PICKUP:
         if not place.can_pickup:
             return Reason.METHOD

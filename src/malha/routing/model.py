@@ -21,7 +21,7 @@ MAX_EXACT = 8  # lines planned exactly; more are grouped first
 
 
 class Reason(StrEnum):
-    """Why a location cannot serve an order, or a line of it. The first that applies, in this order, is given."""
+    """Why a location cannot serve an order, or a line of it. The first that applies is given; OWNER before ISSUER."""
 
     PAUSED = "paused"
     CLOSED = "closed"
@@ -33,6 +33,7 @@ class Reason(StrEnum):
     CAPACITY = "capacity"  # today's fulfillment orders are all taken
     EXCLUDED = "excluded"  # it rejected or short-picked this line before
     STOCK = "stock"  # has none, or too few
+    OWNER = "owner"  # the goods belong to a company whose goods the channel does not sell
 
 
 # Stored as small numbers: append only, never reorder.
@@ -73,7 +74,7 @@ class Place(msgspec.Struct, frozen=True):
     handling: int
     line: int
     daily_capacity: int | None
-    entity_id: int
+    entity_id: int  # whose the goods are: the owner's company, else the establishment's
     entity_kind: str
     priority: int
 
@@ -85,6 +86,7 @@ class Door(msgspec.Struct, frozen=True):
     location_ids: frozenset[int]
     entity_id: int | None
     entity_kind: str | None
+    owner_ids: frozenset[int] = frozenset()  # companies whose goods it sells; empty: anybody's
 
 
 class Network:

@@ -20,6 +20,7 @@ CLOSED_SAYS: dict[Reason, str] = {
     Reason.CLOSED: N_("It is closed."),
     Reason.CHANNEL: N_("It does not serve the channel {channel}."),
     Reason.ISSUER: N_("Its stock belongs to a company the channel {channel} cannot sell for."),
+    Reason.OWNER: N_("Its goods belong to a company whose goods the channel {channel} does not sell."),
     Reason.METHOD: N_("It does not ship."),
     Reason.ELSEWHERE: N_("The customer collects at {pickup}."),
     Reason.NO_SERVICE: N_("No service goes from {origin} to {state}."),
