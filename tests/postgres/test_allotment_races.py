@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 
 import pytest
 
@@ -82,7 +83,7 @@ async def drift(database: Database) -> list[str]:
 
 
 async def test_two_hundred_buyers_of_five_channels_get_every_unit_once(shop) -> None:
-    database, world = shop
+    database, _world = shop
     await save(
         database,
         fence("MALL", ("mall",), FenceRow("CUP", "DC", 8), FenceRow("PLATE", "DC", 4), lends_to=("app",)),
@@ -119,7 +120,7 @@ async def test_two_hundred_buyers_of_five_channels_get_every_unit_once(shop) -> 
 
 
 async def test_a_fenced_unit_waits_for_its_channel_however_many_others_want_it(shop) -> None:
-    database, world = shop
+    database, _world = shop
     await save(database, fence("MALL", ("mall",), FenceRow("CUP", "DC", 8), FenceRow("CUP", "S1", 2)))
     others = [an_order(n, CHANNELS[n % 2], ("CUP", 1)) for n in range(60)]
     async with Database(database.url) as second:
@@ -155,7 +156,7 @@ async def test_kits_draw_their_components_from_fences_on_the_sum_of_all_lines(sh
 
 
 async def test_a_cap_that_was_just_made_counts_at_once_in_every_process(shop) -> None:
-    database, world = shop
+    database, _world = shop
     async with Database(database.url) as second:
         gates = [Gate(database), Gate(second)]
         for n, gate in enumerate(gates):
@@ -171,7 +172,7 @@ async def test_a_cap_that_was_just_made_counts_at_once_in_every_process(shop) ->
 
 
 async def test_a_cap_over_several_places_lets_exactly_its_quota_through(shop) -> None:
-    database, world = shop
+    database, _world = shop
     await save(database, cap("BLACK", 35, skus=("CUP",)))
     gate = Gate(database)
     with pytest.raises(OutOfStock):
@@ -205,29 +206,27 @@ async def test_orders_that_come_go_and_wait_at_once_leave_fences_and_caps_whole(
             if isinstance(outcome, Placed):
                 placed.append(outcome)
 
+        async def act(tx, what: str, order_id, n: int) -> None:
+            if what == "cancel":
+                await fulfillment.cancel(tx, order_id, reason="x", wishes=[CancelWish(1, 1)])
+            elif what == "all":
+                await fulfillment.cancel(tx, order_id, reason="x")
+            elif what == "hold":
+                cup = await tx.value("SELECT id FROM variant WHERE sku = 'CUP'")
+                claim = Claim(cup, world.locations["DC"], 1)
+                await inventory.place_hold(tx, f"cart-{n}", [claim], seconds=0.05, channel_id=world.channels["mall"])
+            else:
+                again = replanning.replan if what == "replan" else replanning.place_units
+                await again(tx, order_id, await reference_in(tx))
+
         async def clerk(n: int) -> None:
             await asyncio.sleep(rng.random() * 0.4)
             if not placed:
                 return
             order = rng.choice(placed)
-            try:
+            with suppress(MalhaError, Busy):
                 async with database.transaction() as tx:
-                    match rng.choice(("cancel", "all", "replan", "hold", "place")):
-                        case "cancel":
-                            await fulfillment.cancel(tx, order.id, reason="x", wishes=[CancelWish(1, 1)])
-                        case "all":
-                            await fulfillment.cancel(tx, order.id, reason="x")
-                        case "replan":
-                            await replanning.replan(tx, order.id, await reference_in(tx))
-                        case "place":
-                            await replanning.place_units(tx, order.id, await reference_in(tx))
-                        case "hold":
-                            cup = await tx.value("SELECT id FROM variant WHERE sku = 'CUP'")
-                            claim = Claim(cup, world.locations["DC"], 1)
-                            channel = world.channels["mall"]
-                            await inventory.place_hold(tx, f"cart-{n}", [claim], seconds=0.05, channel_id=channel)
-            except (MalhaError, Busy):
-                return
+                    await act(tx, rng.choice(("cancel", "all", "replan", "hold", "place")), order.id, n)
 
         await asyncio.gather(*(buyer(n) for n in range(120)), *(clerk(n) for n in range(80)))
         for gate in gates:

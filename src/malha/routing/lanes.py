@@ -271,7 +271,7 @@ def may_issue(place: Place, door: Door) -> bool:
     return door.entity_kind == EntityKind.OWN and place.entity_kind == EntityKind.OWN
 
 
-def _barred(place: Place, door: Door) -> Reason | None:
+def barred(place: Place, door: Door) -> Reason | None:
     """Return why the owner of a location's goods closes it to a channel."""
     if door.owner_ids and place.entity_id not in door.owner_ids:
         return Reason.OWNER
@@ -284,9 +284,9 @@ def _refusal(place: Place, door: Door, method: str, pickup: int | None) -> Reaso
         return Reason.PAUSED if place.status == LocationStatus.PAUSED else Reason.CLOSED
     if door.location_ids and place.id not in door.location_ids:
         return Reason.CHANNEL
-    barred = _barred(place, door)
-    if barred is not None:
-        return barred
+    reason = barred(place, door)
+    if reason is not None:
+        return reason
     if method == Method.PICKUP:
         if not place.can_pickup:
             return Reason.METHOD

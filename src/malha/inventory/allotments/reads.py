@@ -205,6 +205,7 @@ FENCE_LINES = """
 SELECT v.sku, l.code AS location, f.wanted, f.granted, f.remaining, f.drawn, f.sold
 FROM fence_stock f JOIN variant v ON v.id = f.sku_id JOIN location l ON l.id = f.location_id
 WHERE f.allotment_id = %(id)s::int AND (f.wanted > 0 OR f.granted > 0)
+  AND (%(locations)s::int[] IS NULL OR f.location_id = ANY (%(locations)s::int[]))
 ORDER BY v.sku, l.code
 """
 # By primary key.
@@ -264,8 +265,11 @@ async def listed(tx: Tx, codes: Sequence[str] | None = None) -> list[Allotment]:
 
 
 async def fence_lines(tx: Tx, allotment_id: int) -> list[FenceLine]:
-    """Return a fence's balances by SKU and location."""
-    return await tx.all(FenceLine, FENCE_LINES, {"id": allotment_id})
+    """Return a fence's balances by SKU and location, those at the actor's locations."""
+    seen = tx.actor.locations
+    return await tx.all(
+        FenceLine, FENCE_LINES, {"id": allotment_id, "locations": None if seen is None else sorted(seen)}
+    )
 
 
 async def counter_lines(tx: Tx, allotment_id: int) -> list[CounterLine]:

@@ -23,6 +23,7 @@ from malha.inventory.allotments.model import (
 from malha.inventory.events import StockIncreased
 from malha.inventory.writes import ENSURE_BALANCES
 from malha.network import reads as network
+from malha.network.service import refuse_limited
 from malha.platform import audit, outbox, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Conflict
@@ -45,7 +46,6 @@ NOT_OF_FENCE = N_("A fence has no such limit.")
 NOT_OF_CAP = N_("A cap sets no stock apart and lends nothing.")
 OWN_BORROWER = N_("Channel {value} draws from this fence already.")
 TWICE = N_("{value} is stated twice.")
-OUT_OF_SCOPE = N_("Location {value} is outside your scope.")
 
 
 async def put(tx: Tx, draft: AllotmentDraft, version: int | None) -> Allotment:
@@ -55,10 +55,12 @@ async def put(tx: Tx, draft: AllotmentDraft, version: int | None) -> Allotment:
     more through.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: parts of it are not possible; every one is named.
         AllotmentCodeTaken, UnknownAllotment, AllotmentEnded, Conflict: as their words say.
         FencesOverlap: another fence sets the same balances apart for the same channels at that time.
     """
+    refuse_limited(tx)
     await tx.tuples(writes.LOCK_ALL)
     before = next(iter(await reads.listed(tx, [draft.code])), None)
     _refuse_state(draft, before, version)
@@ -140,7 +142,7 @@ async def _resolve(tx: Tx, draft: AllotmentDraft, before: Allotment | None) -> d
             for name in ("quota", "per_sku", "skus", "categories", "locations")
             if getattr(draft, name)
         ]
-        flaws += _stock_flaws(tx, draft, cards, places)
+        flaws += _stock_flaws(draft, cards, places)
     else:
         flaws += [Flaw(name, NOT_OF_CAP) for name in ("stock", "borrowers") if getattr(draft, name)]
         if draft.quota is None or not 0 <= draft.quota <= MOST_UNITS:
@@ -175,7 +177,7 @@ def _unknown(name: str, codes: Sequence[str], known: dict[str, int], says: str) 
     return flaws
 
 
-def _stock_flaws(tx: Tx, draft: AllotmentDraft, cards: dict[str, Any], places: dict[str, int]) -> list[Flaw]:
+def _stock_flaws(draft: AllotmentDraft, cards: dict[str, Any], places: dict[str, int]) -> list[Flaw]:
     flaws: list[Flaw] = []
     seen: set[tuple[str, str]] = set()
     for i, row in enumerate(draft.stock):
@@ -185,8 +187,6 @@ def _stock_flaws(tx: Tx, draft: AllotmentDraft, cards: dict[str, Any], places: d
             flaws.append(Flaw(f"stock/{i}/sku", IS_KIT, facts={"value": row.sku}))
         if row.location not in places:
             flaws.append(Flaw(f"stock/{i}/location", NO_LOCATION, facts={"value": row.location}))
-        elif not tx.actor.sees(places[row.location]):
-            flaws.append(Flaw(f"stock/{i}/location", OUT_OF_SCOPE, facts={"value": row.location}))
         if not 0 <= row.quantity <= MOST_UNITS:
             flaws.append(Flaw(f"stock/{i}/quantity", BAD_QUANTITY, facts={"value": row.quantity}))
         if (row.sku, row.location) in seen:
@@ -269,8 +269,10 @@ async def end(tx: Tx, code: str) -> Allotment:
     """End an allotment now; what a fence still has is common stock again. One that ended already stays as it is.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         UnknownAllotment: there is none.
     """
+    refuse_limited(tx)
     await tx.tuples(writes.LOCK_ALL)
     before = next(iter(await reads.listed(tx, [code])), None)
     if before is None:

@@ -7,7 +7,7 @@ import msgspec
 
 from malha.inventory.safety import rules
 from malha.inventory.safety.model import Kept, SafetyRule
-from malha.inventory.safety.statements import MATCHED
+from malha.inventory.safety.statements import matching
 from malha.platform.db import Tx
 
 # Few rows, with the codes of what they name; columns in the order of SafetyRule's.
@@ -26,11 +26,9 @@ LEFT JOIN channel h ON h.id = r.channel_id
 ORDER BY r.id
 """
 # Every rule that fits each balance of a SKU, in order.
-MATCHES = MATCHED + "SELECT location_id, id, purpose, channel_id, units FROM matched ORDER BY location_id, rank"
+MATCHES = matching("SELECT location_id, id, purpose, channel_id, units FROM matched ORDER BY location_id, rank")
 # What a set of rules would change, without locks: the balances that differ from what another set says.
-DIFFERENCES = (
-    MATCHED
-    + """
+DIFFERENCES = matching("""
 , won AS (
     SELECT DISTINCT ON (sku_id, location_id) sku_id, location_id, units
     FROM matched WHERE purpose = 'routing' ORDER BY sku_id, location_id, rank
@@ -40,8 +38,7 @@ FROM pair p
 LEFT JOIN won w ON w.sku_id = p.sku_id AND w.location_id = p.location_id
 LEFT JOIN safety_override o ON o.sku_id = p.sku_id AND o.location_id = p.location_id
 WHERE p.safety <> coalesce(o.quantity, w.units, 0)
-"""
-)
+""")
 OVERRIDES = """
 SELECT location_id, quantity, stated_by FROM safety_override WHERE sku_id = %(sku)s::int
 """
@@ -80,7 +77,7 @@ async def in_force(tx: Tx) -> list[SafetyRule]:
 
 
 def params(ordered: Sequence[SafetyRule], skus: Sequence[int], only: Sequence[int] | None = None) -> dict[str, Any]:
-    """Return rules and SKUs (at some locations) as MATCHED takes them."""
+    """Return rules and SKUs (at some locations) as `matching` takes them."""
     return {
         "ids": [r.id for r in ordered],
         "purposes": [r.purpose.value for r in ordered],

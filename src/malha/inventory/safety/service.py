@@ -17,6 +17,7 @@ from malha.inventory.safety.errors import SafetyRuleCodeTaken, UnknownSafetyRule
 from malha.inventory.safety.model import Difference, Measure, Purpose, SafetyRule, SafetyRuleDraft, Trial
 from malha.network import reads as network
 from malha.network.model import LocationKind
+from malha.network.service import refuse_limited
 from malha.platform import audit, outbox
 from malha.platform.brazil import STATES
 from malha.platform.db import Database, Tx
@@ -43,9 +44,11 @@ async def put(tx: Tx, draft: SafetyRuleDraft, version: int | None) -> SafetyRule
     """Create a rule (`version` None), or change one that still has `version`. The sweep applies it within a minute.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: parts of it are not possible; every one is named.
         SafetyRuleCodeTaken, UnknownSafetyRule, Conflict: as their words say.
     """
+    refuse_limited(tx)
     row = await _resolve(tx, draft)
     before = next((r for r in await reads.all_rules(tx) if r.code == draft.code), None)
     if before is None and version is not None:
@@ -65,8 +68,9 @@ async def remove(tx: Tx, code: str, version: int) -> None:
     """Delete a rule that still has `version`.
 
     Raises:
-        UnknownSafetyRule, Conflict: as their words say.
+        SharedByAll, UnknownSafetyRule, Conflict: as their words say.
     """
+    refuse_limited(tx)
     before = next((r for r in await reads.all_rules(tx) if r.code == code), None)
     if before is None:
         raise UnknownSafetyRule(key=code)
@@ -86,7 +90,10 @@ async def try_out(tx: Tx, draft: SafetyRuleDraft) -> Trial:
     row = await _resolve(tx, draft)
     before = next((r for r in await reads.all_rules(tx) if r.code == draft.code), None)
     tried = SafetyRule(
-        **{name: row[name] for name in SafetyRule.__struct_fields__ if name in row},
+        **(
+            {name: row[name] for name in SafetyRule.__struct_fields__ if name in row}
+            | {"purpose": draft.purpose, "measure": draft.measure}
+        ),
         id=0 if before is None else before.id,
         category_path=row["path"],
         changed_at=await tx.now(),

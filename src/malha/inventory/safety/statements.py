@@ -1,8 +1,10 @@
 """The one way rules are matched to balances, shared by what reads and what writes: rules in, units kept back out."""
 
+from typing import LiteralString
+
 # Rules as arrays in order of precedence (a draft under trial among them); a NULL condition holds always. The pairs of
 # some SKUs come by the primary key of balance; what left lately by index movement_balance, and only if a rule asks.
-MATCHED = """
+_MATCHED = """
 WITH rule AS (
     SELECT * FROM unnest(%(ids)s::int[], %(purposes)s::text[], %(measures)s::text[], %(amounts)s::int[],
                          %(locations)s::int[], %(groups)s::int[], %(kinds)s::text[], %(states)s::text[],
@@ -45,3 +47,8 @@ WITH rule AS (
                                         WHERE m.group_id = r.group_id AND m.location_id = p.location_id))
 )
 """
+
+
+def matching(rest: LiteralString) -> LiteralString:
+    """Return a statement that goes on from `rule`, `pair` (the balances) and `matched` (rules that fit them)."""
+    return _MATCHED + rest

@@ -1,11 +1,9 @@
 """Every statement that writes safety stock and its rules. Private to `inventory`."""
 
-from malha.inventory.safety.statements import MATCHED
+from malha.inventory.safety.statements import matching
 
 # Balances of some SKUs whose safety stock is not what rules say, locked in key order; overrides are left alone.
-LOCK_DIFFERING = (
-    MATCHED
-    + """
+LOCK_DIFFERING = matching("""
 , won AS (
     SELECT DISTINCT ON (sku_id, location_id) sku_id, location_id, units
     FROM matched WHERE purpose = 'routing' ORDER BY sku_id, location_id, rank
@@ -20,8 +18,7 @@ SELECT b.sku_id, b.location_id, b.safety, d.units
 FROM balance b JOIN differing d ON d.sku_id = b.sku_id AND d.location_id = b.location_id
 ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
-"""
-)
+""")
 # Under those locks; an override that came meanwhile wins.
 APPLY = """
 UPDATE balance b SET safety = coalesce(o.quantity, w.units)
@@ -30,9 +27,7 @@ LEFT JOIN safety_override o ON o.sku_id = w.sku_id AND o.location_id = w.locatio
 WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id
 """
 # What is not to be published, by channel: those that rules name, and 0 for all others.
-PUT_ONLINE = (
-    MATCHED
-    + """
+PUT_ONLINE = matching("""
 , channel_of AS (
     SELECT DISTINCT channel_id FROM rule WHERE purpose = 'online' AND channel_id IS NOT NULL
     UNION SELECT 0
@@ -51,8 +46,7 @@ INSERT INTO safety_online AS s (sku_id, location_id, channel_id, quantity)
 SELECT sku_id, location_id, channel_id, units FROM won
 ON CONFLICT (sku_id, location_id, channel_id) DO UPDATE SET quantity = excluded.quantity
 WHERE s.quantity <> excluded.quantity
-"""
-)
+""")
 
 STATE_OVERRIDES = """
 INSERT INTO safety_override AS o (sku_id, location_id, quantity, stated_by)

@@ -1,0 +1,137 @@
+"""Availability: what a channel may sell now, SKU by SKU or a whole basket, and what it may publish."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.identity.errors import OutsideScope
+from malha.intake import availability
+from malha.intake.availability import Availability, Basket, BasketLine
+from malha.intake.errors import UnknownChannel
+from malha.intake.reference import Reference, reference_in
+from malha.inventory.allotments.model import Taker
+from malha.inventory.errors import UnknownBalance
+from malha.network import reads as network
+from malha.network.errors import UnknownLocation
+from malha.network.model import Channel
+from malha.network.ownership import UnknownLocationGroup
+from malha.platform.brazil import STATES
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import new_id
+
+TAG = "availability"
+Code = Annotated[str, Meta(min_length=1, max_length=80)]
+Group = Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units of a SKU or kit wanted."""
+
+    sku: Code
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class AskedBasket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A basket and where it would go: to a state, or collected at a location."""
+
+    channel: Code
+    lines: Annotated[list[AskedLine], Meta(min_length=1, max_length=200)]
+    method: Literal["ship", "pickup"] = "ship"
+    to_state: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
+    pickup_location: Code | None = None
+    customer_group: Group | None = None
+
+
+def _channel(reference: Reference, code: str) -> Channel:
+    found = reference.channels.get(code)
+    if found is None or not found.active:
+        problem = {"at": "/channel", "says": UnknownChannel.says, "facts": {"channel": code}}
+        raise UnknownChannel(channel=code, count=1, problems=[problem])
+    return found
+
+
+@query("/availability", permission="stock:read", tag=TAG)
+async def show_availability(
+    work: Work,
+    channel: str,
+    sku: Annotated[list[str], Meta(min_length=1, max_length=200)],
+    location: Annotated[list[str], Meta(max_length=500)] | None = None,
+    location_group: str | None = None,
+    customer_group: Annotated[str, Meta(min_length=1, max_length=80)] | None = None,
+) -> Availability:
+    """Return what a channel may sell of SKUs (`sku=A&sku=B`), per location, kits from their components.
+
+    `available` is what an order may have: common stock, the channel's fences and what it may borrow, within its caps.
+    `published` keeps back what safety rules say for the channel. Locations that may not serve the channel, whose goods
+    it does not sell, or outside the caller's scope are left out. `at` has (index into `locations`, available,
+    published) for every location with units; the totals may be less than their sum where a cap covers several.
+    """
+    reference = await reference_in(work.tx)
+    of = _channel(reference, channel)
+    cards = await reference.cards(work.tx, set(sku))
+    unknown = sorted(set(sku) - cards.keys())
+    if unknown:
+        raise UnknownBalance(keys=", ".join(unknown))
+    only = await _places(work, reference, location, location_group)
+    return await availability.offers(work.tx, reference, of, cards, customer_group=customer_group, only=only)
+
+
+async def _places(
+    work: Work, reference: Reference, codes: list[str] | None, group: str | None
+) -> frozenset[int] | None:
+    """Return the locations to look at; None: all."""
+    wanted = codes
+    if group is not None:
+        found = await network.location_groups(work.tx, [group])
+        if not found:
+            raise UnknownLocationGroup(key=group)
+        wanted = [code for code in found[0].locations if codes is None or code in codes]
+    if wanted is None:
+        if work.actor.locations is None:
+            return None
+        return frozenset(id_ for id_ in reference.network.location_ids if work.actor.sees(id_))
+    for code in wanted:
+        if code not in reference.locations:
+            raise UnknownLocation(key=code)
+        if codes is not None and not work.actor.sees(reference.locations[code]):
+            raise OutsideScope(location=code)
+    return frozenset(id_ for code in wanted if work.actor.sees(id_ := reference.locations[code]))
+
+
+@command("/availability:check", permission="stock:read", idempotent=False, tag=TAG)
+async def check_basket(work: Work, data: AskedBasket) -> Basket:
+    """Tell whether an order for a whole basket would find all its units now, and how many of each line.
+
+    The basket is planned as an order would be: all lines on their sum, kits whole at one location, fences, caps,
+    services and capacity included. Nothing is held; place a hold to keep the units.
+    """
+    reference = await reference_in(work.tx)
+    of = _channel(reference, data.channel)
+    cards = await reference.cards(work.tx, {line.sku for line in data.lines})
+    flaws = [
+        Flaw(f"lines/{i}/sku", N_("There is no SKU {sku}."), facts={"sku": line.sku})
+        for i, line in enumerate(data.lines)
+        if line.sku not in cards
+    ]
+    pickup = None
+    if data.method == "pickup":
+        pickup = reference.locations.get(data.pickup_location or "")
+        if pickup is None:
+            says = N_("There is no location {location}.")
+            flaws.append(Flaw("pickup_location", says, facts={"location": data.pickup_location}))
+    elif data.to_state not in STATES:
+        flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": data.to_state}))
+    refuse(flaws)
+    taker = Taker(of.id, data.customer_group)
+    wanted = [(cards[line.sku], line.quantity) for line in data.lines]
+    request = availability.basket_request(new_id(), taker, wanted, to_state=data.to_state, pickup=pickup)
+    stocked = sorted({part for card, _ in wanted for part in card.stocked})
+    found, caps = await availability.check(work.tx, reference, taker, request, stocked, await work.tx.now())
+    lines = [BasketLine(n, line.sku, line.quantity, found.get(n, 0)) for n, line in enumerate(data.lines, 1)]
+    return Basket(all(line.available == line.asked for line in lines), lines, caps)
+
+
+handlers = [show_availability, check_basket]

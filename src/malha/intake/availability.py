@@ -1,0 +1,249 @@
+"""What a channel may sell now (available to promise): per SKU and location, and of a whole basket.
+
+Common stock, the channel's fences and what it may borrow, cut down to what caps let through, at the locations that may
+serve the channel. Kits are counted from their components, at one location each. What is *published* keeps back what
+safety rules say for the channel; what is *available* is what an order may have. Nothing is held by asking.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from malha.intake.allotting import Allotting
+from malha.intake.reference import Card, Reference
+from malha.inventory import atp
+from malha.inventory.allotments import reads as allotments
+from malha.inventory.allotments import rules
+from malha.inventory.allotments.model import Cap, FenceKey, Standing, Taker
+from malha.network.model import Channel, LocationStatus
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.routing import rules as routing
+from malha.routing.lanes import barred
+from malha.routing.model import Request, RequestLine
+
+Column = list[int]  # units by place, in the order of the answer's locations
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What may be sold of one SKU. `at` has a row for every location with units: (its index, available, published)."""
+
+    sku: str
+    available: int
+    published: int
+    at: list[tuple[int, int, int]]
+    caps: list[str]  # codes of caps that leave less than is there
+
+
+class Availability(msgspec.Struct, frozen=True):
+    """What a channel may sell of some SKUs. `locations` are codes; offers refer to them by index."""
+
+    channel: str
+    customer_group: str | None
+    locations: list[str]
+    skus: list[Offer]
+
+
+class BasketLine(msgspec.Struct, frozen=True):
+    """One line of a basket, and how many units of it would find a place, the lines before and after it included."""
+
+    line: int
+    sku: str
+    asked: int
+    available: int
+
+
+class Basket(msgspec.Struct, frozen=True):
+    """Whether an order for the whole basket would find all its units now."""
+
+    available: bool
+    lines: list[BasketLine]
+    caps: list[str]
+
+
+def places_of(reference: Reference, channel: Channel, only: Collection[int] | None) -> list[int]:
+    """Return the indexes in the network of the locations whose stock a channel may sell."""
+    door = reference.network.channels[channel.id]
+    return [
+        index
+        for index, place in enumerate(reference.network.places)
+        if place.status == LocationStatus.ACTIVE
+        and (only is None or place.id in only)
+        and channel.may_use(place.id)
+        and barred(place, door) is None
+    ]
+
+
+async def offers(
+    tx: Tx,
+    reference: Reference,
+    channel: Channel,
+    cards: Mapping[str, Card],
+    *,
+    customer_group: str | None = None,
+    only: Collection[int] | None = None,
+) -> Availability:
+    """Return what a channel may sell of SKUs at the locations that may serve it, or at some of them."""
+    now = await tx.now()
+    index_of = reference.network.index
+    # By id: so do balances come, and a SKU that is kept everywhere needs no sorting.
+    ids = sorted(reference.network.location_ids[i] for i in places_of(reference, channel, only))
+    stocked = sorted({part for card in cards.values() for part in card.stocked})
+    taker = Taker(channel.id, customer_group)
+    there, standing = await _there(tx, reference, taker, stocked, ids, now)
+    touched = rules.touches(reference.allotments, channel.id, stocked)
+    position = {id_: n for n, id_ in enumerate(ids)}
+    sources = {source.fence_id for source in rules.sources(reference.allotments, taker, now)} if touched else set()
+    for key, units in standing.remaining.items():
+        if key.fence_id in sources and key.location_id in position:
+            there.available[key.sku_id][position[key.location_id]] += units
+    caps = rules.caps_of(reference.allotments, taker, now) if touched else []
+    told = _Told(ids, there, caps, standing)
+    codes = [reference.location_codes[index_of[id_]] for id_ in ids]
+    return Availability(channel.code, customer_group, codes, [told.offer(sku, cards[sku]) for sku in sorted(cards)])
+
+
+class There(msgspec.Struct, frozen=True):
+    """Common stock by SKU and place, never below zero, and what is not to be published of it where rules say so."""
+
+    available: dict[int, Column]
+    hidden: dict[int, Column]
+
+
+async def _there(
+    tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[int], ids: Sequence[int], now: datetime
+) -> tuple[There, Standing]:
+    """Read what is there for a taker in one round trip."""
+    touched = rules.touches(reference.allotments, taker.channel_id, stocked)
+    caps = rules.caps_of(reference.allotments, taker, now) if touched else []
+    standing = Standing({}, {})
+    async with tx.pipeline():
+        asked = await atp.ask(tx, stocked, ids, taker.channel_id)
+        fences = await allotments.queue_fences(tx, stocked) if touched else None
+        room = await allotments.queue_room(tx, rules.counters(caps, stocked)) if caps else None
+        rows = await asked.common.fetchall()
+        expired = await asked.expired.fetchall()
+        unpublished = await asked.unpublished.fetchall()
+        if fences is not None:
+            standing.remaining = {FenceKey(s, x, fence): n for s, x, fence, n in await fences.fetchall()}
+        if room is not None:
+            standing.room = {(cap, sku): left for cap, sku, left in await room.fetchall()}
+    return _laid_out(stocked, ids, rows, expired, unpublished), standing
+
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+def _laid_out(stocked: Sequence[int], ids: Sequence[int], rows: Rows, expired: Rows, unpublished: Rows) -> There:
+    """Return columns by SKU from what was read."""
+    position = {id_: n for n, id_ in enumerate(ids)}
+    columns = {sku: [0] * len(ids) for sku in stocked}
+    for sku, places, free in rows:
+        if places == ids:
+            columns[sku] = free
+        else:
+            column = columns[sku]
+            for place, units in zip(places, free, strict=True):
+                column[position[place]] = units
+    for sku, place, units in expired:
+        if place in position:
+            columns[sku][position[place]] += units
+    for sku, column in columns.items():
+        if column and min(column) < 0:
+            columns[sku] = [max(0, units) for units in column]
+    hidden: dict[int, Column] = {}
+    for sku, place, units in unpublished:
+        if units > 0 and place in position:
+            hidden.setdefault(sku, [0] * len(ids))[position[place]] = units
+    return There(columns, hidden)
+
+
+class _Told:
+    """Columns of what is there, and how they become offers."""
+
+    __slots__ = ("_caps", "_ids", "_standing", "_there")
+
+    def __init__(self, ids: Sequence[int], there: There, caps: Sequence[Cap], standing: Standing) -> None:
+        self._ids = ids
+        self._there = there
+        self._caps = caps
+        self._standing = standing
+
+    def offer(self, sku: str, card: Card) -> Offer:
+        """Return what may be sold of a SKU or kit."""
+        columns, published, limits = [], [], []
+        cut: set[str] = set()
+        for part, per in card.components or ((card.id, 1),):
+            column, total, by = self._capped(part, self._there.available[part])
+            cut |= by
+            shown = column
+            if part in self._there.hidden:
+                kept = self._there.hidden[part]
+                shown = [max(0, units - less) for units, less in zip(column, kept, strict=True)]
+            if per > 1:
+                column, shown = [units // per for units in column], [units // per for units in shown]
+            columns.append(column)
+            published.append(shown)
+            limits.append(total // per)
+        whole = columns[0] if len(columns) == 1 else list(map(min, *columns))
+        seen = published[0] if len(published) == 1 else list(map(min, *published))
+        limit = min(limits)
+        rows = [row for row in zip(range(len(whole)), whole, seen, strict=True) if row[1]]
+        return Offer(sku, min(limit, sum(whole)), min(limit, sum(seen)), rows, sorted(cut))
+
+    def _capped(self, sku: int, column: Column) -> tuple[Column, int, set[str]]:
+        """Return a column cut to what caps let through at one place, the most over all, and the caps that cut."""
+        total = sum(column)
+        cut: set[str] = set()
+        for cap in self._caps:
+            if not cap.counts(sku):
+                continue
+            left = max(0, self._standing.room.get(cap.counter(sku), cap.quota))
+            counted = [not cap.locations or id_ in cap.locations for id_ in self._ids]
+            inside = sum(units for units, counts in zip(column, counted, strict=True) if counts)
+            if inside > left:
+                cut.add(cap.code)
+                total = min(total, sum(column) - inside + left)
+                column = [min(units, left) if counts else units for units, counts in zip(column, counted, strict=True)]
+        return column, total, cut
+
+
+async def check(
+    tx: Tx, reference: Reference, taker: Taker, request: Request, stocked: Sequence[int], now: datetime
+) -> tuple[dict[int, int], list[str]]:
+    """Plan a basket as intake would; return the units of each line that find a place, and the caps in the way."""
+    places = sorted(reference.network.location_ids)
+    there, standing = await _there(tx, reference, taker, stocked, places, now)
+    free = reference.grid(
+        stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
+    )
+    touched = rules.touches(reference.allotments, taker.channel_id, stocked)
+    if touched:
+        allotting = Allotting(reference.allotments, reference.network, now)
+        allotting.stand(standing)
+        plan, cut = allotting.plan(taker, request, free, reference.taken)
+    else:
+        plan, cut = routing.plan(request, reference.network, free, reference.taken), []
+    found: dict[int, int] = {}
+    for line, _, quantity in plan.assignments:
+        found[line] = found.get(line, 0) + quantity
+    return found, cut
+
+
+def basket_request(
+    order_id: UUID, taker: Taker, lines: Sequence[tuple[Card, int]], *, to_state: str | None, pickup: int | None
+) -> Request:
+    """Return what intake would ask of routing for a basket."""
+    return Request(
+        order_id=order_id,
+        channel_id=taker.channel_id,
+        method="ship" if pickup is None else "pickup",
+        pickup_location_id=pickup,
+        to_state=to_state,
+        lines=[
+            RequestLine(n, card.id, quantity, card.grams, card.components)
+            for n, (card, quantity) in enumerate(lines, 1)
+        ],
+    )

@@ -1,0 +1,226 @@
+"""What channels may sell, over HTTP: fences, caps, groups, owners, safety and kits, and that it is what orders get."""
+
+import statistics
+import time
+
+import pytest
+from tests_http import Shop
+
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reference
+from malha.inventory.safety import service as safety
+from malha.testing.builders import World, a_network, a_product
+
+RIGHTS = ["stock:read", "stock:write", "intake:submit", "network:read", "network:write"]
+ADDRESS = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
+
+
+@pytest.fixture
+async def sold(shop: Shop) -> Shop:
+    """Cups and plates at DC and S1, a set of two cups and a plate."""
+    async with shop.database.transaction() as tx:
+        shop.world = await a_network(tx)
+        cup = await a_product(tx, shop.world, "CUP", stock={"DC": 10, "S1": 5, "S2": 1})
+        plate = await a_product(tx, shop.world, "PLATE", stock={"DC": 3, "S1": 9})
+        await a_product(tx, shop.world, "SET", components={cup: 2, plate: 1})
+        shop.skus = {"CUP": cup, "PLATE": plate}
+    shop.headers = await shop.key(RIGHTS)
+    return shop
+
+
+async def told(shop: Shop, **params) -> dict[str, dict]:
+    """Availability as a table: SKU -> available, published and by location."""
+    params = {"channel": "web", "sku": ["CUP", "PLATE", "SET"]} | params
+    answer = await shop.http.get("/v1/availability", params=params, headers=shop.headers)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return {
+        o["sku"]: {"all": (o["available"], o["published"]), "caps": o["caps"]}
+        | {body["locations"][at]: (has, shown) for at, has, shown in o["at"]}
+        for o in body["skus"]
+    }
+
+
+async def post(shop: Shop, path: str, body: dict, status: int = 200) -> dict:
+    answer = await shop.http.post(path, json=body, headers=shop.headers)
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else {}
+
+
+async def test_kits_are_counted_from_their_components_at_one_location_each(sold: Shop) -> None:
+    assert await told(sold) == {
+        "CUP": {"all": (16, 16), "caps": [], "DC": (10, 10), "S1": (5, 5), "S2": (1, 1)},
+        "PLATE": {"all": (12, 12), "caps": [], "DC": (3, 3), "S1": (9, 9)},
+        "SET": {"all": (5, 5), "caps": [], "DC": (3, 3), "S1": (2, 2)},
+    }
+
+
+async def test_a_fence_a_loan_and_a_cap_show_to_those_they_concern(sold: Shop) -> None:
+    fence = {
+        "code": "MALL",
+        "name": "Mall",
+        "kind": "fence",
+        "channels": ["mall"],
+        "stock": [{"sku": "CUP", "location": "DC", "quantity": 6}],
+        "borrowers": [{"channel": "till"}],
+    }
+    await post(sold, "/v1/allotments", fence, 201)
+    cap = {"code": "WEB", "name": "Web", "kind": "cap", "channels": ["web"], "quota": 4, "skus": ["CUP"]}
+    await post(sold, "/v1/allotments", cap, 201)
+    web, mall, till = [(await told(sold, channel=c, sku=["CUP", "SET"])) for c in ("web", "mall", "till")]
+    assert web["CUP"] == {"all": (4, 4), "caps": ["WEB"], "DC": (4, 4), "S1": (4, 4), "S2": (1, 1)}
+    assert web["SET"]["all"] == (2, 2)
+    assert mall["CUP"]["DC"] == (10, 10)
+    assert till["CUP"]["DC"] == (10, 10)
+    detail = (await sold.http.get("/v1/allotments/MALL", headers=sold.headers)).json()
+    assert detail["stock"] == [
+        {"sku": "CUP", "location": "DC", "wanted": 6, "granted": 6, "remaining": 6, "drawn": 0, "sold": 0}
+    ]
+
+
+async def test_a_group_of_locations_and_a_group_of_customers_narrow_the_answer(sold: Shop) -> None:
+    await post(sold, "/v1/location-groups", {"code": "lojas", "name": "Lojas", "locations": ["S1", "S2"]}, 201)
+    assert (await told(sold, location_group="lojas"))["CUP"]["all"] == (6, 6)
+    fence = {
+        "code": "VIP",
+        "name": "VIP",
+        "kind": "fence",
+        "channels": ["web"],
+        "customer_groups": ["vip"],
+        "stock": [{"sku": "CUP", "location": "S1", "quantity": 5}],
+    }
+    await post(sold, "/v1/allotments", fence, 201)
+    assert (await told(sold, location_group="lojas"))["CUP"]["all"] == (1, 1)
+    assert (await told(sold, location_group="lojas", customer_group="vip"))["CUP"]["all"] == (6, 6)
+    order = {
+        "channel": "web",
+        "external_id": "V-1",
+        "customer_group": "vip",
+        "lines": [{"sku": "CUP", "quantity": 16, "unit_price": 100}],
+        "ship_to": ADDRESS,
+    }
+    placed = await sold.http.post("/v1/orders", json=order, headers=sold.headers)
+    assert placed.status_code == 201, placed.text
+    assert {line["state"] for line in placed.json()["lines"]} == {"allocated"}
+
+
+async def test_goods_of_an_owner_the_channel_does_not_sell_are_left_out_and_routing_says_why(sold: Shop) -> None:
+    version = {"if-match": '"1"'}
+    answer = await sold.http.put(
+        "/v1/locations/S1/owner", json={"establishment": "RJ1"}, headers=sold.headers | version
+    )
+    assert answer.status_code == 204, answer.text
+    answer = await sold.http.put(
+        "/v1/channels/web/owners", json={"legal_entities": ["11222333"]}, headers=sold.headers | version
+    )
+    assert answer.status_code == 204, answer.text
+    assert set(await told(sold, sku=["CUP"])) == {"CUP"}
+    assert (await told(sold, sku=["CUP"]))["CUP"] == {"all": (10, 10), "caps": [], "DC": (10, 10)}
+    assert "S1" in (await told(sold, channel="till", sku=["CUP"]))["CUP"]
+    headers = sold.headers | {"if-match": '"9"'}
+    stale = await sold.http.put("/v1/channels/web/owners", json={"legal_entities": []}, headers=headers)
+    assert stale.status_code == 412
+
+
+async def test_what_is_published_keeps_back_more_than_what_may_be_claimed(sold: Shop) -> None:
+    for body in (
+        {"code": "R", "name": "R", "amount": 1},
+        {"code": "O", "name": "O", "amount": 2, "purpose": "online", "measure": "units"},
+        {"code": "M", "name": "M", "amount": 4, "purpose": "online", "channel": "mall"},
+    ):
+        await post(sold, "/v1/safety-rules", body, 201)
+    await safety.sweep(sold.database)
+    assert (await told(sold, sku=["CUP"]))["CUP"] == {"all": (13, 11), "caps": [], "DC": (9, 8), "S1": (4, 3)}
+    assert (await told(sold, channel="mall", sku=["CUP"]))["CUP"]["all"] == (13, 7)
+    why = (await sold.http.get("/v1/stock/CUP/safety", params={"channel": "web"}, headers=sold.headers)).json()
+    assert [(w["location"], w["units"]) for w in why] == [("DC", 1), ("S1", 1), ("S2", 1)]
+    assert why[0]["online"] == [{"rule": "O", "name": "O", "units": 2, "before_next": None}]
+
+
+async def test_a_rule_is_tried_changed_with_its_version_and_deleted(sold: Shop) -> None:
+    draft = {"code": "ALL", "name": "All", "amount": 2}
+    trial = await post(sold, "/v1/safety-rules:try", draft)
+    assert (trial["balances"], trial["more"], trial["fewer"]) == (5, 10, 0)
+    await post(sold, "/v1/safety-rules", draft, 201)
+    again = await sold.http.put(
+        "/v1/safety-rules/ALL", json=draft | {"amount": 3}, headers=sold.headers | {"if-match": '"1"'}
+    )
+    assert again.json() == {"code": "ALL", "version": 2}
+    gone = await sold.http.request("DELETE", "/v1/safety-rules/ALL", headers=sold.headers | {"if-match": '"2"'})
+    assert gone.status_code == 204
+    assert (await sold.http.get("/v1/safety-rules", headers=sold.headers)).json() == []
+
+
+async def test_a_basket_is_checked_on_the_sum_of_its_lines_and_as_an_order_would_be(sold: Shop) -> None:
+    basket = {
+        "channel": "web",
+        "to_state": "SP",
+        "lines": [{"sku": "SET", "quantity": 3}, {"sku": "CUP", "quantity": 11}],
+    }
+    found = await post(sold, "/v1/availability:check", basket)
+    assert not found["available"]
+    assert sum(line["available"] < line["asked"] for line in found["lines"]) == 1
+    basket["lines"][1]["quantity"] = 4
+    assert (await post(sold, "/v1/availability:check", basket))["available"]
+    pickup = basket | {"method": "pickup", "pickup_location": "S2"}
+    assert not (await post(sold, "/v1/availability:check", pickup))["available"]
+    bad = await sold.http.post("/v1/availability:check", json=basket | {"to_state": "XX"}, headers=sold.headers)
+    assert bad.status_code == 422
+
+
+async def test_an_allotment_is_changed_with_its_version_and_ended(sold: Shop) -> None:
+    fence = {
+        "code": "F",
+        "name": "F",
+        "kind": "fence",
+        "channels": ["mall"],
+        "stock": [{"sku": "CUP", "location": "DC", "quantity": 6}],
+    }
+    await post(sold, "/v1/allotments", fence, 201)
+    answer = await sold.http.post("/v1/allotments", json=fence | {"code": "G"}, headers=sold.headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "fences_overlap")
+    fence["stock"][0]["quantity"] = 2
+    headers = sold.headers | {"if-match": '"1"'}
+    assert (await sold.http.put("/v1/allotments/F", json=fence, headers=headers)).json()["version"] == 2
+    assert (await sold.http.put("/v1/allotments/F", json=fence, headers=headers)).status_code == 412
+    ended = await post(sold, "/v1/allotments/F/end", {})
+    assert (ended["state"], ended["remaining"]) == ("ended", 0)
+    assert (await told(sold, sku=["CUP"]))["CUP"]["DC"] == (10, 10)
+
+
+async def test_whoever_is_limited_to_locations_defines_no_allotments_and_sees_their_own_stock(sold: Shop) -> None:
+    key = await sold.key(RIGHTS, locations=["S1"])
+    answer = await sold.http.get("/v1/availability", params={"channel": "web", "sku": "CUP"}, headers=key)
+    assert answer.json()["locations"] == ["S1"]
+    cap = {"code": "C", "name": "C", "kind": "cap", "quota": 4}
+    assert (await sold.http.post("/v1/allotments", json=cap, headers=key)).status_code == 403
+    rule = {"code": "R", "name": "R", "amount": 1}
+    assert (await sold.http.post("/v1/safety-rules", json=rule, headers=key)).status_code == 403
+
+
+async def test_fifty_skus_at_two_hundred_locations_are_answered_from_indexes(sold: Shop) -> None:
+    """Printed, not judged: the plan is judged by its shape, the clock depends on the machine."""
+    world: World = sold.world
+    async with sold.database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO location (code, name, kind, establishment_id, state)"
+            " SELECT 'X' || n, 'X', 'store', 1, 'SP' FROM generate_series(1, 200) n"
+        )
+        await tx.execute(
+            "INSERT INTO variant (product_id, sku, name, weight_grams)"
+            " SELECT 1, 'N' || n, 'N', 100 FROM generate_series(1, 50) n"
+        )
+        await tx.execute("UPDATE revision SET n = n + 1")
+        pairs = await tx.tuples(
+            "SELECT v.id, l.id FROM variant v, location l WHERE v.sku LIKE 'N%%' AND l.code LIKE 'X%%'", {}
+        )
+        await inventory.set_on_hand(tx, [Claim(s, x, 5) for s, x in pairs], Reference("test"))
+    assert world.channels["web"]
+    params = {"channel": "web", "sku": [f"N{n}" for n in range(1, 51)]}
+    took = []
+    for _ in range(40):
+        started = time.perf_counter()
+        answer = await sold.http.get("/v1/availability", params=params, headers=sold.headers)
+        took.append((time.perf_counter() - started) * 1000)
+    assert sum(len(o["at"]) for o in answer.json()["skus"]) == 10_000
+    print(f"\nmedian {statistics.median(took[2:]):.1f} ms, worst {max(took[2:]):.1f} ms, {len(answer.content)} bytes")
