@@ -142,6 +142,7 @@ def summed(sku_id: int, stock: list[Availability]) -> Availability:
         held=sum(s.held for s in stock),
         safety=sum(s.safety for s in stock),
         free=sum(max(s.free, 0) for s in stock),
+        fenced=sum(s.fenced for s in stock),
     )
 
 

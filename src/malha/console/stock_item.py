@@ -10,10 +10,13 @@ from litestar.response import Response
 from malha.catalog import reads as catalog
 from malha.console import balance, render, shell, stock, stock_reads, stock_view, web
 from malha.console import stock_words as words
+from malha.console.safety import PRECEDENCE
 from malha.console.stock_reads import Place
 from malha.inventory import balance_reads
 from malha.inventory import reads as inventory
+from malha.inventory.allotments import reads as allotments
 from malha.inventory.model import Availability
+from malha.inventory.safety import reads as safety
 from malha.platform.db import Tx
 
 
@@ -70,6 +73,9 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
         "deficits": short,
         "reasons": words.REASON,
         "kinds": words.PLACE_KIND,
+        "kept": [k for k in await safety.explain(tx, card.id, list(places)) if k.units or k.routing or k.online],
+        "precedence": PRECEDENCE,
+        "fences": [f for f in await allotments.fences_on(tx, [card.id]) if f.location_id in places],
         "may": around.may,
     }
     part = web.wants_part(request)
