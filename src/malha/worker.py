@@ -22,6 +22,7 @@ from malha.identity import service as identity
 from malha.inventory import service as inventory
 from malha.inventory.allotments import service as allotments
 from malha.inventory.closing import care_for_ledger
+from malha.inventory.counts import suspicions
 from malha.inventory.safety import service as safety
 from malha.network import service as network
 from malha.ordering import lateness
@@ -69,6 +70,7 @@ CHORES = (
     Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
     Chore("care_for_allotments", 15, allotments.care),
     Chore("sweep_safety", 20, safety.sweep),
+    Chore("suspect_stock", 6 * 3600, suspicions.look_everywhere),
     Chore("care_for_ledger", 3600, care_for_ledger),
 )
 

@@ -286,5 +286,5 @@ async def test_transfers_both_ways_while_carts_hold_neither_lose_units_nor_deadl
         async with shop.transaction() as tx:
             await stock.release_hold(tx, f"cart-{n}")
 
-    await asyncio.gather(*(there_and_back(n) for n in range(6)), *(hold(n) for n in range(8)))
+    await asyncio.gather(*(there_and_back(n) for n in range(6)), *(hold(n) for n in range(5)))
     assert [await everything(shop, sku) for sku in SKUS] == [3 * UNITS] * len(SKUS)

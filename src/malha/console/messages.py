@@ -13,8 +13,8 @@ from litestar.response import Response, Stream
 
 from malha.console import export, render, shell, web
 from malha.console.words import Sign
-from malha.fulfillment import finding
 from malha.flows import telling
+from malha.fulfillment import finding
 from malha.notifications import reads
 from malha.notifications import service as notifications
 from malha.notifications.errors import MessageNotFound

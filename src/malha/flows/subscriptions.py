@@ -5,7 +5,7 @@ event again. A name is a checkpoint in the database: it is not changed and not u
 """
 
 from malha.channels import pushing
-from malha.flows import order_to_cash, telling
+from malha.flows import order_to_cash, stock_counts, telling
 from malha.ordering import projections
 from malha.payments import deadlines
 from malha.platform.subscribers import Subscription
@@ -69,4 +69,9 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
     Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
+    Subscription(
+        name="short_pick_counts",
+        types=("fulfillment.short", "fulfillment.rejected"),
+        handler=stock_counts.count_what_was_not_found,
+    ),
 )

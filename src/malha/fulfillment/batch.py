@@ -26,6 +26,7 @@ from malha.fulfillment.events import (
 from malha.fulfillment.model import Tracking, Work, WorkState
 from malha.fulfillment.work import about, lock_work, restate, wrong_state
 from malha.inventory import service as inventory
+from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
@@ -211,6 +212,7 @@ async def _refuse_held(tx: Tx, jobs: Sequence[_Job]) -> None:
 async def _ship(tx: Tx, jobs: Sequence[_Job]) -> None:
     if not jobs:
         return
+    await refuse_frozen(tx, sorted({job.work.location_id for job in jobs}))
     services = sorted({job.work.service_id for job in jobs if job.work.service_id is not None})
     carriers = dict(await tx.tuples(writes.CARRIERS_OF, {"services": services}))
     chosen = {job.work.id: job.errand.tracking.carrier or carriers.get(job.work.service_id) for job in jobs}

@@ -42,6 +42,7 @@ class WorkRejected(WorkEvent, frozen=True, kw_only=True):
     reason: str
     note: str
     units: int
+    lines: list[tuple[int, int, int]] = msgspec.field(default_factory=list)  # (line, SKU id, quantity)
 
 
 class UnitsPicked(WorkEvent, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from malha.intake import replanning
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.allotments.model import Taker
+from malha.inventory.buckets import service as buckets
+from malha.inventory.buckets.model import Bucket, Leg
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Move, Unit, UnitState
@@ -68,10 +70,16 @@ async def _apply(tx: Tx, work: Work, effect: StockEffect, claims: Sequence[Claim
             seen = dict(await tx.tuples(writes.SEEN_THERE, {"location_id": work.location_id, "skus": skus}))
             stated = [Claim(sku, work.location_id, seen.get(sku, 0)) for sku in skus]
             await inventory.set_on_hand(tx, stated, about, Reason.SHORT_PICK)
-        case StockEffect.FEWER_THERE | StockEffect.UNSELLABLE:
-            reason = Reason.SHORT_PICK if effect is StockEffect.FEWER_THERE else Reason.DAMAGE
+        case StockEffect.FEWER_THERE:
             fewer = [Claim(c.sku_id, c.location_id, -c.quantity) for c in claims]
-            await inventory.adjust(tx, fewer, reason, about)
+            await inventory.adjust(tx, fewer, Reason.SHORT_PICK, about)
+        case StockEffect.UNSELLABLE:
+            legs = [
+                Leg(c.sku_id, c.location_id, bucket, sign * c.quantity)
+                for c in claims
+                for bucket, sign in ((Bucket.SELLABLE, -1), (Bucket.DAMAGED, 1))
+            ]
+            await buckets.move(tx, legs, Reason.DAMAGE, about)
         case StockEffect.KEPT_BACK:
             safety = {a.sku_id: a.safety for a in await stock.availability(tx, skus, [work.location_id])}
             more = {sku: sum(c.quantity for c in claims if c.sku_id == sku) for sku in skus}

@@ -9,6 +9,14 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
 OVERDUE_LIMIT = 1_000
+
+# The partial index on claimed units.
+SET_ASIDE = """
+SELECT sku_id, sum(quantity)::int FROM order_unit
+WHERE location_id = %(location_id)s::int AND (%(skus)s::int[] IS NULL OR sku_id = ANY (%(skus)s::int[]))
+  AND sku_id IS NOT NULL AND state IN ('picked', 'awaiting_document', 'packed', 'invoiced', 'ready')
+GROUP BY sku_id
+"""
 QUEUE_LIMIT = 200
 
 
@@ -139,6 +147,12 @@ WHERE state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(locations)s::int[] IS NULL OR location_id = ANY(%(locations)s::int[]))
 GROUP BY state
 """
+
+
+async def set_aside(tx: Tx, location_id: int, sku_ids: Sequence[int] | None = None) -> dict[int, int]:
+    """Return the units by SKU that are picked at a location and have not left: on hand, and not on the shelf."""
+    params = {"location_id": location_id, "skus": None if sku_ids is None else list(sku_ids)}
+    return dict(await tx.tuples(SET_ASIDE, params))
 
 
 async def due(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, datetime]:

@@ -50,6 +50,7 @@ from malha.fulfillment.model import (
 from malha.fulfillment.releasing import release, release_due, release_order
 from malha.fulfillment.work import Desk, about, lock_open, order_of, refuse_stopped, restate, take_up
 from malha.inventory import service as inventory
+from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
@@ -107,7 +108,8 @@ async def reject(tx: Tx, work_id: UUID, reason: RejectReason, *, note: str = "")
     desk.need(WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING, WorkState.PICKED)
     back = [Back(unit, reason) for unit in desk.units]
     units = sum(u.quantity for u in desk.units)
-    event = WorkRejected(**_about(desk), reason=reason.value, note=note.strip(), units=units)
+    lines = [(u.line, u.sku_id or 0, u.quantity) for u in desk.units]
+    event = WorkRejected(**_about(desk), reason=reason.value, note=note.strip(), units=units, lines=lines)
     await _move(tx, desk, giving_back.moves_of(back), event, ended=WorkState.REJECTED, reason=reason.value)
     await giving_back.settle_stock(tx, desk.work, back)
     return await giving_back.find_another_place(tx, desk.work, back)
@@ -202,12 +204,14 @@ async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list
         WrongState: it is not packed.
         DocumentRequired: units wait for their document.
         OrderStopped: a hold says that nothing leaves.
+        LocationFrozen: everything at the location is being counted.
         ShipmentNotFound, TrackingUnclear: a tracking code is for no parcel of this work.
     """
     desk = await take_up(tx, work_id)
     if desk.work.method != "ship":
         raise WrongMethod(number=desk.work.number, method=Word(METHOD_WORDS[desk.work.method]))
     desk.need(WorkState.PACKED)
+    await refuse_frozen(tx, [desk.work.location_id])
     await _open_gate(tx, desk)
     parcels = await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
     by_parcel = _assign(tracking, parcels)
@@ -330,6 +334,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         CodeLocked: too many wrong codes were shown; a new one is needed.
         PickupOver: the window ended; give the customer more time first.
         OrderStopped: a hold says that nothing leaves.
+        LocationFrozen: everything at the location is being counted.
         Invalid: nobody is named as collecting.
     """
     refuse([] if received_by.strip() else [Flaw("received_by", N_("Write who collects the goods."))])
@@ -340,6 +345,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
     if desk.work.pickup_misses >= CODE_ATTEMPTS:
         raise CodeLocked
     await refuse_stopped(tx, desk.order)
+    await refuse_frozen(tx, [desk.work.location_id])
     shown = "".join(code.split()).encode()
     if not hmac.compare_digest(shown, (desk.work.pickup_code or "").encode()):
         await tx.execute(writes.COUNT_MISS, {"id": work_id})

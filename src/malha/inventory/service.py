@@ -347,6 +347,17 @@ async def _sees_hold(tx: Tx, reference: str) -> bool:
     return all(tx.actor.sees(at) for at in await reads.locations_of_hold(tx, reference))
 
 
+async def release_holds(tx: Tx, references: Sequence[str], also: Sequence[Claim] = ()) -> None:
+    """Let holds go, with the balances of `also` locked at the same time: the caller goes on to change them."""
+    holds = []
+    for reference in sorted(references):
+        params = {"reference": reference, "state": HoldState.RELEASED.value}
+        holds += await tx.values(writes.RETIRE_HOLD, params)
+    held = [Claim(*row) for row in await tx.tuples(writes.HOLD_LINES, {"holds": holds})]
+    await tx.tuples(writes.LOCK_BALANCES, _keys(sum_claims([*held, *also])))
+    await _give_back(tx, holds, Reason.HOLD_RELEASED)
+
+
 async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] | None:
     """Turn a hold into claims of an order, without a moment in which the units are free.
 

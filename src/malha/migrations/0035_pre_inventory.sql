@@ -12,6 +12,7 @@ CREATE TABLE count_task (
     state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'applying', 'applied', 'cancelled')),
     blind boolean NOT NULL DEFAULT true,          -- the counter is not told what is expected
     frozen boolean NOT NULL DEFAULT false,        -- nothing leaves the location meanwhile
+    paused boolean NOT NULL DEFAULT false,        -- the freeze paused the location, and its end resumes it
     limit_units integer NOT NULL CHECK (limit_units >= 0),     -- a variance up to here needs neither recount nor approval
     limit_value bigint NOT NULL CHECK (limit_value >= 0),      -- centavos
     seq integer NOT NULL DEFAULT 1,
@@ -39,6 +40,9 @@ CREATE TABLE count_line (
     as_of timestamptz,
     counted_by text,
     approved_by text,
+    tally integer CHECK (tally >= 0),             -- scanned so far, of the count that is under way
+    tallied_at timestamptz,
+    tallied_by text,
     PRIMARY KEY (task_id, sku_id)
 );
 CREATE INDEX count_line_state ON count_line (task_id, state);

@@ -224,9 +224,13 @@ CREATE TABLE count_line (
     as_of timestamp with time zone,
     counted_by text,
     approved_by text,
+    tally integer,
+    tallied_at timestamp with time zone,
+    tallied_by text,
     CONSTRAINT count_line_pkey PRIMARY KEY (task_id, sku_id),
     CONSTRAINT count_line_counted_check CHECK ((counted >= 0)),
-    CONSTRAINT count_line_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'recount'::text, 'review'::text, 'accepted'::text, 'applied'::text, 'skipped'::text])))
+    CONSTRAINT count_line_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'recount'::text, 'review'::text, 'accepted'::text, 'applied'::text, 'skipped'::text]))),
+    CONSTRAINT count_line_tally_check CHECK ((tally >= 0))
 );
 
 CREATE TABLE count_task (
@@ -240,6 +244,7 @@ CREATE TABLE count_task (
     state text DEFAULT 'open'::text NOT NULL,
     blind boolean DEFAULT true NOT NULL,
     frozen boolean DEFAULT false NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
     limit_units integer NOT NULL,
     limit_value bigint NOT NULL,
     seq integer DEFAULT 1 NOT NULL,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from malha.inventory import service as stock
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
+from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Deficit, Reason, Reference
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
@@ -172,12 +173,14 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     Raises:
         NotYourEnd: the origin is not in the actor's scope.
         WrongTransferState: it is not approved, or has left.
+        LocationFrozen: everything at the origin is being counted.
         DocumentNeeded: it goes to another establishment without a fiscal document.
         Invalid: more than was approved, or nothing.
     """
     transfer = await _lock(tx, number)
     await _at_end(tx, transfer.origin_id)
     _need(transfer, TransferState.APPROVED)
+    await refuse_frozen(tx, [transfer.origin_id])
     lines = await _lines(tx, transfer)
     leaving = {line.line: line.approved or 0 for line in lines} | dict(departure.quantities)
     flaws = _flaws_of(leaving, lines)

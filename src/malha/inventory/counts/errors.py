@@ -1,0 +1,65 @@
+"""Refusals of counts."""
+
+from malha.platform.errors import FieldError, MalhaError, NotFound
+
+
+class UnknownCount(NotFound):
+    """No count has this number, or it is at a location outside of one's scope."""
+
+    code = "unknown_count"
+    says = "There is no count {number}."
+    mend = "Check the number, and that its location is one of yours."
+
+
+class CountEnded(MalhaError):
+    """The count takes nothing more."""
+
+    status = 409
+    code = "count_ended"
+    says = "Count {number} is {state}: it takes no more entries."
+    mend = "Ask for a new count."
+
+
+class NotCountable(FieldError):
+    """Some of what was counted is not to be counted now, or not by this person."""
+
+    status = 409
+    code = "not_countable"
+    says = "{count} item(s) cannot be counted now."
+    mend = "Read what is said about each."
+
+
+class Undecided(MalhaError):
+    """Lines wait for another count or for approval."""
+
+    status = 409
+    code = "count_undecided"
+    says = "{lines} line(s) of count {number} wait for a recount or for approval."
+    mend = "Have them counted again, or approve them, before the count is closed."
+
+
+class OwnCount(MalhaError):
+    """A variance beyond the limits is approved by somebody who did not count it."""
+
+    status = 403
+    code = "own_count"
+    says = "You counted {lines} of these lines yourself: somebody else has to approve them."
+    mend = "Ask another person who may approve counts."
+
+
+class LocationFrozen(MalhaError):
+    """Nothing leaves a location while everything in it is counted."""
+
+    status = 409
+    code = "location_frozen"
+    says = "Location {location} is frozen for count {number}: nothing may leave it."
+    mend = "Finish or cancel the count, then try again."
+
+
+class AlreadyFrozen(MalhaError):
+    """One freeze at a time."""
+
+    status = 409
+    code = "already_frozen"
+    says = "This location is frozen by another count already."
+    mend = "Finish or cancel that count first."

@@ -1,0 +1,145 @@
+"""Words of counts: tasks, lines, what a count may differ by, and why stock is suspected not to be there."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from malha.inventory.model import Deficit
+from malha.platform.ids import UUID
+
+
+class CountKind(StrEnum):
+    """How much is counted."""
+
+    CYCLE = "cycle"  # some SKUs, while the shop is open
+    PHYSICAL = "physical"  # everything at a location
+
+
+class Source(StrEnum):
+    """Why there is a count."""
+
+    PERSON = "person"
+    ABC = "abc"
+    SHORT_PICK = "short_pick"
+    SUSPICION = "suspicion"
+
+
+class TaskState(StrEnum):
+    """Life of a count."""
+
+    OPEN = "open"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    CANCELLED = "cancelled"
+
+
+class LineState(StrEnum):
+    """Where one SKU of a count stands."""
+
+    PENDING = "pending"
+    RECOUNT = "recount"  # somebody else is to count it again
+    REVIEW = "review"  # counted again, and still beyond the limits: somebody has to approve it
+    ACCEPTED = "accepted"
+    APPLIED = "applied"
+    SKIPPED = "skipped"  # nobody counted it, and its stock stays as it is
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Up to which variance a count is believed as it is; both must hold. `value` is centavos."""
+
+    units: int = 0
+    value: int = 0
+
+
+class CountDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A count as someone asks for it. Without SKUs everything that is on hand is counted."""
+
+    location_id: int
+    skus: list[int] | None = None
+    kind: CountKind = CountKind.CYCLE
+    source: Source = Source.PERSON
+    zone: str = ""
+    note: str = ""
+    blind: bool = True
+    freeze: bool = False
+    limits: Limits = Limits()
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What a person found on the shelf. `as_of`: when, if that is not now."""
+
+    sku_id: int
+    counted: int
+    as_of: datetime | None = None
+    bin: str = ""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """The head of a count as it stands."""
+
+    id: UUID
+    number: int
+    location_id: int
+    kind: CountKind
+    source: Source
+    state: TaskState
+    blind: bool
+    frozen: bool
+    paused: bool
+    limit_units: int
+    limit_value: int
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One SKU of a count as it stands."""
+
+    sku_id: int
+    state: LineState
+    attempts: int
+    counted: int | None
+    expected: int | None
+    counted_by: str | None
+    tally: int | None
+    tallied_at: datetime | None
+    tallied_by: str | None
+    price: int | None
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What a step of applying did; `left` lines are still to do."""
+
+    lines: int
+    left: int
+    deficits: list[Deficit]
+
+
+class Habits(msgspec.Struct, frozen=True, kw_only=True):
+    """How a SKU at a location sold and was picked: facts for a suspicion. Times are days."""
+
+    sku_id: int
+    location_id: int
+    free: int
+    on_hand: int
+    short_picks: int
+    sales: int  # in the days observed before the silence
+    observed: float
+    silence: float  # since anything proved that some are there
+
+
+class Suspicion(msgspec.Struct, frozen=True):
+    """Stock that is probably not there: 0 to 100, and each reason with its figures."""
+
+    habits: Habits
+    score: int
+    improbable: float | None  # probability that nothing sold for so long, if the stock is there
+
+
+class PhantomRule(msgspec.Struct, frozen=True, kw_only=True):
+    """When stock is suspected."""
+
+    days: int = 84  # looked back
+    fewest_sales: int = 5  # before the habits of a SKU say anything
+    improbable: float = 0.01
+    score: int = 60
+    most: int = 200  # suspicions raised at a location at a time

@@ -1,0 +1,31 @@
+"""Counts that the system raises: because goods were not found, or are suspected not to be there."""
+
+from collections.abc import Sequence
+
+from malha.inventory.counts import writes
+from malha.inventory.counts.events import CountRaised
+from malha.inventory.counts.model import Source
+from malha.platform import outbox
+from malha.platform.db import Tx
+from malha.platform.ids import new_id
+
+
+async def raise_for(tx: Tx, location_id: int, skus: Sequence[int], source: Source, note: str = "") -> int:
+    """Have SKUs counted because something about them is odd; they join its open count. Safe to repeat."""
+    params = {
+        "id": new_id(),
+        "location_id": location_id,
+        "source": source.value,
+        "note": note,
+        "limit_units": 0,
+        "limit_value": 0,
+        "actor": tx.actor.label,
+    }
+    ((id_, number, seq),) = await tx.tuples(writes.ENSURE_RAISED, params)
+    await tx.execute(writes.ADD_LINES, {"task_id": id_, "skus": sorted(set(skus))})
+    if seq == 1:
+        event = CountRaised(
+            id=id_, seq=1, number=number, location_id=location_id, kind="cycle", source=source.value, frozen=False
+        )
+        await outbox.add(tx, event)
+    return int(number)

@@ -1,0 +1,327 @@
+"""Counts and suspicions, for screens and for whoever lets goods leave."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from malha.inventory.counts.model import CountKind, Habits, LineState, Source, TaskState
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+# The partial unique index on frozen locations, which are few or none.
+FROZEN = """
+SELECT t.location_id, p.code AS location, t.number FROM count_task t JOIN location p ON p.id = t.location_id
+WHERE t.frozen AND t.location_id = ANY (%(locations)s::int[])
+"""
+# Newest first by the unique index on number.
+TASKS = """
+SELECT t.number, p.code AS location, p.name AS location_name, t.kind, t.source, t.zone, t.note, t.state, t.blind,
+       t.frozen, t.created_at, t.created_by, t.closed_at, l.lines, l.pending, l.recount, l.review, l.done, l.variance
+FROM count_task t
+JOIN location p ON p.id = t.location_id
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS lines, count(*) FILTER (WHERE state = 'pending')::int AS pending,
+           count(*) FILTER (WHERE state = 'recount')::int AS recount,
+           count(*) FILTER (WHERE state = 'review')::int AS review,
+           count(*) FILTER (WHERE state IN ('accepted', 'applied', 'skipped'))::int AS done,
+           coalesce(sum(counted - expected), 0)::int AS variance
+    FROM count_line WHERE task_id = t.id
+) l
+WHERE (%(before)s::bigint IS NULL OR t.number < %(before)s::bigint)
+  AND (NOT %(open)s::boolean OR t.state IN ('open', 'applying'))
+  AND (%(scope)s::int[] IS NULL OR t.location_id = ANY (%(scope)s::int[]))
+ORDER BY t.number DESC
+LIMIT %(limit)s::int
+"""
+TASK = """
+SELECT t.id, t.number, t.location_id, p.code AS location, p.name AS location_name, t.kind, t.source, t.zone, t.note,
+       t.state, t.blind, t.frozen, t.limit_units, t.limit_value, t.created_at, t.created_by, t.closed_at, t.closed_by
+FROM count_task t JOIN location p ON p.id = t.location_id
+WHERE t.number = %(number)s::bigint
+"""
+# Primary key. What is beyond the limits first, then what is to do.
+LINES = """
+SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
+       l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
+FROM count_line l JOIN variant v ON v.id = l.sku_id
+WHERE l.task_id = %(task_id)s::uuid AND (%(states)s::text[] IS NULL OR l.state = ANY (%(states)s::text[]))
+  AND (%(after)s::text IS NULL OR v.sku > %(after)s::text)
+ORDER BY v.sku
+LIMIT %(limit)s::int
+"""
+PROGRESS = """
+SELECT state, count(*)::int AS lines, coalesce(sum(counted - expected), 0)::int AS variance,
+       coalesce(sum(abs(counted - expected) * v.price), 0)::bigint AS value
+FROM count_line l JOIN variant v ON v.id = l.sku_id
+WHERE task_id = %(task_id)s::uuid GROUP BY state
+"""
+TALLIES = """
+SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
+       l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
+FROM count_line l JOIN variant v ON v.id = l.sku_id
+WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NOT NULL
+ORDER BY l.tallied_at DESC
+"""
+ENTRIES = """
+SELECT e.sku_id, e.attempt, e.counted, e.set_aside, e.expected, e.as_of, e.actor FROM count_entry e
+WHERE e.task_id = %(task_id)s::uuid AND e.sku_id = ANY (%(skus)s::int[]) ORDER BY e.sku_id, e.attempt
+"""
+# Units that left a location, by SKU, from the balances to their movements by index movement_balance.
+LEFT_BY_SKU = """
+SELECT b.sku_id, coalesce(m.units, 0)::int AS units, m.counted_at
+FROM balance b
+CROSS JOIN LATERAL (
+    SELECT -sum(d_on_hand) FILTER (WHERE reason IN ('ship', 'hand_over', 'sale')) AS units,
+           max(recorded_at) FILTER (WHERE reason = 'count') AS counted_at
+    FROM movement
+    WHERE sku_id = b.sku_id AND location_id = b.location_id AND bucket = 'sellable'
+      AND recorded_at >= now() - make_interval(days => %(days)s::int)
+) m
+WHERE b.location_id = %(location_id)s::int AND b.on_hand > 0
+"""
+# Balances of one location with something on hand, each with its movements of the days looked back by index
+# movement_balance. Silence begins with the last thing that proved stock to be there: a sale, a receipt, a count.
+HABITS = """
+SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety AS free, b.on_hand,
+       coalesce(m.short_picks, 0)::int AS short_picks, coalesce(m.sales, 0)::int AS sales,
+       greatest(extract(epoch FROM m.last_proof - m.first_seen) / 86400, 0)::float8 AS observed,
+       coalesce(extract(epoch FROM now() - m.last_proof) / 86400, 0)::float8 AS silence
+FROM balance b
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE r.reason = 'short_pick' AND r.recorded_at > coalesce(r.stated_at, '-infinity'))
+               AS short_picks,
+           count(*) FILTER (WHERE r.reason IN ('ship', 'hand_over', 'sale')) AS sales,
+           min(r.recorded_at) AS first_seen,
+           greatest(max(r.recorded_at) FILTER (WHERE r.reason <> 'short_pick'), max(r.counted_at)) AS last_proof
+    FROM (
+        SELECT v.reason, v.recorded_at, c.counted_at,
+               greatest(max(v.recorded_at) FILTER (WHERE v.reason IN ('count', 'receipt', 'found')) OVER (),
+                        c.counted_at) AS stated_at
+        FROM movement v
+        CROSS JOIN (SELECT max(l.as_of) AS counted_at FROM count_line l JOIN count_task t ON t.id = l.task_id
+                    WHERE l.sku_id = b.sku_id AND t.location_id = b.location_id AND l.state = 'applied') c
+        WHERE v.sku_id = b.sku_id AND v.location_id = b.location_id AND v.bucket = 'sellable' AND v.d_on_hand <> 0
+          AND v.recorded_at >= now() - make_interval(days => %(days)s::int)
+    ) r
+) m
+WHERE b.location_id = %(location_id)s::int AND b.on_hand > 0
+  AND NOT EXISTS (SELECT FROM stock_suspicion s
+                  WHERE s.sku_id = b.sku_id AND s.location_id = b.location_id AND s.lifted_at IS NULL)
+"""
+IS_SUSPECTED = """
+SELECT EXISTS (SELECT FROM stock_suspicion
+               WHERE sku_id = %(sku_id)s::int AND location_id = %(location_id)s::int AND lifted_at IS NULL)
+"""
+# The partial unique index on open suspicions.
+SUSPICIONS = """
+SELECT s.sku_id, v.sku, v.name, s.location_id, p.code AS location, p.name AS location_name, s.kept_back, s.score, s.why,
+       s.found_at
+FROM stock_suspicion s JOIN variant v ON v.id = s.sku_id JOIN location p ON p.id = s.location_id
+WHERE s.lifted_at IS NULL AND (%(scope)s::int[] IS NULL OR s.location_id = ANY (%(scope)s::int[]))
+ORDER BY s.score DESC, s.found_at, v.sku
+LIMIT %(limit)s::int
+"""
+SELLING_PLACES = "SELECT id FROM location WHERE status = 'active' AND kind <> 'pickup_point' ORDER BY id"
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A location from which nothing leaves, and the count that says so."""
+
+    location_id: int
+    location: str
+    number: int
+
+
+class TaskRow(msgspec.Struct, frozen=True):
+    """A count in a list, with how far it is."""
+
+    number: int
+    location: str
+    location_name: str
+    kind: CountKind
+    source: Source
+    zone: str
+    note: str
+    state: TaskState
+    blind: bool
+    frozen: bool
+    created_at: datetime
+    created_by: str
+    closed_at: datetime | None
+    lines: int
+    pending: int
+    recount: int
+    review: int
+    done: int
+    variance: int
+
+
+class TaskHead(msgspec.Struct, frozen=True):
+    """A count."""
+
+    id: UUID
+    number: int
+    location_id: int
+    location: str
+    location_name: str
+    kind: CountKind
+    source: Source
+    zone: str
+    note: str
+    state: TaskState
+    blind: bool
+    frozen: bool
+    limit_units: int
+    limit_value: int
+    created_at: datetime
+    created_by: str
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+class LineRow(msgspec.Struct, frozen=True):
+    """One SKU of a count."""
+
+    sku_id: int
+    sku: str
+    name: str
+    gtin: str | None
+    price: int | None
+    bin: str
+    state: LineState
+    attempts: int
+    counted: int | None
+    expected: int | None
+    variance: int | None
+    as_of: datetime | None
+    counted_by: str | None
+    approved_by: str | None
+    tally: int | None
+    tallied_by: str | None
+    tallied_at: datetime | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Lines in a state, what they differ by in all, and what that is worth in centavos."""
+
+    state: LineState
+    lines: int
+    variance: int
+    value: int
+
+
+class EntryRow(msgspec.Struct, frozen=True):
+    """What one person counted."""
+
+    sku_id: int
+    attempt: int
+    counted: int
+    set_aside: int
+    expected: int
+    as_of: datetime
+    actor: str
+
+
+class Why(msgspec.Struct, frozen=True):
+    """The figures a suspicion rests on."""
+
+    short_picks: int
+    sales: int
+    observed_days: float
+    silent_days: float
+    improbable: float | None
+    on_hand: int
+
+
+class SuspicionRow(msgspec.Struct, frozen=True):
+    """Stock that is probably not there."""
+
+    sku_id: int
+    sku: str
+    name: str
+    location_id: int
+    location: str
+    location_name: str
+    kept_back: int
+    score: int
+    why: Why
+    found_at: datetime
+
+
+async def frozen(tx: Tx, location_ids: Sequence[int]) -> list[Frozen]:
+    """Return which of these locations are frozen."""
+    return await tx.all(Frozen, FROZEN, {"locations": list(location_ids)})
+
+
+async def tasks(
+    tx: Tx,
+    *,
+    open_only: bool = False,
+    scope: Sequence[int] | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[TaskRow]:
+    """Return counts, the newest first."""
+    params = {"open": open_only, "scope": None if scope is None else list(scope), "before": before, "limit": limit}
+    return await tx.all(TaskRow, TASKS, params)
+
+
+async def task(tx: Tx, number: int) -> TaskHead | None:
+    """Return one count."""
+    return await tx.maybe(TaskHead, TASK, {"number": number})
+
+
+async def lines(
+    tx: Tx,
+    task_id: UUID,
+    *,
+    states: Sequence[LineState] | None = None,
+    after: str | None = None,
+    limit: int = 500,
+) -> list[LineRow]:
+    """Return SKUs of a count in their order, behind a SKU."""
+    wanted = None if states is None else [str(state) for state in states]
+    return await tx.all(LineRow, LINES, {"task_id": task_id, "states": wanted, "after": after, "limit": limit})
+
+
+async def tallies(tx: Tx, task_id: UUID) -> list[LineRow]:
+    """Return the SKUs that are being counted, the last scanned first."""
+    return await tx.all(LineRow, TALLIES, {"task_id": task_id})
+
+
+async def progress(tx: Tx, task_id: UUID) -> dict[str, Progress]:
+    """Return how far a count is, by state of its lines."""
+    return {str(row.state): row for row in await tx.all(Progress, PROGRESS, {"task_id": task_id})}
+
+
+async def entries(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[EntryRow]:
+    """Return every count of SKUs, the first first."""
+    return await tx.all(EntryRow, ENTRIES, {"task_id": task_id, "skus": list(skus)})
+
+
+async def left_by_sku(tx: Tx, location_id: int, days: int = 90) -> list[tuple[int, int, datetime | None]]:
+    """Return (SKU id, units that left, last counted) of what a location has."""
+    return await tx.tuples(LEFT_BY_SKU, {"location_id": location_id, "days": days})
+
+
+async def habits(tx: Tx, location_id: int, days: int) -> list[Habits]:
+    """Return how what a location has sold and was picked, without what is suspected already."""
+    return await tx.all(Habits, HABITS, {"location_id": location_id, "days": days})
+
+
+async def is_suspected(tx: Tx, sku_id: int, location_id: int) -> bool:
+    """Return whether a balance is suspected."""
+    found: bool = await tx.value(IS_SUSPECTED, {"sku_id": sku_id, "location_id": location_id})
+    return found
+
+
+async def suspicions(tx: Tx, scope: Sequence[int] | None = None, limit: int = 500) -> list[SuspicionRow]:
+    """Return what is suspected, the most suspicious first."""
+    rows = await tx.tuples(SUSPICIONS, {"scope": None if scope is None else list(scope), "limit": limit})
+    return [SuspicionRow(*(*row[:8], msgspec.convert(row[8], Why), row[9])) for row in rows]
+
+
+async def selling_places(tx: Tx) -> list[int]:
+    """Return the locations that sell."""
+    return await tx.values(SELLING_PLACES)

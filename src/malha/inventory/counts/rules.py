@@ -1,0 +1,54 @@
+"""Pure decisions of counts: whether a variance is believed, and whether stock is suspected."""
+
+import math
+
+from malha.inventory.counts.model import Habits, Limits, LineState, PhantomRule, Suspicion
+
+_SHORT_PICKS = (0, 40, 70, 90)  # by how many, the last for more
+_SILENCE = ((0.0001, 90), (0.001, 80), (0.01, 60), (0.05, 30))  # at most so probable: so suspicious
+
+
+def judge(variance: int, price: int | None, limits: Limits, attempts: int) -> LineState:
+    """Return what follows from a count: believed within both limits, else counted again, and then for a person.
+
+    `price` is centavos; without one only units are limited.
+    """
+    within = abs(variance) <= limits.units and (price is None or abs(variance) * price <= limits.value)
+    if within or variance == 0:
+        return LineState.ACCEPTED
+    return LineState.RECOUNT if attempts < 2 else LineState.REVIEW
+
+
+def chance_of_silence(sales: int, observed: float, silence: float) -> float:
+    """Return how probable it is that nothing sells in `silence` days, if it did `sales` times in `observed` days.
+
+    Sales as a Poisson process: P(N(t) = 0) = exp(-rate x t).
+    """
+    return math.exp(-sales / observed * silence) if observed > 0 else 1.0
+
+
+def suspect(habits: Habits, rule: PhantomRule) -> Suspicion | None:
+    """Return a suspicion with its score, or None. Independent signs add up: 1 - (1 - a)(1 - b)."""
+    if habits.on_hand <= 0:
+        return None
+    short = _SHORT_PICKS[min(habits.short_picks, len(_SHORT_PICKS) - 1)]
+    chance = None
+    if habits.sales >= rule.fewest_sales:
+        chance = chance_of_silence(habits.sales, habits.observed, habits.silence)
+    quiet = next((s for most, s in _SILENCE if chance is not None and chance <= most), 0)
+    score = round(100 - (100 - short) * (100 - quiet) / 100)
+    improbable = chance is not None and chance <= rule.improbable
+    if score < rule.score or not (improbable or habits.short_picks):
+        return None
+    return Suspicion(habits, score, chance)
+
+
+def abc(units: list[tuple[int, int]]) -> dict[int, str]:
+    """Return the class of each SKU by the units that left, (SKU id, units): A makes 80 % of them, B the next 15 %."""
+    total = sum(u for _, u in units)
+    classes, before = {}, 0
+    for sku, sold in sorted(units, key=lambda row: (-row[1], row[0])):
+        share = before / total if total else 1.0
+        classes[sku] = "A" if share < 0.8 else "B" if share < 0.95 else "C"
+        before += sold
+    return classes

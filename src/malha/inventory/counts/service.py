@@ -1,0 +1,389 @@
+"""Use cases of counts: raise, scan, count, have counted again, approve, close, apply, cancel.
+
+A variance is what was counted without what was on hand at that moment, so that goods may come and go meanwhile; what is
+applied is the variance, not the number. Picked goods that wait for their parcel are on hand and not on the shelf: the
+caller says how many are set aside, and they are added to what was counted. Lock order: task, lines, holds, balances.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from malha.inventory import service as stock
+from malha.inventory import writes as balances
+from malha.inventory.counts import freezing, rules, suspicions, writes
+from malha.inventory.counts.errors import AlreadyFrozen, CountEnded, NotCountable, OwnCount, Undecided, UnknownCount
+from malha.inventory.counts.events import CountApplied, CountCancelled, CountRaised
+from malha.inventory.counts.model import (
+    Applied,
+    CountDraft,
+    CountKind,
+    Entry,
+    Limits,
+    Line,
+    LineState,
+    Task,
+    TaskState,
+)
+from malha.inventory.model import Claim, Reason, Reference
+from malha.platform import audit, jobs, outbox
+from malha.platform.db import Database, Tx
+from malha.platform.errors import Forbidden
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+
+APPROVE = "stock:approve"
+MOST_UNITS = 1_000_000_000
+APPLIED_AT_ONCE = 500
+
+
+async def raise_count(tx: Tx, draft: CountDraft) -> int:
+    """Have SKUs counted; return the count's number.
+
+    Raises:
+        Forbidden: only who may approve freezes a location.
+        AlreadyFrozen: another count froze it.
+        Invalid: there is nothing to count.
+    """
+    if draft.freeze and not tx.actor.may(APPROVE):
+        raise Forbidden(permission=APPROVE)
+    id_ = new_id()
+    paused = draft.freeze and await freezing.freeze(tx, draft.location_id)
+    made = await tx.values(
+        writes.INSERT_TASK,
+        {
+            "id": id_,
+            "location_id": draft.location_id,
+            "kind": draft.kind.value,
+            "source": draft.source.value,
+            "zone": draft.zone.strip(),
+            "note": draft.note.strip(),
+            "blind": draft.blind,
+            "frozen": draft.freeze,
+            "paused": paused,
+            "limit_units": draft.limits.units,
+            "limit_value": draft.limits.value,
+            "actor": tx.actor.label,
+        },
+    )
+    if not made:
+        raise AlreadyFrozen
+    number: int = made[0]
+    if draft.skus is None:
+        lines = await tx.execute(writes.ADD_ALL_LINES, {"task_id": id_, "location_id": draft.location_id})
+    else:
+        lines = await tx.execute(writes.ADD_LINES, {"task_id": id_, "skus": sorted(set(draft.skus))})
+    if not lines and draft.kind is CountKind.CYCLE:
+        refuse([Flaw("skus", N_("There is nothing to count: choose SKUs."))])
+    await outbox.add(
+        tx,
+        CountRaised(
+            id=id_,
+            seq=1,
+            number=number,
+            location_id=draft.location_id,
+            kind=draft.kind.value,
+            source=draft.source.value,
+            frozen=draft.freeze,
+        ),
+    )
+    facts = {"kind": draft.kind.value, "lines": lines, "frozen": draft.freeze, "zone": draft.zone}
+    await audit.record(tx, action="raise", entity="count", entity_id=number, after=facts)
+    return number
+
+
+async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = True, bin_: str = "") -> int:
+    """Note units that were scanned, or, without `add`, how many there are; return the tally so far.
+
+    A SKU that nobody expected joins the count. The tally becomes a count with `finish`.
+
+    Raises:
+        CountEnded: the count takes no more entries.
+        NotCountable: the SKU was counted already, or somebody else has to count it again.
+    """
+    refuse([] if abs(quantity) <= MOST_UNITS else [Flaw("quantity", N_("Write a whole number, 0 or more."))])
+    task = await _share(tx, number)
+    await tx.execute(writes.ADD_LINES, {"task_id": task.id, "skus": [sku_id]})
+    lines = await _lines(tx, task.id, [sku_id])
+    _refuse_uncountable(tx, lines, {sku_id: 0})
+    params = {
+        "task_id": task.id,
+        "sku_id": sku_id,
+        "quantity": quantity if add else max(quantity, 0),
+        "add": add,
+        "bin": bin_.strip(),
+        "actor": tx.actor.label,
+    }
+    sofar: int = await tx.value(writes.TALLY, params)
+    return sofar
+
+
+async def finish(tx: Tx, number: int, set_aside: Mapping[int, int]) -> dict[int, LineState]:
+    """Take every tally as counted, each as of its last scan; return what follows for each SKU."""
+    task = await _share(tx, number)
+    skus = await tx.values(writes.TALLIED, {"task_id": task.id})
+    lines = await _lines(tx, task.id, skus)
+    entries = [Entry(line.sku_id, line.tally, line.tallied_at) for line in lines if line.tally is not None]
+    by = {line.sku_id: line.tallied_by for line in lines}
+    mine = [entry for entry in entries if by[entry.sku_id] == tx.actor.label]
+    return await _record(tx, task, lines, mine, set_aside)
+
+
+async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mapping[int, int]) -> dict[int, LineState]:
+    """State what is on the shelf, the whole of each SKU; return what follows for each.
+
+    Args:
+        tx: the transaction.
+        number: of the count.
+        entries: one for each SKU; of several the last counts.
+        set_aside: units by SKU that are picked and wait for their parcel.
+
+    Raises:
+        CountEnded: the count takes no more entries.
+        NotCountable: some were counted already, or somebody else has to count them again.
+        Invalid: a number that is none.
+    """
+    refuse(
+        [
+            Flaw(f"items/{i}/counted", N_("Write a whole number, 0 or more."))
+            for i, entry in enumerate(entries)
+            if not 0 <= entry.counted <= MOST_UNITS
+        ]
+    )
+    task = await _share(tx, number)
+    last = {entry.sku_id: entry for entry in entries}
+    await tx.execute(writes.ADD_LINES, {"task_id": task.id, "skus": sorted(last)})
+    lines = await _lines(tx, task.id, sorted(last))
+    _refuse_uncountable(tx, lines, {entry.sku_id: i for i, entry in enumerate(entries)})
+    return await _record(tx, task, lines, [last[sku] for sku in sorted(last)], set_aside)
+
+
+def _refuse_uncountable(tx: Tx, lines: Sequence[Line], at: Mapping[int, int]) -> None:
+    problems = []
+    for line in lines:
+        if line.state not in {LineState.PENDING, LineState.RECOUNT}:
+            says = N_("It was counted already. Ask for a recount to count it again.")
+        elif line.state == LineState.RECOUNT and line.counted_by == tx.actor.label:
+            says = N_("You counted it first: somebody else has to count it again.")
+        else:
+            continue
+        problems.append({"at": f"/items/{at[line.sku_id]}", "says": says, "facts": {}})
+    if problems:
+        raise NotCountable(count=len(problems), problems=problems)
+
+
+async def _record(
+    tx: Tx, task: Task, lines: Sequence[Line], entries: Sequence[Entry], set_aside: Mapping[int, int]
+) -> dict[int, LineState]:
+    """Write counts against what was on hand at their moment, and what follows from each variance."""
+    if not entries:
+        return {}
+    keys = {"skus": [e.sku_id for e in entries], "locations": [task.location_id] * len(entries)}
+    await tx.execute(balances.ENSURE_BALANCES, keys)
+    await tx.tuples(balances.LOCK_BALANCES, keys)
+    # Under the lock nothing moves, so the present needs no looking back: the end of time is after every movement.
+    now = await tx.value(writes.CLOCK)
+    moments = [entry.as_of or now for entry in entries]
+    params = {"location_id": task.location_id, "skus": keys["skus"], "moments": moments}
+    there = dict(await tx.tuples(writes.ON_HAND_AT, params))
+    by_sku = {line.sku_id: line for line in lines}
+    limits = Limits(task.limit_units, task.limit_value)
+    counted = {e.sku_id: e.counted + set_aside.get(e.sku_id, 0) for e in entries}
+    states = {
+        sku: rules.judge(units - there[sku], by_sku[sku].price, limits, by_sku[sku].attempts + 1)
+        for sku, units in counted.items()
+    }
+    await tx.execute(
+        writes.RECORD_COUNTS,
+        {
+            "task_id": task.id,
+            "skus": list(counted),
+            "counted": list(counted.values()),
+            "set_aside": [set_aside.get(sku, 0) for sku in counted],
+            "expected": [there[sku] for sku in counted],
+            "moments": moments,
+            "states": [states[sku].value for sku in counted],
+            "bins": [entry.bin.strip() for entry in entries],
+            "actor": tx.actor.label,
+        },
+    )
+    return states
+
+
+async def recount(tx: Tx, number: int, skus: Sequence[int]) -> int:
+    """Have SKUs counted again by somebody else; return how many.
+
+    Raises:
+        Forbidden: the actor may not approve.
+    """
+    task = await _lock_to_approve(tx, number)
+    states = [LineState.REVIEW.value, LineState.ACCEPTED.value]
+    params = {
+        "task_id": task.id,
+        "state": LineState.RECOUNT.value,
+        "from_states": states,
+        "skus": list(skus),
+        "approved_by": None,
+    }
+    done = await tx.values(writes.SET_LINE_STATES, params)
+    await audit.record(tx, action="recount", entity="count", entity_id=number, after={"lines": len(done)})
+    return len(done)
+
+
+async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int:
+    """Believe variances beyond the limits, of some SKUs or of all that wait; return how many.
+
+    Raises:
+        Forbidden: the actor may not approve.
+        OwnCount: the actor counted some of them last.
+    """
+    task = await _lock_to_approve(tx, number)
+    waiting = await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.REVIEW.value]})
+    wanted = [sku for sku in waiting if skus is None or sku in set(skus)]
+    lines = await _lines(tx, task.id, wanted)
+    own = [line for line in lines if line.counted_by == tx.actor.label]
+    if own:
+        raise OwnCount(lines=len(own))
+    params = {
+        "task_id": task.id,
+        "state": LineState.ACCEPTED.value,
+        "from_states": [LineState.REVIEW.value],
+        "skus": wanted,
+        "approved_by": tx.actor.label,
+    }
+    await tx.values(writes.SET_LINE_STATES, params)
+    facts = {"lines": len(wanted), "variance": sum((line.counted or 0) - (line.expected or 0) for line in lines)}
+    await audit.record(tx, action="approve", entity="count", entity_id=number, after=facts)
+    return len(wanted)
+
+
+async def close(tx: Tx, number: int, set_aside: Mapping[int, int], *, uncounted_is_zero: bool = False) -> Applied:
+    """End a count and begin to apply it: the first lines at once, the rest by a job that can be cut off anywhere.
+
+    What nobody counted stays as it is, or, if that is said, is not there.
+
+    Raises:
+        Forbidden: the actor may not approve.
+        Undecided: lines wait for another count or for approval.
+    """
+    task = await _lock_to_approve(tx, number)
+    tallied = await tx.values(writes.TALLIED, {"task_id": task.id})
+    undecided = await tx.values(
+        writes.LINES_IN, {"task_id": task.id, "states": [LineState.RECOUNT.value, LineState.REVIEW.value]}
+    )
+    waiting = set(undecided) | set(tallied)
+    if waiting:
+        raise Undecided(number=number, lines=len(waiting))
+    pending = await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.PENDING.value]})
+    if pending and uncounted_is_zero:
+        lines = await _lines(tx, task.id, pending)
+        await _record(tx, task, lines, [Entry(sku, 0) for sku in pending], set_aside)
+        after, states = LineState.ACCEPTED, [LineState.RECOUNT.value, LineState.REVIEW.value]
+    else:
+        after, states = LineState.SKIPPED, [LineState.PENDING.value]
+    params = {
+        "task_id": task.id,
+        "state": after.value,
+        "from_states": states,
+        "skus": None,
+        "approved_by": tx.actor.label,
+    }
+    await tx.values(writes.SET_LINE_STATES, params)
+    await tx.value(writes.STEP_TASK, _step(tx, task, TaskState.APPLYING))
+    facts = {"uncounted": len(pending), "as_zero": uncounted_is_zero}
+    await audit.record(tx, action="close", entity="count", entity_id=number, after=facts)
+    done = await apply_some(tx, number)
+    if done.left:
+        await jobs.defer(tx, apply_rest, lock=f"count:{number}", number=number)
+    return done
+
+
+async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Applied:
+    """Apply the next accepted variances and end the count when none is left. Nothing is applied twice."""
+    task = await _lock(tx, number)
+    if task.state != TaskState.APPLYING:
+        return Applied(0, 0, [])
+    rows = await tx.tuples(writes.NEXT_ACCEPTED, {"task_id": task.id, "limit": limit})
+    changes = [Claim(sku, task.location_id, variance) for sku, variance in rows]
+    await suspicions.lift(tx, task.location_id, [sku for sku, _ in rows], f"C{number}")
+    deficits = await stock.adjust(tx, changes, Reason.COUNT, Reference("count", task.id, f"C{number}"))
+    params = {
+        "task_id": task.id,
+        "state": LineState.APPLIED.value,
+        "from_states": [LineState.ACCEPTED.value],
+        "skus": [sku for sku, _ in rows],
+        "approved_by": None,
+    }
+    await tx.values(writes.SET_LINE_STATES, params)
+    left = len(await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.ACCEPTED.value]}))
+    if not left:
+        seq = await tx.value(writes.STEP_TASK, _step(tx, task, TaskState.APPLIED))
+        await freezing.thaw(tx, task)
+        await outbox.add(tx, CountApplied(id=task.id, seq=seq, number=number, location_id=task.location_id))
+    return Applied(len(rows), left, deficits)
+
+
+@jobs.task("counts.apply", attempts=20)
+async def apply_rest(db: Database, *, number: int) -> None:
+    """Apply what a closed count still has, a few hundred lines to a transaction."""
+    while True:
+        async with db.transaction() as tx:
+            if not (await apply_some(tx, number)).left:
+                return
+
+
+async def cancel(tx: Tx, number: int, reason: str) -> None:
+    """Give a count up; no stock changes.
+
+    Raises:
+        CountEnded: it is being applied, or has ended.
+        Invalid: no reason is given.
+    """
+    refuse([] if reason.strip() else [Flaw("reason", N_("Say why."))])
+    task = await _lock(tx, number)
+    _need_open(task)
+    if task.frozen and not tx.actor.may(APPROVE):
+        raise Forbidden(permission=APPROVE)
+    seq = await tx.value(writes.STEP_TASK, _step(tx, task, TaskState.CANCELLED))
+    await freezing.thaw(tx, task)
+    await outbox.add(
+        tx,
+        CountCancelled(id=task.id, seq=seq, number=number, location_id=task.location_id, reason=reason.strip()),
+    )
+    await audit.record(tx, action="cancel", entity="count", entity_id=number, after={"reason": reason.strip()})
+
+
+def _step(tx: Tx, task: Task, state: TaskState) -> dict[str, object]:
+    return {"id": task.id, "state": state.value, "actor": tx.actor.label}
+
+
+async def _share(tx: Tx, number: int) -> Task:
+    task = await _seen(tx, number, await tx.maybe(Task, writes.SHARE_TASK, {"number": number}))
+    _need_open(task)
+    return task
+
+
+async def _lock(tx: Tx, number: int) -> Task:
+    return await _seen(tx, number, await tx.maybe(Task, writes.LOCK_TASK, {"number": number}))
+
+
+async def _lock_to_approve(tx: Tx, number: int) -> Task:
+    if not tx.actor.may(APPROVE):
+        raise Forbidden(permission=APPROVE)
+    task = await _lock(tx, number)
+    _need_open(task)
+    return task
+
+
+async def _seen(tx: Tx, number: int, task: Task | None) -> Task:
+    if task is None or not tx.actor.sees(task.location_id):
+        raise UnknownCount(number=number)
+    return task
+
+
+def _need_open(task: Task) -> None:
+    if task.state != TaskState.OPEN:
+        raise CountEnded(number=task.number, state=str(task.state))
+
+
+async def _lines(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[Line]:
+    return await tx.all(Line, writes.LOCK_LINES, {"task_id": task_id, "skus": list(skus)})

@@ -1,0 +1,122 @@
+"""Statements that change counts. The task is locked before its lines, lines before holds, holds before balances."""
+
+INSERT_TASK = """
+INSERT INTO count_task (id, location_id, kind, source, zone, note, blind, frozen, paused, limit_units, limit_value,
+                        created_by)
+VALUES (%(id)s::uuid, %(location_id)s::int, %(kind)s::text, %(source)s::text, %(zone)s::text, %(note)s::text,
+        %(blind)s::boolean, %(frozen)s::boolean, %(paused)s::boolean, %(limit_units)s::int, %(limit_value)s::bigint,
+        %(actor)s::text)
+ON CONFLICT (location_id) WHERE frozen DO NOTHING
+RETURNING number
+"""
+CLOCK = "SELECT clock_timestamp()"
+# What the system raises gathers in one open count per location and source: the partial unique index decides.
+ENSURE_RAISED = """
+INSERT INTO count_task (id, location_id, kind, source, note, limit_units, limit_value, created_by)
+VALUES (%(id)s::uuid, %(location_id)s::int, 'cycle', %(source)s::text, %(note)s::text, %(limit_units)s::int,
+        %(limit_value)s::bigint, %(actor)s::text)
+ON CONFLICT (location_id, source) WHERE state = 'open' AND source IN ('short_pick', 'suspicion')
+DO UPDATE SET seq = count_task.seq + 1
+RETURNING id, number, seq
+"""
+ADD_LINES = """
+INSERT INTO count_line (task_id, sku_id)
+SELECT %(task_id)s::uuid, sku_id FROM unnest(%(skus)s::int[]) AS w(sku_id)
+ON CONFLICT DO NOTHING
+"""
+# Everything that is there, or should be.
+ADD_ALL_LINES = """
+INSERT INTO count_line (task_id, sku_id)
+SELECT %(task_id)s::uuid, sku_id FROM balance
+WHERE location_id = %(location_id)s::int AND (on_hand <> 0 OR allocated <> 0 OR held <> 0)
+"""
+# Those who count share the task; who closes or cancels it has it alone.
+SHARE_TASK = """
+SELECT id, number, location_id, kind, source, state, blind, frozen, paused, limit_units, limit_value
+FROM count_task WHERE number = %(number)s::bigint
+FOR SHARE
+"""
+LOCK_TASK = """
+SELECT id, number, location_id, kind, source, state, blind, frozen, paused, limit_units, limit_value
+FROM count_task WHERE number = %(number)s::bigint
+FOR NO KEY UPDATE
+"""
+LOCK_LINES = """
+SELECT l.sku_id, l.state, l.attempts, l.counted, l.expected, l.counted_by, l.tally, l.tallied_at, l.tallied_by, v.price
+FROM count_line l JOIN variant v ON v.id = l.sku_id
+WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[])
+ORDER BY l.sku_id
+FOR NO KEY UPDATE OF l
+"""
+TALLIED = """
+SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid AND tally IS NOT NULL ORDER BY sku_id
+"""
+TALLY = """
+UPDATE count_line SET tally = CASE WHEN %(add)s::boolean THEN greatest(coalesce(tally, 0) + %(quantity)s::int, 0)
+                                   ELSE %(quantity)s::int END,
+       tallied_at = clock_timestamp(), tallied_by = %(actor)s::text,
+       bin = CASE WHEN %(bin)s::text = '' THEN bin ELSE %(bin)s::text END
+WHERE task_id = %(task_id)s::uuid AND sku_id = %(sku_id)s::int
+RETURNING tally
+"""
+# What was on hand at each line's moment: what is there now, under the lock, without what was written since. Index
+# movement_balance, the newest rows only.
+ON_HAND_AT = """
+SELECT w.sku_id, (coalesce(b.on_hand, 0) - coalesce((
+    SELECT sum(m.d_on_hand) FROM movement m
+    WHERE m.sku_id = w.sku_id AND m.location_id = %(location_id)s::int AND m.bucket = 'sellable'
+      AND m.recorded_at > w.as_of), 0))::int
+FROM unnest(%(skus)s::int[], %(moments)s::timestamptz[]) AS w(sku_id, as_of)
+LEFT JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = %(location_id)s::int
+"""
+RECORD_COUNTS = """
+WITH said AS (
+    SELECT * FROM unnest(%(skus)s::int[], %(counted)s::int[], %(set_aside)s::int[], %(expected)s::int[],
+                         %(moments)s::timestamptz[], %(states)s::text[], %(bins)s::text[])
+                  AS w(sku_id, counted, set_aside, expected, as_of, state, bin)
+), line AS (
+    UPDATE count_line l SET attempts = l.attempts + 1, counted = s.counted, expected = s.expected, as_of = s.as_of,
+           state = s.state, counted_by = %(actor)s::text, tally = NULL, tallied_at = NULL, tallied_by = NULL,
+           bin = CASE WHEN s.bin = '' THEN l.bin ELSE s.bin END
+    FROM said s WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = s.sku_id
+    RETURNING l.sku_id, l.attempts
+)
+INSERT INTO count_entry (task_id, sku_id, attempt, counted, set_aside, expected, as_of, actor)
+SELECT %(task_id)s::uuid, s.sku_id, l.attempts, s.counted, s.set_aside, s.expected, s.as_of, %(actor)s::text
+FROM said s JOIN line l ON l.sku_id = s.sku_id
+"""
+SET_LINE_STATES = """
+UPDATE count_line SET state = %(state)s::text, approved_by = coalesce(%(approved_by)s::text, approved_by), tally = NULL
+WHERE task_id = %(task_id)s::uuid AND state = ANY (%(from_states)s::text[])
+  AND (%(skus)s::int[] IS NULL OR sku_id = ANY (%(skus)s::int[]))
+RETURNING sku_id
+"""
+LINES_IN = """
+SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid AND state = ANY (%(states)s::text[]) ORDER BY sku_id
+"""
+# The next lines to apply, in the order in which balances are locked.
+NEXT_ACCEPTED = """
+SELECT sku_id, counted - expected FROM count_line
+WHERE task_id = %(task_id)s::uuid AND state = 'accepted'
+ORDER BY sku_id LIMIT %(limit)s::int
+FOR NO KEY UPDATE
+"""
+STEP_TASK = """
+UPDATE count_task SET state = %(state)s::text, seq = seq + 1,
+       frozen = frozen AND %(state)s::text IN ('open', 'applying'),
+       closed_at = CASE WHEN %(state)s::text IN ('applied', 'cancelled') THEN now() END,
+       closed_by = %(actor)s::text
+WHERE id = %(id)s::uuid
+RETURNING seq
+"""
+INSERT_SUSPICION = """
+INSERT INTO stock_suspicion (id, sku_id, location_id, kept_back, score, why)
+VALUES (%(id)s::uuid, %(sku_id)s::int, %(location_id)s::int, %(kept_back)s::int, %(score)s::smallint, %(why)s::jsonb)
+ON CONFLICT (sku_id, location_id) WHERE lifted_at IS NULL DO NOTHING
+RETURNING id
+"""
+LIFT_SUSPICIONS = """
+UPDATE stock_suspicion SET lifted_at = now(), lifted_by = %(actor)s::text, lift_reason = %(reason)s::text
+WHERE lifted_at IS NULL AND location_id = %(location_id)s::int AND sku_id = ANY (%(skus)s::int[])
+RETURNING id, sku_id
+"""
