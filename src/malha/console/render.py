@@ -117,6 +117,12 @@ def short_date(day_: date) -> str:
     return i18n.written(day_, "d MMM")
 
 
+def calendar_day(day_: date) -> str:
+    """Return a day that was promised or planned, like `Thu, 10 Dec`, with the year when it is another one."""
+    pattern = "EEE, d MMM" if day_.year == local(now()).year else "d MMM yyyy"
+    return _WORD_ENDS.sub("", format_date(day_, pattern, locale=_locale()))
+
+
 def figure(value: int) -> str:
     """Return a whole number for a column of figures: a real minus sign, as wide as the plus."""
     return i18n.number(value).replace("-", "\N{MINUS SIGN}")
@@ -178,6 +184,7 @@ def environment() -> Environment:
         "number": i18n.number,
         "figure": figure,
         "short_date": short_date,
+        "calendar_day": calendar_day,
         "clock": clock,
         "day": day,
         "moment": moment,

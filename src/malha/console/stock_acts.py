@@ -19,7 +19,9 @@ from malha.console import stock_words as words
 from malha.console.stock_reads import Place
 from malha.inventory import reads as inventory
 from malha.inventory import service
+from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.model import Claim, Deficit, Reason, Reference
+from malha.inventory.supply import service as supply
 from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -90,6 +92,15 @@ async def _safety(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     return _("Safety stock set")
 
 
+async def _move(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
+    names = {bucket.value for bucket in BY_HAND}
+    source, target = _said(form, "source"), _said(form, "target")
+    refuse([Flaw(name, N_("Choose a bucket.")) for name in ("source", "target") if _said(form, name) not in names])
+    lines = [(card.id, _whole(form, "quantity"))]
+    left = await supply.move_by_hand(tx, place.id, lines, Bucket(source), Bucket(target), _said(form, "note"))
+    return _left(_("Goods moved"), left)
+
+
 async def _audit(tx: Tx, action: str, card: VariantCard, place: Place, facts: dict[str, Any]) -> None:
     await audit.record(tx, action=action, entity="stock", entity_id=f"{card.sku} {place.code}", after=facts)
 
@@ -118,7 +129,12 @@ async def _carry_out(request: Request[Any, Any, Any], act: Act) -> Response[Any]
 
 
 def _handler(name: str, act: Act) -> Any:
-    @post(f"/stock:{name}", opt={"permission": "stock:write"}, status_code=200, name=f"console-stock-{name}")
+    @post(
+        f"/stock:{name}",
+        opt={"permission": "stock:count" if name == "move" else "stock:write"},
+        status_code=200,
+        name=f"console-stock-{name}",
+    )
     async def run(request: Request[Any, Any, Any]) -> Response[Any]:
         return await _carry_out(request, act)
 
@@ -159,5 +175,5 @@ async def bulk_safety(request: Request[Any, Any, Any]) -> Response[Any]:
     return shown
 
 
-ACTS: dict[str, Act] = {"adjust": _adjust, "count": _count, "safety": _safety}
+ACTS: dict[str, Act] = {"adjust": _adjust, "count": _count, "safety": _safety, "move": _move}
 HANDLERS = [*(_handler(name, act) for name, act in ACTS.items()), bulk_safety]

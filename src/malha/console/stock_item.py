@@ -8,16 +8,21 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.catalog import reads as catalog
-from malha.console import balance, render, shell, stock, stock_reads, stock_view, web
+from malha.console import balance, goods_words, render, shell, stock, stock_reads, stock_view, web
 from malha.console import stock_words as words
 from malha.console.safety import PRECEDENCE
 from malha.console.stock_reads import Place
 from malha.inventory import balance_reads
 from malha.inventory import reads as inventory
 from malha.inventory.allotments import reads as allotments
+from malha.inventory.buckets import reads as bucket_reads
+from malha.inventory.buckets.model import BY_HAND
 from malha.inventory.model import Availability
 from malha.inventory.safety import reads as safety
+from malha.inventory.supply import reads as supply_reads
+from malha.platform.clock import now
 from malha.platform.db import Tx
+from malha.platform.i18n import _
 
 
 class PlaceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +73,11 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
         ],
         "places": list(places.values()),
         "names": places,
+        "buckets": await bucket_reads.buckets(tx, [card.id], list(places)),
+        "incoming": await supply_reads.incoming(tx, [card.id], list(places)),
+        "today": render.local(now()).date(),
+        "goods_words": goods_words,
+        "by_hand": [(bucket.value, _(goods_words.BUCKET[bucket])) for bucket in BY_HAND],
         "claims": await balance.claims_of(tx, [card.id], places),
         "holds": await balance_reads.holds(tx, card.id, list(places)),
         "deficits": short,

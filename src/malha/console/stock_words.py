@@ -25,6 +25,9 @@ REASON: dict[str, str] = {
     Reason.HOLD_EXPIRED: N_("Hold expired"),
     Reason.HOLD_CONVERTED: N_("Hold became an order"),
     Reason.TRANSFER: N_("Transfer"),
+    Reason.MOVE: N_("Moved to another bucket"),
+    Reason.RECEIPT_UNDONE: N_("Receipt taken back"),
+    Reason.EXCESS: N_("More than was sent"),
 }
 # Why a person corrects stock by a difference, the usual first.
 BY_HAND = (Reason.ADJUSTMENT, Reason.DAMAGE, Reason.LOSS, Reason.FOUND)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from malha.inventory.model import Deficit
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 
@@ -32,6 +33,14 @@ class TaskState(StrEnum):
     APPLYING = "applying"
     APPLIED = "applied"
     CANCELLED = "cancelled"
+
+
+TASK_WORDS = {
+    TaskState.OPEN: N_("open"),
+    TaskState.APPLYING: N_("being applied"),
+    TaskState.APPLIED: N_("applied"),
+    TaskState.CANCELLED: N_("cancelled"),
+}
 
 
 class LineState(StrEnum):

@@ -285,6 +285,11 @@ async def lines(
     return await tx.all(LineRow, LINES, {"task_id": task_id, "states": wanted, "after": after, "limit": limit})
 
 
+def blind(row: LineRow) -> LineRow:
+    """Return a line without what its counter must not know."""
+    return msgspec.structs.replace(row, expected=None, variance=None)
+
+
 async def tallies(tx: Tx, task_id: UUID) -> list[LineRow]:
     """Return the SKUs that are being counted, the last scanned first."""
     return await tx.all(LineRow, TALLIES, {"task_id": task_id})

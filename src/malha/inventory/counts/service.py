@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from malha.inventory import service as stock
 from malha.inventory import writes as balances
-from malha.inventory.counts import freezing, rules, suspicions, writes
+from malha.inventory.counts import freezing, reads, rules, suspicions, writes
 from malha.inventory.counts.errors import AlreadyFrozen, CountEnded, NotCountable, OwnCount, Undecided, UnknownCount
 from malha.inventory.counts.events import CountApplied, CountCancelled, CountRaised
 from malha.inventory.counts.model import (
+    TASK_WORDS,
     Applied,
     CountDraft,
     CountKind,
@@ -28,7 +29,7 @@ from malha.platform import audit, jobs, outbox
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 APPROVE = "stock:approve"
@@ -209,6 +210,14 @@ async def _record(
     return states
 
 
+async def of_class(tx: Tx, location_id: int, wanted: str, most: int) -> list[int]:
+    """Return the SKUs of a class (A, B or C) at a location, those whose last count is longest ago first."""
+    rows = await reads.left_by_sku(tx, location_id)
+    classes = rules.abc([(sku, units) for sku, units, _ in rows])
+    mine = [(counted_at is not None, counted_at, sku) for sku, _, counted_at in rows if classes[sku] == wanted]
+    return [sku for _, _, sku in sorted(mine, key=lambda row: (row[0], str(row[1]), row[2]))][:most]
+
+
 async def recount(tx: Tx, number: int, skus: Sequence[int]) -> int:
     """Have SKUs counted again by somebody else; return how many.
 
@@ -382,7 +391,7 @@ async def _seen(tx: Tx, number: int, task: Task | None) -> Task:
 
 def _need_open(task: Task) -> None:
     if task.state != TaskState.OPEN:
-        raise CountEnded(number=task.number, state=str(task.state))
+        raise CountEnded(number=task.number, state=Word(TASK_WORDS[task.state]))
 
 
 async def _lines(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[Line]:

@@ -7,6 +7,7 @@ import msgspec
 
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Deficit
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 
@@ -25,6 +26,15 @@ class InboundState(StrEnum):
     RECEIVED = "received"
     CLOSED = "closed"  # the rest was given up
     CANCELLED = "cancelled"  # all of it was, and nothing had come
+
+
+INBOUND_WORDS = {
+    InboundState.OPEN: N_("open"),
+    InboundState.PARTIAL: N_("partly received"),
+    InboundState.RECEIVED: N_("received"),
+    InboundState.CLOSED: N_("closed"),
+    InboundState.CANCELLED: N_("cancelled"),
+}
 
 
 class InboundLineDraft(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from malha.inventory.supply.events import (
     ReceiptTakenBack,
 )
 from malha.inventory.supply.model import (
+    INBOUND_WORDS,
     Inbound,
     InboundDraft,
     InboundLine,
@@ -41,7 +42,7 @@ from malha.platform import audit, outbox
 from malha.platform.db import Tx
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 APPROVE = "stock:approve"
@@ -238,7 +239,7 @@ async def _receive_on(tx: Tx, order: Inbound, draft: ReceiptDraft) -> list[Recei
         raise UnknownInbound(number=order.number)
     lines = await _lines(tx, order.id)
     if order.state not in {InboundState.OPEN, InboundState.PARTIAL} and not draft.accept_over:
-        raise InboundEnded(number=order.number, state=str(order.state))
+        raise InboundEnded(number=order.number, state=Word(INBOUND_WORDS[order.state]))
     matched = rules.match_lines(lines, draft.lines)
     over = rules.beyond(lines, matched, order.over_percent)
     if over and not draft.accept_over:

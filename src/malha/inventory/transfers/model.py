@@ -7,6 +7,7 @@ import msgspec
 
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Deficit
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 
@@ -19,6 +20,16 @@ class TransferState(StrEnum):
     RECEIVED = "received"  # something about it waits for a decision
     CLOSED = "closed"
     CANCELLED = "cancelled"
+
+
+TRANSFER_WORDS = {
+    TransferState.REQUESTED: N_("requested"),
+    TransferState.APPROVED: N_("approved"),
+    TransferState.SHIPPED: N_("on its way"),
+    TransferState.RECEIVED: N_("received, with open questions"),
+    TransferState.CLOSED: N_("closed"),
+    TransferState.CANCELLED: N_("cancelled"),
+}
 
 
 class DiscrepancyKind(StrEnum):

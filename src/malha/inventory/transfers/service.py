@@ -34,6 +34,7 @@ from malha.inventory.transfers.events import (
 )
 from malha.inventory.transfers.model import (
     DECISIONS,
+    TRANSFER_WORDS,
     Arrival,
     Arrived,
     Decision,
@@ -51,7 +52,7 @@ from malha.platform import audit, outbox
 from malha.platform.db import Tx
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 APPROVE = "stock:approve"
@@ -476,7 +477,7 @@ async def _at_end(tx: Tx, location_id: int) -> None:
 
 def _need(transfer: Transfer, *states: TransferState) -> None:
     if transfer.state not in states:
-        raise WrongTransferState(number=transfer.number, state=str(transfer.state))
+        raise WrongTransferState(number=transfer.number, state=Word(TRANSFER_WORDS[transfer.state]))
 
 
 async def _lines(tx: Tx, transfer: Transfer) -> list[TransferLine]:

@@ -1,0 +1,397 @@
+"""Purchase and production orders, receipts, what is to come, and moves between buckets.
+
+Wherever a `sku` is taken, the GTIN that a scanner read will do.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.catalog import reads as catalog
+from malha.identity.errors import OutsideScope
+from malha.inventory.buckets import reads as bucket_reads
+from malha.inventory.buckets.model import Bucket
+from malha.inventory.model import Deficit
+from malha.inventory.supply import reads, scanning, service
+from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
+from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
+from malha.inventory.supply.reads import Incoming, OrderLine, OrderRow, OrdersWanted, ReceiptLineRow, ReceiptRow
+from malha.network import reads as network
+from malha.network.errors import UnknownLocation
+from malha.network.model import Location
+from malha.platform import paging
+from malha.platform.db import Tx
+from malha.platform.ids import UUID, new_id
+from malha.platform.paging import Page
+
+TAG = "supply"
+
+Code = Annotated[str, Meta(min_length=1, max_length=80)]
+Units = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Text = Annotated[str, Meta(max_length=200)]
+Reason = Annotated[str, Meta(min_length=1, max_length=200)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class OrderedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is ordered. `unit_cost` is centavos."""
+
+    sku: Code
+    quantity: Units
+    eta: date
+    unit_cost: Annotated[int, Meta(ge=0, le=1_000_000_000_000)] | None = None
+
+
+class NewInbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Goods that are to come. The same `reference` of the same supplier again is the order that is there."""
+
+    supplier: Annotated[str, Meta(min_length=1, max_length=120)]
+    location: Code
+    lines: Annotated[list[OrderedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
+    kind: InboundKind = InboundKind.PURCHASE
+    reference: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
+    over_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+    note: Text = ""
+
+
+class InboundPlaced(msgspec.Struct, frozen=True):
+    """The order's number; `created` is false when it was there before."""
+
+    number: int
+    created: bool
+
+
+class InboundView(msgspec.Struct, frozen=True):
+    """An order with its lines, what came, and every move of their dates."""
+
+    number: int
+    kind: InboundKind
+    supplier: str
+    reference: str | None
+    location: str
+    state: str
+    over_percent: int
+    note: str
+    created_at: datetime
+    lines: list[OrderLine]
+    receipts: list[ReceiptRow]
+
+
+class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When lines come now, by their number."""
+
+    lines: Annotated[dict[int, date], Meta(min_length=1)]
+    reason: Text = ""
+
+
+class Dropped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What does not come any more: some lines, or without lines the rest of the order."""
+
+    reason: Reason
+    lines: list[int] | None = None
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """How many lines or units that concerned."""
+
+    count: int
+
+
+class ArrivedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What arrived, and in what condition. `line` is the order's; without it goods are matched by SKU."""
+
+    sku: Code
+    quantity: Units
+    bucket: Bucket = Bucket.SELLABLE
+    line: int | None = None
+
+
+class NewReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Goods that arrived, on an order or without one. Give an `id` of your own: sent twice, it is received once.
+
+    `accept_over` takes more than was ordered; it needs the permission `stock:approve`.
+    """
+
+    location: Code
+    lines: Annotated[list[ArrivedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
+    id: UUID | None = None
+    order: int | None = None
+    document: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
+    note: Text = ""
+    received_at: Instant | None = None
+    accept_over: bool = False
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """Units promised at a location that are not there."""
+
+    sku: str
+    location: str
+    quantity: int
+    reason: str
+
+
+class ReceiptReply(msgspec.Struct, frozen=True):
+    """The receipt's number; `repeated`: it had been received before, and nothing changed."""
+
+    number: int
+    repeated: bool
+    deficits: list[Missing]
+
+
+class ReceiptView(msgspec.Struct, frozen=True):
+    """A receipt with what it brought."""
+
+    receipt: ReceiptRow
+    lines: list[ReceiptLineRow]
+
+
+class Undo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why it was a mistake."""
+
+    reason: Reason
+
+
+class MovedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units to put elsewhere."""
+
+    sku: Code
+    quantity: Units
+
+
+class BucketMove(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"source": "from", "target": "to"}
+):
+    """Units of a location that go from one bucket into another."""
+
+    location: Code
+    items: Annotated[list[MovedItem], Meta(min_length=1, max_length=service.MOST_LINES)]
+    source: Bucket
+    target: Bucket
+    note: Text = ""
+
+
+class DeficitsReply(msgspec.Struct, frozen=True):
+    """What is promised and not there; empty when every promise is covered."""
+
+    deficits: list[Missing]
+
+
+class BucketRow(msgspec.Struct, frozen=True):
+    """What is in a bucket that may not be sold."""
+
+    sku: str
+    location: str
+    bucket: Bucket
+    quantity: int
+
+
+class IncomingRow(msgspec.Struct, frozen=True):
+    """Units that are to come to a location on a day, and from where; no day: nobody said when."""
+
+    sku: str
+    location: str
+    day: date | None
+    quantity: int
+    source: str
+    number: int
+    supplier: str
+
+
+async def place_of(work: Work, code: str) -> Location:
+    """Return a location of the caller's scope.
+
+    Raises:
+        UnknownLocation: it does not exist.
+        OutsideScope: the caller may not see it.
+    """
+    place = await network.location_by_code(work.tx, code)
+    if place is None:
+        raise UnknownLocation(key=code)
+    if not work.actor.sees(place.id):
+        raise OutsideScope(location=code)
+    return place
+
+
+def scope_of(work: Work) -> list[int] | None:
+    """Return the caller's locations; None is all."""
+    return None if work.actor.locations is None else sorted(work.actor.locations)
+
+
+async def missing_of(tx: Tx, deficits: Sequence[Deficit]) -> list[Missing]:
+    """Return deficits by their codes."""
+    skus = {card.id: card.sku for card in await catalog.by_ids(tx, [d.sku_id for d in deficits])}
+    places = await network.locations_by_id(tx, [d.location_id for d in deficits])
+    return [Missing(skus[d.sku_id], places[d.location_id].code, d.quantity, d.reason) for d in deficits]
+
+
+@command("/purchase-orders", permission="stock:write", status=201, tag=TAG)
+async def place_inbound_order(work: Work, data: NewInbound) -> InboundPlaced:
+    """Note that goods are to come from a supplier, or from a factory (`kind` production)."""
+    place = await place_of(work, data.location)
+    cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
+    lines = [
+        InboundLineDraft(card.id, line.quantity, line.eta, line.unit_cost)
+        for card, line in zip(cards, data.lines, strict=True)
+    ]
+    draft = InboundDraft(
+        kind=data.kind,
+        supplier=data.supplier,
+        location_id=place.id,
+        lines=lines,
+        reference=data.reference,
+        over_percent=data.over_percent,
+        note=data.note,
+    )
+    done = await service.place_order(work.tx, draft)
+    work.created(f"/v1/purchase-orders/{done.number}")
+    if not done.created:
+        work.status = 200
+    return InboundPlaced(done.number, done.created)
+
+
+@query("/purchase-orders", permission="stock:read", tag=TAG)
+async def list_inbound_orders(
+    work: Work,
+    q: str = "",
+    open: bool = False,  # noqa: A002 -- the parameter's name
+    kind: InboundKind | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[OrderRow]:
+    """List purchase and production orders, the newest first; `open` those of which something is still to come."""
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "purchase-orders", (int,))
+    scope = scope_of(work)
+    wanted = OrdersWanted(open=open, kind=kind, text=q, scope=None if scope is None else tuple(scope))
+    rows = await reads.orders(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
+    return paging.page_of(rows, size, "purchase-orders", lambda row: (row.number,))
+
+
+@query("/purchase-orders/{number:int}", permission="stock:read", tag=TAG)
+async def get_inbound_order(work: Work, number: int) -> InboundView:
+    """Return an order with its lines and receipts."""
+    order = await reads.order(work.tx, number)
+    if order is None or not work.actor.sees(order.location_id):
+        raise UnknownInbound(number=number)
+    return InboundView(
+        order.number, order.kind, order.supplier, order.reference, order.location, str(order.state),
+        order.over_percent, order.note, order.created_at, await reads.order_lines(work.tx, order.id),
+        await reads.receipts(work.tx, order_id=order.id),
+    )  # fmt: skip
+
+
+@command("/purchase-orders/{number:int}/reschedule", permission="stock:write", tag=TAG)
+async def reschedule_inbound_order(work: Work, number: int, data: Dates) -> Changed:
+    """State when lines come now; every move is kept with its reason."""
+    return Changed(await service.reschedule(work.tx, number, data.lines, data.reason))
+
+
+@command("/purchase-orders/{number:int}/close", permission="stock:write", tag=TAG)
+async def close_inbound_order(work: Work, number: int, data: Dropped) -> Changed:
+    """Give up what does not come any more; answers how many units that were."""
+    return Changed(await service.drop_lines(work.tx, number, data.lines, data.reason))
+
+
+@command("/receipts", permission="stock:count", status=201, tag=TAG)
+async def receive_goods(work: Work, data: NewReceipt) -> ReceiptReply:
+    """Take goods in. What is damaged or to be examined goes into its bucket and is not sold."""
+    place = await place_of(work, data.location)
+    order_id = None
+    if data.order is not None:
+        order = await reads.order(work.tx, data.order)
+        if order is None or order.location_id != place.id:
+            raise UnknownInbound(number=data.order)
+        order_id = order.id
+    cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
+    draft = ReceiptDraft(
+        id=data.id or new_id(),
+        location_id=place.id,
+        order_id=order_id,
+        lines=[
+            ReceivedLine(card.id, line.quantity, line.bucket, line.line)
+            for card, line in zip(cards, data.lines, strict=True)
+        ],
+        document=data.document,
+        note=data.note,
+        received_at=data.received_at,
+        accept_over=data.accept_over,
+    )
+    done = await service.receive(work.tx, draft)
+    work.created(f"/v1/receipts/{done.number}")
+    return ReceiptReply(done.number, done.repeated, await missing_of(work.tx, done.deficits))
+
+
+@query("/receipts", permission="stock:read", tag=TAG)
+async def list_receipts(work: Work, cursor: str | None = None, limit: int | None = None) -> Page[ReceiptRow]:
+    """List receipts, the newest first."""
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "receipts", (int,))
+    rows = await reads.receipts(work.tx, scope=scope_of(work), before=after[0] if after else None, limit=size + 1)
+    return paging.page_of(rows, size, "receipts", lambda row: (row.number,))
+
+
+@query("/receipts/{number:int}", permission="stock:read", tag=TAG)
+async def get_receipt(work: Work, number: int) -> ReceiptView:
+    """Return a receipt with what it brought."""
+    found = await reads.receipts(work.tx, number=number, scope=scope_of(work))
+    if not found:
+        raise UnknownReceipt(number=number)
+    return ReceiptView(found[0], await reads.receipt_lines(work.tx, number))
+
+
+@command("/receipts/{number:int}/undo", permission="stock:write", tag=TAG)
+async def undo_receipt(work: Work, number: int, data: Undo) -> DeficitsReply:
+    """Take a receipt back by counter-movements; what it brought is expected again where it was ordered."""
+    return DeficitsReply(await missing_of(work.tx, await service.undo_receipt(work.tx, number, data.reason)))
+
+
+@command("/stock:move", permission="stock:count", tag=TAG)
+async def move_between_buckets(work: Work, data: BucketMove) -> DeficitsReply:
+    """Put units of a location from one bucket into another: from quality control to sellable, say."""
+    place = await place_of(work, data.location)
+    cards = await scanning.goods_of(work.tx, [item.sku for item in data.items], "items/{}/sku")
+    lines = [(card.id, item.quantity) for card, item in zip(cards, data.items, strict=True)]
+    left = await service.move_by_hand(work.tx, place.id, lines, data.source, data.target, data.note)
+    return DeficitsReply(await missing_of(work.tx, left))
+
+
+@query("/stock:buckets", permission="stock:read", tag=TAG)
+async def list_buckets(work: Work, sku: Annotated[list[str], Meta(min_length=1, max_length=200)]) -> list[BucketRow]:
+    """List what SKUs have in buckets that may not be sold: damaged, quality control, display, in transit."""
+    cards = {card.id: card.sku for card in await catalog.by_skus(work.tx, sku)}
+    places = {place.id: place.code for place in await network.locations(work.tx) if work.actor.sees(place.id)}
+    found = await bucket_reads.buckets(work.tx, sorted(cards), sorted(places))
+    return [BucketRow(cards[b.sku_id], places[b.location_id], b.bucket, b.quantity) for b in found]
+
+
+@query("/stock:incoming", permission="stock:read", tag=TAG)
+async def list_incoming(work: Work, sku: Annotated[list[str], Meta(min_length=1, max_length=200)]) -> list[IncomingRow]:
+    """List what is to come of SKUs, by location and day, from purchase orders, production orders and transfers."""
+    cards = {card.id: card.sku for card in await catalog.by_skus(work.tx, sku)}
+    places = {place.id: place.code for place in await network.locations(work.tx) if work.actor.sees(place.id)}
+    found: list[Incoming] = await reads.incoming(work.tx, sorted(cards), sorted(places))
+    return [
+        IncomingRow(cards[i.sku_id], places[i.location_id], i.day, i.quantity, i.source, i.number, i.supplier)
+        for i in found
+    ]
+
+
+handlers = [
+    place_inbound_order,
+    list_inbound_orders,
+    get_inbound_order,
+    reschedule_inbound_order,
+    close_inbound_order,
+    receive_goods,
+    list_receipts,
+    get_receipt,
+    undo_receipt,
+    move_between_buckets,
+    list_buckets,
+    list_incoming,
+]

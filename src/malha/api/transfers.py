@@ -1,0 +1,244 @@
+"""Transfers between locations, and what became of goods that did not arrive as they left."""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.supply import Code, DeficitsReply, Missing, Reason, Text, Units, missing_of, scope_of
+from malha.api.work import Work, command, query
+from malha.inventory.buckets.model import Bucket
+from malha.inventory.supply import scanning
+from malha.inventory.transfers import reads, service
+from malha.inventory.transfers.errors import UnknownTransfer
+from malha.inventory.transfers.model import (
+    Arrival,
+    Arrived,
+    Decision,
+    Departure,
+    TransferDraft,
+    TransferState,
+)
+from malha.inventory.transfers.reads import DiscrepancyRow, TransferHead, TransferLineRow, TransferRow
+from malha.network import reads as network
+from malha.network.errors import UnknownLocation
+from malha.platform import paging
+from malha.platform.ids import UUID, new_id
+from malha.platform.paging import Page
+
+TAG = "transfers"
+Line = Annotated[dict[int, Annotated[int, Meta(ge=0, le=1_000_000_000)]], Meta(max_length=1_000)]
+
+
+class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units that are asked for."""
+
+    sku: Code
+    quantity: Units
+
+
+class NewTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Goods that are to go from one location to another."""
+
+    origin: Code
+    destination: Code
+    lines: Annotated[list[AskedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
+    eta: date | None = None
+    note: Text = ""
+
+
+class TransferNumber(msgspec.Struct, frozen=True):
+    """The transfer's number."""
+
+    number: int
+
+
+class TransferView(msgspec.Struct, frozen=True):
+    """A transfer with its lines and discrepancies."""
+
+    transfer: TransferHead
+    lines: list[TransferLineRow]
+    discrepancies: list[DiscrepancyRow]
+
+
+class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other quantities than were asked, by line; 0 leaves a line out."""
+
+    quantities: Line | None = None
+
+
+class Shipping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the goods leave. Between establishments `document` (number or access key) is needed."""
+
+    quantities: Line = {}
+    document: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
+    carrier: Text | None = None
+    tracking_code: Text | None = None
+    eta: date | None = None
+
+
+class ArrivedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What arrived, and in what condition."""
+
+    sku: Code
+    quantity: Units
+    bucket: Bucket = Bucket.SELLABLE
+
+
+class TransferArrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What arrived; `complete`: what is not here by now is missing. Give an `id`: sent twice, it is received once."""
+
+    lines: Annotated[list[ArrivedItem], Meta(max_length=service.MOST_LINES)] = []
+    complete: bool = True
+    id: UUID | None = None
+    note: Text = ""
+
+
+class ArrivalReply(msgspec.Struct, frozen=True):
+    """What the arrival left to decide."""
+
+    receipt: int
+    repeated: bool
+    state: TransferState
+    missing: int
+    damaged: int
+    excess: int
+    deficits: list[Missing]
+
+
+class DecisionMade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What became of the units; of part of them with `units`."""
+
+    decision: Decision
+    units: Units | None = None
+    reference: Annotated[str, Meta(max_length=120)] | None = None
+    note: Text = ""
+
+
+class GivenUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why nothing leaves."""
+
+    reason: Reason
+
+
+@command("/transfers", permission="stock:count", status=201, tag=TAG)
+async def request_transfer(work: Work, data: NewTransfer) -> TransferNumber:
+    """Ask for goods of another location, or offer some of one's own."""
+    places = await network.locations_by_code(work.tx, [data.origin, data.destination])
+    for code in (data.origin, data.destination):
+        if code not in places:
+            raise UnknownLocation(key=code)
+    cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
+    draft = TransferDraft(
+        origin_id=places[data.origin].id,
+        destination_id=places[data.destination].id,
+        lines=[(card.id, line.quantity) for card, line in zip(cards, data.lines, strict=True)],
+        eta=data.eta,
+        note=data.note,
+    )
+    number = await service.request(work.tx, draft)
+    work.created(f"/v1/transfers/{number}")
+    return TransferNumber(number)
+
+
+@query("/transfers", permission="stock:read", tag=TAG)
+async def list_transfers(
+    work: Work, status: TransferState | None = None, cursor: str | None = None, limit: int | None = None
+) -> Page[TransferRow]:
+    """List transfers from and to the caller's locations, the newest first."""
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "transfers", (int,))
+    rows = await reads.transfers(
+        work.tx,
+        states=[status] if status else None,
+        scope=scope_of(work),
+        before=after[0] if after else None,
+        limit=size + 1,
+    )
+    return paging.page_of(rows, size, "transfers", lambda row: (row.number,))
+
+
+@query("/transfers/{number:int}", permission="stock:read", tag=TAG)
+async def get_transfer(work: Work, number: int) -> TransferView:
+    """Return a transfer with its lines and discrepancies."""
+    found = await reads.transfer(work.tx, number)
+    if found is None or not (work.actor.sees(found.origin_id) or work.actor.sees(found.destination_id)):
+        raise UnknownTransfer(number=number)
+    return TransferView(
+        found, await reads.transfer_lines(work.tx, found.id), await reads.discrepancies(work.tx, found.id)
+    )
+
+
+@command("/transfers/{number:int}/approve", permission="stock:approve", tag=TAG)
+async def approve_transfer(work: Work, number: int, data: Approval) -> None:
+    """Set the units aside at the origin, all of them or none."""
+    await service.approve(work.tx, number, data.quantities)
+
+
+@command("/transfers/{number:int}/ship", permission="stock:count", tag=TAG)
+async def ship_transfer(work: Work, number: int, data: Shipping) -> DeficitsReply:
+    """Let the goods leave: they are the destination's from now on, in transit."""
+    departure = Departure(
+        quantities=data.quantities,
+        document=data.document,
+        carrier=data.carrier,
+        tracking_code=data.tracking_code,
+        eta=data.eta,
+    )
+    return DeficitsReply(await missing_of(work.tx, await service.ship(work.tx, number, departure)))
+
+
+@command("/transfers/{number:int}/receive", permission="stock:count", tag=TAG)
+async def receive_transfer(work: Work, number: int, data: TransferArrival) -> ArrivalReply:
+    """Take in what arrived. What is missing, damaged or too much waits for a decision."""
+    cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
+    arrival = Arrival(
+        id=data.id or new_id(),
+        lines=[Arrived(c.id, line.quantity, line.bucket) for c, line in zip(cards, data.lines, strict=True)],
+        complete=data.complete,
+        note=data.note,
+    )
+    done = await service.receive(work.tx, number, arrival)
+    return ArrivalReply(
+        done.receipt,
+        done.repeated,
+        done.state,
+        done.missing,
+        done.damaged,
+        done.excess,
+        await missing_of(work.tx, done.deficits),
+    )
+
+
+@command("/transfers/{number:int}/discrepancies/{discrepancy_id:uuid}/decide", permission="stock:approve", tag=TAG)
+async def decide_discrepancy(work: Work, number: int, discrepancy_id: UUID, data: DecisionMade) -> DeficitsReply:
+    """Say what became of units that did not arrive as they left."""
+    left = await service.decide(
+        work.tx,
+        number,
+        discrepancy_id,
+        data.decision,
+        units=data.units,
+        note=data.note,
+        reference=data.reference,
+    )
+    return DeficitsReply(await missing_of(work.tx, left))
+
+
+@command("/transfers/{number:int}/cancel", permission="stock:count", tag=TAG)
+async def cancel_transfer(work: Work, number: int, data: GivenUp) -> None:
+    """Give a transfer up before it leaves."""
+    await service.cancel(work.tx, number, data.reason)
+
+
+handlers = [
+    request_transfer,
+    list_transfers,
+    get_transfer,
+    approve_transfer,
+    ship_transfer,
+    receive_transfer,
+    decide_discrepancy,
+    cancel_transfer,
+]

@@ -1,0 +1,363 @@
+"""Counts: the list, asking for one, counting on a phone, reviewing variances; and stock that is suspected.
+
+Who counts sees what they scanned and never what is expected. Who may approve sees both.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.catalog import reads as catalog
+from malha.console import export, filling, goods_forms, render, shell, web
+from malha.console import goods_words as words
+from malha.fulfillment import reads as fulfillment
+from malha.inventory.counts import reads, service, suspicions
+from malha.inventory.counts.errors import UnknownCount
+from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, LineState, Source
+from malha.inventory.counts.reads import LineRow, TaskHead
+from malha.inventory.supply import scanning
+from malha.platform import audit
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, _, n_
+from malha.platform.sheets import Column, Kind
+
+PAGE_SIZE = 50
+LINES_SHOWN = 500
+SHOWN: tuple[tuple[str, str, tuple[LineState, ...] | None], ...] = (
+    ("review", N_("To approve"), (LineState.REVIEW,)),
+    ("recount", N_("To count again"), (LineState.RECOUNT,)),
+    ("pending", N_("To count"), (LineState.PENDING,)),
+    ("done", N_("Done"), (LineState.ACCEPTED, LineState.APPLIED, LineState.SKIPPED)),
+    ("all", N_("All"), None),
+)
+
+
+@get("/counts", opt={"permission": "stock:read"})
+async def count_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show counts, the newest first."""
+    every = request.query_params.get("view") == "all"
+    text = request.query_params.get("before", "")
+    before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "counts")
+        rows = await reads.tasks(tx, open_only=not every, scope=scope, before=before, limit=PAGE_SIZE + 1)
+        suspected = len(await reads.suspicions(tx, scope))
+    more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
+    view = "all" if every else "open"
+    return render.html(
+        "counts/list.html",
+        shell=around,
+        may=around.may,
+        rows=rows[:PAGE_SIZE],
+        every=every,
+        words=words,
+        suspected=suspected,
+        next=f"/counts?view={view}&before={more}" if more else "",
+    )
+
+
+@get("/counts:new", opt={"permission": "stock:count"})
+async def count_new(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the empty form."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "counts")
+        places = await goods_forms.places_of(tx, request)
+    return render.html(
+        "counts/new.html", shell=around, may=around.may, places=[(place.code, place.name) for place in places]
+    )
+
+
+@post("/counts:new", opt={"permission": "stock:count"}, status_code=200)
+async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Have goods counted: listed ones, those of a class, or everything."""
+    form = await request.form()
+    read = filling.filled(form)
+    what, limit_units, limit_value = read.text("what"), read.maybe_whole("limit_units"), read.centavos("limit_value")
+    most = read.maybe_whole("most") or 50
+    if not 0 < most <= 1_000:
+        read.wrong("most", N_("Write a number from 1 to 1,000."))
+    read.refuse()
+    async with web.writing(request) as tx:
+        place = await goods_forms.place_of(tx, request, read.text("location", 80))
+        skus, source, kind = None, Source.PERSON, CountKind.CYCLE
+        if what in {"A", "B", "C"}:
+            skus, source = await service.of_class(tx, place.id, what, most), Source.ABC
+        elif what == "all":
+            kind = CountKind.PHYSICAL
+        else:
+            skus = [line.card.id for line in await goods_forms.sheet_of(tx, form)]
+        draft = CountDraft(
+            location_id=place.id,
+            skus=skus,
+            kind=kind,
+            source=source,
+            zone=read.text("zone", 80),
+            note=read.text("note", 200),
+            blind=not read.flag("open"),
+            freeze=kind is CountKind.PHYSICAL and read.flag("freeze"),
+            limits=Limits(limit_units or 0, limit_value),
+        )
+        number = await service.raise_count(tx, draft)
+    return filling.done(request, f"/counts/{number}", _("Count begun"))
+
+
+async def _one(tx: Tx, request: web.Asking, number: int) -> TaskHead:
+    found = await reads.task(tx, number)
+    if found is None or not web.caller_of(request).sees(found.location_id):
+        raise UnknownCount(number=number)
+    return found
+
+
+@get("/counts/{number:int}", opt={"permission": "stock:read"})
+async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show how far a count is and its lines; variances only to who may approve them, while it is open."""
+    caller = web.caller_of(request)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "counts")
+        task = await _one(tx, request, number)
+        progress = await reads.progress(tx, task.id)
+        asked = request.query_params.get("show", "")
+        fitting = "review" if "review" in progress else "recount" if "recount" in progress else "all"
+        shown = next(((key, states) for key, _w, states in SHOWN if key == asked), None)
+        key, states = shown or next((k, s) for k, _w, s in SHOWN if k == fitting)
+        lines = await reads.lines(tx, task.id, states=states, limit=LINES_SHOWN + 1)
+        names = await goods_forms.names_of(tx, [task.created_by, task.closed_by, *(x.counted_by for x in lines)])
+    told = caller.may(service.APPROVE) or not task.blind
+    if not told:
+        lines = [reads.blind(line) for line in lines]
+    by_state = {state: row.lines for state, row in progress.items()}
+    done = sum(by_state.get(state, 0) for state in ("accepted", "applied", "skipped"))
+    return render.html(
+        "counts/show.html",
+        shell=around,
+        may=around.may,
+        task=task,
+        lines=lines[:LINES_SHOWN],
+        more=len(lines) > LINES_SHOWN,
+        names=names,
+        words=words,
+        told=told,
+        me=f"person:{caller.id}",
+        show=key,
+        tabs=[
+            (_(word), f"/counts/{number}?show={k}", k == key,
+             sum(by_state.values()) if s is None else sum(by_state.get(state.value, 0) for state in s))
+            for k, word, s in SHOWN
+        ],
+        total=sum(by_state.values()),
+        done=done,
+        by_state=by_state,
+        variance=sum(row.variance for row in progress.values()) if told else 0,
+        value=sum(row.value for row in progress.values()) if told else 0,
+        exports=export.choices(lambda path: path, f"/counts/{number}/lines:export"),
+    )  # fmt: skip
+
+
+LINE_COLUMNS = (
+    Column(N_("SKU")), Column(N_("Name"), width=40), Column(N_("GTIN")), Column(N_("Place")), Column(N_("State")),
+    Column(N_("Counted"), Kind.WHOLE), Column(N_("Expected"), Kind.WHOLE), Column(N_("Variance"), Kind.WHOLE),
+)  # fmt: skip
+
+
+@get(export.paths("/counts/{number:int}/lines:export"), opt={"permission": "stock:read"})
+async def count_export(request: Request[Any, Any, Any], number: FromPath[int]) -> Stream:
+    """Send the lines of a count as a file; its columns are read back by the sheet of entries."""
+    async with web.reading(request) as tx:
+        task = await _one(tx, request, number)
+    told = web.caller_of(request).may(service.APPROVE) or not task.blind
+
+    async def pages() -> AsyncIterator[list[LineRow]]:
+        after = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.lines(tx, task.id, after=after, limit=export.BATCH)
+            yield rows if told else [reads.blind(row) for row in rows]
+            if len(rows) < export.BATCH:
+                return
+            after = rows[-1].sku
+
+    def cells(row: LineRow) -> list[Any]:
+        return [
+            row.sku, row.name, row.gtin, row.bin, _(words.LINE[row.state].word), row.counted, row.expected,
+            row.variance,
+        ]  # fmt: skip
+
+    return export.send(request, f"count-{number}", LINE_COLUMNS, pages(), cells)
+
+
+# --- counting ---
+
+
+@get("/counts/{number:int}/count", opt={"permission": "stock:count"})
+async def counting(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show the page on which a person counts: a field for the scanner, and what was scanned."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "counts")
+        terms = await _counting(tx, request, number)
+    return render.html("counts/count.html", shell=around, may=around.may, **terms)
+
+
+async def _counting(tx: Tx, request: web.Asking, number: int) -> dict[str, Any]:
+    task = await _one(tx, request, number)
+    me = f"person:{web.caller_of(request).id}"
+    waiting = await reads.lines(tx, task.id, states=[LineState.PENDING, LineState.RECOUNT], limit=LINES_SHOWN)
+    tallies = await reads.tallies(tx, task.id)
+    progress = await reads.progress(tx, task.id)
+    total = sum(row.lines for row in progress.values())
+    left = sum(progress[state].lines for state in ("pending", "recount") if state in progress)
+    return {
+        "task": task,
+        "mine": [line for line in tallies if line.tallied_by == me],
+        "others": sum(1 for line in tallies if line.tallied_by != me),
+        "waiting": [
+            line for line in waiting if line.tally is None and not (line.state == "recount" and line.counted_by == me)
+        ],
+        "second": sum(1 for line in waiting if line.state == "recount" and line.counted_by == me),
+        "total": total,
+        "counted": total - left,
+        "words": words,
+    }
+
+
+@post("/counts/{number:int}/scan", opt={"permission": "stock:count"}, status_code=200)
+async def scan(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Note a scan, or with `set` how many there are; the answer is the sheet drawn anew."""
+    read = filling.filled(await request.form())
+    quantity, add = read.maybe_whole("quantity"), not read.flag("set")
+    read.refuse()
+    code = read.text("code", 80)
+    refuse([] if code else [Flaw("code", N_("Scan or type a code."))])
+    async with web.writing(request) as tx:
+        (card,) = await scanning.goods_of(tx, [code], "code")
+        amount = quantity if quantity is not None else 1
+        if add and read.flag("minus"):
+            amount = -amount
+        await service.tally(tx, number, card.id, amount, add=add, bin_=read.text("bin", 80))
+        terms = await _counting(tx, request, number)
+    if not web.wants_part(request):
+        return web.see_other(f"/counts/{number}/count")
+    return render.html("counts/sheet.html", last=card.sku, **terms)
+
+
+@post("/counts/{number:int}/finish", opt={"permission": "stock:count"}, status_code=200)
+async def finish(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Take what the person scanned as counted."""
+    async with web.writing(request) as tx:
+        task = await _one(tx, request, number)
+        aside = await fulfillment.set_aside(tx, task.location_id)
+        states = await service.finish(tx, number, aside)
+    again = sum(1 for state in states.values() if state is LineState.RECOUNT)
+    notice = n_("{n} SKU counted", "{n} SKUs counted", len(states))
+    if again:
+        notice = f"{notice}. {n_('{n} goes to a second person', '{n} go to a second person', again)}"
+    return filling.done(request, f"/counts/{number}/count", notice)
+
+
+@post("/counts/{number:int}/entries", opt={"permission": "stock:count"}, status_code=200)
+async def entries(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Take a sheet of counted quantities, typed or as a file."""
+    form = await request.form()
+    async with web.writing(request) as tx:
+        task = await _one(tx, request, number)
+        lines = await goods_forms.sheet_of(tx, form)
+        aside = await fulfillment.set_aside(tx, task.location_id, [line.card.id for line in lines])
+        states = await service.enter(tx, number, [Entry(x.card.id, x.quantity) for x in lines], aside)
+    return filling.done(request, f"/counts/{number}", n_("{n} SKU counted", "{n} SKUs counted", len(states)))
+
+
+# --- deciding ---
+
+
+@post("/counts/{number:int}/decide", opt={"permission": "stock:approve"}, status_code=200)
+async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Approve the ticked lines, or have them counted again."""
+    form = await request.form()
+    read, skus = filling.filled(form), goods_forms.skus_of(form)
+    refuse([] if skus else [Flaw("sku", N_("Choose at least one SKU."))])
+    async with web.writing(request) as tx:
+        if read.text("act") == "recount":
+            notice = n_("{n} SKU to count again", "{n} SKUs to count again", await service.recount(tx, number, skus))
+        else:
+            notice = n_("{n} variance approved", "{n} variances approved", await service.approve(tx, number, skus))
+    return filling.done(request, f"/counts/{number}", notice)
+
+
+@post("/counts/{number:int}/close", opt={"permission": "stock:approve"}, status_code=200)
+async def close(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """End a count and apply it."""
+    read = filling.filled(await request.form())
+    async with web.writing(request) as tx:
+        task = await _one(tx, request, number)
+        aside = await fulfillment.set_aside(tx, task.location_id)
+        done = await service.close(tx, number, aside, uncounted_is_zero=read.text("uncounted") == "zero")
+    notice = n_("Count applied: {n} SKU", "Count applied: {n} SKUs", done.lines)
+    if done.left:
+        notice = n_("{n} SKU is applied in the background", "{n} SKUs are applied in the background", done.left)
+    return filling.done(request, f"/counts/{number}", notice)
+
+
+@post("/counts/{number:int}/cancel", opt={"permission": "stock:count"}, status_code=200)
+async def cancel(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Give a count up."""
+    read = filling.filled(await request.form())
+    async with web.writing(request) as tx:
+        await service.cancel(tx, number, read.text("reason", 200))
+    return filling.done(request, f"/counts/{number}", _("Count cancelled"))
+
+
+# --- suspected stock ---
+
+
+@get("/suspicions", opt={"permission": "stock:read"})
+async def suspicion_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show stock that is probably not there, with the reasons."""
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "suspicions")
+        rows = await reads.suspicions(tx, scope)
+    return render.html("counts/suspicions.html", shell=around, may=around.may, rows=rows)
+
+
+@post("/suspicions:lift", opt={"permission": "stock:approve"}, status_code=200)
+async def lift(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Say that the ticked stock was seen: it may be sold again."""
+    form = await request.form()
+    read = filling.filled(form)
+    keys = [str(value).partition("/") for value in form.getall("key", [])][:PAGE_SIZE]
+    chosen: dict[str, list[str]] = {}
+    for location, _slash, sku in keys:
+        chosen.setdefault(location, []).append(sku)
+    refuse([] if chosen else [Flaw("key", N_("Choose at least one SKU."))])
+    lifted = 0
+    async with web.writing(request) as tx:
+        for code, skus in sorted(chosen.items()):
+            place = await goods_forms.place_of(tx, request, code)
+            cards = await catalog.by_skus(tx, skus)
+            reason = read.text("reason", 200) or "seen"
+            lifted += await suspicions.lift(tx, place.id, [card.id for card in cards], reason)
+            facts = {"location": code, "skus": sorted(skus), "reason": reason}
+            await audit.record(tx, action="lift_suspicion", entity="stock", entity_id="-", after=facts)
+    return filling.done(request, "/suspicions", n_("{n} suspicion lifted", "{n} suspicions lifted", lifted))
+
+
+HANDLERS = [
+    count_list,
+    count_new,
+    count_create,
+    count_show,
+    count_export,
+    counting,
+    scan,
+    finish,
+    entries,
+    decide,
+    close,
+    cancel,
+    suspicion_list,
+    lift,
+]

@@ -1,0 +1,161 @@
+"""What forms of goods share: codes and quantities as people type, paste, scan or upload them.
+
+A sheet of lines is a field with one line per SKU, `code quantity`, or a file with headings. A scan sheet is a table of
+fields, one per SKU and bucket, that a scanner fills.
+"""
+
+import asyncio
+import io
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+from litestar.datastructures import FormMultiDict, UploadFile
+
+from malha.catalog.model import VariantCard
+from malha.console import reads as page_reads
+from malha.console import stock_reads, web
+from malha.console.stock_reads import Place
+from malha.console.timeline import Names
+from malha.inventory.buckets.model import BY_HAND, Bucket
+from malha.inventory.supply import scanning
+from malha.network.errors import UnknownLocation
+from malha.platform import workbook
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.tabular import BadCell, Column, centavos, open_table, whole
+
+MOST_LINES = 1_000
+_LINE = re.compile(r"^(?P<code>[^\s;,]+)(?:[\s;,]+(?P<quantity>\d{1,9}))?$")
+_FIELD = re.compile(r"^q/(\d{1,9})/([a-z_]+)$")
+
+
+def _day(text: str) -> date:
+    """Read a day as spreadsheets write it, `2026-12-24` or `24/12/2026`.
+
+    Raises:
+        BadCell: it is none.
+    """
+    for pattern in ("%Y-%m-%d", "%d/%m/%Y"):
+        try:
+            return datetime.strptime(text.strip()[:10], pattern).replace(tzinfo=UTC).date()
+        except ValueError:
+            continue
+    raise BadCell(N_("{value} is no day."), N_("Write it like 2026-12-24 or 24/12/2026."))
+
+
+COLUMNS = (
+    Column("sku", ("código", "código sku", "gtin", "ean", "ref", "item", "referência"), required=True),
+    Column("quantity", ("quantidade", "qtd", "qtde", "qty", "units", "unidades"), parse=whole, required=True),
+    Column("eta", ("previsão", "data", "chegada", "date", "prazo"), parse=_day),
+    Column("unit_cost", ("custo", "custo unitário", "cost", "preço de custo"), parse=centavos),
+)
+
+
+class SheetLine(msgspec.Struct, frozen=True):
+    """One line of a sheet."""
+
+    card: VariantCard
+    quantity: int
+    eta: date | None = None
+    unit_cost: int | None = None
+
+
+async def place_of(tx: Tx, request: web.Asking, code: str) -> Place:
+    """Return a location of the person.
+
+    Raises:
+        UnknownLocation: there is none with this code, or it is not theirs.
+    """
+    found = [place for place in await places_of(tx, request) if place.code == code]
+    if not found:
+        raise UnknownLocation(key=code or "-")
+    return found[0]
+
+
+async def places_of(tx: Tx, request: web.Asking) -> list[Place]:
+    """Return the locations of the person."""
+    scope = web.caller_of(request).locations
+    return await stock_reads.places(tx, None if scope is None else sorted(scope))
+
+
+async def sheet_of(tx: Tx, form: FormMultiDict) -> list[SheetLine]:
+    """Return the lines of a form: of its file where there is one, else of its field `lines`.
+
+    Raises:
+        Invalid: a line cannot be read, or its code is unknown; every one is named.
+    """
+    given = form.get("file")
+    if isinstance(given, UploadFile) and given.filename:
+        rows = await asyncio.to_thread(_rows_of, await given.read())
+    else:
+        rows = _typed(str(form.get("lines", "")))
+    if not 0 < len(rows) <= MOST_LINES:
+        refuse([Flaw("lines", N_("Write 1 to {most} lines."), facts={"most": MOST_LINES})])
+    cards = await scanning.goods_of(tx, [row["sku"] for row in rows], "lines")
+    return [
+        SheetLine(card, row["quantity"], row.get("eta"), row.get("unit_cost"))
+        for card, row in zip(cards, rows, strict=True)
+    ]
+
+
+def _typed(text: str) -> list[dict[str, Any]]:
+    rows, flaws = [], []
+    for number, line in enumerate(text.replace("\x00", "").splitlines(), start=1):
+        if not line.strip():
+            continue
+        found = _LINE.match(line.strip())
+        if found is None:
+            says, mend = N_("Line {number} cannot be read."), N_("Write a code and a quantity, like CAM-P 12.")
+            flaws.append(Flaw("lines", says, mend, {"number": number}))
+            continue
+        rows.append({"sku": found["code"], "quantity": int(found["quantity"] or 1)})
+    refuse(flaws)
+    return rows
+
+
+def _rows_of(body: bytes) -> list[dict[str, Any]]:
+    table = open_table(workbook.as_text(io.BytesIO(body)), COLUMNS)
+    rows, flaws = [], []
+    for row in table:
+        for flaw in row.flaws:
+            facts = {**flaw.facts, "number": row.line, "column": flaw.at}
+            flaws.append(Flaw("file", N_("Line {number}, {column}: this cannot be read."), flaw.mend, facts))
+        if not row.flaws:
+            rows.append(dict(row.values))
+    refuse(flaws[:50])
+    return rows
+
+
+def scanned(form: FormMultiDict) -> list[tuple[int, Bucket, int]]:
+    """Return the filled fields of a scan sheet: SKU id, bucket, units.
+
+    Raises:
+        Invalid: a field holds no whole number, or none is filled.
+    """
+    found, flaws = [], []
+    for name, value in form.multi_items():
+        match = _FIELD.match(name)
+        text = str(value).strip()
+        if match is None or text in {"", "0"}:
+            continue
+        if not (text.isascii() and text.isdigit() and len(text) < 10) or match[2] not in set(BY_HAND):
+            flaws.append(Flaw(name, N_("Write a whole number, 0 or more.")))
+            continue
+        found.append((int(match[1]), Bucket(match[2]), int(text)))
+    refuse(flaws)
+    return found
+
+
+async def names_of(tx: Tx, labels: Sequence[str | None]) -> Names:
+    """Return the names of those who acted, by the labels the ledger has."""
+    ids = sorted({label.partition(":")[2] for label in labels if label and ":" in label})
+    return Names(people=await page_reads.actor_names(tx, ids))
+
+
+def skus_of(form: FormMultiDict) -> Sequence[int]:
+    """Return the SKUs that were ticked."""
+    return [int(value) for value in map(str, form.getall("sku", [])) if value.isdigit() and len(value) < 10][:1_000]

@@ -1,0 +1,390 @@
+"""Purchase and production orders and receipts: lists, one of them, placing, receiving by scanner, taking back."""
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.console import export, filling, forms, goods_forms, render, shell, web
+from malha.console import goods_words as words
+from malha.console.goods_forms import names_of
+from malha.inventory.buckets.model import BY_HAND, Bucket
+from malha.inventory.supply import reads, scanning, service
+from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
+from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
+from malha.inventory.supply.reads import OrderHead, OrderRow, OrdersWanted, ReceiptRow
+from malha.platform.clock import now
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID, new_id
+from malha.platform.sheets import Column, Kind
+
+PAGE_SIZE = 50
+VIEWS = (("open", N_("To come")), ("late", N_("Late")), ("all", N_("All")))
+DEFAULT_ETA = timedelta(days=14)
+Form = Any
+
+
+def today() -> date:
+    """Return the reader's day."""
+    return render.local(now()).date()
+
+
+def _wanted(request: web.Asking) -> tuple[str, OrdersWanted]:
+    query = request.query_params
+    view = query.get("view", "open")
+    view = view if view in {key for key, _word in VIEWS} else "open"
+    text = query.get("q", "").replace("\x00", "").strip()[:80]
+    wanted = OrdersWanted(
+        open=view != "all",
+        late=today() if view == "late" else None,
+        text=text,
+        scope=shell.scope_of(web.caller_of(request)),
+    )
+    return view, wanted
+
+
+def _before(request: web.Asking) -> int | None:
+    text = request.query_params.get("before", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+
+
+@get("/purchase-orders", opt={"permission": "stock:read"})
+async def order_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show purchase and production orders, the newest first."""
+    view, wanted = _wanted(request)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "purchases")
+        rows = await reads.orders(tx, wanted, before=_before(request), limit=PAGE_SIZE + 1)
+    said = {"view": view, "q": wanted.text}
+
+    def address(path: str = "/purchase-orders", **changes: Any) -> str:
+        return f"{path}?{urlencode({k: v for k, v in {**said, **changes}.items() if v})}"
+
+    return render.html(
+        "supply/orders.html",
+        shell=around,
+        may=around.may,
+        rows=rows[:PAGE_SIZE],
+        today=today(),
+        words=words,
+        q=wanted.text,
+        view=view,
+        views=[(_(word), address(view=key), key == view) for key, word in VIEWS],
+        next=address(before=rows[PAGE_SIZE - 1].number) if len(rows) > PAGE_SIZE else "",
+        exports=export.choices(address, "/purchase-orders:export"),
+    )
+
+
+ORDER_COLUMNS = (
+    Column(N_("Number"), Kind.WHOLE), Column(N_("Kind")), Column(N_("Supplier"), width=30), Column(N_("Reference")),
+    Column(N_("Location code")), Column(N_("State")), Column(N_("Units"), Kind.WHOLE),
+    Column(N_("Received"), Kind.WHOLE), Column(N_("To come"), Kind.WHOLE), Column(N_("Next date")),
+)  # fmt: skip
+
+
+@get(export.paths("/purchase-orders:export"), opt={"permission": "stock:read"})
+async def order_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the filtered list as a file."""
+    _view, wanted = _wanted(request)
+
+    async def pages() -> AsyncIterator[list[OrderRow]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.orders(tx, wanted, before=before, limit=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            before = rows[-1].number
+
+    def cells(row: OrderRow) -> list[Any]:
+        return [
+            row.number, _(words.INBOUND_KIND[row.kind]), row.supplier, row.reference, row.location,
+            _(words.INBOUND[row.state].word), row.units, row.received, row.expected,
+            row.next_eta.isoformat() if row.next_eta else None,
+        ]  # fmt: skip
+
+    return export.send(request, "purchase-orders", ORDER_COLUMNS, pages(), cells)
+
+
+@get("/purchase-orders:new", opt={"permission": "stock:write"})
+async def order_new(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the empty form."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "purchases")
+        places = await goods_forms.places_of(tx, request)
+    return render.html(
+        "supply/new_order.html",
+        shell=around,
+        may=around.may,
+        kinds=[(kind.value, _(words.INBOUND_KIND[kind])) for kind in InboundKind],
+        places=[(place.code, place.name) for place in places],
+        eta=(today() + DEFAULT_ETA).isoformat(),
+    )
+
+
+@post("/purchase-orders:new", opt={"permission": "stock:write"}, status_code=200)
+async def order_create(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Place an order; its lines are typed, pasted or come as a file."""
+    form = await request.form()
+    read = filling.filled(form)
+    eta = read.day("eta")
+    kind, over = read.choice("kind", InboundKind), read.maybe_whole("over_percent") or 0
+    if eta is None and not read.flaws:
+        read.wrong("eta", N_("This field is empty."), N_("Fill it in."))
+    if over > 100:
+        read.wrong("over_percent", N_("Write a number from 0 to 100."))
+    read.refuse()
+    async with web.writing(request) as tx:
+        place = await goods_forms.place_of(tx, request, read.text("location", 80))
+        lines = await goods_forms.sheet_of(tx, form)
+        draft = InboundDraft(
+            kind=kind,
+            supplier=read.text("supplier", 120),
+            location_id=place.id,
+            lines=[InboundLineDraft(x.card.id, x.quantity, x.eta or eta or today(), x.unit_cost) for x in lines],
+            reference=read.text("reference", 80) or None,
+            over_percent=over,
+            note=read.text("note", 200),
+        )
+        done = await service.place_order(tx, draft)
+    notice = _("Order placed") if done.created else _("This order was there already")
+    return filling.done(request, f"/purchase-orders/{done.number}", notice)
+
+
+async def _one(tx: Tx, request: web.Asking, number: int) -> OrderHead:
+    order = await reads.order(tx, number)
+    if order is None or not web.caller_of(request).sees(order.location_id):
+        raise UnknownInbound(number=number)
+    return order
+
+
+@get("/purchase-orders/{number:int}", opt={"permission": "stock:read"})
+async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show one order with its lines, every move of their dates, and its receipts."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "purchases")
+        order = await _one(tx, request, number)
+        lines = await reads.order_lines(tx, order.id)
+        receipts = await reads.receipts(tx, order_id=order.id)
+        names = await names_of(tx, [order.created_by, *(move.actor for line in lines for move in line.moves)])
+    return render.html(
+        "supply/order.html",
+        shell=around,
+        may=around.may,
+        order=order,
+        lines=lines,
+        receipts=receipts,
+        words=words,
+        names=names,
+        today=today(),
+        expected=sum(line.expected for line in lines),
+        received=sum(line.received for line in lines),
+        units=sum(line.quantity for line in lines),
+        next_eta=min((line.eta for line in lines if line.expected), default=None),
+    )
+
+
+@post("/purchase-orders/{number:int}/reschedule", opt={"permission": "stock:write"}, status_code=200)
+async def order_reschedule(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Move the dates of the ticked lines, or of all that are to come."""
+    form = await request.form()
+    read = filling.filled(form)
+    eta = read.day("eta")
+    if eta is None and not read.flaws:
+        read.wrong("eta", N_("This field is empty."), N_("Fill it in."))
+    read.refuse()
+    async with web.writing(request) as tx:
+        order = await _one(tx, request, number)
+        chosen = _lines_of(form) or [line.line for line in await reads.order_lines(tx, order.id) if line.expected]
+        moved = await service.reschedule(tx, number, dict.fromkeys(chosen, eta or today()), read.text("reason", 200))
+    notice = n_("{n} date moved", "{n} dates moved", moved)
+    return filling.done(request, f"/purchase-orders/{number}", notice)
+
+
+@post("/purchase-orders/{number:int}/close", opt={"permission": "stock:write"}, status_code=200)
+async def order_close(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Give up what is still to come of the ticked lines, or of all."""
+    form = await request.form()
+    read = filling.filled(form)
+    async with web.writing(request) as tx:
+        units = await service.drop_lines(tx, number, _lines_of(form) or None, read.text("reason", 200))
+    notice = n_("{n} unit is no longer expected", "{n} units are no longer expected", units)
+    return filling.done(request, f"/purchase-orders/{number}", notice)
+
+
+def _lines_of(form: Form) -> list[int]:
+    return [int(line) for line in forms.chosen(form, "line") if line.isdigit() and len(line) < 5]
+
+
+# --- receipts ---
+
+
+@get("/receipts", opt={"permission": "stock:read"})
+async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show receipts, the newest first."""
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "receipts")
+        rows = await reads.receipts(tx, scope=scope, before=_before(request), limit=PAGE_SIZE + 1)
+        names = await names_of(tx, [row.received_by for row in rows])
+    more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
+    return render.html(
+        "supply/receipts.html",
+        shell=around,
+        may=around.may,
+        rows=rows[:PAGE_SIZE],
+        names=names,
+        next=f"/receipts?before={more}" if more else "",
+        exports=export.choices(lambda path: path, "/receipts:export"),
+    )
+
+
+RECEIPT_COLUMNS = (
+    Column(N_("Number"), Kind.WHOLE), Column(N_("Location code")), Column(N_("Order"), Kind.WHOLE),
+    Column(N_("Transfer"), Kind.WHOLE), Column(N_("Document")), Column(N_("Units"), Kind.WHOLE),
+    Column(N_("Not sellable"), Kind.WHOLE), Column(N_("Received at")), Column(N_("Taken back")),
+)  # fmt: skip
+
+
+@get(export.paths("/receipts:export"), opt={"permission": "stock:read"})
+async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the receipts as a file."""
+    scope = shell.scope_of(web.caller_of(request))
+
+    async def pages() -> AsyncIterator[list[ReceiptRow]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.receipts(tx, scope=scope, before=before, limit=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            before = rows[-1].number
+
+    def cells(row: ReceiptRow) -> list[Any]:
+        return [
+            row.number, row.location, row.order_number, row.transfer_number, row.document, row.units, row.unsellable,
+            row.received_at.isoformat(timespec="minutes"), row.undo_reason,
+        ]  # fmt: skip
+
+    return export.send(request, "receipts", RECEIPT_COLUMNS, pages(), cells)
+
+
+@get("/receipts/{number:int}", opt={"permission": "stock:read"})
+async def receipt_show(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show one receipt."""
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "receipts")
+        found = await reads.receipts(tx, number=number, scope=scope)
+        if not found:
+            raise UnknownReceipt(number=number)
+        lines = await reads.receipt_lines(tx, number)
+        names = await names_of(tx, [found[0].received_by])
+    return render.html(
+        "supply/receipt.html", shell=around, may=around.may, receipt=found[0], lines=lines, names=names, words=words
+    )
+
+
+@post("/receipts/{number:int}/undo", opt={"permission": "stock:write"}, status_code=200)
+async def receipt_undo(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Take a receipt back."""
+    read = filling.filled(await request.form())
+    async with web.writing(request) as tx:
+        left = await service.undo_receipt(tx, number, read.text("reason", 200))
+    missing = sum(deficit.quantity for deficit in left)
+    notice = _("Receipt taken back")
+    if missing:
+        notice = f"{notice}. {n_('{n} promised unit is missing', '{n} promised units are missing', missing)}"
+    return filling.done(request, f"/receipts/{number}", notice)
+
+
+@get("/receive", opt={"permission": "stock:count"})
+async def receive_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the scan sheet of an order, or an empty one."""
+    text = request.query_params.get("order", "")
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "receipts")
+        places = await goods_forms.places_of(tx, request)
+        order, lines = None, []
+        if text.isascii() and text.isdigit() and len(text) < 18:
+            order = await _one(tx, request, int(text))
+            lines = [line for line in await reads.order_lines(tx, order.id) if line.expected]
+    return render.html(
+        "supply/receive.html",
+        shell=around,
+        may=around.may,
+        order=order,
+        lines=lines,
+        places=[(place.code, place.name) for place in places],
+        receipt_id=str(new_id()),
+        buckets=[(b.value, _(words.BUCKET[b])) for b in BY_HAND if b is not Bucket.DISPLAY],
+    )
+
+
+@get("/receive/row", opt={"permission": "stock:count"})
+async def receive_row(request: Request[Any, Any, Any]) -> Response[str]:
+    """Return the row of a scanned code that the sheet has not: its SKU with a field for each bucket."""
+    code = request.query_params.get("code", "").replace("\x00", "").strip()[:80]
+    async with web.reading(request) as tx:
+        (card,) = await scanning.goods_of(tx, [code], "code")
+    buckets = [(b.value, _(words.BUCKET[b])) for b in BY_HAND if b is not Bucket.DISPLAY]
+    return render.html("supply/scan_row.html", sku=card, expected=None, buckets=buckets)
+
+
+@post("/receive", opt={"permission": "stock:count"}, status_code=200)
+async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Take in what a scan sheet, or a file, says."""
+    form = await request.form()
+    read = filling.filled(form)
+    number = read.maybe_whole("order")
+    read.refuse()
+    async with web.writing(request) as tx:
+        order = await _one(tx, request, number) if number else None
+        place = order.location_id if order else (await goods_forms.place_of(tx, request, read.text("location", 80))).id
+        lines = [ReceivedLine(sku, units, bucket) for sku, bucket, units in goods_forms.scanned(form)]
+        if not lines:
+            lines = [ReceivedLine(x.card.id, x.quantity) for x in await goods_forms.sheet_of(tx, form)]
+        draft = ReceiptDraft(
+            id=_id_of(read.text("id", 40)),
+            location_id=place,
+            order_id=order.id if order else None,
+            lines=lines,
+            document=read.text("document", 120) or None,
+            note=read.text("note", 200),
+            accept_over=read.flag("accept_over"),
+        )
+        done = await service.receive(tx, draft)
+    notice = _("Goods received") if not done.repeated else _("These goods were received already")
+    return filling.done(request, f"/receipts/{done.number}", notice)
+
+
+def _id_of(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return new_id()
+
+
+HANDLERS = [
+    order_list,
+    order_export,
+    order_new,
+    order_create,
+    order_show,
+    order_reschedule,
+    order_close,
+    receipt_list,
+    receipt_export,
+    receipt_show,
+    receipt_undo,
+    receive_form,
+    receive_row,
+    receive,
+]

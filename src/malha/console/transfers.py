@@ -1,0 +1,316 @@
+"""Transfers: the list, asking for one, and one of them with the step that comes next and what waits for a decision."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.console import export, filling, goods_forms, render, shell, web
+from malha.console import goods_words as words
+from malha.inventory.buckets.model import BY_HAND, Bucket
+from malha.inventory.model import Deficit
+from malha.inventory.transfers import reads, service
+from malha.inventory.transfers.errors import UnknownTransfer
+from malha.inventory.transfers.model import (
+    DECISIONS,
+    Arrival,
+    Arrived,
+    Decision,
+    Departure,
+    DiscrepancyKind,
+    TransferDraft,
+    TransferState,
+)
+from malha.inventory.transfers.reads import TransferHead, TransferRow
+from malha.network import reads as network
+from malha.network.errors import UnknownLocation
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID, new_id
+from malha.platform.sheets import Column, Kind
+
+PAGE_SIZE = 50
+OPEN = (TransferState.REQUESTED, TransferState.APPROVED, TransferState.SHIPPED, TransferState.RECEIVED)
+VIEWS: tuple[tuple[str, str, tuple[TransferState, ...] | None], ...] = (
+    ("open", N_("Open"), OPEN),
+    ("requested", N_("To approve"), (TransferState.REQUESTED,)),
+    ("approved", N_("To ship"), (TransferState.APPROVED,)),
+    ("shipped", N_("In transit"), (TransferState.SHIPPED,)),
+    ("received", N_("To decide"), (TransferState.RECEIVED,)),
+    ("all", N_("All"), None),
+)
+
+
+def _view_of(request: web.Asking) -> tuple[str, tuple[TransferState, ...] | None]:
+    asked = request.query_params.get("view", "open")
+    return next(((key, states) for key, _word, states in VIEWS if key == asked), ("open", OPEN))
+
+
+@get("/transfers", opt={"permission": "stock:read"})
+async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show transfers from and to the person's locations, the newest first."""
+    view, states = _view_of(request)
+    text = request.query_params.get("before", "")
+    before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    scope = shell.scope_of(web.caller_of(request))
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "transfers")
+        rows = await reads.transfers(tx, states=states, scope=scope, before=before, limit=PAGE_SIZE + 1)
+    more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
+    return render.html(
+        "transfers/list.html",
+        shell=around,
+        may=around.may,
+        rows=rows[:PAGE_SIZE],
+        view=view,
+        views=[(_(word), f"/transfers?view={key}", key == view) for key, word, _states in VIEWS],
+        words=words,
+        next=f"/transfers?view={view}&before={more}" if more else "",
+        exports=export.choices(lambda path: f"{path}?view={view}", "/transfers:export"),
+    )
+
+
+COLUMNS = (
+    Column(N_("Number"), Kind.WHOLE), Column(N_("State")), Column(N_("Origin")), Column(N_("Destination")),
+    Column(N_("Document")), Column(N_("Expected")), Column(N_("Asked"), Kind.WHOLE), Column(N_("Sent"), Kind.WHOLE),
+    Column(N_("Arrived"), Kind.WHOLE), Column(N_("In transit"), Kind.WHOLE), Column(N_("To decide"), Kind.WHOLE),
+)  # fmt: skip
+
+
+@get(export.paths("/transfers:export"), opt={"permission": "stock:read"})
+async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+    _view, states = _view_of(request)
+    scope = shell.scope_of(web.caller_of(request))
+
+    async def pages() -> AsyncIterator[list[TransferRow]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.transfers(tx, states=states, scope=scope, before=before, limit=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            before = rows[-1].number
+
+    def cells(row: TransferRow) -> list[Any]:
+        return [
+            row.number, _(words.TRANSFER[row.state].word), row.origin, row.destination, row.document,
+            row.eta.isoformat() if row.eta else None, row.asked, row.shipped, row.arrived, row.transit, row.undecided,
+        ]  # fmt: skip
+
+    return export.send(request, "transfers", COLUMNS, pages(), cells)
+
+
+@get("/transfers:new", opt={"permission": "stock:count"})
+async def transfer_new(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the empty form: goods come to, or go from, a location of the person."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "transfers")
+        everywhere = [(p.code, p.name) for p in await network.locations(tx) if p.status != "closed"]
+        mine = await goods_forms.places_of(tx, request)
+    return render.html(
+        "transfers/new.html",
+        shell=around,
+        may=around.may,
+        places=everywhere,
+        here=mine[0].code if len(mine) == 1 else "",
+    )
+
+
+@post("/transfers:new", opt={"permission": "stock:count"}, status_code=200)
+async def transfer_create(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Ask for a transfer."""
+    form = await request.form()
+    read = filling.filled(form)
+    eta = read.day("eta")
+    read.refuse()
+    codes = [read.text("origin", 80), read.text("destination", 80)]
+    async with web.writing(request) as tx:
+        places = await network.locations_by_code(tx, codes)
+        for code in codes:
+            if code not in places:
+                raise UnknownLocation(key=code or "-")
+        lines = await goods_forms.sheet_of(tx, form)
+        draft = TransferDraft(
+            origin_id=places[codes[0]].id,
+            destination_id=places[codes[1]].id,
+            lines=[(line.card.id, line.quantity) for line in lines],
+            eta=eta,
+            note=read.text("note", 200),
+        )
+        number = await service.request(tx, draft)
+    return filling.done(request, f"/transfers/{number}", _("Transfer requested"))
+
+
+async def _one(tx: Tx, request: web.Asking, number: int) -> TransferHead:
+    found = await reads.transfer(tx, number)
+    caller = web.caller_of(request)
+    if found is None or not (caller.sees(found.origin_id) or caller.sees(found.destination_id)):
+        raise UnknownTransfer(number=number)
+    return found
+
+
+@get("/transfers/{number:int}", opt={"permission": "stock:read"})
+async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show one transfer."""
+    caller = web.caller_of(request)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "transfers")
+        found = await _one(tx, request, number)
+        lines = await reads.transfer_lines(tx, found.id)
+        discrepancies = await reads.discrepancies(tx, found.id)
+        labels = [found.requested_by, found.approved_by, found.shipped_by, *(d.decided_by for d in discrepancies)]
+        names = await goods_forms.names_of(tx, labels)
+    return render.html(
+        "transfers/show.html",
+        shell=around,
+        may=around.may,
+        transfer=found,
+        lines=lines,
+        discrepancies=discrepancies,
+        decisions={kind.value: [(d.value, _(words.DECISION[d])) for d in DECISIONS[kind]] for kind in DiscrepancyKind},
+        names=names,
+        words=words,
+        at_origin=caller.sees(found.origin_id),
+        at_destination=caller.sees(found.destination_id),
+        totals={
+            name: sum(getattr(line, name) or 0 for line in lines)
+            for name in ("asked", "approved", "shipped", "arrived", "transit")
+        },
+    )
+
+
+def _quantities(read: filling.Filled) -> dict[int, int]:
+    found = {}
+    for name in read.form:
+        head, _slash, line = str(name).partition("/")
+        if head == "quantities" and line.isdigit() and len(line) < 5:
+            found[int(line)] = read.whole(str(name))
+    return found
+
+
+@post("/transfers/{number:int}/approve", opt={"permission": "stock:approve"}, status_code=200)
+async def transfer_approve(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Set the units aside."""
+    read = filling.filled(await request.form())
+    quantities = _quantities(read)
+    read.refuse()
+    async with web.writing(request) as tx:
+        await service.approve(tx, number, quantities or None)
+    return filling.done(request, f"/transfers/{number}", _("Transfer approved"))
+
+
+@post("/transfers/{number:int}/ship", opt={"permission": "stock:count"}, status_code=200)
+async def transfer_ship(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Let the goods leave."""
+    read = filling.filled(await request.form())
+    quantities, eta = _quantities(read), read.day("eta")
+    read.refuse()
+    departure = Departure(
+        quantities=quantities,
+        document=read.text("document", 120) or None,
+        carrier=read.text("carrier", 120) or None,
+        tracking_code=read.text("tracking_code", 120) or None,
+        eta=eta,
+    )
+    async with web.writing(request) as tx:
+        left = await service.ship(tx, number, departure)
+    return filling.done(request, f"/transfers/{number}", _said(_("Goods are on their way"), left))
+
+
+def _said(says: str, left: list[Deficit]) -> str:
+    missing = sum(deficit.quantity for deficit in left)
+    if not missing:
+        return says
+    return f"{says}. {n_('{n} promised unit is missing', '{n} promised units are missing', missing)}"
+
+
+@get("/transfers/{number:int}/receive", opt={"permission": "stock:count"})
+async def receive_form(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show the scan sheet of what is on its way."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "transfers")
+        found = await _one(tx, request, number)
+        lines = [line for line in await reads.transfer_lines(tx, found.id) if line.transit]
+    return render.html(
+        "transfers/receive.html",
+        shell=around,
+        may=around.may,
+        transfer=found,
+        lines=lines,
+        receipt_id=str(new_id()),
+        buckets=[(b.value, _(words.BUCKET[b])) for b in BY_HAND if b is not Bucket.DISPLAY],
+    )
+
+
+@post("/transfers/{number:int}/receive", opt={"permission": "stock:count"}, status_code=200)
+async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Take in what arrived."""
+    form = await request.form()
+    read = filling.filled(form)
+    try:
+        id_ = UUID(read.text("id", 40))
+    except ValueError:
+        id_ = new_id()
+    arrival = Arrival(
+        id=id_,
+        lines=[Arrived(sku, units, bucket) for sku, bucket, units in goods_forms.scanned(form)],
+        complete=read.flag("complete"),
+        note=read.text("note", 200),
+    )
+    async with web.writing(request) as tx:
+        done = await service.receive(tx, number, arrival)
+    waiting = done.missing + done.damaged + done.excess
+    notice = n_("{n} unit waits for a decision", "{n} units wait for a decision", waiting) if waiting else ""
+    notice = f"{_('Goods received')}. {notice}" if notice else _("Goods received")
+    return filling.done(request, f"/transfers/{number}", notice)
+
+
+@post("/transfers/{number:int}/decide", opt={"permission": "stock:approve"}, status_code=200)
+async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Say what became of units that did not arrive as they left."""
+    read = filling.filled(await request.form())
+    decision, units = read.choice("decision", Decision), read.maybe_whole("units")
+    read.refuse()
+    try:
+        id_ = UUID(read.text("discrepancy", 40))
+    except ValueError:
+        id_ = new_id()
+    async with web.writing(request) as tx:
+        left = await service.decide(
+            tx,
+            number,
+            id_,
+            decision,
+            units=units,
+            note=read.text("note", 200),
+            reference=read.text("reference", 120) or None,
+        )
+    return filling.done(request, f"/transfers/{number}", _said(_("Decided"), left))
+
+
+@post("/transfers/{number:int}/cancel", opt={"permission": "stock:count"}, status_code=200)
+async def cancel(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Give a transfer up."""
+    read = filling.filled(await request.form())
+    async with web.writing(request) as tx:
+        await service.cancel(tx, number, read.text("reason", 200))
+    return filling.done(request, f"/transfers/{number}", _("Transfer cancelled"))
+
+
+HANDLERS = [
+    transfer_list,
+    transfer_export,
+    transfer_new,
+    transfer_create,
+    transfer_show,
+    transfer_approve,
+    transfer_ship,
+    receive_form,
+    receive,
+    decide,
+    cancel,
+]

@@ -1,0 +1,144 @@
+"""Purchase orders, receipts, transfers and counts over HTTP: by code or barcode, once, in scope, blind."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests_http import Shop
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from supply_rows import a_retailer
+
+from malha.identity.model import Role
+from malha.platform.ids import new_id
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+async def stocked(shop: Shop) -> Shop:
+    await a_retailer(shop.database, units=10)
+    return shop
+
+
+async def post(shop: Shop, who: dict[str, str], path: str, body: Json, status: int = 200) -> Json:
+    answer = await shop.http.post(f"/v1{path}", json=body, headers=who)
+    assert answer.status_code == status, answer.text
+    found: Json = answer.json() if answer.content else {}
+    return found
+
+
+async def get(shop: Shop, who: dict[str, str], path: str) -> Any:
+    answer = await shop.http.get(f"/v1{path}", headers=who)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_goods_are_ordered_received_by_barcode_examined_and_taken_back(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    order = {
+        "supplier": "Tecelagem Sul",
+        "reference": "OC-7",
+        "location": "LJ01",
+        "lines": [{"sku": "CAM-P", "quantity": 10, "eta": "2026-12-10", "unit_cost": 2500}],
+    }
+    assert (await post(stocked, lead, "/purchase-orders", order, 201)) == {"number": 1, "created": True}
+    assert (await post(stocked, lead, "/purchase-orders", order, 200)) == {"number": 1, "created": False}
+    moved = {"lines": {"1": "2026-12-20"}, "reason": "port"}
+    assert await post(stocked, lead, "/purchase-orders/1/reschedule", moved) == {"count": 1}
+    (coming,) = await get(stocked, lead, "/stock:incoming?sku=CAM-P")
+    assert (coming["day"], coming["quantity"], coming["source"]) == ("2026-12-20", 10, "purchase")
+    arrived = {
+        "id": str(new_id()),
+        "location": "LJ01",
+        "order": 1,
+        "lines": [
+            {"sku": "7891000315507", "quantity": 6},
+            {"sku": "CAM-P", "quantity": 2, "bucket": "quality_control"},
+        ],
+    }
+    done = await post(stocked, lead, "/receipts", arrived, 201)
+    assert done["repeated"] is False
+    assert (await post(stocked, lead, "/receipts", arrived, 201))["repeated"] is True
+    (bucket,) = await get(stocked, lead, "/stock:buckets?sku=CAM-P")
+    assert (bucket["location"], bucket["bucket"], bucket["quantity"]) == ("LJ01", "quality_control", 2)
+    put = {"location": "LJ01", "items": [{"sku": "CAM-P", "quantity": 2}], "from": "quality_control", "to": "sellable"}
+    assert await post(stocked, lead, "/stock:move", put) == {"deficits": []}
+    view = await get(stocked, lead, "/purchase-orders/1")
+    assert (view["state"], view["lines"][0]["received"], len(view["receipts"])) == ("partial", 8, 1)
+    assert view["lines"][0]["moves"][0]["became"] == "2026-12-20"
+    assert await post(stocked, lead, "/purchase-orders/1/close", {"reason": "no more"}) == {"count": 2}
+    refused = await post(stocked, lead, f"/receipts/{done['number']}/undo", {"reason": "wrong"}, 409)
+    assert refused["code"] == "not_in_bucket"  # the two examined ones are elsewhere
+    assert len((await get(stocked, lead, "/receipts"))["items"]) == 1
+
+
+async def test_what_is_scanned_and_unknown_is_named(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    body = {"location": "LJ01", "lines": [{"sku": "CAM-P", "quantity": 1}, {"sku": "789", "quantity": 1}]}
+    refused = await post(stocked, lead, "/receipts", body, 422)
+    assert [error["at"] for error in refused["errors"]] == ["/lines/1/sku"]
+
+
+async def test_a_transfer_goes_its_way_over_http(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"])
+    body = {"origin": "CD01", "destination": "LJ01", "lines": [{"sku": "CAM-P", "quantity": 4}], "eta": "2026-12-01"}
+    assert await post(stocked, ana, "/transfers", body, 201) == {"number": 1}
+    assert (await post(stocked, ana, "/transfers/1/approve", {}, 403))["code"] == "forbidden"
+    await post(stocked, lead, "/transfers/1/approve", {}, 204)
+    assert (await post(stocked, ana, "/transfers/1/ship", {}, 403))["code"] == "not_your_end"
+    assert await post(stocked, lead, "/transfers/1/ship", {}) == {"deficits": []}
+    arrived = {"lines": [{"sku": "CAM-P", "quantity": 3}]}
+    done = await post(stocked, ana, "/transfers/1/receive", arrived)
+    assert (done["state"], done["missing"]) == ("received", 1)
+    (discrepancy,) = (await get(stocked, lead, "/transfers/1"))["discrepancies"]
+    path = f"/transfers/1/discrepancies/{discrepancy['id']}/decide"
+    await post(stocked, lead, path, {"decision": "found_at_origin"})
+    (row,) = (await get(stocked, ana, "/transfers"))["items"]
+    assert (row["state"], row["undecided"], row["transit"]) == ("closed", 0, 0)
+
+
+async def test_a_blind_count_tells_its_counter_nothing_and_its_approver_everything(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, email="ana@loja.test", locations=["LJ01"])
+    bia = await stocked.session(Role.STORE_ASSOCIATE, email="bia@loja.test", locations=["LJ01"])
+    number = (await post(stocked, lead, "/counts", {"location": "LJ01", "skus": ["CAM-P"]}, 201))["number"]
+    entry = {"items": [{"sku": "7891000315507", "counted": 7}]}
+    follows = await stocked.http.post(f"/v1/counts/{number}/entries", json=entry, headers=ana)
+    assert follows.json() == [{"sku": "CAM-P", "state": "recount"}]
+    (line,) = (await get(stocked, ana, f"/counts/{number}/lines"))["items"]
+    assert (line["counted"], line["expected"], line["variance"]) == (7, None, None)
+    refused = await stocked.http.post(f"/v1/counts/{number}/entries", json=entry, headers=ana)
+    assert refused.json()["code"] == "not_countable"
+    await stocked.http.post(f"/v1/counts/{number}/entries", json=entry, headers=bia)
+    (line,) = (await get(stocked, lead, f"/counts/{number}/lines?status=review"))["items"]
+    assert (line["expected"], line["variance"]) == (10, -3)
+    assert await post(stocked, lead, f"/counts/{number}/approve", {}) == {"count": 1}
+    assert await post(stocked, lead, f"/counts/{number}/close", {}) == {"applied": 1, "left": 0, "deficits": []}
+    rows = await get(stocked, lead, "/stock?sku=CAM-P&location=LJ01")
+    assert rows["items"][0]["on_hand"] == 7
+
+
+async def test_other_peoples_places_are_closed(stocked: Shop) -> None:
+    ana = await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"])
+    lead = await stocked.session(Role.MANAGER)
+    number = (await post(stocked, lead, "/counts", {"location": "CD01", "skus": ["CAM-P"]}, 201))["number"]
+    assert (await stocked.http.get(f"/v1/counts/{number}", headers=ana)).status_code == 404
+    body = {"location": "CD01", "lines": [{"sku": "CAM-P", "quantity": 1}]}
+    assert (await post(stocked, ana, "/receipts", body, 403))["code"] == "outside_scope"
+
+
+async def test_a_count_by_class_takes_what_left_most(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    async with stocked.database.transaction() as tx:
+        for sku, units in ((1, 80), (2, 15), (3, 5)):
+            await tx.execute(
+                "INSERT INTO movement (sku_id, location_id, d_on_hand, reason) VALUES (%(sku)s, 2, %(units)s, 'ship')",
+                {"sku": sku, "units": -units},
+            )
+    number = (await post(stocked, lead, "/counts", {"location": "LJ01", "abc": "A"}, 201))["number"]
+    lines = (await get(stocked, lead, f"/counts/{number}/lines"))["items"]
+    assert [line["sku"] for line in lines] == ["CAM-P"]

@@ -1,0 +1,179 @@
+"""Pages of purchase orders, receipts, transfers and counts: every form leads on, refusals say why, files come and go."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests_http import Shop
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from supply_rows import a_retailer
+
+from malha.identity.model import Role
+from malha.inventory.counts import suspicions
+from malha.inventory.counts.model import Habits, Suspicion
+from malha.platform.ids import new_id
+
+HTMX = {"hx-request": "true"}
+
+
+@pytest.fixture
+async def stocked(shop: Shop) -> Shop:
+    await a_retailer(shop.database, units=10)
+    return shop
+
+
+async def page(shop: Shop, who: dict[str, str], path: str, status: int = 200) -> str:
+    answer = await shop.http.get(path, headers=who)
+    assert answer.status_code == status, answer.text[:2000]
+    return answer.text
+
+
+async def send(shop: Shop, who: dict[str, str], path: str, status: int = 200, **fields: Any) -> str:
+    """Send a form by script; return where it leads, or what it says."""
+    files = fields.pop("files", None)
+    answer = await shop.http.post(path, data=fields, files=files, headers={**who, **HTMX})
+    assert answer.status_code == status, answer.text[:2000]
+    return answer.headers.get("hx-redirect", answer.text)
+
+
+async def test_an_order_is_placed_moved_received_by_scanner_and_taken_back(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    assert "Nothing is to come" in await page(stocked, lead, "/purchase-orders")
+    await page(stocked, lead, "/purchase-orders:new")
+    fields = {"supplier": "Tecelagem Sul", "kind": "purchase", "location": "LJ01", "eta": "2026-12-10"}
+    said = await send(stocked, lead, "/purchase-orders:new", 422, lines="CAM-P 12\nNOPE 3", **fields)
+    assert "No SKU or GTIN is NOPE" in said
+    assert (
+        await send(stocked, lead, "/purchase-orders:new", lines="CAM-P;12\n7891000053508\t3", **fields)
+        == "/purchase-orders/1"
+    )
+    shown = await page(stocked, lead, "/purchase-orders/1")
+    assert "Tecelagem Sul" in shown
+    assert "15 units to come" in shown
+    where = await send(stocked, lead, "/purchase-orders/1/reschedule", line="1", eta="2026-12-20", reason="port")
+    assert where == "/purchase-orders/1"
+    assert "moved 1 time" in await page(stocked, lead, where)
+    sheet = await page(stocked, lead, "/receive?order=1")
+    assert 'name="q/1/damaged"' in sheet
+    assert 'name="q/3/sellable"' in await page(stocked, lead, "/receive/row?code=7891000100103")
+    id_ = str(new_id())
+    goods = {"id": id_, "order": "1", "q/1/sellable": "10", "q/1/damaged": "1", "q/2/sellable": "4"}
+    assert "more than was ordered" in await send(stocked, lead, "/receive", 409, **goods)
+    receipt = await send(stocked, lead, "/receive", accept_over="on", **goods)
+    assert await send(stocked, lead, "/receive", accept_over="on", **goods) == receipt
+    assert "There, and not for sale" in await page(stocked, lead, "/stock/CAM-P")
+    await send(
+        stocked,
+        lead,
+        "/stock:move",
+        sku="CAM-P",
+        location="LJ01",
+        quantity="1",
+        source="damaged",
+        target="sellable",
+        on="sku",
+    )
+    await send(stocked, lead, "/purchase-orders/1/close", reason="no more fabric")
+    assert "Closed short" in await page(stocked, lead, "/purchase-orders/1")
+    assert "only 0 units in this bucket" in await send(stocked, lead, f"{receipt}/undo", 409, reason="wrong shop")  # the damaged one moved
+    await page(stocked, lead, "/receipts")
+    for path in ("/purchase-orders:export.csv?view=all", "/receipts:export.csv"):
+        text = (await stocked.http.get(path, headers=lead)).text
+        assert len(text.splitlines()) == 2, text
+
+
+async def test_a_file_places_an_order_with_dates_and_costs_of_its_own(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    file = "sku;quantidade;previsão;custo\nCAM-P;5;24/12/2026;25,90\n7891000053508;2;;\n"
+    where = await send(
+        stocked, lead, "/purchase-orders:new", supplier="Fábrica", kind="production", location="CD01", eta="2026-12-10",
+        files={"file": ("pedido.csv", file.encode(), "text/csv")},
+    )  # fmt: skip
+    assert "24 Dec" in await page(stocked, lead, where)
+    async with stocked.database.transaction() as tx:
+        assert await tx.values("SELECT unit_cost FROM inbound_line ORDER BY line") == [2590, None]
+
+
+async def test_a_transfer_is_led_from_page_to_page_and_its_missing_unit_decided(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    assert "No transfers here" in await page(stocked, lead, "/transfers")
+    await page(stocked, lead, "/transfers:new")
+    way = {"origin": "CD01", "destination": "FR01", "lines": "CAM-P 3\nCAM-M 2"}
+    assert await send(stocked, lead, "/transfers:new", **way) == "/transfers/1"
+    assert "A fiscal document is needed" in await page(stocked, lead, "/transfers/1")
+    await send(stocked, lead, "/transfers/1/approve", **{"quantities/1": "3", "quantities/2": "0"})
+    leave = {"quantities/1": "3", "quantities/2": "0"}
+    assert "another establishment" in await send(stocked, lead, "/transfers/1/ship", 409, **leave)
+    await send(stocked, lead, "/transfers/1/ship", document="NF-e 77", **leave)
+    assert "q/1/sellable" in await page(stocked, lead, "/transfers/1/receive")
+    await send(stocked, lead, "/transfers/1/receive", complete="on", id=str(new_id()), **{"q/1/sellable": "2"})
+    shown = await page(stocked, lead, "/transfers/1")
+    assert "Missing: 1 unit" in shown
+    id_ = shown.partition('name="discrepancy" value="')[2].partition('"')[0]
+    refused = await send(stocked, lead, "/transfers/1/decide", 422, discrepancy=id_, decision="carrier_claim")
+    assert "number of the claim" in refused
+    await send(stocked, lead, "/transfers/1/decide", discrepancy=id_, decision="lost", units="1")
+    assert "Lost: written off" in await page(stocked, lead, "/transfers/1")
+    assert len((await stocked.http.get("/transfers:export.csv?view=all", headers=lead)).text.splitlines()) == 2
+
+
+async def test_people_count_blind_by_scanning_and_somebody_else_counts_again(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, email="ana@loja.test", locations=["LJ01"])
+    bia = await stocked.session(Role.STORE_ASSOCIATE, email="bia@loja.test", locations=["LJ01"])
+    assert "Nothing is to be counted" in await page(stocked, lead, "/counts")
+    await page(stocked, ana, "/counts:new")
+    where = await send(stocked, ana, "/counts:new", location="LJ01", what="list", lines="CAM-P\nCAM-M", zone="A1")
+    assert where == "/counts/1"
+    assert "You are not told" in await page(stocked, ana, "/counts/1/count")
+    for code in ("7891000315507", "CAM-P"):
+        sheet = await send(stocked, ana, "/counts/1/scan", code=code, quantity="4")
+    assert ">8<" in sheet
+    assert "No SKU or GTIN" in await send(stocked, ana, "/counts/1/scan", 422, code="789")
+    await send(stocked, ana, "/counts/1/scan", code="CAM-P", quantity="1", minus="on")
+    await send(stocked, ana, "/counts/1/scan", code="CAM-M", quantity="10", set="on")
+    assert await send(stocked, ana, "/counts/1/finish") == "/counts/1/count"
+    shown = await page(stocked, ana, "/counts/1")
+    assert "Variance" not in shown
+    assert "−3" not in shown
+    assert "counted it first" in await send(stocked, ana, "/counts/1/scan", 409, code="CAM-P")
+    await send(stocked, bia, "/counts/1/scan", code="CAM-P", quantity="7")
+    await send(stocked, bia, "/counts/1/finish")
+    shown = await page(stocked, lead, "/counts/1")
+    assert "−3" in shown
+    assert "wait for a recount" in await send(stocked, lead, "/counts/1/close", 409)
+    await send(stocked, lead, "/counts/1/decide", act="approve", sku="1")
+    assert await send(stocked, lead, "/counts/1/close", uncounted="keep") == "/counts/1"
+    assert "Applied" in await page(stocked, lead, "/counts/1")
+    rows = (await stocked.http.get("/counts/1/lines:export.csv", headers=lead)).text.splitlines()
+    assert len(rows) == 3
+
+
+async def test_a_physical_inventory_shows_its_freeze_and_takes_a_file(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    await send(stocked, lead, "/counts:new", location="LJ01", what="all", freeze="on")
+    assert "The location is frozen" in await page(stocked, lead, "/counts/1")
+    file = {"file": ("c.csv", b"sku,quantity\nCAM-P,10\nCAM-M,10\n", "text/csv")}
+    await send(stocked, lead, "/counts/1/entries", files=file, x="1")
+    shown = await page(stocked, lead, "/counts/1")
+    assert "2 / 4" in shown
+    assert "2 SKUs were not counted" in shown
+    await send(stocked, lead, "/counts/1/cancel", reason="storm")
+    assert "The location is frozen" not in await page(stocked, lead, "/counts/1")
+
+
+async def test_suspected_stock_is_shown_with_its_reasons_and_lifted_by_who_saw_it(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    assert "Nothing is suspected" in await page(stocked, lead, "/suspicions")
+    habits = Habits(sku_id=1, location_id=2, free=10, on_hand=10, short_picks=2, sales=30, observed=30.0, silence=12.0)
+    async with stocked.database.transaction() as tx:
+        await suspicions.keep_back(tx, [Suspicion(habits, 93, 6.1e-6)])
+    shown = await page(stocked, lead, "/suspicions")
+    assert "not found 2 times" in shown
+    assert "30 sales in 30 days, then none in 12" in shown
+    assert "suspected" in await page(stocked, lead, "/counts")
+    assert await send(stocked, lead, "/suspicions:lift", key="LJ01/CAM-P") == "/suspicions"
+    assert "Nothing is suspected" in await page(stocked, lead, "/suspicions")
