@@ -96,6 +96,35 @@ INJECTED = {
         "WITH m AS (INSERT INTO movement (sku_id, location_id, d_allocated, reason) VALUES (2, 2, 1, 'order')) UPDATE balance SET allocated = 1 WHERE sku_id = 2 AND location_id = 2",
         "SKU-2 at LJ01: allocated 1, claimed by units 0.",
     ),
+    "bucket_ledger": (
+        "INSERT INTO bucket_balance (sku_id, location_id, bucket, quantity) VALUES (1, 1, 'damaged', 2)",
+        "SKU-1 at CD01, damaged: there are 2, ledger 0.",
+    ),
+    "moves_conserved": (
+        (
+            "WITH m AS (INSERT INTO movement (sku_id, location_id, bucket, d_on_hand, reason, ref_text)"
+            " VALUES (1, 1, 'display', 3, 'move', 'vitrine'))"
+            " INSERT INTO bucket_balance (sku_id, location_id, bucket, quantity) VALUES (1, 1, 'display', 3)"
+        ),
+        "move vitrine, SKU SKU-1: 3 units came from or went nowhere.",
+    ),
+    "transit_transfers": (
+        (
+            "WITH m AS (INSERT INTO movement (sku_id, location_id, bucket, d_on_hand, reason)"
+            " VALUES (1, 2, 'in_transit', 4, 'found'))"
+            " INSERT INTO bucket_balance (sku_id, location_id, bucket, quantity) VALUES (1, 2, 'in_transit', 4)"
+        ),
+        "SKU-1 to LJ01: 4 in transit, by transfers 0.",
+    ),
+    "received_receipts": (
+        (
+            "WITH o AS (INSERT INTO inbound_order (id, kind, supplier, location_id, created_by)"
+            " VALUES (gen_random_uuid(), 'purchase', 'Sul', 1, 'system') RETURNING id)"
+            " INSERT INTO inbound_line (order_id, line, sku_id, location_id, quantity, received, eta)"
+            " SELECT id, 1, 1, 1, 5, 2, '2026-12-10' FROM o"
+        ),
+        "Order 1, line 1: received 2, by receipts 0.",
+    ),
     "held_holds": (
         "UPDATE stock_hold_line SET quantity = 3",
         "SKU-2 at LJ01: held 4, by active holds 3.",
@@ -387,3 +416,24 @@ async def test_the_ledger_goes_on_while_somebody_reads_it_all_and_a_month_is_mad
                 await stock(sale, 1, 1, on_hand=5)
                 assert await sale.value(f"SELECT count(*) FROM ONLY {present[0]}") == 1
     assert (await examine(database)).healthy
+
+
+async def test_a_closed_month_keeps_its_buckets_apart(database: Database, order: UUID) -> None:
+    async with database.transaction() as tx:
+        month = datetime(2026, 8, 1, tzinfo=UTC)
+        await make_months(tx, month)
+        for bucket, change in (("sellable", -2), ("damaged", 2)):
+            await tx.execute(
+                "INSERT INTO movement (sku_id, location_id, bucket, d_on_hand, reason, recorded_at)"
+                " VALUES (1, 1, %s, %s, 'damage', %s)",
+                (bucket, change, month),
+            )
+        await tx.execute("UPDATE balance SET on_hand = on_hand - 2 WHERE sku_id = 1 AND location_id = 1")
+        await tx.execute("UPDATE balance SET allocated = allocated - 2 WHERE sku_id = 1 AND location_id = 1")
+        await tx.execute("INSERT INTO movement (sku_id, location_id, d_allocated, reason) VALUES (1, 1, -2, 'cancel')")
+        await tx.execute("INSERT INTO bucket_balance VALUES (1, 1, 'damaged', 2)")
+        assert await close_one(tx, datetime(2026, 9, 3, tzinfo=UTC)) == "movement_2026_08"
+        sums = await tx.tuples("SELECT bucket, on_hand FROM movement_closing ORDER BY bucket")
+        assert sums == [("damaged", 2), ("sellable", -2)]
+    found = {finding.check for finding in (await examine(database)).findings}
+    assert not found & {"balance_ledger", "bucket_ledger", "closing_changed"}

@@ -78,7 +78,9 @@ async def test_an_order_is_placed_moved_received_by_scanner_and_taken_back(stock
     )
     await send(stocked, lead, "/purchase-orders/1/close", reason="no more fabric")
     assert "Closed short" in await page(stocked, lead, "/purchase-orders/1")
-    assert "only 0 units in this bucket" in await send(stocked, lead, f"{receipt}/undo", 409, reason="wrong shop")  # the damaged one moved
+    assert "only 0 units in this bucket" in await send(
+        stocked, lead, f"{receipt}/undo", 409, reason="wrong shop"
+    )  # the damaged one moved
     await page(stocked, lead, "/receipts")
     for path in ("/purchase-orders:export.csv?view=all", "/receipts:export.csv"):
         text = (await stocked.http.get(path, headers=lead)).text

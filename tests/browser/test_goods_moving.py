@@ -1,0 +1,248 @@
+"""Purchase orders, receipts, transfers and counts in a real browser: by scanner, on the phone, in both languages."""
+
+import os
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.inventory import service as stock
+from malha.inventory.buckets.model import Bucket
+from malha.inventory.counts import service as counts
+from malha.inventory.counts import suspicions
+from malha.inventory.counts.model import CountDraft, CountKind, Entry, Habits, Limits, Suspicion
+from malha.inventory.model import Claim, Reference
+from malha.inventory.supply import service as supply
+from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
+from malha.inventory.transfers import service as transfers
+from malha.inventory.transfers.model import Arrival, Arrived, Departure, TransferDraft
+from malha.platform.db import Actor, Database
+from malha.platform.ids import new_id
+
+from .conftest import NARROW, WIDE, apart, violations
+
+Visit = Callable[..., Page]
+SHOTS = os.environ.get("MALHA_SHOTS", "")
+ANA, BIA = Actor("person", str(new_id()), "Ana"), Actor("person", str(new_id()), "Bia")
+NAT, BHZ, JAB = "NAT-01", "BHZ-01", "CD-JAB"
+
+
+async def fill(url: str) -> dict[str, Any]:
+    """Goods in every state, at places other tests leave alone."""
+    day = date.today()  # noqa: DTZ011 -- the pages say days as the reader sees them
+    async with Database(url) as db:
+        async with db.transaction() as tx:
+            places = dict(await tx.tuples("SELECT code, id FROM location"))
+            goods = await tx.tuples(
+                "UPDATE variant SET gtin = (ARRAY['7891000315507', '7891000053508', '7891000100103'])[n.at]"
+                " FROM (SELECT id, row_number() OVER (ORDER BY sku) AS at FROM variant WHERE NOT is_kit) n"
+                " WHERE n.id = variant.id AND n.at <= 3 RETURNING variant.id, sku, variant.gtin"
+            )
+            skus = [id_ for id_, _, _ in sorted(goods, key=lambda row: row[1])]
+            await stock.set_on_hand(
+                tx, [Claim(sku, places[code], 40) for sku in skus for code in (NAT, BHZ, JAB)], Reference("test")
+            )
+        nat, jab, bhz = places[NAT], places[JAB], places[BHZ]
+        async with db.transaction(ANA) as tx:
+            lines = [InboundLineDraft(sku, 24, day + timedelta(days=9)) for sku in skus]
+            order = await supply.place_order(
+                tx,
+                InboundDraft(
+                    kind=InboundKind.PURCHASE,
+                    supplier="Tecelagem Sul",
+                    location_id=nat,
+                    lines=lines,
+                    reference="OC-2211",
+                ),
+            )
+            await supply.reschedule(tx, order.number, {2: day + timedelta(days=16)}, "navio atrasado")
+            arrived = [
+                ReceivedLine(skus[0], 10),
+                ReceivedLine(skus[0], 2, Bucket.QUALITY_CONTROL),
+                ReceivedLine(skus[1], 3, Bucket.DAMAGED),
+            ]
+            receipt = await supply.receive(
+                tx, ReceiptDraft(id=new_id(), location_id=nat, order_id=order.id, lines=arrived, document="NF-e 4417")
+            )
+            late = InboundDraft(
+                kind=InboundKind.PRODUCTION,
+                supplier="Fábrica Jaguaribe",
+                location_id=jab,
+                lines=[InboundLineDraft(skus[2], 60, day - timedelta(days=3))],
+            )
+            await supply.place_order(tx, late)
+            ways = []
+            for units in (5, 6, 7):
+                draft = TransferDraft(
+                    origin_id=jab, destination_id=nat, lines=[(sku, units) for sku in skus], eta=day + timedelta(days=2)
+                )
+                ways.append(await transfers.request(tx, draft))
+            for number in ways[1:]:
+                await transfers.approve(tx, number)
+                await transfers.ship(tx, number, Departure(document="35261111222333000181550010000044171000044170"))
+            arrival = Arrival(
+                id=new_id(), lines=[Arrived(skus[0], 7), Arrived(skus[1], 5), Arrived(skus[1], 1, Bucket.DAMAGED)]
+            )
+            await transfers.receive(tx, ways[1], arrival)
+            review = await counts.raise_count(
+                tx, CountDraft(location_id=bhz, skus=skus, zone="Vitrine", limits=Limits(2, 50_000))
+            )
+            count = await counts.raise_count(tx, CountDraft(location_id=nat, skus=skus, zone="Corredor 3"))
+            await counts.raise_count(tx, CountDraft(location_id=jab, kind=CountKind.PHYSICAL))
+            await counts.enter(tx, review, [Entry(skus[0], 40), Entry(skus[1], 33), Entry(skus[2], 48)], {})
+        async with db.transaction(BIA) as tx:
+            await counts.enter(tx, review, [Entry(skus[1], 33)], {})
+            habits = Habits(
+                sku_id=skus[2],
+                location_id=bhz,
+                free=6,
+                on_hand=40,
+                short_picks=2,
+                sales=31,
+                observed=40.0,
+                silence=11.0,
+            )
+            await suspicions.keep_back(tx, [Suspicion(habits, 93, 0.0002)])
+    return {
+        "order": order.number,
+        "receipt": receipt.number,
+        "asked": ways[0],
+        "decide": ways[1],
+        "sent": ways[2],
+        "review": review,
+        "count": count,
+        "sku": min(sku for _, sku, _ in goods),
+    }
+
+
+@pytest.fixture(scope="module")
+def moving(seeded: str) -> dict[str, Any]:
+    found: dict[str, Any] = apart(lambda: fill(seeded))
+    return found
+
+
+PAGES = {
+    "orders": "/purchase-orders",
+    "order": "/purchase-orders/{order}",
+    "order-new": "/purchase-orders:new",
+    "receive": "/receive?order={order}",
+    "receipts": "/receipts",
+    "receipt": "/receipts/{receipt}",
+    "transfers": "/transfers",
+    "transfer-new": "/transfers:new",
+    "transfer-asked": "/transfers/{asked}",
+    "transfer-decide": "/transfers/{decide}",
+    "transfer-receive": "/transfers/{sent}/receive",
+    "counts": "/counts",
+    "count-new": "/counts:new",
+    "count-review": "/counts/{review}",
+    "count-phone": "/counts/{count}/count",
+    "suspicions": "/suspicions",
+    "sku": "/stock/{sku}",
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "language", "theme"),
+    [(WIDE, "pt-BR", "light"), (NARROW, "pt-BR", "dark"), (WIDE, "en", "dark"), (NARROW, "en", "light")],
+    ids=["wide-pt", "narrow-pt-dark", "wide-en-dark", "narrow-en"],
+)
+def test_every_page_is_sound_at_both_sizes_in_both_languages(
+    visit: Visit, moving: dict[str, Any], size: Any, language: str, theme: str
+) -> None:
+    wrong = {}
+    for name, path in PAGES.items():
+        page = visit(path.format(**moving), size=size, language=language, theme=theme)
+        expect(page.locator("#content h1")).to_be_visible()
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found = violations(page) + ([f"{overflow} px too wide"] if overflow > 0 else [])
+        if found:
+            wrong[name] = found
+        if SHOTS:
+            shot = Path(SHOTS) / f"{name}-{'wide' if size is WIDE else 'narrow'}-{language}.png"
+            page.screenshot(path=shot, full_page=size is NARROW)
+        page.context.close()
+    assert not wrong, wrong
+
+
+def scan(page: Page, code: str) -> None:
+    """A scanner types quickly and ends with Enter."""
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+
+
+def test_goods_are_received_by_scanner_damaged_ones_apart(visit: Visit, moving: dict[str, Any]) -> None:
+    page = visit(f"/receive?order={moving['order']}", language="en")
+    for _ in range(3):
+        scan(page, "7891000315507")
+    first = page.locator("[data-codes~='7891000315507']")
+    expect(first.locator("input[name$='/sellable']")).to_have_value("3")
+    page.get_by_label("Condition").select_option("damaged")
+    page.locator("#scan").focus()
+    scan(page, "7891000315507")
+    expect(first.locator("input[name$='/damaged']")).to_have_value("1")
+    scan(page, "4006381333931")
+    expect(page.locator("[data-scan-says]")).to_contain_text("No SKU or GTIN is 4006381333931")
+    page.get_by_role("button", name="Receive goods").click()
+    expect(page.locator("#toasts")).to_contain_text("Goods received")
+    expect(page.locator("main")).to_contain_text("Damaged")
+
+
+def test_a_person_counts_on_the_phone_with_a_scanner_and_sees_no_expectation(
+    visit: Visit, moving: dict[str, Any]
+) -> None:
+    page = visit(f"/counts/{moving['count']}/count", size=NARROW)
+    expect(page.locator("#code")).to_be_focused()
+    for n in range(1, 4):
+        scan(page, "7891000315507")
+        expect(page.locator(".m-count-list b").first).to_have_text(str(n))
+        expect(page.locator("#code")).to_be_focused()
+    scan(page, "4006381333931")
+    expect(page.locator("#scan-slot")).to_contain_text("Nenhum SKU ou GTIN")
+    page.locator("#code").fill("7891000053508")
+    page.locator("#quantity").fill("40")
+    page.get_by_role("button", name="Adicionar").click()
+    expect(page.locator(".m-count-list li")).to_contain_text(["40", "3"])
+    page.get_by_role("button", name="Pronto").click()
+    expect(page.locator("#toasts")).to_contain_text("2 SKUs contados. 1 vai para uma segunda pessoa")
+    expect(page.locator("main")).not_to_contain_text("Previsto")
+
+
+def test_variances_are_approved_together_and_the_count_is_applied(visit: Visit, moving: dict[str, Any]) -> None:
+    page = visit(f"/counts/{moving['review']}", language="en")
+    expect(page.locator("main")).to_contain_text("−7")
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("toolbar").get_by_role("button", name="Approve").click()
+    expect(page.locator("#toasts")).to_contain_text("1 variance approved")
+    page.get_by_role("button", name="Close and apply").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Close and apply").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("wait for a recount")
+
+
+def test_a_missing_unit_is_decided_on_the_page_of_its_transfer(visit: Visit, moving: dict[str, Any]) -> None:
+    page = visit(f"/transfers/{moving['decide']}", language="en")
+    todo = page.locator(".m-todo").filter(has_text="Missing")
+    before = todo.count()
+    todo.first.get_by_role("button", name="Decide").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Claimed from the carrier").check()
+    dialog.get_by_role("button", name="Decide").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Give the number of the claim")
+    dialog.get_by_label("Number of the claim").fill("SIN-77")
+    dialog.get_by_role("button", name="Decide").click()
+    expect(page.locator("#toasts")).to_contain_text("Decided")
+    expect(todo).to_have_count(before - 1)
+    expect(page.locator("main")).to_contain_text("SIN-77")
+
+
+def test_suspected_stock_says_why_and_is_lifted_by_who_saw_it(visit: Visit, moving: dict[str, Any]) -> None:
+    page = visit("/suspicions", language="en")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text("not found 2 times")
+    row.get_by_role("checkbox").check()
+    page.get_by_role("toolbar").get_by_role("button", name="I have seen it").click()
+    page.get_by_role("dialog").get_by_role("button", name="It is there").click()
+    expect(page.locator("#toasts")).to_contain_text("1 suspicion lifted")
