@@ -15,7 +15,11 @@ from psycopg_pool import PoolTimeout
 
 from malha.channels import pushing, sending
 from malha.exchange import service as exchange
-from malha.flows import order_to_cash, telling
+from malha.flows import (
+    order_to_cash,
+    stock_sync,  # noqa: F401 -- declares its job
+    telling,
+)
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
@@ -24,6 +28,7 @@ from malha.inventory.allotments import service as allotments
 from malha.inventory.closing import care_for_ledger
 from malha.inventory.counts import suspicions
 from malha.inventory.safety import service as safety
+from malha.inventory.sync import applying
 from malha.network import service as network
 from malha.ordering import lateness
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
@@ -67,6 +72,7 @@ CHORES = (
     Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),
+    Chore("keep_stock_statements", 60, applying.keep_house),
     Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
     Chore("care_for_allotments", 15, allotments.care),
     Chore("sweep_safety", 20, safety.sweep),

@@ -107,3 +107,25 @@ def reads(
     _show("Reads", report.flat() if as_json else report.lines(), as_json=as_json)
     if report.missed:
         raise typer.Exit(1)
+
+
+@app.command()
+def stock(
+    full: Annotated[bool, typer.Option("--full", help="The published size; else a tenth of it, in seconds.")] = False,
+    only: Annotated[str, typer.Option(help="Only these parts, like `snapshot,deltas`.")] = "",
+    port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18919,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """What stock costs: snapshots of sources beside a bare COPY, reported changes a second."""
+    from malha.bench import stock as bench  # noqa: PLC0415 - heavy, and only here
+
+    unknown = [name for name in only.split(",") if name.strip() and name.strip() not in bench.PARTS]
+    if unknown:
+        known = ", ".join(bench.PARTS)
+        Console(stderr=True).print(f"There is no part {', '.join(unknown)}. There are: {known}.", style="red")
+        raise typer.Exit(2)
+    with _saying() as say:
+        figures = bench.run(bench.FULL if full else bench.QUICK, only.split(","), port, say)
+    _show("Stock", figures, as_json=as_json)
+    if any(figures.get(name) for name in figures if name.endswith("_drift")):
+        raise typer.Exit(1)

@@ -537,3 +537,19 @@ async def _announce(
         for start in range(0, len(claims), 1000)
     ]
     await outbox.add_all(tx, events)
+
+
+async def follow_physical(
+    tx: Tx, changed: Sequence[tuple[int, int, int, int]], more: Sequence[Claim], reason: Reason
+) -> list[Deficit]:
+    """Tell what a change of physical stock means, for packages that write it with statements of their own.
+
+    Args:
+        tx: the transaction of the change.
+        changed: (sku_id, location_id, on hand, allocated) where a deficit may have begun or ended.
+        more: balances that have more than before: orders may wait for it.
+        reason: why.
+    """
+    if more:
+        await _announce_increase(tx, more, reason)
+    return await _settle_deficits(tx, changed, reason)

@@ -857,6 +857,8 @@ CREATE TABLE movement (
     ref_text text,
     actor text DEFAULT 'system'::text NOT NULL,
     bucket text DEFAULT 'sellable'::text NOT NULL
+    source_id integer,
+    source_seq bigint
 ) PARTITION BY RANGE (recorded_at);
 
 CREATE TABLE movement_closing (
@@ -1445,6 +1447,43 @@ CREATE TABLE stock_draw (
     quantity integer NOT NULL,
     CONSTRAINT stock_draw_pkey PRIMARY KEY (claim_id, sku_id, location_id, rank),
     CONSTRAINT stock_draw_quantity_check CHECK ((quantity > 0))
+CREATE TABLE stock_delta (
+    source_id integer NOT NULL,
+    ref text NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    quantity integer NOT NULL,
+    sets boolean NOT NULL,
+    outcome text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stock_delta_pkey PRIMARY KEY (source_id, ref)
+);
+
+CREATE TABLE stock_drift (
+    id uuid NOT NULL,
+    source_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    snapshot_id uuid,
+    kind text NOT NULL,
+    state text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    seq bigint,
+    theirs integer NOT NULL,
+    ours integer NOT NULL,
+    underway integer NOT NULL,
+    later integer NOT NULL,
+    in_window integer NOT NULL,
+    allocated integer NOT NULL,
+    unexplained integer NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    settled_at timestamp with time zone,
+    settled_by text,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT stock_drift_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_drift_source_id_sku_id_location_id_key UNIQUE (source_id, sku_id, location_id),
+    CONSTRAINT stock_drift_kind_check CHECK ((kind = ANY (ARRAY['window'::text, 'compared'::text, 'negative'::text, 'late'::text]))),
+    CONSTRAINT stock_drift_state_check CHECK ((state = ANY (ARRAY['open'::text, 'explained'::text, 'agreed'::text, 'theirs'::text, 'ours'::text, 'counting'::text])))
 );
 
 CREATE TABLE stock_hold (
@@ -1483,6 +1522,99 @@ CREATE TABLE stock_suspicion (
     CONSTRAINT stock_suspicion_pkey PRIMARY KEY (id),
     CONSTRAINT stock_suspicion_kept_back_check CHECK ((kept_back >= 0)),
     CONSTRAINT stock_suspicion_score_check CHECK (((score >= 0) AND (score <= 100)))
+CREATE TABLE stock_snapshot (
+    id uuid NOT NULL,
+    number integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    source_id integer NOT NULL,
+    seq bigint NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    scope text NOT NULL,
+    state text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    client text NOT NULL,
+    key text,
+    digest bytea,
+    bytes bigint DEFAULT 0 NOT NULL,
+    rows integer DEFAULT 0 NOT NULL,
+    held integer DEFAULT 0 NOT NULL,
+    differing integer DEFAULT 0 NOT NULL,
+    absent integer DEFAULT 0 NOT NULL,
+    zeroed integer DEFAULT 0 NOT NULL,
+    stocked integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    reviewed integer DEFAULT 0 NOT NULL,
+    through_sku integer DEFAULT 0 NOT NULL,
+    through_location integer DEFAULT 0 NOT NULL,
+    reason jsonb,
+    person text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    accepted_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT stock_snapshot_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_snapshot_number_key UNIQUE (number),
+    CONSTRAINT stock_snapshot_scope_check CHECK ((scope = ANY (ARRAY['whole'::text, 'partial'::text]))),
+    CONSTRAINT stock_snapshot_state_check CHECK ((state = ANY (ARRAY['receiving'::text, 'waiting'::text, 'applying'::text, 'applied'::text, 'refused'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+CREATE TABLE stock_snapshot_held (
+    snapshot_id uuid NOT NULL,
+    row integer NOT NULL,
+    sku text NOT NULL,
+    location text NOT NULL,
+    stated text NOT NULL,
+    problem text NOT NULL,
+    CONSTRAINT stock_snapshot_held_pkey PRIMARY KEY (snapshot_id, "row")
+);
+
+CREATE TABLE stock_snapshot_location (
+    snapshot_id uuid NOT NULL,
+    location_id integer NOT NULL,
+    rows integer NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    reviewed integer DEFAULT 0 NOT NULL,
+    more bigint DEFAULT 0 NOT NULL,
+    fewer bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT stock_snapshot_location_pkey PRIMARY KEY (snapshot_id, location_id)
+);
+
+CREATE TABLE stock_snapshot_row (
+    snapshot_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    stated integer NOT NULL,
+    mentioned boolean NOT NULL,
+    underway integer DEFAULT 0 NOT NULL,
+    CONSTRAINT stock_snapshot_row_pkey PRIMARY KEY (snapshot_id, sku_id, location_id)
+);
+
+CREATE TABLE stock_source (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    leaves text DEFAULT 'ship'::text NOT NULL,
+    skew_seconds integer DEFAULT 2 NOT NULL,
+    zero_percent smallint DEFAULT 20 NOT NULL,
+    zero_rule text DEFAULT 'ask'::text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    last_seq bigint DEFAULT '-1'::integer NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT stock_source_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_source_code_key UNIQUE (code),
+    CONSTRAINT stock_source_leaves_check CHECK ((leaves = ANY (ARRAY['pick'::text, 'pack'::text, 'invoice'::text, 'ship'::text]))),
+    CONSTRAINT stock_source_skew_seconds_check CHECK (((skew_seconds >= 0) AND (skew_seconds <= 3600))),
+    CONSTRAINT stock_source_zero_percent_check CHECK (((zero_percent >= 0) AND (zero_percent <= 100))),
+    CONSTRAINT stock_source_zero_rule_check CHECK ((zero_rule = ANY (ARRAY['ask'::text, 'refuse'::text])))
+);
+
+CREATE TABLE stock_source_location (
+    source_id integer NOT NULL,
+    location_id integer NOT NULL,
+    role text NOT NULL,
+    last_seq bigint,
+    last_as_of timestamp with time zone,
+    CONSTRAINT stock_source_location_pkey PRIMARY KEY (source_id, location_id),
+    CONSTRAINT stock_source_location_role_check CHECK ((role = ANY (ARRAY['truth'::text, 'secondary'::text])))
 );
 
 CREATE TABLE subscriber (
@@ -1670,6 +1802,7 @@ CREATE INDEX message_sending ON message USING btree (claimed_at) WHERE (state = 
 CREATE INDEX message_state ON message USING btree (state, created_at DESC, id DESC);
 CREATE INDEX message_consent_newest ON message_consent USING btree (customer_id, purpose, channel, at DESC, id DESC);
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
+CREATE INDEX movement_recorded ON ONLY movement USING brin (recorded_at) WITH (pages_per_range='16');
 CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
@@ -1713,6 +1846,16 @@ CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL 
 CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
 CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
 CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
+CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
+CREATE INDEX stock_drift_open ON stock_drift USING btree (found_at DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'counting'::text]));
+CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
+CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
+CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
+CREATE UNIQUE INDEX stock_snapshot_key ON stock_snapshot USING btree (client, key) WHERE (key IS NOT NULL);
+CREATE UNIQUE INDEX stock_snapshot_seq ON stock_snapshot USING btree (source_id, seq) WHERE (accepted_at IS NOT NULL);
+CREATE INDEX stock_snapshot_unfinished ON stock_snapshot USING btree (source_id) WHERE (state = ANY (ARRAY['waiting'::text, 'applying'::text]));
+CREATE INDEX stock_source_at ON stock_source_location USING btree (location_id);
+CREATE UNIQUE INDEX stock_source_truth ON stock_source_location USING btree (location_id) WHERE (role = 'truth'::text);
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
@@ -1811,6 +1954,9 @@ ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE stock_draw ADD CONSTRAINT stock_draw_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -1822,4 +1968,10 @@ ALTER TABLE transfer ADD CONSTRAINT transfer_origin_id_fkey FOREIGN KEY (origin_
 ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id_line_fkey FOREIGN KEY (transfer_id, line) REFERENCES transfer_line(transfer_id, line);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
+ALTER TABLE stock_snapshot ADD CONSTRAINT stock_snapshot_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
+ALTER TABLE stock_snapshot_held ADD CONSTRAINT stock_snapshot_held_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
+ALTER TABLE stock_snapshot_location ADD CONSTRAINT stock_snapshot_location_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
+ALTER TABLE stock_snapshot_row ADD CONSTRAINT stock_snapshot_row_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
+ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);

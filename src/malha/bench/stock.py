@@ -1,0 +1,266 @@
+"""`malha bench stock`: what stock costs, part by part, each on an empty server of its own with production settings.
+
+A part is a function from a size to figures; all figures of a run are one flat object, so that a part added later adds
+names and changes none. The quick form is small enough for a check on every change and says so by `rows`; `--full` is
+the size that is published.
+
+Parts:
+    snapshot: a snapshot of so many rows, one in twenty changed, over the application's own HTTP interface, beside a
+        bare COPY of the same file into an unlogged table over one connection. `snapshot_ratio` is the one by the other.
+    deltas: changes reported over HTTP in batches of 500 by a few connections, each with its reference.
+"""
+
+import asyncio
+import io
+import json
+import multiprocessing
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+
+from malha.bench.seed import NETWORK, SKUS
+from malha.bench.server import Server, bench_home
+from malha.doctor import examine
+from malha.identity import service as identity
+from malha.inventory.sync import sources
+from malha.inventory.sync.model import SourceDraft
+from malha.platform import jobs
+from malha.platform.db import Actor, Database
+from malha.platform.embedded import EmbeddedPostgres
+from malha.platform.migrate import migrate
+
+Say = Callable[[str], None]
+ACTOR = Actor("person", "bench", "Bench")
+LOCATIONS = 50
+CHANGED = 20  # one row in so many
+BATCH = 500
+SENDERS = 4
+PIECE = 1 << 18
+
+# Balances with the ledger rows they are the sum of, as COPY would: what is measured comes after.
+FILL = """
+WITH filled AS (
+    INSERT INTO balance (sku_id, location_id, on_hand)
+    SELECT v.id, l.id, (v.id * 7 + l.id) %% 90 + 1 FROM variant v CROSS JOIN location l ORDER BY v.id, l.id
+    RETURNING sku_id, location_id, on_hand
+)
+INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, occurred_at, recorded_at)
+SELECT sku_id, location_id, on_hand, 'initial', 'bench', now() - interval '2 days', now() - interval '2 days'
+FROM filled
+"""
+BARE = "CREATE UNLOGGED TABLE bench_bare_{n} (sku text, location text, on_hand text)"
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much of everything."""
+
+    rows: int
+    seconds: float
+    full: bool
+
+
+QUICK = Size(100_000, 3.0, full=False)
+FULL = Size(1_000_000, 15.0, full=True)
+
+
+def run(size: Size, only: Sequence[str], port: int, say: Say) -> dict[str, Any]:
+    """Run the parts that are wanted (all without a wish); return their figures.
+
+    Raises:
+        KeyError: there is no part of that name.
+    """
+    wanted = [name.strip() for name in only if name.strip()] or list(PARTS)
+    found: dict[str, Any] = {"full": size.full, "parts": ",".join(wanted)}
+    for name in wanted:
+        found |= PARTS[name](size, port, say)
+    return found
+
+
+class _World(msgspec.Struct, frozen=True):
+    """A served, seeded retailer."""
+
+    url: str
+    port: int
+    key: str
+
+
+@contextmanager
+def _world(port: int, rows: int, web_workers: int, say: Say) -> Iterator[_World]:
+    with bench_home() as home:
+        postgres = EmbeddedPostgres(home)
+        url = postgres.start()
+        try:
+            say("Making the catalogue")
+            key = asyncio.run(_seeded(url, rows))
+            say("Starting the server")
+            server = Server(home, port, web_workers, url)
+            try:
+                server.wait()
+                yield _World(url, port, key)
+            finally:
+                server.stop()
+        finally:
+            postgres.stop()
+
+
+async def _seeded(url: str, rows: int) -> str:
+    await migrate(url, "malha")
+    await jobs.install(url)
+    async with Database(url, "malha") as db, db.transaction(ACTOR) as tx:
+        await tx.execute(NETWORK, {"locations": LOCATIONS})
+        await tx.execute(SKUS, {"skus": -(-rows // LOCATIONS)})
+        await tx.execute(FILL, {})
+        places = [f"L{n}" for n in range(1, LOCATIONS + 1)]
+        await sources.add_source(tx, SourceDraft(code="ERP", name="ERP", truth=places))
+        key = await identity.create_key(tx, name="bench", permissions=["stock:read", "stock:write"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE, FREEZE) malha.balance, malha.movement_default, malha.variant")
+        connection.execute("CHECKPOINT")
+    return key.secret
+
+
+def _file(rows: int, changed: random.Random) -> bytes:
+    """Return a snapshot of all balances, one row in `CHANGED` with another number."""
+    out = io.StringIO()
+    out.write("sku;location;on_hand\n")
+    for n in range(rows):
+        sku, place = n // LOCATIONS + 1, n % LOCATIONS + 1
+        units = (sku * 7 + place) % 90 + 1 + (changed.randrange(CHANGED) == 0)
+        out.write(f"SKU{sku};L{place};{units}\n")
+    return out.getvalue().encode()
+
+
+def snapshot(size: Size, port: int, say: Say) -> dict[str, Any]:
+    """Measure a snapshot, from the first byte sent to the last ledger row, beside a bare COPY of its file."""
+    rows = size.rows // LOCATIONS * LOCATIONS
+    with _world(port, rows, 1, say) as world:
+        file = _file(rows, random.Random(1))  # noqa: S311 -- the same file every time
+        bare = min(_bare(world.url, file, n) for n in range(3))
+        say("Sending the snapshot")
+        begun = time.perf_counter()
+        answer = _put(world, file)
+        answered = time.perf_counter() - begun
+        standing = answer
+        while standing["state"] == "applying":
+            time.sleep(0.02)
+            standing = _get(world, f"/v1/stock/snapshots/{answer['id']}")
+        took = time.perf_counter() - begun
+        say("Examining")
+        drift = asyncio.run(_drift(world.url))
+        return {
+            "snapshot_rows": rows,
+            "snapshot_changed": standing["changed"],
+            "snapshot_state": standing["state"],
+            "snapshot_file_mb": round(len(file) / (1 << 20), 1),
+            "snapshot_bare_copy_s": round(bare, 3),
+            "snapshot_accepted_s": round(answered, 3),
+            "snapshot_s": round(took, 3),
+            "snapshot_ratio": round(took / bare, 2),
+            "snapshot_accepted_ratio": round(answered / bare, 2),
+            "snapshot_drift": drift,
+        }
+
+
+def _bare(url: str, file: bytes, n: int) -> float:
+    with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(BARE.format(n=n))  # type: ignore[call-overload]  # a number of ours
+        begun = time.perf_counter()
+        with cursor.copy(f"COPY bench_bare_{n} FROM STDIN (FORMAT csv, DELIMITER ';', HEADER)") as copy:  # type: ignore[arg-type]
+            for start in range(0, len(file), PIECE):
+                copy.write(file[start : start + PIECE])
+        return time.perf_counter() - begun
+
+
+def _put(world: _World, file: bytes) -> dict[str, Any]:
+    as_of = (datetime.now(UTC) - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    path = f"/v1/stock/snapshots?source=ERP&seq=1&as_of={as_of}&covers=whole"
+    return _ask(world, "PUT", path, file, "text/csv")
+
+
+def _get(world: _World, path: str) -> dict[str, Any]:
+    return _ask(world, "GET", path, None, "application/json")
+
+
+def _ask(world: _World, method: str, path: str, body: bytes | None, media_type: str) -> dict[str, Any]:
+    import http.client  # noqa: PLC0415 -- only here
+
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=600)
+    headers = {"authorization": f"Bearer {world.key}", "content-type": media_type}
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status >= 300:
+        raise RuntimeError(f"{method} {path} answered {answer.status}: {said[:500]!r}")
+    found: dict[str, Any] = msgspec.json.decode(said)
+    return found
+
+
+async def _drift(url: str) -> int:
+    async with Database(url, "malha") as db:
+        return sum(finding.drifts for finding in (await examine(db)).findings)
+
+
+def deltas(size: Size, port: int, say: Say) -> dict[str, Any]:
+    """Measure changes a second over HTTP: batches of `BATCH` from `SENDERS` connections for some seconds."""
+    with _world(port, 100_000, 2, say) as world:
+        say("Reporting changes")
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(SENDERS) as pool:
+            wanted = [(port, world.key, n, size.seconds) for n in range(SENDERS)]
+            sent = pool.starmap(_report, wanted)
+        drift = asyncio.run(_drift(world.url))
+        rows = sum(done for done, _took, _worst in sent)
+        return {
+            "deltas_batch": BATCH,
+            "deltas_connections": SENDERS,
+            "deltas_rows": rows,
+            "deltas_per_s": round(rows / max(took for _done, took, _worst in sent)),
+            "deltas_slowest_batch_ms": round(max(worst for _done, _took, worst in sent) * 1000),
+            "deltas_drift": drift,
+        }
+
+
+def _report(port: int, key: str, sender: int, seconds: float) -> tuple[int, float, float]:
+    """Send batches until the time is over; return rows applied, seconds, and the slowest batch."""
+    import http.client  # noqa: PLC0415 -- in its own process
+
+    rnd = random.Random(sender)  # noqa: S311 -- the same changes every time
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    batches = []
+    for n in range(40):
+        rows = [
+            {
+                "ref": f"{sender}-{n}-{i}-XXXXXXXX",
+                "sku": f"SKU{rnd.randrange(2_000) + 1}",
+                "location": f"L{rnd.randrange(LOCATIONS) + 1}",
+                "delta": rnd.choice([-1, 1, 2]),
+                "reason": "adjustment",
+                "document": f"NF {n}",
+            }
+            for i in range(BATCH)
+        ]
+        batches.append(json.dumps({"source": "ERP", "rows": rows}))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    done, worst, sent = 0, 0.0, 0
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        body = batches[sent % len(batches)].replace("XXXXXXXX", str(sent))
+        sent += 1
+        at = time.perf_counter()
+        connection.request("POST", "/v1/stock/deltas", body, headers)
+        answer = connection.getresponse()
+        said = msgspec.json.decode(answer.read())
+        if answer.status >= 300:
+            raise RuntimeError(f"deltas answered {answer.status}: {said}")
+        worst = max(worst, time.perf_counter() - at)
+        done += said["applied"]
+    return done, time.perf_counter() - begun, worst
+
+
+PARTS: dict[str, Callable[[Size, int, Say], dict[str, Any]]] = {"snapshot": snapshot, "deltas": deltas}

@@ -1,0 +1,84 @@
+"""Disagreements and their repair: take the source's number, keep ours, or have it counted. Each is audited.
+
+Nothing is repaired that changed since it was looked at: a repair names the version it was decided on.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason
+from malha.inventory.sync import reads, writes
+from malha.inventory.sync.errors import DriftNotFound, DriftSettled
+from malha.inventory.sync.model import Drift, DriftState
+from malha.platform import audit
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+
+class Repair(StrEnum):
+    """How a disagreement ends."""
+
+    THEIRS = "theirs"
+    OURS = "ours"
+    COUNT = "count"
+
+
+_STATE = {Repair.THEIRS: DriftState.THEIRS, Repair.OURS: DriftState.OURS, Repair.COUNT: DriftState.COUNTING}
+_OPEN = frozenset({DriftState.OPEN.value, DriftState.COUNTING.value, DriftState.EXPLAINED.value})
+
+
+async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drift]:
+    """Settle disagreements, all or none; return them as they are then.
+
+    Args:
+        tx: the transaction.
+        versions: the version each was looked at, by id.
+        how: what is done. Taking theirs writes a ledger row per balance, with the disagreement as its reference.
+
+    Raises:
+        DriftNotFound: one does not exist, or is at a location the actor does not see.
+        DriftSettled: one changed or was settled meanwhile.
+    """
+    ids = list(versions)
+    found = {drift.id: drift for drift in await reads.drifts_by_id(tx, ids)}
+    for id_ in ids:
+        if id_ not in found or not tx.actor.sees(found[id_].location_id):
+            raise DriftNotFound(key=id_)
+    for id_, version, state in await tx.tuples(writes.LOCK_DRIFTS, {"ids": ids}):
+        if version != versions[id_] or state not in _OPEN:
+            raise DriftSettled(what="drift", key=id_)
+    if how is Repair.THEIRS:
+        await tx.value(writes.LOCK_DRIFTED, {"ids": ids})
+        more, moved = (await tx.tuples(writes.TAKE_THEIRS, {"ids": ids, "actor": tx.actor.label}))[0]
+        changed = [tuple(row) for row in moved]
+        await inventory.follow_physical(tx, changed, [Claim(s, p, 1) for s, p in more], Reason.SET)
+    settle = {"ids": ids, "state": _STATE[how].value, "actor": tx.actor.label}
+    await tx.execute(writes.SETTLE_DRIFTS, settle)
+    await audit.record_many(
+        tx,
+        action=f"repair_{how.value}",
+        entity="stock_drift",
+        changes=[(_name(found[id_]), None, _facts(found[id_])) for id_ in ids],
+    )
+    return await reads.drifts_by_id(tx, ids)
+
+
+def _name(drift: Drift) -> str:
+    return f"{drift.sku} {drift.location}"
+
+
+def _facts(drift: Drift) -> dict[str, object]:
+    return {"source": drift.source, "theirs": drift.theirs, "ours": drift.ours, "difference": drift.unexplained}
+
+
+def usable(ids: Sequence[str], most: int = 500) -> dict[UUID, int]:
+    """Return ids and versions from texts like `<id>:<version>`; what is none is left out."""
+    found: dict[UUID, int] = {}
+    for text in ids[:most]:
+        key, _, version = text.partition(":")
+        try:
+            found[UUID(key)] = int(version)
+        except ValueError:
+            continue
+    return found

@@ -1,0 +1,101 @@
+"""Held rows and disagreements as files, a page of rows to a transaction."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from malha.inventory.sync import reads
+from malha.inventory.sync.model import PROBLEMS, Drift
+from malha.platform.db import Actor, Database
+from malha.platform.i18n import N_, translate
+from malha.platform.ids import UUID
+from malha.platform.sheets import Column, Kind
+
+AT_ONCE = 1_000
+
+PROBLEM_WORDS: dict[str, str] = {problem.value: words for problem, words in PROBLEMS.items()}
+KIND_WORDS: dict[str, str] = {
+    "window": N_("Moved near the time of the snapshot"),
+    "compared": N_("A secondary source says otherwise"),
+    "negative": N_("More left since than was stated"),
+    "late": N_("A change that may be in the snapshot"),
+}
+STATE_WORDS: dict[str, str] = {
+    "open": N_("Open"),
+    "explained": N_("Explained"),
+    "agreed": N_("Agrees again"),
+    "theirs": N_("Theirs taken"),
+    "ours": N_("Ours kept"),
+    "counting": N_("To be counted"),
+}
+
+HELD_COLUMNS = (
+    Column("sku", width=22),
+    Column("location"),
+    Column("on_hand"),
+    Column(N_("Row of the file"), Kind.WHOLE),
+    Column(N_("What is wrong"), width=60),
+)
+DRIFT_COLUMNS = (
+    Column(N_("Source")),
+    Column(N_("SKU"), width=22),
+    Column(N_("Name"), width=40),
+    Column(N_("Location")),
+    Column(N_("State")),
+    Column(N_("Why it is here"), width=36),
+    Column(N_("As of"), Kind.MOMENT),
+    Column(N_("They said"), Kind.WHOLE),
+    Column(N_("Under way then"), Kind.WHOLE),
+    Column(N_("Moved since"), Kind.WHOLE),
+    Column(N_("In the window"), Kind.WHOLE),
+    Column(N_("We have"), Kind.WHOLE),
+    Column(N_("Allocated"), Kind.WHOLE),
+    Column(N_("Unexplained"), Kind.WHOLE),
+    Column(N_("Found"), Kind.MOMENT),
+)
+
+
+async def held_pages(db: Database, actor: Actor, id_: UUID, language: str) -> AsyncIterator[list[list[Any]]]:
+    """Yield the held rows of a snapshot; the first columns are those of the file to send again."""
+    after = 0
+    while True:
+        async with db.transaction(actor) as tx:
+            rows = await reads.held(tx, id_, after=after, limit=AT_ONCE)
+        if not rows:
+            return
+        after = rows[-1].row
+        yield [
+            [r.sku, r.location, r.stated, r.row, translate(language, PROBLEM_WORDS.get(r.problem, r.problem))]
+            for r in rows
+        ]
+
+
+async def drift_pages(
+    db: Database, actor: Actor, asked: reads.DriftAsked, language: str
+) -> AsyncIterator[list[list[Any]]]:
+    """Yield disagreements, the newest first."""
+    before = None
+    while True:
+        async with db.transaction(actor) as tx:
+            rows = await reads.drifts(tx, asked, before=before, limit=AT_ONCE)
+        if not rows:
+            return
+        before = rows[-1].found_at, rows[-1].id
+        yield [_cells(row, language) for row in rows]
+
+
+def _cells(row: Drift, language: str) -> list[Any]:
+    numbers = msgspec.structs.asdict(row)
+    counted = ("theirs", "underway", "later", "in_window", "ours", "allocated", "unexplained")
+    return [
+        row.source,
+        row.sku,
+        row.sku_name,
+        row.location,
+        translate(language, STATE_WORDS[row.state.value]),
+        translate(language, KIND_WORDS[row.kind.value]),
+        row.as_of,
+        *(numbers[name] for name in counted),
+        row.found_at,
+    ]

@@ -1,0 +1,220 @@
+"""Files of stock as they arrive: kept on disk piece by piece, unpacked under limits, and made a plain table.
+
+Memory stays constant whatever the size. What is packed may unpack to `MAX_RATIO` times its size and to the limit of a
+file, no further: the unpacking stops there, it is not measured afterwards. Spreadsheets and lines of JSON are turned
+into the same text table that everybody else sends.
+"""
+
+import csv
+import hashlib
+import io
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Self
+
+import msgspec
+
+from malha.inventory.sync.errors import EmptySnapshot, PackedBomb, SnapshotTooLarge, UnreadablePacking
+from malha.platform import workbook
+from malha.platform.tabular import Column, open_table
+
+GZIP = b"\x1f\x8b"
+MAX_RATIO = 200
+FREE_BYTES = 1 << 20  # small files may unpack to this much, whatever the ratio
+PIECE = 1 << 20
+UNREADABLE = "\x01"  # in place of the quantity of a row that could not be read
+
+COLUMNS = (
+    Column("sku", ("código sku", "codigo", "código", "cod", "referência", "ref", "item", "product", "produto")),
+    Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean")),
+    Column(
+        "location",
+        ("local", "loja", "filial", "depósito", "cd", "código do local", "store", "warehouse"),
+        required=True,
+    ),
+    Column(
+        "on_hand",
+        ("físico", "saldo", "estoque", "quantidade", "qtd", "qtde", "estoque físico", "quantity", "stock", "qty"),
+        required=True,
+    ),
+)
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file's table looks like: encoding as PostgreSQL calls it, columns by where they stand."""
+
+    header: list[str]
+    columns: dict[str, int]
+    delimiter: str
+    encoding: str
+    trimmed: bool
+
+
+class Arriving:
+    """A file on its way to the disk. It is one of a context: leaving it removes the file."""
+
+    def __init__(self, limit_mb: int) -> None:
+        self._limit = limit_mb << 20
+        self._megabytes = limit_mb
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by __exit__
+        self._hash = hashlib.sha256()
+        self._unpack: Any = None
+        self._first = True
+        self._spaces = False
+        self.arrived = 0
+        self.bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def digest(self) -> bytes:
+        """Return the hash of what arrived, as it arrived."""
+        return self._hash.digest()
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            SnapshotTooLarge, PackedBomb, UnreadablePacking: nothing of it is used.
+        """
+        self._hash.update(piece)
+        self.arrived += len(piece)
+        if self._first and piece:
+            self._first = False
+            if piece[:2] == GZIP or (len(piece) == 1 and piece == GZIP[:1]):
+                self._unpack = zlib.decompressobj(wbits=31)
+        if self._unpack is None:
+            self._keep(piece)
+            return
+        try:
+            while piece:
+                room = self._limit - self.bytes + 1
+                self._keep(self._unpack.decompress(piece, min(PIECE, room)))
+                piece = self._unpack.unconsumed_tail
+                if self.bytes > max(FREE_BYTES, self.arrived * MAX_RATIO):
+                    raise PackedBomb(ratio=MAX_RATIO)
+                if self._unpack.eof and (rest := self._unpack.unused_data):
+                    piece, self._unpack = rest, zlib.decompressobj(wbits=31)
+        except zlib.error:
+            raise UnreadablePacking from None
+
+    def _keep(self, data: bytes) -> None:
+        self.bytes += len(data)
+        if self.bytes > self._limit:
+            raise SnapshotTooLarge(megabytes=self._megabytes)
+        self._spaces = self._spaces or b" " in data
+        self._file.write(data)
+
+    def table(self, media_type: str) -> tuple[BinaryIO, Shape]:
+        """Return the whole file as a text table, at its beginning, and its shape. Work for a thread.
+
+        Raises:
+            UnreadableTable, MissingColumns, EmptySnapshot: it is none that can be used.
+            UnreadablePacking: it ended before its time.
+        """
+        if self._unpack is not None and not self._unpack.eof:
+            raise UnreadablePacking
+        if not self.bytes:
+            raise EmptySnapshot
+        self._file.seek(0)
+        start = self._file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+        self._file.seek(0)
+        if "json" in media_type or start.startswith(b"{"):
+            self._replace(_from_json(self._file))
+        elif workbook.is_workbook(self._file):
+            self._replace(workbook.as_text(self._file))
+        table = open_table(self._file, COLUMNS)
+        at = {column.name: i for i, column in table.columns.items()}
+        if "sku" not in at and "gtin" not in at:
+            table.release()
+            open_table(self._file, (Column("sku", required=True), *COLUMNS[1:]))
+        table.release()
+        encoding = table.encoding
+        if encoding == "utf-16":
+            self._replace(_recoded(self._file))
+            encoding = "utf-8-sig"
+        shape = Shape(
+            header=table.header,
+            columns=at,
+            delimiter=table.delimiter,
+            encoding="UTF8" if encoding == "utf-8-sig" else "WIN1252",
+            trimmed=self._spaces,
+        )
+        self._file.seek(0)
+        if encoding == "utf-8-sig" and self._file.read(3) != b"\xef\xbb\xbf":
+            self._file.seek(0)
+        return self._file, shape
+
+    def _replace(self, file: BinaryIO) -> None:
+        if file is not self._file:
+            self._file.close()
+            self._file = file
+            self._spaces = True
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file piece by piece."""
+    while piece := file.read(PIECE >> 2):
+        yield piece
+
+
+def rows_one_by_one(file: BinaryIO, shape: Shape) -> Iterator[list[Any]]:
+    """Yield (place, cells) of every row of a file that cannot be loaded at once; what cannot be read is marked."""
+    table = open_table(file, COLUMNS)
+    width = len(shape.header)
+    try:
+        for row in table:
+            cells = [cell.replace("\x00", "") for cell in row.cells]
+            broken = not cells or any(not flaw.at for flaw in row.flaws) or len(cells) < len(shape.columns)
+            cells = (cells + [""] * width)[:width]
+            if broken:
+                cells[shape.columns["on_hand"]] = UNREADABLE
+            yield [row.line, *cells]
+    finally:
+        table.release()
+
+
+class _Line(msgspec.Struct, frozen=True):
+    location: str = ""
+    sku: str = ""
+    gtin: str = ""
+    on_hand: int | str | None = None
+
+
+def _from_json(file: BinaryIO) -> BinaryIO:
+    """Turn lines of JSON objects with the names of `COLUMNS` into a table; a line that is none becomes a broken row."""
+    out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    writer = csv.writer(text, delimiter=";", lineterminator="\n")
+    writer.writerow(["sku", "gtin", "location", "on_hand"])
+    decode = msgspec.json.Decoder(_Line).decode
+    for line in file:
+        if line.isspace():
+            continue
+        try:
+            said = decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            writer.writerow(["", "", "", UNREADABLE])
+            continue
+        cells: Sequence[Any] = [said.sku, said.gtin, said.location, "" if said.on_hand is None else said.on_hand]
+        writer.writerow([str(cell).replace("\x00", "") for cell in cells])
+    text.flush()
+    text.detach()
+    out.seek(0)
+    return out
+
+
+def _recoded(file: BinaryIO) -> BinaryIO:
+    out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="")
+    while piece := text.read(PIECE):
+        out.write(piece.encode())
+    text.detach()
+    out.seek(0)
+    return out

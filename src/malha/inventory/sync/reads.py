@@ -1,0 +1,380 @@
+"""What sources stated and what became of it, for screens and for the API."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from malha.inventory.sync.errors import DriftNotFound, SnapshotNotFound, UnknownSource
+from malha.inventory.sync.model import (
+    Drift,
+    DriftKind,
+    DriftState,
+    Leaves,
+    Role,
+    Scope,
+    Snapshot,
+    Source,
+    State,
+    ZeroRule,
+)
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+LISTED = 50
+
+# A handful of rows each.
+SOURCES = """
+SELECT s.id, s.code, s.name, s.leaves, s.skew_seconds, s.zero_percent, s.zero_rule, s.active, s.last_seq, s.version,
+       coalesce(jsonb_object_agg(l.code, l.id) FILTER (WHERE p.role = 'truth'), '{}') AS truths,
+       coalesce(jsonb_object_agg(l.code, l.id) FILTER (WHERE p.role = 'secondary'), '{}') AS secondaries
+FROM stock_source s
+LEFT JOIN stock_source_location p ON p.source_id = s.id
+LEFT JOIN location l ON l.id = p.location_id
+WHERE (%(code)s::text IS NULL OR s.code = %(code)s::text) AND (%(id)s::int IS NULL OR s.id = %(id)s::int)
+GROUP BY s.id ORDER BY s.code
+"""
+# Who else is the truth where a source shall be.
+OTHER_TRUTHS = """
+SELECT l.code, s.code FROM stock_source_location p
+JOIN stock_source s ON s.id = p.source_id JOIN location l ON l.id = p.location_id
+WHERE p.role = 'truth' AND p.location_id = ANY (%(locations)s::int[]) AND p.source_id <> %(id)s::int
+ORDER BY l.code
+"""
+STANDING = """
+SELECT p.location_id, l.code, p.role, p.last_seq, p.last_as_of
+FROM stock_source_location p JOIN location l ON l.id = p.location_id
+WHERE p.source_id = %(id)s::int ORDER BY l.code
+"""
+# Of all sources: what was stated last of each location decides what a reported change is on top of.
+NEWEST_AT = """
+SELECT p.location_id, p.source_id, p.last_seq, p.last_as_of FROM stock_source_location p
+WHERE p.location_id = ANY (%(locations)s::int[]) AND p.last_as_of IS NOT NULL
+"""
+
+# Codes to ids, and what is no stock; one row per SKU of a batch, by the unique index.
+SKUS = "SELECT sku, id, is_kit FROM variant WHERE sku = ANY (%(skus)s::text[])"
+KNOWN_LOCATIONS = "SELECT code FROM location WHERE code = ANY (%(codes)s::text[])"
+
+_SNAPSHOT = """
+SELECT n.id, n.number, n.source_id, s.code AS source, s.name AS source_name, n.seq, n.as_of, n.scope, n.state, n.name,
+       n.client, n.key, n.digest, n.bytes, n.rows, n.held, n.differing, n.absent, n.zeroed, n.stocked, n.done,
+       n.changed, n.reviewed, n.through_sku, n.through_location, n.reason, n.person, n.received_at, n.accepted_at,
+       n.ended_at, s.zero_percent
+FROM stock_snapshot n JOIN stock_source s ON s.id = n.source_id
+"""
+SNAPSHOT = _SNAPSHOT + "WHERE n.id = %(id)s::uuid"
+SNAPSHOT_BY_NUMBER = _SNAPSHOT + "WHERE n.number = %(number)s::int"
+SNAPSHOT_BY_KEY = _SNAPSHOT + "WHERE n.client = %(client)s::text AND n.key = %(key)s::text"
+SNAPSHOT_BY_SEQ = (
+    _SNAPSHOT + "WHERE n.source_id = %(source)s::int AND n.seq = %(seq)s::bigint AND n.accepted_at IS NOT NULL"
+)
+# The newest by number, which is in their order; a page of the unique index.
+SNAPSHOTS = (
+    _SNAPSHOT
+    + """WHERE (%(source)s::text IS NULL OR s.code = %(source)s::text)
+  AND (%(state)s::text IS NULL OR n.state = %(state)s::text)
+  AND n.number < coalesce(%(before)s::int, 2147483647)
+ORDER BY n.number DESC LIMIT %(limit)s::int
+"""
+)
+HELD = """
+SELECT row, sku, location, stated, problem FROM stock_snapshot_held
+WHERE snapshot_id = %(id)s::uuid AND row > %(after)s::int ORDER BY row LIMIT %(limit)s::int
+"""
+HELD_BY_PROBLEM = """
+SELECT problem, count(*)::int FROM stock_snapshot_held WHERE snapshot_id = %(id)s::uuid GROUP BY 1 ORDER BY 2 DESC, 1
+"""
+SNAPSHOT_PLACES = """
+SELECT l.id, l.code, l.name, p.rows, p.changed, p.reviewed, p.more, p.fewer
+FROM stock_snapshot_location p JOIN location l ON l.id = p.location_id
+WHERE p.snapshot_id = %(id)s::uuid ORDER BY l.code
+"""
+# By day: what the snapshots of a source had to correct at a location. A row per snapshot and location, few a day.
+TREND = """
+SELECT (n.as_of AT TIME ZONE %(zone)s::text)::date AS day, sum(p.rows)::bigint, sum(p.changed + p.reviewed)::bigint,
+       sum(p.more)::bigint, sum(p.fewer)::bigint
+FROM stock_snapshot_location p JOIN stock_snapshot n ON n.id = p.snapshot_id
+WHERE n.source_id = %(source)s::int AND n.as_of >= %(since)s::timestamptz
+  AND (%(location)s::int IS NULL OR p.location_id = %(location)s::int)
+GROUP BY 1 ORDER BY 1
+"""
+
+_DRIFT = """
+SELECT d.id, s.code AS source, s.name AS source_name, d.sku_id, v.sku, v.name AS sku_name, d.location_id,
+       l.code AS location, l.name AS location_name, d.snapshot_id, n.number AS snapshot, d.kind, d.state, d.as_of,
+       d.seq, d.theirs, d.ours, d.underway, d.later, d.in_window, d.allocated, d.unexplained, d.found_at, d.settled_at,
+       d.settled_by, d.version
+FROM stock_drift d
+JOIN stock_source s ON s.id = d.source_id
+JOIN variant v ON v.id = d.sku_id
+JOIN location l ON l.id = d.location_id
+LEFT JOIN stock_snapshot n ON n.id = d.snapshot_id
+"""
+# Open ones come by their partial index; the newest first.
+DRIFTS = (
+    _DRIFT
+    + """WHERE d.state = ANY (%(states)s::text[])
+  AND (%(source)s::text IS NULL OR s.code = %(source)s::text)
+  AND (%(location)s::text IS NULL OR l.code = %(location)s::text)
+  AND (%(kind)s::text IS NULL OR d.kind = %(kind)s::text)
+  AND (%(query)s::text IS NULL OR v.folded LIKE %(query)s::text)
+  AND (%(scope)s::int[] IS NULL OR d.location_id = ANY (%(scope)s::int[]))
+  AND (d.found_at, d.id) < (coalesce(%(before)s::timestamptz, 'infinity'),
+                            coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+ORDER BY d.found_at DESC, d.id DESC LIMIT %(limit)s::int
+"""
+)
+DRIFTS_BY_ID = _DRIFT + "WHERE d.id = ANY (%(ids)s::uuid[]) ORDER BY d.sku_id, d.location_id"
+DRIFT_COUNTS = """
+SELECT state, count(*)::int FROM stock_drift
+WHERE (%(scope)s::int[] IS NULL OR location_id = ANY (%(scope)s::int[])) GROUP BY state
+"""
+# What the difference is explained by: the movements on either side of the window, by index movement_balance.
+EXPLAINING = """
+SELECT m.id, m.recorded_at, m.occurred_at, m.d_on_hand, m.d_allocated, m.reason, m.ref_kind, m.ref_id, m.ref_text,
+       m.actor,
+       CASE WHEN m.source_id = d.source_id
+            THEN CASE WHEN coalesce(m.source_seq > d.seq, m.occurred_at > d.as_of) THEN 'later' ELSE 'before' END
+            WHEN m.occurred_at > d.as_of + make_interval(secs => s.skew_seconds) THEN 'later'
+            WHEN m.occurred_at > d.as_of - make_interval(secs => s.skew_seconds) THEN 'window'
+            ELSE 'before' END AS side
+FROM stock_drift d
+JOIN stock_source s ON s.id = d.source_id
+JOIN movement m ON m.sku_id = d.sku_id AND m.location_id = d.location_id
+WHERE d.id = %(id)s::uuid AND m.recorded_at > d.as_of - make_interval(secs => s.skew_seconds + 3600)
+ORDER BY m.recorded_at DESC, m.id DESC LIMIT %(limit)s::int
+"""
+# Snapshots that still have to look at the balance.
+PENDING_AT = """
+SELECT n.number FROM stock_snapshot n JOIN stock_snapshot_row r ON r.snapshot_id = n.id
+WHERE n.state IN ('waiting', 'applying') AND r.sku_id = %(sku)s::int AND r.location_id = %(location)s::int
+  AND (r.sku_id, r.location_id) > (n.through_sku, n.through_location)
+ORDER BY n.number
+"""
+
+
+class HeldRow(msgspec.Struct, frozen=True):
+    """One row of a file that was kept aside."""
+
+    row: int
+    sku: str
+    location: str
+    stated: str
+    problem: str
+
+
+class SnapshotPlace(msgspec.Struct, frozen=True):
+    """What a snapshot did at one location; `more` and `fewer` are units."""
+
+    id: int
+    code: str
+    name: str
+    rows: int
+    changed: int
+    reviewed: int
+    more: int
+    fewer: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a source is at a location, and what it stated last."""
+
+    location_id: int
+    code: str
+    role: Role
+    last_seq: int | None
+    last_as_of: datetime | None
+
+
+class Because(msgspec.Struct, frozen=True):
+    """One movement near a disagreement; `side` is before, window or later."""
+
+    id: int
+    recorded_at: datetime
+    occurred_at: datetime
+    d_on_hand: int
+    d_allocated: int
+    reason: str
+    ref_kind: str | None
+    ref_id: UUID | None
+    ref_text: str | None
+    actor: str
+    side: str
+
+
+class DriftAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which disagreements are wanted."""
+
+    states: tuple[str, ...] = ("open",)
+    source: str | None = None
+    location: str | None = None
+    kind: str | None = None
+    query: str | None = None
+    scope: tuple[int, ...] | None = None
+
+
+async def sources(tx: Tx) -> list[Source]:
+    """Return all sources by code."""
+    return [_source(row) for row in await tx.all(dict, SOURCES, {"code": None, "id": None})]
+
+
+async def source(tx: Tx, code: str) -> Source:
+    """Return a source by its code.
+
+    Raises:
+        UnknownSource: there is none.
+    """
+    row = await tx.maybe(dict, SOURCES, {"code": code, "id": None})
+    if row is None:
+        raise UnknownSource(key=code)
+    return _source(row)
+
+
+async def source_by_id(tx: Tx, id_: int) -> Source:
+    """Return a source that exists."""
+    return _source(await tx.one(dict, SOURCES, {"code": None, "id": id_}))
+
+
+def _source(row: dict[str, Any]) -> Source:
+    return Source(**{**row, "leaves": Leaves(row["leaves"]), "zero_rule": ZeroRule(row["zero_rule"])})
+
+
+async def standing(tx: Tx, source_id: int) -> list[Standing]:
+    """Return where a source speaks, by the location's code."""
+    rows = await tx.tuples(STANDING, {"id": source_id})
+    return [Standing(id_, code, Role(role), seq, as_of) for id_, code, role, seq, as_of in rows]
+
+
+async def snapshot(tx: Tx, id_: UUID) -> Snapshot:
+    """Return a snapshot.
+
+    Raises:
+        SnapshotNotFound: there is none.
+    """
+    return _found(await tx.maybe(dict, SNAPSHOT, {"id": id_}), id_)
+
+
+async def snapshot_by_number(tx: Tx, number: int) -> Snapshot:
+    """Return a snapshot by the number people see.
+
+    Raises:
+        SnapshotNotFound: there is none.
+    """
+    return _found(await tx.maybe(dict, SNAPSHOT_BY_NUMBER, {"number": number}), number)
+
+
+async def snapshot_by_key(tx: Tx, client: str, key: str) -> Snapshot | None:
+    """Return the snapshot a client sent under an idempotency key."""
+    row = await tx.maybe(dict, SNAPSHOT_BY_KEY, {"client": client, "key": key})
+    return None if row is None else _snapshot(row)
+
+
+async def snapshot_by_seq(tx: Tx, source_id: int, seq: int) -> Snapshot | None:
+    """Return the accepted snapshot of a source's sequence."""
+    row = await tx.maybe(dict, SNAPSHOT_BY_SEQ, {"source": source_id, "seq": seq})
+    return None if row is None else _snapshot(row)
+
+
+async def snapshots(
+    tx: Tx, *, source: str | None = None, state: str | None = None, before: int | None = None, limit: int = LISTED
+) -> list[Snapshot]:
+    """Return snapshots, the newest first."""
+    asked = {"source": source, "state": state, "before": before, "limit": limit}
+    return [_snapshot(row) for row in await tx.all(dict, SNAPSHOTS, asked)]
+
+
+def _found(row: dict[str, Any] | None, key: object) -> Snapshot:
+    if row is None:
+        raise SnapshotNotFound(key=key)
+    return _snapshot(row)
+
+
+def _snapshot(row: dict[str, Any]) -> Snapshot:
+    digest = row["digest"]
+    return Snapshot(
+        **{
+            **row,
+            "scope": Scope(row["scope"]),
+            "state": State(row["state"]),
+            "digest": None if digest is None else bytes(digest),
+        }
+    )
+
+
+async def held(tx: Tx, id_: UUID, *, after: int = 0, limit: int = 1_000) -> list[HeldRow]:
+    """Return rows that were kept aside, in the order of the file."""
+    return await tx.all(HeldRow, HELD, {"id": id_, "after": after, "limit": limit})
+
+
+async def held_by_problem(tx: Tx, id_: UUID) -> list[tuple[str, int]]:
+    """Return how many rows were held for what, most first."""
+    return [(problem, count) for problem, count in await tx.tuples(HELD_BY_PROBLEM, {"id": id_})]
+
+
+async def snapshot_places(tx: Tx, id_: UUID) -> list[SnapshotPlace]:
+    """Return what a snapshot did by location."""
+    return await tx.all(SnapshotPlace, SNAPSHOT_PLACES, {"id": id_})
+
+
+async def trend(
+    tx: Tx, source_id: int, since: datetime, zone: str, location_id: int | None = None
+) -> list[tuple[Any, int, int, int, int]]:
+    """Return (day, rows stated, rows that differed, units added, units taken away) of a source's snapshots."""
+    asked = {"source": source_id, "since": since, "zone": zone, "location": location_id}
+    return [(day, rows, off, more, fewer) for day, rows, off, more, fewer in await tx.tuples(TREND, asked)]
+
+
+async def drifts(
+    tx: Tx, asked: DriftAsked, *, before: tuple[datetime, UUID] | None = None, limit: int = LISTED
+) -> list[Drift]:
+    """Return disagreements, the newest first, from before a (time, id) position."""
+    at, id_ = before or (None, None)
+    params = {
+        **{name: getattr(asked, name) for name in ("source", "location", "kind")},
+        "states": list(asked.states),
+        "query": f"%{asked.query}%" if asked.query else None,
+        "scope": None if asked.scope is None else list(asked.scope),
+        "before": at,
+        "before_id": id_,
+        "limit": limit,
+    }
+    return [_drift(row) for row in await tx.all(dict, DRIFTS, params)]
+
+
+async def drifts_by_id(tx: Tx, ids: Sequence[UUID]) -> list[Drift]:
+    """Return disagreements by their ids, in key order; unknown ones are absent."""
+    return [_drift(row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids)})]
+
+
+async def drift(tx: Tx, id_: UUID) -> Drift:
+    """Return one disagreement.
+
+    Raises:
+        DriftNotFound: there is none, or it is at a location the actor does not see.
+    """
+    found = await drifts_by_id(tx, [id_])
+    if not found or not tx.actor.sees(found[0].location_id):
+        raise DriftNotFound(key=id_)
+    return found[0]
+
+
+def _drift(row: dict[str, Any]) -> Drift:
+    return Drift(**{**row, "kind": DriftKind(row["kind"]), "state": DriftState(row["state"])})
+
+
+async def drift_counts(tx: Tx, scope: Sequence[int] | None) -> dict[str, int]:
+    """Return how many disagreements stand in which state."""
+    places = None if scope is None else list(scope)
+    return dict(await tx.tuples(DRIFT_COUNTS, {"scope": places}))
+
+
+async def explaining(tx: Tx, id_: UUID, limit: int = 100) -> list[Because]:
+    """Return the movements near a disagreement, the newest first, and on which side of as_of they lie."""
+    return await tx.all(Because, EXPLAINING, {"id": id_, "limit": limit})
+
+
+async def pending_at(tx: Tx, sku_id: int, location_id: int) -> list[int]:
+    """Return the numbers of snapshots that still have to look at a balance."""
+    return [number for (number,) in await tx.tuples(PENDING_AT, {"sku": sku_id, "location": location_id})]

@@ -1,0 +1,725 @@
+"""Statements of stock that others state. Private to `inventory`.
+
+A file is loaded by COPY into a table of its own, compared with the balances by one statement, and only what differs is
+kept; then it is applied in pieces, each under its locks. Tables of a file have names that are made, so the statements
+on them are composed; their names come from a number of ours, never from outside.
+"""
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+# --- sources ---
+
+ADD_SOURCE = """
+INSERT INTO stock_source (code, name, leaves, skew_seconds, zero_percent, zero_rule, active)
+VALUES (%(code)s::text, %(name)s::text, %(leaves)s::text, %(skew_seconds)s::int, %(zero_percent)s::smallint,
+        %(zero_rule)s::text, %(active)s::bool)
+ON CONFLICT (code) DO NOTHING
+RETURNING id
+"""
+
+# Conditional on the version that was read: of two who save at once, the second is told.
+SET_SOURCE = """
+UPDATE stock_source
+SET name = %(name)s::text, leaves = %(leaves)s::text, skew_seconds = %(skew_seconds)s::int,
+    zero_percent = %(zero_percent)s::smallint, zero_rule = %(zero_rule)s::text, active = %(active)s::bool,
+    version = version + 1
+WHERE id = %(id)s::int AND version = %(version)s::int
+"""
+
+DROP_PLACES = """
+DELETE FROM stock_source_location
+WHERE source_id = %(id)s::int AND location_id <> ALL (%(locations)s::int[])
+"""
+
+# The partial unique index on truths decides between two sources that are declared at once.
+SET_PLACES = """
+INSERT INTO stock_source_location (source_id, location_id, role)
+SELECT %(id)s::int, location_id, role
+FROM unnest(%(locations)s::int[], %(roles)s::text[]) AS w(location_id, role)
+ORDER BY location_id
+ON CONFLICT (source_id, location_id) DO UPDATE SET role = excluded.role
+"""
+
+# One snapshot of a source at a time is compared and accepted: the next one then sees what this one left to do.
+LOCK_SOURCE = "SELECT last_seq FROM stock_source WHERE id = %(id)s::int FOR NO KEY UPDATE"
+
+# --- a file ---
+
+ADD_SNAPSHOT = """
+INSERT INTO stock_snapshot (id, source_id, seq, as_of, scope, state, name, client, key, person)
+VALUES (%(id)s::uuid, %(source)s::int, %(seq)s::bigint, %(as_of)s::timestamptz, %(scope)s::text, 'receiving',
+        %(name)s::text, %(client)s::text, NULL, %(person)s::text)
+RETURNING number
+"""
+
+NOTE_FILE = """
+UPDATE stock_snapshot SET bytes = %(bytes)s::bigint, digest = %(digest)s::bytea, rows = %(rows)s::int
+WHERE id = %(id)s::uuid AND state = 'receiving'
+"""
+
+DROP_SNAPSHOT = "DELETE FROM stock_snapshot WHERE id = %(id)s::uuid AND state = 'receiving'"
+
+ACCEPT = """
+UPDATE stock_snapshot s
+SET state = %(state)s::text, reason = %(reason)s::jsonb, key = %(key)s::text, stocked = %(stocked)s::int,
+    zeroed = %(zeroed)s::int, held = %(held)s::int, accepted_at = CASE WHEN %(state)s::text <> 'refused' THEN now() END,
+    ended_at = CASE WHEN %(state)s::text = 'refused' THEN now() END,
+    differing = k.differing, absent = k.absent
+FROM (SELECT count(*)::int AS differing, count(*) FILTER (WHERE NOT mentioned)::int AS absent
+      FROM stock_snapshot_row WHERE snapshot_id = %(id)s::uuid) k
+WHERE s.id = %(id)s::uuid AND s.state = 'receiving'
+RETURNING s.differing
+"""
+
+SET_LAST_SEQ = "UPDATE stock_source SET last_seq = %(seq)s::bigint WHERE id = %(id)s::int"
+
+SET_LAST_AT = """
+UPDATE stock_source_location SET last_seq = %(seq)s::bigint, last_as_of = %(as_of)s::timestamptz
+WHERE source_id = %(id)s::int AND location_id = ANY (%(locations)s::int[])
+"""
+
+ADD_PLACES = """
+INSERT INTO stock_snapshot_location (snapshot_id, location_id, rows)
+SELECT %(id)s::uuid, location_id, rows FROM unnest(%(locations)s::int[], %(rows)s::int[]) AS w(location_id, rows)
+"""
+
+# What was carried by other orders' work when the source stated its numbers, as the caller knows it.
+NOTE_UNDERWAY = """
+UPDATE stock_snapshot_row r SET underway = w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+WHERE r.snapshot_id = %(id)s::uuid AND r.sku_id = w.sku_id AND r.location_id = w.location_id
+"""
+
+# Of the locations' balances, by index balance_location: how many there are, and how many have stock.
+COUNT_STOCKED = """
+SELECT count(*)::int, count(*) FILTER (WHERE on_hand > 0)::int FROM balance
+WHERE location_id = ANY (%(locations)s::int[])
+"""
+
+COUNT_ZEROED = """
+SELECT count(*)::int FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
+WHERE r.snapshot_id = %(id)s::uuid AND r.stated + r.underway = 0 AND b.on_hand > 0
+"""
+
+# --- applying ---
+
+# The row's lock decides between two presses of a button, and between a press and the worker.
+LOCK_SNAPSHOT = "SELECT state FROM stock_snapshot WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
+
+SET_STATE = """
+UPDATE stock_snapshot
+SET state = %(state)s::text, reason = coalesce(%(reason)s::jsonb, reason),
+    ended_at = CASE WHEN %(state)s::text <> 'applying' THEN now() END
+WHERE id = %(id)s::uuid AND state = ANY (%(states)s::text[])
+"""
+
+# The next keys in their order, found by the primary key; pairs that never had stock get their balance first.
+NEXT_KEYS = """
+SELECT count(*)::int, (array_agg(sku_id ORDER BY sku_id DESC, location_id DESC))[1],
+       (array_agg(location_id ORDER BY sku_id DESC, location_id DESC))[1]
+FROM (
+    SELECT sku_id, location_id FROM stock_snapshot_row
+    WHERE snapshot_id = %(id)s::uuid AND (sku_id, location_id) > (%(sku)s::int, %(location)s::int)
+    ORDER BY sku_id, location_id LIMIT %(limit)s::int
+) k
+"""
+
+ENSURE_PART = """
+INSERT INTO balance (sku_id, location_id)
+SELECT r.sku_id, r.location_id FROM stock_snapshot_row r
+WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
+  AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+  AND NOT EXISTS (SELECT FROM balance b WHERE b.sku_id = r.sku_id AND b.location_id = r.location_id)
+ORDER BY r.sku_id, r.location_id
+ON CONFLICT DO NOTHING
+"""
+
+# Statement one: the locks, in key order. What the next statement sums was committed before they were granted.
+LOCK_PART = """
+WITH locked AS MATERIALIZED (
+    SELECT b.sku_id FROM balance b JOIN stock_snapshot_row r USING (sku_id, location_id)
+    WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
+      AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+    ORDER BY b.sku_id, b.location_id
+    FOR NO KEY UPDATE OF b
+)
+SELECT count(*) FROM locked
+"""
+
+# What moved since, by index movement_balance on the newest partitions. `later` counts on top of what was stated: by
+# others, after the window; by the source itself, after the statement's own place. What others put absolutely since (a
+# count) is newer than the statement and stands. What lies in the window may be on either side.
+_SINCE = """
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(m.d_on_hand) FILTER (
+               WHERE CASE WHEN m.source_id = %(source)s::int
+                          THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
+                          ELSE m.occurred_at > %(until)s::timestamptz END), 0)::int AS later,
+           coalesce(sum(m.d_on_hand) FILTER (WHERE m.source_id IS DISTINCT FROM %(source)s::int
+               AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz), 0)::int
+               AS in_window,
+           count(*) FILTER (WHERE m.source_id IS DISTINCT FROM %(source)s::int
+               AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz) > 0 AS near,
+           coalesce(bool_or(m.reason IN ('count', 'set', 'initial')
+               AND CASE WHEN m.source_id = %(source)s::int
+                        THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
+                        ELSE m.occurred_at > %(until)s::timestamptz END), false) AS stands
+    FROM movement m
+    WHERE m.sku_id = r.sku_id AND m.location_id = r.location_id AND m.recorded_at > %(since)s::timestamptz
+      AND m.d_on_hand <> 0
+) m ON true
+"""
+
+# Statement two: the difference and its ledger row, under the locks of LOCK_PART. Open allocations are not touched.
+# Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself.
+APPLY_PART = (
+    """
+WITH decided AS MATERIALIZED (
+    SELECT r.sku_id, r.location_id, r.stated, r.underway, b.on_hand, b.allocated, m.later, m.in_window, m.stands,
+           r.stated + r.underway + m.later - b.on_hand AS delta,
+           CASE WHEN m.stands THEN NULL
+                WHEN p.role = 'secondary' THEN 'compared'
+                WHEN m.near THEN 'window'
+                WHEN r.stated + r.underway + m.later < 0 THEN 'negative' END AS review
+    FROM stock_snapshot_row r
+    JOIN balance b ON b.sku_id = r.sku_id AND b.location_id = r.location_id
+    JOIN stock_source_location p ON p.source_id = %(source)s::int AND p.location_id = r.location_id
+"""
+    + _SINCE
+    + """
+    WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
+      AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+), moved AS (
+    UPDATE balance b SET on_hand = b.on_hand + d.delta
+    FROM decided d
+    WHERE b.sku_id = d.sku_id AND b.location_id = d.location_id AND d.review IS NULL AND NOT d.stands AND d.delta <> 0
+    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, d.delta
+), ledger AS (
+    INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
+                          source_id, source_seq)
+    SELECT sku_id, location_id, delta, 'set', 'snapshot', %(id)s::uuid, %(text)s::text, %(actor)s::text,
+           %(as_of)s::timestamptz, %(source)s::int, %(seq)s::bigint
+    FROM moved ORDER BY sku_id, location_id
+), drifted AS (
+    INSERT INTO stock_drift (id, source_id, sku_id, location_id, snapshot_id, kind, state, as_of, seq, theirs, ours,
+                             underway, later, in_window, allocated, unexplained)
+    SELECT gen_random_uuid(), %(source)s::int, d.sku_id, d.location_id, %(id)s::uuid, d.review,
+           CASE WHEN d.review = 'window' AND (d.delta = 0 OR EXISTS (
+                    SELECT FROM (
+                        SELECT sum(w.d_on_hand) OVER (ORDER BY w.occurred_at DESC, w.id DESC) AS since
+                        FROM movement w
+                        WHERE w.sku_id = d.sku_id AND w.location_id = d.location_id
+                          AND w.recorded_at > %(since)s::timestamptz AND w.d_on_hand <> 0
+                          AND w.source_id IS DISTINCT FROM %(source)s::int
+                          AND w.occurred_at > %(from)s::timestamptz AND w.occurred_at <= %(until)s::timestamptz
+                    ) x WHERE d.delta + x.since = 0))
+                THEN 'explained' ELSE 'open' END,
+           %(as_of)s::timestamptz, %(seq)s::bigint, d.stated, d.on_hand, d.underway, d.later, d.in_window, d.allocated,
+           d.delta
+    FROM decided d
+    WHERE d.review IS NOT NULL AND NOT (d.review = 'compared' AND d.delta = 0)
+    ORDER BY d.sku_id, d.location_id
+    ON CONFLICT (source_id, sku_id, location_id) DO UPDATE
+    SET snapshot_id = excluded.snapshot_id, kind = excluded.kind, as_of = excluded.as_of, seq = excluded.seq,
+        theirs = excluded.theirs, ours = excluded.ours, underway = excluded.underway, later = excluded.later,
+        in_window = excluded.in_window, allocated = excluded.allocated, unexplained = excluded.unexplained,
+        state = CASE WHEN stock_drift.state = 'ours' AND stock_drift.unexplained = excluded.unexplained
+                     THEN 'ours' ELSE excluded.state END,
+        found_at = CASE WHEN stock_drift.state IN ('open', 'counting') THEN stock_drift.found_at ELSE now() END,
+        settled_at = CASE WHEN stock_drift.state = 'ours' AND stock_drift.unexplained = excluded.unexplained
+                          THEN stock_drift.settled_at END,
+        settled_by = CASE WHEN stock_drift.state = 'ours' AND stock_drift.unexplained = excluded.unexplained
+                          THEN stock_drift.settled_by END,
+        version = stock_drift.version + 1
+), agreed AS (
+    UPDATE stock_drift x SET state = 'agreed', settled_at = now(), settled_by = %(actor)s::text, version = version + 1
+    FROM decided d
+    WHERE x.source_id = %(source)s::int AND x.sku_id = d.sku_id AND x.location_id = d.location_id
+      AND x.state IN ('open', 'counting', 'explained')
+      AND (d.review IS NULL OR d.review = 'compared' AND d.delta = 0)
+), told AS (
+    UPDATE stock_snapshot_location l
+    SET changed = l.changed + t.changed, reviewed = l.reviewed + t.reviewed, more = l.more + t.more,
+        fewer = l.fewer + t.fewer
+    FROM (
+        SELECT location_id, count(*) FILTER (WHERE review IS NULL)::int AS changed,
+               count(review)::int AS reviewed,
+               coalesce(sum(delta) FILTER (WHERE review IS NULL AND delta > 0), 0) AS more,
+               coalesce(-sum(delta) FILTER (WHERE review IS NULL AND delta < 0), 0) AS fewer
+        FROM decided WHERE delta <> 0 AND NOT stands GROUP BY location_id
+    ) t
+    WHERE l.snapshot_id = %(id)s::uuid AND l.location_id = t.location_id
+)
+SELECT (SELECT count(*) FROM moved)::int,
+       (SELECT count(*) FROM decided WHERE review IS NOT NULL AND NOT (review = 'compared' AND delta = 0))::int,
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta > 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0 AND on_hand < allocated
+                      OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
+                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id))
+"""
+)
+
+# Conditional on where it stood: of two workers that believe the snapshot is theirs, one advances it, the other stops.
+ADVANCE = """
+UPDATE stock_snapshot
+SET through_sku = %(to_sku)s::int, through_location = %(to_location)s::int, done = done + %(count)s::int,
+    changed = changed + %(changed)s::int, reviewed = reviewed + %(reviewed)s::int
+WHERE id = %(id)s::uuid AND state = 'applying' AND (through_sku, through_location) = (%(sku)s::int, %(location)s::int)
+"""
+
+# --- deltas ---
+
+# One row of locks in key order, after the balances are there. `had` is the newest value, read under the lock.
+ENSURE_DELTAS = """
+INSERT INTO balance (sku_id, location_id)
+SELECT DISTINCT w.sku_id, w.location_id FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+WHERE NOT EXISTS (SELECT FROM balance b WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id)
+ORDER BY w.sku_id, w.location_id
+ON CONFLICT DO NOTHING
+"""
+
+# Sequence of a batch: natural keys first (of two senders of one reference the second waits here and then finds it),
+# in their order; then the balances.
+CLAIM_REFS = """
+INSERT INTO stock_delta (source_id, ref, sku_id, location_id, quantity, sets, outcome)
+SELECT %(source)s::int, ref, sku_id, location_id, quantity, sets, 'applied'
+FROM unnest(%(refs)s::text[], %(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(sets)s::bool[])
+     AS w(ref, sku_id, location_id, quantity, sets)
+ORDER BY ref
+ON CONFLICT DO NOTHING
+RETURNING ref
+"""
+
+SAME_REFS = """
+SELECT ref, sku_id, location_id, quantity, sets, outcome FROM stock_delta
+WHERE source_id = %(source)s::int AND ref = ANY (%(refs)s::text[])
+"""
+
+# One wave: each balance once, or differences only, which are summed. A compare-and-set looks at the locked row: no
+# other transaction can come between the look and the change.
+APPLY_DELTAS = """
+WITH want AS MATERIALIZED (
+    SELECT * FROM unnest(%(at)s::int[], %(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(sets)s::bool[],
+                         %(expected)s::int[], %(seqs)s::bigint[], %(occurred)s::timestamptz[], %(reasons)s::text[],
+                         %(documents)s::text[])
+                  AS w(at, sku_id, location_id, quantity, sets, expected, seq, occurred_at, reason, document)
+), keys AS (
+    SELECT DISTINCT sku_id, location_id FROM want
+), locked AS MATERIALIZED (
+    SELECT b.sku_id, b.location_id, b.on_hand
+    FROM balance b JOIN keys k ON b.sku_id = k.sku_id AND b.location_id = k.location_id
+    ORDER BY b.sku_id, b.location_id
+    FOR NO KEY UPDATE OF b
+), decided AS MATERIALIZED (
+    SELECT w.*, l.on_hand AS had, CASE WHEN w.sets THEN w.quantity - l.on_hand ELSE w.quantity END AS delta,
+           w.expected IS NOT NULL AND w.expected <> l.on_hand AS refused
+    FROM want w JOIN locked l ON l.sku_id = w.sku_id AND l.location_id = w.location_id
+), sums AS (
+    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided WHERE NOT refused GROUP BY sku_id, location_id
+), moved AS (
+    UPDATE balance b SET on_hand = b.on_hand + s.delta
+    FROM sums s
+    WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0
+    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta
+), ledger AS (
+    INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_text, actor, occurred_at, source_id,
+                          source_seq)
+    SELECT sku_id, location_id, delta, reason, 'source', document, %(actor)s::text, coalesce(occurred_at, now()),
+           %(source)s::int, seq
+    FROM decided WHERE NOT refused AND delta <> 0 ORDER BY at
+)
+SELECT (SELECT array_agg(ARRAY[at, had, CASE WHEN refused THEN 1 ELSE 0 END] ORDER BY at) FROM decided),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta > 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0 AND on_hand < allocated
+                      OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
+                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id))
+"""
+
+# A compare-and-set that was refused may be sent again under its reference.
+FREE_REFS = "DELETE FROM stock_delta WHERE source_id = %(source)s::int AND ref = ANY (%(refs)s::text[])"
+
+SET_OUTCOMES = """
+UPDATE stock_delta d SET outcome = w.outcome
+FROM unnest(%(refs)s::text[], %(outcomes)s::text[]) AS w(ref, outcome)
+WHERE d.source_id = %(source)s::int AND d.ref = w.ref
+"""
+
+ADD_LATE = """
+INSERT INTO stock_drift (id, source_id, sku_id, location_id, kind, state, as_of, seq, theirs, ours, underway, later,
+                         in_window, allocated, unexplained)
+SELECT gen_random_uuid(), %(source)s::int, b.sku_id, b.location_id, 'late', 'open', p.last_as_of, p.last_seq, b.on_hand,
+       b.on_hand, 0, 0, w.quantity, b.allocated, w.quantity
+FROM (SELECT sku_id, location_id, sum(quantity)::int AS quantity
+      FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS u(sku_id, location_id, quantity)
+      GROUP BY sku_id, location_id) w
+JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+JOIN LATERAL (SELECT last_as_of, last_seq FROM stock_source_location t
+              WHERE t.location_id = b.location_id AND t.last_as_of IS NOT NULL
+              ORDER BY t.last_as_of DESC LIMIT 1) p ON true
+ORDER BY b.sku_id, b.location_id
+ON CONFLICT (source_id, sku_id, location_id) DO UPDATE
+SET kind = 'late', state = 'open', as_of = excluded.as_of, seq = excluded.seq, theirs = excluded.theirs,
+    ours = excluded.ours, underway = 0, later = 0, allocated = excluded.allocated, snapshot_id = NULL,
+    in_window = excluded.in_window + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
+                                          THEN stock_drift.in_window ELSE 0 END,
+    unexplained = excluded.unexplained + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
+                                              THEN stock_drift.unexplained ELSE 0 END,
+    found_at = now(), settled_at = NULL, settled_by = NULL, version = stock_drift.version + 1
+"""
+
+# --- repairs ---
+
+# In key order: a repair of many locks like everybody else.
+LOCK_DRIFTS = """
+SELECT d.id, d.version, d.state FROM stock_drift d WHERE d.id = ANY (%(ids)s::uuid[])
+ORDER BY d.sku_id, d.location_id, d.id
+FOR NO KEY UPDATE OF d
+"""
+
+LOCK_DRIFTED = """
+WITH locked AS MATERIALIZED (
+    SELECT b.sku_id FROM balance b
+    WHERE (b.sku_id, b.location_id) IN (SELECT sku_id, location_id FROM stock_drift WHERE id = ANY (%(ids)s::uuid[]))
+    ORDER BY b.sku_id, b.location_id
+    FOR NO KEY UPDATE
+)
+SELECT count(*) FROM locked
+"""
+
+# The source's number as it was stated, with everything that moved since by the clock, whatever the window; a change
+# that was held because it was late is added as it was reported. A count since then is newer and stands.
+TAKE_THEIRS = """
+WITH decided AS MATERIALIZED (
+    SELECT d.id, d.source_id, d.seq, d.as_of, d.sku_id, d.location_id, s.code,
+           CASE WHEN d.kind = 'late' THEN d.unexplained
+                WHEN m.stands THEN 0
+                ELSE d.theirs + d.underway + coalesce(m.later, 0) - b.on_hand END AS delta
+    FROM stock_drift d
+    JOIN balance b ON b.sku_id = d.sku_id AND b.location_id = d.location_id
+    JOIN stock_source s ON s.id = d.source_id
+    LEFT JOIN LATERAL (
+        SELECT sum(m.d_on_hand)::int AS later,
+               coalesce(bool_or(m.reason IN ('count', 'set', 'initial')), false) AS stands
+        FROM movement m
+        WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id
+          AND m.recorded_at > d.as_of - make_interval(secs => s.skew_seconds + 3600) AND m.d_on_hand <> 0
+          AND CASE WHEN m.source_id = d.source_id THEN coalesce(m.source_seq > d.seq, m.occurred_at > d.as_of)
+                   ELSE m.occurred_at > d.as_of END
+    ) m ON true
+    WHERE d.id = ANY (%(ids)s::uuid[])
+), sums AS (
+    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided GROUP BY sku_id, location_id
+), moved AS (
+    UPDATE balance b SET on_hand = b.on_hand + s.delta
+    FROM sums s
+    WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0
+    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta
+), ledger AS (
+    INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
+                          source_id, source_seq)
+    SELECT sku_id, location_id, delta, 'set', 'drift', id, code, %(actor)s::text, as_of, source_id, seq
+    FROM decided WHERE delta <> 0 ORDER BY sku_id, location_id
+)
+SELECT (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta > 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
+        FROM moved)
+"""
+
+SETTLE_DRIFTS = """
+UPDATE stock_drift SET state = %(state)s::text, version = version + 1,
+    settled_at = CASE WHEN %(state)s::text <> 'counting' THEN now() END,
+    settled_by = CASE WHEN %(state)s::text <> 'counting' THEN %(actor)s::text END
+WHERE id = ANY (%(ids)s::uuid[])
+"""
+
+# What waited for a count and was counted since is settled by it. Few rows: the partial index on open drifts.
+SETTLE_COUNTED = """
+UPDATE stock_drift d SET state = 'agreed', settled_at = now(), settled_by = 'count', version = version + 1
+WHERE d.state = 'counting' AND EXISTS (
+    SELECT FROM movement m
+    WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id AND m.recorded_at > d.found_at AND m.reason = 'count')
+"""
+
+# --- keeping house ---
+
+# Files of nobody: the web process that took them died. Their tables are found by their names.
+ABANDONED = """
+SELECT s.id, s.number FROM stock_snapshot s
+WHERE s.state = 'receiving' AND s.received_at < now() - interval '6 hours'
+"""
+STAGES = """
+SELECT c.relname::text FROM pg_class c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname ~ '^stock_stage_[0-9]+'
+"""
+RECEIVING = "SELECT number FROM stock_snapshot WHERE state = 'receiving'"
+FORGET_ROWS = """
+DELETE FROM stock_snapshot_row r USING stock_snapshot s
+WHERE s.id = r.snapshot_id AND s.ended_at < now() - make_interval(days => %(days)s::int)
+"""
+FORGET_HELD = """
+DELETE FROM stock_snapshot_held h USING stock_snapshot s
+WHERE s.id = h.snapshot_id AND s.ended_at < now() - make_interval(days => %(days)s::int)
+"""
+FORGET_DELTAS = """
+DELETE FROM stock_delta WHERE (source_id, ref) IN (
+    SELECT source_id, ref FROM stock_delta WHERE recorded_at < now() - make_interval(days => %(days)s::int) LIMIT 20000)
+"""
+
+# --- composed: the tables of one file ---
+
+# The rows as they came, in the file's own columns. Not logged: a lost file is sent again, and it is gone in a minute.
+# `row` is given only when the file was read row by row; else a row's place in the table is its place in the file.
+_STAGE = "CREATE UNLOGGED TABLE {stage} ({columns}, row integer) WITH (autovacuum_enabled = off)"
+_LOAD = "COPY {stage} ({columns}) FROM STDIN (FORMAT csv, DELIMITER {delimiter}, HEADER {header}, ENCODING {encoding})"
+_COUNT = "SELECT {location}, count(*)::int FROM {stage} s GROUP BY 1"
+_DROP = "DROP TABLE IF EXISTS {stage}, {differing}, {twice}"
+
+# One pass: what the file says against what is here. Equal texts of numbers are equal numbers, and the cheapest test.
+_COMPARE_WHOLE = """
+CREATE UNLOGGED TABLE {differing} WITH (autovacuum_enabled = off) AS
+SELECT s.ctid AS at, v.id AS sku_id, coalesce(v.is_kit, false) AS is_kit, p.id AS location_id, b.sku_id AS had_sku,
+       b.location_id AS had_location, b.on_hand, {said} AS said, {other_gtin} AS other_gtin
+FROM {stage} s
+LEFT JOIN variant v ON {variant}
+LEFT JOIN location p ON p.code = {location} AND p.id = ANY ({places})
+FULL JOIN (SELECT sku_id, location_id, on_hand FROM balance WHERE location_id = ANY ({places})) b
+  ON b.sku_id = v.id AND b.location_id = p.id
+WHERE ({said} = b.on_hand::text AND NOT {other_gtin}) IS NOT TRUE
+"""
+_COMPARE_PARTIAL = """
+CREATE UNLOGGED TABLE {differing} WITH (autovacuum_enabled = off) AS
+SELECT s.ctid AS at, v.id AS sku_id, coalesce(v.is_kit, false) AS is_kit, p.id AS location_id, b.sku_id AS had_sku,
+       b.location_id AS had_location, b.on_hand, {said} AS said, {other_gtin} AS other_gtin
+FROM {stage} s
+LEFT JOIN variant v ON {variant}
+LEFT JOIN location p ON p.code = {location} AND p.id = ANY ({places})
+LEFT JOIN balance b ON b.sku_id = v.id AND b.location_id = p.id
+WHERE ({said} = b.on_hand::text AND NOT {other_gtin}) IS NOT TRUE
+"""
+# Of a whole statement, rows that found a balance and balances that were found are the same number unless some stand
+# twice; pairs without a balance are few and looked at themselves.
+_SHAPE = """
+SELECT count(*) FILTER (WHERE at IS NOT NULL AND had_sku IS NULL)::int, count(*) FILTER (WHERE at IS NULL)::int,
+       (SELECT count(*) FROM (SELECT FROM {differing} WHERE at IS NOT NULL AND had_sku IS NULL AND sku_id IS NOT NULL
+                              AND location_id IS NOT NULL GROUP BY sku_id, location_id HAVING count(*) > 1) t)::int
+FROM {differing}
+"""
+_TWICE_NONE = "CREATE UNLOGGED TABLE {twice} (sku_id integer, location_id integer)"
+_TWICE = """
+CREATE UNLOGGED TABLE {twice} AS
+SELECT v.id AS sku_id, p.id AS location_id
+FROM {stage} s JOIN variant v ON {variant} JOIN location p ON p.code = {location} AND p.id = ANY ({places})
+GROUP BY 1, 2 HAVING count(*) > 1
+"""
+_UNITS = """
+CASE WHEN {said} ~ '^ *[0-9]{{1,10}}([.,]0{{1,2}})? *$'
+     THEN split_part(translate(btrim({said}), ',', '.'), '.', 1)::bigint END
+"""
+_KEEP_DIFFERING = """
+INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned)
+SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned FROM (
+    SELECT d.sku_id, d.location_id, u.units, true AS mentioned
+    FROM {differing} d CROSS JOIN LATERAL (SELECT {units} AS units) u
+    WHERE d.at IS NOT NULL AND d.sku_id IS NOT NULL AND d.location_id IS NOT NULL AND NOT d.is_kit AND NOT d.other_gtin
+      AND u.units <= 2000000000 AND u.units <> coalesce(d.on_hand, 0)
+    UNION ALL
+    SELECT d.had_sku, d.had_location, 0, false FROM {differing} d WHERE d.at IS NULL AND d.on_hand <> 0
+) k
+WHERE NOT EXISTS (SELECT FROM {twice} t WHERE t.sku_id = k.sku_id AND t.location_id = k.location_id)
+ORDER BY k.sku_id, k.location_id
+"""
+# Equal, but not to be believed unseen: something moved there since, or an earlier statement of the source still has to
+# be applied there, or a disagreement waits there, or goods are under way.
+_LOOK_AGAIN = """
+INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned)
+SELECT {id}, v.id, p.id, u.units, true
+FROM (
+    SELECT m.sku_id, m.location_id FROM movement m
+    WHERE m.recorded_at > {since} AND m.occurred_at > {from_} AND m.d_on_hand <> 0 AND m.location_id = ANY ({places})
+    UNION
+    SELECT r.sku_id, r.location_id FROM stock_snapshot_row r JOIN stock_snapshot o ON o.id = r.snapshot_id
+    WHERE o.source_id = {source} AND o.state IN ('waiting', 'applying') AND r.location_id = ANY ({places})
+    UNION
+    SELECT x.sku_id, x.location_id FROM stock_drift x
+    WHERE x.source_id = {source} AND x.state IN ('open', 'counting', 'explained') AND x.location_id = ANY ({places})
+    UNION
+    SELECT w.sku_id, w.location_id FROM unnest({skus}, {locations}) AS w(sku_id, location_id)
+) k
+JOIN variant v ON v.id = k.sku_id AND NOT v.is_kit
+JOIN location p ON p.id = k.location_id
+JOIN {stage} s ON {variant} AND p.code = {location}
+CROSS JOIN LATERAL (SELECT {units_of_stage} AS units) u
+WHERE u.units <= 2000000000
+  AND NOT EXISTS (SELECT FROM {twice} t WHERE t.sku_id = v.id AND t.location_id = p.id)
+ON CONFLICT DO NOTHING
+"""
+# A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant.
+_HOLD = """
+INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
+SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), left(n.said, 120), q.problem
+FROM (
+    SELECT s.ctid AS at, coalesce(s.row, (row_number() OVER ())::int + 1) AS row, coalesce({sku_text}, '') AS sku,
+           coalesce({gtin_text}, '') AS gtin, coalesce({location}, '') AS location, coalesce({said}, '') AS said
+    FROM {stage} s
+) n
+LEFT JOIN {differing} d ON d.at = n.at
+LEFT JOIN variant v ON v.sku = n.sku AND n.sku <> '' OR n.sku = '' AND v.gtin = n.gtin
+LEFT JOIN location p ON p.code = n.location
+LEFT JOIN {twice} t ON t.sku_id = v.id AND t.location_id = p.id
+CROSS JOIN LATERAL (SELECT {units_held} AS units) u
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN t.sku_id IS NOT NULL THEN 'twice'
+        WHEN d.at IS NULL THEN NULL
+        WHEN n.said = '\x01' THEN 'unreadable'
+        WHEN d.sku_id IS NULL AND n.sku <> '' THEN 'unknown_sku'
+        WHEN d.sku_id IS NULL AND n.gtin <> '' AND NOT {gtin_good} THEN 'bad_gtin'
+        WHEN d.sku_id IS NULL AND n.gtin <> '' THEN 'unknown_gtin'
+        WHEN d.sku_id IS NULL THEN 'unknown_sku'
+        WHEN d.is_kit THEN 'kit'
+        WHEN d.other_gtin AND NOT {gtin_good} THEN 'bad_gtin'
+        WHEN d.other_gtin THEN 'other_gtin'
+        WHEN d.location_id IS NULL AND p.id IS NULL THEN 'unknown_location'
+        WHEN d.location_id IS NULL THEN 'not_its_location'
+        WHEN btrim(n.said) = '' THEN 'no_quantity'
+        WHEN n.said ~ '^ *-[0-9]' THEN 'negative'
+        WHEN u.units IS NULL THEN 'no_number'
+        WHEN u.units > 2000000000 THEN 'too_many'
+    END AS problem
+) q
+WHERE q.problem IS NOT NULL
+"""
+_GTIN_GOOD = """
+(n.gtin ~ '^([0-9]{8}|[0-9]{12,14})$' AND (
+    SELECT sum(substr(lpad(n.gtin, 14, '0'), i, 1)::int * CASE WHEN i %% 2 = 1 THEN 3 ELSE 1 END) %% 10 = 0
+    FROM generate_series(1, 14) i))
+"""
+
+
+class Stage:
+    """The tables of one file, and the statements on them.
+
+    Args:
+        number: the snapshot's; it makes the names.
+        width: how many columns the file has.
+        columns: where its columns are: `sku` or `gtin` or both, `location`, `on_hand`.
+        places: ids of the locations it may speak of.
+        trimmed: whether cells may have spaces around them.
+    """
+
+    def __init__(self, number: int, width: int, columns: dict[str, int], *, trimmed: bool) -> None:
+        self.names = {
+            "stage": sql.Identifier(f"stock_stage_{number}"),
+            "differing": sql.Identifier(f"stock_stage_{number}_differing"),
+            "twice": sql.Identifier(f"stock_stage_{number}_twice"),
+        }
+        self._columns = sql.SQL(", ").join(sql.Identifier(f"c{i}") for i in range(width))
+        self._all = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(f"c{i}")) for i in range(width))
+        cell = sql.SQL("btrim({})" if trimmed else "{}")
+        at = {name: cell.format(sql.Identifier("s", f"c{i}")) for name, i in columns.items()}
+        empty = sql.SQL("''")
+        sku, gtin = at.get("sku"), at.get("gtin")
+        by_gtin = sql.SQL("v.gtin = {}").format(gtin or empty)
+        self.parts = self.names | {
+            "location": at["location"],
+            "said": sql.Identifier("s", f"c{columns['on_hand']}"),
+            "variant": sql.SQL("v.sku = {}").format(sku) if sku is not None else by_gtin,
+            "other_gtin": sql.SQL(
+                "coalesce({gtin} <> '' AND {gtin} IS DISTINCT FROM v.gtin AND v.id IS NOT NULL, false)"
+            ).format(gtin=gtin)
+            if sku is not None and gtin is not None
+            else sql.SQL("false"),
+            "sku_text": sku or empty,
+            "gtin_text": gtin or empty,
+            "units": sql.SQL(_UNITS).format(said=sql.SQL("d.said")),
+            "units_held": sql.SQL(_UNITS).format(said=sql.SQL("n.said")),
+            "units_of_stage": sql.SQL(_UNITS).format(said=sql.Identifier("s", f"c{columns['on_hand']}")),
+            "gtin_good": sql.SQL(_GTIN_GOOD),
+        }
+
+    def _of(self, text: str, **more: sql.Composable) -> sql.Composed:
+        return sql.SQL(text).format(**self.parts, **more)  # type: ignore[arg-type]  # constants above
+
+    def make(self) -> sql.Composed:
+        """Make the table of rows."""
+        return self._of(_STAGE, columns=self._all)
+
+    def load(self, *, delimiter: str, header: bool, encoding: str, rows: bool = False) -> sql.Composed:
+        """Read rows into it; with `rows`, each begins with its place in the file."""
+        columns = sql.SQL("row, {}").format(self._columns) if rows else self._columns
+        return self._of(
+            _LOAD,
+            columns=columns,
+            delimiter=sql.Literal(delimiter),
+            header=sql.SQL("true" if header else "false"),
+            encoding=sql.Literal(encoding),
+        )
+
+    def count(self) -> sql.Composed:
+        """Count the rows by what they call their location."""
+        return self._of(_COUNT)
+
+    def compare(self, places: Sequence[int], *, whole: bool) -> sql.Composed:
+        """Make the table of what differs."""
+        return self._of(_COMPARE_WHOLE if whole else _COMPARE_PARTIAL, places=_ids(places))
+
+    def shape(self) -> sql.Composed:
+        """Count what tells whether anything stands twice."""
+        return self._of(_SHAPE)
+
+    def twice(self, places: Sequence[int], *, look: bool) -> sql.Composed:
+        """Make the table of what stands twice; without `look` it stays empty."""
+        return self._of(_TWICE, places=_ids(places)) if look else self._of(_TWICE_NONE)
+
+    def keep(self, id_: object) -> sql.Composed:
+        """Keep what differs and is sound."""
+        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_))
+
+    def look_again(
+        self,
+        id_: object,
+        source: int,
+        places: Sequence[int],
+        since: object,
+        from_: object,
+        keys: Sequence[tuple[int, int]],
+    ) -> sql.Composed:
+        """Keep what is equal but needs a look under its lock; `keys` are balances with goods under way."""
+        return self._of(
+            _LOOK_AGAIN,
+            id=sql.Literal(id_),
+            source=sql.Literal(source),
+            places=_ids(places),
+            since=sql.Literal(since),
+            from_=sql.Literal(from_),
+            skus=_ids([sku for sku, _ in keys]),
+            locations=_ids([location for _, location in keys]),
+        )
+
+    def hold(self, id_: object) -> sql.Composed:
+        """Keep aside the rows that are not sound, each with what is wrong."""
+        return self._of(_HOLD, id=sql.Literal(id_))
+
+    def drop(self) -> sql.Composed:
+        """Let the file go."""
+        return self._of(_DROP)
+
+
+def drop_stage(name: str) -> sql.Composed:
+    """Return the statement that drops a table a dead process left."""
+    return sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name))
+
+
+# A hash of a million balances fits; parallel workers take a share where there are processors for them.
+ROOM = "SET LOCAL work_mem = '96MB'; SET LOCAL jit = off"
+
+
+def _ids(ids: Sequence[int]) -> sql.Composable:
+    return sql.SQL("{}::int[]").format(sql.Literal("{" + ",".join(str(i) for i in ids) + "}"))
