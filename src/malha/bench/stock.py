@@ -169,9 +169,9 @@ def snapshot(size: Size, port: int, say: Say) -> dict[str, Any]:
 
 def _bare(url: str, file: bytes, n: int) -> float:
     with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(BARE.format(n=n))  # type: ignore[call-overload]  # a number of ours
+        cursor.execute(BARE.format(n=n))
         begun = time.perf_counter()
-        with cursor.copy(f"COPY bench_bare_{n} FROM STDIN (FORMAT csv, DELIMITER ';', HEADER)") as copy:  # type: ignore[arg-type]
+        with cursor.copy(f"COPY bench_bare_{n} FROM STDIN (FORMAT csv, DELIMITER ';', HEADER)") as copy:
             for start in range(0, len(file), PIECE):
                 copy.write(file[start : start + PIECE])
         return time.perf_counter() - begun

@@ -6,12 +6,13 @@ piece locks its balances in key order, statement two sums what moved since and w
 
 from datetime import timedelta
 
+import msgspec
 import structlog
 
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason
 from malha.inventory.sync import reads, writes
-from malha.inventory.sync.errors import SnapshotNotOpen
+from malha.inventory.sync.errors import OlderSnapshot, SnapshotNotOpen
 from malha.inventory.sync.model import STOPPABLE, Snapshot, State
 from malha.inventory.sync.receiving import LOOK_BACK, Begin
 from malha.platform import audit
@@ -33,8 +34,13 @@ async def apply(db: Database, id_: UUID, *, at_once: int = AT_ONCE) -> None:
     async with db.transaction() as tx:
         snapshot = await reads.snapshot(tx, id_)
         source = await reads.source_by_id(tx, snapshot.source_id)
-    if snapshot.state is not State.APPLYING:
-        return
+        if snapshot.state is not State.APPLYING:
+            return
+        if newer := await reads.newer_applied(tx, id_):  # it failed, and was tried again after its successor
+            reason = msgspec.json.encode({"code": "older_snapshot", "last": newer}).decode()
+            end = {"id": id_, "state": State.CANCELLED.value, "states": [State.APPLYING.value], "reason": reason}
+            await tx.execute(writes.SET_STATE, end)
+            return
     skew = timedelta(seconds=source.skew_seconds)
     facts = {
         "id": id_,
@@ -48,7 +54,7 @@ async def apply(db: Database, id_: UUID, *, at_once: int = AT_ONCE) -> None:
         "actor": snapshot.client,
     }
     actor = _actor(snapshot)
-    place = snapshot.through_sku, snapshot.through_location
+    place: tuple[int, int] | None = (snapshot.through_sku, snapshot.through_location)
     try:
         while place is not None:
             async with db.transaction(actor) as tx:
@@ -66,7 +72,6 @@ async def _piece(tx: Tx, facts: dict[str, object], place: tuple[int, int], limit
         await tx.execute(writes.SET_STATE, end)
         return None
     part = here | {"to_sku": sku, "to_location": location}
-    await tx.execute(writes.ENSURE_PART, part)
     await tx.execute(writes.LOCK_PART, part)
     changed, reviewed, more, short = (await tx.tuples(writes.APPLY_PART, part))[0]
     if not await tx.execute(writes.ADVANCE, part | {"count": count, "changed": changed, "reviewed": reviewed}):
@@ -85,8 +90,11 @@ async def confirm(tx: Tx, id_: UUID, begin: Begin) -> None:
 
     Raises:
         SnapshotNotFound, SnapshotNotOpen: there is none that waits.
+        OlderSnapshot: a newer one was applied meanwhile.
     """
     snapshot = await _locked(tx, id_, frozenset({State.WAITING}))
+    if newer := await reads.newer_applied(tx, id_):
+        raise OlderSnapshot(seq=snapshot.seq, source=snapshot.source, last=newer)
     await _move(tx, snapshot, State.APPLYING)
     await audit.record(tx, action="confirm", entity="stock_snapshot", entity_id=snapshot.number)
     await begin(tx, id_, snapshot.source_id)

@@ -92,10 +92,7 @@ async def _resolved(
 async def _claimed(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> list[_Row]:
     """Take the references; return the rows whose references are new, and answer the others."""
     first: dict[str, _Row] = {}
-    again: list[_Row] = []
-    for row in rows:
-        if first.setdefault(row.delta.ref, row) is not row:
-            again.append(row)
+    again = [row for row in rows if first.setdefault(row.delta.ref, row) is not row]
     firsts = list(first.values())
     taken = set(
         await tx.values(

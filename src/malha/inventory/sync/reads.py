@@ -91,6 +91,14 @@ SELECT l.id, l.code, l.name, p.rows, p.changed, p.reviewed, p.more, p.fewer
 FROM stock_snapshot_location p JOIN location l ON l.id = p.location_id
 WHERE p.snapshot_id = %(id)s::uuid ORDER BY l.code
 """
+# A newer statement of the same source at one of the same locations that was applied already: this one is too late.
+NEWER_APPLIED = """
+SELECT max(o.seq) FROM stock_snapshot n
+JOIN stock_snapshot o ON o.source_id = n.source_id AND o.seq > n.seq AND o.state = 'applied'
+JOIN stock_snapshot_location a ON a.snapshot_id = n.id
+JOIN stock_snapshot_location b ON b.snapshot_id = o.id AND b.location_id = a.location_id
+WHERE n.id = %(id)s::uuid
+"""
 # By day: what the snapshots of a source had to correct at a location. A row per snapshot and location, few a day.
 TREND = """
 SELECT (n.as_of AT TIME ZONE %(zone)s::text)::date AS day, sum(p.rows)::bigint, sum(p.changed + p.reviewed)::bigint,
@@ -301,6 +309,12 @@ def _snapshot(row: dict[str, Any]) -> Snapshot:
             "digest": None if digest is None else bytes(digest),
         }
     )
+
+
+async def newer_applied(tx: Tx, id_: UUID) -> int | None:
+    """Return the sequence of a newer snapshot that was applied at one of a snapshot's locations."""
+    found: int | None = await tx.value(NEWER_APPLIED, {"id": id_})
+    return found
 
 
 async def held(tx: Tx, id_: UUID, *, after: int = 0, limit: int = 1_000) -> list[HeldRow]:

@@ -158,8 +158,6 @@ class _Intake:
         stage = Stage(number, len(shape.header), shape.columns, trimmed=shape.trimmed)
         try:
             rows = await self._load(stage, table, shape)
-            if not rows:
-                raise EmptySnapshot
             async with self.db.transaction(self.actor) as tx:
                 note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": rows}
                 await tx.execute(writes.NOTE_FILE, note)
@@ -193,6 +191,8 @@ class _Intake:
                     async with cursor.copy(load) as copy:
                         for piece in pieces(table):
                             await copy.write(piece)
+                    if cursor.rowcount < 1:
+                        raise EmptySnapshot
                     return cursor.rowcount
         except psycopg.DataError as error:
             log.info("snapshot_read_by_rows", why=str(error).splitlines()[0])
@@ -204,6 +204,8 @@ class _Intake:
                 for packed, some in _packed(rows_one_by_one(table, shape)):
                     await copy.write(packed)
                     count += some
+        if not count:
+            raise EmptySnapshot
         return count
 
     async def _compare(
@@ -221,12 +223,15 @@ class _Intake:
         await self._refuse_older(tx, list(places))
         ids = sorted(places.values())
         whole = said.scope is Scope.WHOLE
-        await tx.execute(stage.compare(ids, whole=whole))
+        most = len(ids) * 4 > await tx.value(writes.COUNT_LOCATIONS)
+        await tx.execute(stage.compare(ids, whole=whole, most=most))
         stood, stocked = (await tx.tuples(writes.COUNT_STOCKED, {"locations": ids}))[0]
-        fresh, unmatched, double = (await tx.tuples(stage.shape()))[0]
+        fresh, unmatched, unsound, double = (await tx.tuples(stage.shape()))[0]
         look = not whole or double > 0 or rows - fresh > stood - unmatched
         await tx.execute(stage.twice(ids, look=look))
         await tx.execute(stage.keep(self.id))
+        if fresh:
+            await tx.execute(writes.ENSURE_NEW, {"id": self.id})
         moving = await underway(tx, source.leaves, said.as_of, ids)
         skew = timedelta(seconds=source.skew_seconds)
         keys = [(sku, place) for sku, place, _units in moving]
@@ -240,7 +245,8 @@ class _Intake:
                 "quantities": [units for _, _, units in moving],
             }
             await tx.execute(writes.NOTE_UNDERWAY, arrays | {"id": self.id})
-        held = await tx.execute(stage.hold(self.id))
+        twice = await tx.value(stage.any_twice()) if look else False
+        held = await tx.execute(stage.hold(self.id)) if unsound or twice else 0
         zeroed = await tx.value(writes.COUNT_ZEROED, {"id": self.id}) if whole else 0
         state = self._state(zeroed, stocked) if whole else State.APPLYING
         accept = {

@@ -106,8 +106,8 @@ async def _checked(tx: Tx, draft: SourceDraft) -> dict[int, Role]:
         place = found.get(code)
         if place is None or not tx.actor.sees(place.id):
             flaws.append(Flaw(at, N_("There is no location {location}."), facts={"location": code}))
-    for code in sorted(set(draft.truth) & set(draft.secondary)):
-        flaws.append(Flaw("secondary", N_("{location} stands in both lists."), facts={"location": code}))
+    both = sorted(set(draft.truth) & set(draft.secondary))
+    flaws += [Flaw("secondary", N_("{location} stands in both lists."), facts={"location": code}) for code in both]
     refuse(flaws)
     return {found[code].id: role for code, role in wanted.items()}
 

@@ -6,6 +6,7 @@ on them are composed; their names come from a number of ours, never from outside
 """
 
 from collections.abc import Sequence
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -97,6 +98,7 @@ COUNT_STOCKED = """
 SELECT count(*)::int, count(*) FILTER (WHERE on_hand > 0)::int FROM balance
 WHERE location_id = ANY (%(locations)s::int[])
 """
+COUNT_LOCATIONS = "SELECT count(*) FROM location"
 
 COUNT_ZEROED = """
 SELECT count(*)::int FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
@@ -115,7 +117,7 @@ SET state = %(state)s::text, reason = coalesce(%(reason)s::jsonb, reason),
 WHERE id = %(id)s::uuid AND state = ANY (%(states)s::text[])
 """
 
-# The next keys in their order, found by the primary key; pairs that never had stock get their balance first.
+# The next keys in their order, found by the primary key.
 NEXT_KEYS = """
 SELECT count(*)::int, (array_agg(sku_id ORDER BY sku_id DESC, location_id DESC))[1],
        (array_agg(location_id ORDER BY sku_id DESC, location_id DESC))[1]
@@ -126,11 +128,11 @@ FROM (
 ) k
 """
 
-ENSURE_PART = """
+# Pairs that never had stock get their balance when a snapshot that speaks of them is accepted.
+ENSURE_NEW = """
 INSERT INTO balance (sku_id, location_id)
 SELECT r.sku_id, r.location_id FROM stock_snapshot_row r
-WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
-  AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+WHERE r.snapshot_id = %(id)s::uuid
   AND NOT EXISTS (SELECT FROM balance b WHERE b.sku_id = r.sku_id AND b.location_id = r.location_id)
 ORDER BY r.sku_id, r.location_id
 ON CONFLICT DO NOTHING
@@ -489,7 +491,7 @@ SELECT s.ctid AS at, v.id AS sku_id, coalesce(v.is_kit, false) AS is_kit, p.id A
 FROM {stage} s
 LEFT JOIN variant v ON {variant}
 LEFT JOIN location p ON p.code = {location} AND p.id = ANY ({places})
-FULL JOIN (SELECT sku_id, location_id, on_hand FROM balance WHERE location_id = ANY ({places})) b
+FULL JOIN (SELECT sku_id, location_id, on_hand FROM balance WHERE {balance_place} = ANY ({places})) b
   ON b.sku_id = v.id AND b.location_id = p.id
 WHERE ({said} = b.on_hand::text AND NOT {other_gtin}) IS NOT TRUE
 """
@@ -506,10 +508,11 @@ WHERE ({said} = b.on_hand::text AND NOT {other_gtin}) IS NOT TRUE
 # Of a whole statement, rows that found a balance and balances that were found are the same number unless some stand
 # twice; pairs without a balance are few and looked at themselves.
 _SHAPE = """
-SELECT count(*) FILTER (WHERE at IS NOT NULL AND had_sku IS NULL)::int, count(*) FILTER (WHERE at IS NULL)::int,
+SELECT count(*) FILTER (WHERE d.at IS NOT NULL AND d.had_sku IS NULL)::int, count(*) FILTER (WHERE d.at IS NULL)::int,
+       count(*) FILTER (WHERE d.at IS NOT NULL AND NOT ({sound}))::int,
        (SELECT count(*) FROM (SELECT FROM {differing} WHERE at IS NOT NULL AND had_sku IS NULL AND sku_id IS NOT NULL
                               AND location_id IS NOT NULL GROUP BY sku_id, location_id HAVING count(*) > 1) t)::int
-FROM {differing}
+FROM {differing} d
 """
 _TWICE_NONE = "CREATE UNLOGGED TABLE {twice} (sku_id integer, location_id integer)"
 _TWICE = """
@@ -518,8 +521,12 @@ SELECT v.id AS sku_id, p.id AS location_id
 FROM {stage} s JOIN variant v ON {variant} JOIN location p ON p.code = {location} AND p.id = ANY ({places})
 GROUP BY 1, 2 HAVING count(*) > 1
 """
+_SOUND = """
+coalesce(d.sku_id IS NOT NULL AND d.location_id IS NOT NULL AND NOT d.is_kit AND NOT d.other_gtin
+         AND {units} <= 2000000000, false)
+"""
 _UNITS = """
-CASE WHEN {said} ~ '^ *[0-9]{{1,10}}([.,]0{{1,2}})? *$'
+CASE WHEN {said} ~ '^ *[0-9]{{1,15}}([.,]0{{1,2}})? *$'
      THEN split_part(translate(btrim({said}), ',', '.'), '.', 1)::bigint END
 """
 _KEEP_DIFFERING = """
@@ -527,8 +534,7 @@ INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentio
 SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned FROM (
     SELECT d.sku_id, d.location_id, u.units, true AS mentioned
     FROM {differing} d CROSS JOIN LATERAL (SELECT {units} AS units) u
-    WHERE d.at IS NOT NULL AND d.sku_id IS NOT NULL AND d.location_id IS NOT NULL AND NOT d.is_kit AND NOT d.other_gtin
-      AND u.units <= 2000000000 AND u.units <> coalesce(d.on_hand, 0)
+    WHERE d.at IS NOT NULL AND {sound} AND u.units <> coalesce(d.on_hand, 0)
     UNION ALL
     SELECT d.had_sku, d.had_location, 0, false FROM {differing} d WHERE d.at IS NULL AND d.on_hand <> 0
 ) k
@@ -569,15 +575,20 @@ FROM (
            coalesce({gtin_text}, '') AS gtin, coalesce({location}, '') AS location, coalesce({said}, '') AS said
     FROM {stage} s
 ) n
-LEFT JOIN {differing} d ON d.at = n.at
-LEFT JOIN variant v ON v.sku = n.sku AND n.sku <> '' OR n.sku = '' AND v.gtin = n.gtin
+JOIN (
+    SELECT d.at, d.sku_id, d.location_id, d.is_kit, d.other_gtin, false AS twice FROM {differing} d
+    LEFT JOIN {twice} t ON t.sku_id = d.sku_id AND t.location_id = d.location_id
+    WHERE d.at IS NOT NULL AND NOT ({sound}) AND t.sku_id IS NULL
+    UNION ALL
+    SELECT s.ctid, v.id, p.id, v.is_kit, false, true
+    FROM {stage} s JOIN variant v ON {variant} JOIN location p ON p.code = {location}
+    JOIN {twice} t ON t.sku_id = v.id AND t.location_id = p.id
+) d ON d.at = n.at
 LEFT JOIN location p ON p.code = n.location
-LEFT JOIN {twice} t ON t.sku_id = v.id AND t.location_id = p.id
 CROSS JOIN LATERAL (SELECT {units_held} AS units) u
 CROSS JOIN LATERAL (
     SELECT CASE
-        WHEN t.sku_id IS NOT NULL THEN 'twice'
-        WHEN d.at IS NULL THEN NULL
+        WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
         WHEN d.sku_id IS NULL AND n.sku <> '' THEN 'unknown_sku'
         WHEN d.sku_id IS NULL AND n.gtin <> '' AND NOT {gtin_good} THEN 'bad_gtin'
@@ -627,6 +638,10 @@ class Stage:
         empty = sql.SQL("''")
         sku, gtin = at.get("sku"), at.get("gtin")
         by_gtin = sql.SQL("v.gtin = {}").format(gtin or empty)
+        if sku is not None and gtin is not None:  # a row without a SKU is found by its GTIN, others by a hash of SKUs
+            sku = sql.SQL(
+                "CASE WHEN {sku} <> '' THEN {sku} ELSE (SELECT g.sku FROM variant g WHERE g.gtin = {gtin}) END"
+            ).format(sku=sku, gtin=gtin)
         self.parts = self.names | {
             "location": at["location"],
             "said": sql.Identifier("s", f"c{columns['on_hand']}"),
@@ -636,16 +651,17 @@ class Stage:
             ).format(gtin=gtin)
             if sku is not None and gtin is not None
             else sql.SQL("false"),
-            "sku_text": sku or empty,
+            "sku_text": at.get("sku", empty),
             "gtin_text": gtin or empty,
             "units": sql.SQL(_UNITS).format(said=sql.SQL("d.said")),
+            "sound": sql.SQL(_SOUND).format(units=sql.SQL(_UNITS).format(said=sql.SQL("d.said"))),
             "units_held": sql.SQL(_UNITS).format(said=sql.SQL("n.said")),
             "units_of_stage": sql.SQL(_UNITS).format(said=sql.Identifier("s", f"c{columns['on_hand']}")),
             "gtin_good": sql.SQL(_GTIN_GOOD),
         }
 
-    def _of(self, text: str, **more: sql.Composable) -> sql.Composed:
-        return sql.SQL(text).format(**self.parts, **more)  # type: ignore[arg-type]  # constants above
+    def _of(self, text: LiteralString, **more: sql.Composable) -> sql.Composed:
+        return sql.SQL(text).format(**self.parts, **more)
 
     def make(self) -> sql.Composed:
         """Make the table of rows."""
@@ -666,9 +682,12 @@ class Stage:
         """Count the rows by what they call their location."""
         return self._of(_COUNT)
 
-    def compare(self, places: Sequence[int], *, whole: bool) -> sql.Composed:
-        """Make the table of what differs."""
-        return self._of(_COMPARE_WHOLE if whole else _COMPARE_PARTIAL, places=_ids(places))
+    def compare(self, places: Sequence[int], *, whole: bool, most: bool) -> sql.Composed:
+        """Make the table of what differs; `most` of all locations are read in the order they lie, not by an index."""
+        if not whole:
+            return self._of(_COMPARE_PARTIAL, places=_ids(places))
+        by = sql.SQL("location_id + 0" if most else "location_id")
+        return self._of(_COMPARE_WHOLE, places=_ids(places), balance_place=by)
 
     def shape(self) -> sql.Composed:
         """Count what tells whether anything stands twice."""
@@ -677,6 +696,10 @@ class Stage:
     def twice(self, places: Sequence[int], *, look: bool) -> sql.Composed:
         """Make the table of what stands twice; without `look` it stays empty."""
         return self._of(_TWICE, places=_ids(places)) if look else self._of(_TWICE_NONE)
+
+    def any_twice(self) -> sql.Composed:
+        """Return whether anything stands twice."""
+        return self._of("SELECT EXISTS (SELECT FROM {twice})")
 
     def keep(self, id_: object) -> sql.Composed:
         """Keep what differs and is sound."""
@@ -718,7 +741,10 @@ def drop_stage(name: str) -> sql.Composed:
 
 
 # A hash of a million balances fits; parallel workers take a share where there are processors for them.
-ROOM = "SET LOCAL work_mem = '96MB'; SET LOCAL jit = off"
+ROOM = (
+    "SET LOCAL work_mem = '96MB'; SET LOCAL jit = off; SET LOCAL parallel_setup_cost = 100; "
+    "SET LOCAL parallel_tuple_cost = 0.001; SET LOCAL max_parallel_workers_per_gather = 1"
+)
 
 
 def _ids(ids: Sequence[int]) -> sql.Composable:

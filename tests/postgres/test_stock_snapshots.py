@@ -1,0 +1,492 @@
+"""Snapshots of sources: rebased on what moved since, in any order of events; whole or not at all; never twice."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import zlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sync_world import ACTOR, a_retailer, hours_ago, moved, on_hand, state, table
+
+from malha.doctor import examine
+from malha.inventory import service
+from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.sync import applying, deltas, drift, files, reads, sources
+from malha.inventory.sync import errors as sync
+from malha.inventory.sync.model import Delta, DriftState, Outcome, Scope, SourceDraft, State, ZeroRule
+from malha.inventory.sync.receiving import TooManyZeros
+from malha.platform.db import Database
+from malha.platform.idempotency import KeyReused
+from malha.platform.ids import new_id
+
+
+@pytest.fixture(autouse=True)
+async def nothing_drifts(database: Database) -> AsyncIterator[None]:
+    """At the end the doctor finds the ledger equal to the balances. Claims here are of no order: that it may say."""
+    yield
+    report = await examine(database)
+    assert [f.check for f in report.findings if f.drifts and f.check != "allocated_units"] == []
+
+
+async def test_what_moved_after_as_of_is_added_on_top_and_what_moved_before_is_not(database: Database) -> None:
+    await a_retailer(database)
+    async with database.transaction() as tx:
+        await moved(tx, {(1, 1): -3}, hours=5)
+        await moved(tx, {(1, 1): -2, (2, 1): 4}, hours=1)
+    done = await state(database, {(1, 1): 8, (2, 1): 10, (3, 1): 10}, seq=1, as_of=hours_ago(2))
+    assert (done.state, done.changed, done.rows, done.held) == (State.APPLIED, 1, 3, 0)
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1], now[3, 1]) == (6, 14, 10)
+
+
+async def test_open_allocations_stay_and_a_shipment_after_as_of_is_not_lost(database: Database) -> None:
+    await a_retailer(database)
+    order = Reference("order", new_id())
+    async with database.transaction() as tx:
+        assert not await service.reserve(tx, [Claim(1, 1, 4), Claim(2, 1, 3)], order)
+        await service.ship(tx, [Claim(1, 1, 4)], order)
+    await state(database, {(1, 1): 12, (2, 1): 2}, seq=1, as_of=hours_ago(2))
+    async with database.transaction() as tx:
+        rows = await tx.tuples(
+            "SELECT sku_id, on_hand, allocated FROM balance WHERE location_id = 1 AND sku_id < 3 ORDER BY 1"
+        )
+        assert rows == [(1, 8, 0), (2, 2, 3)]
+        assert await tx.tuples("SELECT sku_id, quantity FROM stock_deficit WHERE resolved_at IS NULL") == [(2, 1)]
+
+
+async def test_a_count_after_as_of_is_newer_than_the_snapshot_and_stands(database: Database) -> None:
+    await a_retailer(database)
+    async with database.transaction() as tx:
+        await service.set_on_hand(tx, [Claim(1, 1, 7)], Reference("count"), Reason.COUNT, hours_ago(1))
+    await state(database, {(1, 1): 9}, seq=1, as_of=hours_ago(2))
+    assert (await on_hand(database))[1, 1] == 7
+
+
+async def test_a_whole_snapshot_empties_what_it_does_not_mention_at_its_own_locations_only(database: Database) -> None:
+    await a_retailer(database)
+    done = await state(database, {(1, 1): 10, (2, 1): 11}, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE)
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in range(1, 7)] == [10, 11, 0, 0, 0, 0]
+    assert {now[sku, place] for sku in range(1, 7) for place in (2, 3)} == {10}
+    assert (done.absent, done.zeroed, done.unchanged) == (4, 4, 1)
+
+
+@pytest.mark.parametrize("rule", list(ZeroRule))
+async def test_a_snapshot_that_would_empty_too_much_waits_or_is_refused(database: Database, rule: ZeroRule) -> None:
+    await a_retailer(database, zero_percent=50, zero_rule=rule)
+    if rule is ZeroRule.REFUSE:
+        with pytest.raises(TooManyZeros):
+            await state(database, {(1, 1): 10}, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE)
+        async with database.transaction() as tx:
+            assert [s.state for s in await reads.snapshots(tx)] == [State.REFUSED]
+    else:
+        waits = await state(database, {(1, 1): 10}, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE)
+        assert waits.state is State.WAITING
+        assert set((await on_hand(database)).values()) == {10}
+        begun: list[object] = []
+
+        async def begin(_tx: object, id_: object, _source: int) -> None:
+            begun.append(id_)
+
+        async with database.transaction(ACTOR) as tx:
+            await applying.confirm(tx, waits.id, begin)
+        await applying.apply(database, waits.id)
+        assert begun == [waits.id]
+        assert (await on_hand(database))[2, 1] == 0
+
+
+async def test_bad_rows_are_held_with_their_place_and_do_not_empty_what_they_speak_of(database: Database) -> None:
+    await a_retailer(database)
+    file = (
+        b"sku;gtin;local;saldo;obs\nS1;;L1;12;a\nS2;;L1;-3;\nS3;;L1;3;\nNOPE;;L1;4;\nS4;;L9;4;\nS5;;L4;1;\nS6;;L1;;\nS3;;L1;4;\n"
+        b"S5;;L1;1.000;\nS6;;L2;99999999999;\n;7891000315507;L2;5;\n;7891000315508;L1;5;\n;7891000053508;L1;5;\nS2;7891000315507;L2;10;\n"
+        b"S4;;L1;10,00;\n"
+    )
+    done = await state(database, file, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE)
+    async with database.transaction() as tx:
+        held = [(h.row, h.problem) for h in await reads.held(tx, done.id)]
+    assert held == [
+        (3, "negative"),
+        (4, "twice"),
+        (5, "unknown_sku"),
+        (6, "unknown_location"),
+        (7, "not_its_location"),
+        (8, "no_quantity"),
+        (9, "twice"),
+        (10, "no_number"),
+        (11, "too_many"),
+        (13, "bad_gtin"),
+        (14, "unknown_gtin"),
+        (15, "other_gtin"),
+    ]
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in range(1, 7)] == [12, 10, 10, 10, 10, 10]
+    assert [now[sku, 2] for sku in range(1, 7)] == [5, 10, 0, 0, 0, 10]
+
+
+async def test_a_file_with_broken_lines_is_read_row_by_row_and_only_those_are_held(database: Database) -> None:
+    await a_retailer(database)
+    file = 'sku;location;on_hand\nS1;L1;11\n"S2;L1;3\nS3";L1\nS4;L1;7\nS5;L1;8;9;9\n'.encode("cp1252")
+    done = await state(database, file, seq=1, as_of=hours_ago(2))
+    async with database.transaction() as tx:
+        held = [(h.row, h.problem) for h in await reads.held(tx, done.id)]
+    assert held == [(3, "unreadable"), (6, "unreadable")]
+    now = await on_hand(database)
+    assert (now[1, 1], now[4, 1], now[5, 1]) == (11, 7, 10)
+
+
+async def test_older_and_repeated_snapshots(database: Database) -> None:
+    await a_retailer(database)
+    at = hours_ago(2)
+    first = await state(database, {(1, 1): 11}, seq=5, as_of=at, key="k")
+    again = await state(database, {(1, 1): 11}, seq=5, as_of=at, key="k")
+    without = await state(database, {(1, 1): 11}, seq=5, as_of=at)
+    assert first.id == again.id == without.id
+    with pytest.raises(KeyReused):
+        await state(database, {(1, 1): 12}, seq=6, as_of=at, key="k")
+    for seq in (5, 4):
+        with pytest.raises(sync.OlderSnapshot):
+            await state(database, {(1, 1): 12}, seq=seq, as_of=at + timedelta(minutes=1))
+    with pytest.raises(sync.OlderAsOf):
+        await state(database, {(1, 1): 12}, seq=6, as_of=at - timedelta(minutes=1))
+    other = await state(database, {(1, 2): 12}, seq=6, as_of=at - timedelta(minutes=1))  # another location's clock
+    assert other.state is State.APPLIED
+    with pytest.raises(sync.AsOfInFuture):
+        await state(database, {(1, 1): 12}, seq=9, as_of=hours_ago(-1))
+    with pytest.raises(sync.EmptySnapshot):
+        await state(database, b"sku;location;on_hand\n", seq=9, as_of=hours_ago(0.5))
+    async with database.transaction() as tx:
+        assert len(await reads.snapshots(tx)) == 2  # what was refused left nothing
+        assert await tx.values("SELECT relname FROM pg_class WHERE relname LIKE 'stock_stage%%'") == []
+    assert (await on_hand(database))[1, 1] == 11
+
+
+async def test_two_truths_of_one_location_are_refused_and_a_secondary_source_is_only_compared(
+    database: Database,
+) -> None:
+    await a_retailer(database)
+    async with database.transaction(ACTOR) as tx:
+        with pytest.raises(sync.TwoTruths):
+            await sources.add_source(tx, SourceDraft(code="WMS", name="WMS", truth=["L2"]))
+    with pytest.raises(sync.NotItsLocation):
+        await state(database, {(1, 4): 1}, seq=1, as_of=hours_ago(2), locations=["L4"])
+    done = await state(database, {(1, 3): 4, (2, 3): 10}, seq=1, as_of=hours_ago(2))
+    assert (done.changed, done.reviewed) == (0, 1)
+    assert (await on_hand(database))[1, 3] == 10
+    await state(database, {(1, 3): 10}, seq=2, as_of=hours_ago(1))
+    async with database.transaction() as tx:
+        states = [d.state for d in await reads.drifts(tx, reads.DriftAsked(states=tuple(DriftState)))]
+    assert states == [DriftState.AGREED]
+
+
+async def test_a_movement_in_the_skew_window_goes_to_review_and_each_repair_is_written_down(database: Database) -> None:
+    await a_retailer(database, skew_seconds=60)
+    at = hours_ago(2)
+    async with database.transaction() as tx:
+        claims = [Claim(1, 1, -1), Claim(2, 1, -1), Claim(3, 1, -1)]
+        await service.adjust(tx, claims, Reason.SHIP, Reference("order"), at + timedelta(seconds=20))
+    done = await state(database, {(1, 1): 9, (2, 1): 20, (3, 1): 30}, seq=1, as_of=at)
+    assert (done.changed, done.reviewed) == (0, 3)
+    async with database.transaction(ACTOR) as tx:
+        every = await reads.drifts(tx, reads.DriftAsked(states=tuple(DriftState)))
+        by_sku = {d.sku_id: d for d in every}
+        assert {sku: d.state for sku, d in by_sku.items()} == {1: "explained", 2: "open", 3: "open"}
+        assert [b.side for b in await reads.explaining(tx, by_sku[2].id)] == ["window", "before"]
+        await drift.repair(tx, {by_sku[2].id: by_sku[2].version}, drift.Repair.THEIRS)
+        await drift.repair(tx, {by_sku[3].id: by_sku[3].version}, drift.Repair.OURS)
+        with pytest.raises(sync.DriftSettled):
+            await drift.repair(tx, {by_sku[2].id: by_sku[2].version}, drift.Repair.OURS)
+        ledger = await tx.tuples("SELECT sku_id, d_on_hand, ref_kind, ref_id FROM movement WHERE ref_kind = 'drift'")
+        assert ledger == [(2, 10, "drift", by_sku[2].id)]  # 20 stated, one left since by the clock
+        assert await tx.value("SELECT count(*) FROM audit WHERE entity = 'stock_drift'") == 2
+    assert (await on_hand(database))[2, 1] == 19
+
+
+async def test_what_waits_for_a_count_is_settled_by_it(database: Database) -> None:
+    await a_retailer(database)
+    await state(database, {(1, 3): 4}, seq=1, as_of=hours_ago(2))
+    async with database.transaction(ACTOR) as tx:
+        (open_,) = await reads.drifts(tx, reads.DriftAsked())
+        await drift.repair(tx, {open_.id: open_.version}, drift.Repair.COUNT)
+    await applying.keep_house(database)
+    async with database.transaction(ACTOR) as tx:
+        assert (await reads.drift(tx, open_.id)).state is DriftState.COUNTING
+        await service.set_on_hand(tx, [Claim(1, 3, 5)], Reference("count"), Reason.COUNT)
+    await applying.keep_house(database)
+    async with database.transaction(ACTOR) as tx:
+        assert (await reads.drift(tx, open_.id)).state is DriftState.AGREED
+
+
+# --- changes ---
+
+
+def change(ref: str, sku: int = 1, quantity: int = 1, **more: object) -> Delta:
+    return Delta(**{"ref": ref, "sku": f"S{sku}", "location": "L1", "quantity": quantity, **more})
+
+
+async def report(database: Database, *rows: Delta) -> list[tuple[str, int | None]]:
+    async with database.transaction(ACTOR) as tx:
+        return [(r.outcome.value, r.on_hand) for r in await deltas.apply_deltas(tx, "ERP", rows)]
+
+
+async def test_changes_count_once_and_each_has_its_answer(database: Database) -> None:
+    await a_retailer(database)
+    rows = [
+        change("a", 1, 5),
+        change("b", 1, -2),
+        change("a", 1, 5),
+        change("c", 2, 7, sets=True),
+        change("d", 2, 9, sets=True, expected=7),
+        change("e", 2, 1, expected=7),
+        change("f", 99),
+        change("g", location="L9"),
+        change("h", location="L4"),
+        change("i", occurred_at=hours_ago(-1)),
+    ]
+    expected = [
+        ("applied", 15), ("applied", 13), ("duplicate", None), ("applied", 7), ("applied", 9), ("conflict", 9),
+        ("unknown_sku", None), ("unknown_location", None), ("not_its_location", None), ("in_future", None),
+    ]  # fmt: skip
+    assert await report(database, *rows) == expected
+    again = await report(database, rows[0], change("b", 1, -3), change("e", 2, 1, expected=9))
+    assert again == [("duplicate", None), ("reused", None), ("applied", 10)]
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1]) == (13, 10)
+
+
+async def test_a_late_change_that_the_snapshot_has_is_not_added_again(database: Database) -> None:
+    await a_retailer(database)
+    at = hours_ago(2)
+    await state(database, {(1, 1): 8}, seq=10, as_of=at)
+    got = await report(
+        database,
+        change("old", 1, -2, seq=9),
+        change("new", 1, -1, seq=11, occurred_at=at - timedelta(seconds=1)),  # by its place, not by its clock
+        change("before", 1, -4, occurred_at=at - timedelta(minutes=1)),
+        change("after", 1, -1, occurred_at=at + timedelta(minutes=1)),
+    )
+    assert [outcome for outcome, _ in got] == ["included", "applied", "included", "applied"]
+    assert (await on_hand(database))[1, 1] == 6
+    await state(database, {(1, 1): 7}, seq=11, as_of=at + timedelta(seconds=30))
+    assert (await on_hand(database))[1, 1] == 6  # "new" is in it, "after" is on top of it
+
+
+async def test_a_change_of_another_source_near_a_snapshot_waits_for_a_person(database: Database) -> None:
+    await a_retailer(database)
+    async with database.transaction(ACTOR) as tx:
+        await sources.add_source(tx, SourceDraft(code="POS", name="POS", secondary=["L1"], skew_seconds=30))
+    at = hours_ago(2)
+    await state(database, {(1, 1): 8}, seq=1, as_of=at)
+    async with database.transaction(ACTOR) as tx:
+        rows = [change("t1", 1, -1, occurred_at=at), change("t2", 1, -1, occurred_at=at + timedelta(minutes=1))]
+        assert [r.outcome for r in await deltas.apply_deltas(tx, "POS", rows)] == [Outcome.REVIEW, Outcome.APPLIED]
+        (late,) = await reads.drifts(tx, reads.DriftAsked())
+        assert (late.kind, late.unexplained) == ("late", -1)
+        await drift.repair(tx, {late.id: late.version}, drift.Repair.THEIRS)
+    assert (await on_hand(database))[1, 1] == 6
+
+
+# --- against a simple model ---
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happened_before_and_after_the_balances_end_at_the_truth(database: Database, seed: int) -> None:
+    """The truth is what is on the shelf. Malha missed things before as_of; after it, it knows everything."""
+    rnd = random.Random(seed)
+    skus = 25
+    await a_retailer(database, skus=skus, units=0, skew_seconds=1)
+    truth = {(s, p): 0 for s in range(1, skus + 1) for p in (1, 2)}
+    seq = 0
+    clock = 40.0  # hours ago; events happen in this order, and are told to Malha in another one
+    late: list[tuple[dict[tuple[int, int], int], float]] = []
+    allocated: dict[tuple[int, int], int] = dict.fromkeys(truth, 0)
+    for _round in range(5):
+        for _ in range(40):
+            clock -= 0.05
+            key = rnd.choice(list(truth))
+            units = rnd.randint(-min(truth[key], 4), 9)
+            truth[key] += units
+            if units and rnd.random() < 0.8:  # the rest is never told: that is what snapshots are for
+                async with database.transaction() as tx:
+                    await moved(tx, {key: units}, clock)
+        clock -= 0.1
+        stated, as_of = dict(truth), clock
+        clock -= 0.1
+        for _ in range(30):
+            clock -= 0.03
+            key = rnd.choice(list(truth))
+            units = rnd.randint(-min(truth[key], 4), 6)
+            truth[key] += units
+            if units:
+                late.append(({key: units}, clock))
+        rnd.shuffle(late)
+        half = len(late) // 2
+        async with database.transaction() as tx:
+            for changes, hours in late[:half]:
+                await moved(tx, changes, hours)
+            for key in rnd.sample(list(truth), 6):
+                if not await service.reserve(tx, [Claim(*key, 1)], Reference("order", new_id())):
+                    allocated[key] += 1
+            for key in [k for k, n in allocated.items() if n and rnd.random() < 0.3]:
+                await service.release(tx, [Claim(*key, 1)], Reference("order", new_id()))
+                allocated[key] -= 1
+        seq += rnd.randint(1, 3)
+        whole = rnd.random() < 0.5
+        said = {k: n for k, n in stated.items() if n or not whole}
+        places = {"locations": ["L1", "L2"]} if whole else {}
+        scope = Scope.WHOLE if whole else Scope.PARTIAL
+        done = await state(database, said, seq=seq, as_of=hours_ago(as_of), scope=scope, **places)
+        assert done.state is State.APPLIED
+        async with database.transaction(ACTOR) as tx:  # what was on its way meanwhile is told afterwards
+            for changes, hours in late[half:]:
+                await moved(tx, changes, hours)
+            # So far told, more had left than was stated: that was not guessed.
+            waits = await reads.drifts(tx, reads.DriftAsked())
+            assert {d.kind for d in waits} <= {"negative"}
+            if waits:
+                await drift.repair(tx, {d.id: d.version for d in waits}, drift.Repair.THEIRS)
+        late.clear()
+        now = await on_hand(database)
+        assert {k: now.get(k, 0) for k in truth} == truth
+        async with database.transaction() as tx:
+            rows = await tx.tuples("SELECT sku_id, location_id, allocated FROM balance WHERE location_id < 3")
+            assert {(s, p): n for s, p, n in rows if n} == {k: n for k, n in allocated.items() if n}
+
+
+# --- races and crashes ---
+
+
+async def test_orders_are_claimed_and_shipped_while_snapshots_are_applied(database: Database) -> None:
+    await a_retailer(database, skus=40, units=50)
+    at = hours_ago(2)
+    keys = [(s, p) for s in range(1, 41) for p in (1, 2)]
+    shipped: dict[tuple[int, int], int] = dict.fromkeys(keys, 0)
+    stop = asyncio.Event()
+
+    async def trade(seed: int) -> None:
+        rnd = random.Random(seed)
+        while not stop.is_set():
+            claims = [Claim(*key, 1) for key in rnd.sample(keys, 3)]
+            order = Reference("order", new_id())
+            async with database.transaction() as tx:
+                if await service.reserve(tx, claims, order):
+                    continue
+            async with database.transaction() as tx:
+                if rnd.random() < 0.3:
+                    await service.release(tx, claims, order)
+                else:
+                    await service.ship(tx, claims, order)
+                    for c in claims:
+                        shipped[c.sku_id, c.location_id] += 1
+
+    traders = [asyncio.create_task(trade(n)) for n in range(4)]
+    stated = {key: 50 + key[0] for key in keys}
+    await state(database, stated, seq=1, as_of=at, scope=Scope.WHOLE)
+    await state(database, {k: n + 7 for k, n in stated.items()}, seq=2, as_of=at + timedelta(minutes=1))
+    stop.set()
+    await asyncio.gather(*traders)
+    now = await on_hand(database)
+    assert {k: now[k] for k in keys} == {k: stated[k] + 7 - shipped[k] for k in keys}
+
+
+async def test_two_workers_with_one_snapshot_apply_it_once(database: Database) -> None:
+    await a_retailer(database, skus=60)
+    stated = {(s, p): 11 for s in range(1, 61) for p in (1, 2)}
+    taken = await state(database, stated, seq=1, as_of=hours_ago(2), apply=False)
+    await asyncio.gather(*(applying.apply(database, taken.id, at_once=5) for _ in range(3)))
+    async with database.transaction() as tx:
+        done = await reads.snapshot(tx, taken.id)
+        assert (done.state, done.done, done.changed) == (State.APPLIED, 120, 120)
+        assert await tx.value("SELECT count(*) FROM movement WHERE ref_kind = 'snapshot'") == 120
+
+
+WORKER = """
+import asyncio, sys
+from malha.inventory.sync import applying
+from malha.platform.db import Database
+from malha.platform.ids import UUID
+async def main():
+    async with Database(sys.argv[1]) as db:
+        print("ready", flush=True)
+        await applying.apply(db, UUID(sys.argv[2]), at_once=3)
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_that_is_killed_again_and_again_goes_on_where_it_was(database: Database) -> None:
+    await a_retailer(database, skus=300)
+    stated = {(s, p): 12 for s in range(1, 301) for p in (1, 2)}
+    taken = await state(database, stated, seq=1, as_of=hours_ago(2), apply=False)
+    rnd = random.Random(7)
+    places = set()
+    for _ in range(6):
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WORKER, database.url, str(taken.id), stdout=asyncio.subprocess.PIPE
+        )
+        assert worker.stdout is not None
+        await worker.stdout.readline()
+        await asyncio.sleep(rnd.uniform(0.02, 0.25))
+        if worker.returncode is None:
+            os.kill(worker.pid, signal.SIGKILL)
+        await worker.wait()
+        async with database.transaction() as tx:
+            places.add((await reads.snapshot(tx, taken.id)).done)
+    assert len(places) > 2  # it was killed in the middle, and went on
+    await applying.apply(database, taken.id)
+    async with database.transaction() as tx:
+        done = await reads.snapshot(tx, taken.id)
+        assert (done.state, done.done, done.changed) == (State.APPLIED, 600, 600)
+        per_key = await tx.tuples(
+            "SELECT count(*), sum(d_on_hand)::int FROM movement WHERE ref_kind = 'snapshot' GROUP BY sku_id, location_id"
+        )
+    assert set(per_key) == {(1, 2)}
+
+
+async def test_a_cancelled_snapshot_stops_and_an_older_one_is_not_applied_after_its_successor(
+    database: Database,
+) -> None:
+    await a_retailer(database)
+    first = await state(database, {(1, 1): 5}, seq=1, as_of=hours_ago(3), apply=False)
+    await state(database, {(1, 1): 6, (2, 1): 3}, seq=2, as_of=hours_ago(2))
+    await applying.apply(database, first.id)
+    third = await state(database, {(2, 1): 5}, seq=3, as_of=hours_ago(1), apply=False)
+    async with database.transaction(ACTOR) as tx:
+        await applying.cancel(tx, third.id)
+    await applying.apply(database, third.id)
+    async with database.transaction(ACTOR) as tx:
+        assert (await reads.snapshot(tx, first.id)).state is State.CANCELLED
+        with pytest.raises(sync.SnapshotNotOpen):
+            await applying.confirm(tx, third.id, None)  # type: ignore[arg-type]
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1]) == (6, 3)
+
+
+# --- files ---
+
+
+def packed(data: bytes) -> bytes:
+    maker = zlib.compressobj(wbits=31)
+    return maker.compress(data) + maker.flush()
+
+
+def test_a_bomb_is_refused_before_it_unfolds() -> None:
+    bomb = packed(b"sku;location;on_hand\n" + b"S1;L1;0\n" * 4_000_000)
+    with files.Arriving(1000) as file, pytest.raises(sync.PackedBomb):
+        for start in range(0, len(bomb), 4096):
+            file.write(bomb[start : start + 4096])
+    assert file.bytes < 4 << 20
+    with files.Arriving(1) as small, pytest.raises(sync.SnapshotTooLarge):
+        small.write(packed(os.urandom(2 << 20)))
+    with files.Arriving(1) as cut, pytest.raises(sync.UnreadablePacking):
+        cut.write(packed(table({(1, 1): 1}))[:-6])
+        cut.table("")
+    with files.Arriving(1) as junk, pytest.raises(sync.UnreadablePacking):
+        junk.write(b"\x1f\x8b\x08\x00" + b"x" * 100)
