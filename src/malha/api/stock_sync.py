@@ -181,8 +181,8 @@ class TrendDay(msgspec.Struct, frozen=True):
     fewer: int
 
 
-def _source(found: Source) -> SourceState:
-    draft = sources.draft_of(found)
+def _source(work: Work, found: Source) -> SourceState:
+    draft = sources.draft_of(sources.seen_by(work.actor, found))
     fields: dict[str, Any] = {name: getattr(draft, name) for name in draft.__struct_fields__}
     return SourceState(**fields, last_seq=None if found.last_seq < 0 else found.last_seq, version=found.version)
 
@@ -205,7 +205,7 @@ def _drift(found: Any) -> DriftRow:
 @query("/stock/sources", permission="stock:read", tag=TAG)
 async def list_sources(work: Work) -> list[SourceState]:
     """List those who state stock."""
-    return [_source(found) for found in await reads.sources(work.tx)]
+    return [_source(work, found) for found in await reads.sources(work.tx)]
 
 
 @query("/stock/sources/{code:str}", permission="stock:read", tag=TAG)
@@ -213,7 +213,7 @@ async def get_source(work: Work, code: str) -> SourceState:
     """Return one who states stock."""
     found = await reads.source(work.tx, code)
     work.tag(found.version)
-    return _source(found)
+    return _source(work, found)
 
 
 @command("/stock/sources", permission="network:write", status=201, tag=TAG)
@@ -222,7 +222,7 @@ async def add_source(work: Work, data: SourceDraft) -> SourceState:
     found = await sources.add_source(work.tx, data)
     work.created(f"/v1/stock/sources/{found.code}")
     work.tag(found.version)
-    return _source(found)
+    return _source(work, found)
 
 
 @command("/stock/sources/{code:str}", permission="network:write", method="PUT", versioned="required", tag=TAG)
@@ -234,7 +234,7 @@ async def change_source(work: Work, code: str, data: SourceDraft) -> SourceState
         refuse([Flaw("code", N_("A source keeps its code."), N_("Declare another source for another code."))])
     found = await sources.change_source(work.tx, data, was.version)
     work.tag(found.version)
-    return _source(found)
+    return _source(work, found)
 
 
 @query("/stock/sources/{code:str}/trend", permission="stock:read", tag=TAG)
@@ -353,10 +353,10 @@ async def cancel_snapshot(work: Work, snapshot_id: UUID) -> SnapshotState:
 
 
 async def _refuse_foreign(work: Work, snapshot_id: UUID) -> None:
-    if work.actor.locations is not None:
-        for place in await reads.snapshot_places(work.tx, snapshot_id):
-            if not work.actor.sees(place.id):
-                raise OutsideScope(location=place.code)
+    await reads.snapshot(work.tx, snapshot_id)
+    elsewhere = await reads.speaks_elsewhere(work.tx, snapshot_id)
+    if elsewhere is not None:
+        raise OutsideScope(location=elsewhere)
 
 
 @query("/stock/snapshots/{snapshot_id:uuid}/held", permission="stock:read", tag=TAG)

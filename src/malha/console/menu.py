@@ -66,6 +66,8 @@ PAGES = (
          N_("cycle count, physical inventory, variance, recount, scanner")),
     Page("suspicions", N_("Suspected stock"), "/suspicions", "stock:read", "zoom-question", Section.NETWORK,
          N_("phantom stock, short picks, no sales")),
+    Page("stock-sync", N_("Stock sync"), "/stock-sync", "stock:read", "refresh", Section.NETWORK,
+         N_("ERP, WMS, source of truth, snapshot, drift, disagreement")),
     Page("imports", N_("Import and export"), "/imports", "catalog:read", "table-import", Section.COMMERCE,
          N_("spreadsheet, CSV, Excel, upload")),
     Page("products", N_("Products"), "/products", "catalog:read", "tag", Section.COMMERCE,

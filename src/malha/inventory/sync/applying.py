@@ -123,7 +123,7 @@ async def _locked(tx: Tx, id_: UUID, states: frozenset[State]) -> Snapshot:
     await tx.value(writes.LOCK_SNAPSHOT, {"id": id_})
     snapshot = await reads.snapshot(tx, id_)
     if snapshot.state not in states:
-        raise SnapshotNotOpen(number=snapshot.number, state=snapshot.state.value)
+        raise SnapshotNotOpen(number=snapshot.number)
     return snapshot
 
 

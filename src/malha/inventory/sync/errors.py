@@ -100,7 +100,7 @@ class SnapshotNotOpen(MalhaError):
 
     status = 409
     code = "snapshot_not_open"
-    says = "Snapshot {number} is {state}: this cannot be done with it any more."
+    says = "Snapshot {number} has moved on: this cannot be done with it any more."
     mend = "Look at where it stands now."
 
 

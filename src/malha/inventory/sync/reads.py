@@ -64,8 +64,14 @@ SELECT n.id, n.number, n.source_id, s.code AS source, s.name AS source_name, n.s
        n.ended_at, s.zero_percent
 FROM stock_snapshot n JOIN stock_source s ON s.id = n.source_id
 """
-SNAPSHOT = _SNAPSHOT + "WHERE n.id = %(id)s::uuid"
-SNAPSHOT_BY_NUMBER = _SNAPSHOT + "WHERE n.number = %(number)s::int"
+# Who is limited to locations sees what they sent and what speaks of those.
+_SEEN = """
+  AND (%(scope)s::int[] IS NULL OR n.client = %(client)s::text
+       OR EXISTS (SELECT FROM stock_snapshot_location p
+                  WHERE p.snapshot_id = n.id AND p.location_id = ANY (%(scope)s::int[])))
+"""
+SNAPSHOT = _SNAPSHOT + "WHERE n.id = %(id)s::uuid" + _SEEN
+SNAPSHOT_BY_NUMBER = _SNAPSHOT + "WHERE n.number = %(number)s::int" + _SEEN
 SNAPSHOT_BY_KEY = _SNAPSHOT + "WHERE n.client = %(client)s::text AND n.key = %(key)s::text"
 SNAPSHOT_BY_SEQ = (
     _SNAPSHOT + "WHERE n.source_id = %(source)s::int AND n.seq = %(seq)s::bigint AND n.accepted_at IS NOT NULL"
@@ -76,20 +82,26 @@ SNAPSHOTS = (
     + """WHERE (%(source)s::text IS NULL OR s.code = %(source)s::text)
   AND (%(state)s::text IS NULL OR n.state = %(state)s::text)
   AND n.number < coalesce(%(before)s::int, 2147483647)
-ORDER BY n.number DESC LIMIT %(limit)s::int
 """
+    + _SEEN
+    + "ORDER BY n.number DESC LIMIT %(limit)s::int"
 )
 HELD = """
 SELECT row, sku, location, stated, problem FROM stock_snapshot_held
-WHERE snapshot_id = %(id)s::uuid AND row > %(after)s::int ORDER BY row LIMIT %(limit)s::int
+WHERE snapshot_id = %(id)s::uuid AND row > %(after)s::int
+  AND (%(scope)s::int[] IS NULL OR location IN (SELECT code FROM location WHERE id = ANY (%(scope)s::int[])))
+ORDER BY row LIMIT %(limit)s::int
 """
 HELD_BY_PROBLEM = """
-SELECT problem, count(*)::int FROM stock_snapshot_held WHERE snapshot_id = %(id)s::uuid GROUP BY 1 ORDER BY 2 DESC, 1
+SELECT problem, count(*)::int FROM stock_snapshot_held
+WHERE snapshot_id = %(id)s::uuid
+  AND (%(scope)s::int[] IS NULL OR location IN (SELECT code FROM location WHERE id = ANY (%(scope)s::int[])))
+GROUP BY 1 ORDER BY 2 DESC, 1
 """
 SNAPSHOT_PLACES = """
 SELECT l.id, l.code, l.name, p.rows, p.changed, p.reviewed, p.more, p.fewer
 FROM stock_snapshot_location p JOIN location l ON l.id = p.location_id
-WHERE p.snapshot_id = %(id)s::uuid ORDER BY l.code
+WHERE p.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR l.id = ANY (%(scope)s::int[])) ORDER BY l.code
 """
 # A newer statement of the same source at one of the same locations that was applied already: this one is too late.
 NEWER_APPLIED = """
@@ -106,6 +118,7 @@ SELECT (n.as_of AT TIME ZONE %(zone)s::text)::date AS day, sum(p.rows)::bigint, 
 FROM stock_snapshot_location p JOIN stock_snapshot n ON n.id = p.snapshot_id
 WHERE n.source_id = %(source)s::int AND n.as_of >= %(since)s::timestamptz
   AND (%(location)s::int IS NULL OR p.location_id = %(location)s::int)
+  AND (%(scope)s::int[] IS NULL OR p.location_id = ANY (%(scope)s::int[]))
 GROUP BY 1 ORDER BY 1
 """
 
@@ -223,6 +236,12 @@ class DriftAsked(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[int, ...] | None = None
 
 
+def _seen(tx: Tx) -> dict[str, Any]:
+    """Return what the actor is limited to, for statements."""
+    places = tx.actor.locations
+    return {"scope": None if places is None else sorted(places), "client": tx.actor.label}
+
+
 async def sources(tx: Tx) -> list[Source]:
     """Return all sources by code."""
     return [_source(row) for row in await tx.all(dict, SOURCES, {"code": None, "id": None})]
@@ -261,7 +280,7 @@ async def snapshot(tx: Tx, id_: UUID) -> Snapshot:
     Raises:
         SnapshotNotFound: there is none.
     """
-    return _found(await tx.maybe(dict, SNAPSHOT, {"id": id_}), id_)
+    return _found(await tx.maybe(dict, SNAPSHOT, {"id": id_} | _seen(tx)), id_)
 
 
 async def snapshot_by_number(tx: Tx, number: int) -> Snapshot:
@@ -270,7 +289,7 @@ async def snapshot_by_number(tx: Tx, number: int) -> Snapshot:
     Raises:
         SnapshotNotFound: there is none.
     """
-    return _found(await tx.maybe(dict, SNAPSHOT_BY_NUMBER, {"number": number}), number)
+    return _found(await tx.maybe(dict, SNAPSHOT_BY_NUMBER, {"number": number} | _seen(tx)), number)
 
 
 async def snapshot_by_key(tx: Tx, client: str, key: str) -> Snapshot | None:
@@ -289,7 +308,7 @@ async def snapshots(
     tx: Tx, *, source: str | None = None, state: str | None = None, before: int | None = None, limit: int = LISTED
 ) -> list[Snapshot]:
     """Return snapshots, the newest first."""
-    asked = {"source": source, "state": state, "before": before, "limit": limit}
+    asked = {"source": source, "state": state, "before": before, "limit": limit} | _seen(tx)
     return [_snapshot(row) for row in await tx.all(dict, SNAPSHOTS, asked)]
 
 
@@ -319,24 +338,30 @@ async def newer_applied(tx: Tx, id_: UUID) -> int | None:
 
 async def held(tx: Tx, id_: UUID, *, after: int = 0, limit: int = 1_000) -> list[HeldRow]:
     """Return rows that were kept aside, in the order of the file."""
-    return await tx.all(HeldRow, HELD, {"id": id_, "after": after, "limit": limit})
+    return await tx.all(HeldRow, HELD, {"id": id_, "after": after, "limit": limit} | _seen(tx))
 
 
 async def held_by_problem(tx: Tx, id_: UUID) -> list[tuple[str, int]]:
     """Return how many rows were held for what, most first."""
-    return [(problem, count) for problem, count in await tx.tuples(HELD_BY_PROBLEM, {"id": id_})]
+    return [(problem, count) for problem, count in await tx.tuples(HELD_BY_PROBLEM, {"id": id_} | _seen(tx))]
+
+
+async def speaks_elsewhere(tx: Tx, id_: UUID) -> str | None:
+    """Return the code of a location a snapshot speaks of and the actor does not see."""
+    every = await tx.all(SnapshotPlace, SNAPSHOT_PLACES, {"id": id_, "scope": None})
+    return next((place.code for place in every if not tx.actor.sees(place.id)), None)
 
 
 async def snapshot_places(tx: Tx, id_: UUID) -> list[SnapshotPlace]:
     """Return what a snapshot did by location."""
-    return await tx.all(SnapshotPlace, SNAPSHOT_PLACES, {"id": id_})
+    return await tx.all(SnapshotPlace, SNAPSHOT_PLACES, {"id": id_} | _seen(tx))
 
 
 async def trend(
     tx: Tx, source_id: int, since: datetime, zone: str, location_id: int | None = None
 ) -> list[tuple[Any, int, int, int, int]]:
     """Return (day, rows stated, rows that differed, units added, units taken away) of a source's snapshots."""
-    asked = {"source": source_id, "since": since, "zone": zone, "location": location_id}
+    asked = {"source": source_id, "since": since, "zone": zone, "location": location_id} | _seen(tx)
     return [(day, rows, off, more, fewer) for day, rows, off, more, fewer in await tx.tuples(TREND, asked)]
 
 

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Mapping
 
+import msgspec
+
+from malha.identity.errors import NeedsEverywhere
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.errors import NotItsLocation, SourceChanged, SourceExists, SourceInactive, TwoTruths
 from malha.inventory.sync.model import Role, Source, SourceDraft
 from malha.network import reads as network
 from malha.platform import audit
-from malha.platform.db import Tx
+from malha.platform.db import Actor, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
@@ -22,6 +25,7 @@ async def add_source(tx: Tx, draft: SourceDraft) -> Source:
         Invalid: a field is not acceptable, or a location does not exist.
         SourceExists: its code is taken.
         TwoTruths: another source is the truth of one of its locations.
+        NeedsEverywhere: the actor is limited to locations.
     """
     places = await _checked(tx, draft)
     id_ = await tx.value(writes.ADD_SOURCE, _fields(draft) | {"code": draft.code})
@@ -49,6 +53,15 @@ async def change_source(tx: Tx, draft: SourceDraft, version: int) -> Source:
         tx, action="change", entity="stock_source", entity_id=draft.code, before=draft_of(was), after=draft
     )
     return await reads.source(tx, draft.code)
+
+
+def seen_by(actor: Actor, source: Source) -> Source:
+    """Return a source with only the locations an actor sees."""
+    return msgspec.structs.replace(
+        source,
+        truths={code: id_ for code, id_ in source.truths.items() if actor.sees(id_)},
+        secondaries={code: id_ for code, id_ in source.secondaries.items() if actor.sees(id_)},
+    )
 
 
 def draft_of(source: Source) -> SourceDraft:
@@ -90,6 +103,8 @@ def places_of(source: Source, codes: list[str]) -> list[int]:
 
 
 async def _checked(tx: Tx, draft: SourceDraft) -> dict[int, Role]:
+    if tx.actor.locations is not None:
+        raise NeedsEverywhere
     flaws = []
     if not _CODE.fullmatch(draft.code):
         flaws.append(Flaw("code", N_("The code is not usable."), N_("Use letters, digits, dots and dashes, up to 40.")))
@@ -104,7 +119,7 @@ async def _checked(tx: Tx, draft: SourceDraft) -> dict[int, Role]:
     for code in sorted(wanted):
         at = "truth" if wanted[code] is Role.TRUTH else "secondary"
         place = found.get(code)
-        if place is None or not tx.actor.sees(place.id):
+        if place is None:
             flaws.append(Flaw(at, N_("There is no location {location}."), facts={"location": code}))
     both = sorted(set(draft.truth) & set(draft.secondary))
     flaws += [Flaw("secondary", N_("{location} stands in both lists."), facts={"location": code}) for code in both]
