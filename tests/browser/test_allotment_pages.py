@@ -63,7 +63,9 @@ def allotted(seeded: str) -> Iterator[None]:
                 channel = await tx.value("SELECT id FROM channel WHERE code = %(c)s", {"c": CHANNEL})
                 claim = Claim(places[0][2], places[0][1], 7)
                 order = await tx.value("SELECT id FROM sales_order ORDER BY number LIMIT 1")
-                assert not await inventory.reserve(tx, [claim], Reference("order", order or new_id()), taker=Taker(channel))
+                assert not await inventory.reserve(
+                    tx, [claim], Reference("order", order or new_id()), taker=Taker(channel)
+                )
                 for draft in (
                     SafetyRuleDraft(code="LOJAS", name="Lojas", amount=2, location_kind="store"),
                     SafetyRuleDraft(
@@ -79,7 +81,9 @@ def allotted(seeded: str) -> Iterator[None]:
             async with database.transaction() as tx:
                 order = await tx.value("SELECT claim_id FROM stock_draw LIMIT 1")
                 if order is not None:
-                    rows = await tx.tuples("SELECT sku_id, location_id, sum(quantity)::int FROM stock_draw GROUP BY 1, 2")
+                    rows = await tx.tuples(
+                        "SELECT sku_id, location_id, sum(quantity)::int FROM stock_draw GROUP BY 1, 2"
+                    )
                     await inventory.release(tx, [Claim(*row) for row in rows], Reference("order", order))
                 for code in await tx.values("SELECT code FROM allotment WHERE state = 'active'"):
                     await allotments.end(tx, code)

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.identity.errors import OutsideScope
 from malha.intake import availability
 from malha.intake.availability import Availability, Basket, BasketLine
 from malha.intake.errors import UnknownChannel
@@ -94,10 +93,9 @@ async def _places(
             return None
         return frozenset(id_ for id_ in reference.network.location_ids if work.actor.sees(id_))
     for code in wanted:
-        if code not in reference.locations:
+        hidden = codes is not None and code in reference.locations and not work.actor.sees(reference.locations[code])
+        if code not in reference.locations or hidden:  # what is out of sight is not there
             raise UnknownLocation(key=code)
-        if codes is not None and not work.actor.sees(reference.locations[code]):
-            raise OutsideScope(location=code)
     return frozenset(id_ for code in wanted if work.actor.sees(id_ := reference.locations[code]))
 
 

@@ -14,8 +14,8 @@ from msgspec import Meta
 from malha.api.replies import Pieces
 from malha.api.work import Work, command, query
 from malha.flows import stock_sync
-from malha.identity.errors import OutsideScope
 from malha.inventory.sync import applying, deltas, drift, exports, reads, sources
+from malha.inventory.sync.errors import SnapshotNotFound
 from malha.inventory.sync.model import (
     Delta,
     DriftKind,
@@ -354,9 +354,8 @@ async def cancel_snapshot(work: Work, snapshot_id: UUID) -> SnapshotState:
 
 async def _refuse_foreign(work: Work, snapshot_id: UUID) -> None:
     await reads.snapshot(work.tx, snapshot_id)
-    elsewhere = await reads.speaks_elsewhere(work.tx, snapshot_id)
-    if elsewhere is not None:
-        raise OutsideScope(location=elsewhere)
+    if await reads.speaks_elsewhere(work.tx, snapshot_id) is not None:
+        raise SnapshotNotFound(key=snapshot_id)  # what is out of sight is not there
 
 
 @query("/stock/snapshots/{snapshot_id:uuid}/held", permission="stock:read", tag=TAG)

@@ -12,7 +12,6 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
-from malha.identity.errors import OutsideScope
 from malha.inventory.buckets import reads as bucket_reads
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Deficit
@@ -206,14 +205,11 @@ async def place_of(work: Work, code: str) -> Location:
     """Return a location of the caller's scope.
 
     Raises:
-        UnknownLocation: it does not exist.
-        OutsideScope: the caller may not see it.
+        UnknownLocation: it does not exist, or is not the caller's to see.
     """
     place = await network.location_by_code(work.tx, code)
-    if place is None:
+    if place is None or not work.actor.sees(place.id):
         raise UnknownLocation(key=code)
-    if not work.actor.sees(place.id):
-        raise OutsideScope(location=code)
     return place
 
 

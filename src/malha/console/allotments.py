@@ -197,7 +197,7 @@ async def allotment_create(request: Request[Any, Any, Any]) -> Response[Any]:
     read.refuse()
     async with web.writing(request) as tx:
         made = await service.put(tx, draft, None)
-    return filling.done(request, f"/allotments/{made.code}", _("Allotment created"))
+    return web.go_on(request, f"/allotments/{made.code}", _("Allotment created"))
 
 
 @post("/allotments/{code:str}/edit", opt={"permission": "stock:write"}, status_code=200)
@@ -208,7 +208,7 @@ async def allotment_change(request: Request[Any, Any, Any], code: FromPath[str])
     read.refuse()
     async with web.writing(request) as tx:
         await service.put(tx, draft, read.version())
-    return filling.done(request, f"/allotments/{code}", _("Allotment saved"))
+    return web.go_on(request, f"/allotments/{code}", _("Allotment saved"))
 
 
 @post("/allotments/{code:str}/end", opt={"permission": "stock:write"}, status_code=200)
@@ -216,7 +216,7 @@ async def allotment_end(request: Request[Any, Any, Any], code: FromPath[str]) ->
     """End an allotment now."""
     async with web.writing(request) as tx:
         await service.end(tx, code)
-    return filling.done(request, f"/allotments/{code}", _("Allotment ended"))
+    return web.go_on(request, f"/allotments/{code}", _("Allotment ended"))
 
 
 def _draft(read: Filled, code: str) -> AllotmentDraft:

@@ -103,7 +103,7 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
             limits=Limits(limit_units or 0, limit_value),
         )
         number = await service.raise_count(tx, draft)
-    return filling.done(request, f"/counts/{number}", _("Count begun"))
+    return web.go_on(request, f"/counts/{number}", _("Count begun"))
 
 
 async def _one(tx: Tx, request: web.Asking, number: int) -> TaskHead:
@@ -255,7 +255,7 @@ async def finish(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     notice = n_("{n} SKU counted", "{n} SKUs counted", len(states))
     if again:
         notice = f"{notice}. {n_('{n} goes to a second person', '{n} go to a second person', again)}"
-    return filling.done(request, f"/counts/{number}/count", notice)
+    return web.go_on(request, f"/counts/{number}/count", notice)
 
 
 @post("/counts/{number:int}/entries", opt={"permission": "stock:count"}, status_code=200)
@@ -267,7 +267,7 @@ async def entries(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
         lines = await goods_forms.sheet_of(tx, form)
         aside = await fulfillment.set_aside(tx, task.location_id, [line.card.id for line in lines])
         states = await service.enter(tx, number, [Entry(x.card.id, x.quantity) for x in lines], aside)
-    return filling.done(request, f"/counts/{number}", n_("{n} SKU counted", "{n} SKUs counted", len(states)))
+    return web.go_on(request, f"/counts/{number}", n_("{n} SKU counted", "{n} SKUs counted", len(states)))
 
 
 # --- deciding ---
@@ -284,7 +284,7 @@ async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
             notice = n_("{n} SKU to count again", "{n} SKUs to count again", await service.recount(tx, number, skus))
         else:
             notice = n_("{n} variance approved", "{n} variances approved", await service.approve(tx, number, skus))
-    return filling.done(request, f"/counts/{number}", notice)
+    return web.go_on(request, f"/counts/{number}", notice)
 
 
 @post("/counts/{number:int}/close", opt={"permission": "stock:approve"}, status_code=200)
@@ -298,7 +298,7 @@ async def close(request: Request[Any, Any, Any], number: FromPath[int]) -> Respo
     notice = n_("Count applied: {n} SKU", "Count applied: {n} SKUs", done.lines)
     if done.left:
         notice = n_("{n} SKU is applied in the background", "{n} SKUs are applied in the background", done.left)
-    return filling.done(request, f"/counts/{number}", notice)
+    return web.go_on(request, f"/counts/{number}", notice)
 
 
 @post("/counts/{number:int}/cancel", opt={"permission": "stock:count"}, status_code=200)
@@ -307,7 +307,7 @@ async def cancel(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
         await service.cancel(tx, number, read.text("reason", 200))
-    return filling.done(request, f"/counts/{number}", _("Count cancelled"))
+    return web.go_on(request, f"/counts/{number}", _("Count cancelled"))
 
 
 # --- suspected stock ---
@@ -342,7 +342,7 @@ async def lift(request: Request[Any, Any, Any]) -> Response[Any]:
             lifted += await suspicions.lift(tx, place.id, [card.id for card in cards], reason)
             facts = {"location": code, "skus": sorted(skus), "reason": reason}
             await audit.record(tx, action="lift_suspicion", entity="stock", entity_id="-", after=facts)
-    return filling.done(request, "/suspicions", n_("{n} suspicion lifted", "{n} suspicions lifted", lifted))
+    return web.go_on(request, "/suspicions", n_("{n} suspicion lifted", "{n} suspicions lifted", lifted))
 
 
 HANDLERS = [

@@ -120,7 +120,7 @@ def short_date(day_: date) -> str:
 def calendar_day(day_: date) -> str:
     """Return a day that was promised or planned, like `Thu, 10 Dec`, with the year when it is another one."""
     pattern = "EEE, d MMM" if day_.year == local(now()).year else "d MMM yyyy"
-    return _WORD_ENDS.sub("", format_date(day_, pattern, locale=_locale()))
+    return i18n.written(day_, pattern)
 
 
 def figure(value: int) -> str:

@@ -154,7 +154,7 @@ async def safety_create(request: Request[Any, Any, Any]) -> Response[Any]:
     read.refuse()
     async with web.writing(request) as tx:
         await service.put(tx, draft, None)
-    return filling.done(request, f"/safety-rules?purpose={draft.purpose}", _("Safety rule created"))
+    return web.go_on(request, f"/safety-rules?purpose={draft.purpose}", _("Safety rule created"))
 
 
 @post("/safety-rules/{code:str}/edit", opt={"permission": "stock:write"}, status_code=200)
@@ -165,7 +165,7 @@ async def safety_change(request: Request[Any, Any, Any], code: FromPath[str]) ->
     read.refuse()
     async with web.writing(request) as tx:
         await service.put(tx, draft, read.version())
-    return filling.done(request, f"/safety-rules?purpose={draft.purpose}", _("Safety rule saved"))
+    return web.go_on(request, f"/safety-rules?purpose={draft.purpose}", _("Safety rule saved"))
 
 
 @post("/safety-rules/{code:str}/delete", opt={"permission": "stock:write"}, status_code=200)
@@ -174,7 +174,7 @@ async def safety_delete(request: Request[Any, Any, Any], code: FromPath[str]) ->
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
         await service.remove(tx, code, read.version())
-    return filling.done(request, "/safety-rules", _("Safety rule deleted"))
+    return web.go_on(request, "/safety-rules", _("Safety rule deleted"))
 
 
 @post("/safety-rules:try", opt={"permission": "stock:write"}, status_code=200)

@@ -14,7 +14,6 @@ from malha.console import export, filling, plots, render, shell, stock_view, web
 from malha.console import network_words as network_say
 from malha.console import sync_words as say
 from malha.flows import stock_sync
-from malha.identity.errors import OutsideScope
 from malha.inventory.sync import applying, drift, exports, reads, sources
 from malha.inventory.sync.errors import SnapshotNotFound
 from malha.inventory.sync.model import LIVE, Leaves, Snapshot, Source, SourceDraft, State, ZeroRule
@@ -170,7 +169,7 @@ async def drift_repair(request: Request[Any, Any, Any]) -> Response[Any]:
     notice = _told(how or drift.Repair.COUNT, len(done))
     if "alone" in form or not web.wants_part(request):
         back = f"/stock-sync/drift/{done[0].id}" if "alone" in form else "/stock-sync"
-        return filling.done(request, back, notice)
+        return web.go_on(request, back, notice)
     shown = await _page(request, asked_of(web.page_query(request)))
     shown.headers["HX-Trigger"] = web.trigger("toast", notice)
     return shown
@@ -277,15 +276,14 @@ def _act(act: str) -> Any:
     async def run(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
         async with web.writing(request) as tx:
             found = await _snapshot(tx, number)
-            elsewhere = await reads.speaks_elsewhere(tx, found.id)
-            if elsewhere is not None:
-                raise OutsideScope(location=elsewhere)
+            if await reads.speaks_elsewhere(tx, found.id) is not None:
+                raise SnapshotNotFound(key=number)
             if act == "confirm":
                 await applying.confirm(tx, found.id, stock_sync.begin)
             else:
                 await applying.cancel(tx, found.id)
         said = _("Snapshot confirmed") if act == "confirm" else _("Snapshot cancelled")
-        return filling.done(request, f"/stock-sync/snapshots/{number}", said)
+        return web.go_on(request, f"/stock-sync/snapshots/{number}", said)
 
     return run
 
@@ -454,7 +452,7 @@ async def source_create(request: Request[Any, Any, Any]) -> Response[Any]:
     draft, _version = await _draft(request, None)
     async with web.writing(request) as tx:
         made = await sources.add_source(tx, draft)
-    return filling.done(request, f"/stock-sync/sources/{made.code}", _("Stock source declared"))
+    return web.go_on(request, f"/stock-sync/sources/{made.code}", _("Stock source declared"))
 
 
 @post("/stock-sync/sources/{code:str}/edit", opt={"permission": DECLARE}, status_code=200)
@@ -463,7 +461,7 @@ async def source_change(request: Request[Any, Any, Any], code: FromPath[str]) ->
     draft, version = await _draft(request, code)
     async with web.writing(request) as tx:
         await sources.change_source(tx, draft, version)
-    return filling.done(request, f"/stock-sync/sources/{code}", _("Stock source saved"))
+    return web.go_on(request, f"/stock-sync/sources/{code}", _("Stock source saved"))
 
 
 HANDLERS = [

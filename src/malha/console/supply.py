@@ -154,7 +154,7 @@ async def order_create(request: Request[Any, Any, Any]) -> Response[Any]:
         )
         done = await service.place_order(tx, draft)
     notice = _("Order placed") if done.created else _("This order was there already")
-    return filling.done(request, f"/purchase-orders/{done.number}", notice)
+    return web.go_on(request, f"/purchase-orders/{done.number}", notice)
 
 
 async def _one(tx: Tx, request: web.Asking, number: int) -> OrderHead:
@@ -204,7 +204,7 @@ async def order_reschedule(request: Request[Any, Any, Any], number: FromPath[int
         chosen = _lines_of(form) or [line.line for line in await reads.order_lines(tx, order.id) if line.expected]
         moved = await service.reschedule(tx, number, dict.fromkeys(chosen, eta or today()), read.text("reason", 200))
     notice = n_("{n} date moved", "{n} dates moved", moved)
-    return filling.done(request, f"/purchase-orders/{number}", notice)
+    return web.go_on(request, f"/purchase-orders/{number}", notice)
 
 
 @post("/purchase-orders/{number:int}/close", opt={"permission": "stock:write"}, status_code=200)
@@ -215,7 +215,7 @@ async def order_close(request: Request[Any, Any, Any], number: FromPath[int]) ->
     async with web.writing(request) as tx:
         units = await service.drop_lines(tx, number, _lines_of(form) or None, read.text("reason", 200))
     notice = n_("{n} unit is no longer expected", "{n} units are no longer expected", units)
-    return filling.done(request, f"/purchase-orders/{number}", notice)
+    return web.go_on(request, f"/purchase-orders/{number}", notice)
 
 
 def _lines_of(form: Form) -> list[int]:
@@ -302,7 +302,7 @@ async def receipt_undo(request: Request[Any, Any, Any], number: FromPath[int]) -
     notice = _("Receipt taken back")
     if missing:
         notice = f"{notice}. {n_('{n} promised unit is missing', '{n} promised units are missing', missing)}"
-    return filling.done(request, f"/receipts/{number}", notice)
+    return web.go_on(request, f"/receipts/{number}", notice)
 
 
 @get("/receive", opt={"permission": "stock:count"})
@@ -362,7 +362,7 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
         )
         done = await service.receive(tx, draft)
     notice = _("Goods received") if not done.repeated else _("These goods were received already")
-    return filling.done(request, f"/receipts/{done.number}", notice)
+    return web.go_on(request, f"/receipts/{done.number}", notice)
 
 
 def _id_of(text: str) -> UUID:

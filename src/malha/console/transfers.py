@@ -142,7 +142,7 @@ async def transfer_create(request: Request[Any, Any, Any]) -> Response[Any]:
             note=read.text("note", 200),
         )
         number = await service.request(tx, draft)
-    return filling.done(request, f"/transfers/{number}", _("Transfer requested"))
+    return web.go_on(request, f"/transfers/{number}", _("Transfer requested"))
 
 
 async def _one(tx: Tx, request: web.Asking, number: int) -> TransferHead:
@@ -200,7 +200,7 @@ async def transfer_approve(request: Request[Any, Any, Any], number: FromPath[int
     read.refuse()
     async with web.writing(request) as tx:
         await service.approve(tx, number, quantities or None)
-    return filling.done(request, f"/transfers/{number}", _("Transfer approved"))
+    return web.go_on(request, f"/transfers/{number}", _("Transfer approved"))
 
 
 @post("/transfers/{number:int}/ship", opt={"permission": "stock:count"}, status_code=200)
@@ -218,7 +218,7 @@ async def transfer_ship(request: Request[Any, Any, Any], number: FromPath[int]) 
     )
     async with web.writing(request) as tx:
         left = await service.ship(tx, number, departure)
-    return filling.done(request, f"/transfers/{number}", _said(_("Goods are on their way"), left))
+    return web.go_on(request, f"/transfers/{number}", _said(_("Goods are on their way"), left))
 
 
 def _said(says: str, left: list[Deficit]) -> str:
@@ -266,7 +266,7 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
     waiting = done.missing + done.damaged + done.excess
     notice = n_("{n} unit waits for a decision", "{n} units wait for a decision", waiting) if waiting else ""
     notice = f"{_('Goods received')}. {notice}" if notice else _("Goods received")
-    return filling.done(request, f"/transfers/{number}", notice)
+    return web.go_on(request, f"/transfers/{number}", notice)
 
 
 @post("/transfers/{number:int}/decide", opt={"permission": "stock:approve"}, status_code=200)
@@ -289,7 +289,7 @@ async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
             note=read.text("note", 200),
             reference=read.text("reference", 120) or None,
         )
-    return filling.done(request, f"/transfers/{number}", _said(_("Decided"), left))
+    return web.go_on(request, f"/transfers/{number}", _said(_("Decided"), left))
 
 
 @post("/transfers/{number:int}/cancel", opt={"permission": "stock:count"}, status_code=200)
@@ -298,7 +298,7 @@ async def cancel(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
         await service.cancel(tx, number, read.text("reason", 200))
-    return filling.done(request, f"/transfers/{number}", _("Transfer cancelled"))
+    return web.go_on(request, f"/transfers/{number}", _("Transfer cancelled"))
 
 
 HANDLERS = [

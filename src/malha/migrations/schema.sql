@@ -135,6 +135,8 @@ CREATE TABLE cap_use (
     quantity integer NOT NULL,
     CONSTRAINT cap_use_pkey PRIMARY KEY (claim_id, sku_id, location_id, allotment_id),
     CONSTRAINT cap_use_quantity_check CHECK ((quantity > 0))
+);
+
 CREATE TABLE care (
     kind text NOT NULL,
     subject text NOT NULL,
@@ -620,6 +622,20 @@ CREATE TABLE legal_entity (
     CONSTRAINT legal_entity_kind_check CHECK ((kind = ANY (ARRAY['own'::text, 'franchise'::text, 'vendor'::text, 'operator'::text])))
 );
 
+CREATE TABLE listing (
+    channel_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    code text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    sent_quantity integer,
+    sent_version bigint,
+    sent_at timestamp with time zone,
+    error text,
+    CONSTRAINT listing_pkey PRIMARY KEY (channel_id, sku_id),
+    CONSTRAINT listing_channel_id_code_key UNIQUE (channel_id, code),
+    CONSTRAINT listing_code_check CHECK ((code <> ''::text))
+) WITH (fillfactor = 80);
+
 CREATE TABLE location (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -856,9 +872,9 @@ CREATE TABLE movement (
     ref_id uuid,
     ref_text text,
     actor text DEFAULT 'system'::text NOT NULL,
-    bucket text DEFAULT 'sellable'::text NOT NULL
     source_id integer,
-    source_seq bigint
+    source_seq bigint,
+    bucket text DEFAULT 'sellable'::text NOT NULL
 ) PARTITION BY RANGE (recorded_at);
 
 CREATE TABLE movement_closing (
@@ -1424,6 +1440,13 @@ CREATE TABLE shipment (
     CONSTRAINT shipment_weight_grams_check CHECK ((weight_grams >= 0))
 );
 
+CREATE TABLE stock_change (
+    sku_id integer NOT NULL,
+    version bigint NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT stock_change_pkey PRIMARY KEY (sku_id)
+) WITH (fillfactor = 70);
+
 CREATE TABLE stock_deficit (
     id uuid NOT NULL,
     sku_id integer NOT NULL,
@@ -1438,15 +1461,6 @@ CREATE TABLE stock_deficit (
     CONSTRAINT stock_deficit_quantity_check CHECK ((quantity > 0))
 );
 
-CREATE TABLE stock_draw (
-    claim_id uuid NOT NULL,
-    sku_id integer NOT NULL,
-    location_id integer NOT NULL,
-    rank smallint NOT NULL,
-    allotment_id integer,
-    quantity integer NOT NULL,
-    CONSTRAINT stock_draw_pkey PRIMARY KEY (claim_id, sku_id, location_id, rank),
-    CONSTRAINT stock_draw_quantity_check CHECK ((quantity > 0))
 CREATE TABLE stock_delta (
     source_id integer NOT NULL,
     ref text NOT NULL,
@@ -1457,6 +1471,17 @@ CREATE TABLE stock_delta (
     outcome text NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT stock_delta_pkey PRIMARY KEY (source_id, ref)
+);
+
+CREATE TABLE stock_draw (
+    claim_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    rank smallint NOT NULL,
+    allotment_id integer,
+    quantity integer NOT NULL,
+    CONSTRAINT stock_draw_pkey PRIMARY KEY (claim_id, sku_id, location_id, rank),
+    CONSTRAINT stock_draw_quantity_check CHECK ((quantity > 0))
 );
 
 CREATE TABLE stock_drift (
@@ -1508,20 +1533,27 @@ CREATE TABLE stock_hold_line (
     CONSTRAINT stock_hold_line_quantity_check CHECK ((quantity > 0))
 );
 
-CREATE TABLE stock_suspicion (
-    id uuid NOT NULL,
-    sku_id integer NOT NULL,
-    location_id integer NOT NULL,
-    kept_back integer NOT NULL,
-    score smallint NOT NULL,
-    why jsonb NOT NULL,
-    found_at timestamp with time zone DEFAULT now() NOT NULL,
-    lifted_at timestamp with time zone,
-    lifted_by text,
-    lift_reason text,
-    CONSTRAINT stock_suspicion_pkey PRIMARY KEY (id),
-    CONSTRAINT stock_suspicion_kept_back_check CHECK ((kept_back >= 0)),
-    CONSTRAINT stock_suspicion_score_check CHECK (((score >= 0) AND (score <= 100)))
+CREATE TABLE stock_push (
+    channel_id integer NOT NULL,
+    kind text NOT NULL,
+    url text,
+    secret bytea,
+    active boolean DEFAULT true NOT NULL,
+    all_skus boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    position bigint DEFAULT 0 NOT NULL,
+    resend_after integer,
+    taken_until timestamp with time zone,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    error text,
+    sent_at timestamp with time zone,
+    sent_count bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT stock_push_pkey PRIMARY KEY (channel_id),
+    CONSTRAINT stock_push_check CHECK (((kind = 'webhook'::text) = (url IS NOT NULL))),
+    CONSTRAINT stock_push_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'feed'::text])))
+);
+
 CREATE TABLE stock_snapshot (
     id uuid NOT NULL,
     number integer GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -1615,6 +1647,22 @@ CREATE TABLE stock_source_location (
     last_as_of timestamp with time zone,
     CONSTRAINT stock_source_location_pkey PRIMARY KEY (source_id, location_id),
     CONSTRAINT stock_source_location_role_check CHECK ((role = ANY (ARRAY['truth'::text, 'secondary'::text])))
+);
+
+CREATE TABLE stock_suspicion (
+    id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    kept_back integer NOT NULL,
+    score smallint NOT NULL,
+    why jsonb NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    lifted_at timestamp with time zone,
+    lifted_by text,
+    lift_reason text,
+    CONSTRAINT stock_suspicion_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_suspicion_kept_back_check CHECK ((kept_back >= 0)),
+    CONSTRAINT stock_suspicion_score_check CHECK (((score >= 0) AND (score <= 100)))
 );
 
 CREATE TABLE subscriber (
@@ -1744,9 +1792,9 @@ CREATE INDEX audit_kind_of_record ON audit USING btree (entity, id DESC);
 CREATE INDEX audit_request ON audit USING btree (request_id);
 CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
+CREATE INDEX balance_safety ON balance USING btree (location_id, sku_id) WHERE (safety > 0);
 CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
 CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
-CREATE INDEX balance_safety ON balance USING btree (location_id, sku_id) WHERE (safety > 0);
 CREATE INDEX care_assignee ON care USING btree (assignee, kind) WHERE (assignee IS NOT NULL);
 CREATE INDEX care_note_person ON care_note USING btree (person_id);
 CREATE INDEX care_note_subject ON care_note USING btree (kind, subject, id);
@@ -1779,13 +1827,15 @@ CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pi
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
+CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
+CREATE INDEX import_trace_open ON import_trace USING btree (run_id, seq DESC) WHERE (outcome IS NULL);
 CREATE INDEX inbound_eta_line ON inbound_eta USING btree (order_id, line);
 CREATE INDEX inbound_line_expected ON inbound_line USING btree (sku_id, location_id, eta) WHERE (expected > 0);
 CREATE INDEX inbound_order_open ON inbound_order USING btree (location_id, number) WHERE (state = ANY (ARRAY['open'::text, 'partial'::text]));
 CREATE UNIQUE INDEX inbound_order_reference ON inbound_order USING btree (kind, supplier, reference) WHERE (reference IS NOT NULL);
-CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
-CREATE INDEX import_trace_open ON import_trace USING btree (run_id, seq DESC) WHERE (outcome IS NULL);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
+CREATE INDEX listing_error ON listing USING btree (channel_id, sku_id) WHERE (error IS NOT NULL);
+CREATE INDEX listing_sku ON listing USING btree (sku_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
 CREATE INDEX location_group_member_location ON location_group_member USING btree (location_id);
@@ -1836,17 +1886,10 @@ CREATE INDEX session_person ON session USING btree (person_id);
 CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
+CREATE INDEX stock_change_version ON stock_change USING btree (version);
 CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
-CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, location_id) WHERE (allotment_id IS NOT NULL);
-CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
-CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
-CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
-CREATE UNIQUE INDEX stock_suspicion_open ON stock_suspicion USING btree (sku_id, location_id) WHERE (lifted_at IS NULL);
-CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
-CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
-CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
-CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
 CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
+CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, location_id) WHERE (allotment_id IS NOT NULL);
 CREATE INDEX stock_drift_open ON stock_drift USING btree (found_at DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'counting'::text]));
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
@@ -1856,6 +1899,11 @@ CREATE UNIQUE INDEX stock_snapshot_seq ON stock_snapshot USING btree (source_id,
 CREATE INDEX stock_snapshot_unfinished ON stock_snapshot USING btree (source_id) WHERE (state = ANY (ARRAY['waiting'::text, 'applying'::text]));
 CREATE INDEX stock_source_at ON stock_source_location USING btree (location_id);
 CREATE UNIQUE INDEX stock_source_truth ON stock_source_location USING btree (location_id) WHERE (role = 'truth'::text);
+CREATE UNIQUE INDEX stock_suspicion_open ON stock_suspicion USING btree (sku_id, location_id) WHERE (lifted_at IS NULL);
+CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
+CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
+CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
+CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
@@ -1904,13 +1952,15 @@ ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_order_id_fkey FOR
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE import_flaw ADD CONSTRAINT import_flaw_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE import_part ADD CONSTRAINT import_part_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
+ALTER TABLE import_trace ADD CONSTRAINT import_trace_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE inbound_eta ADD CONSTRAINT inbound_eta_order_id_line_fkey FOREIGN KEY (order_id, line) REFERENCES inbound_line(order_id, line);
 ALTER TABLE inbound_line ADD CONSTRAINT inbound_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES inbound_order(id);
 ALTER TABLE inbound_line ADD CONSTRAINT inbound_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE inbound_order ADD CONSTRAINT inbound_order_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
-ALTER TABLE import_trace ADD CONSTRAINT import_trace_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN KEY (component_id) REFERENCES variant(id);
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
+ALTER TABLE listing ADD CONSTRAINT listing_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE listing ADD CONSTRAINT listing_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE location ADD CONSTRAINT location_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES establishment(id);
 ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -1961,6 +2011,13 @@ ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (ch
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_push ADD CONSTRAINT stock_push_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE stock_snapshot ADD CONSTRAINT stock_snapshot_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
+ALTER TABLE stock_snapshot_held ADD CONSTRAINT stock_snapshot_held_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
+ALTER TABLE stock_snapshot_location ADD CONSTRAINT stock_snapshot_location_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
+ALTER TABLE stock_snapshot_row ADD CONSTRAINT stock_snapshot_row_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
+ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer ADD CONSTRAINT transfer_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES location(id);
@@ -1968,10 +2025,4 @@ ALTER TABLE transfer ADD CONSTRAINT transfer_origin_id_fkey FOREIGN KEY (origin_
 ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id_line_fkey FOREIGN KEY (transfer_id, line) REFERENCES transfer_line(transfer_id, line);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
-ALTER TABLE stock_snapshot ADD CONSTRAINT stock_snapshot_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
-ALTER TABLE stock_snapshot_held ADD CONSTRAINT stock_snapshot_held_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
-ALTER TABLE stock_snapshot_location ADD CONSTRAINT stock_snapshot_location_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
-ALTER TABLE stock_snapshot_row ADD CONSTRAINT stock_snapshot_row_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
-ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
-ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);

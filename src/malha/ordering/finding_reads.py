@@ -39,7 +39,8 @@ CROSS JOIN LATERAL (
 ) x
 ORDER BY x.placed_at DESC LIMIT %(most)s::int
 """
-# The index on the words of the text, spelled as there: one of these spellings. SKUs of a GTIN by its unique index are a spelling, too.
+# The index on the words of the text, spelled as there: one of these spellings. SKUs of a GTIN by its unique index are
+# a spelling, too.
 FIND_KEY = """
 SELECT s.order_id FROM order_search s
 WHERE (string_to_array(s.document, ' '))[3:] && (%(spellings)s::text[] || ARRAY(

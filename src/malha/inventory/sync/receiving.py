@@ -14,13 +14,13 @@ import msgspec
 import psycopg
 import structlog
 
-from malha.identity.errors import OutsideScope
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.errors import AsOfInFuture, EmptySnapshot, OlderAsOf, OlderSnapshot
 from malha.inventory.sync.files import Arriving, Shape, pieces, rows_one_by_one
 from malha.inventory.sync.model import Leaves, Scope, Snapshot, Source, State, ZeroRule
 from malha.inventory.sync.sources import places_of, refuse_inactive
 from malha.inventory.sync.writes import Stage
+from malha.network.errors import UnknownLocation
 from malha.platform import audit, idempotency
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
@@ -74,7 +74,7 @@ async def receive(
     """Take a snapshot in; return where it stands. The same file again gives the same snapshot.
 
     Raises:
-        UnknownSource, SourceInactive, NotItsLocation, OutsideScope, AsOfInFuture: by what is said of it.
+        UnknownSource, SourceInactive, NotItsLocation, UnknownLocation, AsOfInFuture: by what is said of it.
         SnapshotTooLarge, PackedBomb, UnreadablePacking, UnreadableTable, MissingColumns, EmptySnapshot: by the file.
         OlderSnapshot, OlderAsOf: a newer one was accepted.
         KeyReused: the idempotency key came with another file.
@@ -105,7 +105,7 @@ def _refuse_outside(actor: Actor, source: Source, said: Statement) -> None:
         places_of(source, said.locations)
         for code in said.locations:
             if not actor.sees(by_code[code]):
-                raise OutsideScope(location=code)
+                raise UnknownLocation(key=code)
 
 
 async def _known(tx: Tx, actor: Actor, source: Source, said: Statement, digest: bytes) -> Snapshot | None:
