@@ -11,8 +11,13 @@ from malha.channels.contract import Handed, NotHanded
 from malha.channels.errors import FeedOnly, PushChanged, PushNotFound
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.intake.reference import reference_in
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.safety import service as safety
+from malha.inventory.safety.model import Measure, Purpose, SafetyRuleDraft
+from malha.network import service as network
+from malha.network.model import LocationStatus
 from malha.ordering import service as ordering
 from malha.platform.outward import OutwardRefused
 from malha.platform.signing import Keys
@@ -228,7 +233,9 @@ async def test_whatever_happens_meanwhile_a_channel_ends_up_knowing_what_it_may_
     till.away = False
     await tell(database, till)
     async with database.transaction() as tx:
-        units = await quantities.published(tx, world.channels["web"], [a, b, kit])
+        units = await quantities.published(
+            tx, await reference_in(tx), world.channels["web"], {"A": a, "B": b, "KIT": kit}
+        )
     assert till.knows == {"A": units[a], "B": units[b], "KIT": units[kit]}
 
 
@@ -299,3 +306,20 @@ async def test_where_nobody_hears_of_stock_nothing_is_noted(database):
     async with database.transaction() as tx:
         assert await tx.value("SELECT count(*) FROM stock_change") == 0
         assert not await reads.any_active(tx)
+
+
+async def test_what_else_changes_a_quantity_is_noticed_a_paused_location_a_fence_a_rule(database, shop):
+    till = Till()
+    await tell(database, till)
+    till.heard.clear()
+    async with database.transaction() as tx:
+        await network.set_location_status(tx, "S1", LocationStatus.PAUSED, reason="x")
+    await tell(database, till)
+    assert till.heard == [("A", 5)]
+    till.heard.clear()
+    async with database.transaction() as tx:
+        rule = SafetyRuleDraft(code="keep", name="Keep one", purpose=Purpose.ONLINE, measure=Measure.UNITS, amount=1)
+        await safety.put(tx, rule, None)
+    await safety.sweep(database)
+    await tell(database, till)
+    assert till.knows == {"A": 4, "B": 2}

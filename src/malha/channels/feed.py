@@ -12,6 +12,7 @@ from malha.channels import quantities, reads, service
 from malha.channels.contract import StockUpdate
 from malha.channels.errors import FeedOnly
 from malha.channels.model import Change, PushKind
+from malha.intake.reference import reference_in
 from malha.platform import paging
 from malha.platform.db import Tx
 
@@ -56,7 +57,11 @@ def _cursor(position: int, after: int) -> str:
 
 
 async def _updates(tx: Tx, channel_id: int, found: Sequence[Change]) -> list[StockUpdate]:
-    units = await quantities.published(tx, channel_id, [c.sku_id for c in found]) if found else {}
+    units = (
+        await quantities.published(tx, await reference_in(tx), channel_id, {c.sku: c.sku_id for c in found})
+        if found
+        else {}
+    )
     return [
         StockUpdate(sku=c.sku, code=c.code, quantity=units[c.sku_id], version=c.version, changed_at=c.changed_at)
         for c in found

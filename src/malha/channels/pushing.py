@@ -10,7 +10,7 @@ No transaction is open while a channel is spoken to; a lease keeps a second work
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ import structlog
 from malha.channels import quantities, reads, writes
 from malha.channels.contract import MOST, Handed, NotHanded, StockSender, StockUpdate
 from malha.channels.model import Change, Taken
+from malha.intake.reference import Reference, reference_in
 from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.subscribers import Recorded
@@ -68,9 +69,10 @@ async def push(db: Database, senders: Senders, channels: list[int]) -> int:
     What the channels of one round have in common, what changed and how much of it they may sell, is read once.
     """
     async with db.transaction() as tx:
-        taken = await tx.all(Taken, writes.TAKE, {"channels": channels, "lease": LEASE_S, "most": AT_ONCE})
-        round_ = _Round()
-        turns = [await round_.prepare(tx, one) for one in taken]
+        wanted = {"channels": channels, "lease": LEASE_S, "most": AT_ONCE, "seen": await reads.revisions(tx)}
+        taken = await tx.all(Taken, writes.TAKE, wanted)
+        round_ = _Round(await reference_in(tx)) if taken else None
+        turns = [await round_.prepare(tx, one) for one in taken] if round_ else []
     return sum(await asyncio.gather(*(_hand_over(db, senders, turn) for turn in turns)))
 
 
@@ -92,7 +94,8 @@ async def _hand_over(db: Database, senders: Senders, turn: _Turn) -> int:
 class _Round:
     """What the channels of one round share, read in one transaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
         self._changed: dict[int, list[reads.Changed]] = {}
         self._units: dict[Hashable, dict[int, int]] = {}
 
@@ -128,12 +131,12 @@ class _Round:
                 return await reads.listings_of(tx, taken.channel_id, changed)
         return found
 
-    async def _published(self, tx: Tx, channel_id: int, skus: Collection[int]) -> dict[int, int]:
-        view = await quantities.view_of(tx, channel_id)
+    async def _published(self, tx: Tx, channel_id: int, found: Mapping[int, Change]) -> dict[int, int]:
+        view = await quantities.view_of(tx, self._reference, channel_id)
         known = self._units.setdefault(view, {})
-        missing = [sku for sku in skus if sku not in known]
+        missing = {change.sku: sku for sku, change in found.items() if sku not in known}
         if missing:
-            known |= await quantities.published(tx, channel_id, missing)
+            known |= await quantities.published(tx, self._reference, channel_id, missing)
         return known
 
 

@@ -8,13 +8,18 @@ import msgspec
 from malha.channels.model import Change
 from malha.platform.db import Tx
 
-# Pushes that have something to do, by their primary key; the newest version is the end of an index.
-DUE = """
+# Pushes that have something to do, by their primary key; the newest version is the end of an index, revisions are a few
+# rows. Another network, catalogue, rule of safety stock or allotment can change any quantity: all are looked at again.
+_REVISIONS = """(SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
+         WHERE name IN ('allotments', 'catalog', 'network', 'safety'))"""
+DUE = f"""
 SELECT p.channel_id FROM stock_push p
 WHERE p.active AND p.kind = 'webhook' AND p.next_at <= clock_timestamp()
   AND (p.taken_until IS NULL OR p.taken_until < clock_timestamp())
-  AND (p.resend_after IS NOT NULL OR p.position < (SELECT max(version) FROM stock_change))
+  AND (p.resend_after IS NOT NULL OR p.position < (SELECT max(version) FROM stock_change)
+       OR p.seen <> {_REVISIONS})
 """
+REVISIONS = f"SELECT {_REVISIONS}"
 ANY_ACTIVE = "SELECT EXISTS (SELECT FROM stock_push WHERE active)"
 # SKUs after a version, whole versions at a time: one event can have changed many. By the index on version.
 CHANGED_SINCE = """
@@ -176,3 +181,9 @@ async def newest(tx: Tx) -> int:
     """Return the newest position at which stock changed; 0 when it never did."""
     found: int | None = await tx.value(NEWEST)
     return found or 0
+
+
+async def revisions(tx: Tx) -> str:
+    """Return what everything but stock that quantities depend on is at."""
+    found: str = await tx.value(REVISIONS)
+    return found

@@ -41,7 +41,8 @@ WITH meant AS MATERIALIZED (
 # One worker at a time per channel: a lease, because no lock is held while a server is spoken to. SKIP LOCKED: the other
 # worker is quicker.
 TAKE = """
-UPDATE stock_push p SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
+UPDATE stock_push p SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8),
+    resend_after = CASE WHEN p.seen <> %(seen)s::text THEN 0 ELSE p.resend_after END, seen = %(seen)s::text
 FROM channel c
 WHERE c.id = p.channel_id AND p.channel_id IN (
     SELECT w.channel_id FROM stock_push w

@@ -11,14 +11,14 @@ from typing import Any
 
 from psycopg import AsyncCursor
 
-from malha.inventory import reads, writes
+from malha.inventory import announcing, reads, writes
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
 from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
-from malha.inventory.events import StockDecreased, StockIncreased, StockShortfall
+from malha.inventory.events import StockShortfall
 from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reason, Reference, Shortfall
 from malha.inventory.rules import arrays, deficit, sum_claims
 from malha.inventory.safety.writes import STATE_OVERRIDES
@@ -57,7 +57,7 @@ async def reserve(
             short = await allotted.take(tx, in_force, taker, reference.id, claims)
             if not short:
                 await _record(tx, claims, reason, reference, allocated=1)
-                await _announce_decrease(tx, claims, reason)
+                await announcing.decreased(tx, _at(claims), reason.value)
             return short
     refused = await _claim_all(tx, claims)
     if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
@@ -66,7 +66,7 @@ async def reserve(
         free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
         return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
     await _record(tx, claims, reason, reference, allocated=1)
-    await _announce_decrease(tx, claims, reason)
+    await announcing.decreased(tx, _at(claims), reason.value)
     return []
 
 
@@ -151,7 +151,7 @@ async def release(
     else:
         await _record_rows(tx, claims, orders, reason, reference, allocated=-1)
     await tx.execute(writes.RESOLVE_DEFICITS, _keys(given) | {"actor": tx.actor.label})
-    await _announce_increase(tx, given, reason)
+    await announcing.increased(tx, _at(given), reason.value)
 
 
 async def ship(
@@ -210,8 +210,8 @@ async def adjust(
     short_of_fenced = [(row[0], row[1]) for row in found if row[4]]
     if short_of_fenced:
         await allotted.settle(tx, short_of_fenced)
-    await _announce_increase(tx, [c for c in deltas if c.quantity > 0], reason)
-    await _announce_decrease(tx, [c for c in deltas if c.quantity < 0], reason)
+    await announcing.increased(tx, _at([c for c in deltas if c.quantity > 0]), reason.value)
+    await announcing.decreased(tx, _at([c for c in deltas if c.quantity < 0]), reason.value)
     return await _settle_deficits(tx, rows, reason)
 
 
@@ -293,7 +293,7 @@ async def place_hold(
                 return short
             await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
             await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
-            await _announce_decrease(tx, wanted, Reason.HOLD)
+            await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
             return []
     refused = await _hold_all(tx, wanted)
     if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
@@ -304,7 +304,7 @@ async def place_hold(
         return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
     await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
     await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
-    await _announce_decrease(tx, wanted, Reason.HOLD)
+    await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
     return []
 
 
@@ -401,7 +401,7 @@ async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason) -> None:
         Reference("hold"),
         held=-1,
     )
-    await _announce_increase(tx, claims, reason)
+    await announcing.increased(tx, _at(claims), reason.value)
 
 
 def _owned(claims: Sequence[Claim], reference: Reference, orders: Sequence[UUID] | None) -> list[tuple[UUID, Claim]]:
@@ -513,30 +513,8 @@ async def _settle_deficits(tx: Tx, rows: Sequence[tuple[int, int, int, int]], re
     return found
 
 
-async def _announce_increase(tx: Tx, claims: Sequence[Claim], reason: Reason) -> None:
-    """Tell those who wait for stock, a thousand balances to an event."""
-    await _announce(tx, StockIncreased, claims, reason)
-
-
-async def _announce_decrease(tx: Tx, claims: Sequence[Claim], reason: Reason) -> None:
-    """Tell those who sell stock, a thousand balances to an event."""
-    await _announce(tx, StockDecreased, claims, reason)
-
-
-async def _announce(
-    tx: Tx, kind: type[StockIncreased] | type[StockDecreased], claims: Sequence[Claim], reason: Reason
-) -> None:
-    events = [
-        kind(
-            id=new_id(),
-            seq=1,
-            reason=reason.value,
-            skus=[c.sku_id for c in claims[start : start + 1000]],
-            locations=[c.location_id for c in claims[start : start + 1000]],
-        )
-        for start in range(0, len(claims), 1000)
-    ]
-    await outbox.add_all(tx, events)
+def _at(claims: Sequence[Claim]) -> list[tuple[int, int]]:
+    return [(c.sku_id, c.location_id) for c in claims]
 
 
 async def follow_physical(
@@ -550,6 +528,5 @@ async def follow_physical(
         more: balances that have more than before: orders may wait for it.
         reason: why.
     """
-    if more:
-        await _announce_increase(tx, more, reason)
+    await announcing.increased(tx, _at(more), reason.value)
     return await _settle_deficits(tx, changed, reason)

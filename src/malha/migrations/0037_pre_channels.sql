@@ -35,6 +35,7 @@ CREATE TABLE stock_push (
     all_skus boolean NOT NULL DEFAULT true,       -- list every active SKU under its own code
     version int NOT NULL DEFAULT 1,
     position bigint NOT NULL DEFAULT 0,           -- changes up to here were handed over
+    seen text NOT NULL DEFAULT '',                -- network, catalogue and rules as they were when all were looked at
     resend_after int,                             -- all listings are being sent again; the last SKU that was
     taken_until timestamptz,                      -- a worker has it in hand
     next_at timestamptz NOT NULL DEFAULT now(),

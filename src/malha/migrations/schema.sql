@@ -1542,6 +1542,7 @@ CREATE TABLE stock_push (
     all_skus boolean DEFAULT true NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     position bigint DEFAULT 0 NOT NULL,
+    seen text DEFAULT ''::text NOT NULL,
     resend_after integer,
     taken_until timestamp with time zone,
     next_at timestamp with time zone DEFAULT now() NOT NULL,

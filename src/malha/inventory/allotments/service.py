@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from malha.catalog import reads as catalog
+from malha.inventory import announcing
 from malha.inventory.allotments import claims, reads, rules, writes
 from malha.inventory.allotments.errors import AllotmentCodeTaken, AllotmentEnded, FencesOverlap, UnknownAllotment
 from malha.inventory.allotments.model import (
@@ -20,16 +21,14 @@ from malha.inventory.allotments.model import (
     Kind,
     State,
 )
-from malha.inventory.events import StockIncreased
 from malha.inventory.writes import ENSURE_BALANCES
 from malha.network import reads as network
 from malha.network.service import refuse_limited
-from malha.platform import audit, outbox, revisions
+from malha.platform import audit, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
-from malha.platform.ids import new_id
 
 MOST_ROWS = 20_000
 MOST_UNITS = 2_000_000_000
@@ -260,6 +259,7 @@ async def fill(tx: Tx, allotment_id: int) -> int:
     if apart:
         changes = [(None, FenceChange(FenceKey(s, loc, allotment_id), remaining=n)) for s, loc, n in sorted(apart)]
         await claims.move(tx, changes, FenceReason.SET_APART)
+        await announcing.decreased(tx, sorted((s, loc) for s, loc, _ in apart), "set_apart")
     back = {key: units for key, units in spare.items() if units}
     await _return(tx, allotment_id, back)
     return sum(n for _, _, n in apart) - sum(int(n) for n in back.values())
@@ -303,19 +303,7 @@ async def _return(tx: Tx, allotment_id: int, units: dict[tuple[int, int], int]) 
     # In key order under one statement; the rows are only lowered, so nothing can be refused.
     await tx.tuples(writes.LOCK_COMMON, {"skus": [s for s, _ in keys], "locations": [x for _, x in keys]})
     await claims.fence_off(tx, {key: -n for key, n in units.items()})
-    await outbox.add_all(
-        tx,
-        [
-            StockIncreased(
-                id=new_id(),
-                seq=1,
-                reason="fence_returned",
-                skus=[s for s, _ in keys[start : start + 1000]],
-                locations=[x for _, x in keys[start : start + 1000]],
-            )
-            for start in range(0, len(keys), 1000)
-        ],
-    )
+    await announcing.increased(tx, keys, "fence_returned")
 
 
 async def care(database: Database) -> list[str]:

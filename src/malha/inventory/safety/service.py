@@ -11,21 +11,21 @@ from typing import Any
 import msgspec
 
 from malha.catalog import reads as catalog
-from malha.inventory.events import StockIncreased
+from malha.inventory import announcing
 from malha.inventory.safety import reads, rules, writes
 from malha.inventory.safety.errors import SafetyRuleCodeTaken, UnknownSafetyRule
 from malha.inventory.safety.model import Difference, Measure, Purpose, SafetyRule, SafetyRuleDraft, Trial
 from malha.network import reads as network
 from malha.network.model import LocationKind
 from malha.network.service import refuse_limited
-from malha.platform import audit, outbox
+from malha.platform import audit, revisions
 from malha.platform.brazil import STATES
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
-from malha.platform.ids import new_id
 
+REVISION = "safety"
 SKUS_AT_ONCE = 100
 EVERY_S = 900
 MOST_TRIED = 1_000  # SKUs that a trial looks at
@@ -174,7 +174,7 @@ async def _resolve(tx: Tx, draft: SafetyRuleDraft) -> dict[str, Any]:
 
 
 async def apply(tx: Tx, ordered: Sequence[SafetyRule], skus: Sequence[int]) -> int:
-    """Write what rules say of some SKUs; return how many balances changed. Those with more to claim are announced."""
+    """Write what rules say of some SKUs; return how many balances changed. What it frees and takes is announced."""
     params = reads.params(ordered, skus)
     rows = await tx.tuples(writes.LOCK_DIFFERING, params)
     if rows:
@@ -187,20 +187,8 @@ async def apply(tx: Tx, ordered: Sequence[SafetyRule], skus: Sequence[int]) -> i
             },
         )
     await tx.execute(writes.PUT_ONLINE, params)
-    freed = [(sku, place) for sku, place, was, units in rows if units < was]
-    await outbox.add_all(
-        tx,
-        [
-            StockIncreased(
-                id=new_id(),
-                seq=1,
-                reason="safety",
-                skus=[sku for sku, _ in freed[start : start + 1000]],
-                locations=[place for _, place in freed[start : start + 1000]],
-            )
-            for start in range(0, len(freed), 1000)
-        ],
-    )
+    await announcing.increased(tx, [(sku, place) for sku, place, was, units in rows if units < was], "safety")
+    await announcing.decreased(tx, [(sku, place) for sku, place, was, units in rows if units > was], "safety")
     return len(rows)
 
 
@@ -231,6 +219,8 @@ async def sweep(database: Database) -> int:
             skus = await tx.values(reads.NEXT_SKUS, {"after": after, "limit": SKUS_AT_ONCE})
             if skus:
                 changed += await apply(tx, await reads.in_force(tx), skus)
+            if len(skus) < SKUS_AT_ONCE:
+                await revisions.bump(tx, REVISION)  # what channels are told may be another quantity everywhere
             note = {"fingerprint": known, "after": skus[-1] if len(skus) == SKUS_AT_ONCE else None}
             await tx.execute(writes.NOTE_SWEEP, note)
 
