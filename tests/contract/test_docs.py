@@ -212,3 +212,57 @@ def test_every_runtime_dependency_is_used():
         and not re.search(rf"\b{modules.get(name, name).replace('-', '_')}\b", used)
     ]
     assert unused == []
+
+
+# Levels 1 and 2 of OWASP ASVS 5.0.0: by section, the numbers of its requirements.
+ASVS = """
+1.1:1-2 1.2:1-9 1.3:1-11 1.4:1-3 1.5:1-2
+2.1:1-3 2.2:1-3 2.3:1-4 2.4:1
+3.2:1-2 3.3:1-4 3.4:1-6 3.5:1-5 3.7:1-2
+4.1:1-3 4.2:1 4.3:1-2 4.4:1-4
+5.1:1 5.2:1-3 5.3:1-2 5.4:1-3
+6.1:1-3 6.2:1-12 6.3:1-4 6.4:1-4 6.5:1-5 6.6:1-3 6.8:1-4
+7.1:1-3 7.2:1-4 7.3:1-2 7.4:1-5 7.5:1-2 7.6:1-2
+8.1:1-2 8.2:1-3 8.3:1 8.4:1
+9.1:1-3 9.2:1-4
+10.1:1-2 10.2:1-2 10.3:1-4 10.4:1-11 10.5:1-5 10.6:1-2 10.7:1-3
+11.1:1-2 11.2:1-3 11.3:1-3 11.4:1-4 11.5:1 11.6:1
+12.1:1-3 12.2:1-2 12.3:1-4
+13.1:1 13.2:1-5 13.3:1-2 13.4:1-5
+14.1:1-2 14.2:1-4 14.3:1-3
+15.1:1-3 15.2:1-3 15.3:1-7
+16.1:1 16.2:1-5 16.3:1-4 16.4:1-3 16.5:1-3
+17.1:1 17.2:1-4 17.3:1-2
+"""
+EVIDENCE = re.compile(r"`((?:tests|src|docs)/[\w./-]+|SECURITY\.md|pyproject\.toml)`")
+
+
+def asvs_numbers() -> list[str]:
+    found = []
+    for section, spans in (word.split(":") for word in ASVS.split()):
+        for span in spans.split(","):
+            first, _, last = span.partition("-")
+            found += [f"V{section}.{n}" for n in range(int(first), int(last or first) + 1)]
+    return found
+
+
+def test_every_requirement_of_the_asvs_has_its_line_and_what_is_met_its_evidence():
+    rows = re.findall(
+        r"^\| (V[^|]+) \| ([^|]+) \| ([^|]+) \|([^|]*)\|$", (ROOT / "docs/reference/asvs.md").read_text(), re.MULTILINE
+    )
+    given = [number for numbers, *_ in rows for number in numbers.split(", ")]
+    assert len(asvs_numbers()) == 253
+    assert given == asvs_numbers()
+    assert {status for _, status, *_ in rows} <= {"met", "partly", "not", "n/a"}
+    counts = [sum(len(n.split(", ")) for n, s, *_ in rows if s == status) for status in ("met", "partly", "not", "n/a")]
+    assert (
+        f"{counts[0]} met, {counts[1]} partly, {counts[2]} not, {counts[3]} n/a"
+        in (ROOT / "docs/reference/asvs.md").read_text()
+    )
+
+
+@pytest.mark.parametrize("page", ["docs/reference/asvs.md", "docs/explanation/security.md"])
+def test_every_file_that_is_named_as_evidence_exists(page: str):
+    named = EVIDENCE.findall((ROOT / page).read_text())
+    assert len(named) > 30
+    assert not [name for name in named if not (ROOT / name).is_file()]

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xlsxwriter import Workbook
 
+from malha.catalog.imports import parse_components
 from malha.exchange import kinds
 from malha.exchange.model import Kind
 from malha.platform import tabular
@@ -173,6 +174,11 @@ def test_any_cell_is_read_or_refused_with_a_mend(text: str, parse) -> None:
 def test_numbers_of_a_thousand_digits_are_refused_at_once(text: str) -> None:
     with pytest.raises(BadCell):
         tabular.scaled(text, 2)
+
+
+@pytest.mark.timeout(60)
+def test_a_cell_of_spaces_costs_what_its_length_is() -> None:
+    assert parse_components("A" + " " * 99_000 + "B | C" + " " * 500 + "x 2")["C"] == 2
 
 
 @pytest.mark.parametrize(
