@@ -68,6 +68,8 @@ PAGES = {
     "people": "/people",
     "person-new": "/people/new",
     "roles": "/roles",
+    "providers": "/providers",
+    "provider-new": "/providers:new",
     "keys": "/keys",
     "key-new": "/keys/new",
     "account": "/account",

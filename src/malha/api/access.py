@@ -62,4 +62,5 @@ async def _identify(connection: Connection) -> Caller | None:
     if not token:
         return None
     async with services.database.transaction() as tx:
-        return await service.session_of(tx, token)
+        settings = services.settings
+        return await service.session_of(tx, token, settings.session_hours, settings.session_days)

@@ -1,16 +1,23 @@
 """Signing in and out, and who one is."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.identity import reads, rules, second_factor, service
-from malha.identity.errors import CodeNeeded, NotSignedIn, TooManyAttempts, WrongCredentials, WrongFactorCode
+from malha.identity.errors import (
+    CodeNeeded,
+    NotSignedIn,
+    OnlyByProvider,
+    TooManyAttempts,
+    WrongCredentials,
+    WrongFactorCode,
+)
 from malha.identity.model import PUBLIC, SIGNED_IN, Role
 from malha.identity.reads import SessionView
-from malha.identity.service import CodeWanted, LoggedIn, Refused
+from malha.identity.service import CodeWanted, LoggedIn, NotByPassword, Refused
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -49,7 +56,8 @@ async def create_session(work: Work, data: Credentials) -> None:
 
     The session comes as a cookie, for browsers; programs use keys. Failed tries are limited per account and per network
     address, with growing waits (429, `Retry-After`). An account with a second factor refuses without `code`
-    (`code_needed`).
+    (`code_needed`). Where people log in by a provider only, passwords are refused (`only_by_provider`), but for owners
+    with a second factor.
     """
     async with work.transaction() as tx:
         outcome = await _enter(work, tx, data)
@@ -59,6 +67,8 @@ async def create_session(work: Work, data: Credentials) -> None:
     # Raised after the commit: a refusal must not undo the count of failed tries.
     if isinstance(outcome, CodeWanted):
         raise CodeNeeded
+    if isinstance(outcome, NotByPassword):
+        raise OnlyByProvider
     if isinstance(outcome, Refused):
         if outcome.wait:
             raise TooManyAttempts(seconds=outcome.wait, retry_after=outcome.wait)
@@ -66,15 +76,17 @@ async def create_session(work: Work, data: Credentials) -> None:
     work.header("set-cookie", work.services.cookie.header(outcome.token))
 
 
-async def _enter(work: Work, tx: Tx, data: Credentials) -> LoggedIn | CodeWanted | Refused:
-    agent, hours = work.request.headers.get("user-agent", ""), work.services.settings.session_hours
-    source = work.actor.source
-    outcome = await service.log_in(tx, data.email, data.password, source=source, agent=agent, hours=hours)
+async def _enter(work: Work, tx: Tx, data: Credentials) -> LoggedIn | CodeWanted | NotByPassword | Refused:
+    browser: dict[str, Any] = {
+        "source": work.actor.source,
+        "agent": work.request.headers.get("user-agent", ""),
+        "hours": work.services.settings.session_hours,
+        "days": work.services.settings.session_days,
+    }
+    outcome = await service.log_in(tx, data.email, data.password, **browser)
     if not (isinstance(outcome, CodeWanted) and data.code):
         return outcome
-    return await second_factor.enter(
-        tx, work.services.signing, outcome, data.code, source=source, agent=agent, hours=hours
-    )
+    return await second_factor.enter(tx, work.services.signing, outcome, data.code, **browser)
 
 
 @command("/session", method="DELETE", permission=SIGNED_IN, tag="session")
@@ -127,9 +139,10 @@ async def revoke_other_sessions(work: Work) -> None:
 
 @command("/session/password", permission=SIGNED_IN, idempotent=False, tag="session")
 async def change_password(work: Work, data: NewPassword) -> None:
-    """Change one's own password; every other session ends."""
-    token = work.request.cookies.get(work.services.cookie.name)
+    """Change one's own password; every other session ends, and this one gets a new token."""
+    token = work.request.cookies.get(work.services.cookie.name, "")
     await service.change_password(work.tx, _own_id(work), data.current, data.password, keep_token=token)
+    work.header("set-cookie", work.services.cookie.header(await service.renew_token(work.tx, token)))
 
 
 def _own_id(work: Work) -> UUID:

@@ -22,6 +22,7 @@ from litestar.types import ASGIApp
 from malha.api.errors import StaleVersion, VersionRequired
 from malha.api.replies import Raw
 from malha.api.validation import Body, flaw_of
+from malha.identity import oidc
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
 from malha.platform import idempotency, signing
@@ -46,7 +47,10 @@ ANONYMOUS = Actor("anonymous", None, "anonymous", permissions=frozenset(), locat
 
 
 class Cookie(msgspec.Struct, frozen=True):
-    """The session cookie. Over https its name binds it to this host and path (`__Host-`)."""
+    """The session cookie. Over https its name binds it to this host and path (`__Host-`).
+
+    The browser keeps it for the longest life of a session; when an idle one ends, the server knows.
+    """
 
     name: str
     secure: bool
@@ -63,7 +67,7 @@ class Cookie(msgspec.Struct, frozen=True):
 def cookie_of(settings: Settings) -> Cookie:
     """Return the session cookie these settings ask for."""
     secure = settings.address.startswith("https://")
-    return Cookie("__Host-malha" if secure else "malha", secure, settings.session_hours * 3600)
+    return Cookie("__Host-malha" if secure else "malha", secure, settings.session_days * 86_400)
 
 
 class Services:
@@ -75,6 +79,11 @@ class Services:
         self.keys = Keys(database)
         self.cookie = cookie_of(settings)
         self.extra: dict[str, Any] = {}  # what the composition root opens for others by name: "gate", "tail"
+
+    @functools.cached_property
+    def directory(self) -> oidc.Directory:
+        """What this process knows of log-in providers."""
+        return oidc.directory_of(self.settings)
 
     @functools.cached_property
     def signing(self) -> signing.Keys:

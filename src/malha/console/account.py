@@ -53,6 +53,7 @@ async def _page(
         person=person,
         role_name=ROLE_NAMES[person.role],
         factor=await reads.factor_state(tx, own_id),
+        has_password=await reads.has_password(tx, own_id),
         sessions=[(session, device(session.agent), is_handheld(session.agent)) for session in sessions],
         refused=refused,
         at=at,
@@ -84,11 +85,18 @@ async def password_change(request: Request[Any, Any, Any]) -> Response[Any]:
                 forms.secret(form),
                 keep_token=forms.own_token(request),
             )
+            token = await service.renew_token(tx, forms.own_token(request))
     except NotFound:
         raise
     except MalhaError as error:
         return await _refused(request, error, "password")
-    return web.see_other("/account", notice=_("Password changed. Your other sessions ended."))
+    return _renewed(request, web.see_other("/account", notice=_("Password changed. Your other sessions ended.")), token)
+
+
+def _renewed(request: Request[Any, Any, Any], sent: Response[Any], token: str) -> Response[Any]:
+    """Give the browser the session's new token: what was known before must not open what may be done now."""
+    sent.headers["Set-Cookie"] = request.app.state.services.cookie.header(token)
+    return sent
 
 
 @post("/account/sessions/{session_id:uuid}/revoke", opt=OPEN, status_code=303)
@@ -163,13 +171,14 @@ async def factor_confirm(request: Request[Any, Any, Any]) -> Response[Any]:
             codes = await second_factor.confirm(
                 tx, keys, _own_id(request), sealed, code, keep_token=forms.own_token(request)
             )
+            token = await service.renew_token(tx, forms.own_token(request))
     except NotFound:
         raise
     except MalhaError as error:
         async with web.reading(request) as tx:
             again = sealed if error.status == 422 else ""  # a wrong code: the app may keep what it scanned
             return await _set_up(tx, request, sealed=again, refused=forms.refusal(error))
-    return await _codes(request, codes)
+    return _renewed(request, await _codes(request, codes), token)
 
 
 async def _codes(request: Request[Any, Any, Any], codes: list[str]) -> Response[str]:

@@ -78,6 +78,8 @@ PAGES = (
          N_("users, team, invite, password")),
     Page("roles", N_("Roles"), "/roles", "identity:manage", "shield-lock", Section.GOVERNANCE,
          N_("permissions, rights, second factor")),
+    Page("providers", N_("Log-in providers"), "/providers", "identity:manage", "login-2", Section.GOVERNANCE,
+         N_("single sign-on, SSO, OpenID Connect, Keycloak, Entra, Google, Okta")),
     Page("keys", N_("API keys"), "/keys", "identity:manage", "key", Section.GOVERNANCE,
          N_("integration, token, program")),
     Page("locations", N_("Locations"), "/locations", "network:read", "building-store", Section.NETWORK,

@@ -12,7 +12,7 @@ from litestar.response import Response, Stream
 from malha.console import export, forms, render, shell, web
 from malha.console.forms import Refusal
 from malha.console.words import Sign
-from malha.identity import links, reads, second_factor, service
+from malha.identity import links, provider_reads, reads, second_factor, service
 from malha.identity.errors import PersonChanged
 from malha.identity.links import Link
 from malha.identity.model import ROLE_NAMES, Role
@@ -189,6 +189,7 @@ async def _page(
         state=SIGNS[state_of(person)] if person else None,
         role_name=ROLE_NAMES[person.role] if person else "",
         link=await reads.link_of(tx, person.id) if person else None,
+        accounts=await provider_reads.identities(tx, person.id) if person else [],
         own=person is not None and str(person.id) == web.caller_of(request).id,
         demanded=person is not None and person.role in demanding,
         draft=draft,

@@ -2,57 +2,23 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Response
 
-from malha.console import forms, render, shell, web
-from malha.console import reads as page_reads
-from malha.identity import links, second_factor
+from malha.console import door, forms, provider_session, render, shell, web
+from malha.identity import links, provider_reads, rules, second_factor
 from malha.identity import reads as people
 from malha.identity import service as identity
-from malha.identity.errors import LogInExpired, OwnerExists, WrongCredentials, WrongFactorCode
+from malha.identity.errors import LogInExpired, OnlyByProvider, OwnerExists, WrongCredentials, WrongFactorCode
 from malha.identity.keeping import THEMES
 from malha.identity.model import PUBLIC, SIGNED_IN
-from malha.identity.service import CodeWanted, LoggedIn, Refused
+from malha.identity.service import CodeWanted, LoggedIn, NotByPassword, Refused
 from malha.platform import i18n, mail
-from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _, n_
 
 YEAR = 365 * 24 * 3600
-
-
-class Door(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log-in and first-run pages show."""
-
-    retailer: str
-    theme: str
-    next: str
-    email: str = ""
-    name: str = ""
-    says: str = ""
-    mend: str = ""
-    problems: tuple[str, ...] = ()
-    wait: int = 0
-    notices: tuple[str, ...] = ()
-    can_mail: bool = False
-    token: str = ""  # of a log-in half way, or of a link
-
-
-async def _door(request: Request[Any, Any, Any], **shown: Any) -> Door:
-    async with web.reading(request) as tx:
-        name = (await page_reads.surroundings(tx)).retailer
-    said = shown.pop("next", request.query_params.get("next", ""))
-    return Door(
-        retailer=name,
-        theme=shell.theme_of(request),
-        next=web.safe_address(said, "/"),
-        notices=web.notices_of(request),
-        can_mail=mail.is_set_up(request.app.state.services.settings),
-        **shown,
-    )
 
 
 async def _is_empty(request: Request[Any, Any, Any]) -> bool:
@@ -65,7 +31,8 @@ async def login_page(request: Request[Any, Any, Any]) -> Response[Any]:
     """Show the log-in, or the first-run page while there is nobody to log in."""
     if await _is_empty(request):
         return web.see_other("/welcome")
-    return render.html("session/login.html", door=await _door(request))
+    by_password = request.query_params.get("by") == "password"
+    return render.html("session/login.html", door=await door.opened(request, by_password=by_password))
 
 
 @post("/login", opt={"permission": PUBLIC}, status_code=200)
@@ -76,11 +43,13 @@ async def login(request: Request[Any, Any, Any]) -> Response[Any]:
     outcome = await _enter(request, email, password)
     wanted = str(form.get("next", ""))
     if isinstance(outcome, LoggedIn):
-        return _entered(request, outcome, wanted)
+        return door.entered(request, outcome, wanted)
     if isinstance(outcome, CodeWanted):
         async with web.reading(request) as tx:
             token = second_factor.half_way(request.app.state.services.signing, outcome, at=await tx.now())
-        return render.html("session/code.html", door=await _door(request, token=token, next=wanted))
+        return render.html("session/code.html", door=await door.opened(request, token=token, next=wanted))
+    if isinstance(outcome, NotByPassword):
+        return await door.refused(request, OnlyByProvider(), email=email, next=wanted)
     refused = WrongCredentials.says, WrongCredentials.mend
     return await _again(request, "session/login.html", outcome, refused, email=email, next=wanted)
 
@@ -92,10 +61,10 @@ async def _again(
     if outcome.wait:
         says = _("Too many log-ins failed.")
         mend = n_("Try again in {n} second.", "Try again in {n} seconds.", outcome.wait)
-        door = await _door(request, **typed, wait=outcome.wait, says=says, mend=mend)
-        return render.html(template, door=door, status=429, headers={"Retry-After": str(outcome.wait)})
-    door = await _door(request, **typed, says=_(refused[0]), mend=_(refused[1]))
-    return render.html(template, door=door, status=401)
+        at_door = await door.opened(request, **typed, wait=outcome.wait, says=says, mend=mend)
+        return render.html(template, door=at_door, status=429, headers={"Retry-After": str(outcome.wait)})
+    at_door = await door.opened(request, **typed, says=_(refused[0]), mend=_(refused[1]))
+    return render.html(template, door=at_door, status=401)
 
 
 @post("/login/code", opt={"permission": PUBLIC}, status_code=200)
@@ -108,45 +77,25 @@ async def login_code(request: Request[Any, Any, Any]) -> Response[Any]:
     try:
         async with web.writing(request) as tx:
             half = second_factor.wanted_by(services.signing, token, at=await tx.now())
-            outcome = await second_factor.enter(tx, services.signing, half, code, **_browser(request, tx))
-            await _leave(request, tx, outcome)
+            outcome = await second_factor.enter(tx, services.signing, half, code, **door.browser(request, tx))
+            await door.leave_former(request, tx, outcome)
     except LogInExpired as error:
         says, mend = web.refusal_text(error)
-        door = await _door(request, next=wanted, says=says, mend=mend)
-        return render.html("session/login.html", door=door, status=error.status)
+        at_door = await door.opened(request, next=wanted, says=says, mend=mend)
+        return render.html("session/login.html", door=at_door, status=error.status)
     if isinstance(outcome, LoggedIn):
-        return _entered(request, outcome, wanted)
+        return door.entered(request, outcome, wanted)
     refused = WrongFactorCode.says, WrongFactorCode.mend
     return await _again(request, "session/code.html", outcome, refused, token=token, next=wanted)
 
 
-def _browser(request: Request[Any, Any, Any], tx: Tx) -> dict[str, Any]:
-    """Return what a session keeps of where it was opened."""
-    return {
-        "source": tx.actor.source,
-        "agent": request.headers.get("user-agent", "")[:400],
-        "hours": request.app.state.services.settings.session_hours,
-    }
-
-
-async def _leave(request: Request[Any, Any, Any], tx: Tx, outcome: object) -> None:
-    """End the session this browser had before: the token changes at every log-in."""
-    before = request.cookies.get(request.app.state.services.cookie.name)
-    if before and isinstance(outcome, LoggedIn):
-        await identity.log_out(tx, before)
-
-
-async def _enter(request: Request[Any, Any, Any], email: str, password: str) -> LoggedIn | CodeWanted | Refused:
+async def _enter(
+    request: Request[Any, Any, Any], email: str, password: str
+) -> LoggedIn | CodeWanted | NotByPassword | Refused:
     async with web.writing(request) as tx:
-        outcome = await identity.log_in(tx, email, password, **_browser(request, tx))
-        await _leave(request, tx, outcome)
+        outcome = await identity.log_in(tx, email, password, **door.browser(request, tx))
+        await door.leave_former(request, tx, outcome)
     return outcome
-
-
-def _entered(request: Request[Any, Any, Any], outcome: LoggedIn, wanted: str) -> Response[bytes]:
-    sent = web.see_other(web.safe_address(wanted, "/"))
-    sent.headers["Set-Cookie"] = request.app.state.services.cookie.header(outcome.token)
-    return sent
 
 
 @get("/welcome", opt={"permission": PUBLIC})
@@ -154,7 +103,7 @@ async def welcome_page(request: Request[Any, Any, Any]) -> Response[Any]:
     """Show the page that makes the first owner; afterwards it only leads to the log-in."""
     if not await _is_empty(request):
         return web.see_other("/login")
-    return render.html("session/welcome.html", door=await _door(request))
+    return render.html("session/welcome.html", door=await door.opened(request))
 
 
 @post("/welcome", opt={"permission": PUBLIC}, status_code=200)
@@ -171,23 +120,26 @@ async def welcome(request: Request[Any, Any, Any]) -> Response[Any]:
         return web.see_other("/login")
     except MalhaError as error:
         says, mend = web.refusal_text(error)
-        door = await _door(
+        at_door = await door.opened(
             request, name=name, email=email, says=says, mend=mend, problems=tuple(web.problems_text(error))
         )
-        return render.html("session/welcome.html", door=door, status=error.status)
+        return render.html("session/welcome.html", door=at_door, status=error.status)
     outcome = await _enter(request, email, password)
-    return _entered(request, outcome, "/") if isinstance(outcome, LoggedIn) else web.see_other("/login")
+    return door.entered(request, outcome, "/") if isinstance(outcome, LoggedIn) else web.see_other("/login")
 
 
 @post("/logout", opt={"permission": SIGNED_IN}, status_code=303)
-async def logout(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Sign out."""
+async def logout(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Sign out; whoever came by a provider goes on to it, so that its session ends too."""
     cookie = request.app.state.services.cookie
     token = request.cookies.get(cookie.name)
+    by = None
     if token:
         async with web.writing(request) as tx:
+            by = await provider_reads.session_provider(tx, rules.digest(token))
             await identity.log_out(tx, token)
-    sent = web.see_other("/login")
+    elsewhere = await provider_session.log_out_address(request, by)
+    sent: Response[Any] = provider_session.leave(*elsewhere) if elsewhere else web.see_other("/login")
     sent.headers["Set-Cookie"] = cookie.header("")
     return sent
 
@@ -198,7 +150,7 @@ async def logout(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get("/forgot", opt={"permission": PUBLIC})
 async def forgot_page(request: Request[Any, Any, Any]) -> Response[Any]:
     """Show the form that asks for a new password, or who can give one where no mail can be sent."""
-    return render.html("session/forgot.html", door=await _door(request), asked=False)
+    return render.html("session/forgot.html", door=await door.opened(request), asked=False)
 
 
 @post("/forgot", opt={"permission": PUBLIC}, status_code=200)
@@ -215,11 +167,11 @@ async def forgot(request: Request[Any, Any, Any]) -> Response[Any]:
             "Look into your mail, or try again in {n} seconds.",
             wait,
         )
-        door = await _door(request, email=email, wait=wait, says=says, mend=mend)
+        at_door = await door.opened(request, email=email, wait=wait, says=says, mend=mend)
         return render.html(
-            "session/forgot.html", door=door, asked=False, status=429, headers={"Retry-After": str(wait)}
+            "session/forgot.html", door=at_door, asked=False, status=429, headers={"Retry-After": str(wait)}
         )
-    return render.html("session/forgot.html", door=await _door(request, email=email), asked=True)
+    return render.html("session/forgot.html", door=await door.opened(request, email=email), asked=True)
 
 
 @get("/access", opt={"permission": PUBLIC})
@@ -250,14 +202,14 @@ async def _choosing(request: Request[Any, Any, Any], token: str, error: MalhaErr
             link = await links.open_link(tx, request.app.state.services.signing, token)
     except MalhaError as gone:
         says, mend = web.refusal_text(gone)
-        door = await _door(request, says=says, mend=mend)
-        return render.html("session/forgot.html", door=door, asked=False, status=gone.status)
+        at_door = await door.opened(request, says=says, mend=mend)
+        return render.html("session/forgot.html", door=at_door, asked=False, status=gone.status)
     shown: dict[str, Any] = {"token": token, "name": link.name, "email": link.email}
     if error is not None:
         says, mend = web.refusal_text(error)
         shown |= {"says": says, "mend": mend, "problems": tuple(web.problems_text(error))}
-    door = await _door(request, **shown)
-    return render.html("session/access.html", door=door, invited=link.invited, status=error.status if error else 200)
+    at_door = await door.opened(request, **shown)
+    return render.html("session/access.html", door=at_door, invited=link.invited, status=error.status if error else 200)
 
 
 def kept(name: str, value: str) -> Cookie:
@@ -288,6 +240,7 @@ async def choose_theme(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 HANDLERS = [
+    *provider_session.HANDLERS,
     login_page,
     login,
     login_code,

@@ -47,6 +47,7 @@ PROCESS = {
     "bounce_address": N_("Where undeliverable mail comes back to"),
     "outward_allow": N_("Gateways of one's own network"),
     "session_hours": N_("Hours until an idle person logs in again"),
+    "session_days": N_("Days until everybody logs in again"),
     "trusted_proxies": N_("Trusted proxies"),
     "upload_limit_mb": N_("Largest file (MB)"),
     "import_limit_mb": N_("Largest imported file (MB)"),

@@ -107,6 +107,132 @@ class FactorDemanded(Conflict):
     mend = "Set up the new app first; it replaces the old one."
 
 
+class TurnedAway(Forbidden):
+    """Base of the reasons why somebody whom a provider knows is not let in."""
+
+
+class LogInLost(MalhaError):
+    """The answer of a provider is not for this browser, was used before, or came too late."""
+
+    status = 401
+    code = "log_in_lost"
+    says = "This log-in cannot be finished: it began in another browser, was finished already, or took too long."
+    mend = "Log in again. If it happens every time, allow cookies for this address."
+
+
+class ProviderSaysNo(TurnedAway):
+    """The person or the provider ended the log-in there."""
+
+    code = "provider_says_no"
+    says = "{provider} did not let you in."
+    mend = "Try again, or ask whoever runs {provider} for access to Malha."
+
+
+class AnswerWrong(TurnedAway):
+    """What the provider sent does not hold: a signature, a claim, a form. `detail` names it for the trail."""
+
+    code = "provider_answer_wrong"
+    says = "The answer of the log-in provider could not be believed."
+    mend = "Try again. If it happens again, an owner finds the reason in the audit trail."
+
+
+class ProviderSilent(TurnedAway):
+    """The provider could not be asked."""
+
+    status = 502
+    code = "provider_silent"
+    says = "{provider} cannot be reached right now."
+    mend = "Try again in a moment. If it lasts, tell an owner."
+
+
+class EmailUnverified(TurnedAway):
+    """Who is not known by their subject needs an e-mail that the provider has verified."""
+
+    code = "email_unverified"
+    says = "{provider} does not say that your e-mail is verified."
+    mend = "Confirm your e-mail there, or ask whoever runs {provider} to send it as verified."
+
+
+class EmailElsewhere(TurnedAway):
+    """The e-mail is of a domain that this provider may not bring."""
+
+    code = "email_elsewhere"
+    says = "E-mails of {domain} may not log in here."
+    mend = "Log in with your work account, or ask an owner to add the domain."
+
+
+class NotKnownHere(TurnedAway):
+    """Nobody here is bound to the account, and the provider may not add anybody."""
+
+    code = "not_known_here"
+    says = "You have no access to Malha yet."
+    mend = "Ask an owner to invite you."
+
+
+class EmailOfAnother(TurnedAway):
+    """A person with this e-mail exists, and the administrator does not let e-mails bind."""
+
+    code = "email_of_another"
+    says = "There is an account with your e-mail that {provider} may not open."
+    mend = "Log in with your password, or ask an owner to bind the account to {provider}."
+
+
+class AccountEnded(TurnedAway):
+    """The person was deactivated."""
+
+    code = "account_ended"
+    says = "Your access to Malha was ended."
+    mend = "Ask an owner if you need it again."
+
+
+class NoGroupFits(TurnedAway):
+    """No group of the person gives a role, and whoever fits none stays out."""
+
+    code = "no_group_fits"
+    says = "None of your groups at {provider} gives access to Malha."
+    mend = "Ask whoever runs {provider} to add you to a group, or an owner to add a rule."
+
+
+class OnlyByProvider(TurnedAway):
+    """The retailer lets passwords in for emergencies only: owners with a second factor."""
+
+    code = "only_by_provider"
+    says = "Passwords do not open this account: log in by your company's provider."
+    mend = "Use its button on the log-in page. Owners with a second factor get in by password when the provider fails."
+
+
+class NoWayBack(Conflict):
+    """Without any owner who has a password and a second factor, a failing provider would lock everybody out."""
+
+    code = "no_way_back"
+    says = "If the provider fails nobody could come in: no owner has a password and a second factor."
+    mend = "Set up a second factor for an owner first."
+
+
+class NoProviderInUse(Conflict):
+    """Passwords are off, and no provider would be left to log in by."""
+
+    code = "no_provider_in_use"
+    says = "No provider would be left to log in by."
+    mend = "Let passwords in again, or switch another provider on, first."
+
+
+class ProviderCodeTaken(Conflict):
+    """Another provider has this code."""
+
+    code = "provider_code_taken"
+    says = "There is already a provider with the code {code}."
+    mend = "Choose another code."
+
+
+class ProviderChanged(Conflict):
+    """Someone else saved the provider or the policy between reading and saving."""
+
+    code = "provider_changed"
+    says = "Someone else changed this meanwhile."
+    mend = "Look at what is there now and change it again."
+
+
 class OwnerExists(Conflict):
     """The first owner is made once, on an empty retailer."""
 

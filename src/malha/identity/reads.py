@@ -16,7 +16,7 @@ SELECT s.id AS session_id, s.seen_at, s.expires_at, now() AS at,
        coalesce(p.timezone, (SELECT timezone FROM retailer)) AS timezone, p.theme,
        ARRAY(SELECT location_id FROM person_location l WHERE l.person_id = p.id ORDER BY location_id) AS locations,
        EXISTS (SELECT FROM role_policy r WHERE r.role = p.role AND r.second_factor)
-           AND NOT EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id)
+           AND NOT EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id) AND NOT s.vouched
            AS must_enrol
 FROM session s JOIN person p ON p.id = s.person_id
 WHERE s.token_hash = %(token_hash)s::bytea AND s.expires_at > now() AND p.active
@@ -47,7 +47,7 @@ PEOPLE = """
 SELECT id, name, email, role, everywhere, language, timezone, active, created_at, version,
        ARRAY(SELECT c.code FROM person_location l JOIN location c ON c.id = l.location_id
              WHERE l.person_id = p.id ORDER BY c.code) AS locations,
-       password_hash IS NULL AS invited,
+       password_hash IS NULL AND NOT EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id) AS invited,
        EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id) AS second_factor,
        (SELECT max(seen_at) FROM session s WHERE s.person_id = p.id) AS seen_at
 FROM person p
@@ -55,10 +55,10 @@ WHERE (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
   AND (%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
          SELECT FROM person_location l WHERE l.person_id = p.id AND l.location_id <> ALL(%(within)s::int[])))
   AND (%(role)s::text IS NULL OR role = %(role)s::text)
-  AND CASE %(state)s::text WHEN 'active' THEN active AND password_hash IS NOT NULL
-                           WHEN 'invited' THEN active AND password_hash IS NULL
-                           WHEN 'inactive' THEN NOT active
-                           ELSE true END
+  AND (%(state)s::text IS NULL OR %(state)s::text = CASE
+         WHEN NOT active THEN 'inactive'
+         WHEN password_hash IS NULL AND NOT EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id)
+         THEN 'invited' ELSE 'active' END)
   AND (%(text)s::text IS NULL OR strpos(email, %(text)s::text) > 0
        OR strpos(translate(lower(name), 'áàâãäéèêëíìîïóòôõöúùûüçñ', 'aaaaaeeeeiiiiooooouuuucn'), %(text)s::text) > 0)
   AND (%(after_name)s::text IS NULL OR (name, id) > (%(after_name)s::text, %(after_id)s::uuid))
@@ -68,16 +68,19 @@ LIMIT %(limit)s::int
 
 # The whole table: hundreds of people at most.
 PEOPLE_BY_STATE = """
-SELECT CASE WHEN NOT active THEN 'inactive' WHEN password_hash IS NULL THEN 'invited' ELSE 'active' END AS state,
+SELECT CASE WHEN NOT active THEN 'inactive'
+            WHEN password_hash IS NULL AND NOT EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id)
+            THEN 'invited' ELSE 'active' END AS state,
        count(*)::int
-FROM person GROUP BY 1
+FROM person p GROUP BY 1
 """
 
 # By the index on person_id.
 SESSIONS = """
 SELECT id, created_at, seen_at, expires_at, source, agent,
-       coalesce(token_hash = %(token_hash)s::bytea, false) AS current
-FROM session
+       coalesce(token_hash = %(token_hash)s::bytea, false) AS current,
+       (SELECT name FROM login_provider p WHERE p.id = s.provider_id) AS provider
+FROM session s
 WHERE person_id = %(person_id)s::uuid AND expires_at > now()
 ORDER BY seen_at DESC
 """
@@ -115,7 +118,7 @@ WHERE p.id = %(id)s::uuid
 # By primary key, then the person's.
 LINK = """
 SELECT l.id, l.person_id, l.expires_at, l.sent_at, p.name, p.email, p.language, p.active,
-       p.password_hash IS NULL AS invited
+       p.password_hash IS NULL AND NOT EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id) AS invited
 FROM password_link l JOIN person p ON p.id = l.person_id
 WHERE l.id = %(id)s::uuid AND l.expires_at > now()
 """
@@ -193,13 +196,13 @@ class PersonView(msgspec.Struct, frozen=True):
     created_at: datetime
     version: int
     locations: list[str]
-    invited: bool  # no password chosen yet
+    invited: bool  # never came in: no password chosen, no provider's account bound
     second_factor: bool
     seen_at: datetime | None  # in a session that still lives
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """One signed-in browser; `current` is the one that asks."""
+    """One signed-in browser; `current` is the one that asks, `provider` what it was signed in by (None: a password)."""
 
     id: UUID
     created_at: datetime
@@ -208,6 +211,7 @@ class SessionView(msgspec.Struct, frozen=True):
     source: str | None
     agent: str | None
     current: bool
+    provider: str | None = None
 
 
 class FactorState(msgspec.Struct, frozen=True):
@@ -330,6 +334,11 @@ async def demanding_roles(tx: Tx) -> frozenset[Role]:
 async def people_per_role(tx: Tx) -> dict[Role, tuple[int, int]]:
     """Return for each role how many active people have it, and how many of them have no second factor."""
     return {Role(role): (people, without) for role, people, without in await tx.tuples(PEOPLE_PER_ROLE)}
+
+
+async def has_password(tx: Tx, person_id: UUID) -> bool:
+    """Return whether a person could come in by password: whoever came by a provider may never have chosen one."""
+    return await tx.value(KEPT_HASH, {"id": person_id}) is not None
 
 
 async def factor_state(tx: Tx, person_id: UUID) -> FactorState:

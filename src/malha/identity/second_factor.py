@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from malha.identity import guessing, reads, rules, service, totp, writes
+from malha.identity import guessing, reads, rules, service, totp, ways, writes
 from malha.identity.errors import FactorDemanded, LogInExpired, SetUpExpired
 from malha.identity.model import Role
 from malha.identity.service import CodeWanted, LoggedIn, Refused
@@ -46,7 +46,7 @@ class SetUp(msgspec.Struct, frozen=True):
 
 def half_way(keys: Keys, wanted: CodeWanted, *, at: datetime) -> str:
     """Return the token by which a log-in goes on with a code."""
-    payload = wanted.person_id.bytes + wanted.version.to_bytes(4, "big")
+    payload = wanted.person_id.bytes + wanted.version.to_bytes(4, "big") + (wanted.provider_id or 0).to_bytes(4, "big")
     return signing.sign(keys, PURPOSE, payload, until=at + HALF_WAY)
 
 
@@ -60,9 +60,10 @@ def wanted_by(keys: Keys, token: str, *, at: datetime) -> CodeWanted:
         payload = signing.read(keys, PURPOSE, token, at=at)
     except (signing.TokenWrong, signing.TokenExpired):
         raise LogInExpired from None
-    if len(payload) != 20:
+    if len(payload) != 24:
         raise LogInExpired
-    return CodeWanted(UUID(bytes=payload[:16]), int.from_bytes(payload[16:], "big"))
+    provider_id = int.from_bytes(payload[20:], "big") or None
+    return CodeWanted(UUID(bytes=payload[:16]), int.from_bytes(payload[16:20], "big"), provider_id)
 
 
 async def enter(
@@ -74,6 +75,7 @@ async def enter(
     source: str | None,
     agent: str = "",
     hours: int = service.SESSION_HOURS,
+    days: int = service.SESSION_DAYS,
 ) -> LoggedIn | Refused:
     """Check the code and open a session. Commit whatever it returns: a refusal counts the failed try.
 
@@ -91,7 +93,8 @@ async def enter(
         await guessing.failed(tx, tries)
         return Refused()
     await guessing.succeeded(tx, tries, subject)
-    return await service.open_session(tx, wanted.person_id, source=source, agent=agent, hours=hours)
+    by = service.ByProvider(wanted.provider_id) if wanted.provider_id else None
+    return await service.open_session(tx, wanted.person_id, source=source, agent=agent, hours=hours, days=days, by=by)
 
 
 async def _spend(tx: Tx, keys: Keys, person_id: UUID, code: str) -> bool:
@@ -170,6 +173,7 @@ async def turn_off(tx: Tx, person_id: UUID, password: str) -> None:
     Raises:
         Invalid: this is not the password.
         FactorDemanded: the role demands one.
+        NoWayBack: people log in by a provider, and nobody could come in if it fails.
     """
     await service.check_password(tx, person_id, password)
     if (await reads.factor_state(tx, person_id)).demanded:
@@ -198,6 +202,7 @@ async def demand(tx: Tx, role: Role, *, demanded: bool) -> None:
 async def _remove(tx: Tx, person_id: UUID) -> None:
     await tx.execute(writes.DELETE_RECOVERY_CODES, {"person_id": person_id})
     if await tx.execute(writes.DELETE_FACTOR, {"person_id": person_id}):
+        await ways.keep_way_back(tx)
         await audit.record(tx, action="remove_second_factor", entity="person", entity_id=person_id)
 
 

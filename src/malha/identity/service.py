@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from malha.identity import guessing, passwords, reads, rules, writes
+from malha.identity import guessing, passwords, provider_writes, reads, rules, ways, writes
 from malha.identity.errors import BeyondOwn, EmailTaken, LastOwner, OwnerExists
 from malha.identity.model import ROLES, Caller, Role
 from malha.platform import audit
@@ -26,8 +26,9 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
 
-SESSION_HOURS = 12
-_UNKNOWN_LOCATION = N_("There is no location {location}.")
+SESSION_HOURS = 12  # without use
+SESSION_DAYS = 30  # at most
+UNKNOWN_LOCATION = N_("There is no location {location}.")
 
 
 class LoggedIn(msgspec.Struct, frozen=True):
@@ -43,14 +44,28 @@ class Refused(msgspec.Struct, frozen=True):
     wait: int = 0
 
 
-class CodeWanted(msgspec.Struct, frozen=True):
-    """The password is right, and the account has a second factor: `second_factor.enter` goes on from here.
+class NotByPassword(msgspec.Struct, frozen=True):
+    """The password is right, but passwords do not let this person in: the retailer logs in by a provider."""
 
-    `version` is the person's: a password changed in between makes the rest of this log-in void.
+
+class CodeWanted(msgspec.Struct, frozen=True):
+    """The first proof is good, and the account has a second factor: `second_factor.enter` goes on from here.
+
+    `version` is the person's: a password changed in between makes the rest of this log-in void. `provider_id` is set
+    when the first proof was a provider's word.
     """
 
     person_id: UUID
     version: int
+    provider_id: int | None = None
+
+
+class ByProvider(msgspec.Struct, frozen=True):
+    """By which provider a session is opened, whether it answers for the second factor, and its sealed ID token."""
+
+    provider_id: int
+    vouched: bool = False
+    id_token: bytes | None = None
 
 
 class PersonDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +130,7 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
         Invalid: a field is not acceptable.
         EmailTaken: another person has this e-mail.
         LastOwner: nobody active would own the retailer.
+        NoWayBack: people log in by a provider, and nobody could come in if it fails.
         BeyondOwn: the person has, or would get, rights that the actor does not hold.
     """
     owners = await tx.values(writes.LOCK_OWNERS)
@@ -137,7 +153,9 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
         await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": None})
     if not draft.active or email != before.email:  # links that are out went to who may no longer use them
         await tx.execute(writes.DELETE_LINKS_OF, {"person_id": person_id})
-    was = _audited(_draft_of(before))
+    if before.role is Role.OWNER and (draft.role is not Role.OWNER or not draft.active):
+        await ways.keep_way_back(tx)
+    was = _audited(draft_of(before))
     await audit.record(tx, action="update", entity="person", entity_id=person_id, before=was, after=_audited(draft))
     return int(version)
 
@@ -153,10 +171,11 @@ async def set_active(tx: Tx, person_id: UUID, *, active: bool) -> int:
     person = await reads.person(tx, person_id)
     if person is None:
         raise NotFound(what="person", key=person_id)
-    return await change_person(tx, person_id, msgspec.structs.replace(_draft_of(person), active=active))
+    return await change_person(tx, person_id, msgspec.structs.replace(draft_of(person), active=active))
 
 
-def _draft_of(person: reads.PersonView) -> PersonDraft:
+def draft_of(person: reads.PersonView) -> PersonDraft:
+    """Return a person as they could be saved again."""
     return PersonDraft(
         name=person.name,
         email=person.email,
@@ -268,7 +287,7 @@ async def _places(tx: Tx, codes: Sequence[str] | None) -> tuple[list[int], list[
     found = await reads.location_ids(tx, codes or ())
     known = {code: id_ for code, id_ in found.items() if tx.actor.sees(id_)}  # what is out of sight is not there
     unknown = [
-        Flaw(f"locations/{i}", _UNKNOWN_LOCATION, facts={"location": code})
+        Flaw(f"locations/{i}", UNKNOWN_LOCATION, facts={"location": code})
         for i, code in enumerate(codes or ())
         if code not in known
     ]
@@ -299,12 +318,20 @@ def _audited(draft: PersonDraft) -> dict[str, Any]:
 
 
 async def log_in(
-    tx: Tx, email: str, password: str, *, source: str | None, agent: str = "", hours: int = SESSION_HOURS
-) -> LoggedIn | CodeWanted | Refused:
+    tx: Tx,
+    email: str,
+    password: str,
+    *,
+    source: str | None,
+    agent: str = "",
+    hours: int = SESSION_HOURS,
+    days: int = SESSION_DAYS,
+) -> LoggedIn | CodeWanted | NotByPassword | Refused:
     """Check e-mail and password and open a session. Commit whatever it returns: a refusal counts the failed try.
 
     Tries are limited per account and per network address, with growing waits. An unknown account takes as long as a
-    known one and is refused in the same words. An account with a second factor gets no session here.
+    known one and is refused in the same words. An account with a second factor gets no session here. Where people log
+    in by a provider only, whoever knows the password is told so.
     """
     email = rules.normal_email(email)
     account = rules.account_subject(email)
@@ -312,21 +339,30 @@ async def log_in(
     if tries.wait:
         return Refused(tries.wait)
     found = await tx.tuples(writes.PERSON_TO_LOG_IN, {"email": email})
-    person_id, kept, active, version, factor = found[0] if found else (None, None, False, 0, False)
+    person_id, kept, active, version, factor, role = found[0] if found else (None, None, False, 0, False, None)
     right = await passwords.fits(password[: passwords.MAX_LENGTH + 1], kept)
     if not (right and active and person_id):
         await guessing.failed(tx, tries)
         return Refused()
     await guessing.succeeded(tx, tries, account)
+    if not await ways.opens_by_password(tx, Role(role), factor=factor):
+        return NotByPassword()
     if factor:
         return CodeWanted(person_id, version)
-    return await open_session(tx, person_id, source=source, agent=agent, hours=hours)
+    return await open_session(tx, person_id, source=source, agent=agent, hours=hours, days=days)
 
 
 async def open_session(
-    tx: Tx, person_id: UUID, *, source: str | None, agent: str = "", hours: int = SESSION_HOURS
+    tx: Tx,
+    person_id: UUID,
+    *,
+    source: str | None,
+    agent: str = "",
+    hours: int = SESSION_HOURS,
+    days: int = SESSION_DAYS,
+    by: ByProvider | None = None,
 ) -> LoggedIn:
-    """Open a session for a person who has proved who they are."""
+    """Open a session for a person who has proved who they are: good for `hours` without use, `days` at most."""
     token = secrets.token_urlsafe(32)
     await tx.execute(
         writes.INSERT_SESSION,
@@ -335,22 +371,29 @@ async def open_session(
             "id": new_id(),
             "person_id": person_id,
             "hours": hours,
+            "days": days,
             "source": source,
             "agent": agent,
+            "provider_id": by.provider_id if by else None,
+            "vouched": by is not None and by.vouched,
+            "id_token": by.id_token if by else None,
         },
     )
     await audit.record(tx, action="log_in", entity="person", entity_id=person_id)
     return LoggedIn(token, person_id)
 
 
-async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS) -> Caller | None:
-    """Return the person signed in with a token, None if it is unknown or expired; moves the expiry on."""
+async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS, days: int = SESSION_DAYS) -> Caller | None:
+    """Return the person signed in with a token, None if it is unknown or expired; moves the expiry on.
+
+    It moves to `hours` from now, and never past `days` after the log-in.
+    """
     token_hash = rules.digest(token)
     found = await tx.maybe(reads.SessionPerson, reads.SESSION_PERSON, {"token_hash": token_hash})
     if found is None:
         return None
     if found.at - found.seen_at > timedelta(minutes=1):
-        await tx.execute(writes.TOUCH_SESSION, {"token_hash": token_hash, "hours": hours})
+        await tx.execute(writes.TOUCH_SESSION, {"token_hash": token_hash, "hours": hours, "days": days})
     role = Role(found.role)
     return Caller(
         kind="person",
@@ -364,6 +407,16 @@ async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS) -> Caller |
         theme=found.theme,
         must_enrol=found.must_enrol,
     )
+
+
+async def renew_token(tx: Tx, token: str) -> str:
+    """Give a session a new token, and return it: what it may do has grown, and the old token may be known to others.
+
+    An unknown token gives one that is good for nothing.
+    """
+    fresh = secrets.token_urlsafe(32)
+    await tx.execute(writes.MOVE_SESSION, {"token_hash": rules.digest(token), "fresh": rules.digest(fresh)})
+    return fresh
 
 
 async def log_out(tx: Tx, token: str) -> None:
@@ -397,6 +450,7 @@ async def revoke_other_sessions(tx: Tx, person_id: UUID, keep_token: str) -> int
 async def forget_expired(tx: Tx) -> int:
     """Delete expired sessions, links and old failed log-ins; return how many rows. For a nightly job."""
     gone = await tx.execute(writes.DELETE_EXPIRED_SESSIONS) + await tx.execute(writes.DELETE_EXPIRED_LINKS)
+    gone += await tx.execute(provider_writes.FORGET_ANSWERS)
     return gone + await tx.execute(writes.DELETE_OLD_TRIES, {"forget": rules.FORGET_AFTER})
 
 

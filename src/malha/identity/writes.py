@@ -52,7 +52,7 @@ SELECT %(id)s::uuid, unnest(%(locations)s::int[])
 # By the unique e-mail; the factor by primary key.
 PERSON_TO_LOG_IN = """
 SELECT id, password_hash, active, version,
-       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id) AS factor
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id) AS factor, role
 FROM person p WHERE email = %(email)s::text
 """
 
@@ -94,15 +94,25 @@ DELETE FROM login_attempt WHERE last_at < now() - %(forget)s::interval AND coale
 """
 
 INSERT_SESSION = """
-INSERT INTO session (token_hash, id, person_id, expires_at, source, agent)
-VALUES (%(token_hash)s::bytea, %(id)s::uuid, %(person_id)s::uuid, now() + make_interval(hours => %(hours)s::int),
-        %(source)s::text, left(%(agent)s::text, 200))
+INSERT INTO session (token_hash, id, person_id, expires_at, source, agent, provider_id, vouched, id_token)
+VALUES (%(token_hash)s::bytea, %(id)s::uuid, %(person_id)s::uuid,
+        least(now() + make_interval(hours => %(hours)s::int), now() + make_interval(days => %(days)s::int)),
+        %(source)s::text, left(%(agent)s::text, 200),
+        (SELECT id FROM login_provider WHERE id = %(provider_id)s::int), %(vouched)s::boolean, %(id_token)s::bytea)
 """
 
-# Sliding expiry, written at most once a minute per session.
+# Sliding expiry, written at most once a minute per session; it never slides past the longest life.
 TOUCH_SESSION = """
-UPDATE session SET seen_at = now(), expires_at = now() + make_interval(hours => %(hours)s::int)
+UPDATE session
+SET seen_at = now(),
+    expires_at = least(now() + make_interval(hours => %(hours)s::int),
+                       created_at + make_interval(days => %(days)s::int))
 WHERE token_hash = %(token_hash)s::bytea AND seen_at < now() - interval '1 minute'
+"""
+
+# By primary key: the same session, under another token.
+MOVE_SESSION = """
+UPDATE session SET token_hash = %(fresh)s::bytea WHERE token_hash = %(token_hash)s::bytea
 """
 
 DELETE_SESSION = """

@@ -705,6 +705,12 @@ CREATE TABLE location_group_member (
     CONSTRAINT location_group_member_pkey PRIMARY KEY (group_id, location_id)
 );
 
+CREATE TABLE login_answer (
+    state_hash bytea NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT login_answer_pkey PRIMARY KEY (state_hash)
+);
+
 CREATE TABLE login_attempt (
     subject text NOT NULL,
     failures integer NOT NULL,
@@ -712,6 +718,61 @@ CREATE TABLE login_attempt (
     blocked_until timestamp with time zone,
     CONSTRAINT login_attempt_pkey PRIMARY KEY (subject)
 ) WITH (fillfactor = 50);
+
+CREATE TABLE login_policy (
+    one boolean DEFAULT true NOT NULL,
+    provider_only boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT login_policy_pkey PRIMARY KEY (one),
+    CONSTRAINT login_policy_one_check CHECK (one)
+);
+
+CREATE TABLE login_provider (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    issuer text NOT NULL,
+    client_id text NOT NULL,
+    client_secret bytea,
+    scopes text[] NOT NULL,
+    domains text[] DEFAULT '{}'::text[] NOT NULL,
+    creates boolean DEFAULT false NOT NULL,
+    links boolean DEFAULT false NOT NULL,
+    claim text,
+    role text,
+    everywhere boolean DEFAULT true NOT NULL,
+    second_factor text DEFAULT 'provider'::text NOT NULL,
+    proofs text[] DEFAULT '{mfa}'::text[] NOT NULL,
+    active boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT login_provider_pkey PRIMARY KEY (id),
+    CONSTRAINT login_provider_code_key UNIQUE (code),
+    CONSTRAINT login_provider_second_factor_check CHECK ((second_factor = ANY (ARRAY['provider'::text, 'unless_proved'::text])))
+);
+
+CREATE TABLE login_provider_location (
+    provider_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT login_provider_location_pkey PRIMARY KEY (provider_id, location_id)
+);
+
+CREATE TABLE login_rule (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    provider_id integer NOT NULL,
+    place integer NOT NULL,
+    value text NOT NULL,
+    role text NOT NULL,
+    everywhere boolean NOT NULL,
+    CONSTRAINT login_rule_pkey PRIMARY KEY (id),
+    CONSTRAINT login_rule_provider_id_place_key UNIQUE (provider_id, place)
+);
+
+CREATE TABLE login_rule_location (
+    rule_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT login_rule_location_pkey PRIMARY KEY (rule_id, location_id)
+);
 
 CREATE TABLE media (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -1145,6 +1206,16 @@ CREATE TABLE person (
     CONSTRAINT person_theme_check CHECK ((theme = ANY (ARRAY['light'::text, 'dark'::text])))
 );
 
+CREATE TABLE person_identity (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    person_id uuid NOT NULL,
+    provider_id integer,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    last_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT person_identity_pkey PRIMARY KEY (issuer, subject)
+);
+
 CREATE TABLE person_location (
     person_id uuid NOT NULL,
     location_id integer NOT NULL,
@@ -1421,6 +1492,9 @@ CREATE TABLE session (
     expires_at timestamp with time zone NOT NULL,
     source text,
     agent text,
+    provider_id integer,
+    vouched boolean DEFAULT false NOT NULL,
+    id_token bytea,
     CONSTRAINT session_pkey PRIMARY KEY (token_hash),
     CONSTRAINT session_id_key UNIQUE (id)
 );
@@ -1840,7 +1914,10 @@ CREATE INDEX listing_sku ON listing USING btree (sku_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
 CREATE INDEX location_group_member_location ON location_group_member USING btree (location_id);
+CREATE INDEX login_answer_until ON login_answer USING btree (until);
 CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
+CREATE INDEX login_provider_location_location ON login_provider_location USING btree (location_id);
+CREATE INDEX login_rule_location_location ON login_rule_location USING btree (location_id);
 CREATE INDEX media_product ON media USING btree (product_id);
 CREATE INDEX media_variant ON media USING btree (variant_id);
 CREATE INDEX message_address ON message USING btree (address) WHERE (address IS NOT NULL);
@@ -1869,6 +1946,8 @@ CREATE INDEX password_link_expires ON password_link USING btree (expires_at);
 CREATE INDEX password_link_person ON password_link USING btree (person_id);
 CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NOT NULL));
 CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NULL));
+CREATE INDEX person_identity_person ON person_identity USING btree (person_id);
+CREATE INDEX person_identity_provider ON person_identity USING btree (provider_id);
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
@@ -1884,6 +1963,7 @@ CREATE UNIQUE INDEX sales_order_request ON sales_order USING btree (request_key)
 CREATE INDEX saved_view_role ON saved_view USING btree (role, list) WHERE (role IS NOT NULL);
 CREATE INDEX session_expires ON session USING btree (expires_at);
 CREATE INDEX session_person ON session USING btree (person_id);
+CREATE INDEX session_provider ON session USING btree (provider_id) WHERE (provider_id IS NOT NULL);
 CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
@@ -1968,6 +2048,11 @@ ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FO
 ALTER TABLE location_day ADD CONSTRAINT location_day_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_group_id_fkey FOREIGN KEY (group_id) REFERENCES location_group(id);
 ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE login_provider_location ADD CONSTRAINT login_provider_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE login_provider_location ADD CONSTRAINT login_provider_location_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES login_provider(id) ON DELETE CASCADE;
+ALTER TABLE login_rule ADD CONSTRAINT login_rule_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES login_provider(id) ON DELETE CASCADE;
+ALTER TABLE login_rule_location ADD CONSTRAINT login_rule_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE login_rule_location ADD CONSTRAINT login_rule_location_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES login_rule(id) ON DELETE CASCADE;
 ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
 ALTER TABLE message_teller ADD CONSTRAINT message_teller_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
@@ -1978,6 +2063,8 @@ ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (su
 ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE payment_deadline ADD CONSTRAINT payment_deadline_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE person_identity ADD CONSTRAINT person_identity_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE person_identity ADD CONSTRAINT person_identity_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES login_provider(id) ON DELETE SET NULL;
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
@@ -2000,6 +2087,7 @@ ALTER TABLE saved_view ADD CONSTRAINT saved_view_person_id_fkey FOREIGN KEY (per
 ALTER TABLE second_factor ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE session ADD CONSTRAINT session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE session ADD CONSTRAINT session_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES login_provider(id) ON DELETE CASCADE;
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);

@@ -170,6 +170,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_hours: Annotated[
         int, Meta(ge=1, le=24 * 90, description="Hours after which a person who did nothing must log in again.")
     ] = 12
+    session_days: Annotated[
+        int,
+        Meta(ge=1, le=365, description="Days after the log-in at which a person must log in again, however busy."),
+    ] = 30
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(

@@ -58,7 +58,14 @@ ENDING = {("POST", "/logout"), ("DELETE", "/v1/session")}
 # These are open to whoever may see orders; what is asked in them is decided by its own permission.
 FINER = {("POST", "/orders/bulk")}
 # These lead on, or take the log-in's own way to say no.
-LEADING = {("POST", "/login"), ("POST", "/login/code"), ("POST", "/logout"), ("GET", "/welcome"), ("POST", "/welcome")}
+LEADING = {
+    ("GET", "/login/back/{code:str}"),
+    ("POST", "/login"),
+    ("POST", "/login/code"),
+    ("POST", "/logout"),
+    ("GET", "/welcome"),
+    ("POST", "/welcome"),
+}
 EXAMPLES = {"uuid": "01a20aaa-3a0a-7699-914b-ef55839f91c1", "int": "999", "str": "NOWHERE", "path": "css/none.css"}
 
 

@@ -36,6 +36,8 @@ async def set_up(shop: Shop, headers: dict[str, str]) -> tuple[Phone, list[str]]
     )
     codes = re.findall(r"<li class=\"m-mono\">([a-z2-7-]+)</li>", done.text)
     assert len(codes) == second_factor.RECOVERY_CODES, done.text
+    headers["cookie"] = f"malha={done.cookies['malha']}"  # the session goes on under a new token
+    shop.http.cookies.clear()
     return phone, codes
 
 
