@@ -53,7 +53,7 @@ async def policy_change(request: Asking) -> Response[Any]:
     async with web.writing(request) as tx:
         await providers.set_policy(tx, provider_only=only, version=read.version())
     notice = _("From now on people log in by a provider") if only else _("Passwords let people in again")
-    return filling.done(request, "/providers", notice)
+    return web.go_on(request, "/providers", notice)
 
 
 async def _page(tx: Tx, request: Asking, provider: Provider | None, checks: list[Check] | None = None) -> Response[str]:
@@ -106,7 +106,7 @@ async def provider_create(request: Asking) -> Response[Any]:
     services = request.app.state.services
     async with web.writing(request) as tx:
         await providers.create_provider(tx, services.signing, draft)
-    return filling.done(request, f"/providers/{draft.code}", _("Provider added. Try it out before you switch it on."))
+    return web.go_on(request, f"/providers/{draft.code}", _("Provider added. Try it out before you switch it on."))
 
 
 @post("/providers/{code:str}", opt=MANAGE, status_code=200)
@@ -118,7 +118,7 @@ async def provider_save(request: Asking, code: FromPath[str]) -> Response[Any]:
     services = request.app.state.services
     async with web.writing(request) as tx:
         await providers.change_provider(tx, services.signing, draft, read.version())
-    return filling.done(request, f"/providers/{code}", _("Provider saved"))
+    return web.go_on(request, f"/providers/{code}", _("Provider saved"))
 
 
 @post("/providers/{code:str}/delete", opt=MANAGE, status_code=200)
@@ -127,7 +127,7 @@ async def provider_delete(request: Asking, code: FromPath[str]) -> Response[Any]
     async with web.writing(request) as tx:
         name = (await providers.provider_named(tx, code)).name
         await providers.delete_provider(tx, code)
-    return filling.done(request, "/providers", _("{name} is deleted.", name=name))
+    return web.go_on(request, "/providers", _("{name} is deleted.", name=name))
 
 
 @post("/providers/{code:str}/test", opt=MANAGE, status_code=200)
