@@ -1,9 +1,9 @@
 """The protocol of OpenID Connect: the authorization code flow with PKCE, as a relying party. No database.
 
-    directory = oidc.Directory(out)                       # one per process: remembers documents and keys
+    directory = oidc.directory_of(settings)                 # one per process: remembers documents and keys
     metadata = await directory.metadata(issuer)             # discovery
     address = oidc.authorization_address(metadata, ...)     # where the browser goes
-    tokens = await oidc.exchange(out, metadata, ...)      # code for tokens
+    tokens = await oidc.exchange(out, metadata, ...)        # code for tokens
     claims = await directory.verified(metadata, tokens.id_token)
 
 Everything here asks other servers: never inside a transaction. Nothing that a provider sends is believed before its
