@@ -215,19 +215,16 @@ async def customer_wishes(request: Request[Any, Any, Any], number: FromPath[int]
     refuse([] if said else [Flaw("proof", N_("Say in up to 200 characters how the customer said so."))])
     async with web.writing(request) as tx:
         customer = await _customer(tx, request, number)
-        wanted = {(p, c): form.get(f"{p.value}-{c.value}") == "1" for p in Purpose for c in Channel}
-        declined = [c for c in Channel if not wanted[Purpose.TRANSACTIONAL, c]]
-        how = ConsentSource(source) if source in {"store", "call"} else ConsentSource.CONSOLE
-        await wishes.set_wishes(tx, customer.id, wanted, source=how, proof=said)
         before = await messages.preference(tx, customer.id)
-        seen = int(version) if version.isascii() and version.isdigit() else 0
         language = _said(form, "language", 5) or None
         if language != before.language:
-            # The ledger may just have made a new version; what the person saw is compared with the one before.
-            grown = before.version - seen if before.version - seen in {0, 1} else 0
+            seen = int(version) if version.isascii() and version.isdigit() else 0
             await wishes.set_preference(
-                tx, customer.id, language=language, declined=declined, source=said, version=seen + grown
+                tx, customer.id, language=language, declined=before.declined, source=said, version=seen
             )
+        wanted = {(p, c): form.get(f"{p.value}-{c.value}") == "1" for p in Purpose for c in Channel}
+        how = ConsentSource(source) if source in {"store", "call"} else ConsentSource.CONSOLE
+        await wishes.set_wishes(tx, customer.id, wanted, source=how, proof=said)
     notice = _("The wishes were written down")
     if not web.wants_part(request):
         return web.see_other(f"/customers/{number}", notice=notice)

@@ -21,7 +21,9 @@ from malha.notifications import reads, rendering, rules, segments
 from malha.notifications import service as notifications
 from malha.notifications.model import CHANNEL_WORDS, KINDS, Channel, Facts, Kind, Rendered, Shape, Template, Text
 from malha.ordering import reads as orders
+from malha.ordering.tracking import tracking_address
 from malha.platform import audit, brazil, mail
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import NotFound
 from malha.platform.flaws import Flaw, Invalid, refuse
@@ -224,7 +226,9 @@ async def text_reset(request: Asking, kind: FromPath[str], language: FromPath[st
 async def _facts(tx: Tx, request: Asking, form: Any, kind: Kind, language: str) -> Facts:
     """Return the facts of the order that was asked for, filled up by invented ones where it has none of that sort."""
     settings = _settings(request)
-    made_up = rendering.example(language, f"{settings.address}/track/...")
+    # A link as long as real ones, because letters of an SMS are counted; it leads to no order.
+    link = tracking_address(request.app.state.services.signing, settings.address, UUID(int=0), at=now())
+    made_up = rendering.example(language, link)
     said = str(form.get("order", "")).strip().removeprefix("#")
     if not said:
         return made_up
