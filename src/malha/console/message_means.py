@@ -25,6 +25,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word, _
 from malha.platform.ids import new_id
 from malha.platform.outward import Outward
+from malha.platform.sealing import SealBroken
 from malha.platform.settings import Settings
 
 Asking = Request[Any, Any, Any]
@@ -111,7 +112,10 @@ async def gateway_edit(request: Asking, channel: FromPath[str]) -> Response[str]
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "messages")
         row = await reads.gateway(tx, wanted)
-        opened = await means.open_gateway(tx, signing.keys_of(settings), wanted) if row else None
+        try:
+            opened = await means.open_gateway(tx, signing.keys_of(settings), wanted) if row else None
+        except SealBroken:  # the form is where they are entered again
+            opened = None
     preset = named[1] if named and named[0] is wanted else None
     gateway = preset or (row.gateway if row else Gateway(body='{"to": "{to}", "text": "{text}", "id": "{id}"}'))
     address = f"{settings.address}/v1/messages/receipts/{wanted.value}"

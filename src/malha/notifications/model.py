@@ -224,7 +224,6 @@ REASON_WORDS: dict[str, str] = {
     "bounced": N_("The receiving server sent it back."),
     "postponed": N_("The server does not take it now; it is tried again."),
     "unreachable": N_("The server cannot be reached; it is tried again."),
-    "gateway_wrong": N_("The gateway is described wrongly."),
 }
 
 

@@ -159,14 +159,14 @@ WHERE k.customer_id = %(customer)s::uuid
 ORDER BY m.created_at DESC, m.id DESC LIMIT %(limit)s::int
 """
 CUSTOMER_OF_ORDER = "SELECT customer_id FROM order_customer WHERE order_id = %(order)s::uuid"
-# News of a loss that reached nobody, of orders that are not over: the last means that was tried failed for good. By the
-# index on (state, created_at, id); what is older than a month is settled otherwise.
+# News of a loss that reached nobody: the last means that was tried failed for good. By the index on (state, created_at,
+# id), or of one order by the unique one; what is older than two weeks is settled otherwise.
 UNTOLD = """
 SELECT DISTINCT ON (m.order_id) m.id, m.order_id, o.number AS order_number, o.buyer_name, m.kind, m.channel, m.reason,
        m.created_at
 FROM message m JOIN sales_order o ON o.id = m.order_id
 WHERE m.state IN ('refused', 'failed', 'bounced', 'skipped') AND m.kind = ANY (%(kinds)s::text[])
-  AND m.created_at > now() - interval '30 days' AND coalesce(m.reason, '') NOT IN ('told_by_channel', 'not_configured')
+  AND m.created_at > now() - interval '14 days' AND coalesce(m.reason, '') NOT IN ('told_by_channel', 'not_configured')
   AND NOT EXISTS (SELECT FROM message later WHERE later.order_id = m.order_id AND later.event_seq = m.event_seq
                   AND later.kind = m.kind AND later.state IN ('queued', 'sending', 'sent', 'uncertain'))
   AND (%(order)s::uuid IS NULL OR m.order_id = %(order)s::uuid)

@@ -85,10 +85,11 @@ ORDER BY m.id FOR NO KEY UPDATE OF m
 # It arrived: what was uncertain is so no longer. What came back before stays so.
 SET_RECEIVED = """
 UPDATE message m SET delivered_at = coalesce(m.delivered_at, w.at), done_at = coalesce(m.done_at, w.at),
-    read_at = CASE WHEN w.read THEN coalesce(m.read_at, w.at) ELSE m.read_at END,
+    read_at = coalesce(m.read_at, w.read_at),
     state = CASE WHEN m.state = 'uncertain' THEN 'sent' ELSE m.state END,
     reason = CASE WHEN m.state = 'uncertain' THEN NULL ELSE m.reason END
-FROM unnest(%(ids)s::uuid[], %(instants)s::timestamptz[], %(reads)s::bool[]) AS w (id, at, read)
+FROM (SELECT id, min(at) AS at, min(at) FILTER (WHERE read) AS read_at
+      FROM unnest(%(ids)s::uuid[], %(instants)s::timestamptz[], %(reads)s::bool[]) AS r (id, at, read) GROUP BY id) w
 WHERE m.id = w.id AND m.state IN ('sending', 'sent', 'uncertain')
 """
 KEEP_RECEIPTS = """
