@@ -312,6 +312,24 @@ async def test_the_customer_of_an_order_that_was(way: str, shop: Shop) -> None:
     assert (kind, "queued") in await told(shop, order_id)
 
 
+@pytest.mark.parametrize(
+    "way",
+    ["cancelled by a channel", "not collected in time", "promised day over", "promised anew by a program"],
+)
+async def test_where_a_marketplace_tells_its_buyers_what_we_did_not_say_is_written_down(way: str, shop: Shop) -> None:
+    _, walk, kind = WAYS[way]
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 2})
+        order_id = await an_order(tx, world, [Sold(sku, 2)], channel="mall")
+        await tx.execute("UPDATE sales_order SET buyer_email = 'maria@example.com'")
+    assert await told(shop, order_id) == []
+    await walk(shop, world, order_id)
+    assert await told(shop, order_id) == [(kind, "skipped")]
+    async with shop.database.transaction() as tx:
+        assert [m.reason for m in await reads.of_order(tx, order_id)] == ["told_by_channel"]
+
+
 async def test_the_customer_of_an_order_that_met_no_stock_hears_that_too(database: Database, tmp_path: Path) -> None:
     async with database.transaction() as tx:
         world = await a_network(tx)
