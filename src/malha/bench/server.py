@@ -44,10 +44,12 @@ class Server:
     def wait(self, seconds: float = 60) -> float:
         """Wait for the first answered request; return the seconds since the start."""
         while time.monotonic() - self.started < seconds:
-            if self._ready():
-                return time.monotonic() - self.started
+            # Ours must be alive: another one that has the port would be measured instead.
+            ready = self._ready()
             if self.process.poll() is not None:
                 break
+            if ready:
+                return time.monotonic() - self.started
             time.sleep(0.02)
         raise RuntimeError(f"malha serve did not answer; see {self.log.name}")
 

@@ -7,6 +7,7 @@ of words are looked for among the newest orders, and among all of them only when
 
 from collections.abc import Sequence
 
+from malha.catalog import reads as catalog
 from malha.platform.brazil import normalise_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -39,12 +40,10 @@ CROSS JOIN LATERAL (
 ) x
 ORDER BY x.placed_at DESC LIMIT %(most)s::int
 """
-# The index on the words of the text, spelled as there: one of these spellings. SKUs of a GTIN by its unique index are
-# a spelling, too.
+# The index on the words of the text, spelled as there: one of these spellings.
 FIND_KEY = """
 SELECT s.order_id FROM order_search s
-WHERE (string_to_array(s.document, ' '))[3:] && (%(spellings)s::text[] || ARRAY(
-    SELECT lower(v.sku) FROM variant v WHERE v.gtin = %(gtin)s::text))
+WHERE (string_to_array(s.document, ' '))[3:] && %(spellings)s::text[]
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
 # The index on the words of the text: all of these.
@@ -95,8 +94,10 @@ async def find(tx: Tx, text: str) -> list[UUID]:
     elif len(words) == 1 and "@" in asked:
         key = words[0]
     if key:
-        asked_key = {"spellings": _spellings(asked, key), "gtin": key if len(key) in _GTIN_LENGTHS else None}
-        found = await tx.values(FIND_KEY, {**asked_key, **most})
+        spellings = _spellings(asked, key)
+        if len(key) in _GTIN_LENGTHS:
+            spellings += [fold(card.sku) for card in await catalog.by_gtins(tx, [key])]
+        found = await tx.values(FIND_KEY, {"spellings": spellings, **most})
         return found or await tx.values(FIND_BEGINNING, {**_beginnings(asked), **most}) or await _parts(tx, words)
     patterns = {"patterns": [_pattern(word) for word in words]}
     recent = await tx.values(FIND_RECENT, {**patterns, **most, "recent": RECENT})

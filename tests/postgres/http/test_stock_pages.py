@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from spine_rows import a_network, an_order
 
+from malha.console import stock
 from malha.identity.model import Role
 from malha.inventory import service
 from malha.inventory.model import Claim, Reason, Reference
@@ -63,6 +64,34 @@ async def test_the_list_finds_skus_by_words_views_and_location(stocked: Shop) ->
     assert skus(await page(stocked, "/stock?view=out", owner)) == []
     assert skus(await page(stocked, "/stock?view=nonsense&after=SKU-1", owner)) == ["SKU-2"]
     assert skus(await page(stocked, "/stock?before=SKU-2", owner)) == ["SKU-1"]
+
+
+async def test_over_many_balances_what_is_out_is_remembered_for_a_moment_and_never_shown_wrongly(
+    stocked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await stocked.session()
+
+    def out(text: str) -> int:
+        found = re.search(r'href="/stock\?view=out"[^>]*>[^<]*<span>(\d+)</span>', text)
+        assert found
+        return int(found[1])
+
+    async def take(units: int) -> str:
+        async with stocked.database.transaction() as tx:
+            claims = [Claim(2, 2, units)]
+            await service.adjust(tx, claims, Reason.ADJUSTMENT, Reference("count"))
+        return await page(stocked, "/stock?view=out", owner)
+
+    gone = await take(-4)
+    assert (skus(gone), out(gone)) == (["SKU-2"], 1)
+    monkeypatch.setattr(stock, "MANY_BALANCES", 0)
+    remembered = await page(stocked, "/stock?view=out", owner)
+    assert (skus(remembered), out(remembered)) == (["SKU-2"], 1)
+    back = await take(4)  # the count is that of the moment before, the list is of now
+    assert (skus(back), out(await page(stocked, "/stock", owner))) == ([], 1)
+    monkeypatch.setattr(stock, "REMEMBERED_SECONDS", 0.0)
+    stocked.app.state.services.extra.pop("stock_kept")
+    assert out(await page(stocked, "/stock", owner)) == 0
 
 
 async def test_every_movement_shows_what_was_on_hand_after_it_whatever_the_filter(stocked: Shop) -> None:
