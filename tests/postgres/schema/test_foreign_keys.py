@@ -17,7 +17,7 @@ LAYERS = [
     {"routing"},
     {"intake"},
     {"fulfillment"},
-    {"exchange"},
+    {"channels", "exchange"},
 ]
 CREATE_TABLE = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 
