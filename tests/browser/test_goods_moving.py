@@ -25,7 +25,7 @@ from malha.platform.ids import new_id
 from .conftest import NARROW, WIDE, apart, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_SHOTS", "")
+SHOTS = os.environ.get("SHOTS", "")
 ANA, BIA = Actor("person", str(new_id()), "Ana"), Actor("person", str(new_id()), "Bia")
 NAT, BHZ, JAB = "NAT-01", "BHZ-01", "CD-JAB"
 
@@ -147,8 +147,8 @@ PAGES = {
 
 @pytest.mark.parametrize(
     ("size", "language", "theme"),
-    [(WIDE, "pt-BR", "light"), (NARROW, "pt-BR", "dark"), (WIDE, "en", "dark"), (NARROW, "en", "light")],
-    ids=["wide-pt", "narrow-pt-dark", "wide-en-dark", "narrow-en"],
+    [(WIDE, "pt-BR", "light"), (NARROW, "en", "dark")],
+    ids=["wide", "narrow"],
 )
 def test_every_page_is_sound_at_both_sizes_in_both_languages(
     visit: Visit, moving: dict[str, Any], size: Any, language: str, theme: str
@@ -204,7 +204,7 @@ def test_a_person_counts_on_the_phone_with_a_scanner_and_sees_no_expectation(
     expect(page.locator("#scan-slot")).to_contain_text("Nenhum SKU ou GTIN")
     page.locator("#code").fill("7891000053508")
     page.locator("#quantity").fill("40")
-    page.get_by_role("button", name="Adicionar").click()
+    page.get_by_role("button", name="Incluir").click()
     expect(page.locator(".m-count-list li")).to_contain_text(["40", "3"])
     page.get_by_role("button", name="Pronto").click()
     expect(page.locator("#toasts")).to_contain_text("2 SKUs contados. 1 vai para uma segunda pessoa")
