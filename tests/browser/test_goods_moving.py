@@ -207,7 +207,7 @@ def test_a_person_counts_on_the_phone_with_a_scanner_and_sees_no_expectation(
     page.get_by_role("button", name="Incluir").click()
     expect(page.locator(".m-count-list li")).to_contain_text(["40", "3"])
     page.get_by_role("button", name="Pronto").click()
-    expect(page.locator("#toasts")).to_contain_text("2 SKUs contados. 1 vai para uma segunda pessoa")
+    expect(page.locator("#toasts")).to_contain_text("2 SKUs contados. 2 vão para uma segunda pessoa")
     expect(page.locator("main")).not_to_contain_text("Previsto")
 
 
