@@ -6,6 +6,9 @@ from datetime import timedelta
 import pytest
 from supply_rows import ANA, BIA, CENTRE, LEAD, SHOP, SKUS, a_retailer, there
 
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
+from malha.fulfillment.model import Picked, RejectReason, Short
 from malha.inventory import reads as stock_reads
 from malha.inventory import service as stock
 from malha.inventory.counts import raising, reads, service, suspicions
@@ -25,6 +28,8 @@ from malha.inventory.transfers.model import Departure, TransferDraft
 from malha.network import reads as network
 from malha.platform.db import Actor, Database
 from malha.platform.errors import Forbidden
+from malha.platform.subscribers import drain
+from malha.testing.builders import Sold, World, a_network, a_product, an_order
 
 UNITS = 10
 
@@ -288,6 +293,51 @@ async def test_counts_of_other_places_are_not_there_for_a_limited_person(shop: D
         number = await service.raise_count(tx, draft)
     with pytest.raises(UnknownCount):
         await enter(shop, number, {1: 1})
+
+
+async def test_a_short_pick_has_what_was_not_found_counted_there(database: Database) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 9, "S1": 9})
+        order_id = await an_order(tx, world, [Sold(sku, 2)])
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.accept(tx, work.id)
+        await fulfillment.confirm_pick(tx, work.id, short=[Short(1, 2, RejectReason.MISMATCH)])
+    await drain(database, SUBSCRIPTIONS)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.snapshot() as tx:
+        (task,) = await reads.tasks(tx)
+        assert (task.location, task.source, task.lines) == (work_place(world, work.location_id), "short_pick", 1)
+
+
+def work_place(world: World, location_id: int) -> str:
+    return next(code for code, id_ in world.locations.items() if id_ == location_id)
+
+
+async def test_damaged_goods_found_while_picking_stand_in_their_bucket(database: Database) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 9, "S1": 9})
+        order_id = await an_order(tx, world, [Sold(sku, 2)])
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.confirm_pick(tx, work.id, [Picked(1, 1)], short=[Short(1, 1, RejectReason.DAMAGED)])
+        assert await there(tx, sku, work.location_id) == {"sellable": 8, "damaged": 1}
+
+
+async def test_nothing_is_shipped_from_a_frozen_place(database: Database) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 9})
+        order_id = await an_order(tx, world, [Sold(sku, 2)])
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.accept(tx, work.id)
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id)
+        draft = CountDraft(location_id=work.location_id, kind=CountKind.PHYSICAL, freeze=True)
+        await service.raise_count(tx, draft)
+    with pytest.raises(LocationFrozen):
+        async with database.transaction() as tx:
+            await fulfillment.ship(tx, work.id)
 
 
 # --- stock that is suspected ---

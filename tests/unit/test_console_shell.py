@@ -27,7 +27,7 @@ def test_a_page_is_found_by_its_name_in_either_language(text: str) -> None:
 def test_a_page_is_found_by_the_beginning_of_a_word_and_by_other_words_for_it() -> None:
     assert [page.key for page in menu.found("atenção", ALL)] == ["attention"]
     assert [page.key for page in menu.found("retirada", ALL)] == ["fulfillment"]
-    assert menu.found("rec", ALL) == ()  # inside of "Precisa"
+    assert menu.found("cisa", ALL) == ()  # inside of "Precisa"
 
 
 def test_the_menu_holds_the_pages_a_role_may_open_and_no_empty_section() -> None:
