@@ -291,7 +291,13 @@ async def test_a_change_of_another_source_near_a_snapshot_waits_for_a_person(dat
         (late,) = await reads.drifts(tx, reads.DriftAsked())
         assert (late.kind, late.unexplained) == ("late", -1)
         await drift.repair(tx, {late.id: late.version}, drift.Repair.THEIRS)
+        again = [change("t3", 1, 9, occurred_at=at, sets=True)]
+        assert [r.outcome for r in await deltas.apply_deltas(tx, "POS", again)] == [Outcome.REVIEW]
+        assert [d.unexplained for d in await reads.drifts(tx, reads.DriftAsked())] == [3]
     assert (await on_hand(database))[1, 1] == 6
+    await state(database, {(1, 1): 5}, seq=2, as_of=hours_ago(1))  # a newer truth: what was doubtful before it is not
+    async with database.transaction(ACTOR) as tx:
+        assert await reads.drifts(tx, reads.DriftAsked()) == []
 
 
 # --- against a simple model ---

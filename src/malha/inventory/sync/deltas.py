@@ -135,7 +135,7 @@ async def _against_snapshots(tx: Tx, source: Source, rows: Sequence[_Row], repli
             continue
         outcomes[row.delta.ref] = outcome
         replies[row.at] = Reply(row.delta.ref, outcome)
-        if outcome is Outcome.REVIEW and not row.delta.sets:
+        if outcome is Outcome.REVIEW:
             late.append(row)
     if outcomes:
         facts = {"source": source.id, "refs": list(outcomes), "outcomes": [o.value for o in outcomes.values()]}
@@ -143,7 +143,15 @@ async def _against_snapshots(tx: Tx, source: Source, rows: Sequence[_Row], repli
     if late:
         keys: dict[str, Any] = {"skus": [r.sku_id for r in late], "locations": [r.location_id for r in late]}
         await tx.execute(writes.ENSURE_DELTAS, keys)
-        await tx.execute(writes.ADD_LATE, keys | {"source": source.id, "quantities": [r.delta.quantity for r in late]})
+        await tx.execute(
+            writes.ADD_LATE,
+            keys
+            | {
+                "source": source.id,
+                "quantities": [r.delta.quantity for r in late],
+                "sets": [r.delta.sets for r in late],
+            },
+        )
     return fresh
 
 

@@ -93,10 +93,18 @@ async def receive(
             await asyncio.to_thread(file.write, piece) if len(piece) > 65_536 else file.write(piece)
         async with db.transaction(actor) as tx:
             known = await _known(tx, actor, source, said, file.digest)
-            if known is not None:
-                return known
+        if known is not None:
+            return _refused(known)
         table, shape = await asyncio.to_thread(file.table, said.media_type)
         return await _Intake(db, actor, source, said).take(file, table, shape, underway, begin)
+
+
+def _refused(taken: Snapshot) -> Snapshot:
+    """Raise what a refused snapshot was answered with, each time it is sent; return any other."""
+    if taken.state is State.REFUSED:
+        percent = taken.zero_percent
+        raise TooManyZeros(number=taken.number, zeroed=taken.zeroed, stocked=taken.stocked, percent=percent)
+    return taken
 
 
 def _refuse_outside(actor: Actor, source: Source, said: Statement) -> None:
@@ -169,11 +177,7 @@ class _Intake:
             await asyncio.shield(self._undo(stage, forget=True))
             raise
         await asyncio.shield(self._undo(stage, forget=taken.id != self.id))
-        if taken.state is State.REFUSED:
-            raise TooManyZeros(
-                number=taken.number, zeroed=taken.zeroed, stocked=taken.stocked, percent=self.source.zero_percent
-            )
-        return taken
+        return _refused(taken)
 
     async def _undo(self, stage: Stage, *, forget: bool) -> None:
         async with self.db.transaction() as tx:

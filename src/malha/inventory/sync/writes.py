@@ -238,8 +238,8 @@ WITH decided AS MATERIALIZED (
 ), agreed AS (
     UPDATE stock_drift x SET state = 'agreed', settled_at = now(), settled_by = %(actor)s::text, version = version + 1
     FROM decided d
-    WHERE x.source_id = %(source)s::int AND x.sku_id = d.sku_id AND x.location_id = d.location_id
-      AND x.state IN ('open', 'counting', 'explained')
+    WHERE (x.source_id = %(source)s::int OR x.kind = 'late' AND x.as_of < %(as_of)s::timestamptz)
+      AND x.sku_id = d.sku_id AND x.location_id = d.location_id AND x.state IN ('open', 'counting', 'explained')
       AND (d.review IS NULL OR d.review = 'compared' AND d.delta = 0)
 ), told AS (
     UPDATE stock_snapshot_location l
@@ -352,14 +352,18 @@ FROM unnest(%(refs)s::text[], %(outcomes)s::text[]) AS w(ref, outcome)
 WHERE d.source_id = %(source)s::int AND d.ref = w.ref
 """
 
+# What a set would change is a difference too.
 ADD_LATE = """
 INSERT INTO stock_drift (id, source_id, sku_id, location_id, kind, state, as_of, seq, theirs, ours, underway, later,
                          in_window, allocated, unexplained)
 SELECT gen_random_uuid(), %(source)s::int, b.sku_id, b.location_id, 'late', 'open', p.last_as_of, p.last_seq, b.on_hand,
        b.on_hand, 0, 0, w.quantity, b.allocated, w.quantity
-FROM (SELECT sku_id, location_id, sum(quantity)::int AS quantity
-      FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS u(sku_id, location_id, quantity)
-      GROUP BY sku_id, location_id) w
+FROM (SELECT u.sku_id, u.location_id,
+             sum(CASE WHEN u.sets THEN u.quantity - k.on_hand ELSE u.quantity END)::int AS quantity
+      FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(sets)s::bool[])
+                  AS u(sku_id, location_id, quantity, sets)
+      JOIN balance k ON k.sku_id = u.sku_id AND k.location_id = u.location_id
+      GROUP BY u.sku_id, u.location_id) w
 JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = w.location_id
 JOIN LATERAL (SELECT last_as_of, last_seq FROM stock_source_location t
               WHERE t.location_id = b.location_id AND t.last_as_of IS NOT NULL
@@ -554,7 +558,8 @@ FROM (
     WHERE o.source_id = {source} AND o.state IN ('waiting', 'applying') AND r.location_id = ANY ({places})
     UNION
     SELECT x.sku_id, x.location_id FROM stock_drift x
-    WHERE x.source_id = {source} AND x.state IN ('open', 'counting', 'explained') AND x.location_id = ANY ({places})
+    WHERE (x.source_id = {source} OR x.kind = 'late') AND x.state IN ('open', 'counting', 'explained')
+      AND x.location_id = ANY ({places})
     UNION
     SELECT w.sku_id, w.location_id FROM unnest({skus}, {locations}) AS w(sku_id, location_id)
 ) k
