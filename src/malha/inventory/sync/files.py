@@ -30,7 +30,7 @@ COLUMNS = (
     Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean")),
     Column(
         "location",
-        ("local", "loja", "filial", "depósito", "cd", "código do local", "store", "warehouse"),
+        ("local", "loja", "filial", "depósito", "cd", "código do local", "store"),
         required=True,
     ),
     Column(
