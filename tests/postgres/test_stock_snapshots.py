@@ -18,6 +18,8 @@ from sync_world import ACTOR, a_retailer, hours_ago, moved, on_hand, state, tabl
 
 from malha.doctor import examine
 from malha.inventory import service
+from malha.inventory.allotments import service as allotments
+from malha.inventory.allotments.model import AllotmentDraft, FenceRow, Kind
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.sync import applying, deltas, drift, files, reads, sources
 from malha.inventory.sync import errors as sync
@@ -298,6 +300,33 @@ async def test_a_change_of_another_source_near_a_snapshot_waits_for_a_person(dat
     await state(database, {(1, 1): 5}, seq=2, as_of=hours_ago(1))  # a newer truth: what was doubtful before it is not
     async with database.transaction(ACTOR) as tx:
         assert await reads.drifts(tx, reads.DriftAsked()) == []
+
+
+# --- what else hangs on a balance ---
+
+
+@pytest.mark.parametrize("way", ["snapshot", "change", "repair"])
+async def test_fewer_units_than_are_set_apart_shrink_the_fences_whoever_states_it(database: Database, way: str) -> None:
+    await a_retailer(database)
+    place = "L3" if way == "repair" else "L1"
+    async with database.transaction(ACTOR) as tx:
+        await tx.execute("INSERT INTO channel (code, name, kind) VALUES ('mall', 'Mall', 'marketplace')")
+        stock = (FenceRow("S1", place, 8),)
+        draft = AllotmentDraft(code="F", name="F", kind=Kind.FENCE, channels=("mall",), stock=stock)
+        await allotments.put(tx, draft, None)
+    if way == "change":
+        assert await report(database, change("x", 1, 5, sets=True)) == [("applied", 5)]
+    else:
+        await state(database, {(1, int(place[1])): 5}, seq=1, as_of=hours_ago(2))
+    if way == "repair":
+        async with database.transaction(ACTOR) as tx:
+            (open_,) = await reads.drifts(tx, reads.DriftAsked())
+            await drift.repair(tx, {open_.id: open_.version}, drift.Repair.THEIRS)
+    async with database.transaction() as tx:
+        key = {"place": int(place[1])}
+        found = await tx.tuples("SELECT on_hand, fenced FROM balance WHERE sku_id = 1 AND location_id = %(place)s", key)
+        assert found == [(5, 5)]
+        assert await tx.value("SELECT count(*) FROM outbox WHERE type = 'stock.decreased'") == 1
 
 
 # --- against a simple model ---

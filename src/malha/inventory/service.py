@@ -518,15 +518,33 @@ def _at(claims: Sequence[Claim]) -> list[tuple[int, int]]:
 
 
 async def follow_physical(
-    tx: Tx, changed: Sequence[tuple[int, int, int, int]], more: Sequence[Claim], reason: Reason
+    tx: Tx,
+    reason: Reason,
+    *,
+    changed: Sequence[tuple[int, int, int, int]],
+    more: Sequence[Claim],
+    fewer: Sequence[Claim] = (),
+    short_of_fenced: Sequence[tuple[int, int]] = (),
 ) -> list[Deficit]:
     """Tell what a change of physical stock means, for packages that write it with statements of their own.
 
+    They have locked the fences of balances that may have fallen, and then the balances (`lock_fences`).
+
     Args:
         tx: the transaction of the change.
+        reason: why.
         changed: (sku_id, location_id, on hand, allocated) where a deficit may have begun or ended.
         more: balances that have more than before: orders may wait for it.
-        reason: why.
+        fewer: balances that have fewer.
+        short_of_fenced: balances with fewer units than are set apart.
     """
+    if short_of_fenced:
+        await allotted.settle(tx, short_of_fenced)
     await announcing.increased(tx, _at(more), reason.value)
+    await announcing.decreased(tx, _at(fewer), reason.value)
     return await _settle_deficits(tx, changed, reason)
+
+
+async def lock_fences(tx: Tx, claims: Sequence[Claim]) -> None:
+    """Lock what is set apart at balances that may fall, before the balances themselves are locked."""
+    await allotted.lock_at(tx, claims)

@@ -186,12 +186,14 @@ async def test_sources_changes_and_disagreements(stated: Shop) -> None:
 async def test_who_is_limited_to_a_location_states_nothing_elsewhere(stated: Shop) -> None:
     stated.headers = await stated.key(["stock:read", "stock:write"], locations=["L1"])
     other = await put(stated, b"sku;location;on_hand\nS1;L2;1\n", 1, location=["L2"])
-    assert (other.status_code, other.json()["code"]) == (403, "outside_scope")
+    assert (other.status_code, other.json()["code"]) == (404, "unknown_location")
     mixed = await put(stated, b"sku;location;on_hand\nS1;L2;1\nS1;L1;1\n", 1)
     assert mixed.json()["held"] == 1
+    held = (await stated.http.get(f"{mixed.headers['location']}/held", headers=stated.headers)).json()["items"]
+    assert held == []  # the row speaks of a location out of sight
     now = await on_hand(stated.database)
     assert (now[1, 1], now[1, 2]) == (1, 10)
     row = {"ref": "x", "sku": "S1", "location": "L2", "delta": 1}
     said = await stated.http.post("/v1/stock/deltas", json={"source": "ERP", "rows": [row]}, headers=stated.headers)
-    assert said.json()["rows"][0]["outcome"] == "not_its_location"
+    assert said.json()["rows"][0]["outcome"] == "unknown_location"
     assert (await stated.http.get("/v1/stock/drift", headers=stated.headers)).json()["items"] == []

@@ -9,10 +9,9 @@ from datetime import timedelta
 import msgspec
 import structlog
 
-from malha.inventory import service as inventory
-from malha.inventory.model import Claim, Reason
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.errors import OlderSnapshot, SnapshotNotOpen
+from malha.inventory.sync.following import follow
 from malha.inventory.sync.model import STOPPABLE, Snapshot, State
 from malha.inventory.sync.receiving import LOOK_BACK, Begin
 from malha.platform import audit
@@ -72,11 +71,12 @@ async def _piece(tx: Tx, facts: dict[str, object], place: tuple[int, int], limit
         await tx.execute(writes.SET_STATE, end)
         return None
     part = here | {"to_sku": sku, "to_location": location}
+    await tx.execute(writes.LOCK_FENCES_OF_PART, part)
     await tx.execute(writes.LOCK_PART, part)
-    changed, reviewed, more, short = (await tx.tuples(writes.APPLY_PART, part))[0]
+    changed, reviewed, *moved = (await tx.tuples(writes.APPLY_PART, part))[0]
     if not await tx.execute(writes.ADVANCE, part | {"count": count, "changed": changed, "reviewed": reviewed}):
         raise _Lost
-    await inventory.follow_physical(tx, [tuple(row) for row in short], [Claim(s, p, 1) for s, p in more], Reason.SET)
+    await follow(tx, *moved)
     return sku, location
 
 

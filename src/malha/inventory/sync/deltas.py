@@ -15,6 +15,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason
 from malha.inventory.service import MAX_QUANTITY
 from malha.inventory.sync import reads, writes
+from malha.inventory.sync.following import follow
 from malha.inventory.sync.model import Delta, Outcome, Source
 from malha.inventory.sync.receiving import CLOCK_AHEAD
 from malha.inventory.sync.sources import refuse_inactive
@@ -65,7 +66,9 @@ async def _resolved(
     ids = {sku: (id_, kit) for sku, id_, kit in await tx.tuples(reads.SKUS, {"skus": arrays.texts(sorted(skus))})}
     places = source.truths | source.secondaries
     codes = {d.location for d in deltas} - places.keys()
-    known = set(await tx.values(reads.KNOWN_LOCATIONS, {"codes": sorted(codes)})) if codes else set()
+    # What is out of sight is not there.
+    asked = sorted(codes) if tx.actor.locations is None else []
+    known = set(await tx.values(reads.KNOWN_LOCATIONS, {"codes": asked})) if asked else set()
     latest = now + timedelta(seconds=source.skew_seconds) + CLOCK_AHEAD
     rows: list[_Row] = []
     for at, delta in enumerate(deltas):
@@ -77,7 +80,7 @@ async def _resolved(
         elif found[1]:
             wrong = Outcome.KIT
         elif place is None or not tx.actor.sees(place):
-            wrong = Outcome.NOT_ITS_LOCATION if place or delta.location in known else Outcome.UNKNOWN_LOCATION
+            wrong = Outcome.NOT_ITS_LOCATION if delta.location in known else Outcome.UNKNOWN_LOCATION
         elif delta.occurred_at is not None and delta.occurred_at > latest:
             wrong = Outcome.IN_FUTURE
         elif abs(delta.quantity) > MAX_QUANTITY or (delta.sets and delta.quantity < 0):
@@ -211,7 +214,9 @@ async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Rep
     }
     await tx.execute(writes.ENSURE_DELTAS, keys)
     deltas = [r.delta for r in rows]
-    decided, more, short = (
+    falling = [r for r in rows if r.delta.sets or r.delta.quantity < 0]
+    await inventory.lock_fences(tx, [Claim(r.sku_id, r.location_id, 1) for r in falling])
+    decided, *moved = (
         await tx.tuples(
             writes.APPLY_DELTAS,
             keys
@@ -245,4 +250,4 @@ async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Rep
         replies[at] = Reply(row.delta.ref, Outcome.APPLIED, running[key])
     if refused:
         await tx.execute(writes.FREE_REFS, {"source": source.id, "refs": refused})
-    await inventory.follow_physical(tx, [tuple(row) for row in short], [Claim(s, p, 1) for s, p in more], Reason.SET)
+    await follow(tx, *moved)

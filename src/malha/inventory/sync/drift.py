@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from malha.inventory import service as inventory
-from malha.inventory.model import Claim, Reason
+from malha.inventory.model import Claim
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.errors import DriftNotFound, DriftSettled
+from malha.inventory.sync.following import follow
 from malha.inventory.sync.model import Drift, DriftState
 from malha.platform import audit
 from malha.platform.db import Tx
@@ -49,10 +50,10 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
         if version != versions[id_] or state not in _OPEN:
             raise DriftSettled(what="drift", key=id_)
     if how is Repair.THEIRS:
+        await inventory.lock_fences(tx, [Claim(d.sku_id, d.location_id, 1) for d in found.values()])
         await tx.value(writes.LOCK_DRIFTED, {"ids": ids})
-        more, moved = (await tx.tuples(writes.TAKE_THEIRS, {"ids": ids, "actor": tx.actor.label}))[0]
-        changed = [tuple(row) for row in moved]
-        await inventory.follow_physical(tx, changed, [Claim(s, p, 1) for s, p in more], Reason.SET)
+        moved = (await tx.tuples(writes.TAKE_THEIRS, {"ids": ids, "actor": tx.actor.label}))[0]
+        await follow(tx, *moved)
     settle = {"ids": ids, "state": _STATE[how].value, "actor": tx.actor.label}
     await tx.execute(writes.SETTLE_DRIFTS, settle)
     await audit.record_many(

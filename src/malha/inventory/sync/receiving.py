@@ -250,7 +250,7 @@ class _Intake:
             }
             await tx.execute(writes.NOTE_UNDERWAY, arrays | {"id": self.id})
         twice = await tx.value(stage.any_twice()) if look else False
-        held = await tx.execute(stage.hold(self.id)) if unsound or twice else 0
+        held = await tx.execute(stage.hold(self.id, _limits(self.actor))) if unsound or twice else 0
         zeroed = await tx.value(writes.COUNT_ZEROED, {"id": self.id}) if whole else 0
         state = self._state(zeroed, stocked) if whole else State.APPLYING
         accept = {
@@ -299,6 +299,10 @@ class _Intake:
                     last=place.last_as_of.isoformat(),
                     as_of=self.said.as_of.isoformat(),
                 )
+
+
+def _limits(actor: Actor) -> list[int] | None:
+    return None if actor.locations is None else sorted(actor.locations)
 
 
 def _codes(places: dict[str, int]) -> list[str]:

@@ -138,6 +138,15 @@ ORDER BY r.sku_id, r.location_id
 ON CONFLICT DO NOTHING
 """
 
+# Fences come before balances, in everybody's order: fewer units may be left than are set apart.
+LOCK_FENCES_OF_PART = """
+SELECT f.sku_id FROM fence_stock f JOIN stock_snapshot_row r USING (sku_id, location_id)
+WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
+  AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+ORDER BY f.sku_id, f.location_id, f.allotment_id
+FOR NO KEY UPDATE OF f
+"""
+
 # Statement one: the locks, in key order. What the next statement sums was committed before they were granted.
 LOCK_PART = """
 WITH locked AS MATERIALIZED (
@@ -197,7 +206,8 @@ WITH decided AS MATERIALIZED (
     UPDATE balance b SET on_hand = b.on_hand + d.delta
     FROM decided d
     WHERE b.sku_id = d.sku_id AND b.location_id = d.location_id AND d.review IS NULL AND NOT d.stands AND d.delta <> 0
-    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, d.delta
+    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, d.delta,
+              b.fenced > greatest(b.on_hand - b.allocated - b.held, 0) AS unfenced
 ), ledger AS (
     INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
                           source_id, source_seq)
@@ -261,7 +271,11 @@ SELECT (SELECT count(*) FROM moved)::int,
        (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
         FROM moved WHERE delta < 0 AND on_hand < allocated
                       OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
-                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id))
+                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id)),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE unfenced)
 """
 )
 
@@ -326,7 +340,8 @@ WITH want AS MATERIALIZED (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
     WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0
-    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta
+    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta,
+              b.fenced > greatest(b.on_hand - b.allocated - b.held, 0) AS unfenced
 ), ledger AS (
     INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_text, actor, occurred_at, source_id,
                           source_seq)
@@ -340,7 +355,11 @@ SELECT (SELECT array_agg(ARRAY[at, had, CASE WHEN refused THEN 1 ELSE 0 END] ORD
        (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
         FROM moved WHERE delta < 0 AND on_hand < allocated
                       OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
-                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id))
+                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id)),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE unfenced)
 """
 
 # A compare-and-set that was refused may be sent again under its reference.
@@ -425,7 +444,8 @@ WITH decided AS MATERIALIZED (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
     WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0
-    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta
+    RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta,
+              b.fenced > greatest(b.on_hand - b.allocated - b.held, 0) AS unfenced
 ), ledger AS (
     INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
                           source_id, source_seq)
@@ -435,7 +455,11 @@ WITH decided AS MATERIALIZED (
 SELECT (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
         FROM moved WHERE delta > 0),
        (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
-        FROM moved)
+        FROM moved),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE unfenced)
 """
 
 SETTLE_DRIFTS = """
@@ -589,7 +613,7 @@ JOIN (
     FROM {stage} s JOIN variant v ON {variant} JOIN location p ON p.code = {location}
     JOIN {twice} t ON t.sku_id = v.id AND t.location_id = p.id
 ) d ON d.at = n.at
-LEFT JOIN location p ON p.code = n.location
+LEFT JOIN location p ON p.code = n.location AND {seen}
 CROSS JOIN LATERAL (SELECT {units_held} AS units) u
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -731,9 +755,10 @@ class Stage:
             locations=_ids([location for _, location in keys]),
         )
 
-    def hold(self, id_: object) -> sql.Composed:
-        """Keep aside the rows that are not sound, each with what is wrong."""
-        return self._of(_HOLD, id=sql.Literal(id_))
+    def hold(self, id_: object, seen: Sequence[int] | None) -> sql.Composed:
+        """Keep aside the rows that are not sound, each with what is wrong; a location out of sight is not there."""
+        sight = sql.SQL("true") if seen is None else sql.SQL("p.id = ANY ({})").format(_ids(seen))
+        return self._of(_HOLD, id=sql.Literal(id_), seen=sight)
 
     def drop(self) -> sql.Composed:
         """Let the file go."""
