@@ -7,8 +7,8 @@ from malha.platform.i18n import N_
 SNAPSHOT: dict[State, Sign] = {
     State.RECEIVING: Sign(N_("Being received"), "work", "p25"),
     State.WAITING: Sign(N_("Waits for you"), "wait", "p50"),
-    State.APPLYING: Sign(N_("Being applied"), "work", "p75"),
-    State.APPLIED: Sign(N_("Applied"), "done", "done"),
+    State.APPLYING: Sign(N_("Being written"), "work", "p75"),
+    State.APPLIED: Sign(N_("Written"), "done", "done"),
     State.REFUSED: Sign(N_("Refused"), "fail", "fail"),
     State.CANCELLED: Sign(N_("Cancelled"), "neutral", "x"),
     State.FAILED: Sign(N_("Failed"), "fail", "fail"),
