@@ -126,7 +126,7 @@ def test_a_fence_is_made_changed_and_ended(visit: Visit, allotted: None) -> None
     page.get_by_role("button", name="Criar cota").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Campanha")
     expect(page.locator(".m-eq-sum")).to_contain_text("3")
-    page.get_by_role("link", name="Alterar").click()
+    page.get_by_role("link", name="Editar").click()
     page.get_by_label("SKU, local, quantidade").fill(f"{TOWEL};SSA-01;x")
     page.get_by_role("button", name="Salvar cota").click()
     expect(page.locator("#refusal")).to_contain_text("A linha 1 não pode ser lida")

@@ -13,7 +13,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
 def writing_modules() -> dict[str, set[str]]:
     """Capability -> its modules of writing statements: `writes`, or `<use case>_writes` where there are several."""
     found: dict[str, set[str]] = {}
-    for path in (*PACKAGE.glob("**/writes.py"), *PACKAGE.glob("*/*_writes.py"), *PACKAGE.glob("*/writes/__init__.py")):
+    for path in (*PACKAGE.rglob("writes.py"), *PACKAGE.rglob("*_writes.py"), *PACKAGE.rglob("writes/__init__.py")):
         module = path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__").replace("/", ".")
         found.setdefault(module.split(".")[0], set()).add(f"malha.{module}")
     return found
