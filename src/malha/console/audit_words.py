@@ -23,7 +23,6 @@ ACTIONS = {
     "open_days": N_("opened on days"),
     "export": N_("exported"),
     "import": N_("imported"),
-    "undo": N_("began to undo"),
     "undone": N_("undone"),
     "take_care": N_("assigned or noted"),
     "merge": N_("put together"),
