@@ -56,7 +56,10 @@ class NotEnoughStock(FieldError):
 
 
 class StockRow(msgspec.Struct, frozen=True, gc=False):
-    """One balance. `free` is what may still be promised: on hand without allocated, held and safety."""
+    """One balance. `free` is what anybody may still be promised: on hand without allocated, held, safety and fenced.
+
+    `fenced` is set apart for some channels.
+    """
 
     sku: str
     location: str
@@ -65,6 +68,7 @@ class StockRow(msgspec.Struct, frozen=True, gc=False):
     held: int
     safety: int
     free: int
+    fenced: int
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -284,8 +288,8 @@ async def _rows(tx: Tx, skus: dict[int, str], places: dict[int, str]) -> list[St
     by_sku: dict[int, list[StockRow]] = {id_: [] for id_ in sorted(skus, key=skus.__getitem__)}
     rank = {id_: at for at, id_ in enumerate(sorted(places, key=places.__getitem__))}
     found.sort(key=lambda row: rank[row[1]])
-    for sku_id, location_id, on_hand, allocated, held, safety, free in found:
-        row = StockRow(skus[sku_id], places[location_id], on_hand, allocated, held, safety, free)
+    for sku_id, location_id, *quantities in found:
+        row = StockRow(skus[sku_id], places[location_id], *quantities)
         by_sku[sku_id].append(row)
     return [row for rows in by_sku.values() for row in rows]
 

@@ -95,10 +95,10 @@ async def availability(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[in
 
 async def availability_rows(
     tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int]
-) -> list[tuple[int, int, int, int, int, int, int]]:
-    """As `availability`, as (sku_id, location_id, on_hand, allocated, held, safety, free): for thousands of rows."""
+) -> list[tuple[int, int, int, int, int, int, int, int]]:
+    """As `availability`, as (SKU, location, on hand, allocated, held, safety, free, fenced): for thousands of rows."""
     found = await tx.tuples(AVAILABILITY, {"skus": list(sku_ids), "locations": list(location_ids)})
-    return cast("list[tuple[int, int, int, int, int, int, int]]", found)
+    return cast("list[tuple[int, int, int, int, int, int, int, int]]", found)
 
 
 async def ledger(
