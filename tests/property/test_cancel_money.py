@@ -11,6 +11,7 @@ from malha.ordering.errors import DocumentStands, NothingToCancel, QuantityTooLa
 from malha.ordering.model import (
     CLAIMING,
     GONE,
+    MONEY_HOLDS,
     TRANSITIONS,
     CancelWish,
     HoldKind,
@@ -172,7 +173,7 @@ def test_the_status_names_the_least_advanced_thing_a_person_must_know(states, ho
     elif not living:
         assert status is OrderStatus.CANCELLED
     elif holds and not set(living) <= GONE:
-        assert status is (OrderStatus.AWAITING_PAYMENT if holds == {HoldKind.PAYMENT} else OrderStatus.ON_HOLD)
+        assert status is (OrderStatus.AWAITING_PAYMENT if holds <= MONEY_HOLDS else OrderStatus.ON_HOLD)
     else:
         assert status is rules.derive_status([min(living, key=rules.PROGRESS.index)], ())
         assert status not in {OrderStatus.ON_HOLD, OrderStatus.AWAITING_PAYMENT, OrderStatus.CANCELLED}

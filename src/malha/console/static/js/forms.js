@@ -35,14 +35,24 @@ if (copy) {
   });
 }
 
-// Entries of a list in a form: another one from its template, or one less. Numbers and paths are filled in.
+// Entries of a list in a form: another one from its template, or one less. Numbers and paths are filled in, as values of
+// attributes and as text, never as markup.
+const filled = (template, words) => {
+  const copy = template.content.cloneNode(true);
+  const fill = (text) => Object.entries(words).reduce((said, [name, word]) => said.replaceAll(name, word), text);
+  for (const element of copy.querySelectorAll("*")) {
+    for (const attribute of element.attributes) attribute.value = fill(attribute.value);
+  }
+  const texts = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.data = fill(texts.currentNode.data);
+  return copy;
+};
 document.addEventListener("click", (event) => {
   const add = event.target.closest("[data-add]");
   if (add) {
     const list = document.getElementById(add.dataset.addTo);
     const next = Number(list.dataset.next ?? 0);
-    const text = document.getElementById(add.dataset.add).innerHTML.replaceAll("__n__", String(next)).replaceAll("__at__", add.dataset.at ?? "");
-    list.insertAdjacentHTML("beforeend", text);
+    list.append(filled(document.getElementById(add.dataset.add), { __n__: String(next), __at__: add.dataset.at ?? "" }));
     list.dataset.next = String(next + 1);
     window.htmx?.process(list.lastElementChild);
     list.lastElementChild.querySelector("input:not([type=hidden])")?.focus();

@@ -27,9 +27,8 @@ const take = async (code, bucket) => {
   if (!row) {
     const answer = await fetch(`/receive/row?code=${encodeURIComponent(code)}`, { headers: { "HX-Request": "true" } });
     if (!answer.ok) { tell(says.dataset.unknown.replace("{code}", code), true); return; }
-    const holder = document.createElement("template");
-    holder.innerHTML = (await answer.text()).trim();
-    row = find(code) ?? rows.appendChild(holder.content.firstElementChild);
+    const sent = new DOMParser().parseFromString(`<table><tbody>${await answer.text()}</tbody></table>`, "text/html");
+    row = find(code) ?? rows.appendChild(document.adoptNode(sent.querySelector("tr")));
     const none = $("[data-scan-none]");
     if (none) none.hidden = true;
   }
