@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from malha.exchange import service
+from malha.exchange import service, undoing
 from malha.platform.db import Database
 
 from .conftest import NARROW, WIDE, apart, violations
@@ -19,13 +19,14 @@ Visit = Callable[..., Page]
 
 @pytest.fixture
 def work(seeded: str) -> Callable[[], None]:
-    """Do what the worker would: check or apply the newest import."""
+    """Do what the worker would: check, apply or undo the newest import."""
 
     async def run() -> None:
         async with Database(seeded) as database:
             async with database.transaction() as tx:
                 newest = await tx.value("SELECT id FROM import_run ORDER BY number DESC LIMIT 1")
             await service.go_on.work(database, run_id=str(newest))
+            await undoing.take_back.work(database, run_id=str(newest))
 
     return lambda: apart(run)
 
@@ -62,13 +63,13 @@ def test_a_table_is_uploaded_mapped_checked_and_imported(
     expect(page.get_by_role("button", name="Importar 1 linha")).to_be_visible()  # the page asks by itself
     expect(page.get_by_role("cell", name=re.compile("Não existe o SKU NAO-EXISTE"))).to_be_visible()
     assert violations(page) == []
-    expect(page.get_by_text("Não há como desfazer")).to_be_visible()
+    expect(page.get_by_text("Pode ser desfeita por 30 dias")).to_be_visible()
     page.get_by_role("button", name="Importar 1 linha").click()
     expect(page.get_by_text("As linhas estão sendo gravadas")).to_be_visible()
     work()
     expect(page.get_by_text("Importada", exact=True)).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Linhas recusadas, para corrigir").click()
+        page.get_by_role("link", name=re.compile("^Linhas recusadas, para corrigir.*CSV")).click()
     mended = Path(download.value.path()).read_text("utf-8-sig").splitlines()
     assert mended[0] == "código;valor;obs;O que está errado"
     assert mended[1].startswith("NAO-EXISTE;10,00;y;")
@@ -91,4 +92,55 @@ def test_the_pages_fit_in_english_and_in_the_dark(visit: Visit, size: dict[str, 
     assert violations(page) == []
     with page.expect_download() as download:
         page.get_by_role("link", name="Prices as an Excel file").click()
-    assert download.value.suggested_filename == "prices.xlsx"
+    assert re.fullmatch(r"prices-\d{4}-\d\d-\d\d\.xlsx", download.value.suggested_filename)
+
+
+@pytest.mark.parametrize(("language", "size"), [("pt-BR", WIDE), ("en", NARROW)])
+def test_an_import_is_undone_and_what_somebody_changed_since_is_listed_and_left(
+    visit: Visit, seeded: str, work: Callable[[], None], tmp_path: Path, language: str, size: Any
+) -> None:
+    portuguese = language == "pt-BR"
+    undo = "Desfazer a importação" if portuguese else "Undo the import"
+    with psycopg.connect(seeded) as connection:
+        connection.execute("SET search_path TO malha")
+        skus = connection.execute(
+            "SELECT sku, price FROM variant WHERE NOT is_kit ORDER BY sku DESC LIMIT 2"
+        ).fetchall()
+    file = tmp_path / "prices.csv"
+    file.write_text("sku;price\n" + "".join(f"{sku};777,77\n" for sku, _price in skus), "utf-8")
+    page = visit("/imports", language=language, size=size)
+    page.get_by_label(re.compile("arquivo.*Preços|file.*Prices", re.IGNORECASE)).set_input_files(file)
+    page.get_by_role("button", name="Verificar todas as linhas" if portuguese else "Check all rows").click()
+    expect(page.get_by_role("status").filter(has_text=re.compile("nada é gravado|nothing is written"))).to_be_visible()
+    work()
+    page.get_by_role("button", name="Importar 2 linhas" if portuguese else "Import 2 rows").click()
+    expect(
+        page.get_by_text("As linhas estão sendo gravadas" if portuguese else "The rows are being written")
+    ).to_be_visible()
+    work()
+    page.get_by_role("button", name=undo).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("2 linhas" if portuguese else "2 new and changed rows")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name=undo)).to_be_focused()
+    with psycopg.connect(seeded) as connection:
+        connection.execute("UPDATE malha.variant SET price = 4200 WHERE sku = %s", (skus[0][0],))
+    page.get_by_role("button", name=undo).click()
+    dialog.get_by_role("button", name=undo).click()
+    expect(page.get_by_text("está voltando ao que era" if portuguese else "What it wrote is put back")).to_be_visible()
+    work()
+    expect(page.get_by_text("Desfeita" if portuguese else "Undone", exact=True)).to_be_visible()
+    left = page.locator("section[aria-labelledby=left-h]")
+    expect(left).to_contain_text(skus[0][0])
+    expect(left).not_to_contain_text(skus[1][0])
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert violations(page) == []
+    with psycopg.connect(seeded) as connection:
+        connection.execute("SET search_path TO malha")
+        found = dict(
+            connection.execute("SELECT sku, price FROM variant WHERE sku = ANY(%s)", ([s for s, _ in skus],)).fetchall()
+        )
+        connection.execute("UPDATE variant SET price = %s WHERE sku = %s", (skus[0][1], skus[0][0]))
+    assert found == {skus[0][0]: 4200, skus[1][0]: skus[1][1]}

@@ -32,7 +32,6 @@ class Mine(msgspec.Struct, frozen=True, kw_only=True):
     """The form as it is shown."""
 
     name: str
-    email: str
     role: str
     places: str
     language: str
@@ -64,9 +63,8 @@ async def show(request: web.Asking) -> Response[str]:
         raise NotFound(what="person", key="")
     mine = Mine(
         name=person.name,
-        email=person.email,
         role=_(ROLE_NAMES[person.role]),
-        places=_("all locations") if person.everywhere else ", ".join(person.locations),
+        places=_("Everywhere") if person.everywhere else ", ".join(person.locations),
         language=person.language or "",
         theme=web.caller_of(request).theme or "",
         zone=person.timezone or "",
@@ -74,7 +72,7 @@ async def show(request: web.Asking) -> Response[str]:
         themes=[(theme, _(THEME_NAMES[theme])) for theme in THEMES],
         zones=zone_choices(person.timezone or ""),
     )
-    return render.html("me/page.html", shell=around, may=around.may, me=mine)
+    return render.html("me/page.html", shell=around, may=around.may, me=mine, person=person)
 
 
 @post("/me", opt={"permission": SIGNED_IN}, status_code=200)
