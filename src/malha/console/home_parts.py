@@ -151,7 +151,9 @@ def strip(facts: Facts) -> list[Kpi]:
     """Return the figures on top: of the whole retailer for whoever sees it, of their work for people of a store."""
     day, usual, at = facts.day, facts.usual, facts.hour
     by_now = plots.so_far(usual.by_hour, at) if usual.days else 0
-    versus = _("vs. {day}", day=weekday(facts.today)) if usual.days else ""
+    name = weekday(facts.today)  # a long one would not fit beside its line
+    name = name if len(name) <= 7 else i18n.written(facts.today, "EEE")
+    versus = _("vs. {day}", day=name) if usual.days else ""
     seen = int(at) + 1
     placed = Kpi(
         label=_("Orders today"),
