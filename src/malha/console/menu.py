@@ -58,7 +58,7 @@ PAGES = (
          N_("safety stock, buffer, threshold, not published")),
     Page("purchases", N_("Purchase orders"), "/purchase-orders", "stock:read", "clipboard-list", Section.NETWORK,
          N_("supplier, incoming, factory, production, ETA"), "/purchase-orders/{key}"),
-    Page("receipts", N_("Receipts"), "/receipts", "stock:read", "package-import", Section.NETWORK,
+    Page("receipts", N_("Goods receipts"), "/receipts", "stock:read", "package-import", Section.NETWORK,
          N_("receive goods, damaged, quality control")),
     Page("transfers", N_("Transfers"), "/transfers", "stock:read", "transfer", Section.NETWORK,
          N_("in transit, between locations, missing, replenish")),

@@ -83,7 +83,7 @@ WHERE b.location_id = %(location_id)s::int AND b.on_hand > 0
 # Balances of one location with something on hand, each with its movements of the days looked back by index
 # movement_balance. Silence begins with the last thing that proved stock to be there: a sale, a receipt, a count.
 HABITS = """
-SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety AS free, b.on_hand,
+SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety - b.fenced AS free, b.on_hand,
        coalesce(m.short_picks, 0)::int AS short_picks, coalesce(m.sales, 0)::int AS sales,
        greatest(extract(epoch FROM m.last_proof - m.first_seen) / 86400, 0)::float8 AS observed,
        coalesce(extract(epoch FROM now() - m.last_proof) / 86400, 0)::float8 AS silence
