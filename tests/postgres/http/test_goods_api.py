@@ -128,7 +128,7 @@ async def test_other_peoples_places_are_closed(stocked: Shop) -> None:
     number = (await post(stocked, lead, "/counts", {"location": "CD01", "skus": ["CAM-P"]}, 201))["number"]
     assert (await stocked.http.get(f"/v1/counts/{number}", headers=ana)).status_code == 404
     body = {"location": "CD01", "lines": [{"sku": "CAM-P", "quantity": 1}]}
-    assert (await post(stocked, ana, "/receipts", body, 403))["code"] == "outside_scope"
+    assert (await post(stocked, ana, "/receipts", body, 404))["code"] == "unknown_location"
 
 
 async def test_a_count_by_class_takes_what_left_most(stocked: Shop) -> None:
