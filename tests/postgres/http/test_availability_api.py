@@ -1,15 +1,15 @@
 """What channels may sell, over HTTP: fences, caps, groups, owners, safety and kits, and that it is what orders get."""
 
-import statistics
-import time
+import asyncio
 
 import pytest
 from tests_http import Shop
 
+from malha.intake.reference import REFRESH_SECONDS
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.inventory.safety import service as safety
-from malha.testing.builders import World, a_network, a_product
+from malha.testing.builders import a_network, a_product
 
 RIGHTS = ["stock:read", "stock:write", "intake:submit", "network:read", "network:write"]
 ADDRESS = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
@@ -99,6 +99,7 @@ async def test_a_group_of_locations_and_a_group_of_customers_narrow_the_answer(s
         "lines": [{"sku": "CUP", "quantity": 16, "unit_price": 100}],
         "ship_to": ADDRESS,
     }
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)  # the gate was open before there was a network
     placed = await sold.http.post("/v1/orders", json=order, headers=sold.headers)
     assert placed.status_code == 201, placed.text
     assert {line["state"] for line in placed.json()["lines"]} == {"allocated"}
@@ -198,9 +199,7 @@ async def test_whoever_is_limited_to_locations_defines_no_allotments_and_sees_th
     assert (await sold.http.post("/v1/safety-rules", json=rule, headers=key)).status_code == 403
 
 
-async def test_fifty_skus_at_two_hundred_locations_are_answered_from_indexes(sold: Shop) -> None:
-    """Printed, not judged: the plan is judged by its shape, the clock depends on the machine."""
-    world: World = sold.world
+async def test_fifty_skus_at_two_hundred_locations_come_as_one_compact_answer(sold: Shop) -> None:
     async with sold.database.transaction() as tx:
         await tx.execute(
             "INSERT INTO location (code, name, kind, establishment_id, state)"
@@ -215,12 +214,9 @@ async def test_fifty_skus_at_two_hundred_locations_are_answered_from_indexes(sol
             "SELECT v.id, l.id FROM variant v, location l WHERE v.sku LIKE 'N%%' AND l.code LIKE 'X%%'", {}
         )
         await inventory.set_on_hand(tx, [Claim(s, x, 5) for s, x in pairs], Reference("test"))
-    assert world.channels["web"]
     params = {"channel": "web", "sku": [f"N{n}" for n in range(1, 51)]}
-    took = []
-    for _ in range(40):
-        started = time.perf_counter()
-        answer = await sold.http.get("/v1/availability", params=params, headers=sold.headers)
-        took.append((time.perf_counter() - started) * 1000)
-    assert sum(len(o["at"]) for o in answer.json()["skus"]) == 10_000
-    print(f"\nmedian {statistics.median(took[2:]):.1f} ms, worst {max(took[2:]):.1f} ms, {len(answer.content)} bytes")
+    answer = await sold.http.get("/v1/availability", params=params, headers=sold.headers)
+    body = answer.json()
+    assert sum(len(o["at"]) for o in body["skus"]) == 10_000
+    assert {o["available"] for o in body["skus"]} == {1_000}
+    assert len(answer.content) < 150_000

@@ -53,17 +53,6 @@ JOIN unnest(%(caps)s::int[], %(skus)s::int[]) AS w(allotment_id, sku_id)
   ON c.allotment_id = w.allotment_id AND c.sku_id = w.sku_id
 JOIN allotment a ON a.id = c.allotment_id
 """
-# Common stock of some SKUs, short balances too, and what expired holds keep as negative units with a mark.
-COMMON_OF = """
-SELECT b.sku_id, b.location_id, b.on_hand - b.allocated - b.held - b.safety - b.fenced
-FROM balance b WHERE b.sku_id = ANY (%(skus)s::int[])
-"""
-# Whether an expired hold keeps units of these SKUs: somebody has to retire it first.
-EXPIRED_OF = """
-SELECT EXISTS (SELECT FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
-               WHERE h.state = 'active' AND h.expires_at <= clock_timestamp() AND l.sku_id = ANY (%(skus)s::int[]))
-"""
-
 # What some claims drew and counted, by the beginning of two primary keys; the caller holds the claims' own locks, so
 # this stands still.
 CLAIMED = """
@@ -137,11 +126,6 @@ async def current(tx: Tx) -> Allotments:
 async def queue_fences(tx: Tx, sku_ids: Collection[int]) -> AsyncCursor[tuple[Any, ...]]:
     """Ask for (sku_id, location_id, fence id, units left). For `tx.pipeline()`."""
     return await tx.cursor_of(FENCES_OF, {"skus": arrays.ints(sorted(sku_ids))})
-
-
-async def queue_common(tx: Tx, sku_ids: Collection[int]) -> AsyncCursor[tuple[Any, ...]]:
-    """Ask for (sku_id, location_id, common stock), below zero where it is short. For `tx.pipeline()`."""
-    return await tx.cursor_of(COMMON_OF, {"skus": arrays.ints(sorted(sku_ids))})
 
 
 async def queue_room(tx: Tx, counters: Collection[tuple[int, int]]) -> AsyncCursor[tuple[Any, ...]]:
