@@ -48,6 +48,8 @@ COLUMNS = (
     Column(N_("In orders"), Cells.WHOLE, 12),
     Column(N_("Shipped"), Cells.WHOLE, 12),
 )
+# What the third column is called where the rows come from, our own export among it.
+_HEADINGS = {"quantity", "quantidade", "qtd", "qtde", "qty", "wanted", "desejado", "units", "unidades"}
 _CELL = re.compile(r"[\t;]|,(?=\s*\S)")
 
 
@@ -255,8 +257,8 @@ def _rows(read: Filled) -> list[FenceRow]:
     rows: list[FenceRow] = []
     for n, line in enumerate(read.text("stock", 500_000).splitlines(), 1):
         cells = [cell.strip().strip('"') for cell in _CELL.split(line.strip())]
-        if not line.strip() or (n == 1 and len(cells) >= 3 and not cells[2].isdigit()):
-            continue  # headings
+        if not line.strip() or (n == 1 and len(cells) >= 3 and fold(cells[2]) in _HEADINGS):
+            continue
         if len(cells) < 3 or not cells[2].isascii() or not cells[2].isdigit() or len(cells[2]) > 10:
             says, mend = N_("Row {row} cannot be read."), N_("Write SKU, location and quantity in three columns.")
             read.wrong("stock", says, mend, row=n)

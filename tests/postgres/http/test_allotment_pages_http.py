@@ -60,7 +60,14 @@ async def test_filled_pages_show_what_there_is(sold: Shop) -> None:
 
 async def test_a_form_that_cannot_be_says_where(sold: Shop) -> None:
     await fill(sold)
-    form = {"version": "0", "kind": "fence", "name": "X", "code": "X", "channels": "mall", "stock": "CUP;DC;4\nCUP"}
+    form = {
+        "version": "0",
+        "kind": "fence",
+        "name": "X",
+        "code": "X",
+        "channels": "mall",
+        "stock": "SKU;local;quantidade\nCUP;DC",
+    }
     answer = await sold.http.post("/allotments:new", data=form, headers=sold.headers)
     assert (answer.status_code, "Row 2 cannot be read." in answer.text) == (422, True)
     form["stock"] = "CUP;DC;4"
