@@ -5,21 +5,25 @@ for a fault, an answer that is not documented, or a way past the permission.
 """
 
 import asyncio
+import functools
 import os
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import schemathesis
+from api_goods import LATER, Job, count_goods, move_goods, order_and_receive, share_out, state_stock, worked_off
 from api_world import Names, build_world, hook_in, names_in
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from traffic import Serving
 
+from malha.exchange import service as exchange
+from malha.exchange import undoing
 from malha.identity import service as identity
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Role
 from malha.identity.service import PersonDraft
@@ -46,6 +50,7 @@ class Served(NamedTuple):
     narrow: str  # a key that may read orders, at one location
     names: Names
     serving: Serving
+    work_off: Callable[[Job], None]  # what the worker would do
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,8 @@ def served(template_url: str, retailer_on) -> Iterator[Served]:
             owner, narrow, names = runner.run(_fill(database))
             options = {"DATABASE_URL": database.url, "MALHA_LOG_LEVEL": "warning", **mail}
             with Serving(home, "--no-worker", "--web-workers", "1", **options) as serving:
-                yield Served(f"http://127.0.0.1:{serving.port}", owner, narrow, names, serving)
+                work_off = functools.partial(worked_off, database.url, database.retailer)
+                yield Served(f"http://127.0.0.1:{serving.port}", owner, narrow, names, serving, work_off)
         finally:
             runner.run(retailer.__aexit__(None, None, None))
             shutil.rmtree(home, ignore_errors=True)
@@ -95,6 +101,7 @@ class Story:
         self.schema = schemathesis.openapi.from_url(f"{served.url}/v1/openapi.json", config=config)
         self.owner = {"Authorization": f"Bearer {served.owner}", "Accept-Language": "en"}
         self.used: set[str] = set()
+        self.work_off = served.work_off
 
     def do(self, operation_id: str, /, *, body: Any = None, headers: Any = None, query: Any = None, **path: Any) -> Any:
         """Send it; return what was answered. Anything but success, or what the document says, fails."""
@@ -158,6 +165,7 @@ def set_up(story: Story) -> None:
     place |= {"can_pickup": True, "can_ship": True, "latitude": -23.5, "longitude": -46.6}
     do("create_location", body=place)
     do("create_location", body={**place, "code": "SHED"})
+    do("create_location", body={**place, "code": "TENT", "can_ship": False, "can_pickup": False})
     change("change_location", 1, code="STALL", body={**place, "name": "Barraca 1"})
     do("get_location", code="STALL")
     do("list_locations", query={"limit": 1})
@@ -233,6 +241,11 @@ def sell_and_send(story: Story) -> None:
     fact = {"position": 1, "kind": "captured", "amount": 100, "reference": "E2E-1"}
     do("record_payment", order_id=other, body=fact)
     do("get_payments", order_id=other)
+    do("put_payment_term", body={"tender": "pix", "channel": "fair", "minutes": 45})
+    do("list_payment_terms")
+    do("get_payment_deadline", order_id=other)
+    do("promise_order", order_id=other, body={"promised_at": f"{LATER}T20:00:00-03:00", "reason": "customer_asked"})
+    do("list_promises", order_id=other)
     do("explain_routing", order_id=other)
     do("get_timeline", order_id=other)
     do("cancel_order", order_id=other, body={"reason": "changed his mind"})
@@ -294,9 +307,24 @@ def know_people(story: Story, names: Names) -> None:
     do("make_link", person_id=person)
     do("mail_link", person_id=person)
 
+    consent = {"customer_id": customer, "purpose": "marketing", "channel": "email", "given": True, "source": "call"}
+    do("record_consents", body={"items": [consent]})
+    do("list_consents", customer_id=customer)
+
     key = do("create_key", body={"name": "till", "permissions": ["orders:read"]})
     do("list_keys")
     do("revoke_key", key_id=key["id"])
+
+    provider = {"name": "Entrada", "issuer": "https://login.invalid", "client_id": "malha", "client_secret": "s" * 20}
+    provider |= {"domains": ["example.com"], "rules": [{"value": "lojas", "role": "store_lead"}], "claim": "groups"}
+    do("create_login_provider", body={**provider, "code": "door"})
+    story.change("change_login_provider", 1, code="door", body={**provider, "name": "Porta"})
+    do("get_login_provider", code="door")
+    do("list_login_providers")
+    assert do("test_login_provider", code="door")[-1]["state"] == "bad"  # nothing listens there
+    do("get_login_policy")
+    story.change("change_login_policy", story.version(), body={"provider_only": False})
+    do("delete_login_provider", code="door")
 
     inside, elsewhere = signed_in(story), signed_in(story)
     do("get_session", headers=inside)
@@ -304,8 +332,9 @@ def know_people(story: Story, names: Names) -> None:
     do("revoke_session", headers=inside, session_id=next(s["id"] for s in sessions if not s["current"]))
     elsewhere = signed_in(story)
     do("revoke_other_sessions", headers=inside)
-    do("change_password", headers=inside, body={"current": PASSWORD, "password": PASSWORD + "!"})
-    do("change_password", headers=inside, body={"current": PASSWORD + "!", "password": PASSWORD})
+    for old, new in ((PASSWORD, PASSWORD + "!"), (PASSWORD + "!", PASSWORD)):
+        do("change_password", headers=inside, body={"current": old, "password": new})
+        inside = {**inside, "Cookie": story.headers["set-cookie"].partition(";")[0]}  # the token is a new one each time
     do("delete_session", headers=inside)
     assert elsewhere
 
@@ -315,6 +344,12 @@ def signed_in(story: Story) -> dict[str, str]:
     story.do("create_session", body={"email": EMAIL, "password": PASSWORD}, headers={"Cookie": "none=1"})
     token = story.headers["set-cookie"].partition(";")[0]
     return {"Cookie": token, "Origin": story.schema.get_base_url().removesuffix("/"), "Accept-Language": "en"}
+
+
+def another(story: Story) -> dict[str, str]:
+    """Headers of a program that may count and look."""
+    key = story.do("create_key", body={"name": "counter", "permissions": ["stock:read", "stock:count"]})
+    return {"Authorization": f"Bearer {key['secret']}"}
 
 
 def bring_tables(story: Story) -> None:
@@ -334,6 +369,13 @@ def bring_tables(story: Story) -> None:
     do("resume_import", import_id=run)
     do("refused_rows", import_id=run)
     do("list_imports")
+    run = do("upload_prices", body=b"sku;price\nFIG-1;61,90\n")["id"]
+    do("apply_import", import_id=run, body={})
+    story.work_off(lambda database: exchange.go_on(database, run_id=run))
+    do("undo_import", import_id=run)
+    story.work_off(lambda database: undoing.take_back(database, run_id=run))
+    assert do("get_import", import_id=run)["undone"] == 1
+    do("left_records", import_id=run)
 
 
 def look_after(story: Story, names: Names) -> None:
@@ -357,7 +399,12 @@ def test_every_operation_answers_as_it_is_documented_when_it_is_used_as_it_is_me
     story = Story(served)
     set_up(story)
     keep_stock(story)
+    share_out(story)
     sell_and_send(story)
+    order_and_receive(story)
+    move_goods(story)
+    count_goods(story, another(story), another(story))
+    state_stock(story)
     know_people(story, served.names)
     bring_tables(story)
     look_after(story, served.names)

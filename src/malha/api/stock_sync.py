@@ -39,6 +39,7 @@ from malha.platform.sheets import Format, Reader, written
 
 TAG = "stock sync"
 MOST_ROWS = 5_000
+TABLES = ("text/csv", Format.XLSX.media_type)
 
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
 Ref = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\x20-\x7e\u00a0-\uffff]+$")]
@@ -258,7 +259,7 @@ async def source_trend(
     method="PUT",
     transaction=False,
     status=202,
-    media_type="text/csv",
+    media_type=(*TABLES, "application/x-ndjson"),
     tag=TAG,
     streamed=True,
 )
@@ -375,7 +376,7 @@ async def list_held(
     "/stock/snapshots/{snapshot_id:uuid}/held:export",
     permission="stock:read",
     transaction=False,
-    media_type="text/csv",
+    media_type=TABLES,
     tag=TAG,
 )
 async def export_held(work: Work, snapshot_id: UUID, format: Format = Format.CSV) -> bytes:  # noqa: A002
@@ -486,7 +487,7 @@ async def repair_drift(work: Work, data: Repairs) -> list[DriftRow]:
     return [_drift(row) for row in done]
 
 
-@query("/stock/drift:export", permission="stock:read", transaction=False, media_type="text/csv", tag=TAG)
+@query("/stock/drift:export", permission="stock:read", transaction=False, media_type=TABLES, tag=TAG)
 async def export_drift(
     work: Work,
     status: DriftState = DriftState.OPEN,

@@ -29,6 +29,7 @@ from malha.platform.ids import UUID, new_id
 
 MAX_QUANTITY = 2_000_000_000
 EXPIRED_AT_ONCE = 500
+OWN = " "  # in the references of holds that Malha places itself, for transfers and suspicions; callers cannot name them
 
 
 async def reserve(
@@ -320,7 +321,8 @@ async def extend_hold(tx: Tx, reference: str, *, seconds: float) -> datetime:
     """Make a hold last at least `seconds` from now; return when it ends.
 
     Raises:
-        HoldNotFound: there is no active hold under this reference, or it is at locations the actor does not see.
+        HoldNotFound: there is no active hold under this reference, it is at locations the actor does not see, or
+            Malha itself placed it.
     """
     if not await _sees_hold(tx, reference):
         raise HoldNotFound(reference=reference)
@@ -333,7 +335,7 @@ async def extend_hold(tx: Tx, reference: str, *, seconds: float) -> datetime:
 async def release_hold(tx: Tx, reference: str) -> None:
     """Let a hold go before its time; what it held is free again. No active hold under the reference: nothing to do.
 
-    A hold at locations the actor does not see is none.
+    A hold at locations the actor does not see is none, and so is one that Malha itself placed: `release_holds`.
     """
     if not await _sees_hold(tx, reference):
         return
@@ -342,13 +344,15 @@ async def release_hold(tx: Tx, reference: str) -> None:
 
 
 async def _sees_hold(tx: Tx, reference: str) -> bool:
+    if OWN in reference:
+        return False
     if tx.actor.locations is None:
         return True
     return all(tx.actor.sees(at) for at in await reads.locations_of_hold(tx, reference))
 
 
 async def release_holds(tx: Tx, references: Sequence[str], also: Sequence[Claim] = ()) -> None:
-    """Let holds go, with the balances of `also` locked at the same time: the caller goes on to change them."""
+    """Let holds go whoever asks, with the balances of `also` locked at the same time: the caller changes them next."""
     holds = []
     for reference in sorted(references):
         params = {"reference": reference, "state": HoldState.RELEASED.value}

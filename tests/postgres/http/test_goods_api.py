@@ -101,6 +101,28 @@ async def test_a_transfer_goes_its_way_over_http(stocked: Shop) -> None:
     assert (row["state"], row["undecided"], row["transit"]) == ("closed", 0, 0)
 
 
+async def test_what_a_transfer_set_aside_is_nobody_elses_to_let_go_and_free_again_when_it_is_cancelled(
+    stocked: Shop,
+) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"])
+    program = await stocked.key(["intake:submit"])
+    body = {"origin": "CD01", "destination": "LJ01", "lines": [{"sku": "CAM-P", "quantity": 4}]}
+    await post(stocked, ana, "/transfers", body, 201)
+    await post(stocked, lead, "/transfers/1/approve", {}, 204)
+
+    async def held() -> int:
+        rows = (await get(stocked, lead, "/stock?sku=CAM-P&location=CD01"))["items"]
+        return int(rows[0]["held"])
+
+    await post(stocked, program, "/holds/transfer%201/release", {}, 204)
+    refused = await post(stocked, program, "/holds/transfer%201/extend", {"seconds": 60}, 404)
+    assert (refused["code"], await held()) == ("hold_not_found", 4)
+    # Who asked for the goods sees only the other end, and gives them up all the same.
+    await post(stocked, ana, "/transfers/1/cancel", {"reason": "sold out"}, 204)
+    assert await held() == 0
+
+
 async def test_a_blind_count_tells_its_counter_nothing_and_its_approver_everything(stocked: Shop) -> None:
     lead = await stocked.session(Role.MANAGER)
     ana = await stocked.session(Role.STORE_ASSOCIATE, email="ana@loja.test", locations=["LJ01"])

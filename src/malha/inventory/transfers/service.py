@@ -195,7 +195,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     document = (departure.document or "").strip() or transfer.document
     if transfer.needs_document and not document:
         raise DocumentNeeded(number=number)
-    await stock.release_hold(tx, hold_of(number))
+    await stock.release_holds(tx, [hold_of(number)])
     left = await buckets.move(
         tx,
         [
@@ -451,7 +451,7 @@ async def cancel(tx: Tx, number: int, reason: str) -> None:
     refuse([] if reason.strip() else [Flaw("reason", N_("Say why."))])
     transfer = await _lock(tx, number)
     _need(transfer, TransferState.REQUESTED, TransferState.APPROVED)
-    await stock.release_hold(tx, hold_of(number))
+    await stock.release_holds(tx, [hold_of(number)])
     seq = await _step(tx, transfer, TransferState.CANCELLED)
     await outbox.add(tx, TransferCancelled(id=transfer.id, seq=seq, reason=reason.strip(), **_about(transfer)))
     await audit.record(tx, action="cancel", entity="transfer", entity_id=number, after={"reason": reason.strip()})

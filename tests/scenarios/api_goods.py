@@ -1,0 +1,166 @@
+"""How goods are used over the API, as part of the story of every operation: shared out, stated, ordered, moved, counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from malha.inventory.sync import applying
+from malha.platform.db import Database
+from malha.platform.ids import UUID
+
+Job = Callable[[Database], Awaitable[Any]]
+
+FIG = {"sku": "FIG-1", "location": "STALL"}
+LATER = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
+
+
+def ago(hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+
+
+def worked_off(url: str, retailer: str, job: Job) -> None:
+    """Do what the worker would: none runs beside the story."""
+
+    async def run() -> None:
+        async with Database(url, retailer) as database:
+            await job(database)
+
+    asyncio.run(run())
+
+
+def share_out(story: Any) -> None:
+    """Groups, owners, fences and caps, safety rules, what a channel may sell, and how it hears of it."""
+    do, change = story.do, story.change
+    do("create_location_group", body={"code": "stalls", "name": "Barracas", "locations": ["STALL"]})
+    change("change_location_group", 1, code="stalls", body={"name": "Barracas SP", "locations": ["STALL", "TENT"]})
+    do("list_location_groups")
+    do("show_owner", code="TENT")
+    change("change_owner", story.version(), code="TENT", body={"establishment": "FAIR"})
+    do("show_channel_owners", code="fair")
+    change("change_channel_owners", story.version(), code="fair", body={"legal_entities": ["12ABC345"]})
+
+    cap = {"code": "FEW", "name": "Poucos", "kind": "cap", "channels": ["fair"], "quota": 90, "skus": ["FIG-1"]}
+    fence = {"code": "APART", "name": "À parte", "kind": "fence", "channels": ["fair"], "stock": [{**FIG, "quantity": 5}]}
+    do("create_allotment", body=cap)
+    do("create_allotment", body=fence)
+    change("change_allotment", 1, code="FEW", body={**cap, "quota": 80})
+    do("get_allotment", code="APART")
+    do("list_allotments", query={"only": "active"})
+    rule = {"code": "SPARE", "name": "Reserva", "amount": 1, "location": "TENT"}
+    do("try_safety_rule", body=rule)
+    do("create_safety_rule", body=rule)
+    change("change_safety_rule", 1, code="SPARE", body={**rule, "location": None, "location_group": "stalls"})
+    do("list_safety_rules", query={"purpose": "routing"})
+    do("explain_safety", sku="FIG-1", query={"channel": "fair"})
+    change("delete_safety_rule", 2, code="SPARE")
+    here = do("show_availability", query={"channel": "fair", "sku": ["FIG-1"], "location_group": "stalls"})
+    assert here["skus"][0]["available"] > 50
+    basket = {"channel": "fair", "lines": [{"sku": "FIG-1", "quantity": 3}], "method": "ship", "to_state": "SP"}
+    assert do("check_basket", body=basket)["available"]
+    do("end_allotment", code="APART")
+
+    do("put_stock_push", code="fair", body={"kind": "feed", "all_skus": True})
+    do("get_stock_push", code="fair")
+    do("list_stock_pushes")
+    do("put_listings", code="fair", body={"items": [{"sku": "FIG-1", "code": "F-1"}, {"sku": "NONE"}]})
+    do("list_listings", code="fair", query={"sku": "FIG-1", "limit": 1})
+    do("resend_stock", code="fair", body={"everything": True})
+    page = do("list_stock_changes", code="fair", query={"limit": 1})
+    do("list_stock_changes", code="fair", query={"cursor": page["cursor"]})
+
+
+def state_stock(story: Any) -> None:
+    """What a warehouse's own system states, and where the two disagree."""
+    do = story.do
+    source = {"code": "WMS", "name": "Galpão", "secondary": ["TENT"], "skew_seconds": 0, "zero_percent": 10}
+    do("add_source", body=source)
+    story.change("change_source", 1, code="WMS", body={**source, "name": "Galpão 2"})
+    do("get_source", code="WMS")
+    do("list_sources")
+    do("set_stock", body={"items": [{"sku": "FIG-1", "location": "TENT", "quantity": 30}], "occurred_at": ago(3)})
+    told = b"sku;location;on_hand\nFIG-1;TENT;25\nFIG-9;TENT;1\n"
+    stated = do("put_snapshot", query={"source": "WMS", "seq": 1, "as_of": ago(2)}, body=told)["id"]
+    story.work_off(lambda database: applying.apply(database, UUID(stated)))
+    assert do("get_snapshot", snapshot_id=stated)["state"] == "applied"
+    do("list_snapshots", query={"source": "WMS", "limit": 1})
+    assert [row["sku"] for row in do("list_held", snapshot_id=stated)["items"]] == ["FIG-9"]
+    do("export_held", snapshot_id=stated)
+    do("export_held", snapshot_id=stated, query={"format": "xlsx"})
+    do("source_trend", code="WMS", query={"location": "TENT", "days": 7})
+    (off,) = do("list_drift", query={"source": "WMS"})["items"]
+    do("get_drift", drift_id=off["id"])
+    do("export_drift", query={"source": "WMS"})
+    do("export_drift", query={"source": "WMS", "format": "xlsx"})
+    settled = do("repair_drift", body={"how": "theirs", "items": [{"id": off["id"], "version": off["version"]}]})
+    assert (settled[0]["state"], settled[0]["theirs"]) == ("theirs", 25)
+    rows = [{"ref": "d-1", "sku": "FIG-1", "location": "TENT", "delta": 2}, {"ref": "d-2", **FIG, "set": 9}]
+    assert do("report_deltas", body={"source": "WMS", "rows": rows})["applied"] == 1
+
+    truth = {"code": "ERP-F", "name": "ERP", "truth": ["TENT"], "zero_percent": 10}
+    do("add_source", body=truth)
+    nothing = {"query": {"source": "ERP-F", "as_of": ago(1), "covers": "whole", "location": ["TENT"]}}
+    for seq, decide in ((1, "cancel_snapshot"), (2, "confirm_snapshot")):
+        nothing["query"]["seq"] = seq
+        waits = do("put_snapshot", **nothing, body=b"sku;location;on_hand\nFIG-1;TENT;0\n")
+        assert waits["state"] == "waiting"
+        do(decide, snapshot_id=waits["id"])
+
+
+def order_and_receive(story: Any) -> None:
+    """Goods that a supplier sends, in more than one condition."""
+    do = story.do
+    lines = [{"sku": "FIG-1", "quantity": n, "eta": LATER, "unit_cost": 2_500} for n in (10, 4)]
+    order = {"supplier": "Sítio", "reference": "OC-1", "location": "STALL", "lines": lines}
+    number = do("place_inbound_order", body=order)["number"]
+    moved = {"lines": {"1": LATER}, "reason": "chuva"}
+    do("reschedule_inbound_order", number=number, body=moved)
+    do("list_incoming", query={"sku": ["FIG-1"]})
+    parts = [{"sku": "FIG-1", "quantity": 3, "line": 1}, {"sku": "FIG-1", "quantity": 2, "bucket": "damaged", "line": 1}]
+    done = do("receive_goods", body={"location": "STALL", "order": number, "lines": parts})["number"]
+    do("list_receipts", query={"limit": 1})
+    do("get_receipt", number=done)
+    do("list_buckets", query={"sku": ["FIG-1"]})
+    put = {"location": "STALL", "items": [{"sku": "FIG-1", "quantity": 1}]}
+    do("move_between_buckets", body={**put, "from": "damaged", "to": "quality_control"})
+    do("move_between_buckets", body={**put, "from": "quality_control", "to": "damaged"})
+    do("undo_receipt", number=done, body={"reason": "wrong place"})
+    do("list_inbound_orders", query={"q": "OC-1", "open": True})
+    do("get_inbound_order", number=number)
+    do("close_inbound_order", number=number, body={"reason": "not delivered"})
+
+
+def move_goods(story: Any) -> None:
+    """Goods between locations, of which one is missing on arrival."""
+    do = story.do
+    wanted = {"origin": "STALL", "destination": "TENT", "lines": [{"sku": "FIG-1", "quantity": 4}], "eta": LATER}
+    number = do("request_transfer", body=wanted)["number"]
+    do("approve_transfer", number=number, body={"quantities": {"1": 3}})
+    do("ship_transfer", number=number, body={"carrier": "Própria", "eta": LATER})
+    come = do("receive_transfer", number=number, body={"lines": [{"sku": "FIG-1", "quantity": 2}]})
+    assert (come["state"], come["missing"]) == ("received", 1)
+    (gone,) = do("get_transfer", number=number)["discrepancies"]
+    do("decide_discrepancy", number=number, discrepancy_id=gone["id"], body={"decision": "lost"})
+    do("list_transfers", query={"status": "closed", "limit": 1})
+    do("cancel_transfer", number=do("request_transfer", body=wanted)["number"], body={"reason": "too far"})
+
+
+def count_goods(story: Any, second: dict[str, str], third: dict[str, str]) -> None:
+    """A count of two people, which the owner approves; `second` and `third` are the headers of theirs."""
+    do = story.do
+    number = do("raise_count", body={"location": "STALL", "skus": ["FIG-1"], "limit_units": 0})["number"]
+    there = do("list_stock", query={"sku": ["FIG-1"], "location": "STALL"})["items"][0]["on_hand"]
+    counted = {"items": [{"sku": "FIG-1", "counted": there - 1}]}
+    assert do("enter_counts", number=number, body=counted, headers=second)[0]["state"] == "recount"
+    assert do("enter_counts", number=number, body=counted, headers=third)[0]["state"] == "review"
+    assert do("recount", number=number, body={"skus": ["FIG-1"]})["count"] == 1
+    do("enter_counts", number=number, body=counted, headers=second)
+    do("get_count", number=number)
+    do("list_count_lines", number=number, query={"limit": 1})
+    do("list_counts", query={"open": True, "limit": 1})
+    do("approve_count", number=number, body={})
+    assert do("close_count", number=number, body={})["applied"] == 1
+    other = do("raise_count", body={"location": "STALL", "skus": ["FIG-1"]})["number"]
+    do("cancel_count", number=other, body={"reason": "closing time"})
+    do("list_suspicions")
+    do("lift_suspicions", body={"location": "STALL", "skus": ["FIG-1"], "reason": "found behind the shelf"})
