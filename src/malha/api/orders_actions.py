@@ -254,7 +254,7 @@ async def get_order(work: Work, order_id: UUID) -> OrderView:
 
     Document, e-mail and phone of the buyer are masked for callers who may not see personal data in full.
     """
-    header = await _seen(work, order_id)
+    header = await seen_order(work, order_id)
     work.tag(header.seq)
     if not work.actor.may("customers:reveal"):
         header = _masked(header)
@@ -289,11 +289,11 @@ async def get_order(work: Work, order_id: UUID) -> OrderView:
 @query("/orders/{order_id:uuid}/timeline", permission="orders:read", snapshot=True, tag=TAG)
 async def get_timeline(work: Work, order_id: UUID) -> list[reads.TimelineRow]:
     """Return what happened to an order, newest first. Written a moment after the fact itself."""
-    await _seen(work, order_id)
+    await seen_order(work, order_id)
     return await reads.timeline(work.tx, order_id)
 
 
-async def _seen(work: Work, order_id: UUID) -> reads.Header:
+async def seen_order(work: Work, order_id: UUID) -> reads.Header:
     """Return an order's header if the caller may see it."""
     number = (await reads.numbers_of(work.tx, [order_id])).get(order_id)
     header = None if number is None else await reads.header(work.tx, number)
@@ -432,7 +432,7 @@ async def promise_order(work: Work, order_id: UUID, data: Repromise) -> Promised
 @query("/orders/{order_id:uuid}/promises", permission="orders:read", snapshot=True, tag=TAG)
 async def list_promises(work: Work, order_id: UUID) -> Promises:
     """Return what the customer was promised, first and now, and every change."""
-    header = await _seen(work, order_id)
+    header = await seen_order(work, order_id)
     changes = await reads.promises(work.tx, order_id)
     return Promises(
         first=changes[-1].former_at if changes else header.promised_at,

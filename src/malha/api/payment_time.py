@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from malha.api.orders_actions import open_order
+from malha.api.orders_actions import open_order, seen_order
 from malha.api.work import Work, command, query
 from malha.network import reads as network
 from malha.network.errors import UnknownChannel
@@ -107,7 +107,7 @@ async def put_payment_term(work: Work, data: PutTerm) -> None:
 @query("/orders/{order_id:uuid}/payment-deadline", permission="orders:read", tag=TAG)
 async def get_payment_deadline(work: Work, order_id: UUID) -> DeadlineView:
     """Return until when an order keeps its stock while it waits for money, and whether that time is over."""
-    await open_order(work, order_id)
+    await seen_order(work, order_id)
     return DeadlineView(await reads.deadline(work.tx, order_id))
 
 
