@@ -41,7 +41,13 @@ def share_out(story: Any) -> None:
     change("change_channel_owners", story.version(), code="fair", body={"legal_entities": ["12ABC345"]})
 
     cap = {"code": "FEW", "name": "Poucos", "kind": "cap", "channels": ["fair"], "quota": 90, "skus": ["FIG-1"]}
-    fence = {"code": "APART", "name": "À parte", "kind": "fence", "channels": ["fair"], "stock": [{**FIG, "quantity": 5}]}
+    fence = {
+        "code": "APART",
+        "name": "À parte",
+        "kind": "fence",
+        "channels": ["fair"],
+        "stock": [{**FIG, "quantity": 5}],
+    }
     do("create_allotment", body=cap)
     do("create_allotment", body=fence)
     change("change_allotment", 1, code="FEW", body={**cap, "quota": 80})
@@ -116,7 +122,10 @@ def order_and_receive(story: Any) -> None:
     moved = {"lines": {"1": LATER}, "reason": "chuva"}
     do("reschedule_inbound_order", number=number, body=moved)
     do("list_incoming", query={"sku": ["FIG-1"]})
-    parts = [{"sku": "FIG-1", "quantity": 3, "line": 1}, {"sku": "FIG-1", "quantity": 2, "bucket": "damaged", "line": 1}]
+    parts = [
+        {"sku": "FIG-1", "quantity": 3, "line": 1},
+        {"sku": "FIG-1", "quantity": 2, "bucket": "damaged", "line": 1},
+    ]
     done = do("receive_goods", body={"location": "STALL", "order": number, "lines": parts})["number"]
     do("list_receipts", query={"limit": 1})
     do("get_receipt", number=done)
