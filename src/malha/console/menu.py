@@ -18,6 +18,7 @@ class Section(StrEnum):
     """A group of the side bar, in its order; the value is its label, and the first group has none."""
 
     DAY = ""
+    STOCK = N_("Stock")
     NETWORK = N_("Network")
     COMMERCE = N_("Commerce")
     GOVERNANCE = N_("Governance")
@@ -50,23 +51,23 @@ PAGES = (
          N_("queue, pick, pack, ship, pickup")),
     Page("attention", N_("Needs attention"), "/attention", "doctor:read", "alert-triangle", Section.DAY,
          N_("errors, failures, try again")),
-    Page("stock", N_("Stock"), "/stock", "stock:read", "stack-2", Section.NETWORK,
+    Page("stock", N_("Stock"), "/stock", "stock:read", "stack-2", Section.STOCK,
          N_("balance, ledger, adjust, count, safety stock")),
-    Page("allotments", N_("Allotments"), "/allotments", "stock:read", "bookmark", Section.NETWORK,
+    Page("allotments", N_("Allotments"), "/allotments", "stock:read", "bookmark", Section.STOCK,
          N_("fences, caps, campaigns, stock set apart"), "/allotments/{key}"),
-    Page("safety", N_("Safety rules"), "/safety-rules", "stock:read", "adjustments-horizontal", Section.NETWORK,
+    Page("safety", N_("Safety rules"), "/safety-rules", "stock:read", "adjustments-horizontal", Section.STOCK,
          N_("safety stock, buffer, threshold, not published")),
-    Page("purchases", N_("Purchase orders"), "/purchase-orders", "stock:read", "clipboard-list", Section.NETWORK,
+    Page("purchases", N_("Purchase orders"), "/purchase-orders", "stock:read", "clipboard-list", Section.STOCK,
          N_("supplier, incoming, factory, production, ETA"), "/purchase-orders/{key}"),
-    Page("receipts", N_("Goods receipts"), "/receipts", "stock:read", "package-import", Section.NETWORK,
+    Page("receipts", N_("Goods receipts"), "/receipts", "stock:read", "package-import", Section.STOCK,
          N_("receive goods, damaged, quality control")),
-    Page("transfers", N_("Transfers"), "/transfers", "stock:read", "transfer", Section.NETWORK,
+    Page("transfers", N_("Transfers"), "/transfers", "stock:read", "transfer", Section.STOCK,
          N_("in transit, between locations, missing, replenish")),
-    Page("counts", N_("Counts"), "/counts", "stock:read", "checklist", Section.NETWORK,
+    Page("counts", N_("Counts"), "/counts", "stock:read", "checklist", Section.STOCK,
          N_("cycle count, physical inventory, variance, recount, scanner")),
-    Page("suspicions", N_("Suspected stock"), "/suspicions", "stock:read", "zoom-question", Section.NETWORK,
+    Page("suspicions", N_("Suspected stock"), "/suspicions", "stock:read", "zoom-question", Section.STOCK,
          N_("phantom stock, short picks, no sales")),
-    Page("stock-sync", N_("Stock sync"), "/stock-sync", "stock:read", "refresh", Section.NETWORK,
+    Page("stock-sync", N_("Stock sync"), "/stock-sync", "stock:read", "refresh", Section.STOCK,
          N_("ERP, WMS, source of truth, snapshot, drift, disagreement")),
     Page("imports", N_("Import and export"), "/imports", "catalog:read", "table-import", Section.COMMERCE,
          N_("spreadsheet, CSV, Excel, upload")),
