@@ -21,7 +21,7 @@ from litestar.types import ASGIApp
 
 from malha.api.errors import StaleVersion, VersionRequired
 from malha.api.replies import Raw
-from malha.api.validation import Body, flaw_of
+from malha.api.validation import NUL, Body, flaw_of
 from malha.identity import oidc
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
@@ -429,7 +429,7 @@ def _refuse_unknown(request: Request[Any, Any, Any], operation: Operation) -> No
 
 
 def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
-    """Return a check of the parameters whose types have bounds."""
+    """Return a check of the parameters: bounds of those that have some, and no character that no column can hold."""
     bounded = {name: p.annotation for name, p in operation.parameters.items() if _plain(p.annotation) != p.annotation}
 
     def check(given: dict[str, Any]) -> None:
@@ -439,9 +439,16 @@ def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
                 msgspec.convert(given[name], kind)
             except msgspec.ValidationError as error:
                 flaws.append(flaw_of(str(error), f"?{name}"))
+        # A streamed answer has begun when the database would refuse it.
+        flaws += [Flaw(f"?{name}", NUL) for name in operation.parameters if _holds_nul(given.get(name))]
         refuse(flaws)
 
     return check
+
+
+def _holds_nul(value: object) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(one, str) and "\x00" in one for one in values)
 
 
 def _route(

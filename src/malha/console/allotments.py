@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response, Stream
 
 from malha.console import export, filling, render, shell, web
@@ -177,7 +177,7 @@ def _local(at: datetime | None) -> str:
 
 
 @get("/allotments:new", opt={"permission": "stock:write"})
-async def allotment_new(request: Request[Any, Any, Any], kind: str = "fence") -> Response[str]:
+async def allotment_new(request: Request[Any, Any, Any], kind: FromQuery[str] = "fence") -> Response[str]:
     """Show the empty form of a fence or a cap."""
     async with web.reading(request) as tx:
         asked = Kind.CAP if kind == "cap" else Kind.FENCE

@@ -44,6 +44,9 @@ DOES = {
     "order_work": N_("Work at the locations"),
     "order_places": N_("Choice of the location"),
     "order_messages": N_("Messages to the customer"),
+    "payment_deadlines": N_("Time to pay"),
+    "stock_changes": N_("Stock that channels are told of"),
+    "short_pick_counts": N_("Counts of what was not found"),
     "waiting_orders": N_("Orders that wait for stock"),
 }
 # What a background job does; one without a name here shows its own.

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from litestar import Request, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from malha.console import filling, render, shell, web
@@ -68,7 +68,7 @@ def conditions_of(rule: SafetyRule) -> str:
 
 
 @get("/safety-rules", opt={"permission": "stock:read"})
-async def safety_list(request: Request[Any, Any, Any], purpose: str = "routing") -> Response[str]:
+async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] = "routing") -> Response[str]:
     """Show the rules of one purpose in the order in which they win."""
     wanted = Purpose.ONLINE if purpose == "online" else Purpose.ROUTING
     async with web.reading(request) as tx:

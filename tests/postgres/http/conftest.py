@@ -14,3 +14,10 @@ from malha.platform.db import Database
 async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
         yield await open_shop(stack, database, tmp_path)
+
+
+@pytest.fixture
+async def own_shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
+    """As `shop`, with routes of its own: a test may add some."""
+    async with AsyncExitStack() as stack:
+        yield await open_shop(stack, database, tmp_path, own=True)

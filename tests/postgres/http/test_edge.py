@@ -113,7 +113,7 @@ async def test_a_body_beyond_the_limit_is_refused_while_it_streams(shop) -> None
     assert "32" in answer.json()["detail"]
 
 
-async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves(shop, capfd) -> None:
+async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves(own_shop, capfd) -> None:
     secret = "maria@cliente.test"
 
     @query("/broken", permission=PUBLIC)
@@ -133,17 +133,17 @@ async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves
         raise psycopg.errors.DeadlockDetected("Process 1 waits")
 
     for handler in (broken, constraint, deadlock):
-        shop.app.register(handler)
+        own_shop.app.register(handler)
     expected = {"/broken": (500, "internal"), "/constraint": (409, "constraint_refused"), "/deadlock": (409, "busy")}
     for path, outcome in expected.items():
-        answer = await shop.http.get(path, headers={"accept-language": "en"})
+        answer = await own_shop.http.get(path, headers={"accept-language": "en"})
         assert (answer.status_code, answer.json()["code"]) == outcome
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
         assert secret not in answer.text
         assert "hunter2" not in answer.text
         assert "revision" not in answer.text
-    assert (await shop.http.get("/deadlock")).headers["retry-after"] == "1"
-    unreadable = await shop.http.get("/v1/audit?entity=%00", headers=await shop.session())
+    assert (await own_shop.http.get("/deadlock")).headers["retry-after"] == "1"
+    unreadable = await own_shop.http.get("/v1/audit?entity=%00", headers=await own_shop.session())
     assert (unreadable.status_code, unreadable.json()["code"]) == (422, "value_refused")
 
 
@@ -216,10 +216,10 @@ async def plain() -> str:
     return "open"
 
 
-async def test_a_route_that_declares_no_permission_is_closed(shop) -> None:
-    shop.app.register(plain)
-    assert (await shop.http.get("/plain")).status_code == 401
-    assert (await shop.http.get("/plain", headers=await shop.session(Role.OWNER))).status_code == 403
+async def test_a_route_that_declares_no_permission_is_closed(own_shop) -> None:
+    own_shop.app.register(plain)
+    assert (await own_shop.http.get("/plain")).status_code == 401
+    assert (await own_shop.http.get("/plain", headers=await own_shop.session(Role.OWNER))).status_code == 403
 
 
 async def test_a_command_declares_only_permissions_that_exist() -> None:
@@ -230,20 +230,20 @@ async def test_a_command_declares_only_permissions_that_exist() -> None:
             """Do."""
 
 
-async def test_people_get_a_page_where_programs_get_a_problem(shop) -> None:
+async def test_people_get_a_page_where_programs_get_a_problem(own_shop) -> None:
     browser = {"accept": "text/html,application/xhtml+xml", "accept-language": "en"}
-    page = await shop.http.get("/no/such/page", headers=browser)
+    page = await own_shop.http.get("/no/such/page", headers=browser)
     assert page.status_code == 404
     assert page.headers["content-type"].startswith("text/html")
     assert "There is nothing at /no/such/page." in page.text
-    program = await shop.http.get("/v1/no-such-thing", headers=browser)
+    program = await own_shop.http.get("/v1/no-such-thing", headers=browser)
     assert program.headers["content-type"] == "application/problem+json"
 
     @get("/broken-page", opt={"permission": PUBLIC})
     async def broken_page() -> str:
         raise RuntimeError("hunter2")
 
-    shop.app.register(broken_page)
-    fault = await shop.http.get("/broken-page", headers=browser)
+    own_shop.app.register(broken_page)
+    fault = await own_shop.http.get("/broken-page", headers=browser)
     assert (fault.status_code, "hunter2" in fault.text) == (500, False)
     assert fault.headers["x-request-id"] in fault.text

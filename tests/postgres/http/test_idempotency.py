@@ -66,7 +66,7 @@ async def test_a_refused_command_leaves_its_key_free(shop) -> None:
     assert (await shop.http.post("/v1/people", json=new_person(), headers=owner)).status_code == 201
 
 
-async def test_the_reply_commits_with_the_command_or_not_at_all(shop) -> None:
+async def test_the_reply_commits_with_the_command_or_not_at_all(own_shop) -> None:
     class Refuses(Conflict):
         code = "test_refuses"
 
@@ -82,11 +82,11 @@ async def test_the_reply_commits_with_the_command_or_not_at_all(shop) -> None:
             raise Refuses
         return {"calls": calls}
 
-    shop.app.register(twice)
-    headers = {**await shop.session(), "idempotency-key": "k3"}
-    outcomes = [(await shop.http.post("/twice", headers=headers)).status_code for _ in range(4)]
+    own_shop.app.register(twice)
+    headers = {**await own_shop.session(), "idempotency-key": "k3"}
+    outcomes = [(await own_shop.http.post("/twice", headers=headers)).status_code for _ in range(4)]
     assert (outcomes, calls) == ([409, 200, 200, 200], 2)
-    async with shop.database.transaction() as tx:
+    async with own_shop.database.transaction() as tx:
         assert await tx.values("SELECT name FROM revision WHERE name LIKE 'call%%'") == ["call-2"]
 
 

@@ -66,9 +66,14 @@ def _routes() -> tuple[Litestar, Any]:
     return app, app.asgi_handler
 
 
-async def open_shop(stack: AsyncExitStack, database: Database, data_dir: Path, **settings: Any) -> Shop:
-    """Serve the test's own database. A shop is a copy of the routes with everything behind them of its own."""
-    routes, handler = _routes()
+async def open_shop(
+    stack: AsyncExitStack, database: Database, data_dir: Path, *, own: bool = False, **settings: Any
+) -> Shop:
+    """Serve the test's own database. A shop is a copy of the routes with everything behind them of its own.
+
+    With `own`, the routes are its own too: for tests that add some.
+    """
+    routes, handler = _routes.__wrapped__() if own else _routes()
     app = copy(routes)
     app.state, app.asgi_handler = State(), handler
     furnish(app, Settings(database_url=database.url, data_dir=data_dir, log_level="error", **settings))
