@@ -19,14 +19,14 @@ def ago(hours: float) -> str:
     return (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
 
 
-def worked_off(url: str, retailer: str, job: Job) -> None:
-    """Do what the worker would: none runs beside the story."""
+def worked_off(url: str, retailer: str, job: Job) -> Any:
+    """Do on the database what the worker would: none runs beside the story."""
 
-    async def run() -> None:
+    async def run() -> Any:
         async with Database(url, retailer) as database:
-            await job(database)
+            return await job(database)
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 def share_out(story: Any) -> None:

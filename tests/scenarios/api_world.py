@@ -31,6 +31,18 @@ NAMES = {
     "category": "SELECT code FROM category ORDER BY id",
     "product": "SELECT code FROM product ORDER BY id LIMIT 20",
     "root": "SELECT cnpj_root FROM legal_entity ORDER BY id",
+    "location_group": "SELECT code FROM location_group ORDER BY id",
+    "allotment": "SELECT code FROM allotment ORDER BY id",
+    "safety_rule": "SELECT code FROM safety_rule ORDER BY id",
+    "source": "SELECT code FROM stock_source ORDER BY id",
+    "provider": "SELECT code FROM login_provider ORDER BY id",
+    "snapshot_id": "SELECT id::text FROM stock_snapshot ORDER BY id",
+    "drift_id": "SELECT id::text FROM stock_drift ORDER BY id",
+    "discrepancy_id": "SELECT id::text FROM transfer_discrepancy ORDER BY id",
+    "inbound_order": "SELECT number FROM inbound_order ORDER BY number",
+    "receipt": "SELECT number FROM receipt ORDER BY number",
+    "transfer": "SELECT number FROM transfer ORDER BY number",
+    "count": "SELECT number FROM count_task ORDER BY number",
 }
 SAME = {
     "pickup_location": "location",
@@ -38,8 +50,17 @@ SAME = {
     "parent": "category",
     "component": "sku",
     "locations": "location",
+    "origin": "location",
+    "destination": "location",
+    "skus": "sku",
+    "channels": "channel",
+    "categories": "category",
+    "legal_entities": "root",
+    "truth": "location",
+    "secondary": "location",
+    "order": "inbound_order",
 }
-# `{code}` is of what stands before it.
+# `code`, `number` and `id` are of what stands before them.
 CODES = {
     "/v1/channels/": "channel",
     "/v1/establishments/": "establishment",
@@ -47,6 +68,16 @@ CODES = {
     "/v1/services/": "service",
     "/v1/products/": "product",
     "/v1/categories/": "category",
+    "/v1/allotments/": "allotment",
+    "/v1/safety-rules/": "safety_rule",
+    "/v1/location-groups/": "location_group",
+    "/v1/stock/sources/": "source",
+    "/v1/login-providers/": "provider",
+    "/v1/purchase-orders/": "inbound_order",
+    "/v1/receipts/": "receipt",
+    "/v1/transfers/": "transfer",
+    "/v1/counts/": "count",
+    "/v1/stock/drift:repair": "drift_id",
 }
 # What breaks programs, wherever a text may stand.
 NASTY = (
@@ -56,7 +87,7 @@ NASTY = (
 # In an address there is nothing that UTF-8 cannot say.
 SENDABLE = tuple(text for text in NASTY if text != "\ud800")
 
-Names = Mapping[str, tuple[str, ...]]
+Names = Mapping[str, tuple[Any, ...]]
 
 
 async def build_world(database: Database) -> None:
@@ -64,17 +95,24 @@ async def build_world(database: Database) -> None:
     await build(database, orders=60, seed=1, progress=lambda *_: None)
 
 
-async def names_in(database: Database) -> dict[str, tuple[str, ...]]:
+async def names_in(database: Database) -> dict[str, tuple[Any, ...]]:
     async with database.transaction() as tx:
         return {field: tuple(await tx.values(statement)) for field, statement in NAMES.items()}
 
 
-def known(names: Names, field: str, path: str) -> tuple[str, ...]:
+def known(names: Names, field: str, path: str) -> tuple[Any, ...]:
     """The records that a parameter or field of an operation can name."""
-    if field == "code":
+    if field in {"code", "number", "id"}:
         kinds = [kind for prefix, kind in CODES.items() if path.startswith(prefix)]
         return names[kinds[0]] if kinds else ()
     return names.get(SAME.get(field, field), ())
+
+
+def _may_be_a_name(value: Any, name: Any) -> bool:
+    """Whether a name may stand there instead: what was made to be refused stays."""
+    if isinstance(name, int):
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    return isinstance(value, str) and 0 < len(value) <= 36
 
 
 class Namer:
@@ -96,10 +134,9 @@ class Namer:
 
     def _field(self, field: str, item: Any, rng: random.Random) -> Any:
         pool = known(self.names, field, self.path)
-        if pool and isinstance(item, str) and rng.random() < 0.8:
-            return rng.choice(pool)
-        if pool and isinstance(item, list) and all(isinstance(part, str) for part in item) and rng.random() < 0.8:
-            return [rng.choice(pool) for _ in item]
+        parts = item if isinstance(item, list) else [item]
+        if pool and all(_may_be_a_name(part, pool[0]) for part in parts) and rng.random() < 0.8:
+            return [rng.choice(pool) for _ in parts] if isinstance(item, list) else rng.choice(pool)
         if isinstance(item, str) and rng.random() < 0.05:
             return rng.choice(self.nasty)
         return self.named(item, rng)
