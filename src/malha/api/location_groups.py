@@ -6,7 +6,7 @@ from malha.api.network import Stored
 from malha.api.work import Work, command, query
 from malha.network import ownership, reads, service
 from malha.network.errors import UnknownChannel, UnknownLocation
-from malha.network.model import LocationGroup, LocationGroupDraft
+from malha.network.model import Location, LocationGroup, LocationGroupDraft
 
 TAG = "network"
 
@@ -60,9 +60,7 @@ async def change_location_group(work: Work, code: str, data: LocationGroupDraft)
 @query("/locations/{code:str}/owner", permission="network:read", tag=TAG)
 async def show_owner(work: Work, code: str) -> OwnerOfGoods:
     """Return whose goods a location keeps; null: its own establishment's."""
-    place = await reads.location_by_code(work.tx, code)
-    if place is None or not work.actor.sees(place.id):
-        raise UnknownLocation(key=code)
+    place = await _seen(work, code)
     work.tag(place.version)
     if place.owner_id is None:
         return OwnerOfGoods(None)
@@ -72,8 +70,17 @@ async def show_owner(work: Work, code: str) -> OwnerOfGoods:
 @command("/locations/{code:str}/owner", method="PUT", permission="network:write", versioned="required", tag=TAG)
 async def change_owner(work: Work, code: str, data: OwnerOfGoods) -> None:
     """State whose goods a location keeps. Orders placed from then on follow it; claims stay as they are."""
+    await _seen(work, code)
     work.expect(await service.lock(work.tx, "location", code))
     await ownership.set_owner(work.tx, code, data.establishment)
+
+
+async def _seen(work: Work, code: str) -> Location:
+    """Return a location if the caller may see it: what is out of sight is not there."""
+    place = await reads.location_by_code(work.tx, code)
+    if place is None or not work.actor.sees(place.id):
+        raise UnknownLocation(key=code)
+    return place
 
 
 @query("/channels/{code:str}/owners", permission="network:read", tag=TAG)

@@ -186,6 +186,7 @@ async def record_consents(work: Work, data: ConsentsGiven) -> ConsentsKept:
 @query("/customers/{customer_id:uuid}/consents", permission="customers:read", tag=TAG)
 async def list_consents(work: Work, customer_id: UUID) -> Consents:
     """Return the ledger of a customer's consents."""
+    await in_scope(work, customer_id)
     await customers.customer_of(work.tx, customer_id)
     return Consents(await reads.consents(work.tx, customer_id))
 

@@ -358,7 +358,7 @@ async def move_category(tx: Tx, code: str, parent: str | None) -> None:
     """
     await tx.execute(writes.LOCK_CATEGORIES)
     tree = {c.code: c for c in await reads.categories(tx)}
-    for wanted in filter(None, (code, parent)):
+    for wanted in (code,) if parent is None else (code, parent):
         if wanted not in tree:
             raise UnknownCategory(key=wanted)
     before = tree[code]
