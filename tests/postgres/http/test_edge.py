@@ -132,9 +132,19 @@ async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves
         """Lose a deadlock."""
         raise psycopg.errors.DeadlockDetected("Process 1 waits")
 
-    for handler in (broken, constraint, deadlock):
+    @query("/unreadable", permission=PUBLIC)
+    async def unreadable(work: Work) -> None:
+        """Offer the database what it cannot read."""
+        await work.tx.execute("SELECT %(value)s::int", {"value": secret})
+
+    for handler in (broken, constraint, deadlock, unreadable):
         own_shop.app.register(handler)
-    expected = {"/broken": (500, "internal"), "/constraint": (409, "constraint_refused"), "/deadlock": (409, "busy")}
+    expected = {
+        "/broken": (500, "internal"),
+        "/constraint": (409, "constraint_refused"),
+        "/deadlock": (409, "busy"),
+        "/unreadable": (422, "value_refused"),
+    }
     for path, outcome in expected.items():
         answer = await own_shop.http.get(path, headers={"accept-language": "en"})
         assert (answer.status_code, answer.json()["code"]) == outcome
@@ -143,8 +153,8 @@ async def test_faults_of_the_program_and_the_database_tell_nothing_of_themselves
         assert "hunter2" not in answer.text
         assert "revision" not in answer.text
     assert (await own_shop.http.get("/deadlock")).headers["retry-after"] == "1"
-    unreadable = await own_shop.http.get("/v1/audit?entity=%00", headers=await own_shop.session())
-    assert (unreadable.status_code, unreadable.json()["code"]) == (422, "value_refused")
+    refused = await own_shop.http.get("/v1/audit?entity=%00", headers=await own_shop.session())
+    assert (refused.status_code, refused.json()["errors"][0]["at"]) == (422, "?entity")
 
 
 @pytest.mark.parametrize(
