@@ -7,6 +7,8 @@ PYTEST ?= $(BIN)/python -m pytest
 # Options for `make demo` (as in ARGS="--orders 500 --exit") and for the test targets (as in ARGS="-k cancel").
 ARGS ?=
 PURE := $(wildcard tests/unit tests/property)
+SPREAD := $(wildcard tests/unit tests/property tests/contract tests/postgres)
+ALONE := $(wildcard tests/scenarios tests/browser)
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -34,8 +36,16 @@ types: setup-dev ## The strict type checker on src
 contracts: setup-dev ## The layers, and what is private to whom
 	@$(BIN)/lint-imports --no-logo
 
-test: setup ## The whole test suite (ARGS="-k cancel")
+# What needs a server or a browser of its own comes after the rest, alone: it measures itself against the clock. With
+# ARGS one of the halves may have nothing to run (exit code 5); ARGS that name files are all that is run.
+ifneq (,$(findstring tests/,$(ARGS)))
+test: setup ## The whole test suite, most of it on all cores (ARGS="-k cancel")
 	@$(PYTEST) $(ARGS)
+else
+test: setup
+	@$(PYTEST) -n auto $(SPREAD) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+	@$(PYTEST) $(ALONE) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+endif
 
 test-fast: setup-dev ## The tests that need neither database nor browser; seconds
 	@$(PYTEST) $(wildcard tests/unit tests/property tests/contract) $(ARGS)

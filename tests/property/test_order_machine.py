@@ -48,7 +48,8 @@ GROUP BY 1, 2, 3, 4, 6 HAVING sum(u.quantity) <> l.quantity * coalesce(c.quantit
 """
 LEDGER = """
 SELECT b.sku_id, b.location_id FROM balance b
-LEFT JOIN (SELECT sku_id, location_id, sum(d_on_hand) AS h, sum(d_allocated) AS a FROM movement GROUP BY 1, 2) m
+LEFT JOIN (SELECT sku_id, location_id, sum(d_on_hand) AS h, sum(d_allocated) AS a FROM movement
+             WHERE bucket = 'sellable' GROUP BY 1, 2) m
   USING (sku_id, location_id)
 LEFT JOIN (SELECT sku_id, location_id, sum(quantity) AS q FROM order_unit
            WHERE state IN ('allocated', 'released', 'picking', 'picked', 'awaiting_document', 'packed', 'invoiced', 'ready')
