@@ -53,6 +53,20 @@ _HEADINGS = {"quantity", "quantidade", "qtd", "qtde", "qty", "wanted", "desejado
 _CELL = re.compile(r"[\t;]|,(?=\s*\S)")
 
 
+LIST_COLUMNS = (
+    Column(N_("Code")),
+    Column(N_("Name"), width=28),
+    Column(N_("Kind")),
+    Column(N_("Sales channels")),
+    Column(N_("Customer groups")),
+    Column(N_("From"), Cells.MOMENT),
+    Column(N_("Until"), Cells.MOMENT),
+    Column(N_("Units"), Cells.WHOLE),
+    Column(N_("Left"), Cells.WHOLE),
+    Column(N_("State")),
+)
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One allotment of the list: the share of it that is used up, in percent, in two parts."""
 
@@ -91,7 +105,24 @@ async def allotment_list(request: Request[Any, Any, Any]) -> Response[str]:
         rows=[r for r in rows if r.a.state is State.ACTIVE],
         ended=[r for r in rows if r.a.state is State.ENDED],
         names=names,
+        exports=export.choices(str, "/allotments:export"),
     )
+
+
+@get(export.paths("/allotments:export"), opt={"permission": "stock:read"})
+async def list_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+    async with web.reading(request) as tx:
+        found = await reads.listed(tx)
+
+    def cells(a: Allotment) -> list[Any]:
+        row = _row(a, now())
+        groups, channels = " ".join(a.customer_groups), " ".join(a.channels)
+        return [
+            a.code, a.name, row.kind, channels, groups, a.starts_at, a.ends_at, row.whole, row.left, _(row.sign.word),
+        ]  # fmt: skip
+
+    return export.send_all(request, "allotments", LIST_COLUMNS, found, cells)
 
 
 async def _one(tx: Tx, code: str) -> Allotment:
@@ -271,6 +302,7 @@ def _rows(read: Filled) -> list[FenceRow]:
 
 HANDLERS = [
     allotment_list,
+    list_export,
     allotment_new,
     allotment_create,
     allotment_show,

@@ -35,6 +35,23 @@ SHOWN: tuple[tuple[str, str, tuple[LineState, ...] | None], ...] = (
     ("all", N_("All"), None),
 )
 
+LIST_COLUMNS = (
+    Column(N_("Count"), Kind.WHOLE),
+    Column(N_("Code")),
+    Column(N_("Location"), width=28),
+    Column(N_("Kind")),
+    Column(N_("Why")),
+    Column(N_("Zone")),
+    Column(N_("State")),
+    Column(N_("Lines"), Kind.WHOLE),
+    Column(N_("Counted"), Kind.WHOLE),
+    Column(N_("To recount"), Kind.WHOLE),
+    Column(N_("To approve"), Kind.WHOLE),
+    Column(N_("Difference"), Kind.WHOLE),
+    Column(N_("Created"), Kind.MOMENT),
+    Column(N_("Closed"), Kind.MOMENT),
+)
+
 
 @get("/counts", opt={"permission": "stock:read"})
 async def count_list(request: Request[Any, Any, Any]) -> Response[str]:
@@ -58,7 +75,34 @@ async def count_list(request: Request[Any, Any, Any]) -> Response[str]:
         words=words,
         suspected=suspected,
         next=f"/counts?view={view}&before={more}" if more else "",
+        exports=export.choices(lambda where: f"{where}?view={view}", "/counts:export"),
     )
+
+
+@get(export.paths("/counts:export"), opt={"permission": "stock:read"})
+async def list_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+    every = request.query_params.get("view") == "all"
+    scope = shell.scope_of(web.caller_of(request))
+
+    async def pages() -> AsyncIterator[list[reads.TaskRow]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.tasks(tx, open_only=not every, scope=scope, before=before, limit=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            before = rows[-1].number
+
+    def cells(row: reads.TaskRow) -> list[Any]:
+        kind, source, state = words.COUNT_KIND[row.kind], words.SOURCE[row.source], words.TASK[row.state].word
+        return [
+            row.number, row.location, row.location_name, _(kind), _(source), row.zone, _(state), row.lines, row.done,
+            row.recount, row.review, row.variance, row.created_at, row.closed_at,
+        ]  # fmt: skip
+
+    return export.send(request, "counts", LIST_COLUMNS, pages(), cells)
 
 
 @get("/counts:new", opt={"permission": "stock:count"})
@@ -347,6 +391,7 @@ async def lift(request: Request[Any, Any, Any]) -> Response[Any]:
 
 HANDLERS = [
     count_list,
+    list_export,
     count_new,
     count_create,
     count_show,

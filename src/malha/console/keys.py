@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import forms, render, shell, web
+from malha.console import export, forms, render, shell, web
 from malha.console.forms import Refusal
 from malha.console.people import MANAGE
 from malha.console.roles import groups
@@ -20,9 +20,21 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as SheetKind
 
 SOON = timedelta(days=14)
 LASTS = {"30": N_("30 days"), "90": N_("90 days"), "365": N_("One year"), "": N_("Until it is revoked")}
+COLUMNS = (
+    Column(N_("Name"), width=28),
+    Column(N_("Beginning")),
+    Column(N_("Permissions"), width=60),
+    Column(N_("Locations")),
+    Column(N_("Created"), SheetKind.MOMENT),
+    Column(N_("Ends"), SheetKind.MOMENT),
+    Column(N_("Last used"), SheetKind.MOMENT),
+    Column(N_("State")),
+)
 ACTIVE = Sign(N_("Valid"), "done", "done")
 ENDING = Sign(N_("Ends soon"), "wait", "dash")
 EXPIRED = Sign(N_("Expired"), "neutral", "x")
@@ -58,7 +70,30 @@ async def key_list(request: Request[Any, Any, Any]) -> Response[str]:
     signed = [(key, sign_of(key)) for key in keys]
     working = [pair for pair in signed if pair[1] in {ACTIVE, ENDING}]
     ended = [pair for pair in signed if pair[1] not in {ACTIVE, ENDING}]
-    return render.html("keys/list.html", shell=around, may=around.may, working=working, ended=ended[::-1])
+    return render.html(
+        "keys/list.html",
+        shell=around,
+        may=around.may,
+        working=working,
+        ended=ended[::-1],
+        exports=export.choices(str, "/keys:export"),
+    )
+
+
+@get(export.paths("/keys:export"), opt=MANAGE)
+async def key_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the keys as a file: what each may, where and until when. No secret is kept that could be sent."""
+    async with web.reading(request) as tx:
+        keys = await reads.keys(tx)
+
+    def cells(key: KeyView) -> list[Any]:
+        places = "" if key.everywhere else " ".join(key.locations)
+        return [
+            key.name, key.prefix, " ".join(key.permissions), places, key.created_at, key.expires_at, key.last_used_at,
+            _(sign_of(key).word),
+        ]  # fmt: skip
+
+    return export.send_all(request, "keys", COLUMNS, keys, cells)
 
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], draft: Draft, refused: Refusal | None = None) -> Response[str]:
@@ -135,4 +170,4 @@ async def key_revoke(request: Request[Any, Any, Any], key_id: FromPath[int]) -> 
     return web.see_other("/keys", notice=_("{name} is revoked.", name=name))
 
 
-HANDLERS = [key_list, key_new, key_create, key_revoke]
+HANDLERS = [key_list, key_export, key_new, key_create, key_revoke]
