@@ -1,5 +1,6 @@
 """Customers: lists with masked identities, profiles, and the reveal that is written down."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 import msgspec
@@ -45,6 +46,22 @@ async def in_scope(work: Work, customer_id: UUID) -> None:
     scope = work.actor.locations
     if scope is not None and not await orders.customers_at(work.tx, sorted(scope), ids=[customer_id]):
         raise UnknownCustomer(key=customer_id)
+
+
+async def everyone_in_scope(work: Work, customer_ids: Collection[UUID]) -> None:
+    """As `in_scope`, for many customers that must exist.
+
+    Raises:
+        UnknownCustomer: one of them is not there, or out of sight.
+    """
+    ids = sorted(customer_ids)
+    known: Collection[UUID] = await reads.by_ids(work.tx, ids)
+    if work.actor.locations is not None:
+        places = sorted(work.actor.locations)
+        known = await orders.customers_at(work.tx, places, ids=ids, limit=len(ids)) if known else ()
+    missing = sorted(set(ids) - set(known))
+    if missing:
+        raise UnknownCustomer(key=missing[0])
 
 
 @query("/customers", permission="customers:read")

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from malha.api.customers import in_scope
+from malha.api.customers import everyone_in_scope, in_scope
 from malha.api.work import Work, command, query
 from malha.customers import service as customers
 from malha.flows import telling
@@ -174,11 +174,11 @@ class Consents(msgspec.Struct, frozen=True):
 async def record_consents(work: Work, data: ConsentsGiven) -> ConsentsKept:
     """Add to the ledger of consents, for one customer or many (an import). Nothing in it is ever changed or removed.
 
-    What counts is the newest row of a customer, purpose and means. News of losses are sent whatever is said here.
+    What counts is the newest row of a customer, purpose and means. News of losses are sent whatever is said here. Who is
+    limited to locations can speak for those who have an order there.
     """
     names = ("purpose", "channel", "given", "source", "proof", "at", "key")
-    for customer_id in dict.fromkeys(item.customer_id for item in data.items):
-        await customers.customer_of(work.tx, customer_id)
+    await everyone_in_scope(work, {item.customer_id for item in data.items})
     rows = [(x.customer_id, Consent(**{name: getattr(x, name) for name in names})) for x in data.items]
     return ConsentsKept(await wishes.record_many(work.tx, rows))
 
