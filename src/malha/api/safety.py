@@ -40,7 +40,7 @@ class Explained(msgspec.Struct, frozen=True):
 @query("/safety-rules", permission="stock:read", tag=TAG)
 async def list_safety_rules(work: Work, purpose: Purpose | None = None) -> list[SafetyRule]:
     """List safety rules in the order in which they win: the first that fits a balance is the one."""
-    return [r for r in await reads.all_rules(work.tx) if purpose is None or r.purpose is purpose]
+    return [r for r in await reads.rules_in_sight(work.tx) if purpose is None or r.purpose is purpose]
 
 
 @command("/safety-rules", permission="stock:write", status=201, tag=TAG)
@@ -70,7 +70,7 @@ async def delete_safety_rule(work: Work, code: str) -> None:
 
 
 async def _version(work: Work, code: str) -> int:
-    found = next((r for r in await reads.all_rules(work.tx) if r.code == code), None)
+    found = next((r for r in await reads.rules_in_sight(work.tx) if r.code == code), None)
     if found is None:
         raise UnknownSafetyRule(key=code)
     work.expect(found.version)

@@ -73,7 +73,7 @@ async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] =
     wanted = Purpose.ONLINE if purpose == "online" else Purpose.ROUTING
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "safety")
-        everything = await reads.all_rules(tx)
+        everything = await reads.rules_in_sight(tx)
     found = [r for r in everything if r.purpose is wanted]
     why = [rules.why_before(a, b) for a, b in pairwise(found)]
     at = now()
@@ -99,7 +99,7 @@ async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] =
 
 
 async def _one(tx: Tx, code: str) -> SafetyRule:
-    found = next((r for r in await reads.all_rules(tx) if r.code == code), None)
+    found = next((r for r in await reads.rules_in_sight(tx) if r.code == code), None)
     if found is None:
         raise UnknownSafetyRule(key=code)
     return found

@@ -154,7 +154,8 @@ async def claimed(tx: Tx, claims: Collection[UUID]) -> dict[UUID, Claimed]:
     return found
 
 
-# Few rows; their figures by the indexes on the allotment.
+# Few rows; their figures by the indexes on the allotment. For whoever is limited to locations the figures are of those,
+# and what is set apart or limited at other locations only is not there.
 ALLOTMENTS = """
 SELECT a.id, a.code, a.name, a.kind, a.state, a.starts_at, a.ends_at, a.customer_groups,
        ARRAY(SELECT c.code FROM allotment_channel x JOIN channel c ON c.id = x.channel_id
@@ -169,19 +170,28 @@ SELECT a.id, a.code, a.name, a.kind, a.state, a.starts_at, a.ends_at, a.customer
        ARRAY(SELECT c.code FROM cap_category x JOIN category c ON c.id = x.category_id
              WHERE x.allotment_id = a.id ORDER BY 1),
        ARRAY(SELECT l.code FROM cap_location x JOIN location l ON l.id = x.location_id
-             WHERE x.allotment_id = a.id ORDER BY 1),
+             WHERE x.allotment_id = a.id
+               AND (%(locations)s::int[] IS NULL OR x.location_id = ANY (%(locations)s::int[])) ORDER BY 1),
        a.version, coalesce(f.wanted, 0), coalesce(f.granted, 0), coalesce(f.remaining, 0), coalesce(f.drawn, 0),
        coalesce(f.sold, 0), coalesce(c.used, 0), coalesce(c.counters, 0)
 FROM allotment a
 LEFT JOIN LATERAL (
     SELECT sum(wanted)::bigint AS wanted, sum(granted)::bigint AS granted, sum(remaining)::bigint AS remaining,
            sum(drawn)::bigint AS drawn, sum(sold)::bigint AS sold
-    FROM fence_stock s WHERE s.allotment_id = a.id
+    FROM fence_stock s
+    WHERE s.allotment_id = a.id
+      AND (%(locations)s::int[] IS NULL OR s.location_id = ANY (%(locations)s::int[]))
 ) f ON true
 LEFT JOIN LATERAL (
     SELECT sum(used)::bigint AS used, count(*)::int AS counters FROM cap_counter n WHERE n.allotment_id = a.id
 ) c ON true
+LEFT JOIN LATERAL (
+    SELECT bool_or(p.location_id = ANY (%(locations)s::int[])) AS seen
+    FROM (SELECT location_id FROM fence_stock x WHERE x.allotment_id = a.id
+          UNION ALL SELECT location_id FROM cap_location x WHERE x.allotment_id = a.id) p
+) at ON true
 WHERE (%(codes)s::text[] IS NULL OR a.code = ANY (%(codes)s::text[]))
+  AND (%(locations)s::int[] IS NULL OR coalesce(at.seen, true))
 ORDER BY a.state, a.starts_at DESC, a.code
 """
 # By the index on the allotment.
@@ -238,9 +248,14 @@ SELECT EXISTS (SELECT FROM cap_category c JOIN allotment a ON a.id = c.allotment
 
 
 async def listed(tx: Tx, codes: Sequence[str] | None = None) -> list[Allotment]:
-    """Return allotments with their figures: active ones first, then by start, the newest first."""
+    """Return allotments with their figures: active ones first, then by start, the newest first.
+
+    Who is limited to locations gets the figures of those, and not what concerns other locations only.
+    """
     found = []
-    for row in await tx.tuples(ALLOTMENTS, {"codes": None if codes is None else list(codes)}):
+    seen = tx.actor.locations
+    asked = {"codes": None if codes is None else list(codes), "locations": None if seen is None else sorted(seen)}
+    for row in await tx.tuples(ALLOTMENTS, asked):
         head, borrowers, since, rest = row[:9], row[9], row[10], row[11:]
         lenders = tuple(BorrowerDraft(channel=c, since=at) for c, at in zip(borrowers, since, strict=True))
         fields = [*head, lenders, *rest]

@@ -70,6 +70,11 @@ async def all_rules(tx: Tx) -> list[SafetyRule]:
     return rules.in_order(msgspec.convert(row, SafetyRule) for row in rows)
 
 
+async def rules_in_sight(tx: Tx) -> list[SafetyRule]:
+    """Return the rules but those for one location that the actor does not see, in the order of precedence."""
+    return [r for r in await all_rules(tx) if r.location_id is None or tx.actor.sees(r.location_id)]
+
+
 async def in_force(tx: Tx) -> list[SafetyRule]:
     """Return the rules that count now, in the order of precedence."""
     now = await tx.now()

@@ -243,20 +243,28 @@ def _seen(tx: Tx) -> dict[str, Any]:
 
 
 async def sources(tx: Tx) -> list[Source]:
-    """Return all sources by code."""
-    return [_source(row) for row in await tx.all(dict, SOURCES, {"code": None, "id": None})]
+    """Return all sources by code that the actor may know of."""
+    found = [_source(row) for row in await tx.all(dict, SOURCES, {"code": None, "id": None})]
+    return [source for source in found if _speaks_in_sight(tx, source)]
+
+
+def _speaks_in_sight(tx: Tx, source: Source) -> bool:
+    """Whether a source speaks for a location the actor sees, or for none yet: what is out of sight is not there."""
+    places = {*source.truths.values(), *source.secondaries.values()}
+    return not places or any(tx.actor.sees(place) for place in places)
 
 
 async def source(tx: Tx, code: str) -> Source:
     """Return a source by its code.
 
     Raises:
-        UnknownSource: there is none.
+        UnknownSource: there is none, or it speaks only for locations the actor does not see.
     """
     row = await tx.maybe(dict, SOURCES, {"code": code, "id": None})
-    if row is None:
+    found = None if row is None else _source(row)
+    if found is None or not _speaks_in_sight(tx, found):
         raise UnknownSource(key=code)
-    return _source(row)
+    return found
 
 
 async def source_by_id(tx: Tx, id_: int) -> Source:
