@@ -131,7 +131,7 @@ async def drift_show(request: Request[Any, Any, Any], drift_id: FromPath[UUID]) 
         found = await reads.drift(tx, drift_id)
         because = await reads.explaining(tx, drift_id)
         pending = await reads.pending_at(tx, found.sku_id, found.location_id)
-        source = await reads.source_by_id(tx, found.source_id)
+        source = await reads.source(tx, found.source, anywhere=True)  # it spoke for that location once
     return render.html(
         "stock_sync/drift.html",
         shell=around,

@@ -309,13 +309,16 @@ def bodies(document: dict[str, Any], names: dict[str, str]) -> dict[tuple[str, s
 
 def _named(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {
-            k: _named(
-                _word(k, names) if isinstance(v, str) and k in {"location", "pickup_location", "sku", "origin"} else v, names
-            )
-            for k, v in value.items()
-        }
+        return {key: _field(key, item, names) for key, item in value.items()}
     return [_named(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _field(key: str, value: Any, names: dict[str, str]) -> Any:
+    if not isinstance(value, str):
+        return _named(value, names)
+    if key in names:
+        return names[key]
+    return _word(key, names) if key in {"location", "pickup_location", "sku", "origin"} else value
 
 
 def alike(answer: httpx.Response) -> tuple[Any, ...]:

@@ -214,6 +214,7 @@ FENCE_DAYS = """
 SELECT (recorded_at AT TIME ZONE %(zone)s::text)::date, -sum(d_remaining)::int
 FROM fence_movement
 WHERE allotment_id = %(id)s::int AND reason IN ('drawn', 'given_back')
+  AND (%(locations)s::int[] IS NULL OR location_id = ANY (%(locations)s::int[]))
 GROUP BY 1 ORDER BY 1
 """
 # Which of these balances other fences set units apart on, by primary key.
@@ -277,8 +278,10 @@ async def counter_lines(tx: Tx, allotment_id: int) -> list[CounterLine]:
 
 
 async def fence_days(tx: Tx, allotment_id: int, zone: str) -> list[tuple[Any, int]]:
-    """Return how many units were drawn from a fence by day, what was given back taken off."""
-    return [(day, units) for day, units in await tx.tuples(FENCE_DAYS, {"id": allotment_id, "zone": zone})]
+    """Return how many units were drawn from a fence by day at the actor's locations, less what was given back."""
+    seen = tx.actor.locations
+    asked = {"id": allotment_id, "zone": zone, "locations": None if seen is None else sorted(seen)}
+    return [(day, units) for day, units in await tx.tuples(FENCE_DAYS, asked)]
 
 
 class FencedUnits(msgspec.Struct, frozen=True):

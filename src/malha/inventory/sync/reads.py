@@ -254,15 +254,15 @@ def _speaks_in_sight(tx: Tx, source: Source) -> bool:
     return not places or any(tx.actor.sees(place) for place in places)
 
 
-async def source(tx: Tx, code: str) -> Source:
-    """Return a source by its code.
+async def source(tx: Tx, code: str, *, anywhere: bool = False) -> Source:
+    """Return a source by its code; with `anywhere`, wherever it speaks.
 
     Raises:
         UnknownSource: there is none, or it speaks only for locations the actor does not see.
     """
     row = await tx.maybe(dict, SOURCES, {"code": code, "id": None})
     found = None if row is None else _source(row)
-    if found is None or not _speaks_in_sight(tx, found):
+    if found is None or not (anywhere or _speaks_in_sight(tx, found)):
         raise UnknownSource(key=code)
     return found
 
