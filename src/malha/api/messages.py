@@ -174,8 +174,8 @@ class Consents(msgspec.Struct, frozen=True):
 async def record_consents(work: Work, data: ConsentsGiven) -> ConsentsKept:
     """Add to the ledger of consents, for one customer or many (an import). Nothing in it is ever changed or removed.
 
-    What counts is the newest row of a customer, purpose and means. News of losses are sent whatever is said here. Whoever
-    is limited to locations can speak for customers who have an order there.
+    What counts is the newest row of a customer, purpose and means. News of losses are sent whatever is said here.
+    Whoever is limited to locations can speak for customers who have an order there.
     """
     names = ("purpose", "channel", "given", "source", "proof", "at", "key")
     await everyone_in_scope(work, {item.customer_id for item in data.items})
