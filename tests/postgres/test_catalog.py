@@ -153,8 +153,9 @@ async def test_moving_a_category_moves_its_whole_branch(database: Database) -> N
         }  # fmt: skip
         with pytest.raises(CategoryLoop):
             await service.move_category(tx, "outlet", "saias")
-        with pytest.raises(UnknownCategory):
-            await service.move_category(tx, "fem", "nowhere")
+        for nothing in ("nowhere", ""):
+            with pytest.raises(UnknownCategory):
+                await service.move_category(tx, "fem", nothing)
         await service.move_category(tx, "fem", None)
         assert {c.code: (c.path, c.parent) for c in await reads.categories(tx)}["saias"] == ("fem/saias", "fem")
 
