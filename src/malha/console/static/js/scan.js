@@ -46,10 +46,22 @@ if (field && rows) {
   });
 }
 
-// A count: the sheet is drawn anew after each scan, and the field takes the next one.
+// A count: the field is empty for the next code at once, the sheet is drawn anew after each. Scans come faster than
+// answers: they go one after the other, and none is lost or joined to the next.
+document.addEventListener("keydown", (event) => {
+  const code = event.target.closest?.("[data-count-code]");
+  if (!code || event.key !== "Enter" || !window.htmx) return;
+  event.preventDefault();
+  const form = code.form, values = Object.fromEntries(new FormData(form));
+  code.value = "";
+  if (!values.code.trim()) return;
+  const headers = JSON.parse(form.getAttribute("hx-headers"));
+  const sent = () => window.htmx.ajax("POST", form.action, { target: "#sheet", swap: "outerHTML", values, headers });
+  waiting = waiting.then(sent).catch(() => {}); // a refusal is shown by the page; the next scan goes on
+});
 const ready = () => {
   const code = $("[data-count-code]");
-  if (!code) return;
+  if (!code || document.activeElement === code) return; // the next code may be on its way
   code.focus();
   code.select();
 };
