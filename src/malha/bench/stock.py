@@ -8,6 +8,9 @@ Parts:
     snapshot: a snapshot of so many rows, one in twenty changed, over the application's own HTTP interface, beside a
         bare COPY of the same file into an unlogged table over one connection. `snapshot_ratio` is the one by the other.
     deltas: changes reported over HTTP in batches of 500 by a few connections, each with its reference.
+    races: last units, many buyers over five channels, by every way orders come in (`stock_race`).
+    availability: what a channel may sell of 50 SKUs at 200 locations (`stock_race`).
+    push: from the commit of a change to its hand-over to the senders of ten channels (`stock_push`).
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from malha.bench import stock_push, stock_race
 from malha.bench.seed import NETWORK, SKUS
 from malha.bench.server import Server, bench_home
 from malha.doctor import examine
@@ -263,4 +267,25 @@ def _report(port: int, key: str, sender: int, seconds: float) -> tuple[int, floa
     return done, time.perf_counter() - begun, worst
 
 
-PARTS: dict[str, Callable[[Size, int, Say], dict[str, Any]]] = {"snapshot": snapshot, "deltas": deltas}
+def races(_size: Size, port: int, say: Say) -> dict[str, Any]:
+    """Measure the race for last units."""
+    return stock_race.races(port, say)
+
+
+def availability(_size: Size, port: int, say: Say) -> dict[str, Any]:
+    """Measure questions about what a channel may sell."""
+    return stock_race.availability(port, say)
+
+
+def push(size: Size, _port: int, say: Say) -> dict[str, Any]:
+    """Measure how long a change takes to the senders of channels."""
+    return stock_push.push(size.seconds, say)
+
+
+PARTS: dict[str, Callable[[Size, int, Say], dict[str, Any]]] = {
+    "races": races,
+    "snapshot": snapshot,
+    "deltas": deltas,
+    "availability": availability,
+    "push": push,
+}

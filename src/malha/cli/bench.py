@@ -116,7 +116,7 @@ def stock(
     port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18919,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
 ) -> None:
-    """What stock costs: snapshots of sources beside a bare COPY, reported changes a second."""
+    """What stock costs: races for last units, snapshots, changes, availability, the push to channels."""
     from malha.bench import stock as bench  # noqa: PLC0415 - heavy, and only here
 
     unknown = [name for name in only.split(",") if name.strip() and name.strip() not in bench.PARTS]

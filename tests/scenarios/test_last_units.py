@@ -1,0 +1,22 @@
+"""Many buyers over five channels want the last units, by every way orders come in, on one and on two web processes."""
+
+import socket
+
+from malha.bench.stock_race import races
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_every_unit_is_sold_once_and_nobody_meets_anything_but_a_refusal() -> None:
+    found = races(free_port(), lambda _what: None, buyers=80)
+    for prefix in ("", "one_process_"):
+        assert found[f"{prefix}errors"] == 0, found.get(f"{prefix}race_first_error")
+        assert found[f"{prefix}oversold"] == 0
+        assert found[f"{prefix}race_units_sold"] <= found[f"{prefix}race_units"]
+        assert found[f"{prefix}refused"] > 0
+        assert found[f"{prefix}race_drift"] == 0
