@@ -30,13 +30,6 @@ class Reveal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=200)] = ""
 
 
-class Revealed(msgspec.Struct, frozen=True):
-    """That the data was shown, for repeated sends."""
-
-    id: UUID
-    revealed: bool = True
-
-
 async def in_scope(work: Work, customer_id: UUID) -> None:
     """Make sure that the caller may see a customer.
 
@@ -94,12 +87,14 @@ async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
     return reads.masked_customer(found)
 
 
-@command("/customers/{customer_id:uuid}/reveal", permission="customers:reveal")
+@command("/customers/{customer_id:uuid}/reveal", permission="customers:reveal", idempotent=False)
 async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Customer:
-    """Return one customer with everything readable; who looked, and why, is written down."""
+    """Return one customer with everything readable; who looked, and why, is written down, each time.
+
+    No reply is kept for repeats: that would be a copy of personal data.
+    """
     await in_scope(work, customer_id)
     found = await service.reveal(work.tx, customer_id, data.why)
-    work.keep(Revealed(customer_id))
     work.tag(found.version)
     return found
 
