@@ -50,18 +50,20 @@ async def reserve(
     claims = sum_claims(wanted)
     if not claims:
         return []
-    if taker is not None and reference.id is not None:
-        in_force = await allotments.current(tx)
-        if touches(in_force, taker.channel_id, [c.sku_id for c in claims]):
-            await allotted.lock_for(tx, taker, {c.sku_id for c in claims}, reference.id)
-            await retire_expired(tx, skus=[c.sku_id for c in claims])
-            short = await allotted.take(tx, in_force, taker, reference.id, claims)
-            if not short:
-                await _record(tx, claims, reason, reference, allocated=1)
-                await announcing.decreased(tx, _at(claims), reason.value)
-            return short
+    in_force = await allotments.current(tx)
+    skus = sorted({c.sku_id for c in claims})
+    if taker is not None and reference.id is not None and touches(in_force, taker.channel_id, skus):
+        await allotted.lock_for(tx, taker, skus, reference.id)
+        await retire_expired(tx, skus, also=claims)
+        short = await allotted.take(tx, in_force, taker, reference.id, claims)
+        if not short:
+            await _record(tx, claims, reason, reference, allocated=1)
+            await announcing.decreased(tx, _at(claims), reason.value)
+        return short
+    if in_force.fences:  # what holds give back to fences is locked before any balance
+        await retire_expired(tx, skus, also=claims)
     refused = await _claim_all(tx, claims)
-    if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
+    if refused and not in_force.fences and await retire_expired(tx, skus=[c.sku_id for c in refused]):
         refused = await _claim_all(tx, claims)
     if refused:
         free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
@@ -282,22 +284,24 @@ async def place_hold(
     row = {"id": hold_id, "reference": reference, "channel_id": channel_id, "seconds": seconds}
     if not await tx.tuples(writes.INSERT_HOLD, row):
         raise HoldExists(reference=reference)
-    if channel_id is not None:
-        in_force = await allotments.current(tx)
-        if touches(in_force, channel_id, [c.sku_id for c in wanted]):
-            taker = Taker(channel_id, customer_group)
-            await allotted.lock_for(tx, taker, {c.sku_id for c in wanted}, hold_id)
-            await retire_expired(tx, skus=[c.sku_id for c in wanted])
-            short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
-            if short:
-                await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
-                return short
-            await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
-            await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
-            await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
-            return []
+    in_force = await allotments.current(tx)
+    skus = sorted({c.sku_id for c in wanted})
+    if channel_id is not None and touches(in_force, channel_id, skus):
+        taker = Taker(channel_id, customer_group)
+        await allotted.lock_for(tx, taker, skus, hold_id)
+        await retire_expired(tx, skus, also=wanted)
+        short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
+        if short:
+            await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
+            return short
+        await tx.execute(writes.INSERT_HOLD_LINES, arrays(wanted) | {"hold_id": hold_id})
+        await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
+        await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
+        return []
+    if in_force.fences:
+        await retire_expired(tx, skus, also=wanted)
     refused = await _hold_all(tx, wanted)
-    if refused and await retire_expired(tx, skus=[c.sku_id for c in refused]):
+    if refused and not in_force.fences and await retire_expired(tx, skus=[c.sku_id for c in refused]):
         refused = await _hold_all(tx, wanted)
     if refused:
         await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
@@ -380,20 +384,25 @@ async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] 
     return claims
 
 
-async def retire_expired(tx: Tx, skus: Sequence[int] = (), limit: int = EXPIRED_AT_ONCE) -> int:
-    """Retire holds whose time is over (of some SKUs, or any); return how many."""
+async def retire_expired(
+    tx: Tx, skus: Sequence[int] = (), limit: int = EXPIRED_AT_ONCE, *, also: Sequence[Claim] = ()
+) -> int:
+    """Retire holds whose time is over (of some SKUs, or any); return how many.
+
+    `also` are claims the caller goes on to make: their balances are locked with those of the holds, in one order.
+    """
     holds = await tx.values(writes.RETIRE_EXPIRED, {"skus": list(skus), "limit": limit})
-    await _give_back(tx, holds, Reason.HOLD_EXPIRED)
+    await _give_back(tx, holds, Reason.HOLD_EXPIRED, also)
     return len(holds)
 
 
-async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason) -> None:
+async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason, also: Sequence[Claim] = ()) -> None:
     if not holds:
         return
     lines = await tx.tuples(writes.HOLD_LINES_EACH, {"holds": list(holds)})
     claims = sum_claims(Claim(sku, location, quantity) for _, sku, location, quantity in lines)
     back = await allotted.prepare_return(tx, [(hold, Claim(sku, loc, n)) for hold, sku, loc, n in lines])
-    await tx.tuples(writes.LOCK_BALANCES, _keys(claims))
+    await tx.tuples(writes.LOCK_BALANCES, _keys(sum_claims([*claims, *also])))
     await tx.execute(writes.UNHOLD, arrays(claims))
     if back is not None:
         await allotted.finish_return(tx, back)
