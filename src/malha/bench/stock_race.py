@@ -31,6 +31,7 @@ BUYERS, ROUNDS = 200, 5
 SKU_COUNT, KITS, PLACES, UNITS = 20, 5, 4, 5
 CHANNELS = ("web", "race-2", "race-3", "race-4", "race-5")
 ATP_SKUS, ATP_PLACES, ATP_ROUNDS = 50, 200, 400
+MOST_BUSY = 50
 REFUSALS = {"out_of_stock", "not_enough_stock"}
 SHIP_TO = {"postal_code": "01310100", "city": "Sao Paulo", "state": "SP", "street": "Av Paulista", "number": "1"}
 
@@ -116,6 +117,7 @@ class _Seen:
     def __init__(self) -> None:
         self.accepted = 0
         self.refused = 0
+        self.busy = 0
         self.errors: list[str] = []
         self.times: list[float] = []
 
@@ -146,6 +148,7 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
             f"{prefix}accepted": seen.accepted,
             f"{prefix}refused": seen.refused,
             f"{prefix}oversold": oversold,
+            f"{prefix}busy": seen.busy,
             f"{prefix}errors": len(seen.errors),
             f"{prefix}race_p99_ms": round(seen.times[int(len(seen.times) * 0.99)] * 1000, 1),
             f"{prefix}race_drift": drift,
@@ -190,10 +193,14 @@ def _order(rng: random.Random, name: str) -> dict[str, Any]:
 
 
 async def _send(client: httpx.AsyncClient, path: str, body: dict[str, Any] | list[Any], key: str, seen: _Seen) -> Any:
-    begun = time.perf_counter()
-    answer = await client.post(path, json=body, headers={"idempotency-key": key})
-    seen.times.append(time.perf_counter() - begun)
-    return answer
+    """Send a request, and again while it is answered `busy`: nothing was done then."""
+    while True:
+        begun = time.perf_counter()
+        answer = await client.post(path, json=body, headers={"idempotency-key": key})
+        seen.times.append(time.perf_counter() - begun)
+        if answer.status_code != 409 or answer.json().get("code") != "busy" or seen.busy >= MOST_BUSY:
+            return answer
+        seen.busy += 1
 
 
 async def _single(client: httpx.AsyncClient, rng: random.Random, name: str, seen: _Seen) -> None:

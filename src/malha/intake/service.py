@@ -149,6 +149,8 @@ async def _make_way(tx: Tx, allotting: Allotting | None, sku_ids: Sequence[int],
     if allotting is not None:
         await allot.lock(tx, allotting)
     if hold is not None:
+        # All balances of the order in one order first: a cart that holds the same SKUs would wait for what this has.
+        await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
         await inventory.release_hold(tx, hold)
     retired = await inventory.retire_expired(tx, sku_ids)
     if allotting is not None and (retired or hold is not None):
