@@ -10,7 +10,7 @@ No transaction is open while a channel is spoken to; a lease keeps a second work
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import msgspec
 import structlog
@@ -187,16 +187,16 @@ async def push_due(db: Database, senders: Senders) -> int:
 
 async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> None:
     """Tell channels of their stock until `stop` is set; a failed round is logged and tried again."""
-    await _forever(db, lambda: push_due(db, senders), stop)
-
-
-async def _forever(db: Database, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            async with db.transaction() as tx:
-                active = await reads.any_active(tx)
-            told = await work() if active else 0
+            told = await push_due(db, senders)
+            active = told > 0 or await _anybody_hears(db)
         except Exception:  # the next round tries again; the worker's other work goes on
             log.exception("pushes_failed")
             active, told = True, 0
         await rest(stop, 0.0 if told >= MOST else LOOK_EVERY_S if active else IDLE_S)
+
+
+async def _anybody_hears(db: Database) -> bool:
+    async with db.transaction() as tx:
+        return await reads.any_active(tx)

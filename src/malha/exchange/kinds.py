@@ -40,17 +40,10 @@ def undoable_of(kind: Kind) -> Undoable:
     Raises:
         LookupError: this kind cannot be undone.
     """
-    match kind:
-        case Kind.PRODUCTS:
-            return ProductImport()
-        case Kind.PRICES:
-            return PriceImport()
-        case Kind.STOCK:
-            return StockImport()
-        case Kind.CUSTOMERS:
-            return CustomerImport()
-        case Kind.LOCATIONS:
-            raise LookupError(kind)
+    target = target_of(kind)
+    if isinstance(target, Undoable):
+        return target
+    raise LookupError(kind)
 
 
 def pages_of(kind: Kind, database: Database, actor: Actor) -> Pages:

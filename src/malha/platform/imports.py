@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 from psycopg import errors as pg
@@ -62,6 +62,7 @@ class Outcome(msgspec.Struct):
     traces: list[Trace] = []
 
 
+@runtime_checkable
 class Undoable(Protocol):
     """A target whose writing can be taken back, as long as nobody changed the records since."""
 

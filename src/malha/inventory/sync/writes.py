@@ -183,6 +183,20 @@ LEFT JOIN LATERAL (
 ) m ON true
 """
 
+# What follows from balances that moved, as arrays: those with more, those where a deficit may have begun or ended,
+# those with fewer, those with fewer than are set apart (see `following.follow`).
+_NEWS = """       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta > 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0 AND on_hand < allocated
+                      OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
+                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id)),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE delta < 0),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+        FROM moved WHERE unfenced)
+"""
+
 # Statement two: the difference and its ledger row, under the locks of LOCK_PART. Open allocations are not touched.
 # Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself.
 APPLY_PART = (
@@ -266,17 +280,8 @@ WITH decided AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM moved)::int,
        (SELECT count(*) FROM decided WHERE review IS NOT NULL AND NOT (review = 'compared' AND delta = 0))::int,
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE delta > 0),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE delta < 0 AND on_hand < allocated
-                      OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
-                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id)),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE delta < 0),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE unfenced)
 """
+    + _NEWS
 )
 
 # Conditional on where it stood: of two workers that believe the snapshot is theirs, one advances it, the other stops.
@@ -317,7 +322,8 @@ WHERE source_id = %(source)s::int AND ref = ANY (%(refs)s::text[])
 
 # One wave: each balance once, or differences only, which are summed. A compare-and-set looks at the locked row: no
 # other transaction can come between the look and the change.
-APPLY_DELTAS = """
+APPLY_DELTAS = (
+    """
 WITH want AS MATERIALIZED (
     SELECT * FROM unnest(%(at)s::int[], %(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(sets)s::bool[],
                          %(expected)s::int[], %(seqs)s::bigint[], %(occurred)s::timestamptz[], %(reasons)s::text[],
@@ -350,17 +356,9 @@ WITH want AS MATERIALIZED (
     FROM decided WHERE NOT refused AND delta <> 0 ORDER BY at
 )
 SELECT (SELECT array_agg(ARRAY[at, had, CASE WHEN refused THEN 1 ELSE 0 END] ORDER BY at) FROM decided),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE delta > 0),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE delta < 0 AND on_hand < allocated
-                      OR delta > 0 AND EXISTS (SELECT FROM stock_deficit x WHERE x.resolved_at IS NULL
-                                               AND x.sku_id = moved.sku_id AND x.location_id = moved.location_id)),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE delta < 0),
-       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
-        FROM moved WHERE unfenced)
 """
+    + _NEWS
+)
 
 # A compare-and-set that was refused may be sent again under its reference.
 FREE_REFS = "DELETE FROM stock_delta WHERE source_id = %(source)s::int AND ref = ANY (%(refs)s::text[])"
