@@ -1,5 +1,6 @@
 """`malha serve` as a user starts it, in a directory that is gone afterwards."""
 
+import asyncio
 import contextlib
 import http.client
 import os
@@ -8,10 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from malha.doctor import examine
+from malha.platform import jobs
+from malha.platform.db import Database
 from malha.platform.embedded import EmbeddedPostgres
+from malha.platform.migrate import migrate
 
 
 class Server:
@@ -93,3 +99,45 @@ def bench_database() -> Iterator[str]:
             yield url
         finally:
             server.stop()
+
+
+class Served(NamedTuple):
+    """A retailer that is served: its database, its port, and a key for it."""
+
+    url: str
+    port: int
+    key: str
+
+
+@contextlib.contextmanager
+def served(
+    port: int, web_workers: int, seed: Callable[[str], Awaitable[str]], say: Callable[[str], None]
+) -> Iterator[Served]:
+    """Serve a retailer on a server of its own; `seed` fills the migrated database at a URL and returns an API key."""
+
+    async def prepare(url: str) -> str:
+        await migrate(url, "malha")
+        await jobs.install(url)
+        return await seed(url)
+
+    with bench_home() as home:
+        postgres = EmbeddedPostgres(home)
+        url = postgres.start()
+        try:
+            say("Making the catalogue")
+            key = asyncio.run(prepare(url))
+            say("Starting the server")
+            server = Server(home, port, web_workers, url)
+            try:
+                server.wait()
+                yield Served(url, port, key)
+            finally:
+                server.stop()
+        finally:
+            postgres.stop()
+
+
+async def drift(url: str) -> int:
+    """Return how many of the doctor's checks find drift."""
+    async with Database(url, "malha") as db:
+        return sum(finding.drifts for finding in (await examine(db)).findings)

@@ -19,8 +19,8 @@ import json
 import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,15 +29,12 @@ import psycopg
 
 from malha.bench import stock_push, stock_race
 from malha.bench.seed import NETWORK, SKUS
-from malha.bench.server import Server, bench_home
-from malha.doctor import examine
+from malha.bench.server import Served, served
+from malha.bench.server import drift as examined
 from malha.identity import service as identity
 from malha.inventory.sync import sources
 from malha.inventory.sync.model import SourceDraft
-from malha.platform import jobs
 from malha.platform.db import Actor, Database
-from malha.platform.embedded import EmbeddedPostgres
-from malha.platform.migrate import migrate
 
 Say = Callable[[str], None]
 ACTOR = Actor("person", "bench", "Bench")
@@ -86,36 +83,11 @@ def run(size: Size, only: Sequence[str], port: int, say: Say) -> dict[str, Any]:
     return found
 
 
-class _World(msgspec.Struct, frozen=True):
-    """A served, seeded retailer."""
-
-    url: str
-    port: int
-    key: str
-
-
-@contextmanager
-def _world(port: int, rows: int, web_workers: int, say: Say) -> Iterator[_World]:
-    with bench_home() as home:
-        postgres = EmbeddedPostgres(home)
-        url = postgres.start()
-        try:
-            say("Making the catalogue")
-            key = asyncio.run(_seeded(url, rows))
-            say("Starting the server")
-            server = Server(home, port, web_workers, url)
-            try:
-                server.wait()
-                yield _World(url, port, key)
-            finally:
-                server.stop()
-        finally:
-            postgres.stop()
+def _world(port: int, rows: int, web_workers: int, say: Say) -> AbstractContextManager[Served]:
+    return served(port, web_workers, lambda url: _seeded(url, rows), say)
 
 
 async def _seeded(url: str, rows: int) -> str:
-    await migrate(url, "malha")
-    await jobs.install(url)
     async with Database(url, "malha") as db, db.transaction(ACTOR) as tx:
         await tx.execute(NETWORK, {"locations": LOCATIONS})
         await tx.execute(SKUS, {"skus": -(-rows // LOCATIONS)})
@@ -156,7 +128,7 @@ def snapshot(size: Size, port: int, say: Say) -> dict[str, Any]:
             standing = _get(world, f"/v1/stock/snapshots/{answer['id']}")
         took = time.perf_counter() - begun
         say("Examining")
-        drift = asyncio.run(_drift(world.url))
+        drift = asyncio.run(examined(world.url))
         return {
             "snapshot_rows": rows,
             "snapshot_changed": standing["changed"],
@@ -181,17 +153,17 @@ def _bare(url: str, file: bytes, n: int) -> float:
         return time.perf_counter() - begun
 
 
-def _put(world: _World, file: bytes) -> dict[str, Any]:
+def _put(world: Served, file: bytes) -> dict[str, Any]:
     as_of = (datetime.now(UTC) - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     path = f"/v1/stock/snapshots?source=ERP&seq=1&as_of={as_of}&covers=whole"
     return _ask(world, "PUT", path, file, "text/csv")
 
 
-def _get(world: _World, path: str) -> dict[str, Any]:
+def _get(world: Served, path: str) -> dict[str, Any]:
     return _ask(world, "GET", path, None, "application/json")
 
 
-def _ask(world: _World, method: str, path: str, body: bytes | None, media_type: str) -> dict[str, Any]:
+def _ask(world: Served, method: str, path: str, body: bytes | None, media_type: str) -> dict[str, Any]:
     import http.client  # noqa: PLC0415 -- only here
 
     connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=600)
@@ -205,11 +177,6 @@ def _ask(world: _World, method: str, path: str, body: bytes | None, media_type: 
     return found
 
 
-async def _drift(url: str) -> int:
-    async with Database(url, "malha") as db:
-        return sum(finding.drifts for finding in (await examine(db)).findings)
-
-
 def deltas(size: Size, port: int, say: Say) -> dict[str, Any]:
     """Measure changes a second over HTTP: batches of `BATCH` from `SENDERS` connections for some seconds."""
     with _world(port, 100_000, 2, say) as world:
@@ -218,7 +185,7 @@ def deltas(size: Size, port: int, say: Say) -> dict[str, Any]:
         with context.Pool(SENDERS) as pool:
             wanted = [(port, world.key, n, size.seconds) for n in range(SENDERS)]
             sent = pool.starmap(_report, wanted)
-        drift = asyncio.run(_drift(world.url))
+        drift = asyncio.run(examined(world.url))
         rows = sum(done for done, _took, _worst in sent)
         return {
             "deltas_batch": BATCH,

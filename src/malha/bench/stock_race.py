@@ -9,21 +9,16 @@ import asyncio
 import http.client
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
-import msgspec
 
 from malha.bench.seed import NETWORK, SKUS
-from malha.bench.server import Server, bench_home
-from malha.doctor import examine
+from malha.bench.server import Served, drift, served
 from malha.identity import service as identity
-from malha.platform import jobs
 from malha.platform.db import Actor, Database
-from malha.platform.embedded import EmbeddedPostgres
-from malha.platform.migrate import migrate
 
 Say = Callable[[str], None]
 ACTOR = Actor("person", "bench", "Bench")
@@ -65,35 +60,11 @@ SELECT coalesce(sum(greatest(allocated + held - on_hand, 0)), 0)::int, coalesce(
 """
 
 
-class _World(msgspec.Struct, frozen=True):
-    """A served retailer."""
-
-    url: str
-    port: int
-    key: str
-
-
-@contextmanager
-def _world(port: int, web_workers: int, skus: int, places: int, units: int, say: Say) -> Iterator[_World]:
-    with bench_home() as home:
-        postgres = EmbeddedPostgres(home)
-        url = postgres.start()
-        try:
-            say("Making the catalogue")
-            key = asyncio.run(_seed(url, skus, places, units))
-            server = Server(home, port, web_workers, url)
-            try:
-                server.wait()
-                yield _World(url, port, key)
-            finally:
-                server.stop()
-        finally:
-            postgres.stop()
+def _world(port: int, web_workers: int, size: tuple[int, int, int], say: Say) -> AbstractContextManager[Served]:
+    return served(port, web_workers, lambda url: _seed(url, *size), say)
 
 
 async def _seed(url: str, skus: int, places: int, units: int) -> str:
-    await migrate(url, "malha")
-    await jobs.install(url)
     async with Database(url, "malha") as db:
         async with db.transaction(ACTOR) as tx:
             await tx.execute(NETWORK, {"locations": places})
@@ -137,10 +108,10 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
     """Race on two web processes, then on one; return what was accepted, oversold and wrong, and how long it took."""
     found: dict[str, Any] = {}
     for web_workers, prefix in ((2, ""), (1, "one_process_")):
-        with _world(port, web_workers, SKU_COUNT, PLACES, UNITS, say) as world:
+        with _world(port, web_workers, (SKU_COUNT, PLACES, UNITS), say) as world:
             say(f"Racing on {web_workers} web process(es)")
             seen = asyncio.run(_race(world, buyers))
-            oversold, sold, drift = asyncio.run(_after(world.url))
+            oversold, sold, drifting = asyncio.run(_after(world.url))
         seen.times.sort()
         found |= {
             f"{prefix}race_units": SKU_COUNT * PLACES * UNITS,
@@ -151,7 +122,7 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
             f"{prefix}busy": seen.busy,
             f"{prefix}errors": len(seen.errors),
             f"{prefix}race_p99_ms": round(seen.times[int(len(seen.times) * 0.99)] * 1000, 1),
-            f"{prefix}race_drift": drift,
+            f"{prefix}race_drift": drifting,
         }
         if seen.errors:
             found[f"{prefix}race_first_error"] = seen.errors[0]
@@ -159,13 +130,12 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
 
 
 async def _after(url: str) -> tuple[int, int, int]:
-    async with Database(url, "malha") as db:
-        async with db.transaction() as tx:
-            ((oversold, sold),) = await tx.tuples(OVERSOLD)
-        return oversold, sold, sum(finding.drifts for finding in (await examine(db)).findings)
+    async with Database(url, "malha") as db, db.transaction() as tx:
+        ((oversold, sold),) = await tx.tuples(OVERSOLD)
+    return oversold, sold, await drift(url)
 
 
-async def _race(world: _World, buyers: int) -> _Seen:
+async def _race(world: Served, buyers: int) -> _Seen:
     seen = _Seen()
     limits = httpx.Limits(max_connections=buyers, max_keepalive_connections=buyers)
     headers = {"authorization": f"Bearer {world.key}"}
@@ -244,7 +214,7 @@ async def _cart(client: httpx.AsyncClient, rng: random.Random, name: str, seen: 
 
 def availability(port: int, say: Say) -> dict[str, Any]:
     """Ask what a channel may sell of many SKUs at many locations, one question after the other, over HTTP."""
-    with _world(port, 1, ATP_SKUS, ATP_PLACES, 40, say) as world:
+    with _world(port, 1, (ATP_SKUS, ATP_PLACES, 40), say) as world:
         say("Asking for availability")
         path = "/v1/availability?channel=web&" + "&".join(f"sku=SKU{n}" for n in range(1, ATP_SKUS + 1))
         connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
