@@ -1,4 +1,4 @@
-"""Malha behind deploy/nginx/malha.conf with TLS: Debian's nginx, a real certificate, a browser's headers."""
+"""Malha behind deploy/nginx/malha.conf and deploy/caddy/Caddyfile: Debian's servers, a real certificate, a browser's headers."""
 
 import asyncio
 import json
@@ -24,19 +24,16 @@ from malha.identity.service import PersonDraft
 from malha.platform.db import Database
 from malha.platform.embedded import EmbeddedPostgres
 
-CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "malha.conf"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 EMAIL, PASSWORD = "dona@loja.test", "correct horse battery"
-
-pytestmark = pytest.mark.skipif(
-    NGINX is None or shutil.which("openssl") is None,
-    reason="needs nginx and openssl (Debian: nginx-light; its package starts a server, so set-up does not install it)",
-)
+OWN_SENTENCE = "body_too_large"
 
 
 class Site(NamedTuple):
     http: httpx.Client
     url: str
+    plain: str
     key: str
     database: str
     said: Path
@@ -50,21 +47,25 @@ async def an_owner(url: str) -> None:
         )
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    place = Path(tempfile.mkdtemp(prefix="malha-x-"))
-    place.chmod(0o755)  # as root the server's user must reach what is in it
-    home, plain, tls, port = place / "data", free_port(), free_port(), free_port()
-    with EmbeddedPostgres(home) as server:
-        key = a_retailer(server.url)
-        asyncio.run(an_owner(server.url))
+def certificate(place: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", place / "key.pem", "-out", place / "cert.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
-    text = CONF.read_text("utf-8")
-    for pattern, wanted in (
+
+
+def changed(text: str, *changes: tuple[str, str]) -> str:
+    """Put the test's own ports, name and certificate into a recipe; a change that finds no place is a recipe nobody tests."""
+    for pattern, wanted in changes:
+        text, places = re.subn(pattern, wanted, text)
+        assert places, pattern
+    return text
+
+
+def nginx(place: Path, *, plain: int, tls: int, port: int) -> list[str | Path]:
+    recipe = changed(
+        (DEPLOY / "nginx" / "malha.conf").read_text("utf-8"),
         (r"listen \[::\].*\n", "\n"),
         (r"listen 80;", f"listen 127.0.0.1:{plain};"),
         (r"listen 443 ", f"listen 127.0.0.1:{tls} "),
@@ -72,20 +73,62 @@ def site() -> Iterator[Site]:
         (r"ssl_certificate .*;", f"ssl_certificate {place}/cert.pem;"),
         (r"ssl_certificate_key .*;", f"ssl_certificate_key {place}/key.pem;"),
         (r"127\.0\.0\.1:8000", f"127.0.0.1:{port}"),
-    ):
-        text, changes = re.subn(pattern, wanted, text)
-        assert changes, pattern
-    (place / "malha.conf").write_text(text)
+    )
+    (place / "malha.conf").write_text(recipe)
     (place / "bodies").mkdir()
     temporary = "".join(
         f"{kind}_temp_path {place}/bodies/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     user = "user root;\n" if os.geteuid() == 0 else ""
     (place / "nginx.conf").write_text(
-        f"{user}daemon off;\npid {place}/nginx.pid;\nerror_log {place}/error.log;\nevents {{}}\n"
+        f"{user}daemon off;\npid {place}/nginx.pid;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{temporary}include {place}/malha.conf;\n}}\n"
     )
-    nginx = subprocess.Popen([NGINX, "-c", place / "nginx.conf", "-e", place / "error.log"])
+    return ["-c", place / "nginx.conf", "-e", "stderr"]
+
+
+def caddy(place: Path, *, plain: int, tls: int, port: int) -> list[str | Path]:
+    recipe = changed(
+        (DEPLOY / "caddy" / "Caddyfile").read_text("utf-8"),
+        (r"(?m)^oms\.example\.com \{", f"localhost {{\n\tbind 127.0.0.1\n\ttls {place}/cert.pem {place}/key.pem\n"),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{port}"),
+    )
+    (place / "Caddyfile").write_text(f"{{\n\tadmin off\n\thttp_port {plain}\n\thttps_port {tls}\n}}\n{recipe}")
+    return ["run", "--config", place / "Caddyfile", "--adapter", "caddyfile"]
+
+
+RECIPES = {"nginx": nginx, "caddy": caddy}
+
+
+def answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=5)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module", params=sorted(RECIPES))
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    program = shutil.which(request.param, path=PATH)
+    if program is None and not os.environ.get("CI"):
+        pytest.skip(f"needs {request.param}; set-up installs it in CI only, because its package starts a server")
+    assert program is not None, f"{request.param} is missing"
+    place = Path(tempfile.mkdtemp(prefix="malha-x-"))
+    place.chmod(0o755)  # as root the server's user must reach what is in it
+    home, plain, tls, port = place / "data", free_port(), free_port(), free_port()
+    with EmbeddedPostgres(home) as server:
+        key = a_retailer(server.url)
+        asyncio.run(an_owner(server.url))
+    certificate(place)
+    arguments = RECIPES[request.param](place, plain=plain, tls=tls, port=port)
+    with (place / "said").open("wb") as said:
+        proxy = subprocess.Popen(
+            [program, *arguments],
+            stdout=said,
+            stderr=said,
+            env={**os.environ, "HOME": str(place), "XDG_DATA_HOME": str(place)},
+        )
     public, trust = f"https://localhost:{tls}", ssl.create_default_context(cafile=place / "cert.pem")
     try:
         with (
@@ -95,12 +138,13 @@ def site() -> Iterator[Site]:
             ) as malha,
             httpx.Client(base_url=public, verify=trust, timeout=30) as http,
         ):  # fmt: skip
-            eventually(lambda: nginx.poll() is not None or (place / "nginx.pid").exists())
-            assert nginx.poll() is None, (place / "error.log").read_text()
-            yield Site(http, public, key, url_of(home), malha.log, trust)
+            plainly = f"http://localhost:{plain}"
+            eventually(lambda: proxy.poll() is not None or answers(plainly))
+            assert proxy.poll() is None, (place / "said").read_text()
+            yield Site(http, public, plainly, key, url_of(home), malha.log, trust)
     finally:
-        nginx.send_signal(signal.SIGTERM)
-        nginx.wait(30)
+        proxy.send_signal(signal.SIGTERM)
+        proxy.wait(30)
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -161,10 +205,17 @@ def test_a_body_that_is_too_large_is_refused_with_malhas_own_sentence(site: Site
         "/v1/orders", content=b"x" * (1024 * 1024 + 1), headers={"authorization": f"Bearer {site.key}"}
     )
     assert refused.status_code == 413
-    assert refused.json()["code"] == "body_too_large"
+    assert refused.json()["code"] == OWN_SENTENCE
 
 
-def test_plain_http_is_sent_to_tls_and_metrics_are_not_for_the_world(site: Site) -> None:
+def test_metrics_are_not_for_the_world(site: Site) -> None:
     assert site.http.get("/metrics").status_code == 404
     with psycopg.connect(site.database) as connection:
         assert connection.execute("SELECT count(*) FROM malha.person").fetchone() == (1,)
+
+
+def test_plain_http_is_sent_to_tls(site: Site) -> None:
+    sent = httpx.get(f"{site.plain}/orders?page=2")
+    assert sent.status_code == 308
+    assert sent.headers["location"].startswith("https://localhost")
+    assert sent.headers["location"].endswith("/orders?page=2")
