@@ -19,7 +19,8 @@ def setup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.setattr(module, "debian_release", lambda: "12")
     monkeypatch.setattr(module, "has_ensurepip", lambda _interpreter: False)
     monkeypatch.setattr(module, "Path", NoSystem)
-    monkeypatch.setattr(module.shutil, "which", lambda name: name if name == "apt-get" else None)
+    monkeypatch.setattr(module.shutil, "which", lambda name, **_: name if name == "apt-get" else None)
+    monkeypatch.delenv("CI", raising=False)
     return module
 
 
@@ -45,13 +46,19 @@ def test_a_demo_asks_for_nothing_that_only_tests_need(setup):
     assert setup.missing_packages("runtime", "/usr/bin/python3") == ["python3-venv"]
 
 
+def test_continuous_integration_also_gets_the_proxies_whose_recipes_are_tested(setup, monkeypatch):
+    at_a_desk = setup.missing_packages("test", "/usr/bin/python3")
+    monkeypatch.setenv("CI", "true")
+    assert setup.missing_packages("test", "/usr/bin/python3") == [*at_a_desk, "nginx-light", "caddy"]
+
+
 def test_with_uv_no_venv_package_is_needed(setup, monkeypatch):
     monkeypatch.setattr(setup.shutil, "which", lambda name: name if name == "uv" else None)
     assert setup.missing_packages("runtime", "/usr/bin/python3") == []
 
 
 def test_elsewhere_than_on_debian_it_names_the_programs_and_exits_2(setup, monkeypatch, capsys):
-    monkeypatch.setattr(setup.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(setup.shutil, "which", lambda _name, **_: None)
     with pytest.raises(SystemExit) as stopped:
         setup.system("test", "/usr/bin/python3")
     assert stopped.value.code == 2
