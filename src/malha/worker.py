@@ -36,6 +36,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
+from malha.simulation import service as simulation  # noqa: F401 -- declares its job
 
 log = structlog.get_logger(__name__)
 

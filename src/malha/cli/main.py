@@ -23,6 +23,7 @@ COMMANDS = {
     "migrate": ("malha.cli.migrate", "Bring the database to this version's schema."),
     "import": ("malha.cli.imports", "Import products, prices, stock, locations or customers from files."),
     "export": ("malha.cli.exports", "Export the same as tables that import back unchanged."),
+    "simulate": ("malha.cli.simulate", "Decide past orders again in a network changed on paper: what if."),
     "bench": ("malha.cli.bench", "Measure this machine: orders a second, latency, memory."),
     "backup": (
         "malha.cli.backup",
@@ -92,8 +93,10 @@ def _sentence(error: BaseException) -> str | None:
         sentences = [_sentence(inner) for inner in error.exceptions]
         return sentences[0] if all(sentences) else None
     if isinstance(error, MalhaError):
-        parts = (translate(current_language(), text, **error.facts) for text in (error.says, error.mend) if text)
-        return " ".join(parts)
+        said = [(text, error.facts) for text in (error.says, error.mend) if text]
+        for problem in error.facts.get("problems", ()):
+            said += [(text, problem.get("facts", {})) for text in (problem["says"], problem.get("mend")) if text]
+        return " ".join(translate(current_language(), text, **facts) for text, facts in said)
     if isinstance(error, SettingsError | EmbeddedError):
         return str(error)
     if type(error).__module__.startswith("psycopg") and type(error).__name__ in {"OperationalError", "PoolTimeout"}:

@@ -89,6 +89,8 @@ PAGES = (
          N_("legal entities, establishments, CNPJ, tax regime")),
     Page("services", N_("Shipping"), "/services", "network:read", "truck", Section.NETWORK,
          N_("shipping services, freight, tariff, prices, carriers")),
+    Page("simulations", N_("Simulations"), "/simulations", "network:read", "route", Section.NETWORK,
+         N_("what if, scenario, close a store, freight, capacity, cost")),
     Page("channels", N_("Sales channels"), "/channels", "network:read", "broadcast", Section.COMMERCE,
          N_("online shop, marketplace, till, payment policy, release delay")),
     Page("payment_terms", N_("Time to pay"), "/payment-terms", "network:read", "clock-dollar", Section.COMMERCE,

@@ -1514,6 +1514,27 @@ CREATE TABLE shipment (
     CONSTRAINT shipment_weight_grams_check CHECK ((weight_grams >= 0))
 );
 
+CREATE TABLE simulation (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    since date NOT NULL,
+    until date NOT NULL,
+    channel text,
+    scenario jsonb NOT NULL,
+    status text DEFAULT 'waiting'::text NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    result jsonb,
+    problem text DEFAULT ''::text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT simulation_pkey PRIMARY KEY (id),
+    CONSTRAINT simulation_check CHECK ((since <= until)),
+    CONSTRAINT simulation_check1 CHECK (((status = 'done'::text) = (result IS NOT NULL))),
+    CONSTRAINT simulation_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+);
+
 CREATE TABLE stock_change (
     sku_id integer NOT NULL,
     version bigint NOT NULL,

@@ -1,0 +1,63 @@
+"""What if: past orders decided again in a network changed on paper, and what that would have come to."""
+
+from malha.api.work import Work, command, query
+from malha.network.service import refuse_limited
+from malha.platform.ids import UUID
+from malha.simulation import reads, service
+from malha.simulation.model import Draft, Result, Simulation
+
+TAG = "routing"
+
+
+@query("/simulations", permission="network:read", tag=TAG)
+async def list_simulations(work: Work) -> list[Simulation]:
+    """List simulations, the newest first. Whoever is limited to some locations sees none."""
+    refuse_limited(work.tx)
+    return await reads.simulations(work.tx)
+
+
+@command("/simulations", permission="network:write", status=201, tag=TAG)
+async def start_simulation(work: Work, data: Draft) -> Simulation:
+    """Have past orders decided again in the background, from what was known when each was decided.
+
+    Only what the scenario names is changed: a location may be closed, keep units back, cost more or less, take more or
+    fewer orders a day; carriage may cost more or less; a location may be opened with a share of another's stock.
+    Nothing real changes.
+    """
+    started = await service.start(work.tx, data)
+    work.created(f"/v1/simulations/{started.id}")
+    return started
+
+
+@query("/simulations/{id:uuid}", permission="network:read", tag=TAG)
+async def show_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002 -- the parameter's name in the path
+    """Return a simulation and how far it is."""
+    return await service.show(work.tx, id)
+
+
+@query("/simulations/{id:uuid}/result", permission="network:read", tag=TAG)
+async def show_simulation_result(work: Work, id: UUID) -> Result:  # noqa: A002
+    """Return what came of a simulation: cost, parcels, transit and load, as it was and as it would have been."""
+    return await service.outcome(work.tx, id)
+
+
+@command("/simulations/{id:uuid}/stop", permission="network:write", tag=TAG)
+async def stop_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002
+    """Stop a simulation that has not ended."""
+    return await service.stop(work.tx, id)
+
+
+@command("/simulations/{id:uuid}", method="DELETE", permission="network:write", status=204, tag=TAG)
+async def forget_simulation(work: Work, id: UUID) -> None:  # noqa: A002
+    """Delete a simulation that has ended."""
+    await service.forget(work.tx, id)
+
+
+handlers = [
+    list_simulations,
+    start_simulation,
+    show_simulation,
+    show_simulation_result,
+    stop_simulation,
+    forget_simulation,
+]

@@ -1,0 +1,162 @@
+"""`malha simulate`: past orders decided again in a network changed on paper, for people or as JSON."""
+
+import asyncio
+import re
+import sys
+import time
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from malha.cli.runtime import runtime
+from malha.network import reads as network
+from malha.platform.clock import now
+from malha.platform.db import Database
+from malha.platform.flaws import refuse
+from malha.platform.i18n import money
+from malha.platform.settings import Settings
+from malha.simulation import reads, service
+from malha.simulation.model import At, Draft, Freight, Opening, Result, Scenario, Sums
+
+FREIGHT = re.compile(r"(?P<from>[A-Z]{2}|\*):(?P<to>[A-Z]{2}|\*)=(?P<percent>\d{1,4})")
+OPENING = re.compile(r"(?P<name>[^:]+):(?P<state>[A-Z]{2})=(?P<share>\d{1,3})%(?P<source>.+)")
+
+
+def command(
+    *,
+    days: Annotated[int, typer.Option(min=1, max=800, help="Orders of the last days, today included.")] = 30,
+    channel: Annotated[str | None, typer.Option(help="Only orders of this channel.")] = None,
+    close: Annotated[list[str] | None, typer.Option(help="A location that takes no orders; may be repeated.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="Units of every SKU kept back, as STORE=2.")] = None,
+    capacity: Annotated[list[str] | None, typer.Option(help="Orders a day, as STORE=40.")] = None,
+    freight: Annotated[
+        list[str] | None, typer.Option(help="Percent of the carriage by states, as SP:RJ=120 or *:BA=90.")
+    ] = None,
+    open_: Annotated[
+        list[str] | None,
+        typer.Option("--open", help="A location not there, as NAME:PE=20%CD1: a share of CD1's stock."),
+    ] = None,
+    split_penalty: Annotated[int, typer.Option(min=0, help="Centavos each further parcel counts in choosing.")] = 0,
+    scenario: Annotated[Path | None, typer.Option(help="A file with the whole scenario as JSON (- for stdin).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, on the last line.")] = False,
+) -> None:
+    """Decide past orders again in a network changed on paper. Nothing real changes, nothing is stored."""
+    if scenario is None:
+        wanted = _scenario(close or [], keep or [], capacity or [], freight or [], open_ or [], split_penalty)
+    else:
+        text = sys.stdin.read() if str(scenario) == "-" else scenario.read_text("utf-8")
+        try:
+            wanted = msgspec.json.decode(text, type=Scenario)
+        except msgspec.MsgspecError as error:
+            raise typer.BadParameter(f"the scenario cannot be read: {error}") from None
+    today = now().date()
+    draft = Draft(
+        name="malha simulate", since=today - timedelta(days=days - 1), until=today, channel=channel, scenario=wanted
+    )
+    with runtime() as settings:
+        asyncio.run(_simulate(settings, draft, as_json=as_json))
+
+
+def _scenario(
+    close: list[str], keep: list[str], capacity: list[str], freight: list[str], opened: list[str], penalty: int
+) -> Scenario:
+    units, limits = _numbers("keep", keep), _numbers("capacity", capacity)
+    codes = dict.fromkeys([*close, *units, *limits])
+    return Scenario(
+        locations=[
+            At(location=code, closed=code in close, keep=units.get(code, 0), capacity=limits.get(code))
+            for code in codes
+        ],
+        freight=[_freight(said) for said in freight],
+        opened=[_opening(said) for said in opened],
+        split_penalty=penalty,
+    )
+
+
+def _numbers(option: str, said: list[str]) -> dict[str, int]:
+    found = {}
+    for text in said:
+        code, _, number = text.rpartition("=")
+        if not code or not number.isdigit():
+            raise typer.BadParameter(f"--{option} {text}: write it as LOCATION=NUMBER")
+        found[code] = int(number)
+    return found
+
+
+def _freight(said: str) -> Freight:
+    found = FREIGHT.fullmatch(said)
+    if found is None:
+        raise typer.BadParameter(f"--freight {said}: write it as FROM:TO=PERCENT, with * for any state")
+    origin, target = (None if found[end] == "*" else found[end] for end in ("from", "to"))
+    return Freight(percent=int(found["percent"]), from_state=origin, to_state=target)
+
+
+def _opening(said: str) -> Opening:
+    found = OPENING.fullmatch(said)
+    if found is None:
+        raise typer.BadParameter(f"--open {said}: write it as NAME:STATE=SHARE%LOCATION")
+    return Opening(name=found["name"], state=found["state"], stock_from=found["source"], share=int(found["share"]))
+
+
+async def _simulate(settings: Settings, draft: Draft, *, as_json: bool) -> None:
+    console = Console(stderr=as_json)
+    async with Database(settings.database_url or "", settings.retailer, max_size=2) as database:
+        async with database.transaction() as tx:
+            known = await network.snapshot(tx)
+            refuse(service.flaws_of(draft, known))
+            span = await service.span_of(tx, draft, known)
+            total = await reads.count(tx, span)
+        replay = service.replay_of(draft.scenario, known)
+        began = time.monotonic()
+        with Progress(console=console, transient=True) as progress:
+            bar = progress.add_task("orders", total=total)
+            async for piece in service.pieces(database, span):
+                service.take(replay, piece)
+                progress.advance(bar, len(piece))
+    result = replay.finish()
+    result.seconds = round(time.monotonic() - began, 2)
+    if as_json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        _tell(console, result, draft.since, draft.until)
+
+
+def _tell(console: Console, result: Result, since: date, until: date) -> None:
+    before, after = result.before.total, result.after.total
+    console.print(f"{before.orders} orders from {since} to {until}, {result.moved} would have gone another way.")
+    if not before.orders:
+        console.print("No order of these days has a stored decision.")
+        return
+    table = Table("", "as it was", "on paper", "difference")
+    for name, was, would, shown in (
+        ("cost", before.cost, after.cost, money),
+        ("cost an order", before.cost // before.orders, after.cost // after.orders, money),
+        ("parcels", before.packages, after.packages, str),
+        ("orders in several parcels", before.split, after.split, str),
+        ("units without a location", before.unplaced, after.unplaced, str),
+    ):
+        table.add_row(name, shown(was), shown(would), shown(would - was))
+    table.add_row("business days on the way", *(f"{days:.2f}" for days in _transits(before, after)))
+    console.print(table)
+    places = Table("location", "orders", "on paper", "most in a day", "on paper")
+    for code in sorted({*result.before.locations, *result.after.locations}):
+        was_load, load = result.before.locations.get(code), result.after.locations.get(code)
+        places.add_row(
+            code,
+            str(was_load.orders if was_load else 0),
+            str(load.orders if load else 0),
+            str(was_load.peak if was_load else 0),
+            str(load.peak if load else 0),
+        )
+    console.print(places)
+
+
+def _transits(before: Sums, after: Sums) -> tuple[float, float, float]:
+    was, would = (sums.transit / sums.timed if sums.timed else 0.0 for sums in (before, after))
+    return was, would, would - was

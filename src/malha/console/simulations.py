@@ -1,0 +1,366 @@
+"""What if, on screen: the simulations, the form of a scenario, and what came of one beside what happened."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from litestar import Request, get, post
+from litestar.params import FromPath, FromQuery
+from litestar.response import Response
+
+from malha.console import filling, plots, render, shell, web
+from malha.console.filling import Filled
+from malha.console.words import Sign
+from malha.network import reads as network
+from malha.network.service import refuse_limited
+from malha.platform import i18n
+from malha.platform.brazil import STATES
+from malha.platform.clock import now
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID
+from malha.platform.text import fold
+from malha.simulation import reads, service
+from malha.simulation.model import OVER, At, Draft, Freight, Load, Opening, Result, Scenario, Simulation, Status, Sums
+
+SIGNS = {
+    Status.WAITING: Sign(N_("Waiting"), "wait", "dash"),
+    Status.RUNNING: Sign(N_("Running"), "work", "move"),
+    Status.DONE: Sign(N_("Done"), "done", "done"),
+    Status.FAILED: Sign(N_("Failed"), "fail", "fail"),
+    Status.CANCELLED: Sign(N_("Stopped"), "neutral", "x"),
+}
+FIRST_ROWS, MORE_ROWS, MOST_ROWS = 4, 6, 200
+USUAL_DAYS = 30
+
+
+class Figure(NamedTuple):
+    """One figure in both worlds. `tone` says whether the difference is welcome."""
+
+    label: str
+    before: str
+    after: str
+    difference: str
+    tone: str  # good, bad or empty
+
+
+class PlaceRow(NamedTuple):
+    """What a location had to do in both worlds; shares are of the largest, in percent."""
+
+    code: str
+    name: str
+    new: bool
+    before: Load
+    after: Load
+    share_before: float
+    share_after: float
+    difference: int
+
+
+# --- the list ---
+
+
+@get("/simulations", opt={"permission": "network:read"})
+async def simulations(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the simulations, the newest first."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "simulations")
+        refuse_limited(tx)
+        found = await reads.simulations(tx)
+    rows = [(run, SIGNS[run.status], told(run.scenario)) for run in found]
+    return render.html("simulations/list.html", shell=around, may=around.may, rows=rows)
+
+
+def told(scenario: Scenario) -> str:
+    """Return what a scenario changes, in words."""
+    said = []
+    for at in scenario.locations:
+        if at.closed:
+            said.append(_("{code} closed", code=at.location))
+        if at.keep:
+            said.append(n_("{code} keeps {n} unit", "{code} keeps {n} units", at.keep, code=at.location))
+        if at.capacity is not None:
+            said.append(
+                n_("{code} takes {n} order a day", "{code} takes {n} orders a day", at.capacity, code=at.location)
+            )
+        if at.handling is not None or at.line is not None:
+            said.append(_("other costs at {code}", code=at.location))
+    said += [
+        _(
+            "carriage {origin} to {target} at {percent}%",
+            origin=f.from_state or _("anywhere"),
+            target=f.to_state or _("anywhere"),
+            percent=f.percent,
+        )
+        for f in scenario.freight
+    ]
+    said += [
+        _(
+            "{name} opened in {state} with {share}% of {code}",
+            name=o.name,
+            state=o.state,
+            share=o.share,
+            code=o.stock_from,
+        )
+        for o in scenario.opened
+    ]
+    if scenario.split_penalty:
+        said.append(_("{amount} for each further parcel", amount=i18n.money(scenario.split_penalty)))
+    return ", ".join(said) or _("nothing changed")
+
+
+# --- the form ---
+
+
+async def _form(tx: Tx, request: Request[Any, Any, Any], read: Filled | None, rows: int) -> dict[str, Any]:
+    around = await shell.around(tx, request, "simulations")
+    refuse_limited(tx)
+    today = i18n.local(now()).date()
+    places = sorted(await network.locations(tx), key=lambda x: fold(x.name))
+    return {
+        "shell": around,
+        "may": around.may,
+        "typed": (lambda name, otherwise="": otherwise if read is None else read.text(name)),
+        "ticked": (lambda name: read is not None and read.flag(name)),
+        "since": (today - timedelta(days=USUAL_DAYS - 1)).isoformat(),
+        "until": today.isoformat(),
+        "rows": rows,
+        "most_rows": MOST_ROWS,
+        "places": [(x.code, f"{x.name} ({x.code})") for x in places],
+        "states": [(s, s) for s in sorted(STATES)],
+        "channels": [(c.code, c.name) for c in sorted(await network.channels(tx), key=lambda c: fold(c.name))],
+    }
+
+
+@get("/simulations:new", opt={"permission": "network:write"})
+async def simulation_new(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the empty form."""
+    async with web.reading(request) as tx:
+        return render.html("simulations/form.html", **await _form(tx, request, None, FIRST_ROWS))
+
+
+@post("/simulations:more", opt={"permission": "network:write"}, status_code=200)
+async def simulation_more(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the form as it was filled in, with more rows; nothing is written."""
+    read = filling.filled(await request.form())
+    async with web.reading(request) as tx:
+        wanted = min(_rows(read) + MORE_ROWS, MOST_ROWS)
+        return render.html("simulations/form.html", **await _form(tx, request, read, wanted))
+
+
+@post("/simulations:new", opt={"permission": "network:write"}, status_code=200)
+async def simulation_start(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Start a simulation."""
+    read = filling.filled(await request.form())
+    draft = _draft(read)
+    read.refuse()
+    async with web.writing(request) as tx:
+        started = await service.start(tx, draft)
+    return web.go_on(request, f"/simulations/{started.id}", _("Simulation started"))
+
+
+def _rows(read: Filled) -> int:
+    text = read.text("rows", 4)
+    return min(int(text), MOST_ROWS) if text.isascii() and text.isdigit() else FIRST_ROWS
+
+
+def _bounded(read: Filled, name: str, most: int) -> int | None:
+    found = read.maybe_whole(name)
+    if found is not None and not 0 <= found <= most:
+        read.wrong(name, N_("This number is out of range."), N_("Write one from 0 to {most}."), most=most)
+        return None
+    return found
+
+
+def _draft(read: Filled) -> Draft:
+    today = i18n.local(now()).date()
+    locations, freight, opened = [], [], []
+    for n in range(_rows(read)):
+        code = read.text(f"at/{n}/location", 80)
+        at = At(
+            location=code,
+            closed=read.flag(f"at/{n}/closed"),
+            keep=_bounded(read, f"at/{n}/keep", 1_000_000) or 0,
+            capacity=_bounded(read, f"at/{n}/capacity", 1_000_000),
+            handling=_money(read, f"at/{n}/handling"),
+            line=_money(read, f"at/{n}/line"),
+        )
+        if code:
+            locations.append(at)
+        elif at != At(location=""):
+            read.wrong(f"at/{n}/location", N_("Which location is this about?"), N_("Choose one of the list."))
+        percent = read.maybe_whole(f"freight/{n}/percent")
+        if percent is not None and not 1 <= percent <= 1_000:
+            read.wrong(f"freight/{n}/percent", N_("Carriage can be 1 to 1000 percent."), N_("100 is what it was."))
+        elif percent is not None:
+            freight.append(
+                Freight(
+                    percent=percent,
+                    from_state=read.text(f"freight/{n}/from", 2) or None,
+                    to_state=read.text(f"freight/{n}/to", 2) or None,
+                )
+            )
+        name = read.text(f"new/{n}/name", 80)
+        if name:
+            opened.append(_opening(read, n, name))
+    return Draft(
+        name=read.text("name", 120) or told(Scenario(locations=locations, freight=freight))[:120],
+        since=read.day("since") or today - timedelta(days=USUAL_DAYS - 1),
+        until=read.day("until") or today,
+        channel=read.text("channel", 80) or None,
+        scenario=Scenario(
+            locations=locations,
+            freight=freight,
+            opened=opened,
+            split_penalty=_money(read, "split_penalty") or 0,
+            replenished_after=min(max(_bounded(read, "replenished_after", 365) or 7, 1), 365),
+        ),
+    )
+
+
+def _money(read: Filled, name: str) -> int | None:
+    found = read.maybe_scaled(name, 2)
+    if found is not None and not 0 <= found <= 100_000_00:
+        read.wrong(name, N_("This amount is out of range."), N_("Write one from 0 to {most}."), most="100.000,00")
+        return None
+    return found
+
+
+def _opening(read: Filled, n: int, name: str) -> Opening:
+    share = read.maybe_whole(f"new/{n}/share")
+    if share is None or not 1 <= share <= 100:
+        read.wrong(f"new/{n}/share", N_("The share must be 1 to 100 percent."), N_("50 is half of the stock."))
+        share = 1
+    state, source = read.text(f"new/{n}/state", 2), read.text(f"new/{n}/stock_from", 80)
+    for field, value in (("state", state), ("stock_from", source)):
+        if not value:
+            read.wrong(f"new/{n}/{field}", N_("No choice was made."), N_("Choose one of the list."))
+    return Opening(
+        name=name,
+        state=state or "SP",
+        stock_from=source or "-",
+        share=share,
+        handling=_money(read, f"new/{n}/handling") or 0,
+        line=_money(read, f"new/{n}/line") or 0,
+    )
+
+
+# --- one simulation ---
+
+
+@get("/simulations/{id:uuid}", opt={"permission": "network:read"})
+async def simulation(request: Request[Any, Any, Any], id: FromPath[UUID], table: FromQuery[str] = "") -> Response[str]:  # noqa: A002
+    """Show how far a simulation is, or what came of it."""
+    del table
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "simulations")
+        run = await service.show(tx, id)
+        result = await reads.result(tx, id)
+        names = {x.code: x.name for x in await network.locations(tx)}
+    return render.html(
+        "simulations/show.html",
+        shell=around,
+        may=around.may,
+        run=run,
+        sign_=SIGNS[run.status],
+        busy=run.status not in OVER,
+        share=100 * run.done // run.total if run.total else 0,
+        changes=told(run.scenario),
+        **({} if result is None else _told_result(run, result, names)),
+        has_result=result is not None,
+    )
+
+
+def _told_result(run: Simulation, result: Result, names: dict[str, str]) -> dict[str, Any]:
+    before, after = result.before.total, result.after.total
+    days = reads.days_of(result)
+    cost_by_day = [
+        [side.days.get(day.isoformat(), Sums()).cost // 100 for day in days] for side in (result.after, result.before)
+    ]
+    return {
+        "result": result,
+        "orders": before.orders,
+        "figures": figures(before, after),
+        "places": places(result, names),
+        "states": [
+            (state or _("Collected"), was, result.after.states.get(state, Sums()))
+            for state, was in sorted(result.before.states.items(), key=lambda item: (-item[1].orders, item[0]))
+        ],
+        "plot": plots.days(*cost_by_day) if len(days) > 1 else None,
+        "by_day": [(render.short_date(day), b, a) for day, a, b in zip(days, *cost_by_day, strict=True)],
+        "per_order": (lambda sums: sums.cost // sums.orders if sums.orders else 0),
+        "speed": round(run.total / result.seconds) if result.seconds else 0,
+    }
+
+
+def figures(before: Sums, after: Sums) -> list[Figure]:
+    """Return what a planner compares first."""
+
+    def row(label: str, was: float, would: float, show: Any, *, less_is_good: bool = True) -> Figure:
+        difference = would - was
+        tone = "" if not difference else "good" if (difference < 0) == less_is_good else "bad"
+        sign = "+" if difference > 0 else ""
+        return Figure(label, show(was), show(would), f"{sign}{show(difference)}" if difference else "", tone)
+
+    count = max(before.orders, 1)
+    transit = [s.transit / s.timed if s.timed else 0.0 for s in (before, after)]
+    return [
+        row(_("Cost"), before.cost, after.cost, i18n.money),
+        row(_("Cost of an order"), round(before.cost / count), round(after.cost / count), i18n.money),
+        row(_("Parcels"), before.packages, after.packages, i18n.number),
+        row(_("Split orders"), before.split, after.split, i18n.number),
+        row(_("Units without a location"), before.unplaced, after.unplaced, i18n.number),
+        row(_("Business days on the way"), round(transit[0], 2), round(transit[1], 2), _decimal),
+    ]
+
+
+def _decimal(value: float) -> str:
+    return i18n.number(round(value, 2), decimals=2)
+
+
+def places(result: Result, names: dict[str, str]) -> list[PlaceRow]:
+    """Return the locations, those whose load changed most first."""
+    codes = {*result.before.locations, *result.after.locations}
+    none = Load()
+    pairs = {c: (result.before.locations.get(c, none), result.after.locations.get(c, none)) for c in codes}
+    most = max((load.orders for pair in pairs.values() for load in pair), default=0) or 1
+    rows = [
+        PlaceRow(
+            code=code,
+            name=names.get(code, code.removeprefix("+ ")),
+            new=code not in names,
+            before=was,
+            after=would,
+            share_before=round(100 * was.orders / most, 1),
+            share_after=round(100 * would.orders / most, 1),
+            difference=would.orders - was.orders,
+        )
+        for code, (was, would) in pairs.items()
+    ]
+    return sorted(rows, key=lambda r: (-abs(r.difference), -r.before.orders, r.code))
+
+
+@post("/simulations/{id:uuid}/stop", opt={"permission": "network:write"}, status_code=200)
+async def simulation_stop(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
+    """Stop a simulation that has not ended."""
+    async with web.writing(request) as tx:
+        await service.stop(tx, id)
+    return web.go_on(request, f"/simulations/{id}", _("Simulation stopped"))
+
+
+@post("/simulations/{id:uuid}/delete", opt={"permission": "network:write"}, status_code=200)
+async def simulation_delete(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
+    """Delete a simulation that has ended."""
+    async with web.writing(request) as tx:
+        await service.forget(tx, id)
+    return web.go_on(request, "/simulations", _("Simulation deleted"))
+
+
+HANDLERS = [
+    simulations,
+    simulation_new,
+    simulation_more,
+    simulation_start,
+    simulation,
+    simulation_stop,
+    simulation_delete,
+]

@@ -1,0 +1,38 @@
+"""Refusals of simulations."""
+
+from malha.platform.errors import MalhaError, NotFound
+
+
+class SimulationNotFound(NotFound):
+    """There is no such simulation."""
+
+    code = "simulation_not_found"
+    says = "There is no simulation {key}."
+    mend = "Look at the list of simulations."
+
+
+class SimulationOver(MalhaError):
+    """It has ended: it cannot be stopped."""
+
+    status = 409
+    code = "simulation_over"
+    says = "The simulation {name} has ended already."
+    mend = "Look at its result, or start another."
+
+
+class SimulationRunning(MalhaError):
+    """It still runs: it cannot be deleted."""
+
+    status = 409
+    code = "simulation_running"
+    says = "The simulation {name} still runs."
+    mend = "Stop it first."
+
+
+class NoResult(MalhaError):
+    """It has no result: it has not ended, or not well."""
+
+    status = 409
+    code = "simulation_without_result"
+    says = "The simulation {name} has no result."
+    mend = "Wait until it is done; one that failed or was stopped has none."

@@ -1,0 +1,188 @@
+"""Words of simulation: what is changed on paper, and what came of it beside what happened. Money is centavos."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.platform.ids import UUID
+
+RESULT_VERSION = 1
+EXAMPLES = 12  # orders shown of those that changed most, in either direction
+
+Units = Annotated[int, Meta(ge=0, le=1_000_000)]
+Centavos = Annotated[int, Meta(ge=0, le=1_000_000_00)]
+Code = Annotated[str, Meta(min_length=1, max_length=80)]
+State = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+
+
+class Status(StrEnum):
+    """How far a simulation is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OVER = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED})
+
+
+class At(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """What is changed at one location. What is absent stays as it was when each order was decided.
+
+    `closed` takes no orders. `keep` units of every SKU are not for orders. `handling` is the cost of a parcel, `line`
+    of a line picked. `capacity` is orders a day.
+    """
+
+    location: Code
+    closed: bool = False
+    keep: Units = 0
+    handling: Centavos | None = None
+    line: Centavos | None = None
+    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+
+
+class Freight(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """Carriage from and to some states costs `percent` of what it did; absent: any state. The last that fits counts."""
+
+    percent: Annotated[int, Meta(ge=1, le=1_000)]
+    from_state: State | None = None
+    to_state: State | None = None
+
+
+class Opening(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A location that is not there: in a state, with a share of the stock that another had.
+
+    It is open to the orders its source was open to, ships at the prices of its state, and never had a full day.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    state: State
+    stock_from: Code
+    share: Annotated[int, Meta(ge=1, le=100)]  # percent of the units free there, rounded down
+    handling: Centavos = 0
+    line: Centavos = 0
+
+
+class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """What is changed on paper; nothing: the past as it was.
+
+    `split_penalty` is what each parcel beyond an order's first counts when plans are compared; it is no cost and is not
+    added up. Stock that a changed plan took elsewhere is missed there, and free where the order really took it, for
+    `replenished_after` days: then the shelves are taken to be filled to their usual level again.
+    """
+
+    locations: Annotated[list[At], Meta(max_length=500)] = []
+    freight: Annotated[list[Freight], Meta(max_length=800)] = []
+    opened: Annotated[list[Opening], Meta(max_length=20)] = []
+    split_penalty: Centavos = 0
+    replenished_after: Annotated[int, Meta(ge=1, le=365)] = 7
+
+
+class Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A simulation that is wanted: orders placed from `since` to `until`, both included, in the retailer's days."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    since: date
+    until: date
+    channel: Code | None = None
+    scenario: Scenario = Scenario()
+
+
+class Sums(msgspec.Struct, omit_defaults=True):
+    """What some orders came to. `transit` adds up business days on the way of the slowest parcel of `timed` orders."""
+
+    orders: int = 0
+    cost: int = 0
+    packages: int = 0
+    split: int = 0  # orders in more than one parcel
+    units: int = 0
+    unplaced: int = 0  # units that found no location
+    transit: int = 0
+    timed: int = 0
+
+
+class Load(msgspec.Struct, omit_defaults=True):
+    """What some orders meant for a location. `peak` is the most orders of one day."""
+
+    orders: int = 0
+    units: int = 0
+    cost: int = 0
+    peak: int = 0
+
+
+class Side(msgspec.Struct):
+    """One of the two worlds: all orders, by location (code), destination (state) and day."""
+
+    total: Sums = msgspec.field(default_factory=Sums)
+    locations: dict[str, Load] = msgspec.field(default_factory=dict)
+    states: dict[str, Sums] = msgspec.field(default_factory=dict)
+    days: dict[str, Sums] = msgspec.field(default_factory=dict)
+
+
+class Example(msgspec.Struct, frozen=True):
+    """An order that would have gone another way: its number, what it cost then and would have, and from where."""
+
+    number: str
+    order_id: UUID
+    cost_before: int
+    cost_after: int
+    from_before: list[str]
+    from_after: list[str]
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What came of a simulation. `unreadable` orders have a decision that this program cannot read."""
+
+    version: int = RESULT_VERSION
+    before: Side = msgspec.field(default_factory=Side)
+    after: Side = msgspec.field(default_factory=Side)
+    moved: int = 0  # orders whose locations differ
+    rerouted: int = 0  # orders decided again later, after a rejection or short pick: only their first way is compared
+    unreadable: int = 0
+    dearer: list[Example] = msgspec.field(default_factory=list)
+    cheaper: list[Example] = msgspec.field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Simulation(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored simulation without its result."""
+
+    id: UUID
+    name: str
+    since: date
+    until: date
+    channel: str | None
+    scenario: Scenario
+    status: Status
+    done: int
+    total: int
+    problem: str
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """One past decision as it is replayed."""
+
+    order_id: UUID
+    number: str
+    at: datetime
+    day: date  # of the order, in the retailer's time zone
+    state: str  # of the destination; empty for pickup
+    attempts: int
+    record: str
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What a replay needs to know of a location today."""
+
+    id: int
+    code: str
+    state: str
+    daily_capacity: int | None

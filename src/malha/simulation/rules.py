@@ -1,0 +1,411 @@
+"""Past orders decided again, one after the other, in a network changed on paper. Pure.
+
+Each order is decided from its own stored inputs: the stock that was free, the prices that were looked at, what was
+closed or full. What the changed plans took elsewhere is carried from order to order as a difference of stock and of
+the day's load, so that the second order does not get the unit that the first one took. Differences of stock end after
+`Scenario.replenished_after` days. An order that nothing of the scenario or of the differences touches keeps its plan.
+"""
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from malha.network.model import Method
+from malha.network.tariff import Tariff
+from malha.routing.lanes import Lane, LaneFacts, Rates, reopen_lane
+from malha.routing.model import RequestLine
+from malha.routing.records import Record, read_record
+from malha.routing.rules import decide
+from malha.simulation.model import EXAMPLES, At, Decided, Example, Freight, Load, Result, Scenario, Side, Site, Sums
+
+Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
+Way = list[tuple[int, int, int]]  # (line, location id, quantity)
+
+
+class Parcel(NamedTuple):
+    """Lines that leave one location together."""
+
+    location_id: int
+    cost: int
+    packages: int
+    grams: int
+    units: Sequence[tuple[int, int]]  # (line, quantity)
+
+
+class _Key(NamedTuple):
+    """What two decisions share that were taken in one lane; the revision of the network says what was open."""
+
+    network: int
+    channel: int
+    method: str
+    service: int | None
+    to: str | None
+    pickup: int | None
+
+
+class _Lane(NamedTuple):
+    """A lane of the past as it is on paper. Positions after the recorded ones are of locations that were not there."""
+
+    lane: Lane
+    limits: frozenset[int]  # the weights whose prices it knows
+    ids: list[int]  # location id by position; negative: not there
+    added: list[tuple[int, int, int]]  # (position, position of the source, share)
+    keep: list[tuple[int, int]]  # (position, units)
+    closed: list[int]  # positions
+    capped: list[tuple[int, int]]  # (position, daily capacity on paper)
+    watched: list[int]  # location ids that may be full on some days
+    dearer: bool  # some cost differs
+
+
+class Leads:
+    """Business days in transit by today's tariff: of the service the customer chose, else of the cheapest."""
+
+    def __init__(self, tariff: Tariff, services: Sequence[int]) -> None:
+        self._quote = tariff.quote
+        self._services = services
+
+    def offer(self, service: int | None, origin: str, target: str, grams: int) -> tuple[int, int] | None:
+        """Return price and days of a parcel, or None when nobody carries it."""
+        services = self._services if service is None else (service,)
+        found = [q for s in services if (q := self._quote(s, origin, target, grams)) is not None]
+        return min(((q.price, q.lead_days) for q in found), default=None)
+
+
+class Replay:
+    """The two worlds while orders go by, oldest first."""
+
+    def __init__(self, scenario: Scenario, sites: Mapping[int, Site], leads: Leads) -> None:
+        self._sites = sites
+        self._leads = leads
+        self._penalty = scenario.split_penalty
+        self._lasts = timedelta(days=scenario.replenished_after)
+        by_code = {site.code: site for site in sites.values()}
+        self._at: dict[int, At] = {by_code[at.location].id: at for at in scenario.locations if at.location in by_code}
+        self._freight = scenario.freight
+        self._opened = [
+            (-1 - n, opening, by_code[opening.stock_from].id)
+            for n, opening in enumerate(scenario.opened)
+            if opening.stock_from in by_code
+        ]
+        self._names = {site.id: site.code for site in sites.values()} | {
+            id_: f"+ {opening.name}" for id_, opening, _ in self._opened
+        }
+        self._states = {site.id: site.state for site in sites.values()} | {
+            id_: opening.state for id_, opening, _ in self._opened
+        }
+        self._lanes: dict[_Key, _Lane] = {}
+        self._rates: dict[_Key, dict[int, Rates]] = {}
+        self._differs: dict[int, Counter[int]] = {}  # sku -> location -> units more (or less) than there were
+        self._ends: deque[tuple[date, int, int, int]] = deque()
+        self._day = date.min
+        self._loads: tuple[Counter[int], Counter[int]] = (Counter(), Counter())  # orders of the day by location
+        self._seen = 0
+        self._dearer: list[tuple[int, int, Example]] = []
+        self._cheaper: list[tuple[int, int, Example]] = []
+        self.result = Result()
+
+    # --- one order ---
+
+    def step(self, decided: Decided) -> None:
+        """Take the next order into both worlds."""
+        try:
+            record = read_record(decided.record)
+        except msgspec.MsgspecError:
+            self.result.unreadable += 1
+            return
+        self._turn_to(decided.day)
+        self.result.rerouted += decided.attempts > 1
+        ids = record.location_ids()
+        before = self._recorded(record, ids)
+        plan = self._again(record)
+        after, unplaced = (before, record.unplaced) if plan is None else plan
+        self._add(self.result.before, record, decided, before, record.unplaced, 0)
+        self._add(self.result.after, record, decided, after, unplaced, 1)
+        if after is not before:
+            self._compare(record, decided, before, after)
+
+    def _recorded(self, record: Record, ids: Sequence[int]) -> list[Parcel]:
+        klass = record.members or range(len(record.classes))
+        parcels = []
+        for position, _service, freight, packages, units in record.parcels:
+            _zone, handling, line = record.classes[klass[position]]
+            cost = freight + packages * handling + line * len(units)
+            parcels.append(Parcel(ids[position], cost, packages, _grams(record.lines, units), units))
+        return parcels
+
+    def _again(self, record: Record) -> tuple[list[Parcel], list[tuple[int, int]]] | None:
+        """Decide an order on paper; None where nothing that could change its plan is different."""
+        paper = self._lane_of(record)
+        stock = record.stock()
+        if not (paper.dearer or paper.added or paper.keep or paper.capped) and not self._touched(paper, stock):
+            return None
+        full = self._full(record, paper)
+        on_paper = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
+        plan = decide(paper.lane, record.lines, on_paper, full, record.excluded, record.heavy)
+        parcels = []
+        for parcel in plan.parcels:
+            _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
+            carriage = parcel.freight - self._penalty
+            cost = carriage + parcel.packages * handling + line * len(parcel.units)
+            parcels.append(Parcel(paper.ids[parcel.index], cost, parcel.packages, parcel.grams, parcel.units))
+        return parcels, plan.unplaced
+
+    def _touched(self, paper: _Lane, stock: Mapping[int, Sequence[int]]) -> bool:
+        if any(units[p] for p in paper.closed for units in stock.values()):
+            return True
+        if any(sku in self._differs for sku in stock):
+            return True
+        before, after = self._loads
+        return any(after[id_] != before[id_] for id_ in paper.watched)
+
+    def _free(self, paper: _Lane, sku: int, units: Sequence[int]) -> list[int]:
+        free = list(units) + [0] * len(paper.added)
+        for position, source, share in paper.added:
+            moved = min(units[source] * share // 100, free[source])
+            free[position] = moved
+            free[source] -= moved
+        differs = self._differs.get(sku)
+        if differs:
+            free = [n + differs[id_] if id_ in differs else n for n, id_ in zip(free, paper.ids, strict=True)]
+            for (
+                position,
+                source,
+                _,
+            ) in paper.added:  # the two share one stock
+                lent = min(0, free[position]) - min(0, free[source])
+                free[position] -= lent
+                free[source] += lent
+            free = [max(0, n) for n in free]
+        for position, keep in paper.keep:
+            free[position] = max(0, free[position] - keep)
+        return free
+
+    def _full(self, record: Record, paper: _Lane) -> Full:
+        """Return the positions that take no order: closed on paper, or full with what the plans of the day gave."""
+        before, after = self._loads
+        capacity = dict(paper.capped)
+        full = [(position, 0, 0) for position in paper.closed]
+        recorded = {position: (taken, cap) for position, taken, cap in record.full}
+        for position, (taken, cap) in recorded.items():
+            if position not in capacity:
+                now = taken + after[paper.ids[position]] - before[paper.ids[position]]
+                if now >= cap:
+                    full.append((position, now, cap))
+        for position, id_ in enumerate(paper.ids):
+            more = after[id_] - before[id_]
+            limit = capacity.get(position)
+            if limit is None:
+                site = self._sites.get(id_)
+                if site is None or site.daily_capacity is None or position in recorded or more <= 0:
+                    continue
+                limit = site.daily_capacity
+            taken = recorded[position][0] if position in recorded else before[id_]
+            if taken + more >= limit:
+                full.append((position, taken + more, limit))
+        return full
+
+    # --- what a lane is on paper ---
+
+    def _lane_of(self, record: Record) -> _Lane:
+        key = _Key(record.network, record.channel, record.method, record.service, record.to, record.pickup)
+        found = self._lanes.get(key)
+        if found is None or not found.limits.issuperset(rate.limit for rate in record.rates):
+            known = self._rates.setdefault(key, {})
+            known.update({rate.limit: rate for rate in record.rates})
+            found = self._lanes[key] = self._build(record, list(known.values()))
+        return found
+
+    def _build(self, record: Record, rates: Sequence[Rates]) -> _Lane:
+        ids = record.location_ids()
+        klass = record.members or list(range(len(record.classes)))
+        costs = [list(record.classes[k]) for k in klass]
+        zones = 1 + max((zone for zone, _, _ in record.classes), default=-1)
+        origin = {zone: self._states.get(id_, "") for id_, (zone, _, _) in zip(ids, costs, strict=True)}
+        dearer = bool(self._penalty)
+        for position, id_ in enumerate(ids):
+            at = self._at.get(id_)
+            if at is not None:
+                for n, cost in ((1, at.handling), (2, at.line)):
+                    if cost is not None and costs[position][n] != cost:
+                        costs[position][n] = cost
+                        dearer = True
+        added, quoted = [], []
+        for id_, opening, source in self._opened:
+            if record.method != Method.SHIP or source not in ids:
+                continue
+            zone = next((z for z, state in origin.items() if state == opening.state), None)
+            if zone is None:
+                if any(
+                    self._leads.offer(record.service, opening.state, record.to or "", r.limit) is None for r in rates
+                ):
+                    continue  # nobody carries from there what was looked at
+                zone, zones = zones, zones + 1
+                origin[zone] = opening.state
+                quoted.append(zone)
+            added.append((len(ids), ids.index(source), opening.share))
+            ids.append(id_)
+            costs.append([zone, opening.handling, opening.line])
+        percents = [_percent(self._freight, origin.get(zone, ""), record.to or "") for zone in range(zones)]
+        dearer = dearer or any(percent != 100 for percent in percents)
+        facts = LaneFacts(
+            rules=record.rules, network=record.network, channel=record.channel, method=record.method,
+            service=record.service, to=record.to, pickup=record.pickup, locations=[],
+            classes=[(zone, handling, line) for zone, handling, line in costs],
+        )  # fmt: skip
+        lane = reopen_lane(facts, [self._priced(record, rate, percents, quoted, origin) for rate in rates])
+        held = [(position, at) for position, id_ in enumerate(ids) if (at := self._at.get(id_)) is not None]
+        return _Lane(
+            lane=lane,
+            limits=frozenset(rate.limit for rate in rates),
+            ids=ids,
+            added=added,
+            keep=[(position, at.keep) for position, at in held if at.keep],
+            closed=[position for position, at in held if at.closed],
+            capped=[(position, at.capacity) for position, at in held if at.capacity is not None],
+            watched=[
+                id_ for id_ in ids if (site := self._sites.get(id_)) is not None and site.daily_capacity is not None
+            ],
+            dearer=dearer,
+        )
+
+    def _priced(
+        self, record: Record, rate: Rates, percents: Sequence[int], quoted: Sequence[int], origin: Mapping[int, str]
+    ) -> Rates:
+        prices = list(rate.prices)
+        packages = None if rate.packages is None else list(rate.packages)
+        for zone in quoted:
+            offer = self._leads.offer(record.service, origin[zone], record.to or "", rate.limit)
+            prices.append(0 if offer is None else offer[0])
+            if packages is not None:
+                packages.append(1)
+        prices = [
+            (price * percent + 50) // 100 + self._penalty for price, percent in zip(prices, percents, strict=True)
+        ]
+        return Rates(rate.limit, prices, packages)
+
+    # --- what is carried on, and what is counted ---
+
+    def _turn_to(self, day: date) -> None:
+        if day == self._day:
+            return
+        self._day = day
+        self._loads = (Counter(), Counter())
+        while self._ends and self._ends[0][0] <= day:
+            _, sku, location, units = self._ends.popleft()
+            self._shift(sku, location, -units)
+
+    def _shift(self, sku: int, location: int, units: int) -> None:
+        differs = self._differs.setdefault(sku, Counter())
+        differs[location] += units
+        if not differs[location]:
+            del differs[location]
+            if not differs:
+                del self._differs[sku]
+
+    def _take(self, record: Record, way: Way, sign: int) -> None:
+        lines = {line.line: line for line in record.lines}
+        for number, location, quantity in way:
+            line = lines[number]
+            for sku, per in ((line.sku_id, 1),) if line.components is None else line.components:
+                self._shift(sku, location, sign * per * quantity)
+                self._ends.append((self._day + self._lasts, sku, location, sign * per * quantity))
+
+    def _add(
+        self,
+        side: Side,
+        record: Record,
+        decided: Decided,
+        parcels: Sequence[Parcel],
+        unplaced: Sequence[tuple[int, int]],
+        world: int,
+    ) -> None:
+        target = record.to or ""
+        cost = packages = units = 0
+        transit: int | None = 0 if parcels else None
+        loads = self._loads[world]
+        for location in {parcel.location_id for parcel in parcels}:
+            loads[location] += 1
+            load = side.locations.setdefault(self._name(location), Load())
+            load.orders += 1
+            load.peak = max(load.peak, loads[location])
+        for parcel in parcels:
+            cost += parcel.cost
+            packages += parcel.packages
+            quantity = sum(n for _, n in parcel.units)
+            units += quantity
+            load = side.locations[self._name(parcel.location_id)]
+            load.cost += parcel.cost
+            load.units += quantity
+            if record.method != Method.SHIP:
+                transit = None
+            elif transit is not None:
+                origin = self._states.get(parcel.location_id, "")
+                offer = self._leads.offer(record.service, origin, target, parcel.grams)
+                transit = None if offer is None else max(transit, offer[1])
+        left = sum(n for _, n in unplaced)
+        for sums in (
+            side.total,
+            side.states.setdefault(decided.state, Sums()),
+            side.days.setdefault(decided.day.isoformat(), Sums()),
+        ):
+            sums.orders += 1
+            sums.cost += cost
+            sums.packages += packages
+            sums.split += len(parcels) > 1
+            sums.units += units
+            sums.unplaced += left
+            if transit is not None:
+                sums.transit += transit
+                sums.timed += 1
+
+    def _compare(self, record: Record, decided: Decided, before: Sequence[Parcel], after: Sequence[Parcel]) -> None:
+        was, would = _way(before), _way(after)
+        if was == would:
+            return
+        # What the order really took is there on paper, and the other way round.
+        self._take(record, [x for x in was if x not in would], 1)
+        self._take(record, [x for x in would if x not in was], -1)
+        self.result.moved += 1
+        self._seen += 1
+        example = Example(
+            decided.number,
+            decided.order_id,
+            sum(p.cost for p in before),
+            sum(p.cost for p in after),
+            sorted({self._name(p.location_id) for p in before}),
+            sorted({self._name(p.location_id) for p in after}),
+        )
+        more = example.cost_after - example.cost_before
+        heap, weight = (self._dearer, more) if more > 0 else (self._cheaper, -more)
+        heapq.heappush(heap, (weight, -self._seen, example))
+        if len(heap) > EXAMPLES:
+            heapq.heappop(heap)
+
+    def _name(self, location: int) -> str:
+        return self._names.get(location) or str(location)
+
+    def finish(self) -> Result:
+        """Return what came of it; more orders may follow all the same."""
+        for heap, found in ((self._dearer, self.result.dearer), (self._cheaper, self.result.cheaper)):
+            found[:] = [example for _, _, example in sorted(heap, key=lambda entry: (-entry[0], -entry[1]))]
+        return self.result
+
+
+def _percent(freight: Sequence[Freight], origin: str, target: str) -> int:
+    percent = 100
+    for change in freight:
+        if change.from_state in {None, origin} and change.to_state in {None, target}:
+            percent = change.percent
+    return percent
+
+
+def _grams(lines: Sequence[RequestLine], units: Sequence[tuple[int, int]]) -> int:
+    return sum(line.grams * quantity for number, quantity in units for line in lines if line.line == number)
+
+
+def _way(parcels: Sequence[Parcel]) -> Way:
+    return sorted((line, p.location_id, quantity) for p in parcels for line, quantity in p.units)

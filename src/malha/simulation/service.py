@@ -1,0 +1,260 @@
+"""Starting, running, stopping and forgetting simulations.
+
+A run is one background job. It reads past decisions in pieces, replays each piece in a thread, so that the worker's
+other work goes on, and writes how far it is. It changes nothing but its own row: killed, it is run again from the start
+and comes to the same.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from malha.network import reads as network
+from malha.network import retailer
+from malha.network.model import Method
+from malha.network.service import refuse_limited
+from malha.network.snapshot import NetworkSnapshot
+from malha.platform import audit, i18n, jobs
+from malha.platform.db import Database, Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID, new_id
+from malha.simulation import reads, writes
+from malha.simulation.errors import NoResult, SimulationNotFound, SimulationOver, SimulationRunning
+from malha.simulation.model import OVER, Decided, Draft, Result, Scenario, Simulation, Site, Status
+from malha.simulation.reads import Span
+from malha.simulation.rules import Leads, Replay
+
+PIECE = 2_000  # decisions replayed between two looks at whether somebody stopped it
+MAX_DAYS = 800
+log = structlog.get_logger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+
+class _Stopped(Exception):
+    """A person stopped it, or deleted it."""
+
+
+async def start(tx: Tx, draft: Draft) -> Simulation:
+    """Have past orders decided again in the background.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations; a simulation tells of all.
+        Invalid: a code is unknown, named twice, or the days make no sense.
+    """
+    refuse_limited(tx)
+    known = await network.snapshot(tx)
+    refuse(flaws_of(draft, known))
+    span = await span_of(tx, draft, known)
+    id_ = new_id()
+    total = await reads.count(tx, span)
+    await tx.execute(
+        writes.ADD_SIMULATION,
+        {
+            "id": id_,
+            "name": draft.name.strip(),
+            "since": draft.since,
+            "until": draft.until,
+            "channel": draft.channel,
+            "scenario": _encode(draft.scenario).decode(),
+            "total": total,
+            "by": tx.actor.name,
+        },
+    )
+    await jobs.defer(tx, run, lock=f"simulation-{tx.retailer}", simulation_id=str(id_))
+    after = {"name": draft.name, "since": draft.since, "until": draft.until}
+    await audit.record(tx, action="start", entity="simulation", entity_id=str(id_), after=after)
+    return await _one(tx, id_)
+
+
+async def stop(tx: Tx, id_: UUID) -> Simulation:
+    """Stop a simulation that has not ended.
+
+    Raises:
+        SimulationNotFound: there is none.
+        SimulationOver: it has ended.
+    """
+    found = await _locked(tx, id_)
+    if found.status in OVER:
+        raise SimulationOver(name=found.name)
+    await tx.value(writes.END_SIMULATION, {"id": id_, "status": Status.CANCELLED.value, "result": None, "problem": ""})
+    await audit.record(tx, action="stop", entity="simulation", entity_id=str(id_))
+    return await _one(tx, id_)
+
+
+async def forget(tx: Tx, id_: UUID) -> None:
+    """Delete a simulation that has ended.
+
+    Raises:
+        SimulationNotFound: there is none.
+        SimulationRunning: it still runs.
+    """
+    found = await _locked(tx, id_)
+    if found.status not in OVER:
+        raise SimulationRunning(name=found.name)
+    await tx.execute(writes.DROP_SIMULATION, {"id": id_})
+    await audit.record(tx, action="delete", entity="simulation", entity_id=str(id_), before={"name": found.name})
+
+
+async def show(tx: Tx, id_: UUID) -> Simulation:
+    """Return a simulation.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        SimulationNotFound: there is none.
+    """
+    refuse_limited(tx)
+    return await _one(tx, id_)
+
+
+async def outcome(tx: Tx, id_: UUID) -> Result:
+    """Return what came of a simulation.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        SimulationNotFound: there is none.
+        NoResult: it has not ended, or not well.
+    """
+    found = await show(tx, id_)
+    result = await reads.result(tx, id_)
+    if result is None:
+        raise NoResult(name=found.name)
+    return result
+
+
+async def _one(tx: Tx, id_: UUID) -> Simulation:
+    found = await reads.simulation(tx, id_)
+    if found is None:
+        raise SimulationNotFound(key=id_)
+    return found
+
+
+async def _locked(tx: Tx, id_: UUID) -> Simulation:
+    refuse_limited(tx)
+    await tx.value(writes.LOCK_SIMULATION, {"id": id_})
+    return await _one(tx, id_)
+
+
+def flaws_of(draft: Draft, known: NetworkSnapshot) -> list[Flaw]:
+    """Return what is wrong with a simulation that is wanted."""
+    found = []
+    if draft.until < draft.since:
+        found.append(Flaw("until", N_("The last day is before the first."), N_("Swap the days.")))
+    elif (draft.until - draft.since).days >= MAX_DAYS:
+        found.append(
+            Flaw("until", N_("More than {days} days."), N_("Take a shorter time."), {"days": MAX_DAYS})
+        )  # fmt: skip
+    if draft.channel is not None and known.channel(draft.channel) is None:
+        found.append(_unknown("channel", N_("There is no channel {code}."), draft.channel))
+    seen: set[str] = set()
+    for n, at in enumerate(draft.scenario.locations):
+        where = f"scenario/locations/{n}/location"
+        if known.location(at.location) is None:
+            found.append(_unknown(where, N_("There is no location {code}."), at.location))
+        elif at.location in seen:
+            mend = N_("Say everything about a location in one place.")
+            found.append(Flaw(where, N_("The location {code} is named twice."), mend, {"code": at.location}))
+        seen.add(at.location)
+    found += [
+        _unknown(f"scenario/opened/{n}/stock_from", N_("There is no location {code}."), opening.stock_from)
+        for n, opening in enumerate(draft.scenario.opened)
+        if known.location(opening.stock_from) is None
+    ]
+    return found
+
+
+def _unknown(at: str, says: str, code: str) -> Flaw:
+    return Flaw(at, says, N_("Check the code; case counts."), {"code": code})
+
+
+async def span_of(tx: Tx, draft: Draft, known: NetworkSnapshot) -> Span:
+    """Return the decisions that a simulation is about. Days are the retailer's."""
+    zone = (await retailer.current(tx)).timezone or i18n.current_zone()
+    day = ZoneInfo(zone)
+    since = datetime(draft.since.year, draft.since.month, draft.since.day, tzinfo=day)
+    last = draft.until + timedelta(days=1)
+    channel = None if draft.channel is None else known.channel(draft.channel)
+    return Span(
+        since=since,
+        until=datetime(last.year, last.month, last.day, tzinfo=day),
+        channel=None if channel is None else channel.id,
+        zone=zone,
+    )
+
+
+def replay_of(scenario: Scenario, known: NetworkSnapshot) -> Replay:
+    """Return the two worlds before the first order."""
+    sites = {x.id: Site(x.id, x.code, x.state, x.daily_capacity) for x in known.locations.values()}
+    return Replay(scenario, sites, Leads(known.tariff, [s.id for s in known.active_services(Method.SHIP)]))
+
+
+async def pieces(db: Database, span: Span, size: int = PIECE) -> AsyncIterator[list[Decided]]:
+    """Yield past decisions in pieces, oldest first, each read in a transaction of its own."""
+    last: Decided | None = None
+    while True:
+        async with db.transaction() as tx:
+            piece = await reads.decisions(tx, span, last, size)
+        if piece:
+            yield piece
+        if len(piece) < size:
+            return
+        last = piece[-1]
+
+
+def take(replay: Replay, piece: list[Decided]) -> None:
+    """Replay a piece."""
+    for decided in piece:
+        replay.step(decided)
+
+
+@jobs.task("simulation.run", attempts=3)
+async def run(db: Database, *, simulation_id: str) -> None:
+    """Replay the orders of a simulation from the first to the last."""
+    id_ = UUID(simulation_id)
+    async with db.transaction() as tx:
+        found = await reads.simulation(tx, id_)
+        if found is None or found.status in OVER:
+            return
+        known = await network.snapshot(tx)
+        draft = Draft(
+            name=found.name, since=found.since, until=found.until, channel=found.channel, scenario=found.scenario
+        )
+        span = await span_of(tx, draft, known)
+    try:
+        result = await _replayed(db, id_, replay_of(found.scenario, known), span)
+    except _Stopped:
+        log.info("simulation_left", simulation=simulation_id)
+        return
+    except (OperationalError, PoolTimeout):  # the database is away: the job is tried again
+        raise
+    except Exception:
+        await _end(db, id_, Status.FAILED, None, N_("A defect stopped the simulation; it is in the log."))
+        raise
+    await _end(db, id_, Status.DONE, result, "")
+
+
+async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Result:
+    began, done = time.monotonic(), 0
+    async for piece in pieces(db, span):
+        await asyncio.to_thread(take, replay, piece)
+        done += len(piece)
+        async with db.transaction() as tx:
+            if not await tx.value(writes.KEEP_PACE, {"id": id_, "done": done}):
+                raise _Stopped
+    result = replay.finish()
+    result.seconds = round(time.monotonic() - began, 2)
+    return result
+
+
+async def _end(db: Database, id_: UUID, status: Status, result: Result | None, problem: str) -> None:
+    async with db.transaction() as tx:
+        told = None if result is None else _encode(result).decode()
+        wanted = {"id": id_, "status": status.value, "result": told, "problem": problem}
+        await tx.value(writes.END_SIMULATION, wanted)

@@ -1,0 +1,199 @@
+"""What if: past orders of the real gate decided again, by API, background job and page."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from test_routing_explained import placed, retailer
+from tests_http import Shop
+
+from malha.identity.model import Role
+from malha.platform import jobs
+from malha.platform.clock import now
+from malha.platform.ids import UUID
+from malha.simulation import reads, service
+
+__all__ = ["retailer"]
+
+HEADERS = {"idempotency-key": "once"}
+
+
+def wanted(**scenario: Any) -> dict[str, Any]:
+    today = now().date()
+    return {
+        "name": "What if", "since": str(today - timedelta(days=2)), "until": str(today + timedelta(days=1)), "scenario": scenario,
+    }  # fmt: skip
+
+
+async def started(shop: Shop, **scenario: Any) -> dict[str, Any]:
+    key = await shop.key({"network:read", "network:write"})
+    answer = await shop.http.post("/v1/simulations", json=wanted(**scenario), headers=key)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def replayed(shop: Shop, **scenario: Any) -> dict[str, Any]:
+    run = await started(shop, **scenario)
+    await service.run.work(shop.database, simulation_id=run["id"])
+    key = await shop.key({"network:read"})
+    answer = await shop.http.get(f"/v1/simulations/{run['id']}/result", headers=key)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def a_past(shop: Shop) -> None:
+    """Recife serves the first order whole, then has no net left; Cajamar sends the second."""
+    await placed(shop, ("REDE", 1), ("CAMA", 1))
+    await placed(shop, ("REDE", 1))
+    await placed(shop, ("CAMA", 1))
+
+
+async def test_closing_a_location_moves_its_orders_and_tells_the_difference(retailer: Shop) -> None:
+    await a_past(retailer)
+    told = await replayed(retailer, locations=[{"location": "REC", "closed": True}])
+    assert told["before"]["total"]["orders"] == told["after"]["total"]["orders"] == 3
+    assert told["before"]["locations"]["REC"]["orders"] == 1
+    assert "REC" not in told["after"]["locations"]
+    # The whole order comes from Cajamar (4740) or net from there and bed linen from João Pessoa; the others stay.
+    assert told["moved"] == 1
+    (example,) = told["dearer"]
+    assert (example["cost_before"], example["from_before"]) == (1880, ["REC"])
+    assert (
+        example["cost_after"] - example["cost_before"]
+        == told["after"]["total"]["cost"] - told["before"]["total"]["cost"]
+    )
+    assert told["before"]["total"]["transit"] == 6  # three parcels of two business days
+
+
+async def test_what_a_changed_plan_took_is_missing_for_the_next_order_and_what_it_left_is_there(retailer: Shop) -> None:
+    await placed(retailer, ("REDE", 1))  # Recife's last net
+    await placed(retailer, ("REDE", 1))  # so this one comes from Cajamar
+    told = await replayed(retailer, freight=[{"percent": 1, "from_state": "SP"}])
+    assert told["after"]["locations"] == {"CAJ": {"orders": 2, "units": 2, "cost": 2 * (200 + 20 + 45), "peak": 2}}
+    told = await replayed(retailer, locations=[{"location": "CAJ", "keep": 4}])
+    assert told["after"]["total"]["unplaced"] == 1
+    told = await replayed(
+        retailer,
+        locations=[{"location": "CAJ", "closed": True}],
+        opened=[{"name": "Maceió 2", "state": "AL", "stock_from": "CAJ", "share": 50, "handling": 100}],
+    )
+    assert told["after"]["locations"]["+ Maceió 2"] == {"orders": 1, "units": 1, "cost": 1900, "peak": 1}
+
+
+async def test_a_day_that_is_full_on_paper_sends_orders_elsewhere(retailer: Shop) -> None:
+    for _ in range(3):
+        await placed(retailer, ("CAMA", 1))
+    before = await replayed(retailer)
+    assert before["before"] == before["after"]
+    assert before["before"]["locations"]["JPA"]["orders"] == 3
+    told = await replayed(retailer, locations=[{"location": "JPA", "capacity": 1}])
+    assert {code: load["orders"] for code, load in told["after"]["locations"].items()} == {"JPA": 1, "REC": 2}
+
+
+async def test_it_runs_in_the_background_to_its_end(retailer: Shop) -> None:
+    await a_past(retailer)
+    run = await started(retailer)
+    assert (run["status"], run["total"], run["done"]) == ("waiting", 3, 0)
+    stop = asyncio.Event()
+    running = asyncio.create_task(jobs.run_jobs(retailer.database, stop, settings=retailer.app.state.services.settings))
+    key = await retailer.key({"network:read"})
+    async with asyncio.timeout(30):
+        while run["status"] != "done":
+            run = (await retailer.http.get(f"/v1/simulations/{run['id']}", headers=key)).json()
+            await asyncio.sleep(0.02)
+    stop.set()
+    await running
+    assert run["done"] == 3
+    assert [x["id"] for x in (await retailer.http.get("/v1/simulations", headers=key)).json()] == [run["id"]]
+
+
+async def test_one_that_was_stopped_ends_without_a_result_and_only_an_ended_one_is_deleted(retailer: Shop) -> None:
+    run = await started(retailer)
+    key = await retailer.key({"network:read", "network:write"})
+    address = f"/v1/simulations/{run['id']}"
+    refused = await retailer.http.delete(address, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "simulation_running")
+    stopped = await retailer.http.post(f"{address}/stop", headers=key)
+    assert stopped.json()["status"] == "cancelled"
+    await service.run.work(retailer.database, simulation_id=run["id"])
+    none = await retailer.http.get(f"{address}/result", headers=key)
+    assert (none.status_code, none.json()["code"]) == (409, "simulation_without_result")
+    again = await retailer.http.post(f"{address}/stop", headers=key)
+    assert (again.status_code, again.json()["code"]) == (409, "simulation_over")
+    assert (await retailer.http.delete(address, headers=key)).status_code == 204
+    assert (await retailer.http.get(address, headers=key)).json()["code"] == "simulation_not_found"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "at"),
+    [
+        ({"locations": [{"location": "NOPE"}]}, "/scenario/locations/0/location"),
+        ({"locations": [{"location": "REC"}, {"location": "REC"}]}, "/scenario/locations/1/location"),
+        (
+            {"opened": [{"name": "x", "state": "PE", "stock_from": "NOPE", "share": 10}]},
+            "/scenario/opened/0/stock_from",
+        ),
+    ],
+)
+async def test_a_scenario_about_unknown_places_is_refused_where_it_is_wrong(retailer: Shop, scenario, at) -> None:
+    key = await retailer.key({"network:write"})
+    answer = await retailer.http.post("/v1/simulations", json=wanted(**scenario), headers=key)
+    assert answer.status_code == 422
+    assert [problem["at"] for problem in answer.json()["errors"]] == [at]
+
+
+async def test_days_in_the_wrong_order_and_unknown_channels_are_refused_together(retailer: Shop) -> None:
+    key = await retailer.key({"network:write"})
+    draft = {**wanted(), "since": "2026-02-02", "until": "2026-02-01", "channel": "nope"}
+    answer = await retailer.http.post("/v1/simulations", json=draft, headers=key)
+    assert {problem["at"] for problem in answer.json()["errors"]} == {"/until", "/channel"}
+
+
+async def test_whoever_works_at_some_locations_sees_no_simulation(retailer: Shop) -> None:
+    run = await started(retailer)
+    key = await retailer.key({"network:read", "network:write"}, locations=["REC"])
+    for method, path in (
+        ("GET", ""),
+        ("GET", f"/{run['id']}"),
+        ("GET", f"/{run['id']}/result"),
+        ("POST", f"/{run['id']}/stop"),
+    ):
+        answer = await retailer.http.request(method, f"/v1/simulations{path}", headers=key)
+        assert answer.status_code == 403, (method, path, answer.text)
+    assert (await retailer.http.post("/v1/simulations", json=wanted(), headers=key)).status_code == 403
+
+
+async def test_the_page_takes_a_scenario_shows_it_and_keeps_what_was_typed_when_it_is_wrong(retailer: Shop) -> None:
+    await a_past(retailer)
+    person = await retailer.session(Role.OWNER)
+    form = {
+        "rows": "4",
+        "since": wanted()["since"],
+        "until": wanted()["until"],
+        "at/1/location": "REC",
+        "at/1/closed": "on",
+    }
+    wrong = await retailer.http.post("/simulations:new", data={**form, "at/2/keep": "4"}, headers=person)
+    assert wrong.status_code == 422
+    assert "Which location is this about?" in wrong.text
+    more = await retailer.http.post("/simulations:more", data=form, headers=person)
+    assert 'name="at/9/location"' in more.text
+    assert '<option value="REC" selected>' in more.text
+    made = await retailer.http.post("/simulations:new", data=form, headers=person)
+    assert made.status_code == 303, made.text
+    address = made.headers["location"]
+    waiting = await retailer.http.get(address, headers=person)
+    assert "Orders are decided again" in waiting.text
+    await service.run.work(retailer.database, simulation_id=address.rsplit("/", 1)[1])
+    shown = (await retailer.http.get(address, headers=person)).text
+    assert "REC closed" in shown
+    assert "Orders that would have cost more" in shown
+    async with retailer.database.transaction() as tx:
+        found = await reads.simulation(tx, UUID(address.rsplit("/", 1)[1]))
+    assert found is not None
+    assert found.scenario.locations[0].closed
+    assert "REC closed" in (await retailer.http.get("/simulations", headers=person)).text
+    gone = await retailer.http.post(f"{address}/delete", headers=person)
+    assert gone.status_code == 303
+    assert "No simulation yet" in (await retailer.http.get("/simulations", headers=person)).text
