@@ -1,4 +1,4 @@
-"""Many buyers over five channels want the last units, by every way orders come in, on one and on two web processes."""
+"""Many buyers over five channels want the last units, by every way orders come in, an import among them, on one and on two web processes."""
 
 import socket
 
@@ -19,4 +19,7 @@ def test_every_unit_is_sold_once_and_nobody_meets_anything_but_a_refusal() -> No
         assert found[f"{prefix}oversold"] == 0
         assert found[f"{prefix}race_units_sold"] <= found[f"{prefix}race_units"]
         assert found[f"{prefix}refused"] > 0
+        assert found[f"{prefix}imported"] > 0
+        assert found[f"{prefix}import_refused"] > 0
+        assert found[f"{prefix}import_duplicates"] > 0
         assert found[f"{prefix}race_drift"] == 0

@@ -1,8 +1,9 @@
 """Last units: many buyers over five channels at once, by every way orders come in, and what a channel may sell, asked.
 
 Two hundred buyers want twenty SKUs and kits of them, far more than there is, in orders whose lines come in any order:
-one by one, in batches, and by carts that hold before they order. What was accepted is compared with what there was, on
-one and on two web processes.
+one by one, in batches, and by carts that hold before they order. Meanwhile a process of its own imports orders, as
+`malha import olist` does: dozens at once into a gate beside those of the web processes, to be released at once, and
+every piece of them twice. What was accepted is compared with what there was, on one and on two web processes.
 """
 
 import asyncio
@@ -14,15 +15,20 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
+import msgspec
 
 from malha.bench.seed import NETWORK, SKUS
 from malha.bench.server import Served, drift, served
 from malha.identity import service as identity
+from malha.intake.gate import Gate
+from malha.intake.model import NewOrder, Result
 from malha.platform.db import Actor, Database
+from malha.platform.errors import MalhaError
 
 Say = Callable[[str], None]
 ACTOR = Actor("person", "bench", "Bench")
 BUYERS, ROUNDS = 200, 5
+IMPORTED, IMPORTED_AT_ONCE = 200, 50
 SKU_COUNT, KITS, PLACES, UNITS = 20, 5, 4, 5
 CHANNELS = ("web", "race-2", "race-3", "race-4", "race-5")
 ATP_SKUS, ATP_PLACES, ATP_ROUNDS = 50, 200, 400
@@ -87,6 +93,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.accepted = 0
+        self.duplicates = 0
         self.refused = 0
         self.busy = 0
         self.errors: list[str] = []
@@ -110,7 +117,7 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
     for web_workers, prefix in ((2, ""), (1, "one_process_")):
         with _world(port, web_workers, (SKU_COUNT, PLACES, UNITS), say) as world:
             say(f"Racing on {web_workers} web process(es)")
-            seen = asyncio.run(_race(world, buyers))
+            seen, imported = asyncio.run(_race(world, buyers))
             oversold, sold, drifting = asyncio.run(_after(world.url))
         seen.times.sort()
         found |= {
@@ -118,14 +125,17 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
             f"{prefix}race_units_sold": sold,
             f"{prefix}accepted": seen.accepted,
             f"{prefix}refused": seen.refused,
+            f"{prefix}imported": imported.accepted,
+            f"{prefix}import_refused": imported.refused,
+            f"{prefix}import_duplicates": imported.duplicates,
             f"{prefix}oversold": oversold,
             f"{prefix}busy": seen.busy,
-            f"{prefix}errors": len(seen.errors),
+            f"{prefix}errors": len(seen.errors) + len(imported.errors),
             f"{prefix}race_p99_ms": round(seen.times[int(len(seen.times) * 0.99)] * 1000, 1),
             f"{prefix}race_drift": drifting,
         }
-        if seen.errors:
-            found[f"{prefix}race_first_error"] = seen.errors[0]
+        if seen.errors or imported.errors:
+            found[f"{prefix}race_first_error"] = [*seen.errors, *imported.errors][0]
     return found
 
 
@@ -135,15 +145,40 @@ async def _after(url: str) -> tuple[int, int, int]:
     return oversold, sold, await drift(url)
 
 
-async def _race(world: Served, buyers: int) -> _Seen:
-    seen = _Seen()
+async def _race(world: Served, buyers: int) -> tuple[_Seen, _Seen]:
+    """Let buyers and an import loose at once; return what each saw."""
+    seen, imported = _Seen(), _Seen()
     limits = httpx.Limits(max_connections=buyers, max_keepalive_connections=buyers)
     headers = {"authorization": f"Bearer {world.key}"}
     base = f"http://127.0.0.1:{world.port}"
-    async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=60) as client:
+    async with (
+        httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=60) as client,
+        Database(world.url, "malha") as db,
+    ):
+        gate = Gate(db)
+        await gate.open()
         ways = (_single, _single, _batch, _cart)
-        await asyncio.gather(*(_buyer(client, n, ways[n % len(ways)], seen) for n in range(buyers)))
-    return seen
+        await asyncio.gather(
+            *(_buyer(client, n, ways[n % len(ways)], seen) for n in range(buyers)), _import(gate, imported)
+        )
+        await gate.close()
+    return seen, imported
+
+
+async def _import(gate: Gate, seen: _Seen) -> None:
+    """Import orders as the import of a dataset does, every piece of them twice, as after a break."""
+    rng = random.Random(IMPORTED)  # noqa: S311 -- the same wishes every time
+    wishes = [msgspec.convert(_order(rng, f"past-{n}"), NewOrder) for n in range(IMPORTED)]
+    for start in range(0, IMPORTED, IMPORTED_AT_ONCE):
+        piece = wishes[start : start + IMPORTED_AT_ONCE]
+        for orders in (piece, piece[::-1]):
+            for outcome in await asyncio.gather(*(gate.enqueue(order, release_now=True) for order in orders)):
+                if isinstance(outcome, MalhaError):
+                    seen.take(outcome.status, outcome.code)
+                elif outcome.result is Result.DUPLICATE:
+                    seen.duplicates += 1
+                else:
+                    seen.take(201, "")
 
 
 Way = Callable[[httpx.AsyncClient, random.Random, str, _Seen], Any]
