@@ -11,6 +11,7 @@ Parts:
     races: last units, many buyers over five channels, by every way orders come in (`stock_race`).
     availability: what a channel may sell of 50 SKUs at 200 locations (`stock_race`).
     push: from the commit of a change to its hand-over to the senders of ten channels (`stock_push`).
+    shelves: orders cancelled for stock where records are wrong, without and with safety (`stock_shelves`).
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from malha.bench import stock_push, stock_race
+from malha.bench import stock_push, stock_race, stock_shelves
 from malha.bench.seed import NETWORK, SKUS
 from malha.bench.server import Served, served
 from malha.bench.server import drift as examined
@@ -249,10 +250,16 @@ def push(size: Size, _port: int, say: Say) -> dict[str, Any]:
     return stock_push.push(size.seconds, say)
 
 
+def shelves(size: Size, _port: int, say: Say) -> dict[str, Any]:
+    """Simulate shops whose records are wrong."""
+    return stock_shelves.shelves(stock_shelves.FULL if size.full else stock_shelves.QUICK, say)
+
+
 PARTS: dict[str, Callable[[Size, int, Say], dict[str, Any]]] = {
     "races": races,
     "snapshot": snapshot,
     "deltas": deltas,
     "availability": availability,
     "push": push,
+    "shelves": shelves,
 }
