@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("mail_set_up")
 
 SOURCE = Path(malha.__file__).parent
 # Not a running shop: imports of a past whose customers know how it ended, and invented customers.
-NOT_A_SHOP = {"history", "demo"}
+NOT_A_SHOP = {"history", "demo", "bench"}
 LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.REPROMISED, Kind.ON_HOLD}
 
 
