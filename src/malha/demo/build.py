@@ -10,7 +10,7 @@ import msgspec
 from malha.catalog import reads as catalog
 from malha.catalog import service as catalog_service
 from malha.catalog.model import ProductDraft
-from malha.demo import retailer
+from malha.demo import motion, retailer
 from malha.demo.orders import Fate, Shoppers, Tale, people, tales
 from malha.fiscal.model import DocumentFacts, Issuer, Provider
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -91,6 +91,8 @@ async def build(db: Database, *, orders: int, seed: int, progress: Progress) -> 
     documents = Documents(rng)
     work = await _lives(db, told, placed, documents, progress)
     await _fates(db, told, placed, rng)
+    await motion.staff(db)
+    await motion.move(db, stock, rng)
     progress("Digesting events", 0, 1)
     await drain(db, SUBSCRIPTIONS)
     progress("Digesting events", 1, 1)
