@@ -14,6 +14,7 @@ from malha.flows import stock_sync
 from malha.identity import service as identity
 from malha.identity.model import Role
 from malha.identity.service import PersonDraft
+from malha.inventory import reads as inventory
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, BorrowerDraft, FenceRow
 from malha.inventory.allotments.model import Kind as Setting
@@ -40,7 +41,7 @@ STAFF: tuple[tuple[str, str, Role, list[str] | None], ...] = (
     ("Renato Queiroz", "renato@aroeira.example", Role.STORE_LEAD, ["CD-CONTAGEM", "CD-CAJAMAR"]),
     ("Luísa Tavares", "luisa@aroeira.example", Role.CUSTOMER_SERVICE, None),
 )
-DEPOT, OTHER, SHOP = "CD-CAJAMAR", "CD-CONTAGEM", "SP-PAULISTA"
+DEPOT, OTHER, SHOP, TOLD = "CD-CAJAMAR", "CD-CONTAGEM", "SP-PAULISTA", "RJ-BARRA"
 
 
 class Shelf(msgspec.Struct, frozen=True):
@@ -150,6 +151,7 @@ async def _counts(db: Database, shelf: Shelf, rng: random.Random) -> None:
 async def _apart(db: Database, shelf: Shelf) -> None:
     """Stock set apart for a campaign, a quota for a marketplace, and safety stock by rule."""
     skus = [sku for sku, _ in shelf.goods]
+    shown = skus[0].rpartition("-")[0]
     async with db.transaction() as tx:
         now = await tx.now()
         await allotments.put(
@@ -178,7 +180,9 @@ async def _apart(db: Database, shelf: Shelf) -> None:
             None,
         )
         for draft in (
-            SafetyRuleDraft(code="VITRINE", name="Última peça fica na vitrine", amount=1, location_kind="store"),
+            SafetyRuleDraft(
+                code="VITRINE", name="Uma peça fica na vitrine", amount=1, location_kind="store", product=shown
+            ),
             SafetyRuleDraft(
                 code="ML-FOLGA",
                 name="Folga no Mercado Livre",
@@ -194,23 +198,31 @@ async def _apart(db: Database, shelf: Shelf) -> None:
 async def _disputed(db: Database, shelf: Shelf, stock: Sequence[tuple[str, str, int]]) -> None:
     """An ERP that states the stock of a store, and is compared at another place; its last file would empty too much."""
     erp = Actor("person", "erp", "ERP")
-    at = {place: [(sku, units) for sku, where, units in stock if where == place] for place in ("RJ-BARRA", OTHER)}
+    wanted = {sku for sku, place, _ in stock if place == TOLD}
+    wanted |= set([sku for sku, place, _ in stock if place == OTHER][:40])
     async with db.transaction() as tx:
-        await sources.add_source(tx, SourceDraft(code="ERP", name="ERP", truth=["RJ-BARRA"], secondary=[OTHER]))
+        await sources.add_source(tx, SourceDraft(code="ERP", name="ERP", truth=[TOLD], secondary=[OTHER]))
+        skus = {card.id: card.sku for card in await catalog.by_skus(tx, sorted(wanted))}
+        there = await inventory.availability(tx, sorted(skus), [shelf.places[TOLD], shelf.places[OTHER]])
         now = await tx.now()
+    at = {
+        place: [(skus[one.sku_id], one.on_hand) for one in there if one.location_id == shelf.places[place]]
+        for place in (TOLD, OTHER)
+    }
 
     async def send(seq: int, rows: list[str], scope: Scope, seconds: int) -> None:
         async def body() -> AsyncIterator[bytes]:
             yield ("sku;local;saldo\n" + "\n".join(rows)).encode()
 
-        as_of = now - timedelta(seconds=seconds)
+        as_of = now + timedelta(seconds=seconds)
         said = Statement(source="ERP", seq=seq, as_of=as_of, scope=scope, name=f"saldos-{seq}.csv")
         taken = await stock_sync.receive(db, erp, said, body(), limit_mb=10)
         if taken.state is State.APPLYING:
             await applying.apply(db, taken.id)
 
-    store = [f"{sku};RJ-BARRA;{units}" for sku, units in at["RJ-BARRA"]]
-    compared = [f"{sku};{OTHER};{units - (n % 3)}" for n, (sku, units) in enumerate(at[OTHER][:30])]
-    odd = ["AR-DESCONTINUADO;RJ-BARRA;4", f"{shelf.goods[0][0]};RJ-LEBLON;2", f"{shelf.goods[1][0]};RJ-BARRA;-2"]
-    await send(1, [*store, *compared, *odd], Scope.PARTIAL, 600)
-    await send(2, store[:5], Scope.WHOLE, 60)
+    # One piece more on some shelves than we know of; a few less at the place that is only compared.
+    store = [f"{sku};{TOLD};{units + (n % 40 == 0)}" for n, (sku, units) in enumerate(at[TOLD])]
+    compared = [f"{sku};{OTHER};{max(units - (n % 9 == 0) * 2, 0)}" for n, (sku, units) in enumerate(at[OTHER][:40])]
+    odd = [f"AR-DESCONTINUADO;{TOLD};4", f"{shelf.goods[0][0]};RJ-LEBLON;2", f"{shelf.goods[1][0]};{TOLD};-2"]
+    await send(1, [*store, *compared, *odd], Scope.PARTIAL, 0)
+    await send(2, store[:5], Scope.WHOLE, 1)
