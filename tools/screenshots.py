@@ -1,7 +1,8 @@
-"""Take every page of the console in both languages, wide and narrow, light and dark, into screenshots/.
+"""Take every page of the console and of the shopper in both languages, wide and narrow, light and dark.
 
-Runs `malha demo` in a directory of its own, signs in and visits; the pictures are there to be looked at. `--docs` also
-writes those that the documentation shows.
+Runs `malha demo`, and an empty retailer beside it, in directories of their own, signs in and visits; the pictures in
+screenshots/ are there to be looked at, and flaws.txt beside them says what a machine can see. `--docs` writes the
+pictures that the documentation shows instead.
 """
 
 import argparse
@@ -20,8 +21,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import walk
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "screenshots"
@@ -38,74 +42,40 @@ OWNER, PASSWORD = "ana@aroeira.example", "rede de descanso 7"
 SIZES: dict[str, Any] = {"wide": {"width": 1366, "height": 768}, "narrow": {"width": 390, "height": 844}}
 LANGUAGES = ("pt-BR", "en")
 THEMES = ("light", "dark")
-# name: address, or the view whose first order is shown
-PAGES = {
-    "login": "/login",
-    "home": "/",
-    "home-7-days": "/?period=7",
-    "orders": "/orders",
-    "orders-late": "/orders?view=late",
-    "orders-empty": "/orders?q=zzzz",
-    "order-to-pick": "view=to_pick",
-    "order-on-hold": "view=on_hold",
-    "order-to-pay": "view=awaiting_payment",
-    "order-to-ship": "view=to_ship",
-    "order-ready": "view=ready",
-    "order-in-transit": "view=in_transit",
-    "order-delivered": "view=all&status=delivered",
-    "fulfillment": "/fulfillment",
-    "stock": "/stock",
-    "stock-sku": "/stock/AR-AL00-01",
-    "stock-balance": "/stock/AR-AL00-01/CD-CONTAGEM",
-    "products": "/products",
-    "product": "/products/AR-AL00",
-    "product-edit": "/products/AR-AL00/edit",
-    "product-new": "/products:new",
-    "kit": "/products/AR-KB00",
-    "kit-edit": "/products/AR-KB00/edit",
-    "customers": "/customers",
-    "customer": "/customers/1",
-    "customer-duplicates": "/customers:duplicates",
-    "attention": "/attention",
-    "imports": "/imports",
-    "me": "/me",
-    "components": "/components",
-    "people": "/people",
-    "person-new": "/people/new",
-    "roles": "/roles",
-    "providers": "/providers",
-    "provider-new": "/providers:new",
-    "keys": "/keys",
-    "key-new": "/keys/new",
-    "account": "/account",
-    "second-factor": "/account/second-factor",
-    "locations": "/locations",
-    "location-new": "/locations:new",
-    "companies": "/companies",
-    "channels": "/channels",
-    "shipping": "/services",
-    "audit": "/audit",
-    "settings": "/settings",
-    "messages": "/messages",
-    "messages-texts": "/messages/texts",
-    "messages-edit": "/messages/texts/shipped/pt-BR",
-    "not-found": "/orders/999999999",
-    "track": "/track",
-    "track-wrong": "/track/nothing",
-}
+ZONE = "America/Sao_Paulo"
+
+
+class Form(NamedTuple):
+    """How a page is looked at."""
+
+    language: str
+    size: str
+    theme: str
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of its pictures."""
+        return f"{self.language}/{self.size}-{self.theme}"
+
+    @property
+    def height(self) -> int:
+        """Return how tall its window is at least."""
+        return int(SIZES[self.size]["height"])
+
+
+FORMS = [Form(*each) for each in product(LANGUAGES, SIZES, THEMES)]
 
 
 @contextmanager
-def demo(orders: int) -> Iterator[str]:
-    """Run a demo retailer; give its address."""
+def served(*command: str) -> Iterator[str]:
+    """Run a command of `malha` that serves, in a directory of its own; give its address."""
     home = tempfile.mkdtemp(prefix="malha-screens-")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_") and k != "DATABASE_URL"}
-    command = [sys.executable, "-m", "malha.cli.main", "demo", "--no-traffic", "--orders", str(orders)]
-    command += ["--port", str(port), "--password", PASSWORD]
-    process = subprocess.Popen(command, env=environment | {"MALHA_DATA_DIR": home})
+    whole = [sys.executable, "-m", "malha.cli.main", *command, "--port", str(port)]
+    process = subprocess.Popen(whole, env=environment | {"MALHA_DATA_DIR": home})
     base = f"http://127.0.0.1:{port}"
     try:
         wait(base, process)
@@ -123,65 +93,108 @@ def wait(base: str, process: subprocess.Popen[bytes]) -> None:
         try:
             urllib.request.urlopen(f"{base}/login", timeout=5)  # noqa: S310
         except urllib.error.HTTPError as error:
-            sys.exit(f"screenshots: the demo answers {error.code}")
+            sys.exit(f"screenshots: the server answers {error.code}")
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("screenshots: the demo did not start")
+                sys.exit("screenshots: the server did not start")
             time.sleep(0.3)
         else:
             return
 
 
-def take(base: str, only: str) -> int:
-    """Visit every page in every form; return how many pictures were written."""
+def enter(request: Any, base: str) -> None:
+    """Sign in; of a retailer without people become the owner first."""
+    welcome = request.get(f"{base}/welcome", max_redirects=0)
+    if welcome.status == 200:
+        request.post(f"{base}/welcome", form={"name": "Ana Prates", "email": OWNER, "password": PASSWORD})
+    request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
+
+
+def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> int:
+    """Visit every page in every form, take its picture and say what is wrong; return how many pictures were taken."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- a development dependency
 
-    taken = 0
+    taken, wrong = 0, []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         door = browser.new_context()
-        door.request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
+        if world == "empty" and not only:
+            taken += welcome(browser, base, forms)
+        enter(door.request, base)
+        pages, missing = walk.pages_of(door.request, base)
+        wrong += [f"{world}: no record for {path}" for path in missing]
+        pages |= {name: address for name, address in walk.STATES.items() if world == "demo" or "first:" not in address}
+        pages = {name: address for name, address in pages.items() if only in name}
         session = door.cookies()
-        for language in LANGUAGES:
-            for size, viewport in SIZES.items():
-                for theme in THEMES:
-                    context = browser.new_context(
-                        viewport=viewport, has_touch=size == "narrow", reduced_motion="reduce"
-                    )
-                    looks = {"malha_language": language, "malha_theme": theme}
-                    context.add_cookies([{"name": n, "value": v, "url": base} for n, v in looks.items()])
-                    for name, address in PAGES.items():
-                        if only and only not in name:
-                            continue
-                        if name == "login":
-                            context.clear_cookies(name="malha")
-                        else:
-                            context.add_cookies(session)
-                        page = context.new_page()
-                        visit(page, base, address)
-                        folder = OUT / language / f"{size}-{theme}"
-                        folder.mkdir(parents=True, exist_ok=True)
-                        page.screenshot(path=folder / f"{name}.png", full_page=False)
-                        page.close()
-                        taken += 1
-                    context.close()
+        for form in forms:
+            context = browser.new_context(
+                viewport=SIZES[form.size],
+                has_touch=form.size == "narrow",
+                reduced_motion="reduce",
+                locale=form.language,
+                timezone_id=ZONE,
+            )
+            looks = {"malha_language": form.language, "malha_theme": form.theme}
+            context.add_cookies([{"name": n, "value": v, "url": base} for n, v in looks.items()])
+            for name, address in pages.items():
+                if address.split("?")[0] in walk.OUTSIDE:
+                    context.clear_cookies(name="malha")
+                else:
+                    context.add_cookies(session)
+                said = picture(context, base, address, form, OUT / world / form.folder / f"{name}.png", axe=axe)
+                wrong += [f"{world} {form.folder} {name} ({address}): {flaw}" for flaw in said]
+                taken += 1
+            context.close()
         browser.close()
+    with (OUT / "flaws.txt").open("a", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in wrong)
     return taken
 
 
-def visit(page: Any, base: str, address: str) -> None:
-    """Open an address; of a view, the page of its first order. Narrow windows are made as tall as the page."""
-    if not address.startswith("/"):
-        page.goto(f"{base}/orders?{address}")
+def picture(context: Any, base: str, address: str, form: Form, path: Path, *, axe: bool = True) -> list[str]:
+    """Take the picture of a page, as tall as it is; return what is wrong with it."""
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+    page.on("console", lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None)
+    page.on("response", lambda got: wrong.append(f"{got.status} {got.url}") if got.status >= 500 else None)
+    page.on("requestfailed", lambda lost: wrong.append(f"request failed: {lost.url} {lost.failure}"))
+    if address.startswith("first:"):
+        address = address.removeprefix("first:")
+        page.goto(base + address)
         link = page.locator("[data-rows] a.m-id").first
-        address = link.get_attribute("href") if link.count() else f"/orders?{address}"
+        if not link.count():
+            page.close()
+            return ["there is no such order"]
+        address = link.get_attribute("href") or address
     page.goto(base + address)
-    page.wait_for_timeout(250)
-    tall = page.evaluate("document.querySelector('#content')?.scrollHeight ?? 0")
-    if "/orders/" in address and tall:
-        width = page.viewport_size["width"]
-        page.set_viewport_size({"width": width, "height": min(max(tall + 60, 768), 4000)})
-        page.wait_for_timeout(100)
+    page.wait_for_timeout(150)
+    wrong[:] = [w for w in wrong if "events/" not in w and "Failed to load resource" not in w]
+    wrong += walk.wide(page)
+    tall = page.evaluate(TALL)
+    page.set_viewport_size({"width": SIZES[form.size]["width"], "height": min(max(tall, form.height), 2600)})
+    page.wait_for_timeout(60)
+    wrong += walk.flaws(page, form.language, phone=form.size == "narrow", axe=axe)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)
+    page.close()
+    return wrong
+
+
+# How tall a window must be for all of a page to be seen in it, whichever of its parts scrolls.
+TALL = """Math.max(document.documentElement.scrollHeight, ...[...document.querySelectorAll('main, main *')]
+  .filter(n => n.scrollHeight > n.clientHeight + 4 && ['auto', 'scroll'].includes(getComputedStyle(n).overflowY))
+  .map(n => innerHeight + n.scrollHeight - n.clientHeight))"""
+
+
+def welcome(browser: Any, base: str, forms: list[Form]) -> int:
+    """Take the page that makes the first owner, which is there only until somebody is."""
+    for form in forms:
+        context = browser.new_context(viewport=SIZES[form.size], locale=form.language, timezone_id=ZONE)
+        looks = {"malha_language": form.language, "malha_theme": form.theme}
+        context.add_cookies([{"name": n, "value": v, "url": base} for n, v in looks.items()])
+        picture(context, base, "/welcome", form, OUT / "empty" / form.folder / "welcome-first.png")
+        context.close()
+    return len(forms)
 
 
 def publish(base: str) -> None:
@@ -192,7 +205,9 @@ def publish(base: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for language, ending in (("en", ""), ("pt-BR", ".pt-BR")):
-            context = browser.new_context(viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
+            context = browser.new_context(
+                viewport={"width": 1366, "height": 900}, reduced_motion="reduce", locale=language, timezone_id=ZONE
+            )
             context.request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
             context.add_cookies([{"name": "malha_language", "value": language, "url": base}])
             page = context.new_page()
@@ -295,19 +310,34 @@ def unfiltered(kind: int, line: bytes, above: bytes) -> bytes:
 
 def main() -> None:
     """Run."""
-    arguments = argparse.ArgumentParser(description="Take every page of the console.")
+    arguments = argparse.ArgumentParser(description="Take every page of the console and of the shopper.")
     arguments.add_argument("--orders", type=int, default=500, help="orders of the demo")
     arguments.add_argument("--only", default="", help="pages whose name contains this")
+    arguments.add_argument("--form", default="", help="forms whose name contains this, like pt-BR/narrow-light")
+    arguments.add_argument("--world", choices=("demo", "empty", "both"), default="both")
     arguments.add_argument("--url", default="", help="a demo that runs already (its owner's password as here)")
-    arguments.add_argument("--docs", action="store_true", help="also write docs/images")
+    arguments.add_argument("--quick", action="store_true", help="without axe-core, which takes most of the time")
+    arguments.add_argument("--docs", action="store_true", help="write docs/images, and nothing else")
     given = arguments.parse_args()
     if not Path(CHROMIUM).exists():
         sys.exit("screenshots: Chromium is missing. Mend: apt-get install chromium, or set MALHA_TEST_CHROMIUM")
-    with nullcontext(given.url) if given.url else demo(given.orders) as base:
-        taken = 0 if given.only == "docs" else take(base, given.only)
-        if given.docs:
-            publish(base)
-    print(f"screenshots: {taken} pictures in {OUT.relative_to(ROOT)}")
+    forms = [form for form in FORMS if given.form in form.folder]
+    (OUT / "flaws.txt").unlink(missing_ok=True)
+    OUT.mkdir(exist_ok=True)
+    taken = 0
+    full = ("demo", "--no-traffic", "--orders", str(given.orders), "--password", PASSWORD)
+    if given.docs or given.world in {"demo", "both"}:
+        with nullcontext(given.url) if given.url else served(*full) as base:
+            if given.docs:
+                publish(base)
+            else:
+                taken += take(base, "demo", given.only, forms, axe=not given.quick)
+    if not given.docs and given.world in {"empty", "both"}:
+        with nullcontext(given.url) if given.url and given.world == "empty" else served("serve") as base:
+            taken += take(base, "empty", given.only, forms, axe=not given.quick)
+    if taken:
+        flaws = (OUT / "flaws.txt").read_text("utf-8").splitlines()
+        print(f"screenshots: {taken} pictures in {OUT.relative_to(ROOT)}, {len(flaws)} flaws in flaws.txt")
 
 
 if __name__ == "__main__":
