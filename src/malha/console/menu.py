@@ -4,6 +4,7 @@ To add a page, add its row. `key` is what the page's handler gives to `shell.aro
 is that of its route; the icon is a line of `icons.txt`. A page nobody navigates to (one order) has no row.
 """
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
@@ -120,6 +121,13 @@ def record_address(page_key: str, key: str) -> str:
     """Return the address of a record on its page; nothing while no page has such records."""
     record = next((page.record for page in PAGES if page.key == page_key), "")
     return record.replace("{key}", quote(key, safe="")) if record else ""
+
+
+def page_of(path: str, may: Callable[[str], bool]) -> Page | None:
+    """Return the page that an address belongs to, so that somebody lost in it finds back; else the first there is."""
+    own = pages_for(may)
+    at = re.split(r"[/:]", path.lstrip("/"), maxsplit=1)[0]
+    return next((page for page in own if at and page.href == f"/{at}"), next(iter(own), None))
 
 
 def found(text: str, may: Callable[[str], bool]) -> tuple[Page, ...]:

@@ -30,6 +30,7 @@ from malha.console import (
     location_form,
     locations,
     me,
+    menu,
     message_means,
     message_texts,
     messages,
@@ -61,6 +62,9 @@ from malha.console import (
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC
 from malha.platform.errors import Forbidden, MalhaError, NotFound
+from malha.platform.i18n import _
+
+NO_PAGE = "no_such_route"  # what the API says of an address helps those who call it, not those who read pages
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
@@ -93,14 +97,17 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     if isinstance(error, Forbidden) and caller is not None and caller.must_enrol and request.method == "GET":
         return web.see_other("/account/second-factor")
     says, mend = web.refusal_text(error)
+    if error.code == NO_PAGE:
+        mend = _("Check the address, or search with Ctrl K from any page.")
     at = web.problem_fields(error)
     terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error), "fields": at}
     if web.by_htmx(request):
         slot = request.headers.get("x-slot", "#refusal")
         headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
         return render.html("parts/refusal.html", status=error.status, headers=headers, **terms)
+    page = menu.page_of(request.url.path, caller.may if caller else lambda _permission: False)
     theme = shell.theme_of(request)
-    return render.html("refused.html", status=error.status, theme=theme, **terms)
+    return render.html("refused.html", status=error.status, theme=theme, back=page, **terms)
 
 
 def fail(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
