@@ -28,7 +28,7 @@ ADDRESS_PARTS = ("postal_code", "street", "number", "complement", "district", "c
 async def _form(tx: Tx, request: Request[Any, Any, Any], found: Location | None) -> dict[str, Any]:
     around = await shell.around(tx, request, "locations")
     owners = await reads.establishments(tx)
-    draft = BLANK
+    draft = msgspec.structs.replace(BLANK, code=request.query_params.get("code", "")[:40])  # a held order waits for it
     if found is not None:
         draft = reads.location_draft(found, next(e.code for e in owners if e.id == found.establishment_id))
     return {

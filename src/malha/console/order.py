@@ -5,9 +5,10 @@ the page and the panel beside the list say the same. `next_step` is the one prim
 the services would accept, and they decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request, get
@@ -79,7 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """The primary action: what it is called, which dialog it opens or which form it sends."""
+    """The primary action: what it is called, which dialog it opens, which form it sends, or to which page it leads."""
 
     act: str
     label: str
@@ -87,6 +88,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     dialog: str = ""
     work_id: str = ""
+    href: str = ""
     permission: str = "orders:write"
 
 
@@ -412,6 +414,8 @@ def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of 
             return Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
         if hold.kind == HoldKind.UNKNOWN_SKU:
             return Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
+        if hold.kind in REGISTERED:
+            return _register(hold.kind, hold.detail)
         if hold.kind not in AUTOMATIC_HOLDS:
             return Step(
                 act="resolve",
@@ -431,7 +435,7 @@ def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of 
         steps = work_steps(facts, row)
         if steps:
             return steps[0]
-    if UnitState.ALLOCATED in states:
+    if UnitState.ALLOCATED in states and not facts.open_holds:
         return Step(
             act="release",
             label=_("Release now"),
@@ -441,6 +445,22 @@ def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of 
     if states and states <= GONE and UnitState.SHIPPED in states:
         return Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
     return None
+
+
+# What is registered so that an order goes on: the name of the code in the hold, the page, the icon.
+REGISTERED = {
+    HoldKind.UNKNOWN_SERVICE: ("service", "/services:new", "truck"),
+    HoldKind.UNKNOWN_LOCATION: ("location", "/locations:new", "building-store"),
+}
+
+
+def _register(kind: str, detail: Mapping[str, Any]) -> Step:
+    name, page, icon = REGISTERED[HoldKind(kind)]
+    code = str(detail.get(name) or "")
+    label = _("Register the service") if kind == HoldKind.UNKNOWN_SERVICE else _("Register the location")
+    hint = _("The channel asked for “{code}”.", code=code) if code else ""
+    href = f"{page}?code={quote(code, safe='')}"
+    return Step(act="register", label=label, icon=icon, hint=hint, href=href, permission="network:write")
 
 
 def work_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:

@@ -252,7 +252,8 @@ async def quote(request: Request[Any, Any, Any]) -> Response[str]:
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> dict[str, Any]:
     around = await shell.around(tx, request, "services")
-    found, draft = await _one(tx, code) if code is not None else (None, BLANK)
+    asked = msgspec.structs.replace(BLANK, code=request.query_params.get("code", "")[:40])  # a held order waits for it
+    found, draft = await _one(tx, code) if code is not None else (None, asked)
     return {
         "shell": around,
         "may": around.may,
