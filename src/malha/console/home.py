@@ -13,6 +13,7 @@ from litestar.response import Response
 
 from malha.console import brazil_map, home_period, plots, render, shell, web
 from malha.console import home_parts as parts
+from malha.console.first_steps import first_steps
 from malha.console.home_facts import Facts, facts_of
 from malha.ordering.reads import View
 from malha.platform.clock import now
@@ -32,6 +33,7 @@ async def home(request: Request[Any, Any, Any]) -> Response[str]:
     days = next((count for count in home_period.PERIODS if str(count) == asked), 0)
     async with web.reading(request) as tx:
         facts = await facts_of(tx, request)
+        steps = await first_steps(tx, facts) if not days else []
         period = await home_period.period_of(tx, request, facts, days) if days else None
         around = await shell.around(
             tx, request, "home", open_orders=None if facts.location else facts.counts[View.OPEN]
@@ -54,6 +56,7 @@ async def home(request: Request[Any, Any, Any]) -> Response[str]:
             for count in (0, *home_period.PERIODS)
         ],
         "map": brazil_map.shapes(),
+        "first_steps": steps,
         **(_of_today(facts, parts.day_line(at)) if period is None else _of_period(period)),
     }
     return render.html("home/body.html" if web.wants_part(request) else "home/page.html", **terms)

@@ -121,6 +121,14 @@ WHERE l.status <> 'closed' AND (%(scope)s::int[] IS NULL OR l.id = ANY(%(scope)s
 ORDER BY late DESC, coalesce(d.taken, 0)::float / nullif(l.daily_capacity, 0) DESC NULLS LAST, open DESC, l.name
 """
 
+# Whether anything of each kind is there: one row of each table at most.
+BEGUN = """
+SELECT EXISTS (SELECT FROM establishment) AS company, EXISTS (SELECT FROM location) AS location,
+       EXISTS (SELECT FROM service) AS service, EXISTS (SELECT FROM channel) AS channel,
+       EXISTS (SELECT FROM variant) AS product, EXISTS (SELECT FROM balance) AS stock,
+       EXISTS (SELECT FROM sales_order) AS order
+"""
+
 # Small table: each row is a record with something that could not be handled.
 PARKED = "SELECT count(*)::int AS records, min(first_failed_at) AS since FROM parked_key"
 
@@ -205,6 +213,18 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     due: datetime | None
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new retailer has set up."""
+
+    company: bool
+    location: bool
+    service: bool
+    channel: bool
+    product: bool
+    stock: bool
+    order: bool
+
+
 class Parked(msgspec.Struct, frozen=True):
     """Records with an event that could not be handled."""
 
@@ -263,6 +283,11 @@ async def deficits(tx: Tx, scope: Scope, most: int = 3) -> list[Deficit]:
 async def locations(tx: Tx, scope: Scope) -> list[Load]:
     """Return the locations that are not closed: the latest first, then the fullest."""
     return await tx.all(Load, LOCATIONS, {"scope": _scope(scope)})
+
+
+async def begun(tx: Tx) -> dict[str, bool]:
+    """Return which of the things an order needs are there: by name, in the order in which a retailer sets them up."""
+    return msgspec.to_builtins(await tx.one(Begun, BEGUN))  # type: ignore[no-any-return]
 
 
 async def parked(tx: Tx) -> Parked:

@@ -317,7 +317,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "open": open_number,
             "previous": asked.address(before=_cursor(page.previous), after="", open=None) if page.previous else "",
             "next": asked.address(after=_cursor(page.next), before="", open=None) if page.next else "",
-            "empty": words.EMPTY[asked.view],
+            "empty": words.EMPTY[asked.view if counts[View.ALL] else View.ALL],
             "views": await views.bar(tx, request, "orders", asked.address().partition("?")[2]),
             "today": render.local(now()).date().isoformat(),
             "promise_reasons": order_page.promise_reasons(),

@@ -183,6 +183,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
         "previous": asked.address(before=page.rows[0].sku, after="", open="") if page.more_before and rows else "",
         "next": asked.address(after=page.rows[-1].sku, before="", open="") if page.more_after and rows else "",
         "empty": words.EMPTY[asked.view],
+        "none_at_all": asked.view is View.ALL,
         "exports": export.choices(asked.address, "/stock:export"),
     }
 

@@ -108,7 +108,7 @@ async def test_late_work_waiting_goods_and_missing_units_need_a_person(shop: Sho
 
 
 async def test_nothing_to_do_is_said_and_not_left_blank(shop: Shop) -> None:
-    page = await home(shop, await shop.session())
+    page = await home(shop, await shop.session(Role.CUSTOMER_SERVICE))
     assert page.todos == {}
     assert "Nothing needs you" in page.text
     assert "There is no location yet." in page.text
