@@ -137,7 +137,8 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
             looks = {"malha_language": form.language, "malha_theme": form.theme}
             context.add_cookies([{"name": n, "value": v, "url": base} for n, v in looks.items()])
             context.add_cookies(session)
-            for what, chosen in (("language", form.language), ("theme", form.theme)):  # a person's own choice comes first
+            # What a person chose before comes before what their browser wants.
+            for what, chosen in (("language", form.language), ("theme", form.theme)):
                 context.request.post(f"{base}/me/{what}", form={what: chosen, "next": "/"}, max_redirects=0)
             for name, address in pages.items():
                 if address.split("?")[0] in walk.OUTSIDE:
