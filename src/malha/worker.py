@@ -6,7 +6,9 @@ away and comes back. It steps back in the queue for the processor (`worker_nice`
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 import msgspec
 import structlog
@@ -44,12 +46,19 @@ log = structlog.get_logger(__name__)
 PATIENCE_S = 30.0  # with what it is at when it is told to stop
 
 
+RESTS = 4.0  # times as long as a step of a long chore took: it has a fifth of one processor, the rest is for customers
+
+
 class Chore(msgspec.Struct, frozen=True):
-    """Something small done again and again, in transactions of its own; doing it twice at once must be harmless."""
+    """Something done again and again, in transactions of its own; doing it twice at once must be harmless.
+
+    What may take long is done step by step: `do` yields after each, outside of a transaction.
+    """
 
     name: str
     every_s: float
-    do: Callable[[Database], Awaitable[object]]
+    do: Callable[[Database], Awaitable[object] | AsyncGenerator[object, None]]
+    first_s: float = 0.0  # after the start; what reads a lot is not to make a restart in a busy hour slow
 
 
 def _in_one(do: Callable[[Tx], Awaitable[object]]) -> Callable[[Database], Awaitable[object]]:
@@ -77,7 +86,7 @@ CHORES = (
     Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
     Chore("care_for_allotments", 15, allotments.care),
     Chore("sweep_safety", 20, safety.sweep),
-    Chore("suspect_stock", 6 * 3600, suspicions.look_everywhere),
+    Chore("suspect_stock", 6 * 3600, suspicions.look_everywhere, first_s=600),
     Chore("care_for_ledger", 3600, care_for_ledger),
 )
 
@@ -101,14 +110,30 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _repeat(db: Database, chore: Chore, stop: asyncio.Event) -> None:
+    await rest(stop, chore.first_s)
     while not stop.is_set():
         try:
-            await chore.do(db)
+            await do_once(db, chore, stop)
         except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
             log.warning("chore_waits", chore=chore.name, error=str(error))
         except Exception:  # a chore is done again; the worker's other work goes on
             log.exception("chore_failed", chore=chore.name)
         await rest(stop, chore.every_s)
+
+
+async def do_once(db: Database, chore: Chore, stop: asyncio.Event) -> None:
+    """Do a chore; between the steps of a long one rest `RESTS` times as long as the last one took."""
+    doing = chore.do(db)
+    if not isinstance(doing, AsyncGenerator):
+        await doing
+        return
+    async with aclosing(doing):
+        began = time.monotonic()
+        async for _step in doing:
+            await rest(stop, RESTS * (time.monotonic() - began))
+            if stop.is_set():
+                return
+            began = time.monotonic()
 
 
 async def run_until_signalled(settings: Settings) -> None:

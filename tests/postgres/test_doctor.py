@@ -392,9 +392,9 @@ async def test_closed_months_are_believed_only_while_they_are_what_was_closed(da
 
 
 async def test_the_ledgers_months_are_made_ahead_and_closed_once_whoever_cares(database: Database) -> None:
-    made = await care_for_ledger(database)
+    made = [name async for name in care_for_ledger(database)]
     assert len(made) == 4
-    assert await care_for_ledger(database) == []
+    assert [name async for name in care_for_ledger(database)] == []
 
 
 def test_every_check_has_a_name_of_its_own() -> None:

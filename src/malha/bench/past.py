@@ -465,6 +465,9 @@ async def write(db: Database, size: Size, now: datetime, say: Callable[[str], No
             say(f"Building {name}")
             connection.execute(definition.replace(" ON ONLY ", " ON ").encode())
         connection.execute(LAST_NUMBERS)
+        say("Closing the months of the ledger")
+        async for _month in closing.care_for_ledger(db):
+            pass
         say("Vacuuming")
         connection.execute("VACUUM (ANALYZE)")
     return past

@@ -6,6 +6,7 @@ nothing.
 """
 
 import re
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 from malha.inventory import closing_writes as writes
@@ -16,20 +17,21 @@ SETTLED = timedelta(days=1)
 _NAME = re.compile(r"^movement_(\d{4})_(\d{2})$")
 
 
-async def care_for_ledger(db: Database) -> list[str]:
-    """Make the partitions of this and the coming months and close those that are over; return what was made or closed.
+async def care_for_ledger(db: Database) -> AsyncGenerator[str, None]:
+    """Make the partitions of this and the coming months and close those that are over; yield what was made or closed.
 
     Safe to run at any time and from several processes; each month is closed in a transaction of its own.
     """
-    done = []
     async with db.transaction() as tx:
-        done += await make_months(tx, await tx.now())
+        made = await make_months(tx, await tx.now())
+    for name in made:
+        yield name
     while True:
         async with db.transaction() as tx:
             closed = await close_one(tx, await tx.now())
         if closed is None:
-            return done
-        done.append(closed)
+            return
+        yield closed
 
 
 async def make_months(tx: Tx, now: datetime) -> list[str]:

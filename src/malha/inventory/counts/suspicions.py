@@ -4,7 +4,7 @@ What is free of it is kept back by a stock hold, so that every way of selling se
 the balance is touched; safety stock adds to it by itself. Goods that come in later are not held back.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -112,12 +112,11 @@ async def lift(tx: Tx, location_id: int, skus: Sequence[int], reason: str) -> in
     return len(lifted)
 
 
-async def look_everywhere(db: Database) -> int:
-    """Look at every location that sells, each in a transaction of its own; return how many suspicions are new."""
+async def look_everywhere(db: Database) -> AsyncGenerator[int, None]:
+    """Look at every location that sells, each in a transaction of its own; yield how many suspicions each adds."""
     async with db.transaction() as tx:
         places = await reads.selling_places(tx)
-    new = 0
     for location_id in places:
         async with db.transaction() as tx:
-            new += await keep_back(tx, await find(tx, location_id))
-    return new
+            new = await keep_back(tx, await find(tx, location_id))
+        yield new
