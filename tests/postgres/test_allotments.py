@@ -286,6 +286,11 @@ async def test_an_expired_hold_gives_back_to_the_fence(shop: Shop) -> None:
         channel = shop.world.channels["mall"]
         await service.place_hold(tx, "cart", [Claim(shop.sku, shop.at, 6)], seconds=-1, channel_id=channel)
     assert await shop.state() == (6, 0, 0)
+    async with shop.database.snapshot() as tx:  # of many balances it is asked in another way
+        (found,) = await reads.availability(tx, [shop.sku], [shop.at])
+        (row,) = await reads.availability_rows(tx, [shop.sku], [shop.at])
+    held = (found.on_hand, found.allocated, found.held, found.safety, found.free, found.fenced)
+    assert row == (shop.sku, shop.at, *held)
     async with shop.database.transaction() as tx:
         await service.retire_expired(tx)
     assert await shop.state() == (6, 4, 0)

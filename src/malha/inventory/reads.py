@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from psycopg import AsyncCursor
@@ -30,6 +30,25 @@ LEFT JOIN (
 WHERE b.sku_id = ANY (%(skus)s::int[])
   AND (%(locations)s::int[] IS NULL OR b.location_id = ANY (%(locations)s::int[]))
 ORDER BY b.sku_id, b.location_id
+"""
+
+# The same of thousands of balances: arrays by SKU cost half of what rows cost. Balances by primary key; then, with no
+# quantity on hand, what expired holds still keep from being free, by the index on expiry: there is none almost always.
+AVAILABILITY_ARRAYS = """
+SELECT b.sku_id, array_agg(b.location_id), array_agg(b.on_hand), array_agg(b.allocated), array_agg(b.held),
+       array_agg(b.safety), array_agg(b.on_hand - b.allocated - b.held - b.safety - b.fenced), array_agg(b.fenced)
+FROM balance b
+WHERE b.sku_id = ANY (%(skus)s::int[]) AND b.location_id = ANY (%(locations)s::int[])
+GROUP BY b.sku_id
+UNION ALL
+SELECT l.sku_id, ARRAY[l.location_id], NULL, NULL, NULL, NULL, ARRAY[sum(l.quantity - coalesce(
+           (SELECT sum(d.quantity) FROM stock_draw d
+            WHERE d.claim_id = l.hold_id AND d.sku_id = l.sku_id AND d.location_id = l.location_id
+              AND d.allotment_id IS NOT NULL), 0))::int], NULL
+FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
+WHERE h.state = 'active' AND h.expires_at <= clock_timestamp()
+  AND l.sku_id = ANY (%(skus)s::int[]) AND l.location_id = ANY (%(locations)s::int[])
+GROUP BY l.sku_id, l.location_id
 """
 
 # The gate's snapshot: only pairs with something free, as narrow as it gets. What expired holds still keep from being
@@ -93,12 +112,26 @@ async def availability(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[in
     return await tx.all(Availability, AVAILABILITY, {"skus": list(sku_ids), "locations": locations})
 
 
-async def availability_rows(
-    tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int]
-) -> list[tuple[int, int, int, int, int, int, int, int]]:
-    """As `availability`, as (SKU, location, on hand, allocated, held, safety, free, fenced): for thousands of rows."""
-    found = await tx.tuples(AVAILABILITY, {"skus": list(sku_ids), "locations": list(location_ids)})
-    return cast("list[tuple[int, int, int, int, int, int, int, int]]", found)
+Quantities = tuple[int, int, int, int, int, int, int, int]
+
+
+async def availability_rows(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int]) -> list[Quantities]:
+    """As `availability`, as (SKU, location, on hand, allocated, held, safety, free, fenced), in no order.
+
+    For thousands of balances.
+    """
+    asked = {"skus": arrays.ints(sku_ids), "locations": arrays.ints(location_ids)}
+    found: list[Quantities] = []
+    freed: dict[tuple[int, int], int] = {}
+    for sku_id, places, on_hand, allocated, held, safety, free, fenced in await tx.tuples(AVAILABILITY_ARRAYS, asked):
+        if on_hand is None:
+            freed[sku_id, places[0]] = free[0]
+        else:
+            columns = zip(places, on_hand, allocated, held, safety, free, fenced, strict=True)
+            found += [(sku_id, *quantities) for quantities in columns]
+    if freed:
+        found = [(*row[:6], row[6] + freed.get(row[:2], 0), row[7]) for row in found]
+    return found
 
 
 async def ledger(

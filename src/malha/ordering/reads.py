@@ -653,6 +653,8 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
     if wanted.found is not None and not wanted.found:
         return 0
     parts, params = _conditions(wanted)
+    if wanted.found is not None and len(parts) == 1:  # nothing narrows what was found: it is counted already
+        return min(len(wanted.found), most + 1)
     params["limit"] = most + 1
     source = sql.SQL("SELECT o.id FROM sales_order o") + _where(parts)
     if _is_long(wanted):

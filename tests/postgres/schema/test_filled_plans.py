@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 from test_plans import GROWING, whole_reads
 
@@ -18,6 +19,7 @@ from malha.notifications import reads as messages
 from malha.ordering import finding_reads, reads
 from malha.ordering.reads import Sort, View, Wanted
 from malha.platform.db import Database, Tx
+from malha.platform.text import fold
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ORDERS = 4_000
@@ -167,6 +169,46 @@ async def test_questions_about_a_long_past_go_by_their_indexes(database: Databas
             if whole:
                 problems.append(f"{asked}: reads {', '.join(sorted(whole))} whole")
     assert not problems, "\n".join(problems)
+
+
+async def test_a_word_that_many_orders_have_is_looked_for_among_the_newest_and_found_in_full(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = await write(database, Size(ORDERS), NOW, lambda _text: None)
+    monkeypatch.setattr(finding_reads, "RECENT", 500)
+    monkeypatch.setattr(finding_reads, "MANY", 10)
+    first, second, _last = past.person(past.customer(777))[0].split()
+    async with database.transaction() as tx:
+        for words, most, by_index in (
+            (first, 40, False),
+            (first, 120, False),
+            (first, ORDERS, True),  # there are fewer
+            (f"{first} {second}", 40, True),  # few of the newest have both
+        ):
+            monkeypatch.setattr(finding_reads, "FOUND_LIMIT", most)
+            patterns = [f"%{fold(word)}%" for word in words.split()]
+            every = await tx.values(
+                "SELECT order_id FROM order_search WHERE document LIKE ALL(%(patterns)s::text[])"
+                " ORDER BY placed_at DESC LIMIT %(most)s::int",
+                {"patterns": patterns, "most": most},
+            )
+            recorder = Recorder(tx)
+            found = await finding_reads.find(recorder, words)
+            assert set(found) == set(every), (words, most)
+            asked = [statement for statement, _params in recorder.asked]
+            # As many as are wanted are there without sorting all orders that ever had the word.
+            assert (finding_reads.FIND_WORDS in asked) == by_index, (words, most)
+            # What was found is counted without asking again, unless something narrows it.
+            wanted = Wanted(found=tuple(found))
+            counting = Recorder(tx)
+            assert await reads.count(counting, wanted, 30) == min(len(found), 31)
+            assert not counting.asked
+            narrowed = Wanted(found=tuple(found), view=View.OPEN)
+            assert await reads.count(counting, narrowed, 1_000) == await tx.value(
+                "SELECT count(*) FROM sales_order WHERE id = ANY(%(ids)s::uuid[])"
+                " AND status NOT IN ('delivered', 'cancelled')",
+                {"ids": found},
+            )
 
 
 async def test_a_question_without_its_index_is_found(database: Database) -> None:
