@@ -16,12 +16,12 @@ from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.notifications import means, reads, returns, service, wishes
 from malha.notifications.contract import Receipt, Status
+from malha.notifications.errors import GatewayExists
 from malha.notifications.gateways import Gateway, Header, Meaning
 from malha.notifications.model import Channel, Consent, ConsentSource, Kind, Purpose, Teller, Text
 from malha.ordering import service as ordering
 from malha.platform import signing
 from malha.platform.db import Database
-from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID
 from malha.platform.settings import Settings
@@ -326,7 +326,7 @@ async def test_a_secret_is_kept_sealed_and_changed_only_by_who_saw_the_last_vers
         opened = await means.open_gateway(tx, signing.keys_of(settings), SMS)
         assert (opened.secret, "s3cret" in repr(opened)) == ("s3cret", False)
         keys = signing.keys_of(settings)
-        with pytest.raises(Conflict):
+        with pytest.raises(GatewayExists):
             await means.save_gateway(tx, keys, SMS, row.gateway, active=True, version=0)
         # Saved again without the secret, it stays.
         await means.save_gateway(tx, keys, SMS, row.gateway, active=False, version=1)

@@ -387,6 +387,25 @@ def bring_tables(story: Story) -> None:
     do("left_records", import_id=run)
 
 
+def reach_customers(story: Story) -> None:
+    """A gateway described, tried, changed, removed; which means goes first."""
+    do = story.do
+    gateway = {"url": "https://sms.invalid/send", "headers": [{"name": "Authorization", "value": "Bearer {secret}"}]}
+    gateway |= {"body": '{"to": "{to}", "text": "{text}"}', "name": "Nobody's"}
+    do("list_message_gateway_presets")
+    do("create_message_gateway", body={**gateway, "channel": "sms", "secret": "s" * 20, "receipt_secret": "r" * 20})
+    do("list_message_gateways")
+    assert do("get_message_gateway", channel="sms")["has_secret"]
+    story.change("change_message_gateway", story.version(), channel="sms", body={**gateway, "active": True})
+    answer = do("test_message_gateway", channel="sms", body={"phone": "(11) 98765-4321"})
+    assert answer["end"] == "later"  # there is no such host
+    story.do("delete_message_gateway", channel="sms")
+    do("list_message_routes")
+    do("get_message_route", kind="ready")
+    story.change("put_message_route", story.version(), kind="ready", body={"means": ["whatsapp", "email"]})
+    assert not do("delete_message_route", kind="ready")["own"]
+
+
 def look_after(story: Story, names: Names) -> None:
     """Messages, the trail, what failed."""
     do = story.do
@@ -418,6 +437,7 @@ def told(served: Served) -> Story:
     state_stock(story)
     know_people(story, served.names)
     bring_tables(story)
+    reach_customers(story)
     look_after(story, served.names)
     return story
 

@@ -12,25 +12,21 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.console import render, shell, web
-from malha.flows import telling
+from malha.flows import trying
 from malha.notifications import means, presets, reads
-from malha.notifications.contract import End, Letter
-from malha.notifications.errors import GatewayNotReady, GatewayRefused
+from malha.notifications.contract import End
+from malha.notifications.errors import GatewayRefused
 from malha.notifications.gateways import BODY_NAMES, HEADER_NAMES, Gateway, Header, Meaning, Receipts
-from malha.notifications.http_carrier import HttpCarrier
 from malha.notifications.model import CHANNEL_WORDS, KINDS, Channel, Kind, Rendered, Route
-from malha.platform import audit, brazil, mail, signing
+from malha.platform import brazil, i18n, mail, signing
 from malha.platform.errors import NotFound
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_, Word, _
-from malha.platform.ids import new_id
-from malha.platform.outward import Outward
+from malha.platform.i18n import N_, _
 from malha.platform.sealing import SealBroken
 from malha.platform.settings import Settings
 
 Asking = Request[Any, Any, Any]
 PROOFS = (("token", N_("A secret word")), ("hmac-sha256", N_("HMAC SHA-256")), ("hmac-sha1", N_("HMAC SHA-1")))
-TRY_WORDS = N_("Test of {retailer}: this is how our messages reach you.")
 
 
 def _settings(request: Asking) -> Settings:
@@ -228,6 +224,21 @@ async def gateway_save(request: Asking, channel: FromPath[str]) -> Response[Any]
     return web.see_other(address, notice=notice)
 
 
+@post("/messages/means/{channel:str}/remove", opt={"permission": "settings:manage"}, status_code=200)
+async def gateway_remove(request: Asking, channel: FromPath[str]) -> Response[Any]:
+    """Forget a gateway and its secrets.
+
+    Raises:
+        GatewayNotReady: there is none.
+        Conflict: somebody else changed it meanwhile.
+    """
+    wanted = _channel(channel)
+    version = _text(await request.form(), "version", 9)
+    async with web.writing(request) as tx:
+        await means.remove_gateway(tx, wanted, version=int(version) if re.fullmatch(r"[0-9]{1,9}", version) else 0)
+    return web.go_on(request, "/messages/means", _("The gateway and its secrets were removed."))
+
+
 @post("/messages/means/{channel:str}/try", opt={"permission": "settings:manage"}, status_code=200)
 async def gateway_try(request: Asking, channel: FromPath[str]) -> Response[Any]:
     """Send a test through the saved gateway to a number of one's own, and say what it answered.
@@ -242,14 +253,10 @@ async def gateway_try(request: Asking, channel: FromPath[str]) -> Response[Any]:
     phone = brazil.normalise_phone(str(form.get("phone", ""))[:40])
     if phone is None:
         refuse([Flaw("phone", N_("Write a telephone number with its area code."))])
+    language = i18n.current_language()
     async with web.reading(request) as tx:
-        look = await telling.look_of(tx)
-    words = _(TRY_WORDS, retailer=look.retailer)
-    template, tongue = _text(form, "template", 80).partition(":")[::2]
-    rendered = Rendered("", words, "", template, tongue or "pt_BR", (words,) if template else ())
-    notice = await try_letter(request, wanted, phone or "", "pt-BR", rendered)
-    async with web.writing(request) as tx:
-        await audit.record(tx, action="try", entity="message_gateway", entity_id=wanted.value)
+        rendered = await trying.trial_of(tx, language, _text(form, "template", 80))
+    notice = await try_letter(request, wanted, phone or "", language, rendered)
     if web.by_htmx(request):
         return Response(b"", headers={"HX-Reswap": "none", "HX-Trigger": web.trigger("toast", notice)})
     return web.see_other(f"/messages/means/{wanted.value}", notice=notice)
@@ -262,26 +269,12 @@ async def try_letter(request: Asking, channel: Channel, phone: str, language: st
         GatewayNotReady: the gateway is not saved yet.
         GatewayRefused: it was not taken, or nobody knows.
     """
-    settings = _settings(request)
-    async with web.reading(request) as tx:
-        opened = await means.open_gateway(tx, signing.keys_of(settings), channel)
-    if opened is None or not opened.gateway.url:
-        raise GatewayNotReady(means=Word(CHANNEL_WORDS[channel]))
-    carrier = HttpCarrier(opened, Outward(settings.outward_allow), telling.receipt_address(settings, opened))
-    letter = Letter(
-        id=new_id(),
-        address=phone,
-        language=language,
-        text=rendered.text,
-        template=rendered.template,
-        template_language=rendered.template_language,
-        parameters=rendered.parameters,
-    )
-    answer = await carrier.send(letter)
+    database, actor = web.database_of(request), web.actor_of(request)
+    answer = await trying.send_trial(database, actor, _settings(request), channel, phone, language, rendered)
     if answer.end is not End.ACCEPTED:
         raise GatewayRefused(answer=answer.words or answer.end.value)
     said = answer.reference or answer.words
     return _("The gateway took the test: {answer}", answer=said) if said else _("The gateway took the test.")
 
 
-HANDLERS = [means_page, route_save, gateway_edit, gateway_save, gateway_try]
+HANDLERS = [means_page, route_save, gateway_edit, gateway_save, gateway_remove, gateway_try]

@@ -66,6 +66,15 @@ class GatewayNotReady(MalhaError):
     mend = "Describe the gateway and save it first."
 
 
+class GatewayExists(MalhaError):
+    """A means has one gateway at most."""
+
+    status = 409
+    code = "gateway_exists"
+    says = "There is a gateway for {means} already."
+    mend = "Read it and change that one."
+
+
 class GatewayRefused(MalhaError):
     """A test did not go through; nothing about an order was sent."""
 

@@ -4,12 +4,14 @@ Secrets are sealed before they are stored, are given back to nobody, and are in 
 """
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
 from malha.notifications import reads, writes
+from malha.notifications.errors import GatewayExists, GatewayNotReady
 from malha.notifications.gateways import Gateway, check_gateway
-from malha.notifications.model import Channel, Kind, Route, Teller
+from malha.notifications.model import CHANNEL_WORDS, Channel, Kind, Route, Teller
 from malha.notifications.reads import GatewayRow
 from malha.platform import audit, outward, sealing
 from malha.platform.db import Tx
@@ -64,8 +66,12 @@ async def save_gateway(
 ) -> GatewayRow:
     """Describe a gateway, if it is still as the asker saw it (`version`; 0: not described). An empty secret stays.
 
+    A secret is for one server: where the address names another one, it is entered anew. Else whoever may describe
+    gateways could have a secret that they cannot see sent to a server of their own.
+
     Raises:
-        Invalid: the description is wrong.
+        Invalid: the description is wrong, or a secret that is there would go to another server.
+        GatewayExists: `version` is 0, and there is one.
         Conflict: somebody else changed it meanwhile.
     """
     flaws = check_gateway(gateway, channel)
@@ -83,8 +89,11 @@ async def save_gateway(
         for at, said in (("secret", secret), ("receipt_secret", receipt_secret))
         if len(said) > SECRET_LENGTH or not said.isprintable()
     ]
-    refuse(flaws)
     before = await reads.gateway(tx, channel)
+    if before is not None and before.secret and not secret and _server(before.gateway.url) != _server(gateway.url):
+        says = N_("The address is another server's than the secret was entered for.")
+        flaws.append(Flaw("secret", says, N_("Enter the secret again.")))
+    refuse(flaws)
     row = {
         "channel": channel.value,
         "active": active,
@@ -94,6 +103,8 @@ async def save_gateway(
         "version": version,
     }
     if not await tx.execute(writes.SET_GATEWAY if version else writes.PUT_GATEWAY, row):
+        if not version:
+            raise GatewayExists(means=Word(CHANNEL_WORDS[channel]))
         raise Conflict(what=Word(N_("gateway")), key=channel.value)
     after = await reads.gateway(tx, channel)
     assert after is not None  # noqa: S101 -- it was just written
@@ -112,6 +123,29 @@ async def save_gateway(
         personal=("receipt_secret",),
     )
     return after
+
+
+async def remove_gateway(tx: Tx, channel: Channel, *, version: int | None = None) -> None:
+    """Forget a gateway and its secrets, if it is still as the asker saw it; what waits goes by the next means.
+
+    Raises:
+        GatewayNotReady: there is none.
+        Conflict: somebody else changed it meanwhile.
+    """
+    before = await reads.gateway(tx, channel)
+    if before is None:
+        raise GatewayNotReady(means=Word(CHANNEL_WORDS[channel]))
+    row = {"channel": channel.value, "version": before.version if version is None else version}
+    if not await tx.execute(writes.DROP_GATEWAY, row):
+        raise Conflict(what=Word(N_("gateway")), key=channel.value)
+    facts = {"active": before.active, **_audited(before.gateway)}
+    await audit.record(tx, action="delete", entity="message_gateway", entity_id=channel.value, before=facts)
+
+
+def _server(url: str) -> tuple[str, str]:
+    """Return how and whom an address asks; its path may change without anybody else learning a secret."""
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _audited(gateway: Gateway) -> dict[str, object]:

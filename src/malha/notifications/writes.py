@@ -118,6 +118,7 @@ UPDATE message_gateway SET active = %(active)s::bool, config = %(config)s::jsonb
     version = version + 1
 WHERE channel = %(channel)s::text AND version = %(version)s::int
 """
+DROP_GATEWAY = "DELETE FROM message_gateway WHERE channel = %(channel)s::text AND version = %(version)s::int"
 PUT_ROUTE = """
 INSERT INTO message_route (kind, means, every)
 SELECT %(kind)s::text, %(means)s::text[], %(every)s::bool WHERE %(version)s::int = 0
