@@ -1,7 +1,8 @@
-"""`malha bench imports`: a very large table, uploaded, checked and applied as a person's would be, in constant memory.
+"""`malha bench imports`: a very large table, uploaded, checked, applied and taken out again, in constant memory.
 
 The whole way on a server of its own with production settings: the file goes into the database in pieces as it is made,
-one worker's job reads it, and each chunk is a transaction. Memory is that of the working process alone.
+one worker's job reads it, and each chunk is a transaction. Then the same rows leave as CSV and as XLSX, in pieces as
+they are read. Memory is that of the working process alone.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ import msgspec
 from malha.bench.seed import NETWORK, SKUS
 from malha.bench.server import bench_database
 from malha.doctor import examine
-from malha.exchange import reads, service
+from malha.exchange import kinds, reads, service
 from malha.exchange.model import Kind, Run
 from malha.platform import jobs
 from malha.platform.db import Actor, Database
 from malha.platform.ids import UUID
 from malha.platform.migrate import migrate
+from malha.platform.sheets import Format
 
 LOCATIONS = 50
 LINES_AT_ONCE = 10_000
@@ -29,7 +31,10 @@ Say = Callable[[str], None]
 
 
 class ImportsReport(msgspec.Struct, frozen=True):
-    """What `malha bench imports --json` prints. Memory in megabytes: before, at a tenth of the rows, and the most."""
+    """What `malha bench imports --json` prints. Memory in megabytes: before, at a tenth of the rows, and the most.
+
+    `export_first_ms` is how long the first bytes of the workbook take; `export_peak_mb` the most memory of both files.
+    """
 
     rows: int
     file_mb: float
@@ -41,6 +46,12 @@ class ImportsReport(msgspec.Struct, frozen=True):
     rss_most_mb: float
     created: int
     refused: int
+    export_csv_rows_per_s: float
+    export_xlsx_rows_per_s: float
+    export_csv_mb: float
+    export_xlsx_mb: float
+    export_first_ms: float
+    export_peak_mb: float
     drift: int
 
 
@@ -67,6 +78,7 @@ async def _measure(url: str, rows: int, say: Say) -> ImportsReport:
         checked = await _go(db, run_id, memory, say, apply=False)
         applied = await _go(db, run_id, memory, say, apply=True)
         run = await _run(db, run_id)
+        csv, xlsx = [await _take_out(db, format_, say) for format_ in (Format.CSV, Format.XLSX)]
         say("Examining")
         report = await examine(db)
         return ImportsReport(
@@ -80,8 +92,35 @@ async def _measure(url: str, rows: int, say: Say) -> ImportsReport:
             rss_most_mb=round(memory.most, 1),
             created=run.created,
             refused=run.bad,
+            export_csv_rows_per_s=round(rows / csv.seconds),
+            export_xlsx_rows_per_s=round(rows / xlsx.seconds),
+            export_csv_mb=round(csv.megabytes, 1),
+            export_xlsx_mb=round(xlsx.megabytes, 1),
+            export_first_ms=round(xlsx.first_ms),
+            export_peak_mb=round(max(csv.most_mb, xlsx.most_mb), 1),
             drift=sum(f.drifts for f in report.findings),
         )
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    """A file that was taken out."""
+
+    seconds: float
+    first_ms: float
+    megabytes: float
+    most_mb: float
+
+
+async def _take_out(db: Database, format_: Format, say: Say) -> _Taken:
+    """Read everything as a page's export does, and throw it away."""
+    begun = time.perf_counter()
+    first, size, most = 0.0, 0, 0.0
+    async for piece in kinds.export(Kind.STOCK, format_, db, ACTOR):
+        first = first or time.perf_counter() - begun
+        size += len(piece)
+        most = max(most, rss_mb())
+        say(f"Exporting {format_.value}: {size / (1 << 20):,.0f} MB, {rss_mb():.0f} MB of memory")
+    return _Taken(time.perf_counter() - begun, first * 1000, size / (1 << 20), most)
 
 
 async def _table(rows: int) -> AsyncIterator[bytes]:

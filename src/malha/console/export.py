@@ -12,7 +12,6 @@ from malha.platform import i18n, sheets
 from malha.platform.sheets import Column, Format, Reader
 
 T = TypeVar("T")
-MOST = sheets.MOST_ROWS  # rows of one file: what a spreadsheet holds
 BATCH = 1_000  # rows of one transaction
 
 
@@ -40,7 +39,7 @@ def send(
     pages: AsyncIterator[Sequence[T]],
     row: Callable[[T], sheets.Row],
 ) -> Stream:
-    """Stream a list as the file its address asks for, at most `MOST` rows.
+    """Stream a list as the file its address asks for, all of it; a workbook has as many sheets as its rows need.
 
     Args:
         request: what was asked; its path ends in the format.
@@ -57,14 +56,9 @@ def send(
             return [row(item) for item in items]
 
     async def cells() -> AsyncIterator[list[sheets.Row]]:
-        sent = 0
         async for items in pages:
             # A thousand rows in words take tens of milliseconds, in which others want their answers.
-            rows = await asyncio.to_thread(told, items[: MOST - sent])
-            yield rows
-            sent += len(rows)
-            if sent >= MOST:
-                return
+            yield await asyncio.to_thread(told, items)
 
     return file(name, format_, sheets.written(format_, columns, cells(), reader))
 

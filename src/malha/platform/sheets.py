@@ -4,30 +4,22 @@ A column says what its cells are, so that a number arrives as a number and a day
 in CSV they carry the apostrophe of `tabular.defuse`, in XLSX they are text cells with the spreadsheet's own mark for
 it, which stays when somebody edits the cell.
 
-CSV is sent as it is written. An XLSX file is a ZIP archive whose parts know their size, so it is written to a temporary
-file first, in a thread, and sent when it is whole.
+Both are sent as they are written, page by page, so the first bytes leave at once and nothing waits on disk. A sheet
+that is full (1,048,575 rows) is followed by another one.
 """
 
 import asyncio
 import csv
 import io
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from xlsxwriter import Workbook
-
 from malha.platform import i18n, tabular
 from malha.platform.i18n import _
-
-PIECE = 65_536
-MOST_TEXT = 32_767  # characters a cell of a spreadsheet holds
-MOST_ROWS = 1_048_575  # below the headings
+from malha.platform.xlsx import Style, Workbooked, serial_of
 
 Row = Sequence[Any]
 
@@ -128,68 +120,39 @@ def _text(kind: Kind, cell: Any, zone: ZoneInfo) -> str:
 
 # --- XLSX ---
 
+# 3, 4, 14 and 22 are the spreadsheet's own formats: each program shows them as its owner's country writes them.
+_NUMBER_FORMATS = {Kind.TEXT: 0, Kind.WHOLE: 3, Kind.MONEY: 4, Kind.DAY: 14, Kind.MOMENT: 22}
+
 
 async def _xlsx(
     columns: Sequence[Column], pages: AsyncIterator[Sequence[Row]], reader: Reader
 ) -> AsyncGenerator[bytes, None]:
-    with tempfile.TemporaryDirectory(prefix="malha-sheet-") as folder:
-        path = Path(folder) / "sheet.xlsx"
-        with closing(_Sheet(path, columns, reader)) as sheet:
-            async for rows in pages:
-                await asyncio.to_thread(sheet.write, rows)
-            await asyncio.to_thread(sheet.close)
-        with path.open("rb") as file:
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
+    book = await asyncio.to_thread(Workbooked, _styles(columns, reader))
+    async for rows in pages:
+        if piece := await asyncio.to_thread(book.write, rows):
+            yield piece
+    yield await asyncio.to_thread(book.close)
 
 
-class _Sheet:
-    """A workbook of one sheet that grows downwards; what is written leaves the memory."""
+def _styles(columns: Sequence[Column], reader: Reader) -> list[Style]:
+    zone = ZoneInfo(reader.zone)
 
-    def __init__(self, path: Path, columns: Sequence[Column], reader: Reader) -> None:
-        self._columns = columns
-        self._zone = ZoneInfo(reader.zone)
-        self._next = 1
-        self._closed = False
-        self._book = Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)})
-        self._sheet = self._book.add_worksheet()
-        self._text = self._book.add_format({"quote_prefix": True})
-        # 3, 4, 14 and 22 are the spreadsheet's own formats: each program shows them as its owner's country writes them.
-        whole, money, day, moment = (self._book.add_format({"num_format": n}) for n in (3, 4, 14, 22))
-        self._formats = {Kind.WHOLE: whole, Kind.MONEY: money, Kind.DAY: day, Kind.MOMENT: moment}
-        bold = self._book.add_format({"bold": True, "quote_prefix": True})
-        self._sheet.freeze_panes(1, 0)
-        with i18n.speaking(reader.language, reader.zone):
-            for at, column in enumerate(columns):
-                name = column.heading
-                self._sheet.set_column(at, at, max(column.width, len(name) + 2))
-                self._sheet.write_string(0, at, name, bold)
+    def moment(cell: datetime) -> float:
+        return serial_of(cell.astimezone(zone).replace(tzinfo=None, microsecond=0))
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Add rows below those that are there, as many as a sheet holds."""
-        for row in rows[: MOST_ROWS + 1 - self._next]:
-            for at, (column, cell) in enumerate(zip(self._columns, row, strict=True)):
-                if cell is not None and cell != "":
-                    self._cell(at, column.kind, cell)
-            self._next += 1
-
-    def _cell(self, at: int, kind: Kind, cell: Any) -> None:
-        row, sheet = self._next, self._sheet
-        match kind:
-            case Kind.TEXT:
-                sheet.write_string(row, at, str(cell)[:MOST_TEXT], self._text)
-            case Kind.WHOLE:
-                sheet.write_number(row, at, cell, self._formats[kind])
-            case Kind.MONEY:
-                sheet.write_number(row, at, cell / 100, self._formats[kind])
-            case Kind.DAY:
-                sheet.write_datetime(row, at, cell, self._formats[kind])
-            case Kind.MOMENT:
-                told: datetime = cell.astimezone(self._zone)
-                sheet.write_datetime(row, at, told.replace(tzinfo=None, microsecond=0), self._formats[kind])
-
-    def close(self) -> None:
-        """Write the file; what was left unfinished is closed too, so that its temporary files can go."""
-        if not self._closed:
-            self._closed = True
-            self._book.close()
+    numbers: dict[Kind, Callable[[Any], float]] = {
+        Kind.WHOLE: lambda cell: cell,
+        Kind.MONEY: lambda cell: cell / 100,
+        Kind.DAY: serial_of,
+        Kind.MOMENT: moment,
+    }
+    with i18n.speaking(reader.language, reader.zone):
+        return [
+            Style(
+                column.heading,
+                max(column.width, len(column.heading) + 2),
+                _NUMBER_FORMATS[column.kind],
+                numbers.get(column.kind),
+            )
+            for column in columns
+        ]
