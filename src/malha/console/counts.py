@@ -364,7 +364,31 @@ async def suspicion_list(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "suspicions")
         rows = await reads.suspicions(tx, scope)
-    return render.html("counts/suspicions.html", shell=around, may=around.may, rows=rows)
+    exports = export.choices(str, "/suspicions:export")
+    return render.html("counts/suspicions.html", shell=around, may=around.may, rows=rows, exports=exports)
+
+
+MOST_SUSPICIONS = 1_000_000  # of a file; a location has a few hundred at most
+SUSPICION_COLUMNS = (
+    Column(N_("SKU")), Column(N_("Name"), width=32), Column(N_("Code")), Column(N_("Location"), width=28),
+    Column(N_("Held back"), Kind.WHOLE), Column(N_("Suspicion"), Kind.WHOLE), Column(N_("Not found"), Kind.WHOLE),
+    Column(N_("Sales"), Kind.WHOLE), Column(N_("Days without a sale"), Kind.WHOLE), Column(N_("Since"), Kind.MOMENT),
+)  # fmt: skip
+
+
+@get(export.paths("/suspicions:export"), opt={"permission": "stock:read"})
+async def suspicion_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send everything that is suspected as a file."""
+    async with web.reading(request) as tx:
+        rows = await reads.suspicions(tx, shell.scope_of(web.caller_of(request)), limit=MOST_SUSPICIONS)
+
+    def cells(row: reads.SuspicionRow) -> list[Any]:
+        return [
+            row.sku, row.name, row.location, row.location_name, row.kept_back, row.score, row.why.short_picks,
+            row.why.sales, round(row.why.silent_days or 0), row.found_at,
+        ]  # fmt: skip
+
+    return export.send_all(request, "suspicions", SUSPICION_COLUMNS, rows, cells)
 
 
 @post("/suspicions:lift", opt={"permission": "stock:approve"}, status_code=200)
@@ -404,5 +428,6 @@ HANDLERS = [
     close,
     cancel,
     suspicion_list,
+    suspicion_export,
     lift,
 ]

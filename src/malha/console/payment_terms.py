@@ -3,13 +3,15 @@
 from typing import Any
 
 from litestar import Request, get, post
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, render, shell, web, words
+from malha.console import export, filling, render, shell, web, words
 from malha.network import reads as network
 from malha.payments import deadlines
 from malha.payments.terms import ANY, KINDS, Term
-from malha.platform.i18n import _
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
 
 PAGE = "payment_terms"
@@ -26,12 +28,7 @@ async def terms_page(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the terms, each with its form for those who may change it."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, PAGE)
-        found = await deadlines.terms(tx)
-        channels = {c.id: c.name for c in await network.channels(tx)}
-    order = [ANY, *(kind.value for kind in KINDS)]
-    rows = sorted(
-        found, key=lambda t: (t.tender == ANY, order.index(t.tender) if t.tender in order else 99, t.channel_id or 0)
-    )
+        rows, channels = await _terms(tx)
     return render.html(
         "channels/terms.html",
         shell=around,
@@ -39,7 +36,39 @@ async def terms_page(request: Request[Any, Any, Any]) -> Response[str]:
         rows=[(t, tender_word(t.tender), channels.get(t.channel_id or 0, "")) for t in rows],
         channels=sorted(channels.items(), key=lambda c: fold(c[1])),
         kinds=[(kind.value, tender_word(kind.value)) for kind in KINDS],
+        exports=export.choices(str, f"{ADDRESS}:export"),
     )
+
+
+async def _terms(tx: Tx) -> tuple[list[Term], dict[int, str]]:
+    """Return the terms as they are shown, and the names of channels."""
+    found = await deadlines.terms(tx)
+    channels = {c.id: c.name for c in await network.channels(tx)}
+    order = [ANY, *(kind.value for kind in KINDS)]
+    rows = sorted(
+        found, key=lambda t: (t.tender == ANY, order.index(t.tender) if t.tender in order else 99, t.channel_id or 0)
+    )
+    return rows, channels
+
+
+COLUMNS = (
+    Column(N_("Tender"), width=24), Column(N_("Channel"), width=24), Column(N_("Minutes to pay"), Kind.WHOLE),
+    Column(N_("Business days until the bank has it"), Kind.WHOLE), Column(N_("Minutes of grace"), Kind.WHOLE),
+    Column(N_("Days late money finds the order"), Kind.WHOLE),
+)  # fmt: skip
+
+
+@get(export.paths(f"{ADDRESS}:export"), opt={"permission": "network:read"})
+async def terms_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the terms as a file."""
+    async with web.reading(request) as tx:
+        rows, channels = await _terms(tx)
+
+    def cells(t: Term) -> list[Any]:
+        channel = channels.get(t.channel_id or 0) or _("All channels")
+        return [tender_word(t.tender), channel, t.minutes, t.clearing_days, t.grace_minutes, t.keep_days]
+
+    return export.send_all(request, "payment-terms", COLUMNS, rows, cells)
 
 
 @post(ADDRESS, opt={"permission": "network:write"}, status_code=200)
@@ -69,4 +98,4 @@ async def term_put(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, ADDRESS, _("Payment term removed") if removed else _("Payment term saved"))
 
 
-HANDLERS = [terms_page, term_put]
+HANDLERS = [terms_page, terms_export, term_put]

@@ -5,9 +5,9 @@ from typing import Any
 
 from litestar import Request, get, post
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, forms, provider_session, render, shell, web
+from malha.console import export, filling, forms, provider_session, render, shell, web
 from malha.console.filling import Filled
 from malha.console.people import MANAGE, ROLE_KEYS
 from malha.console.words import Sign
@@ -21,6 +21,7 @@ from malha.network import reads as network
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
+from malha.platform.sheets import Column, Kind
 
 Asking = Request[Any, Any, Any]
 IN_USE = Sign(N_("In use"), "done", "done")
@@ -42,7 +43,30 @@ async def provider_list(request: Asking) -> Response[str]:
         may=around.may,
         rows=[(one, IN_USE if one.active else OFF) for one in found],
         policy=policy,
+        exports=export.choices(str, "/providers:export"),
     )
+
+
+COLUMNS = (
+    Column(N_("Code")), Column(N_("Name"), width=28), Column(N_("Issuer"), width=48), Column(N_("Client ID"), width=28),
+    Column(N_("E-mail domains"), width=32), Column(N_("Second factor"), width=28), Column(N_("People"), Kind.WHOLE),
+    Column(N_("In use")),
+)  # fmt: skip
+
+
+@get(export.paths("/providers:export"), opt=MANAGE)
+async def provider_export(request: Asking) -> Stream:
+    """Send the list as a file, without a secret."""
+    async with web.reading(request) as tx:
+        found = await provider_reads.providers(tx)
+
+    def cells(one: Provider) -> list[Any]:
+        return [
+            one.code, one.name, one.issuer, one.client_id, ", ".join(one.domains),
+            _(FACTOR_POLICIES[FactorPolicy(one.second_factor)]), one.people, _("yes") if one.active else _("no"),
+        ]  # fmt: skip
+
+    return export.send_all(request, "login-providers", COLUMNS, found, cells)
 
 
 @post("/providers:policy", opt=MANAGE, status_code=200)
@@ -202,6 +226,7 @@ def _words(text: str) -> list[str]:
 
 HANDLERS = [
     provider_list,
+    provider_export,
     policy_change,
     provider_new,
     provider_show,

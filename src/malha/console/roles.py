@@ -4,14 +4,15 @@ from typing import Any, NamedTuple
 
 from litestar import Request, get, post
 from litestar.params import FromPath
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import forms, render, shell, web
+from malha.console import export, forms, render, shell, web
 from malha.console.people import MANAGE, ROLE_KEYS, ROLE_USES
 from malha.identity import reads, second_factor
 from malha.identity.model import PERMISSIONS, ROLE_NAMES, ROLES, Role
 from malha.platform.errors import NotFound
 from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column, Kind
 
 # Permissions by what they are about, in the order a retailer thinks of it.
 AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -53,6 +54,7 @@ async def role_table(request: Request[Any, Any, Any]) -> Response[str]:
         "people/roles.html",
         shell=around,
         may=around.may,
+        exports=export.choices(str, "/roles:export"),
         groups=groups(),
         roles=[
             {
@@ -67,6 +69,39 @@ async def role_table(request: Request[Any, Any, Any]) -> Response[str]:
             for role in Role
         ],
     )
+
+
+class RoleRow(NamedTuple):
+    """A role in the file: every permission is a column."""
+
+    role: Role
+    people: int
+    without: int
+    demanded: bool
+
+
+COLUMNS = (
+    Column(N_("Role"), width=24), Column(N_("What for"), width=48), Column(N_("People"), Kind.WHOLE),
+    Column(N_("Without a second factor"), Kind.WHOLE), Column(N_("Second factor")),
+    *(Column(name, width=20, fixed=True) for group in groups() for name, _says in group.permissions),
+)  # fmt: skip
+
+
+@get(export.paths("/roles:export"), opt=MANAGE)
+async def role_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the table as a file: a line for each role, a column for each permission by its name."""
+    async with web.reading(request) as tx:
+        counts = await reads.people_per_role(tx)
+        demanding = await reads.demanding_roles(tx)
+    rows = [RoleRow(role, *counts.get(role, (0, 0)), role in demanding) for role in Role]
+
+    def cells(row: RoleRow) -> list[Any]:
+        holds = ROLES[row.role]
+        may = [_("yes") if name in holds else _("no") for group in groups() for name, _says in group.permissions]
+        demanded = _("yes") if row.demanded else _("no")
+        return [_(ROLE_NAMES[row.role]), _(ROLE_USES[row.role]), row.people, row.without, demanded, *may]
+
+    return export.send_all(request, "roles", COLUMNS, rows, cells)
 
 
 @post("/roles/{role:str}/second-factor", opt={"permission": "settings:manage"}, status_code=303)
@@ -84,4 +119,4 @@ async def role_demand(request: Request[Any, Any, Any], role: FromPath[str]) -> R
     return web.see_other("/roles", notice=_("Saved"))
 
 
-HANDLERS = [role_table, role_demand]
+HANDLERS = [role_table, role_export, role_demand]

@@ -6,9 +6,9 @@ from typing import Any
 
 from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, render, shell, web
+from malha.console import export, filling, render, shell, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.inventory.safety import reads, rules, service
@@ -21,6 +21,7 @@ from malha.platform.brazil import STATES
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
+from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
 
 PURPOSE = {Purpose.ROUTING: N_("Not sold"), Purpose.ONLINE: N_("Not published")}
@@ -95,7 +96,36 @@ async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] =
         rows=rows,
         purpose=wanted.value,
         tabs=[(p.value, _(PURPOSE[p]), counts[p]) for p in Purpose],
+        exports=export.choices(str, "/safety-rules:export"),
     )
+
+
+COLUMNS = (
+    Column(N_("Code")), Column(N_("Name"), width=32), Column(N_("Purpose"), width=18), Column(N_("Order"), Kind.WHOLE),
+    Column(N_("For"), width=40), Column(N_("Keeps back"), width=32), Column(N_("From"), Kind.MOMENT),
+    Column(N_("Until"), Kind.MOMENT), Column(N_("In force")),
+)  # fmt: skip
+
+
+@get(export.paths("/safety-rules:export"), opt={"permission": "stock:read"})
+async def safety_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the rules of both purposes as a file, in the order in which they win."""
+    async with web.reading(request) as tx:
+        everything = await reads.rules_in_sight(tx)
+    at = now()
+    ranked = [
+        (place, rule) for p in Purpose for place, rule in enumerate([r for r in everything if r.purpose is p], start=1)
+    ]
+
+    def cells(row: tuple[int, SafetyRule]) -> list[Any]:
+        place, rule = row
+        in_force = _("yes") if rules.is_in_force(rule, at) else _("no")
+        return [
+            rule.code, rule.name, _(PURPOSE[rule.purpose]), place, conditions_of(rule), amount_of(rule),
+            rule.starts_at, rule.ends_at, in_force,
+        ]  # fmt: skip
+
+    return export.send_all(request, "safety-rules", COLUMNS, ranked, cells)
 
 
 async def _one(tx: Tx, code: str) -> SafetyRule:
@@ -213,6 +243,7 @@ def _draft(read: Filled, code: str) -> SafetyRuleDraft:
 
 HANDLERS = [
     safety_list,
+    safety_export,
     safety_new,
     safety_create,
     safety_edit,

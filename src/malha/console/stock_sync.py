@@ -1,6 +1,6 @@
 """Pages of stock that others state: disagreements with their repair, snapshots with their progress, sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -24,6 +24,8 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as SheetKind
 from malha.platform.text import fold
 
 SEE, CHANGE, DECLARE = "stock:read", "stock:write", "network:write"
@@ -223,7 +225,43 @@ async def snapshot_list(request: Request[Any, Any, Any]) -> Response[str]:
         sources=[(s.code, s.name) for s in every],
         next=f"/stock-sync/snapshots?{urlencode(more)}" if more else "",
         here=f"/stock-sync/snapshots?{urlencode({'source': source})}" if source else "/stock-sync/snapshots",
+        exports=export.choices(
+            lambda path: f"{path}?{urlencode({'source': source})}" if source else path, "/stock-sync/snapshots:export"
+        ),
     )
+
+
+SNAPSHOT_COLUMNS = (
+    Column(N_("Snapshot"), SheetKind.WHOLE), Column(N_("Source"), width=24), Column(N_("Sequence"), SheetKind.WHOLE),
+    Column(N_("As of"), SheetKind.MOMENT), Column(N_("Scope"), width=24), Column(N_("State"), width=20),
+    Column(N_("Rows"), SheetKind.WHOLE), Column(N_("Held"), SheetKind.WHOLE), Column(N_("Differing"), SheetKind.WHOLE),
+    Column(N_("Changed"), SheetKind.WHOLE), Column(N_("To zero"), SheetKind.WHOLE),
+    Column(N_("Received"), SheetKind.MOMENT), Column(N_("Ended"), SheetKind.MOMENT), Column(N_("Who"), width=24),
+)  # fmt: skip
+
+
+@get(export.paths("/stock-sync/snapshots:export"), opt={"permission": SEE})
+async def snapshots_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list of snapshots as a file, of all sources or of one."""
+    source = request.query_params.get("source", "")[:40] or None
+
+    async def pages() -> AsyncIterator[list[Snapshot]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.snapshots(tx, source=source, before=before, limit=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            before = rows[-1].number
+
+    def cells(s: Snapshot) -> list[Any]:
+        return [
+            s.number, s.source_name, s.seq, s.as_of, _(say.SCOPE[s.scope]), _(say.SNAPSHOT[s.state].word), s.rows,
+            s.held, s.differing, s.changed, s.zeroed, s.received_at, s.ended_at, s.person,
+        ]  # fmt: skip
+
+    return export.send(request, "snapshots", SNAPSHOT_COLUMNS, pages(), cells)
 
 
 @get("/stock-sync/snapshots/{number:int}", opt={"permission": SEE})
@@ -355,7 +393,37 @@ async def source_list(request: Request[Any, Any, Any]) -> Response[str]:
             found = sources.seen_by(tx.actor, every)
             last = await reads.snapshots(tx, source=found.code, limit=1)
             rows.append((found, last[0] if last else None, say.LEAVES[found.leaves]))
-    return render.html("stock_sync/sources.html", shell=around, may=around.may, rows=rows, signs=say.SNAPSHOT)
+    return render.html(
+        "stock_sync/sources.html",
+        shell=around,
+        may=around.may,
+        rows=rows,
+        signs=say.SNAPSHOT,
+        exports=export.choices(str, "/stock-sync/sources:export"),
+    )
+
+
+SOURCE_COLUMNS = (
+    Column(N_("Code")), Column(N_("Name"), width=28), Column(N_("Units leave its books"), width=28),
+    Column(N_("Its word is the truth at"), width=40), Column(N_("It only compares at"), width=40),
+    Column(N_("Clock tolerance (s)"), SheetKind.WHOLE), Column(N_("Last sequence"), SheetKind.WHOLE),
+    Column(N_("In use")),
+)  # fmt: skip
+
+
+@get(export.paths("/stock-sync/sources:export"), opt={"permission": SEE})
+async def sources_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list of those who state stock as a file."""
+    async with web.reading(request) as tx:
+        found = [sources.seen_by(tx.actor, every) for every in await reads.sources(tx)]
+
+    def cells(s: Source) -> list[Any]:
+        return [
+            s.code, s.name, _(say.LEAVES[s.leaves]), ", ".join(sorted(s.truths)), ", ".join(sorted(s.secondaries)),
+            s.skew_seconds, s.last_seq if s.last_seq >= 0 else None, _("yes") if s.active else _("no"),
+        ]  # fmt: skip
+
+    return export.send_all(request, "stock-sources", SOURCE_COLUMNS, found, cells)
 
 
 @get("/stock-sync/sources/{code:str}", opt={"permission": SEE})
@@ -470,10 +538,12 @@ HANDLERS = [
     drift_repair,
     drift_export,
     snapshot_list,
+    snapshots_export,
     snapshot_show,
     snapshot_held,
     *(_act(act) for act in ("confirm", "cancel")),
     source_list,
+    sources_export,
     source_new,
     source_create,
     source_show,

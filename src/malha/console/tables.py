@@ -23,6 +23,8 @@ from malha.identity.model import Caller
 from malha.platform import audit, i18n
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column
+from malha.platform.sheets import Kind as SheetKind
 
 SEE = "catalog:read"
 SHOWN_FLAWS = 50
@@ -100,7 +102,41 @@ async def overview(request: Request[Any, Any, Any]) -> Response[str]:
         signs=words.STATES,
         busy=any(run.state in BUSY for run in runs),
         limit=i18n.number(limit),
+        exports=export.choices(str, "/imports:export"),
     )
+
+
+RUN_COLUMNS = (
+    Column(N_("Import"), SheetKind.WHOLE), Column(N_("File"), width=32), Column(N_("Table"), width=20),
+    Column(N_("State"), width=20), Column(N_("Rows"), SheetKind.WHOLE), Column(N_("New"), SheetKind.WHOLE),
+    Column(N_("Changed"), SheetKind.WHOLE), Column(N_("Unchanged"), SheetKind.WHOLE),
+    Column(N_("Refused"), SheetKind.WHOLE), Column(N_("Taken back"), SheetKind.WHOLE), Column(N_("Who"), width=24),
+    Column(N_("Uploaded"), SheetKind.MOMENT), Column(N_("Ended"), SheetKind.MOMENT),
+)  # fmt: skip
+
+
+@get(export.paths("/imports:export"), opt={"permission": SEE})
+async def run_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list of imports as a file, older ones than the page shows too."""
+    brought = [choice.kind.value for choice in choices(web.caller_of(request)) if choice.brings]
+
+    async def pages() -> AsyncIterator[list[Run]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await reads.runs(tx, brought, before=before, limit=export.BATCH)
+            yield rows
+            if len(rows) < export.BATCH:
+                return
+            before = rows[-1].number
+
+    def cells(run: Run) -> list[Any]:
+        return [
+            run.number, run.name, _(KINDS[run.kind].word), _(words.STATES[run.state].word), run.seen or run.total,
+            run.created, run.changed, run.unchanged, run.bad, run.undone, run.person, run.uploaded_at, run.ended_at,
+        ]  # fmt: skip
+
+    return export.send(request, "imports", RUN_COLUMNS, pages(), cells)
 
 
 @get("/imports/{number:int}", opt={"permission": SEE})
@@ -316,6 +352,7 @@ def _export(kind: Kind) -> Any:
 
 HANDLERS = [
     overview,
+    run_export,
     show,
     refused,
     left_as_they_are,

@@ -30,6 +30,7 @@ RUNS = f"""{_RUN}
 WHERE state <> 'uploading' AND kind = ANY (%(kinds)s::text[])
   AND (actor = %(actor)s::text
        OR %(others)s::bool AND (%(places)s::jsonb IS NULL OR locations IS NOT NULL AND locations <@ %(places)s::jsonb))
+  AND (%(before)s::bigint IS NULL OR number < %(before)s::bigint)
 ORDER BY number DESC LIMIT %(limit)s::int
 """
 
@@ -88,14 +89,15 @@ async def run(tx: Tx, run_id: UUID) -> Run:
     raise ImportNotFound(key=run_id)
 
 
-async def runs(tx: Tx, kinds: list[str], limit: int = LISTED) -> list[Run]:
-    """Return the newest imports of some kinds the actor may see."""
+async def runs(tx: Tx, kinds: list[str], *, before: int | None = None, limit: int = LISTED) -> list[Run]:
+    """Return the newest imports of some kinds the actor may see, of those before a number."""
     own = tx.actor.locations
     asked = {
         "kinds": kinds,
         "actor": tx.actor.label,
         "others": tx.actor.may("audit:read"),
         "places": None if own is None else msgspec.json.encode(sorted(own)).decode(),
+        "before": before,
         "limit": limit,
     }
     rows = await tx.all(dict, RUNS, asked)
