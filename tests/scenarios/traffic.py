@@ -192,9 +192,9 @@ class Buyer(threading.Thread):
 
 
 @contextmanager
-def buyers(count: int, port: int, key: str, *, keep_alive: bool = False) -> Iterator[list[Buyer]]:
+def buyers(count: int, port: int, key: str, *, keep_alive: bool = False, named: str = "buyer") -> Iterator[list[Buyer]]:
     """Buyers at work for as long as the block lasts; each order on a connection of its own unless told otherwise."""
-    at_work = [Buyer(f"buyer{n}", port, key, keep_alive=keep_alive) for n in range(count)]
+    at_work = [Buyer(f"{named}{n}", port, key, keep_alive=keep_alive) for n in range(count)]
     for buyer in at_work:
         buyer.start()
     try:

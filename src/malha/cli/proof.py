@@ -6,14 +6,16 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+import psycopg
 
 from malha.cli.runtime import migrated, progress_bar
 from malha.doctor import examine
-from malha.platform.backup import Backup
+from malha.platform.backup import RETAILER_SCHEMAS, Backup
 from malha.platform.db import Database
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
+from malha.platform.point_in_time import restore_base
 from malha.platform.restoring import restore_backup
 from malha.platform.settings import Settings
 
@@ -44,6 +46,32 @@ def prove(found: Backup, *, quiet: bool = False) -> None:
             raise Unsound(drift=drift)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def prove_base(place: Path, *, quiet: bool = False) -> None:
+    """Restore a base backup, to the end of what is archived, in the temporary directory, which is removed again.
+
+    Raises:
+        Unsound: the doctor found something.
+        RestoreRefused: it cannot be restored.
+    """
+    home = Path(tempfile.mkdtemp(prefix="malha-proof-"))
+    try:
+        with progress_bar(_("Verifying"), quiet=quiet):
+            restore_base(place, home, lambda more: EmbeddedPostgres(home, settings={**VOLATILE, **more}))
+            with EmbeddedPostgres(home, settings=VOLATILE) as server:
+                settings = Settings(data_dir=home, database_url=server.url)
+                drift = asyncio.run(bring_up(settings, retailers_in(server.url)))
+        if drift:
+            raise Unsound(drift=drift)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def retailers_in(url: str) -> list[str]:
+    """Return the schemas of the retailers in a database."""
+    with psycopg.connect(url) as connection:
+        return [name for (name,) in connection.execute(RETAILER_SCHEMAS)]
 
 
 async def bring_up(settings: Settings, retailers: list[str]) -> int:

@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -29,8 +30,8 @@ def announce(what: str) -> None:
     sys.stderr.flush()
 
 
-def embedded(settings: Settings) -> EmbeddedPostgres:
-    """Return the embedded server of these settings' data directory, not started."""
+def embedded(settings: Settings, more: Mapping[str, str] = MappingProxyType({})) -> EmbeddedPostgres:
+    """Return the embedded server of these settings' data directory, not started; `more` are settings of PostgreSQL."""
     base = load().data_dir
     if base in settings.data_dir.parents:  # a directory within Malha's own, like the demo's
         make_own(base)
@@ -39,7 +40,9 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
         settings={
             "shared_buffers": settings.postgres_shared_buffers,
             "max_connections": str(settings.postgres_max_connections),
+            **more,
         },
+        archive=settings.wal_archive,
         on_wait=announce,
     )
 

@@ -25,6 +25,7 @@ PROCESS = {
     "data_dir": N_("Directory of data"),
     "database_url": N_("Address of the database"),
     "retailer": N_("Schema in the database"),
+    "wal_archive": N_("Archive of the database's log"),
     "host": N_("Address it listens on"),
     "port": N_("Port it listens on"),
     "public_url": N_("Address people use"),

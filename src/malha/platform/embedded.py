@@ -86,6 +86,8 @@ _BASE: dict[str, str] = {
 }
 # From 18 on: no extra processes for reads that the page cache answers.
 _SINCE_18 = {"io_method": "sync"}
+# What was written since the last piece of the log is lost with the disk: a piece is finished at least so often.
+ARCHIVE_EVERY = "60s"
 # For tests: nothing survives a crash of the machine, everything survives a kill -9 of the server.
 VOLATILE: Mapping[str, str] = {
     "fsync": "off",
@@ -109,6 +111,7 @@ class EmbeddedPostgres:
         data_dir: Path,
         *,
         settings: Mapping[str, str] | None = None,
+        archive: Path | None = None,
         binaries: Path | None = None,
         on_wait: OnWait | None = None,
     ) -> None:
@@ -120,6 +123,7 @@ class EmbeddedPostgres:
         self.url = ""
         self._record = self.home / "postgres.owner"
         self._settings = dict(settings or {})
+        self._archive = archive.absolute() if archive else None  # where finished pieces of the log are kept
         self._binaries = binaries
         self._on_wait = on_wait
         self._lock: int | None = None
@@ -220,7 +224,7 @@ class EmbeddedPostgres:
             self._refuse_unreachable()
 
     def _refuse_unreachable(self) -> None:
-        uid, gid = self._identity()
+        uid, gid = self.identity()
         for ancestor in reversed(self.home.resolve().parents):
             if not _may(ancestor, uid, gid, stat.S_IXOTH):
                 raise EmbeddedError(
@@ -280,7 +284,7 @@ class EmbeddedPostgres:
     def _own(self) -> None:
         before = self._read_record()
         self._write_record(state="starting", server=before.get("server"))
-        uid, gid = self._identity()
+        uid, gid = self.identity()
         install = self._reachable_install(uid, gid)
         version = version_of(install / "bin" / "postgres")
         self._refuse_other_version(int(version.split(".")[0]))
@@ -290,13 +294,14 @@ class EmbeddedPostgres:
         if not (self.pgdata / "PG_VERSION").exists():
             self._initialise(install, uid, gid, int(version.split(".")[0]))
         sockets = self._socket_directory(uid, gid)
+        self._prepare_archive(uid, gid)
         self._write_configuration(sockets, int(version.split(".")[0]))
         self.url = f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(sockets), safe='')}"
         self._spawn_until_ready(install, uid, gid)
         self.owned = True
         self._write_record(state="ready", socket=str(sockets / SOCKET_NAME))
 
-    def _identity(self) -> tuple[int, int]:
+    def identity(self) -> tuple[int, int]:
         """Return the user and group id the server runs under."""
         if os.geteuid() != 0:
             return os.geteuid(), os.getegid()
@@ -454,9 +459,37 @@ class EmbeddedPostgres:
             stale.unlink()
         return place
 
+    def _prepare_archive(self, uid: int, gid: int) -> None:
+        """Make the directory of the log, which only the server's user reads, or refuse one it cannot write to."""
+        if self._archive is None:
+            return
+        try:
+            self._archive.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self._archive.stat()
+            if os.geteuid() == 0 and found.st_uid == 0 and not any(self._archive.iterdir()):
+                os.chown(self._archive, uid, gid)
+        except OSError as error:
+            raise EmbeddedError(
+                f"The archive {self._archive} cannot be made: {error}. Set MALHA_WAL_ARCHIVE to another directory."
+            ) from None
+        way = [part for part in self._archive.resolve().parents if not _may(part, uid, gid, stat.S_IXOTH)]
+        if way or not _may(self._archive, uid, gid, stat.S_IWOTH | stat.S_IXOTH):
+            raise EmbeddedError(
+                f"The database's user ({uid}) cannot write to the archive {self._archive}"
+                + (f" because {way[-1]} is closed to it" if way else "")
+                + ". Give it the directory, or set MALHA_WAL_ARCHIVE to another one."
+            )
+
     def _write_configuration(self, sockets: Path, major: int) -> None:
         """Write what the server reads at its start. People's own tuning goes to postgres.local.conf, which is kept."""
         values = {**_BASE, **(_SINCE_18 if major >= 18 else {}), **self._settings}
+        if self._archive is not None:
+            values |= {
+                "archive_mode": "on",
+                "archive_library": "basic_archive",
+                "basic_archive.archive_directory": str(self._archive),
+                "archive_timeout": ARCHIVE_EVERY,
+            }
         values["unix_socket_directories"] = str(sockets)
         values["hba_file"] = str(self.home / "postgres.hba.conf")
         values["ident_file"] = str(self.home / "postgres.ident.conf")

@@ -127,7 +127,7 @@ class _Upgrade(EmbeddedPostgres):
             )
 
     def _convert(self, old: Path, after: int, *, checksums: bool) -> None:
-        uid, gid = self._identity()
+        uid, gid = self.identity()
         new = self._reachable_install(uid, gid)  # first: it clears away copies of other versions
         self._binaries = old
         old = self._reachable_install(uid, gid)

@@ -206,6 +206,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "machine is a good value.",
         ),
     ] = "128MB"
+    wal_archive: Annotated[
+        Path | None,
+        Meta(
+            description="Directory in which the embedded database keeps its log, for going back to a moment "
+            "(`malha backup --base`, `malha restore --at`). Another disk than the data's, best of another machine."
+        ),
+    ] = None
     postgres_max_connections: Annotated[
         int, Meta(ge=20, le=1000, description="Most connections the embedded database accepts.")
     ] = 120
@@ -310,7 +317,7 @@ def _value(name: str, where: str, value: Any) -> Any:
     given = value
     if name in {"trusted_proxies", "outward_allow"} and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if name == "data_dir":
+    if name in {"data_dir", "wal_archive"}:
         if not str(value):
             raise SettingsError(f"{where} is empty. Name a directory, or remove it.")
         return Path(str(value)).expanduser().absolute()
