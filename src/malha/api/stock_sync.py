@@ -271,6 +271,7 @@ async def put_snapshot(
     covers: Scope = Scope.PARTIAL,
     location: Annotated[list[str], Meta(max_length=2_000)] | None = None,
     name: str = "",
+    check: bool = False,
 ) -> SnapshotState:
     """State stock as of a moment: everything at locations (`covers=whole`), or the rows of the file (`partial`).
 
@@ -280,7 +281,8 @@ async def put_snapshot(
     added on top, open allocations stay, rows that change nothing are dropped, rows that cannot be used are held. An
     older snapshot is refused. The same file with the same `seq`, or under the same `Idempotency-Key`, gets the same
     answer. With `covers=whole`, what the file does not mention is zero at the given `location`s, or at those the file
-    mentions; more than the source's guard allows waits for `confirm`, or is refused.
+    mentions; more than the source's guard allows waits for `confirm`, or is refused. With `check` every snapshot that
+    would change something waits for `confirm`.
     """
     said = Statement(
         source=source,
@@ -288,6 +290,7 @@ async def put_snapshot(
         as_of=_instant(as_of),
         scope=covers,
         locations=sorted(set(location)) if location else None,
+        check=check,
         name=name,
         key=work.request.headers.get("idempotency-key"),
         media_type=work.request.headers.get("content-type", ""),

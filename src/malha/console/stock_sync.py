@@ -32,6 +32,8 @@ SEE, CHANGE, DECLARE = "stock:read", "stock:write", "network:write"
 PAGE_SIZE = 50
 TREND_DAYS = 30
 SHOWN_HELD = 100
+SHOWN_EXPECTED = 20
+MANY_ROWS = 300_000  # of more, what would change is summed and ordered by nobody while a page waits
 BLANK = SourceDraft(code="", name="")
 BULK = {"theirs": drift.Repair.THEIRS, "ours": drift.Repair.OURS, "count": drift.Repair.COUNT}
 
@@ -273,6 +275,10 @@ async def snapshot_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         places = await reads.snapshot_places(tx, found.id)
         held = await reads.held(tx, found.id, limit=SHOWN_HELD)
         by_problem = await reads.held_by_problem(tx, found.id)
+        looks = found.state is State.WAITING and found.differing <= MANY_ROWS
+        expected = await reads.expected_places(tx, found.id) if looks else {}
+        biggest = await reads.biggest(tx, found.id, SHOWN_EXPECTED) if looks else []
+        may_decide = await reads.speaks_elsewhere(tx, found.id) is None
     reason = found.reason or {}
     return render.html(
         "stock_sync/snapshot.html",
@@ -282,7 +288,12 @@ async def snapshot_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         state_sign=say.SNAPSHOT[found.state],
         scope=say.SCOPE[found.scope],
         places=places,
-        most=max([p.more + p.fewer for p in places], default=0) or 1,
+        most=max([p.more + p.fewer for p in places] + [m + f for _n, m, f in expected.values()], default=0) or 1,
+        expected=expected,
+        biggest=biggest,
+        address_of=stock_view.address_of,
+        only_check=reason.get("code") == "check",
+        may_decide=may_decide,
         held=[(row, exports.PROBLEM_WORDS.get(row.problem, row.problem)) for row in held],
         problems=[(exports.PROBLEM_WORDS.get(problem, problem), count) for problem, count in by_problem],
         busy=found.state in LIVE,
@@ -293,7 +304,7 @@ async def snapshot_show(request: Request[Any, Any, Any], number: FromPath[int]) 
 
 
 async def _snapshot(tx: Tx, number: int) -> Snapshot:
-    if number > 2_147_483_647:
+    if number > say.MOST_NUMBER:
         raise SnapshotNotFound(key=number)
     return await reads.snapshot_by_number(tx, number)
 

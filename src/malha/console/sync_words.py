@@ -4,6 +4,8 @@ from malha.console.words import Sign
 from malha.inventory.sync.model import DriftKind, DriftState, Leaves, Scope, State, ZeroRule
 from malha.platform.i18n import N_
 
+MOST_NUMBER = 2_147_483_647  # of a snapshot
+
 SNAPSHOT: dict[State, Sign] = {
     State.RECEIVING: Sign(N_("Being received"), "work", "p25"),
     State.WAITING: Sign(N_("Waits for you"), "wait", "p50"),

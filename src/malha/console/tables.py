@@ -4,19 +4,17 @@ A file is read as it arrives and never held in memory. Checking and importing ru
 second how far they are.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from malha.console import export, render, shell, web
+from malha.console import export, render, shell, uploads, web
 from malha.console import table_words as words
 from malha.exchange import kinds, reads, service, undoing
-from malha.exchange.errors import ImportNotFound, NoFile
+from malha.exchange.errors import ImportNotFound
 from malha.exchange.kinds import target_of
 from malha.exchange.model import BUSY, KEEP_DAYS, KINDS, Kind, Run, State
 from malha.identity.model import Caller
@@ -228,10 +226,10 @@ def _upload(kind: Kind) -> Any:
         name=f"console-import-{kind.value}",
     )
     async def run(request: Request[Any, Any, Any]) -> Response[Any]:
-        name, body = await _file_of(request)
+        sent = await uploads.file_of(request)
         limit = request.app.state.services.settings.import_limit_mb
         database, actor = web.database_of(request), web.actor_of(request)
-        run_id = await service.take_in(database, actor, kind, name, body, limit_mb=limit)
+        run_id = await service.take_in(database, actor, kind, sent.name, sent.body, limit_mb=limit)
         async with web.reading(request) as tx:
             number = (await reads.run(tx, run_id)).number
         address = f"/imports/{number}"
@@ -240,38 +238,6 @@ def _upload(kind: Kind) -> Any:
         return web.see_other(address)
 
     return run
-
-
-async def _file_of(request: Request[Any, Any, Any]) -> tuple[str, AsyncIterator[bytes]]:
-    """Return the name of the file in a form and its bytes, read from the request as they are asked for.
-
-    Raises:
-        NoFile: the form holds none.
-    """
-    _kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if not options.get("boundary"):
-        raise NoFile
-    events = _events(request, PushMultipartParser(options["boundary"], max_segment_count=20))
-    async for event in events:
-        if isinstance(event, MultipartSegment) and event.filename:
-            return event.filename, _segment(events)
-    raise NoFile
-
-
-async def _events(request: Request[Any, Any, Any], parser: PushMultipartParser) -> AsyncIterator[Any]:
-    try:
-        async for chunk in request.stream():
-            for event in parser.parse(chunk) if chunk else ():
-                yield event
-    except MultipartError:
-        raise NoFile from None
-
-
-async def _segment(events: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-    async for event in events:
-        if event is None:
-            return
-        yield bytes(event)
 
 
 # --- what a person does with it ---

@@ -37,6 +37,15 @@ HELD_COLUMNS = (
     Column(N_("Row of the file"), Kind.WHOLE),
     Column(N_("What is wrong"), width=60),
 )
+EXPECTED_COLUMNS = (
+    Column(N_("SKU"), width=22),
+    Column(N_("Name"), width=40),
+    Column(N_("Location")),
+    Column(N_("We have"), Kind.WHOLE),
+    Column(N_("They said"), Kind.WHOLE),
+    Column(N_("Under way then"), Kind.WHOLE),
+    Column(N_("Difference"), Kind.WHOLE),
+)
 DRIFT_COLUMNS = (
     Column(N_("Source")),
     Column(N_("SKU"), width=22),
@@ -69,6 +78,18 @@ async def held_pages(db: Database, actor: Actor, id_: UUID, language: str) -> As
             [r.sku, r.location, r.stated, r.row, translate(language, PROBLEM_WORDS.get(r.problem, r.problem))]
             for r in rows
         ]
+
+
+async def expected_pages(db: Database, actor: Actor, id_: UUID) -> AsyncIterator[list[list[Any]]]:
+    """Yield what a waiting snapshot would change, a row per balance."""
+    after = (0, 0)
+    while True:
+        async with db.transaction(actor) as tx:
+            rows = await reads.expected(tx, id_, after=after, limit=AT_ONCE)
+        if not rows:
+            return
+        after = rows[-1].sku_id, rows[-1].location_id
+        yield [[r.sku, r.name, r.location, r.on_hand, r.stated, r.underway, r.difference] for r in rows]
 
 
 async def drift_pages(

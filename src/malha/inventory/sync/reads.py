@@ -111,6 +111,32 @@ JOIN stock_snapshot_location a ON a.snapshot_id = n.id
 JOIN stock_snapshot_location b ON b.snapshot_id = o.id AND b.location_id = a.location_id
 WHERE n.id = %(id)s::uuid
 """
+# What would change at each location: units by what is there now, before what moved since is added on top.
+EXPECTED_PLACES = """
+SELECT r.location_id, count(*)::int, coalesce(sum(greatest(r.stated + r.underway - b.on_hand, 0)), 0)::bigint,
+       coalesce(sum(greatest(b.on_hand - r.stated - r.underway, 0)), 0)::bigint
+FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
+WHERE r.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
+GROUP BY 1
+"""
+_EXPECTED = """
+SELECT v.id AS sku_id, v.sku, v.name, l.id AS location_id, l.code AS location, l.name AS location_name, b.on_hand,
+       r.stated, r.underway, r.mentioned
+FROM stock_snapshot_row r
+JOIN balance b USING (sku_id, location_id)
+JOIN variant v ON v.id = r.sku_id
+JOIN location l ON l.id = r.location_id
+WHERE r.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
+"""
+# A page of the rows' primary key.
+EXPECTED = (
+    _EXPECTED
+    + """  AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
+ORDER BY r.sku_id, r.location_id LIMIT %(limit)s::int
+"""
+)
+# The biggest differences first; read once, when a person looks at a snapshot that waits.
+BIGGEST = _EXPECTED + "ORDER BY abs(r.stated + r.underway - b.on_hand) DESC, v.sku, l.code LIMIT %(limit)s::int"
 # By day: what the snapshots of a source had to correct at a location. A row per snapshot and location, few a day.
 TREND = """
 SELECT (n.as_of AT TIME ZONE %(zone)s::text)::date AS day, sum(p.rows)::bigint, sum(p.changed + p.reviewed)::bigint,
@@ -197,6 +223,26 @@ class SnapshotPlace(msgspec.Struct, frozen=True):
     reviewed: int
     more: int
     fewer: int
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """One balance a waiting snapshot would change, as it is now. What is not `mentioned` in the file is zero."""
+
+    sku_id: int
+    sku: str
+    name: str
+    location_id: int
+    location: str
+    location_name: str
+    on_hand: int
+    stated: int
+    underway: int
+    mentioned: bool
+
+    @property
+    def difference(self) -> int:
+        """Return the units more or fewer, before what moved since the snapshot's time."""
+        return self.stated + self.underway - self.on_hand
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -363,6 +409,23 @@ async def speaks_elsewhere(tx: Tx, id_: UUID) -> str | None:
 async def snapshot_places(tx: Tx, id_: UUID) -> list[SnapshotPlace]:
     """Return what a snapshot did by location."""
     return await tx.all(SnapshotPlace, SNAPSHOT_PLACES, {"id": id_} | _seen(tx))
+
+
+async def expected_places(tx: Tx, id_: UUID) -> dict[int, tuple[int, int, int]]:
+    """Return (balances, units more, units fewer) that a waiting snapshot would change, by location."""
+    rows = await tx.tuples(EXPECTED_PLACES, {"id": id_} | _seen(tx))
+    return {place: (count, more, fewer) for place, count, more, fewer in rows}
+
+
+async def expected(tx: Tx, id_: UUID, *, after: tuple[int, int] = (0, 0), limit: int = LISTED) -> list[Expected]:
+    """Return balances that a waiting snapshot would change, in key order."""
+    asked = {"id": id_, "sku": after[0], "location": after[1], "limit": limit}
+    return await tx.all(Expected, EXPECTED, asked | _seen(tx))
+
+
+async def biggest(tx: Tx, id_: UUID, limit: int) -> list[Expected]:
+    """Return the balances that a waiting snapshot would change most."""
+    return await tx.all(Expected, BIGGEST, {"id": id_, "limit": limit} | _seen(tx))
 
 
 async def trend(

@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 SETTLED = timedelta(seconds=2)
 LOOK_BACK = timedelta(hours=1)  # a movement is recorded at most so long before the moment it claims
 CLOCK_AHEAD = timedelta(seconds=5)
+CHECK = '{"code": "check"}'  # why a snapshot waits that nothing is wrong with
 
 # Units that left a source's books and are still on our shelves at a moment: (sku_id, location_id, units).
 Underway = Callable[[Tx, Leaves, datetime, Sequence[int]], Awaitable[list[tuple[int, int, int]]]]
@@ -40,13 +41,17 @@ Begin = Callable[[Tx, UUID, int], Awaitable[None]]  # have it applied after comm
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source says of the file it sends. No `locations` means those the file mentions."""
+    """What a source says of the file it sends. No `locations` means those the file mentions.
+
+    With `check` it is compared and accepted as always, and then waits for a person to look at what it would change.
+    """
 
     source: str
     seq: int
     as_of: datetime
     scope: Scope
     locations: list[str] | None = None
+    check: bool = False
     name: str = ""
     key: str | None = None
     media_type: str = ""
@@ -253,10 +258,13 @@ class _Intake:
         held = await tx.execute(stage.hold(self.id, _limits(self.actor))) if unsound or twice else 0
         zeroed = await tx.value(writes.COUNT_ZEROED, {"id": self.id}) if whole else 0
         state = self._state(zeroed, stocked) if whole else State.APPLYING
+        looked_at = said.check and state is State.APPLYING
+        if looked_at:
+            state = State.WAITING
         accept = {
             "id": self.id,
             "state": state.value,
-            "reason": None,
+            "reason": CHECK if looked_at else None,
             "key": said.key,
             "stocked": stocked,
             "zeroed": zeroed,
@@ -271,12 +279,11 @@ class _Intake:
             await tx.execute(writes.SET_LAST_SEQ, {"id": source.id, "seq": said.seq})
             last = {"id": source.id, "seq": said.seq, "as_of": said.as_of, "locations": ids}
             await tx.execute(writes.SET_LAST_AT, last)
-        if state is State.APPLYING:
-            if differing:
-                await begin(tx, self.id, source.id)
-            else:
-                end = {"id": self.id, "state": State.APPLIED.value, "states": [State.APPLYING.value], "reason": None}
-                await tx.execute(writes.SET_STATE, end)
+        if not differing and (looked_at or state is State.APPLYING):
+            end = {"id": self.id, "state": State.APPLIED.value, "states": [state.value], "reason": None}
+            await tx.execute(writes.SET_STATE, end)
+        elif state is State.APPLYING:
+            await begin(tx, self.id, source.id)
         return await reads.snapshot(tx, self.id)
 
     def _places(self, counts: dict[str, int]) -> dict[str, int]:

@@ -76,7 +76,7 @@ document.addEventListener("htmx:xhr:progress", (event) => {
 });
 document.addEventListener("htmx:afterRequest", (event) => { // the same file can be chosen again after it was mended
   if (!event.target.matches("[data-upload]")) return;
-  event.target.reset();
+  $("input[type=file]", event.target).value = ""; // and what else was filled in stays
   $("progress", event.target).hidden = true;
 });
 

@@ -1,0 +1,80 @@
+"""Stock looked after in a real browser: a person's file as a snapshot."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.inventory.sync import sources
+from malha.inventory.sync.model import SourceDraft
+from malha.platform.db import Actor, Database
+
+from .conftest import NARROW, WIDE, apart, violations
+
+Visit = Callable[..., Page]
+ACTOR = Actor("person", "erp", "ERP")
+BOTH = pytest.mark.parametrize(
+    ("size", "language", "theme"),
+    [(WIDE, "pt-BR", "dark"), (NARROW, "en", "light")],
+    ids=["wide, dark, pt-BR", "narrow, light, en"],
+)
+
+
+@pytest.fixture(scope="module")
+def till(seeded: str) -> list[tuple[str, str, int]]:
+    """A source that speaks for two locations, and what stands there."""
+
+    async def run() -> list[tuple[str, str, int]]:
+        async with Database(seeded) as db, db.transaction(ACTOR) as tx:
+            draft = SourceDraft(code="WMS-C", name="WMS do centro", secondary=["CD-CAJ", "REC-01"])
+            await sources.add_source(tx, draft)
+            return await tx.tuples(
+                "SELECT v.sku, l.code, b.on_hand FROM balance b JOIN variant v ON v.id = b.sku_id "
+                "JOIN location l ON l.id = b.location_id WHERE l.code IN ('CD-CAJ', 'REC-01') ORDER BY 1, 2"
+            )
+
+    found: list[tuple[str, str, int]] = apart(run)
+    return found
+
+
+def fits(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert violations(page) == []
+
+
+@BOTH
+def test_a_persons_file_is_checked_and_then_applied(
+    visit: Visit, till: list[tuple[str, str, int]], size: dict[str, Any], language: str, theme: str
+) -> None:
+    seq = "11" if size is WIDE else "12"
+    rows = "".join(f"{sku};{place};{n + i % 3}\n" for i, (sku, place, n) in enumerate(till))
+    page = visit("/stock-sync/sources/WMS-C", size=size, language=language, theme=theme)
+    page.locator(".m-head-actions a[href$=upload]").click()
+    expect(page).to_have_url(re.compile("/upload$"))
+    fits(page)
+    at = datetime.now(ZoneInfo("America/Sao_Paulo")) - timedelta(minutes=5)
+    page.locator("#f-as_of").fill(at.strftime("%Y-%m-%dT%H:%M"))
+    page.locator("#f-seq").fill("x")
+    file = {
+        "name": "saldos.csv",
+        "mimeType": "text/csv",
+        "buffer": f"sku;local;saldo\n{rows}NAO-EXISTE;CD-CAJ;4\n".encode(),
+    }
+    page.locator("#f-file").set_input_files(file)
+    page.locator("#content form [type=submit]").click()
+    expect(page.locator("#refusal [role=alert]")).to_be_visible()
+    expect(page.locator("#f-seq")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#f-as_of")).not_to_have_value("")  # what was filled in stays
+    page.locator("#f-seq").fill(seq)
+    page.locator("#f-file").set_input_files(file)
+    page.locator("#content form [type=submit]").click()
+    expect(page).to_have_url(re.compile(r"/stock-sync/snapshots/\d+$"))
+    expect(page.locator("#h-expected")).to_be_visible()
+    expect(page.get_by_role("cell", name="NAO-EXISTE")).to_be_visible()
+    fits(page)
+    page.locator("form[action$=confirm] button").click()
+    expect(page.locator("form[action$=confirm]")).to_have_count(0)
