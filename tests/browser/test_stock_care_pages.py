@@ -1,7 +1,7 @@
-"""Stock looked after in a real browser: a person's file as a snapshot."""
+"""Stock looked after in a real browser: a person's file as a snapshot, disagreements that are counted."""
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, expect
 
-from malha.inventory.sync import sources
-from malha.inventory.sync.model import SourceDraft
+from malha.flows import stock_sync
+from malha.inventory.sync import applying, sources
+from malha.inventory.sync.model import Scope, SourceDraft
+from malha.inventory.sync.receiving import Statement
 from malha.platform.db import Actor, Database
 
 from .conftest import NARROW, WIDE, apart, violations
@@ -32,13 +34,23 @@ def till(seeded: str) -> list[tuple[str, str, int]]:
         async with Database(seeded) as db, db.transaction(ACTOR) as tx:
             draft = SourceDraft(code="WMS-C", name="WMS do centro", secondary=["CD-CAJ", "REC-01"])
             await sources.add_source(tx, draft)
-            return await tx.tuples(
+            rows = await tx.tuples(
                 "SELECT v.sku, l.code, b.on_hand FROM balance b JOIN variant v ON v.id = b.sku_id "
                 "JOIN location l ON l.id = b.location_id WHERE l.code IN ('CD-CAJ', 'REC-01') ORDER BY 1, 2"
             )
+        async with Database(seeded) as db:
+            as_of = datetime.now(ZoneInfo("America/Sao_Paulo")) - timedelta(minutes=10)
+            said = Statement(source="WMS-C", seq=1, as_of=as_of, scope=Scope.PARTIAL)
+            taken = await stock_sync.receive(db, ACTOR, said, _body(rows[:6]), limit_mb=10)
+            await applying.apply(db, taken.id)
+        return rows
 
     found: list[tuple[str, str, int]] = apart(run)
     return found
+
+
+async def _body(rows: list[tuple[str, str, int]]) -> AsyncIterator[bytes]:
+    yield ("sku;local;saldo\n" + "".join(f"{sku};{place};{n + 7}\n" for sku, place, n in rows)).encode()
 
 
 def fits(page: Page) -> None:
@@ -78,3 +90,22 @@ def test_a_persons_file_is_checked_and_then_applied(
     fits(page)
     page.locator("form[action$=confirm] button").click()
     expect(page.locator("form[action$=confirm]")).to_have_count(0)
+
+
+@BOTH
+def test_chosen_disagreements_are_counted_and_linked_both_ways(
+    visit: Visit, till: list[tuple[str, str, int]], size: dict[str, Any], language: str, theme: str
+) -> None:
+    page = visit("/stock-sync?source=WMS-C", size=size, language=language, theme=theme)
+    for box in page.locator("[data-select-row]").all()[:2]:
+        box.check()
+    page.locator(".m-bulk button[value=count]").click()
+    expect(page.get_by_text(re.compile(r"C\d+"))).to_be_visible()
+    page.goto(page.url.split("?")[0] + "?view=counting&source=WMS-C")
+    fits(page)
+    page.locator("a.m-drift-count").first.click()
+    expect(page).to_have_url(re.compile(r"/counts/\d+$"))
+    fits(page)
+    page.locator("a[href^='/stock-sync/drift/']").first.click()
+    expect(page.locator("a[href^='/counts/']").first).to_be_visible()
+    fits(page)

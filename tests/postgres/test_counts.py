@@ -135,7 +135,7 @@ async def test_a_count_of_a_while_ago_is_held_against_what_was_there_then(shop: 
         assert await service.enter(tx, number, [Entry(1, 10, then)], {}) == {1: "accepted"}
         assert await service.enter(
             tx,
-            await raising.raise_for(tx, SHOP, [1], Source.SHORT_PICK),
+            (await raising.raise_for(tx, SHOP, [1], Source.SHORT_PICK)).number,
             [Entry(1, 10, then - timedelta(days=400))],
             {},
         ) == {1: "recount"}  # nothing was there before the beginning
@@ -279,7 +279,7 @@ async def test_a_large_count_is_applied_in_steps_and_each_line_once(shop: Databa
 async def test_what_was_not_found_gathers_in_one_count(shop: Database) -> None:
     async def odd(sku: int) -> int:
         async with shop.transaction() as tx:
-            return await raising.raise_for(tx, SHOP, [sku], Source.SHORT_PICK)
+            return (await raising.raise_for(tx, SHOP, [sku], Source.SHORT_PICK)).number
 
     assert len(set(await asyncio.gather(*(odd(sku) for sku in SKUS)))) == 1
     async with shop.snapshot() as tx:

@@ -224,7 +224,7 @@ async def test_what_waits_for_a_count_is_settled_by_it(database: Database) -> No
         await service.set_on_hand(tx, [Claim(1, 3, 5)], Reference("count"), Reason.COUNT)
     await applying.keep_house(database)
     async with database.transaction(ACTOR) as tx:
-        assert (await reads.drift(tx, open_.id)).state is DriftState.AGREED
+        assert (await reads.drift(tx, open_.id)).state is DriftState.COUNTED
 
 
 # --- changes ---

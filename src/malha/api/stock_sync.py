@@ -156,6 +156,7 @@ class DriftRow(msgspec.Struct, frozen=True, kw_only=True):
     found_at: datetime
     settled_at: datetime | None
     version: int
+    count: int | None
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,8 @@ from malha.inventory.counts.errors import UnknownCount
 from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, LineState, Source
 from malha.inventory.counts.reads import LineRow, TaskHead
 from malha.inventory.supply import scanning
+from malha.inventory.sync import reads as sync
+from malha.inventory.sync.model import Drift
 from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -171,6 +173,9 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         key, states = shown or next((k, s) for k, _w, s in SHOWN if k == fitting)
         lines = await reads.lines(tx, task.id, states=states, limit=LINES_SHOWN + 1)
         names = await goods_forms.names_of(tx, [task.created_by, task.closed_by, *(x.counted_by for x in lines)])
+        drifts: dict[int, list[Drift]] = {}
+        for drift in await sync.drifts_of_count(tx, task.id):
+            drifts.setdefault(drift.sku_id, []).append(drift)
     told = caller.may(service.APPROVE) or not task.blind
     if not told:
         lines = [reads.blind(line) for line in lines]
@@ -184,6 +189,7 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         lines=lines[:LINES_SHOWN],
         more=len(lines) > LINES_SHOWN,
         names=names,
+        drifts=drifts,
         words=words,
         told=told,
         me=f"person:{caller.id}",

@@ -61,6 +61,7 @@ SOURCE: dict[str, str] = {
     Source.PERSON: N_("asked for"),
     Source.ABC: N_("by class"),
     Source.SHORT_PICK: N_("after a short pick"),
+    Source.DRIFT: N_("because a source says otherwise"),
     Source.SUSPICION: N_("suspected stock"),
 }
 LINE: dict[str, Sign] = {

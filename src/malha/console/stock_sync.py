@@ -33,6 +33,7 @@ PAGE_SIZE = 50
 TREND_DAYS = 30
 SHOWN_HELD = 100
 SHOWN_EXPECTED = 20
+SHOWN_COUNTS = 5
 MANY_ROWS = 300_000  # of more, what would change is summed and ordered by nobody while a page waits
 BLANK = SourceDraft(code="", name="")
 BULK = {"theirs": drift.Repair.THEIRS, "ours": drift.Repair.OURS, "count": drift.Repair.COUNT}
@@ -171,6 +172,8 @@ async def drift_repair(request: Request[Any, Any, Any]) -> Response[Any]:
     async with web.writing(request) as tx:
         done = await drift.repair(tx, chosen, how or drift.Repair.COUNT)
     notice = _told(how or drift.Repair.COUNT, len(done))
+    if counts := sorted({row.count for row in done if row.count is not None}):
+        notice = f"{notice}: {', '.join(f'C{number}' for number in counts[:SHOWN_COUNTS])}"
     if "alone" in form or not web.wants_part(request):
         back = f"/stock-sync/drift/{done[0].id}" if "alone" in form else "/stock-sync"
         return web.go_on(request, back, notice)

@@ -23,6 +23,7 @@ DRIFT: dict[DriftState, Sign] = {
     DriftState.THEIRS: Sign(N_("Theirs taken"), "done", "done"),
     DriftState.OURS: Sign(N_("Ours kept"), "done", "done"),
     DriftState.COUNTING: Sign(N_("To be counted"), "work", "p50"),
+    DriftState.COUNTED: Sign(N_("Counted"), "done", "done"),
 }
 KIND: dict[DriftKind, str] = {
     DriftKind.WINDOW: N_("Moved near the time of the snapshot"),
@@ -34,7 +35,7 @@ VIEWS: dict[str, tuple[str, tuple[DriftState, ...]]] = {
     "open": (N_("Open"), (DriftState.OPEN,)),
     "counting": (N_("To be counted"), (DriftState.COUNTING,)),
     "explained": (N_("Explained"), (DriftState.EXPLAINED,)),
-    "settled": (N_("Settled"), (DriftState.THEIRS, DriftState.OURS, DriftState.AGREED)),
+    "settled": (N_("Settled"), (DriftState.THEIRS, DriftState.OURS, DriftState.COUNTED, DriftState.AGREED)),
 }
 LEAVES: dict[Leaves, str] = {
     Leaves.PICK: N_("When they are picked"),

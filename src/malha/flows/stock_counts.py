@@ -1,9 +1,11 @@
-"""From goods that were not found to a count of them."""
+"""From goods that were not found to a count of them, and from a count to the disagreements it settles."""
 
 from malha.fulfillment.model import RejectReason
 from malha.inventory.counts.model import Source
 from malha.inventory.counts.raising import raise_for
+from malha.inventory.sync import drift
 from malha.platform.db import Tx
+from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
 
 # Reasons that say the balance may be wrong.
@@ -23,3 +25,8 @@ async def count_what_was_not_found(tx: Tx, events: list[Recorded]) -> None:
     for location_id, skus in sorted(missing.items()):
         if skus:
             await raise_for(tx, location_id, sorted(skus), Source.SHORT_PICK)
+
+
+async def end_counted_disagreements(tx: Tx, events: list[Recorded]) -> None:
+    """A count ended: what sources disagreed about is settled by it, or open again."""
+    await drift.end_counted(tx, sorted({UUID(event.id) for event in events}))

@@ -74,4 +74,9 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         types=("fulfillment.short", "fulfillment.rejected"),
         handler=stock_counts.count_what_was_not_found,
     ),
+    Subscription(
+        name="counted_disagreements",
+        types=("count.applied", "count.cancelled"),
+        handler=stock_counts.end_counted_disagreements,
+    ),
 )

@@ -24,6 +24,7 @@ class Source(StrEnum):
     ABC = "abc"
     SHORT_PICK = "short_pick"
     SUSPICION = "suspicion"
+    DRIFT = "drift"  # a source says otherwise
 
 
 class TaskState(StrEnum):

@@ -1,16 +1,24 @@
-"""Counts that the system raises: because goods were not found, or are suspected not to be there."""
+"""Counts that the system raises: goods were not found, are suspected not to be there, or a source says otherwise."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from malha.inventory.counts import writes
 from malha.inventory.counts.events import CountRaised
 from malha.inventory.counts.model import Source
 from malha.platform import outbox
 from malha.platform.db import Tx
-from malha.platform.ids import new_id
+from malha.platform.ids import UUID, new_id
 
 
-async def raise_for(tx: Tx, location_id: int, skus: Sequence[int], source: Source, note: str = "") -> int:
+class Raised(NamedTuple):
+    """The count that SKUs joined."""
+
+    id: UUID
+    number: int
+
+
+async def raise_for(tx: Tx, location_id: int, skus: Sequence[int], source: Source, note: str = "") -> Raised:
     """Have SKUs counted because something about them is odd; they join its open count. Safe to repeat."""
     params = {
         "id": new_id(),
@@ -28,4 +36,4 @@ async def raise_for(tx: Tx, location_id: int, skus: Sequence[int], source: Sourc
             id=id_, seq=1, number=number, location_id=location_id, kind="cycle", source=source.value, frozen=False
         )
         await outbox.add(tx, event)
-    return int(number)
+    return Raised(id_, int(number))

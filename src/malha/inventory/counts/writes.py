@@ -15,7 +15,7 @@ ENSURE_RAISED = """
 INSERT INTO count_task (id, location_id, kind, source, note, limit_units, limit_value, created_by)
 VALUES (%(id)s::uuid, %(location_id)s::int, 'cycle', %(source)s::text, %(note)s::text, %(limit_units)s::int,
         %(limit_value)s::bigint, %(actor)s::text)
-ON CONFLICT (location_id, source) WHERE state = 'open' AND source IN ('short_pick', 'suspicion')
+ON CONFLICT (location_id, source) WHERE state = 'open' AND source IN ('short_pick', 'suspicion', 'drift')
 DO UPDATE SET seq = count_task.seq + 1
 RETURNING id, number, seq
 """

@@ -1,4 +1,4 @@
-"""Disagreements and their repair: take the source's number, keep ours, or have it counted. Each is audited.
+"""Disagreements and their repair: take the source's number, keep ours, or have it counted, blind. Each is audited.
 
 Nothing is repaired that changed since it was looked at: a repair names the version it was decided on.
 """
@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from malha.inventory import service as inventory
+from malha.inventory.counts.model import Source
+from malha.inventory.counts.raising import raise_for
 from malha.inventory.model import Claim
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.errors import DriftNotFound, DriftSettled
@@ -35,7 +37,8 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
     Args:
         tx: the transaction.
         versions: the version each was looked at, by id.
-        how: what is done. Taking theirs writes a ledger row per balance, with the disagreement as its reference.
+        how: what is done. Taking theirs writes a ledger row per balance, with the disagreement as its reference. What
+            is to be counted joins the open count of its location for disagreements.
 
     Raises:
         DriftNotFound: one does not exist, or is at a location the actor does not see.
@@ -56,6 +59,8 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
         await follow(tx, *moved)
     settle = {"ids": ids, "state": _STATE[how].value, "actor": tx.actor.label}
     await tx.execute(writes.SETTLE_DRIFTS, settle)
+    if how is Repair.COUNT:
+        await _have_counted(tx, list(found.values()))
     await audit.record_many(
         tx,
         action=f"repair_{how.value}",
@@ -63,6 +68,22 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
         changes=[(_name(found[id_]), None, _facts(found[id_])) for id_ in ids],
     )
     return await reads.drifts_by_id(tx, ids)
+
+
+async def _have_counted(tx: Tx, found: Sequence[Drift]) -> None:
+    by_place: dict[int, set[int]] = {}
+    for drift in found:
+        by_place.setdefault(drift.location_id, set()).add(drift.sku_id)
+    raised = {
+        place: (await raise_for(tx, place, sorted(skus), Source.DRIFT)).id for place, skus in sorted(by_place.items())
+    }
+    params = {"ids": [d.id for d in found], "locations": list(raised), "counts": list(raised.values())}
+    await tx.execute(writes.SET_COUNTS, params)
+
+
+async def end_counted(tx: Tx, counts: Sequence[UUID]) -> None:
+    """Settle what ended counts counted; open what they did not again. Safe to repeat."""
+    await tx.execute(writes.END_COUNTED, {"counts": list(counts)})
 
 
 def _name(drift: Drift) -> str:

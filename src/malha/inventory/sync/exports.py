@@ -28,6 +28,7 @@ STATE_WORDS: dict[str, str] = {
     "theirs": N_("Theirs taken"),
     "ours": N_("Ours kept"),
     "counting": N_("To be counted"),
+    "counted": N_("Counted"),
 }
 
 HELD_COLUMNS = (

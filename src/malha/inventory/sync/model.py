@@ -111,6 +111,7 @@ class DriftState(StrEnum):
     THEIRS = "theirs"  # repaired: the source's number was taken
     OURS = "ours"  # repaired: ours was kept
     COUNTING = "counting"  # waits for a count
+    COUNTED = "counted"  # settled by a count
 
 
 class Outcome(StrEnum):
@@ -251,3 +252,4 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
     settled_by: str | None
     version: int
+    count: int | None = None  # the number of the count that was asked for, or settled it

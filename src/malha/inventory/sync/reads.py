@@ -152,12 +152,13 @@ _DRIFT = """
 SELECT d.id, s.code AS source, s.name AS source_name, d.sku_id, v.sku, v.name AS sku_name, d.location_id,
        l.code AS location, l.name AS location_name, d.snapshot_id, n.number AS snapshot, d.kind, d.state, d.as_of,
        d.seq, d.theirs, d.ours, d.underway, d.later, d.in_window, d.allocated, d.unexplained, d.found_at, d.settled_at,
-       d.settled_by, d.version
+       d.settled_by, d.version, c.number AS count
 FROM stock_drift d
 JOIN stock_source s ON s.id = d.source_id
 JOIN variant v ON v.id = d.sku_id
 JOIN location l ON l.id = d.location_id
 LEFT JOIN stock_snapshot n ON n.id = d.snapshot_id
+LEFT JOIN count_task c ON c.id = d.count_id
 """
 # Open ones come by their partial index; the newest first.
 DRIFTS = (
@@ -174,6 +175,8 @@ ORDER BY d.found_at DESC, d.id DESC LIMIT %(limit)s::int
 """
 )
 DRIFTS_BY_ID = _DRIFT + "WHERE d.id = ANY (%(ids)s::uuid[]) ORDER BY d.sku_id, d.location_id"
+# By the partial index on the count.
+DRIFTS_OF_COUNT = _DRIFT + "WHERE d.count_id = %(count)s::uuid ORDER BY d.sku_id, s.code"
 DRIFT_COUNTS = """
 SELECT state, count(*)::int FROM stock_drift
 WHERE (%(scope)s::int[] IS NULL OR location_id = ANY (%(scope)s::int[])) GROUP BY state
@@ -472,6 +475,11 @@ async def drift(tx: Tx, id_: UUID) -> Drift:
 
 def _drift(row: dict[str, Any]) -> Drift:
     return Drift(**{**row, "kind": DriftKind(row["kind"]), "state": DriftState(row["state"])})
+
+
+async def drifts_of_count(tx: Tx, count_id: UUID) -> list[Drift]:
+    """Return the disagreements that a count is to settle, or settled, by SKU."""
+    return [_drift(row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id})]
 
 
 async def drift_counts(tx: Tx, scope: Sequence[int] | None) -> dict[str, int]:

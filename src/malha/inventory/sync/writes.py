@@ -252,7 +252,10 @@ WITH decided AS MATERIALIZED (
         theirs = excluded.theirs, ours = excluded.ours, underway = excluded.underway, later = excluded.later,
         in_window = excluded.in_window, allocated = excluded.allocated, unexplained = excluded.unexplained,
         state = CASE WHEN stock_drift.state = 'ours' AND stock_drift.unexplained = excluded.unexplained
-                     THEN 'ours' ELSE excluded.state END,
+                     THEN 'ours'
+                     WHEN stock_drift.state = 'counting' AND stock_drift.count_id IS NOT NULL
+                          AND excluded.state = 'open' THEN 'counting' ELSE excluded.state END,
+        count_id = CASE WHEN stock_drift.state = 'counting' AND excluded.state = 'open' THEN stock_drift.count_id END,
         found_at = CASE WHEN stock_drift.state IN ('open', 'counting') THEN stock_drift.found_at ELSE now() END,
         settled_at = CASE WHEN stock_drift.state = 'ours' AND stock_drift.unexplained = excluded.unexplained
                           THEN stock_drift.settled_at END,
@@ -393,7 +396,7 @@ SET kind = 'late', state = 'open', as_of = excluded.as_of, seq = excluded.seq, t
                                           THEN stock_drift.in_window ELSE 0 END,
     unexplained = excluded.unexplained + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
                                               THEN stock_drift.unexplained ELSE 0 END,
-    found_at = now(), settled_at = NULL, settled_by = NULL, version = stock_drift.version + 1
+    found_at = now(), settled_at = NULL, settled_by = NULL, count_id = NULL, version = stock_drift.version + 1
 """
 
 # --- repairs ---
@@ -463,13 +466,38 @@ SELECT (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, lo
 SETTLE_DRIFTS = """
 UPDATE stock_drift SET state = %(state)s::text, version = version + 1,
     settled_at = CASE WHEN %(state)s::text <> 'counting' THEN now() END,
-    settled_by = CASE WHEN %(state)s::text <> 'counting' THEN %(actor)s::text END
+    settled_by = CASE WHEN %(state)s::text <> 'counting' THEN %(actor)s::text END, count_id = NULL
 WHERE id = ANY (%(ids)s::uuid[])
+"""
+
+# Which count each waits for: those of a location wait for the same one.
+SET_COUNTS = """
+UPDATE stock_drift d SET count_id = w.count_id
+FROM unnest(%(locations)s::int[], %(counts)s::uuid[]) AS w(location_id, count_id)
+WHERE d.id = ANY (%(ids)s::uuid[]) AND d.location_id = w.location_id
+"""
+
+# The end of counts: what one counted since it was found is settled by it; what it did not is open again. In key order.
+END_COUNTED = """
+WITH ended AS MATERIALIZED (
+    SELECT d.id, t.closed_by, t.state = 'applied' AND l.state = 'applied' AND l.as_of >= d.found_at AS settled
+    FROM stock_drift d
+    JOIN count_task t ON t.id = d.count_id
+    LEFT JOIN count_line l ON l.task_id = t.id AND l.sku_id = d.sku_id
+    WHERE d.count_id = ANY (%(counts)s::uuid[]) AND d.state = 'counting' AND t.state IN ('applied', 'cancelled')
+    ORDER BY d.sku_id, d.location_id, d.id
+    FOR NO KEY UPDATE OF d
+)
+UPDATE stock_drift d
+SET state = CASE WHEN e.settled THEN 'counted' ELSE 'open' END, settled_at = CASE WHEN e.settled THEN now() END,
+    settled_by = CASE WHEN e.settled THEN e.closed_by END, count_id = CASE WHEN e.settled THEN d.count_id END,
+    version = d.version + 1
+FROM ended e WHERE d.id = e.id
 """
 
 # What waited for a count and was counted since is settled by it. Few rows: the partial index on open drifts.
 SETTLE_COUNTED = """
-UPDATE stock_drift d SET state = 'agreed', settled_at = now(), settled_by = 'count', version = version + 1
+UPDATE stock_drift d SET state = 'counted', settled_at = now(), settled_by = 'count', version = version + 1
 WHERE d.state = 'counting' AND EXISTS (
     SELECT FROM movement m
     WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id AND m.recorded_at > d.found_at AND m.reason = 'count')
