@@ -26,6 +26,7 @@ from malha.inventory.allotments.model import (
     State,
 )
 from malha.network import reads as network
+from malha.network.service import refuse_limited
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -102,6 +103,7 @@ async def allotment_list(request: Request[Any, Any, Any]) -> Response[str]:
         "allotments/list.html",
         shell=around,
         may=around.may,
+        may_shape=shell.may_shape(request),
         rows=[r for r in rows if r.a.state is State.ACTIVE],
         ended=[r for r in rows if r.a.state is State.ENDED],
         names=names,
@@ -148,6 +150,7 @@ async def allotment_show(request: Request[Any, Any, Any], code: FromPath[str]) -
         "allotments/show.html",
         shell=around,
         may=around.may,
+        may_shape=shell.may_shape(request),
         row=_row(found, now()),
         lines=lines,
         counters=counters,
@@ -174,6 +177,7 @@ async def allotment_export(request: Request[Any, Any, Any], code: FromPath[str])
 
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None, kind: Kind) -> dict[str, Any]:
+    refuse_limited(tx)
     around = await shell.around(tx, request, "allotments")
     found = None if code is None else await _one(tx, code)
     lines = await reads.fence_lines(tx, found.id) if found else []

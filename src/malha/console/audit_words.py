@@ -27,7 +27,6 @@ ACTIONS = {
     "take_care": N_("assigned or noted"),
     "start": N_("started"),
     "stop": N_("stopped"),
-    "delete": N_("deleted"),
     "merge": N_("put together"),
     "unmerge": N_("told apart again"),
     "call_distinct": N_("called two people"),

@@ -16,6 +16,7 @@ from malha.inventory.safety.errors import UnknownSafetyRule
 from malha.inventory.safety.model import Measure, Precedence, Purpose, SafetyRule, SafetyRuleDraft
 from malha.network import reads as network
 from malha.network.model import LocationKind
+from malha.network.service import refuse_limited
 from malha.platform import i18n
 from malha.platform.brazil import STATES
 from malha.platform.clock import now
@@ -93,6 +94,7 @@ async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] =
         "safety/list.html",
         shell=around,
         may=around.may,
+        may_shape=shell.may_shape(request),
         rows=rows,
         purpose=wanted.value,
         tabs=[(p.value, _(PURPOSE[p]), counts[p]) for p in Purpose],
@@ -136,6 +138,7 @@ async def _one(tx: Tx, code: str) -> SafetyRule:
 
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> dict[str, Any]:
+    refuse_limited(tx)
     around = await shell.around(tx, request, "safety")
     found = None if code is None else await _one(tx, code)
     places = sorted(await network.locations(tx), key=lambda x: fold(x.name))

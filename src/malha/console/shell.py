@@ -70,3 +70,9 @@ async def around(
 def scope_of(caller: Caller) -> tuple[int, ...] | None:
     """Return the locations a caller may see, sorted; None is all."""
     return None if caller.locations is None else tuple(sorted(caller.locations))
+
+
+def may_shape(request: Request[Any, Any, Any]) -> bool:
+    """Return whether the caller may change what stock rules say for every location: not who is limited to some."""
+    caller = web.caller_of(request)
+    return caller.may("stock:write") and caller.locations is None

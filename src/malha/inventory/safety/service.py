@@ -85,8 +85,10 @@ async def try_out(tx: Tx, draft: SafetyRuleDraft) -> Trial:
     Looks at the SKUs the rule could concern, at most `MOST_TRIED` of them. What is published is not compared.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: parts of it are not possible; every one is named.
     """
+    refuse_limited(tx)
     row = await _resolve(tx, draft)
     before = next((r for r in await reads.all_rules(tx) if r.code == draft.code), None)
     tried = SafetyRule(
