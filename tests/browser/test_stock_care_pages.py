@@ -10,9 +10,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from malha.flows import stock_sync
+from malha.inventory.allotments import service as allotments
+from malha.inventory.allotments.model import AllotmentDraft, Kind
+from malha.inventory.safety import service as safety
+from malha.inventory.safety.model import SafetyRuleDraft
 from malha.inventory.sync import applying, sources
 from malha.inventory.sync.model import Scope, SourceDraft
 from malha.inventory.sync.receiving import Statement
+from malha.network import ownership
+from malha.network.model import LocationGroupDraft
 from malha.platform.db import Actor, Database
 
 from .conftest import NARROW, WIDE, apart, violations
@@ -108,4 +114,68 @@ def test_chosen_disagreements_are_counted_and_linked_both_ways(
     fits(page)
     page.locator("a[href^='/stock-sync/drift/']").first.click()
     expect(page.locator("a[href^='/counts/']").first).to_be_visible()
+    fits(page)
+
+
+@pytest.fixture(scope="module")
+def grouped(seeded: str) -> None:
+    """A group of locations that a safety rule names, and a customer group that a cap names."""
+
+    async def run() -> None:
+        async with Database(seeded) as db, db.transaction(ACTOR) as tx:
+            await ownership.put_group(
+                tx, "SUDESTE", LocationGroupDraft(name="Lojas do Sudeste", locations=["CD-CAJ", "REC-01"]), None
+            )
+            rule = SafetyRuleDraft(code="S-SE", name="Vitrine do Sudeste", amount=1, location_group="SUDESTE")
+            await safety.put(tx, rule, None)
+            cap = AllotmentDraft(
+                code="CLUBE-BF", name="Clube na Black Friday", kind=Kind.CAP, quota=40, customer_groups=("clube",)
+            )
+            await allotments.put(tx, cap, None)
+
+    apart(run)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "path",
+    ["/location-groups", "/location-groups/SUDESTE", "/location-groups/SUDESTE/edit", "/customer-groups", "/customer-groups/clube/edit"],
+)  # fmt: skip
+def test_pages_of_groups_fit(
+    visit: Visit, grouped: None, size: dict[str, Any], language: str, theme: str, path: str
+) -> None:
+    fits(visit(path, size=size, language=language, theme=theme))
+
+
+def test_a_group_of_locations_is_made_changed_and_not_deleted_while_a_rule_names_it(
+    visit: Visit, grouped: None
+) -> None:
+    page = visit("/location-groups")
+    page.get_by_role("link", name="Novo grupo de locais").first.click()
+    page.get_by_label("Nome").fill("Recife")
+    page.get_by_label("Código", exact=True).fill("REC")
+    page.get_by_label("Recife Boa Viagem").check()
+    page.get_by_role("button", name="Criar grupo").click()
+    expect(page).to_have_url(re.compile("/location-groups/REC$"))
+    page.get_by_role("button", name="Excluir").click()
+    page.get_by_role("button", name="Excluir grupo").click()
+    expect(page).to_have_url(re.compile("/location-groups$"))
+    page.get_by_role("link", name="Lojas do Sudeste").click()
+    page.get_by_role("button", name="Excluir").click()
+    page.get_by_role("button", name="Excluir grupo").click()
+    expect(page.locator("#slot-delete [role=alert]")).to_contain_text("regras de segurança o citam")
+
+
+@BOTH
+def test_the_page_of_a_sku_tells_what_each_channel_can_sell(
+    visit: Visit, till: list[tuple[str, str, int]], grouped: None, size: dict[str, Any], language: str, theme: str
+) -> None:
+    page = visit(f"/stock/{till[0][0]}", size=size, language=language, theme=theme)
+    page.locator("#selling > summary").click()
+    expect(page.locator("#selling-body .m-selling tbody tr").first).to_be_visible()
+    page.locator("#selling").scroll_into_view_if_needed()
+    fits(page)
+    page.locator("#selling-body select[name=buyer]").select_option("clube")
+    expect(page.locator("#selling-body a[href='/allotments/CLUBE-BF']").first).to_be_visible()
+    page.goto(page.url + "/channels")
     fits(page)

@@ -7,6 +7,7 @@ from malha.api.work import Work, command, query
 from malha.network import ownership, reads, service
 from malha.network.errors import UnknownChannel, UnknownLocation
 from malha.network.model import Location, LocationGroup, LocationGroupDraft
+from malha.network.ownership import UnknownLocationGroup
 
 TAG = "network"
 
@@ -57,6 +58,24 @@ async def change_location_group(work: Work, code: str, data: LocationGroupDraft)
     return Stored(code, changed.version)
 
 
+@query("/location-groups/{code:str}", permission="network:read", tag=TAG)
+async def show_location_group(work: Work, code: str) -> LocationGroup:
+    """Return a group of locations."""
+    found = next(iter(await reads.location_groups(work.tx, [code])), None)
+    if found is None:
+        raise UnknownLocationGroup(key=code)
+    work.tag(found.version)
+    return found
+
+
+@command("/location-groups/{code:str}", method="DELETE", permission="network:write", versioned="required", tag=TAG)
+async def delete_location_group(work: Work, code: str) -> None:
+    """Delete a group of locations that no rule names. The locations stay."""
+    version = await ownership.lock_group(work.tx, code)
+    work.expect(version)
+    await ownership.remove_group(work.tx, code, version)
+
+
 @query("/locations/{code:str}/owner", permission="network:read", tag=TAG)
 async def show_owner(work: Work, code: str) -> OwnerOfGoods:
     """Return whose goods a location keeps; null: its own establishment's."""
@@ -104,7 +123,9 @@ async def change_channel_owners(work: Work, code: str, data: OwnersSold) -> None
 handlers = [
     list_location_groups,
     create_location_group,
+    show_location_group,
     change_location_group,
+    delete_location_group,
     show_owner,
     change_owner,
     show_channel_owners,

@@ -14,7 +14,7 @@ from malha.console import export, filling, render, shell, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.console.words import Sign
-from malha.inventory.allotments import reads, service
+from malha.inventory.allotments import groups, reads, service
 from malha.inventory.allotments.errors import UnknownAllotment
 from malha.inventory.allotments.model import (
     Allotment,
@@ -40,6 +40,7 @@ RUNNING = Sign(N_("Running"), "done", "ring")
 PLANNED = Sign(N_("Not started"), "neutral", "clock")
 ENDED = Sign(N_("Ended"), "neutral", "x")
 MOST_ROWS = 2_000
+SHOWN_GROUPS = 20
 COLUMNS = (
     Column(N_("SKU"), Cells.TEXT, 20),
     Column(N_("Location"), Cells.TEXT, 16),
@@ -204,6 +205,7 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None, kind:
         "skus": "\n".join(found.skus) if found else "",
         "categories": "\n".join(found.categories) if found else "",
         "groups": ", ".join(found.customer_groups) if found else "",
+        "known_groups": [g.code for g in await groups.groups(tx)][:SHOWN_GROUPS],
     }  # fmt: skip
 
 

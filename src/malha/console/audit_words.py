@@ -16,6 +16,7 @@ from malha.platform.i18n import N_, _
 
 ACTIONS = {
     "create": N_("created"),
+    "delete": N_("deleted"),
     "change": N_("changed"),
     "update": N_("changed"),
     "set_status": N_("state changed"),
@@ -145,6 +146,10 @@ ENTITIES = {
     "stock_snapshot": N_("Stock snapshot"),
     "stock_delta": N_("Stock changes"),
     "stock_drift": N_("Stock disagreement"),
+    "location_group": N_("Group of locations"),
+    "customer_group": N_("Customer group"),
+    "allotment": N_("Allotment"),
+    "safety_rule": N_("Safety rule"),
     "inbound_order": N_("Purchase order"),
     "receipt": N_("Receipt"),
     "transfer": N_("Transfer"),
@@ -186,6 +191,9 @@ ADDRESSES = {
     "simulation": "/simulations/{}",
     "allotment": "/allotments/{}",
     "message": "/messages/{}",
+    "location_group": "/location-groups/{}",
+    "customer_group": "/customer-groups/{}/edit",
+    "allotment": "/allotments/{}",
     "retailer": "/settings",
     "login_provider": "/providers/{}",
     "login_policy": "/providers",

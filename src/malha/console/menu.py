@@ -58,6 +58,8 @@ PAGES = (
          N_("fences, caps, campaigns, stock set apart"), "/allotments/{key}"),
     Page("safety", N_("Safety rules"), "/safety-rules", "stock:read", "adjustments-horizontal", Section.STOCK,
          N_("safety stock, buffer, threshold, not published")),
+    Page("groups", N_("Groups"), "/location-groups", "network:read", "users", Section.STOCK,
+         N_("groups of locations, customer groups, regions, segments"), "/location-groups/{key}"),
     Page("purchases", N_("Purchase orders"), "/purchase-orders", "stock:read", "clipboard-list", Section.STOCK,
          N_("supplier, incoming, factory, production, ETA"), "/purchase-orders/{key}"),
     Page("receipts", N_("Goods receipts"), "/receipts", "stock:read", "package-import", Section.STOCK,

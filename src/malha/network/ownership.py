@@ -7,13 +7,15 @@ not invoice.
 
 from collections.abc import Sequence
 
+from psycopg.errors import ForeignKeyViolation
+
 from malha.network import ownership_writes as writes
 from malha.network import reads, rules, service
 from malha.network.errors import UnknownChannel, UnknownEstablishment, UnknownLegalEntity, UnknownLocation
 from malha.network.model import LocationGroup, LocationGroupDraft
 from malha.platform import audit, revisions
 from malha.platform.db import Tx
-from malha.platform.errors import Conflict, NotFound
+from malha.platform.errors import Conflict, MalhaError, NotFound
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
@@ -24,6 +26,15 @@ class UnknownLocationGroup(NotFound):
     code = "unknown_location_group"
     says = "There is no group of locations {key}."
     mend = "Check the code in the list of groups."
+
+
+class LocationGroupInUse(MalhaError):
+    """Rules name the group: without it they would say something else."""
+
+    status = 409
+    code = "location_group_in_use"
+    says = "Group {key} cannot be deleted: safety rules name it."
+    mend = "Change or delete those rules first; the page of the group lists them."
 
 
 async def put_group(tx: Tx, code: str, draft: LocationGroupDraft, version: int | None) -> LocationGroup:
@@ -63,6 +74,28 @@ async def put_group(tx: Tx, code: str, draft: LocationGroupDraft, version: int |
     action = "create" if before is None else "change"
     await audit.record(tx, action=action, entity="location_group", entity_id=code, before=before, after=after)
     return after
+
+
+async def remove_group(tx: Tx, code: str, version: int) -> None:
+    """Delete a group that nothing names and that still has `version`; its locations stay what they are.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        UnknownLocationGroup: there is none.
+        LocationGroupInUse: a rule names it.
+        Conflict: it was changed meanwhile.
+    """
+    service.refuse_limited(tx)
+    if await lock_group(tx, code) != version:
+        raise Conflict(what="location group", key=code)
+    (before,) = await reads.location_groups(tx, [code])
+    await tx.execute(writes.CLEAR_MEMBERS_OF, {"code": code})
+    try:
+        await tx.values(writes.DELETE_GROUP, {"code": code, "version": version})
+    except ForeignKeyViolation:  # who names groups is above this capability; the constraint knows, and holds in a race
+        raise LocationGroupInUse(key=code) from None
+    await revisions.bump(tx, reads.REVISION)
+    await audit.record(tx, action="delete", entity="location_group", entity_id=code, before=before)
 
 
 async def lock_group(tx: Tx, code: str) -> int:

@@ -17,6 +17,13 @@ INSERT INTO location_group_member (group_id, location_id)
 SELECT %(group)s::int, id FROM location WHERE code = ANY (%(codes)s::text[]) ORDER BY id
 """
 
+DELETE_GROUP = """
+DELETE FROM location_group WHERE code = %(code)s::text AND version = %(version)s::int RETURNING id
+"""
+CLEAR_MEMBERS_OF = """
+DELETE FROM location_group_member m USING location_group g WHERE g.id = m.group_id AND g.code = %(code)s::text
+"""
+
 SET_OWNER = """
 UPDATE location SET owner_id = %(owner)s::int, version = version + 1 WHERE code = %(code)s::text
 """

@@ -226,6 +226,14 @@ JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
 WHERE f.open AND f.wanted > 0 AND f.allotment_id = ANY (%(fences)s::int[])
 ORDER BY 1, 2, 3
 """
+# What a fence wants on some balances, by primary key.
+WANTED_AT = """
+SELECT f.sku_id, f.location_id, f.wanted
+FROM fence_stock f
+JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+  ON f.sku_id = w.sku_id AND f.location_id = w.location_id
+WHERE f.allotment_id = %(id)s::int AND f.open
+"""
 # Fences of some SKUs that have units, by the beginning of the primary key, for screens.
 FENCES_ON = """
 SELECT a.code, a.name, f.sku_id, f.location_id, f.remaining, f.drawn

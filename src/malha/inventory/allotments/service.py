@@ -82,6 +82,7 @@ async def put(tx: Tx, draft: AllotmentDraft, version: int | None) -> Allotment:
         id_ = before.id
         if not await tx.values(writes.UPDATE_ALLOTMENT, row | {"id": id_, "version": version}):
             raise Conflict(what="allotment", key=draft.code)
+    await tx.execute(writes.KNOW_GROUPS, {"codes": row["customer_groups"]})
     await _put_parts(tx, id_, draft, found)
     if draft.kind is Kind.FENCE:
         if found["starts_at"] <= await tx.now():
@@ -239,9 +240,16 @@ async def _put_parts(tx: Tx, id_: int, draft: AllotmentDraft, found: dict[str, A
         await tx.execute(writes.ADD_CAP_LOCATIONS, {"id": id_, "locations": found["locations"]})
 
 
-async def fill(tx: Tx, allotment_id: int) -> int:
-    """Bring a fence to what is wanted, as far as common stock has it; return the units it got (negative: gave back)."""
-    rows = await tx.tuples(writes.LOCK_FENCE, {"id": allotment_id, "unfilled": True})
+async def fill(tx: Tx, allotment_id: int, at: Sequence[tuple[int, int]] | None = None) -> int:
+    """Bring a fence to what is wanted, as far as common stock has it; return the units it got (negative: gave back).
+
+    With `at` on those balances (SKU, location) only.
+    """
+    if at is None:
+        rows = await tx.tuples(writes.LOCK_FENCE, {"id": allotment_id, "unfilled": True})
+    else:
+        some = {"id": allotment_id, "skus": [sku for sku, _ in at], "locations": [loc for _, loc in at]}
+        rows = await tx.tuples(writes.LOCK_FENCE_AT, some)
     lacking = [(sku, loc, wanted - granted) for sku, loc, wanted, granted, _ in rows if wanted > granted]
     spare = {
         (sku, loc): min(granted - wanted, remaining)

@@ -236,6 +236,26 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
+# --- customer groups ---
+
+INSERT_GROUP = """
+INSERT INTO customer_group (code, name, note) VALUES (%(code)s::text, %(name)s::text, %(note)s::text)
+ON CONFLICT (code) DO NOTHING
+RETURNING id
+"""
+# The version is the caller's.
+UPDATE_GROUP = """
+UPDATE customer_group SET name = %(name)s::text, note = %(note)s::text, version = version + 1
+WHERE code = %(code)s::text AND version = %(version)s::int
+RETURNING id
+"""
+DELETE_GROUP = "DELETE FROM customer_group WHERE code = %(code)s::text AND version = %(version)s::int RETURNING id"
+# What an allotment names is known from then on.
+KNOW_GROUPS = """
+INSERT INTO customer_group (code, name) SELECT g, g FROM unnest(%(codes)s::text[]) AS w(g) WHERE g <> '' ORDER BY g
+ON CONFLICT (code) DO NOTHING
+"""
+
 # --- definitions ---
 
 INSERT_ALLOTMENT = """
@@ -318,6 +338,7 @@ FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(s
 ORDER BY sku_id, location_id
 ON CONFLICT (sku_id, location_id, allotment_id) DO UPDATE SET wanted = excluded.wanted
 """
+TOUCH_ALLOTMENT = "UPDATE allotment SET version = version + 1 WHERE id = %(id)s::int"
 UNWANT_FENCES = """
 UPDATE fence_stock f SET wanted = 0
 WHERE f.allotment_id = %(id)s::int AND f.wanted > 0
@@ -332,6 +353,17 @@ SELECT sku_id, location_id, wanted, granted, remaining
 FROM fence_stock WHERE allotment_id = %(id)s::int AND (wanted <> granted OR NOT %(unfilled)s::bool)
 ORDER BY sku_id, location_id
 FOR NO KEY UPDATE
+"""
+
+# The same on some balances, in the same order.
+LOCK_FENCE_AT = """
+SELECT f.sku_id, f.location_id, f.wanted, f.granted, f.remaining
+FROM fence_stock f
+JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+  ON f.sku_id = w.sku_id AND f.location_id = w.location_id
+WHERE f.allotment_id = %(id)s::int AND f.wanted <> f.granted
+ORDER BY f.sku_id, f.location_id
+FOR NO KEY UPDATE OF f
 """
 
 # Sets units of common stock apart, as many as are asked and there; answers how many.
