@@ -17,6 +17,7 @@ from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.model import KINDS, Kind, Run, State
 from malha.identity.errors import NeedsEverywhere
 from malha.identity.model import SIGNED_IN
+from malha.inventory.allotments.rows import FenceImport
 from malha.inventory.imports import StockImport
 from malha.network.imports import LocationImport
 from malha.platform import audit
@@ -112,6 +113,23 @@ async def import_stock(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name:
 async def export_all_stock(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export the stock of the caller's locations as a table that imports back unchanged."""
     return _export(work, Kind.STOCK, format)
+
+
+@command("/allotments:import", permission="stock:write", transaction=False, media_type=TABLES, tag="allotments")
+async def import_fence_rows(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
+    """Import rows of fences: allotment, SKU, location and the units to set apart; rows that are not there stay.
+
+    They concern all locations, so it is not for those who are limited to some.
+    """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
+    return await _import(work, FenceImport(), data, mode, name)
+
+
+@query("/allotments:export", permission="stock:read", transaction=False, media_type=TABLES, tag="allotments")
+async def export_fence_rows(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
+    """Export the rows of fences that run or will, at the caller's locations, as a table that imports back unchanged."""
+    return _export(work, Kind.ALLOTMENTS, format)
 
 
 @command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
@@ -330,6 +348,8 @@ handlers = [
     export_all_prices,
     import_stock,
     export_all_stock,
+    import_fence_rows,
+    export_fence_rows,
     import_locations,
     export_all_locations,
     import_customers,

@@ -35,6 +35,8 @@ COLUMNS: dict[str, str] = {
     "option3_value": N_("Option 3, value"),
     "location": N_("Location"),
     "on_hand": N_("On hand"),
+    "allotment": N_("Allotment"),
+    "quantity": N_("Quantity"),
     "safety": N_("Safety stock"),
     "code": N_("Code"),
     "kind": N_("Kind"),

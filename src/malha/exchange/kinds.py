@@ -8,6 +8,7 @@ from malha.customers import reads as customers
 from malha.customers.imports import CustomerImport, customer_pages
 from malha.customers.model import Customer
 from malha.exchange.model import Kind
+from malha.inventory.allotments.rows import FenceImport, fence_pages
 from malha.inventory.imports import StockImport, stock_pages
 from malha.network.imports import LocationImport, location_pages
 from malha.ordering import reads as orders
@@ -32,6 +33,8 @@ def target_of(kind: Kind) -> Target:
             return LocationImport()
         case Kind.CUSTOMERS:
             return CustomerImport()
+        case Kind.ALLOTMENTS:
+            return FenceImport()
 
 
 def undoable_of(kind: Kind) -> Undoable:
@@ -57,6 +60,8 @@ def pages_of(kind: Kind, database: Database, actor: Actor) -> Pages:
             return stock_pages(database, actor)
         case Kind.LOCATIONS:
             return location_pages(database, actor.locations)
+        case Kind.ALLOTMENTS:
+            return fence_pages(database, actor)
         case Kind.CUSTOMERS:
             return customer_pages(database) if actor.locations is None else _own_customers(database, actor.locations)
 
@@ -103,7 +108,8 @@ def numbers_of(kind: Kind) -> dict[str, sheets.Kind]:
     """Return the columns of a kind whose cells are numbers for a spreadsheet too."""
     kinds = {tabular.centavos: sheets.Kind.MONEY}
     found = {column.name: kinds[column.parse] for column in target_of(kind).columns if column.parse in kinds}
-    return found | ({"on_hand": sheets.Kind.WHOLE, "safety": sheets.Kind.WHOLE} if kind is Kind.STOCK else {})
+    whole = {Kind.STOCK: ("on_hand", "safety"), Kind.ALLOTMENTS: ("quantity",)}.get(kind, ())
+    return found | dict.fromkeys(whole, sheets.Kind.WHOLE)
 
 
 async def _below(first: list[list[object]], pages: Pages) -> Pages:

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     STOCK = "stock"
     LOCATIONS = "locations"
     CUSTOMERS = "customers"
+    ALLOTMENTS = "allotments"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -65,6 +66,12 @@ KINDS: dict[Kind, Rules] = {
         "customers:reveal",
         N_("It can be undone for {days} days. Profiles that somebody changes meanwhile stay as they are."),
     ),
+    Kind.ALLOTMENTS: Rules(
+        N_("Rows of fences"),
+        "stock:write",
+        "stock:read",
+        N_("It can be undone for {days} days. Rows that somebody changes meanwhile stay as they are."),
+    ),
 }
 
 
@@ -85,6 +92,7 @@ class State(StrEnum):
 
 BUSY = frozenset({State.CHECKING, State.APPLYING, State.UNDOING})
 ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
+EVERYWHERE = frozenset({Kind.CUSTOMERS, Kind.ALLOTMENTS})  # their rows concern all locations
 KEEP_DAYS = 30  # files, refused rows, and what an undo needs
 OPEN = frozenset({State.MAPPING, State.CHECKED})
 

@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 from malha.exchange import reads, writes
 from malha.exchange.errors import ColumnTwice, ImportBusy, NoFile, UploadTooLarge
 from malha.exchange.kinds import target_of
-from malha.exchange.model import BUSY, KEEP_DAYS, KINDS, OPEN, Kind, RefusedRow, Run, State
+from malha.exchange.model import BUSY, EVERYWHERE, KEEP_DAYS, KINDS, OPEN, Kind, RefusedRow, Run, State
 from malha.identity.errors import NeedsEverywhere
 from malha.platform import audit, jobs, workbook
 from malha.platform.db import Actor, Database, Tx
@@ -58,9 +58,9 @@ async def take_in(
         NoFile: nothing came.
         UploadTooLarge: more came than an import may have.
         UnreadableTable: it is no table.
-        NeedsEverywhere: a table of customers may change anybody's profile, and the actor is limited to locations.
+        NeedsEverywhere: the rows concern all locations, like anybody's profile, and the actor is limited to some.
     """
-    if kind is Kind.CUSTOMERS and actor.locations is not None:
+    if kind in EVERYWHERE and actor.locations is not None:
         raise NeedsEverywhere
     run_id = new_id()
     name = "".join(c for c in name if c.isprintable()).strip()[:200] or kind.value
