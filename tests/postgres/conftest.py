@@ -18,6 +18,7 @@ STORIES = {
     "test_payment_deadlines",
     "test_fiscal",
     "test_intake",
+    "test_ahead",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg.rows import dict_row
 
-from malha.doctor import allotment_reads, reads
+from malha.doctor import allotment_reads, reads, supply_reads
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.ordering.model import CLAIMING, GONE, UnitState
 from malha.ordering.rules import PROGRESS, derive_status
@@ -185,6 +185,36 @@ CHECKS: tuple[Check, ...] = (
         row=N_("{sku} at {location}: allocated {allocated}, claimed by units {units}."),
         statement=reads.ALLOCATED_IS_NOT_UNITS,
         params=_claiming,
+    ),
+    Check(
+        name="supply_promised",
+        says=N_("Supply lines that promise something else than orders claim of them: {total}"),
+        row=N_("{sku} to {location} on {eta}: promised {promised}, claimed {units}."),
+        statement=supply_reads.PROMISED_IS_NOT_CLAIMS,
+    ),
+    Check(
+        name="supply_oversold",
+        says=N_("Supply lines that promise more than is expected: {total}"),
+        row=N_("{sku} to {location} on {eta}: promised {promised}, expected {expected}."),
+        statement=supply_reads.PROMISED_ABOVE_EXPECTED,
+    ),
+    Check(
+        name="supply_stated",
+        says=N_("Supply lines that offer something else than their order or transfer expects: {total}"),
+        row=N_("Number {number}, line {line}: offered {offered}, expected {expected}."),
+        statement=supply_reads.SUPPLY_IS_NOT_STATED,
+    ),
+    Check(
+        name="supply_claims",
+        says=N_("Lines of orders that claim more supply than they have units waiting: {total}"),
+        row=N_("Order {number}, line {line}: {units} claimed, {waiting} waiting."),
+        statement=supply_reads.CLAIMS_WITHOUT_UNITS,
+    ),
+    Check(
+        name="ahead_waiting",
+        says=N_("Policies of selling ahead that count something else than waits under them: {total}"),
+        row=N_("Policy {policy}: counted {waiting}, waiting {units}."),
+        statement=supply_reads.WAITING_IS_NOT_CLAIMS,
     ),
     Check(
         name="claim_without_place",

@@ -112,11 +112,15 @@ def partition_proof(partition: str) -> sql.Composed:
     return sql.SQL(_PARTITION_PROOF).format(partition=sql.Identifier(partition))
 
 
-# Partial index on claimed units.
+# Partial index on claimed units. Goods that arrived for units which wait are claimed before the units follow.
 ALLOCATED_IS_NOT_UNITS = """
 WITH claimed AS (
-    SELECT sku_id, location_id, sum(quantity) AS quantity FROM order_unit
-    WHERE state = ANY (%(claiming)s::text[]) AND location_id IS NOT NULL AND sku_id IS NOT NULL
+    SELECT sku_id, location_id, sum(quantity) AS quantity FROM (
+        SELECT sku_id, location_id, quantity FROM order_unit
+        WHERE state = ANY (%(claiming)s::text[]) AND location_id IS NOT NULL AND sku_id IS NOT NULL
+        UNION ALL
+        SELECT sku_id, location_id, quantity FROM supply_claim WHERE state = 'arrived'
+    ) u
     GROUP BY sku_id, location_id
 )
 SELECT coalesce(v.sku, '#' || coalesce(b.sku_id, c.sku_id)) AS sku,

@@ -12,7 +12,9 @@ import structlog
 
 from malha.fulfillment import pickups
 from malha.fulfillment import service as fulfillment
-from malha.intake import replanning
+from malha.intake import replanning, supplying
+from malha.inventory.ahead import reads as ahead_reads
+from malha.inventory.ahead import service as ahead
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind
 from malha.payments import deadlines
@@ -71,7 +73,8 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
 async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
     """Put an order whose units found no place on hold, unless another hold already says why they have none."""
     units = (await ordering.units_of(tx, [order_id]))[order_id]
-    waiting = [u for u in units if u.state in WAITING]
+    awaited = {line: n for (_, line), n in (await ahead_reads.covered(tx, [order_id])).items()}
+    waiting = supplying.uncovered(units, awaited)
     holds = (await ordering.open_holds(tx, [order_id]))[order_id].keys()
     if waiting and not holds & _UNPLANNABLE:
         detail = {"lines": sorted({u.line for u in waiting}), "units": sum(u.quantity for u in waiting)}
@@ -92,6 +95,41 @@ async def look_for_waiting(tx: Tx, events: list[Recorded]) -> None:
     orders = await ordering.waiting_for(tx, skus, PLACE_AT_ONCE)
     wanted = [{"order_id": str(order_id)} for order_id in orders]
     await jobs.defer_many(tx, place_waiting, wanted, locks=[f"order:{order_id}" for order_id in orders])
+
+
+@jobs.task("orders.follow_supply", attempts=5)
+async def follow_supply(db: Database, *, order_id: str) -> None:
+    """Let an order follow what became of its supply; nothing to do when somebody else did."""
+    async with db.transaction() as tx:
+        if await ordering.lock_orders(tx, [UUID(order_id)]):
+            await replanning.follow_supply(tx, UUID(order_id))
+
+
+@jobs.task("supply.line_up", attempts=5)
+async def line_up(db: Database, *, sku_id: int, location_id: int) -> None:
+    """Let those who wait for a SKU at a location move up."""
+    async with db.transaction() as tx:
+        await ahead.line_up(tx, [(sku_id, location_id)])
+
+
+async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
+    """Follow orders whose supply changed; where more may be promised, those who wait move up, and the short are tried.
+
+    One job per order or queue, as when stock comes in.
+    """
+    facts = [event.facts() for event in events]
+    moved = sorted({order for f in facts for order in f.get("orders", ())})
+    wanted = [{"order_id": order_id} for order_id in moved]
+    await jobs.defer_many(tx, follow_supply, wanted, locks=[f"order:{order_id}" for order_id in moved])
+    keys = sorted({key for f in facts if "skus" in f for key in zip(f["skus"], f["locations"], strict=True)})
+    if not keys:
+        return
+    queues = [{"sku_id": sku, "location_id": place} for sku, place in keys]
+    await jobs.defer_many(tx, line_up, queues, locks=[f"supply:{sku}:{place}" for sku, place in keys])
+    skus = await ahead_reads.sold_ahead(tx, sorted({sku for sku, _ in keys}))
+    short = await ordering.short_of(tx, skus, PLACE_AT_ONCE) if skus else []
+    again = [{"order_id": str(order_id)} for order_id in short]
+    await jobs.defer_many(tx, follow_supply, again, locks=[f"order:{order_id}" for order_id in short])
 
 
 async def release_due(db: Database) -> int:

@@ -70,6 +70,11 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
     Subscription(
+        name="supply_followers",
+        types=("supply.claims_moved", "supply.offered"),
+        handler=order_to_cash.look_at_supply,
+    ),
+    Subscription(
         name="short_pick_counts",
         types=("fulfillment.short", "fulfillment.rejected"),
         handler=stock_counts.count_what_was_not_found,

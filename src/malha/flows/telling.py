@@ -87,6 +87,8 @@ SILENT: dict[str, str] = {
     "order.buyer_changed": "whoever changed it spoke with the customer",
     "order.note_added": "internal",
     "order.line_mapped": "internal",
+    "order.supplied": "internal: the customer hears when goods leave",
+    "order.awaits_supply": "the day it is promised for is told",
     "order.routed": "internal: the customer hears when goods leave",
     "payment.voided": "no money moved",
     "payment.declined": "the channel that took the payment tells it at once",

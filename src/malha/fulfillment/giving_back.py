@@ -6,9 +6,11 @@ import msgspec
 
 from malha.fulfillment import writes
 from malha.fulfillment.model import EFFECTS, RejectReason, Rerouted, StockEffect, Work
-from malha.intake import replanning
+from malha.intake import replanning, supplying
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
+from malha.inventory.ahead import reads as ahead_reads
+from malha.inventory.ahead import service as ahead
 from malha.inventory.allotments.model import Taker
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import Bucket, Leg
@@ -44,6 +46,7 @@ async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
     waiting = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
     skus = sorted({u.sku_id for u in waiting if u.sku_id is not None and u.state in WAITING})
     order = await ordering.lock_order(tx, work.order_id)
+    await ahead.lock_for(tx, [work.order_id], skus)
     await inventory.lock_stock(tx, skus, work.order_id, Taker(order.channel_id, order.customer_group))
     about = Reference("order", work.order_id, f"F{work.number}")
     await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
@@ -103,7 +106,8 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     if attempts < MAX_ATTEMPTS:
         await replanning.place_units(tx, work.order_id)
     units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
-    mine = [u for u in units if u.state in WAITING and u.line in reasons]
+    awaited = {line: n for (_, line), n in (await ahead_reads.covered(tx, [work.order_id])).items()}
+    mine = [u for u in supplying.uncovered(units, awaited) if u.line in reasons]
     waiting = sum(u.quantity for u in mine)
     if waiting:
         detail = {

@@ -13,6 +13,8 @@ import msgspec
 
 from malha.catalog import reads as catalog
 from malha.intake import reads
+from malha.inventory.ahead import reads as ahead
+from malha.inventory.ahead.model import Policy
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Allotments
 from malha.network import reads as network
@@ -36,6 +38,7 @@ class Card(msgspec.Struct, frozen=True):
     grams: int
     components: tuple[tuple[int, int], ...] | None
     stocked: tuple[int, ...]  # the SKU itself, or its components: what balances exist for
+    ahead: tuple[Policy, ...] = ()  # what of it may be sold before it is there; the first that fits the channel counts
 
 
 class Reference:
@@ -49,14 +52,22 @@ class Reference:
         "locations",
         "network",
         "priorities",
+        "sells_ahead",
         "services",
         "taken",
     )
 
     def __init__(
-        self, snapshot: NetworkSnapshot, known: dict[str, Card], taken: Mapping[int, int], in_force: Allotments
+        self,
+        snapshot: NetworkSnapshot,
+        known: dict[str, Card],
+        taken: Mapping[int, int],
+        in_force: Allotments,
+        *,
+        sells_ahead: bool = False,
     ) -> None:
         self.allotments = in_force
+        self.sells_ahead = sells_ahead  # whether any SKU has a policy: most retailers are not asked further
         self.network = compile_network(snapshot)
         self.channels = {c.code: c for c in snapshot.channels.values()}
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
@@ -84,13 +95,13 @@ class Reference:
         if missing:
             if len(known) > MAX_CARDS:
                 known.clear()
-            for v in await catalog.by_skus(tx, missing):
-                if not v.active:
-                    continue
+            found = [v for v in await catalog.by_skus(tx, missing) if v.active]
+            policies = await ahead.policies(tx, [v.id for v in found]) if self.sells_ahead else {}
+            for v in found:
                 components = tuple((c.sku_id, c.quantity) for c in v.components) if v.is_kit else None
                 grams = billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm)
                 stocked = tuple(part for part, _ in components) if components else (v.id,)
-                known[v.sku] = Card(v.id, v.name, grams, components, stocked)
+                known[v.sku] = Card(v.id, v.name, grams, components, stocked, policies.get(v.id, ()))
         return {code: known[code] for code in codes if code in known}
 
     async def weights(self, tx: Tx, sku_ids: Collection[int]) -> dict[int, int]:
@@ -145,7 +156,8 @@ class Cache:
 
 
 async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:
-    return Reference(await network.snapshot(tx), cards, taken, await allotments.load(tx))
+    sells_ahead = await ahead.any_policy(tx)
+    return Reference(await network.snapshot(tx), cards, taken, await allotments.load(tx), sells_ahead=sells_ahead)
 
 
 _shared: dict[tuple[str, str], tuple[tuple[int, int, int], Reference]] = {}

@@ -1,6 +1,7 @@
 """Finding a place, again, for units that wait: after a rejection, a short pick, a mapped SKU, a new address, new stock.
 
-The balances are read under their locks, so the plan that follows cannot be refused. Lock order: order, then balances.
+The balances are read under their locks, so the plan that follows cannot be refused. Lock order: order, queues for
+supply (`inventory.ahead`), then balances.
 """
 
 import asyncio
@@ -9,11 +10,15 @@ from collections.abc import Sequence
 import msgspec
 
 from malha.intake import allotting as allot
+from malha.intake import supplying
 from malha.intake.allotting import Allotting
 from malha.intake.reference import Reference, reference_in
 from malha.intake.rules import leaves_the_loop
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
+from malha.inventory.ahead import reads as ahead_reads
+from malha.inventory.ahead import service as ahead
+from malha.inventory.ahead.model import ClaimState
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Claim, Reason
@@ -50,23 +55,50 @@ class _Wish(msgspec.Struct, frozen=True):
 
 
 async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:
-    """Place an order's waiting units as far as stock allows, and return what still waits.
+    """Place an order's waiting units as far as stock allows, and return what neither has a place nor awaits supply.
 
-    Writes claims with their ledger, a routing decision and `OrderRouted`. Locations that rejected a line are not asked
-    for it again. When nothing waits any more, a shortage hold is lifted. Holds do not keep units from being claimed:
-    they keep the order from being released. Only whose time to pay is over claims nothing.
+    Units whose goods arrived go to them first. Then stock is claimed, with its ledger, a routing decision and
+    `OrderRouted`; locations that rejected a line are not asked for it again. What finds no stock waits for supply where
+    the SKU may be sold ahead (`supplying`), and the customer is promised its day. When nothing is short any more, a
+    shortage hold is lifted. Holds do not keep units from being claimed: they keep the order from being released. Only
+    whose time to pay is over claims nothing.
     """
     order = await ordering.lock_order(tx, order_id)
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
+    reference = reference or await reference_in(tx)
+    standing = await supplying.stand(tx, order, units, reference)
+    if standing.arrived:
+        units = await supplying.settle(tx, order, units, standing)
     if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
         return _still(lines, [u for u in units if u.state in WAITING])
+    target = _target(order)
+    if target is not None and any(u.state in WAITING for u in units):
+        units = await _place_from_stock(tx, order, lines, units, reference, target, standing)
+        units = await supplying.cover(tx, order, lines, units, reference, target, standing)
+    await supplying.promise_anew(tx, order)
+    covered = await ahead_reads.covered(tx, [order_id])
+    still = _still(lines, supplying.uncovered(units, {line: n for (_, line), n in covered.items()}))
+    if not still:
+        await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
+    return still
+
+
+async def _place_from_stock(
+    tx: Tx,
+    order: Order,
+    lines: Sequence[Line],
+    units: list[Unit],
+    reference: Reference,
+    target: str,
+    standing: supplying.Standing,
+) -> list[Unit]:
+    """Claim stock for waiting units; return all units of the order afterwards."""
+    order_id = order.id
     waiting = [u for u in units if u.state in WAITING]
     wishes = _wishes(lines, waiting)
-    target = _target(order)
-    if not wishes or target is None:
-        return _still(lines, waiting)
-    reference = reference or await reference_in(tx)
+    if not wishes:
+        return units
     grams = await reference.weights(tx, {sku for wish in wishes.values() for sku, _ in wish.parts})
     excluded = await routing_reads.exclusions(tx, order_id)
     sku_ids = sorted(grams)
@@ -100,13 +132,14 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
 
     plan = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
     if not plan.assignments:
-        return _still(lines, waiting)
+        return units
     moves: list[Move] = []
     left = list(waiting)
     for number, index, quantity in plan.assignments:
         wish = wishes[number]
         for part, per in wish.parts:
             moves += _take(left, wish.line, part, quantity * per, reference.network.location_ids[index])
+    await supplying.let_go(tx, units, moves, standing)
     sku_of = {(u.line, u.part): u.sku_id for u in waiting}
     claims = [
         Claim(sku, m.location_id, m.quantity)
@@ -119,7 +152,7 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
         raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
     attempt = await decisions.next_attempt(tx, order_id)
     await decisions.record_decisions(tx, [(order_id, attempt, plan)])
-    after = await ordering.move_units(
+    return await ordering.move_units(
         tx,
         order_id,
         moves,
@@ -131,10 +164,15 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
             unplaced=[(wishes[n].line, q) for n, q in plan.unplaced],
         ),
     )
-    still = _still(lines, [u for u in after if u.state in WAITING])
-    if not still:
-        await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
-    return still
+
+
+async def follow_supply(tx: Tx, order_id: UUID) -> None:
+    """Follow what became of an order's supply: see `place_units`. What nothing covers any more is held, and told."""
+    await place_units(tx, order_id)
+    lost = [c for c in await ahead.claims_of(tx, order_id) if c.state is ClaimState.LOST]
+    if lost:
+        detail = {"lines": sorted({c.line for c in lost}), "units": sum(c.quantity for c in lost), "supply": "lost"}
+        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
 
 
 async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:
@@ -154,6 +192,7 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> 
         # All that planning will lock, in key order, before the first claim is given back: two plans could wait for
         # each other.
         sku_ids = sorted({u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED})
+        await ahead.lock_for(tx, [order_id], sku_ids)
         await inventory.lock_stock(tx, sku_ids, order_id, Taker(order.channel_id, order.customer_group))
         await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
         back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]

@@ -12,21 +12,24 @@ backorder or an explicit refusal, as the channel's policy says. Retrying a submi
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, time, timedelta
 from operator import itemgetter
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.intake import allotting as allot
 from malha.intake import rules
 from malha.intake.allotting import Allotting
+from malha.intake.covering import Covering, Wanted, by_line, promised
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
+from malha.inventory.ahead import service as ahead
+from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import claims as drawn_claims
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
@@ -40,6 +43,7 @@ from malha.platform import outbox
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
 from malha.routing import rules as routing
@@ -68,6 +72,7 @@ class _Batch:
         "allotting",
         "ats",
         "claims",
+        "covering",
         "decisions",
         "events",
         "free",
@@ -77,9 +82,10 @@ class _Batch:
         "tenders",
     )
 
-    def __init__(self, free: dict[int, list[int]], allotting: Allotting | None) -> None:
+    def __init__(self, free: dict[int, list[int]], allotting: Allotting | None, covering: Covering) -> None:
         self.free = free
         self.allotting = allotting
+        self.covering = covering
         self.new = NewOrders()
         self.placed: dict[UUID, tuple[int, Placed]] = {}  # by order: position in the batch, reply without its number
         self.claims: dict[tuple[int, int], int] = {}
@@ -109,24 +115,28 @@ async def place_orders(
     sku_ids = sorted({part for card in skus.values() for part in card.stocked})
     instant = datetime.now(UTC)
     allotting = _allotting(fresh, reference, skus, instant) if reference.allotments.watched else None
+    covering = _covering(fresh, reference, skus, instant)
     if lock:
+        await covering.ask(tx, lock=True)
         await _make_way(tx, allotting, sku_ids, hold)
     async with tx.pipeline():
         found = await placing.find_by_keys(
             tx, [reference.channels[s.order.channel].id for _, s in fresh], [s.external_id for _, s in fresh]
         )
         asked = None if allotting is None or lock else await allot.ask(tx, allotting)
+        await covering.ask(tx)
         balances = await stock.queue_free_stock(tx, sku_ids, lock=lock)
         existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
         if allotting is not None and asked is not None:
             allotting.stand(await asked.answer())
+        await covering.answer()
         rows = await balances.fetchall()
     if not lock and rows and min(rows, key=itemgetter(2))[2] < 0:
         raise Moved  # expired holds are in the way
     free = reference.grid(sku_ids, rows)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
-    batch = _Batch(free, allotting)
+    batch = _Batch(free, allotting, covering)
 
     def plan() -> None:
         for position, submission in fresh:
@@ -172,6 +182,20 @@ def _allotting(
             found = found or Allotting(reference.allotments, reference.network, instant)
             found.add(Taker(channel.id, order.customer_group), stocked)
     return found
+
+
+def _covering(
+    fresh: Sequence[tuple[int, Submission]], reference: Reference, skus: dict[str, Any], instant: datetime
+) -> Covering:
+    """Return what of a batch may be sold ahead of the goods, by the channels that sell it."""
+    covering = Covering(reference.network, instant)
+    if reference.sells_ahead:
+        for _, submission in fresh:
+            channel = reference.channels[submission.order.channel]
+            for line in submission.order.lines:
+                if line.sku in skus:
+                    covering.add(skus[line.sku].id, skus[line.sku].ahead, channel.id)
+    return covering
 
 
 def _first_of_each_key(
@@ -297,6 +321,7 @@ def _plan_one(
     holds, target = _holds_of(order, channel, reference, skus, total)
     plan: Plan | None = None
     order_id = submission.id
+    covers: list[NewClaim] = []
     if target is not None:
         request = _request(submission, order, channel, skus, target)
         taker = _taker_of(batch, order, channel, request)
@@ -305,18 +330,23 @@ def _plan_one(
             plan = routing.plan(request, reference.network, batch.free, reference.taken)
         else:
             plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken)
-        if plan.unplaced:
+        covers = _cover(batch.covering, request, plan, order, skus)
+        uncovered = _uncovered(plan, covers)
+        if uncovered:
             if channel.shortage_policy == "reject":
-                return _out_of_stock(order, plan, caps)
+                return _out_of_stock(order, uncovered, caps)
             if channel.shortage_policy == "hold":
-                short: dict[str, Any] = {"lines": [line for line, _ in plan.unplaced]}
+                short: dict[str, Any] = {"lines": [line for line, _ in uncovered]}
                 holds[HoldKind.SHORTAGE] = short | {"caps": caps} if caps else short
         if taker is not None and batch.allotting is not None:
             batch.allotting.take(order_id, taker, batch.allotting.wanted(request, plan), batch.free)
+        batch.covering.take(covers)
     id_text = str(order_id)
     now = instant.isoformat()
     placed_at = order.placed_at.isoformat() if order.placed_at else now
-    states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel)
+    states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel, covers)
+    promise, line_promises = _promises(order, instant, plan, covers)
+    batch.new.promises += [(id_text, line, at.isoformat()) for line, at in line_promises.items()]
     status = derive_status(states, holds)
     buyer = order.customer
     ship_to = order.ship_to
@@ -343,8 +373,8 @@ def _plan_one(
             (normalise_phone(buyer.phone) or buyer.phone) if buyer.phone else None,
             None if ship_to is None else _json(ship_to).decode(),
             None if ship_to is None else ship_to.state,
-            _promise(order, instant, plan),
-            now if submission.release_now else (instant + timedelta(minutes=channel.release_delay_minutes)).isoformat(),
+            None if promise is None else promise.isoformat(),
+            _release_after(submission, channel, instant, batch.covering, skus).isoformat(),
             order.customer_group,
         )
     )
@@ -384,6 +414,41 @@ def _plan_one(
         ),
     )
     return None
+
+
+def _cover(covering: Covering, request: Request, plan: Plan, order: NewOrder, skus: dict[str, Any]) -> list[NewClaim]:
+    """Return claims on supply for what a plan found no stock for, where it may be sold ahead."""
+    if not plan.unplaced or not covering.lines:
+        return []
+    wanted: dict[int, Wanted] = {}
+    for n, missing in plan.unplaced:
+        policy = covering.policy(skus[order.lines[n - 1].sku].ahead, request.channel_id)
+        if policy is not None:
+            wanted[n] = Wanted(missing, policy)
+    if not wanted:
+        return []
+    lines = [line for line in request.lines if line.line in wanted]
+    return covering.plan(msgspec.structs.replace(request, lines=lines), wanted)
+
+
+def _uncovered(plan: Plan, covers: Sequence[NewClaim]) -> list[tuple[int, int]]:
+    """Return what neither stock nor supply covers, by line."""
+    if not covers:
+        return plan.unplaced
+    found = by_line(covers)
+    return [(n, missing - found.get(n, 0)) for n, missing in plan.unplaced if missing > found.get(n, 0)]
+
+
+def _release_after(
+    submission: Submission, channel: Channel, instant: datetime, covering: Covering, skus: dict[str, Any]
+) -> datetime:
+    """Return from when an order may be released: after its channel's delay, and not before a pre-order's release."""
+    at = instant if submission.release_now else instant + timedelta(minutes=channel.release_delay_minutes)
+    for line in submission.order.lines if covering.skus else ():
+        policy = covering.policy(skus[line.sku].ahead, channel.id) if line.sku in skus else None
+        if policy is not None and policy.release_on is not None:
+            at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
+    return at
 
 
 def _taker_of(batch: _Batch, order: NewOrder, channel: Channel, request: Request) -> Taker | None:
@@ -466,6 +531,7 @@ def _units_of(
     skus: dict[str, Any],
     plan: Plan | None,
     channel: Channel,
+    covers: Sequence[NewClaim],
 ) -> tuple[set[UnitState], list[LineOutcome], list[int]]:
     """Collect lines, kit components, units, claims and ledger rows; lower the batch's running balances."""
     new, free, claims = batch.new, batch.free, batch.claims
@@ -478,6 +544,7 @@ def _units_of(
     states: set[UnitState] = set()
     outcome: list[LineOutcome] = []
     used: dict[int, None] = {}
+    covered = by_line(covers) if covers else {}
     for n, line in enumerate(submission.order.lines, 1):
         card = skus.get(line.sku)
         sku_id = None if card is None else card.id
@@ -519,49 +586,57 @@ def _units_of(
             outcome.append(LineOutcome(n, line.sku, quantity, "allocated", reference.location_codes[index]))
             states.add(UnitState.ALLOCATED)
             left -= quantity
+        if ahead_units := covered.get(n, 0):
+            part += 1
+            new.units.append((order_id, n, part, sku_id, ahead_units, UnitState.BACKORDERED.value, None))
+            outcome.append(LineOutcome(n, line.sku, ahead_units, UnitState.BACKORDERED.value))
+            states.add(UnitState.BACKORDERED)
+            left -= ahead_units
         if left:
             state = UnitState.UNPLACED if card is None or plan is None else short
             rows: tuple[tuple[int | None, int], ...] = parts or ((None, 1),)
-            for waiting, per in rows:
-                part += 1
-                new.units.append((order_id, n, part, waiting, left * per, state.value, None))
+            new.units += [
+                (order_id, n, part + at, waiting, left * per, state.value, None)
+                for at, (waiting, per) in enumerate(rows, 1)
+            ]
             outcome.append(LineOutcome(n, line.sku, left, state.value))
             states.add(state)
     return states, outcome, list(used)
 
 
-def _out_of_stock(order: NewOrder, plan: Plan, caps: Sequence[str]) -> MalhaError:
+def _out_of_stock(order: NewOrder, uncovered: Sequence[tuple[int, int]], caps: Sequence[str]) -> MalhaError:
     limited = {"caps": list(caps)} if caps else {}
     shortages = [
         {"line": n, "sku": order.lines[n - 1].sku, "asked": order.lines[n - 1].quantity, "missing": missing} | limited
-        for n, missing in plan.unplaced
+        for n, missing in uncovered
     ]
     return OutOfStock(count=len(shortages), shortages=shortages)
 
 
-_END_OF_DAY = time(23, 59, 59, tzinfo=UTC)
+def _promises(
+    order: NewOrder, instant: datetime, plan: Plan | None, covers: Sequence[NewClaim]
+) -> tuple[datetime | None, dict[int, datetime]]:
+    """Return until when an order should arrive, and lines whose day is another: the channel's promise, else ours.
 
-
-def _promise(order: NewOrder, instant: datetime, plan: Plan | None) -> str | None:
-    """Return until when the order should arrive: the channel's promise, else the slowest parcel's.
-
-    A parcel takes one business day to hand over and then its transit; the promise is the end of that day (UTC).
+    A parcel takes one business day to hand over and then its transit; the promise is the end of that day (UTC). What
+    is sold ahead takes as long from the day its supply is expected on; where a channel promised that sooner, its lines
+    get a day of their own.
     """
+    own = promised(covers) if covers else {}
     if order.promised_at is not None:
-        return order.promised_at.isoformat()
-    if plan is None or plan.unplaced or plan.lead_days is None:
-        return None
-    return _end_of_business_day(instant.date(), plan.lead_days + 1)
+        own = {n: at for n, at in own.items() if at > order.promised_at}
+        return order.promised_at, _line_days(order, order.promised_at, own)
+    if plan is not None and plan.lead_days is not None and not _uncovered(plan, covers):
+        from_stock = rules.end_of_business_day(instant.date(), plan.lead_days + 1)
+        own = {n: from_stock for n, _, _ in plan.assignments} | own
+    soonest = min(own.values(), default=None)
+    return soonest, {} if soonest is None else _line_days(order, soonest, own)
 
 
-@lru_cache(1024)
-def _end_of_business_day(day: date, after: int) -> str:
-    left = after
-    while left:
-        day += timedelta(days=1)
-        if day.weekday() < 5:
-            left -= 1
-    return datetime.combine(day, _END_OF_DAY).isoformat()
+def _line_days(order: NewOrder, soonest: datetime, own: dict[int, datetime]) -> dict[int, datetime]:
+    """Return the day of every line where they differ, else nothing."""
+    days = {n: own.get(n, soonest) for n in range(1, len(order.lines) + 1)}
+    return days if set(days.values()) != {soonest} else {}
 
 
 async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision: int) -> None:
@@ -572,6 +647,8 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
     """
     allotting = batch.allotting
     async with tx.pipeline():
+        covers = batch.covering.claims
+        supplied = await ahead.queue_claims(tx, covers) if covers else None
         drawing = None
         drawn: dict[tuple[int, int], int] = {}
         if allotting is not None and (allotting.draws or allotting.uses):
@@ -588,6 +665,10 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
             await decisions.record_decisions(tx, batch.decisions)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
         applied = drawing is None or await drawing.applied()
+        if supplied is not None:
+            lines, wanted_lines, counted, wanted_counts = supplied
+            applied &= (await lines.fetchall())[0][0] == wanted_lines
+            applied &= (await counted.fetchall())[0][0] == wanted_counts
         claimed, under = (0, revision) if granted is None else (await granted.fetchall())[0]
         numbers = dict(await inserted.fetchall())
     if under != revision:

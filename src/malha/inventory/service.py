@@ -196,6 +196,19 @@ async def receive(
     return await adjust(tx, goods, Reason.RECEIPT, reference, occurred_at)
 
 
+async def claim_arrived(tx: Tx, claims: Sequence[Claim], orders: Sequence[UUID]) -> None:
+    """Claim goods that just came for the orders they were promised to, one for each claim, safety stock or not.
+
+    The balances are locked and have the units: anything else is a defect of the caller.
+    """
+    wanted = sum_claims(claims)
+    applied = await tx.tuples(writes.CLAIM_ARRIVED, arrays(wanted))
+    if len(applied) != len(wanted):
+        raise RuntimeError("goods that came were claimed beyond what is there")
+    await _record_rows(tx, claims, orders, Reason.ORDER, Reference("order"), allocated=1)
+    await announcing.decreased(tx, _at(wanted), Reason.ORDER.value)
+
+
 async def adjust(
     tx: Tx, changes: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None = None
 ) -> list[Deficit]:

@@ -38,6 +38,17 @@ RETURNING b.sku_id, b.location_id
 """
 )
 
+# Goods that came, for the orders they were promised to: no safety stock, which new orders leave, stands before those.
+CLAIM_ARRIVED = (
+    _LOCKED
+    + """UPDATE balance b SET allocated = b.allocated + l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+  AND b.on_hand - b.allocated - b.held - b.fenced >= l.quantity
+RETURNING b.sku_id, b.location_id
+"""
+)
+
 # Gives back what CLAIM took in this very transaction, before any ledger row was written for it.
 UNCLAIM = """
 UPDATE balance b SET allocated = b.allocated - w.quantity

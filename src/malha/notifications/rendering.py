@@ -38,6 +38,7 @@ HOLD_REASONS = {
 }
 PROMISE_REASONS = {
     "stock_late": N_("The goods reach us later than expected."),
+    "stock_sooner": N_("The goods reach us sooner than expected."),
     "carrier_late": N_("The carrier needs more time than expected."),
     "capacity": N_("We have more orders than usual and need a little longer."),
     "customer_asked": N_("You asked for it."),

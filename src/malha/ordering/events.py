@@ -104,6 +104,22 @@ class OrderRouted(OrderEvent, frozen=True, kw_only=True):
     unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
 
+class OrderSupplied(OrderEvent, frozen=True, kw_only=True):
+    """Goods that units were waiting for arrived, and are allocated to them; `placed` are (line, location, units)."""
+
+    TYPE: ClassVar[str] = "order.supplied"
+
+    placed: list[tuple[int, int, int]]
+
+
+class OrderAwaitsSupply(OrderEvent, frozen=True, kw_only=True):
+    """Units without stock wait for supply that is expected; `lines` are (line, units)."""
+
+    TYPE: ClassVar[str] = "order.awaits_supply"
+
+    lines: list[tuple[int, int]]
+
+
 class OrderLate(OrderEvent, frozen=True, kw_only=True):
     """The promised day is over and not everything has left. Recorded once for each promise."""
 

@@ -153,6 +153,7 @@ class PromiseReason(StrEnum):
     """Why an order is promised for another day."""
 
     STOCK_LATE = "stock_late"
+    STOCK_SOONER = "stock_sooner"
     CARRIER_LATE = "carrier_late"
     CAPACITY = "capacity"
     CUSTOMER_ASKED = "customer_asked"
@@ -161,6 +162,7 @@ class PromiseReason(StrEnum):
 
 PROMISE_REASON_WORDS: dict[PromiseReason, str] = {
     PromiseReason.STOCK_LATE: N_("Goods arrive late"),
+    PromiseReason.STOCK_SOONER: N_("Goods arrive sooner"),
     PromiseReason.CARRIER_LATE: N_("The carrier is late"),
     PromiseReason.CAPACITY: N_("More work than hands"),
     PromiseReason.CUSTOMER_ASKED: N_("The customer asked for it"),

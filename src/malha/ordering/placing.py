@@ -74,12 +74,17 @@ HOLD_COLUMNS: Columns = {
     "kind": arrays.bare,
     "detail": arrays.texts,
 }
+PROMISE_COLUMNS: Columns = {
+    "order_id": arrays.bare,
+    "line": arrays.ints,
+    "promised_at": arrays.bare,
+}
 
 
 class NewOrders:
     """Rows of new orders, collected before they are written together. Each tuple follows its `*_COLUMNS`."""
 
-    __slots__ = ("components", "holds", "lines", "orders", "units")
+    __slots__ = ("components", "holds", "lines", "orders", "promises", "units")
 
     def __init__(self) -> None:
         self.orders: list[tuple[Any, ...]] = []
@@ -87,6 +92,7 @@ class NewOrders:
         self.components: list[tuple[Any, ...]] = []
         self.units: list[tuple[Any, ...]] = []
         self.holds: list[tuple[Any, ...]] = []
+        self.promises: list[tuple[Any, ...]] = []  # of lines whose day is not the order's
 
 
 def _columns(
@@ -115,6 +121,8 @@ async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
         await tx.cursor_of(writes.INSERT_COMPONENTS, _columns(COMPONENT_COLUMNS, new.components))
     if new.holds:
         await tx.cursor_of(writes.INSERT_HOLDS, _columns(HOLD_COLUMNS, new.holds))
+    if new.promises:
+        await tx.cursor_of(writes.INSERT_LINE_PROMISES, _columns(PROMISE_COLUMNS, new.promises))
     return inserted
 
 

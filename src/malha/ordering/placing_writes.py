@@ -44,6 +44,11 @@ INSERT INTO order_hold (id, order_id, kind, detail)
 SELECT * FROM unnest(%(id)s::uuid[], %(order_id)s::uuid[], %(kind)s::text[], %(detail)s::jsonb[])
 """
 
+INSERT_LINE_PROMISES = """
+INSERT INTO order_line_promise (order_id, line, promised_at)
+SELECT * FROM unnest(%(order_id)s::uuid[], %(line)s::smallint[], %(promised_at)s::timestamptz[])
+"""
+
 # By the unique index on the natural key, for a whole batch.
 FIND_BY_KEYS = """
 SELECT o.channel_id, o.external_id, o.id, o.number, o.status, o.body_hash, o.total, o.currency

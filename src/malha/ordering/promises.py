@@ -85,6 +85,12 @@ async def repromise(
     return kept
 
 
+async def standing(tx: Tx, order_id: UUID) -> tuple[datetime | None, dict[int, datetime]]:
+    """Return what a locked order is promised for, and the days of lines where they differ."""
+    lines = {int(line): at for line, at in await tx.tuples(writes.LINE_PROMISES, {"order_id": order_id})}
+    return await tx.value(writes.PROMISE_OF, {"order_id": order_id}), lines
+
+
 def _chosen(order: Order, units: Sequence[Unit], lines: Collection[int] | None) -> list[int] | None:
     """Return the lines that get a day of their own; None when it is all that is still to come."""
     known = {u.line for u in units}

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from malha.inventory import service as inventory
+from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import rules, writes
 from malha.ordering.errors import (
@@ -347,11 +348,40 @@ async def _cancel_rows(
             )
         )
         events += await _lift(tx, [order_id], _settled_by(after), N_("The units concerned were cancelled."))
+    claims += await give_back_ahead(tx, moves, units)
     await tx.execute(writes.SET_CANCELLED_TOTALS, {"orders": list(worths), "amounts": list(worths.values())})
     await move_many(tx, moves, events)
     owners = [order_id for order_id, _ in claims]
     await inventory.release(tx, [claim for _, claim in claims], Reference("order"), Reason.CANCEL, owners)
     return done
+
+
+async def give_back_ahead(
+    tx: Tx, moves: Mapping[UUID, Sequence[Move]], units: Mapping[UUID, Sequence[Unit]]
+) -> list[tuple[UUID, Claim]]:
+    """Let go what locked orders claim of supply for units that wait and are about to move; see `ahead.give_back`.
+
+    Returns:
+        What of it had arrived: claims on stock, which the caller releases with its own.
+    """
+    leaving: dict[tuple[UUID, int], int] = {}
+    waiting: dict[tuple[UUID, int], int] = {}
+    for order_id, wanted in moves.items():
+        rows = {(u.line, u.part): u for u in units[order_id]}
+        for u in rows.values():
+            if u.state in WAITING:
+                waiting[order_id, u.line] = waiting.get((order_id, u.line), 0) + u.quantity
+        for move in wanted:
+            if rows[move.line, move.part].state in WAITING:
+                leaving[order_id, move.line] = leaving.get((order_id, move.line), 0) + move.quantity
+    if not leaving:
+        return []
+    claims = await ahead.lock_for(tx, sorted({order_id for order_id, _ in leaving}))
+    claimed: dict[tuple[UUID, int], int] = {}
+    for c in claims:
+        claimed[c.order_id, c.line] = claimed.get((c.order_id, c.line), 0) + c.quantity
+    excess = {key: claimed.get(key, 0) - (waiting[key] - units_) for key, units_ in leaving.items()}
+    return await ahead.give_back(tx, claims, excess)
 
 
 async def take_back(tx: Tx, order_id: UUID, moves: Sequence[Move], *events: OrderEvent) -> list[Unit]:
@@ -644,3 +674,8 @@ async def postpone_release(tx: Tx, order_ids: Iterable[UUID], *, minutes: int) -
 async def waiting_for(tx: Tx, sku_ids: Iterable[int], limit: int) -> list[UUID]:
     """Return orders with units of these SKUs that wait for a location, the oldest first. Nothing is locked."""
     return await tx.values(writes.WAITING_FOR, {"skus": sorted(set(sku_ids)), "limit": limit})
+
+
+async def short_of(tx: Tx, sku_ids: Iterable[int], limit: int) -> list[UUID]:
+    """Return orders with units of these SKUs that wait and await no supply, the oldest first. Nothing is locked."""
+    return await tx.values(writes.SHORT_OF, {"skus": sorted(set(sku_ids)), "limit": limit})

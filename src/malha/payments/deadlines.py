@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from malha.inventory import service as inventory
+from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import retailer
 from malha.ordering import service as ordering
@@ -115,6 +116,11 @@ async def lapse_due(tx: Tx, limit: int = AT_ONCE) -> int:
                     Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None)
                 )
                 claims.append((order_id, Claim(u.sku_id, u.location_id, u.quantity)))
+    waiting = await ahead.lock_for(tx, sorted(lapsed))
+    all_of_it: dict[tuple[UUID, int], int] = {}
+    for c in waiting:
+        all_of_it[c.order_id, c.line] = all_of_it.get((c.order_id, c.line), 0) + c.quantity
+    claims += await ahead.give_back(tx, waiting, all_of_it)
     await ordering.ensure_holds(tx, {order_id: {} for order_id in lapsed}, HoldKind.PAYMENT_LAPSED)
     events = [
         PaymentTimeOver(id=order_id, seq=0, units=sum(m.quantity for m in moves.get(order_id, ())), keep_days=days)

@@ -1,13 +1,14 @@
 """Use cases of supply: order, reschedule, give up, receive, take a receipt back.
 
-An order is locked first, then receipts, then stock. What is received is a physical fact; that it is more than was
-ordered is refused unless somebody who may approve takes it.
+An order is locked first, then receipts, then the queues of those who wait (`ahead`), then stock. What is received is a
+physical fact; that it is more than was ordered is refused unless somebody who may approve takes it.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
 from malha.inventory.model import Deficit, Reason, Reference
@@ -92,6 +93,7 @@ async def place_order(tx: Tx, draft: InboundDraft) -> Placed:
         id=id_, seq=1, location_id=draft.location_id, number=number, kind=draft.kind.value, lines=lines
     )
     await outbox.add(tx, event)
+    await ahead.line_up(tx, {(one.sku_id, draft.location_id) for one in draft.lines})
     facts = {"supplier": draft.supplier, "reference": draft.reference, "lines": len(lines)}
     await audit.record(tx, action="place", entity="inbound_order", entity_id=number, after=facts)
     return Placed(id_, number, created=True)
@@ -131,6 +133,7 @@ async def reschedule(tx: Tx, number: int, dates: Mapping[int, date], reason: str
     seq = await _restate(tx, order, order.state)
     event = IncomingRescheduled(id=order.id, seq=seq, location_id=order.location_id, reason=reason, moves=moves)
     await outbox.add(tx, event)
+    await ahead.line_up(tx, {(sku, order.location_id) for _, sku, _, _, _ in moves})
     facts = {f"line {line}": f"{was} -> {became}" for line, _, _, was, became in moves}
     await audit.record(tx, action="reschedule", entity="inbound_order", entity_id=number, after=facts)
     return len(moves)
@@ -153,6 +156,7 @@ async def drop_lines(tx: Tx, number: int, lines: Sequence[int] | None, reason: s
     seq = await _restate(tx, order, state)
     event = InboundDropped(id=order.id, seq=seq, location_id=order.location_id, reason=reason.strip(), lines=dropped)
     await outbox.add(tx, event)
+    await ahead.line_up(tx, {(sku, order.location_id) for _, sku, _ in dropped})
     units: int = sum(units for _, _, units in dropped)
     facts = {"units": units, "reason": reason.strip(), "state": state.value}
     await audit.record(tx, action="drop", entity="inbound_order", entity_id=number, after=facts)
@@ -179,6 +183,8 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
     if order is not None:
         arrived = await _receive_on(tx, order, draft)
     await note_lines(tx, draft.id, arrived)
+    came = sellable(draft.location_id, arrived)
+    await ahead.lock_queues(tx, {(one.sku_id, draft.location_id) for one in arrived})
     left = await buckets.change(
         tx,
         [Leg(one.sku_id, draft.location_id, one.bucket, one.quantity) for one in arrived],
@@ -186,9 +192,19 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
         Reference("receipt", draft.id, f"R{number}"),
         occurred_at=draft.received_at,
     )
+    await ahead.line_up(tx, {(one.sku_id, draft.location_id) for one in arrived}, came)
     facts = {"order": order.number if order else None, "units": sum(one.quantity for one in arrived)}
     await audit.record(tx, action="receive", entity="receipt", entity_id=number, after=facts)
     return Received(draft.id, number, repeated=False, deficits=left)
+
+
+def sellable(location_id: int, arrived: Sequence[ReceivedLine]) -> dict[tuple[int, int], int]:
+    """Return the units that arrived and may be sold, by (SKU, location)."""
+    came: dict[tuple[int, int], int] = {}
+    for one in arrived:
+        if one.bucket is Bucket.SELLABLE:
+            came[one.sku_id, location_id] = came.get((one.sku_id, location_id), 0) + one.quantity
+    return came
 
 
 def _flaws_of_receipt(draft: ReceiptDraft) -> list[Flaw]:
@@ -308,6 +324,7 @@ async def undo_receipt(tx: Tx, number: int, reason: str) -> list[Deficit]:
             id=order.id, seq=seq, location_id=location_id, receipt_id=id_, reason=reason.strip(), lines=ours
         )
         await outbox.add(tx, event)
+        await ahead.line_up(tx, {(sku, location_id) for _, sku, _ in ours})
     left = await buckets.change(
         tx,
         [Leg(one.sku_id, location_id, one.bucket, -one.quantity) for one in lines],

@@ -2,12 +2,13 @@
 
 Approved units are set aside at the origin by a stock hold, so that nobody sells them meanwhile. When they leave they
 become the destination's, in its in-transit bucket, and stay there until they arrive or somebody says what became of
-them: no unit vanishes by itself. Lock order: transfer, hold, balances, buckets.
+them: no unit vanishes by itself. Lock order: transfer, queues of those who wait (`ahead`), hold, balances, buckets.
 """
 
 from collections.abc import Mapping, Sequence
 
 from malha.inventory import service as stock
+from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
 from malha.inventory.counts.freezing import refuse_frozen
@@ -195,6 +196,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     document = (departure.document or "").strip() or transfer.document
     if transfer.needs_document and not document:
         raise DocumentNeeded(number=number)
+    await ahead.lock_queues(tx, {(line.sku_id, transfer.destination_id) for line in lines})
     await stock.release_holds(tx, [hold_of(number)])
     left = await buckets.move(
         tx,
@@ -226,6 +228,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     gone = [(line.line, line.sku_id, leaving[line.line]) for line in lines if leaving[line.line]]
     event = TransferShipped(id=transfer.id, seq=seq, lines=gone, document=document, **_about(transfer))
     await outbox.add(tx, event)
+    await ahead.line_up(tx, {(sku, transfer.destination_id) for _, sku, _ in gone})
     facts = {"units": sum(leaving.values()), "document": document}
     await audit.record(tx, action="ship", entity="transfer", entity_id=number, after=facts)
     return left
@@ -258,10 +261,14 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
         [ReceivedLine(a.sku_id, a.quantity, a.bucket, line) for line, a in told.expected]
         + [ReceivedLine(a.sku_id, a.quantity, Bucket.QUALITY_CONTROL) for a in told.excess],
     )
+    queues = {(line.sku_id, transfer.destination_id) for line in await _lines(tx, transfer)}
+    await ahead.lock_queues(tx, queues)
     left = await _put_away(tx, transfer, told)
     found = await _note_discrepancies(tx, transfer, told, complete=arrival.complete)
     state = await _settled_state(tx, transfer, complete=arrival.complete)
     seq = await _step(tx, transfer, state)
+    expected = [ReceivedLine(a.sku_id, a.quantity, a.bucket, line) for line, a in told.expected]
+    await ahead.line_up(tx, queues, supply.sellable(transfer.destination_id, expected))
     event = TransferReceived(
         id=transfer.id,
         seq=seq,
@@ -434,11 +441,20 @@ async def _carry_out(
     legs = rules.legs_of(decision, kind, sku, transfer.origin_id, transfer.destination_id, units)
     if not legs:
         return []
+    came = {
+        (leg.sku_id, leg.location_id): leg.quantity
+        for leg in legs
+        if leg.bucket is Bucket.SELLABLE and leg.quantity > 0
+    }
+    await ahead.lock_queues(tx, came)
     if not sum(leg.quantity for leg in legs):
         reason = Reason.TRANSFER if kind is DiscrepancyKind.MISSING else Reason.MOVE
-        return await buckets.move(tx, legs, reason, _reference(transfer))
-    reason = Reason.EXCESS if kind is DiscrepancyKind.EXCESS else Reason.LOSS
-    return await buckets.change(tx, legs, reason, _reference(transfer))
+        left = await buckets.move(tx, legs, reason, _reference(transfer))
+    else:
+        reason = Reason.EXCESS if kind is DiscrepancyKind.EXCESS else Reason.LOSS
+        left = await buckets.change(tx, legs, reason, _reference(transfer))
+    await ahead.line_up(tx, came, came)
+    return left
 
 
 async def cancel(tx: Tx, number: int, reason: str) -> None:

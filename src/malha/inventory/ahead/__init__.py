@@ -1,0 +1,1 @@
+"""Selling ahead of the goods: pre-orders and backorders against supply that is expected."""

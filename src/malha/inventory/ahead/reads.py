@@ -1,0 +1,202 @@
+"""What may be sold ahead, what is promised of supply, and who waits."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from malha.inventory.ahead.model import Mode, Policy
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+# Intake's snapshot: the partial index on open supply.
+OPEN = """
+SELECT s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised FROM supply s
+WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > s.promised AND s.expected > 0
+ORDER BY s.sku_id, s.location_id, s.id
+"""
+ROOM = """
+SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY (%(policies)s::int[])
+"""
+ANY_POLICY = "SELECT EXISTS (SELECT FROM ahead_policy WHERE mode <> 'none' AND NOT removed)"
+# The most particular first: a SKU before its product, a channel before all channels. Both unique indexes.
+POLICIES = """
+SELECT v.id, p.id, p.channel_id, p.mode, p.release_on, p.cap, p.horizon_days, p.handling_days
+FROM variant v JOIN ahead_policy p ON p.sku_id = v.id OR (p.sku_id IS NULL AND p.product_id = v.product_id)
+WHERE v.id = ANY (%(skus)s::int[]) AND NOT v.is_kit AND NOT p.removed
+ORDER BY v.id, p.sku_id IS NULL, p.channel_id IS NULL
+"""
+# What waiting and lost claims cover of the lines of orders; by the index on orders.
+COVERED = """
+SELECT order_id, line, sum(quantity)::int FROM supply_claim
+WHERE order_id = ANY (%(orders)s::uuid[]) AND state = 'waiting' GROUP BY order_id, line
+"""
+# Those of a product and its SKUs; by the unique index and the partial one on SKUs.
+OF_PRODUCT = """
+SELECT p.id, p.product_id, p.sku_id, v.sku, p.channel_id, c.code AS channel, c.name AS channel_name, p.mode,
+       p.release_on, p.cap, p.horizon_days, p.handling_days, p.waiting, p.version
+FROM ahead_policy p
+LEFT JOIN variant v ON v.id = p.sku_id
+LEFT JOIN channel c ON c.id = p.channel_id
+WHERE (p.product_id = %(product_id)s::int OR v.product_id = %(product_id)s::int) AND NOT p.removed
+ORDER BY p.sku_id NULLS FIRST, p.channel_id NULLS FIRST
+"""
+LOST_SKUS = """
+SELECT DISTINCT sku_id FROM supply_claim WHERE order_id = %(order_id)s::uuid AND state = 'lost'
+"""
+# Of some SKUs, those that somebody may sell ahead, or that somebody did and whose supply is lost.
+SOLD_AHEAD = """
+SELECT v.id FROM variant v
+WHERE v.id = ANY (%(skus)s::int[])
+  AND (EXISTS (SELECT FROM ahead_policy p WHERE p.mode <> 'none' AND NOT p.removed
+               AND (p.sku_id = v.id OR (p.sku_id IS NULL AND p.product_id = v.product_id)))
+       OR EXISTS (SELECT FROM supply_claim c WHERE c.sku_id = v.id AND c.state = 'lost'))
+"""
+# Where supply comes from, for people.
+_SOURCE = """
+SELECT s.id, s.kind, coalesce(o.number, t.number) AS number, coalesce(o.supplier, origin.code) AS supplier, s.line,
+       s.sku_id, s.location_id, l.code AS location, l.name AS location_name, s.eta, s.expected, s.promised
+FROM supply s
+JOIN location l ON l.id = s.location_id
+LEFT JOIN inbound_order o ON o.id = s.source_id
+LEFT JOIN transfer t ON t.id = s.source_id
+LEFT JOIN location origin ON origin.id = t.origin_id
+"""
+SUPPLY_OF_SKUS = (
+    _SOURCE
+    + """WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > 0
+  AND (%(locations)s::int[] IS NULL OR s.location_id = ANY (%(locations)s::int[]))
+ORDER BY s.sku_id, s.eta, s.id
+"""
+)
+SUPPLY_OF_SOURCE = (
+    _SOURCE
+    + """WHERE s.source_id = %(source_id)s::uuid ORDER BY s.line
+"""
+)
+CLAIMS_OF_ORDER = """
+SELECT c.line, c.sku_id, v.sku, c.state, c.quantity, c.days, c.not_before, c.since, s.kind,
+       coalesce(o.number, t.number) AS number, coalesce(o.supplier, origin.code) AS supplier, l.code AS location,
+       l.name AS location_name, s.eta
+FROM supply_claim c
+JOIN variant v ON v.id = c.sku_id
+JOIN location l ON l.id = c.location_id
+LEFT JOIN supply s ON s.id = c.supply_id
+LEFT JOIN inbound_order o ON o.id = s.source_id
+LEFT JOIN transfer t ON t.id = s.source_id
+LEFT JOIN location origin ON origin.id = t.origin_id
+WHERE c.order_id = %(order_id)s::uuid
+ORDER BY c.line, s.eta NULLS LAST, c.id
+"""
+
+
+class PolicyRow(msgspec.Struct, frozen=True):
+    """A policy as it is stated; `waiting` units were sold under it and are not there yet."""
+
+    id: int
+    product_id: int | None
+    sku_id: int | None
+    sku: str | None
+    channel_id: int | None
+    channel: str | None
+    channel_name: str | None
+    mode: Mode
+    release_on: date | None
+    cap: int | None
+    horizon_days: int | None
+    handling_days: int
+    waiting: int
+    version: int
+
+
+class SupplyRow(msgspec.Struct, frozen=True):
+    """A supply line with where it comes from."""
+
+    id: int
+    kind: str
+    number: int
+    supplier: str
+    line: int
+    sku_id: int
+    location_id: int
+    location: str
+    location_name: str
+    eta: date
+    expected: int
+    promised: int
+
+    @property
+    def free(self) -> int:
+        """Return how many more units may be promised."""
+        return self.expected - self.promised
+
+
+class ClaimRow(msgspec.Struct, frozen=True):
+    """What units of an order wait for."""
+
+    line: int
+    sku_id: int
+    sku: str
+    state: str
+    quantity: int
+    days: int
+    not_before: date | None
+    since: datetime
+    kind: str | None
+    number: int | None
+    supplier: str | None
+    location: str
+    location_name: str
+    eta: date | None
+
+
+async def any_policy(tx: Tx) -> bool:
+    """Return whether anything may be sold ahead at all."""
+    return bool(await tx.value(ANY_POLICY))
+
+
+async def policies(tx: Tx, sku_ids: Sequence[int]) -> dict[int, tuple[Policy, ...]]:
+    """Return the policies of SKUs, the most particular first; SKUs without any are absent. Kits have none."""
+    found: dict[int, list[Policy]] = {}
+    for sku, id_, channel, mode, release_on, cap, horizon, handling in await tx.tuples(
+        POLICIES, {"skus": list(sku_ids)}
+    ):
+        found.setdefault(sku, []).append(Policy(id_, channel, Mode(mode), release_on, cap, horizon, handling))
+    return {sku: tuple(rows) for sku, rows in found.items()}
+
+
+async def of_product(tx: Tx, product_id: int) -> list[PolicyRow]:
+    """Return the policies stated for a product and its SKUs."""
+    return await tx.all(PolicyRow, OF_PRODUCT, {"product_id": product_id})
+
+
+async def covered(tx: Tx, order_ids: Sequence[UUID]) -> dict[tuple[UUID, int], int]:
+    """Return how many units of order lines wait for supply that is expected."""
+    rows = await tx.tuples(COVERED, {"orders": list(order_ids)})
+    return {(order_id, line): units for order_id, line, units in rows}
+
+
+async def lost_skus(tx: Tx, order_id: UUID) -> list[int]:
+    """Return the SKUs of an order that were promised from supply which will not come."""
+    return await tx.values(LOST_SKUS, {"order_id": order_id})
+
+
+async def sold_ahead(tx: Tx, sku_ids: Sequence[int]) -> list[int]:
+    """Return those of some SKUs that may be sold ahead, or were."""
+    return await tx.values(SOLD_AHEAD, {"skus": list(sku_ids)})
+
+
+async def supply_of(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int] | None = None) -> list[SupplyRow]:
+    """Return the supply lines of SKUs that may be promised from, the earliest first."""
+    locations = None if location_ids is None else list(location_ids)
+    return await tx.all(SupplyRow, SUPPLY_OF_SKUS, {"skus": list(sku_ids), "locations": locations})
+
+
+async def supply_from(tx: Tx, source_id: UUID) -> list[SupplyRow]:
+    """Return what is promised of an order's or transfer's lines."""
+    return await tx.all(SupplyRow, SUPPLY_OF_SOURCE, {"source_id": source_id})
+
+
+async def claims_of_order(tx: Tx, order_id: UUID) -> list[ClaimRow]:
+    """Return what an order waits for, by line and day."""
+    return await tx.all(ClaimRow, CLAIMS_OF_ORDER, {"order_id": order_id})

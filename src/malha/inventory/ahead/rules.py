@@ -1,0 +1,106 @@
+"""Pure decisions on selling ahead: which policy counts, and who in a queue gets which units.
+
+A queue is of one SKU at one location. Who claimed first is served first: with what arrived, then with what is expected,
+the earliest day first. Nobody's place changes but by that.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+from malha.inventory.ahead.model import ClaimState, LinedUp, Mode, Part, Policy, SupplyClaim, SupplyLine
+from malha.platform.ids import UUID
+
+
+def policy_for(policies: Sequence[Policy], channel_id: int, today: date) -> Policy | None:
+    """Return the policy by which a channel may sell ahead now; `policies` come with the most particular first."""
+    for policy in policies:
+        if policy.channel_id is None or policy.channel_id == channel_id:
+            return policy if is_open(policy, today) else None
+    return None
+
+
+def is_open(policy: Policy, today: date) -> bool:
+    """Tell whether a policy lets anything be sold ahead today."""
+    if policy.mode is Mode.PREORDER:
+        return policy.release_on is not None and today < policy.release_on
+    return policy.mode is Mode.BACKORDER
+
+
+def reaches(policy: Policy, eta: date, today: date) -> bool:
+    """Tell whether supply of a day may be promised from: not overdue, and not beyond the horizon."""
+    return today <= eta and (policy.horizon_days is None or eta <= today + timedelta(days=policy.horizon_days))
+
+
+def line_up(lines: Sequence[SupplyLine], claims: Sequence[SupplyClaim], arrived: int) -> LinedUp:
+    """Give each claim of a queue its units anew.
+
+    Args:
+        lines: the supply lines of the SKU and location as they are now.
+        claims: waiting and lost claims there, in the order of the queue; rows of one order line together.
+        arrived: units that are there now and nobody else's.
+    """
+    left = {line.id: line.expected for line in sorted(lines, key=lambda line: (line.eta, line.id))}
+    eta = {line.id: line.eta for line in lines}
+    promised = dict.fromkeys(left, 0)
+    gone: list[int] = []
+    parts: list[Part] = []
+    orders: set[UUID] = set()
+    for rows in _by_order_line(claims):
+        first = rows[0]
+        wanted = sum(row.quantity for row in rows)
+        mine: list[Part] = []
+        if arrived and wanted:
+            taken = min(arrived, wanted)
+            mine.append(Part(first, ClaimState.ARRIVED, None, taken))
+            arrived -= taken
+            wanted -= taken
+        for id_, room in left.items():
+            taken = min(room, wanted)
+            if taken:
+                mine.append(Part(first, ClaimState.WAITING, id_, taken))
+                left[id_] -= taken
+                promised[id_] += taken
+                wanted -= taken
+        if wanted:
+            mine.append(Part(first, ClaimState.LOST, None, wanted))
+        now = {(part.state, part.supply_id): part.quantity for part in mine}
+        if now != _standing(rows):
+            gone += [row.id for row in rows]
+            parts += mine
+        days = [eta[part.supply_id] for part in mine if part.supply_id is not None]
+        news = now != _standing(rows) and any(part.state is not ClaimState.WAITING for part in mine)
+        if news or (days and max(days) != first.told):
+            orders.add(first.order_id)
+    return LinedUp(gone, parts, promised, orders)
+
+
+def _by_order_line(claims: Iterable[SupplyClaim]) -> list[list[SupplyClaim]]:
+    """Return the rows of each order line, in the order of their first row."""
+    grouped: dict[tuple[UUID, int], list[SupplyClaim]] = {}
+    for claim in claims:
+        grouped.setdefault((claim.order_id, claim.line), []).append(claim)
+    return list(grouped.values())
+
+
+def _standing(rows: Sequence[SupplyClaim]) -> dict[tuple[ClaimState, int | None], int]:
+    sums: dict[tuple[ClaimState, int | None], int] = {}
+    for row in rows:
+        key = row.state, row.supply_id
+        sums[key] = sums.get(key, 0) + row.quantity
+    return sums
+
+
+# Who lets units go gives up what is farthest away: what is lost, then the latest day, what has arrived last of all.
+_LETS_GO = {ClaimState.LOST: 0, ClaimState.WAITING: 1, ClaimState.ARRIVED: 2}
+
+
+def let_go(claims: Sequence[SupplyClaim], excess: Mapping[tuple[UUID, int], int]) -> list[tuple[SupplyClaim, int]]:
+    """Return how many units of which claims are let go, to give up `excess` units by (order, line)."""
+    left = dict(excess)
+    given: list[tuple[SupplyClaim, int]] = []
+    for claim in sorted(claims, key=lambda c: (_LETS_GO[c.state], -(c.eta or date.min).toordinal(), c.id)):
+        units = min(left.get((claim.order_id, claim.line), 0), claim.quantity)
+        if units > 0:
+            given.append((claim, units))
+            left[claim.order_id, claim.line] -= units
+    return given

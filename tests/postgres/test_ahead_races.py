@@ -1,0 +1,171 @@
+"""Many connections want the last units of stock and supply, while goods come, days move and orders are cancelled."""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack, suppress
+
+import psycopg
+import pytest
+from ahead_world import Shop, a_shop, in_days
+
+from malha.doctor import examine
+from malha.flows import order_to_cash
+from malha.fulfillment import service as fulfillment
+from malha.intake.errors import OutOfStock
+from malha.intake.gate import Gate
+from malha.intake.model import NewOrder, Placed
+from malha.inventory.supply import service as supply
+from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
+from malha.ordering.model import CancelWish
+from malha.platform.db import Database
+from malha.platform.errors import Busy, MalhaError
+from malha.platform.ids import UUID, new_id
+
+CONNECTIONS = 32
+SOLD = """
+SELECT coalesce(sum(quantity) FILTER (WHERE state <> 'cancelled'), 0)::int,
+       coalesce(sum(quantity) FILTER (WHERE state = 'backordered'), 0)::int
+FROM order_unit
+"""
+
+
+async def drift(database: Database) -> list[str]:
+    return [x for f in (await examine(database)).findings if f.drifts for x in f.lines("en")]
+
+
+async def buy(url: str, orders: list[NewOrder], gates: int = CONNECTIONS) -> list[Placed | MalhaError]:
+    """Send orders through as many gates, each with a connection of its own."""
+    async with AsyncExitStack() as stack:
+        opened = [
+            Gate(await stack.enter_async_context(Database(url, max_size=1)), max_batch=2, gather_s=0)
+            for _ in range(gates)
+        ]
+        results = await asyncio.gather(*(opened[n % gates].enqueue(order) for n, order in enumerate(orders)))
+        for gate in opened:
+            await gate.close()
+    return list(results)
+
+
+async def test_thirty_two_connections_never_sell_more_than_is_there_and_expected(database: Database) -> None:
+    shop = await a_shop(database, stock=7)
+    await shop.allow()
+    await shop.order_goods(11, 5)
+    await shop.order_goods(9, 9)
+    results = await buy(database.url, [shop.bought(1) for _ in range(96)])
+    assert sum(isinstance(r, Placed) for r in results) == 27
+    assert {type(r) for r in results} == {Placed, OutOfStock}
+    async with database.snapshot() as tx:
+        assert (await tx.tuples(SOLD))[0] == (27, 20)
+    assert await shop.free() == 0
+    assert await drift(database) == []
+
+
+async def test_the_cap_of_units_that_wait_holds_between_connections(database: Database) -> None:
+    shop = await a_shop(database)
+    await shop.allow(cap=10)
+    await shop.order_goods(100, 5)
+    results = await buy(database.url, [shop.bought(1) for _ in range(64)])
+    assert sum(isinstance(r, Placed) for r in results) == 10
+    assert await drift(database) == []
+
+
+async def test_goods_that_come_are_never_anybody_elses(database: Database) -> None:
+    """Twenty units are sold ahead; while they are received, a crowd that was not first buys all it can."""
+    shop = await a_shop(database)
+    await shop.allow()
+    order_id, _ = await shop.order_goods(20, 5)
+    first = await shop.sold(*[1] * 20)
+
+    async def receipts() -> None:
+        for units in (3, 5, 1, 7, 4):
+            await shop.receive(order_id, units)
+            await asyncio.sleep(0.02)
+
+    crowd = [shop.bought(1) for _ in range(128)]
+    results, _ = await asyncio.gather(buy(database.url, crowd, 16), receipts())
+    assert not any(isinstance(r, Placed) for r in results)
+    await shop.settle()
+    assert [await shop.units(o) for o in first] == [{"allocated": 1}] * 20
+    assert await drift(database) == []
+
+
+async def test_everything_at_once_leaves_stock_supply_and_claims_whole(database: Database) -> None:  # noqa: C901
+    """Orders, cancels, receipts, days that move, supply that is given up and what follows, all at the same time."""
+    shop = await a_shop(database, stock=6)
+    await shop.allow(cap=60)
+    numbers = [await shop.order_goods(units, days) for units, days in ((10, 5), (8, 7), (12, 9), (6, 11))]
+    rng = random.Random(5)
+    placed: list[UUID] = []
+
+    async def again(act) -> None:
+        for _ in range(12):  # a deadlock or a wait for a lock is `busy` to whoever asks: they ask again
+            try:
+                await act()
+            except (psycopg.errors.DeadlockDetected, Busy):
+                continue
+            except MalhaError:
+                return
+            return
+        pytest.fail("twelve deadlocks, one after the other")
+
+    async def buyer(gate: Gate) -> None:
+        await asyncio.sleep(rng.random() * 0.3)
+        outcome = await gate.enqueue(shop.bought(rng.randint(1, 3)))
+        if isinstance(outcome, Placed):
+            placed.append(outcome.id)
+
+    async def canceller() -> None:
+        await asyncio.sleep(rng.random() * 0.5)
+        if placed:
+            order = rng.choice(placed)
+            wishes = None if rng.random() < 0.5 else [CancelWish(1, 1)]
+
+            async def act() -> None:
+                async with database.transaction() as tx:
+                    await fulfillment.cancel(tx, order, reason="x", wishes=wishes)
+
+            await again(act)
+
+    async def receiver(n: int) -> None:
+        await asyncio.sleep(rng.random() * 0.5)
+        order_id, number = numbers[n % 4]
+
+        async def act() -> None:
+            async with database.transaction() as tx:
+                match n % 3:
+                    case 0:
+                        lines = [ReceivedLine(shop.sku, rng.randint(1, 3))]
+                        draft = ReceiptDraft(
+                            id=new_id(), location_id=shop.world.locations["DC"], lines=lines, order_id=order_id
+                        )
+                        await supply.receive(tx, draft)
+                    case 1:
+                        await supply.reschedule(tx, number, {1: in_days(rng.randint(2, 20))})
+                    case _:
+                        if rng.random() < 0.2:
+                            await supply.drop_lines(tx, number, None, "gone")
+
+        await again(act)
+
+    async def follower() -> None:
+        await asyncio.sleep(rng.random() * 0.5)
+        if placed:
+            order = rng.choice(placed)
+            await again(lambda: order_to_cash.follow_supply.work(database, order_id=str(order)))
+
+    async with AsyncExitStack() as stack:
+        gates = [
+            Gate(await stack.enter_async_context(Database(database.url, max_size=1)), max_batch=3) for _ in range(16)
+        ]
+        await asyncio.gather(
+            *(buyer(gates[n % 16]) for n in range(60)),
+            *(canceller() for _ in range(20)),
+            *(receiver(n) for n in range(24)),
+            *(follower() for _ in range(12)),
+        )
+        for gate in gates:
+            with suppress(MalhaError):
+                await gate.close()
+    assert await drift(database) == []
+    await shop.settle()
+    assert await drift(database) == []
