@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, suppress
 
 import psycopg
 import pytest
-from ahead_world import Shop, a_shop, in_days
+from ahead_world import a_shop, in_days
 
 from malha.doctor import examine
 from malha.flows import order_to_cash

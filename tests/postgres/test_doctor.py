@@ -121,9 +121,40 @@ INJECTED = {
             "WITH o AS (INSERT INTO inbound_order (id, kind, supplier, location_id, created_by)"
             " VALUES (gen_random_uuid(), 'purchase', 'Sul', 1, 'system') RETURNING id)"
             " INSERT INTO inbound_line (order_id, line, sku_id, location_id, quantity, received, eta)"
-            " SELECT id, 1, 1, 1, 5, 2, '2026-12-10' FROM o"
+            " SELECT id, 1, 1, 1, 2, 2, '2026-12-10' FROM o"
         ),
         "Order 1, line 1: received 2, by receipts 0.",
+    ),
+    "supply_promised": (
+        (
+            "WITH o AS (INSERT INTO inbound_order (id, kind, supplier, location_id, created_by)"
+            " VALUES (gen_random_uuid(), 'purchase', 'Sul', 1, 'system') RETURNING id), l AS ("
+            " INSERT INTO inbound_line (order_id, line, sku_id, location_id, quantity, eta)"
+            " SELECT id, 1, 1, 1, 5, '2026-12-10' FROM o)"
+            " INSERT INTO supply (kind, source_id, line, sku_id, location_id, eta, expected, promised)"
+            " SELECT 'purchase', id, 1, 1, 1, '2026-12-10', 5, 2 FROM o"
+        ),
+        "SKU-1 to CD01 on 2026-12-10: expected 5, promised 2, claimed 0.",
+    ),
+    "supply_stated": (
+        (
+            "WITH o AS (INSERT INTO inbound_order (id, kind, supplier, location_id, created_by)"
+            " VALUES (gen_random_uuid(), 'purchase', 'Sul', 1, 'system') RETURNING id)"
+            " INSERT INTO inbound_line (order_id, line, sku_id, location_id, quantity, eta)"
+            " SELECT id, 1, 1, 1, 5, '2026-12-10' FROM o"
+        ),
+        "Number 1, line 1: offered 0, expected 5.",
+    ),
+    "supply_claims": (
+        (
+            "INSERT INTO supply_claim (order_id, line, sku_id, location_id, state, quantity, since, days)"
+            " SELECT id, 1, 1, 1, 'lost', 3, now(), 1 FROM sales_order"
+        ),
+        "Order 1, line 1: 3 claimed, 0 waiting.",
+    ),
+    "ahead_waiting": (
+        "INSERT INTO ahead_policy (sku_id, mode, waiting) VALUES (1, 'backorder', 3)",
+        "Policy 1: counted 3, waiting 0.",
     ),
     "held_holds": (
         "UPDATE stock_hold_line SET quantity = 3",

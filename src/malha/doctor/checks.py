@@ -188,15 +188,9 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="supply_promised",
-        says=N_("Supply lines that promise something else than orders claim of them: {total}"),
-        row=N_("{sku} to {location} on {eta}: promised {promised}, claimed {units}."),
+        says=N_("Supply lines that promise more than they expect, or something else than orders claim: {total}"),
+        row=N_("{sku} to {location} on {eta}: expected {expected}, promised {promised}, claimed {units}."),
         statement=supply_reads.PROMISED_IS_NOT_CLAIMS,
-    ),
-    Check(
-        name="supply_oversold",
-        says=N_("Supply lines that promise more than is expected: {total}"),
-        row=N_("{sku} to {location} on {eta}: promised {promised}, expected {expected}."),
-        statement=supply_reads.PROMISED_ABOVE_EXPECTED,
     ),
     Check(
         name="supply_stated",

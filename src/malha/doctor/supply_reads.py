@@ -1,12 +1,14 @@
 """What must be so of goods that are sold ahead; each statement returns what is not."""
 
+# That no more is promised than is expected the table itself refuses; a restored one is told all the same.
 PROMISED_IS_NOT_CLAIMS = """
-SELECT v.sku, l.code AS location, s.eta, s.promised, coalesce(c.units, 0)::bigint AS units, count(*) OVER () AS total
+SELECT v.sku, l.code AS location, s.eta, s.expected, s.promised, coalesce(c.units, 0)::bigint AS units,
+       count(*) OVER () AS total
 FROM supply s
 LEFT JOIN (SELECT supply_id, sum(quantity) AS units FROM supply_claim WHERE supply_id IS NOT NULL GROUP BY supply_id) c
   ON c.supply_id = s.id
 JOIN variant v ON v.id = s.sku_id JOIN location l ON l.id = s.location_id
-WHERE s.promised <> coalesce(c.units, 0)
+WHERE s.promised <> coalesce(c.units, 0) OR s.promised > s.expected
 ORDER BY s.id
 LIMIT %(cap)s::int
 """
@@ -48,13 +50,5 @@ LEFT JOIN (SELECT policy_id, sum(quantity) AS units FROM supply_claim
            WHERE policy_id IS NOT NULL AND state <> 'arrived' GROUP BY policy_id) c ON c.policy_id = p.id
 WHERE p.waiting <> coalesce(c.units, 0)
 ORDER BY p.id
-LIMIT %(cap)s::int
-"""
-# Above what is expected is refused by the table itself; a restored or hand-edited one is told all the same.
-PROMISED_ABOVE_EXPECTED = """
-SELECT v.sku, l.code AS location, s.eta, s.promised, s.expected, count(*) OVER () AS total
-FROM supply s JOIN variant v ON v.id = s.sku_id JOIN location l ON l.id = s.location_id
-WHERE s.promised > s.expected OR s.promised < 0
-ORDER BY s.id
 LIMIT %(cap)s::int
 """

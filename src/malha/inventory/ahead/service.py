@@ -50,7 +50,7 @@ async def lock_for(tx: Tx, order_ids: Sequence[UUID], skus: Sequence[int] = ()) 
 
 
 async def _claims(tx: Tx, statement: LiteralString, params: Mapping[str, Any]) -> list[SupplyClaim]:
-    return [SupplyClaim(*row[:5], ClaimState(row[5]), *row[6:]) for row in await tx.tuples(statement, params)]
+    return [SupplyClaim(*(*row[:5], ClaimState(row[5]), *row[6:])) for row in await tx.tuples(statement, params)]
 
 
 def _keys(keys: Iterable[Key]) -> dict[str, Any]:
