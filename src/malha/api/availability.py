@@ -67,6 +67,7 @@ async def show_availability(
     `published` keeps back what safety rules say for the channel. Locations that may not serve the channel, whose goods
     it does not sell, or outside the caller's scope are left out. `at` has (index into `locations`, available,
     published) for every location with units; the totals may be less than their sum where a cap covers several.
+    `ahead` lists what may be promised from supply beyond that, by day, where the SKU may be sold ahead on the channel.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, channel)
@@ -104,7 +105,8 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     """Tell whether an order for a whole basket would find all its units now, and how many of each line.
 
     The basket is planned as an order would be: all lines on their sum, kits whole at one location, fences, caps,
-    services and capacity included. Nothing is held; place a hold to keep the units.
+    services and capacity included; what finds no stock is looked for in supply where it may be sold ahead. Nothing is
+    held; place a hold to keep units that are there.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)
@@ -126,10 +128,14 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     taker = Taker(of.id, data.customer_group)
     wanted = [(cards[line.sku], line.quantity) for line in data.lines]
     request = availability.basket_request(new_id(), taker, wanted, to_state=data.to_state, pickup=pickup)
-    stocked = sorted({part for card, _ in wanted for part in card.stocked})
-    found, caps = await availability.check(work.tx, reference, taker, request, stocked, await work.tx.now())
-    lines = [BasketLine(n, line.sku, line.quantity, found.get(n, 0)) for n, line in enumerate(data.lines, 1)]
-    return Basket(all(line.available == line.asked for line in lines), lines, caps)
+    now = await work.tx.now()
+    found, ahead, caps = await availability.check(work.tx, reference, taker, request, [c for c, _ in wanted], now)
+    lines = [
+        BasketLine(n, line.sku, line.quantity, found.get(n, 0), *ahead.get(n, (0, None)))
+        for n, line in enumerate(data.lines, 1)
+    ]
+    covered = all(line.available + line.ahead == line.asked for line in lines)
+    return Basket(all(line.available == line.asked for line in lines), lines, caps, covered)
 
 
 handlers = [show_availability, check_basket]

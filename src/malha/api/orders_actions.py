@@ -12,6 +12,7 @@ from malha.fulfillment import finding
 from malha.fulfillment import reads as fulfillment
 from malha.fulfillment import service as work_at_locations
 from malha.intake import replanning
+from malha.inventory.ahead import reads as ahead
 from malha.network import reads as network
 from malha.ordering import promises, reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
@@ -53,11 +54,12 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """An order with everything that belongs to it. The `ETag` is its version."""
+    """An order with everything that belongs to it. `awaits`: supply its units wait for. The `ETag` is its version."""
 
     order: reads.Header
     lines: list[reads.LineRow]
     units: list[reads.UnitRow]
+    awaits: list[ahead.ClaimRow]
     holds: list[reads.HoldRow]
     notes: list[reads.NoteRow]
     payment: payments_reads.Totals | None
@@ -264,6 +266,7 @@ async def get_order(work: Work, order_id: UUID) -> OrderView:
         order=header,
         lines=await reads.lines(tx, order_id),
         units=await reads.units(tx, order_id),
+        awaits=await ahead.claims_of_order(tx, order_id),
         holds=await reads.holds(tx, order_id),
         notes=await reads.notes(tx, order_id),
         payment=(await payments_reads.totals(tx, [order_id])).get(order_id),

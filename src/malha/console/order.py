@@ -21,6 +21,8 @@ from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads as jobs
+from malha.inventory.ahead import reads as ahead
+from malha.inventory.ahead.model import ClaimState
 from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
 from malha.ordering import reads
@@ -56,6 +58,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     untold: list[notifications.UntoldRow]
     promises: list[reads.PromiseRow]
     line_promises: dict[int, datetime]
+    awaits: list[ahead.ClaimRow] = []
+
+    @property
+    def awaited(self) -> int:
+        """Return how many units wait for supply that is expected, or have just come."""
+        return sum(row.quantity for row in self.awaits if row.state != ClaimState.LOST)
 
     @property
     def open_holds(self) -> list[HoldRow]:
@@ -204,6 +212,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         untold=await notifications.untold(tx, order_id=header.id, limit=1),
         promises=await reads.promises(tx, header.id),
         line_promises=await reads.line_promises(tx, header.id),
+        awaits=await ahead.claims_of_order(tx, header.id),
     )
 
 
@@ -372,6 +381,13 @@ def _blocks(facts: Facts) -> Answer:
             )
         return Answer(**base, says=says, tone="m-soon", more=more)
     waiting = _count(facts.living, WAITING)
+    if waiting and waiting == facts.awaited:
+        soonest = next((row.eta for row in facts.awaits if row.eta), None)
+        return Answer(
+            **base,
+            says=n_("{n} unit waits for goods on order", "{n} units wait for goods on order", waiting),
+            more=_("Expected on {day}.", day=render.calendar_day(soonest)) if soonest else "",
+        )
     if waiting:
         return Answer(
             **base,
@@ -424,7 +440,7 @@ def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of 
                 dialog=f"dlg-resolve-{hold.kind}",
                 permission="orders:release_hold",
             )
-    if states & WAITING:
+    if _count(units, WAITING) > facts.awaited:
         return Step(
             act="place",
             label=_("Try to place again"),

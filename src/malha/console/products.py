@@ -29,6 +29,9 @@ from malha.console import (
 from malha.console.filling import Filled
 from malha.console.product_reads import ProductRow, View, Wanted
 from malha.inventory import reads as inventory
+from malha.inventory.ahead import reads as ahead_reads
+from malha.inventory.ahead.model import MODE_WORDS, Mode
+from malha.inventory.ahead.reads import PolicyRow
 from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
@@ -244,12 +247,18 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], code: str) -> Response[s
         "stock": [(place, *by_place[place.id]) for place in places if by_place.get(place.id, (0, 0))[0]],
         "claims": await balance.claims_of(tx, ids, {p.id: p for p in places}) if around.may("orders:read") else [],
         "warnings": [_(f.says, **f.facts) for f in warn_product(tidy_product(catalog.product_draft(product)))],
+        "ahead": await ahead_of(tx, product.id),
         "may_stock": may_stock,
         "keeps_stock": bool(ids),
         "may": around.may,
     }
     part = web.wants_part(request)
     return render.html("products/product_body.html" if part else "products/product.html", **terms)
+
+
+async def ahead_of(tx: Tx, product_id: int) -> list[tuple[PolicyRow, str]]:
+    """Return what may be sold ahead of a product, each with its mode in words."""
+    return [(p, _(MODE_WORDS[Mode(p.mode)])) for p in await ahead_reads.of_product(tx, product_id)]
 
 
 def _trail(path: str, names: Mapping[str, str]) -> str:

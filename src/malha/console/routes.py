@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from malha.console import (
     account,
     actions,
+    ahead,
     allotments,
     assets,
     attention,
@@ -146,6 +147,7 @@ router = Router(
         *safety.HANDLERS,
         *stock_acts.HANDLERS,
         *supply.HANDLERS,
+        *ahead.HANDLERS,
         *transfers.HANDLERS,
         *counts.HANDLERS,
         *stock_sync.HANDLERS,

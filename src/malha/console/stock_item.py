@@ -1,5 +1,6 @@
 """The stock of one SKU: every location with its numbers and its days, who has claims, what is held, what is missing."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from malha.console.safety import PRECEDENCE
 from malha.console.stock_reads import Place
 from malha.inventory import balance_reads
 from malha.inventory import reads as inventory
+from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.buckets import reads as bucket_reads
 from malha.inventory.buckets.model import BY_HAND
@@ -75,6 +77,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
         "names": places,
         "buckets": await bucket_reads.buckets(tx, [card.id], list(places)),
         "incoming": await supply_reads.incoming(tx, [card.id], list(places)),
+        "promised": await promised_of(tx, card.id, list(places)),
         "today": render.local(now()).date(),
         "goods_words": goods_words,
         "by_hand": [(bucket.value, _(goods_words.BUCKET[bucket])) for bucket in BY_HAND],
@@ -90,6 +93,15 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
     }
     part = web.wants_part(request)
     return render.html("stock/sku_body.html" if part else "stock/sku.html", **terms)
+
+
+async def promised_of(tx: Tx, sku_id: int, places: list[int]) -> dict[tuple[str, int, int, date], int]:
+    """Return how many of the units that are to come are promised, by source, number, location and day."""
+    found: dict[tuple[str, int, int, date], int] = {}
+    for row in await ahead_reads.supply_of(tx, [sku_id], places):
+        key = row.kind, row.number, row.location_id, row.eta
+        found[key] = found.get(key, 0) + row.promised
+    return {key: units for key, units in found.items() if units}
 
 
 HANDLERS = [sku_page]

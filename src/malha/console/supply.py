@@ -12,11 +12,14 @@ from litestar.response import Response, Stream
 from malha.console import export, filling, forms, goods_forms, render, shell, web
 from malha.console import goods_words as words
 from malha.console.goods_forms import names_of
+from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.supply import reads, scanning, service
 from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
 from malha.inventory.supply.reads import OrderHead, OrderRow, OrdersWanted, ReceiptRow
+from malha.ordering import waiting_reads
+from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
@@ -24,6 +27,7 @@ from malha.platform.ids import UUID, new_id
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
+QUEUE = 20  # of those who wait for an order's goods
 VIEWS = (("open", N_("To come")), ("late", N_("Late")), ("all", N_("All")))
 DEFAULT_ETA = timedelta(days=14)
 Form = Any
@@ -172,6 +176,11 @@ async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         order = await _one(tx, request, number)
         lines = await reads.order_lines(tx, order.id)
         receipts = await reads.receipts(tx, order_id=order.id)
+        promised = {row.line: row for row in await ahead_reads.supply_from(tx, order.id)}
+        queue: list[WaitingRow] = []
+        if around.may("orders:read"):
+            asked = WaitingWanted(today=today(), source_id=order.id, scope=shell.scope_of(web.caller_of(request)))
+            queue = await waiting_reads.waiting(tx, asked, limit=QUEUE + 1)
         names = await names_of(tx, [order.created_by, *(move.actor for line in lines for move in line.moves)])
     return render.html(
         "supply/order.html",
@@ -180,6 +189,9 @@ async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         order=order,
         lines=lines,
         receipts=receipts,
+        promised=promised,
+        queue=queue[:QUEUE],
+        more=len(queue) > QUEUE,
         words=words,
         names=names,
         today=today(),

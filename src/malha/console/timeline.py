@@ -127,6 +127,18 @@ def _routed(facts: Facts, names: Names) -> tuple[str, str]:
     return _("Location chosen") if placed else _("No location found"), _joined(*places, left)
 
 
+def _supplied(facts: Facts, names: Names) -> tuple[str, str]:
+    placed = facts.get("placed") or ()
+    places = dict.fromkeys(names.locations.get(p[1], "") for p in placed)
+    units = sum(p[2] for p in placed)
+    return _("The goods it waited for arrived"), _joined(*places, n_("{n} unit", "{n} units", units))
+
+
+def _awaits(facts: Facts, _names: Names) -> tuple[str, str]:
+    units = sum(line[1] for line in facts.get("lines") or ())
+    return _("Waits for goods on order"), n_("{n} unit", "{n} units", units)
+
+
 def _plain(title: str) -> "_Say":
     return lambda _facts, _names: (_(title), "")
 
@@ -276,6 +288,8 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.note_added": (_plain(N_("Note written")), "note", "plain"),
     "order.line_mapped": (_plain(N_("SKU identified")), "barcode", "done"),
     "order.routed": (_routed, "route", "done"),
+    "order.supplied": (_supplied, "package-import", "done"),
+    "order.awaits_supply": (_awaits, "clock", "plain"),
     "payment.tender_added": (_payment(N_("Tender added")), "cash", "plain"),
     "payment.authorised": (_payment(N_("Payment authorised")), "cash", "done"),
     "payment.captured": (_payment(N_("Payment captured")), "cash", "done"),

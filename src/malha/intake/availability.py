@@ -6,12 +6,13 @@ safety rules say for the channel; what is *available* is what an order may have.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
 from malha.intake.allotting import Allotting
+from malha.intake.covering import Covering, Wanted
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
 from malha.inventory.allotments import reads as allotments
@@ -27,14 +28,25 @@ from malha.routing.model import Request, RequestLine
 Column = list[int]  # units by place, in the order of the answer's locations
 
 
+class AheadOffer(msgspec.Struct, frozen=True):
+    """Units that may be sold before they are there, and the day from which they can be handed on."""
+
+    day: date
+    units: int
+
+
 class Offer(msgspec.Struct, frozen=True):
-    """What may be sold of one SKU. `at` has a row for every location with units: (its index, available, published)."""
+    """What may be sold of one SKU. `at` has a row for every location with units: (its index, available, published).
+
+    `ahead`: beyond what is available, what may be promised from supply, by day.
+    """
 
     sku: str
     available: int
     published: int
     at: list[tuple[int, int, int]]
     caps: list[str]  # codes of caps that leave less than is there
+    ahead: list[AheadOffer] = []
 
 
 class Availability(msgspec.Struct, frozen=True):
@@ -47,20 +59,26 @@ class Availability(msgspec.Struct, frozen=True):
 
 
 class BasketLine(msgspec.Struct, frozen=True):
-    """One line of a basket, and how many units of it would find a place, the lines before and after it included."""
+    """One line of a basket, and how many units of it would find a place, the lines before and after it included.
+
+    `ahead`: how many more would be promised from supply, all of them by `ahead_day`.
+    """
 
     line: int
     sku: str
     asked: int
     available: int
+    ahead: int = 0
+    ahead_day: date | None = None
 
 
 class Basket(msgspec.Struct, frozen=True):
-    """Whether an order for the whole basket would find all its units now."""
+    """Whether an order for the whole basket would find all its units now; `covered`: now or from supply."""
 
     available: bool
     lines: list[BasketLine]
     caps: list[str]
+    covered: bool = False
 
 
 def places_of(reference: Reference, channel: Channel, only: Collection[int] | None) -> list[int]:
@@ -102,7 +120,30 @@ async def offers(
     caps = rules.caps_of(reference.allotments, taker, now) if touched else []
     told = _Told(ids, there, caps, standing)
     codes = [reference.location_codes[index_of[id_]] for id_ in ids]
-    return Availability(channel.code, customer_group, codes, [told.offer(sku, cards[sku]) for sku in sorted(cards)])
+    ahead = await _ahead(tx, reference, channel, cards, ids, now)
+    rows = [told.offer(sku, cards[sku]) for sku in sorted(cards)]
+    if ahead:
+        rows = [msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
+    return Availability(channel.code, customer_group, codes, rows)
+
+
+async def _ahead(
+    tx: Tx, reference: Reference, channel: Channel, cards: Mapping[str, Card], ids: Sequence[int], now: datetime
+) -> dict[str, list[AheadOffer]]:
+    """Return what a channel may promise of SKUs from supply to some locations, by day."""
+    if not reference.sells_ahead:
+        return {}
+    covering = Covering(reference.network, now)
+    for card in cards.values():
+        covering.add(card.id, card.ahead, channel.id)
+    async with tx.pipeline():
+        await covering.ask(tx)
+    await covering.answer()
+    return {
+        sku: [AheadOffer(day, units) for day, units in offered]
+        for sku, card in cards.items()
+        if (offered := covering.offers(card.id, card.ahead, channel.id, ids))
+    }
 
 
 class There(msgspec.Struct, frozen=True):
@@ -211,9 +252,18 @@ class _Told:
 
 
 async def check(
-    tx: Tx, reference: Reference, taker: Taker, request: Request, stocked: Sequence[int], now: datetime
-) -> tuple[dict[int, int], list[str]]:
-    """Plan a basket as intake would; return the units of each line that find a place, and the caps in the way."""
+    tx: Tx,
+    reference: Reference,
+    taker: Taker,
+    request: Request,
+    cards: Sequence[Card],
+    now: datetime,
+) -> tuple[dict[int, int], dict[int, tuple[int, date]], list[str]]:
+    """Plan a basket as intake would, and return by line the units that find a place, and those that find supply.
+
+    With those comes the last day they are there; the codes are of caps in the way.
+    """
+    stocked = sorted({part for card in cards for part in card.stocked})
     places = sorted(reference.network.location_ids)
     there, standing = await _there(tx, reference, taker, stocked, places, now)
     free = reference.grid(
@@ -229,7 +279,24 @@ async def check(
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity
-    return found, cut
+    covering = Covering(reference.network, now)
+    wanted: dict[int, Wanted] = {}
+    for n, missing in plan.unplaced if reference.sells_ahead else ():
+        card = cards[n - 1]
+        policy = covering.policy(card.ahead, taker.channel_id)
+        if policy is not None:
+            covering.add(card.id, card.ahead, taker.channel_id)
+            wanted[n] = Wanted(missing, policy)
+    ahead: dict[int, tuple[int, date]] = {}
+    if wanted:
+        await covering.ask(tx)
+        await covering.answer()
+        lines = [line for line in request.lines if line.line in wanted]
+        for claim in covering.plan(msgspec.structs.replace(request, lines=lines), wanted):
+            day = max(claim.eta, claim.not_before or claim.eta)
+            units, last = ahead.get(claim.line, (0, day))
+            ahead[claim.line] = units + claim.quantity, max(last, day)
+    return found, ahead, cut
 
 
 def basket_request(

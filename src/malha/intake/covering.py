@@ -4,7 +4,7 @@ Supply is offered to routing as if it were stock, a day at a time: the earliest 
 the order has units wins. What is decided here is checked again by the conditional statements that write it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -77,6 +77,23 @@ class Covering:
         for own in self.lines.values():
             own.sort(key=lambda line: (line.eta, line.id))
         self.room = dict(room)
+
+    def offers(
+        self, sku_id: int, policies: Sequence[Policy], channel_id: int, locations: Collection[int]
+    ) -> list[tuple[date, int]]:
+        """Return how many units of a SKU may be promised from supply to some locations, by the day they can go on."""
+        policy = self.policy(policies, channel_id)
+        if policy is None:
+            return []
+        room = self.room.get(policy.id, 0)
+        days: dict[date, int] = {}
+        for line in self.lines.get(sku_id, ()):
+            units = min(room, line.room)
+            if units > 0 and line.location_id in locations and reaches(policy, line.eta, self._today):
+                day = max(line.eta, policy.release_on or line.eta)
+                days[day] = days.get(day, 0) + units
+                room -= units
+        return sorted(days.items())
 
     def plan(self, request: Request, wanted: Mapping[int, Wanted]) -> list[NewClaim]:
         """Return claims for units of a request's lines, as far as supply, horizons and caps let; nothing is taken yet.
