@@ -62,7 +62,7 @@ PAGES = (
          N_("groups of locations, customer groups, regions, segments"), "/location-groups/{key}"),
     Page("purchases", N_("Purchase orders"), "/purchase-orders", "stock:read", "clipboard-list", Section.STOCK,
          N_("supplier, incoming, factory, production, ETA"), "/purchase-orders/{key}"),
-    Page("waiting", N_("Waiting for goods"), "/waiting", "orders:read", "clock", Section.STOCK,
+    Page("waiting", N_("Waiting list"), "/waiting", "orders:read", "clock", Section.STOCK,
          N_("pre-order, backorder, queue, sold ahead, supply")),
     Page("receipts", N_("Goods receipts"), "/receipts", "stock:read", "package-import", Section.STOCK,
          N_("receive goods, damaged, quality control")),
