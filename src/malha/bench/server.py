@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import fcntl
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,10 @@ from malha.platform import jobs
 from malha.platform.db import Database
 from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.migrate import migrate
+from malha.platform.processes import die_with_parent
+
+PREFIX, LOCK = "malha-bench-", "bench.lock"
+YOUNG_S = 60.0
 
 
 class Server:
@@ -45,6 +51,7 @@ class Server:
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 -- nothing of a benchmark outlives it
         )
 
     def wait(self, seconds: float = 60) -> float:
@@ -82,11 +89,24 @@ class Server:
 
 @contextlib.contextmanager
 def bench_home() -> Iterator[Path]:
-    """Give a directory that every account may read, and remove it with everything in it."""
-    with tempfile.TemporaryDirectory(prefix="malha-bench-") as name:
+    """Give a directory that every account may read, and remove it with everything in it.
+
+    What a benchmark left that was killed before it could is removed first: nobody holds its lock any more.
+    """
+    _remove_left()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, (Path(name) / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         home = Path(name)
         home.chmod(0o755)
         yield home
+
+
+def _remove_left() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        with contextlib.suppress(OSError), path.open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - path.stat().st_mtime > YOUNG_S:  # a younger one may be about to take its lock
+                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -101,6 +121,35 @@ def bench_database() -> Iterator[str]:
             server.stop()
 
 
+class Ground(NamedTuple):
+    """Where a retailer may be made: a directory for files, and the address of its migrated, empty database."""
+
+    home: Path
+    url: str
+
+
+Grounds = Callable[[], contextlib.AbstractContextManager[Ground]]
+
+
+async def prepare(url: str) -> None:
+    """Make the empty retailer, and the schema of jobs."""
+    await migrate(url, "malha")
+    await jobs.install(url)
+
+
+@contextlib.contextmanager
+def own_ground() -> Iterator[Ground]:
+    """Give an empty retailer on a server of its own, and remove it with everything in it."""
+    with bench_home() as home:
+        postgres = EmbeddedPostgres(home)
+        url = postgres.start()
+        try:
+            asyncio.run(prepare(url))
+            yield Ground(home, url)
+        finally:
+            postgres.stop()
+
+
 class Served(NamedTuple):
     """A retailer that is served: its database, its port, and a key for it."""
 
@@ -111,30 +160,27 @@ class Served(NamedTuple):
 
 @contextlib.contextmanager
 def served(
-    port: int, web_workers: int, seed: Callable[[str], Awaitable[str]], say: Callable[[str], None]
+    port: int,
+    web_workers: int,
+    seed: Callable[[str], Awaitable[str]],
+    say: Callable[[str], None],
+    grounds: Grounds = own_ground,
 ) -> Iterator[Served]:
-    """Serve a retailer on a server of its own; `seed` fills the migrated database at a URL and returns an API key."""
-
-    async def prepare(url: str) -> str:
-        await migrate(url, "malha")
-        await jobs.install(url)
-        return await seed(url)
-
-    with bench_home() as home:
-        postgres = EmbeddedPostgres(home)
-        url = postgres.start()
+    """Serve a retailer; `seed` fills the migrated database at a URL and returns an API key."""
+    with grounds() as (home, url):
+        say("Making the catalogue")
+        key = asyncio.run(_seeded(seed, url))
+        say("Starting the server")
+        server = Server(home, port, web_workers, url)
         try:
-            say("Making the catalogue")
-            key = asyncio.run(prepare(url))
-            say("Starting the server")
-            server = Server(home, port, web_workers, url)
-            try:
-                server.wait()
-                yield Served(url, port, key)
-            finally:
-                server.stop()
+            server.wait()
+            yield Served(url, port, key)
         finally:
-            postgres.stop()
+            server.stop()
+
+
+async def _seeded(seed: Callable[[str], Awaitable[str]], url: str) -> str:
+    return await seed(url)
 
 
 async def drift(url: str) -> int:

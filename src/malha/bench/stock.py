@@ -2,7 +2,8 @@
 
 A part is a function from a size to figures; all figures of a run are one flat object, so that a part added later adds
 names and changes none. The quick form is small enough for a check on every change and says so by `rows`; `--full` is
-the size that is published.
+the size that is published, and runs every part twice: the second time a ledger of 100,000,000 rows lies behind it
+(`ledger`), and `full_<part>_ratio` says how quick it still is.
 
 Parts:
     snapshot: a snapshot of so many rows, one in twenty changed, over the application's own HTTP interface, beside a
@@ -29,8 +30,9 @@ import msgspec
 import psycopg
 
 from malha.bench import stock_push, stock_race, stock_shelves
+from malha.bench.ledger import ledger
 from malha.bench.seed import NETWORK, SKUS
-from malha.bench.server import Served, served
+from malha.bench.server import Grounds, Served, own_ground, served
 from malha.bench.server import drift as examined
 from malha.identity import service as identity
 from malha.inventory.sync import sources
@@ -60,32 +62,73 @@ BARE = "CREATE UNLOGGED TABLE bench_bare_{n} (sku text, location text, on_hand t
 
 
 class Size(msgspec.Struct, frozen=True):
-    """How much of everything."""
+    """How much of everything; with `ledger_rows` all parts run again in front of a ledger of so many."""
 
     rows: int
     seconds: float
     full: bool
+    ledger_rows: int = 0
 
 
 QUICK = Size(100_000, 3.0, full=False)
-FULL = Size(1_000_000, 15.0, full=True)
+FULL = Size(1_000_000, 15.0, full=True, ledger_rows=100_000_000)
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What a part is run with."""
+
+    size: Size
+    port: int
+    say: Say
+    grounds: Grounds
+
+
+# What is the same work in both rounds, as a rate or as a cost. The ratio of the large ledger to the small one is good
+# when it is 1, and less when years of movements cost something.
+RATES = {"deltas": "deltas_per_s"}
+COSTS = {
+    "races": "race_s",
+    "snapshot": "snapshot_ratio",
+    "availability": "atp_p50_ms",
+    "push": "commit_to_send_p50_ms",
+}
 
 
 def run(size: Size, only: Sequence[str], port: int, say: Say) -> dict[str, Any]:
     """Run the parts that are wanted (all without a wish); return their figures.
+
+    With a ledger, each runs again in front of it at once afterwards, so that both meet the same machine: `large_`
+    stands before those figures, and `full_<part>_ratio` is how the two compare.
 
     Raises:
         KeyError: there is no part of that name.
     """
     wanted = [name.strip() for name in only if name.strip()] or list(PARTS)
     found: dict[str, Any] = {"full": size.full, "parts": ",".join(wanted)}
-    for name in wanted:
-        found |= PARTS[name](size, port, say)
+    if not size.ledger_rows:
+        for name in wanted:
+            found |= PARTS[name](Round(size, port, say, own_ground))
+        return found
+    with ledger(size.ledger_rows, say) as (behind, figures):
+        found |= figures
+        for name in wanted:
+            small = PARTS[name](Round(size, port, say, own_ground))
+            say(f"Again with {figures['ledger_rows']:,} rows of ledger: {name}")
+            large = PARTS[name](Round(size, port, say, behind.ground))
+            found |= small | {f"large_{key}": figure for key, figure in large.items()}
+            found[f"full_{name}_ratio"] = compared(name, small, large)
     return found
 
 
-def _world(port: int, rows: int, web_workers: int, say: Say) -> AbstractContextManager[Served]:
-    return served(port, web_workers, lambda url: _seeded(url, rows), say)
+def compared(name: str, small: dict[str, Any], large: dict[str, Any]) -> float:
+    """Return how quick a part is with the large ledger, as a share of how quick it is with the small one."""
+    if name in RATES:
+        return round(float(large[RATES[name]] / small[RATES[name]]), 2)
+    return round(float(small[COSTS[name]] / large[COSTS[name]]), 2)
+
+
+def _world(rows: int, web_workers: int, of: Round) -> AbstractContextManager[Served]:
+    return served(of.port, web_workers, lambda url: _seeded(url, rows), of.say, of.grounds)
 
 
 async def _seeded(url: str, rows: int) -> str:
@@ -113,13 +156,13 @@ def _file(rows: int, changed: random.Random) -> bytes:
     return out.getvalue().encode()
 
 
-def snapshot(size: Size, port: int, say: Say) -> dict[str, Any]:
+def snapshot(of: Round) -> dict[str, Any]:
     """Measure a snapshot, from the first byte sent to the last ledger row, beside a bare COPY of its file."""
-    rows = size.rows // LOCATIONS * LOCATIONS
-    with _world(port, rows, 1, say) as world:
+    rows = of.size.rows // LOCATIONS * LOCATIONS
+    with _world(rows, 1, of) as world:
         file = _file(rows, random.Random(1))  # noqa: S311 -- the same file every time
         bare = min(_bare(world.url, file, n) for n in range(3))
-        say("Sending the snapshot")
+        of.say("Sending the snapshot")
         begun = time.perf_counter()
         answer = _put(world, file)
         answered = time.perf_counter() - begun
@@ -128,7 +171,7 @@ def snapshot(size: Size, port: int, say: Say) -> dict[str, Any]:
             time.sleep(0.02)
             standing = _get(world, f"/v1/stock/snapshots/{answer['id']}")
         took = time.perf_counter() - begun
-        say("Examining")
+        of.say("Examining")
         drift = asyncio.run(examined(world.url))
         return {
             "snapshot_rows": rows,
@@ -178,13 +221,13 @@ def _ask(world: Served, method: str, path: str, body: bytes | None, media_type: 
     return found
 
 
-def deltas(size: Size, port: int, say: Say) -> dict[str, Any]:
+def deltas(of: Round) -> dict[str, Any]:
     """Measure changes a second over HTTP: batches of `BATCH` from `SENDERS` connections for some seconds."""
-    with _world(port, 100_000, 2, say) as world:
-        say("Reporting changes")
+    with _world(100_000, 2, of) as world:
+        of.say("Reporting changes")
         context = multiprocessing.get_context("spawn")
         with context.Pool(SENDERS) as pool:
-            wanted = [(port, world.key, n, size.seconds) for n in range(SENDERS)]
+            wanted = [(of.port, world.key, n, of.size.seconds) for n in range(SENDERS)]
             sent = pool.starmap(_report, wanted)
         drift = asyncio.run(examined(world.url))
         rows = sum(done for done, _took, _worst in sent)
@@ -235,27 +278,27 @@ def _report(port: int, key: str, sender: int, seconds: float) -> tuple[int, floa
     return done, time.perf_counter() - begun, worst
 
 
-def races(_size: Size, port: int, say: Say) -> dict[str, Any]:
+def races(of: Round) -> dict[str, Any]:
     """Measure the race for last units."""
-    return stock_race.races(port, say)
+    return stock_race.races(of.port, of.say, grounds=of.grounds)
 
 
-def availability(_size: Size, port: int, say: Say) -> dict[str, Any]:
+def availability(of: Round) -> dict[str, Any]:
     """Measure questions about what a channel may sell."""
-    return stock_race.availability(port, say)
+    return stock_race.availability(of.port, of.say, of.grounds)
 
 
-def push(size: Size, _port: int, say: Say) -> dict[str, Any]:
+def push(of: Round) -> dict[str, Any]:
     """Measure how long a change takes to the senders of channels."""
-    return stock_push.push(size.seconds, say)
+    return stock_push.push(of.size.seconds, of.say, of.grounds)
 
 
-def shelves(size: Size, _port: int, say: Say) -> dict[str, Any]:
+def shelves(of: Round) -> dict[str, Any]:
     """Simulate shops whose records are wrong."""
-    return stock_shelves.shelves(stock_shelves.FULL if size.full else stock_shelves.QUICK, say)
+    return stock_shelves.shelves(stock_shelves.FULL if of.size.full else stock_shelves.QUICK, of.say)
 
 
-PARTS: dict[str, Callable[[Size, int, Say], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Round], dict[str, Any]]] = {
     "races": races,
     "snapshot": snapshot,
     "deltas": deltas,

@@ -18,17 +18,15 @@ import msgspec
 from psycopg import OperationalError
 
 from malha.bench.seed import NETWORK, SKUS
-from malha.bench.server import bench_home
+from malha.bench.server import Grounds, own_ground
 from malha.channels import pushing, service
 from malha.channels.contract import Handed, StockUpdate
 from malha.channels.model import PushDraft, PushKind, Taken
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
-from malha.platform import jobs, sequencer, subscribers
+from malha.platform import sequencer, subscribers
 from malha.platform.db import Actor, Database
-from malha.platform.embedded import EmbeddedPostgres
-from malha.platform.migrate import migrate
 from malha.platform.signing import Keys
 
 Say = Callable[[str], None]
@@ -93,8 +91,6 @@ def _worker(url: str, stop: Any, out: str) -> None:
 
 
 async def _seed(url: str) -> None:
-    await migrate(url, "malha")
-    await jobs.install(url)
     async with Database(url, "malha") as db, db.transaction(ACTOR) as tx:
         await tx.execute(NETWORK, {"locations": LOCATIONS})
         await tx.execute(SKUS, {"skus": SKU_COUNT})
@@ -155,11 +151,9 @@ def _wait_until_told(url: str) -> float:
     return time.monotonic() - began
 
 
-def push(seconds: float, say: Say) -> dict[str, Any]:
+def push(seconds: float, say: Say, grounds: Grounds = own_ground) -> dict[str, Any]:
     """Measure; return `commit_to_send_p50_ms`, `_p99_ms`, `_max_ms`, and what was changed, told and coalesced."""
-    with bench_home() as home:
-        postgres = EmbeddedPostgres(home)
-        url = postgres.start()
+    with grounds() as (home, url):
         spawn = multiprocessing.get_context("spawn")
         stop, out = spawn.Event(), home / "told.msgpack"
         worker = spawn.Process(target=_worker, args=(url, stop, str(out)), daemon=True)
@@ -178,7 +172,7 @@ def push(seconds: float, say: Say) -> dict[str, Any]:
         finally:
             if worker.is_alive():
                 worker.kill()
-            postgres.stop()
+                worker.join()
     return _figures(made, noted, rate)
 
 

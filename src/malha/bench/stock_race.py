@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from malha.bench.seed import NETWORK, SKUS
-from malha.bench.server import Served, drift, served
+from malha.bench.server import Grounds, Served, drift, own_ground, served
 from malha.identity import service as identity
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Result
@@ -66,8 +66,10 @@ SELECT coalesce(sum(greatest(allocated + held - on_hand, 0)), 0)::int, coalesce(
 """
 
 
-def _world(port: int, web_workers: int, size: tuple[int, int, int], say: Say) -> AbstractContextManager[Served]:
-    return served(port, web_workers, lambda url: _seed(url, *size), say)
+def _world(
+    port: int, web_workers: int, size: tuple[int, int, int], say: Say, grounds: Grounds
+) -> AbstractContextManager[Served]:
+    return served(port, web_workers, lambda url: _seed(url, *size), say, grounds)
 
 
 async def _seed(url: str, skus: int, places: int, units: int) -> str:
@@ -111,13 +113,15 @@ class _Seen:
         return False
 
 
-def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
+def races(port: int, say: Say, buyers: int = BUYERS, grounds: Grounds = own_ground) -> dict[str, Any]:
     """Race on two web processes, then on one; return what was accepted, oversold and wrong, and how long it took."""
     found: dict[str, Any] = {}
     for web_workers, prefix in ((2, ""), (1, "one_process_")):
-        with _world(port, web_workers, (SKU_COUNT, PLACES, UNITS), say) as world:
+        with _world(port, web_workers, (SKU_COUNT, PLACES, UNITS), say, grounds) as world:
             say(f"Racing on {web_workers} web process(es)")
+            begun = time.perf_counter()
             seen, imported = asyncio.run(_race(world, buyers))
+            took = time.perf_counter() - begun
             oversold, sold, drifting = asyncio.run(_after(world.url))
         seen.times.sort()
         found |= {
@@ -131,6 +135,7 @@ def races(port: int, say: Say, buyers: int = BUYERS) -> dict[str, Any]:
             f"{prefix}oversold": oversold,
             f"{prefix}busy": seen.busy,
             f"{prefix}errors": len(seen.errors) + len(imported.errors),
+            f"{prefix}race_s": round(took, 2),
             f"{prefix}race_p99_ms": round(seen.times[int(len(seen.times) * 0.99)] * 1000, 1),
             f"{prefix}race_drift": drifting,
         }
@@ -247,9 +252,9 @@ async def _cart(client: httpx.AsyncClient, rng: random.Random, name: str, seen: 
 # --- availability ---
 
 
-def availability(port: int, say: Say) -> dict[str, Any]:
+def availability(port: int, say: Say, grounds: Grounds = own_ground) -> dict[str, Any]:
     """Ask what a channel may sell of many SKUs at many locations, one question after the other, over HTTP."""
-    with _world(port, 1, (ATP_SKUS, ATP_PLACES, 40), say) as world:
+    with _world(port, 1, (ATP_SKUS, ATP_PLACES, 40), say, grounds) as world:
         say("Asking for availability")
         path = "/v1/availability?channel=web&" + "&".join(f"sku=SKU{n}" for n in range(1, ATP_SKUS + 1))
         connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)

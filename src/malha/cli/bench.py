@@ -1,5 +1,6 @@
 """`malha bench`: benchmarks as ratios measured in one run; with `--json` the last line is machine-readable."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +24,18 @@ def _show(title: str, figures: Mapping[str, object], *, as_json: bool) -> None:
     Console().print(table)
 
 
+def _end(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def _saying() -> Iterator[Callable[[str], None]]:
-    """Say what is done at the moment: on a terminal in place, elsewhere line by line."""
+    """Say what is done at the moment: on a terminal in place, elsewhere line by line.
+
+    Meanwhile a request to end is an interruption, so that nothing of a benchmark is left behind.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     console = Console(stderr=True)
     with console.status("Starting") as status:
 
@@ -111,7 +121,13 @@ def reads(
 
 @app.command()
 def stock(
-    full: Annotated[bool, typer.Option("--full", help="The published size; else a tenth of it, in seconds.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The published size, and all of it again in front of a ledger of years.")
+    ] = False,
+    ledger_rows: Annotated[
+        int | None,
+        typer.Option(min=0, help="With --full: rows of that ledger; 100,000,000 without a word, 0 for none."),
+    ] = None,
     only: Annotated[str, typer.Option(help="Only these parts, like `snapshot,deltas`.")] = "",
     port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18919,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
@@ -125,7 +141,10 @@ def stock(
         Console(stderr=True).print(f"There is no part {', '.join(unknown)}. There are: {known}.", style="red")
         raise typer.Exit(2)
     with _saying() as say:
-        figures = bench.run(bench.FULL if full else bench.QUICK, only.split(","), port, say)
+        size = bench.FULL if full else bench.QUICK
+        if full and ledger_rows is not None:
+            size = msgspec.structs.replace(size, ledger_rows=ledger_rows)
+        figures = bench.run(size, only.split(","), port, say)
     _show("Stock", figures, as_json=as_json)
     if any(figures.get(name) for name in figures if name.endswith("_drift")):
         raise typer.Exit(1)
