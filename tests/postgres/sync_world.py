@@ -10,6 +10,7 @@ from malha.inventory.model import Claim, Reference
 from malha.inventory.sync import applying, reads, sources
 from malha.inventory.sync.model import Scope, Snapshot, SourceDraft, State
 from malha.inventory.sync.receiving import Statement
+from malha.inventory.sync.sieve import FROM_ROWS
 from malha.platform.db import Actor, Database, Tx
 
 ACTOR = Actor("person", "tester", "Tester")
@@ -21,6 +22,8 @@ NETWORK = (
     "SELECT 'L' || n, 'L', 'store', s.id, 'SP' FROM s, generate_series(1, 4) n"
 )
 Stock = Mapping[tuple[int, int], int]
+# From how many rows on files are sifted; a test sets it to have the same story told both ways.
+WAY = {"sift_from": FROM_ROWS}
 
 
 def hours_ago(hours: float) -> datetime:
@@ -68,7 +71,7 @@ async def state(
             yield file[start : start + 1000]
 
     said = Statement(**{"source": "ERP", "seq": seq, "as_of": as_of, "scope": scope, **more})
-    taken = await stock_sync.receive(database, actor, said, body(), limit_mb=50)
+    taken = await stock_sync.receive(database, actor, said, body(), limit_mb=50, sift_from=WAY["sift_from"])
     if apply and taken.state is State.APPLYING:
         await applying.apply(database, taken.id, at_once=7)
     async with database.transaction() as tx:

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,20 +14,28 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sync_world import ACTOR, a_retailer, hours_ago, moved, on_hand, state, table
+from sync_world import ACTOR, WAY, a_retailer, hours_ago, moved, on_hand, state, table
 
 from malha.doctor import examine
 from malha.inventory import service
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow, Kind
 from malha.inventory.model import Claim, Reason, Reference
-from malha.inventory.sync import applying, deltas, drift, files, reads, sources
+from malha.inventory.sync import applying, deltas, drift, files, reads, sieve, sources
 from malha.inventory.sync import errors as sync
 from malha.inventory.sync.model import Delta, DriftState, Outcome, Scope, SourceDraft, State, ZeroRule
 from malha.inventory.sync.receiving import TooManyZeros
 from malha.platform.db import Database
 from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
+
+
+@pytest.fixture(autouse=True, params=[sieve.FROM_ROWS, 0], ids=["loaded", "sifted"])
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every story is told both ways: compared by the database, and sifted first."""
+    WAY["sift_from"] = request.param
+    yield
+    WAY["sift_from"] = sieve.FROM_ROWS
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,25 @@ from malha.fulfillment import underway_reads
 from malha.inventory.sync import applying, receiving
 from malha.inventory.sync.model import Leaves, Snapshot
 from malha.inventory.sync.receiving import Statement
+from malha.inventory.sync.sieve import FROM_ROWS
 from malha.platform import jobs
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.ids import UUID
 
 
 async def receive(
-    db: Database, actor: Actor, said: Statement, body: AsyncIterator[bytes], *, limit_mb: int
+    db: Database,
+    actor: Actor,
+    said: Statement,
+    body: AsyncIterator[bytes],
+    *,
+    limit_mb: int,
+    sift_from: int = FROM_ROWS,
 ) -> Snapshot:
     """Take a snapshot in and have it applied; see `inventory.sync.receiving.receive`."""
-    return await receiving.receive(db, actor, said, body, underway=_underway, begin=begin, limit_mb=limit_mb)
+    return await receiving.receive(
+        db, actor, said, body, underway=_underway, begin=begin, limit_mb=limit_mb, sift_from=sift_from
+    )
 
 
 async def _underway(tx: Tx, leaves: Leaves, at: datetime, locations: Sequence[int]) -> list[tuple[int, int, int]]:

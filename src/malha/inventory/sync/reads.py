@@ -19,6 +19,7 @@ from malha.inventory.sync.model import (
     State,
     ZeroRule,
 )
+from malha.platform import arrays
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -496,3 +497,37 @@ async def explaining(tx: Tx, id_: UUID, limit: int = 100) -> list[Because]:
 async def pending_at(tx: Tx, sku_id: int, location_id: int) -> list[int]:
     """Return the numbers of snapshots that still have to look at a balance."""
     return [number for (number,) in await tx.tuples(PENDING_AT, {"sku": sku_id, "location": location_id})]
+
+
+# --- what a file is laid beside ---
+
+# All balances of some locations, with their versions, as arrays of integers instead of a row each. Those of most
+# locations are read in the order they lie, not by index balance_location.
+BALANCES = """
+SELECT coalesce(array_send(array_agg(sku_id)), ''), coalesce(array_send(array_agg(location_id)), ''),
+       coalesce(array_send(array_agg(on_hand)), ''), coalesce(array_send(array_agg(xmin)), '')
+FROM balance WHERE location_id = ANY (%(locations)s::int[])
+"""
+BALANCES_OF_MOST = BALANCES.replace("location_id = ANY", "location_id + 0 = ANY")
+ABOUT_BALANCES = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'balance'::regclass"
+# How many there are at most, without counting more than is of interest; by index balance_location.
+COUNT_BALANCES = """
+SELECT count(*) FROM (
+    SELECT FROM balance WHERE location_id = ANY (%(locations)s::int[]) LIMIT %(most)s::int + 1
+) b
+"""
+BY_SKU = """
+SELECT v.sku, v.id, coalesce(v.gtin, '') FROM unnest(%(texts)s::text[]) AS w(sku) JOIN variant v ON v.sku = w.sku
+WHERE NOT v.is_kit
+"""
+BY_GTIN = """
+SELECT v.gtin, v.id, v.gtin FROM unnest(%(texts)s::text[]) AS w(gtin) JOIN variant v ON v.gtin = w.gtin
+WHERE NOT v.is_kit
+"""
+
+
+async def known(tx: Tx, texts: Sequence[str], *, by_gtin: bool) -> dict[str, tuple[int, str]]:
+    """Return id and GTIN of the SKUs that texts name; kits are left out."""
+    statement = BY_GTIN if by_gtin else BY_SKU
+    asked = arrays.texts([text for text in texts if text])
+    return {text: (id_, gtin) for text, id_, gtin in await tx.tuples(statement, {"texts": asked})}

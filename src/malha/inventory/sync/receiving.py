@@ -14,14 +14,15 @@ import msgspec
 import psycopg
 import structlog
 
-from malha.inventory.sync import reads, writes
+from malha.inventory.sync import reads, sieve, writes
 from malha.inventory.sync.errors import AsOfInFuture, EmptySnapshot, OlderAsOf, OlderSnapshot
 from malha.inventory.sync.files import Arriving, Shape, pieces, rows_one_by_one
 from malha.inventory.sync.model import Leaves, Scope, Snapshot, Source, State, ZeroRule
+from malha.inventory.sync.sieve import Balances, Known, Rows, Sifted
 from malha.inventory.sync.sources import places_of, refuse_inactive
-from malha.inventory.sync.writes import Stage
+from malha.inventory.sync.writes import Again, Stage
 from malha.network.errors import UnknownLocation
-from malha.platform import audit, idempotency
+from malha.platform import arrays, audit, idempotency
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.idempotency import KeyReused
@@ -75,6 +76,7 @@ async def receive(
     underway: Underway,
     begin: Begin,
     limit_mb: int,
+    sift_from: int = sieve.FROM_ROWS,
 ) -> Snapshot:
     """Take a snapshot in; return where it stands. The same file again gives the same snapshot.
 
@@ -101,7 +103,7 @@ async def receive(
         if known is not None:
             return _refused(known)
         table, shape = await asyncio.to_thread(file.table, said.media_type)
-        return await _Intake(db, actor, source, said).take(file, table, shape, underway, begin)
+        return await _Intake(db, actor, source, said, sift_from).take(file, table, shape, underway, begin)
 
 
 def _refused(taken: Snapshot) -> Snapshot:
@@ -142,14 +144,27 @@ async def _known(tx: Tx, actor: Actor, source: Source, said: Statement, digest: 
     raise OlderSnapshot(seq=said.seq, source=source.code, last=now.last_seq)
 
 
+class _Loaded:
+    """A file and where its rows are: in `rows`, to be sifted, or in the table of its stage."""
+
+    def __init__(self, stage: Stage, number: int, table: Any, shape: Shape, rows: Rows | None) -> None:
+        self.stage = stage
+        self.number = number
+        self.table = table
+        self.shape = shape
+        self.rows = rows
+        self.count = 0 if rows is None else rows.count
+
+
 class _Intake:
     """One file on its way in."""
 
-    def __init__(self, db: Database, actor: Actor, source: Source, said: Statement) -> None:
+    def __init__(self, db: Database, actor: Actor, source: Source, said: Statement, sift_from: int) -> None:
         self.db = db
         self.actor = actor
         self.source = source
         self.said = said
+        self.sift_from = sift_from
         self.id = new_id()
 
     async def take(self, file: Arriving, table: Any, shape: Shape, underway: Underway, begin: Begin) -> Snapshot:
@@ -170,14 +185,16 @@ class _Intake:
             )
         stage = Stage(number, len(shape.header), shape.columns, trimmed=shape.trimmed)
         try:
-            rows = await self._load(stage, table, shape)
+            loaded = _Loaded(stage, number, table, shape, await self._read(file, table, shape))
+            if loaded.rows is None:
+                loaded.count = await self._load(stage, table, shape)
             async with self.db.transaction(self.actor) as tx:
-                note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": rows}
+                note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": loaded.count}
                 await tx.execute(writes.NOTE_FILE, note)
                 settled = said.as_of + timedelta(seconds=self.source.skew_seconds) + SETTLED - await tx.now()
             await asyncio.sleep(max(settled.total_seconds(), 0))
             async with self.db.transaction(self.actor) as tx:
-                taken = await self._compare(tx, stage, rows, file.digest, underway, begin)
+                taken = await self._compare(tx, loaded, file.digest, underway, begin)
         except BaseException:
             await asyncio.shield(self._undo(stage, forget=True))
             raise
@@ -189,6 +206,15 @@ class _Intake:
             await tx.execute(stage.drop())
             if forget:
                 await tx.execute(writes.DROP_SNAPSHOT, {"id": self.id})
+
+    async def _read(self, file: Arriving, table: Any, shape: Shape) -> Rows | None:
+        """Read a file to be sifted, if it is one of many rows and of a bounded size."""
+        if not self.sift_from * 5 <= file.bytes <= sieve.MOST_BYTES:
+            return None
+        start = table.tell()
+        rows = await asyncio.to_thread(sieve.read, table, shape)
+        table.seek(start)
+        return rows if rows is not None and rows.count >= self.sift_from else None
 
     async def _load(self, stage: Stage, table: Any, shape: Shape) -> int:
         """Load the file by COPY; when a row of it cannot be read, row by row. Return how many rows there are."""
@@ -217,45 +243,136 @@ class _Intake:
             raise EmptySnapshot
         return count
 
-    async def _compare(
-        self, tx: Tx, stage: Stage, rows: int, digest: bytes, underway: Underway, begin: Begin
-    ) -> Snapshot:
+    async def _sift(
+        self, tx: Tx, loaded: "_Loaded", places: dict[str, int], most: bool, underway: Underway
+    ) -> tuple[Sifted, list[tuple[int, int, int]]] | None:
+        """Keep the clear rows that differ and load those that are not; None when the file has to be loaded whole.
+
+        What asks for a second look is read after the balances: what moves between the two is looked at.
+        """
+        rows, ids = loaded.rows, sorted(places.values())
+        if rows is None or not ids or not await self._bounded(tx, rows.count, ids):
+            return None
+        statement = reads.BALANCES_OF_MOST if most else reads.BALANCES
+        balances = Balances(*(await tx.tuples(statement, {"locations": ids}))[0])
+        moving = await underway(tx, self.source.leaves, self.said.as_of, ids)
+        again = self._again(ids, moving)
+        looked = (await tx.tuples(again.all_keys()))[0]
+        by_gtin = "sku" not in rows.columns
+        texts = await asyncio.to_thread(rows.texts, "gtin" if by_gtin else "sku")
+        known = Known(await reads.known(tx, texts, by_gtin=by_gtin))
+        sifted = await asyncio.to_thread(rows.sift, known, places, balances, looked)
+        if sifted is None:
+            return None
+        clear = {
+            "id": self.id,
+            "skus": arrays.ints(sifted.skus),
+            "locations": arrays.ints(sifted.locations),
+            "units": arrays.ints(sifted.units),
+            "versions": arrays.ints(sifted.versions),
+            "since": again.since,
+            "places": ids,
+        }
+        await tx.execute(writes.KEEP_CLEAR, clear)
+        loaded.stage = Stage(loaded.number, len(rows.columns), {c: i for i, c in enumerate(rows.columns)}, trimmed=True)
+        await tx.execute(loaded.stage.make())
+        if sifted.unclear:
+            load = loaded.stage.load(delimiter=";", header=False, encoding="UTF8", rows=True)
+            async with tx.connection.cursor() as cursor, cursor.copy(load) as copy:
+                await copy.write(sifted.table)
+        return sifted, moving
+
+    async def _bounded(self, tx: Tx, rows: int, ids: Sequence[int]) -> bool:
+        """Tell whether the balances of locations may be fetched, and are not many more than the rows of a few."""
+        most = sieve.MOST_BALANCES
+        if self.said.scope is Scope.WHOLE:
+            if 0 <= await tx.value(reads.ABOUT_BALANCES) <= most // 2:
+                return True
+        else:
+            most = min(rows * 4, most)
+        stood: int = await tx.value(reads.COUNT_BALANCES, {"locations": ids, "most": most})
+        return stood <= most
+
+    async def _judge(
+        self, tx: Tx, loaded: "_Loaded", ids: Sequence[int], whole: bool, most: bool, underway: Underway
+    ) -> tuple[int, bool, int, list[tuple[int, int, int]]]:
+        """Compare all rows of a file.
+
+        Returns:
+            How many rows are unsound, whether any stand twice, how many balances have stock, and what is under way.
+        """
+        stage = loaded.stage
+        await tx.execute(stage.compare(ids, whole=whole, most=most))
+        stood, stocked = (await tx.tuples(writes.COUNT_STOCKED, {"locations": ids}))[0]
+        fresh, unmatched, unsound, double = (await tx.tuples(stage.shape()))[0]
+        look = not whole or double > 0 or loaded.count - fresh > stood - unmatched
+        await tx.execute(stage.twice(ids, look=look))
+        await tx.execute(stage.keep(self.id, ids, self._since() - LOOK_BACK))
+        if fresh:
+            await tx.execute(writes.ENSURE_NEW, {"id": self.id})
+        moving = await underway(tx, self.source.leaves, self.said.as_of, ids)
+        await tx.execute(stage.look_again(self.id, self._again(ids, moving)))
+        twice = bool(await tx.value(stage.any_twice())) if look else False
+        return unsound, twice, stocked, moving
+
+    async def _judge_unclear(
+        self,
+        tx: Tx,
+        stage: Stage,
+        ids: Sequence[int],
+        whole: bool,
+        sifted: Sifted,
+        moving: list[tuple[int, int, int]],
+    ) -> tuple[int, bool, int, list[tuple[int, int, int]]]:
+        """Do the same with the rows that are not clear, and the balances that no clear row spoke of."""
+        fresh, unsound, twice = 0, 0, False
+        if sifted.unclear or (whole and sifted.left[0]):
+            await tx.execute(stage.compare(ids, whole=whole, most=False, left=sifted.left))
+            fresh, _unmatched, unsound, _double = (await tx.tuples(stage.shape()))[0]
+            await tx.execute(stage.twice(ids, look=True))
+            await tx.execute(stage.keep(self.id, ids, self._since() - LOOK_BACK))
+            await tx.execute(stage.look_again(self.id, self._again(ids, moving)))
+            twice = bool(await tx.value(stage.any_twice()))
+        if fresh or None in sifted.versions:
+            await tx.execute(writes.ENSURE_NEW, {"id": self.id})
+        return unsound, twice, sifted.stocked, moving
+
+    def _since(self) -> datetime:
+        return self.said.as_of - timedelta(seconds=self.source.skew_seconds)
+
+    def _again(self, ids: Sequence[int], moving: Sequence[tuple[int, int, int]]) -> Again:
+        keys = [(sku, place) for sku, place, _units in moving]
+        return Again(self.source.id, ids, self._since() - LOOK_BACK, self._since(), keys)
+
+    async def _compare(self, tx: Tx, loaded: "_Loaded", digest: bytes, underway: Underway, begin: Begin) -> Snapshot:
         """Find what differs, and accept. The source's lock is held meanwhile, no other."""
-        said, source = self.said, self.source
+        said, source, rows = self.said, self.source, loaded.count
         await tx.value(writes.LOCK_SOURCE, {"id": source.id})
         known = await _known(tx, self.actor, source, said, digest)
         if known is not None:
             return known
         await tx.connection.execute(writes.ROOM)
-        counts = dict(await tx.tuples(stage.count()))
+        counts = loaded.rows.counts() if loaded.rows else dict(await tx.tuples(loaded.stage.count()))
         places = self._places(counts)
         await self._refuse_older(tx, list(places))
         ids = sorted(places.values())
         whole = said.scope is Scope.WHOLE
         most = len(ids) * 4 > await tx.value(writes.COUNT_LOCATIONS)
-        await tx.execute(stage.compare(ids, whole=whole, most=most))
-        stood, stocked = (await tx.tuples(writes.COUNT_STOCKED, {"locations": ids}))[0]
-        fresh, unmatched, unsound, double = (await tx.tuples(stage.shape()))[0]
-        look = not whole or double > 0 or rows - fresh > stood - unmatched
-        await tx.execute(stage.twice(ids, look=look))
-        await tx.execute(stage.keep(self.id))
-        if fresh:
-            await tx.execute(writes.ENSURE_NEW, {"id": self.id})
-        moving = await underway(tx, source.leaves, said.as_of, ids)
-        skew = timedelta(seconds=source.skew_seconds)
-        keys = [(sku, place) for sku, place, _units in moving]
-        await tx.execute(
-            stage.look_again(self.id, source.id, ids, said.as_of - skew - LOOK_BACK, said.as_of - skew, keys)
-        )
+        sifted = await self._sift(tx, loaded, places, most, underway)
+        if sifted is None and loaded.rows is not None:
+            await self._load(loaded.stage, loaded.table, loaded.shape)
+        if sifted is None:
+            unsound, twice, stocked, moving = await self._judge(tx, loaded, ids, whole, most, underway)
+        else:
+            unsound, twice, stocked, moving = await self._judge_unclear(tx, loaded.stage, ids, whole, *sifted)
         if moving:
-            arrays = {
+            carried = {
                 "skus": [sku for sku, _, _ in moving],
                 "locations": [place for _, place, _ in moving],
                 "quantities": [units for _, _, units in moving],
             }
-            await tx.execute(writes.NOTE_UNDERWAY, arrays | {"id": self.id})
-        twice = await tx.value(stage.any_twice()) if look else False
-        held = await tx.execute(stage.hold(self.id, _limits(self.actor))) if unsound or twice else 0
+            await tx.execute(writes.NOTE_UNDERWAY, carried | {"id": self.id})
+        held = await tx.execute(loaded.stage.hold(self.id, _limits(self.actor))) if unsound or twice else 0
         zeroed = await tx.value(writes.COUNT_ZEROED, {"id": self.id}) if whole else 0
         state = self._state(zeroed, stocked) if whole else State.APPLYING
         looked_at = said.check and state is State.APPLYING

@@ -6,7 +6,7 @@ on them are composed; their names come from a number of ours, never from outside
 """
 
 from collections.abc import Sequence
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
@@ -138,6 +138,19 @@ ORDER BY r.sku_id, r.location_id
 ON CONFLICT DO NOTHING
 """
 
+# Rows of a file that are clear (`sieve`). What changed before the balance was read is seen by its movements here, what
+# changes after it by another version; see APPLY_PART.
+KEEP_CLEAR = """
+INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned, seen)
+SELECT %(id)s::uuid, w.sku_id, w.location_id, w.units, true, CASE WHEN m.sku_id IS NULL THEN w.seen END
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(units)s::int[], %(versions)s::xid[])
+     AS w(sku_id, location_id, units, seen)
+LEFT JOIN (
+    SELECT DISTINCT sku_id, location_id FROM movement
+    WHERE recorded_at > %(since)s::timestamptz AND d_on_hand <> 0 AND location_id = ANY (%(places)s::int[])
+) m ON m.sku_id = w.sku_id AND m.location_id = w.location_id
+"""
+
 # Fences come before balances, in everybody's order: fewer units may be left than are set apart.
 LOCK_FENCES_OF_PART = """
 SELECT f.sku_id FROM fence_stock f JOIN stock_snapshot_row r USING (sku_id, location_id)
@@ -161,7 +174,8 @@ SELECT count(*) FROM locked
 
 # What moved since, by index movement_balance on the newest partitions. `later` counts on top of what was stated: by
 # others, after the window; by the source itself, after the statement's own place. What others put absolutely since (a
-# count) is newer than the statement and stands. What lies in the window may be on either side.
+# count) is newer than the statement and stands. What lies in the window may be on either side. A balance that is still
+# the version that was compared (`seen`) has no movements since, and none that were: nothing is looked up.
 _SINCE = """
 LEFT JOIN LATERAL (
     SELECT coalesce(sum(m.d_on_hand) FILTER (
@@ -178,8 +192,8 @@ LEFT JOIN LATERAL (
                         THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
                         ELSE m.occurred_at > %(until)s::timestamptz END), false) AS stands
     FROM movement m
-    WHERE m.sku_id = r.sku_id AND m.location_id = r.location_id AND m.recorded_at > %(since)s::timestamptz
-      AND m.d_on_hand <> 0
+    WHERE (b.xmin = r.seen) IS NOT TRUE AND m.sku_id = r.sku_id AND m.location_id = r.location_id
+      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0
 ) m ON true
 """
 
@@ -541,18 +555,24 @@ _DROP = "DROP TABLE IF EXISTS {stage}, {differing}, {twice}"
 _COMPARE_WHOLE = """
 CREATE UNLOGGED TABLE {differing} WITH (autovacuum_enabled = off) AS
 SELECT s.ctid AS at, v.id AS sku_id, coalesce(v.is_kit, false) AS is_kit, p.id AS location_id, b.sku_id AS had_sku,
-       b.location_id AS had_location, b.on_hand, {said} AS said, {other_gtin} AS other_gtin
+       b.location_id AS had_location, b.on_hand, b.seen, {said} AS said, {other_gtin} AS other_gtin
 FROM {stage} s
 LEFT JOIN variant v ON {variant}
 LEFT JOIN location p ON p.code = {location} AND p.id = ANY ({places})
-FULL JOIN (SELECT sku_id, location_id, on_hand FROM balance WHERE {balance_place} = ANY ({places})) b
-  ON b.sku_id = v.id AND b.location_id = p.id
+FULL JOIN ({balances}) b ON b.sku_id = v.id AND b.location_id = p.id
 WHERE ({said} = b.on_hand::text AND NOT {other_gtin}) IS NOT TRUE
+"""
+_BALANCES = "SELECT sku_id, location_id, on_hand, xmin AS seen FROM balance WHERE {place} = ANY ({places})"
+# The balances that no sifted row spoke of (`sieve`), by primary key.
+_BALANCES_LEFT = """
+SELECT b.sku_id, b.location_id, b.on_hand, b.xmin AS seen
+FROM unnest({skus}, {locations}) AS w(sku_id, location_id)
+JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = w.location_id
 """
 _COMPARE_PARTIAL = """
 CREATE UNLOGGED TABLE {differing} WITH (autovacuum_enabled = off) AS
 SELECT s.ctid AS at, v.id AS sku_id, coalesce(v.is_kit, false) AS is_kit, p.id AS location_id, b.sku_id AS had_sku,
-       b.location_id AS had_location, b.on_hand, {said} AS said, {other_gtin} AS other_gtin
+       b.location_id AS had_location, b.on_hand, b.xmin AS seen, {said} AS said, {other_gtin} AS other_gtin
 FROM {stage} s
 LEFT JOIN variant v ON {variant}
 LEFT JOIN location p ON p.code = {location} AND p.id = ANY ({places})
@@ -583,24 +603,26 @@ _UNITS = """
 CASE WHEN {said} ~ '^ *[0-9]{{1,15}}([.,]0{{1,2}})? *$'
      THEN split_part(translate(btrim({said}), ',', '.'), '.', 1)::bigint END
 """
+# `seen` is the version of the balance that was compared, where nothing moved since the look back; see APPLY_PART.
 _KEEP_DIFFERING = """
-INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned)
-SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned FROM (
-    SELECT d.sku_id, d.location_id, u.units, true AS mentioned
+INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned, seen)
+SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned, CASE WHEN m.sku_id IS NULL THEN k.seen END FROM (
+    SELECT d.sku_id, d.location_id, u.units, true AS mentioned, d.seen
     FROM {differing} d CROSS JOIN LATERAL (SELECT {units} AS units) u
     WHERE d.at IS NOT NULL AND {sound} AND u.units <> coalesce(d.on_hand, 0)
     UNION ALL
-    SELECT d.had_sku, d.had_location, 0, false FROM {differing} d WHERE d.at IS NULL AND d.on_hand <> 0
+    SELECT d.had_sku, d.had_location, 0, false, d.seen FROM {differing} d WHERE d.at IS NULL AND d.on_hand <> 0
 ) k
+LEFT JOIN (
+    SELECT DISTINCT sku_id, location_id FROM movement
+    WHERE recorded_at > {since} AND d_on_hand <> 0 AND location_id = ANY ({places})
+) m ON m.sku_id = k.sku_id AND m.location_id = k.location_id
 WHERE NOT EXISTS (SELECT FROM {twice} t WHERE t.sku_id = k.sku_id AND t.location_id = k.location_id)
 ORDER BY k.sku_id, k.location_id
 """
 # Equal, but not to be believed unseen: something moved there since, or an earlier statement of the source still has to
 # be applied there, or a disagreement waits there, or goods are under way.
-_LOOK_AGAIN = """
-INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned)
-SELECT {id}, v.id, p.id, u.units, true
-FROM (
+_AGAIN = """
     SELECT m.sku_id, m.location_id FROM movement m
     WHERE m.recorded_at > {since} AND m.occurred_at > {from_} AND m.d_on_hand <> 0 AND m.location_id = ANY ({places})
     UNION
@@ -612,7 +634,17 @@ FROM (
       AND x.location_id = ANY ({places})
     UNION
     SELECT w.sku_id, w.location_id FROM unnest({skus}, {locations}) AS w(sku_id, location_id)
-) k
+"""
+_AGAIN_KEYS = (
+    "SELECT coalesce(array_agg(k.sku_id), '{{}}'), coalesce(array_agg(k.location_id), '{{}}') FROM (" + _AGAIN + ") k"
+)
+_LOOK_AGAIN = (
+    """
+INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned)
+SELECT {id}, v.id, p.id, u.units, true
+FROM ("""
+    + _AGAIN
+    + """) k
 JOIN variant v ON v.id = k.sku_id AND NOT v.is_kit
 JOIN location p ON p.id = k.location_id
 JOIN {stage} s ON {variant} AND p.code = {location}
@@ -621,6 +653,7 @@ WHERE u.units <= 2000000000
   AND NOT EXISTS (SELECT FROM {twice} t WHERE t.sku_id = v.id AND t.location_id = p.id)
 ON CONFLICT DO NOTHING
 """
+)
 # A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant.
 _HOLD = """
 INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
@@ -667,6 +700,31 @@ _GTIN_GOOD = """
     SELECT sum(substr(lpad(n.gtin, 14, '0'), i, 1)::int * CASE WHEN i %% 2 = 1 THEN 3 ELSE 1 END) %% 10 = 0
     FROM generate_series(1, 14) i))
 """
+
+
+class Again(NamedTuple):
+    """What asks for a second look at a row that is equal: movements, and `keys` of balances with goods under way."""
+
+    source: int
+    places: Sequence[int]
+    since: object
+    from_: object
+    keys: Sequence[tuple[int, int]]
+
+    def parts(self) -> dict[str, sql.Composable]:
+        """Return it as parts of a statement."""
+        return {
+            "source": sql.Literal(self.source),
+            "places": _ids(self.places),
+            "since": sql.Literal(self.since),
+            "from_": sql.Literal(self.from_),
+            "skus": _ids([sku for sku, _ in self.keys]),
+            "locations": _ids([location for _, location in self.keys]),
+        }
+
+    def all_keys(self) -> sql.Composed:
+        """Return the statement that finds all such keys, as an array of SKUs and one of locations."""
+        return sql.SQL(_AGAIN_KEYS).format(**self.parts())
 
 
 class Stage:
@@ -737,12 +795,26 @@ class Stage:
         """Count the rows by what they call their location."""
         return self._of(_COUNT)
 
-    def compare(self, places: Sequence[int], *, whole: bool, most: bool) -> sql.Composed:
-        """Make the table of what differs; `most` of all locations are read in the order they lie, not by an index."""
+    def compare(
+        self,
+        places: Sequence[int],
+        *,
+        whole: bool,
+        most: bool,
+        left: tuple[Sequence[int], Sequence[int]] | None = None,
+    ) -> sql.Composed:
+        """Make the table of what differs; `most` of all locations are read in the order they lie, not by an index.
+
+        With `left`, only the balances of these keys (SKUs, locations) are compared: sifted rows spoke of the others.
+        """
         if not whole:
             return self._of(_COMPARE_PARTIAL, places=_ids(places))
-        by = sql.SQL("location_id + 0" if most else "location_id")
-        return self._of(_COMPARE_WHOLE, places=_ids(places), balance_place=by)
+        if left is not None:
+            balances = sql.SQL(_BALANCES_LEFT).format(skus=_ids(left[0]), locations=_ids(left[1]))
+        else:
+            by = sql.SQL("location_id + 0" if most else "location_id")
+            balances = sql.SQL(_BALANCES).format(place=by, places=_ids(places))
+        return self._of(_COMPARE_WHOLE, places=_ids(places), balances=balances)
 
     def shape(self) -> sql.Composed:
         """Count what tells whether anything stands twice."""
@@ -756,30 +828,13 @@ class Stage:
         """Return whether anything stands twice."""
         return self._of("SELECT EXISTS (SELECT FROM {twice})")
 
-    def keep(self, id_: object) -> sql.Composed:
+    def keep(self, id_: object, places: Sequence[int], since: object) -> sql.Composed:
         """Keep what differs and is sound."""
-        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_))
+        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_), places=_ids(places), since=sql.Literal(since))
 
-    def look_again(
-        self,
-        id_: object,
-        source: int,
-        places: Sequence[int],
-        since: object,
-        from_: object,
-        keys: Sequence[tuple[int, int]],
-    ) -> sql.Composed:
-        """Keep what is equal but needs a look under its lock; `keys` are balances with goods under way."""
-        return self._of(
-            _LOOK_AGAIN,
-            id=sql.Literal(id_),
-            source=sql.Literal(source),
-            places=_ids(places),
-            since=sql.Literal(since),
-            from_=sql.Literal(from_),
-            skus=_ids([sku for sku, _ in keys]),
-            locations=_ids([location for _, location in keys]),
-        )
+    def look_again(self, id_: object, again: "Again") -> sql.Composed:
+        """Keep what is equal but needs a look under its lock."""
+        return self._of(_LOOK_AGAIN, id=sql.Literal(id_), **again.parts())
 
     def hold(self, id_: object, seen: Sequence[int] | None) -> sql.Composed:
         """Keep aside the rows that are not sound, each with what is wrong; a location out of sight is not there."""
