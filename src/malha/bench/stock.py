@@ -116,7 +116,8 @@ def run(size: Size, only: Sequence[str], port: int, say: Say) -> dict[str, Any]:
             say(f"Again with {figures['ledger_rows']:,} rows of ledger: {name}")
             large = PARTS[name](Round(size, port, say, behind.ground))
             found |= small | {f"large_{key}": figure for key, figure in large.items()}
-            found[f"full_{name}_ratio"] = compared(name, small, large)
+            ratio = found[f"full_{name}_ratio"] = compared(name, small, large)
+            say(f"{name}: {ratio}, from {small} to {large}")  # at once: so long a run may be interrupted
     return found
 
 
