@@ -19,12 +19,12 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from malha.inventory.sync.files import Shape
+from malha.inventory.sync.files import Shape, pieces
 
 FROM_ROWS = 20_000  # a smaller file is compared by the database quicker than this begins
-MOST_BYTES = 64 << 20
-MOST_BALANCES = 4_000_000
-MOST_SLOTS = 16_000_000  # SKUs of the file times locations
+MOST_BYTES = 32 << 20  # some two million rows; what is larger is compared by the database, in constant memory
+MOST_BALANCES = 2_500_000
+MOST_SLOTS = 8_000_000  # SKUs of the file times locations
 MOST_UNITS = 2_000_000_000
 _UNITS = re.compile(r" *([0-9]{1,15})(?:[.,]0{1,2})? *", re.ASCII)
 _QUOTE, _NUL = '"', "\x00"
@@ -211,17 +211,18 @@ def read(file: BinaryIO, shape: Shape) -> Rows | None:
 
     if any("\n" in cell or "\r" in cell for cell in shape.header):
         return None
-    data = file.read()
-    marks = data.count(_QUOTE.encode())
+    start = file.tell()
+    marks = sum(piece.count(_QUOTE.encode()) for piece in pieces(file))
     if marks % 2:  # one is never closed
         return None
     quoted = marks > 0
     names = [f"c{i}" for i in range(len(shape.header))]
     # Marks inside of a text are read otherwise; in columns that do not matter, too, they would shift the others.
     wanted = names if quoted else [f"c{i}" for i in sorted(shape.columns.values())]
+    file.seek(start)
     try:
         table = pa_csv.read_csv(
-            pa.BufferReader(data),
+            _Lent(file),
             read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, block_size=4 << 20),
             parse_options=pa_csv.ParseOptions(
                 delimiter=shape.delimiter,
@@ -244,6 +245,19 @@ def read(file: BinaryIO, shape: Shape) -> Rows | None:
         return None
     found = {name: table.column(f"c{i}").combine_chunks() for name, i in shape.columns.items()}
     return None if _has_empty_lines(found) else Rows(found, table.num_rows, trimmed=shape.trimmed)
+
+
+class _Lent(io.RawIOBase):
+    """A file lent to a reader that closes what it has read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
 
 
 def _plain(texts: list[str], shape: Shape) -> bool:
