@@ -65,7 +65,6 @@ ACTIONS = {
     "lift_suspicion": N_("suspicion lifted"),
     "end": N_("ended"),
     "remove": N_("removed"),
-    "delete": N_("removed"),
     "save": N_("saved"),
     "choose_default": N_("chosen as the first view"),
     "list": N_("listed"),
