@@ -122,6 +122,8 @@ def missing_packages(mode: str, interpreter: str) -> "list[str]":
             missing.append("postgresql-15" if debian_release() == "12" else "postgresql")
         if not shutil.which("wrk"):
             missing.append("wrk")
+        if not any(Path("/usr/lib").glob("*/libgomp.so.1")):
+            missing.append("libgomp1")  # LightGBM's wheel takes it from the system
         if os.environ.get("CI"):
             # Their packages start servers on a desk machine: only CI gets them, elsewhere their tests skip and say so.
             beyond = f"{os.environ.get('PATH', '')}:/usr/sbin"

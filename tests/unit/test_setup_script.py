@@ -38,7 +38,7 @@ def test_without_root_it_prints_the_exact_command_and_exits_2(setup, monkeypatch
     assert stopped.value.code == 2
     assert (
         "sudo apt-get update && sudo apt-get install -y --no-install-recommends "
-        "python3-venv chromium postgresql-15 wrk" in capsys.readouterr().err
+        "python3-venv chromium postgresql-15 wrk libgomp1" in capsys.readouterr().err
     )
 
 

@@ -148,3 +148,23 @@ def stock(
     _show("Stock", figures, as_json=as_json)
     if any(figures.get(name) for name in figures if name.endswith("_drift")):
         raise typer.Exit(1)
+
+
+@app.command()
+def promise(
+    train: Annotated[Path, typer.Option(help="Folder of the Olist dataset, parquet or CSV, to learn from.")],
+    test: Annotated[
+        Path | None, typer.Option(help="Folder with later orders to promise; else the last quarter of --train.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """Promised dates over the orders of Olist, day after day, against the dates that Olist gave. Takes minutes."""
+    from malha.bench import promise as bench  # noqa: PLC0415 - heavy, and only here
+
+    try:
+        with _saying() as say:
+            report = bench.run(train, test, say)
+    except bench.DataMissing as missing:
+        Console(stderr=True).print(str(missing), style="red")
+        raise typer.Exit(2) from None
+    _show("Promises", msgspec.to_builtins(report), as_json=as_json)

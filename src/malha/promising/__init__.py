@@ -1,0 +1,1 @@
+"""Dates that customers are promised: worked out from outcomes, kept on the line, measured when they come due."""
