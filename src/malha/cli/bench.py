@@ -168,3 +168,33 @@ def promise(
         Console(stderr=True).print(str(missing), style="red")
         raise typer.Exit(2) from None
     _show("Promises", msgspec.to_builtins(report), as_json=as_json)
+
+
+@app.command()
+def routing(
+    family: Annotated[
+        str, typer.Option(help="Which instances: js-small, oms-fast... (`all` lists them).")
+    ] = "js-small",
+    instances: Annotated[int, typer.Option(min=1, max=1000, help="How many of them.")] = 3,
+    seed: Annotated[int, typer.Option(help="What they are made from.")] = 2026,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Instances played at the same time.")] = 1,
+    data: Annotated[Path, typer.Option(help="Directory with the lists of cities and centres.", file_okay=False)] = Path(
+        "../shared/prototypes/routing/data"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """How near routing comes to the mathematical optimum, and what simpler rules cost."""
+    from malha.bench.routing.families import FAMILIES, PlacesMissing  # noqa: PLC0415 - heavy, and only here
+    from malha.bench.routing.run import run  # noqa: PLC0415
+
+    if family not in FAMILIES:
+        known = "; ".join(f"{name}: {found.says}" for name, found in FAMILIES.items())
+        Console(stderr=True).print(f"There is no family {family}. There are {known}.", style="red")
+        raise typer.Exit(2)
+    try:
+        with _saying() as say:
+            found = run(family, data, instances=instances, seed=seed, processes=processes, say=say)
+    except PlacesMissing as missing:
+        Console(stderr=True).print(str(missing), style="red")
+        raise typer.Exit(2) from None
+    _show("Routing", found, as_json=as_json)

@@ -13,7 +13,12 @@ from malha.routing.telling import Alternative, Explanation, Rejected
 NAMED = 8  # locations named in one rejection
 SHOWN = 6  # alternatives and rejections before "show all"
 # The terms of a cost, in the order of the bar.
-TERMS = (("freight", "c1", N_("Freight")), ("handling", "c2", N_("Handling")), ("picking", "c4", N_("Picking work")))
+TERMS = (
+    ("freight", "c1", N_("Freight")),
+    ("handling", "c2", N_("Handling")),
+    ("picking", "c4", N_("Picking work")),
+    ("worth", "c3", N_("Price of stock")),
+)
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -78,7 +83,7 @@ def drawn(told: Explanation) -> Why:
         sentences=told.sentences,
         choices=choices[:SHOWN],
         more=choices[SHOWN:],
-        legend=[(fill, _(word)) for _name, fill, word in TERMS],
+        legend=[(fill, _(word)) for name, fill, word in TERMS if name != "worth" or told.prices is not None],
         rejected=rejected[:SHOWN],
         rejected_more=rejected[SHOWN:],
         rejected_count=len(told.rejected),

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from malha.routing.hard import priced_line
 from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
 from malha.routing.records import Record
 from malha.routing.rules import decide, servable
-from malha.routing.subsets import NEVER, Part, cheapest, combine, rows_of, tables, unroll
+from malha.routing.subsets import NEVER, Part, cheapest_priced, combine, extras_of, rows_of, tables, unroll
 
 
 class Load(msgspec.Struct, frozen=True):
-    """One parcel of a plan. Centavos."""
+    """One parcel of a plan. Centavos. `worth` is the price of the stock it takes: compared, never paid."""
 
     location_id: int
     lines: list[tuple[int, int]]  # (line, quantity)
@@ -27,10 +28,14 @@ class Load(msgspec.Struct, frozen=True):
     handling: int
     picking: int
     service_id: int | None = None  # known of the chosen plan only
+    worth: int = 0
 
 
 class Option(msgspec.Struct, frozen=True):
-    """One plan. `loads` is None where only the cost was kept: lines split over locations, or too many of them."""
+    """One plan. `loads` is None where only the cost was kept: lines split over locations, or too many of them.
+
+    `cost` is what was compared: the price of stock is in it.
+    """
 
     location_ids: tuple[int, ...]
     cost: int
@@ -43,7 +48,7 @@ class Option(msgspec.Struct, frozen=True):
         return None if self.loads is None else sum(load.packages for load in self.loads)
 
     def term(self, name: str) -> int | None:
-        """Return the sum of a term, "freight", "handling" or "picking"."""
+        """Return the sum of a term, "freight", "handling", "picking" or "worth"."""
         return None if self.loads is None else sum(getattr(load, name) for load in self.loads)
 
 
@@ -91,7 +96,7 @@ def _chosen(record: Record, ids: Sequence[int]) -> Option:
         _load(record, ids[position], position, freight, packages, lines, service)
         for position, service, freight, packages, lines in record.parcels
     ]
-    return Option(_places(loads), record.cost, True, loads)
+    return Option(_places(loads), record.cost + record.worth, True, loads)
 
 
 def _load(
@@ -104,7 +109,10 @@ def _load(
     service: int | None = None,
 ) -> Load:
     _, handling, picking = record.classes[record.klass()[position]]
-    return Load(id_, lines, packages, freight, packages * handling, len(lines) * picking, service)
+    prices = record.stock_prices()
+    by_number = {line.line: line for line in record.lines}
+    worth = sum(priced_line(by_number[line], quantity, prices).get(position, 0) for line, quantity in lines)
+    return Load(id_, lines, packages, freight, packages * handling, len(lines) * picking, service, worth)
 
 
 def _places(loads: Iterable[Load]) -> tuple[int, ...]:
@@ -130,7 +138,7 @@ def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_
 class _Rebuilt:
     """The tables of the programme, as they were when the decision was taken."""
 
-    __slots__ = ("ids", "keys", "lane", "lines", "rows", "stock", "whole")
+    __slots__ = ("extras", "ids", "keys", "lane", "lines", "prices", "rows", "stock", "whole")
 
     def __init__(
         self,
@@ -150,6 +158,8 @@ class _Rebuilt:
             for position, key in enumerate(self.lane.keys(n))
         ]
         self.whole = (1 << n) - 1
+        self.prices = record.stock_prices()
+        self.extras = extras_of([priced_line(line, line.quantity, self.prices) for line in record.lines])
 
     def loads(self, parts: Sequence[Part]) -> list[Load] | None:
         """Return what parts of the lines cost, or None when they want more of a SKU than their locations have."""
@@ -175,6 +185,7 @@ class _Rebuilt:
                     bracket.prices[zone],
                     packages * handling,
                     len(lines) * picking,
+                    worth=sum(priced_line(line, line.quantity, self.prices).get(position, 0) for line in content),
                 )
             )
         return loads
@@ -190,9 +201,10 @@ def _others(
         return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
     n = len(record.lines)
     rebuilt = _Rebuilt(record, ids, stock, have)
-    f, at = cheapest(rebuilt.rows, rebuilt.keys)
+    f, at = cheapest_priced(rebuilt.rows, rebuilt.keys, rebuilt.extras)
     g, first = combine(f, n)
     whole = rebuilt.whole
+    nothing = [0] * (whole + 1)
     found: dict[tuple[int, ...], Option] = {}
 
     def keep(option: Option) -> None:
@@ -203,7 +215,8 @@ def _others(
     for position, cost in costs.items():
         k = rebuilt.keys[position] >> n
         mask = rebuilt.keys[position] & whole
-        total, s = min((rebuilt.rows[s].by_class[k] + g[whole ^ s], s) for s in tables(n).subsets[mask])
+        worth = rebuilt.extras.get(position, nothing)
+        total, s = min((rebuilt.rows[s].by_class[k] + worth[s] + g[whole ^ s], s) for s in tables(n).subsets[mask])
         loads = rebuilt.loads([(s, position), *unroll(first, at, whole ^ s)]) if total < NEVER else None
         if loads is None or total >> SCALE_BITS != cost:
             keep(Option((ids[position],), cost, False, None))
@@ -223,7 +236,8 @@ def _without(
     """Return the plan that would have been chosen without a location, or None when it would not have been complete."""
     full = [*record.full, (position, 0, 0)]
     try:
-        plan = decide(lane, record.lines, stock, full, record.excluded, record.heavy)
+        prices = record.stock_prices()
+        plan = decide(lane, record.lines, stock, full, record.excluded, record.heavy, prices, record.version)
     except KeyError:  # lines would have had to be split, into parcels of weights that were not looked at
         return None
     if not plan.basis.exact:
@@ -231,4 +245,4 @@ def _without(
     loads = [
         _load(record, ids[p], p, freight, packages, units) for p, _, freight, packages, units in plan.basis.parcels
     ]
-    return Option(_places(loads), plan.cost, False, loads)
+    return Option(_places(loads), plan.cost + plan.basis.worth, False, loads)

@@ -15,12 +15,25 @@ import msgspec
 
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import MAX_EXACT, RequestLine
-from malha.routing.subsets import NEVER, cheapest, combine, forced, rows_of, unroll
+from malha.routing.subsets import NEVER, Extras, cheapest, cheapest_priced, combine, extras_of, forced, rows_of, unroll
 
 MAX_SHARED_WORK = 30_000  # sets of lines times tight locations; beyond, locations are taken one by one
 MAX_RECOUNTED = 10_000  # pairs of a line and a location that has it
 
 Content = list[tuple[int, int]]  # (place of the line in the request, quantity)
+Prices = Mapping[int, Mapping[int, int]]  # SKU -> position -> centavos that a unit is worth where it is
+
+
+def priced_line(line: RequestLine, quantity: int, prices: Prices) -> Mapping[int, int]:
+    """Return what units of a line are worth, centavos by position; absent positions 0."""
+    if line.components is None:
+        here = prices.get(line.sku_id, {})
+        return here if quantity == 1 else {position: price * quantity for position, price in here.items()}
+    found: dict[int, int] = {}
+    for sku, per in line.components:
+        for position, price in prices.get(sku, {}).items():
+            found[position] = found.get(position, 0) + price * per * quantity
+    return found
 
 
 class Hard(msgspec.Struct, frozen=True):
@@ -46,7 +59,7 @@ class _Parcel:
 class _Case:
     """One order while it is being solved: what is left of the stock, and the parcels so far."""
 
-    __slots__ = ("brackets", "have", "lane", "left", "lines", "needs", "parcels", "sent")
+    __slots__ = ("brackets", "have", "lane", "left", "lines", "needs", "parcels", "prices", "sent")
 
     def __init__(
         self,
@@ -54,9 +67,11 @@ class _Case:
         lines: Sequence[RequestLine],
         stock: Mapping[int, Sequence[int]],
         have: Sequence[Sequence[int]],
+        prices: Prices,
     ) -> None:
         self.lane = lane
         self.lines = lines
+        self.prices = [priced_line(line, 1, prices) for line in lines] if prices else None
         self.have = have
         self.left = {sku: list(units) for sku, units in stock.items()}
         self.needs = [((line.sku_id, 1),) if line.components is None else line.components for line in lines]
@@ -107,6 +122,25 @@ class _Case:
         """Return the scaled cost of a parcel."""
         return self.row(grams, lines).by_class[self.lane.klass[position]]
 
+    def worth(self, position: int, content: Content) -> int:
+        """Return the price of the stock in a parcel, scaled."""
+        if self.prices is None:
+            return 0
+        return sum(self.prices[n].get(position, 0) * quantity for n, quantity in content) << SCALE_BITS
+
+    def extras(self, items: Sequence[Sequence[int]]) -> Extras | None:
+        """Return the prices of every subset of items, each one or several lines; None where nothing has one."""
+        if self.prices is None:
+            return None
+        sums: list[dict[int, int]] = []
+        for item in items:
+            found: dict[int, int] = {}
+            for n in item:
+                for position, price in self.prices[n].items():
+                    found[position] = found.get(position, 0) + price * self.lines[n].quantity
+            sums.append(found)
+        return extras_of(sums)
+
     def together(self, position: int, pending: Sequence[int]) -> Content:
         """Return the whole lines a position can serve together, taking them in order."""
         content: Content = []
@@ -133,10 +167,14 @@ class _Case:
 
 
 def solve_hard(
-    lane: Lane, lines: Sequence[RequestLine], stock: Mapping[int, Sequence[int]], have: Sequence[Sequence[int]]
+    lane: Lane,
+    lines: Sequence[RequestLine],
+    stock: Mapping[int, Sequence[int]],
+    have: Sequence[Sequence[int]],
+    prices: Prices,
 ) -> Hard:
     """Place all that can be placed. `have` gives, per line and position, the units of it that could be served alone."""
-    case = _Case(lane, lines, stock, have)
+    case = _Case(lane, lines, stock, have, prices)
     costs, planned, exact = _place_whole(case)
     unplaced: list[tuple[int, int]] = []
     for n, line in enumerate(lines):
@@ -150,7 +188,9 @@ def solve_hard(
         for position in sorted(case.parcels)
         for parcel in case.parcels[position]
     ]
-    total = sum(row.by_class[lane.klass[position]] for position, row, _ in shipped)
+    total = sum(
+        row.by_class[lane.klass[position]] + case.worth(position, content) for position, row, content in shipped
+    )
     beside = (
         total - planned
     ) >> SCALE_BITS  # what was decided apart from the programme costs the same in every alternative
@@ -196,7 +236,9 @@ def _complete_most(case: _Case, where: Mapping[int, Sequence[int]]) -> None:
         for position in positions:
             by_position.setdefault(position, []).append(n)
     contents = {p: case.together(p, lines) for p, lines in by_position.items()}
-    costs = {p: case.scaled(p, case.grams(content), len(content)) for p, content in contents.items()}
+    costs = {
+        p: case.scaled(p, case.grams(content), len(content)) + case.worth(p, content) for p, content in contents.items()
+    }
     if sum(map(len, where.values())) <= MAX_RECOUNTED:
         most = max(len(content) for content in contents.values())
         _, best = min((costs[p], p) for p, content in contents.items() if len(content) == most)
@@ -231,11 +273,12 @@ def _split(case: _Case, n: int) -> int:
 def _join(case: _Case, n: int, quantity: int, position: int) -> tuple[int, int, int]:
     """Return the least that a part adds at a position: (scaled cost, position, parcel it joins or -1 for its own)."""
     grams = quantity * case.lines[n].grams
-    options = [(case.scaled(position, grams, 1), position, -1)]
+    worth = case.worth(position, [(n, quantity)])
+    options = [(case.scaled(position, grams, 1) + worth, position, -1)]
     for k, parcel in enumerate(case.parcels.get(position, ())):
         lines = len(parcel.content)
         added = case.scaled(position, parcel.grams + grams, lines + 1) - case.scaled(position, parcel.grams, lines)
-        options.append((added, position, k))
+        options.append((added + worth, position, k))
     return min(options)
 
 
@@ -268,9 +311,10 @@ def _fits(limits: Sequence[tuple[Sequence[int], int]]) -> Feasible:
 Loads = list[tuple[int, int, list[int]]]
 
 
-def _loads(case: _Case, rows: Sequence[Row], mask: int, position: int, fits: Feasible, n: int) -> Loads:
+def _loads(case: _Case, rows: Sequence[Row], mask: int, position: int, fits: Feasible, n: int, extras: Extras) -> Loads:
     k = case.lane.klass[position]
-    f = [0] + [rows[s].by_class[k] if s & mask == s and fits(s) else NEVER for s in range(1, 1 << n)]
+    worth = extras.get(position) or [0] * (1 << n)
+    f = [0] + [rows[s].by_class[k] + worth[s] if s & mask == s and fits(s) else NEVER for s in range(1, 1 << n)]
     g, first = combine(f, n)
     at = [position] * len(f)
     # A set that does not fit must not be served in two parcels either: fits() is about the set, not its parcels.
@@ -317,17 +361,18 @@ def _programme(
             masks[position] |= 1 << k
     loose = [key if p in tight else key | mask for p, (key, mask) in enumerate(zip(keys, masks, strict=True))]
     rows = case.rows(items)
-    f, at = cheapest(rows, loose)
+    extras = case.extras(items)
+    f, at = cheapest_priced(rows, loose, extras) if extras else cheapest(rows, loose)
     base, first = combine(f, n)
     positions = sorted(tight)
-    loads = [_loads(case, rows, masks[p], p, tight[p], n) for p in positions]
+    loads = [_loads(case, rows, masks[p], p, tight[p], n, extras or {}) for p in positions]
     g = base
     levels = []
     for load in loads:
         g, used = _extend(g, load)
         levels.append(used)
     _, whole = min(((-s.bit_count(), g[s]), s) for s in range(1, 1 << n) if g[s] < NEVER)
-    costs = forced(rows, loose, g, whole, n)
+    costs = forced(rows, loose, g, whole, n, extras)
     if positions:
         for position, load, others in zip(positions, loads, _leave_one_out(base, loads), strict=True):
             found = [cost + others[whole ^ s] for s, cost, _ in load if s & whole == s]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from malha.network.tariff import Tariff
     from malha.routing.lanes import Lane, Rows
 
-RULES_VERSION = 1
+RULES_VERSION = 2  # 2: prices of stock
 MAX_EXACT = 8  # lines planned exactly; more are grouped first
 
 
@@ -154,6 +154,9 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     heavy: list[tuple[int, list[int]]] = []  # (line, positions)
     unplaced: list[tuple[int, int]] = []
     lead_days: int | None = None
+    version: int | None = None  # of the prices of stock; None: there were none
+    prices: list[Any] = []  # (sku, [(position, centavos a unit)]) of what was free; others are 0
+    worth: int = 0  # centavos: the price of the stock the plan takes. In `costs`, not in `cost`
     exact: bool = True  # False: too many lines, or units of a line split over locations; costs are the cheapest found
 
 
@@ -169,6 +172,13 @@ class Plan(msgspec.Struct, frozen=True):
     basis: Basis
     head: bytes  # of the record: what the lane says
     rates: bytes  # of the record: the tariff as far as it was looked at
+
+
+class StockPrices(msgspec.Struct, frozen=True):
+    """What a unit is worth where it is, for orders to come: centavos by SKU and location id. Absent ones are 0."""
+
+    version: int
+    by_sku: Mapping[int, Mapping[int, int]]
 
 
 class Exclusion(msgspec.Struct, frozen=True):

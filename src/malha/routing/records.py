@@ -27,6 +27,13 @@ class Record(LaneFacts, frozen=True, kw_only=True):
     unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)
     lead_days: int | None = None
     exact: bool = True
+    version: int | None = None
+    prices: list[tuple[int, list[tuple[int, int]]]] = msgspec.field(default_factory=list)
+    worth: int = 0
+
+    def stock_prices(self) -> dict[int, dict[int, int]]:
+        """Return what units were worth where they were: centavos by SKU and position."""
+        return {sku: dict(by_position) for sku, by_position in self.prices}
 
     def facts(self) -> LaneFacts:
         """Return the part that its lane said."""
@@ -68,4 +75,13 @@ def replay(record: Record) -> Plan:
     Carriers and transit times are no inputs and are not known again: `service_id` and `lead_days` are None.
     """
     lane = reopen_lane(record.facts(), record.rates)
-    return decide(lane, record.lines, record.stock(), record.full, record.excluded, record.heavy)
+    return decide(
+        lane,
+        record.lines,
+        record.stock(),
+        record.full,
+        record.excluded,
+        record.heavy,
+        record.stock_prices(),
+        record.version,
+    )

@@ -18,12 +18,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from malha.routing.hard import solve_hard
+from malha.routing.hard import Prices, priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
-from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine
-from malha.routing.subsets import assign
+from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine, StockPrices
+from malha.routing.subsets import assign, extras_of
 
-__all__ = ["compile_network", "decide", "plan", "record_json"]
+__all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +32,11 @@ Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
 
 
 def plan(
-    request: Request, network: Network, free: Mapping[int, Sequence[int]], taken: Sequence[int] | None = None
+    request: Request,
+    network: Network,
+    free: Mapping[int, Sequence[int]],
+    taken: Sequence[int] | None = None,
+    priced: StockPrices | None = None,
 ) -> Plan:
     """Return where the lines of a request go, and what that was decided from.
 
@@ -41,6 +45,7 @@ def plan(
         network: the network's revision to decide with.
         free: per SKU the units free at each location, by network index. Not changed. A missing SKU has none.
         taken: fulfillment orders each location already has for today, by network index; None leaves capacity out.
+        priced: what units are worth where they are, beyond this order; None: nothing.
 
     Raises:
         KeyError: the network has no such channel.
@@ -67,7 +72,26 @@ def plan(
             if sku not in stock:
                 column = free.get(sku)
                 stock[sku] = [0] * len(lane.open) if column is None else pick(column)
-    return decide(lane, lines, stock, full, excluded, heavy)
+    if priced is None:
+        return decide(lane, lines, stock, full, excluded, heavy)
+    prices = _prices_here(priced, lane, network, stock)
+    return decide(lane, lines, stock, full, excluded, heavy, prices, priced.version)
+
+
+def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]) -> Prices:
+    """Return the prices that can matter: of locations that are open and have units."""
+    found: dict[int, dict[int, int]] = {}
+    for sku, units in stock.items():
+        by_location = priced.by_sku.get(sku)
+        if by_location:
+            here = {}
+            for id_, price in by_location.items():
+                position = lane.position.get(network.index.get(id_, -1))
+                if position is not None and price and units[position]:
+                    here[position] = price
+            if here:
+                found[sku] = dict(sorted(here.items()))
+    return found
 
 
 def _too_heavy(lane: Lane, grams: int) -> list[int]:
@@ -92,8 +116,13 @@ def decide(
     full: Full,
     excluded: Blocks,
     heavy: Blocks,
+    prices: Prices | None = None,
+    version: int | None = None,
 ) -> Plan:
-    """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position."""
+    """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position.
+
+    `prices` are what units are worth where they are, of a `version`: a cost in every comparison, never a payment.
+    """
     n = len(lines)
     have, needs = servable(lines, stock, full, excluded, heavy)
     if n <= MAX_EXACT and needs == len(stock):
@@ -107,14 +136,17 @@ def decide(
             keys = served
             bit += bit
         else:
-            parts, costs, rows = assign(lane, [line.quantity * line.grams for line in lines], [1] * n, keys)
+            extras = None if not prices else extras_of([priced_line(line, line.quantity, prices) for line in lines])
+            parts, costs, rows = assign(lane, [line.quantity * line.grams for line in lines], [1] * n, keys, extras)
             shipped = [
                 (position, rows[subset], [(n, lines[n].quantity) for n in range(n) if subset >> n & 1])
                 for subset, position in parts
             ]
             brackets = {row.bracket.limit: row.bracket for row in rows}
-            return _spell(lane, lines, stock, full, excluded, heavy, shipped, costs, brackets)
-    hard = solve_hard(lane, lines, stock, have)
+            return _spell(
+                lane, lines, stock, full, excluded, heavy, shipped, costs, brackets, prices=prices, version=version
+            )
+    hard = solve_hard(lane, lines, stock, have, prices or {})
     return _spell(
         lane,
         lines,
@@ -127,6 +159,8 @@ def decide(
         hard.brackets,
         hard.unplaced,
         exact=hard.exact,
+        prices=prices,
+        version=version,
     )
 
 
@@ -179,9 +213,11 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
     unplaced: list[tuple[int, int]] | None = None,
     *,
     exact: bool = True,
+    prices: Prices | None = None,
+    version: int | None = None,
 ) -> Plan:
     """Write out a plan. `shipped` are (position, row, [(line's place in `lines`, quantity)])."""
-    cost = packages = 0
+    cost = packages = worth = 0
     lead: int | None = None
     assignments: list[tuple[int, int, int]] = []
     parcels: list[Parcel] = []
@@ -205,6 +241,8 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
             units.append((line.line, quantity))
             assignments.append((line.line, index, quantity))
             grams += quantity * line.grams
+            if prices:
+                worth += priced_line(line, quantity, prices).get(position, 0)
         service = bracket.services[zone]
         parcels.append(Parcel(index, service, grams, freight, several, units))
         stored.append((position, service, freight, several, units))
@@ -223,6 +261,9 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
         unplaced=left,
         lead_days=lead,
         exact=exact,
+        version=version,
+        prices=[(sku, list(by_position.items())) for sku, by_position in (prices or {}).items()],
+        worth=worth,
     )
     rates = b",".join([brackets[limit].fragment for limit in sorted(brackets)])
     return Plan(assignments, left, cost, packages, lead, parcels, basis, lane.head, rates)

@@ -2,9 +2,13 @@
 
 A *key* is a location's class shifted left with one bit for each line it can serve in full, so locations with equal keys
 cost the same and are looked at once. Costs are scaled (`lanes.SCALE_BITS`).
+
+Where stock has a price (`malha.routing.pricing`), a parcel costs that of its units besides, by location and line: its
+`Extras`. Prices are never negative, so looking from the cheapest parcel on may end at the first that costs more without
+them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 
@@ -13,6 +17,8 @@ MANY_SUBSETS = 16
 
 # A subset of lines and the position it leaves from.
 Part = tuple[int, int]
+# By position, for every subset of lines, the scaled price of the units; positions where all are free of it are absent.
+Extras = Mapping[int, Sequence[int]]
 
 
 def _splits(n: int) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -93,6 +99,49 @@ def cheapest(rows: Sequence[Row], keys: Sequence[int]) -> tuple[list[int], list[
     return f, at
 
 
+def extras_of(prices: Sequence[Mapping[int, int]]) -> dict[int, list[int]]:
+    """Return the prices of subsets from those of the items: centavos of each, by position."""
+    n = len(prices)
+    found: dict[int, list[int]] = {}
+    for k, by_position in enumerate(prices):
+        for position, price in by_position.items():
+            if price:
+                found.setdefault(position, [0] * n)[k] = price << SCALE_BITS
+    for position, by_item in found.items():
+        sums = [0]
+        for price in by_item:
+            sums += [before + price for before in sums] if price else sums
+        found[position] = sums
+    return found
+
+
+def cheapest_priced(rows: Sequence[Row], keys: Sequence[int], extras: Extras) -> tuple[list[int], list[int]]:
+    """Return what `cheapest` does, with the price of stock in every parcel's cost."""
+    f = [0]
+    at = [-1]
+    n = len(rows).bit_length() - 1
+    for s in range(1, len(rows)):
+        row = rows[s]
+        by_class = row.by_class
+        best = NEVER
+        where = -1
+        for position in row.ranked:
+            key = keys[position]
+            cost = by_class[key >> n]
+            if cost >= best:
+                break
+            if key & s == s:
+                if position in extras:
+                    cost += extras[position][s]
+                    if cost >= best:
+                        continue
+                best = cost
+                where = position
+        f.append(best)
+        at.append(where)
+    return f, at
+
+
 def combine(f: Sequence[int], n: int) -> tuple[list[int], list[int]]:
     """Return g: for every subset the cheapest plan's cost, and the part of it that holds its lowest line."""
     g = list(f)
@@ -118,8 +167,22 @@ def unroll(first: Sequence[int], at: Sequence[int], whole: int) -> list[Part]:
     return parts
 
 
-def forced(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int) -> list[int]:
+def forced(
+    rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int, extras: Extras | None = None
+) -> list[int]:
     """Return, for every position, centavos of the cheapest plan for `whole` that uses it; -1 if none does."""
+    costs = _forced_of(rows, keys, g, whole, n)
+    for position, sums in (extras or {}).items():
+        key = keys[position]
+        mask = key & whole
+        if mask:
+            k = key >> n
+            cost = min([rows[s].by_class[k] + sums[s] + g[whole ^ s] for s in tables(n).subsets[mask]])
+            costs[position] = cost >> SCALE_BITS if cost < NEVER else -1
+    return costs
+
+
+def _forced_of(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int) -> list[int]:
     whole_order: list[int] = []  # by class, of locations that can serve all: worked out for all classes at once
     pairs: dict[int, list[tuple[list[int], int]]] = {}
     costs: dict[int, int] = {}
@@ -161,7 +224,11 @@ def _options(rows: Sequence[Row], g: Sequence[int], whole: int, mask: int, n: in
 
 
 def assign(
-    lane: Lane, grams: Sequence[int], lines: Sequence[int], keys: Sequence[int]
+    lane: Lane,
+    grams: Sequence[int],
+    lines: Sequence[int],
+    keys: Sequence[int],
+    extras: Extras | None = None,
 ) -> tuple[list[Part], list[int], list[Row]]:
     """Return the cheapest plan for all lines: its parts, every position's forced cost, and the rows looked at.
 
@@ -169,7 +236,7 @@ def assign(
     """
     n = len(grams)
     rows = rows_of(lane, grams, lines)
-    f, at = cheapest(rows, keys)
+    f, at = cheapest_priced(rows, keys, extras) if extras else cheapest(rows, keys)
     g, first = combine(f, n)
     whole = len(f) - 1
-    return unroll(first, at, whole), forced(rows, keys, g, whole, n), rows
+    return unroll(first, at, whole), forced(rows, keys, g, whole, n, extras), rows

@@ -61,6 +61,7 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     freight: int
     handling: int
     picking: int
+    worth: int  # the price of the stock it takes: compared, never paid
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +78,10 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alternative(msgspec.Struct, frozen=True, kw_only=True):
-    """One plan, amounts in minor units. Terms and packages are None where only the whole cost was kept."""
+    """One plan, amounts in minor units. Terms and packages are None where only the whole cost was kept.
+
+    `cost` is what was compared: `worth`, the price of the stock it takes, is in it and is not paid.
+    """
 
     rank: int
     chosen: bool
@@ -88,6 +92,7 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     freight: int | None
     handling: int | None
     picking: int | None
+    worth: int | None
     parcels: list[ParcelRow]
     lacks: dict[str, list[Lack]]  # by location code: lines it could not have served
 
@@ -131,7 +136,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     to_latitude: float | None
     to_longitude: float | None
     lines: list[Asked]
-    cost: int
+    cost: int  # without the price of stock
+    worth: int  # the price of the stock it took, in every comparison
+    prices: int | None  # version of the prices of stock; None: none were in force
     packages: int
     lead_days: int | None
     exact: bool
@@ -150,7 +157,8 @@ def within(told: Explanation, locations: Collection[int]) -> Explanation:
     rejected = [r for r in told.rejected if r.location.id in locations]
     return msgspec.structs.replace(
         told,
-        cost=sum(a.cost for a in alternatives if a.chosen),
+        cost=sum(a.cost - (a.worth or 0) for a in alternatives if a.chosen),
+        worth=sum(a.worth or 0 for a in alternatives if a.chosen),
         runner_up=None,
         headline=_("Other locations are not shown."),
         sentences=[],
@@ -233,10 +241,12 @@ class Teller:
                 for line in record.lines
             ],
             cost=record.cost,
+            worth=record.worth,
+            prices=record.version,
             packages=sum(packages for *_, packages, _lines in record.parcels),
             lead_days=record.lead_days,
             exact=record.exact,
-            runner_up=None if runner_up is None else runner_up.cost - record.cost,
+            runner_up=None if runner_up is None else runner_up.cost - self._compared,
             headline=headline,
             sentences=sentences,
             alternatives=[self._alternative(rank, option) for rank, option in enumerate(options, 1)],
@@ -248,6 +258,11 @@ class Teller:
             considered=len(possible | set(self.explained.obstacles)),
             possible=len(possible),
         )
+
+    @property
+    def _compared(self) -> int:
+        """Return what the chosen plan was compared by."""
+        return self.record.cost + self.record.worth
 
     def _service(self, id_: int | None) -> str | None:
         return None if id_ is None or id_ not in self.services else self.services[id_].name
@@ -266,11 +281,12 @@ class Teller:
             chosen=option.chosen,
             locations=[self.spots[id_] for id_ in option.location_ids],
             cost=option.cost,
-            difference=option.cost - self.record.cost,
+            difference=option.cost - self._compared,
             packages=option.packages,
             freight=option.term("freight"),
             handling=option.term("handling"),
             picking=option.term("picking"),
+            worth=option.term("worth"),
             parcels=[self._parcel(load) for load in option.loads or ()],
             lacks={
                 self.spots[id_].code: self._lacks(self.explained.obstacles[id_])
@@ -288,6 +304,7 @@ class Teller:
             freight=load.freight,
             handling=load.handling,
             picking=load.picking,
+            worth=load.worth,
         )
 
     def _lacks(self, obstacles: list[Obstacle]) -> list[Lack]:
@@ -349,8 +366,8 @@ class Teller:
         several = len(chosen.location_ids) > 1
         if runner_up is None:
             headline = _("Only {location} can serve this order.", location=names)
-        elif runner_up.cost > record.cost:
-            difference = Money(runner_up.cost - record.cost, currency)
+        elif runner_up.cost > self._compared:
+            difference = Money(runner_up.cost - self._compared, currency)
             if several:
                 headline = _("{location} cost {difference} less than the next.", location=names, difference=difference)
             else:
@@ -375,6 +392,7 @@ class Teller:
             "freight": N_("Freight makes {amount} of the difference."),
             "handling": N_("Packing and handling make {amount} of the difference."),
             "picking": N_("Picking makes {amount} of the difference."),
+            "worth": N_("The price of stock that others need more makes {amount} of the difference."),
         }
         gains = [
             (theirs - ours, name)

@@ -1,0 +1,1 @@
+"""How near routing comes to the mathematical optimum: `malha bench routing`."""
