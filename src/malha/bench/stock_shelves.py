@@ -257,7 +257,7 @@ class Shops:
             await drain(self.db, SUBSCRIPTIONS)
             await self._count()
             if self.guarded:
-                self.seen.suspected += await suspicions.look_everywhere(self.db)
+                self.seen.suspected += sum([n async for n in suspicions.look_everywhere(self.db)])
             await self._replenish()
             await self._sleep()
         await drain(self.db, SUBSCRIPTIONS)

@@ -4,6 +4,7 @@ A file is read as it arrives and never held in memory. Checking and importing ru
 second how far they are.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec

@@ -1,5 +1,31 @@
 -- What the migrations add up to. Do not edit: python -m malha.platform.migrate --write-schema URL
 
+CREATE TABLE ahead_policy (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    product_id integer,
+    sku_id integer,
+    channel_id integer,
+    mode text NOT NULL,
+    release_on date,
+    cap integer,
+    horizon_days smallint,
+    handling_days smallint DEFAULT 1 NOT NULL,
+    waiting integer DEFAULT 0 NOT NULL,
+    removed boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text DEFAULT 'system'::text NOT NULL,
+    CONSTRAINT ahead_policy_pkey PRIMARY KEY (id),
+    CONSTRAINT ahead_policy_product_id_sku_id_channel_id_key UNIQUE NULLS NOT DISTINCT (product_id, sku_id, channel_id),
+    CONSTRAINT ahead_policy_cap_check CHECK ((cap > 0)),
+    CONSTRAINT ahead_policy_check CHECK (((product_id IS NULL) <> (sku_id IS NULL))),
+    CONSTRAINT ahead_policy_check1 CHECK (((mode <> 'preorder'::text) OR (release_on IS NOT NULL))),
+    CONSTRAINT ahead_policy_handling_days_check CHECK (((handling_days >= 0) AND (handling_days <= 60))),
+    CONSTRAINT ahead_policy_horizon_days_check CHECK ((horizon_days > 0)),
+    CONSTRAINT ahead_policy_mode_check CHECK ((mode = ANY (ARRAY['none'::text, 'preorder'::text, 'backorder'::text]))),
+    CONSTRAINT ahead_policy_waiting_check CHECK ((waiting >= 0))
+) WITH (fillfactor = 70);
+
 CREATE TABLE allotment (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -259,7 +285,7 @@ CREATE TABLE count_task (
     CONSTRAINT count_task_kind_check CHECK ((kind = ANY (ARRAY['cycle'::text, 'physical'::text]))),
     CONSTRAINT count_task_limit_units_check CHECK ((limit_units >= 0)),
     CONSTRAINT count_task_limit_value_check CHECK ((limit_value >= 0)),
-    CONSTRAINT count_task_source_check CHECK ((source = ANY (ARRAY['person'::text, 'abc'::text, 'short_pick'::text, 'suspicion'::text]))),
+    CONSTRAINT count_task_source_check CHECK ((source = ANY (ARRAY['person'::text, 'abc'::text, 'short_pick'::text, 'suspicion'::text, 'drift'::text]))),
     CONSTRAINT count_task_state_check CHECK ((state = ANY (ARRAY['open'::text, 'applying'::text, 'applied'::text, 'cancelled'::text])))
 );
 
@@ -295,6 +321,16 @@ CREATE TABLE customer_distinct (
     actor text NOT NULL,
     CONSTRAINT customer_distinct_pkey PRIMARY KEY (one_id, other_id),
     CONSTRAINT customer_distinct_check CHECK ((one_id < other_id))
+);
+
+CREATE TABLE customer_group (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT customer_group_pkey PRIMARY KEY (id),
+    CONSTRAINT customer_group_code_key UNIQUE (code)
 );
 
 CREATE TABLE customer_merge (
@@ -533,7 +569,7 @@ CREATE TABLE import_run (
     undone_at timestamp with time zone,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
-    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text]))),
+    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text]))),
     CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text, 'undoing'::text, 'undone'::text])))
 );
 
@@ -1600,10 +1636,11 @@ CREATE TABLE stock_drift (
     settled_at timestamp with time zone,
     settled_by text,
     version integer DEFAULT 1 NOT NULL,
+    count_id uuid,
     CONSTRAINT stock_drift_pkey PRIMARY KEY (id),
     CONSTRAINT stock_drift_source_id_sku_id_location_id_key UNIQUE (source_id, sku_id, location_id),
     CONSTRAINT stock_drift_kind_check CHECK ((kind = ANY (ARRAY['window'::text, 'compared'::text, 'negative'::text, 'late'::text]))),
-    CONSTRAINT stock_drift_state_check CHECK ((state = ANY (ARRAY['open'::text, 'explained'::text, 'agreed'::text, 'theirs'::text, 'ours'::text, 'counting'::text])))
+    CONSTRAINT stock_drift_state_check CHECK ((state = ANY (ARRAY['open'::text, 'explained'::text, 'agreed'::text, 'theirs'::text, 'ours'::text, 'counting'::text, 'counted'::text])))
 );
 
 CREATE TABLE stock_hold (
@@ -1713,6 +1750,7 @@ CREATE TABLE stock_snapshot_row (
     stated integer NOT NULL,
     mentioned boolean NOT NULL,
     underway integer DEFAULT 0 NOT NULL,
+    seen xid,
     CONSTRAINT stock_snapshot_row_pkey PRIMARY KEY (snapshot_id, sku_id, location_id)
 );
 
@@ -1769,6 +1807,49 @@ CREATE TABLE subscriber (
     error text,
     CONSTRAINT subscriber_pkey PRIMARY KEY (name)
 ) WITH (fillfactor = 50);
+
+CREATE TABLE supply (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    kind text NOT NULL,
+    source_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    eta date NOT NULL,
+    expected integer NOT NULL,
+    promised integer DEFAULT 0 NOT NULL,
+    CONSTRAINT supply_pkey PRIMARY KEY (id),
+    CONSTRAINT supply_source_id_line_key UNIQUE (source_id, line),
+    CONSTRAINT supply_check CHECK (((promised >= 0) AND (promised <= expected))),
+    CONSTRAINT supply_expected_check CHECK ((expected >= 0)),
+    CONSTRAINT supply_kind_check CHECK ((kind = ANY (ARRAY['purchase'::text, 'production'::text, 'transfer'::text])))
+) WITH (fillfactor = 70);
+
+CREATE TABLE supply_claim (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    state text NOT NULL,
+    supply_id bigint,
+    quantity integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    days smallint NOT NULL,
+    not_before date,
+    told date,
+    policy_id integer,
+    CONSTRAINT supply_claim_pkey PRIMARY KEY (id),
+    CONSTRAINT supply_claim_check CHECK (((state = 'waiting'::text) = (supply_id IS NOT NULL))),
+    CONSTRAINT supply_claim_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT supply_claim_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'lost'::text, 'arrived'::text])))
+);
+
+CREATE TABLE supply_queue (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    CONSTRAINT supply_queue_pkey PRIMARY KEY (sku_id, location_id)
+);
 
 CREATE TABLE tender (
     id uuid NOT NULL,
@@ -1878,6 +1959,7 @@ CREATE TABLE variant (
     CONSTRAINT variant_width_mm_check CHECK ((width_mm >= 0))
 );
 
+CREATE INDEX ahead_policy_sku ON ahead_policy USING btree (sku_id) WHERE (sku_id IS NOT NULL);
 CREATE INDEX allotment_active ON allotment USING btree (id) WHERE (state = 'active'::text);
 CREATE INDEX api_key_location_location ON api_key_location USING btree (location_id);
 CREATE INDEX audit_action ON audit USING btree (action, id DESC);
@@ -1898,8 +1980,8 @@ CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
 CREATE UNIQUE INDEX count_task_frozen ON count_task USING btree (location_id) WHERE frozen;
+CREATE UNIQUE INDEX count_task_gathered ON count_task USING btree (location_id, source) WHERE ((state = 'open'::text) AND (source = ANY (ARRAY['short_pick'::text, 'suspicion'::text, 'drift'::text])));
 CREATE INDEX count_task_open ON count_task USING btree (location_id) WHERE (state = ANY (ARRAY['open'::text, 'applying'::text]));
-CREATE UNIQUE INDEX count_task_raised ON count_task USING btree (location_id, source) WHERE ((state = 'open'::text) AND (source = ANY (ARRAY['short_pick'::text, 'suspicion'::text])));
 CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);
 CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT NULL);
 CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE ((document IS NULL) AND (email IS NOT NULL));
@@ -1976,6 +2058,7 @@ CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS 
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
 CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
+CREATE INDEX sales_order_customer_group ON sales_order USING btree (customer_group, placed_at) WHERE (customer_group IS NOT NULL);
 CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (status = ANY (ARRAY['allocated'::text, 'unplaced'::text, 'backordered'::text]));
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
@@ -1992,6 +2075,7 @@ CREATE INDEX stock_change_version ON stock_change USING btree (version);
 CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
 CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
 CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, location_id) WHERE (allotment_id IS NOT NULL);
+CREATE INDEX stock_drift_count ON stock_drift USING btree (count_id) WHERE (count_id IS NOT NULL);
 CREATE INDEX stock_drift_open ON stock_drift USING btree (found_at DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'counting'::text]));
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
@@ -2002,6 +2086,11 @@ CREATE INDEX stock_snapshot_unfinished ON stock_snapshot USING btree (source_id)
 CREATE INDEX stock_source_at ON stock_source_location USING btree (location_id);
 CREATE UNIQUE INDEX stock_source_truth ON stock_source_location USING btree (location_id) WHERE (role = 'truth'::text);
 CREATE UNIQUE INDEX stock_suspicion_open ON stock_suspicion USING btree (sku_id, location_id) WHERE (lifted_at IS NULL);
+CREATE INDEX supply_open ON supply USING btree (sku_id, location_id, id) WHERE (expected > 0);
+CREATE INDEX supply_claim_order ON supply_claim USING btree (order_id);
+CREATE INDEX supply_claim_policy ON supply_claim USING btree (policy_id) WHERE (policy_id IS NOT NULL);
+CREATE INDEX supply_claim_queue ON supply_claim USING btree (sku_id, location_id, since, order_id) WHERE (state <> 'arrived'::text);
+CREATE INDEX supply_claim_supply ON supply_claim USING btree (supply_id) WHERE (supply_id IS NOT NULL);
 CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
 CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
 CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
@@ -2010,6 +2099,9 @@ CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
 
+ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
+ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE allotment_borrower ADD CONSTRAINT allotment_borrower_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE allotment_borrower ADD CONSTRAINT allotment_borrower_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE allotment_channel ADD CONSTRAINT allotment_channel_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
@@ -2114,6 +2206,7 @@ ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE stock_draw ADD CONSTRAINT stock_draw_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_count_id_fkey FOREIGN KEY (count_id) REFERENCES count_task(id);
 ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
@@ -2125,11 +2218,16 @@ ALTER TABLE stock_push ADD CONSTRAINT stock_push_channel_id_fkey FOREIGN KEY (ch
 ALTER TABLE stock_snapshot ADD CONSTRAINT stock_snapshot_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE stock_snapshot_held ADD CONSTRAINT stock_snapshot_held_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
 ALTER TABLE stock_snapshot_location ADD CONSTRAINT stock_snapshot_location_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
-ALTER TABLE stock_snapshot_row ADD CONSTRAINT stock_snapshot_row_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
 ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE supply ADD CONSTRAINT supply_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE supply ADD CONSTRAINT supply_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE supply_claim ADD CONSTRAINT supply_claim_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES ahead_policy(id);
+ALTER TABLE supply_claim ADD CONSTRAINT supply_claim_supply_id_fkey FOREIGN KEY (supply_id) REFERENCES supply(id);
+ALTER TABLE supply_queue ADD CONSTRAINT supply_queue_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE supply_queue ADD CONSTRAINT supply_queue_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer ADD CONSTRAINT transfer_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES location(id);
 ALTER TABLE transfer ADD CONSTRAINT transfer_origin_id_fkey FOREIGN KEY (origin_id) REFERENCES location(id);
 ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id_line_fkey FOREIGN KEY (transfer_id, line) REFERENCES transfer_line(transfer_id, line);
