@@ -9,6 +9,8 @@ from malha.intake.model import NewLine, NewOrder
 from malha.intake.rules import end_of_business_day
 from malha.inventory import service as stock
 from malha.inventory.ahead.model import Mode
+from malha.inventory.allotments import service as allotments
+from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import service as supply
@@ -338,6 +340,18 @@ async def test_overdue_supply_is_not_promised_and_who_waits_for_it_keeps_waiting
     assert await shop.waits(order) == [("waiting", in_days(-1), 2)]
     assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
     assert await shop.promise(order) == end_of_business_day(in_days(5), 5).date()
+
+
+async def test_what_a_cap_refuses_is_not_sold_ahead_either(database: Database) -> None:
+    shop = await a_shop(database, stock=5)
+    await shop.allow()
+    await shop.order_goods(10, 5)
+    async with database.transaction() as tx:
+        draft = AllotmentDraft(code="MALL", name="Mall", kind=Kind.CAP, quota=2, channels=("mall",))
+        await allotments.put(tx, draft, None)
+    assert [type(x) for x in await shop.buy(3)] == [OutOfStock]
+    await shop.sold(2)
+    assert await shop.free() == 10
 
 
 async def test_a_kit_is_not_sold_ahead(shop: Shop) -> None:

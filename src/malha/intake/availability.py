@@ -123,7 +123,7 @@ async def offers(
     ahead = await _ahead(tx, reference, channel, cards, ids, now)
     rows = [told.offer(sku, cards[sku]) for sku in sorted(cards)]
     if ahead:
-        rows = [msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
+        rows = [row if row.caps else msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
     return Availability(channel.code, customer_group, codes, rows)
 
 
@@ -281,7 +281,7 @@ async def check(
         found[line] = found.get(line, 0) + quantity
     covering = Covering(reference.network, now)
     wanted: dict[int, Wanted] = {}
-    for n, missing in plan.unplaced if reference.sells_ahead else ():
+    for n, missing in plan.unplaced if reference.sells_ahead and not cut else ():
         card = cards[n - 1]
         policy = covering.policy(card.ahead, taker.channel_id)
         if policy is not None:

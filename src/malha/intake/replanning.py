@@ -125,12 +125,14 @@ async def _place_from_stock(
         excluded={n: excluded[w.line] for n, w in wishes.items() if w.line in excluded} or None,
     )
 
-    def decide() -> Plan:
+    def decide() -> tuple[Plan, list[str]]:
         if allotting is not None:
-            return allotting.plan(taker, request, free, reference.taken)[0]
-        return routing.plan(request, reference.network, free, reference.taken)
+            return allotting.plan(taker, request, free, reference.taken)
+        return routing.plan(request, reference.network, free, reference.taken), []
 
-    plan = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
+    plan, caps = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
+    if caps:
+        standing.policies = {}  # what a cap refuses is not sold ahead either
     if not plan.assignments:
         return units
     moves: list[Move] = []

@@ -330,7 +330,7 @@ def _plan_one(
             plan = routing.plan(request, reference.network, batch.free, reference.taken)
         else:
             plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken)
-        covers = _cover(batch.covering, request, plan, order, skus)
+        covers = [] if caps else _cover(batch.covering, request, plan, order, skus)  # what a cap refuses stays refused
         uncovered = _uncovered(plan, covers)
         if uncovered:
             if channel.shortage_policy == "reject":

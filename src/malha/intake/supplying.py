@@ -32,7 +32,7 @@ class Standing(msgspec.Struct):
     """What a locked order claims of supply, its queues locked, and by which policies it may claim more."""
 
     claims: list[SupplyClaim]
-    policies: dict[int, Policy]  # by SKU
+    policies: dict[int, Policy]  # by SKU; none where a cap lets nothing more be sold
 
     @property
     def arrived(self) -> bool:
