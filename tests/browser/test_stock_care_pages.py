@@ -179,3 +179,22 @@ def test_the_page_of_a_sku_tells_what_each_channel_can_sell(
     expect(page.locator("#selling-body a[href='/allotments/CLUBE-BF']").first).to_be_visible()
     page.goto(page.url + "/channels")
     fits(page)
+
+
+@BOTH
+def test_pages_of_owners_fit_and_take_changes(visit: Visit, size: dict[str, Any], language: str, theme: str) -> None:
+    page = visit("/stock-owners", size=size, language=language, theme=theme)
+    expect(page.locator(".m-owners tbody tr").first).to_be_visible()
+    fits(page)
+    page.locator("a[href^='/stock-owners/channels/']").first.click()
+    expect(page).to_have_url(re.compile("/stock-owners/channels/"))
+    fits(page)
+    page.locator("input[name=companies]").first.check()
+    page.locator("#content form [type=submit]").click()
+    expect(page).to_have_url(re.compile("/stock-owners$"))
+    page.locator("a[href^='/stock-owners/channels/']").first.click()
+    page.locator("input[name=companies]:checked").uncheck()
+    page.locator("#content form [type=submit]").click()
+    expect(page).to_have_url(re.compile("/stock-owners$"))
+    page.locator("a[href^='/stock-owners/locations/']").first.click()
+    fits(page)

@@ -92,6 +92,8 @@ PAGES = (
          N_("stores, distribution centres, opening hours, capacity, pause"), "/locations/{key}"),
     Page("companies", N_("Companies"), "/companies", "network:read", "building", Section.NETWORK,
          N_("legal entities, establishments, CNPJ, tax regime")),
+    Page("owners", N_("Whose goods"), "/stock-owners", "network:read", "file-invoice", Section.NETWORK,
+         N_("owner of stock, franchise, consignment, who invoices")),
     Page("services", N_("Shipping"), "/services", "network:read", "truck", Section.NETWORK,
          N_("shipping services, freight, tariff, prices, carriers")),
     Page("simulations", N_("Simulations"), "/simulations", "network:read", "route", Section.NETWORK,
