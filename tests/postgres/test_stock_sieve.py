@@ -94,6 +94,22 @@ async def test_a_file_means_the_same_sifted_or_not(database: Database, seed: int
     assert differed > 0
 
 
+async def test_a_row_that_only_its_gtin_names_sends_the_whole_file_the_usual_way(database: Database) -> None:
+    await a_retailer(database, skus=4)
+    head = b"sku;gtin;location;on_hand\n"
+    # S1 twice: once by its own name, once by its GTIN alone. Nobody can know which number is meant.
+    file = head + b"S1;;L1;10\n;7891000315507;L1;12\nS2;;L1;11\nS3;7891000315507;L1;11\n"
+    loaded = await told(database, file, sieve.FROM_ROWS, 1)
+    assert await told(database, file, 0, 2) == loaded
+    rows, held, _facts = loaded
+    assert [(sku, units) for sku, _place, units, _mentioned in rows] == [(2, 11)]
+    assert [(row, problem) for row, *_cells, problem in held] == [(2, "twice"), (3, "twice"), (5, "other_gtin")]
+    by_gtin = b"gtin;location;on_hand\n7891000315507;L1;12\n7891000315508;L1;1\n"
+    loaded = await told(database, by_gtin, sieve.FROM_ROWS, 3)
+    assert await told(database, by_gtin, 0, 4) == loaded
+    assert len(loaded[0]) == len(loaded[1]) == 1
+
+
 def rows_of(file: bytes) -> sieve.Rows | None:
     with Arriving(10) as arriving:
         arriving.write(file)

@@ -126,7 +126,7 @@ def stock(
     ] = False,
     ledger_rows: Annotated[
         int | None,
-        typer.Option(min=0, help="With --full: rows of that ledger; 100,000,000 without a word, 0 for none."),
+        typer.Option(min=0, help="With --full: rows of that ledger; 100,000,000 if not said, 0 for none."),
     ] = None,
     only: Annotated[str, typer.Option(help="Only these parts, like `snapshot,deltas`.")] = "",
     port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18919,
