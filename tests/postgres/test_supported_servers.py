@@ -1,15 +1,23 @@
 """The oldest supported PostgreSQL and the newest take the same migrations and the same orders."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sync_world import WAY, a_retailer, hours_ago, on_hand, state
 
 from malha.bench.seed import seed
 from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder, Result
+from malha.inventory.sync.model import Scope, State
+from malha.inventory.sync.sieve import FROM_ROWS
 from malha.platform.address import Address
 from malha.platform.subscribers import drain
 
@@ -40,6 +48,20 @@ async def test_orders_are_taken_digested_and_add_up_on_every_supported_server(se
         async with database.snapshot() as tx:
             assert await tx.value("SELECT sum(allocated) FROM balance") == 40
             assert await tx.value("SELECT count(*) FROM order_timeline WHERE type = 'order.placed'") == 20
+
+
+async def test_snapshots_are_sifted_and_applied_on_every_supported_server(server: str, retailer_on) -> None:
+    async with retailer_on(server) as database:
+        await a_retailer(database, skus=5)
+        WAY["sift_from"] = 0
+        try:
+            stated = {(sku, place): 10 + (sku == 3) for sku in range(1, 6) for place in (1, 2)}
+            done = await state(database, stated, seq=1, as_of=hours_ago(1), scope=Scope.WHOLE)
+        finally:
+            WAY["sift_from"] = FROM_ROWS
+        assert (done.state, done.differing, done.changed, done.unchanged) == (State.APPLIED, 2, 2, 8)
+        assert {k: n for k, n in (await on_hand(database)).items() if k[1] < 3} == stated
+        assert (await examine(database)).findings == []
 
 
 def test_the_old_server_is_the_old_one(debian15: str) -> None:
