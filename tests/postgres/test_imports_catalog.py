@@ -149,3 +149,18 @@ async def test_the_example_in_the_documentation_goes_in(database: Database) -> N
     example = page.split("```csv\n")[1].split("```")[0]
     report = await run(database, example, Mode.ALL)
     assert (report.problems, report.ignored_columns, report.created) == ([], [], 3)
+
+
+async def test_substitutes_come_in_by_a_column_and_go_out_the_same(database: Database) -> None:
+    text = "sku;product;nome;option:cor;substitutos\nA;P;P;azul;C <> | B\nB;P;P;verde;\nC;P;P;rosa;\n"
+    assert not (await run(database, text, Mode.ALL)).bad
+    async with database.transaction() as tx:
+        product = await reads.product_by_code(tx, "P")
+    assert product is not None
+    named = {v.sku: [(one.sku, one.both_ways) for one in v.substitutes] for v in product.variants}
+    assert named == {"A": [("C", True), ("B", False)], "B": [], "C": []}
+    header, rows = [page async for page in product_pages(database)]
+    at = header[0].index("substitutes")
+    assert {row[0]: row[at] for row in rows} == {"A": "C <> | B", "B": "", "C": ""}
+    again = await run(database, "sku;substitutes\nA;NONE\n", Mode.ALL)
+    assert again.bad

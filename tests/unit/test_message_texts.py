@@ -225,6 +225,7 @@ def test_losses_cannot_be_switched_off():
         Kind.REPROMISED,
         Kind.CANCELLED,
         Kind.CANCELLED_IN_PART,
+        Kind.REPLACED,
     }
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.intake import availability
+from malha.intake import availability, substituting
 from malha.intake.availability import Availability, Basket, BasketLine
 from malha.intake.errors import UnknownChannel
 from malha.intake.reference import Reference, reference_in
@@ -68,6 +68,8 @@ async def show_availability(
     it does not sell, or outside the caller's scope are left out. `at` has (index into `locations`, available,
     published) for every location with units; the totals may be less than their sum where a cap covers several.
     `ahead` lists what may be promised from supply beyond that, by day, where the SKU may be sold ahead on the channel.
+    Of a SKU of which nothing is available, `substitutes` says what its product names instead and the channel may sell
+    now.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, channel)
@@ -76,7 +78,13 @@ async def show_availability(
     if unknown:
         raise UnknownBalance(keys=", ".join(unknown))
     only = await _places(work, reference, location, location_group)
-    return await availability.offers(work.tx, reference, of, cards, customer_group=customer_group, only=only)
+    found = await availability.offers(work.tx, reference, of, cards, customer_group=customer_group, only=only)
+    none_left = {cards[offer.sku].id for offer in found.skus if not offer.available}
+    if not none_left:
+        return found
+    instead = await substituting.available(work.tx, reference, of, none_left, customer_group=customer_group, only=only)
+    offers = [msgspec.structs.replace(offer, substitutes=instead.get(cards[offer.sku].id, [])) for offer in found.skus]
+    return msgspec.structs.replace(found, skus=offers)
 
 
 async def _places(
@@ -106,7 +114,8 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
 
     The basket is planned as an order would be: all lines on their sum, kits whole at one location, fences, caps,
     services and capacity included; what finds no stock is looked for in supply where it may be sold ahead. Nothing is
-    held; place a hold to keep units that are there.
+    held; place a hold to keep units that are there. A line that is not available in full names its substitutes that
+    are.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)
@@ -130,10 +139,18 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     request = availability.basket_request(new_id(), taker, wanted, to_state=data.to_state, pickup=pickup)
     now = await work.tx.now()
     found, ahead, caps = await availability.check(work.tx, reference, taker, request, [c for c, _ in wanted], now)
-    lines = [
-        BasketLine(n, line.sku, line.quantity, found.get(n, 0), *ahead.get(n, (0, None)))
-        for n, line in enumerate(data.lines, 1)
-    ]
+    short = {cards[line.sku].id for n, line in enumerate(data.lines, 1) if found.get(n, 0) < line.quantity}
+    only = None if pickup is None else {pickup}
+    instead = (
+        await substituting.available(work.tx, reference, of, short, customer_group=data.customer_group, only=only)
+        if short
+        else {}
+    )
+    lines = []
+    for n, line in enumerate(data.lines, 1):
+        units, day = ahead.get(n, (0, None))
+        others = instead.get(cards[line.sku].id, [])
+        lines.append(BasketLine(n, line.sku, line.quantity, found.get(n, 0), units, day, others))
     covered = all(line.available + line.ahead == line.asked for line in lines)
     return Basket(all(line.available == line.asked for line in lines), lines, caps, covered)
 

@@ -11,7 +11,7 @@ from malha.fiscal import reads as fiscal
 from malha.fulfillment import finding
 from malha.fulfillment import reads as fulfillment
 from malha.fulfillment import service as work_at_locations
-from malha.intake import replanning
+from malha.intake import replanning, substituting
 from malha.inventory.ahead import reads as ahead
 from malha.network import reads as network
 from malha.ordering import promises, reads, rules, service
@@ -112,6 +112,21 @@ class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
     order: OrderState
     lines: list[CancelLine]
     amount: int
+    refund_due: int
+
+
+class ReplaceLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which substitute, and for how many sold units that wait; without a quantity for all of them."""
+
+    sku: Annotated[str, Meta(min_length=1, max_length=80)]
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class LineReplaced(msgspec.Struct, frozen=True, kw_only=True):
+    """The line that stands in, what the order costs less in centavos, and what is now to be given back."""
+
+    order: OrderState
+    replaced: substituting.Replaced
     refund_due: int
 
 
@@ -403,6 +418,32 @@ async def map_line(work: Work, order_id: UUID, line: int, data: MapLine) -> Plac
     return PlacedUnits(order=await state_of(work, order_id), waiting=sum(w.quantity for w in waiting))
 
 
+@query("/orders/{order_id:uuid}/substitutes", permission="orders:read", snapshot=True, tag=TAG)
+async def list_substitutes(work: Work, order_id: UUID) -> list[substituting.Choice]:
+    """Return the lines whose units wait for stock, with what could stand in for them now.
+
+    Substitutes are what the products name, in their order, as far as the order's channel may sell some.
+    """
+    await seen_order(work, order_id)
+    return await substituting.choices(work.tx, order_id)
+
+
+@command("/orders/{order_id:uuid}/lines/{line:int}/replace", permission="orders:write", versioned="optional", tag=TAG)
+async def replace_line(work: Work, order_id: UUID, line: int, data: ReplaceLine) -> LineReplaced:
+    """Put a substitute in the place of units that wait for stock: reserved at once, as a line of its own.
+
+    The customer never pays more: a dearer substitute costs what was ordered, a cheaper one its own price. The customer
+    is told. Units that are claimed, worked on or gone are refused.
+    """
+    if not 0 < line < 2**15:
+        refuse([Flaw("line", N_("There is no such line."))])
+    await open_order(work, order_id)
+    done = await substituting.replace(work.tx, order_id, line, data.sku, data.quantity)
+    await payments.restate(work.tx, [order_id])
+    standing = await payments.standing(work.tx, order_id)
+    return LineReplaced(order=await state_of(work, order_id), replaced=done, refund_due=standing.refund_due)
+
+
 @command("/orders/{order_id:uuid}/place", permission="orders:write", tag=TAG)
 async def place_units(work: Work, order_id: UUID) -> PlacedUnits:
     """Try again to find a location for units that wait. Locations that gave a line back are not asked for it again."""
@@ -458,6 +499,8 @@ handlers = [
     change_buyer,
     add_note,
     map_line,
+    list_substitutes,
+    replace_line,
     place_units,
     release_order,
 ]

@@ -13,7 +13,15 @@ from typing import Any
 import msgspec
 
 from malha.catalog import reads, rules, service
-from malha.catalog.model import CategoryDraft, MediaDraft, Product, ProductDraft, Variant, VariantDraft
+from malha.catalog.model import (
+    CategoryDraft,
+    MediaDraft,
+    Product,
+    ProductDraft,
+    Substitute,
+    Variant,
+    VariantDraft,
+)
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -31,6 +39,7 @@ from malha.platform.tabular import (
 
 _PRODUCT_FIELDS = ("name", "description", "brand", "category", "ncm", "cest", "origin")
 _VARIANT_FIELDS = ("gtin", "price", "active")
+_NAMING_OTHERS = {"components", "substitutes"}  # which must be there before
 MAX_SEEN = 2_000_000
 MAX_ROUNDS = 6
 
@@ -48,6 +57,30 @@ def parse_components(text: str) -> dict[str, int]:
             raise BadCell(N_("The component {sku} is named twice."), N_("Add the quantities."), sku=sku)
         found[sku] = quantity
     return found
+
+
+BOTH_WAYS = "<>"  # never first in a cell: a spreadsheet would take a `=` for a formula
+
+
+def parse_substitutes(text: str) -> list[Substitute]:
+    """Read what may stand in for a SKU: "CAM-M | CAM-G <>"; before a `<>` each may stand in for the other.
+
+    Raises:
+        BadCell: a `<>` without a SKU.
+    """
+    found = []
+    for part in filter(None, (p.strip() for p in re.split(r"[|;\n]", text))):
+        both_ways = part.endswith(BOTH_WAYS)
+        sku = part.removesuffix(BOTH_WAYS).strip()
+        if not sku:
+            raise BadCell(N_("{value} names no SKU."), N_("Write it like CAM-M | CAM-G <>."), value=part)
+        found.append(Substitute(sku, both_ways))
+    return found
+
+
+def substitutes_text(substitutes: Sequence[Substitute]) -> str:
+    """Write substitutes as `parse_substitutes` reads them."""
+    return " | ".join(f"{one.sku} {BOTH_WAYS}" if one.both_ways else one.sku for one in substitutes)
 
 
 def _component(text: str) -> tuple[str, int]:
@@ -110,6 +143,7 @@ COLUMNS = (
     Column("price", ("preço", "valor", "preço de venda", "variant price"), parse=centavos),
     Column("active", ("ativo", "situação", "status"), parse=yes_no),
     Column("components", ("componentes", "kit", "composição"), parse=parse_components),
+    Column("substitutes", ("substitutos", "alternativas", "substitui por"), parse=parse_substitutes),
     Column("images", ("imagens", "imagem", "image", "url da imagem", "fotos", "image src", "image1_src"), parse=_urls),
     *(Column(f"option{i}_{part}", (f"option{i} {part}",)) for i in (1, 2, 3) for part in ("name", "value")),
 )
@@ -171,6 +205,8 @@ class _Group:
             stated["name"] = values["variant_name"]
         if "components" in values:
             stated["components"] = values["components"]
+        if "substitutes" in values:
+            stated["substitutes"] = values["substitutes"]
         if "images" in values:
             stated["media"] = [MediaDraft(url=url) for url in values["images"]]
         options = {
@@ -230,14 +266,14 @@ class ProductImport:
         self._categories: set[str] = set()
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
-        """Check or write a chunk: rows without components in turn 0, kits in turn 1."""
+        """Check or write a chunk: rows that name no other SKU in turn 0, kits and rows with substitutes in turn 1."""
         outcome = Outcome()
         mine = []
         for row in rows:
             first = self._seen.get(hash(row.values["sku"]), row.line)
             if len(self._seen) < MAX_SEEN:
                 self._seen.setdefault(hash(row.values["sku"]), row.line)
-            if ("components" in row.values) != (turn == 1):
+            if bool(row.values.keys() & _NAMING_OTHERS) != (turn == 1):
                 continue
             if first != row.line:
                 says, mend = N_("The SKU {value} is in line {line} already."), N_("Keep one of them.")
@@ -408,7 +444,12 @@ def _count(before: Product | None, draft: ProductDraft, after: Product | None, o
         elif same_product and (
             new.get(variant.sku) == old[variant.sku]
             if after is not None
-            else variant == msgspec.structs.replace(shown[variant.sku], media=variant.media)
+            else variant
+            == msgspec.structs.replace(
+                shown[variant.sku],
+                media=variant.media,
+                substitutes=None if variant.substitutes is None else shown[variant.sku].substitutes,
+            )
         ):
             outcome.unchanged += 1
         else:
@@ -419,7 +460,7 @@ def _count(before: Product | None, draft: ProductDraft, after: Product | None, o
 
 _EXPORTED = (
     "sku", "product", "name", "variant_name", "description", "brand", "category", "ncm", "cest", "origin", "gtin",
-    "weight_g", "length_cm", "width_cm", "height_cm", "price", "active", "components", "images",
+    "weight_g", "length_cm", "width_cm", "height_cm", "price", "active", "components", "substitutes", "images",
 )  # fmt: skip
 
 
@@ -461,6 +502,7 @@ def _exported(p: Product, v: Variant, options: Sequence[str], attributes: Sequen
         decimal_text(v.price, 2),
         "sim" if v.active else "não",
         " | ".join(f"{sku}:{quantity}" for sku, quantity in v.components.items()),
+        substitutes_text(v.substitutes),
         " ".join(m.url for m in p.media if m.sku == v.sku),
         *(v.options.get(o, "") for o in options),
         *(p.attributes.get(a, "") for a in attributes),

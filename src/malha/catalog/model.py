@@ -14,6 +14,13 @@ class MediaDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     alt: str = ""
 
 
+class Substitute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A SKU that may stand in for a variant; with `both_ways` the variant may stand in for it, too."""
+
+    sku: str
+    both_ways: bool = False
+
+
 class VariantDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A variant as someone states it. Weight is grams, sizes are millimetres, price is centavos."""
 
@@ -29,6 +36,7 @@ class VariantDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     active: bool = True
     components: dict[str, int] = {}  # SKU -> quantity: the variant is a kit
     media: list[MediaDraft] | None = None  # None: as it is
+    substitutes: list[Substitute] | None = None  # what is offered first comes first; None: as it is
 
 
 class ProductDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +126,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     version: int
     components: dict[str, int]
+    substitutes: list[Substitute] = []
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):

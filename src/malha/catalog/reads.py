@@ -10,6 +10,7 @@ from malha.catalog.model import (
     MediaDraft,
     Product,
     ProductDraft,
+    Substitute,
     Variant,
     VariantCard,
     VariantDraft,
@@ -96,10 +97,25 @@ VARIANTS_OF_PRODUCTS = """
 SELECT v.product_id, v.id, v.sku, v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm,
        v.price, v.is_kit, v.active, v.version,
        coalesce((SELECT jsonb_object_agg(c.sku, k.quantity) FROM kit_component k JOIN variant c ON c.id = k.component_id
-                 WHERE k.kit_id = v.id), '{}') AS components
+                 WHERE k.kit_id = v.id), '{}') AS components,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('sku', s.sku, 'both_ways', x.both_ways) ORDER BY x.position)
+                 FROM variant_substitute x JOIN variant s ON s.id = x.substitute_id
+                 WHERE x.variant_id = v.id), '[]') AS substitutes
 FROM variant v
 WHERE v.product_id = ANY(%(products)s::int[])
 ORDER BY v.product_id, v.id
+"""
+
+# What may stand in for variants: what they name, in its order, then what names them both ways. By both indexes.
+SUBSTITUTES = """
+SELECT variant_id, substitute_id FROM (
+    SELECT variant_id, substitute_id, 0 AS back, position FROM variant_substitute
+    WHERE variant_id = ANY(%(ids)s::int[])
+    UNION ALL
+    SELECT substitute_id, variant_id, 1, position FROM variant_substitute
+    WHERE both_ways AND substitute_id = ANY(%(ids)s::int[])
+) AS named
+ORDER BY variant_id, back, position, substitute_id
 """
 
 # Index media_product.
@@ -169,6 +185,17 @@ async def by_gtins(tx: Tx, gtins: Sequence[str]) -> list[VariantCard]:
     return [_card(row) for row in await tx.tuples(CARDS_BY_GTIN, {"gtins": list(gtins)})]
 
 
+async def substitutes_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[VariantCard]]:
+    """Return what may stand in for variants, what is offered first first; only what is on sale."""
+    pairs = await tx.tuples(SUBSTITUTES, {"ids": list(ids)})
+    cards = {card.id: card for card in await by_ids(tx, sorted({other for _, other in pairs}))} if pairs else {}
+    found: dict[int, list[VariantCard]] = {id_: [] for id_ in ids}
+    for id_, other in dict.fromkeys(pairs):
+        if cards[other].active:
+            found[id_].append(cards[other])
+    return found
+
+
 async def revision(tx: Tx) -> int:
     """Return the catalogue's revision, for caches."""
     return await revisions.current(tx, REVISION)
@@ -185,6 +212,7 @@ async def products_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Product]:
     ids = [row["id"] for row in rows]
     variants: dict[int, list[Variant]] = {i: [] for i in ids}
     for found in await tx.all(dict, VARIANTS_OF_PRODUCTS, {"products": ids}):
+        found["substitutes"] = [Substitute(**one) for one in found["substitutes"]]
         variants[found.pop("product_id")].append(Variant(**found))
     media: dict[int, list[Media]] = {i: [] for i in ids}
     for found in await tx.all(dict, MEDIA_OF_PRODUCTS, {"products": ids}):
@@ -269,6 +297,7 @@ def product_draft(product: Product) -> ProductDraft:
                 price=v.price,
                 active=v.active,
                 components=v.components,
+                substitutes=v.substitutes,
                 media=[MediaDraft(url=m.url, alt=m.alt) for m in product.media if m.sku == v.sku],
             )
             for v in product.variants

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from malha.catalog.model import CategoryDraft, Component, MediaDraft, ProductDraft, VariantDraft
+from malha.catalog.model import CategoryDraft, Component, MediaDraft, ProductDraft, Substitute, VariantDraft
 from malha.catalog.ncm import is_known_ncm
 from malha.platform.brazil import bare, normalise_gtin
 from malha.platform.flaws import Flaw
@@ -16,6 +16,7 @@ CODE = re.compile(r"[^\s\x00-\x1f/][^\x00-\x1f/]{0,62}[^\s\x00-\x1f/]|[^\s\x00-\
 CATEGORY_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 MAX_INT = 2_147_483_647
 MAX_COMPONENTS = 100
+MAX_SUBSTITUTES = 20
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 _EMPTY_SAYS = N_("This field is empty.")
@@ -42,6 +43,9 @@ def tidy_product(draft: ProductDraft) -> ProductDraft:
             name=_line(variant.name) or variant_name(name, mine, options),
             gtin=_digits(variant.gtin),
             options=mine,
+            substitutes=None
+            if variant.substitutes is None
+            else [Substitute(one.sku.strip(), one.both_ways) for one in variant.substitutes],
         )
         for variant, mine in zip(draft.variants, chosen, strict=True)
     ]
@@ -127,7 +131,19 @@ def _check_variant(at: str, variant: VariantDraft) -> Iterator[Flaw]:
     if len(variant.components) > MAX_COMPONENTS:
         facts = {"count": len(variant.components), "most": MAX_COMPONENTS}
         yield Flaw(f"{at}/components", N_("The kit has {count} components."), N_("Use at most {most}."), facts)
+    yield from _check_substitutes(f"{at}/substitutes", variant)
     yield from _check_media(f"{at}/media", variant.media)
+
+
+def _check_substitutes(at: str, variant: VariantDraft) -> Iterator[Flaw]:
+    named = [one.sku for one in variant.substitutes or ()]
+    if variant.sku in named:
+        yield Flaw(at, N_("A SKU cannot stand in for itself."), N_("Name other SKUs."))
+    for sku in sorted({sku for sku in named if named.count(sku) > 1}):
+        yield Flaw(at, N_("{value} is stated twice."), N_("Keep one of them."), {"value": sku})
+    if len(named) > MAX_SUBSTITUTES:
+        facts = {"count": len(named), "most": MAX_SUBSTITUTES}
+        yield Flaw(at, N_("{count} substitutes are named."), N_("Use at most {most}."), facts)
 
 
 def warn_product(draft: ProductDraft) -> Iterator[Flaw]:

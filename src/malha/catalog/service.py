@@ -31,7 +31,8 @@ class _Known(msgspec.Struct, frozen=True):
 
 async def _known(tx: Tx, drafts: Sequence[ProductDraft]) -> _Known:
     variants = [v for d in drafts for v in d.variants]
-    skus = sorted({v.sku for v in variants} | {sku for v in variants for sku in v.components})
+    named = {sku for v in variants for sku in v.components} | {s.sku for v in variants for s in v.substitutes or ()}
+    skus = sorted({v.sku for v in variants} | named)
     rows = await tx.tuples(writes.VARIANTS_KNOWN, {"skus": skus, "gtins": sorted({v.gtin for v in variants if v.gtin})})
     becoming_kits = sorted({v.sku for v in variants if v.components})
     inside = await tx.values(writes.COMPONENTS_AMONG, {"skus": becoming_kits}) if becoming_kits else []
@@ -94,6 +95,10 @@ class _Batch:
         for i, variant in enumerate(draft.variants):
             yield from self._owner_flaws(f"variants/{i}", draft.code, variant)
             yield from self._kit_flaws(f"variants/{i}/components", variant)
+            for one in variant.substitutes or ():
+                if not self._is_known(one.sku):
+                    says, mend = N_("There is no SKU {value}."), N_("Create it first, or correct the code.")
+                    yield Flaw(f"variants/{i}/substitutes", says, mend, {"value": one.sku})
 
     def _owner_flaws(self, at: str, product: str, variant: VariantDraft) -> Iterator[Flaw]:
         owner = self.skus.setdefault(variant.sku, product)
@@ -117,9 +122,12 @@ class _Batch:
             if sku in self.kits:
                 says, mend = N_("The component {value} is a kit itself."), N_("Kits do not hold kits.")
                 yield Flaw(at, says, mend, {"value": sku})
-            elif sku not in self.known.products and sku not in self.plain and not self.promised_sku(sku):
+            elif not self._is_known(sku):
                 says, mend = N_("There is no SKU {value}."), N_("Create it first, or correct the kit.")
                 yield Flaw(at, says, mend, {"value": sku})
+
+    def _is_known(self, sku: str) -> bool:
+        return sku in self.known.products or sku in self.plain or sku in self.kits or self.promised_sku(sku)
 
 
 async def put_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
@@ -160,9 +168,10 @@ async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
         for v in d.variants
     ]
     for row in rows:
-        del row["components"], row["media"]
+        del row["components"], row["media"], row["substitutes"]
     changed += await writes.upsert(tx, writes.UPSERT_VARIANTS, rows)
     changed += await _write_components(tx, drafts)
+    changed += await _write_substitutes(tx, drafts)
     changed += await _write_media(tx, drafts)
     if changed:
         await _refold(tx, codes)
@@ -194,7 +203,8 @@ async def components_of_others(tx: Tx, skus: Sequence[str]) -> set[str]:
 async def remove_variants(tx: Tx, skus: Sequence[str]) -> None:
     """Remove variants that nothing rests on, with their media, and as kits. The caller has made sure of that."""
     if skus:
-        for statement in (writes.REMOVE_KITS, writes.REMOVE_MEDIA_OF, writes.REMOVE_VARIANTS):
+        gone = (writes.REMOVE_KITS, writes.REMOVE_SUBSTITUTES_OF, writes.REMOVE_MEDIA_OF, writes.REMOVE_VARIANTS)
+        for statement in gone:
             await tx.execute(statement, {"skus": list(skus)})
         await revisions.bump(tx, reads.REVISION)
 
@@ -223,6 +233,22 @@ async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
     kits = [v.sku for d in drafts for v in d.variants]
     changed = await tx.execute(writes.REMOVE_COMPONENTS, {**params, "kits": kits})
     return changed + (await tx.execute(writes.UPSERT_COMPONENTS, params) if parts else 0)
+
+
+async def _write_substitutes(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
+    stated = [v for d in drafts for v in d.variants if v.substitutes is not None]
+    if not stated:
+        return 0
+    rows = [(v.sku, s.sku, n, s.both_ways) for v in stated for n, s in enumerate(v.substitutes or ())]
+    params: dict[str, list[object]] = {
+        "owners": [owner for owner, _, _, _ in rows],
+        "substitutes": [sku for _, sku, _, _ in rows],
+        "positions": [position for _, _, position, _ in rows],
+        "both_ways": [both for _, _, _, both in rows],
+    }
+    owners = {name: params[name] for name in ("owners", "substitutes")}
+    changed = await tx.execute(writes.REMOVE_SUBSTITUTES, owners | {"stated": [v.sku for v in stated]})
+    return changed + (await tx.execute(writes.UPSERT_SUBSTITUTES, params) if rows else 0)
 
 
 async def _write_media(tx: Tx, drafts: Sequence[ProductDraft]) -> int:

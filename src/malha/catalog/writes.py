@@ -162,6 +162,33 @@ ON CONFLICT (kit_id, component_id) DO UPDATE SET quantity = excluded.quantity
 WHERE k.quantity <> excluded.quantity
 """
 
+# Substitutes are replaced as a whole where they are stated: what is no longer stated goes ...
+REMOVE_SUBSTITUTES = """
+DELETE FROM variant_substitute x USING variant v, variant s
+WHERE v.id = x.variant_id AND s.id = x.substitute_id AND v.sku = ANY(%(stated)s::text[])
+  AND NOT EXISTS (SELECT FROM unnest(%(owners)s::text[], %(substitutes)s::text[]) AS r (owner, substitute)
+                  WHERE r.owner = v.sku AND r.substitute = s.sku)
+"""
+
+# ... and what is stated is set. By id, as every other writer does.
+UPSERT_SUBSTITUTES = """
+INSERT INTO variant_substitute AS x (variant_id, substitute_id, position, both_ways)
+SELECT v.id, s.id, r.position, r.both_ways
+FROM unnest(%(owners)s::text[], %(substitutes)s::text[], %(positions)s::smallint[], %(both_ways)s::boolean[])
+     AS r (owner, substitute, position, both_ways)
+JOIN variant v ON v.sku = r.owner
+JOIN variant s ON s.sku = r.substitute
+ORDER BY 1, 2
+ON CONFLICT (variant_id, substitute_id) DO UPDATE SET position = excluded.position, both_ways = excluded.both_ways
+WHERE (x.position, x.both_ways) IS DISTINCT FROM (excluded.position, excluded.both_ways)
+"""
+
+# A variant that goes stands in for nothing, and nothing for it.
+REMOVE_SUBSTITUTES_OF = """
+DELETE FROM variant_substitute x USING variant v
+WHERE v.id IN (x.variant_id, x.substitute_id) AND v.sku = ANY(%(skus)s::text[])
+"""
+
 # Media of the products and variants that state theirs are replaced as a whole.
 REMOVE_MEDIA = """
 DELETE FROM media m

@@ -25,7 +25,7 @@ from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import RejectReason, Short, Tracking
-from malha.intake import replanning
+from malha.intake import replanning, substituting
 from malha.network.places import STATE_ZONES
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import promises, reads, rules
@@ -178,6 +178,19 @@ async def _map(tx: Tx, order_id: UUID, form: Form) -> str:
     return _("SKU identified, the order goes on") if complete else _("SKU identified")
 
 
+async def _replace(tx: Tx, order_id: UUID, form: Form) -> str:
+    sku, quantity = _said(form, "sku", 80), _whole(form, "quantity")
+    flaws = []
+    if not sku:
+        flaws.append(Flaw("sku", N_("Choose what stands in.")))
+    if not quantity:
+        flaws.append(Flaw("quantity", N_("Write a whole number, 1 or more.")))
+    refuse(flaws)
+    done = await substituting.replace(tx, order_id, _whole(form, "line") or 0, sku, quantity)
+    await payments.restate(tx, [order_id])
+    return _("Replaced by {sku}; the customer is told", sku=done.sku)
+
+
 async def _release(tx: Tx, order_id: UUID, _form: Form) -> str:
     made = await work.release_order(tx, order_id)
     return n_("Released to {n} location", "Released to {n} locations", len(made))
@@ -301,6 +314,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "address": ("orders:write", _address),
     "map": ("orders:write", _map),
     "promise": ("orders:write", _promise),
+    "replace": ("orders:write", _replace),
     "release": ("orders:write", _release),
     "place": ("orders:write", _place),
     "payment": ("payments:record", _payment),

@@ -90,6 +90,7 @@ ACTIONS = {
     "order.buyer_changed": N_("customer changed"),
     "order.note_added": N_("note written"),
     "order.line_mapped": N_("SKU identified"),
+    "order.line_replaced": N_("item replaced"),
     "order.routed": N_("location chosen"),
     "order.supplied": N_("goods arrived for it"),
     "order.awaits_supply": N_("waits for goods on order"),

@@ -21,6 +21,7 @@ from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads as jobs
+from malha.intake import substituting
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import ClaimState
 from malha.notifications import reads as notifications
@@ -124,6 +125,7 @@ class LineView(msgspec.Struct, frozen=True, kw_only=True):
     says: str
     cancellable: int
     places: str
+    replaces: str  # the name of what it stands in for
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +178,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     cancellable: int
     untouched: bool
     to_come: list[LineView]
+    instead: dict[int, substituting.Choice]  # by line: what could stand in for units that wait
     today: str
     promise_reasons: list[tuple[str, str]]
 
@@ -413,7 +416,9 @@ def _blocks(facts: Facts) -> Answer:
     return Answer(**base, says=_("Nothing"))
 
 
-def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of cases in a person's order
+def next_step(  # noqa: C901, PLR0911 -- a list of cases in a person's order
+    facts: Facts, instead: Sequence[substituting.Choice] = ()
+) -> Step | None:
     """Return what is to be done next, in the order a person would do it; None when nothing is."""
     units = facts.living
     states = {u.state for u in units}
@@ -440,6 +445,14 @@ def next_step(facts: Facts) -> Step | None:  # noqa: C901, PLR0911 -- a list of 
                 dialog=f"dlg-resolve-{hold.kind}",
                 permission="orders:release_hold",
             )
+    if instead and _count(units, WAITING) > facts.awaited:
+        return Step(
+            act="replace",
+            label=_("Replace the item"),
+            icon="arrows-left-right",
+            hint=_("No location has it; {name} could stand in.", name=instead[0].substitutes[0].name),
+            dialog=f"dlg-replace-{instead[0].line}",
+        )
     if _count(units, WAITING) > facts.awaited:
         return Step(
             act="place",
@@ -535,7 +548,7 @@ def _can(facts: Facts, step: Step | None) -> Answer:
     return Answer(**base, says=step.label, more=step.hint)
 
 
-def _line_view(line: LineRow, units: Sequence[UnitRow]) -> LineView:
+def _line_view(line: LineRow, units: Sequence[UnitRow], names: Mapping[int, str]) -> LineView:
     mine = [u for u in units if u.line == line.line]
     whole = sum(u.quantity for u in mine) or 1
     segments, words_, x = [], [], 0.0
@@ -562,6 +575,7 @@ def _line_view(line: LineRow, units: Sequence[UnitRow]) -> LineView:
         says=", ".join(words_),
         cancellable=sum(u.quantity for u in mine if u.state not in GONE and u.state != UnitState.CANCELLED),
         places=_places([u for u in mine if u.state != UnitState.CANCELLED]),
+        replaces=names.get(line.replaces or 0, ""),
     )
 
 
@@ -610,18 +624,19 @@ def _pill(facts: Facts, sign: Sign) -> str:
     return _(sign.word)
 
 
-def view_of(facts: Facts, names: timeline.Names) -> OrderView:
+def view_of(facts: Facts, names: timeline.Names, instead: Sequence[substituting.Choice] = ()) -> OrderView:
     """Return an order as it is drawn."""
     header = facts.header
     fraud = any(hold.kind == HoldKind.FRAUD for hold in facts.open_holds)
     sign = words.REVIEW if fraud else words.STATUS[header.status]
-    lines = [_line_view(line, facts.units) for line in facts.lines]
+    called = {line.line: line.name for line in facts.lines}
+    lines = [_line_view(line, facts.units, called) for line in facts.lines]
     shown = {u.state for u in facts.units}
     families: dict[str, list[str]] = {}
     for state in words.UNIT_ORDER:
         if state in shown:
             families.setdefault(words.UNIT[state].family, []).append(_(words.UNIT[state].word))
-    step = next_step(facts)
+    step = next_step(facts, instead)
     there = {UnitState.DELIVERED, UnitState.COLLECTED}
     coming = {u.line for u in facts.living if u.state not in there}
     return OrderView(
@@ -646,6 +661,7 @@ def view_of(facts: Facts, names: timeline.Names) -> OrderView:
         cancellable=sum(line.cancellable for line in lines),
         untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
         to_come=[line for line in lines if line.line in coming],
+        instead={choice.line: choice for choice in instead},
         today=render.local(now()).date().isoformat(),
         promise_reasons=promise_reasons(),
     )
@@ -696,7 +712,9 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "orders")
         facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
-        order = view_of(facts, await names_of(tx, facts))
+        waits = around.may("orders:write") and any(u.state in WAITING for u in facts.units)
+        instead = await substituting.choices(tx, facts.header.id) if waits else []
+        order = view_of(facts, await names_of(tx, facts), instead)
         told = await routing.explanation(tx, facts.header.id)
     if told is not None and not told.alternatives and web.caller_of(request).locations is not None:
         told = None  # all there is to tell concerns locations that are not shown

@@ -14,6 +14,7 @@ from litestar.response import Response
 
 from malha.catalog import reads as catalog
 from malha.catalog import service
+from malha.catalog.imports import parse_substitutes, substitutes_text
 from malha.catalog.model import MediaDraft, Product, ProductDraft, VariantDraft
 from malha.console import filling, render, shell, web
 from malha.console.filling import Filled
@@ -45,6 +46,7 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], product: Product | None
         "attributes": "\n".join(f"{name}: {value}" for name, value in draft.attributes.items()),
         "media": "\n".join(f"{m.url} {m.alt}".strip() for m in draft.media or []),
         "plain": lambda value, digits: tabular.decimal_text(value, digits) if value else "",
+        "substitutes": lambda stated: substitutes_text(stated or ()),
         "choices": lambda options: "; ".join(f"{name}: {value}" for name, value in options.items()),
     }
 
@@ -114,6 +116,11 @@ def _variant(read: Filled, at: str, variant: VariantDraft) -> VariantDraft:
     if f"{at}/options" in read.form:
         changes["options"] = _pairs(read, f"{at}/options", _lines(read, f"{at}/options", ";"),
                                     N_("Write it as name: value; name: value."))  # fmt: skip
+    if f"{at}/substitutes" in read.form:
+        try:
+            changes["substitutes"] = parse_substitutes(read.text(f"{at}/substitutes", 2_000))
+        except tabular.BadCell as bad:
+            read.wrong(f"{at}/substitutes", bad.says, bad.mend, **bad.facts)
     if f"{at}/parts" in read.form:  # the page had rows for them
         changes["components"] = _parts(read, at)
     return msgspec.structs.replace(

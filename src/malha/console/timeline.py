@@ -231,6 +231,14 @@ def _repromised(facts: Facts, _names: Names) -> tuple[str, str]:
     return title, _joined(part, _("it was {day}", day=render.day(former)) if former else "", reason)
 
 
+def _replaced(facts: Facts, names: Names) -> tuple[str, str]:
+    units = facts.get("quantity")
+    less = _("{amount} less to pay", amount=_money(facts, names)) if facts.get("amount") else ""
+    lines = _("line {line} by line {by_line}", line=facts.get("line"), by_line=facts.get("by_line"))
+    count = n_("{n} unit", "{n} units", units) if isinstance(units, int) else ""
+    return _("Item replaced"), _joined(count, lines, less)
+
+
 def _refused(facts: Facts, names: Names) -> tuple[str, str]:
     left = facts.get("attempts_left")
     said = n_("{n} attempt left", "{n} attempts left", left) if isinstance(left, int) else ""
@@ -316,6 +324,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "fiscal.document_recorded": (_document, "file-invoice", "done"),
     "fiscal.document_cancelled": (_document_cancelled, "file-alert", "plain"),
     "order.late": (_late, "clock", "fail"),
+    "order.line_replaced": (_replaced, "arrows-left-right", "done"),
     "order.repromised": (_repromised, "calendar-event", "plain"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }

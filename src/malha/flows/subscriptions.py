@@ -45,6 +45,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
             "payment.voided",
             "payment.declined",
             "order.cancelled",
+            "order.line_replaced",
             "fulfillment.pickup_extended",
         ),
         handler=order_to_cash.settle_payments,

@@ -71,6 +71,7 @@ TELLS: dict[str, Kinds] = {
     "order.late": _always(Kind.LATE),
     "order.repromised": _always(Kind.REPROMISED),
     "order.cancelled": rules.kinds_of_cancel,
+    "order.line_replaced": _always(Kind.REPLACED),
     "payment.authorised": rules.kinds_of_payment,
     "payment.captured": rules.kinds_of_payment,
     "payment.refunded": _always(Kind.REFUNDED),
@@ -112,7 +113,7 @@ SILENT: dict[str, str] = {
 # Of an event's facts, those that its message needs; never what a person typed.
 _KEPT = (
     "kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments",
-    "promised_at", "former_at", "why",
+    "promised_at", "former_at", "why", "line", "by_line", "quantity",
 )  # fmt: skip
 
 
@@ -315,7 +316,9 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
     repromised = set(event.get("lines") or ()) if "promised_at" in event else set()
     zone = ZoneInfo(await _zone(tx, header))
     pickup = await _pickup(tx, order_id, event, zone)
-    amount = event.get("amount")
+    replaced = _replaced(event)
+    # Nothing is said of an amount when the substitute costs what the customer had agreed to.
+    amount = (event.get("amount") or None) if replaced else event.get("amount")
     keys = signing.keys_of(settings)
     return Facts(
         order_number=header.number,
@@ -328,6 +331,8 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
         tracking_address=tracking_address(keys, settings.address, order_id, at=now()),
         items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
         repromised_items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if n in repromised),
+        replaced_items=tuple(item(old, n) for old, _new, n in replaced if old in rows),
+        replacing_items=tuple(item(new, n) for _old, new, n in replaced if new in rows),
         cancelled_items=tuple(item(n, q) for n, q in cancelled.items() if q and n in rows),
         shipping=Money(header.shipping_total, currency) if header.shipping_total else None,
         discount=Money(-header.discount_total, currency) if header.discount_total else None,
@@ -350,6 +355,12 @@ def _day(said: object, zone: ZoneInfo) -> date | None:
     if isinstance(said, str):
         said = datetime.fromisoformat(said)
     return said.astimezone(zone).date() if isinstance(said, datetime) else None
+
+
+def _replaced(event: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    """Return the line that could not be had, the one in its place, and how many units."""
+    said = [event.get(name) for name in ("line", "by_line", "quantity")]
+    return [(said[0], said[1], said[2])] if all(isinstance(n, int) for n in said) else []  # type: ignore[list-item]
 
 
 def _is_cancel(event: Mapping[str, Any]) -> bool:

@@ -35,10 +35,20 @@ class AheadOffer(msgspec.Struct, frozen=True):
     units: int
 
 
+class Substitute(msgspec.Struct, frozen=True, kw_only=True):
+    """A SKU that could stand in, and how many units a channel may sell of it now. `price` in centavos."""
+
+    sku: str
+    name: str
+    price: int | None
+    available: int
+
+
 class Offer(msgspec.Struct, frozen=True):
     """What may be sold of one SKU. `at` has a row for every location with units: (its index, available, published).
 
     `ahead`: beyond what is available, what may be promised from supply, by day.
+    `substitutes` are what the product names and the channel may sell now; looked for where nothing is available.
     """
 
     sku: str
@@ -47,6 +57,7 @@ class Offer(msgspec.Struct, frozen=True):
     at: list[tuple[int, int, int]]
     caps: list[str]  # codes of caps that leave less than is there
     ahead: list[AheadOffer] = []
+    substitutes: list[Substitute] = []
 
 
 class Availability(msgspec.Struct, frozen=True):
@@ -62,6 +73,7 @@ class BasketLine(msgspec.Struct, frozen=True):
     """One line of a basket, and how many units of it would find a place, the lines before and after it included.
 
     `ahead`: how many more would be promised from supply, all of them by `ahead_day`.
+    `substitutes` are what could stand in for a line that is not available in full.
     """
 
     line: int
@@ -70,6 +82,7 @@ class BasketLine(msgspec.Struct, frozen=True):
     available: int
     ahead: int = 0
     ahead_day: date | None = None
+    substitutes: list[Substitute] = []
 
 
 class Basket(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     PICKUP_REMINDER = "pickup_reminder"
     CANCELLED = "cancelled"
     CANCELLED_IN_PART = "cancelled_in_part"
+    REPLACED = "replaced"
     REFUNDED = "refunded"
 
 
@@ -168,6 +169,18 @@ KINDS: dict[Kind, KindRules] = {
         word=N_("Items cancelled"),
         says=N_("When some items of an order are cancelled and the rest goes on."),
         placeholders=(*_COMMON, _AMOUNT, _CANCELLED_ITEMS),
+        always=True,
+    ),
+    Kind.REPLACED: KindRules(
+        word=N_("Item replaced"),
+        says=N_("When another item stands in for one that could not be had."),
+        placeholders=(
+            *_COMMON,
+            Placeholder("amount", Shape.WORD, N_("What the order costs less; empty when it costs the same")),
+            Placeholder("replaced_items", Shape.BLOCK, N_("The items that could not be had")),
+            Placeholder("replacing_items", Shape.BLOCK, N_("The items that stand in for them")),
+        ),
+        urgent=False,
         always=True,
     ),
     Kind.REFUNDED: KindRules(
@@ -416,6 +429,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     former_day: date | None = None
     promise_reason: str = ""  # ordering.model.PromiseReason
     repromised_items: tuple[Item, ...] = ()
+    replaced_items: tuple[Item, ...] = ()
+    replacing_items: tuple[Item, ...] = ()
     items: tuple[Item, ...] = ()
     cancelled_items: tuple[Item, ...] = ()
     shipping: Money | None = None

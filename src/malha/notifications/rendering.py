@@ -119,6 +119,8 @@ def example(language: str, address: str) -> Facts:
             tracking_address=address,
             items=items,
             cancelled_items=items[1:],
+            replaced_items=items[1:],
+            replacing_items=(Item(_("Leather belt, black"), 1, Money(9_990)),),
             parcels=(Parcel("Correios", "AA123456785BR", ""),),
             amount=Money(12_990),
             awaits_payment=True,
@@ -143,6 +145,7 @@ def filled_up(real: Facts, made_up: Facts, kind: Kind) -> Facts:
         Kind.PICKUP_REMINDER: ("pickup_code", "pickup_day", "pickup_place"),
         Kind.CANCELLED: ("cancelled_items", "amount"),
         Kind.CANCELLED_IN_PART: ("cancelled_items", "amount"),
+        Kind.REPLACED: ("replaced_items", "replacing_items", "amount"),
         Kind.REFUNDED: ("amount",),
     }
     missing = {name: getattr(made_up, name) for name in told.get(kind, ()) if not getattr(real, name)}
@@ -248,6 +251,8 @@ _BLOCKS = {
     "items": _all_items,
     "cancelled_items": lambda facts: _items(facts.cancelled_items),
     "repromised_items": lambda facts: _items(facts.repromised_items),
+    "replaced_items": lambda facts: _items(facts.replaced_items),
+    "replacing_items": lambda facts: _items(facts.replacing_items),
     "track_button": _button,
     "parcels": _parcels,
     "code_box": _code,

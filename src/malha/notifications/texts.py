@@ -192,6 +192,26 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
             ),
         ),
     },
+    Kind.REPLACED: {
+        "pt-BR": (
+            "Trocamos um item do pedido #{order_number}",
+            (
+                "Um item do seu pedido **#{order_number}** acabou, e separamos outro no lugar dele. Você não paga nada a "
+                "mais por isso.\n\nNão temos mais:\n\n{replaced_items}\n\nNo lugar, você recebe:\n\n{replacing_items}"
+                "\n\nO pedido ficou **{amount}** mais barato; se já pagou, a diferença será devolvida.\n\n"
+                "Se preferir não receber o novo item, responda a este e-mail.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "We replaced an item of order #{order_number}",
+            (
+                "An item of your order **#{order_number}** is sold out, and we have set another one aside in its place. You "
+                "pay nothing more for it.\n\nNo longer to be had:\n\n{replaced_items}\n\nInstead you get:\n\n"
+                "{replacing_items}\n\nThe order costs **{amount}** less; if you have paid, the difference goes back.\n\n"
+                "If you would rather not have the new item, just answer this e-mail.\n\n{track_button}"
+            ),
+        ),
+    },
     Kind.REFUNDED: {
         "pt-BR": (
             "Reembolso do pedido #{order_number}",
@@ -256,6 +276,10 @@ _SHORT: dict[Kind, dict[str, str]] = {
     Kind.CANCELLED_IN_PART: {
         "pt-BR": "{retailer}: itens do pedido #{order_number} foram cancelados; o pedido agora soma {order_total}. Detalhes: {tracking_address}",
         "en": "{retailer}: items of order #{order_number} were cancelled; it now comes to {order_total}. Details: {tracking_address}",
+    },
+    Kind.REPLACED: {
+        "pt-BR": "{retailer}: um item do pedido #{order_number} acabou e separamos outro no lugar, sem custo a mais. Detalhes: {tracking_address}",
+        "en": "{retailer}: an item of order #{order_number} is sold out; another one stands in at no extra cost. Details: {tracking_address}",
     },
     Kind.REFUNDED: {
         "pt-BR": "{retailer}: devolvemos {amount} do pedido #{order_number}, pela mesma forma de pagamento.",

@@ -143,6 +143,42 @@ class LineMapped(MalhaError):
     mend = "Cancel the line and place a new order to sell something else."
 
 
+class NothingWaits(MalhaError):
+    """Only units that wait for stock may be replaced: the others are claimed, worked on, gone or cancelled."""
+
+    status = 409
+    code = "nothing_waits"
+    says = "Line {line} of order {number} has {open} units that wait for stock, not {quantity}."
+    mend = "Replace at most that many. What is at a location already must be rejected there, or cancelled, first."
+
+
+class NotASubstitute(MalhaError):
+    """The product does not name this SKU as a substitute."""
+
+    status = 409
+    code = "not_a_substitute"
+    says = "{sku} is no substitute for {instead_of} that is on sale."
+    mend = "Choose one that the product names, or name it there first."
+
+
+class SubstituteNotFree(MalhaError):
+    """No location could serve the substitute; nothing was changed."""
+
+    status = 409
+    code = "substitute_not_free"
+    says = "{missing} of {quantity} units of {sku} have no location that could serve the order."
+    mend = "Choose another substitute or fewer units; somebody may have bought them a moment ago."
+
+
+class ReplacedUnpaid(MalhaError):
+    """Whose time to pay is over gets no stock, not even of a substitute."""
+
+    status = 409
+    code = "replaced_unpaid"
+    says = "The time to pay order {number} is over, so nothing is set aside for it."
+    mend = "Give it more time to pay, or wait for its money."
+
+
 class SkuNotKnown(NotFound):
     """A line can only be mapped to a SKU of the catalogue."""
 

@@ -94,6 +94,19 @@ class LineMapped(OrderEvent, frozen=True, kw_only=True):
     complete: bool  # no unknown SKU is left on the order
 
 
+class LineReplaced(OrderEvent, frozen=True, kw_only=True):
+    """Units of a line that could not be had were retired, and those of another SKU stand in for them, as a new line."""
+
+    TYPE: ClassVar[str] = "order.line_replaced"
+
+    line: int
+    by_line: int
+    quantity: int  # sold units
+    sku_id: int
+    by_sku_id: int
+    amount: int  # centavos that the order costs less; never below zero
+
+
 class OrderRouted(OrderEvent, frozen=True, kw_only=True):
     """Waiting units found a location. `attempt` is the routing decision; `placed` (line, location, sold units)."""
 

@@ -19,7 +19,7 @@ from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
 from malha.platform.text import fold
 
-SEARCHED_TYPES = ("order.placed", "order.buyer_changed", "order.line_mapped")
+SEARCHED_TYPES = ("order.placed", "order.buyer_changed", "order.line_mapped", "order.line_replaced")
 BUYER_TYPES = ("order.placed", "order.buyer_changed")
 LOCATION_TYPES = ("order.placed", "order.routed")  # only then does a unit get a location
 

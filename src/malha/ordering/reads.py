@@ -168,6 +168,7 @@ class LineRow(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     known: bool
     image: str | None
+    replaces: int | None = None  # the line whose units this one stands in for
 
 
 class UnitRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -396,7 +397,7 @@ LINES = """
 SELECT l.line, l.sku_id, l.sku_text AS sku, coalesce(nullif(l.name, ''), v.name, l.sku_text) AS name, l.quantity,
        l.unit_price, l.discount, l.total, l.sku_id IS NOT NULL AS known,
        (SELECT m.url FROM media m WHERE m.product_id = v.product_id
-        ORDER BY (m.variant_id = v.id) DESC NULLS LAST, m.position LIMIT 1) AS image
+        ORDER BY (m.variant_id = v.id) DESC NULLS LAST, m.position LIMIT 1) AS image, l.replaces
 FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id
 WHERE l.order_id = %(id)s::uuid ORDER BY l.line
 """

@@ -75,6 +75,18 @@ async def lock_orders(tx: Tx, order_ids: Iterable[UUID], *, skip_busy: bool = Fa
     return {order.id: order for order in found}
 
 
+async def look_at(tx: Tx, order_id: UUID) -> Order:
+    """Return one order without locking it: for what is only shown.
+
+    Raises:
+        OrderNotFound: there is no such order.
+    """
+    found = await tx.all(Order, writes.LOOK_AT_ORDERS, {"orders": [order_id]})
+    if not found:
+        raise OrderNotFound(key=order_id)
+    return found[0]
+
+
 async def lock_order(tx: Tx, order_id: UUID, expected: int | None = None) -> Order:
     """Lock one order and return it; with `expected`, only if its version is that.
 
@@ -185,9 +197,9 @@ async def move_many(
     changed = [u for plan in plans.values() for u in plan.changed]
     added = [u for plan in plans.values() for u in plan.added]
     if changed:
-        await tx.execute(writes.UPDATE_UNITS, _columns(changed))
+        await tx.execute(writes.UPDATE_UNITS, columns(changed))
     if added:
-        await tx.execute(writes.ADD_UNITS, _columns(added))
+        await tx.execute(writes.ADD_UNITS, columns(added))
     after = {order_id: plan.units for order_id, plan in plans.items()}
     await _advance(tx, after, events)
     return after
@@ -236,7 +248,8 @@ async def _number(tx: Tx, statuses: Mapping[UUID, OrderStatus | None], events: S
             await audit.record(tx, action=event.TYPE, entity="order", entity_id=event.id, after=facts)
 
 
-def _columns(units: Sequence[Unit]) -> dict[str, list[Any]]:
+def columns(units: Sequence[Unit]) -> dict[str, list[Any]]:
+    """Return rows of units as the statements that write them take them."""
     return {
         "orders": [u.order_id for u in units],
         "lines": [u.line for u in units],
@@ -642,8 +655,8 @@ async def map_line(tx: Tx, order_id: UUID, line: int, sku: str, *, expected: int
 
 async def _explode(tx: Tx, order_id: UUID, line: int, components: Sequence[tuple[int, int]]) -> None:
     key = {"order_id": order_id, "line": line}
-    columns = {"skus": [sku for sku, _ in components], "quantities": [each for _, each in components]}
-    await tx.execute(writes.ADD_COMPONENTS, {**key, **columns})
+    parts = {"skus": [sku for sku, _ in components], "quantities": [each for _, each in components]}
+    await tx.execute(writes.ADD_COMPONENTS, {**key, **parts})
     dropped = await tx.tuples(writes.DROP_UNMAPPED_UNITS, key)
     rows = [
         Unit(order_id, line, 0, sku_id, quantity * each, UnitState(state))
@@ -651,7 +664,7 @@ async def _explode(tx: Tx, order_id: UUID, line: int, components: Sequence[tuple
         for sku_id, each in components
     ]
     await tx.execute(
-        writes.ADD_UNITS, _columns([msgspec.structs.replace(u, part=part) for part, u in enumerate(rows, 1)])
+        writes.ADD_UNITS, columns([msgspec.structs.replace(u, part=part) for part, u in enumerate(rows, 1)])
     )
 
 

@@ -15,6 +15,9 @@ FROM sales_order
 # NO KEY: rows that point to the order (holds, tenders) may be inserted by those who wait for nothing else.
 LOCK_ORDERS = f"{_ORDER} WHERE id = ANY (%(orders)s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 
+# For pages, which decide nothing.
+LOOK_AT_ORDERS = f"{_ORDER} WHERE id = ANY (%(orders)s::uuid[])"
+
 # For background work: orders someone else has in hand are left for the next round.
 LOCK_FREE_ORDERS = f"{_ORDER} WHERE id = ANY (%(orders)s::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
 

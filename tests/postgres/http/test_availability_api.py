@@ -220,3 +220,20 @@ async def test_fifty_skus_at_two_hundred_locations_come_as_one_compact_answer(so
     assert sum(len(o["at"]) for o in body["skus"]) == 10_000
     assert {o["available"] for o in body["skus"]} == {1_000}
     assert len(answer.content) < 150_000
+
+
+async def test_what_cannot_be_had_names_what_may_stand_in_for_it(sold: Shop) -> None:
+    async with sold.database.transaction() as tx:
+        bowl = await a_product(tx, sold.world, "BOWL")
+        named = {"bowl": bowl, "cup": sold.skus["CUP"]}
+        await tx.execute(
+            "INSERT INTO variant_substitute (variant_id, substitute_id, position) VALUES (%(bowl)s, %(cup)s, 0)", named
+        )
+    params = {"channel": "web", "sku": ["CUP", "BOWL"]}
+    answer = await sold.http.get("/v1/availability", params=params, headers=sold.headers)
+    by_sku = {o["sku"]: [(s["sku"], s["available"]) for s in o["substitutes"]] for o in answer.json()["skus"]}
+    assert by_sku == {"CUP": [], "BOWL": [("CUP", 16)]}
+    lines = [{"sku": "CUP", "quantity": 1}, {"sku": "BOWL", "quantity": 1}]
+    basket = await post(sold, "/v1/availability:check", {"channel": "web", "lines": lines, "to_state": "SP"})
+    assert not basket["available"]
+    assert [[s["sku"] for s in line["substitutes"]] for line in basket["lines"]] == [[], ["CUP"]]

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("mail_set_up")
 SOURCE = Path(malha.__file__).parent
 # Not a running shop: imports of a past whose customers know how it ended, and invented customers.
 NOT_A_SHOP = {"history", "demo", "bench"}
-LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.REPROMISED, Kind.ON_HOLD}
+LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.REPROMISED, Kind.ON_HOLD, Kind.REPLACED}
 
 
 # --- the ways, as the program has them ---
@@ -102,7 +102,14 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
     rows = {where for where, name, _ in calls() if where.startswith("ordering.service.") and name == "_cancel_rows"}
     assert rows == {"ordering.service.cancel", "ordering.service.cancel_units"}
     made = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.CANCELLED)}
-    assert made == {"ordering.rules._take_rows", "fulfillment.pickups._give_back", "payments.deadlines.end_lapsed"}
+    assert made == {
+        "ordering.rules._take_rows",
+        "fulfillment.pickups._give_back",
+        "payments.deadlines.end_lapsed",
+        "ordering.replacing._retire",  # for what stands in, which is told
+    }
+    assert callers_of("malha.ordering.events.LineReplaced") == {"ordering.replacing.replace_units"}
+    assert callers_of("malha.ordering.replacing.replace_units") == {"intake.substituting.replace"}
     planned = callers_of("malha.ordering.rules.plan_cancel")
     assert planned - {"console.actions.effect_of"} == {"ordering.service.cancel"}  # the first only shows what would be
     # Nor does a statement do it behind the service's back.
@@ -126,8 +133,9 @@ def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
         "intake.replanning.replan",
         "payments.deadlines.lapse_due",
     }
+    replaced = callers_of("malha.intake.substituting.replace")
     walked = {way for ways, _, _ in WAYS.values() for way in ways}
-    assert cancels | moved_back | held | late == walked
+    assert cancels | moved_back | held | late | replaced == walked
 
 
 # --- and walked ---
@@ -182,6 +190,49 @@ async def short_pick(shop: Shop, world: World, order_id: UUID) -> None:
     async with shop.database.transaction() as tx:
         await fulfillment.accept(tx, work)
         await fulfillment.confirm_pick(tx, work, short=[Short(1, 1, RejectReason.NOT_IN_STOCK)])
+
+
+async def _with_substitute(shop: Shop, world: World, order_id: UUID) -> None:
+    async with shop.database.transaction() as tx:
+        other = await a_product(tx, world, "B", stock={"DC": 2})
+        await tx.execute(
+            "INSERT INTO variant_substitute (variant_id, substitute_id, position)"
+            " SELECT id, %(other)s::int, 0 FROM variant WHERE sku = 'A'",
+            {"other": other},
+        )
+    await rejection(shop, world, order_id)
+
+
+async def api_replace(shop: Shop, world: World, order_id: UUID) -> None:
+    await _with_substitute(shop, world, order_id)
+    key = await shop.key({"orders:write", "orders:read"}) | {"Idempotency-Key": "replace-1"}
+    (choice,) = (await shop.http.get(f"/v1/orders/{order_id}/substitutes", headers=key)).json()
+    assert [(one["sku"], one["available"]) for one in choice["substitutes"]] == [("B", 2)]
+    body = {"sku": choice["substitutes"][0]["sku"]}
+    said = [await shop.http.post(f"/v1/orders/{order_id}/lines/1/replace", json=body, headers=key) for _ in range(2)]
+    assert [s.status_code for s in said] == [200, 200], said[0].text
+    assert said[0].json() == said[1].json()
+    assert said[0].json()["replaced"] == {"by_line": 2, "sku": "B", "quantity": 2, "amount": 0}
+    again = await shop.http.post(
+        f"/v1/orders/{order_id}/lines/1/replace", json=body, headers=key | {"Idempotency-Key": "replace-2"}
+    )
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_waits")
+
+
+async def page_replace(shop: Shop, world: World, order_id: UUID) -> None:
+    await _with_substitute(shop, world, order_id)
+    number = await number_of(shop, order_id)
+    session = await shop.session()
+    page = (await shop.http.get(f"/orders/{number}", headers=session)).text
+    assert 'action="/orders/' + str(number) + '/replace"' in page
+    form = {"line": "1", "sku": "B", "quantity": "2"}
+    assert (
+        await shop.http.post(f"/orders/{number}/replace", data=form | {"sku": ""}, headers=session)
+    ).status_code == 422
+    sent = await shop.http.post(f"/orders/{number}/replace", data=form, headers=session)
+    assert sent.status_code in {200, 303}, sent.text
+    page = (await shop.http.get(f"/orders/{number}", headers=session)).text
+    assert f'action="/orders/{number}/replace"' not in page
 
 
 async def new_address(shop: Shop, world: World, order_id: UUID) -> None:
@@ -295,6 +346,8 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "promised anew by a program": ({"api.orders_actions.promise_order"}, api_promise, Kind.REPROMISED),
     "promised anew on the order's page": ({"console.actions._promise"}, page_promise, Kind.REPROMISED),
     "promised anew from the list": ({"console.actions._promise"}, list_promise, Kind.REPROMISED),
+    "replaced by a program": ({"api.orders_actions.replace_line"}, api_replace, Kind.REPLACED),
+    "replaced on the order's page": ({"console.actions._replace"}, page_replace, Kind.REPLACED),
     "promised day over": ({"ordering.lateness.find_late"}, promise_broken, Kind.LATE),
 }
 
