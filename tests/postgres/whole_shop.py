@@ -15,7 +15,7 @@ from malha.flows import order_to_cash, stock_sync
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import Picked, RejectReason, Short
-from malha.intake import replanning
+from malha.intake import replanning, substituting
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder, NewPayment
 from malha.inventory import service as inventory
@@ -74,6 +74,10 @@ SELECT o.id FROM sales_order o
 WHERE EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.state IN ('unplaced', 'backordered'))
 ORDER BY o.number
 """
+EVERYTHING_STANDS_IN = """
+INSERT INTO variant_substitute (variant_id, substitute_id, position)
+SELECT v.id, s.id, s.id FROM variant v JOIN variant s ON s.id <> v.id
+"""
 CODE_OF = "SELECT pickup_code FROM fulfillment_order WHERE id = %(id)s"
 EXPIRE = "UPDATE stock_hold SET expires_at = now() - interval '1 second' WHERE state = 'active' AND reference = %(ref)s"
 TIME_OVER = """
@@ -129,6 +133,7 @@ class Shop:
             parts = {self.skus["CUP"]: 2, self.skus["PLATE"]: 1}
             self.skus["SET"] = await a_product(tx, self.world, "SET", components=parts)
             await tx.execute("UPDATE channel SET release_delay_minutes = 0")
+            await tx.execute(EVERYTHING_STANDS_IN)
             draft = SourceDraft(code="ERP", name="ERP", truth=["DC", "S1"], secondary=["S2"], zero_percent=100)
             await sources.add_source(tx, draft)
 
@@ -291,6 +296,16 @@ async def place_waiting(shop: Shop, a: int, *_: int) -> None:
     if order_id:
         async with shop.db.transaction() as tx:
             await replanning.place_units(tx, order_id)
+
+
+@claim
+async def substitute(shop: Shop, a: int, b: int, c: int, _: int) -> None:
+    """Something else stands in for what an order waits for."""
+    order_id = await shop.some(a, WAITING)
+    if order_id:
+        async with shop.processes[b % 2].transaction() as tx:
+            await substituting.replace(tx, order_id, 1 + b // 2 % 4, SOLD[c % 3], None if c % 2 else 1)
+            await payments.restate(tx, [order_id])
 
 
 @claim
