@@ -4,6 +4,7 @@ import pytest
 from ahead_world import Shop, a_shop, in_days
 
 from malha.flows import order_to_cash
+from malha.intake import substituting
 from malha.intake.errors import OutOfStock
 from malha.intake.model import NewLine, NewOrder
 from malha.intake.rules import end_of_business_day
@@ -18,6 +19,7 @@ from malha.inventory.supply.model import ReceivedLine
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, TransferDraft
 from malha.ordering import service as ordering
+from malha.ordering.errors import SubstituteNotFree
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.flaws import Invalid
@@ -360,3 +362,25 @@ async def test_a_kit_is_not_sold_ahead(shop: Shop) -> None:
     shop.sku = kit
     with pytest.raises(Invalid):
         await shop.allow()
+
+
+async def test_who_takes_a_substitute_lets_the_supply_go_and_is_not_sold_another_wait(database: Database) -> None:
+    shop = await a_shop(database)
+    async with database.transaction() as tx:
+        await a_product(tx, shop.world, "MUG", stock={"DC": 1})
+        await tx.execute(
+            "INSERT INTO variant_substitute (variant_id, substitute_id, position)"
+            " SELECT c.id, m.id, 0 FROM variant c, variant m WHERE c.sku = 'CUP' AND m.sku = 'MUG'"
+        )
+    await shop.allow()
+    await shop.order_goods(3, 6)
+    (order,) = await shop.sold(2)
+    assert await shop.free() == 1
+    with pytest.raises(SubstituteNotFree):  # one mug is there; another would have to be waited for
+        async with database.transaction() as tx:
+            await substituting.replace(tx, order, 1, "MUG", 2)
+    async with database.transaction() as tx:
+        await substituting.replace(tx, order, 1, "MUG", 1)
+    assert await shop.waits(order) == [("waiting", in_days(6), 1)]
+    assert await shop.free() == 2
+    assert await shop.units(order) == {"allocated": 1, "backordered": 1, "cancelled": 1}
