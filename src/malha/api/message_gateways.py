@@ -69,8 +69,8 @@ class ReceiptsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     bad_address: Words = []
 
 
-class GatewayBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A gateway as it shall be. A secret that is null stays, unless the address is another server's."""
+class GatewayDescription(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a gateway is asked, what its answers mean, and what it reports back."""
 
     name: Annotated[str, Meta(max_length=80)] = ""
     method: Literal["POST", "PUT", "GET"] = "POST"
@@ -82,6 +82,11 @@ class GatewayBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     needs_consent: Annotated[bool, Meta(description="Only to people who said yes.")] = False
     meaning: MeaningBody = msgspec.field(default_factory=MeaningBody)
     receipts: ReceiptsBody = msgspec.field(default_factory=ReceiptsBody)
+
+
+class GatewayBody(GatewayDescription, forbid_unknown_fields=True, kw_only=True):
+    """A gateway as it shall be. A secret that is null stays, unless the address is another server's."""
+
     secret: Secret | None = None
     receipt_secret: Secret | None = None
     active: Annotated[bool, Meta(description="Whether customers are told by it.")] = False
@@ -102,7 +107,7 @@ class GatewayView(msgspec.Struct, frozen=True, kw_only=True):
 
     channel: Channel
     active: bool
-    gateway: Gateway
+    gateway: GatewayDescription
     has_secret: bool
     has_receipt_secret: bool
     receipts_to: str
@@ -121,7 +126,7 @@ class Preset(msgspec.Struct, frozen=True):
 
     key: str
     channel: Channel
-    gateway: Gateway
+    gateway: GatewayDescription
 
 
 class GatewayTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -167,7 +172,7 @@ async def list_message_gateways(work: Work) -> list[GatewayView]:
 @query("/message-gateways/{channel:str}", permission="settings:manage", tag=TAG)
 async def get_message_gateway(work: Work, channel: str) -> GatewayView:
     """Return the gateway of `sms`, `whatsapp` or `email`, with the version as `ETag`."""
-    row = await _described(work, _channel(channel))
+    row = await _found(work, _channel(channel))
     work.tag(row.version)
     return _view(work, row)
 
@@ -175,7 +180,7 @@ async def get_message_gateway(work: Work, channel: str) -> GatewayView:
 @query("/message-gateway-presets", permission="settings:manage", tag=TAG)
 async def list_message_gateway_presets(work: Work) -> list[Preset]:  # noqa: ARG001 -- the pattern's first parameter
     """List descriptions of known services: replace what is in angle brackets, and add the secret."""
-    return [Preset(key, channel, gateway) for key, (channel, gateway) in presets.PRESETS.items()]
+    return [Preset(key, channel, _described(gateway)) for key, (channel, gateway) in presets.PRESETS.items()]
 
 
 @command("/message-gateways", permission="settings:manage", status=201, tag=TAG)
@@ -190,7 +195,7 @@ async def create_message_gateway(work: Work, data: NewGateway) -> GatewaySaved:
 async def change_message_gateway(work: Work, channel: str, data: GatewayBody) -> GatewaySaved:
     """Change a gateway, or put it out of use (`active`). What is left out of the description gets its default."""
     wanted = _channel(channel)
-    row = await _described(work, wanted)
+    row = await _found(work, wanted)
     work.expect(row.version)
     return await _save(work, wanted, data, version=row.version)
 
@@ -200,7 +205,7 @@ async def change_message_gateway(work: Work, channel: str, data: GatewayBody) ->
 )
 async def delete_message_gateway(work: Work, channel: str) -> None:
     """Forget a gateway and its secrets; messages that wait go by the next means."""
-    row = await _described(work, _channel(channel))
+    row = await _found(work, _channel(channel))
     work.expect(row.version)
     await means.remove_gateway(work.tx, row.channel, version=row.version)
 
@@ -310,7 +315,7 @@ def _view(work: Work, row: GatewayRow) -> GatewayView:
     return GatewayView(
         channel=row.channel,
         active=row.active,
-        gateway=row.gateway,
+        gateway=_described(row.gateway),
         has_secret=row.secret is not None,
         has_receipt_secret=row.receipt_secret is not None,
         receipts_to=f"{work.services.settings.address}/v1/messages/receipts/{row.channel.value}",
@@ -318,7 +323,11 @@ def _view(work: Work, row: GatewayRow) -> GatewayView:
     )
 
 
-async def _described(work: Work, channel: Channel) -> GatewayRow:
+def _described(gateway: Gateway) -> GatewayDescription:
+    return msgspec.convert(msgspec.to_builtins(gateway), GatewayDescription)
+
+
+async def _found(work: Work, channel: Channel) -> GatewayRow:
     row = await reads.gateway(work.tx, channel)
     if row is None:
         raise NotFound(what=Word(N_("gateway")), key=channel.value)
