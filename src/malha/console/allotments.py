@@ -294,6 +294,8 @@ def _rows(read: Filled) -> list[FenceRow]:
     rows: list[FenceRow] = []
     for n, line in enumerate(read.text("stock", 500_000).splitlines(), 1):
         cells = [cell.strip().strip('"') for cell in _CELL.split(line.strip())]
+        if len(cells) == 1:  # typed, not pasted
+            cells = line.rsplit(maxsplit=2)
         if not line.strip() or (n == 1 and len(cells) >= 3 and fold(cells[2]) in _HEADINGS):
             continue
         if len(cells) < 3 or not cells[2].isascii() or not cells[2].isdigit() or len(cells[2]) > 10:

@@ -90,9 +90,7 @@ async def route_save(request: Asking) -> Response[Any]:
             version=int(version) if re.fullmatch(r"[0-9]{1,9}", version) else 0,
         )
     notice = _("Saved. It counts for what happens from now on.")
-    if web.by_htmx(request):
-        return Response(b"", headers={"HX-Redirect": "/messages/means"}, cookies=[web.notice_cookie(notice)])
-    return web.see_other("/messages/means", notice=notice)
+    return web.go_on(request, "/messages/means", notice)
 
 
 @get("/messages/means/{channel:str}", opt={"permission": "settings:manage"})
@@ -218,10 +216,7 @@ async def gateway_save(request: Asking, channel: FromPath[str]) -> Response[Any]
             receipt_secret=str(form.get("receipt_secret", "")).strip(),
         )
     notice = _("The gateway was saved and is in use.") if form.get("active") == "1" else _("The gateway was saved.")
-    address = f"/messages/means/{wanted.value}"
-    if web.by_htmx(request):
-        return Response(b"", headers={"HX-Redirect": address}, cookies=[web.notice_cookie(notice)])
-    return web.see_other(address, notice=notice)
+    return web.go_on(request, f"/messages/means/{wanted.value}", notice)
 
 
 @post("/messages/means/{channel:str}/remove", opt={"permission": "settings:manage"}, status_code=200)

@@ -187,13 +187,6 @@ def _version(form: Any) -> int:
     return int(said) if re.fullmatch(r"[0-9]{1,9}", said) else 0
 
 
-def _gone_to(request: Asking, address: str, notice: str) -> Response[bytes]:
-    """Send the browser on: a script has to be told by a header of its own."""
-    if not web.by_htmx(request):
-        return web.see_other(address, notice=notice)
-    return Response(b"", status_code=200, headers={"HX-Redirect": address}, cookies=[web.notice_cookie(notice)])
-
-
 @post("/messages/texts/{kind:str}/{language:str}", opt={"permission": "settings:manage"}, status_code=200)
 async def text_save(request: Asking, kind: FromPath[str], language: FromPath[str]) -> Response[bytes]:
     """Save a text as the next version.
@@ -206,7 +199,7 @@ async def text_save(request: Asking, kind: FromPath[str], language: FromPath[str
     form = await request.form()
     async with web.writing(request) as tx:
         await notifications.save_template(tx, wanted, _means(form), spoken, _said(form), version=_version(form))
-    return _gone_to(request, _address(kind, language, _means(form)), _("The text was saved and is used from now on."))
+    return web.go_on(request, _address(kind, language, _means(form)), _("The text was saved and is used from now on."))
 
 
 @post("/messages/texts/{kind:str}/{language:str}/reset", opt={"permission": "settings:manage"}, status_code=200)
@@ -220,7 +213,7 @@ async def text_reset(request: Asking, kind: FromPath[str], language: FromPath[st
     form = await request.form()
     async with web.writing(request) as tx:
         await notifications.reset_template(tx, wanted, _means(form), spoken, version=_version(form))
-    return _gone_to(request, _address(kind, language, _means(form)), _("The default text is used from now on."))
+    return web.go_on(request, _address(kind, language, _means(form)), _("The default text is used from now on."))
 
 
 async def _facts(tx: Tx, request: Asking, form: Any, kind: Kind, language: str) -> Facts:

@@ -373,7 +373,8 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
             accept_over=read.flag("accept_over"),
         )
         done = await service.receive(tx, draft)
-    notice = _("Goods received") if not done.repeated else _("These goods were received already")
+    again = _("These goods were received already")
+    notice = again if done.repeated else _("Goods received: R{number}", number=done.number)
     return web.go_on(request, f"/receipts/{done.number}", notice)
 
 

@@ -101,20 +101,25 @@ def safe_address(said: str, otherwise: str) -> str:
     return said if ours else otherwise
 
 
-def notice_cookie(text: str) -> Cookie:
-    """Return the cookie that carries one sentence to the next page."""
-    return Cookie(key=NOTICE_COOKIE, value=quote(text[:400]), max_age=20, httponly=True, samesite="lax")
+def notice_cookie(text: str, address: str) -> Cookie:
+    """Return the cookie that carries one sentence to the page at an address, and to no other."""
+    value = quote(f"{_path(address)}\n{text[:400]}")
+    return Cookie(key=NOTICE_COOKIE, value=value, max_age=20, httponly=True, samesite="lax")
+
+
+def _path(address: str) -> str:
+    return unquote(urlsplit(address).path)
 
 
 def notices_of(request: Asking) -> tuple[str, ...]:
-    """Return what the page before wanted said; the page that shows it also forgets it."""
-    said = request.cookies.get(NOTICE_COOKIE, "")
-    return (unquote(said),) if said else ()
+    """Return what the page before wanted said on this one."""
+    path, _line, said = unquote(request.cookies.get(NOTICE_COOKIE, "")).partition("\n")
+    return (said,) if said and path == _path(str(request.url.path)) else ()
 
 
 def see_other(address: str, *, notice: str = "") -> Response[bytes]:
     """Send the browser on with GET."""
-    cookies = [notice_cookie(notice)] if notice else []
+    cookies = [notice_cookie(notice, address)] if notice else []
     return Response(b"", status_code=303, headers={"Location": address, "Cache-Control": "no-store"}, cookies=cookies)
 
 

@@ -7,12 +7,14 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const form = event.target.closest?.("form") ?? event.detail.requestConfig?.elt?.closest("form");
   if (!form) return;
   form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
+  form.querySelectorAll(".m-field-error").forEach((told) => told.remove());
   const points = [...event.target.querySelectorAll("[data-at]")];
   let first = null;
   for (const point of points) {
     const field = byName(form, point.dataset.at);
     if (!(field instanceof HTMLElement)) continue;
     field.setAttribute("aria-invalid", "true");
+    tell(field, point.textContent);
     const name = field.labels?.[0]?.textContent.trim() || field.getAttribute("aria-label");
     if (name && !point.querySelector("b")) {
       const label = document.createElement("b");
@@ -21,8 +23,19 @@ document.addEventListener("htmx:afterSettle", (event) => {
     }
     first ??= field;
   }
-  first?.focus();
+  if (first) first.focus();
+  else if (points.length) event.target.scrollIntoView({ block: "center" });
 });
+
+// What is wrong with a field stands below it as well: the list of a long form may be out of sight.
+function tell(field, text) {
+  const told = document.createElement("span");
+  told.className = "m-field-error";
+  told.id = `${field.id || field.name}-error`;
+  told.textContent = text;
+  field.closest(".m-field")?.append(told);
+  field.setAttribute("aria-errormessage", told.id);
+}
 
 // The hours of Monday for the rest of the working week.
 const copy = document.querySelector("[data-copy-hours]");
