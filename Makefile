@@ -71,7 +71,7 @@ docs: setup-dev ## Write the generated reference pages anew and test the docs
 lock: setup-dev ## Write requirements/*.lock anew (ARGS="--upgrade" or "--upgrade-package granian")
 	@tools/lock.sh $(ARGS)
 
-screenshots: setup ## Take every page in both languages, wide and narrow, into screenshots/
+screenshots: setup ## Take every page in both languages, wide and narrow, and say what is wrong with it
 	@$(BIN)/python tools/screenshots.py
 
 wheel: setup-runtime ## Build the wheel, front-end files and catalogues included, into dist/
