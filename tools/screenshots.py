@@ -139,7 +139,9 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
             context.add_cookies(session)
             # What a person chose before comes before what their browser wants.
             for what, chosen in (("language", form.language), ("theme", form.theme)):
-                context.request.post(f"{base}/me/{what}", form={what: chosen, "next": "/"}, max_redirects=0)
+                context.request.post(
+                    f"{base}/me/{what}", form={what: chosen, "next": "/"}, headers={"Origin": base}, max_redirects=0
+                )
             for name, address in pages.items():
                 if address.split("?")[0] in walk.OUTSIDE:
                     context.clear_cookies(name="malha")
@@ -148,6 +150,14 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
                 said = picture(context, base, address, form, OUT / world / form.folder / f"{name}.png", axe=axe)
                 wrong += [f"{world} {form.folder} {name} ({address}): {flaw}" for flaw in said]
                 taken += 1
+            for name in filter(walk.FORM.search, pages):
+                for state in ("wrong", "stale") if name.endswith("-edit") else ("wrong",):
+                    said = picture(
+                        context, base, pages[name], form, OUT / world / form.folder / f"{name}-{state}.png",
+                        axe=axe, state=state,
+                    )  # fmt: skip
+                    wrong += [f"{world} {form.folder} {name}-{state} ({pages[name]}): {flaw}" for flaw in said]
+                    taken += 1
             context.close()
         browser.close()
     with (OUT / "flaws.txt").open("a", encoding="utf-8") as file:
@@ -155,8 +165,10 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
     return taken
 
 
-def picture(context: Any, base: str, address: str, form: Form, path: Path, *, axe: bool = True) -> list[str]:
-    """Take the picture of a page, as tall as it is; return what is wrong with it."""
+def picture(
+    context: Any, base: str, address: str, form: Form, path: Path, *, axe: bool = True, state: str = ""
+) -> list[str]:
+    """Take the picture of a page, as tall as it is; return what is wrong with it. `state` is how its form is sent."""
     page, wrong = context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
     page.on("console", lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None)
@@ -172,6 +184,11 @@ def picture(context: Any, base: str, address: str, form: Form, path: Path, *, ax
         address = link.get_attribute("href") or address
     page.goto(base + address)
     page.wait_for_timeout(150)
+    if state:
+        if not page.evaluate(walk.SPOIL, state == "stale"):
+            page.close()
+            return []
+        wrong += refused(page, base + address)
     wrong[:] = [w for w in wrong if "events/" not in w and "Failed to load resource" not in w]
     wrong += walk.wide(page)
     tall = page.evaluate(TALL)
@@ -182,6 +199,17 @@ def picture(context: Any, base: str, address: str, form: Form, path: Path, *, ax
     page.screenshot(path=path)
     page.close()
     return wrong
+
+
+def refused(page: Any, address: str) -> list[str]:
+    """Wait for what a page says of a form that was sent; return that it says nothing, if so."""
+    from playwright.sync_api import TimeoutError as TooLate  # noqa: PLC0415 -- a development dependency
+
+    try:
+        page.locator("[role=alert]").first.wait_for(timeout=8_000)
+    except TooLate:
+        return [] if page.url != address else ["the form was sent, and nobody sees what became of it"]
+    return []
 
 
 # How tall a window must be for all of a page to be seen in it, whichever of its parts scrolls.

@@ -6,7 +6,10 @@ const byName = (form, name) => form?.elements.namedItem(name);
 document.addEventListener("htmx:afterSettle", (event) => {
   const form = event.target.closest?.("form") ?? event.detail.requestConfig?.elt?.closest("form");
   if (!form) return;
-  form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
+  form.querySelectorAll("[aria-invalid]").forEach((field) => {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-errormessage");
+  });
   form.querySelectorAll(".m-field-error").forEach((told) => told.remove());
   const points = [...event.target.querySelectorAll("[data-at]")];
   let first = null;
@@ -29,11 +32,13 @@ document.addEventListener("htmx:afterSettle", (event) => {
 
 // What is wrong with a field stands below it as well: the list of a long form may be out of sight.
 function tell(field, text) {
-  const told = document.createElement("span");
+  const home = field.closest(".m-field");
+  if (!home) return;
+  const told = home.querySelector(".m-field-error") ?? document.createElement("span");
   told.className = "m-field-error";
   told.id = `${field.id || field.name}-error`;
-  told.textContent = text;
-  field.closest(".m-field")?.append(told);
+  told.append(`${told.textContent && " "}${text}`);
+  home.append(told);
   field.setAttribute("aria-errormessage", told.id);
 }
 
