@@ -24,7 +24,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
       label.textContent = `${name}: `;
       point.prepend(label);
     }
-    first ??= field;
+    if (!first || field.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING) first = field;
   }
   if (first) first.focus();
   else if (points.length) event.target.scrollIntoView({ block: "center" });
