@@ -71,26 +71,40 @@ def test_the_level_of_a_day_is_known_when_the_day_begins():
     np.testing.assert_allclose(whole[past.day <= now], then[past.day <= now])
 
 
-def test_a_dearer_broken_promise_makes_longer_promises_that_are_kept_more_often():
+def test_a_higher_level_makes_longer_promises_that_are_kept_as_often_as_was_said():
     past = past_of(240)
     usual = np.where(past.keys["lane"] == 1, 16.0, 8.0)
     rows = np.flatnonzero(past.bought >= 120)
     found, medians = levels.chances(past, usual, rows)
     zones = past.keys["lane"][rows]
-    cheap, dear = (levels.give(past, found, zones, cost) for cost in (40.0, 400.0))
-    kept = [(np.floor(past.delivered[rows]) - past.day[rows] <= g.days).mean() for g in (cheap, dear)]
-    assert dear.days.mean() > cheap.days.mean()
-    assert kept[1] > kept[0]
-    assert abs(kept[0] - cheap.said.mean()) < 0.03
-    assert abs(kept[1] - dear.said.mean()) < 0.03
+    low, high = (levels.give(past, found, zones, lambda _day, share=share: share) for share in (0.85, 0.95))
+    kept = [(np.floor(past.delivered[rows]) - past.day[rows] <= g.days).mean() for g in (low, high)]
+    assert high.days.mean() > low.days.mean() + 2
+    assert low.said.mean() == pytest.approx(0.85, abs=0.015)
+    assert kept[0] == pytest.approx(low.said.mean(), abs=0.03)
+    assert kept[1] == pytest.approx(high.said.mean(), abs=0.03)
     assert np.median(medians[zones == 1]) > 1.5 * np.median(medians[zones == 0])
 
 
-def test_at_one_level_every_order_has_that_chance():
+def test_by_cost_an_uncertain_lane_is_promised_less_and_all_together_sooner():
     past = past_of(240)
     usual = np.where(past.keys["lane"] == 1, 16.0, 8.0)
     rows = np.flatnonzero(past.bought >= 120)
     found, _ = levels.chances(past, usual, rows)
-    given = levels.give(past, found, past.keys["lane"][rows], 1.0, level=0.9)
-    assert given.said.min() >= 0.9
-    assert (np.floor(past.delivered[rows]) - past.day[rows] <= given.days).mean() == pytest.approx(0.92, abs=0.03)
+    zones = past.keys["lane"][rows]
+    given = levels.give(past, found, zones, lambda _day: 0.9)
+    assert given.said[zones == 1].mean() < given.said[zones == 0].mean()
+    assert given.said.min() >= levels.LEAST_CHANCE
+    alike = levels.DAYS[(found.kept < given.said.mean()).sum(1)]  # everybody the same chance
+    assert given.days.mean() < alike.mean()
+
+
+def test_promises_that_are_broken_more_often_than_said_in_one_zone_lower_the_chances_of_that_zone():
+    past = past_of(240)
+    usual = np.where(past.keys["lane"] == 1, 8.0, 8.0)  # the far lane takes twice that: nobody noticed
+    rows = np.flatnonzero(past.bought >= 120)
+    found, _ = levels.chances(past, usual, rows)
+    zones = past.keys["lane"][rows]
+    given = levels.give(past, found, zones, lambda _day: 0.9)
+    late = past.day[rows] > 200
+    assert given.days[late & (zones == 1)].mean() > given.days[late & (zones == 0)].mean() + 2

@@ -1,9 +1,10 @@
 """Promised dates against those that were given: the engine over the orders of Olist, day after day.
 
 Every order is promised from what was known when its day began: outcomes count from the day after they happened, models
-are fitted on earlier outcomes, corrections come from promises that were due. What a broken promise costs is fixed
-before the test period: the cost at which, over the last fifth of training, the engine was on time as often as Olist.
-Olist's own estimate is what is compared with; it is never an input.
+are fitted on earlier outcomes, corrections come from promises that were due. The share of promises to keep is fixed by
+rule before the test: as many as Olist kept, as known when a day begins (`parity`: its promises that are due, halved in
+weight every 60 days), or a number (`level`). Olist's own estimate is what is compared with; it is never an input of a
+date.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +22,11 @@ from malha.promising.learning.past import PARENTS, Floats, Ints, Past
 DAWN = np.datetime64("2016-01-01T00:00:00", "s")
 TEST_SHARE = 0.25  # of the delivered orders, the last by time, when no other test is given
 LEARNING_SHARE = 0.3  # of training, before which nothing is promised
-FIXING_SHARE = 0.2  # of training, its end: where the cost of lateness is fixed
-LEVEL_HALF = 5.0  # days
+PARITY_HALF = 60.0  # days
+PARITY_DAYS = 300
+PARITY_BOUNDS = (0.80, 0.985)
+FIXED = (0.85, 0.9, 0.95)  # levels that are tried beside it, each fixed
+LEVEL_HALF = 3.0  # days
 LONGEST = 365
 TABLES = {
     "orders": ("olist_orders_dataset", "orders"),
@@ -54,6 +58,14 @@ class Month(msgspec.Struct, frozen=True):
     olist_days: float
 
 
+class Fixed(msgspec.Struct, frozen=True):
+    """The test at a level that is one number."""
+
+    level: float
+    on_time: float
+    days_shorter: float
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it. Shares are of one, except `coverage_error`, which is in points."""
 
@@ -68,13 +80,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     olist_on_time: float
     coverage_error: float  # mean over months of |kept - said|, weighted by orders
     coverage_error_worst: float  # of the months with 200 orders
-    cost_of_lateness: float  # fixed before the test, in days of a longer promise
-    fixing_on_time: float
-    fixing_olist_on_time: float
-    fixing_days_shorter: float
-    at_level: float  # the same chance for every order: Olist's rate when the level was fixed
-    at_level_on_time: float
-    at_level_days_shorter: float
+    level: str  # the rule or number that the figures above are for
+    level_at_start: float  # what the rule said when the test began
+    fixed: list[Fixed]  # the same test with levels that are one number for ever
     months: list[Month]
     seconds: float
 
@@ -88,8 +96,8 @@ class _Orders(msgspec.Struct):
     delivered: NDArray[np.bool_]
 
 
-def run(train: Path, test: Path | None, say: Say) -> Report:
-    """Promise every order of a test period; see the module's docstring.
+def run(train: Path, test: Path | None, level: float | None, say: Say) -> Report:
+    """Promise every order of a test period; see the module's docstring. `level` is None for parity.
 
     Raises:
         DataMissing: a folder does not hold the tables, or too few orders.
@@ -98,60 +106,39 @@ def run(train: Path, test: Path | None, say: Say) -> Report:
     say("Reading the orders")
     orders = _read(train, test)
     past = orders.past
-    there = np.flatnonzero(orders.delivered)
-    if test is None:
-        rows = there[int((1 - TEST_SHARE) * len(there)) :]
-        training = there[: int((1 - TEST_SHARE) * len(there))]
-    else:
-        rows = there[orders.test[there]]
-        training = there[~orders.test[there]]
-        if len(rows):
-            training = training[past.bought[training] < past.bought[rows[0]]]
-    if len(training) < 2_000 or len(rows) < 100:
-        raise DataMissing(
-            f"{len(training)} delivered orders to learn from and {len(rows)} to test are too few: "
-            "2,000 and 100 are needed."
-        )
+    training, rows = _split(orders, whole=test is None)
     say("Working out what was known at each purchase")
     names, table = features.build(past)
-    first = past.bought[training[int(LEARNING_SHARE * len(training)) // 2]]
+    bought = past.bought[training]
+    until = float(past.bought[rows].max())
     say("Fitting, every two weeks")
-    expected = expecting.rolling(past, names, table, first, float(past.bought[rows].max()))
+    expected = expecting.rolling(past, names, table, bought[int(LEARNING_SHARE * len(training)) // 2], until)
     say("Following the level, in-flight orders included")
-    usual = expected * tracking.level(past, expected, LEVEL_HALF)
-    # What is promised day after day: the last part of training, to warm up and to fix the cost, then the test.
-    warm = np.flatnonzero(
-        (past.bought >= past.bought[training[int(LEARNING_SHARE * len(training))]])
-        & (past.bought <= past.bought[rows].max())
-        & np.isfinite(usual)
-    )
-    found, medians = levels.chances(past, usual, warm)
+    usual = expected * tracking.level(past, expected, LEVEL_HALF) ** tracking.STAYS
+    # Promises begin long before the test, so that there are some that are due when it begins.
+    begun = bought[int(LEARNING_SHARE * len(training))]
+    promised = np.flatnonzero((past.bought >= begun) & (past.bought <= until) & np.isfinite(usual))
+    found, medians = levels.chances(past, usual, promised)
     can = np.isfinite(medians)
-    found, medians = levels.Chances(warm[can], found.kept[can]), medians[can]
-    zones = (past.facts["same_state"][found.rows] == 0).astype(np.int64)
-    fixing = np.isin(found.rows, training[int((1 - FIXING_SHARE) * len(training)) :])
-    before = found.rows < rows[0] if test is None else past.bought[found.rows] < past.bought[rows].min()
-    say("Fixing the cost of lateness before the test")
-    early = levels.Chances(found.rows[before], found.kept[before])
-    kept_days: Floats = np.floor(past.delivered) - past.day
-    olist = kept_days <= orders.estimate
-    fixed = fixing[before]
-    target = float(olist[early.rows[fixed]].mean())
-    cost = _cost_at(past, early, zones[before], kept_days, fixed, target)
-    say("Promising the test")
-    given = levels.give(past, found, zones, cost)
-    even = levels.give(past, found, zones, cost, level=target)
+    found, medians = levels.Chances(promised[can], found.kept[can]), medians[can]
     tested = np.isin(found.rows, rows)
     if tested.sum() != len(rows):
         raise DataMissing("Some orders of the test could not be promised: it begins before anything is learned.")
+    zones = (past.facts["same_state"][found.rows] == 0).astype(np.int64)
+    say("Promising")
+    parity = _parity(orders)
+    given = levels.give(past, found, zones, parity if level is None else lambda _day: level)
     at = found.rows[tested]
-    kept = kept_days[at] <= given.days[tested]
+    arrived: Floats = np.floor(past.delivered) - past.day
+    olist = arrived <= orders.estimate
+    kept = arrived[at] <= given.days[tested]
     months = _months(past, orders, at, kept, given, tested, olist)
     errors = [(abs(m.on_time - m.said) * 100, m.orders) for m in months]
+    start = int(past.day[rows].min())
     return Report(
         orders=len(at),
         trained_on=len(training),
-        test_from=str(_date(past.bought[rows].min())),
+        test_from=str(_date(start)),
         mae_days=_round(np.abs(past.taken[at] - medians[tested]).mean()),
         promise_days=_round(given.days[tested].mean()),
         olist_days=_round(orders.estimate[at].mean()),
@@ -160,31 +147,60 @@ def run(train: Path, test: Path | None, say: Say) -> Report:
         olist_on_time=_round(olist[at].mean()),
         coverage_error=_round(sum(e * n for e, n in errors) / sum(n for _, n in errors)),
         coverage_error_worst=_round(max((e for e, n in errors if n >= 200), default=0.0)),
-        cost_of_lateness=_round(cost),
-        fixing_on_time=_round((kept_days[found.rows] <= given.days)[fixing].mean()),
-        fixing_olist_on_time=_round(target),
-        fixing_days_shorter=_round((orders.estimate[found.rows] - given.days)[fixing].mean()),
-        at_level=_round(target),
-        at_level_on_time=_round((kept_days[at] <= even.days[tested]).mean()),
-        at_level_days_shorter=_round((orders.estimate[at] - even.days[tested]).mean()),
+        level="parity" if level is None else str(level),
+        level_at_start=_round(parity(start) if level is None else level),
+        fixed=[_fixed(orders, found, zones, tested, at, arrived, one) for one in FIXED],
         months=months,
         seconds=_round((datetime.now().astimezone() - began).total_seconds()),
     )
 
 
-def _cost_at(
-    past: Past, found: levels.Chances, zones: Ints, kept_days: Floats, fixing: NDArray[np.bool_], target: float
-) -> float:
-    """Return the least cost of lateness that keeps promises as often as `target`, by bisection."""
-    low, high = 5.0, 1_000.0
-    for _ in range(14):
-        cost = (low * high) ** 0.5
-        given = levels.give(past, found, zones, cost)
-        if (kept_days[found.rows] <= given.days)[fixing].mean() < target:
-            low = cost
-        else:
-            high = cost
-    return high
+def _split(orders: _Orders, *, whole: bool) -> tuple[Ints, Ints]:
+    """Return the delivered orders of training and of the test."""
+    there = np.flatnonzero(orders.delivered)
+    if whole:
+        cut = int((1 - TEST_SHARE) * len(there))
+        training, rows = there[:cut], there[cut:]
+    else:
+        rows = there[orders.test[there]]
+        training = there[~orders.test[there]]
+        if len(rows):
+            training = training[orders.past.bought[training] < orders.past.bought[rows[0]]]
+    if len(training) < 2_000 or len(rows) < 100:
+        raise DataMissing(
+            f"{len(training)} delivered orders to learn from and {len(rows)} to test are too few: "
+            "2,000 and 100 are needed."
+        )
+    return training, rows
+
+
+def _parity(orders: _Orders) -> Callable[[int], float]:
+    """Return what share of its promises Olist kept, as known when a day begins: of those that are due by then."""
+    end = orders.past.day + orders.estimate + 1
+    late = orders.past.delivered > end
+    low, high = PARITY_BOUNDS
+
+    def rate(day: int) -> float:
+        due = np.flatnonzero((end < day) & (orders.past.bought > day - PARITY_DAYS) & orders.delivered)
+        if not len(due):
+            return FIXED[1]
+        weights = 0.5 ** ((day - end[due]) / PARITY_HALF)
+        return float(np.clip(1 - (weights * late[due]).sum() / weights.sum(), low, high))
+
+    return rate
+
+
+def _fixed(
+    orders: _Orders,
+    found: levels.Chances,
+    zones: Ints,
+    tested: NDArray[np.bool_],
+    at: Ints,
+    arrived: Floats,
+    level: float,
+) -> Fixed:
+    days = levels.give(orders.past, found, zones, lambda _day: level).days[tested]
+    return Fixed(level, _round((arrived[at] <= days).mean()), _round((orders.estimate[at] - days).mean()))
 
 
 def _months(

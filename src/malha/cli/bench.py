@@ -156,6 +156,9 @@ def promise(
     test: Annotated[
         Path | None, typer.Option(help="Folder with later orders to promise; else the last quarter of --train.")
     ] = None,
+    level: Annotated[
+        float | None, typer.Option(min=0.8, max=0.99, help="Share of promises to keep; else as many as Olist kept.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
 ) -> None:
     """Promised dates over the orders of Olist, day after day, against the dates that Olist gave. Takes minutes."""
@@ -163,7 +166,7 @@ def promise(
 
     try:
         with _saying() as say:
-            report = bench.run(train, test, say)
+            report = bench.run(train, test, level, say)
     except bench.DataMissing as missing:
         Console(stderr=True).print(str(missing), style="red")
         raise typer.Exit(2) from None

@@ -1,10 +1,16 @@
 """From what is expected to a promise: the chance of every day, and the day whose cost is least.
 
 A promise is a day by whose end the goods are there. Its chance is read from how far earlier orders missed what was
-expected of them (rolling, weighted by age) and corrected by how many recent promises of the same zone were broken
-against how many were said to be (`risk`), which leans on all zones together.
+expected of them (rolling, weighted by age) and corrected by how many due promises of the same zone were broken against
+how many were said to be. What all zones have in common of that is mostly the level of weeks ago, which `tracking` has
+left behind: it counts damped.
+
+A level is the share of promises to keep. It is kept over all orders of the last weeks, not for each: every day has the
+cost of a broken promise at which the promises of least cost have the level's chance together, so that an order whose
+date is uncertain, for whom the last points would cost weeks, is promised a little less than one whose date is sure.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +19,16 @@ from malha.promising.learning.past import Floats, Ints, Past
 
 DAYS: Floats = np.arange(1.0, 91.0)
 GRID: Floats = np.concatenate([np.arange(0, 6, 0.02), [6.0, 8.0, 12.0]])
-SHAPE_HALF = 120.0  # days
+SHAPE_HALF = 180.0  # days
 SETTLED = 25  # days: younger orders do not count towards the shape, only their quick ones have arrived
 LEAST = 100  # outcomes before there is a shape
 LEAST_CHANCE = 0.8  # no promise is given with less, whatever it saves
-RISK_HALF = 20.0  # days
+RISK_HALF = 30.0  # days
+DAMPED = 0.2  # of what all zones have in common
 RISK_LEAN = 25.0  # broken promises that "as said" is worth
-ZONE_LEAN = 25.0
+RECENT = 28  # days whose orders a level is kept over
+ENOUGH = 400  # of them are looked at
+COSTS = (5.0, 2_000.0)  # of a broken promise, in days of a longer one
 RESOLVED = 45.0  # days after its end when what has not come of a promise is taken for lost
 LOST_LEAN = (8.0, 2.0)  # overdue orders that came in the end, and that were lost, before any is known
 
@@ -63,15 +72,14 @@ def chances(past: Past, usual: Floats, rows: Ints) -> tuple[Chances, Floats]:
     return Chances(rows, kept), medians
 
 
-def give(past: Past, found: Chances, zones: Ints, cost: float, *, level: float | None = None) -> Given:
+def give(past: Past, found: Chances, zones: Ints, level: Callable[[int], float]) -> Given:
     """Promise each order, day after day, correcting by what has come due; return what was promised.
 
     Args:
         past: All orders.
         found: The chances of those to promise, in the order of purchase.
         zones: The zone of each of them.
-        cost: What a broken promise costs, in days of a longer promise.
-        level: Promise every order with this chance instead of by cost.
+        level: Returns the share of promises to keep, by day.
     """
     rows = found.rows
     days = past.day[rows]
@@ -85,25 +93,40 @@ def give(past: Past, found: Chances, zones: Ints, cost: float, *, level: float |
         due = np.flatnonzero((end < day) & (end > day - 6 * RISK_HALF))
         broken = _broken(past.delivered[rows[due]], end[due], day)
         risk = _risk(broken, doubt[due], end[due], day, zones[due], size)
-        raw = found.kept[at]
-        kept = np.clip(1 - risk[zones[at], None] * (1 - raw), 0.0, 1.0)
-        pick = _cheapest(kept, cost) if level is None else _first_at(kept, level)
+        recent = np.flatnonzero((days <= day) & (days > day - RECENT))
+        recent = recent[:: max(1, len(recent) // ENOUGH)]
+        cost = cost_of(_corrected(found.kept[recent], risk[zones[recent]]), level(int(day)))
+        kept = _corrected(found.kept[at], risk[zones[at]])
+        pick = _cheapest(kept, cost)
+        each = np.arange(len(at))
         promised[at] = DAYS[pick].astype(np.int64)
-        said[at] = kept[np.arange(len(at)), pick]
-        doubt[at] = 1 - raw[np.arange(len(at)), pick]
+        said[at] = kept[each, pick]
+        doubt[at] = 1 - found.kept[at][each, pick]
         end[at] = day + DAYS[pick] + 1
     return Given(promised, said)
+
+
+def cost_of(kept: Floats, level: float) -> float:
+    """Return the cost of a broken promise, in days, at which promises of least cost are kept at a level together."""
+    low, high = COSTS
+    for _ in range(10):
+        cost = float((low * high) ** 0.5)
+        if kept[np.arange(len(kept)), _cheapest(kept, cost)].mean() < level:
+            low = cost
+        else:
+            high = cost
+    return high
+
+
+def _corrected(kept: Floats, risk: Floats) -> Floats:
+    found: Floats = np.clip(1 - risk[:, None] * (1 - kept), 0.0, 1.0)
+    return found
 
 
 def _cheapest(kept: Floats, cost: float) -> Ints:
     price = DAYS[None, :] + cost * (1 - kept)
     allowed = kept >= np.minimum(LEAST_CHANCE, kept[:, -1:])
     found: Ints = np.where(allowed, price, np.inf).argmin(1)
-    return found
-
-
-def _first_at(kept: Floats, level: float) -> Ints:
-    found: Ints = np.minimum((kept < level).sum(1), len(DAYS) - 1)
     return found
 
 
@@ -121,9 +144,10 @@ def _broken(delivered: Floats, end: Floats, day: int) -> Floats:
 
 
 def _risk(broken: Floats, doubt: Floats, end: Floats, day: int, zones: Ints, size: int) -> Floats:
-    """Return by zone how many promises were broken for each that was said to be."""
+    """Return by zone how many promises were broken for each that was said to be, damped as the module says."""
     weights = 0.5 ** ((day - end) / RISK_HALF)
     whole = ((weights * broken).sum() + RISK_LEAN) / ((weights * doubt).sum() + RISK_LEAN)
-    seen = np.bincount(zones, weights * broken, size) + ZONE_LEAN * whole
-    found: Floats = seen / (np.bincount(zones, weights * doubt, size) + ZONE_LEAN)
+    seen = np.bincount(zones, weights * broken, size) + RISK_LEAN * whole
+    apart = seen / (np.bincount(zones, weights * doubt, size) + RISK_LEAN) / whole
+    found: Floats = apart * whole**DAMPED
     return found

@@ -13,6 +13,7 @@ from malha.promising.learning.past import Floats, Past
 # Relative ages: 1 is what was expected.
 EDGES: Floats = np.concatenate([np.arange(0, 2, 0.05), np.arange(2, 4, 0.1), np.arange(4, 8, 0.5), [8.0, 12.0]])
 OLDEST = 90  # days: an older order is lost rather than late
+STAYS = 0.8  # power of the present level that lasts while an order is on its way: slow weeks and quick ones pass
 LOST = 4.0  # relative age after which those still on their way are taken for lost: curves are of what arrives
 
 
