@@ -38,6 +38,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
+from malha.routing import price_process
 from malha.simulation import service as simulation  # noqa: F401 -- declares its job
 
 log = structlog.get_logger(__name__)
@@ -105,6 +106,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
         tasks.create_task(pushing.run_pushes(database, sending.webhooks(settings), stop))
+        tasks.create_task(price_process.run_prices(database, stop, wanted=settings.stock_prices))
         for chore in CHORES:
             tasks.create_task(_repeat(database, chore, stop))
 

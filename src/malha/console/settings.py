@@ -35,6 +35,7 @@ PROCESS = {
     "worker": N_("Worker beside the web processes"),
     "worker_pool_size": N_("Database connections of the worker"),
     "worker_jobs": N_("Background jobs at a time"),
+    "stock_prices": N_("Prices of stock that may run out"),
     "worker_nice": N_("How far the worker steps back"),
     "log_level": N_("Least severe message logged"),
     "log_format": N_("Form of the log"),

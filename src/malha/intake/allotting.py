@@ -25,7 +25,7 @@ from malha.inventory.allotments.model import (
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing import rules as routing
-from malha.routing.model import Network, Plan, Request
+from malha.routing.model import Network, Plan, Request, StockPrices
 
 Free = Mapping[int, list[int]]  # common stock per SKU, by index of the network
 
@@ -69,7 +69,14 @@ class Allotting:
             )
         return found
 
-    def plan(self, taker: Taker, request: Request, free: Free, taken: Sequence[int] | None) -> tuple[Plan, list[str]]:
+    def plan(
+        self,
+        taker: Taker,
+        request: Request,
+        free: Free,
+        taken: Sequence[int] | None,
+        priced: StockPrices | None = None,
+    ) -> tuple[Plan, list[str]]:
         """Plan an order on what is open to its taker; return the plan and the codes of caps that cut it down.
 
         A plan that passes a cap is made again with the cap's balances cut to what it lets through of that plan. A cap
@@ -79,7 +86,7 @@ class Allotting:
         view = {sku: self._column(sku, free, taken_from) for sku in _skus(request)}
         cut = self._cut_all(view, caps)
         while True:
-            plan = routing.plan(request, self._network, view, taken)
+            plan = routing.plan(request, self._network, view, taken, priced)
             wanted = self.wanted(request, plan)
             passed = rules.over(caps, self.standing.room, wanted)
             if passed is None:

@@ -286,9 +286,9 @@ async def check(
     if touched:
         allotting = Allotting(reference.allotments, reference.network, now)
         allotting.stand(standing)
-        plan, cut = allotting.plan(taker, request, free, reference.taken)
+        plan, cut = allotting.plan(taker, request, free, reference.taken, reference.prices)
     else:
-        plan, cut = routing.plan(request, reference.network, free, reference.taken), []
+        plan, cut = routing.plan(request, reference.network, free, reference.taken, reference.prices), []
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity

@@ -22,7 +22,9 @@ from malha.network.model import Channel
 from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import billable_grams
 from malha.platform.db import Database, Tx
+from malha.routing import price_reads
 from malha.routing.lanes import compile_network
+from malha.routing.model import StockPrices
 
 REFRESH_SECONDS = 0.5
 MAX_CARDS = 500_000
@@ -51,6 +53,7 @@ class Reference:
         "location_codes",
         "locations",
         "network",
+        "prices",
         "priorities",
         "sells_ahead",
         "services",
@@ -63,10 +66,12 @@ class Reference:
         known: dict[str, Card],
         taken: Mapping[int, int],
         in_force: Allotments,
+        prices: StockPrices | None,
         *,
         sells_ahead: bool = False,
     ) -> None:
         self.allotments = in_force
+        self.prices = prices
         self.sells_ahead = sells_ahead  # whether any SKU has a policy: most retailers are not asked further
         self.network = compile_network(snapshot)
         self.channels = {c.code: c for c in snapshot.channels.values()}
@@ -82,10 +87,11 @@ class Reference:
         """State how many orders each location with a daily capacity has for today."""
         self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
 
-    def under(self, in_force: Allotments) -> "Reference":
-        """Return the same reference data with other allotments; a batch that holds this one keeps what it has."""
+    def under(self, in_force: Allotments, prices: StockPrices | None) -> "Reference":
+        """Return the same with other allotments and prices of stock; a batch that holds this one keeps what it has."""
         other = copy.copy(self)
         other.allotments = in_force
+        other.prices = prices
         return other
 
     async def cards(self, tx: Tx, codes: Collection[str]) -> dict[str, Card]:
@@ -128,7 +134,7 @@ class Cache:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._reference: Reference | None = None
-        self._revisions: tuple[int, int, int] = (-1, -1, -1)
+        self._revisions: tuple[int, int, int, int] = (-1, -1, -1, -1)
         self._checked = 0.0
 
     async def current(self) -> Reference:
@@ -150,17 +156,21 @@ class Cache:
         self._revisions = revisions
         if old is not None and revisions[:2] == before[:2]:
             old.count(taken)
-            return old if revisions == before else old.under(await allotments.load(tx))
+            if revisions == before:
+                return old
+            return old.under(await allotments.load(tx), await price_reads.in_force(tx))
         cards = old.known if old is not None and revisions[1] == before[1] else {}
         return await _read(tx, cards, taken)
 
 
 async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:
+    in_force = await allotments.load(tx)
+    prices = await price_reads.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
-    return Reference(await network.snapshot(tx), cards, taken, await allotments.load(tx), sells_ahead=sells_ahead)
+    return Reference(await network.snapshot(tx), cards, taken, in_force, prices, sells_ahead=sells_ahead)
 
 
-_shared: dict[tuple[str, str], tuple[tuple[int, int, int], Reference]] = {}
+_shared: dict[tuple[str, str], tuple[tuple[int, int, int, int], Reference]] = {}
 
 
 async def reference_in(tx: Tx) -> Reference:

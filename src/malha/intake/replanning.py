@@ -127,8 +127,8 @@ async def _place_from_stock(
 
     def decide() -> tuple[Plan, list[str]]:
         if allotting is not None:
-            return allotting.plan(taker, request, free, reference.taken)
-        return routing.plan(request, reference.network, free, reference.taken), []
+            return allotting.plan(taker, request, free, reference.taken, reference.prices)
+        return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
 
     plan, caps = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
     if caps:

@@ -327,9 +327,9 @@ def _plan_one(
         taker = _taker_of(batch, order, channel, request)
         caps: list[str] = []
         if taker is None or batch.allotting is None:
-            plan = routing.plan(request, reference.network, batch.free, reference.taken)
+            plan = routing.plan(request, reference.network, batch.free, reference.taken, reference.prices)
         else:
-            plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken)
+            plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken, reference.prices)
         covers = [] if caps else _cover(batch.covering, request, plan, order, skus)  # what a cap refuses stays refused
         uncovered = _uncovered(plan, covers)
         if uncovered:

@@ -94,6 +94,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=4, le=200, description="Most database connections the worker opens at a time.")
     ] = 6
     worker_jobs: Annotated[int, Meta(ge=1, le=64, description="How many background jobs run at the same time.")] = 4
+    stock_prices: Annotated[
+        bool,
+        Meta(
+            description="Whether the worker prices stock that may run out, so that routing keeps last units for orders "
+            "that need them more. Prices are used only while they save on past orders."
+        ),
+    ] = True
     worker_nice: Annotated[
         int,
         Meta(

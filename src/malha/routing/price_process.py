@@ -1,0 +1,89 @@
+"""The process that works prices of stock out: started, watched and, past its time, killed. Nothing waits for it.
+
+Where it fails, the prices in force are withdrawn: prices of a stock that is gone are worse than none.
+"""
+
+import asyncio
+import os
+import sys
+
+import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from malha.platform.db import Database
+from malha.platform.sequencer import rest
+from malha.routing import price_reads, prices
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 600.0
+FIRST_S = 60.0  # after the start: other things come first
+PATIENCE_S = 120.0
+MODULE = "malha.routing.pricing"
+
+
+async def run_prices(db: Database, stop: asyncio.Event, *, wanted: bool) -> None:
+    """Renew prices again and again until `stop` is set; where they are not wanted, take them out of force."""
+    await rest(stop, FIRST_S if wanted else 0.0)
+    while not stop.is_set():
+        try:
+            if not wanted:
+                await withdraw(db)
+            elif not await _fresh(db):
+                await renew(db, stop)
+        except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
+            log.warning("stock_prices_wait", error=str(error))
+        except Exception:  # orders are planned by themselves meanwhile
+            log.exception("stock_prices_failed")
+        await rest(stop, EVERY_S)
+
+
+async def _fresh(db: Database) -> bool:
+    """Return whether another worker has just made some."""
+    async with db.transaction() as tx:
+        return await price_reads.made_within(tx, EVERY_S / 2)
+
+
+async def renew(
+    db: Database, stop: asyncio.Event | None = None, *, patience_s: float = PATIENCE_S, module: str = MODULE
+) -> bool:
+    """Have prices worked out anew; return whether it was done.
+
+    A failure withdraws the prices in force. When `stop` is set meanwhile, the process is killed and nothing is changed.
+    """
+    environ = {**os.environ, "DATABASE_URL": db.url, "MALHA_RETAILER": db.retailer, "OPENBLAS_NUM_THREADS": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    answer = asyncio.create_task(process.communicate())
+    told = asyncio.create_task((stop or asyncio.Event()).wait())
+    try:
+        await asyncio.wait({answer, told}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+        in_time = answer.done()
+        if not in_time:
+            process.kill()
+        _, said = await answer
+    if in_time and process.returncode == 0:
+        return True
+    if stop is not None and stop.is_set():
+        return False
+    why = said.decode(errors="replace")[-2000:] if in_time else f"it took more than {patience_s:.0f} s"
+    log.warning("stock_prices_failed", code=process.returncode, said=why)
+    await withdraw(db)
+    return False
+
+
+async def withdraw(db: Database) -> None:
+    """Take prices of stock out of force."""
+    async with db.transaction() as tx:
+        if await prices.withdraw(tx):
+            log.info("stock_prices_withdrawn")
