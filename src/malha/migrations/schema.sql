@@ -1039,6 +1039,7 @@ CREATE TABLE order_line (
     discount bigint DEFAULT 0 NOT NULL,
     total bigint NOT NULL,
     external_id text,
+    replaces smallint,
     CONSTRAINT order_line_pkey PRIMARY KEY (order_id, line),
     CONSTRAINT order_line_check CHECK ((total = ((quantity * unit_price) - discount))),
     CONSTRAINT order_line_discount_check CHECK ((discount >= 0)),
@@ -1665,6 +1666,28 @@ CREATE TABLE stock_hold_line (
     CONSTRAINT stock_hold_line_quantity_check CHECK ((quantity > 0))
 );
 
+CREATE TABLE stock_price (
+    version_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    price bigint NOT NULL,
+    CONSTRAINT stock_price_pkey PRIMARY KEY (version_id, sku_id, location_id),
+    CONSTRAINT stock_price_price_check CHECK ((price > 0))
+);
+
+CREATE TABLE stock_price_version (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    method text NOT NULL,
+    baskets integer NOT NULL,
+    bound_gap double precision,
+    saving double precision NOT NULL,
+    seconds double precision NOT NULL,
+    in_force boolean NOT NULL,
+    CONSTRAINT stock_price_version_pkey PRIMARY KEY (id),
+    CONSTRAINT stock_price_version_method_check CHECK ((method = ANY (ARRAY['programme'::text, 'closed_form'::text])))
+);
+
 CREATE TABLE stock_push (
     channel_id integer NOT NULL,
     kind text NOT NULL,
@@ -1959,6 +1982,15 @@ CREATE TABLE variant (
     CONSTRAINT variant_width_mm_check CHECK ((width_mm >= 0))
 );
 
+CREATE TABLE variant_substitute (
+    variant_id integer NOT NULL,
+    substitute_id integer NOT NULL,
+    position smallint NOT NULL,
+    both_ways boolean DEFAULT false NOT NULL,
+    CONSTRAINT variant_substitute_pkey PRIMARY KEY (variant_id, substitute_id),
+    CONSTRAINT variant_substitute_check CHECK ((variant_id <> substitute_id))
+);
+
 CREATE INDEX ahead_policy_sku ON ahead_policy USING btree (sku_id) WHERE (sku_id IS NOT NULL);
 CREATE INDEX allotment_active ON allotment USING btree (id) WHERE (state = 'active'::text);
 CREATE INDEX api_key_location_location ON api_key_location USING btree (location_id);
@@ -2098,6 +2130,7 @@ CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
+CREATE INDEX variant_substitute_back ON variant_substitute USING btree (substitute_id);
 
 ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
@@ -2214,6 +2247,8 @@ ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (ch
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_price ADD CONSTRAINT stock_price_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
+ALTER TABLE stock_price ADD CONSTRAINT stock_price_version_id_fkey FOREIGN KEY (version_id) REFERENCES stock_price_version(id) ON DELETE CASCADE;
 ALTER TABLE stock_push ADD CONSTRAINT stock_push_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE stock_snapshot ADD CONSTRAINT stock_snapshot_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE stock_snapshot_held ADD CONSTRAINT stock_snapshot_held_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES stock_snapshot(id) ON DELETE CASCADE;
@@ -2234,3 +2269,5 @@ ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
+ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_substitute_id_fkey FOREIGN KEY (substitute_id) REFERENCES variant(id);
+ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
