@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery
-from litestar.response import Response
+from litestar.response import Response, Stream
 
-from malha.console import filling, plots, render, shell, web
+from malha.console import export, filling, plots, render, shell, web
 from malha.console.filling import Filled
 from malha.console.words import Sign
 from malha.network import reads as network
@@ -18,6 +18,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
 from malha.simulation import reads, service
 from malha.simulation.model import OVER, At, Draft, Freight, Load, Opening, Result, Scenario, Simulation, Status, Sums
@@ -67,7 +68,33 @@ async def simulations(request: Request[Any, Any, Any]) -> Response[str]:
         refuse_limited(tx)
         found = await reads.simulations(tx)
     rows = [(run, SIGNS[run.status], told(run.scenario)) for run in found]
-    return render.html("simulations/list.html", shell=around, may=around.may, rows=rows)
+    exports = export.choices(str, "/simulations:export")
+    return render.html("simulations/list.html", shell=around, may=around.may, rows=rows, exports=exports)
+
+
+MOST_EXPORTED = 100_000
+COLUMNS = (
+    Column(N_("Name"), width=32), Column(N_("From"), Kind.DAY), Column(N_("Until"), Kind.DAY),
+    Column(N_("Sales channel")), Column(N_("Changes"), width=48), Column(N_("State")),
+    Column(N_("Orders"), Kind.WHOLE), Column(N_("Done"), Kind.WHOLE), Column(N_("Who"), width=24),
+    Column(N_("Created"), Kind.MOMENT), Column(N_("Ended"), Kind.MOMENT),
+)  # fmt: skip
+
+
+@get(export.paths("/simulations:export"), opt={"permission": "network:read"})
+async def simulations_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+    async with web.reading(request) as tx:
+        refuse_limited(tx)
+        found = await reads.simulations(tx, MOST_EXPORTED)
+
+    def cells(run: Simulation) -> list[Any]:
+        return [
+            run.name, run.since, run.until, run.channel, told(run.scenario), _(SIGNS[run.status].word), run.total,
+            run.done, run.created_by, run.created_at, run.finished_at,
+        ]  # fmt: skip
+
+    return export.send_all(request, "simulations", COLUMNS, found, cells)
 
 
 def told(scenario: Scenario) -> str:
@@ -357,6 +384,7 @@ async def simulation_delete(request: Request[Any, Any, Any], id: FromPath[UUID])
 
 HANDLERS = [
     simulations,
+    simulations_export,
     simulation_new,
     simulation_more,
     simulation_start,
