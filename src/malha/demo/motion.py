@@ -1,6 +1,6 @@
 """Goods in motion at the demo: what suppliers owe, what is between places, what is counted, set apart and disputed.
 
-A retailer whose orders are alive and whose warehouse is asleep would hide half of the console.
+A retailer whose orders are alive and whose goods stand still would hide half of the console.
 """
 
 import random
