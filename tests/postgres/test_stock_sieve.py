@@ -84,7 +84,7 @@ async def test_a_file_means_the_same_sifted_or_not(database: Database, seed: int
     differed = 0
     for turn in range(12):
         file = a_file(rnd, gtin=turn % 2 == 0, quoted=turn % 3 == 0, newline=rnd.choice(["\n", "\r\n"]))
-        said = {"scope": Scope.WHOLE} if turn % 4 else {}
+        said: dict[str, Any] = {"scope": Scope.WHOLE} if turn % 4 else {}
         if turn % 5 == 4:
             said["locations"] = ["L1", "L2"]
         loaded = await told(database, file, sieve.FROM_ROWS, turn * 2, **said)
