@@ -64,6 +64,7 @@ def share_out(story: Any) -> None:
     assert here["skus"][0]["available"] > 50
     basket = {"channel": "fair", "lines": [{"sku": "FIG-1", "quantity": 3}], "method": "ship", "to_state": "SP"}
     assert do("check_basket", body=basket)["available"]
+    do("promise_basket", body={"channel": "fair", "lines": basket["lines"], "to_state": "SP"})
     do("end_allotment", code="APART")
 
     do("put_stock_push", code="fair", body={"kind": "feed", "all_skus": True})

@@ -6,20 +6,22 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.intake import availability, substituting
+from malha.intake import availability, promised, substituting
 from malha.intake.availability import Availability, Basket, BasketLine
 from malha.intake.errors import UnknownChannel
-from malha.intake.reference import Reference, reference_in
+from malha.intake.reference import Card, Reference, reference_in
 from malha.inventory.allotments.model import Taker
 from malha.inventory.errors import UnknownBalance
 from malha.network import reads as network
 from malha.network.errors import UnknownLocation
 from malha.network.model import Channel
 from malha.network.ownership import UnknownLocationGroup
+from malha.network.places import locate
 from malha.platform.brazil import STATES
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import new_id
+from malha.promising.model import Options
 
 TAG = "availability"
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -120,11 +122,7 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)
     cards = await reference.cards(work.tx, {line.sku for line in data.lines})
-    flaws = [
-        Flaw(f"lines/{i}/sku", N_("There is no SKU {sku}."), facts={"sku": line.sku})
-        for i, line in enumerate(data.lines)
-        if line.sku not in cards
-    ]
+    flaws = _unknown_skus(data.lines, cards)
     pickup = None
     if data.method == "pickup":
         pickup = reference.locations.get(data.pickup_location or "")
@@ -155,4 +153,56 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     return Basket(all(line.available == line.asked for line in lines), lines, caps, covered)
 
 
-handlers = [show_availability, check_basket]
+class AskedPromise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A basket, or one SKU of a product page, and where its customer is: a postal code, or a state at least."""
+
+    channel: Code
+    lines: Annotated[list[AskedLine], Meta(min_length=1, max_length=200)]
+    postal_code: Annotated[str, Meta(max_length=20)] | None = None
+    to_state: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
+    customer_group: Group | None = None
+
+
+@command("/promises", permission="stock:read", idempotent=False, tag=TAG)
+async def promise_basket(work: Work, data: AskedPromise) -> Options:
+    """Return how a basket can reach its customer now: deliveries with dates and prices, places to fetch it and when.
+
+    Each option is planned as its order would be: stock, fences, caps, cut-offs, opening hours, holidays, closures and
+    capacity included. An order placed now with that service is promised the same day. Nothing is held.
+    """
+    reference = await reference_in(work.tx)
+    of = _channel(reference, data.channel)
+    cards = await reference.cards(work.tx, {line.sku for line in data.lines})
+    flaws = _unknown_skus(data.lines, cards)
+    place = None if data.postal_code is None else locate(data.postal_code)
+    if data.postal_code is not None and place is None:
+        says = N_("There is no postal code {code} in Brazil.")
+        flaws.append(Flaw("postal_code", says, facts={"code": data.postal_code}))
+    state = data.to_state or (None if place is None else place.state)
+    if state is not None and state not in STATES:
+        flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": state}))
+    elif place is not None and state != place.state:
+        says = N_("The postal code {code} is in {state}.")
+        flaws.append(Flaw("to_state", says, facts={"code": data.postal_code, "state": place.state}))
+    refuse(flaws)
+    return await promised.options(
+        work.tx,
+        reference,
+        of,
+        [(cards[line.sku], line.quantity) for line in data.lines],
+        id_=new_id(),
+        to_state=state,
+        postal_code=data.postal_code,
+        customer_group=data.customer_group,
+    )
+
+
+def _unknown_skus(lines: list[AskedLine], cards: dict[str, Card]) -> list[Flaw]:
+    return [
+        Flaw(f"lines/{i}/sku", N_("There is no SKU {sku}."), facts={"sku": line.sku})
+        for i, line in enumerate(lines)
+        if line.sku not in cards
+    ]
+
+
+handlers = [show_availability, check_basket, promise_basket]

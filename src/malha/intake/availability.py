@@ -5,7 +5,7 @@ serve the channel. Kits are counted from their components, at one location each.
 safety rules say for the channel; what is *available* is what an order may have. Nothing is held by asking.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing import rules as routing
 from malha.routing.lanes import barred
-from malha.routing.model import Request, RequestLine
+from malha.routing.model import Plan, Request, RequestLine
 
 Column = list[int]  # units by place, in the order of the answer's locations
 
@@ -264,6 +264,31 @@ class _Told:
         return column, total, cut
 
 
+Planner = Callable[[Request], tuple[Plan, list[str]]]
+
+
+async def planner(tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[int], now: datetime) -> Planner:
+    """Read what is there for a taker; return what plans a basket on it as intake would, with the caps in the way.
+
+    Baskets planned one after the other do not take units from each other.
+    """
+    places = sorted(reference.network.location_ids)
+    there, standing = await _there(tx, reference, taker, stocked, places, now)
+    free = reference.grid(
+        stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
+    )
+    touched = rules.touches(reference.allotments, taker.channel_id, stocked)
+
+    def plan(request: Request) -> tuple[Plan, list[str]]:
+        if not touched:
+            return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
+        allotting = Allotting(reference.allotments, reference.network, now)
+        allotting.stand(standing)
+        return allotting.plan(taker, request, free, reference.taken, reference.prices)
+
+    return plan
+
+
 async def check(
     tx: Tx,
     reference: Reference,
@@ -277,18 +302,7 @@ async def check(
     With those comes the last day they are there; the codes are of caps in the way.
     """
     stocked = sorted({part for card in cards for part in card.stocked})
-    places = sorted(reference.network.location_ids)
-    there, standing = await _there(tx, reference, taker, stocked, places, now)
-    free = reference.grid(
-        stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
-    )
-    touched = rules.touches(reference.allotments, taker.channel_id, stocked)
-    if touched:
-        allotting = Allotting(reference.allotments, reference.network, now)
-        allotting.stand(standing)
-        plan, cut = allotting.plan(taker, request, free, reference.taken, reference.prices)
-    else:
-        plan, cut = routing.plan(request, reference.network, free, reference.taken, reference.prices), []
+    plan, cut = (await planner(tx, reference, taker, stocked, now))(request)
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity

@@ -48,7 +48,9 @@ class Reference:
 
     __slots__ = (
         "allotments",
+        "calendars",
         "channels",
+        "details",
         "known",
         "location_codes",
         "locations",
@@ -57,6 +59,7 @@ class Reference:
         "priorities",
         "sells_ahead",
         "services",
+        "shipping",
         "taken",
     )
 
@@ -77,7 +80,10 @@ class Reference:
         self.channels = {c.code: c for c in snapshot.channels.values()}
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
         self.services = {s.code: s.id for s in snapshot.services.values() if s.active}
+        self.shipping = snapshot.active_services()
         self.locations = dict(snapshot.location_ids)
+        self.details = [snapshot.locations[id_] for id_ in self.network.location_ids]
+        self.calendars = [snapshot.calendars[id_] for id_ in self.network.location_ids]
         self.location_codes = [snapshot.locations[id_].code for id_ in self.network.location_ids]
         self.known = known  # cards by SKU, shared by the references of one catalogue revision
         self.taken: list[int] = []

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from malha.intake import allotting as allot
+from malha.intake import promised as offering
 from malha.intake import rules
 from malha.intake.allotting import Allotting
 from malha.intake.covering import Covering, Wanted, by_line, promised
@@ -46,6 +47,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
+from malha.promising.rules import end_of
 from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing.model import Plan, Request, RequestLine
@@ -343,9 +345,10 @@ def _plan_one(
         batch.covering.take(covers)
     id_text = str(order_id)
     now = instant.isoformat()
+    released = _release_after(submission, channel, instant, batch.covering, skus)
     placed_at = order.placed_at.isoformat() if order.placed_at else now
     states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel, covers)
-    promise, line_promises = _promises(order, instant, plan, covers)
+    promise, line_promises = _promises(order, plan, covers, reference, released, None if target is None else target[2])
     batch.new.promises += [(id_text, line, at.isoformat()) for line, at in line_promises.items()]
     status = derive_status(states, holds)
     buyer = order.customer
@@ -374,7 +377,7 @@ def _plan_one(
             None if ship_to is None else _json(ship_to).decode(),
             None if ship_to is None else ship_to.state,
             None if promise is None else promise.isoformat(),
-            _release_after(submission, channel, instant, batch.covering, skus).isoformat(),
+            released.isoformat(),
             order.customer_group,
         )
     )
@@ -614,21 +617,27 @@ def _out_of_stock(order: NewOrder, uncovered: Sequence[tuple[int, int]], caps: S
 
 
 def _promises(
-    order: NewOrder, instant: datetime, plan: Plan | None, covers: Sequence[NewClaim]
+    order: NewOrder,
+    plan: Plan | None,
+    covers: Sequence[NewClaim],
+    reference: Reference,
+    released_at: datetime,
+    to_state: str | None,
 ) -> tuple[datetime | None, dict[int, datetime]]:
     """Return until when an order should arrive, and lines whose day is another: the channel's promise, else ours.
 
-    A parcel takes one business day to hand over and then its transit; the promise is the end of that day (UTC). What
-    is sold ahead takes as long from the day its supply is expected on; where a channel promised that sooner, its lines
-    get a day of their own.
+    Parcels leave on the working day of their locations and then travel; the promise is the end of that day (UTC), as
+    `promised` shows it before. What is sold ahead takes as long from the day its supply is expected on; where a
+    channel promised that sooner, its lines get a day of their own.
     """
     own = promised(covers) if covers else {}
     if order.promised_at is not None:
         own = {n: at for n, at in own.items() if at > order.promised_at}
         return order.promised_at, _line_days(order, order.promised_at, own)
     if plan is not None and plan.lead_days is not None and not _uncovered(plan, covers):
-        from_stock = rules.end_of_business_day(instant.date(), plan.lead_days + 1)
-        own = {n: from_stock for n, _, _ in plan.assignments} | own
+        day = offering.promise_of(plan, reference, released_at, to_state)
+        if day is not None:
+            own = {n: end_of(day) for n, _, _ in plan.assignments} | own
     soonest = min(own.values(), default=None)
     return soonest, {} if soonest is None else _line_days(order, soonest, own)
 
