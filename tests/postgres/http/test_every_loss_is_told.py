@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ahead_world import Shop as SoldAhead
+from ahead_world import in_days
 from tests_http import Shop, open_shop
 
 import malha
@@ -22,6 +24,7 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import asking, pickups
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
+from malha.inventory.supply import service as supply
 from malha.notifications import reads
 from malha.notifications.model import KINDS, Kind
 from malha.ordering import lateness
@@ -314,6 +317,44 @@ async def list_promise(shop: Shop, world: World, order_id: UUID) -> None:
     assert sent.status_code in {200, 303}, sent.text
 
 
+async def _awaits_supply(shop: Shop, world: World, order_id: UUID) -> tuple[SoldAhead, int]:
+    """Let an order wait for goods that another location expects; return the purchase order's number."""
+    async with shop.database.transaction() as tx:
+        sku = await tx.value("SELECT sku_id FROM order_line WHERE order_id = %(id)s::uuid", {"id": order_id})
+    ahead = SoldAhead(shop.database, world, sku)
+    await ahead.allow()
+    _, number = await ahead.order_goods(2, 5, at="S1")
+    await rejection(shop, world, order_id)
+    await ahead.settle()
+    assert await ahead.waits(order_id) == [("waiting", in_days(5), 2)]
+    assert await ahead.units(order_id) == {"backordered": 2}
+    return ahead, number
+
+
+async def supply_lost(shop: Shop, world: World, order_id: UUID) -> None:
+    ahead, number = await _awaits_supply(shop, world, order_id)
+    assert Kind.ON_HOLD not in {kind for kind, _ in await told(shop, order_id)}
+    async with shop.database.transaction() as tx:
+        await supply.drop_lines(tx, number, None, "the factory burned down")
+    await ahead.settle()
+    assert await ahead.waits(order_id) == [("lost", None, 2)]
+    assert await ahead.holds(order_id) == ["shortage"]
+
+
+async def supply_later(shop: Shop, world: World, order_id: UUID) -> None:
+    ahead, number = await _awaits_supply(shop, world, order_id)
+    before = await told(shop, order_id)
+    day = await ahead.promise(order_id)
+    async with shop.database.transaction() as tx:
+        await supply.reschedule(tx, number, {1: in_days(25)}, "the ship is late")
+    await ahead.settle()
+    moved = await ahead.promise(order_id)
+    assert day is not None
+    assert moved is not None
+    assert moved > day
+    assert sorted([*before, (Kind.REPROMISED, "queued")]) == await told(shop, order_id)
+
+
 Walk = Callable[[Shop, World, UUID], Awaitable[None]]
 # Where in the program it happens, how it is brought about, what the customer hears.
 WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
@@ -348,6 +389,8 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "promised anew from the list": ({"console.actions._promise"}, list_promise, Kind.REPROMISED),
     "replaced by a program": ({"api.orders_actions.replace_line"}, api_replace, Kind.REPLACED),
     "replaced on the order's page": ({"console.actions._replace"}, page_replace, Kind.REPLACED),
+    "waiting for supply that was given up": ({"intake.replanning.follow_supply"}, supply_lost, Kind.ON_HOLD),
+    "waiting for supply that comes later": ({"intake.supplying.promise_anew"}, supply_later, Kind.REPROMISED),
     "promised day over": ({"ordering.lateness.find_late"}, promise_broken, Kind.LATE),
 }
 
