@@ -11,15 +11,19 @@ from ahead_world import a_shop, in_days
 from malha.doctor import examine
 from malha.flows import order_to_cash
 from malha.fulfillment import service as fulfillment
+from malha.intake import substituting
 from malha.intake.errors import OutOfStock
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Placed
+from malha.inventory import service as stock
+from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.ids import UUID, new_id
+from malha.testing.builders import a_product
 
 CONNECTIONS = 32
 SOLD = """
@@ -168,4 +172,62 @@ async def test_everything_at_once_leaves_stock_supply_and_claims_whole(database:
                 await gate.close()
     assert await drift(database) == []
     await shop.settle()
+    assert await drift(database) == []
+
+
+WAITS = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE NOT l.granted AND a.datname = current_database()
+"""
+
+
+@pytest.mark.parametrize(
+    "how", ["goods come", "stock turns up", "a substitute is taken", "it is not wanted", "supply is found"]
+)
+async def test_who_needs_a_balance_has_what_is_locked_before_balances(database: Database, how: str) -> None:
+    """Intake takes supply, then the policy's counter, then balances: who has a balance must wait for neither."""
+    shop = await a_shop(database, stock=1)
+    policy = await shop.allow(cap=60)
+    (held,) = await shop.sold(shop.bought(3, channel="web"))  # one is there, and two are short
+    order_id, _ = await shop.order_goods(3, 5)
+    (order,) = await shop.sold(3)
+    s1 = shop.world.locations["S1"]
+    async with database.transaction() as tx:
+        await a_product(tx, shop.world, "MUG", stock={"DC": 1})
+        await tx.execute(
+            "INSERT INTO variant_substitute (variant_id, substitute_id, position)"
+            " SELECT c.id, m.id, 0 FROM variant c, variant m WHERE c.sku = 'CUP' AND m.sku = 'MUG'"
+        )
+        if how == "stock turns up":
+            await stock.set_on_hand(tx, [Claim(shop.sku, s1, 2)], Reference("count"))
+    first = "SELECT FROM ahead_policy WHERE id = %(id)s::int FOR UPDATE", {"id": policy}
+    if how == "supply is found":  # beside a line that is full
+        await shop.order_goods(2, 9, at="S1")
+        first = (
+            "SELECT FROM supply WHERE source_id = %(id)s::uuid AND promised = expected FOR UPDATE",
+            {"id": order_id},
+        )
+
+    async def act() -> None:
+        match how:
+            case "goods come":
+                await shop.receive(order_id, 2)
+            case "a substitute is taken":
+                async with database.transaction() as tx:
+                    await substituting.replace(tx, order, 1, "MUG", 1)
+            case "it is not wanted":
+                async with database.transaction() as tx:
+                    await fulfillment.cancel(tx, order, reason="x")
+            case _:
+                who = held if how == "supply is found" else order
+                await order_to_cash.place_waiting.work(database, order_id=str(who))
+
+    async with database.transaction() as intake:
+        await intake.execute(*first)
+        acting = asyncio.create_task(act())
+        while not await intake.value(WAITS):
+            assert not acting.done(), "it needed none of what is locked"
+            await asyncio.sleep(0.01)
+        await intake.execute("SELECT FROM balance FOR NO KEY UPDATE NOWAIT")
+    await acting
     assert await drift(database) == []

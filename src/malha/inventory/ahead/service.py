@@ -29,8 +29,11 @@ Key = tuple[int, int]  # (sku_id, location_id)
 # --- locks ---
 
 
-async def lock_queues(tx: Tx, keys: Iterable[Key]) -> None:
-    """Lock queues and their supply lines: until the transaction ends, nobody else moves or adds a claim there."""
+async def lock_queues(tx: Tx, keys: Iterable[Key], skus: Sequence[int] = ()) -> None:
+    """Lock queues and their supply lines: until the transaction ends, nobody else moves or adds a claim there.
+
+    What counts who waits is locked too, with the policies of `skus`: balances come after.
+    """
     wanted = sorted(set(keys))
     if not wanted:
         return
@@ -38,6 +41,7 @@ async def lock_queues(tx: Tx, keys: Iterable[Key]) -> None:
     await tx.execute(writes.ENSURE_QUEUES, params)
     await tx.tuples(writes.LOCK_QUEUES, params)
     await tx.tuples(writes.LOCK_LINES, params)
+    await tx.tuples(writes.LOCK_POLICIES, params | {"more": list(skus)})
 
 
 async def lock_for(tx: Tx, order_ids: Sequence[UUID], skus: Sequence[int] = ()) -> list[SupplyClaim]:
@@ -45,7 +49,7 @@ async def lock_for(tx: Tx, order_ids: Sequence[UUID], skus: Sequence[int] = ()) 
     keys = await tx.tuples(writes.QUEUES_FOR, {"orders": list(order_ids), "skus": list(skus)})
     if not keys:
         return []
-    await lock_queues(tx, keys)
+    await lock_queues(tx, keys, skus)
     return await _claims(tx, writes.CLAIMS_OF_ORDERS, {"orders": list(order_ids)})
 
 

@@ -28,12 +28,29 @@ WHERE s.expected > 0
 ORDER BY s.sku_id, s.location_id, s.id
 FOR NO KEY UPDATE OF s
 """
-# Queues an order stands in, and those it could join: the partial index on open supply.
+# Counters of policies are written after balances (goods that arrive, stock that turns up): locked before them, those
+# under which somebody waits in the queues, and those under which more may be sold of SKUs.
+LOCK_POLICIES = """
+SELECT id FROM ahead_policy
+WHERE id IN (
+    SELECT c.policy_id FROM supply_claim c
+    JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+      ON c.sku_id = w.sku_id AND c.location_id = w.location_id
+    WHERE c.state <> 'arrived'
+    UNION
+    SELECT p.id FROM variant v
+    JOIN ahead_policy p ON p.sku_id = v.id OR (p.sku_id IS NULL AND p.product_id = v.product_id)
+    WHERE v.id = ANY (%(more)s::int[]) AND NOT p.removed
+)
+ORDER BY id
+FOR NO KEY UPDATE
+"""
+# Queues an order stands in, and those it could join: all with supply, since full ones are locked when it is planned.
 QUEUES_FOR = """
 SELECT sku_id, location_id FROM supply_claim WHERE order_id = ANY (%(orders)s::uuid[])
 UNION
 SELECT sku_id, location_id FROM supply
-WHERE sku_id = ANY (%(skus)s::int[]) AND expected > promised
+WHERE sku_id = ANY (%(skus)s::int[]) AND expected > 0
 ORDER BY 1, 2
 """
 # For a second try of intake: all open lines of SKUs, so that what is planned with stands still.
