@@ -1,7 +1,8 @@
 """Everything that touches stock, in any order and at the same time, on a real PostgreSQL with real connections.
 
 Orders one by one, in batches, from carts and from history; cancels, lapsed payments, releases, picks short and whole,
-handovers; receipts, transfers, counts, buckets, snapshots, deltas; fences, caps, safety, suspicions; kits; the clock.
+handovers; receipts, transfers, counts, buckets, snapshots, deltas; goods sold ahead of supply; fences, caps, safety,
+suspicions; kits; the clock; carts and orders that want the last units at the same moment.
 After every step nobody was sold what is not there, the ledger is the balances, fences partition them, kits are whole,
 and the doctor finds nothing.
 
@@ -72,6 +73,7 @@ BELOW_ZERO = "SELECT sku_id, location_id, bucket FROM bucket_balance WHERE quant
 DEEP = int(os.environ.get("STOCK_MACHINE", "0"))
 # What goes on comes more often than what ends it.
 OFTEN = ["order", "order", "batch", "cart", "order_of_cart", "go_on", "go_on", "release", "release", "digest", "pay"]
+OFTEN += ["last_units", "sell_ahead", "expect", "what_was_expected_comes", "follow_supply"]
 ACT = st.tuples(st.sampled_from([*ACTS, *OFTEN]), *[st.integers(0, 41)] * 4)
 
 

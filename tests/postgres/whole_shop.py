@@ -4,6 +4,7 @@ An act is a name and four numbers, which choose among what is there at that mome
 a failing one can be made smaller. Refusals of ours are part of the game; any other error is not.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,10 @@ from malha.intake import replanning, substituting
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder, NewPayment
 from malha.inventory import service as inventory
+from malha.inventory.ahead import policies
+from malha.inventory.ahead import reads as ahead
+from malha.inventory.ahead.model import Mode
+from malha.inventory.ahead.policies import PolicyDraft
 from malha.inventory.allotments import reads as allotted
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow, Kind, State
@@ -26,7 +31,7 @@ from malha.inventory.buckets.model import BY_HAND
 from malha.inventory.counts import service as counts
 from malha.inventory.counts import suspicions
 from malha.inventory.counts.model import CountDraft, Entry, Habits, Limits, Suspicion
-from malha.inventory.model import Claim
+from malha.inventory.model import Claim, Reference
 from malha.inventory.safety import reads as safety_reads
 from malha.inventory.safety import service as safety
 from malha.inventory.safety.model import Measure, SafetyRuleDraft
@@ -85,6 +90,13 @@ UPDATE payment_deadline SET due_at = now() - interval '1 second' WHERE lapsed_at
 """
 KEPT_LONG_ENOUGH = "UPDATE payment_deadline SET cancel_at = now() - interval '1 second' WHERE lapsed_at IS NOT NULL"
 WINDOW_OVER = "UPDATE fulfillment_order SET pickup_until = now() - interval '1 second' WHERE state = 'ready'"
+EXPECTED = """
+SELECT o.number, o.id, l.location_id, l.sku_id FROM inbound_line l JOIN inbound_order o ON o.id = l.order_id
+WHERE l.expected > 0 ORDER BY o.number
+"""
+CLAIMED = """
+SELECT location_id, allocated + held + fenced + safety FROM balance WHERE sku_id = %(sku)s ORDER BY location_id
+"""
 UNPAID = """
 SELECT t.order_id, t.position, t.amount FROM tender t JOIN sales_order o ON o.id = t.order_id
 WHERE NOT EXISTS (SELECT FROM payment_entry e WHERE e.tender_id = t.id) ORDER BY o.number, t.position
@@ -506,6 +518,81 @@ async def decide(shop: Shop, a: int, b: int, c: int, _: int) -> None:
         async with shop.db.transaction() as tx:
             units = min(one.quantity, 1 + c % 3)
             await transfers.decide(tx, number, one.id, choices[b % len(choices)], units=units, reference="S-1")
+
+
+# --- goods that are sold before they come ---
+
+
+@claim
+async def sell_ahead(shop: Shop, a: int, b: int, c: int, _: int) -> None:
+    sku = shop.sku(a)
+    async with shop.db.transaction() as tx:
+        product = await tx.value("SELECT product_id FROM variant WHERE id = %(id)s", {"id": sku})
+        draft = PolicyDraft(product_id=product, sku_id=sku, mode=Mode.BACKORDER, cap=2 + c if b % 3 else None)
+        standing = {p.sku_id: p.version for p in await ahead.of_product(tx, product)}
+        await policies.put(tx, draft, standing.get(sku))
+
+
+@claim
+async def expect(shop: Shop, a: int, b: int, c: int, d: int) -> None:
+    day = datetime.now(UTC).date() + timedelta(days=1 + d)
+    line = InboundLineDraft(shop.sku(b), 1 + c % 6, day)
+    draft = InboundDraft(
+        kind=InboundKind.PURCHASE, supplier="Sul", location_id=shop.place(a), lines=[line], over_percent=100
+    )
+    async with shop.processes[a % 2].transaction() as tx:
+        await supply.place_order(tx, draft)
+
+
+@act
+async def what_was_expected_comes(shop: Shop, a: int, b: int, c: int, d: int) -> None:
+    async with shop.db.snapshot() as tx:
+        rows = await tx.tuples(EXPECTED)
+    if rows:
+        _, id_, place, sku = rows[a % len(rows)]
+        lines = [ReceivedLine(sku, 1 + c % 3, BY_HAND[d % 4] if d % 3 == 0 else BY_HAND[0])]
+        async with shop.processes[b % 2].transaction() as tx:
+            await supply.receive(tx, ReceiptDraft(id=new_id(), location_id=place, lines=lines, order_id=id_))
+
+
+@claim
+async def another_day(shop: Shop, a: int, b: int, c: int, _: int) -> None:
+    """What is expected comes on another day, or not at all."""
+    async with shop.db.snapshot() as tx:
+        rows = await tx.tuples(EXPECTED)
+    if rows:
+        number = rows[a % len(rows)][0]
+        async with shop.processes[b % 2].transaction() as tx:
+            if b % 3 == 0:
+                await supply.drop_lines(tx, number, None, "gone")
+            else:
+                await supply.reschedule(tx, number, {1: datetime.now(UTC).date() + timedelta(days=1 + c)})
+
+
+@claim
+async def follow_supply(shop: Shop, a: int, b: int, *_: int) -> None:
+    """The jobs that events of supply make: an order follows, a queue moves up."""
+    order_id = await shop.some(a, WAITING)
+    if order_id and b % 3:
+        await order_to_cash.follow_supply.work(shop.processes[b % 2], order_id=str(order_id))
+    else:
+        await order_to_cash.line_up.work(shop.processes[b % 2], sku_id=shop.sku(a), location_id=shop.place(b))
+
+
+# --- the last units ---
+
+
+@act
+async def last_units(shop: Shop, a: int, b: int, c: int, _: int) -> None:
+    """A unit or two are left at each place, and carts and orders want them at the same moment."""
+    async with shop.db.transaction() as tx:
+        claimed = await tx.tuples(CLAIMED, {"sku": shop.sku(b)})
+        left = [Claim(shop.sku(b), place, units + 1 + c % 2) for place, units in claimed]
+        await inventory.set_on_hand(tx, left, Reference("count"))
+    wanted = [order(shop, a + n, b % 2, 0, 1) for n in range(6)] + [cart(shop, a + n, b % 2, 0, n) for n in range(6)]
+    for refused in await asyncio.gather(*wanted, return_exceptions=True):
+        if refused is not None and not isinstance(refused, (MalhaError, Busy)):
+            raise refused
 
 
 # --- counts ---
