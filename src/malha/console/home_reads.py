@@ -121,12 +121,12 @@ WHERE l.status <> 'closed' AND (%(scope)s::int[] IS NULL OR l.id = ANY(%(scope)s
 ORDER BY late DESC, coalesce(d.taken, 0)::float / nullif(l.daily_capacity, 0) DESC NULLS LAST, open DESC, l.name
 """
 
-# Whether anything of each kind is there: one row of each table at most.
+# Whether anything of each kind is there: one row of each table at most, of orders the first of their key.
 BEGUN = """
 SELECT EXISTS (SELECT FROM establishment) AS company, EXISTS (SELECT FROM location) AS location,
        EXISTS (SELECT FROM service) AS service, EXISTS (SELECT FROM channel) AS channel,
        EXISTS (SELECT FROM variant) AS product, EXISTS (SELECT FROM balance) AS stock,
-       EXISTS (SELECT FROM sales_order) AS order
+       (SELECT true FROM sales_order ORDER BY id LIMIT 1) IS NOT NULL AS order
 """
 
 # Small table: each row is a record with something that could not be handled.
