@@ -39,7 +39,7 @@ from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
 from malha.routing import price_process
-from malha.simulation import service as simulation  # noqa: F401 -- declares its job
+from malha.simulation import service as simulation
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +83,7 @@ CHORES = (
     Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),
+    Chore("forget_simulations", 3600, _in_one(simulation.forget_old)),
     Chore("keep_stock_statements", 60, applying.keep_house),
     Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
     Chore("care_for_allotments", 15, allotments.care),

@@ -36,3 +36,12 @@ class NoResult(MalhaError):
     code = "simulation_without_result"
     says = "The simulation {name} has no result."
     mend = "Wait until it is done; one that failed or was stopped has none."
+
+
+class TooManySimulations(MalhaError):
+    """So many have not ended that another one would only wait behind them."""
+
+    status = 409
+    code = "too_many_simulations"
+    says = "{most} simulations have not ended yet, and more than that may not wait."
+    mend = "Wait until one is done, or stop one that nobody needs."

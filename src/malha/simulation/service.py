@@ -27,13 +27,15 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
 from malha.simulation import reads, writes
-from malha.simulation.errors import NoResult, SimulationNotFound, SimulationOver, SimulationRunning
+from malha.simulation.errors import NoResult, SimulationNotFound, SimulationOver, SimulationRunning, TooManySimulations
 from malha.simulation.model import OVER, Decided, Draft, Result, Scenario, Simulation, Site, Status
 from malha.simulation.reads import Span
 from malha.simulation.rules import Leads, Replay
 
 PIECE = 2_000  # decisions replayed between two looks at whether somebody stopped it
 MAX_DAYS = 800
+MOST_OPEN = 20  # that wait or run at a time: they run one after the other
+KEEP_DAYS = 90  # after its end
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
@@ -48,10 +50,14 @@ async def start(tx: Tx, draft: Draft) -> Simulation:
     Raises:
         SharedByAll: the actor is limited to some locations; a simulation tells of all.
         Invalid: a code is unknown, named twice, or the days make no sense.
+        TooManySimulations: `MOST_OPEN` have not ended.
     """
     refuse_limited(tx)
     known = await network.snapshot(tx)
     refuse(flaws_of(draft, known))
+    await tx.execute(writes.TAKE_TURNS)
+    if await tx.value(writes.COUNT_OPEN) >= MOST_OPEN:
+        raise TooManySimulations(most=MOST_OPEN)
     span = await span_of(tx, draft, known)
     id_ = new_id()
     total = await reads.count(tx, span)
@@ -101,6 +107,11 @@ async def forget(tx: Tx, id_: UUID) -> None:
         raise SimulationRunning(name=found.name)
     await tx.execute(writes.DROP_SIMULATION, {"id": id_})
     await audit.record(tx, action="delete", entity="simulation", entity_id=str(id_), before={"name": found.name})
+
+
+async def forget_old(tx: Tx) -> None:
+    """Delete simulations `KEEP_DAYS` after they ended; the trail keeps who started them."""
+    await tx.execute(writes.FORGET_OLD, {"days": KEEP_DAYS})
 
 
 async def show(tx: Tx, id_: UUID) -> Simulation:

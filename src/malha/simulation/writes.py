@@ -22,3 +22,10 @@ DROP_SIMULATION = "DELETE FROM simulation WHERE id = %(id)s::uuid"
 
 # Two people at one simulation take turns.
 LOCK_SIMULATION = "SELECT status FROM simulation WHERE id = %(id)s::uuid FOR UPDATE"
+
+# Two people who start one at the same time are counted one after the other; two retailers of one server are not.
+TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended('simulations:' || current_schema(), 0))"
+
+COUNT_OPEN = "SELECT count(*) FROM simulation WHERE status IN ('waiting', 'running')"
+
+FORGET_OLD = "DELETE FROM simulation WHERE finished_at < now() - make_interval(days => %(days)s::int)"

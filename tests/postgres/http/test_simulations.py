@@ -197,3 +197,40 @@ async def test_the_page_takes_a_scenario_shows_it_and_keeps_what_was_typed_when_
     gone = await retailer.http.post(f"{address}/delete", headers=person)
     assert gone.status_code == 303
     assert "No simulation yet" in (await retailer.http.get("/simulations", headers=person)).text
+
+
+async def test_so_many_wait_and_no_more_whoever_asks_at_once(retailer: Shop) -> None:
+    key = await retailer.key({"network:read", "network:write"})
+    for _ in range(service.MOST_OPEN - 2):
+        assert (await retailer.http.post("/v1/simulations", json=wanted(), headers=key)).status_code == 201
+    answers = await asyncio.gather(
+        *(retailer.http.post("/v1/simulations", json=wanted(), headers=key) for _ in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409, 409]
+    refused = next(answer.json() for answer in answers if answer.status_code == 409)
+    assert refused["code"] == "too_many_simulations"
+    assert "20 simulations have not ended yet" in refused["detail"]
+    one = (await retailer.http.get("/v1/simulations", headers=key)).json()[0]["id"]
+    assert (await retailer.http.post(f"/v1/simulations/{one}/stop", headers=key)).status_code == 200
+    assert (await retailer.http.post("/v1/simulations", json=wanted(), headers=key)).status_code == 201
+    person = await retailer.session(Role.OWNER)
+    page = await retailer.http.post("/simulations:new", data={"rows": "1"}, headers=person)
+    assert (page.status_code, "simulations have not ended yet" in page.text) == (409, True)
+
+
+async def test_what_came_of_one_is_kept_for_so_long_and_one_that_runs_is_never_forgotten(retailer: Shop) -> None:
+    runs = [await started(retailer) for _ in range(3)]
+    old, young, open_ = (run["id"] for run in runs)
+    for done in (old, young):
+        await service.run.work(retailer.database, simulation_id=done)
+    async with retailer.database.transaction() as tx:
+        for id_, days in ((old, service.KEEP_DAYS + 1), (young, service.KEEP_DAYS - 1), (open_, 400)):
+            await tx.execute(
+                "UPDATE simulation SET created_at = now() - make_interval(days => %(days)s::int), "
+                "finished_at = CASE WHEN status = 'done' THEN now() - make_interval(days => %(days)s::int) END "
+                "WHERE id = %(id)s::uuid",
+                {"id": id_, "days": days},
+            )
+        await service.forget_old(tx)
+        kept = {str(found.id) for found in await reads.simulations(tx)}
+    assert kept == {young, open_}
