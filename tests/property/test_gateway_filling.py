@@ -1,7 +1,8 @@
 """Whatever a value says, it arrives as that value and changes nothing around it; answers and receipts never fail."""
 
+import base64
 import json
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import msgspec
 import pytest
@@ -150,3 +151,18 @@ def test_a_header_takes_the_secret_and_nothing_a_customer_wrote():
     assert [f.at for f in gateways.check_gateway(wrong, Channel.SMS)] == ["headers"]
     basic = Gateway(url="https://g.example", body="{}", headers=(Header("Authorization", "Basic {secret_base64}"),))
     assert gateways.request_of(basic, letter("x"), secret="a:b").headers["Authorization"] == "Basic YTpi"
+
+
+@pytest.mark.parametrize("secret", ["s3cret", "user:päss word", 'a"b\\c/d'])
+@pytest.mark.parametrize("spelt", [str, lambda s: base64.b64encode(s.encode()).decode(), lambda s: quote(s, safe="")])
+def test_a_gateway_that_repeats_what_it_was_asked_shows_nobody_the_secret(secret, spelt):
+    meaning = Meaning(id_path="headers.Authorization", error_path="said")
+    heard = f"Bearer {spelt(secret)}"
+    for status in (200, 400, 503):
+        for raw in (json.dumps({"headers": {"Authorization": heard}, "said": heard}), json.dumps({"echo": heard})):
+            answer = gateways.answer_of(
+                meaning, status, {"content-type": "application/json"}, raw.encode(), hide=(secret,)
+            )
+            shown = f"{answer.words} {answer.reference}"
+            for hidden in (secret, json.dumps(secret, ensure_ascii=False)[1:-1], spelt(secret)):
+                assert hidden not in shown

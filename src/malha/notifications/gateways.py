@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 
@@ -271,7 +271,7 @@ def answer_of(
     """Return what an HTTP answer means. `hide` are texts that must not be kept, like the secret."""
     found = _decoded(body, headers.get("content-type", ""))
     error = _text_at(found, meaning.error_path)
-    reference = _text_at(found, meaning.id_path)[:200]
+    reference = _clean(_text_at(found, meaning.id_path), hide)[:200]
     raw = error or ("" if _is_in(status, meaning.accepted) else body[: WORDS * 4].decode("utf-8", "replace"))
     words = _clean(f"{status} {raw}".strip(), hide)
     if _is_in(status, meaning.accepted):
@@ -307,9 +307,12 @@ def _retry_after(headers: Mapping[str, str]) -> int | None:
 
 
 def _clean(text: str, hide: Sequence[str]) -> str:
+    """Take out what must not be kept, in every spelling that a gateway could repeat it in."""
     for each in hide:
         if each:
-            text = text.replace(each, "\N{BULLET}" * 3)
+            packed = base64.b64encode(each.encode()).decode("ascii")
+            for spelt in (each, msgspec.json.encode(each).decode()[1:-1], quote(each, safe=""), packed):
+                text = text.replace(spelt, "\N{BULLET}" * 3)
     return _CONTROL.sub(" ", text)[:WORDS]
 
 
