@@ -1,6 +1,7 @@
 """A test through a gateway as it is saved, for whoever describes it; nothing about an order is sent."""
 
 from malha.flows import telling
+from malha.network.service import refuse_limited
 from malha.notifications import means
 from malha.notifications.contract import Answer, Letter
 from malha.notifications.errors import GatewayNotReady
@@ -32,10 +33,12 @@ async def send_trial(
     The address is judged as it is when customers are told: `Answer` says refused where this server does not ask it.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         GatewayNotReady: the gateway is not described.
         SealBroken: its secrets were sealed with another key.
     """
     async with db.transaction(actor) as tx:
+        refuse_limited(tx)
         opened = await means.open_gateway(tx, signing.keys_of(settings), channel)
         if opened is None or not opened.gateway.url:
             raise GatewayNotReady(means=Word(CHANNEL_WORDS[channel]))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from malha.network.service import refuse_limited
 from malha.notifications import reads, writes
 from malha.notifications.errors import GatewayExists, GatewayNotReady
 from malha.notifications.gateways import Gateway, check_gateway
@@ -70,10 +71,12 @@ async def save_gateway(
     gateways could have a secret that they cannot see sent to a server of their own.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: the description is wrong, or a secret that is there would go to another server.
         GatewayExists: `version` is 0, and there is one.
         Conflict: somebody else changed it meanwhile.
     """
+    refuse_limited(tx)
     flaws = check_gateway(gateway, channel)
     if gateway.url and channel is not Channel.EMAIL:
         try:
@@ -129,9 +132,11 @@ async def remove_gateway(tx: Tx, channel: Channel, *, version: int | None = None
     """Forget a gateway and its secrets, if it is still as the asker saw it; what waits goes by the next means.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         GatewayNotReady: there is none.
         Conflict: somebody else changed it meanwhile.
     """
+    refuse_limited(tx)
     before = await reads.gateway(tx, channel)
     if before is None:
         raise GatewayNotReady(means=Word(CHANNEL_WORDS[channel]))
@@ -165,9 +170,11 @@ async def set_route(
     No means (None) gives a kind's own route up. `version` is the one the asker saw, 0 where there was none.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: no means, or one twice.
         Conflict: somebody else changed it meanwhile.
     """
+    refuse_limited(tx)
     key = kind.value if kind else ALL_KINDS
     if means is not None and (not means or len(set(means)) != len(means)):
         refuse([Flaw("means", N_("Name at least one means, and each once."))])

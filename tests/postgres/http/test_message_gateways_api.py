@@ -12,6 +12,7 @@ from malha.identity.model import PERMISSIONS
 from malha.notifications import means
 from malha.notifications.model import Channel
 from malha.platform import audit
+from malha.testing.builders import a_network
 
 SECRET, WORD = "s3cret-of-the-gateway", "word-of-receipts"
 GATEWAY: dict[str, Any] = {
@@ -180,3 +181,32 @@ async def test_the_page_removes_a_gateway_with_its_secrets(shop: Shop) -> None:
     assert (gone.status_code, gone.headers["location"]) == (303, "/messages/means")
     async with shop.database.transaction() as tx:
         assert await means.open_gateway(tx, shop.app.state.services.signing, Channel.SMS) is None
+
+
+async def test_who_is_limited_to_locations_neither_describes_nor_tries_nor_routes_for_all_of_them(shop: Shop) -> None:
+    whole = await keyed(shop)
+    await described(shop, whole)
+    async with shop.database.transaction() as tx:
+        await a_network(tx)
+    limited = {**await shop.key(PERMISSIONS, locations=["S1"]), "if-match": '"1"'}
+    owner = await shop.session(locations=["S1"])
+    gateway, route = "/v1/message-gateways/sms", "/v1/message-routes/ready"
+    for method, path, body in (
+        ("POST", "/v1/message-gateways", {**GATEWAY, "channel": "whatsapp"}),
+        ("PUT", gateway, {**GATEWAY, "url": "https://sms.example.com/other"}),
+        ("POST", f"{gateway}/test", {"phone": "11987654321"}),
+        ("DELETE", gateway, None),
+        ("PUT", route, {"means": ["sms"]}),
+    ):
+        unseen = {**limited, "if-match": '"0"'} if path == route else limited
+        refused = await shop.http.request(method, path, json=body, headers=unseen)
+        assert (refused.status_code, refused.json()["code"]) == (403, "shared_by_all"), (method, path, refused.text)
+    for path, form in (
+        ("sms", {"version": "1", "url": "https://sms.example.com/other"}),
+        ("sms/try", {"phone": "11987654321"}),
+        ("sms/remove", {"version": "1"}),
+        ("route", {"kind": "ready", "means1": "sms", "version": "0"}),
+    ):
+        refused = await shop.http.post(f"/messages/means/{path}", data=form, headers=owner)
+        assert refused.status_code == 403, (path, refused.text)
+    assert (await shop.http.get(gateway, headers=whole)).json()["version"] == 1
