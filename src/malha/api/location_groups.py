@@ -34,8 +34,8 @@ class NewLocationGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 @query("/location-groups", permission="network:read", tag=TAG)
 async def list_location_groups(work: Work) -> list[LocationGroup]:
-    """List groups of locations by code."""
-    return await reads.location_groups(work.tx)
+    """List groups of locations by code, each with its members at the caller's locations."""
+    return await _in_sight(work, await reads.location_groups(work.tx))
 
 
 @command("/location-groups", permission="network:write", status=201, tag=TAG)
@@ -60,8 +60,8 @@ async def change_location_group(work: Work, code: str, data: LocationGroupDraft)
 
 @query("/location-groups/{code:str}", permission="network:read", tag=TAG)
 async def show_location_group(work: Work, code: str) -> LocationGroup:
-    """Return a group of locations."""
-    found = next(iter(await reads.location_groups(work.tx, [code])), None)
+    """Return a group of locations with its members at the caller's locations."""
+    found = next(iter(await _in_sight(work, await reads.location_groups(work.tx, [code]))), None)
     if found is None:
         raise UnknownLocationGroup(key=code)
     work.tag(found.version)
@@ -92,6 +92,14 @@ async def change_owner(work: Work, code: str, data: OwnerOfGoods) -> None:
     await _seen(work, code)
     work.expect(await service.lock(work.tx, "location", code))
     await ownership.set_owner(work.tx, code, data.establishment)
+
+
+async def _in_sight(work: Work, groups: list[LocationGroup]) -> list[LocationGroup]:
+    """Leave out the members that the caller may not see: what is out of sight is not there."""
+    if work.actor.locations is None:
+        return groups
+    seen = {place.code for place in await reads.locations(work.tx) if work.actor.sees(place.id)}
+    return [msgspec.structs.replace(g, locations=[c for c in g.locations if c in seen]) for g in groups]
 
 
 async def _seen(work: Work, code: str) -> Location:

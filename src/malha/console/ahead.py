@@ -166,7 +166,8 @@ async def ahead_page(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         asked = request.query_params.get("policy", "")
         chosen = next((p for p, _mode, _terms in rows if str(p.id) == asked), None)
         plain = [v for v in product.variants if not v.is_kit]
-        supply = [row for row in await reads.supply_of(tx, [v.id for v in plain]) if around.may("stock:read")]
+        scope = shell.scope_of(web.caller_of(request))
+        supply = await reads.supply_of(tx, [v.id for v in plain], scope) if around.may("stock:read") else []
     return render.html(
         "ahead/policies.html",
         shell=around,

@@ -21,6 +21,7 @@ from malha.network.model import LocationGroup, LocationGroupDraft
 from malha.network.ownership import UnknownLocationGroup
 from malha.network.service import refuse_limited
 from malha.ordering import group_reads
+from malha.ordering.group_reads import Bought
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column
@@ -172,14 +173,24 @@ async def group_delete(request: Request[Any, Any, Any], code: FromPath[str]) -> 
 # --- groups of customers ---
 
 
+def _may_tally(request: web.Asking) -> bool:
+    """Return whether the caller may know what buyers ordered: it is counted over all locations."""
+    caller = web.caller_of(request)
+    return caller.may("orders:read") and caller.locations is None
+
+
+async def _bought(tx: Tx, request: web.Asking, codes: list[str]) -> dict[str, Bought]:
+    return await group_reads.bought(tx, codes, DAYS) if _may_tally(request) else {}
+
+
 @get("/customer-groups", opt={"permission": "stock:read"})
 async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the customer groups, what names them and what their buyers ordered; and codes that only orders state."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "groups")
         found = await groups.groups(tx)
-        stated = await group_reads.stated(tx)
-        bought = await group_reads.bought(tx, sorted({*stated, *(g.code for g in found)}), DAYS)
+        stated = await group_reads.stated(tx) if _may_tally(request) else []
+        bought = await _bought(tx, request, sorted({*stated, *(g.code for g in found)}))
     known = {g.code for g in found}
     return render.html(
         "groups/customers.html",
@@ -187,6 +198,7 @@ async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
         may=around.may,
         may_change=shell.may_shape(request),
         rows=[(g, bought.get(g.code)) for g in found],
+        tallied=_may_tally(request),
         unnamed=[(code, bought.get(code)) for code in stated if code not in known],
         days=DAYS,
         exports=export.choices(str, "/customer-groups:export"),
@@ -198,11 +210,12 @@ async def customer_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the customer groups as a file."""
     async with web.reading(request) as tx:
         found = await groups.groups(tx)
-        bought = await group_reads.bought(tx, [g.code for g in found], DAYS)
+        bought = await _bought(tx, request, [g.code for g in found])
+    nothing = 0 if _may_tally(request) else None
 
     def cells(g: CustomerGroup) -> list[Any]:
         row = bought.get(g.code)
-        orders, last = (row.orders, row.last) if row else (0, None)
+        orders, last = (row.orders, row.last) if row else (nothing, None)
         return [g.code, g.name, " ".join(g.allotments), orders, last, g.note]
 
     return export.send_all(request, "customer-groups", CUSTOMER_COLUMNS, found, cells)
@@ -213,7 +226,7 @@ async def _customer_form(tx: Tx, request: web.Asking, code: str | None, suggeste
         refuse_limited(tx)
     around = await shell.around(tx, request, "groups")
     found = None if code is None else await groups.group(tx, code)
-    bought = (await group_reads.bought(tx, [code], DAYS)).get(code) if code else None
+    bought = (await _bought(tx, request, [code])).get(code) if code else None
     return render.html(
         "groups/customer.html",
         shell=around,
@@ -222,6 +235,7 @@ async def _customer_form(tx: Tx, request: web.Asking, code: str | None, suggeste
         g=found,
         suggested=suggested,
         version=found.version if found else 0,
+        tallied=_may_tally(request),
         bought=bought,
         days=DAYS,
         action=f"/customer-groups/{quote(code, safe='')}/edit" if code else "/customer-groups:new",

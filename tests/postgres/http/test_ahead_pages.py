@@ -85,3 +85,16 @@ async def test_pages_of_the_queue_follow_each_other_and_nonsense_begins_again(sh
     assert (await page(shop, lead, link)).count('href="/orders/') == 3
     for after in ("x", "2026-01-01/1", f"{in_days(0)}T00:00:00+00:00/{'9' * 30}"):
         assert (await page(shop, lead, f"/waiting?after={after}")).count('href="/orders/') == 50
+
+
+async def test_who_is_limited_sees_what_is_on_order_for_their_own_locations(shop: Shop, sold: Sold) -> None:
+    _, here = await sold.order_goods(41, 6, at="S1")
+    _, there = await sold.order_goods(83, 6, at="DC")
+    keeper = await shop.session(Role.MANAGER, locations=["S1"])
+    for path in ("/products/CUP/ahead", "/stock/CUP"):
+        shown = await page(shop, keeper, path)
+        assert f"/purchase-orders/{here}" in shown
+        assert f"/purchase-orders/{there}" not in shown
+    key = await shop.key(["stock:read"], locations=["S1"])
+    told = (await shop.http.get("/v1/supply", params={"sku": "CUP"}, headers=key)).json()
+    assert [row["location"] for row in told] == ["S1"]

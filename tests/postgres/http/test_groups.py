@@ -132,3 +132,25 @@ async def test_who_is_limited_reads_groups_and_changes_none(keyed: Shop) -> None
     for path in ("/v1/location-groups/SOUTH", "/v1/customer-groups/vip"):
         refused = await keyed.http.delete(path, headers=limited)
         assert (refused.status_code, refused.json()["code"]) == (403, "shared_by_all")
+
+
+async def test_who_is_limited_learns_neither_other_members_nor_what_is_sold_elsewhere(keyed: Shop) -> None:
+    await call(keyed, "POST", "/location-groups", {"code": "SOUTH", "name": "South", "locations": ["LJ01", "CD01"]})
+    async with keyed.database.transaction() as tx:
+        await an_order(tx)
+        await tx.execute("UPDATE sales_order SET customer_group = 'club'")
+    await call(keyed, "POST", "/customer-groups", {"code": "club", "name": "Club"})
+    limited = await keyed.key(KEY, locations=["LJ01"])
+    for path in ("/v1/location-groups", "/v1/location-groups/SOUTH"):
+        told = await keyed.http.get(path, headers=limited)
+        assert '"LJ01"' in told.text
+        assert "CD01" not in told.text
+    assert (await call(keyed, "GET", "/location-groups/SOUTH")).json()["locations"] == ["CD01", "LJ01"]
+
+    keeper = await keyed.session(Role.MANAGER, locations=["LJ01"])
+    for path in ("/customer-groups", "/customer-groups/club/edit"):
+        shown = (await keyed.http.get(path, headers=keeper)).text
+        assert "Club" in shown
+        assert "Orders in 90 days" not in shown
+    rows = (await keyed.http.get("/customer-groups:export.csv", headers=keeper)).text
+    assert rows.splitlines()[1] == "club;Club;;;;"
