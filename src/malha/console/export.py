@@ -1,9 +1,11 @@
 """Lists as files: the answer that streams one, and how its name and format are told by the address."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from litestar import Request
 from litestar.response import Stream
@@ -83,8 +85,15 @@ def format_of(request: Request[Any, Any, Any]) -> Format:
     return Format(request.url.path.rpartition(".")[2])
 
 
+def disposition(said: str) -> str:
+    """Return what has a browser save a file under a name, which may hold a code that somebody typed (RFC 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", said)
+    other = "" if plain == said else f"; filename*=UTF-8''{quote(said, safe='')}"
+    return f'attachment; filename="{plain}"{other}'
+
+
 def file(name: str, format_: Format, pieces: AsyncIterator[bytes]) -> Stream:
     """Send a file piece by piece, to be saved under a name with the day."""
     said = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{format_.value}"
-    headers = {"Content-Disposition": f'attachment; filename="{said}"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": disposition(said), "Cache-Control": "no-store"}
     return Stream(pieces, media_type=format_.media_type, headers=headers)

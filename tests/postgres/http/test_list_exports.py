@@ -1,5 +1,8 @@
 """Lists of the administrator as files: every row there is, in words, without a secret."""
 
+import re
+from urllib.parse import quote, unquote
+
 import pytest
 from tests_http import Shop
 
@@ -43,3 +46,16 @@ async def test_the_file_of_counts_has_those_of_ones_own_locations(shop: Shop) ->
     rows = (await shop.http.get("/counts:export.csv?view=all", headers=lead)).text
     assert "S1" in rows
     assert "S2" not in rows
+
+
+@pytest.mark.parametrize("sku", ["Ré ✓", 'A"; filename="x.exe', "S;1"])
+async def test_a_file_named_after_a_code_that_somebody_typed_comes_under_that_name(shop: Shop, sku: str) -> None:
+    async with shop.database.transaction() as tx:
+        await a_product(tx, await a_network(tx), sku, stock={"S1": 2})
+    address = f"/stock/{quote(sku, safe='')}/S1/ledger.csv"
+    answer = await shop.http.get(address, headers=await shop.session())
+    assert answer.status_code == 200, answer.text
+    plain, _star, other = answer.headers["content-disposition"].partition("; filename*=UTF-8''")
+    assert unquote(other).startswith(f"ledger-{sku}-S1-")
+    assert not set('"; ') & set(other)
+    assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+[.]csv"', plain)
