@@ -62,3 +62,4 @@ async def _segment(events: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         if event is None:
             return
         yield bytes(event)
+    raise NoFile  # the form ends before its file does: half a file is none

@@ -140,3 +140,23 @@ async def test_who_is_limited_to_locations_states_and_applies_only_there(stated:
     assert "/confirm" not in own.text  # it speaks of L2 too, which somebody else decides
     told = await stated.http.get("/stock-sync/snapshots/1/expected.csv", headers=keeper)
     assert [line.split(";")[2] for line in told.text.splitlines()[1:]] == ["L1"]
+
+
+async def test_half_a_form_is_no_file_and_leaves_nothing(stated: Shop) -> None:
+    owner = await owner_in_utc(stated)
+    fields = {"scope": "partial", "as_of": local(2), "seq": "1"}
+    parts = "".join(
+        f'--cut\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{said}\r\n' for name, said in fields.items()
+    )
+    head = '--cut\r\ncontent-disposition: form-data; name="file"; filename="s.csv"\r\ncontent-type: text/csv\r\n\r\n'
+    whole = parts.encode() + head.encode() + FILE + b"\r\n--cut--\r\n"
+    headers = {**owner, "content-type": "multipart/form-data; boundary=cut"}
+    # However a way between cuts it: in a row, at its end, in the boundary, in the fields, in their heads.
+    for end in (b"S2;L1", b"NOPE;L1;4\n", b"\r\n--cu", b"filename", b"2;L1;6\n"):
+        cut = whole[: whole.rindex(end) + len(end)]
+        refused = await stated.http.post("/stock-sync/sources/ERP/upload", content=cut, headers=headers)
+        assert refused.status_code in {400, 422}, (end, refused.status_code)
+    async with stated.database.transaction() as tx:
+        assert await reads.snapshots(tx) == []
+    taken = await stated.http.post("/stock-sync/sources/ERP/upload", content=whole, headers=headers)
+    assert taken.status_code == 303, taken.text
