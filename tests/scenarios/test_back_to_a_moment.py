@@ -44,7 +44,8 @@ def sell(port: int, key: str, name: str, count: int) -> set[str]:
 
 
 def test_exactly_what_was_acknowledged_before_the_moment_is_there(place: Path) -> None:
-    here, there, kept, archive = place / "here", place / "there", place / "kept", place / "archive"
+    # PostgreSQL's own commands give a percent sign a meaning, a shell the blank.
+    here, there, kept, archive = place / "here", place / "there", place / "kept", place / "100%f of it"
     kept.mkdir()
     key = a_retailer_in(here)
     env = {"MALHA_WAL_ARCHIVE": str(archive)}
@@ -66,6 +67,8 @@ def test_exactly_what_was_acknowledged_before_the_moment_is_there(place: Path) -
         assert before | after == external_ids(url_of(here))
     base = Path(json.loads(made.stdout)["place"])
     assert any(archive.iterdir())  # stopping finished the last piece of the log
+    assert_closed(archive)
+    assert_closed(base)
 
     restored = malha(here, "restore", str(base), "--at", moment.isoformat(), "--into", str(there), "--json")
     assert restored.returncode == 0, restored.stderr
@@ -81,9 +84,16 @@ def test_exactly_what_was_acknowledged_before_the_moment_is_there(place: Path) -
     # Without a moment: all that was archived, which is everything, for the server was stopped.
     whole = place / "whole"
     point_in_time.restore_base(base, whole, server_of(whole))
+    assert_closed(whole / "postgres")
     with EmbeddedPostgres(whole) as database:
         assert external_ids(database.url) == before | after
     assert_refusals(base, place, moment)
+
+
+def assert_closed(place: Path) -> None:
+    """Everything that could be read by another person on the machine is for its owner only."""
+    open_ = [path for path in (place, *place.rglob("*")) if path.stat().st_mode & 0o077]
+    assert open_ == []
 
 
 def server_of(home: Path):

@@ -235,7 +235,8 @@ def restore_base(
     _verify(place / DATA, int(base.postgres.split(".")[0]))
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     recovering = {
-        "restore_command": f'cp {shlex.quote(str(log))}/"%f" "%p"',
+        # PostgreSQL reads a percent sign of its own; two of them are one of the path's.
+        "restore_command": f'cp {shlex.quote(str(log).replace("%", "%%"))}/"%f" "%p"',
         "recovery_target_action": "promote",
         # Not the newest: somebody who tried a restore and let it run may have left one in the same archive.
         "recovery_target_timeline": "current",
@@ -297,7 +298,8 @@ def _copy(data: Path, server: EmbeddedPostgres) -> None:
     """Copy a cluster beside its place and move it there: a half copy is never taken for a database."""
     identity = server.identity()
     fresh = server.home / f".postgres.{secrets.token_hex(4)}"
-    shutil.copytree(data, fresh, symlinks=True)
+    fresh.mkdir(mode=0o700)  # closed before the first file is in it: a file has its own mode only once it is whole
+    shutil.copytree(data, fresh, symlinks=True, dirs_exist_ok=True)
     (fresh / "recovery.signal").touch(mode=0o600)
     fresh.chmod(0o700)
     if os.geteuid() == 0:
