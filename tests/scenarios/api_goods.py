@@ -8,6 +8,7 @@ from typing import Any
 from malha.inventory.sync import applying
 from malha.platform.db import Database
 from malha.platform.ids import UUID
+from malha.simulation import service as simulation
 
 Job = Callable[[Database], Awaitable[Any]]
 
@@ -35,6 +36,9 @@ def share_out(story: Any) -> None:
     do("create_location_group", body={"code": "stalls", "name": "Barracas", "locations": ["STALL"]})
     change("change_location_group", 1, code="stalls", body={"name": "Barracas SP", "locations": ["STALL", "TENT"]})
     do("list_location_groups")
+    do("show_location_group", code="stalls")
+    do("create_location_group", body={"code": "tents", "name": "Tendas", "locations": ["TENT"]})
+    change("delete_location_group", 1, code="tents")
     do("show_owner", code="TENT")
     change("change_owner", story.version(), code="TENT", body={"establishment": "FAIR"})
     do("show_channel_owners", code="fair")
@@ -53,6 +57,16 @@ def share_out(story: Any) -> None:
     change("change_allotment", 1, code="FEW", body={**cap, "quota": 80})
     do("get_allotment", code="APART")
     do("list_allotments", query={"only": "active"})
+    rows = do("export_fence_rows", query={"format": "csv"})
+    assert do("import_fence_rows", query={"mode": "all"}, body=rows)["bad"] == 0
+    run = do("upload_allotments", query={"name": "cercas.csv"}, body=rows)["id"]
+    do("stop_import", import_id=run)
+    vip = {"name": "VIP", "note": "Quem compra toda semana"}
+    do("create_customer_group", body={"code": "vip", **vip})
+    do("list_customer_groups")
+    do("show_customer_group", code="vip")
+    change("change_customer_group", 1, code="vip", body={**vip, "name": "Da casa"})
+    change("delete_customer_group", 2, code="vip")
     rule = {"code": "SPARE", "name": "Reserva", "amount": 1, "location": "TENT"}
     do("try_safety_rule", body=rule)
     do("create_safety_rule", body=rule)
@@ -174,3 +188,45 @@ def count_goods(story: Any, second: dict[str, str], third: dict[str, str]) -> No
     do("cancel_count", number=other, body={"reason": "closing time"})
     do("list_suspicions")
     do("lift_suspicions", body={"location": "STALL", "skus": ["FIG-1"], "reason": "found behind the shelf"})
+
+
+def sell_ahead(story: Any) -> None:
+    """Goods that are promised before they are there, who waits for them, and what may stand in for them."""
+    do = story.do
+    jars = [{"sku": "JAM-1", "price": 2_000, "substitutes": [{"sku": "JAM-2"}]}, {"sku": "JAM-2", "price": 1_500}]
+    named = [{"options": {"Fruta": fruit}, **jar} for fruit, jar in zip(("Figo", "Uva"), jars, strict=True)]
+    do("create_product", body={"code": "JAM", "name": "Geleia", "options": ["Fruta"], "variants": named})
+    do("set_stock", body={"items": [{"sku": "JAM-2", "location": "STALL", "quantity": 9}]})
+    lines = [{"sku": "JAM-1", "quantity": 3, "eta": LATER}]
+    do("place_inbound_order", body={"supplier": "Sítio", "location": "STALL", "lines": lines})
+    policy = do("put_ahead_policy", code="JAM", body={"mode": "backorder", "sku": "JAM-1", "channel": "fair"})
+    assert do("list_ahead_policies", code="JAM")[0]["id"] == policy["id"]
+    address = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
+    wanted = [{"sku": "JAM-1", "quantity": 2, "unit_price": 2_000}]
+    order = do("create_order", body={"channel": "fair", "external_id": "F-9", "ship_to": address, "lines": wanted})[
+        "id"
+    ]
+    assert do("list_supply", query={"sku": ["JAM-1"]})[0]["promised"] == 2
+    assert [row["quantity"] for row in do("list_supply_claims", query={"q": "JAM-1", "limit": 1})["items"]] == [2]
+    (choice,) = do("list_substitutes", order_id=order)
+    assert (choice["waiting"], [one["sku"] for one in choice["substitutes"]]) == (2, ["JAM-2"])
+    done = do("replace_line", order_id=order, line=1, body={"sku": "JAM-2", "quantity": 1})
+    assert done["replaced"]["amount"] == 500
+    assert do("list_supply", query={"sku": ["JAM-1"]})[0]["promised"] == 1
+    gone = {"version": policy["version"]}
+    do("remove_ahead_policy", code="JAM", policy_id=policy["id"], body=gone)
+
+
+def ask_what_if(story: Any) -> None:
+    """Simulations: one that is stopped and forgotten, one that comes to its end."""
+    do = story.do
+    scenario = {"locations": [{"location": "STALL", "handling": 500}], "split_penalty": 300}
+    wanted = {"name": "E se?", "since": ago(48)[:10], "until": LATER, "scenario": scenario}
+    stopped = do("start_simulation", body=wanted)["id"]
+    assert do("stop_simulation", id=stopped)["status"] == "cancelled"
+    do("forget_simulation", id=stopped)
+    run = do("start_simulation", body=wanted)["id"]
+    story.work_off(lambda database: simulation.run.work(database, simulation_id=run))
+    assert do("show_simulation", id=run)["status"] == "done"
+    assert do("show_simulation_result", id=run)["after"]["total"]["orders"] > 0
+    do("list_simulations")

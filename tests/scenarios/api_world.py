@@ -43,6 +43,10 @@ NAMES = {
     "receipt": "SELECT number FROM receipt ORDER BY number",
     "transfer": "SELECT number FROM transfer ORDER BY number",
     "count": "SELECT number FROM count_task ORDER BY number",
+    "customer_group": "SELECT code FROM customer_group ORDER BY id",
+    "simulation": "SELECT id::text FROM simulation ORDER BY id",
+    "policy_id": "SELECT id FROM ahead_policy ORDER BY id",
+    "means": "SELECT unnest(ARRAY['sms', 'whatsapp', 'email'])",
 }
 SAME = {
     "pickup_location": "location",
@@ -59,6 +63,8 @@ SAME = {
     "truth": "location",
     "secondary": "location",
     "order": "inbound_order",
+    "stock_from": "location",
+    "customer_groups": "customer_group",
 }
 # `code`, `number` and `id` are of what stands before them.
 CODES = {
@@ -77,6 +83,8 @@ CODES = {
     "/v1/receipts/": "receipt",
     "/v1/transfers/": "transfer",
     "/v1/counts/": "count",
+    "/v1/customer-groups/": "customer_group",
+    "/v1/simulations/": "simulation",
     "/v1/stock/drift:repair": "drift_id",
 }
 # What breaks programs, wherever a text may stand.
@@ -102,6 +110,8 @@ async def names_in(database: Database) -> dict[str, tuple[Any, ...]]:
 
 def known(names: Names, field: str, path: str) -> tuple[Any, ...]:
     """The records that a parameter or field of an operation can name."""
+    if field == "channel" and path.startswith("/v1/message-gateways"):
+        return names["means"]
     if field in {"code", "number", "id"}:
         kinds = [kind for prefix, kind in CODES.items() if path.startswith(prefix)]
         return names[kinds[0]] if kinds else ()

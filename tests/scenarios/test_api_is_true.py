@@ -16,7 +16,18 @@ from typing import Any, NamedTuple
 
 import pytest
 import schemathesis
-from api_goods import LATER, Job, count_goods, move_goods, order_and_receive, share_out, state_stock, worked_off
+from api_goods import (
+    LATER,
+    Job,
+    ask_what_if,
+    count_goods,
+    move_goods,
+    order_and_receive,
+    sell_ahead,
+    share_out,
+    state_stock,
+    worked_off,
+)
 from api_world import Names, build_world, hook_in, names_in
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
@@ -115,7 +126,7 @@ class Story:
         given: dict[str, Any] = {} if kind is None else {"body": body, "media_type": kind}
         case = operation.Case(path_parameters=path, query=query or {}, headers=headers or {}, **given)
         sent = {**self.owner, **(headers or {})} if "Cookie" not in (headers or {}) else headers
-        answer = case.call(headers=sent)
+        answer = case.call(headers=sent, timeout=180)  # a whole table on a busy machine is not quick
         assert 200 <= answer.status_code < 300, f"{operation_id}: {answer.status_code} {answer.content[:600]!r}"
         assert str(answer.status_code) in operation.definition.raw["responses"], f"{operation_id}: {answer.status_code}"
         case.validate_response(answer, excluded_checks=[schemathesis.checks.CHECKS.get_one("ignored_auth")])
@@ -432,6 +443,8 @@ def told(served: Served) -> Story:
     share_out(story)
     sell_and_send(story)
     order_and_receive(story)
+    sell_ahead(story)
+    ask_what_if(story)
     move_goods(story)
     count_goods(story, another(story), another(story))
     state_stock(story)
