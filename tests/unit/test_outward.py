@@ -1,6 +1,8 @@
 """Requests to addresses that somebody typed: only where they may go, once, within bounds."""
 
 import asyncio
+import gzip
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -221,6 +223,31 @@ async def test_an_endless_answer_is_cut_off():
     async with server(endless) as (port, _heard):
         with pytest.raises(OutwardUnanswered, match="endless"):
             await Outward(["127.0.0.1"], limit=10_000).send("GET", f"http://127.0.0.1:{port}/")
+
+
+def packed(kind: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+async def test_a_packed_answer_is_unpacked_no_further_than_an_answer_may_be_long():
+    async def sent(answer: bytes) -> bytes:
+        async with server(answer) as (port, heard):
+            got = await Outward(["127.0.0.1"], limit=10_000).send("GET", f"http://127.0.0.1:{port}/")
+            assert b"accept-encoding: identity" in heard[0].lower()
+            return got.body
+
+    assert await sent(packed("gzip", gzip.compress(b"ok" * 5_000))) == b"ok" * 5_000
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    with pytest.raises(OutwardUnanswered, match="endless"):
+        await sent(packed("gzip", bomb))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5_000_000
+    for kind, body in (("gzip", b"not packed"), ("br", b"x"), ("gzip, gzip", b"x")):
+        with pytest.raises(OutwardUnanswered):
+            await sent(packed(kind, body))
 
 
 async def test_a_header_cannot_bring_another_one():

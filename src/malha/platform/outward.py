@@ -25,6 +25,7 @@ import asyncio
 import re
 import socket
 import ssl
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -41,6 +42,7 @@ CONNECT_S = 5.0
 LIMIT = 1 << 20  # bytes of an answer
 LONGEST = 2_048  # characters of an address
 _SAID = 300
+_GZIP = 16 + zlib.MAX_WBITS
 
 IpAddress = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -172,12 +174,12 @@ class Outward:
                 return await self._exchange(
                     method,
                     f"{target.scheme}://{host}:{target.port}{target.path}",
-                    {**(headers or {}), "Host": target.origin},
+                    {"Accept-Encoding": "identity", **(headers or {}), "Host": target.origin},
                     body,
                     {"sni_hostname": target.host, "trace": follow},
                     target,
                 )
-        except (httpx.HTTPError, OSError, ssl.SSLError) as error:  # TimeoutError is an OSError
+        except (httpx.HTTPError, OSError, ssl.SSLError, zlib.error) as error:  # TimeoutError is an OSError
             kind = OutwardUnanswered if sent else OutwardUnreachable
             raise kind(host=target.host, answer=_said(error)) from None
 
@@ -196,9 +198,14 @@ class Outward:
         ):
             if response.is_redirect:
                 raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, a redirect")
+            packing = response.headers.get("content-encoding", "identity").strip().lower()
+            unpack = zlib.decompressobj(_GZIP) if packing in {"gzip", "x-gzip"} else None
+            if unpack is None and packing not in {"identity", ""}:
+                raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, packed as {packing[:40]}")
             read = bytearray()
-            async for piece in response.aiter_bytes():
-                read += piece
+            # As it came: the client would unpack each piece whole, however large it becomes.
+            async for piece in response.aiter_raw():
+                read += piece if unpack is None else unpack.decompress(piece, self._limit + 1 - len(read))
                 if len(read) > self._limit:
                     raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, an endless answer")
             said = {name.lower(): value for name, value in response.headers.items()}
