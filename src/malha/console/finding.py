@@ -1,9 +1,10 @@
-"""The command bar: pages, orders, goods, customers, locations and views that fit a text; without one, what came last.
+"""The command bar: pages, records and views that fit a text; without one, what was chosen last.
 
 Each group asks its own permission. What a person chose is kept as the key of a record and looked up again with their
 rights of the moment, so that a name they may no longer see is not shown.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,10 +13,11 @@ from litestar import get, post
 from litestar.response import Response
 
 from malha.console import finding_reads as reads
-from malha.console import menu, render, shell, web, words
+from malha.console import goods_words, menu, render, shell, web, words
 from malha.console.menu import Page
 from malha.console.orders import TABS, Asked, row_views
 from malha.console.views import LISTS, address_of
+from malha.console.words import Sign
 from malha.fulfillment import finding as papers
 from malha.identity import keeping, keeping_reads
 from malha.identity.model import SIGNED_IN, Caller
@@ -28,7 +30,10 @@ MOST = {"page": 5, "order": 5, "variant": 4, "customer": 4, "location": 4, "view
 FEWEST_LETTERS = 3  # before records are looked for: fewer fit everything, and no trigram index knows them
 RECENT = 6
 LATEST = 4
-KINDS = frozenset({"page", "order", "variant", "customer", "location"})
+# Papers of goods: by the letter that pages write before their number.
+PAPERS = {"P": "purchase", "R": "receipt", "T": "transfer", "C": "count"}
+PAPER_NUMBER = re.compile(r"([PRTC]?)(\d{1,18})", re.ASCII | re.IGNORECASE)
+KINDS = frozenset({"page", "order", "variant", "customer", "location", *PAPERS.values()})
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +122,30 @@ def location_item(spot: reads.Spot, caller: Caller) -> Item:
     )
 
 
+PAPER_WORDS = {
+    "purchase": ("P", "clipboard-list", "/purchase-orders", goods_words.INBOUND),
+    "receipt": ("R", "package-import", "/receipts", {"undone": Sign(N_("taken back"), "neutral", "x")}),
+    "transfer": ("T", "transfer", "/transfers", goods_words.TRANSFER),
+    "count": ("C", "checklist", "/counts", goods_words.TASK),
+}
+
+
+def paper_item(paper: reads.Paper) -> Item:
+    """Return a purchase order, a goods receipt, a transfer or a count, with its state."""
+    letter, icon, path, signs = PAPER_WORDS[paper.kind]
+    between = " → " if paper.kind == "transfer" else " · "
+    sides = (paper.place, paper.name) if paper.kind == "count" else (paper.name, paper.place)
+    return Item(
+        kind=paper.kind,
+        key=str(paper.number),
+        icon=icon,
+        code=f"{letter}{paper.number}",
+        text=between.join(side for side in sides if side),
+        href=f"{path}/{paper.number}",
+        note=_(signs[paper.state].word) if paper.state else "",
+    )
+
+
 # --- what fits what was typed ---
 
 
@@ -132,13 +161,17 @@ async def find(asker: Asker, text: str) -> list[Group]:
             wanted = await papers.sought(asker.tx, Wanted(search=text, scope=asker.scope))
             found = await orders.page(asker.tx, wanted, size=MOST["order"])
             groups.append(Group(N_("Orders"), await order_items(asker, found.rows)))
-        numbered = text.startswith("#")  # nothing but an order is written so
-        if may("catalog:read") and not numbered:
+        an_order = text.startswith("#")  # nothing else is written so
+        if may("catalog:read") and not an_order:
             goods = await reads.variants(asker.tx, text, MOST["variant"])
             groups.append(Group(N_("Goods"), [variant_item(each) for each in goods]))
-        if asker.sees_customers and not numbered:
+        if asker.sees_customers and not an_order:
             buyers = await reads.customers(asker.tx, text, MOST["customer"])
             groups.append(Group(N_("Customers"), [customer_item(each) for each in buyers]))
+    if numbered := PAPER_NUMBER.fullmatch(text):
+        letter, number = numbered[1].upper(), int(numbered[2])
+        kinds = [PAPERS[letter]] if letter else list(PAPERS.values())
+        groups.append(Group(N_("Papers of goods"), await paper_items(asker, {kind: [number] for kind in kinds})))
     if may("network:read"):
         groups.append(Group(N_("Locations"), await location_items(asker, folded)))
     groups.append(Group(N_("Views"), (await view_items(asker, folded))[: MOST["view"]]))
@@ -146,6 +179,14 @@ async def find(asker: Asker, text: str) -> list[Group]:
     if text.removeprefix("#").isdigit():
         groups.sort(key=lambda group: group.label != "Orders")
     return [group for group in groups if group.found]
+
+
+async def paper_items(asker: Asker, numbers: dict[str, list[int]]) -> list[Item]:
+    """Return papers of goods by their kinds and numbers, to whoever may see stock."""
+    if not asker.caller.may("stock:read"):
+        return []
+    found = await reads.papers(asker.tx, asker.scope, **{f"{kind}s": each for kind, each in numbers.items()})
+    return [paper_item(paper) for paper in found]
 
 
 async def location_items(asker: Asker, folded: str) -> list[Item]:
@@ -232,6 +273,13 @@ async def _locations(asker: Asker, keys: Sequence[str]) -> list[Item]:
     return [location_item(spot, asker.caller) for spot in spots if spot.code in keys]
 
 
+def _papers(kind: str) -> Callable[[Asker, Sequence[str]], Awaitable[list[Item]]]:
+    async def look_up(asker: Asker, keys: Sequence[str]) -> list[Item]:
+        return await paper_items(asker, {kind: _numbers(keys)})
+
+    return look_up
+
+
 def _numbers(keys: Iterable[str]) -> list[int]:
     return [int(key) for key in keys if key.isascii() and key.isdigit() and len(key) <= 18]
 
@@ -242,6 +290,7 @@ LOOK_UP: dict[str, Callable[[Asker, Sequence[str]], Awaitable[list[Item]]]] = {
     "variant": _variants,
     "customer": _customers,
     "location": _locations,
+    **{kind: _papers(kind) for kind in PAPERS.values()},
 }
 
 

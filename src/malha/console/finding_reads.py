@@ -1,4 +1,4 @@
-"""What the command bar looks up besides orders: goods, customers, locations. Each answers a few rows by an index."""
+"""What the command bar looks up besides orders: each answers a few rows by an index."""
 
 from collections.abc import Sequence
 
@@ -45,6 +45,31 @@ SELECT id, code, name, kind FROM location
 WHERE status <> 'closed' AND (%(scope)s::int[] IS NULL OR id = ANY(%(scope)s::int[])) ORDER BY name
 """
 
+# Papers of goods by the unique indexes on their numbers. A scope sees a transfer at both its ends.
+PAPERS = """
+SELECT 'purchase' AS kind, o.number, o.supplier AS name, p.name AS place, o.state
+FROM inbound_order o JOIN location p ON p.id = o.location_id
+WHERE o.number = ANY(%(purchases)s::bigint[])
+  AND (%(scope)s::int[] IS NULL OR o.location_id = ANY(%(scope)s::int[]))
+UNION ALL
+SELECT 'receipt', r.number, coalesce(o.supplier, s.name, ''), p.name,
+       CASE WHEN r.undone_at IS NULL THEN '' ELSE 'undone' END
+FROM receipt r JOIN location p ON p.id = r.location_id LEFT JOIN inbound_order o ON o.id = r.order_id
+LEFT JOIN transfer t ON t.id = r.transfer_id LEFT JOIN location s ON s.id = t.origin_id
+WHERE r.number = ANY(%(receipts)s::bigint[])
+  AND (%(scope)s::int[] IS NULL OR r.location_id = ANY(%(scope)s::int[]))
+UNION ALL
+SELECT 'transfer', t.number, o.name, d.name, t.state
+FROM transfer t JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
+WHERE t.number = ANY(%(transfers)s::bigint[])
+  AND (%(scope)s::int[] IS NULL OR t.origin_id = ANY(%(scope)s::int[]) OR t.destination_id = ANY(%(scope)s::int[]))
+UNION ALL
+SELECT 'count', c.number, c.zone, p.name, c.state
+FROM count_task c JOIN location p ON p.id = c.location_id
+WHERE c.number = ANY(%(counts)s::bigint[])
+  AND (%(scope)s::int[] IS NULL OR c.location_id = ANY(%(scope)s::int[]))
+"""
+
 # What was chosen before, by unique keys.
 VARIANTS_BY_SKU = "SELECT sku, name FROM variant WHERE sku = ANY(%(skus)s::text[])"
 CUSTOMERS_BY_NUMBER = """
@@ -78,6 +103,16 @@ class Spot(msgspec.Struct, frozen=True):
     kind: str
 
 
+class Paper(msgspec.Struct, frozen=True):
+    """A purchase order, a goods receipt, a transfer or a count."""
+
+    kind: str  # purchase, receipt, transfer, count
+    number: int
+    name: str  # the supplier, where a transfer comes from, the zone of a count
+    place: str  # where the goods are, or go
+    state: str
+
+
 def _terms(words: Sequence[str], most: int) -> dict[str, object]:
     escaped = [w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for w in words]
     patterns = [f"%{word}%" for word in sorted(escaped, key=len, reverse=True)]
@@ -108,6 +143,21 @@ async def customers(tx: Tx, text: str, most: int) -> list[Buyer]:
 async def locations(tx: Tx, scope: Sequence[int] | None) -> list[Spot]:
     """Return the locations a person may see, by name."""
     return await tx.all(Spot, LOCATIONS, {"scope": None if scope is None else list(scope)})
+
+
+async def papers(
+    tx: Tx,
+    scope: Sequence[int] | None,
+    *,
+    purchases: Sequence[int] = (),
+    receipts: Sequence[int] = (),
+    transfers: Sequence[int] = (),
+    counts: Sequence[int] = (),
+) -> list[Paper]:
+    """Return papers of goods by their numbers, those of the locations a person may see."""
+    wanted = {"purchases": purchases, "receipts": receipts, "transfers": transfers, "counts": counts}
+    lists = {kind: list(numbers) for kind, numbers in wanted.items()}
+    return await tx.all(Paper, PAPERS, {**lists, "scope": None if scope is None else list(scope)})
 
 
 async def variants_by_sku(tx: Tx, skus: Sequence[str]) -> dict[str, Goods]:

@@ -72,6 +72,47 @@ async def test_a_number_means_an_order_first(shop: Shop) -> None:
     assert found[0].kind == "order"
 
 
+PAPERS = {
+    "purchase": """
+        INSERT INTO inbound_order (id, kind, supplier, location_id, created_by)
+        SELECT gen_random_uuid(), 'purchase', 'Curtume', id, 'test' FROM location WHERE code = 'S2' RETURNING 'P' || number
+    """,
+    "receipt": """
+        INSERT INTO receipt (id, location_id, received_by)
+        SELECT gen_random_uuid(), id, 'test' FROM location WHERE code = 'S2' RETURNING 'R' || number
+    """,
+    "transfer": """
+        INSERT INTO transfer (id, origin_id, destination_id, needs_document, state, requested_by)
+        SELECT gen_random_uuid(), o.id, d.id, false, 'requested', 'test' FROM location o, location d
+        WHERE o.code = 'DC' AND d.code = 'S2' RETURNING 'T' || number
+    """,
+    "count": """
+        INSERT INTO count_task (id, location_id, kind, source, limit_units, limit_value, created_by)
+        SELECT gen_random_uuid(), id, 'cycle', 'person', 1, 1, 'test' FROM location WHERE code = 'S2'
+        RETURNING 'C' || number
+    """,
+}
+
+
+async def test_papers_of_goods_are_found_by_their_numbers_where_a_person_may_see_them(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await a_shop(tx)
+        papers = {kind: str(await tx.value(insert)) for kind, insert in PAPERS.items()}
+    owner, here = await shop.session(), await shop.session(Role.STORE_LEAD, locations=["S2"])
+    elsewhere = await shop.session(Role.STORE_ASSOCIATE, locations=["S1"])
+    for kind, number in papers.items():
+        for who in (owner, here):
+            found = await find(shop, who, number.lower())
+            assert [(each.kind, each.key) for each in found if each.kind in papers] == [(kind, number[1:])]
+        assert number[1:] in of(await find(shop, owner, number[1:]), kind)  # the bare number finds it as well
+        assert of(await find(shop, elsewhere, number), kind) == []
+    assert [each.text for each in await find(shop, owner, papers["transfer"]) if each.kind == "transfer"] == [
+        f"{papers['transfer']} · DC → S2 To approve"
+    ]
+    await shop.http.post("/find/chosen", data={"kind": "count", "key": papers["count"][1:]}, headers=owner)
+    assert of(await find(shop, owner), "count") == [papers["count"][1:]]
+
+
 async def test_nothing_is_shown_that_a_person_may_not_see(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
         numbers = await a_shop(tx)
