@@ -67,6 +67,14 @@ document.addEventListener("submit", (event) => {
   if (form.matches("[data-theme-form]")) { event.preventDefault(); theme(form, event.submitter); }
 });
 
+// The name of a chosen file, beside the button that chose it.
+const named = (input) => {
+  const says = $("[data-none]", input.closest("[data-file]") ?? document.createElement("i"));
+  if (says) says.value = [...input.files].map((file) => file.name).join(", ") || says.dataset.none;
+};
+for (const happening of ["change", "cancel"])
+  document.addEventListener(happening, (event) => { if (event.target.matches?.("input[type=file]")) named(event.target); }, true);
+
 // A file on its way: how much of it has left.
 document.addEventListener("htmx:xhr:progress", (event) => {
   const bar = $("progress", event.target);
@@ -76,7 +84,9 @@ document.addEventListener("htmx:xhr:progress", (event) => {
 });
 document.addEventListener("htmx:afterRequest", (event) => { // the same file can be chosen again after it was mended
   if (!event.target.matches("[data-upload]")) return;
-  $("input[type=file]", event.target).value = ""; // and what else was filled in stays
+  const file = $("input[type=file]", event.target);
+  file.value = ""; // and what else was filled in stays
+  named(file);
   $("progress", event.target).hidden = true;
 });
 
