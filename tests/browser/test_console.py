@@ -306,13 +306,18 @@ def test_personal_data_is_masked_until_it_is_asked_for_and_that_is_recorded(visi
     cpf = f"{row[1][:3]}.{row[1][3:6]}.{row[1][6:9]}-{row[1][9:]}"
     assert cpf not in page.content()
     assert row[1] not in page.content()
+    assert "/track/" not in page.content()
     page.get_by_role("button", name="Mostrar tudo").click()
     expect(page.get_by_text(cpf)).to_be_visible()
+    link = page.get_by_role("link", name="Ver a página").get_attribute("href")
+    assert page.get_by_role("button", name="Copiar link").get_attribute("data-copy") == link
     with psycopg.connect(seeded) as connection:
         audited = connection.execute(
             "SELECT count(*) FROM malha.audit WHERE action = 'reveal' AND entity_id = %s", (str(row[0]),)
         ).fetchone()
     assert audited == (1,)
+    page.goto(str(link))
+    expect(page.get_by_text(f"Pedido {number}").first).to_be_visible()
 
 
 def test_a_pickup_is_handed_over_with_its_code_only(visit: Visit, seeded: str) -> None:

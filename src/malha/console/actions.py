@@ -32,11 +32,13 @@ from malha.ordering import promises, reads, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
+from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
 from malha.platform import audit, brazil, i18n
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
@@ -409,15 +411,16 @@ async def effect_of(tx: Tx, order_id: UUID, wishes: list[CancelWish]) -> Effect:
 
 @post("/orders/{number:int}/reveal", opt={"permission": "customers:reveal"}, status_code=200)
 async def reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Show the customer's data in full. That it was shown, by whom and when is kept."""
+    """Show the customer's data in full, and the page on which they follow the order. Who saw it and when is kept."""
     async with web.writing(request) as tx:
         facts = await page.read(tx, number, shell.scope_of(web.caller_of(request)))
         await audit.record(tx, action="reveal", entity="order", entity_id=facts.header.id, after={"shown": "buyer"})
         drawn = page.view_of(facts, await page.names_of(tx, facts))
     if not web.wants_part(request):
         return web.see_other(f"/orders/{number}")
-    head = facts.header
+    head, services = facts.header, request.app.state.services
     revealed = {
+        "tracking": tracking_address(services.signing, services.settings.address, head.id, at=now()),
         "document": brazil.format_document(head.buyer_document) if head.buyer_document else "",
         "phone": brazil.format_phone(head.buyer_phone) if head.buyer_phone else "",
         "email": head.buyer_email or "",
