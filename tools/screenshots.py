@@ -25,6 +25,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import records
 import walk
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,7 +122,8 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
         if world == "empty" and not only:
             taken += welcome(browser, base, forms)
         enter(door.request, base)
-        pages, missing = walk.pages_of(door.request, base)
+        unlinked = records.make(door.request, base) if world == "demo" else {}
+        pages, missing = walk.pages_of(door.request, base, unlinked)
         wrong += [f"{world}: no record for {path}" for path in missing]
         pages |= {name: address for name, address in walk.STATES.items() if world == "demo" or "first:" not in address}
         pages = {name: address for name, address in pages.items() if only in name}
@@ -143,13 +145,14 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
                     f"{base}/me/{what}", form={what: chosen, "next": "/"}, headers={"Origin": base}, max_redirects=0
                 )
             for name, address in pages.items():
-                if address.split("?")[0] in walk.OUTSIDE:
+                if walk.OUTSIDE.match(address):
                     context.clear_cookies(name="malha")
                 else:
                     context.add_cookies(session)
                 said = picture(context, base, address, form, OUT / world / form.folder / f"{name}.png", axe=axe)
                 wrong += [f"{world} {form.folder} {name} ({address}): {flaw}" for flaw in said]
                 taken += 1
+            context.add_cookies(session)  # the last page may have been one of those outside
             for name in filter(walk.FORM.search, pages):
                 for state in ("wrong", "stale") if name.endswith("-edit") else ("wrong",):
                     said = picture(
