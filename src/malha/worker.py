@@ -19,6 +19,7 @@ from malha.channels import pushing, sending
 from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
+    order_waves,
     stock_sync,  # noqa: F401 -- declares its job
     telling,
 )
@@ -108,6 +109,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(order_to_cash.run_release(database, stop))
         tasks.create_task(pushing.run_pushes(database, sending.webhooks(settings), stop))
         tasks.create_task(price_process.run_prices(database, stop, wanted=settings.stock_prices))
+        tasks.create_task(order_waves.run_waves(database, stop, wanted=settings.waves, least=settings.wave_saving))
         for chore in CHORES:
             tasks.create_task(_repeat(database, chore, stop))
 

@@ -36,6 +36,8 @@ PROCESS = {
     "worker_pool_size": N_("Database connections of the worker"),
     "worker_jobs": N_("Background jobs at a time"),
     "stock_prices": N_("Prices of stock that may run out"),
+    "waves": N_("Held orders planned together"),
+    "wave_saving": N_("Least saving of a held order that moves, in centavos"),
     "worker_nice": N_("How far the worker steps back"),
     "log_level": N_("Least severe message logged"),
     "log_format": N_("Form of the log"),

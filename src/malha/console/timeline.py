@@ -124,6 +124,13 @@ def _routed(facts: Facts, names: Names) -> tuple[str, str]:
         if (waiting := sum(u[1] for u in facts.get("unplaced") or ()))
         else ""
     )
+    saved = facts.get("saved")
+    if isinstance(saved, int):
+        if saved > 0:
+            saves = _("saves {amount}", amount=_money(facts, names, "saved"))
+            return _("Moved to a cheaper location"), _joined(*places, saves)
+        saves = _("together they save {amount}", amount=_money(facts, names, "saved_together"))
+        return _("Made way for other orders"), _joined(*places, saves)
     return _("Location chosen") if placed else _("No location found"), _joined(*places, left)
 
 

@@ -108,13 +108,18 @@ class LineReplaced(OrderEvent, frozen=True, kw_only=True):
 
 
 class OrderRouted(OrderEvent, frozen=True, kw_only=True):
-    """Waiting units found a location. `attempt` is the routing decision; `placed` (line, location, sold units)."""
+    """Waiting units found a location. `attempt` is the routing decision; `placed` (line, location, sold units).
+
+    Where a wave moved units that had one: centavos that this order and all that moved with it cost less.
+    """
 
     TYPE: ClassVar[str] = "order.routed"
 
     attempt: int
     placed: list[tuple[int, int, int]]
     unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    saved: int | None = None
+    saved_together: int | None = None
 
 
 class OrderSupplied(OrderEvent, frozen=True, kw_only=True):

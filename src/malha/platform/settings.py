@@ -101,6 +101,21 @@ class Settings(Struct, frozen=True, kw_only=True):
             "that need them more. Prices are used only while they save on past orders."
         ),
     ] = True
+    waves: Annotated[
+        bool,
+        Meta(
+            description="Whether the worker plans orders that are not released yet once more, together, and moves "
+            "those that cost less elsewhere. An order moves once at most, and never to a location that delivers later."
+        ),
+    ] = False
+    wave_saving: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Least that moving an order before its release must save, in centavos.",
+        ),
+    ] = 100
     worker_nice: Annotated[
         int,
         Meta(

@@ -4,8 +4,6 @@ Where it fails, the prices in force are withdrawn: prices of a stock that is gon
 """
 
 import asyncio
-import os
-import sys
 
 import structlog
 from psycopg import OperationalError
@@ -14,6 +12,7 @@ from psycopg_pool import PoolTimeout
 from malha.platform.db import Database
 from malha.platform.sequencer import rest
 from malha.routing import price_reads, prices
+from malha.routing.solving import ask
 
 log = structlog.get_logger(__name__)
 
@@ -52,32 +51,12 @@ async def renew(
 
     A failure withdraws the prices in force. When `stop` is set meanwhile, the process is killed and nothing is changed.
     """
-    environ = {**os.environ, "DATABASE_URL": db.url, "MALHA_RETAILER": db.retailer, "OPENBLAS_NUM_THREADS": "1"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    answer = asyncio.create_task(process.communicate())
-    told = asyncio.create_task((stop or asyncio.Event()).wait())
-    try:
-        await asyncio.wait({answer, told}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        told.cancel()
-        in_time = answer.done()
-        if not in_time:
-            process.kill()
-        _, said = await answer
-    if in_time and process.returncode == 0:
+    answer = await ask(module, db, stop, patience_s=patience_s)
+    if answer.why is None:
         return True
-    if stop is not None and stop.is_set():
+    if answer.stopped:
         return False
-    why = said.decode(errors="replace")[-2000:] if in_time else f"it took more than {patience_s:.0f} s"
-    log.warning("stock_prices_failed", code=process.returncode, said=why)
+    log.warning("stock_prices_failed", said=answer.why)
     await withdraw(db)
     return False
 

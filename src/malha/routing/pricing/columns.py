@@ -87,6 +87,10 @@ class Configurations:
             at = np.full((len(group), n), self.shape[0], dtype=np.int64)
             self._add(n, which, at)
 
+    def suggest(self, n: int, at: Ints) -> None:
+        """Add a plan for every basket of n lines: the location of each line."""
+        self._add(n, np.arange(len(at)), at)
+
     def _add(self, n: int, which: Ints, at: Ints) -> int:
         """Add plans of baskets of n lines as columns, as far as they are new."""
         packed = at.astype(np.int16)

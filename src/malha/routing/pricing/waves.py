@@ -40,7 +40,13 @@ def priced(group: Baskets, prices: Floats) -> Baskets:
 
 
 def plan_wave(
-    groups: Mapping[int, Baskets], stock: Floats, prices: Floats | None, *, seconds: float = 2.0, gap: float = 1e-3
+    groups: Mapping[int, Baskets],
+    stock: Floats,
+    prices: Floats | None,
+    *,
+    seconds: float = 2.0,
+    gap: float = 1e-3,
+    start: Mapping[int, Ints] | None = None,
 ) -> Wave:
     """Return where every basket goes, none taking what another one takes.
 
@@ -52,12 +58,15 @@ def plan_wave(
         prices: (locations, SKUs) of one unit, for orders after this wave; None: nothing.
         seconds: half of them for the bound, half for whole plans.
         gap: how far from the LP the whole plans may be.
+        start: whole plans that are possible, by number of lines; with them there is always an answer.
 
     Raises:
         SolverFailed: there were no whole plans in time.
     """
     own = dict(groups) if prices is None else {n: priced(group, prices) for n, group in groups.items()}
     lp = Configurations(own, (stock.shape[0], stock.shape[1]))
+    for n, at in (start or {}).items():
+        lp.suggest(n, at)
     counts = counts_of(own)
     found = lp.solve(counts, stock, tolerance=gap / 5, seconds=seconds / 2)
     whole = lp.whole(all_of(own), seconds=max(seconds / 2, seconds - found.seconds), gap=gap)

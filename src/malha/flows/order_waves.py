@@ -1,0 +1,100 @@
+"""Waves: held orders planned together again and again, and moved where that saves enough before their release.
+
+The planning runs in a process of its own, which writes nothing. Each group it proposes moves in a transaction of its
+own, which checks everything again.
+"""
+
+import asyncio
+
+import msgspec
+import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from malha.intake.moving import MoveRefused, Outcome, move_together
+from malha.platform.db import Database
+from malha.platform.errors import Busy
+from malha.platform.sequencer import rest
+from malha.routing import wave_reads, waves
+from malha.routing.solving import ask
+from malha.routing.wave_model import Proposed
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 120.0
+FIRST_S = 90.0  # after the start: other things come first
+PATIENCE_S = 60.0
+MODULE = "malha.routing.pricing.wave"
+LATER_S = 5.0  # nothing to plan without orders that are held for longer
+
+_decode = msgspec.json.Decoder(Proposed).decode
+
+
+async def run_waves(db: Database, stop: asyncio.Event, *, wanted: bool, least: int) -> None:
+    """Plan and move what is held every `EVERY_S` seconds until `stop` is set; nothing where it is not wanted."""
+    if not wanted:
+        return
+    await rest(stop, FIRST_S)
+    while not stop.is_set():
+        try:
+            if await _worth_it(db):
+                await make_wave(db, least, stop)
+        except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
+            log.warning("wave_waits", error=str(error))
+        except Exception:  # orders stay where they are
+            log.exception("wave_failed")
+        await rest(stop, EVERY_S)
+
+
+async def _worth_it(db: Database) -> bool:
+    """Return whether anything is held, and no other worker has just looked."""
+    async with db.transaction() as tx:
+        if await wave_reads.begun_within(tx, EVERY_S / 2):
+            return False
+        return bool(await wave_reads.held(tx, most=1, lines=99, margin_s=LATER_S))
+
+
+async def make_wave(
+    db: Database,
+    least: int,
+    stop: asyncio.Event | None = None,
+    *,
+    patience_s: float = PATIENCE_S,
+    module: str = MODULE,
+) -> Outcome:
+    """Plan what is held once, and move what saves `least` centavos an order; return what that came to."""
+    async with db.transaction() as tx:
+        wave = await waves.begin(tx)
+    answer = await ask(module, db, stop, patience_s=patience_s, arguments=[str(least)])
+    if answer.why is not None:
+        if not answer.stopped:
+            log.warning("wave_not_planned", said=answer.why)
+        async with db.transaction() as tx:
+            await waves.end(tx, wave, None, failure=answer.why)
+        return Outcome(0, 0)
+    proposed = _decode(answer.output)
+    done = await carry_out(db, wave, proposed, least, stop)
+    async with db.transaction() as tx:
+        await waves.end(tx, wave, proposed, moved=done.moved, saved=done.saved)
+    if done.moved:
+        log.info("wave_moved", orders=proposed.orders, moved=done.moved, saved=done.saved)
+    return done
+
+
+async def carry_out(
+    db: Database, wave: int, proposed: Proposed, least: int, stop: asyncio.Event | None = None
+) -> Outcome:
+    """Move what a wave proposed, as far as it is still so; a group that somebody has in hand is left."""
+    moved = saved = 0
+    for group in proposed.groups:
+        if stop is not None and stop.is_set():
+            break
+        try:
+            async with db.transaction() as tx:
+                done = await move_together(tx, wave, group, least)
+        except (MoveRefused, Busy) as error:
+            log.info("wave_left_orders", orders=len(group), why=str(error))
+            continue
+        moved += done.moved
+        saved += done.saved
+    return Outcome(moved, saved)
