@@ -6,6 +6,7 @@ event again. A name is a checkpoint in the database: it is not changed and not u
 
 from malha.channels import pushing
 from malha.flows import order_to_cash, stock_counts, telling
+from malha.fulfillment import outcomes
 from malha.ordering import projections
 from malha.payments import deadlines
 from malha.platform.subscribers import Subscription
@@ -35,6 +36,12 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         types=projections.BUYER_TYPES,
         handler=projections.link_customers,
         sweep=projections.sweep_customers,
+    ),
+    Subscription(
+        name="promise_outcomes",
+        types=outcomes.TYPES,
+        handler=outcomes.note_outcomes,
+        sweep=outcomes.sweep_outcomes,
     ),
     Subscription(
         name="order_payments",
