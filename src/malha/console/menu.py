@@ -98,6 +98,8 @@ PAGES = (
          N_("shipping services, freight, tariff, prices, carriers")),
     Page("simulations", N_("Simulations"), "/simulations", "network:read", "route", Section.NETWORK,
          N_("what if, scenario, close a store, freight, capacity, cost")),
+    Page("promises", N_("Promises"), "/promises", "orders:read", "calendar-event", Section.NETWORK,
+         N_("promised dates, on time, kept, broken, late deliveries, punctuality")),
     Page("channels", N_("Sales channels"), "/channels", "network:read", "broadcast", Section.COMMERCE,
          N_("online shop, marketplace, till, payment policy, release delay")),
     Page("payment_terms", N_("Time to pay"), "/payment-terms", "network:read", "clock-dollar", Section.COMMERCE,

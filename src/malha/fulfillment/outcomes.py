@@ -1,7 +1,7 @@
 """What became of promises, written from the log: the promised day beside when goods were due, left, and arrived.
 
-A handler and a sweep for `flows.subscriptions`. Each writes an order's rows as its work stands now, may be given an event
-again, and then changes nothing; from an empty table and position 0 they write all that the log still tells.
+A handler and a sweep for `flows.subscriptions`. Each writes an order's rows as its work stands now, may be given an
+event again, and then changes nothing; from an empty table and position 0 they write all that the log still tells.
 """
 
 import msgspec

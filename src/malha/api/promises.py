@@ -1,0 +1,147 @@
+"""What became of promises: kept and broken."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.supply import Code, place_of
+from malha.api.work import Work, query
+from malha.fulfillment import outcome_reads as outcomes
+from malha.fulfillment.outcome_reads import Broken, Sum
+from malha.network import reads as network
+from malha.ordering import reads as ordering
+from malha.platform import paging
+from malha.platform.brazil import STATES
+from malha.platform.clock import now
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.ids import UUID
+from malha.platform.paging import Page
+
+TAG = "promises"
+LISTING = "promises-broken"
+USUAL_DAYS, MOST_DAYS = 28, 92
+State = Annotated[str, Meta(min_length=2, max_length=2)]
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """Promises whose day is over, together. Shares are from 0 to 1, days are mean days from the purchase."""
+
+    due: int
+    kept: int
+    broken: int
+    under_way: Annotated[int, Meta(description="Of the broken ones: what has not come yet.")]
+    promised_anew: int
+    share: float | None
+    days_promised: float | None
+    days_taken: float | None
+
+
+class WeekShare(Share, frozen=True, kw_only=True):
+    """A week of promised days, by its Monday."""
+
+    week: date
+
+
+class KeyShare(Share, frozen=True, kw_only=True):
+    """Promises of one service, location or destination state; null where there is none."""
+
+    key: str | None
+
+
+class KeptPromises(msgspec.Struct, frozen=True, kw_only=True):
+    """How many promises were kept, together and apart; the most promises first, weeks by their day."""
+
+    total: Share
+    weeks: list[WeekShare]
+    services: list[KeyShare]
+    locations: list[KeyShare]
+    states: list[KeyShare]
+
+
+def _of(sum_: Sum) -> dict[str, int | float | None]:
+    share = {} if sum_.share is None else {"share": round(sum_.share, 4)}
+    return {**msgspec.structs.asdict(sum_), "broken": sum_.broken, "share": None, **share}
+
+
+async def _wanted(
+    work: Work, since: date | None, until: date | None, location: str | None, service: str | None, to_state: str | None
+) -> outcomes.Wanted:
+    last = until or now().date()
+    first = since or last - timedelta(days=USUAL_DAYS - 1)
+    flaws = []
+    if not 0 <= (last - first).days < MOST_DAYS:
+        says = N_("The days are {n} at most, and the first is not after the last.")
+        flaws.append(Flaw("?since", says, facts={"n": MOST_DAYS}))
+    if to_state is not None and to_state not in STATES:
+        flaws.append(Flaw("?to_state", N_("There is no state {state}."), facts={"state": to_state}))
+    services = {s.code: s.id for s in await network.services(work.tx)} if service else {}
+    if service is not None and service not in services:
+        flaws.append(Flaw("?service", N_("There is no {value}."), facts={"value": service}))
+    refuse(flaws)
+    from_, to = ordering.day_bounds(first, last, UTC)
+    return outcomes.Wanted(
+        since=from_ or datetime.min.replace(tzinfo=UTC),
+        until=to or datetime.max.replace(tzinfo=UTC),
+        zone=DEFAULT_ZONE,
+        scope=None if work.actor.locations is None else tuple(sorted(work.actor.locations)),
+        location_id=(await place_of(work, location)).id if location else None,
+        service_id=services[service] if service else None,
+        state=to_state,
+    )
+
+
+@query("/promises/kept", permission="orders:read", snapshot=True, tag=TAG)
+async def show_kept_promises(
+    work: Work,
+    since: date | None = None,
+    until: date | None = None,
+    location: Code | None = None,
+    service: Code | None = None,
+    to_state: State | None = None,
+) -> KeptPromises:
+    """Return how many promises were kept, of those whose promised day lies in these days and is over.
+
+    The first promise counts, whatever was promised later. One promise is the goods of one location for an order. Goods
+    to be fetched are promised to be ready. Without days: the last 28, today included.
+    """
+    wanted = await _wanted(work, since, until, location, service, to_state)
+    found = await outcomes.kept(work.tx, wanted)
+    services = {s.id: s.code for s in await network.services(work.tx)}
+    places = await network.locations_by_id(work.tx, [id_ for id_, _ in found.locations if id_ is not None])
+    codes = {id_: place.code for id_, place in places.items()}
+    return KeptPromises(
+        total=msgspec.convert(_of(found.total), Share),
+        weeks=[msgspec.convert({**_of(sum_), "week": week}, WeekShare) for week, sum_ in found.weeks],
+        services=[_keyed(services.get(id_ or 0), sum_) for id_, sum_ in found.services],
+        locations=[_keyed(codes.get(id_ or 0), sum_) for id_, sum_ in found.locations],
+        states=[_keyed(code, sum_) for code, sum_ in found.states],
+    )
+
+
+def _keyed(key: str | None, sum_: Sum) -> KeyShare:
+    return msgspec.convert({**_of(sum_), "key": key}, KeyShare)
+
+
+@query("/promises/broken", permission="orders:read", tag=TAG)
+async def list_broken_promises(
+    work: Work,
+    since: date | None = None,
+    until: date | None = None,
+    location: Code | None = None,
+    service: Code | None = None,
+    to_state: State | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[Broken]:
+    """List promises that were not kept, the latest promised day first; the same promises as `/promises/kept` counts."""
+    size = paging.bounded(limit)
+    before = paging.position(cursor, LISTING, (datetime, UUID))
+    wanted = await _wanted(work, since, until, location, service, to_state)
+    rows = await outcomes.broken(work.tx, wanted, before=(before[0], before[1]) if before else None, limit=size + 1)
+    return paging.page_of(list(rows), size, LISTING, lambda row: (row.promised_at, row.work_id))
+
+
+handlers = [show_kept_promises, list_broken_promises]

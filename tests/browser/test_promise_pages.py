@@ -1,0 +1,91 @@
+"""The page of kept and broken promises: shares, the weeks as bars and as a table, filters, and no barrier in any look."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.platform.db import Database
+
+from .conftest import NARROW, WIDE, apart, violations
+
+Visit = Callable[..., Page]
+SHOTS = os.environ.get("SHOTS_OF_PAGES")
+# Promises of six weeks by the orders that are there: every seventh came late, every 31st has not come.
+FILL = """
+INSERT INTO promise_outcome (work_id, order_id, channel_id, location_id, method, service_id, from_state, to_state,
+                             placed_at, promised_at, shipped_at, delivered_at, present_at)
+SELECT gen_random_uuid(), o.id, o.channel_id, l.id, 'ship', s.id, l.state,
+       (ARRAY['SP', 'PE', 'RJ', 'BA', 'CE', 'MG', 'AM'])[1 + mod(n, 7)], d.at - interval '5 days', d.at,
+       d.at - interval '4 days',
+       CASE WHEN mod(n, 31) > 0 THEN d.at + interval '1 hour' * CASE WHEN mod(n * n + n / 60, 9) = 0 THEN 40 ELSE -30 END END,
+       CASE WHEN mod(n, 62) = 0 THEN d.at + interval '2 days' END
+FROM generate_series(1, 400) n
+CROSS JOIN LATERAL (SELECT now() - interval '1 hour' * (1 + n * 2.4) AS at) d
+JOIN (SELECT id, channel_id, row_number() OVER (ORDER BY id) AS r, count(*) OVER () AS many FROM sales_order) o
+    ON o.r = 1 + mod(n, o.many)
+JOIN (SELECT id, state, row_number() OVER (ORDER BY id) AS r, count(*) OVER () AS many FROM location) l
+    ON l.r = 1 + mod(n, l.many)
+JOIN (SELECT id, row_number() OVER (ORDER BY id) AS r, count(*) OVER () AS many FROM service WHERE method = 'ship') s
+    ON s.r = 1 + mod(n, s.many)
+"""
+
+
+def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+        page.locator("#by-2-h").scroll_into_view_if_needed()
+        page.screenshot(path=str(Path(SHOTS) / f"{name}-groups.png"))
+        page.locator("#broken-h").evaluate("at => at.scrollIntoView()")
+        page.screenshot(path=str(Path(SHOTS) / f"{name}-broken.png"))
+
+
+@pytest.fixture
+def due(seeded: str) -> Iterator[None]:
+    """Promises that came due; taken away afterwards."""
+
+    async def run(statement: str) -> None:
+        async with Database(seeded) as database, database.transaction() as tx:
+            await tx.execute(statement)
+
+    apart(lambda: run(FILL))
+    yield
+    apart(lambda: run("DELETE FROM promise_outcome WHERE work_id NOT IN (SELECT id FROM fulfillment_order)"))
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "theme"),
+    [("pt-BR", WIDE, "light"), ("en", WIDE, "dark"), ("pt-BR", NARROW, "dark"), ("en", NARROW, "light")],
+    ids=["pt-wide-light", "en-wide-dark", "pt-narrow-dark", "en-narrow-light"],
+)
+def test_the_page_has_no_barrier_and_nothing_sticks_out(
+    visit: Visit, due: None, language: str, size: dict[str, int], theme: str, request: pytest.FixtureRequest
+) -> None:
+    page = visit("/promises?weeks=13", language=language, size=size, theme=theme)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Promises" if language == "en" else "Promessas")
+    shoot(page, f"promises-{request.node.callspec.id}")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_weeks_are_there_as_a_table_and_a_filter_narrows_every_figure(visit: Visit, due: None) -> None:
+    page = visit("/promises?weeks=13", language="en")
+    weeks = page.get_by_role("region", name="Kept by week, %, as a table")
+    expect(weeks).to_be_hidden()
+    page.get_by_text("Show as a table").click()
+    expect(weeks.get_by_role("row")).not_to_have_count(1)
+    before = page.locator(".m-kpi-value").first.text_content()
+    page.locator("select[name=state]").select_option("AM")
+    expect(page.get_by_role("link", name="Clear filters")).to_be_visible()
+    assert "state=AM" in page.url
+    states = page.get_by_role("region", name="By destination, as a table").get_by_role("row")
+    expect(states).to_have_count(2)  # with its heading
+    assert page.locator(".m-kpi-value").first.text_content() != before
+
+
+def test_nothing_that_came_due_is_said_so(visit: Visit) -> None:
+    page = visit("/promises?state=TO", language="en")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    assert violations(page) == []
