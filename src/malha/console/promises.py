@@ -194,8 +194,9 @@ async def promises_page(request: Request[Any, Any, Any]) -> Response[str]:
     part = web.wants_part(request)
     headers = {"HX-Push-Url": asked.address(before=asked.before)} if part else {}
     template = "promises/body.html" if part else "promises/page.html"
-    said = {"percent": i18n.percent, "local": i18n.local}
-    return render.html(template, headers=headers, shell=around, may=around.may, page=page, **said)
+    return render.html(
+        template, headers=headers, shell=around, may=around.may, page=page, percent=i18n.percent, local=i18n.local
+    )
 
 
 COLUMNS = (
