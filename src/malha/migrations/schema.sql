@@ -1278,6 +1278,36 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE promise_outcome (
+    work_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    channel_id integer NOT NULL,
+    location_id integer,
+    method text NOT NULL,
+    service_id integer,
+    from_state text,
+    to_state text,
+    placed_at timestamp with time zone NOT NULL,
+    promised_at timestamp with time zone NOT NULL,
+    present_at timestamp with time zone,
+    due_at timestamp with time zone,
+    released_at timestamp with time zone,
+    ready_at timestamp with time zone,
+    shipped_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    done_at timestamp with time zone GENERATED ALWAYS AS (
+CASE
+    WHEN (method = 'pickup'::text) THEN COALESCE(ready_at, delivered_at)
+    ELSE delivered_at
+END) STORED,
+    kept boolean GENERATED ALWAYS AS ((
+CASE
+    WHEN (method = 'pickup'::text) THEN COALESCE(ready_at, delivered_at)
+    ELSE delivered_at
+END <= promised_at)) STORED,
+    CONSTRAINT promise_outcome_pkey PRIMARY KEY (work_id)
+) WITH (fillfactor = 80);
+
 CREATE TABLE receipt (
     id uuid NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -1368,6 +1398,29 @@ CREATE TABLE routing_exclusion (
     reason text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT routing_exclusion_pkey PRIMARY KEY (order_id, line, location_id)
+);
+
+CREATE TABLE routing_move (
+    order_id uuid NOT NULL,
+    wave_id integer NOT NULL,
+    attempt smallint NOT NULL,
+    saved bigint NOT NULL,
+    moved_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT routing_move_pkey PRIMARY KEY (order_id)
+);
+
+CREATE TABLE routing_wave (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    began_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    orders integer DEFAULT 0 NOT NULL,
+    proposed integer DEFAULT 0 NOT NULL,
+    moved integer DEFAULT 0 NOT NULL,
+    saved bigint DEFAULT 0 NOT NULL,
+    bound_gap double precision,
+    seconds double precision,
+    failure text,
+    CONSTRAINT routing_wave_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE safety_online (
@@ -2085,6 +2138,8 @@ CREATE INDEX person_identity_person ON person_identity USING btree (person_id);
 CREATE INDEX person_identity_provider ON person_identity USING btree (provider_id);
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX product_category ON product USING btree (category_id);
+CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
+CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
 CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
