@@ -4,9 +4,10 @@ import pytest
 from ahead_world import Shop, a_shop, in_days
 
 from malha.flows import order_to_cash
-from malha.intake import substituting
+from malha.intake import availability, substituting
 from malha.intake.errors import OutOfStock
 from malha.intake.model import NewLine, NewOrder
+from malha.intake.reference import reference_in
 from malha.intake.rules import end_of_business_day
 from malha.inventory import service as stock
 from malha.inventory.ahead.model import Mode
@@ -384,3 +385,44 @@ async def test_who_takes_a_substitute_lets_the_supply_go_and_is_not_sold_another
     assert await shop.waits(order) == [("waiting", in_days(6), 1)]
     assert await shop.free() == 2
     assert await shop.units(order) == {"allocated": 1, "backordered": 1, "cancelled": 1}
+
+
+@pytest.mark.parametrize("channel", ["mall", "till"])
+async def test_stock_that_turns_up_where_somebody_waits_is_not_a_new_buyers(shop: Shop, channel: str) -> None:
+    """Nothing has told those who wait yet: who comes now stands behind them all the same."""
+    await shop.allow(channel_id=shop.world.channels["mall"])
+    await shop.order_goods(3, 5)
+    (first,) = await shop.sold(3)
+    dc = shop.world.locations["DC"]
+    async with shop.database.transaction() as tx:
+        await a_product(tx, shop.world, "SET", components={shop.sku: 1})
+        await stock.set_on_hand(tx, [Claim(shop.sku, dc, 4)], Reference("count"))
+    for sku in ("CUP", "SET"):
+        (late,) = await shop.buy(shop.bought(2, sku=sku, channel=channel))
+        if channel == "mall":
+            assert isinstance(late, OutOfStock)
+        else:
+            assert await shop.units(late.id) == {"allocated": 1, "backordered": 1}
+            async with shop.database.transaction() as tx:
+                await ordering.cancel(tx, late.id, reason="x")
+    async with shop.database.transaction() as tx:
+        reference = await reference_in(tx)
+        cards = await reference.cards(tx, {"CUP", "SET"})
+        told = await availability.offers(tx, reference, reference.channels[channel], cards)
+    assert [offer.available for offer in told.skus] == [1, 1]
+    await shop.settle()
+    assert await shop.units(first) == {"allocated": 3}
+    (after,) = await shop.sold(shop.bought(1, channel=channel))
+    assert await shop.units(after) == {"allocated": 1}
+
+
+async def test_what_a_cart_held_is_its_buyers_whoever_waits(database: Database) -> None:
+    shop = await a_shop(database, stock=1)
+    await shop.allow()
+    await shop.order_goods(3, 5)
+    async with database.transaction() as tx:
+        await stock.place_hold(tx, "cart", [Claim(shop.sku, shop.world.locations["DC"], 1)], seconds=300)
+    (waits,) = await shop.sold(2)
+    assert await shop.units(waits) == {"backordered": 2}
+    (cart,) = await shop.sold(shop.bought(1, hold_reference="cart"))
+    assert await shop.units(cart) == {"allocated": 1}

@@ -15,6 +15,7 @@ from malha.intake.allotting import Allotting
 from malha.intake.covering import Covering, Wanted
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
+from malha.inventory.ahead import service as ahead
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments import rules
 from malha.inventory.allotments.model import Cap, FenceKey, Standing, Taker
@@ -175,23 +176,25 @@ async def _there(
     standing = Standing({}, {})
     async with tx.pipeline():
         asked = await atp.ask(tx, stocked, ids, taker.channel_id)
+        waiting = await ahead.queue_ahead_of(tx, stocked) if reference.sells_ahead else None
         fences = await allotments.queue_fences(tx, stocked) if touched else None
         room = await allotments.queue_room(tx, rules.counters(caps, stocked)) if caps else None
         rows = await asked.common.fetchall()
         expired = await asked.expired.fetchall()
         unpublished = await asked.unpublished.fetchall()
+        first = [(sku, place, -units) for sku, place, units in await waiting.fetchall()] if waiting is not None else []
         if fences is not None:
             standing.remaining = {FenceKey(s, x, fence): n for s, x, fence, n in await fences.fetchall()}
         if room is not None:
             standing.room = {(cap, sku): left for cap, sku, left in await room.fetchall()}
-    return _laid_out(stocked, ids, rows, expired, unpublished), standing
+    return _laid_out(stocked, ids, rows, [*expired, *first], unpublished), standing
 
 
 Rows = Sequence[tuple[Any, ...]]
 
 
-def _laid_out(stocked: Sequence[int], ids: Sequence[int], rows: Rows, expired: Rows, unpublished: Rows) -> There:
-    """Return columns by SKU from what was read."""
+def _laid_out(stocked: Sequence[int], ids: Sequence[int], rows: Rows, besides: Rows, unpublished: Rows) -> There:
+    """Return columns by SKU from what was read; `besides` is signed, by SKU and place."""
     position = {id_: n for n, id_ in enumerate(ids)}
     columns = {sku: [0] * len(ids) for sku in stocked}
     for sku, places, free in rows:
@@ -201,7 +204,7 @@ def _laid_out(stocked: Sequence[int], ids: Sequence[int], rows: Rows, expired: R
             column = columns[sku]
             for place, units in zip(places, free, strict=True):
                 column[position[place]] = units
-    for sku, place, units in expired:
+    for sku, place, units in besides:
         if place in position:
             columns[sku][position[place]] += units
     for sku, column in columns.items():

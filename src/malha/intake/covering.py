@@ -185,6 +185,12 @@ class Covering:
         self.claims += claims
 
 
+def behind(balances: Sequence[tuple[int, int, int]], waiting: Iterable[tuple[int, int, int]]) -> list[tuple[int, ...]]:
+    """Return free units by (SKU, location) without those that go to who waits there."""
+    theirs = {(sku, place): units for sku, place, units in waiting}
+    return [(sku, place, max(0, free - theirs.get((sku, place), 0))) for sku, place, free in balances]
+
+
 def _draw(lines: Iterable[SupplyLine], taken: dict[int, int], quantity: int) -> list[tuple[SupplyLine, int]]:
     """Take units of supply lines, the earliest first, and note them in `taken`."""
     drawn = []

@@ -23,7 +23,7 @@ from malha.intake import allotting as allot
 from malha.intake import promised as offering
 from malha.intake import rules
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, Wanted, by_line, promised
+from malha.intake.covering import Covering, Wanted, behind, by_line, promised
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
@@ -128,14 +128,17 @@ async def place_orders(
         asked = None if allotting is None or lock else await allot.ask(tx, allotting)
         await covering.ask(tx)
         balances = await stock.queue_free_stock(tx, sku_ids, lock=lock)
+        # Whose cart held the units has them before who waits.
+        waiting = await ahead.queue_ahead_of(tx, sku_ids) if reference.sells_ahead and hold is None else None
         existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
         if allotting is not None and asked is not None:
             allotting.stand(await asked.answer())
         await covering.answer()
         rows = await balances.fetchall()
+        first = await waiting.fetchall() if waiting is not None else []
     if not lock and rows and min(rows, key=itemgetter(2))[2] < 0:
         raise Moved  # expired holds are in the way
-    free = reference.grid(sku_ids, rows)
+    free = reference.grid(sku_ids, behind(rows, first) if first else rows)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
     batch = _Batch(free, allotting, covering)

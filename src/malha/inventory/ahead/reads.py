@@ -18,6 +18,11 @@ ORDER BY s.sku_id, s.location_id, s.id
 ROOM = """
 SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY (%(policies)s::int[])
 """
+# Who is in the queue of a SKU goes before who comes now; by the index on queues.
+AHEAD_OF = """
+SELECT sku_id, location_id, sum(quantity)::int FROM supply_claim
+WHERE sku_id = ANY (%(skus)s::int[]) AND state <> 'arrived' GROUP BY sku_id, location_id
+"""
 ANY_POLICY = "SELECT EXISTS (SELECT FROM ahead_policy WHERE mode <> 'none' AND NOT removed)"
 # The most particular first: a SKU before its product, a channel before all channels. Both unique indexes.
 POLICIES = """

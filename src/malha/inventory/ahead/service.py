@@ -296,3 +296,11 @@ async def queue_open(
         await tx.cursor_of(writes.LOCK_OPEN if lock else reads.OPEN, {"skus": list(skus)}),
         await tx.cursor_of(writes.LOCK_ROOM if lock else reads.ROOM, {"policies": list(policies)}),
     )
+
+
+async def queue_ahead_of(tx: Tx, skus: Sequence[int]) -> AsyncCursor[Any]:
+    """Ask how many units wait at (sku_id, location_id): stock that turns up there is theirs first. For `tx.pipeline()`.
+
+    Asked after the balances: who was served meanwhile waits no more, and who is served later still takes nothing twice.
+    """
+    return await tx.cursor_of(reads.AHEAD_OF, {"skus": list(skus)})
