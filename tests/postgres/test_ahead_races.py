@@ -226,8 +226,12 @@ async def test_who_needs_a_balance_has_what_is_locked_before_balances(database: 
         await intake.execute(*first)
         acting = asyncio.create_task(act())
         while not await intake.value(WAITS):
-            assert not acting.done(), "it needed none of what is locked"
+            if acting.done():  # it must have waited: too long, beside whatever else this machine does
+                with pytest.raises(Busy):
+                    await acting
+                acting = asyncio.create_task(act())
             await asyncio.sleep(0.01)
         await intake.execute("SELECT FROM balance FOR NO KEY UPDATE NOWAIT")
-    await acting
+    with suppress(Busy):
+        await acting
     assert await drift(database) == []

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +21,7 @@ from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform import paging
 from malha.platform.clock import now
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import DEFAULT_ZONE, N_
 from malha.platform.paging import Page
 
 TAG = "selling ahead"
@@ -120,8 +121,9 @@ async def list_supply_claims(
     size = paging.bounded(limit)
     after = paging.position(cursor, "supply-claims", (datetime, int))
     scope = None if work.actor.locations is None else tuple(sorted(work.actor.locations))
+    today = now().astimezone(ZoneInfo(DEFAULT_ZONE)).date()
     wanted = WaitingWanted(
-        today=now().date(), state=claim.value if claim else None, late=late, text=q.replace("\x00", ""), scope=scope
+        today=today, state=claim.value if claim else None, late=late, text=q.replace("\x00", ""), scope=scope
     )
     rows = await waiting_reads.waiting(work.tx, wanted, after=(after[0], after[1]) if after else None, limit=size + 1)
     return paging.page_of(rows, size, "supply-claims", lambda row: (row.since, row.id))

@@ -48,9 +48,16 @@ DOES = {
     "stock_changes": N_("Stock that channels are told of"),
     "short_pick_counts": N_("Counts of what was not found"),
     "waiting_orders": N_("Orders that wait for stock"),
+    "supply_followers": N_("Orders that wait for goods on order"),
+    "counted_disagreements": N_("Disagreements that were counted"),
 }
 # What a background job does; one without a name here shows its own.
-TASKS = {"orders.place_waiting": N_("Choice of the location")}
+TASKS = {
+    "orders.place_waiting": N_("Choice of the location"),
+    "orders.follow_supply": N_("Orders that wait for goods on order"),
+    "supply.line_up": N_("Order of those who wait for goods on order"),
+    "messages.send": N_("Messages to the customer"),
+}
 JOBS = "jobs"
 # Classes of failure whose remedy is known: (what happened, what to do).
 CAUSES = {

@@ -1,8 +1,11 @@
 """Selling ahead over HTTP: what may be promised by day is what the gate promises, and who waits is told."""
 
+import asyncio
+
 import pytest
 from tests_http import Shop
 
+from malha.intake.reference import REFRESH_SECONDS
 from malha.testing.builders import a_network, a_product
 
 RIGHTS = [
@@ -57,8 +60,9 @@ async def test_what_may_be_promised_by_day_is_what_an_order_gets(sold: Shop) -> 
     told = await post(sold, "/v1/availability:check", basket)
     assert (told["available"], told["covered"]) == (False, True)
     assert told["lines"] == [
-        {"line": 1, "sku": "CUP", "asked": 5, "available": 1, "ahead": 4, "ahead_day": "2099-02-10"}
+        {"line": 1, "sku": "CUP", "asked": 5, "available": 1, "ahead": 4, "ahead_day": "2099-02-10", "substitutes": []}
     ]
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)  # the gate was open before there was a network
     placed = await post(sold, "/v1/orders", an_order("A", 5), 201)
     assert placed["status"] == "backordered"
     assert [(x["quantity"], x["state"]) for x in placed["lines"]] == [(1, "allocated"), (4, "backordered")]
@@ -85,6 +89,9 @@ async def test_a_policy_is_changed_by_who_saw_it_and_can_be_taken_away(sold: Sho
     wrong = await post(sold, "/v1/products/CUP/ahead", {"mode": "preorder", "sku": "NO", "channel": "no"}, 422)
     assert {p["at"] for p in wrong["errors"]} == {"/sku", "/channel"}
     wrong = await post(sold, "/v1/products/CUP/ahead", {"mode": "preorder", "sku": "CUP"}, 422)
+    assert [p["at"] for p in wrong["errors"]] == ["/release_on"]
+    dated = {"mode": "backorder", "sku": "CUP", "release_on": "2099-01-10"}
+    wrong = await post(sold, "/v1/products/CUP/ahead", dated, 422)
     assert [p["at"] for p in wrong["errors"]] == ["/release_on"]
     path = f"/v1/products/CUP/ahead/{made['id']}/remove"
     assert (await post(sold, path, {"version": made["version"]}, 409))["code"] == "ahead_policy_changed"

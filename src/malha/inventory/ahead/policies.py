@@ -69,6 +69,9 @@ async def _flaws_of(tx: Tx, draft: PolicyDraft) -> list[Flaw]:
             flaws.append(Flaw("sku", says, N_("State it for its components, and sell those.")))
     if draft.mode is Mode.PREORDER and draft.release_on is None:
         flaws.append(Flaw("release_on", N_("A pre-order needs the day of its release.")))
+    if draft.mode is not Mode.PREORDER and draft.release_on is not None:
+        says = N_("Only a pre-order has the day of a release.")
+        flaws.append(Flaw("release_on", says, N_("Leave the day out, or state a pre-order.")))
     if draft.cap is not None and not 0 < draft.cap <= MOST_UNITS:
         flaws.append(Flaw("cap", N_("Write a whole number, 1 or more.")))
     if draft.horizon_days is not None and not 0 < draft.horizon_days <= MOST_DAYS:
