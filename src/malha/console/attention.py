@@ -50,6 +50,7 @@ DOES = {
     "waiting_orders": N_("Orders that wait for stock"),
     "supply_followers": N_("Orders that wait for goods on order"),
     "counted_disagreements": N_("Disagreements that were counted"),
+    "promise_outcomes": N_("What became of promises"),
 }
 # What a background job does; one without a name here shows its own.
 TASKS = {
