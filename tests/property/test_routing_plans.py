@@ -1,11 +1,13 @@
 """Routing's plans against every plan there is, and what holds for all of them."""
 
+import random
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, product
 from math import inf
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +16,8 @@ from malha.network.model import Rate
 from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
 from malha.routing.explaining import explain
-from malha.routing.model import Door, Network, Place, Plan, Request, RequestLine
-from malha.routing.records import read_record, replay
+from malha.routing.model import Door, Network, Place, Plan, Request, RequestLine, StockPrices
+from malha.routing.records import costs_of, read_record, replay
 from malha.routing.rules import plan, record_json
 
 ORDER = UUID(int=7)
@@ -349,6 +351,56 @@ def test_a_stored_decision_is_recomputed_from_its_record_alone(
     assert (replayed.unplaced, replayed.cost, replayed.packages) == (found.unplaced, found.cost, found.packages)
     assert replayed.basis.costs == found.basis.costs
     assert record.location_ids() == [network.location_ids[i] for i in open_]
+
+
+@settings(max_examples=300, deadline=None)
+@given(networks(), orders(most=6), stocks)
+def test_a_plan_without_the_cost_of_every_location_is_the_same_and_its_record_gives_them(
+    network: Network, request: Request, rows: list[list[int]]
+):
+    free = world(network, rows)
+    full = plan(request, network, free, TAKEN, costs=True)
+    quick = plan(request, network, free, TAKEN, costs=False)
+    assert quick.basis.costs in ([], full.basis.costs)
+    assert (quick.assignments, quick.unplaced, quick.cost) == (full.assignments, full.unplaced, full.cost)
+    assert (quick.parcels, quick.packages, quick.lead_days) == (full.parcels, full.packages, full.lead_days)
+    stored, record = read_record(record_json(full)), read_record(record_json(quick))
+    assert costs_of(record) == stored.costs
+    assert msgspec.structs.replace(record, costs=stored.costs) == stored
+    assert explain(record) == explain(stored)
+
+
+def test_a_thousand_locations_are_planned_alike_with_and_without_the_cost_of_each():
+    rng = random.Random(11)
+    places = [
+        Place(
+            id=n + 1, status="active", state=rng.choice(STATES), can_ship=True, can_pickup=True,
+            handling=rng.choice((0, 100, 350)), line=rng.choice((0, 50)), daily_capacity=rng.choice((None, 3)),
+            entity_id=1, entity_kind="own", priority=rng.choice((10, 100)),
+        )
+        for n in range(1_000)
+    ]  # fmt: skip
+    rates = [
+        Rate(service_id=1, from_state=state, to_state="*", max_grams=grams, price=price, per_extra_kg=0, lead_days=2)
+        for state, base in (("SP", 500), ("PE", 900), ("RS", 700))
+        for grams, price in ((500, base), (1_500, base + 300), (90_000, base + 900))
+    ]
+    network = a_network(places, rates)
+    for empty in (0.2, 0.6, 0.8, 0.95, 0.99):
+        for _ in range(6):
+            free = {sku: [0 if rng.random() < empty else rng.randint(1, 4) for _ in places] for sku in range(6)}
+            lines = [
+                RequestLine(n + 1, n, rng.choice((1, 2)), rng.choice((200, 700))) for n in range(rng.randint(1, 6))
+            ]
+            request = Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines)
+            prices = {n: {rng.randint(1, 1_000): rng.randint(1, 800) for _ in range(300)} for n in range(6)}
+            taken = [rng.choice((0, 5)) for _ in places]
+            for priced in (None, StockPrices(rng.randrange(9), prices)):
+                full = plan(request, network, free, taken, priced, costs=True)
+                quick = plan(request, network, free, taken, priced)
+                assert quick.basis.costs == [] or not quick.basis.exact
+                assert (quick.parcels, quick.cost, quick.basis.worth) == (full.parcels, full.cost, full.basis.worth)
+                assert costs_of(read_record(record_json(quick))) == full.basis.costs
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 30])

@@ -11,7 +11,7 @@ from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
 from malha.routing.explaining import explain
 from malha.routing.model import Door, Network, Place, Plan, Request, RequestLine, StockPrices
-from malha.routing.records import read_record, replay
+from malha.routing.records import costs_of, read_record, replay
 from malha.routing.rules import plan, record_json
 
 SKUS = (11, 12, 13)
@@ -148,6 +148,16 @@ def test_a_decision_with_prices_is_decided_again_from_its_record_byte_for_byte(n
     chosen = next((option for option in told.options if option.chosen), None)
     if chosen is not None and record.exact:
         assert chosen.cost == min(option.cost for option in told.options)
+
+
+@settings(max_examples=200, deadline=None)
+@given(networks(), orders(), stocks, prices)
+def test_with_prices_a_plan_without_the_cost_of_every_location_is_the_same(network, request_, stock, price):
+    free = {sku: units[: len(network.places)] for sku, units in stock.items()}
+    full = plan(request_, network, free, None, StockPrices(5, price), costs=True)
+    quick = plan(request_, network, free, None, StockPrices(5, price), costs=False)
+    assert (quick.parcels, quick.cost, quick.basis.worth) == (full.parcels, full.cost, full.basis.worth)
+    assert costs_of(read_record(record_json(quick))) == full.basis.costs
 
 
 def test_a_kit_is_worth_what_its_components_are():

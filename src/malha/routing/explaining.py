@@ -13,7 +13,7 @@ import msgspec
 from malha.routing.hard import priced_line
 from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
-from malha.routing.records import Record
+from malha.routing.records import Record, costs_of
 from malha.routing.rules import decide, servable
 from malha.routing.subsets import NEVER, Part, cheapest_priced, combine, extras_of, rows_of, tables, unroll
 
@@ -88,7 +88,7 @@ def explain(record: Record) -> Explained:
         if found_here:
             obstacles[id_] = found_here
     used = {id_ for option in options for id_ in option.location_ids}
-    return Explained(options, obstacles, len(used | {ids[p] for p, cost in enumerate(record.costs) if cost >= 0}))
+    return Explained(options, obstacles, len(used | {ids[p] for p, cost in enumerate(costs_of(record)) if cost >= 0}))
 
 
 def _chosen(record: Record, ids: Sequence[int]) -> Option:
@@ -196,7 +196,7 @@ def _others(
 ) -> list[Option]:
     """Return the cheapest plan of every location that was not chosen, and those with fewer of the chosen ones."""
     chosen = {position for position, *_ in record.parcels}
-    costs = {position: cost for position, cost in enumerate(record.costs) if cost >= 0 and position not in chosen}
+    costs = {position: cost for position, cost in enumerate(costs_of(record)) if cost >= 0 and position not in chosen}
     if not record.exact:
         return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
     n = len(record.lines)

@@ -14,7 +14,7 @@ import msgspec
 
 from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
-from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason
+from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
 
 SCALE_BITS = 20  # a scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
@@ -155,6 +155,8 @@ class Lane:
         "open",
         "pick",
         "position",
+        "priced",
+        "prices",
         "row",
     )
 
@@ -171,6 +173,8 @@ class Lane:
         self.classes = facts.classes
         self.head = _head(facts)
         self.pick = _picker(open_)
+        self.priced: StockPrices | None = None  # what `prices` are of: by SKU, (position, centavos) in order
+        self.prices: dict[int, list[tuple[int, int]]] = {}
         self.row = rows.row
         self.keys = rows.keys
 

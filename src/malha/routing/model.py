@@ -146,9 +146,10 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
 
     lines: list[RequestLine]
     free: list[Any]  # per SKU, in order of first mention: free units by position
-    costs: list[int]  # centavos of the cheapest plan that uses the position, -1 where no line can be served
     parcels: list[Any]  # (position, service, freight, packages, [(line, quantity)])
     cost: int
+    # Centavos of the cheapest plan that uses the position, -1 where no line can be served. Absent: not worked out yet.
+    costs: list[int] = []
     full: list[tuple[int, int, int]] = []  # (position, taken, capacity)
     excluded: list[tuple[int, list[int]]] = []  # (line, positions)
     heavy: list[tuple[int, list[int]]] = []  # (line, positions)

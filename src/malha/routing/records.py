@@ -18,7 +18,7 @@ class Record(LaneFacts, frozen=True, kw_only=True):
     rates: list[Rates]
     lines: list[RequestLine]
     free: list[list[int]]  # per SKU in order of first mention
-    costs: list[int]
+    costs: list[int] = msgspec.field(default_factory=list)  # absent: not worked out then; see `costs_of`
     parcels: list[tuple[int, int | None, int, int, list[tuple[int, int]]]]
     cost: int
     full: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
@@ -69,6 +69,11 @@ def read_record(stored: bytes | str | dict[str, Any]) -> Record:
     return _decode(stored)
 
 
+def costs_of(record: Record) -> list[int]:
+    """Return, by position, centavos of the cheapest plan that uses it, -1 where none does."""
+    return record.costs or replay(record).basis.costs
+
+
 def replay(record: Record) -> Plan:
     """Decide again from the stored inputs alone. A location's index is its position in the record.
 
@@ -84,4 +89,5 @@ def replay(record: Record) -> Plan:
         record.heavy,
         record.stock_prices(),
         record.version,
+        costs=True,
     )

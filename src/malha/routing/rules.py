@@ -21,11 +21,13 @@ import msgspec
 from malha.routing.hard import Prices, priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine, StockPrices
-from malha.routing.subsets import assign, extras_of
+from malha.routing.subsets import assign, extras_of, part_lines
 
 __all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
 
 _encode = msgspec.json.Encoder().encode
+
+MANY_LOCATIONS = 64  # open ones; with more, what each would cost is worked out when somebody asks
 
 Blocks = list[tuple[int, list[int]]]  # (line number, positions that may not serve it)
 Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
@@ -37,6 +39,8 @@ def plan(
     free: Mapping[int, Sequence[int]],
     taken: Sequence[int] | None = None,
     priced: StockPrices | None = None,
+    *,
+    costs: bool | None = None,
 ) -> Plan:
     """Return where the lines of a request go, and what that was decided from.
 
@@ -46,6 +50,7 @@ def plan(
         free: per SKU the units free at each location, by network index. Not changed. A missing SKU has none.
         taken: fulfillment orders each location already has for today, by network index; None leaves capacity out.
         priced: what units are worth where they are, beyond this order; None: nothing.
+        costs: whether to say what every location would cost; None: unless there are `MANY_LOCATIONS`.
 
     Raises:
         KeyError: the network has no such channel.
@@ -73,24 +78,28 @@ def plan(
                 column = free.get(sku)
                 stock[sku] = [0] * len(lane.open) if column is None else pick(column)
     if priced is None:
-        return decide(lane, lines, stock, full, excluded, heavy)
+        return decide(lane, lines, stock, full, excluded, heavy, costs=costs)
     prices = _prices_here(priced, lane, network, stock)
-    return decide(lane, lines, stock, full, excluded, heavy, prices, priced.version)
+    return decide(lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs)
 
 
 def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]) -> Prices:
     """Return the prices that can matter: of locations that are open and have units."""
+    if lane.priced is not priced:
+        lane.priced = priced
+        lane.prices = {}
     found: dict[int, dict[int, int]] = {}
     for sku, units in stock.items():
-        by_location = priced.by_sku.get(sku)
-        if by_location:
-            here = {}
-            for id_, price in by_location.items():
-                position = lane.position.get(network.index.get(id_, -1))
-                if position is not None and price and units[position]:
-                    here[position] = price
-            if here:
-                found[sku] = dict(sorted(here.items()))
+        known = lane.prices.get(sku)
+        if known is None:
+            positions = (
+                (lane.position.get(network.index.get(id_, -1)), price)
+                for id_, price in priced.by_sku.get(sku, {}).items()
+            )
+            known = lane.prices[sku] = sorted((p, price) for p, price in positions if p is not None and price)
+        here = {p: price for p, price in known if units[p]}
+        if here:
+            found[sku] = here
     return found
 
 
@@ -118,14 +127,40 @@ def decide(
     heavy: Blocks,
     prices: Prices | None = None,
     version: int | None = None,
+    *,
+    costs: bool | None = None,
 ) -> Plan:
     """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position.
 
     `prices` are what units are worth where they are, of a `version`: a cost in every comparison, never a payment.
+    `costs`: see `plan`. Plans of more lines than `MAX_EXACT`, or lines that nobody has in full, always say them.
     """
     n = len(lines)
     have, needs = servable(lines, stock, full, excluded, heavy)
-    if n <= MAX_EXACT and needs == len(stock):
+    if needs == len(stock) and n <= MAX_EXACT and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
+        quick = part_lines(
+            lane,
+            [line.quantity * line.grams for line in lines],
+            have,
+            [line.quantity for line in lines],
+            [_worth(line, prices) for line in lines] if prices else None,
+        )
+        if quick is not None:
+            parts, rows = quick
+            return _spell(
+                lane,
+                lines,
+                stock,
+                full,
+                excluded,
+                heavy,
+                _shipped(lines, parts, rows),
+                [],
+                {row.bracket.limit: row.bracket for row in rows},
+                prices=prices,
+                version=version,
+            )
+    elif n <= MAX_EXACT and needs == len(stock):
         keys = lane.keys(n)
         bit = 1
         for line, units in zip(lines, have, strict=True):
@@ -137,14 +172,11 @@ def decide(
             bit += bit
         else:
             extras = None if not prices else extras_of([priced_line(line, line.quantity, prices) for line in lines])
-            parts, costs, rows = assign(lane, [line.quantity * line.grams for line in lines], [1] * n, keys, extras)
-            shipped = [
-                (position, rows[subset], [(n, lines[n].quantity) for n in range(n) if subset >> n & 1])
-                for subset, position in parts
-            ]
+            parts, forced, rows = assign(lane, [line.quantity * line.grams for line in lines], [1] * n, keys, extras)
+            shipped = _shipped(lines, parts, rows)
             brackets = {row.bracket.limit: row.bracket for row in rows}
             return _spell(
-                lane, lines, stock, full, excluded, heavy, shipped, costs, brackets, prices=prices, version=version
+                lane, lines, stock, full, excluded, heavy, shipped, forced, brackets, prices=prices, version=version
             )
     hard = solve_hard(lane, lines, stock, have, prices or {})
     return _spell(
@@ -162,6 +194,22 @@ def decide(
         prices=prices,
         version=version,
     )
+
+
+def _shipped(
+    lines: Sequence[RequestLine], parts: Iterable[tuple[int, int]], rows: Sequence[Row]
+) -> list[tuple[int, Row, list[tuple[int, int]]]]:
+    return [
+        (position, rows[subset], [(n, line.quantity) for n, line in enumerate(lines) if subset >> n & 1])
+        for subset, position in parts
+    ]
+
+
+def _worth(line: RequestLine, prices: Prices) -> tuple[Mapping[int, int], int]:
+    """Return what a line's units are worth by position, and how many times that."""
+    if line.components is None:
+        return prices.get(line.sku_id, {}), line.quantity
+    return priced_line(line, line.quantity, prices), 1
 
 
 def servable(
@@ -242,7 +290,8 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
             assignments.append((line.line, index, quantity))
             grams += quantity * line.grams
             if prices:
-                worth += priced_line(line, quantity, prices).get(position, 0)
+                by_position, times = _worth(msgspec.structs.replace(line, quantity=quantity), prices)
+                worth += by_position.get(position, 0) * times
         service = bracket.services[zone]
         parcels.append(Parcel(index, service, grams, freight, several, units))
         stored.append((position, service, freight, several, units))

@@ -146,7 +146,9 @@ class Replay:
         full = self._full(record, paper)
         on_paper = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
         prices, version = record.stock_prices(), record.version
-        plan = decide(paper.lane, record.lines, on_paper, full, record.excluded, record.heavy, prices, version)
+        plan = decide(
+            paper.lane, record.lines, on_paper, full, record.excluded, record.heavy, prices, version, costs=False
+        )
         parcels = []
         for parcel in plan.parcels:
             _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
