@@ -12,6 +12,7 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request
@@ -183,9 +184,9 @@ class Work:
         self._headers[name.lower()] = value
 
     def created(self, location: str) -> None:
-        """Answer 201 and where the new record is."""
+        """Answer 201 and where the new record is; a code in its path is encoded here."""
         self.status = 201
-        self._headers["location"] = location
+        self._headers["location"] = quote(location, safe="/")
 
     def keep(self, reply: Any) -> None:
         """Keep this for repeated sends of the same Idempotency-Key, instead of the answer itself.

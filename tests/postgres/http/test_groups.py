@@ -82,6 +82,8 @@ async def test_names_of_groups_are_possible_or_refused_with_a_reason(keyed: Shop
     for body, at in (
         ({"code": "", "name": "x"}, "/code"),
         ({"code": "a,b", "name": "x"}, "/code"),
+        ({"code": "a/b", "name": "x"}, "/code"),
+        ({"code": "a\x02b\x95", "name": "x"}, "/code"),
         ({"code": "a", "name": " "}, "/name"),
         ({"code": "x" * 81, "name": "x"}, "/code"),
     ):
@@ -91,6 +93,18 @@ async def test_names_of_groups_are_possible_or_refused_with_a_reason(keyed: Shop
     assert (await call(keyed, "POST", "/customer-groups", {"code": "a", "name": "A"})).json()[
         "code"
     ] == "customer_group_taken"
+
+
+@pytest.mark.parametrize("code", ["é ✓ 50%", "a?b#c", "x\u4e00"])
+async def test_where_a_new_record_is_is_an_address_whatever_its_code(keyed: Shop, code: str) -> None:
+    made = await call(keyed, "POST", "/customer-groups", {"code": code, "name": "A"})
+    assert made.status_code == 201, made.text
+    assert (await keyed.http.get(made.headers["location"], headers=keyed.headers)).json()["code"] == code
+    catalog = await keyed.key(["catalog:read", "catalog:write"])
+    product = {"code": code, "name": "A", "variants": [{"sku": code}]}
+    made = await keyed.http.post("/v1/products", json=product, headers=catalog)
+    assert made.status_code == 201, made.text
+    assert (await keyed.http.get(made.headers["location"], headers=catalog)).json()["code"] == code
 
 
 async def test_pages_show_members_use_and_codes_that_only_orders_state(keyed: Shop) -> None:

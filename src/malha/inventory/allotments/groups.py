@@ -111,6 +111,10 @@ def _flaws(code: str, draft: CustomerGroupDraft) -> list[Flaw]:
     flaws = [Flaw(at, NEEDED) for at, text in (("code", code), ("name", draft.name)) if not text.strip()]
     if "," in code:
         flaws.append(Flaw("code", NO_COMMA))  # forms list groups with commas between
+    if "/" in code or not code.isprintable():
+        flaws.append(
+            Flaw("code", N_("{value} is no code."), N_("Use visible characters without slashes."), {"value": code})
+        )
     for at, text, most in (("code", code, MOST), ("name", draft.name, MOST), ("note", draft.note, 500)):
         if len(text) > most:
             flaws.append(Flaw(at, TOO_LONG, facts={"most": most}))
