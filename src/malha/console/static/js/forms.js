@@ -8,7 +8,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (!form) return;
   form.querySelectorAll("[aria-invalid]").forEach((field) => {
     field.removeAttribute("aria-invalid");
-    field.removeAttribute("aria-errormessage");
+    describe(field, `${field.id || field.name}-error`, false);
   });
   form.querySelectorAll(".m-field-error").forEach((told) => told.remove());
   const points = [...event.target.querySelectorAll("[data-at]")];
@@ -18,7 +18,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
     if (!(field instanceof HTMLElement)) continue;
     field.setAttribute("aria-invalid", "true");
     tell(field, point.textContent);
-    const name = field.labels?.[0]?.textContent.trim() || field.getAttribute("aria-label");
+    const name = field.labels?.[0]?.innerText.trim().replace(/\s*\n\s*/g, " · ") || field.getAttribute("aria-label");
     if (name && !point.querySelector("b")) {
       const label = document.createElement("b");
       label.textContent = `${name}: `;
@@ -39,7 +39,15 @@ function tell(field, text) {
   told.id = `${field.id || field.name}-error`;
   told.append(`${told.textContent && " "}${text}`);
   home.append(told);
-  field.setAttribute("aria-errormessage", told.id);
+  describe(field, told.id, true);
+}
+
+// Described, not `aria-errormessage`: few screen readers say that, and it wants a live region of its own.
+function describe(field, id, on) {
+  const others = (field.getAttribute("aria-describedby") ?? "").split(/\s+/).filter((one) => one && one !== id);
+  const ids = on ? [id, ...others] : others;
+  if (ids.length) field.setAttribute("aria-describedby", ids.join(" "));
+  else field.removeAttribute("aria-describedby");
 }
 
 // The hours of Monday for the rest of the working week.
