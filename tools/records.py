@@ -75,7 +75,8 @@ def twins(demo: Demo) -> None:
     """Two profiles of one person."""
     demo.post(
         "/v1/customers:import?mode=valid",
-        "name;email;phone\nHelena Prates Duarte;helena@example.com;\nHelena Prates Duarte;;11987650001\n",
+        "name;email;phone\nHelena Prates Duarte;helena@example.com;11987650001\n"
+        "Helena P. Duarte;hpd@example.com;11987650001\n",
     )
 
 
@@ -128,8 +129,7 @@ def shopper(demo: Demo) -> dict[str, str]:
         if number:
             shown = demo.form(f"/orders/{number[1]}/reveal", {}, **{"HX-Request": "true"})
             pages[f"track-{view.replace('_', '-')}"] = found(r"(/track/[\w.~-]{40,})", shown)
-    wishes = pages["track-to-pick"].replace("/track/", "/wishes/")  # as the foot of every message has them
-    return {**pages, "wishes": wishes, "wishes-stop": f"{wishes}/stop"}
+    return pages
 
 
 def found(pattern: str, page: str) -> str:

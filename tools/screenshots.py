@@ -133,6 +133,7 @@ def take(base: str, world: str, only: str, forms: list[Form], *, axe: bool) -> i
                 viewport=SIZES[form.size],
                 has_touch=form.size == "narrow",
                 reduced_motion="reduce",
+                color_scheme=form.theme,  # what shoppers' pages go by
                 locale=form.language,
                 timezone_id=ZONE,
             )
