@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 import msgspec
 import structlog
@@ -24,6 +25,7 @@ from malha.flows import (
     telling,
 )
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import learning_days
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.inventory import service as inventory
@@ -110,7 +112,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(pushing.run_pushes(database, sending.webhooks(settings), stop))
         tasks.create_task(price_process.run_prices(database, stop, wanted=settings.stock_prices))
         tasks.create_task(order_waves.run_waves(database, stop, wanted=settings.waves, least=settings.wave_saving))
-        for chore in CHORES:
+        days = partial(learning_days.renew, wanted=settings.learned_promises)
+        for chore in (*CHORES, Chore("learn_promise_days", 600, days, first_s=90)):
             tasks.create_task(_repeat(database, chore, stop))
 
 

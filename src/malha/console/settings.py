@@ -38,6 +38,7 @@ PROCESS = {
     "stock_prices": N_("Prices of stock that may run out"),
     "waves": N_("Held orders planned together"),
     "wave_saving": N_("Least saving of a held order that moves, in centavos"),
+    "learned_promises": N_("Dates learned from earlier deliveries"),
     "worker_nice": N_("How far the worker steps back"),
     "log_level": N_("Least severe message logged"),
     "log_format": N_("Form of the log"),

@@ -25,17 +25,28 @@ NEAREST = 20  # places to fetch at that are looked at
 Wanted = Sequence[tuple[Card, int]]
 
 
-def legs_of(plan: Plan, reference: Reference, released_at: datetime) -> list[Leg] | None:
-    """Return when each parcel of a plan leaves and how long it travels at most; None where one never leaves."""
+def legs_of(plan: Plan, reference: Reference, released_at: datetime, to_state: str | None) -> list[Leg] | None:
+    """Return when each parcel of a plan is to leave and by when it is there; None where one never leaves.
+
+    What was learned of a lane counts before the tariff's days, as long as it is not stale.
+    """
     if plan.lead_days is None:
         return None
-    days = [reference.calendars[index].due_day(released_at) for index in {parcel.index for parcel in plan.parcels}]
-    return None if None in days else [Leg(day, plan.lead_days) for day in days if day is not None]
+    learned = reference.learned
+    days = {} if learned is None or learned.until < released_at or to_state is None else learned.days
+    legs = []
+    for index, service in {(parcel.index, parcel.service_id) for parcel in plan.parcels}:
+        leaves = reference.calendars[index].due_day(released_at)
+        if leaves is None:
+            return None
+        found = None if service is None else days.get((service, reference.details[index].state, to_state or ""))
+        legs.append(Leg(leaves, plan.lead_days if found is None else found, found is not None))
+    return legs
 
 
 def promise_of(plan: Plan, reference: Reference, released_at: datetime, to_state: str | None) -> date | None:
     """Return the day by whose end an order is to arrive; None where nothing travels or a location never opens."""
-    legs = legs_of(plan, reference, released_at)
+    legs = legs_of(plan, reference, released_at, to_state)
     return None if legs is None else rules.arrival(legs, to_state)
 
 
@@ -91,7 +102,7 @@ async def options(
 def _delivery(service: Service, plan: Plan, reference: Reference, released: datetime, to_state: str) -> Delivery | None:
     if plan.unplaced:
         return None
-    legs = legs_of(plan, reference, released)
+    legs = legs_of(plan, reference, released, to_state)
     arrives = None if legs is None else rules.arrival(legs, to_state)
     if not legs or arrives is None:
         return None
@@ -103,6 +114,7 @@ def _delivery(service: Service, plan: Plan, reference: Reference, released: date
         packages=plan.packages,
         leaves=max(leg.leaves for leg in legs),
         transit_days=max(leg.transit_days for leg in legs),
+        learned=all(leg.learned for leg in legs),
         arrives=arrives,
         promised_at=rules.end_of(arrives),
     )

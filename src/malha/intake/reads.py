@@ -5,8 +5,9 @@ from malha.platform.db import Tx
 # One row each by primary key; missing rows count as revision 0.
 REVISIONS = """
 SELECT coalesce(max(n) FILTER (WHERE name = 'network'), 0), coalesce(max(n) FILTER (WHERE name = 'catalog'), 0),
-       coalesce(max(n) FILTER (WHERE name = 'allotments'), 0), coalesce(max(n) FILTER (WHERE name = 'stock_prices'), 0)
-FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices')
+       coalesce(max(n) FILTER (WHERE name = 'allotments'), 0), coalesce(max(n) FILTER (WHERE name = 'stock_prices'), 0),
+       coalesce(max(n) FILTER (WHERE name = 'promise_days'), 0)
+FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices', 'promise_days')
 """
 
 # Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no
@@ -21,10 +22,10 @@ WHERE l.daily_capacity IS NOT NULL AND l.status = 'active'
 """
 
 
-async def revisions(tx: Tx) -> tuple[int, int, int, int]:
-    """Return the revisions of network, catalog, allotments and prices of stock."""
-    ((network, catalog, allotments, prices),) = await tx.tuples(REVISIONS)
-    return network, catalog, allotments, prices
+async def revisions(tx: Tx) -> tuple[int, int, int, int, int]:
+    """Return the revisions of network, catalog, allotments, prices of stock and learned days."""
+    ((network, catalog, allotments, prices, days),) = await tx.tuples(REVISIONS)
+    return network, catalog, allotments, prices, days
 
 
 async def taken_today(tx: Tx) -> dict[int, int]:

@@ -22,6 +22,8 @@ from malha.network.model import Channel
 from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import billable_grams
 from malha.platform.db import Database, Tx
+from malha.promising import reads as promised_days
+from malha.promising.reads import LearnedDays
 from malha.routing import price_reads
 from malha.routing.lanes import compile_network
 from malha.routing.model import StockPrices
@@ -52,6 +54,7 @@ class Reference:
         "channels",
         "details",
         "known",
+        "learned",
         "location_codes",
         "locations",
         "network",
@@ -71,10 +74,12 @@ class Reference:
         in_force: Allotments,
         prices: StockPrices | None,
         *,
+        learned: LearnedDays | None = None,
         sells_ahead: bool = False,
     ) -> None:
         self.allotments = in_force
         self.prices = prices
+        self.learned = learned
         self.sells_ahead = sells_ahead  # whether any SKU has a policy: most retailers are not asked further
         self.network = compile_network(snapshot)
         self.channels = {c.code: c for c in snapshot.channels.values()}
@@ -93,11 +98,12 @@ class Reference:
         """State how many orders each location with a daily capacity has for today."""
         self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
 
-    def under(self, in_force: Allotments, prices: StockPrices | None) -> "Reference":
-        """Return the same with other allotments and prices of stock; a batch that holds this one keeps what it has."""
+    def under(self, in_force: Allotments, prices: StockPrices | None, learned: LearnedDays | None) -> "Reference":
+        """Return the same with other allotments, prices of stock and days; a batch with this one keeps what it has."""
         other = copy.copy(self)
         other.allotments = in_force
         other.prices = prices
+        other.learned = learned
         return other
 
     async def cards(self, tx: Tx, codes: Collection[str]) -> dict[str, Card]:
@@ -140,7 +146,7 @@ class Cache:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._reference: Reference | None = None
-        self._revisions: tuple[int, int, int, int] = (-1, -1, -1, -1)
+        self._revisions: tuple[int, int, int, int, int] = (-1, -1, -1, -1, -1)
         self._checked = 0.0
 
     async def current(self) -> Reference:
@@ -164,7 +170,9 @@ class Cache:
             old.count(taken)
             if revisions == before:
                 return old
-            return old.under(await allotments.load(tx), await price_reads.in_force(tx))
+            return old.under(
+                await allotments.load(tx), await price_reads.in_force(tx), await promised_days.in_force(tx)
+            )
         cards = old.known if old is not None and revisions[1] == before[1] else {}
         return await _read(tx, cards, taken)
 
@@ -172,11 +180,14 @@ class Cache:
 async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:
     in_force = await allotments.load(tx)
     prices = await price_reads.in_force(tx)
+    learned = await promised_days.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
-    return Reference(await network.snapshot(tx), cards, taken, in_force, prices, sells_ahead=sells_ahead)
+    return Reference(
+        await network.snapshot(tx), cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead
+    )
 
 
-_shared: dict[tuple[str, str], tuple[tuple[int, int, int, int], Reference]] = {}
+_shared: dict[tuple[str, str], tuple[tuple[int, int, int, int, int], Reference]] = {}
 
 
 async def reference_in(tx: Tx) -> Reference:

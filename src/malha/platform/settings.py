@@ -116,6 +116,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Least that moving an order before its release must save, in centavos.",
         ),
     ] = 100
+    learned_promises: Annotated[
+        bool,
+        Meta(
+            description="Whether dates are promised by how long earlier deliveries took, once 200 of them are known, "
+            "instead of by the days the tariff states."
+        ),
+    ] = False
     worker_nice: Annotated[
         int,
         Meta(

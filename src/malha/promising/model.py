@@ -10,6 +10,7 @@ class Leg(msgspec.Struct, frozen=True):
 
     leaves: date
     transit_days: int
+    learned: bool = False  # from what became of earlier parcels, lateness in leaving included; else from the tariff
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     packages: int
     leaves: date  # the working day the last parcel leaves, after cut-offs, hours, holidays and closures
     transit_days: int  # business days of the slowest parcel
+    learned: bool  # whether these days were learned from earlier deliveries; else they are the tariff's
     arrives: date
     promised_at: datetime  # the end of that day: what an order placed now is promised
 
