@@ -22,7 +22,7 @@ compile() {
 
 compile requirements/build.lock requirements/build.in "$@"
 compile requirements/runtime.lock pyproject.toml --constraints requirements/build.lock "$@"
-compile requirements/dev.lock pyproject.toml --extra dev --extra otel \
+compile requirements/dev.lock pyproject.toml --extra dev --extra otel --extra learn \
     --constraints requirements/runtime.lock --constraints requirements/build.lock "$@"
 compile requirements/node.lock requirements/node.in "$@"
 

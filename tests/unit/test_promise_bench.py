@@ -1,6 +1,9 @@
 """The benchmark of promises: what it refuses, and that a test in a folder of its own is read with its training."""
 
+import subprocess
+import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,3 +69,11 @@ def test_later_orders_of_another_folder_are_the_test_and_cancelled_ones_are_left
     assert report.olist_days == 9.0
     assert report.days_shorter > 3.5
     assert [m.month for m in report.months] == ["2024-04"]
+
+
+def test_without_lightgbm_the_benchmark_says_what_to_install(tmp_path: Path) -> None:
+    run = "import sys; sys.modules['lightgbm'] = None; from malha.cli.main import main; main()"
+    command = [sys.executable, "-c", run, "bench", "promise", "--train", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'malha[learn]'" in " ".join(done.stderr.split())

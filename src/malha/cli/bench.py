@@ -162,8 +162,14 @@ def promise(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
 ) -> None:
     """Promised dates over the orders of Olist, day after day, against the dates that Olist gave. Takes minutes."""
-    from malha.bench import promise as bench  # noqa: PLC0415 - heavy, and only here
-
+    try:
+        from malha.bench import promise as bench  # noqa: PLC0415 - heavy, and only here
+    except ModuleNotFoundError as missing:
+        if missing.name != "lightgbm":
+            raise
+        says = "LightGBM is not installed, and this benchmark learns with it. Run: pip install 'malha[learn]'"
+        Console(stderr=True).print(says, style="red", markup=False)
+        raise typer.Exit(2) from None
     try:
         with _saying() as say:
             report = bench.run(train, test, level, say)
