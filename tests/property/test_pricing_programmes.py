@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from malha.routing.pricing.baskets import Baskets, cheapest_plans, costs_of, separable, stack
+from malha.routing.pricing.baskets import Baskets, apart_if_cheaper, cheapest_plans, costs_of, separable, stack
 from malha.routing.pricing.closed_form import chance_of_at_least, closed_form
 from malha.routing.pricing.columns import Configurations, counts_of
 from malha.routing.pricing.waves import plan_wave, priced
@@ -18,7 +18,7 @@ LOST = 1_000.0
 
 @st.composite
 def groups(draw, most: int = 3) -> dict[int, Baskets]:
-    """Baskets of one and two lines; parcels may cost anything, as tariffs with weight brackets do."""
+    """Baskets of one and two lines; parcels may cost anything, as tariffs with weight brackets do, or go apart."""
     found = {}
     for n in draw(st.sets(st.integers(1, 2), min_size=1)):
         m = draw(st.integers(1, most))
@@ -30,7 +30,7 @@ def groups(draw, most: int = 3) -> dict[int, Baskets]:
                 parcels[s, basket, LOCATIONS] = LOST * s.bit_count()
         skus = np.array([draw(st.permutations(range(SKUS)))[:n] for _ in range(m)], dtype=np.int64)
         units = np.array([[draw(st.integers(1, 2)) for _ in range(n)] for _ in range(m)], dtype=np.int64)
-        found[n] = Baskets(parcels, skus, units)
+        found[n] = apart_if_cheaper(Baskets(parcels, skus, units))
     return found
 
 

@@ -20,7 +20,10 @@ Flags = NDArray[np.bool_]
 
 
 class Baskets(NamedTuple):
-    """Baskets of n lines. `parcels` is (2^n, baskets, locations + 1): what a parcel of a subset of lines costs."""
+    """Baskets of n lines. `parcels` is (2^n, baskets, locations + 1): what a parcel of a subset of lines costs.
+
+    No subset may cost more than its parts from the same place: where tariffs can, take `apart_if_cheaper`.
+    """
 
     parcels: Floats
     skus: Ints  # (baskets, n): columns of the stock
@@ -58,6 +61,16 @@ def separable(fixed: Floats, lines: Floats, skus: Ints, units: Ints) -> Baskets:
         before = fixed if s == low else parcels[s ^ low]
         np.add(before, lines[low.bit_length() - 1], out=parcels[s])
     return Baskets(parcels, skus, units)
+
+
+def apart_if_cheaper(baskets: Baskets) -> Baskets:
+    """Return the baskets with lines of one place in several parcels where these cost less than one."""
+    parcels = baskets.parcels.copy()
+    for s, parts, rests in _ways(baskets.lines):
+        for part, rest in zip(parts.tolist(), rests.tolist(), strict=True):
+            if rest:
+                np.minimum(parcels[s], parcels[part] + parcels[rest], out=parcels[s])
+    return Baskets(parcels, baskets.skus, baskets.units)
 
 
 _WAYS: dict[int, list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]] = {}

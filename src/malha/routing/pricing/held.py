@@ -12,7 +12,7 @@ import numpy as np
 from malha.platform.ids import UUID
 from malha.routing.lanes import SCALE_BITS, Lane, open_lane
 from malha.routing.model import Network, Request, RequestLine, StockPrices
-from malha.routing.pricing.baskets import BIG, Baskets, Floats, Ints
+from malha.routing.pricing.baskets import BIG, Baskets, Floats, Ints, apart_if_cheaper
 from malha.routing.pricing.live import LOST
 from malha.routing.pricing.waves import plan_wave
 from malha.routing.subsets import rows_of
@@ -159,7 +159,7 @@ class _Wave:
         for n, baskets in found.items():
             for s in range(1, 1 << n):
                 baskets.parcels[s, :, locations] = LOST * (dearest + least) * s.bit_count() + LOST * dearest
-        return found
+        return {n: apart_if_cheaper(baskets) for n, baskets in found.items()}
 
     def moved(self, plans: Mapping[tuple[int, int], Ints]) -> list[tuple[Held, Lane, Standing, list[int]]]:
         """Return the orders whose plan is not where they are, with the location id of each line."""

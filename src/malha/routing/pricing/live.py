@@ -19,7 +19,7 @@ from malha.routing.lanes import SCALE_BITS, Lane, Row, open_lane
 from malha.routing.model import Network, Request, RequestLine, StockPrices
 from malha.routing.price_reads import PastBasket
 from malha.routing.prices import Found
-from malha.routing.pricing.baskets import BIG, Baskets, Floats
+from malha.routing.pricing.baskets import BIG, Baskets, Floats, apart_if_cheaper
 from malha.routing.pricing.closed_form import closed_form
 from malha.routing.pricing.columns import Configurations, SolverFailed
 from malha.routing.rules import plan
@@ -117,7 +117,7 @@ class Case:
         for n, baskets in found.items():
             for s in range(1, 1 << n):
                 baskets.parcels[s, :, locations] = LOST * self.dearest * s.bit_count()
-        return found
+        return {n: apart_if_cheaper(baskets) for n, baskets in found.items()}
 
     def by_programme(self, chosen: Sequence[PastBasket], weight: float, seconds: float) -> tuple[Floats, float]:
         """Return prices from the configuration LP, and how far its bound is from it.
