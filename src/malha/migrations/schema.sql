@@ -1278,6 +1278,28 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE promise_days (
+    version_id integer NOT NULL,
+    service_id integer NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    days smallint NOT NULL,
+    usual smallint NOT NULL,
+    outcomes integer NOT NULL,
+    CONSTRAINT promise_days_pkey PRIMARY KEY (version_id, service_id, from_state, to_state),
+    CONSTRAINT promise_days_days_check CHECK ((days >= 0)),
+    CONSTRAINT promise_days_usual_check CHECK ((usual >= 0))
+);
+
+CREATE TABLE promise_days_version (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    outcomes integer NOT NULL,
+    level double precision NOT NULL,
+    in_force boolean NOT NULL,
+    CONSTRAINT promise_days_version_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE promise_outcome (
     work_id uuid NOT NULL,
     order_id uuid NOT NULL,
@@ -2269,6 +2291,8 @@ ALTER TABLE person_identity ADD CONSTRAINT person_identity_provider_id_fkey FORE
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE promise_days ADD CONSTRAINT promise_days_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;
+ALTER TABLE promise_days ADD CONSTRAINT promise_days_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
 ALTER TABLE receipt ADD CONSTRAINT receipt_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE receipt ADD CONSTRAINT receipt_order_id_fkey FOREIGN KEY (order_id) REFERENCES inbound_order(id);
 ALTER TABLE receipt ADD CONSTRAINT receipt_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);

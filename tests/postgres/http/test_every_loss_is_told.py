@@ -130,9 +130,11 @@ def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
     held = {w for w, name, call in calls() if name.endswith("ensure_holds") and "SHORTAGE" in ast.unparse(call)}
     late = callers_of("malha.ordering.events.OrderLate", "malha.ordering.promises.repromise")
     assert callers_of("malha.ordering.events.OrderRepromised") == {"ordering.promises.repromise"}
-    # An unpaid order without stock is no loss yet: it is paid and placed again, or cancelled, which is walked.
+    # An unpaid order without stock is no loss yet: it is paid and placed again, or cancelled, which is walked. What a
+    # wave moves has its next place, and no later day, in the same transaction (tests/postgres/test_order_waves.py).
     assert back == {
         "fulfillment.giving_back.moves_of",
+        "intake.moving._write",
         "intake.replanning.replan",
         "payments.deadlines.lapse_due",
     }
