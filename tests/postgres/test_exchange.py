@@ -14,6 +14,9 @@ from xlsxwriter import Workbook
 from malha.exchange import kinds, reads, service
 from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
+from malha.inventory.allotments import service as fences
+from malha.inventory.allotments.model import AllotmentDraft, FenceRow
+from malha.inventory.allotments.model import Kind as Fencing
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.errors import Forbidden
 from malha.platform.imports import Mode, run_import
@@ -243,6 +246,12 @@ async def test_what_is_exported_imports_back_and_changes_nothing(database, world
     if kind is Kind.LOCATIONS:  # as people state them: with everything that their address tells
         stated = "código;uf\n" + "".join(f"{code};{'RJ' if code == 'S2' else 'SP'}\n" for code in world.locations)
         await run_import(database, kinds.target_of(kind), io.BytesIO(stated.encode()), mode=Mode.ALL)
+    if kind is Kind.ALLOTMENTS:
+        stock = (FenceRow("SKU-1", "DC", 2),)
+        async with database.transaction() as tx:
+            await fences.put(
+                tx, AllotmentDraft(code="APP", name="App", kind=Fencing.FENCE, channels=("web",), stock=stock), None
+            )
     pieces = [piece async for piece in kinds.export(kind, format_, database, SYSTEM)]
     file = io.BytesIO(b"".join(pieces))
     report = await run_import(database, kinds.target_of(kind), file, mode=Mode.VALID)

@@ -19,6 +19,9 @@ from malha.doctor import examine
 from malha.exchange import kinds
 from malha.exchange.model import Kind
 from malha.identity import service as identity
+from malha.inventory.allotments import service as fences
+from malha.inventory.allotments.model import AllotmentDraft, FenceRow
+from malha.inventory.allotments.model import Kind as Fencing
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
 from malha.platform.imports import Mode, run_import
@@ -30,6 +33,8 @@ SELECT md5(concat((SELECT string_agg(t::text, '|' ORDER BY id) FROM product t),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM variant t),
                   (SELECT string_agg(t::text, '|' ORDER BY sku_id, location_id) FROM balance t),
                   (SELECT count(*) FROM movement),
+                  (SELECT string_agg(concat_ws(' ', sku_id, location_id, wanted), '|' ORDER BY sku_id, location_id)
+                   FROM fence_stock),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM location t),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM establishment t),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM customer t)))
@@ -39,6 +44,7 @@ SEEDS = {
     Kind.PRICES: "sku;preço\nG-1;12,90\nG-2;1.234,50\n",
     Kind.STOCK: "sku;local;quantidade\nG-1;DC;10\nG-2;S1;3\n",
     Kind.LOCATIONS: "código;nome;cnpj;cep;uf;latitude\nSP09;Paulista;12.ABC.345/01DE-35;01310-100;SP;-23,5\n",
+    Kind.ALLOTMENTS: "allotment;sku;local;quantidade\nAPP;G-1;DC;10\nAPP;G-2;DC;3\n",
     Kind.CUSTOMERS: "nome;cpf;email;telefone\nAna;111.444.777-35;ana@example.com;11 98765-4321\nBia;529.982.247-25;;\n",
 }
 NASTY = ["\x00", '"', ";;;;", "9" * 400, "-1", "2147483648", "9223372036854775808", "'", "=1+1", "ﷺ", "\u202e", "\n", "\r", "NaN", "\ufffd", " " * 300,
@@ -89,6 +95,10 @@ async def _open(stack: AsyncExitStack, runner: asyncio.Runner, url: str, retaile
         world = await a_network(tx)
         for sku in ("G-1", "G-2"):
             await a_product(tx, world, sku, stock={"DC": 1_000_000})
+        stock = (FenceRow("G-1", "DC", 2),)
+        await fences.put(
+            tx, AllotmentDraft(code="APP", name="App", kind=Fencing.FENCE, channels=("web",), stock=stock), None
+        )
         key = await identity.create_key(tx, name="batch", permissions=["intake:submit"])
     app = create_app(Settings(database_url=database.url, data_dir=home, log_level="error"))
     await stack.enter_async_context(app.lifespan())

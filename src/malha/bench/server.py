@@ -35,6 +35,7 @@ class Server:
         environment = {
             **os.environ,
             "MALHA_DATA_DIR": str(home),
+            "TMPDIR": str(home),  # a server that is killed leaves its temporary files: they go with the rest
             "MALHA_PORT": str(port),
             "MALHA_WEB_WORKERS": str(web_workers),
             "MALHA_LOG_LEVEL": "warning",

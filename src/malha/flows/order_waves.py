@@ -9,6 +9,7 @@ import asyncio
 import msgspec
 import structlog
 from psycopg import OperationalError
+from psycopg.errors import DeadlockDetected
 from psycopg_pool import PoolTimeout
 
 from malha.intake.moving import MoveRefused, Outcome, move_together
@@ -92,7 +93,7 @@ async def carry_out(
         try:
             async with db.transaction() as tx:
                 done = await move_together(tx, wave, group, least)
-        except (MoveRefused, Busy) as error:
+        except (MoveRefused, Busy, DeadlockDetected) as error:
             log.info("wave_left_orders", orders=len(group), why=str(error))
             continue
         moved += done.moved

@@ -15,7 +15,8 @@ LAYERS = [
     {"ordering"},
     {"payments", "fiscal", "notifications"},
     {"routing"},
-    {"intake"},
+    {"promising"},
+    {"intake", "simulation"},
     {"fulfillment"},
     {"channels", "exchange"},
 ]
