@@ -182,11 +182,11 @@ def test_a_colour_is_shown_as_shoppers_will_see_it_and_saved(visit: Visit) -> No
 
 def test_the_audit_trail_is_walked_by_keyboard(visit: Visit) -> None:
     page = visit("/audit?entity=order")
-    first = page.locator("#detail h2").inner_text()
+    first = page.locator("#detail h2.m-h2").inner_text()
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("j")
-    expect(page.locator("#detail h2")).not_to_have_text(first)
+    expect(page.locator("#detail h2.m-h2")).not_to_have_text(first)
     expect(page.locator("[data-rows] > tr").nth(3)).to_have_attribute("aria-current", "true")
     page.locator("#detail").get_by_role("link", name="Abrir registro").click()
     expect(page).to_have_url(re.compile(r"/orders/\d+$"))

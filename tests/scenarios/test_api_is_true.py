@@ -266,6 +266,8 @@ def sell_and_send(story: Story) -> None:
     do("extend_payment_deadline", order_id=unpaid, body={"minutes": 90})
     do("promise_order", order_id=other, body={"promised_at": f"{LATER}T20:00:00-03:00", "reason": "customer_asked"})
     do("list_promises", order_id=other)
+    do("show_kept_promises")
+    do("list_broken_promises")
     do("explain_routing", order_id=other)
     do("get_timeline", order_id=other)
     do("cancel_order", order_id=other, body={"reason": "changed his mind"})
