@@ -1,6 +1,5 @@
 """Selling ahead on screen: who waits for goods on order, and what may be sold before it is there."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -111,15 +110,11 @@ async def waiting_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file."""
     _view, wanted = _wanted(request)
 
-    async def pages() -> AsyncIterator[list[WaitingRow]]:
-        after = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await waiting_reads.waiting(tx, wanted, after=after, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            after = rows[-1].since, rows[-1].id
+    pages = export.pages(
+        request,
+        lambda tx, after: waiting_reads.waiting(tx, wanted, after=after, limit=export.BATCH),
+        lambda row: (row.since, row.id),
+    )
 
     def cells(row: WaitingRow) -> list[Any]:
         return [
@@ -130,7 +125,7 @@ async def waiting_export(request: Request[Any, Any, Any]) -> Stream:
             render.local(row.since).isoformat(sep=" ", timespec="minutes"),
         ]  # fmt: skip
 
-    return export.send(request, "waiting", COLUMNS, pages(), cells)
+    return export.send(request, "waiting", COLUMNS, pages, cells)
 
 
 # --- what may be sold ahead ---

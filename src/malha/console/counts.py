@@ -87,15 +87,11 @@ async def list_export(request: Request[Any, Any, Any]) -> Stream:
     every = request.query_params.get("view") == "all"
     scope = shell.scope_of(web.caller_of(request))
 
-    async def pages() -> AsyncIterator[list[reads.TaskRow]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.tasks(tx, open_only=not every, scope=scope, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = rows[-1].number
+    pages = export.pages(
+        request,
+        lambda tx, before: reads.tasks(tx, open_only=not every, scope=scope, before=before, limit=export.BATCH),
+        lambda row: row.number,
+    )
 
     def cells(row: reads.TaskRow) -> list[Any]:
         kind, source, state = words.COUNT_KIND[row.kind], words.SOURCE[row.source], words.TASK[row.state].word
@@ -104,7 +100,7 @@ async def list_export(request: Request[Any, Any, Any]) -> Stream:
             row.recount, row.review, row.variance, row.created_at, row.closed_at,
         ]  # fmt: skip
 
-    return export.send(request, "counts", LIST_COLUMNS, pages(), cells)
+    return export.send(request, "counts", LIST_COLUMNS, pages, cells)
 
 
 @get("/counts:new", opt={"permission": "stock:count"})

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -10,10 +10,13 @@ from urllib.parse import quote
 from litestar import Request
 from litestar.response import Stream
 
+from malha.console import web
 from malha.platform import i18n, sheets
+from malha.platform.db import Tx
 from malha.platform.sheets import Column, Format, Reader
 
 T = TypeVar("T")
+P = TypeVar("P")
 BATCH = 1_000  # rows of one transaction
 
 
@@ -32,6 +35,28 @@ def choices(address: Callable[[str], str], path: str) -> tuple[Choice, ...]:
 def paths(path: str) -> list[str]:
     """Return the addresses of an export, one per format."""
     return [f"{path}.{format_.value}" for format_ in Format]
+
+
+async def pages(
+    request: Request[Any, Any, Any],
+    read: Callable[[Tx, P | None], Awaitable[Sequence[T]]],
+    place: Callable[[T], P],
+) -> AsyncIterator[Sequence[T]]:
+    """Yield a list in pages, each read in a transaction of its own.
+
+    Args:
+        request: whose reader it is.
+        read: gives the `BATCH` items that come after a place, fewer at the end of the list; None: from the first.
+        place: where an item stands, to go on after it.
+    """
+    after: P | None = None
+    while True:
+        async with web.reading(request) as tx:
+            items = await read(tx, after)
+        yield items
+        if len(items) < BATCH:
+            return
+        after = place(items[-1])
 
 
 def send(

@@ -1,6 +1,6 @@
 """The work of all locations as a board: a column per stage, the soonest due on top, a ring that shows the time used."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -149,17 +149,11 @@ async def board_export(request: Request[Any, Any, Any]) -> Stream:
         places = await reads.locations_with_work(tx, scope)
     wanted = next(((id_,) for id_, code, _name in places if code == asked), scope)
 
-    async def pages() -> AsyncIterator[list[QueueRow]]:
-        after = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await jobs.queue(tx, wanted, after=after, most=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            after = rows[-1]
+    pages = export.pages(
+        request, lambda tx, after: jobs.queue(tx, wanted, after=after, most=export.BATCH), lambda row: row
+    )
 
-    return export.send(request, "fulfillment", COLUMNS, pages(), _export_row)
+    return export.send(request, "fulfillment", COLUMNS, pages, _export_row)
 
 
 HANDLERS = [board, board_export]

@@ -1,6 +1,6 @@
 """People who sign in: the list, inviting somebody, their role and places, and what an administrator does for them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -150,17 +150,11 @@ async def people_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file."""
     wanted, _typed = _wanted(request)
 
-    async def pages() -> AsyncIterator[Sequence[PersonView]]:
-        after = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.people(tx, export.BATCH, after, wanted)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            after = rows[-1].name, rows[-1].id
+    pages = export.pages(
+        request, lambda tx, after: reads.people(tx, export.BATCH, after, wanted), lambda row: (row.name, row.id)
+    )
 
-    return export.send(request, "people", COLUMNS, pages(), _export_row)
+    return export.send(request, "people", COLUMNS, pages, _export_row)
 
 
 # --- one person

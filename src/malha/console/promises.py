@@ -1,6 +1,6 @@
 """Promises, on screen: how many were kept, by week and by what they have in common, and those that were not."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -216,15 +216,11 @@ async def promises_export(request: Request[Any, Any, Any]) -> Stream:
     async with web.reading(request) as tx:
         wanted = _wanted(asked_of(request.query_params), await _names(tx, scope), scope)
 
-    async def pages() -> AsyncIterator[Sequence[Broken]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await outcomes.broken(tx, wanted, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = (rows[-1].promised_at, rows[-1].work_id)
+    pages = export.pages(
+        request,
+        lambda tx, before: outcomes.broken(tx, wanted, before=before, limit=export.BATCH),
+        lambda row: (row.promised_at, row.work_id),
+    )
 
     def cells(row: Broken) -> list[Any]:
         return [
@@ -234,7 +230,7 @@ async def promises_export(request: Request[Any, Any, Any]) -> Stream:
             row.due_at, row.shipped_at, row.done_at, late_by(row),
         ]  # fmt: skip
 
-    return export.send(request, "broken-promises", COLUMNS, pages(), cells)
+    return export.send(request, "broken-promises", COLUMNS, pages, cells)
 
 
 HANDLERS = [promises_page, promises_export]

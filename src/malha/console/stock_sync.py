@@ -1,6 +1,6 @@
 """Pages of stock that others state: disagreements with their repair, snapshots with their progress, sources."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -250,15 +250,11 @@ async def snapshots_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the list of snapshots as a file, of all sources or of one."""
     source = request.query_params.get("source", "")[:40] or None
 
-    async def pages() -> AsyncIterator[list[Snapshot]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.snapshots(tx, source=source, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = rows[-1].number
+    pages = export.pages(
+        request,
+        lambda tx, before: reads.snapshots(tx, source=source, before=before, limit=export.BATCH),
+        lambda row: row.number,
+    )
 
     def cells(s: Snapshot) -> list[Any]:
         return [
@@ -266,7 +262,7 @@ async def snapshots_export(request: Request[Any, Any, Any]) -> Stream:
             s.held, s.differing, s.changed, s.zeroed, s.received_at, s.ended_at, s.person,
         ]  # fmt: skip
 
-    return export.send(request, "snapshots", SNAPSHOT_COLUMNS, pages(), cells)
+    return export.send(request, "snapshots", SNAPSHOT_COLUMNS, pages, cells)
 
 
 @get("/stock-sync/snapshots/{number:int}", opt={"permission": SEE})

@@ -1,6 +1,5 @@
 """Purchase and production orders and receipts: lists, one of them, placing, receiving by scanner, taking back."""
 
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -96,15 +95,9 @@ async def order_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file."""
     _view, wanted = _wanted(request)
 
-    async def pages() -> AsyncIterator[list[OrderRow]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.orders(tx, wanted, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = rows[-1].number
+    pages = export.pages(
+        request, lambda tx, before: reads.orders(tx, wanted, before=before, limit=export.BATCH), lambda row: row.number
+    )
 
     def cells(row: OrderRow) -> list[Any]:
         return [
@@ -113,7 +106,7 @@ async def order_export(request: Request[Any, Any, Any]) -> Stream:
             row.next_eta.isoformat() if row.next_eta else None,
         ]  # fmt: skip
 
-    return export.send(request, "purchase-orders", ORDER_COLUMNS, pages(), cells)
+    return export.send(request, "purchase-orders", ORDER_COLUMNS, pages, cells)
 
 
 @get("/purchase-orders:new", opt={"permission": "stock:write"})
@@ -269,15 +262,11 @@ async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the receipts as a file."""
     scope = shell.scope_of(web.caller_of(request))
 
-    async def pages() -> AsyncIterator[list[ReceiptRow]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.receipts(tx, scope=scope, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = rows[-1].number
+    pages = export.pages(
+        request,
+        lambda tx, before: reads.receipts(tx, scope=scope, before=before, limit=export.BATCH),
+        lambda row: row.number,
+    )
 
     def cells(row: ReceiptRow) -> list[Any]:
         return [
@@ -285,7 +274,7 @@ async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
             row.received_at.isoformat(timespec="minutes"), row.undo_reason,
         ]  # fmt: skip
 
-    return export.send(request, "receipts", RECEIPT_COLUMNS, pages(), cells)
+    return export.send(request, "receipts", RECEIPT_COLUMNS, pages, cells)
 
 
 @get("/receipts/{number:int}", opt={"permission": "stock:read"})

@@ -4,7 +4,6 @@ A file is read as it arrives and never held in memory. Checking and importing ru
 second how far they are.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,15 +118,9 @@ async def run_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the list of imports as a file, older ones than the page shows too."""
     brought = [choice.kind.value for choice in choices(web.caller_of(request)) if choice.brings]
 
-    async def pages() -> AsyncIterator[list[Run]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.runs(tx, brought, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = rows[-1].number
+    pages = export.pages(
+        request, lambda tx, before: reads.runs(tx, brought, before=before, limit=export.BATCH), lambda row: row.number
+    )
 
     def cells(run: Run) -> list[Any]:
         return [
@@ -135,7 +128,7 @@ async def run_export(request: Request[Any, Any, Any]) -> Stream:
             run.created, run.changed, run.unchanged, run.bad, run.undone, run.person, run.uploaded_at, run.ended_at,
         ]  # fmt: skip
 
-    return export.send(request, "imports", RUN_COLUMNS, pages(), cells)
+    return export.send(request, "imports", RUN_COLUMNS, pages, cells)
 
 
 @get("/imports/{number:int}", opt={"permission": SEE})

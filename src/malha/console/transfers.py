@@ -1,6 +1,5 @@
 """Transfers: the list, asking for one, and one of them with the step that comes next and what waits for a decision."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Request, get, post
@@ -85,15 +84,11 @@ async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
     _view, states = _view_of(request)
     scope = shell.scope_of(web.caller_of(request))
 
-    async def pages() -> AsyncIterator[list[TransferRow]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.transfers(tx, states=states, scope=scope, before=before, limit=export.BATCH)
-            yield rows
-            if len(rows) < export.BATCH:
-                return
-            before = rows[-1].number
+    pages = export.pages(
+        request,
+        lambda tx, before: reads.transfers(tx, states=states, scope=scope, before=before, limit=export.BATCH),
+        lambda row: row.number,
+    )
 
     def cells(row: TransferRow) -> list[Any]:
         return [
@@ -101,7 +96,7 @@ async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
             row.eta.isoformat() if row.eta else None, row.asked, row.shipped, row.arrived, row.transit, row.undecided,
         ]  # fmt: skip
 
-    return export.send(request, "transfers", COLUMNS, pages(), cells)
+    return export.send(request, "transfers", COLUMNS, pages, cells)
 
 
 @get("/transfers:new", opt={"permission": "stock:count"})
