@@ -15,14 +15,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from tests.mail_server import Mailbox, mail_server
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -277,3 +277,17 @@ def violations(page: Page) -> list[str]:
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})")
     return [f"{v['id']}: {v['help']}: {[n['html'][:200] for n in v['nodes'][:3]]}" for v in found["violations"]]
+
+
+def unsound(visit: Callable[..., Page], paths: Mapping[str, str], **how: Any) -> dict[str, list[str]]:
+    """Return what is wrong on which page: what axe-core finds, and what is wider than the screen."""
+    wrong = {}
+    for name, path in paths.items():
+        page = visit(path, **how)
+        expect(page.locator("#content h1")).to_be_visible()
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found = violations(page) + ([f"{overflow} px too wide"] if overflow > 0 else [])
+        if found:
+            wrong[name] = found
+        page.context.close()
+    return wrong

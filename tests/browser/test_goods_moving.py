@@ -1,9 +1,7 @@
 """Purchase orders, receipts, transfers and counts in a real browser: by scanner, on the phone, in both languages."""
 
-import os
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +20,9 @@ from malha.inventory.transfers.model import Arrival, Arrived, Departure, Transfe
 from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, unsound
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS", "")
 ANA, BIA = Actor("person", str(new_id()), "Ana"), Actor("person", str(new_id()), "Bia")
 NAT, BHZ, JAB = "NAT-01", "BHZ-01", "CD-JAB"
 
@@ -153,18 +150,8 @@ PAGES = {
 def test_every_page_is_sound_at_both_sizes_in_both_languages(
     visit: Visit, moving: dict[str, Any], size: Any, language: str, theme: str
 ) -> None:
-    wrong = {}
-    for name, path in PAGES.items():
-        page = visit(path.format(**moving), size=size, language=language, theme=theme)
-        expect(page.locator("#content h1")).to_be_visible()
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        found = violations(page) + ([f"{overflow} px too wide"] if overflow > 0 else [])
-        if found:
-            wrong[name] = found
-        if SHOTS:
-            shot = Path(SHOTS) / f"{name}-{'wide' if size is WIDE else 'narrow'}-{language}.png"
-            page.screenshot(path=shot, full_page=size is NARROW)
-        page.context.close()
+    paths = {name: path.format(**moving) for name, path in PAGES.items()}
+    wrong = unsound(visit, paths, size=size, language=language, theme=theme)
     assert not wrong, wrong
 
 

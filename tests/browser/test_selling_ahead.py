@@ -1,9 +1,7 @@
 """Pages of selling ahead in a real browser: at both sizes, in both languages and themes, and a policy stated by hand."""
 
-import os
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +19,9 @@ from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineD
 from malha.platform.address import Address
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, unsound
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS", "")
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 CODE = "LV-0001"
 
@@ -109,18 +106,8 @@ PAGES = {
 def test_every_page_of_selling_ahead_is_sound(
     visit: Visit, ahead: dict[str, Any], size: Any, language: str, theme: str
 ) -> None:
-    wrong = {}
-    for name, path in PAGES.items():
-        page = visit(path.format(**ahead), size=size, language=language, theme=theme)
-        expect(page.locator("#content h1")).to_be_visible()
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        found = violations(page) + ([f"{overflow} px too wide"] if overflow > 0 else [])
-        if found:
-            wrong[name] = found
-        if SHOTS:
-            shot = Path(SHOTS) / f"ahead-{name}-{'wide' if size is WIDE else 'narrow'}-{language}.png"
-            page.screenshot(path=shot, full_page=True)
-        page.context.close()
+    paths = {name: path.format(**ahead) for name, path in PAGES.items()}
+    wrong = unsound(visit, paths, size=size, language=language, theme=theme)
     assert not wrong, wrong
 
 

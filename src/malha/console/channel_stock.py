@@ -1,6 +1,5 @@
 """How a channel hears of stock: the way, how far behind it is, what it refused; its listings, as a page and a file."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Request, get, post
@@ -11,7 +10,6 @@ from malha.channels import reads, service
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.channels.reads import ListingRow
 from malha.console import export, filling, render, shell, web
-from malha.network.model import Channel
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
@@ -121,18 +119,12 @@ async def stock_export(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         used = _("yes") if row.active else _("no")
         return [row.sku, row.name, row.code, used, row.sent_quantity, row.sent_at, row.error or ""]
 
-    return export.send(request, f"listings-{channel.code}", COLUMNS, _pages(request, channel), cells)
-
-
-async def _pages(request: Request[Any, Any, Any], channel: Channel) -> AsyncIterator[list[ListingRow]]:
-    after = 0
-    while True:
-        async with web.reading(request) as tx:
-            rows = await reads.listed(tx, channel.id, after=after, most=export.BATCH)
-        yield rows
-        if len(rows) < export.BATCH:
-            return
-        after = rows[-1].sku_id
+    pages = export.pages(
+        request,
+        lambda tx, after: reads.listed(tx, channel.id, after=after or 0, most=export.BATCH),
+        lambda row: row.sku_id,
+    )
+    return export.send(request, f"listings-{channel.code}", COLUMNS, pages, cells)
 
 
 HANDLERS = [stock_show, stock_change, stock_resend, listing_put, stock_export]

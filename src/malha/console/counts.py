@@ -3,7 +3,6 @@
 Who counts sees what they scanned and never what is expected. Who may approve sees both.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Request, get, post
@@ -217,15 +216,11 @@ async def count_export(request: Request[Any, Any, Any], number: FromPath[int]) -
         task = await _one(tx, request, number)
     told = web.caller_of(request).may(service.APPROVE) or not task.blind
 
-    async def pages() -> AsyncIterator[list[LineRow]]:
-        after = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await reads.lines(tx, task.id, after=after, limit=export.BATCH)
-            yield rows if told else [reads.blind(row) for row in rows]
-            if len(rows) < export.BATCH:
-                return
-            after = rows[-1].sku
+    async def read(tx: Tx, after: str | None) -> list[LineRow]:
+        rows = await reads.lines(tx, task.id, after=after, limit=export.BATCH)
+        return rows if told else [reads.blind(row) for row in rows]
+
+    pages = export.pages(request, read, lambda row: row.sku)
 
     def cells(row: LineRow) -> list[Any]:
         return [
@@ -233,7 +228,7 @@ async def count_export(request: Request[Any, Any, Any], number: FromPath[int]) -
             row.variance,
         ]  # fmt: skip
 
-    return export.send(request, f"count-{number}", LINE_COLUMNS, pages(), cells)
+    return export.send(request, f"count-{number}", LINE_COLUMNS, pages, cells)
 
 
 # --- counting ---
