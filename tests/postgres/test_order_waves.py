@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from psycopg.errors import DeadlockDetected
+from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.doctor import examine
 from malha.flows import order_waves
@@ -14,13 +15,11 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
 from malha.intake.gate import Gate
-from malha.intake.model import NewLine, NewOrder
 from malha.intake.moving import NOTHING, Outcome
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
-from malha.platform.address import Address
 from malha.platform.db import Database
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.i18n import speaking
@@ -33,44 +32,17 @@ from malha.routing.pricing.wave import plan_held
 from malha.routing.records import read_record, replay
 from malha.routing.wave_model import Proposed, Step
 
-SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
-
 
 @pytest.fixture
 async def retailer(database: Database) -> AsyncIterator[Database]:
-    """L1 in SP costs 1100 a parcel, L2 in RJ 1200, L3 in MG 1300. A is nowhere yet, B at L1 only. Nothing may drift."""
+    """L1 in SP costs 1100 a parcel, L2 in RJ 1200, L3 in MG 1300. A is at L2, B at L1. Nothing may drift."""
+    stores = [("Near", "SP", 1000), ("Far", "RJ", 1100), ("Farther", "MG", 1200)]
     async with database.transaction() as tx:
-        await tx.execute("INSERT INTO legal_entity (name, cnpj_root) VALUES ('E', '12345678')")
-        await tx.execute(
-            "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state) VALUES (1, 'E', 'E', '12345678000195', 'SP')"
-        )
-        await tx.execute(
-            "INSERT INTO location (code, name, kind, establishment_id, state, handling_cost, can_pickup) VALUES "
-            "('L1', 'Near', 'store', 1, 'SP', 100, true), ('L2', 'Far', 'store', 1, 'RJ', 100, true), "
-            "('L3', 'Farther', 'store', 1, 'MG', 100, true)"
-        )
-        await tx.execute(
-            "INSERT INTO channel (code, name, kind, payment_policy, shortage_policy, release_delay_minutes) "
-            "VALUES ('web', 'W', 'web', 'settled_by_channel', 'hold', 30)"
-        )
-        await tx.execute("INSERT INTO service (code, name, carrier) VALUES ('std', 'Standard', 'C')")
-        await tx.execute(
-            "INSERT INTO service_rate (service_id, from_state, to_state, max_grams, price, lead_days) VALUES "
-            "(1, 'SP', '*', 30000, 1000, 3), (1, 'RJ', '*', 30000, 1100, 3), (1, 'MG', '*', 30000, 1200, 3)"
-        )
-        await tx.execute("INSERT INTO product (code, name) VALUES ('P', 'P')")
-        await tx.execute(
-            "INSERT INTO variant (product_id, sku, name, weight_grams) VALUES (1, 'A', 'A', 100), (1, 'B', 'B', 100)"
-        )
-        await tx.execute("UPDATE variant SET is_kit = false")
+        await open_shop(tx, stores, shortage="hold", release_after=30)
         await stocked(tx, {(1, 2): 9, (2, 1): 9})
     yield database
     report = await examine(database)
     assert [line for f in report.findings if f.drifts for line in f.lines("en")] == []
-
-
-async def stocked(tx, units: dict[tuple[int, int], int]) -> None:
-    await inventory.set_on_hand(tx, [Claim(sku, at, n) for (sku, at), n in units.items()], Reference("test"))
 
 
 async def stock(database: Database, units: dict[tuple[int, int], int]) -> None:
@@ -80,15 +52,8 @@ async def stock(database: Database, units: dict[tuple[int, int], int]) -> None:
 
 @pytest.fixture
 async def gate(retailer: Database) -> AsyncIterator[Gate]:
-    gate = Gate(retailer)
-    await gate.open()
-    yield gate
-    await gate.close()
-
-
-def an_order(number: int | str, *skus: str) -> NewOrder:
-    lines = [NewLine(sku, 1, 1990) for sku in skus]
-    return NewOrder(channel="web", external_id=str(number), lines=lines, ship_to=SAO_PAULO)
+    async with a_gate(retailer) as gate:
+        yield gate
 
 
 async def a_wave(database: Database, least: int) -> Outcome:

@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.intake.gate import Gate
-from malha.intake.model import NewLine, NewOrder
-from malha.inventory import service as inventory
-from malha.inventory.model import Claim, Reference
-from malha.platform.address import Address
 from malha.platform.db import Database
 from malha.platform.i18n import speaking
 from malha.routing import price_process, price_reads, prices
@@ -19,54 +16,20 @@ from malha.routing.pricing.__main__ import price_stock
 from malha.routing.pricing.live import HORIZON_DAYS, LEAST_BASKETS
 from malha.routing.records import read_record, replay
 
-SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
-
 
 @pytest.fixture
 async def retailer(database: Database) -> Database:
     """L1 in SP is a real cheaper than L2 in RJ; A is at both, B at L1 only: an A with a B wants to leave L1."""
     async with database.transaction() as tx:
-        await tx.execute("INSERT INTO legal_entity (name, cnpj_root) VALUES ('E', '12345678')")
-        await tx.execute(
-            "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state) VALUES (1, 'E', 'E', '12345678000195', 'SP')"
-        )
-        await tx.execute(
-            "INSERT INTO location (code, name, kind, establishment_id, state, handling_cost, can_pickup) VALUES "
-            "('L1', 'Near', 'store', 1, 'SP', 100, true), ('L2', 'Far', 'store', 1, 'RJ', 100, true)"
-        )
-        await tx.execute(
-            "INSERT INTO channel (code, name, kind, payment_policy, shortage_policy) "
-            "VALUES ('web', 'W', 'web', 'settled_by_channel', 'backorder')"
-        )
-        await tx.execute("INSERT INTO service (code, name, carrier) VALUES ('std', 'Standard', 'C')")
-        await tx.execute(
-            "INSERT INTO service_rate (service_id, from_state, to_state, max_grams, price, lead_days) "
-            "VALUES (1, 'SP', '*', 30000, 1000, 3), (1, 'RJ', '*', 30000, 1100, 3)"
-        )
-        await tx.execute("INSERT INTO product (code, name) VALUES ('P', 'P')")
-        await tx.execute(
-            "INSERT INTO variant (product_id, sku, name, weight_grams) VALUES (1, 'A', 'A', 100), (1, 'B', 'B', 100)"
-        )
-        await tx.execute("UPDATE variant SET is_kit = false")
+        await open_shop(tx, [("Near", "SP", 1000), ("Far", "RJ", 1100)], shortage="backorder")
         await stocked(tx, {(1, 1): 1000, (1, 2): 9000, (2, 1): 9000})
     return database
 
 
-async def stocked(tx, units: dict[tuple[int, int], int]) -> None:
-    await inventory.set_on_hand(tx, [Claim(sku, at, n) for (sku, at), n in units.items()], Reference("test"))
-
-
 @pytest.fixture
 async def gate(retailer: Database) -> AsyncIterator[Gate]:
-    gate = Gate(retailer)
-    await gate.open()
-    yield gate
-    await gate.close()
-
-
-def an_order(number: int | str, *skus: str) -> NewOrder:
-    lines = [NewLine(sku, 1, 1990) for sku in skus]
-    return NewOrder(channel="web", external_id=str(number), lines=lines, ship_to=SAO_PAULO)
+    async with a_gate(retailer) as gate:
+        yield gate
 
 
 def some_prices(price: int = 500, *, in_force: bool = True) -> Found:
