@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -59,9 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def address(self, path: str = "/audit", **changes: Any) -> str:
         """Return the address of this list with parts changed."""
-        said = {name: getattr(self, name) for name in self.__struct_fields__} | {"after": 0, "before": 0} | changes
-        shown = {name: value for name, value in said.items() if value}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, {"after": 0, "before": 0, **changes})
 
     def wanted(self) -> Wanted:
         """Return the trail's terms: days become instants in the reader's zone."""

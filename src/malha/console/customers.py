@@ -7,7 +7,6 @@ needs no look at what it was.
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, get, post
@@ -65,10 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def address(self, path: str = "/customers", **changes: Any) -> str:
         """Return the address of this list with parts changed, its first page unless a page is named."""
-        changes = {"older": None, "newer": None, **changes}
-        said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
-        shown = {k: v for k, v in said.items() if v}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, {"older": None, "newer": None, **changes})
 
 
 def asked_of(query: Mapping[str, str]) -> Asked:

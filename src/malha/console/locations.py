@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -57,9 +56,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def address(self, path: str = "/locations", **changes: Any) -> str:
         """Return the address of this list with parts changed; what changes the list goes to its first page."""
-        said = {name: getattr(self, name) for name in self.__struct_fields__} | {"page": 1} | changes
-        shown = {name: value for name, value in said.items() if value and (name, value) != ("page", 1)}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, {"page": 1, **changes}, usual={"page": 1})
 
 
 class LocationRow(msgspec.Struct, frozen=True, kw_only=True):

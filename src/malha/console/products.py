@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request, get, post
@@ -78,10 +78,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def address(self, path: str = "/products", **changes: Any) -> str:
         """Return the address of this list with parts changed, its first page unless a page is named."""
-        changes = {"after": "", "before": "", **changes}
-        said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
-        shown = {k: v for k, v in said.items() if v and not (k == "view" and v == View.ALL)}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, {"after": "", "before": "", **changes}, usual={"view": View.ALL})
 
 
 class Tab(NamedTuple):

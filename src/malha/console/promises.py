@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -44,9 +43,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Return the address of this page with parts changed."""
         if changes and "before" not in changes:
             changes["before"] = ""
-        said = {name: changes.get(name, getattr(self, name)) for name in self.__struct_fields__}
-        shown = {k: v for k, v in said.items() if v and not (k == "weeks" and v == "4")}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, changes, usual={"weeks": "4"})
 
 
 class Group(NamedTuple):

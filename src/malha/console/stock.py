@@ -7,7 +7,6 @@ what is summed is summed over the columns that are shown.
 import time as clock
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, get
@@ -53,9 +52,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Return the address of this list with parts changed; a change of what is listed goes to its first page."""
         if not {"after", "before", "open"} >= changes.keys() or not changes:
             changes = {"after": "", "before": "", "open": "", **changes}
-        said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
-        shown = {k: v for k, v in said.items() if v and not (k == "view" and v == View.ALL)}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, changes, usual={"view": View.ALL})
 
 
 class Tab(NamedTuple):

@@ -52,9 +52,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Return the address of this report with parts changed."""
         if changes and "before" not in changes:
             changes["before"] = ""
-        said = {name: changes.get(name, getattr(self, name)) for name in self.__struct_fields__}
-        shown = {k: v for k, v in said.items() if v and not (k == "view" and v == "open")}
-        return f"{path}?{urlencode(shown)}" if shown else path
+        return web.address(path, self, changes, usual={"view": "open"})
 
 
 def asked_of(query: Mapping[str, str]) -> Asked:

@@ -1,11 +1,12 @@
 """What page handlers share: caller, transactions in their name, what htmx asks for, notices, refusals in words."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.response import Response
@@ -93,6 +94,15 @@ def login_address(wanted: str) -> str:
 def page_query(request: Asking) -> dict[str, str]:
     """Return the query of the page a script acts in: the list as the person sees it."""
     return dict(parse_qsl(urlsplit(request.headers.get("hx-current-url", "")).query))
+
+
+def address(
+    path: str, terms: msgspec.Struct, changes: Mapping[str, Any], usual: Mapping[str, Any] | None = None
+) -> str:
+    """Return the address of a list with its terms, some of them changed. What is empty or `usual` is not said."""
+    said = {**msgspec.structs.asdict(terms), **changes}
+    shown = {name: value for name, value in said.items() if value and (usual or {}).get(name) != value}
+    return f"{path}?{urlencode(shown)}" if shown else path
 
 
 def safe_address(said: str, otherwise: str) -> str:
