@@ -1,10 +1,12 @@
 """How goods are used over the API, as part of the story of every operation: shared out, stated, ordered, moved, counted."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from malha.intake.reference import REFRESH_SECONDS
 from malha.inventory.sync import applying
 from malha.platform.db import Database
 from malha.platform.ids import UUID
@@ -201,6 +203,7 @@ def sell_ahead(story: Any) -> None:
     do("place_inbound_order", body={"supplier": "Sítio", "location": "STALL", "lines": lines})
     policy = do("put_ahead_policy", code="JAM", body={"mode": "backorder", "sku": "JAM-1", "channel": "fair"})
     assert do("list_ahead_policies", code="JAM")[0]["id"] == policy["id"]
+    time.sleep(REFRESH_SECONDS + 0.1)  # the gate looks at its reference data again
     address = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
     wanted = [{"sku": "JAM-1", "quantity": 2, "unit_price": 2_000}]
     order = do("create_order", body={"channel": "fair", "external_id": "F-9", "ship_to": address, "lines": wanted})[

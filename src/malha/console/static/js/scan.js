@@ -59,12 +59,16 @@ document.addEventListener("keydown", (event) => {
   const sent = () => window.htmx.ajax("POST", form.action, { target: "#sheet", swap: "outerHTML", values, headers });
   waiting = waiting.then(sent).catch(() => {}); // a refusal is shown by the page; the next scan goes on
 });
+let entered = false; // whether what was typed by hand was sent since
 const ready = () => {
-  const code = $("[data-count-code]");
-  if (!code || document.activeElement === code) return; // the next code may be on its way
+  const code = $("[data-count-code]"), at = document.activeElement;
+  if (!code || at === code) return; // the next code may be on its way
+  if (!entered && at?.matches("input, select, textarea")) return; // somebody types: a late answer takes no focus away
+  entered = false;
   code.focus();
   code.select();
 };
+document.addEventListener("submit", (event) => { entered ||= Boolean($("[data-count-code]", event.target)); });
 document.addEventListener("htmx:afterSettle", (event) => {
   if (!$("[data-count-code]") || event.target.closest?.("dialog")) return;
   ready();
