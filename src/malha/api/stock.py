@@ -51,7 +51,7 @@ class NotEnoughStock(FieldError):
 
     status = 409
     code = "not_enough_stock"
-    says = "{count} item(s) are not free in the asked quantity."
+    says = "Items that are not free in the asked quantity: {count}."
     mend = "Ask for less, or elsewhere."
 
 

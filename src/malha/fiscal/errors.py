@@ -59,7 +59,7 @@ class DocumentDiffers(FieldError):
     """The document does not cover exactly what was packed."""
 
     code = "document_differs"
-    says = "The document differs from what was packed in {count} place(s)."
+    says = "Places where the document differs from what was packed: {count}."
     mend = "Issue a document that covers exactly the packed units, or correct the packing."
 
 

@@ -33,7 +33,7 @@ class OutOfStock(MalhaError):
 
     status = 409
     code = "out_of_stock"
-    says = "There is not enough stock for {count} line(s)."
+    says = "Lines for which there is not enough stock: {count}."
     mend = "Offer the customer less or something else; `shortages` says how much there is."
 
 

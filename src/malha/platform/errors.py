@@ -34,7 +34,7 @@ class FieldError(MalhaError):
 
     status = 422
     code = "invalid"
-    says = "{count} field(s) are not valid."
+    says = "Fields that are not valid: {count}."
     mend = "Correct the listed fields and send the request again."
 
 

@@ -51,7 +51,7 @@ class DatabaseInUse(RestoreRefused):
     """Others are connected, Malha itself most likely."""
 
     code = "database_in_use"
-    says = "{count} other session(s) use this database, the first is {name}."
+    says = "Other sessions that use this database: {count}; the first is {name}."
     mend = "Stop Malha, on every machine, then restore again."
 
 

@@ -45,7 +45,7 @@ class EventsParked(MalhaError):
 
     status = 500
     code = "events_parked"
-    says = "{count} aggregate(s) have events that could not be handled. The first: {subscriber} on {key}: {error}"
+    says = "Aggregates with events that could not be handled: {count}. The first: {subscriber} on {key}: {error}"
     mend = "Correct the cause, then replay them from the list of what needs attention."
 
 

@@ -25,7 +25,7 @@ class NotCountable(FieldError):
 
     status = 409
     code = "not_countable"
-    says = "{count} item(s) cannot be counted now."
+    says = "Items that cannot be counted now: {count}."
     mend = "Read what is said about each."
 
 
@@ -34,7 +34,7 @@ class Undecided(MalhaError):
 
     status = 409
     code = "count_undecided"
-    says = "{lines} line(s) of count {number} wait for a recount or for approval."
+    says = "Lines of count {number} that wait for a recount or for approval: {lines}."
     mend = "Have them counted again, or approve them, before the count is closed."
 
 

@@ -25,7 +25,7 @@ class OverReceipt(FieldError):
 
     status = 409
     code = "over_receipt"
-    says = "{count} item(s) are more than was ordered."
+    says = "Items of which there is more than was ordered: {count}."
     mend = "Count again. Somebody who may approve can take the surplus, or send it back."
 
 

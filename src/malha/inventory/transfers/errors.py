@@ -34,7 +34,7 @@ class NotEnoughToTransfer(FieldError):
 
     status = 409
     code = "not_enough_to_transfer"
-    says = "{count} item(s) are not free at the origin in this quantity."
+    says = "Items that are not free at the origin in this quantity: {count}."
     mend = "Approve less, or free units there first."
 
 
