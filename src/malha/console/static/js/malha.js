@@ -2,6 +2,7 @@
 // but its number and id. Everything works again after a part of the page was replaced, because listeners sit on the document.
 
 import { listen } from "./live.js";
+import "./validity.js";
 
 const root = document.documentElement;
 const $ = (selector, from = document) => from.querySelector(selector);
