@@ -75,6 +75,9 @@ def share_out(story: Any) -> None:
     change("change_safety_rule", 1, code="SPARE", body={**rule, "location": None, "location_group": "stalls"})
     do("list_safety_rules", query={"purpose": "routing"})
     do("explain_safety", sku="FIG-1", query={"channel": "fair"})
+    stated = do("export_safety_rules", query={"format": "csv"})
+    assert do("import_safety_rules", query={"mode": "all"}, body=stated)["unchanged"] == 1
+    do("stop_import", import_id=do("upload_safety_rules", query={"name": "regras.csv"}, body=stated)["id"])
     change("delete_safety_rule", 2, code="SPARE")
     here = do("show_availability", query={"channel": "fair", "sku": ["FIG-1"], "location_group": "stalls"})
     assert here["skus"][0]["available"] > 50

@@ -19,6 +19,7 @@ from malha.identity.errors import NeedsEverywhere
 from malha.identity.model import SIGNED_IN
 from malha.inventory.allotments.rows import FenceImport
 from malha.inventory.imports import StockImport
+from malha.inventory.safety.table import SafetyImport
 from malha.network.imports import LocationImport
 from malha.platform import audit
 from malha.platform.i18n import N_, _
@@ -130,6 +131,23 @@ async def import_fence_rows(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, 
 async def export_fence_rows(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export the rows of fences that run or will, at the caller's locations, as a table that imports back unchanged."""
     return _export(work, Kind.ALLOTMENTS, format)
+
+
+@command("/safety-rules:import", permission="stock:write", transaction=False, media_type=TABLES, tag="safety")
+async def import_safety_rules(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
+    """Import safety rules: a row states one rule whole; rules that are not there stay.
+
+    They concern all locations, so it is not for those who are limited to some.
+    """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
+    return await _import(work, SafetyImport(), data, mode, name)
+
+
+@query("/safety-rules:export", permission="stock:read", transaction=False, media_type=TABLES, tag="safety")
+async def export_safety_rules(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
+    """Export the safety rules as a table that imports back unchanged."""
+    return _export(work, Kind.SAFETY_RULES, format)
 
 
 @command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
@@ -350,6 +368,8 @@ handlers = [
     export_all_stock,
     import_fence_rows,
     export_fence_rows,
+    import_safety_rules,
+    export_safety_rules,
     import_locations,
     export_all_locations,
     import_customers,

@@ -1,6 +1,6 @@
 """Which target reads a kind's rows, and which pages write them: the one table of what can come and go."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from malha.catalog.imports import PriceImport, ProductImport, price_pages, product_pages
@@ -10,6 +10,7 @@ from malha.customers.model import Customer
 from malha.exchange.model import Kind
 from malha.inventory.allotments.rows import FenceImport, fence_pages
 from malha.inventory.imports import StockImport, stock_pages
+from malha.inventory.safety.table import SafetyImport, rule_pages
 from malha.network.imports import LocationImport, location_pages
 from malha.ordering import reads as orders
 from malha.platform import sheets, tabular
@@ -20,21 +21,20 @@ from malha.platform.sheets import Format, Reader
 Pages = AsyncIterator[list[list[object]]]
 
 
+TARGETS: Mapping[Kind, Callable[[], Target]] = {
+    Kind.PRODUCTS: ProductImport,
+    Kind.PRICES: PriceImport,
+    Kind.STOCK: StockImport,
+    Kind.LOCATIONS: LocationImport,
+    Kind.CUSTOMERS: CustomerImport,
+    Kind.ALLOTMENTS: FenceImport,
+    Kind.SAFETY_RULES: SafetyImport,
+}
+
+
 def target_of(kind: Kind) -> Target:
     """Return a new target: some remember what a file said before."""
-    match kind:
-        case Kind.PRODUCTS:
-            return ProductImport()
-        case Kind.PRICES:
-            return PriceImport()
-        case Kind.STOCK:
-            return StockImport()
-        case Kind.LOCATIONS:
-            return LocationImport()
-        case Kind.CUSTOMERS:
-            return CustomerImport()
-        case Kind.ALLOTMENTS:
-            return FenceImport()
+    return TARGETS[kind]()
 
 
 def undoable_of(kind: Kind) -> Undoable:
@@ -49,21 +49,22 @@ def undoable_of(kind: Kind) -> Undoable:
     raise LookupError(kind)
 
 
+PAGES: Mapping[Kind, Callable[[Database, Actor], Pages]] = {
+    Kind.PRODUCTS: lambda database, _actor: product_pages(database),
+    Kind.PRICES: lambda database, _actor: price_pages(database),
+    Kind.STOCK: stock_pages,
+    Kind.LOCATIONS: lambda database, actor: location_pages(database, actor.locations),
+    Kind.CUSTOMERS: lambda database, actor: (
+        customer_pages(database) if actor.locations is None else _own_customers(database, actor.locations)
+    ),
+    Kind.ALLOTMENTS: fence_pages,
+    Kind.SAFETY_RULES: rule_pages,
+}
+
+
 def pages_of(kind: Kind, database: Database, actor: Actor) -> Pages:
     """Return all rows of a kind that an actor may see, header first, each page read in a transaction of its own."""
-    match kind:
-        case Kind.PRODUCTS:
-            return product_pages(database)
-        case Kind.PRICES:
-            return price_pages(database)
-        case Kind.STOCK:
-            return stock_pages(database, actor)
-        case Kind.LOCATIONS:
-            return location_pages(database, actor.locations)
-        case Kind.ALLOTMENTS:
-            return fence_pages(database, actor)
-        case Kind.CUSTOMERS:
-            return customer_pages(database) if actor.locations is None else _own_customers(database, actor.locations)
+    return PAGES[kind](database, actor)
 
 
 def _own_customers(database: Database, locations: Collection[int]) -> Pages:
@@ -104,11 +105,20 @@ async def file_of(
         yield piece
 
 
+WHOLE = {
+    Kind.STOCK: ("on_hand", "safety"),
+    Kind.ALLOTMENTS: ("quantity",),
+    Kind.SAFETY_RULES: ("amount",),
+}
+
+
 def numbers_of(kind: Kind) -> dict[str, sheets.Kind]:
     """Return the columns of a kind whose cells are numbers for a spreadsheet too."""
     kinds = {tabular.centavos: sheets.Kind.MONEY}
     found = {column.name: kinds[column.parse] for column in target_of(kind).columns if column.parse in kinds}
-    whole = {Kind.STOCK: ("on_hand", "safety"), Kind.ALLOTMENTS: ("quantity",)}.get(kind, ())
+    whole = {Kind.STOCK: ("on_hand", "safety"), Kind.ALLOTMENTS: ("quantity",), Kind.SAFETY_RULES: ("amount",)}.get(
+        kind, ()
+    )
     return found | dict.fromkeys(whole, sheets.Kind.WHOLE)
 
 

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     LOCATIONS = "locations"
     CUSTOMERS = "customers"
     ALLOTMENTS = "allotments"
+    SAFETY_RULES = "safety_rules"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -72,6 +73,13 @@ KINDS: dict[Kind, Rules] = {
         "stock:read",
         N_("It can be undone for {days} days. Rows that somebody changes meanwhile stay as they are."),
     ),
+    Kind.SAFETY_RULES: Rules(
+        N_("Safety rules"),
+        "stock:write",
+        "stock:read",
+        N_("There is no undo. Export the rules first; importing that file puts back what they were."),
+        undoable=False,
+    ),
 }
 
 
@@ -92,7 +100,7 @@ class State(StrEnum):
 
 BUSY = frozenset({State.CHECKING, State.APPLYING, State.UNDOING})
 ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
-EVERYWHERE = frozenset({Kind.CUSTOMERS, Kind.ALLOTMENTS})  # their rows concern all locations
+EVERYWHERE = frozenset({Kind.CUSTOMERS, Kind.ALLOTMENTS, Kind.SAFETY_RULES})  # their rows concern all locations
 KEEP_DAYS = 30  # files, refused rows, and what an undo needs
 OPEN = frozenset({State.MAPPING, State.CHECKED})
 

@@ -8,36 +8,23 @@ depend on has changed, and every quarter of an hour for what depends on stock an
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from malha.catalog import reads as catalog
 from malha.inventory import announcing
-from malha.inventory.safety import reads, rules, writes
+from malha.inventory.safety import reads, rules, stating, writes
 from malha.inventory.safety.errors import SafetyRuleCodeTaken, UnknownSafetyRule
-from malha.inventory.safety.model import Difference, Measure, Purpose, SafetyRule, SafetyRuleDraft, Trial
+from malha.inventory.safety.model import Difference, SafetyRule, SafetyRuleDraft, Trial
 from malha.network import reads as network
-from malha.network.model import LocationKind
 from malha.network.service import refuse_limited
 from malha.platform import audit, revisions
-from malha.platform.brazil import STATES
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Conflict
-from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.flaws import refuse
 
 REVISION = "safety"
 SKUS_AT_ONCE = 100
 EVERY_S = 900
 MOST_TRIED = 1_000  # SKUs that a trial looks at
 SHOWN = 50
-MOST_UNITS = 2_000_000_000
-
-NEEDED = N_("It must not be empty.")
-UNKNOWN = N_("There is no {value}.")
-BAD_AMOUNT = N_("{value} is no possible amount.")
-NO_PERCENT = N_("A percentage is at most 100.")
-BAD_TIME = N_("It must end after it starts.")
-NO_CHANNEL = N_("Only a rule for what is published can depend on the channel.")
 
 
 async def put(tx: Tx, draft: SafetyRuleDraft, version: int | None) -> SafetyRule:
@@ -130,47 +117,7 @@ async def try_out(tx: Tx, draft: SafetyRuleDraft) -> Trial:
 
 
 async def _resolve(tx: Tx, draft: SafetyRuleDraft) -> dict[str, Any]:
-    flaws = [Flaw(name, NEEDED) for name in ("code", "name") if not getattr(draft, name).strip()]
-    if not 0 <= draft.amount <= MOST_UNITS:
-        flaws.append(Flaw("amount", BAD_AMOUNT, facts={"value": draft.amount}))
-    elif draft.measure is Measure.PERCENT and draft.amount > 100:
-        flaws.append(Flaw("amount", NO_PERCENT))
-    if draft.starts_at and draft.ends_at and draft.ends_at <= draft.starts_at:
-        flaws.append(Flaw("ends_at", BAD_TIME))
-    if draft.channel is not None and draft.purpose is not Purpose.ONLINE:
-        flaws.append(Flaw("channel", NO_CHANNEL))
-    row: dict[str, Any] = msgspec.structs.asdict(draft)
-    row |= {"name": draft.name.strip(), "purpose": draft.purpose.value, "measure": draft.measure.value}
-    place = await network.location_by_code(tx, draft.location) if draft.location else None
-    groups = await network.location_groups(tx, [draft.location_group]) if draft.location_group else []
-    cards = await catalog.by_skus(tx, [draft.sku]) if draft.sku else []
-    products = await tx.tuples(catalog.PRODUCT_IDS, {"codes": [draft.product]}) if draft.product else []
-    categories = {c.code: c for c in await catalog.categories(tx)} if draft.category else {}
-    channels = {c.code: c.id for c in await network.channels(tx)} if draft.channel else {}
-    category = categories.get(draft.category or "")
-    row |= {
-        "location_id": place.id if place else None,
-        "group_id": groups[0].id if groups else None,
-        "sku_id": cards[0].id if cards else None,
-        "product_id": products[0][1] if products else None,
-        "category_id": category.id if category else None,
-        "path": category.path if category else None,
-        "channel_id": channels.get(draft.channel or ""),
-    }
-    for name, id_ in (
-        ("location", "location_id"),
-        ("location_group", "group_id"),
-        ("sku", "sku_id"),
-        ("product", "product_id"),
-        ("category", "category_id"),
-        ("channel", "channel_id"),
-    ):
-        if getattr(draft, name) and row[id_] is None:
-            flaws.append(Flaw(name, UNKNOWN, facts={"value": getattr(draft, name)}))
-    if draft.location_kind is not None and draft.location_kind not in set(LocationKind):
-        flaws.append(Flaw("location_kind", UNKNOWN, facts={"value": draft.location_kind}))
-    if draft.state is not None and draft.state not in STATES:
-        flaws.append(Flaw("state", UNKNOWN, facts={"value": draft.state}))
+    row, flaws = stating.meant(draft, await stating.named(tx, [draft]))
     refuse(flaws)
     return row
 

@@ -84,6 +84,22 @@ UPDATE_RULE = f"""
 UPDATE safety_rule SET {_VALUES}, changed_at = now(), version = version + 1
 WHERE code = %(code)s::text AND version = %(version)s::int RETURNING id
 """
+# Rules of a table, by code: new ones come in, others become what the table says.
+STATE_RULES = """
+INSERT INTO safety_rule AS r (code, name, purpose, location_id, group_id, location_kind, state, sku_id, product_id,
+    category_id, brand, channel_id, measure, amount, starts_at, ends_at, active)
+SELECT * FROM unnest(%(code)s::text[], %(name)s::text[], %(purpose)s::text[], %(location_id)s::int[],
+    %(group_id)s::int[], %(location_kind)s::text[], %(state)s::text[], %(sku_id)s::int[], %(product_id)s::int[],
+    %(category_id)s::int[], %(brand)s::text[], %(channel_id)s::int[], %(measure)s::text[], %(amount)s::int[],
+    %(starts_at)s::timestamptz[], %(ends_at)s::timestamptz[], %(active)s::bool[])
+ON CONFLICT (code) DO UPDATE SET
+    name = excluded.name, purpose = excluded.purpose, location_id = excluded.location_id,
+    group_id = excluded.group_id, location_kind = excluded.location_kind, state = excluded.state,
+    sku_id = excluded.sku_id, product_id = excluded.product_id, category_id = excluded.category_id,
+    brand = excluded.brand, channel_id = excluded.channel_id, measure = excluded.measure, amount = excluded.amount,
+    starts_at = excluded.starts_at, ends_at = excluded.ends_at, active = excluded.active,
+    changed_at = now(), version = r.version + 1
+"""
 DELETE_RULE = "DELETE FROM safety_rule WHERE code = %(code)s::text AND version = %(version)s::int RETURNING id"
 
 # The sweep is one process's at a time; who finds the row locked leaves it to the other.

@@ -1,0 +1,168 @@
+"""Safety rules as a table: a row states one rule whole, and what it leaves empty does not matter to the rule.
+
+Rules that no row names stay as they are. There is no undo: exporting first, and importing that file, puts back what
+the rules were.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from malha.inventory.safety import reads, stating, writes
+from malha.inventory.safety.model import Measure, Purpose, SafetyRule, SafetyRuleDraft
+from malha.network.service import refuse_limited
+from malha.platform import audit
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_, current_zone
+from malha.platform.imports import Outcome, combine
+from malha.platform.tabular import BadCell, Column, Row, parse_state, whole, yes_no
+from malha.platform.text import fold
+
+_PURPOSES: dict[str, StrEnum] = {
+    "nao vender": Purpose.ROUTING,
+    "reserva": Purpose.ROUTING,
+    "nao publicar": Purpose.ONLINE,
+}
+_MEASURES: dict[str, StrEnum] = {
+    "unidades": Measure.UNITS,
+    "un": Measure.UNITS,
+    "%": Measure.PERCENT,
+    "por cento": Measure.PERCENT,
+    "percentual": Measure.PERCENT,
+    "dias": Measure.DAYS,
+}
+TWICE = N_("Line {line} states the same rule.")
+TWICE_MEND = N_("Leave one of the two out.")
+
+
+def _one_of(kind: type[StrEnum], others: Mapping[str, StrEnum], text: str) -> StrEnum:
+    word = fold(text)
+    if word in others:
+        return others[word]
+    try:
+        return kind(word)
+    except ValueError:
+        says, mend = N_("{value} is not one of the possible values."), N_("Use one of {known}.")
+        raise BadCell(says, mend, known=", ".join(kind)) from None
+
+
+def _purpose(text: str) -> StrEnum:
+    return _one_of(Purpose, _PURPOSES, text)
+
+
+def _measure(text: str) -> StrEnum:
+    return _one_of(Measure, _MEASURES, text)
+
+
+def _instant(text: str) -> datetime:
+    """Read a moment; one without a zone is told in the reader's, and a day alone is its beginning."""
+    for shape in ("%d/%m/%Y %H:%M", "%d/%m/%Y"):
+        try:
+            return datetime.strptime(text, shape).replace(tzinfo=ZoneInfo(current_zone()))
+        except ValueError:
+            continue
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        says, mend = N_("{value} is no moment."), N_("Write it like 2026-11-27T08:00 or 27/11/2026 08:00.")
+        raise BadCell(says, mend) from None
+    return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(current_zone()))
+
+
+COLUMNS = (
+    Column("code", ("código", "regra", "código da regra", "rule"), required=True),
+    Column("name", ("nome",), required=True),
+    Column("purpose", ("finalidade", "para que"), parse=_purpose),
+    Column("measure", ("medida", "unidade", "unit"), parse=_measure),
+    Column("amount", ("quantidade", "qtd", "quantity"), parse=whole, required=True),
+    Column("location", ("local", "loja", "filial", "cd")),
+    Column("location_group", ("grupo", "grupo de locais", "group")),
+    Column("location_kind", ("tipo de local", "tipo")),
+    Column("state", ("uf", "estado"), parse=parse_state),
+    Column("sku", ("código sku",)),
+    Column("product", ("produto",)),
+    Column("category", ("categoria",)),
+    Column("brand", ("marca",)),
+    Column("channel", ("canal",)),
+    Column("starts_at", ("início", "começa", "start"), parse=_instant),
+    Column("ends_at", ("fim", "termina", "end"), parse=_instant),
+    Column("active", ("ativa", "ativo"), parse=yes_no),
+)
+_STATED = tuple(column.name for column in COLUMNS)
+
+
+class SafetyImport:
+    """Safety rules; a `malha.platform.imports.Target`."""
+
+    entity = "safety_rule"
+    columns = COLUMNS
+    families: Mapping[str, Sequence[str]] = {}
+    passes = 1
+
+    def __init__(self) -> None:
+        self._lines: dict[str, int] = {}  # where a file states a rule
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
+        """Check or write a chunk of rules, with one statement for all of them."""
+        refuse_limited(tx)
+        outcome = Outcome()
+        drafts = [(row.line, _draft(row)) for row in rows]
+        known = await stating.named(tx, [draft for _line, draft in drafts])
+        good: dict[str, dict[str, Any]] = {}
+        for line, draft in drafts:
+            stored, flaws = stating.meant(draft, known)
+            if (other := self._lines.setdefault(draft.code, line)) != line:
+                flaws.append(Flaw("code", TWICE, TWICE_MEND, {"line": other}))
+            if flaws:
+                combine(outcome, line, flaws)
+            else:
+                good[draft.code] = stored
+        before = {rule.code: rule for rule in await reads.all_rules(tx) if rule.code in good}
+        changed = {code: row for code, row in good.items() if code not in before or _differs(before[code], row)}
+        outcome.created = len(changed.keys() - before.keys())
+        outcome.changed = len(changed) - outcome.created
+        outcome.unchanged = len(good) - len(changed)
+        if apply and changed:
+            codes = sorted(changed)
+            columns = {name: [changed[code][name] for code in codes] for name in (*_STATED, *stating.NAMING.values())}
+            await tx.execute(writes.STATE_RULES, columns)
+            after = {rule.code: rule for rule in await reads.all_rules(tx) if rule.code in changed}
+            for action, own in (("create", changed.keys() - before.keys()), ("change", changed.keys() & before.keys())):
+                changes = [(code, before.get(code), after[code]) for code in sorted(own)]
+                await audit.record_many(tx, action=action, entity=self.entity, changes=changes)
+        return outcome
+
+
+def _draft(row: Row) -> SafetyRuleDraft:
+    # An empty cell is a condition that does not matter, and otherwise the draft's own default.
+    stated = {name: value for name in _STATED if (value := row.values.get(name)) not in {None, ""}}
+    return SafetyRuleDraft(**stated)
+
+
+def _differs(rule: SafetyRule, row: Mapping[str, Any]) -> bool:
+    return any(getattr(rule, name) != row[name] for name in _STATED)
+
+
+async def rule_pages(database: Database, actor: Actor) -> AsyncIterator[list[list[object]]]:
+    """Yield the rules that an actor sees, header first, as `SafetyImport` reads them back unchanged."""
+    yield [list(_STATED)]
+    async with database.transaction(actor) as tx:
+        rules = await reads.rules_in_sight(tx)
+    if rules:
+        yield [[_cell(getattr(rule, name)) for name in _STATED] for rule in sorted(rules, key=lambda r: r.code)]
+
+
+def _cell(value: Any) -> object:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.isoformat()
+        case bool():
+            return "yes" if value else "no"
+        case StrEnum():
+            return value.value
+    return value
