@@ -7,19 +7,25 @@ other locations than the chosen one. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 import msgspec
 
+from malha.routing.charging import Charges
 from malha.routing.hard import priced_line
 from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
 from malha.routing.records import Record, costs_of
 from malha.routing.rules import decide, servable
-from malha.routing.subsets import NEVER, Part, cheapest_priced, combine, extras_of, rows_of, tables, unroll
+from malha.routing.subsets import NEVER, Part, cheapest_priced, combine, rows_of, tables, unroll
+from malha.routing.terms import NOTHING, Amounts, OrderTerms, unfold
 
 
 class Load(msgspec.Struct, frozen=True):
-    """One parcel of a plan. Centavos. `worth` is the price of the stock it takes: compared, never paid."""
+    """One parcel of a plan. Centavos. `worth` is the price of the stock it takes: compared, never paid.
+
+    `carton` and what follows are the retailer's terms (`terms.Amounts`); `credit`, for aged stock, is below zero.
+    """
 
     location_id: int
     lines: list[tuple[int, int]]  # (line, quantity)
@@ -29,6 +35,12 @@ class Load(msgspec.Struct, frozen=True):
     picking: int
     service_id: int | None = None  # known of the chosen plan only
     worth: int = 0
+    carton: int = 0
+    rejection: int = 0
+    lateness: int = 0
+    tax: int = 0
+    busy: int = 0
+    credit: int = 0
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -41,6 +53,7 @@ class Option(msgspec.Struct, frozen=True):
     cost: int
     chosen: bool
     loads: list[Load] | None
+    penalty: int = 0  # centavos of a parcel beyond the first
 
     @property
     def packages(self) -> int | None:
@@ -48,8 +61,12 @@ class Option(msgspec.Struct, frozen=True):
         return None if self.loads is None else sum(load.packages for load in self.loads)
 
     def term(self, name: str) -> int | None:
-        """Return the sum of a term, "freight", "handling", "picking" or "worth"."""
-        return None if self.loads is None else sum(getattr(load, name) for load in self.loads)
+        """Return the sum of a term: one of `Load`'s, or "split"."""
+        if self.loads is None:
+            return None
+        if name == "split":
+            return self.penalty * max(len(self.loads) - 1, 0)
+        return sum(getattr(load, name) for load in self.loads)
 
 
 class Obstacle(msgspec.Struct, frozen=True):
@@ -76,7 +93,7 @@ def explain(record: Record) -> Explained:
     """Return why a stored decision was what it was."""
     ids = record.location_ids()
     stock = record.stock()
-    have, _ = servable(record.lines, stock, record.full, record.excluded, record.heavy)
+    have, _ = servable(record.lines, stock, record.full, record.excluded, record.heavy, record.terms)
     chosen = _chosen(record, ids)
     found = {option.location_ids: option for option in _others(record, ids, stock, have)}
     found[chosen.location_ids] = chosen
@@ -93,10 +110,10 @@ def explain(record: Record) -> Explained:
 
 def _chosen(record: Record, ids: Sequence[int]) -> Option:
     loads = [
-        _load(record, ids[position], position, freight, packages, lines, service)
-        for position, service, freight, packages, lines in record.parcels
+        _load(record, ids[position], position, freight, packages, lines, amounts, service)
+        for (position, service, freight, packages, lines), amounts in zip_longest(record.parcels, record.amounts)
     ]
-    return Option(_places(loads), record.cost + record.worth, True, loads)
+    return Option(_places(loads), record.cost + record.worth, True, loads, record.split)
 
 
 def _load(
@@ -106,13 +123,19 @@ def _load(
     freight: int,
     packages: int,
     lines: list[tuple[int, int]],
+    amounts: Amounts | None,
     service: int | None = None,
 ) -> Load:
     _, handling, picking = record.classes[record.klass()[position]]
     prices = record.stock_prices()
     by_number = {line.line: line for line in record.lines}
     worth = sum(priced_line(by_number[line], quantity, prices).get(position, 0) for line, quantity in lines)
-    return Load(id_, lines, packages, freight, packages * handling, len(lines) * picking, service, worth)
+    paid = (id_, lines, packages, freight, packages * handling, len(lines) * picking, service, worth)
+    return Load(*paid, **_said(amounts or NOTHING))
+
+
+def _said(amounts: Amounts) -> dict[str, int]:
+    return {**msgspec.structs.asdict(amounts), "credit": -amounts.credit}
 
 
 def _places(loads: Iterable[Load]) -> tuple[int, ...]:
@@ -124,6 +147,11 @@ def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_
         if at == position:
             yield Obstacle(id_, Reason.CAPACITY, taken=taken, capacity=capacity)
             return
+    terms = record.terms or OrderTerms()
+    if position in unfold(terms.far):
+        yield Obstacle(id_, Reason.DISTANCE)
+        return
+    unserved = {line for line, runs in terms.unserved if position in unfold(runs)}
     heavy = {line for line, positions in record.heavy if position in positions}
     excluded = {line for line, positions in record.excluded if position in positions}
     for line, units in zip(record.lines, have, strict=True):
@@ -131,6 +159,8 @@ def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_
             yield Obstacle(id_, Reason.NO_SERVICE, line.line)
         elif line.line in excluded:
             yield Obstacle(id_, Reason.EXCLUDED, line.line)
+        elif line.line in unserved:
+            yield Obstacle(id_, Reason.PRODUCT, line.line)
         elif units[position] < line.quantity:
             yield Obstacle(id_, Reason.STOCK, line.line, free=units[position], asked=line.quantity)
 
@@ -138,7 +168,7 @@ def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_
 class _Rebuilt:
     """The tables of the programme, as they were when the decision was taken."""
 
-    __slots__ = ("extras", "ids", "keys", "lane", "lines", "prices", "rows", "stock", "whole")
+    __slots__ = ("charges", "extras", "ids", "keys", "lane", "lines", "rows", "stock", "whole")
 
     def __init__(
         self,
@@ -158,15 +188,16 @@ class _Rebuilt:
             for position, key in enumerate(self.lane.keys(n))
         ]
         self.whole = (1 << n) - 1
-        self.prices = record.stock_prices()
-        self.extras = extras_of([priced_line(line, line.quantity, self.prices) for line in record.lines])
+        self.charges = Charges(self.lane, record.lines, record.stock_prices(), record.terms)
+        self.extras = self.charges.extras(self.rows, self.charges.whole())
 
     def loads(self, parts: Sequence[Part]) -> list[Load] | None:
         """Return what parts of the lines cost, or None when they want more of a SKU than their locations have."""
         left: dict[tuple[int, int], int] = {}
         loads = []
         for part, position in parts:
-            content = [line for k, line in enumerate(self.lines) if part >> k & 1]
+            places = [(k, line.quantity) for k, line in enumerate(self.lines) if part >> k & 1]
+            content = [self.lines[k] for k, _ in places]
             for line in content:
                 for sku, per in line.components or ((line.sku_id, 1),):
                     key = (sku, position)
@@ -185,7 +216,8 @@ class _Rebuilt:
                     bracket.prices[zone],
                     packages * handling,
                     len(lines) * picking,
-                    worth=sum(priced_line(line, line.quantity, self.prices).get(position, 0) for line in content),
+                    worth=self.charges.worth(position, places),
+                    **_said(self.charges.amounts(position, self.rows[part], places)),
                 )
             )
         return loads
@@ -201,7 +233,7 @@ def _others(
         return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
     n = len(record.lines)
     rebuilt = _Rebuilt(record, ids, stock, have)
-    f, at = cheapest_priced(rebuilt.rows, rebuilt.keys, rebuilt.extras)
+    f, at = cheapest_priced(rebuilt.rows, rebuilt.keys, rebuilt.extras, rebuilt.charges.lowest(rebuilt.extras))
     g, first = combine(f, n)
     whole = rebuilt.whole
     nothing = [0] * (whole + 1)
@@ -218,10 +250,10 @@ def _others(
         worth = rebuilt.extras.get(position, nothing)
         total, s = min((rebuilt.rows[s].by_class[k] + worth[s] + g[whole ^ s], s) for s in tables(n).subsets[mask])
         loads = rebuilt.loads([(s, position), *unroll(first, at, whole ^ s)]) if total < NEVER else None
-        if loads is None or total >> SCALE_BITS != cost:
+        if loads is None or (total >> SCALE_BITS) - record.split != cost:
             keep(Option((ids[position],), cost, False, None))
         else:
-            keep(Option(_places(loads), cost, False, loads))
+            keep(Option(_places(loads), cost, False, loads, record.split))
     if len(chosen) > 1:
         for position in chosen:
             option = _without(record, ids, stock, position, rebuilt.lane)
@@ -237,12 +269,15 @@ def _without(
     full = [*record.full, (position, 0, 0)]
     try:
         prices = record.stock_prices()
-        plan = decide(lane, record.lines, stock, full, record.excluded, record.heavy, prices, record.version)
+        plan = decide(
+            lane, record.lines, stock, full, record.excluded, record.heavy, prices, record.version, terms=record.terms
+        )
     except KeyError:  # lines would have had to be split, into parcels of weights that were not looked at
         return None
     if not plan.basis.exact:
         return None
     loads = [
-        _load(record, ids[p], p, freight, packages, units) for p, _, freight, packages, units in plan.basis.parcels
+        _load(record, ids[p], p, freight, packages, units, amounts)
+        for (p, _, freight, packages, units), amounts in zip_longest(plan.basis.parcels, plan.basis.amounts)
     ]
-    return Option(_places(loads), plan.cost + plan.basis.worth, False, loads)
+    return Option(_places(loads), plan.cost + plan.basis.worth, False, loads, record.split)

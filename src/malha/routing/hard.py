@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from malha.routing.charging import Charges
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import MAX_EXACT, RequestLine
-from malha.routing.subsets import NEVER, Extras, cheapest, cheapest_priced, combine, extras_of, forced, rows_of, unroll
+from malha.routing.subsets import NEVER, Extras, cheapest, cheapest_priced, combine, forced, rows_of, unroll
 
 MAX_SHARED_WORK = 30_000  # sets of lines times tight locations; beyond, locations are taken one by one
 MAX_RECOUNTED = 10_000  # pairs of a line and a location that has it
@@ -59,7 +60,7 @@ class _Parcel:
 class _Case:
     """One order while it is being solved: what is left of the stock, and the parcels so far."""
 
-    __slots__ = ("brackets", "have", "lane", "left", "lines", "needs", "parcels", "prices", "sent")
+    __slots__ = ("brackets", "charges", "have", "lane", "left", "lines", "needs", "parcels", "sent")
 
     def __init__(
         self,
@@ -67,11 +68,11 @@ class _Case:
         lines: Sequence[RequestLine],
         stock: Mapping[int, Sequence[int]],
         have: Sequence[Sequence[int]],
-        prices: Prices,
+        charges: Charges | None,
     ) -> None:
         self.lane = lane
         self.lines = lines
-        self.prices = [priced_line(line, 1, prices) for line in lines] if prices else None
+        self.charges = charges
         self.have = have
         self.left = {sku: list(units) for sku, units in stock.items()}
         self.needs = [((line.sku_id, 1),) if line.components is None else line.components for line in lines]
@@ -118,28 +119,18 @@ class _Case:
         """Return the weight of a parcel."""
         return sum(self.lines[n].grams * quantity for n, quantity in content)
 
-    def scaled(self, position: int, grams: int, lines: int) -> int:
-        """Return the scaled cost of a parcel."""
-        return self.row(grams, lines).by_class[self.lane.klass[position]]
+    def cost(self, position: int, content: Content) -> int:
+        """Return the scaled cost of a parcel, with all that it is charged beside its rates."""
+        row = self.row(self.grams(content), len(content))
+        if self.charges is None:
+            return row.by_class[self.lane.klass[position]]
+        return self.charges.parcel(position, row, content)
 
-    def worth(self, position: int, content: Content) -> int:
-        """Return the price of the stock in a parcel, scaled."""
-        if self.prices is None:
-            return 0
-        return sum(self.prices[n].get(position, 0) * quantity for n, quantity in content) << SCALE_BITS
-
-    def extras(self, items: Sequence[Sequence[int]]) -> Extras | None:
-        """Return the prices of every subset of items, each one or several lines; None where nothing has one."""
-        if self.prices is None:
+    def extras(self, rows: Sequence[Row], items: Sequence[Sequence[int]]) -> Extras | None:
+        """Return what every subset of items, each one or several lines, is charged beside its rates; None: nothing."""
+        if self.charges is None:
             return None
-        sums: list[dict[int, int]] = []
-        for item in items:
-            found: dict[int, int] = {}
-            for n in item:
-                for position, price in self.prices[n].items():
-                    found[position] = found.get(position, 0) + price * self.lines[n].quantity
-            sums.append(found)
-        return extras_of(sums)
+        return self.charges.extras(rows, [[(n, self.lines[n].quantity) for n in item] for item in items])
 
     def together(self, position: int, pending: Sequence[int]) -> Content:
         """Return the whole lines a position can serve together, taking them in order."""
@@ -171,10 +162,10 @@ def solve_hard(
     lines: Sequence[RequestLine],
     stock: Mapping[int, Sequence[int]],
     have: Sequence[Sequence[int]],
-    prices: Prices,
+    charges: Charges | None,
 ) -> Hard:
     """Place all that can be placed. `have` gives, per line and position, the units of it that could be served alone."""
-    case = _Case(lane, lines, stock, have, prices)
+    case = _Case(lane, lines, stock, have, charges)
     costs, planned, exact = _place_whole(case)
     unplaced: list[tuple[int, int]] = []
     for n, line in enumerate(lines):
@@ -188,9 +179,7 @@ def solve_hard(
         for position in sorted(case.parcels)
         for parcel in case.parcels[position]
     ]
-    total = sum(
-        row.by_class[lane.klass[position]] + case.worth(position, content) for position, row, content in shipped
-    )
+    total = sum(case.cost(position, content) for position, _, content in shipped)
     beside = (
         total - planned
     ) >> SCALE_BITS  # what was decided apart from the programme costs the same in every alternative
@@ -236,9 +225,7 @@ def _complete_most(case: _Case, where: Mapping[int, Sequence[int]]) -> None:
         for position in positions:
             by_position.setdefault(position, []).append(n)
     contents = {p: case.together(p, lines) for p, lines in by_position.items()}
-    costs = {
-        p: case.scaled(p, case.grams(content), len(content)) + case.worth(p, content) for p, content in contents.items()
-    }
+    costs = {p: case.cost(p, content) for p, content in contents.items()}
     if sum(map(len, where.values())) <= MAX_RECOUNTED:
         most = max(len(content) for content in contents.values())
         _, best = min((costs[p], p) for p, content in contents.items() if len(content) == most)
@@ -272,13 +259,11 @@ def _split(case: _Case, n: int) -> int:
 
 def _join(case: _Case, n: int, quantity: int, position: int) -> tuple[int, int, int]:
     """Return the least that a part adds at a position: (scaled cost, position, parcel it joins or -1 for its own)."""
-    grams = quantity * case.lines[n].grams
-    worth = case.worth(position, [(n, quantity)])
-    options = [(case.scaled(position, grams, 1) + worth, position, -1)]
+    part = (n, quantity)
+    options = [(case.cost(position, [part]), position, -1)]
     for k, parcel in enumerate(case.parcels.get(position, ())):
-        lines = len(parcel.content)
-        added = case.scaled(position, parcel.grams + grams, lines + 1) - case.scaled(position, parcel.grams, lines)
-        options.append((added + worth, position, k))
+        added = case.cost(position, [*parcel.content, part]) - case.cost(position, parcel.content)
+        options.append((added, position, k))
     return min(options)
 
 
@@ -361,8 +346,9 @@ def _programme(
             masks[position] |= 1 << k
     loose = [key if p in tight else key | mask for p, (key, mask) in enumerate(zip(keys, masks, strict=True))]
     rows = case.rows(items)
-    extras = case.extras(items)
-    f, at = cheapest_priced(rows, loose, extras) if extras else cheapest(rows, loose)
+    extras = case.extras(rows, items)
+    lowest = case.charges.lowest(extras) if extras and case.charges is not None else None
+    f, at = cheapest_priced(rows, loose, extras, lowest) if extras else cheapest(rows, loose)
     base, first = combine(f, n)
     positions = sorted(tight)
     loads = [_loads(case, rows, masks[p], p, tight[p], n, extras or {}) for p in positions]

@@ -6,7 +6,7 @@ for each such bracket and kept as lists, sorted by cost: planning an order then 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -15,14 +15,14 @@ import msgspec
 from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
+from malha.routing.terms import NO_TERMS, Run, Terms, runs
 
 SCALE_BITS = 20  # a scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
 MAX_HEAVY = 256  # weights beyond all brackets whose costs are kept
 NO_LIMIT = 1 << 60
+NO_RISK = (0, 0)
 _encode = msgspec.json.Encoder().encode
-
-Run = int | tuple[int, int]  # an id, or the first and last of ids in a row
 
 
 class Rates(msgspec.Struct, frozen=True, array_like=True):
@@ -31,6 +31,7 @@ class Rates(msgspec.Struct, frozen=True, array_like=True):
     limit: int
     prices: list[int]
     packages: list[int] | None = None
+    cartons: list[int] | None = None  # by zone where some cost anything
 
 
 class LaneFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -47,6 +48,9 @@ class LaneFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     refused: list[tuple[int, list[Run]]] = msgspec.field(default_factory=list)  # (number of the reason, location ids)
     classes: list[tuple[int, int, int]]  # (zone, handling, line): locations of a class cost the same
     members: list[int] = msgspec.field(default_factory=list)  # by position: its class; absent: each its own
+    split: int = 0  # centavos of a parcel beyond the first
+    fees: list[tuple[int, int]] = msgspec.field(default_factory=list)  # by class: (rejection, lateness), a parcel
+    learned: int | None = None  # version of the risks behind the fees
 
     def klass(self) -> list[int]:
         """Return the class of each position."""
@@ -56,34 +60,55 @@ class LaneFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Bracket:
     """What one parcel costs from each zone, for all weights up to `limit` that are above the bracket before."""
 
-    __slots__ = ("fragment", "leads", "limit", "packages", "prices", "services")
+    __slots__ = ("cartons", "fragment", "leads", "limit", "packages", "prices", "services")
 
     def __init__(
-        self, limit: int, prices: list[int], packages: list[int], leads: list[int | None], services: list[int | None]
+        self,
+        limit: int,
+        prices: list[int],
+        packages: list[int],
+        leads: list[int | None],
+        services: list[int | None],
+        cartons: list[int] | None = None,
     ) -> None:
         self.limit = limit
         self.prices = prices
         self.packages = packages
         self.leads = leads
         self.services = services
+        self.cartons = cartons if cartons and any(cartons) else None
         several = packages if any(n != 1 for n in packages) else None
-        self.fragment = _encode((limit, prices) if several is None else (limit, prices, several))
+        said: tuple[Any, ...] = (limit, prices) if several is None else (limit, prices, several)
+        self.fragment = _encode(said if self.cartons is None else (limit, prices, several, self.cartons))
 
 
 class Row:
     """What a parcel of one bracket with some lines costs, scaled: by class, and the positions from the cheapest on."""
 
-    __slots__ = ("bracket", "by_class", "ranked")
+    __slots__ = ("bracket", "by_class", "ranked", "zoned")
 
     def __init__(
-        self, bracket: Bracket, lines: int, classes: Sequence[tuple[int, int, int]], klass: Sequence[int]
+        self,
+        bracket: Bracket,
+        lines: int,
+        classes: Sequence[tuple[int, int, int]],
+        klass: Sequence[int],
+        tolls: Sequence[int] = (),
     ) -> None:
         self.bracket = bracket
+        self.zoned: list[tuple[int, int, list[int]]] | None = None  # (zone, its cheapest, its positions): `charging`
         self.by_class = [
             (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line << SCALE_BITS)
             + bracket.packages[zone]
             for zone, handling, line in classes
         ]
+        if bracket.cartons is not None:
+            cartons = bracket.cartons
+            self.by_class = [
+                cost + (cartons[zone] << SCALE_BITS) for cost, (zone, _, _) in zip(self.by_class, classes, strict=True)
+            ]
+        if tolls:
+            self.by_class = [cost + (toll << SCALE_BITS) for cost, toll in zip(self.by_class, tolls, strict=True)]
         self.ranked = sorted(range(len(klass)), key=[self.by_class[k] for k in klass].__getitem__)
 
 
@@ -93,11 +118,17 @@ Pricing = Callable[[int], Bracket]  # the bracket of a weight
 class Rows:
     """The costs of all parcels from some locations by some services to one state, worked out as they are asked for."""
 
-    __slots__ = ("_brackets", "_breaks", "_classes", "_heavy", "_keys", "_klass", "_price", "_rows")
+    __slots__ = ("_brackets", "_breaks", "_classes", "_heavy", "_keys", "_klass", "_price", "_rows", "_tolls")
 
     def __init__(
-        self, classes: list[tuple[int, int, int]], klass: list[int], breaks: list[int], price: Pricing
+        self,
+        classes: list[tuple[int, int, int]],
+        klass: list[int],
+        breaks: list[int],
+        price: Pricing,
+        tolls: Sequence[int] = (),
     ) -> None:
+        self._tolls = tolls  # by class: centavos of every parcel beside its rates
         self._classes = classes
         self._klass = klass
         self._breaks = breaks
@@ -121,7 +152,7 @@ class Rows:
             bracket = self._brackets.get(n)
             if bracket is None:
                 bracket = self._brackets[n] = self._price(breaks[n])
-            row = rows[n] = Row(bracket, lines, self._classes, self._klass)
+            row = rows[n] = Row(bracket, lines, self._classes, self._klass, self._tolls)
         return row
 
     def _heavy_row(self, grams: int, lines: int) -> Row:
@@ -129,7 +160,8 @@ class Rows:
         if row is None:
             if len(self._heavy) >= MAX_HEAVY:
                 self._heavy.clear()
-            row = self._heavy[grams, lines] = Row(self._price(grams), lines, self._classes, self._klass)
+            bracket = self._price(grams)
+            row = self._heavy[grams, lines] = Row(bracket, lines, self._classes, self._klass, self._tolls)
         return row
 
     def keys(self, lines: int) -> list[int]:
@@ -147,7 +179,9 @@ class Lane:
         "capped",
         "classes",
         "facts",
+        "fees",
         "head",
+        "kept",
         "keys",
         "klass",
         "light",
@@ -158,10 +192,19 @@ class Lane:
         "priced",
         "prices",
         "row",
+        "split",
+        "states",
+        "zone_at",
     )
 
     def __init__(
-        self, facts: LaneFacts, open_: list[int], capped: list[tuple[int, int]], limits: list[int], rows: Rows
+        self,
+        facts: LaneFacts,
+        open_: list[int],
+        capped: list[tuple[int, int]],
+        limits: list[int],
+        rows: Rows,
+        states: Sequence[str] = (),
     ) -> None:
         self.facts = facts
         self.open = open_  # position -> index
@@ -177,6 +220,11 @@ class Lane:
         self.prices: dict[int, list[tuple[int, int]]] = {}
         self.row = rows.row
         self.keys = rows.keys
+        self.split = facts.split
+        self.fees = facts.fees
+        self.states = states  # by zone: the state its parcels leave from
+        self.zone_at = [facts.classes[k][0] for k in self.klass]
+        self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
 
 
 def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
@@ -191,36 +239,11 @@ def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
 
 
 def _head(facts: LaneFacts) -> bytes:
-    return _encode(facts)[:-1] + b',"rates":['
+    return _encode(facts)[:-1] + b',"rates":['  # --- from a network ---
 
 
-def runs(ids: Iterable[int]) -> list[Run]:
-    """Write ids with consecutive ones as (first, last)."""
-    found: list[tuple[int, int]] = []
-    for id_ in ids:
-        if found and found[-1][1] == id_ - 1:
-            found[-1] = found[-1][0], id_
-        else:
-            found.append((id_, id_))
-    return [first if first == last else (first, last) for first, last in found]
-
-
-def unfold(runs_: Iterable[Any]) -> list[int]:
-    """Read what `runs` wrote."""
-    ids: list[int] = []
-    for run in runs_:
-        if isinstance(run, int):
-            ids.append(run)
-        else:
-            ids.extend(range(run[0], run[1] + 1))
-    return ids
-
-
-# --- from a network ---
-
-
-def compile_network(snapshot: NetworkSnapshot) -> Network:
-    """Return the network as routing uses it, locations ordered by (priority, id)."""
+def compile_network(snapshot: NetworkSnapshot, terms: Terms = NO_TERMS) -> Network:
+    """Return the network as routing uses it, locations ordered by (priority, id), under a retailer's terms."""
     places = []
     for location in sorted(snapshot.locations.values(), key=lambda x: (x.priority, x.id)):
         establishment = snapshot.establishments[location.owner_id or location.establishment_id]
@@ -259,6 +282,7 @@ def compile_network(snapshot: NetworkSnapshot) -> Network:
         services=[s.id for s in snapshot.services.values() if s.active and s.method is Method.SHIP],
         rates=rates,
         tariff=snapshot.tariff,
+        terms=terms,
     )
 
 
@@ -315,7 +339,10 @@ def open_lane(
     refused: dict[int, list[int]] = {}
     open_: list[int] = []
     zones: dict[str, int] = {}
-    classes: dict[tuple[int, int, int], int] = {}
+    terms = network.terms
+    risks = terms.risks if ships else {}
+    split = terms.split_of(channel_id) if ships else 0
+    classes: dict[tuple[int, int, int, tuple[int, int]], int] = {}
     klass: list[int] = []
     for index, place in enumerate(network.places):
         reason = _refusal(place, door, method, pickup)
@@ -325,7 +352,8 @@ def open_lane(
             refused.setdefault(REASONS.index(reason), []).append(place.id)
             continue
         zone = zones.setdefault(place.state, len(zones)) if ships else 0
-        klass.append(classes.setdefault((zone, place.handling, place.line), len(classes)))
+        fee = risks.get(place.id, NO_RISK)
+        klass.append(classes.setdefault((zone, place.handling, place.line, fee), len(classes)))
         open_.append(index)
     facts = LaneFacts(
         rules=RULES_VERSION,
@@ -337,9 +365,13 @@ def open_lane(
         pickup=pickup,
         locations=runs(network.location_ids[index] for index in open_),
         refused=[(code, runs(ids)) for code, ids in sorted(refused.items())],
-        classes=list(classes),
+        classes=[(zone, handling, line) for zone, handling, line, _ in classes],
         members=[] if klass == list(range(len(classes))) else klass,
+        split=split,
+        fees=[fee for *_, fee in classes] if any(fee != NO_RISK for *_, fee in classes) else [],
+        learned=terms.learned if risks else None,
     )
+    tolls = tolls_of(facts)
     capped = [
         (position, cap)
         for position, index in enumerate(open_)
@@ -348,16 +380,38 @@ def open_lane(
     if carriage is None:
         return Lane(facts, open_, capped, [NO_LIMIT], Rows(facts.classes, klass, [NO_LIMIT], _carry_nothing))
     states = list(zones)
+    cartons = terms.cartons
     limits = [carriage.limit(state) for state in states]
-    shared = (tuple(open_), service_id, to_state)
+    shared = (tuple(open_), service_id, to_state, split)
     rows = network.rows.get(shared)
     if rows is None:
         light = min(limits, default=NO_LIMIT)
         # Beyond a zone's limit the price depends on the whole weight: brackets end there.
-        breaks = [grams for grams in carriage.breaks if grams <= light]
-        rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits))
+        # Where no zone has a limit, cartons may change above the last weight at which rates do: it stays the last.
+        breaks = sorted({grams for grams in carriage.breaks if grams <= light} | inner(cartons, carriage.breaks, light))
+        rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits, cartons), tolls)
         network.rows[shared] = rows
-    return Lane(facts, open_, capped, limits, rows)
+    return Lane(facts, open_, capped, limits, rows, states)
+
+
+def tolls_of(facts: LaneFacts) -> list[int]:
+    """Return what every parcel of a class costs beside its rates, in centavos; nothing: no class has any."""
+    if not facts.split and not facts.fees:
+        return []
+    return [facts.split + sum(fee) for fee in facts.fees or [NO_RISK] * len(facts.classes)]
+
+
+def inner(cartons: Sequence[tuple[int, int]], breaks: Sequence[int], light: int) -> set[int]:
+    """Return the weights below the last break at which cartons change."""
+    last = min(light, max(breaks, default=0))
+    return {grams for grams, _ in cartons if grams <= last}
+
+
+def carton_of(cartons: Sequence[tuple[int, int]], grams: int) -> int:
+    """Return the centavos of a package's carton: the first that holds the weight, else the last."""
+    if not cartons:
+        return 0
+    return cartons[min(bisect_left(cartons, (grams, -1)), len(cartons) - 1)][1]
 
 
 def _carry_nothing(grams: int) -> Bracket:
@@ -403,9 +457,12 @@ class _Carriage:
                     best = offer
         return best
 
-    def bracket(self, grams: int, states: list[str], limits: list[int]) -> Bracket:
+    def bracket(
+        self, grams: int, states: list[str], limits: list[int], cartons: Sequence[tuple[int, int]] = ()
+    ) -> Bracket:
         """Price a weight from each state; above a state's limit as full parcels and the rest."""
         prices: list[int] = []
+        boxes: list[int] = []
         packages: list[int] = []
         leads: list[int | None] = []
         services: list[int | None] = []
@@ -420,7 +477,9 @@ class _Carriage:
             packages.append(sum(n for n, _ in offers))
             leads.append(max(offer[1] for _, offer in offers))
             services.append(offers[0][1][2])
-        return Bracket(grams, prices, packages, leads, services)
+            full_boxes = whole * carton_of(cartons, limit) if whole else 0
+            boxes.append(full_boxes + (carton_of(cartons, rest) if rest or not whole else 0))
+        return Bracket(grams, prices, packages, leads, services, boxes)
 
 
 # --- from a record ---
@@ -431,8 +490,10 @@ def reopen_lane(facts: LaneFacts, rates: Sequence[Rates]) -> Lane:
     by_limit: dict[int, Bracket] = {}
     for rate in rates:
         n = len(rate.prices)
-        by_limit[rate.limit] = Bracket(rate.limit, rate.prices, rate.packages or [1] * n, [None] * n, [None] * n)
+        by_limit[rate.limit] = Bracket(
+            rate.limit, rate.prices, rate.packages or [1] * n, [None] * n, [None] * n, rate.cartons
+        )
     klass = facts.klass()
     zones = 1 + max((zone for zone, _, _ in facts.classes), default=-1)
-    rows = Rows(facts.classes, klass, sorted(by_limit), by_limit.__getitem__)
+    rows = Rows(facts.classes, klass, sorted(by_limit), by_limit.__getitem__, tolls_of(facts))
     return Lane(facts, list(range(len(klass))), [], [NO_LIMIT] * zones, rows)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from malha.platform.ids import UUID
+from malha.routing.terms import NO_TERMS, Amounts, Goods, OrderTerms, Terms
 
 if TYPE_CHECKING:
     from malha.network.tariff import Tariff
     from malha.routing.lanes import Lane, Rows
 
-RULES_VERSION = 2  # 2: prices of stock
+RULES_VERSION = 3  # 2: prices of stock; 3: terms
 MAX_EXACT = 8  # lines planned exactly; more are grouped first
 
 
@@ -34,6 +35,8 @@ class Reason(StrEnum):
     EXCLUDED = "excluded"  # it rejected or short-picked this line before
     STOCK = "stock"  # has none, or too few
     OWNER = "owner"  # the goods belong to a company whose goods the channel does not sell
+    PRODUCT = "product"  # it does not serve the line's class or brand
+    DISTANCE = "distance"  # farther from the destination than it, or the channel, may ship
 
 
 # Stored as small numbers: append only, never reorder.
@@ -61,6 +64,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     to_state: str | None = None
     lines: list[RequestLine]
     excluded: Mapping[int, set[int]] | None = None
+    goods: Mapping[int, Goods] | None = None  # by line, where the network's terms ask for it
+    to_cep: str | None = None  # the same
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -103,6 +108,7 @@ class Network:
         "rows",
         "services",
         "tariff",
+        "terms",
     )
 
     def __init__(
@@ -114,6 +120,7 @@ class Network:
         services: list[int],
         rates: dict[int, list[tuple[int, int]]],
         tariff: "Tariff",
+        terms: Terms = NO_TERMS,
     ) -> None:
         self.revision = revision
         self.places = places
@@ -123,6 +130,7 @@ class Network:
         self.services = services  # active ones that ship
         self.rates = rates  # service -> (max_grams, per_extra_kg), all zones
         self.tariff = tariff
+        self.terms = terms
         self.lanes: dict[Any, Lane] = {}
         self.rows: dict[Any, Rows] = {}  # shared by lanes
 
@@ -139,6 +147,7 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     freight: int
     packages: int
     units: list[tuple[int, int]]  # (line, quantity)
+    amounts: Amounts | None = None  # of the terms; None: there were none
 
 
 class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,6 +167,8 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int | None = None  # of the prices of stock; None: there were none
     prices: list[Any] = []  # (sku, [(position, centavos a unit)]) of what was free; others are 0
     worth: int = 0  # centavos: the price of the stock the plan takes. In `costs`, not in `cost`
+    terms: OrderTerms | None = None  # what the retailer's terms said of the order
+    amounts: list[Amounts] = []  # what they made of each parcel; absent: nothing
     exact: bool = True  # False: too many lines, or units of a line split over locations; costs are the cheapest found
 
 

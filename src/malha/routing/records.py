@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
-from malha.routing.lanes import LaneFacts, Rates, reopen_lane, unfold
+from malha.routing.lanes import LaneFacts, Rates, reopen_lane
 from malha.routing.model import REASONS, Plan, Reason, RequestLine
 from malha.routing.rules import decide
+from malha.routing.terms import Amounts, OrderTerms, unfold
 
 
 class Record(LaneFacts, frozen=True, kw_only=True):
@@ -30,6 +31,8 @@ class Record(LaneFacts, frozen=True, kw_only=True):
     version: int | None = None
     prices: list[tuple[int, list[tuple[int, int]]]] = msgspec.field(default_factory=list)
     worth: int = 0
+    terms: OrderTerms | None = None
+    amounts: list[Amounts] = msgspec.field(default_factory=list)
 
     def stock_prices(self) -> dict[int, dict[int, int]]:
         """Return what units were worth where they were: centavos by SKU and position."""
@@ -90,4 +93,5 @@ def replay(record: Record) -> Plan:
         record.stock_prices(),
         record.version,
         costs=True,
+        terms=record.terms,
     )

@@ -18,10 +18,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from malha.routing.charging import Charges, bar, order_terms
 from malha.routing.hard import Prices, priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine, StockPrices
 from malha.routing.subsets import assign, extras_of, part_lines
+from malha.routing.terms import NO_TERMS, NOTHING, Amounts, OrderTerms
 
 __all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
 
@@ -77,10 +79,11 @@ def plan(
             if sku not in stock:
                 column = free.get(sku)
                 stock[sku] = [0] * len(lane.open) if column is None else pick(column)
+    terms = None if network.terms is NO_TERMS else order_terms(request, network, lane, stock, taken)
     if priced is None:
-        return decide(lane, lines, stock, full, excluded, heavy, costs=costs)
+        return decide(lane, lines, stock, full, excluded, heavy, costs=costs, terms=terms)
     prices = _prices_here(priced, lane, network, stock)
-    return decide(lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs)
+    return decide(lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs, terms=terms)
 
 
 def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]) -> Prices:
@@ -129,21 +132,25 @@ def decide(
     version: int | None = None,
     *,
     costs: bool | None = None,
+    terms: OrderTerms | None = None,
 ) -> Plan:
     """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position.
 
     `prices` are what units are worth where they are, of a `version`: a cost in every comparison, never a payment.
-    `costs`: see `plan`. Plans of more lines than `MAX_EXACT`, or lines that nobody has in full, always say them.
+    `terms` are what the retailer's terms say of the order. `costs`: see `plan`. Plans of more lines than `MAX_EXACT`,
+    or lines that nobody has in full, always say them.
     """
     n = len(lines)
-    have, needs = servable(lines, stock, full, excluded, heavy)
+    have, needs = servable(lines, stock, full, excluded, heavy, terms)
+    charges = None if terms is None or not terms.charges else Charges(lane, lines, prices, terms)
     if needs == len(stock) and n <= MAX_EXACT and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
         quick = part_lines(
             lane,
             [line.quantity * line.grams for line in lines],
             have,
             [line.quantity for line in lines],
-            [_worth(line, prices) for line in lines] if prices else None,
+            [_worth(line, prices) for line in lines] if prices and charges is None else None,
+            charges,
         )
         if quick is not None:
             parts, rows = quick
@@ -159,6 +166,8 @@ def decide(
                 {row.bracket.limit: row.bracket for row in rows},
                 prices=prices,
                 version=version,
+                terms=terms,
+                charges=charges,
             )
     elif n <= MAX_EXACT and needs == len(stock):
         keys = lane.keys(n)
@@ -171,14 +180,29 @@ def decide(
             keys = served
             bit += bit
         else:
-            extras = None if not prices else extras_of([priced_line(line, line.quantity, prices) for line in lines])
-            parts, forced, rows = assign(lane, [line.quantity * line.grams for line in lines], [1] * n, keys, extras)
-            shipped = _shipped(lines, parts, rows)
-            brackets = {row.bracket.limit: row.bracket for row in rows}
+            extras = None
+            if prices and charges is None:
+                extras = extras_of([priced_line(line, line.quantity, prices) for line in lines])
+            weights = [line.quantity * line.grams for line in lines]
+            parts, forced, rows = assign(lane, weights, [1] * n, keys, extras, charges)
             return _spell(
-                lane, lines, stock, full, excluded, heavy, shipped, forced, brackets, prices=prices, version=version
+                lane,
+                lines,
+                stock,
+                full,
+                excluded,
+                heavy,
+                _shipped(lines, parts, rows),
+                forced,
+                {row.bracket.limit: row.bracket for row in rows},
+                prices=prices,
+                version=version,
+                terms=terms,
+                charges=charges,
             )
-    hard = solve_hard(lane, lines, stock, have, prices or {})
+    if prices and charges is None:
+        charges = Charges(lane, lines, prices, None)
+    hard = solve_hard(lane, lines, stock, have, charges)
     return _spell(
         lane,
         lines,
@@ -193,6 +217,8 @@ def decide(
         exact=hard.exact,
         prices=prices,
         version=version,
+        terms=terms,
+        charges=charges,
     )
 
 
@@ -213,7 +239,12 @@ def _worth(line: RequestLine, prices: Prices) -> tuple[Mapping[int, int], int]:
 
 
 def servable(
-    lines: Sequence[RequestLine], stock: Mapping[int, Sequence[int]], full: Full, excluded: Blocks, heavy: Blocks
+    lines: Sequence[RequestLine],
+    stock: Mapping[int, Sequence[int]],
+    full: Full,
+    excluded: Blocks,
+    heavy: Blocks,
+    terms: OrderTerms | None = None,
 ) -> tuple[list[Sequence[int]], int]:
     """Return, per line, the units of it that each position could serve by itself, and how many SKUs all lines name."""
     have: list[Sequence[int]] = []
@@ -229,6 +260,8 @@ def servable(
             have.append(columns[0] if len(columns) == 1 else list(map(min, *columns)))
     if full or excluded or heavy:
         have = _without(have, lines, full, (excluded, heavy))
+    if terms is not None and (terms.far or terms.unserved):
+        have = bar(have, lines, terms)
     return have, needs
 
 
@@ -263,6 +296,8 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
     exact: bool = True,
     prices: Prices | None = None,
     version: int | None = None,
+    terms: OrderTerms | None = None,
+    charges: Charges | None = None,
 ) -> Plan:
     """Write out a plan. `shipped` are (position, row, [(line's place in `lines`, quantity)])."""
     cost = packages = worth = 0
@@ -270,6 +305,9 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
     assignments: list[tuple[int, int, int]] = []
     parcels: list[Parcel] = []
     stored: list[tuple[int, int | None, int, int, list[tuple[int, int]]]] = []
+    amounts: list[Amounts] = []
+    if charges is None and (lane.fees or any(bracket.cartons for bracket in brackets.values())):
+        charges = Charges(lane, lines, None, None)
     for position, row, content in shipped:
         k = lane.klass[position]
         zone, handling, per_line = lane.classes[k]
@@ -293,10 +331,20 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
                 by_position, times = _worth(msgspec.structs.replace(line, quantity=quantity), prices)
                 worth += by_position.get(position, 0) * times
         service = bracket.services[zone]
-        parcels.append(Parcel(index, service, grams, freight, several, units))
+        added: Amounts | None = None
+        if charges is not None:
+            added = charges.amounts(position, row, content)
+            amounts.append(added)
+            cost += added.total
+            if added == NOTHING:
+                added = None
+        parcels.append(Parcel(index, service, grams, freight, several, units, added))
         stored.append((position, service, freight, several, units))
     if len(stored) > 1:
         assignments.sort()
+        cost += lane.split * (len(stored) - 1)
+    if lane.split and stored:
+        costs = [found - lane.split if found >= 0 else found for found in costs]
     left = unplaced or []
     basis = Basis(
         lines=lines,
@@ -313,6 +361,8 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
         version=version,
         prices=[(sku, list(by_position.items())) for sku, by_position in (prices or {}).items()],
         worth=worth,
+        terms=terms,
+        amounts=amounts if any(parcel.amounts for parcel in parcels) else [],
     )
     rates = b",".join([brackets[limit].fragment for limit in sorted(brackets)])
     return Plan(assignments, left, cost, packages, lead, parcels, basis, lane.head, rates)

@@ -9,6 +9,7 @@ them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 
@@ -24,6 +25,22 @@ Asked = list[tuple[Sequence[int], int]]
 Worth = Sequence[tuple[Mapping[int, int], int]]
 # By position, for every subset of lines, the scaled price of the units; positions where all are free of it are absent.
 Extras = Mapping[int, Sequence[int]]
+
+
+class Charging(Protocol):
+    """What the programme asks of `charging.Charges`."""
+
+    def whole(self) -> Sequence[Sequence[tuple[int, int]]]:
+        """Return each line as an item."""
+
+    def extras(self, rows: Sequence[Row], items: Sequence[Sequence[tuple[int, int]]]) -> Extras:
+        """Return what parcels of every subset of items cost beside their rows."""
+
+    def lowest(self, extras: Extras) -> Sequence[int] | None:
+        """Return the least of them by subset, as far as below zero."""
+
+    def cheapest(self, s: int, serving: Sequence[int] | None, row: Row, asked: Asked, bound: int) -> tuple[int, int]:
+        """Return cost and position of the cheapest parcel."""
 
 
 def _splits(n: int) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -120,8 +137,10 @@ def extras_of(prices: Sequence[Mapping[int, int]]) -> dict[int, list[int]]:
     return found
 
 
-def cheapest_priced(rows: Sequence[Row], keys: Sequence[int], extras: Extras) -> tuple[list[int], list[int]]:
-    """Return what `cheapest` does, with the price of stock in every parcel's cost."""
+def cheapest_priced(
+    rows: Sequence[Row], keys: Sequence[int], extras: Extras, lowest: Sequence[int] | None = None
+) -> tuple[list[int], list[int]]:
+    """Return what `cheapest` does, with the extras in every parcel's cost. `lowest`: see `charging.Charges`."""
     f = [0]
     at = [-1]
     n = len(rows).bit_length() - 1
@@ -130,10 +149,11 @@ def cheapest_priced(rows: Sequence[Row], keys: Sequence[int], extras: Extras) ->
         by_class = row.by_class
         best = NEVER
         where = -1
+        low = 0 if lowest is None else lowest[s]
         for position in row.ranked:
             key = keys[position]
             cost = by_class[key >> n]
-            if cost >= best:
+            if cost + low >= best:
                 break
             if key & s == s:
                 if position in extras:
@@ -234,6 +254,7 @@ def part_lines(
     have: Sequence[Sequence[int]],
     asked: Sequence[int],
     worth: Worth | None = None,
+    charges: Charging | None = None,
 ) -> tuple[list[Part], list[Row]] | None:
     """Return the parts of the cheapest plan that `assign` finds, and the rows, without any position's forced cost.
 
@@ -246,6 +267,7 @@ def part_lines(
         have: by line, the units of each position.
         asked: by line.
         worth: by line, the price of stock by position, and of how many units; None: nothing.
+        charges: what parcels cost by terms and the price of stock, `worth` being None; None: there are no terms.
 
     Returns:
         None where nobody can serve one of the lines in full.
@@ -276,7 +298,9 @@ def part_lines(
         few.append(serving)
         extra = None if worth is None else [worth[j] for j in range(n) if s >> j & 1]
         row = rows[s]
-        if serving is not None:
+        if charges is not None:
+            best, where = charges.cheapest(s, serving, row, held[s], bound)
+        elif serving is not None:
             best, where = _cheapest_of(serving, row.by_class, klass, extra)
         else:
             best, where = _cheapest_down(row, klass, held[s], bound, extra)
@@ -357,6 +381,7 @@ def assign(
     lines: Sequence[int],
     keys: Sequence[int],
     extras: Extras | None = None,
+    charges: Charging | None = None,
 ) -> tuple[list[Part], list[int], list[Row]]:
     """Return the cheapest plan for all lines: its parts, every position's forced cost, and the rows looked at.
 
@@ -364,7 +389,11 @@ def assign(
     """
     n = len(grams)
     rows = rows_of(lane, grams, lines)
-    f, at = cheapest_priced(rows, keys, extras) if extras else cheapest(rows, keys)
+    lowest = None
+    if charges is not None:
+        extras = charges.extras(rows, charges.whole())
+        lowest = charges.lowest(extras)
+    f, at = cheapest_priced(rows, keys, extras, lowest) if extras else cheapest(rows, keys)
     g, first = combine(f, n)
     whole = len(f) - 1
     return unroll(first, at, whole), forced(rows, keys, g, whole, n, extras), rows
