@@ -179,3 +179,21 @@ class ShipmentNotSent(MalhaError):
     code = "shipment_not_sent"
     says = "The parcel has not left yet."
     mend = "Record that it was shipped first."
+
+
+class NotShort(MalhaError):
+    """The order lacks nothing that a person could do something about."""
+
+    status = 409
+    code = "order_not_short"
+    says = "Order {number} lacks nothing there any more."
+    mend = "Read it again: goods may have come, or somebody else acted."
+
+
+class WayClosed(MalhaError):
+    """What was suggested would change nothing now."""
+
+    status = 409
+    code = "shortage_way_closed"
+    says = "“{way}” is no longer possible for order {number}."
+    mend = "Read the order again and choose from what is suggested now."

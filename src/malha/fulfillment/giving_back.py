@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from malha.fulfillment import writes
+from malha.fulfillment import short_reads, writes
 from malha.fulfillment.model import EFFECTS, RejectReason, Rerouted, StockEffect, Work
 from malha.intake import replanning, supplying
 from malha.inventory import reads as stock
@@ -21,8 +21,6 @@ from malha.platform.db import Tx
 from malha.routing import reads as decisions
 from malha.routing import service as routing
 from malha.routing.model import Exclusion
-
-MAX_ATTEMPTS = 5
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -94,8 +92,8 @@ async def _apply(tx: Tx, work: Work, effect: StockEffect, claims: Sequence[Claim
 async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerouted:
     """Do not ask this location for these lines again, and place their units elsewhere.
 
-    After `MAX_ATTEMPTS` decisions on an order, or when no location has the goods, the order gets a shortage hold that
-    says so.
+    After as many decisions on an order as the retailer allows, or when no location has the goods, the order gets a
+    shortage hold that says so, and stands among those that lack goods (`short_reads`).
     """
     reasons = {b.unit.line: b.reason.value for b in back if b.reason is not None}
     await routing.exclude(
@@ -103,7 +101,8 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     )
     given_back = sum(b.unit.quantity for b in back)
     attempts = await decisions.attempts(tx, work.order_id)
-    if attempts < MAX_ATTEMPTS:
+    most = (await short_reads.policy(tx)).most_decisions
+    if attempts < most:
         await replanning.place_units(tx, work.order_id)
     units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
     awaited = {line: n for (_, line), n in (await ahead_reads.covered(tx, [work.order_id])).items()}
@@ -114,7 +113,7 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
             "lines": sorted({u.line for u in mine}),
             "units": waiting,
             "tried": attempts,
-            "suggestion": "cancel" if attempts < MAX_ATTEMPTS else "decide",
+            "suggestion": "cancel" if attempts < most else "decide",
         }
         await ordering.ensure_holds(tx, {work.order_id: detail}, HoldKind.SHORTAGE)
     return Rerouted(given_back, max(given_back - waiting, 0), waiting)

@@ -72,7 +72,7 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
         units = await supplying.settle(tx, order, units, standing)
     if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
         return _still(lines, [u for u in units if u.state in WAITING])
-    target = _target(order)
+    target = target_of(order)
     if target is not None and any(u.state in WAITING for u in units):
         units = await _place_from_stock(tx, order, lines, units, reference, target, standing)
         units = await supplying.cover(tx, order, lines, units, reference, target, standing)
@@ -214,7 +214,7 @@ async def _make_way(tx: Tx, order: Order, taker: Taker, sku_ids: list[int], refe
     return allotting
 
 
-def _target(order: Order) -> str | None:
+def target_of(order: Order) -> str | None:
     """Return the destination state ("" for a pickup), or None when the order says too little to be planned."""
     if order.method == "pickup":
         return "" if order.pickup_location_id is not None else None

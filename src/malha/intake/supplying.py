@@ -6,7 +6,7 @@ Everything here is decided from the state of the order and its claims, under the
 queues it stands in. Doing it twice changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -40,8 +40,13 @@ class Standing(msgspec.Struct):
         return any(c.state is ClaimState.ARRIVED for c in self.claims)
 
 
-async def stand(tx: Tx, order: Order, units: Sequence[Unit], reference: Reference) -> Standing:
-    """Lock the queues a locked order stands in or could join, before any balance, and say how it stands there."""
+async def stand(
+    tx: Tx, order: Order, units: Sequence[Unit], reference: Reference, anyway: Collection[int] = ()
+) -> Standing:
+    """Lock the queues a locked order stands in or could join, before any balance, and say how it stands there.
+
+    `anyway` are SKUs whose queues it joins by a person's wish, whatever may be sold ahead.
+    """
     skus = sorted({u.sku_id for u in units if u.state in WAITING and u.sku_id is not None})
     policies: dict[int, Policy] = {}
     if skus and reference.sells_ahead:
@@ -51,7 +56,7 @@ async def stand(tx: Tx, order: Order, units: Sequence[Unit], reference: Referenc
             if policy is not None:
                 policies[sku] = policy
     lost = await reads.lost_skus(tx, order.id) if skus else []
-    claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost})) if skus else []
+    claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost, *anyway})) if skus else []
     return Standing(claims, policies)
 
 
@@ -96,12 +101,14 @@ async def cover(
     reference: Reference,
     target: str,
     standing: Standing,
+    anyway: Collection[int] = (),
 ) -> list[Unit]:
     """Claim supply for waiting units that have none; return all units of the order afterwards.
 
-    Units that were sold ahead before keep their place in the queue, whatever the policy says by now.
+    Units that were sold ahead before keep their place in the queue, whatever the policy says by now. `anyway` are lines
+    that wait by a person's wish: no policy is asked.
     """
-    wanted, lost = _wanted(lines, units, standing)
+    wanted, lost = _wanted(lines, units, standing, anyway)
     if not wanted:
         return units
     grams = await reference.weights(tx, {line.sku_id for line in lines if line.sku_id is not None})
@@ -139,7 +146,7 @@ async def cover(
 
 
 def _wanted(
-    lines: Sequence[Line], units: Sequence[Unit], standing: Standing
+    lines: Sequence[Line], units: Sequence[Unit], standing: Standing, anyway: Collection[int]
 ) -> tuple[dict[int, Wanted], dict[int, list[SupplyClaim]]]:
     """Return what waits without supply by line, and the lost claims it had."""
     lost: dict[int, list[SupplyClaim]] = {}
@@ -159,6 +166,8 @@ def _wanted(
         policy = standing.policies.get(line.sku_id)
         if before := lost.get(line.line):
             wanted[line.line] = Wanted(sum(c.quantity for c in before), _kept(before[0], policy), before[0].since)
+        elif line.line in anyway:
+            wanted[line.line] = Wanted(short[line.line])
         elif policy is not None:
             wanted[line.line] = Wanted(short[line.line], policy)
     return wanted, lost

@@ -1,0 +1,51 @@
+"""Letting units of an order wait for supply by a person's wish, also of a SKU that is not sold ahead."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from malha.intake import replanning, supplying
+from malha.intake.covering import Covering, Wanted
+from malha.intake.reference import Reference, reference_in
+from malha.inventory.ahead.model import NewClaim
+from malha.inventory.ahead.reads import SupplyRow
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.routing.model import Network, Request
+
+
+async def wait_for_supply(tx: Tx, order_id: UUID, lines: Collection[int], reference: Reference | None = None) -> int:
+    """Claim supply for units of some lines that have neither a place nor supply; return how many wait for it now.
+
+    They join the end of the queue and the customer is promised the day; what arrives goes to them. When nothing is
+    short any more, a shortage hold is lifted. Kits do not wait: their components would come one by one.
+    """
+    order = await ordering.lock_order(tx, order_id)
+    rows = (await ordering.lines_of(tx, [order_id]))[order_id]
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    target = replanning.target_of(order)
+    if target is None or HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
+        return 0
+    reference = reference or await reference_in(tx)
+    skus = [row.sku_id for row in rows if row.line in lines and row.sku_id is not None and not row.components]
+    standing = await supplying.stand(tx, order, units, reference, anyway=skus)
+    before = _covered(standing)
+    await supplying.cover(tx, order, rows, units, reference, target, standing, anyway=lines)
+    await supplying.promise_anew(tx, order)
+    await replanning.place_units(tx, order_id, reference)  # lifts the hold when nothing is short
+    after = await supplying.stand(tx, order, (await ordering.units_of(tx, [order_id]))[order_id], reference)
+    return _covered(after) - before
+
+
+def _covered(standing: supplying.Standing) -> int:
+    return sum(c.quantity for c in standing.claims if c.supply_id is not None)
+
+
+def foresee(
+    network: Network, now: datetime, request: Request, supply: Sequence[SupplyRow], wanted: Mapping[int, int]
+) -> list[NewClaim]:
+    """Return what an order could claim of supply, units by line; nothing is taken."""
+    covering = Covering(network, now)
+    covering.stand([(s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised) for s in supply], [])
+    return covering.plan(request, {line: Wanted(units) for line, units in wanted.items()})
