@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from malha.console import network_words as say
 from malha.console.words import HOLD
+from malha.fulfillment.short_model import WAY_WORDS
 from malha.platform import i18n
 from malha.platform.audit import CHANGED, Entry
 from malha.platform.i18n import N_, _
@@ -27,6 +28,7 @@ ACTIONS = {
     "undone": N_("undone"),
     "take_care": N_("assigned or noted"),
     "start": N_("started"),
+    "end_shortage": N_("acted on missing goods"),
     "stop": N_("stopped"),
     "merge": N_("put together"),
     "unmerge": N_("told apart again"),
@@ -129,6 +131,7 @@ ENTITIES = {
     "care_job": N_("Failed job"),
     "care_audit": N_("Entry of the trail"),
     "order": N_("Order"),
+    "reroute_policy": N_("Decisions by itself"),
     "location": N_("Location"),
     "establishment": N_("Establishment"),
     "legal_entity": N_("Company"),
@@ -271,6 +274,9 @@ FIELDS = {
     "rows": N_("Rows"),
     "held": N_("Held"),
     "units": N_("Units"),
+    "way": N_("Way out"),
+    "line": N_("Line"),
+    "most_decisions": N_("Decisions"),
     "missing": N_("Missing"),
     "damaged": N_("Damaged"),
     "excess": N_("Too much"),
@@ -311,6 +317,7 @@ SILENT = frozenset({"id", "version", "seq"})
 MONEY = frozenset({"handling_cost", "line_cost", "price", "per_extra_kg"})
 # Fields whose values are words of ours, by kind of record where it matters.
 _VALUES: dict[str, Mapping[Any, Any]] = {
+    "way": WAY_WORDS,
     "status": {status.value: sign.word for status, sign in say.LOCATION_STATUS.items()},
     "tax_regime": say.TAX_REGIME,
     "document_policy": say.DOCUMENT_POLICY,

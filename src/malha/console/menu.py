@@ -50,6 +50,8 @@ PAGES = (
     Page("orders", N_("Orders"), "/orders", "orders:read", "shopping-bag", Section.DAY),
     Page("fulfillment", N_("Fulfillment"), "/fulfillment", "fulfillment:work", "package", Section.DAY,
          N_("queue, pick, pack, ship, pickup")),
+    Page("shortages", N_("Missing goods"), "/shortages", "orders:read", "package-off", Section.DAY,
+         N_("shortage, out of stock, short pick, substitute, split, exceptions")),
     Page("attention", N_("Needs attention"), "/attention", "doctor:read", "alert-triangle", Section.DAY,
          N_("errors, failures, try again")),
     Page("stock", N_("Stock"), "/stock", "stock:read", "stack-2", Section.STOCK,

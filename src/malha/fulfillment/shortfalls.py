@@ -4,7 +4,7 @@ Every way is a call of the service it belongs to, in one transaction, with a not
 in the trail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.platform import audit
-from malha.platform.db import Tx
+from malha.platform.db import Actor, Tx
 from malha.platform.errors import Conflict, Forbidden
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word
@@ -55,6 +55,13 @@ async def change_policy(tx: Tx, most_decisions: int, version: int) -> ReroutePol
         tx, action="change", entity="reroute_policy", entity_id="reroute_policy", before=before, after=after
     )
     return after
+
+
+def seen_by(actor: Actor, orders: Sequence[ShortOrder]) -> list[ShortOrder]:
+    """Return orders as an actor may read them: without what was tried at locations of others."""
+    return [
+        msgspec.structs.replace(order, tried=[x for x in order.tried if actor.sees(x.location_id)]) for order in orders
+    ]
 
 
 async def find(tx: Tx, order_id: UUID) -> ShortOrder:
@@ -178,7 +185,7 @@ async def _transfer(
     )
     if tx.actor.may(APPROVE) and tx.actor.sees(places[origin]):
         await transfers.approve(tx, number)
-    return offered.quantity, {"sku": lacking.sku, "transfer": number, "origin": origin, "destination": destination}
+    return offered.quantity, {"sku": lacking.sku, "transfer": number}
 
 
 async def _suggested(tx: Tx, order: ShortOrder, lacking: Lacking) -> Suggestion | None:

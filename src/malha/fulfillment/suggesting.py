@@ -1,6 +1,6 @@
 """What may be done about orders whose goods no location has, for a page of them at once. Nothing is locked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -24,8 +24,9 @@ _EMPTY_THERE = frozenset({"not_in_stock", "mismatch"})  # who said so has none t
 
 
 class _Facts(NamedTuple):
-    """What is true of all orders of the page."""
+    """What is true of all orders of the page. Locations that the actor does not see are not told of."""
 
+    sees: Callable[[int], bool]
     reference: Reference
     free: dict[int, dict[int, Availability]]  # by SKU and location
     supply: dict[int, list[SupplyRow]]
@@ -47,9 +48,10 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
     supply: dict[int, list[SupplyRow]] = {}
     now = await tx.now()
     for row in await ahead.supply_of(tx, skus):
-        if row.free > 0 and row.eta >= now.date():
+        if row.free > 0 and row.eta >= now.date() and tx.actor.sees(row.location_id):
             supply.setdefault(row.sku_id, []).append(row)
     facts = _Facts(
+        sees=tx.actor.sees,
         reference=reference,
         free=free,
         supply=supply,
@@ -152,8 +154,9 @@ def _from_stock(order: ShortOrder, line: Lacking, facts: _Facts) -> list[Suggest
     if not wish.assignments:
         return []
     to = network.location_ids[wish.assignments[0][1]]
-    origin = _sender(line, there, order.tried, facts.reference, to)
-    if origin is None:
+    seen = {place: balance for place, balance in there.items() if facts.sees(place)}
+    origin = _sender(line, seen, order.tried, facts.reference, to)
+    if origin is None or not facts.sees(to):
         return []
     codes = dict(zip(network.location_ids, facts.reference.location_codes, strict=True))
     return [
