@@ -25,6 +25,8 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.promising import reads as promised_reads
+from malha.promising.reads import MadeOf
 
 TAG = "orders"
 Text = Annotated[str, Meta(max_length=400)]
@@ -198,12 +200,17 @@ class Promised(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promises(msgspec.Struct, frozen=True, kw_only=True):
-    """What was promised: first, what counts now, lines with a day of their own, and every change, newest first."""
+    """What was promised: first, what counts now, lines with a day of their own, and every change, newest first.
+
+    `made_of` says what the dates are made of, one entry for each decision on where the order's goods leave, the first
+    one first. It is empty where nothing travels, and for orders from before it was kept.
+    """
 
     first: datetime | None
     present: datetime | None
     lines: dict[int, datetime]
     changes: list[reads.PromiseRow]
+    made_of: list[MadeOf]
 
 
 class ReleasedWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -483,6 +490,7 @@ async def list_promises(work: Work, order_id: UUID) -> Promises:
         present=header.promised_at,
         lines=await reads.line_promises(work.tx, order_id),
         changes=changes,
+        made_of=await promised_reads.made_of(work.tx, order_id),
     )
 
 

@@ -15,7 +15,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import messages, render, shell, timeline, web, words
+from malha.console import messages, render, shell, timeline, web, why_date, words
 from malha.console import reads as page_reads
 from malha.console.why import drawn
 from malha.console.words import Sign
@@ -35,6 +35,7 @@ from malha.platform import brazil
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
+from malha.promising import reads as promising
 from malha.routing import reads as routing
 
 
@@ -716,7 +717,16 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
         instead = await substituting.choices(tx, facts.header.id) if waits else []
         order = view_of(facts, await names_of(tx, facts), instead)
         told = await routing.explanation(tx, facts.header.id)
+        made = await promising.made_of(tx, facts.header.id)
     if told is not None and not told.alternatives and web.caller_of(request).locations is not None:
         told = None  # all there is to tell concerns locations that are not shown
     template = "order/body.html" if web.wants_part(request) else "order/page.html"
-    return render.html(template, shell=around, order=order, may=around.may, why=drawn(told) if told else None)
+    names = {line.line: line.name for line in facts.lines}
+    return render.html(
+        template,
+        shell=around,
+        order=order,
+        may=around.may,
+        why=drawn(told) if told else None,
+        why_date=why_date.drawn(made, names),
+    )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+from malha.intake import promised
 from malha.intake.reference import Reference, reference_in
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
@@ -21,6 +22,7 @@ from malha.ordering.events import OrderRouted
 from malha.ordering.model import Line, Move, Order, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.promising.making import stored
 from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
@@ -103,7 +105,7 @@ async def move_together(tx: Tx, wave: int, steps: Sequence[Step], least: int) ->
     if not turns:
         return NOTHING
     await _reserve(tx, turns)
-    return await _write(tx, wave, turns)
+    return await _write(tx, wave, turns, reference)
 
 
 async def _read(tx: Tx, orders: Mapping[UUID, Order], steps: Mapping[UUID, Step], reference: Reference) -> list[_Held]:
@@ -219,7 +221,9 @@ async def _reserve(tx: Tx, turns: Sequence[_Turn]) -> None:
             raise MoveRefused(f"order {turn.held.order.number}: {short}")
 
 
-async def _write(tx: Tx, wave: int, turns: Sequence[_Turn]) -> Outcome:
+async def _write(tx: Tx, wave: int, turns: Sequence[_Turn], reference: Reference) -> Outcome:
+    now = await tx.now()
+    made: dict[UUID, str] = {}
     saved = sum(turn.saved for turn in turns)
     kept: list[tuple[UUID, int, Plan]] = []
     back: dict[UUID, list[Move]] = {}
@@ -230,6 +234,10 @@ async def _write(tx: Tx, wave: int, turns: Sequence[_Turn]) -> Outcome:
         order_id = turn.held.order.id
         attempt = await decisions.next_attempt(tx, order_id)
         kept.append((order_id, attempt, turn.plan))
+        released = max(now, turn.held.order.release_after)
+        found = promised.made_of(turn.plan, reference, released, turn.held.request.to_state)
+        if found is not None:
+            made[order_id] = stored(found)
         attempts.append((order_id, attempt, turn.saved))
         changed = [u for u in turn.held.units if turn.at[u.line] != u.location_id]
         back[order_id] = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in changed]
@@ -246,7 +254,7 @@ async def _write(tx: Tx, wave: int, turns: Sequence[_Turn]) -> Outcome:
                 saved_together=saved,
             )
         )
-    await decisions.record_decisions(tx, kept)
+    await decisions.record_decisions(tx, kept, made)
     await ordering.move_many(tx, back)
     await ordering.move_many(tx, there, events)
     await waves.keep_moves(tx, wave, attempts)

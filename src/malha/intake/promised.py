@@ -3,7 +3,7 @@
 The same plan, the same cut-offs and calendars decide what intake promises an order (`promise_of`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from heapq import nsmallest
 
@@ -11,14 +11,17 @@ import msgspec
 
 from malha.intake import availability
 from malha.intake.reference import Card, Channel, Reference
+from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments.model import Taker
 from malha.network.model import Service
 from malha.network.places import locate
 from malha.network.tariff import distance_km
+from malha.platform.brazil import STATES
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.promising import rules
-from malha.promising.model import Collection, Delivery, Leg, Options
+from malha.promising.model import Collection, Delivery, Leg, Made, MadeLeg, MadeSupply, Options
+from malha.promising.reads import LearnedDays
 from malha.routing.model import Plan
 
 NEAREST = 20  # places to fetch at that are looked at
@@ -32,16 +35,91 @@ def legs_of(plan: Plan, reference: Reference, released_at: datetime, to_state: s
     """
     if plan.lead_days is None:
         return None
-    learned = reference.learned
-    days = {} if learned is None or learned.until < released_at or to_state is None else learned.days
+    learned = _in_use(reference, released_at)
     legs = []
     for index, service in {(parcel.index, parcel.service_id) for parcel in plan.parcels}:
-        leaves = reference.calendars[index].due_day(released_at)
-        if leaves is None:
+        leg = _leg(reference, learned, index, service, plan.lead_days, released_at, to_state)
+        if leg is None:
             return None
-        found = None if service is None else days.get((service, reference.details[index].state, to_state or ""))
-        legs.append(Leg(leaves, plan.lead_days if found is None else found, found is not None))
+        legs.append(leg)
     return legs
+
+
+def _in_use(reference: Reference, released_at: datetime) -> LearnedDays | None:
+    """Return what was learned of lanes, unless it is stale by then."""
+    learned = reference.learned
+    return None if learned is None or learned.until < released_at else learned
+
+
+def _leg(
+    reference: Reference,
+    learned: LearnedDays | None,
+    index: int,
+    service: int | None,
+    lead_days: int,
+    released_at: datetime,
+    to_state: str | None,
+) -> Leg | None:
+    """Return when a parcel is to leave a location and how long it travels; None where it never leaves."""
+    leaves = reference.calendars[index].due_day(released_at)
+    if leaves is None:
+        return None
+    found = None
+    if learned is not None and service is not None and to_state is not None:
+        found = learned.days.get((service, reference.details[index].state, to_state))
+    return Leg(leaves, lead_days if found is None else found, found is not None)
+
+
+def made_of(
+    plan: Plan,
+    reference: Reference,
+    released_at: datetime,
+    to_state: str | None,
+    claims: Sequence[NewClaim] = (),
+    *,
+    line_of: Mapping[int, int] | None = None,
+    stated: bool = False,
+) -> Made | None:
+    """Return what the date of a plan, and of claims on supply, is made of; None where nothing travels.
+
+    `line_of` says which line of the order a line of the plan is, where they differ.
+    """
+    if to_state not in STATES:
+        return None
+    learned = _in_use(reference, released_at)
+    legs = []
+    for parcel in plan.parcels if plan.lead_days is not None else ():
+        leg = _leg(reference, learned, parcel.index, parcel.service_id, plan.lead_days or 0, released_at, to_state)
+        arrives = None if leg is None else rules.arrival([leg], to_state)
+        if leg is None or arrives is None:
+            return None
+        lines = sorted({n if line_of is None else line_of[n] for n, _ in parcel.units})
+        legs.append(
+            MadeLeg(
+                location=reference.network.location_ids[parcel.index],
+                service=parcel.service_id,
+                lines=lines,
+                grams=parcel.grams,
+                cut_off=reference.calendars[parcel.index].cut_off,
+                leaves=leg.leaves,
+                days=leg.transit_days,
+                learned=leg.learned,
+                arrives=arrives,
+            )
+        )
+    supply = [MadeSupply(line=c.line, expected=c.eta, not_before=c.not_before, days=c.days) for c in claims]
+    if not legs and not supply:
+        return None
+    by = learned if any(leg.learned for leg in legs) else None
+    return Made(
+        released_at=released_at,
+        to_state=to_state or "",
+        legs=legs,
+        supply=supply,
+        version=None if by is None else by.version,
+        level=None if by is None else by.level,
+        stated=stated,
+    )
 
 
 def promise_of(plan: Plan, reference: Reference, released_at: datetime, to_state: str | None) -> date | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from malha.intake import allotting as allot
-from malha.intake import supplying
+from malha.intake import promised, supplying
 from malha.intake.allotting import Allotting
 from malha.intake.reference import Reference, reference_in
 from malha.intake.rules import leaves_the_loop
@@ -30,6 +30,7 @@ from malha.ordering.rules import per_unit, whole_units
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.promising.making import stored
 from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
@@ -153,7 +154,10 @@ async def _place_from_stock(
         # The rows are locked and the plan fits them: this is a defect, not a state of the world.
         raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
     attempt = await decisions.next_attempt(tx, order_id)
-    await decisions.record_decisions(tx, [(order_id, attempt, plan)])
+    released = max(await tx.now(), order.release_after)
+    numbers = {n: wish.line for n, wish in wishes.items()}
+    made = promised.made_of(plan, reference, released, target, line_of=numbers)
+    await decisions.record_decisions(tx, [(order_id, attempt, plan)], {} if made is None else {order_id: stored(made)})
     return await ordering.move_units(
         tx,
         order_id,

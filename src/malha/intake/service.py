@@ -47,6 +47,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
+from malha.promising.making import stored
 from malha.promising.rules import end_of
 from malha.routing import rules as routing
 from malha.routing import service as decisions
@@ -79,6 +80,7 @@ class _Batch:
         "events",
         "free",
         "ledger",
+        "made",
         "new",
         "placed",
         "tenders",
@@ -94,6 +96,7 @@ class _Batch:
         self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
         self.tenders: list[tuple[UUID, NewOrder]] = []
         self.decisions: list[tuple[UUID, int, Plan]] = []
+        self.made: dict[UUID, str] = {}  # what their dates are made of
         self.events: list[OrderPlaced] = []
         self.actors: list[str] = []
         self.ats: list[str] = []
@@ -390,6 +393,7 @@ def _plan_one(
         batch.tenders.append((order_id, order))
     if plan is not None:
         batch.decisions.append((order_id, 1, plan))
+        _keep_made(batch, order_id, order, plan, covers, reference, released, promised=promise is not None)
     kinds = [kind.value for kind in holds]
     batch.events.append(
         OrderPlaced(
@@ -651,6 +655,25 @@ def _line_days(order: NewOrder, soonest: datetime, own: dict[int, datetime]) -> 
     return days if set(days.values()) != {soonest} else {}
 
 
+def _keep_made(
+    batch: _Batch,
+    order_id: UUID,
+    order: NewOrder,
+    plan: Plan,
+    covers: Sequence[NewClaim],
+    reference: Reference,
+    released_at: datetime,
+    *,
+    promised: bool,
+) -> None:
+    """Note what a promise is made of, where one is made and anything travels."""
+    state = None if not promised or order.ship_to is None or order.method == "pickup" else order.ship_to.state
+    stated = order.promised_at is not None
+    made = offering.made_of(plan, reference, released_at, state, covers, stated=stated)
+    if made is not None:
+        batch.made[order_id] = stored(made)
+
+
 async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision: int) -> None:
     """Claim and write everything in one round trip; number the replies.
 
@@ -674,7 +697,7 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
             totals = {order_id: batch.placed[order_id][1].total for order_id, _ in batch.tenders}
             await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
         if batch.decisions:
-            await decisions.record_decisions(tx, batch.decisions)
+            await decisions.record_decisions(tx, batch.decisions, batch.made)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
         applied = drawing is None or await drawing.applied()
         if supplied is not None:

@@ -1,6 +1,6 @@
 """Words of promises: what is offered, and what a date is made of."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 import msgspec
 
@@ -45,3 +45,38 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     deliveries: list[Delivery]  # the soonest first, then the cheaper
     collections: list[Collection]  # the nearest first, else the soonest
+
+
+class MadeLeg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One parcel a date was made of. `days` are business days of the destination in transit."""
+
+    location: int  # ids
+    service: int | None = None
+    lines: list[int]
+    grams: int  # billable
+    cut_off: time  # of the location, on its clock
+    leaves: date  # the working day it leaves, after cut-off, opening hours, holidays and closures
+    days: int
+    learned: bool = False
+    arrives: date
+
+
+class MadeSupply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Units of a line that wait for supply: expected on a day, then so many business days until they are there."""
+
+    line: int
+    expected: date
+    not_before: date | None = None  # the release day of a pre-order
+    days: int
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a decision's date is made of, as it is stored with it."""
+
+    released_at: datetime  # from when the order could be released
+    to_state: str
+    legs: list[MadeLeg] = []
+    supply: list[MadeSupply] = []
+    version: int | None = None  # of the learned days, where any leg went by them
+    level: float | None = None  # the share of promises to keep that they were learned for
+    stated: bool = False  # the channel promised the day; this is what ours would have been

@@ -1,17 +1,20 @@
-"""Learned days that are in force."""
+"""Learned days that are in force, and what the dates of an order are made of."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import msgspec
 
 from malha.platform.db import Tx
+from malha.platform.ids import UUID
 from malha.promising.lived import Lane
+from malha.promising.making import read_made
+from malha.promising.model import MadeSupply
 
 STALE = timedelta(hours=48)  # after which learned days are not used: nobody has looked at deliveries since
 
 # The newest version by primary key, if it is in force: days never come back once a later version said no.
 IN_FORCE = """
-SELECT id, made_at FROM promise_days_version
+SELECT id, made_at, level FROM promise_days_version
 WHERE id = (SELECT max(id) FROM promise_days_version) AND in_force
 """
 
@@ -26,6 +29,56 @@ SELECT in_force AND made_at > now() - make_interval(secs => %(seconds)s::float8)
 FROM promise_days_version ORDER BY id DESC LIMIT 1
 """
 
+# The primary key begins with the order; decisions before this was kept have nothing to say.
+MADE = """
+SELECT d.attempt, d.decided_at, d.promise::text AS promise FROM routing_decision d
+WHERE d.order_id = %(order_id)s::uuid AND d.promise IS NOT NULL ORDER BY d.attempt
+"""
+
+# By primary key, a handful each.
+PLACES = "SELECT id, code, name FROM location WHERE id = ANY(%(ids)s::int[])"
+SERVICES = "SELECT id, code, name FROM service WHERE id = ANY(%(ids)s::int[])"
+
+
+class MadeParcel(msgspec.Struct, frozen=True, kw_only=True):
+    """One parcel a date is made of: it leaves on a working day of its location and is so many business days under way.
+
+    `cut_off` is the location's then, on its clock: what is released after it leaves on the next working day.
+    `learned`: the days are from what became of earlier deliveries, lateness in leaving included; else the tariff's.
+    """
+
+    location: str
+    location_name: str
+    service: str | None
+    service_name: str | None
+    lines: list[int]
+    cut_off: time
+    leaves: date
+    transit_days: int
+    learned: bool
+    arrives: date
+
+
+class MadeOf(msgspec.Struct, frozen=True, kw_only=True):
+    """What the date of one decision was made of. The first decision made the promise; later ones say what they come to.
+
+    `level` is the share of promises that learned days are to keep, `version` which of them were in force. `stated`: the
+    channel promised a day of its own, and this is what ours would have been. `hidden` parcels leave locations that are
+    not the asker's.
+    """
+
+    attempt: int
+    decided_at: datetime
+    released_at: datetime
+    to_state: str
+    arrives: date | None
+    parcels: list[MadeParcel]
+    supply: list[MadeSupply]
+    version: int | None
+    level: float | None
+    stated: bool
+    hidden: int
+
 
 class LearnedDays(msgspec.Struct, frozen=True):
     """Business days from the day a parcel is to leave until it is there, by lane, and until when they may be used."""
@@ -33,17 +86,52 @@ class LearnedDays(msgspec.Struct, frozen=True):
     version: int
     until: datetime
     days: dict[Lane, int]
+    level: float  # the share of promises to keep they were worked out for
 
 
 async def in_force(tx: Tx) -> LearnedDays | None:
     """Return the learned days that dates are promised by; None: there are none."""
-    for version, made_at in await tx.tuples(IN_FORCE):
+    for version, made_at, level in await tx.tuples(IN_FORCE):
         rows = await tx.tuples(DAYS, {"version": version})
         days = {(service, origin, target): found for service, origin, target, found in rows}
-        return LearnedDays(version, made_at + STALE, days)
+        return LearnedDays(version, made_at + STALE, days, level)
     return None
 
 
 async def made_within(tx: Tx, seconds: float) -> bool:
     """Return whether days were learned so recently, and are in force."""
     return bool(await tx.value(MADE_WITHIN, {"seconds": seconds}))
+
+
+async def made_of(tx: Tx, order_id: UUID) -> list[MadeOf]:
+    """Return what the dates of an order are made of, by decision; none of orders from before it was kept."""
+    rows = [(attempt, at, read_made(found)) for attempt, at, found in await tx.tuples(MADE, {"order_id": order_id})]
+    legs = [leg for _, _, made in rows for leg in made.legs]
+    if not rows:
+        return []
+    places = {id_: (code, name) for id_, code, name in await tx.tuples(PLACES, {"ids": [leg.location for leg in legs]})}
+    asked = [leg.service for leg in legs if leg.service is not None]
+    services = {id_: (code, name) for id_, code, name in await tx.tuples(SERVICES, {"ids": asked})}
+    found = []
+    for attempt, at, made in rows:
+        parcels = []
+        for leg in made.legs:
+            if not tx.actor.sees(leg.location):
+                continue
+            code, name = places.get(leg.location, ("", ""))
+            service, service_name = services.get(leg.service or 0, (None, None))
+            parcels.append(
+                MadeParcel(
+                    location=code, location_name=name, service=service, service_name=service_name, lines=leg.lines,
+                    cut_off=leg.cut_off, leaves=leg.leaves, transit_days=leg.days, learned=leg.learned,
+                    arrives=leg.arrives,
+                )
+            )  # fmt: skip
+        found.append(
+            MadeOf(
+                attempt=attempt, decided_at=at, released_at=made.released_at, to_state=made.to_state,
+                arrives=max((leg.arrives for leg in made.legs), default=None), parcels=parcels, supply=made.supply,
+                version=made.version, level=made.level, stated=made.stated, hidden=len(made.legs) - len(parcels),
+            )
+        )  # fmt: skip
+    return found

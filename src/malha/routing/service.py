@@ -1,6 +1,7 @@
 """Keeping what routing decided, and which locations are not to be asked again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from malha.platform import arrays
 from malha.platform.db import Tx
@@ -9,11 +10,16 @@ from malha.routing import reads, writes
 from malha.routing.model import Exclusion, Plan
 from malha.routing.rules import record_json
 
+NOTHING: Mapping[UUID, str] = MappingProxyType({})
 
-async def record_decisions(tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]]) -> None:
+
+async def record_decisions(
+    tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]], made: Mapping[UUID, str] = NOTHING
+) -> None:
     """Store plans with what they were decided from, as (order, attempt, plan), with one statement.
 
-    Attempt 1 is intake's; later ones take `next_attempt`. Usable inside `tx.pipeline()`.
+    Attempt 1 is intake's; later ones take `next_attempt`. Usable inside `tx.pipeline()`. `made` is, by order, what the
+    date of its plan is made of (`promising`), kept with the decision and not looked at here.
 
     Raises:
         psycopg.errors.UniqueViolation: the order has a decision of that attempt.
@@ -28,6 +34,7 @@ async def record_decisions(tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]]) 
             "attempts": arrays.ints([attempt for _, attempt, _ in decisions]),
             "costs": arrays.ints([plan.cost for _, _, plan in decisions]),
             "records": arrays.texts([record_json(plan).decode() for _, _, plan in decisions]),
+            "promises": arrays.texts([made.get(order) for order, _, _ in decisions]),
         },
     )
 

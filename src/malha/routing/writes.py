@@ -2,8 +2,9 @@
 
 # Plain insert of immutable rows; the primary key refuses a second decision of the same attempt.
 INSERT_DECISIONS = """
-INSERT INTO routing_decision (order_id, attempt, cost, record)
-SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bigint[], %(records)s::json[])
+INSERT INTO routing_decision (order_id, attempt, cost, record, promise)
+SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bigint[], %(records)s::json[],
+                     %(promises)s::json[])
 """
 
 # Excluding again tells the newest reason. Rows come sorted by key, so that two callers cannot deadlock.

@@ -1,0 +1,102 @@
+"""Why this date: what a promise was made of, as it is drawn."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from malha.console import render
+from malha.platform import i18n
+from malha.platform.i18n import _, n_
+from malha.promising.reads import MadeOf, MadeParcel
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """One parcel: from where, by what, what is in it, and the steps to its day."""
+
+    name: str
+    service: str
+    items: str
+    cut_off: str
+    leaves: str
+    days: str
+    by: str
+    arrives: str
+    last: bool  # it decides the date
+
+
+class WhyDate(msgspec.Struct, frozen=True, kw_only=True):
+    """The panel."""
+
+    subtitle: str
+    headline: str
+    sentences: list[str]
+    parcels: list[Parcel]
+    supply: list[str]
+
+
+def drawn(found: Sequence[MadeOf], names: Mapping[int, str]) -> WhyDate | None:
+    """Return what the newest date was made of; `names` are those of the lines. None: nothing of it is known."""
+    if not found:
+        return None
+    made = found[-1]
+    learned = any(parcel.learned for parcel in made.parcels)
+    several = len(made.parcels) + made.hidden > 1
+    sentences = [_("From {time} on the order could be released.", time=render.moment(made.released_at))]
+    if made.parcels:
+        sentences.append(
+            _("Days under way are working days of {state}: no Saturday, no Sunday, no holiday.", state=made.to_state)
+        )
+    if learned and made.level is not None and made.version is not None:
+        sentences.append(
+            _(
+                "They were learned from earlier deliveries, so that {share} of them come in time (version {n}).",
+                share=i18n.percent(made.level),
+                n=made.version,
+            )
+        )
+    if len(found) > 1:
+        sentences.append(
+            _("The order found its places in {n} decisions; this is what the last one comes to.", n=len(found))
+        )
+    if made.hidden:
+        sentences.append(n_("{n} parcel leaves elsewhere.", "{n} parcels leave elsewhere.", made.hidden))
+    return WhyDate(
+        subtitle=_("worked out {time}", time=render.moment(made.decided_at)),
+        headline=_headline(made, several=several),
+        sentences=sentences,
+        parcels=[_parcel(parcel, made.arrives, names) for parcel in made.parcels],
+        supply=[
+            _(
+                "{item}: expected {day}, then {days} until it is there.",
+                item=names.get(row.line, str(row.line)),
+                day=render.calendar_day(max(row.expected, row.not_before or row.expected)),
+                days=n_("{n} working day", "{n} working days", row.days),
+            )
+            for row in made.supply
+        ],
+    )
+
+
+def _headline(made: MadeOf, *, several: bool) -> str:
+    if made.arrives is None:
+        return _("The date comes from goods that are on order.")
+    if made.stated:
+        return _("The channel promised the date. Ours would have been {day}.", day=render.calendar_day(made.arrives))
+    if several:
+        return _("The last parcel arrives {day}: that is the date.", day=render.calendar_day(made.arrives))
+    return _("The parcel arrives {day}: that is the date.", day=render.calendar_day(made.arrives))
+
+
+def _parcel(parcel: MadeParcel, arrives: date | None, names: Mapping[int, str]) -> Parcel:
+    return Parcel(
+        name=parcel.location_name or parcel.location,
+        service=parcel.service_name or parcel.service or "",
+        items=", ".join(names.get(line, str(line)) for line in parcel.lines),
+        cut_off=parcel.cut_off.strftime("%H:%M"),
+        leaves=render.calendar_day(parcel.leaves),
+        days=n_("{n} working day", "{n} working days", parcel.transit_days),
+        by=_("learned") if parcel.learned else _("by the tariff"),
+        arrives=render.calendar_day(parcel.arrives),
+        last=parcel.arrives == arrives,
+    )
