@@ -25,7 +25,7 @@ from malha.flows import (
     telling,
 )
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import learning_days
+from malha.fulfillment import learning_days, slipping
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.inventory import service as inventory
@@ -113,7 +113,17 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(price_process.run_prices(database, stop, wanted=settings.stock_prices))
         tasks.create_task(order_waves.run_waves(database, stop, wanted=settings.waves, least=settings.wave_saving))
         days = partial(learning_days.renew, wanted=settings.learned_promises)
-        for chore in (*CHORES, Chore("learn_promise_days", 600, days, first_s=90)):
+        slips = partial(
+            slipping.watch,
+            mode=settings.repromise,
+            most=settings.repromise_most,
+            quiet_hours=settings.repromise_hours,
+        )
+        more = (
+            Chore("learn_promise_days", 600, days, first_s=90),
+            Chore("watch_promises", 600, slips, first_s=180),
+        )
+        for chore in (*CHORES, *more):
             tasks.create_task(_repeat(database, chore, stop))
 
 

@@ -123,6 +123,31 @@ class Settings(Struct, frozen=True, kw_only=True):
             "instead of by the days the tariff states."
         ),
     ] = False
+    repromise: Annotated[
+        Literal["tell", "suggest", "off"],
+        Meta(
+            description="What becomes of a promised day that the order's plan cannot keep any more: `tell` promises it "
+            "anew and tells the customer, `suggest` lists it for a person to decide, `off` does not look."
+        ),
+    ] = "tell"
+    repromise_most: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=5_000,
+            description="How many orders are promised anew at once, every ten minutes. Of more than five times as many "
+            "nobody is told before a person has looked.",
+        ),
+    ] = 200
+    repromise_hours: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=24 * 14,
+            description="Hours after a new promise in which its customer is not told of another by itself, unless it "
+            "is later again by a whole day.",
+        ),
+    ] = 24
     worker_nice: Annotated[
         int,
         Meta(

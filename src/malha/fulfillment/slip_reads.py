@@ -1,0 +1,163 @@
+"""Orders whose goods have not left and that are promised for a day to come; and those that cannot keep it."""
+
+from datetime import datetime
+
+import msgspec
+
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+from malha.promising.slipping import Part, Slip
+
+# A page of orders by the partial index on promises, the soonest first, each unit that has not left with its work and
+# with what the newest decision made of its location (a few rows by primary key). An order that somebody holds for
+# anything but a shortage is left out: nobody knows when it goes on, and it is looked at again once it does. Units that
+# wait for supply follow it (`intake.supplying`).
+PARTS = """
+WITH page AS MATERIALIZED (
+    SELECT o.id, o.promised_at, o.release_after, o.ship_state, o.service_id
+    FROM sales_order o
+    WHERE o.promised_at > now() AND o.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
+      AND o.method = 'ship' AND o.ship_state IS NOT NULL
+      AND (%(orders)s::uuid[] IS NULL OR o.id = ANY (%(orders)s::uuid[]))
+      AND (%(after)s::timestamptz IS NULL OR (o.promised_at, o.id) > (%(after)s::timestamptz, %(behind)s::uuid))
+    ORDER BY o.promised_at, o.id LIMIT %(most)s::int
+), part AS (
+    SELECT p.id, u.location_id, u.fulfillment_id, coalesce(l.promised_at, p.promised_at) AS promised_at,
+           array_agg(DISTINCT u.line ORDER BY u.line) AS lines
+    FROM page p
+    JOIN order_unit u ON u.order_id = p.id AND u.state IN (
+        'unplaced', 'allocated', 'released', 'picking', 'picked', 'awaiting_document', 'packed', 'invoiced')
+    LEFT JOIN order_line_promise l ON l.order_id = p.id AND l.line = u.line
+    WHERE NOT EXISTS (SELECT FROM order_hold h
+                      WHERE h.order_id = p.id AND h.resolved_at IS NULL AND h.kind <> 'shortage')
+    GROUP BY 1, 2, 3, 4
+)
+SELECT part.id AS order_id, part.promised_at, p.release_after, p.ship_state AS to_state, part.lines,
+       part.location_id AS location, part.fulfillment_id IS NOT NULL AS released, f.due_at,
+       coalesce(leg.service, f.service_id, p.service_id) AS service, leg.grams, leg.leaves, leg.days,
+       coalesce(leg.learned, false) AS learned,
+       coalesce(leg.attempt > 1 AND leg.decided_at > coalesce(made.last, '-infinity'), false) AS moved,
+       coalesce(made.own, 0) AS told, made.last AS told_at
+FROM part
+JOIN page p ON p.id = part.id
+LEFT JOIN fulfillment_order f ON f.id = part.fulfillment_id
+LEFT JOIN LATERAL (
+    SELECT d.attempt, d.decided_at, x.service, x.grams, x.leaves, x.days, x.learned
+    FROM routing_decision d,
+         json_to_recordset(d.promise -> 'legs') AS x(location int, service int, grams int, leaves date, days int,
+                                                     learned boolean)
+    WHERE d.order_id = part.id AND x.location = part.location_id
+    ORDER BY d.attempt DESC LIMIT 1
+) leg ON true
+LEFT JOIN LATERAL (
+    SELECT max(made_at) AS last, (count(*) FILTER (WHERE made_by = 'system'))::int AS own
+    FROM order_promise WHERE order_id = part.id
+) made ON true
+ORDER BY p.promised_at, p.id
+"""
+
+# The key the next page begins behind: the last order of this one, whether any of it is left to send or not.
+LAST_OF_PAGE = """
+SELECT o.promised_at, o.id FROM (
+    SELECT o.promised_at, o.id FROM sales_order o
+    WHERE o.promised_at > now() AND o.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
+      AND o.method = 'ship' AND o.ship_state IS NOT NULL
+      AND (%(after)s::timestamptz IS NULL OR (o.promised_at, o.id) > (%(after)s::timestamptz, %(behind)s::uuid))
+    ORDER BY o.promised_at, o.id LIMIT %(most)s::int
+) o ORDER BY o.promised_at DESC, o.id DESC LIMIT 1
+"""
+
+# By the index on the promised day, the soonest first; who sees some locations only sees parcels of these.
+SLIPPING = """
+SELECT s.order_id, o.number, c.name AS channel, s.found_at, s.promised_at, s.expected_at, s.lines::int[] AS lines,
+       s.reason, l.code AS location, l.name AS location_name, o.buyer_name, o.ship_state AS to_state,
+       o.total, o.currency,
+       (SELECT count(*)::int FROM order_promise p WHERE p.order_id = s.order_id AND p.made_by = 'system') AS told
+FROM promise_slip s
+JOIN sales_order o ON o.id = s.order_id
+JOIN channel c ON c.id = o.channel_id
+LEFT JOIN location l ON l.id = s.location_id
+WHERE (%(scope)s::int[] IS NULL OR EXISTS (
+       SELECT FROM order_unit u WHERE u.order_id = s.order_id AND u.location_id = ANY (%(scope)s::int[])))
+  AND (%(reason)s::text IS NULL OR s.reason = %(reason)s::text)
+  AND (%(after)s::timestamptz IS NULL OR (s.promised_at, s.order_id) > (%(after)s::timestamptz, %(behind)s::uuid))
+ORDER BY s.promised_at, s.order_id LIMIT %(most)s::int
+"""
+
+COUNTS = """
+SELECT s.reason, count(*)::int, count(s.expected_at)::int FROM promise_slip s
+WHERE (%(scope)s::int[] IS NULL OR EXISTS (
+       SELECT FROM order_unit u WHERE u.order_id = s.order_id AND u.location_id = ANY (%(scope)s::int[])))
+GROUP BY 1
+"""
+
+# By primary key.
+SLIP_OF = "SELECT promised_at, expected_at, reason FROM promise_slip WHERE order_id = %(order_id)s::uuid"
+
+
+class SlipRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that cannot keep its day: the day its plan comes to now, or none, and why."""
+
+    order_id: UUID
+    number: int
+    channel: str
+    found_at: datetime
+    promised_at: datetime
+    expected_at: datetime | None
+    lines: list[int]
+    reason: str  # promising.slipping.Slip
+    location: str | None
+    location_name: str | None
+    buyer_name: str | None
+    to_state: str | None
+    total: int
+    currency: str
+    told: int  # promises the system has made anew for it
+
+
+class OneSlip(msgspec.Struct, frozen=True):
+    """How one order cannot keep its day."""
+
+    promised_at: datetime
+    expected_at: datetime | None
+    reason: str  # promising.slipping.Slip
+
+
+Place = tuple[datetime, UUID]
+
+
+async def parts(
+    tx: Tx, *, orders: list[UUID] | None = None, after: Place | None = None, most: int
+) -> tuple[list[Part], Place | None]:
+    """Return what has not left of the orders that are promised for a day to come, a page of orders at a time.
+
+    The second is where the next page begins behind; None: there is none.
+    """
+    at, behind = after or (None, None)
+    asked = {"orders": orders, "after": at, "behind": behind, "most": most}
+    rows = await tx.all(Part, PARTS, asked)
+    if orders is not None:
+        return rows, None
+    last = await tx.tuples(LAST_OF_PAGE, {"after": at, "behind": behind, "most": most})
+    return rows, ((last[0][0], last[0][1]) if last else None)
+
+
+async def slipping(
+    tx: Tx, *, scope: tuple[int, ...] | None, reason: Slip | None = None, after: Place | None = None, most: int
+) -> list[SlipRow]:
+    """Return orders that cannot keep their day, the soonest promised first."""
+    at, behind = after or (None, None)
+    places = None if scope is None else list(scope)
+    asked = {"scope": places, "reason": reason, "after": at, "behind": behind, "most": most}
+    return await tx.all(SlipRow, SLIPPING, asked)
+
+
+async def counts(tx: Tx, scope: tuple[int, ...] | None) -> dict[Slip, tuple[int, int]]:
+    """Return, by reason, how many orders cannot keep their day, and of how many the new day is known."""
+    rows = await tx.tuples(COUNTS, {"scope": None if scope is None else list(scope)})
+    return {Slip(reason): (n, dated) for reason, n, dated in rows}
+
+
+async def slip_of(tx: Tx, order_id: UUID) -> OneSlip | None:
+    """Return how an order cannot keep its day; None: nobody found that it cannot."""
+    return await tx.maybe(OneSlip, SLIP_OF, {"order_id": order_id})

@@ -1,0 +1,194 @@
+"""Promises that slip: found by a look over all that has not left, promised anew, and the customer told once.
+
+A look compares each promise with what the plan as it stands comes to: when the goods can leave by the calendar of their
+location, and how long their lane takes now. It writes down what it found (`promise_slip`); promising anew decides again
+under the order's lock, so that a look that is old tells nothing wrong.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import structlog
+from psycopg.errors import DeadlockDetected
+
+from malha.fulfillment import slip_reads as reads
+from malha.fulfillment import slip_writes as writes
+from malha.intake.reference import Reference, reference_in
+from malha.network.model import LocationStatus
+from malha.ordering import promises
+from malha.ordering import service as ordering
+from malha.ordering.model import PromiseReason
+from malha.platform.db import Database, Tx
+from malha.platform.errors import Busy
+from malha.platform.ids import UUID
+from malha.promising import slipping as rules
+from malha.promising.slipping import Now, Part, Slip, Slipping
+
+log = structlog.get_logger(__name__)
+
+PAGE = 5_000  # orders read at once
+STORM = 5  # times as many as may be told at once: then nobody is, before a person has looked
+Mode = Literal["tell", "suggest", "off"]
+
+# What the customer hears.
+REASONS = {
+    Slip.CUT_OFF: PromiseReason.CAPACITY,
+    Slip.OVERDUE: PromiseReason.CAPACITY,
+    Slip.CAPACITY: PromiseReason.CAPACITY,
+    Slip.CLOSED: PromiseReason.CAPACITY,
+    Slip.MOVED: PromiseReason.STOCK_LATE,
+    Slip.CARRIER: PromiseReason.CARRIER_LATE,
+    Slip.NO_PLACE: PromiseReason.STOCK_LATE,
+}
+
+
+async def watch(db: Database, *, mode: Mode, most: int, quiet_hours: int) -> int:
+    """Look for promises that slip and, where that is wished, promise them anew; return how many were.
+
+    At most `most` at once, the soonest promised first; the next look goes on. Safe beside another worker.
+    """
+    async with db.transaction() as tx:
+        if mode == "off":
+            await tx.execute(writes.DROP_OTHER_SLIPS, {"orders": []})
+            return 0
+        found = await look(tx)
+        at = await tx.now()
+    quiet = timedelta(hours=quiet_hours)
+    wanted = [slip.order_id for slip in found if rules.may_tell(slip, at, quiet)] if mode == "tell" else []
+    if len(wanted) > STORM * most:
+        log.warning("promises_slip_in_a_storm", orders=len(wanted), most=STORM * most)
+        return 0
+    told = 0
+    for order_id in wanted[:most]:
+        told += await _try(db, order_id, quiet)
+    if told or len(wanted) > most:
+        log.info("promises_made_anew", told=told, left=max(0, len(wanted) - most))
+    return told
+
+
+async def _try(db: Database, order_id: UUID, quiet: timedelta) -> bool:
+    try:
+        async with db.transaction() as tx:
+            return await promise_anew(tx, order_id, quiet=quiet) is not None
+    except (Busy, DeadlockDetected) as error:  # the next look finds it again
+        log.info("promise_left", order=str(order_id), why=str(error))
+        return False
+
+
+async def look(tx: Tx, *, page: int = PAGE) -> list[Slipping]:
+    """Find all orders that cannot keep their day, and keep that; return them, the soonest promised first."""
+    reference = await reference_in(tx)
+    at = await tx.now()
+    found: list[Slipping] = []
+    after: reads.Place | None = None
+    while True:
+        parts, after = await reads.parts(tx, after=after, most=page)
+        found += _judged(parts, reference, at)
+        if after is None:
+            break
+    await tx.execute(writes.DROP_OTHER_SLIPS, {"orders": [slip.order_id for slip in found]})
+    await tx.execute(
+        writes.KEEP_SLIPS,
+        {
+            "orders": [slip.order_id for slip in found],
+            "promised": [slip.promised_at for slip in found],
+            "expected": [slip.expected_at for slip in found],
+            "lines": ["{" + ",".join(map(str, slip.lines)) + "}" for slip in found],
+            "reasons": [slip.reason.value for slip in found],
+            "locations": [slip.location for slip in found],
+        },
+    )
+    return found
+
+
+async def promise_anew(tx: Tx, order_id: UUID, *, quiet: timedelta | None = None) -> datetime | None:
+    """Promise an order for the day its plan comes to now, if it cannot keep its own; return that day.
+
+    Nothing happens when somebody has the order in hand, it can be in time, or no day can be said. With `quiet` neither
+    when its customer heard of another day so recently (`rules.may_tell`): that is for who tells by itself.
+    """
+    if not await ordering.lock_orders(tx, [order_id], skip_busy=True):
+        return None
+    parts, _ = await reads.parts(tx, orders=[order_id], most=1)
+    at = await tx.now()
+    found = _judged(parts, await reference_in(tx), at)
+    if not found:
+        await tx.execute(writes.DROP_SLIPS, {"orders": [order_id]})
+        return None
+    [slip] = found
+    day = rules.new_day(slip)
+    if day is None or day <= at or (quiet is not None and not rules.may_tell(slip, at, quiet)):
+        return None
+    await promises.repromise(tx, order_id, day, reason=REASONS[slip.reason], lines=slip.lines)
+    await tx.execute(writes.DROP_SLIPS, {"orders": [order_id]})
+    return day
+
+
+async def promise_many(tx: Tx, orders: Iterable[UUID]) -> int:
+    """Promise orders anew that a person chose; return how many were. See `promise_anew`."""
+    done = 0
+    for order_id in sorted(set(orders)):
+        done += await promise_anew(tx, order_id) is not None
+    return done
+
+
+def _judged(parts: Sequence[Part], reference: Reference, at: datetime) -> list[Slipping]:
+    """Return what cannot be in time, one for each order, in the order of the parts."""
+    found: dict[UUID, Slipping] = {}
+    for part in parts:
+        now = _now(part, reference, at)
+        slip = None if now is None else rules.judge(part, now)
+        if slip is not None:
+            before = found.get(part.order_id)
+            found[part.order_id] = slip if before is None else rules.together(before, slip)
+    return list(found.values())
+
+
+def _now(part: Part, reference: Reference, at: datetime) -> Now | None:
+    """Return what a part comes to; None where too little is known of it to say anything."""
+    if part.location is None:
+        return Now(None, 0)
+    index = reference.network.index.get(part.location)
+    if index is None:
+        return None
+    days = _days(part, reference, index, at)
+    if days is None:
+        return None
+    calendar = reference.calendars[index]
+    today = calendar.local(at).date()
+    if part.due_at is not None:
+        due = calendar.local(part.due_at).date()
+        if due < today:
+            return Now(calendar.due_day(at), days, overdue=True)
+        return Now(calendar.next_open_day(due), days, shut=not calendar.is_open_on(due))
+    return _unreleased(part, reference, index, days, at)
+
+
+def _unreleased(part: Part, reference: Reference, index: int, days: int, at: datetime) -> Now:
+    """Return what goods come to that nobody was asked for yet."""
+    place, calendar = reference.details[index], reference.calendars[index]
+    start = max(at, part.release_after)
+    if place.status == LocationStatus.CLOSED or (place.status == LocationStatus.PAUSED and place.paused_until is None):
+        return Now(None, days, shut=True)
+    if place.status == LocationStatus.PAUSED and place.paused_until is not None:
+        start = max(start, place.paused_until)
+    shut = place.status != LocationStatus.ACTIVE or (part.leaves is not None and not calendar.is_open_on(part.leaves))
+    return Now(calendar.due_day(start), days, shut=shut)
+
+
+def _days(part: Part, reference: Reference, index: int, at: datetime) -> int | None:
+    """Return the business days a parcel takes now: where they were learned, by what is learned now; else the tariff.
+
+    A promise by learned days is not measured by the tariff: turning learning off must not tell everybody.
+    """
+    if part.service is None:
+        return part.days
+    origin = reference.details[index].state
+    if part.learned:
+        learned = reference.learned
+        if learned is None or learned.until < at:
+            return part.days
+        return learned.days.get((part.service, origin, part.to_state), part.days)
+    quote = reference.network.tariff.quote(part.service, origin, part.to_state, part.grams or 1)
+    return part.days if quote is None else quote.lead_days
