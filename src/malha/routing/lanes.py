@@ -239,7 +239,10 @@ def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
 
 
 def _head(facts: LaneFacts) -> bytes:
-    return _encode(facts)[:-1] + b',"rates":['  # --- from a network ---
+    return _encode(facts)[:-1] + b',"rates":['
+
+
+# --- from a network ---
 
 
 def compile_network(snapshot: NetworkSnapshot, terms: Terms = NO_TERMS) -> Network:
