@@ -188,6 +188,13 @@ INJECTED = {
         "UPDATE location_day SET taken = 2",
         "CD01 on 2026-11-03: taken 2, fulfillment orders 1.",
     ),
+    "slot_counters": (
+        (
+            "INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, held)"
+            " VALUES (1, 'pickup', '2026-12-10', '09:00', '10:00', 5, 5, 2)"
+        ),
+        "CD01, pickup, 2026-12-10 at 09:00:00: held 2, holds 0; confirmed 0, orders 0; the quota was never above 5.",
+    ),
     "orphans": (
         "INSERT INTO order_payment (order_id, state) VALUES ('00000000-0000-7000-8000-000000000001', 'unpaid')",
         "order_payment 00000000-0000-7000-8000-000000000001: there is no such sales_order.",
@@ -330,6 +337,21 @@ async def test_holds_decide_the_status_until_everything_has_left(database: Datab
     assert only(report, "status_derived").rows == [{"number": 1, "status": "allocated", "derived": "awaiting_payment"}]
     report = await examined(database, hold, (order, "fraud"))
     assert only(report, "status_derived").rows[0]["derived"] == "on_hold"
+
+
+async def test_a_quota_lowered_below_what_is_reserved_is_told_and_is_no_drift(database: Database, order: UUID) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, confirmed)"
+            " VALUES (1, 'pickup', current_date + 9, '09:00', '10:00', 0, 1, 1)"
+        )
+        await tx.execute(
+            "INSERT INTO capacity_reservation (id, location_id, kind, day, starts, ends, state, order_id)"
+            " SELECT gen_random_uuid(), 1, 'pickup', current_date + 9, '09:00', '10:00', 'confirmed', id FROM sales_order"
+        )
+    report = await examine(database)
+    assert only(report, "slot_above_quota").lines("en")[0].endswith("1 reserved, the quota is now 0.")
+    assert report.healthy
 
 
 async def test_what_has_no_name_is_told_by_its_number(database: Database, order: UUID) -> None:

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg.rows import dict_row
 
-from malha.doctor import allotment_reads, reads, supply_reads
+from malha.doctor import allotment_reads, capacity_reads, reads, supply_reads
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.ordering.model import CLAIMING, GONE, UnitState
 from malha.ordering.rules import PROGRESS, derive_status
@@ -340,6 +340,15 @@ CHECKS: tuple[Check, ...] = (
         statement=reads.CAPACITY_IS_NOT_WORK,
     ),
     Check(
+        name="slot_counters",
+        says=N_("Slots whose counters are not their reservations: {total}"),
+        row=N_(
+            "{location}, {kind}, {day} at {starts}: held {held}, holds {holds}; confirmed {confirmed}, orders {orders};"
+            " the quota was never above {widest}."
+        ),
+        statement=capacity_reads.COUNTER_IS_NOT_RESERVATIONS,
+    ),
+    Check(
         name="orphans",
         says=N_("Rows that refer to something that does not exist: {total}"),
         row=N_("{child} {row}: there is no such {parent}."),
@@ -394,6 +403,13 @@ CHECKS: tuple[Check, ...] = (
         row=N_("Hold {reference} expired at {expires_at}."),
         statement=reads.HOLDS_NOT_RETIRED,
         params=_patience,
+    ),
+    Check(
+        name="slot_above_quota",
+        drifts=False,
+        says=N_("Slots whose quota was lowered below what is reserved: {total}"),
+        row=N_("{location}, {kind}, {day} at {starts}: {reserved} reserved, the quota is now {quota}."),
+        statement=capacity_reads.RESERVED_ABOVE_QUOTA,
     ),
     Check(
         name="oldest_transaction",

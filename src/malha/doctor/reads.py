@@ -336,6 +336,9 @@ LIMIT %(cap)s::int
 # them.
 ORPHANS = """
 WITH orphan (child, row, parent) AS (
+    SELECT 'capacity_reservation', r.id::text, 'sales_order' FROM capacity_reservation r
+    WHERE r.state = 'confirmed' AND NOT EXISTS (SELECT FROM sales_order o WHERE o.id = r.order_id)
+    UNION ALL
     SELECT 'sales_order', o.number::text, 'channel' FROM sales_order o
     WHERE NOT EXISTS (SELECT FROM channel c WHERE c.id = o.channel_id)
     UNION ALL

@@ -1,0 +1,144 @@
+"""Words of capacity: kinds of work, what a location states, a slot of a day and who has a place in it.
+
+Times of day are on the location's clock. A slot is named by its location, kind, day and start.
+"""
+
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID
+
+MOST_SLOTS = 48  # of one kind on one day
+MOST_QUOTA = 1_000_000
+FARTHEST_DAYS = 366  # that a slot can be reserved ahead
+MOST_HOLD_S = 24 * 3600
+
+Quota = Annotated[int, Meta(ge=0, le=MOST_QUOTA)]
+
+
+class Kind(StrEnum):
+    """What a place in a slot is for."""
+
+    PICK = "pick"  # orders whose goods are prepared
+    PICKUP = "pickup"  # customers who collect
+    DELIVERY = "delivery"  # deliveries made from the location
+
+
+KIND_WORDS: dict[Kind, str] = {
+    Kind.PICK: N_("Picking"),
+    Kind.PICKUP: N_("Pickup"),
+    Kind.DELIVERY: N_("Delivery"),
+}
+# Of these a customer has a place; of picking a day has a quota.
+RESERVED = (Kind.PICKUP, Kind.DELIVERY)
+
+
+class State(StrEnum):
+    """Life of a reservation: from held to confirmed, and one way out."""
+
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+class Key(NamedTuple):
+    """Which slot. Sorted, keys are in the order in which their rows are locked."""
+
+    location_id: int
+    kind: str
+    day: date
+    starts: time
+
+
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=True):
+    """A slot of every such weekday (1 is Monday), and how many have a place in it."""
+
+    weekday: Annotated[int, Meta(ge=1, le=7)]
+    starts: time
+    ends: time
+    quota: Quota
+
+
+class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What differs on one date: a slot's quota, or a slot that is not usual. Without times there is none that day."""
+
+    starts: time | None = None
+    ends: time | None = None
+    quota: Quota = 0
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
+class DatedOverride(msgspec.Struct, frozen=True):
+    """An override with its kind and date."""
+
+    kind: Kind
+    day: date
+    override: Override
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All that a location states: slots by kind, and what differs by date. Version 0: it states nothing."""
+
+    version: int
+    templates: dict[Kind, list[Template]]
+    overrides: list[DatedOverride]
+
+
+class Window(msgspec.Struct, frozen=True, order=True):
+    """A slot as a location states it for a day."""
+
+    starts: time
+    ends: time
+    quota: int
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """A slot of a day with what is taken of it; expired holds count as free."""
+
+    key: Key
+    ends: time
+    quota: int
+    held: int = 0
+    confirmed: int = 0
+    open: bool = True  # the location takes work that day, and the slot is stated
+
+    @property
+    def left(self) -> int:
+        """Return how many may still have a place; never below zero."""
+        return max(self.quota - self.held - self.confirmed, 0) if self.open else 0
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a slot."""
+
+    id: UUID
+    location_id: int
+    kind: Kind
+    day: date
+    starts: time
+    ends: time
+    state: State
+    reference: str | None
+    order_id: UUID | None
+    expires_at: datetime | None
+
+    @property
+    def key(self) -> Key:
+        """Return which slot it is in."""
+        return Key(self.location_id, self.kind.value, self.day, self.starts)
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """A place that an order is about to get: a new one, or the one its cart holds (`hold`)."""
+
+    order_id: UUID
+    key: Key
+    ends: time
+    hold: UUID | None = None
+    actor: str = "system"

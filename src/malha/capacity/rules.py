@@ -1,0 +1,119 @@
+"""Pure decisions on slots: what a day offers, when a slot is over, and what a statement of slots must be."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from malha.capacity.model import MOST_SLOTS, DatedOverride, Kind, Override, Plan, Slot, Template, Window
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+
+
+def windows_on(plan: Plan, kind: Kind, day: date, *, holiday: bool, closed: bool) -> list[Window]:
+    """Return the slots a location states for a day, by their start.
+
+    A closure of the location ends them all. A holiday ends what the weekday says; what is stated for the date itself
+    stands on a holiday, for somebody meant that day.
+    """
+    if closed:
+        return []
+    dated = [x.override for x in plan.overrides if x.kind is kind and x.day == day]
+    usual = [] if holiday or any(o.starts is None for o in dated) else plan.templates.get(kind, [])
+    windows = {t.starts: Window(t.starts, t.ends, t.quota) for t in usual if t.weekday == day.isoweekday()}
+    for override in dated:
+        if override.starts is not None and override.ends is not None:
+            windows[override.starts] = Window(override.starts, override.ends, override.quota)
+    return sorted(windows.values())
+
+
+def instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """Return a time of a location's day as an instant (UTC)."""
+    return datetime.combine(day, clock, zone).astimezone(UTC)
+
+
+def is_over(day: date, ends: time, zone: ZoneInfo, now: datetime) -> bool:
+    """Tell whether a slot has ended."""
+    return instant(day, ends, zone) <= now
+
+
+def next_free(slots: Iterable[Slot], zone: ZoneInfo, ready_at: datetime, most: int) -> list[Slot]:
+    """Return the first slots with a place that begin when goods are ready, or later."""
+    found: list[Slot] = []
+    for slot in sorted(slots, key=lambda s: s.key):
+        if slot.left and instant(slot.key.day, slot.key.starts, zone) >= ready_at:
+            found.append(slot)
+            if len(found) == most:
+                break
+    return found
+
+
+def check_templates(templates: Sequence[Template], at: str = "templates") -> Iterator[Flaw]:
+    """Yield what is wrong with a week's slots of one kind."""
+    for n, t in enumerate(templates):
+        yield from _check_times(t.starts, t.ends, f"{at}/{n}")
+    for weekday in range(1, 8):
+        rows = [(n, t.starts, t.ends) for n, t in enumerate(templates) if t.weekday == weekday]
+        yield from _check_apart(rows, at)
+
+
+def check_overrides(overrides: Sequence[Override], at: str = "overrides") -> Iterator[Flaw]:
+    """Yield what is wrong with what is stated for one date and kind."""
+    rows = []
+    for n, o in enumerate(overrides):
+        if o.starts is None and o.ends is None:
+            if o.quota or len(overrides) > 1:
+                yield Flaw(f"{at}/{n}", N_("A day without slots has no quota and nothing beside it."))
+            continue
+        if o.starts is None or o.ends is None:
+            yield Flaw(f"{at}/{n}", N_("A slot has a start and an end."))
+            continue
+        yield from _check_times(o.starts, o.ends, f"{at}/{n}")
+        rows.append((n, o.starts, o.ends))
+    yield from _check_apart(rows, at)
+
+
+def check_day(windows: Sequence[Window], at: str = "overrides") -> Iterator[Flaw]:
+    """Yield what overlaps once a date's overrides and its weekday's slots stand together."""
+    yield from (Flaw(at, f.says, f.mend, f.facts) for f in _check_apart(_rows(windows), at))
+
+
+def _rows(windows: Sequence[Window]) -> list[tuple[int, time, time]]:
+    return [(n, w.starts, w.ends) for n, w in enumerate(windows)]
+
+
+def _check_times(starts: time, ends: time, at: str) -> Iterator[Flaw]:
+    if any(t.second or t.microsecond or t.tzinfo for t in (starts, ends)):
+        yield Flaw(at, N_("Times of slots are whole minutes, without a time zone."))
+    elif ends <= starts:
+        says = N_("A slot ends after it starts, on the same day.")
+        yield Flaw(at, says, N_("Work past midnight is two slots; the last one of a day may end at 23:59."))
+
+
+def _check_apart(rows: Sequence[tuple[int, time, time]], at: str) -> Iterator[Flaw]:
+    if len(rows) > MOST_SLOTS:
+        yield Flaw(at, N_("A day has at most {most} slots of a kind."), facts={"most": MOST_SLOTS})
+    ordered = sorted(rows, key=lambda row: (row[1], row[2]))
+    for (_, starts, ends), (n, following, _) in pairwise(ordered):
+        if following < ends:
+            says = N_("The slot at {later} starts before the one at {earlier} ends.")
+            facts = {"later": f"{following:%H:%M}", "earlier": f"{starts:%H:%M}"}
+            yield Flaw(f"{at}/{n}", says, N_("Make them end and start at the same time, or apart."), facts)
+
+
+def day_quota(plan: Plan, day: date, *, holiday: bool, closed: bool) -> int | None:
+    """Return how many orders may be prepared on a day by the picking slots; None: the location states none."""
+    if not plan.templates.get(Kind.PICK) and not any(o.kind is Kind.PICK for o in plan.overrides):
+        return None
+    return sum(w.quota for w in windows_on(plan, Kind.PICK, day, holiday=holiday, closed=closed))
+
+
+def overrides_of(plan: Plan, kind: Kind, day: date) -> list[Override]:
+    """Return what is stated for one date and kind."""
+    return [x.override for x in plan.overrides if x.kind is kind and x.day == day]
+
+
+def with_overrides(plan: Plan, kind: Kind, day: date, overrides: Sequence[Override]) -> Plan:
+    """Return a plan in which a date says this and nothing else of a kind."""
+    rest = [x for x in plan.overrides if (x.kind, x.day) != (kind, day)]
+    return Plan(plan.version, plan.templates, rest + [DatedOverride(kind, day, o) for o in overrides])

@@ -1,0 +1,31 @@
+"""What must be so of slots; each statement returns what is not."""
+
+# Every place taken is a reservation, and nobody got in beyond the largest quota a slot ever had.
+COUNTER_IS_NOT_RESERVATIONS = """
+WITH reserved AS (
+    SELECT location_id, kind, day, starts, count(*) FILTER (WHERE state = 'held') AS held,
+           count(*) FILTER (WHERE state = 'confirmed') AS confirmed
+    FROM capacity_reservation WHERE state IN ('held', 'confirmed') GROUP BY location_id, kind, day, starts
+)
+SELECT coalesce(l.code, '#' || coalesce(s.location_id, r.location_id)) AS location, coalesce(s.kind, r.kind) AS kind,
+       coalesce(s.day, r.day) AS day, coalesce(s.starts, r.starts) AS starts, coalesce(s.widest, 0) AS widest,
+       coalesce(s.held, 0) AS held, coalesce(s.confirmed, 0) AS confirmed, coalesce(r.held, 0) AS holds,
+       coalesce(r.confirmed, 0) AS orders, count(*) OVER () AS total
+FROM capacity_slot s
+FULL JOIN reserved r
+  ON r.location_id = s.location_id AND r.kind = s.kind AND r.day = s.day AND r.starts = s.starts
+LEFT JOIN location l ON l.id = coalesce(s.location_id, r.location_id)
+WHERE (coalesce(s.held, 0), coalesce(s.confirmed, 0)) IS DISTINCT FROM (coalesce(r.held, 0), coalesce(r.confirmed, 0))
+   OR s.held + s.confirmed > s.widest
+ORDER BY 1, 2, 3, 4
+LIMIT %(cap)s::int
+"""
+# Somebody lowered the quota of a slot that is still to come below what was reserved: who has a place keeps it.
+RESERVED_ABOVE_QUOTA = """
+SELECT coalesce(l.code, '#' || s.location_id) AS location, s.kind, s.day, s.starts, s.quota,
+       s.held + s.confirmed AS reserved, count(*) OVER () AS total
+FROM capacity_slot s LEFT JOIN location l ON l.id = s.location_id
+WHERE s.held + s.confirmed > s.quota AND s.day >= (now() AT TIME ZONE coalesce(l.timezone, 'UTC'))::date
+ORDER BY s.day, 1, s.kind, s.starts
+LIMIT %(cap)s::int
+"""
