@@ -43,6 +43,7 @@ from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
 from malha.routing import price_process
 from malha.simulation import service as simulation
+from malha.webhooks import sending as webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +93,7 @@ CHORES = (
     Chore("care_for_allotments", 15, allotments.care),
     Chore("sweep_safety", 20, safety.sweep),
     Chore("suspect_stock", 6 * 3600, suspicions.look_everywhere, first_s=600),
+    Chore("forget_deliveries", 60, webhooks.forget),
     Chore("care_for_ledger", 3600, care_for_ledger),
 )
 
@@ -110,6 +112,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
         tasks.create_task(pushing.run_pushes(database, sending.webhooks(settings), stop))
+        tasks.create_task(webhooks.run_sending(database, webhooks.sending_of(settings), stop))
         tasks.create_task(price_process.run_prices(database, stop, wanted=settings.stock_prices))
         tasks.create_task(order_waves.run_waves(database, stop, wanted=settings.waves, least=settings.wave_saving))
         days = partial(learning_days.renew, wanted=settings.learned_promises)

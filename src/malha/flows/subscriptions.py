@@ -10,6 +10,8 @@ from malha.fulfillment import outcomes
 from malha.ordering import projections
 from malha.payments import deadlines
 from malha.platform.subscribers import Subscription
+from malha.webhooks import service as webhooks
+from malha.webhooks.catalogue import PUBLIC
 
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     Subscription(
@@ -91,5 +93,8 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         name="counted_disagreements",
         types=("count.applied", "count.cancelled"),
         handler=stock_counts.end_counted_disagreements,
+    ),
+    Subscription(
+        name=webhooks.SUBSCRIBER, types=tuple(PUBLIC), handler=webhooks.line_up, sweep=webhooks.sweep, batch=2_000
     ),
 )

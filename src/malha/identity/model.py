@@ -44,6 +44,7 @@ PERMISSIONS: dict[str, str] = {
     "audit:read": N_("Read the audit trail"),
     "settings:manage": N_("Change settings"),
     "doctor:read": N_("See the health of the system"),
+    "webhooks:manage": N_("Manage webhooks"),
 }
 
 
@@ -125,6 +126,7 @@ ROLES: dict[Role, frozenset[str]] = {
         "payments:record",
         "fiscal:record",
         "doctor:read",
+        "webhooks:manage",
     },
     Role.AUDITOR: _READ | {"audit:read", "doctor:read"},
 }

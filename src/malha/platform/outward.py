@@ -14,8 +14,9 @@ Whoever may type an address must not be able to make this server ask its own net
 - the time until the whole answer is there and the size of the answer are bounded.
 
 A gateway of one's own network is taken when `MALHA_OUTWARD_ALLOW` names its host, its host and port, or its network;
-only there may it be plain `http`. Each request is a connection of its own: none that was checked for one name carries
-a request for another. Never call this inside a transaction.
+only there may it be plain `http`. `Outward.send` makes a connection for each request; `Kept` keeps connections open for
+those who ask one server often: each new one goes to an address that was judged for it, and carries requests for its own
+scheme, host and port only. Never call this inside a transaction.
 
 What can go wrong is told apart by whether the other side can have acted: `OutwardRefused` and `OutwardUnreachable` (no
 byte of the request was sent; the same again is safe), `OutwardUnanswered` (it may have arrived).
@@ -28,9 +29,10 @@ import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 import msgspec
 
@@ -41,9 +43,18 @@ TIMEOUT_S = 15.0
 CONNECT_S = 5.0
 LIMIT = 1 << 20  # bytes of an answer
 LONGEST = 2_048  # characters of an address
+IDLE_S = 20.0  # how long a kept connection waits for the next request
 _SAID = 300
 _GZIP = 16 + zlib.MAX_WBITS
 
+_KEPT_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    OSError,  # TimeoutError is one, and what TLS says
+)
 IpAddress = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _NAT64 = ip_network("64:ff9b::/96")
@@ -122,6 +133,23 @@ class Outward:
         self._ca_file = ca_file
         self._resolve = resolve or _look_up
 
+    @property
+    def timeout_s(self) -> float:
+        """Return how long a request may take in all, in seconds."""
+        return self._timeout_s
+
+    @property
+    def limit(self) -> int:
+        """Return how many bytes an answer may have."""
+        return self._limit
+
+    def context(self) -> ssl.SSLContext:
+        """Return what certificates are checked with."""
+        context = ssl.create_default_context()
+        if self._ca_file:
+            context.load_verify_locations(self._ca_file)
+        return context
+
     async def judge(self, url: str) -> Target:
         """Return where a request to an address goes.
 
@@ -187,11 +215,7 @@ class Outward:
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, extensions: Any, target: Target
     ) -> Answer:
         timeout = httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s))
-        context: ssl.SSLContext | bool = False
-        if target.scheme == "https":
-            context = ssl.create_default_context()
-            if self._ca_file:
-                context.load_verify_locations(self._ca_file)
+        context = self.context() if target.scheme == "https" else False
         async with (
             httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=timeout) as client,
             client.stream(method, url, headers=headers, content=body, extensions=extensions) as response,
@@ -210,6 +234,101 @@ class Outward:
                     raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, an endless answer")
             said = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, said, bytes(read))
+
+
+class Kept:
+    """As `Outward.send`, over connections that stay open between requests. Leave its `async with` block to close them.
+
+    At most `connections` are open, to all servers together; one that was idle for `IDLE_S` is closed.
+    """
+
+    def __init__(self, outward: Outward, *, connections: int = 64) -> None:
+        """Requests are judged, bounded and told apart as those of `outward`."""
+        self._outward = outward
+        self._pools = {
+            scheme: httpcore.AsyncConnectionPool(
+                ssl_context=outward.context() if scheme == "https" else None,
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=IDLE_S,
+                network_backend=_Judged(outward, scheme),
+            )
+            for scheme in ("https", "http")
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one request and return the answer; see `Outward.send`. A packed answer is not unpacked.
+
+        Raises:
+            OutwardRefused, OutwardUnreachable, OutwardUnanswered: see the module. A redirect is `OutwardUnanswered`.
+        """
+        scheme, host, port, path = _taken_apart(url)
+        target = Target(scheme, host, port, path, "")
+        sent = False
+
+        async def follow(event: str, _facts: Any) -> None:
+            nonlocal sent
+            sent = sent or event.endswith("send_request_headers.started")
+
+        lines = [(b"host", target.origin.encode()), (b"accept-encoding", b"identity")]
+        lines += [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+        lines.append((b"content-length", b"%d" % len(body)))
+        timeout = self._outward.timeout_s
+        limits = {"connect": min(CONNECT_S, timeout), "read": timeout, "write": timeout, "pool": timeout}
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._pools[scheme].stream(
+                    method,
+                    httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=path.encode()),
+                    headers=lines,
+                    content=body,
+                    extensions={"timeout": limits, "trace": follow},
+                ) as response,
+            ):
+                if 300 <= response.status < 400:
+                    raise OutwardUnanswered(host=host, answer=f"{response.status}, a redirect")
+                read = bytearray()
+                async for piece in response.aiter_stream():
+                    read += piece
+                    if len(read) > self._outward.limit:
+                        raise OutwardUnanswered(host=host, answer=f"{response.status}, an endless answer")
+                said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                return Answer(response.status, said, bytes(read))
+        except _KEPT_FAILURES as error:
+            kind = OutwardUnanswered if sent else OutwardUnreachable
+            raise kind(host=host, answer=_said(error)) from None
+
+
+class _Judged(httpcore.AsyncNetworkBackend):
+    """Connects to an address that was judged for this connection, never to a name."""
+
+    def __init__(self, outward: Outward, scheme: str) -> None:
+        self._outward = outward
+        self._scheme = scheme
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 -- the interface is httpcore's
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.AsyncNetworkStream:
+        named = f"[{host}]" if ":" in host else host
+        target = await self._outward.judge(f"{self._scheme}://{named}:{port}/")
+        return await self._network.connect_tcp(target.address, port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 class Allowed(msgspec.Struct, frozen=True):

@@ -50,6 +50,7 @@ identity:manage      x . . . . . . .
 audit:read           x x . . . . . x
 settings:manage      x . . . . . . .
 doctor:read          x x . . . . x x
+webhooks:manage      x x . . . . x .
 """
 # These answer for as long as somebody listens.
 STREAMS = {"/events/orders", "/events/stock"}

@@ -1,0 +1,86 @@
+"""A server that takes webhooks, over connections that stay open: what it was sent, and answers a test can script."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+class Sent:
+    """One request."""
+
+    def __init__(self, headers: dict[str, str], body: bytes) -> None:
+        self.headers = headers
+        self.body = body
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Sink:
+    """`answer` decides about each request: a status, headers and a body; 200 unless it is set."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.sent: list[Sent] = []
+        self.connections = 0
+        self.under_way = 0
+        self.most_under_way = 0
+        self.delay = 0.0
+        self.answer: Callable[[Sent], tuple[int, dict[str, str], bytes]] = lambda _sent: (200, {}, b"")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    @property
+    def types(self) -> list[str]:
+        return [one.json["type"] for one in self.sent]
+
+    @property
+    def times(self) -> Counter[str]:
+        """How often each identifier came."""
+        return Counter(one.id for one in self.sent)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
+                sent = Sent(headers, await reader.readexactly(int(headers["content-length"])))
+                self.sent.append(sent)
+                self.under_way += 1
+                self.most_under_way = max(self.most_under_way, self.under_way)
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                self.under_way -= 1
+                status, more, body = self.answer(sent)
+                lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}"]
+                lines += [f"{name}: {value}" for name, value in more.items()]
+                writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def webhook_sink() -> AsyncIterator[Sink]:
+    """Serve a sink for the block."""
+    sink = Sink()
+    server = await asyncio.start_server(sink.talk, "127.0.0.1", 0)
+    sink.port = server.sockets[0].getsockname()[1]
+    try:
+        yield sink
+    finally:
+        server.close()
+        server.close_clients() if hasattr(server, "close_clients") else None
