@@ -1,4 +1,6 @@
-"""What hands stock over to a channel. Third parties implement `StockSender`; nothing else of Malha is needed for it.
+"""What third parties implement: a `StockSender`, or a whole connector. Nothing else of Malha is needed for it.
+
+A sender hands stock over:
 
     class Printer:
         async def send(self, updates):
@@ -12,9 +14,10 @@ statement, not a difference, so that is harmless; `version` grows, and a channel
 earlier.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -58,5 +61,609 @@ class StockSender(Protocol):
 
         Raises:
             NotHanded: try again later.
+        """
+        ...
+
+
+# --- connectors ---
+#
+# A connector translates between one kind of peer and the words below, and holds no state: the runtime
+# (`channels.connecting`) gives it a `Ctx`, keeps cursors, queues, tokens and budgets, and decides what is tried again.
+# What of it a class provides it says in `capabilities`; each capability is one of the protocols.
+
+
+class Capability(StrEnum):
+    """What a connector can do."""
+
+    CATALOG_SOURCE = "catalog_source"
+    CATALOG_SINK = "catalog_sink"
+    STOCK = "stock"
+    PRICES = "prices"
+    ORDERS = "orders"
+    SHIPMENTS = "shipments"
+    CANCELS = "cancels"
+    WEBHOOKS = "webhooks"
+    SUMMARIES = "summaries"  # how many orders a day the peer counts, for reconciliation
+    TOKENS = "tokens"  # access by tokens that run out
+
+
+class Tier(StrEnum):
+    """What decides that a connector is right."""
+
+    A = "A"  # the actual product runs and answers
+    B = "B"  # the vendor's SDK, schema or recorded traffic
+    C = "C"  # our simulator, gated by the official specification
+    D = "D"  # nothing: written from documentation
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a peer a connection asks for before it learns more from answers."""
+
+    rate: float = 5.0  # requests a second
+    burst: float = 10.0
+    in_flight: int = 4  # operations under way at once
+    batch: int = 100  # items of one call
+
+
+# What went wrong. Whatever else a connector raises is taken for its defect, and for `Unsure` where it was writing.
+
+
+class ChannelError(Exception):
+    """Base of what a peer can answer that is no result. `why` is for people and holds no secret."""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why or type(self).__name__
+        super().__init__(self.why)
+
+
+class Retryable(ChannelError):
+    """Nothing happened at the peer; the same again later, at the earliest after so many seconds."""
+
+    def __init__(self, why: str = "", *, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class RateLimited(Retryable):
+    """Too many requests: the peer wants rest."""
+
+
+class Unsure(ChannelError):
+    """The request was sent and nobody knows what became of it: it is looked up before anything is tried again."""
+
+
+class AuthExpired(ChannelError):
+    """The peer does not know us (any more): a token is renewed once, else a person must look."""
+
+
+class Invalid(ChannelError):
+    """The peer will never take this. `field` says which part of it, where it is known."""
+
+    def __init__(self, why: str = "", *, field: str = "", code: str = "") -> None:
+        super().__init__(why)
+        self.field = field
+        self.code = code
+
+
+class Missing(ChannelError):
+    """The peer has no such thing."""
+
+
+class Conflicting(ChannelError):
+    """The peer has another version of it (`version`, where it is known)."""
+
+    def __init__(self, why: str = "", *, version: str = "") -> None:
+        super().__init__(why)
+        self.version = version
+
+
+# What became of a thing that was handed over.
+
+
+class Ok(msgspec.Struct, frozen=True, tag="ok"):
+    """The peer has it; `ref` is its name for it."""
+
+    ref: str = ""
+
+
+class Pending(msgspec.Struct, frozen=True, tag="pending"):
+    """The peer took it and works on it; `handle` is what to ask about later."""
+
+    handle: str
+
+
+class Rejected(msgspec.Struct, frozen=True, tag="rejected"):
+    """The peer will not take it; the others of its batch are not affected."""
+
+    code: str
+    message: str = ""
+    field: str = ""
+
+
+class Unknown(msgspec.Struct, frozen=True, tag="unknown"):
+    """Nobody knows: it is looked up before it is tried again."""
+
+    why: str = ""
+
+
+Result = Ok | Pending | Rejected | Unknown
+
+
+# What a connector is given.
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a peer answered. Names of headers are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    """Asks the peer, within its budget; every call is written to the connection's log, without secrets."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        operation: str = "",
+    ) -> Reply:
+        """Send one request and return its answer.
+
+        That is one below 400, or 404, 409, 410, 412 and 422, whose meaning the connector knows. `operation` is what the
+        log calls it.
+
+        Raises:
+            RateLimited: 429.
+            AuthExpired: 401.
+            Retryable: the peer was not reached, is away (503), or may not be asked now.
+            Unsure: the request was sent and no whole answer came, or 500, 502 or 504.
+            Invalid: any other 4xx.
+        """
+        ...
+
+
+class Access(Protocol):
+    """The secrets of a connection, by the names that the connector's `secrets` says; never written anywhere."""
+
+    def secret(self, name: str) -> str:
+        """Return a secret.
+
+        Raises:
+            AuthExpired: none of this name was entered.
+        """
+        ...
+
+    async def token(self) -> str:
+        """Return an access token that is still good, renewed if need be: once, however many ask.
+
+        Raises:
+            AuthExpired: it cannot be renewed.
+        """
+        ...
+
+
+class ConnectionRef(msgspec.Struct, frozen=True):
+    """Which connection this is about."""
+
+    code: str
+    connector: str
+    channel: str
+    currency: str = "BRL"
+
+
+class Ctx(msgspec.Struct, frozen=True):
+    """What a connector works with. `config` is one of its `config_model`."""
+
+    connection: ConnectionRef
+    config: Any
+    http: Http
+    access: Access
+    now: Callable[[], datetime]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What a check found; `says` is for people, in the peer's or the connector's words."""
+
+    ok: bool
+    says: str = ""
+    facts: Mapping[str, str] = {}
+
+
+# What is handed over and taken. Money is in minor units of the order's or the item's currency.
+
+
+class ExtRef(msgspec.Struct, frozen=True):
+    """The peer's name for something."""
+
+    id: str
+
+
+class ExtAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an order goes; `state` is the UF in Brazil."""
+
+    postal_code: str = ""
+    street: str = ""
+    number: str = ""
+    complement: str = ""
+    district: str = ""
+    city: str = ""
+    state: str = ""
+    country: str = "BR"
+
+
+class ExtBuyer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who buys."""
+
+    name: str = ""
+    document: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class ExtLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line. What it is of is looked up by `item` (the peer's id of the variant), then `sku`, then `gtin`."""
+
+    quantity: int
+    unit_price: int
+    discount: int = 0  # on the whole line
+    id: str = ""
+    item: str = ""
+    sku: str = ""
+    gtin: str = ""
+    name: str = ""
+
+
+class PaidState(StrEnum):
+    """How far a payment is."""
+
+    PENDING = "pending"
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    UNKNOWN = "unknown"  # a state that the connector does not know: a person looks
+
+
+class ExtPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment; `method` is the peer's word, which a person maps to ours once."""
+
+    id: str
+    method: str
+    amount: int
+    state: PaidState = PaidState.PENDING
+    installments: int = 1
+    paid_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class ExtState(StrEnum):
+    """What the peer says of an order. `UNKNOWN` is for every status the connector does not know: a person looks."""
+
+    OPEN = "open"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class ExtOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as the peer has it now. `version` grows with each change there: microseconds of its last change, say."""
+
+    id: str
+    version: int
+    placed_at: datetime
+    currency: str
+    lines: Sequence[ExtLine]
+    state: ExtState = ExtState.OPEN
+    status: str = ""  # the peer's own word
+    total: int | None = None
+    shipping: int = 0
+    discount: int = 0
+    buyer: ExtBuyer = ExtBuyer()
+    ship_to: ExtAddress | None = None
+    shipping_method: str = ""
+    pickup_location: str = ""  # our code of it; empty: it is shipped
+    payments: Sequence[ExtPayment] = ()
+    promised_at: datetime | None = None
+
+
+class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant as the peer sells it."""
+
+    id: str
+    sku: str = ""
+    gtin: str = ""
+    name: str = ""
+    price: int | None = None
+    active: bool = True
+    version: int = 0
+
+
+class ProductPush(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant as the peer shall sell it."""
+
+    sku: str
+    code: str
+    name: str
+    price: int
+    currency: str
+    gtin: str = ""
+    active: bool = True
+    version: int = 0
+
+
+class PricePush(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listing costs now."""
+
+    sku: str
+    code: str
+    price: int
+    currency: str
+    version: int
+
+
+class ShippedLine(msgspec.Struct, frozen=True):
+    """Units of a line that left."""
+
+    sku: str
+    quantity: int
+    line: str = ""  # the peer's id of the line
+
+
+class ShipmentPush(msgspec.Struct, frozen=True, kw_only=True):
+    """A parcel that left."""
+
+    order: str  # the peer's id
+    shipment: str  # ours
+    lines: Sequence[ShippedLine]
+    carrier: str = ""
+    tracking: str = ""
+    shipped_at: datetime
+
+
+class CancelPush(msgspec.Struct, frozen=True, kw_only=True):
+    """Units that will not come; `whole` when nothing of the order is left."""
+
+    order: str
+    lines: Sequence[ShippedLine]
+    whole: bool
+    reason: str = ""
+
+
+class RefundPush(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that goes back."""
+
+    order: str
+    payment: str  # the peer's id
+    amount: int
+    currency: str
+
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Items in the order in which they changed, and where to go on: `cursor` is kept even if nothing more is there.
+
+    `handles` are acknowledged once the items are safe here. `unread` are the ids of items that could not be read: they
+    are asked for one by one later, so that one that is broken does not hold up the others.
+    """
+
+    items: Sequence[T]
+    cursor: str
+    more: bool = False
+    handles: Sequence[str] = ()
+    unread: Sequence[str] = ()
+
+
+class DaySummary(msgspec.Struct, frozen=True):
+    """What the peer counts of the orders placed on a day that are not cancelled."""
+
+    day: str
+    orders: int
+    total: int
+    ids: Sequence[str] | None = None  # where it can say which
+
+
+class Trust(StrEnum):
+    """Whether what came by webhook may be used as it is."""
+
+    DATA = "data"
+    HINT = "hint"  # it only says where to look
+
+
+class RawRequest(msgspec.Struct, frozen=True):
+    """A webhook as it came, byte for byte."""
+
+    method: str
+    url: str  # as the peer was told to call it, with the query
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """It is from the peer, or (`signed` False) nobody can tell and its events must be hints."""
+
+    request: RawRequest
+    signed: bool = True
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """The peer tries the address: it is answered, and nothing is kept."""
+
+
+class InboxEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a webhook tells. Events of one `entity` are handled in their order; the same `dedup` is one event."""
+
+    dedup: str
+    entity: str  # "order:1001"
+    trust: Trust
+    order: ExtOrder | None = None  # with trust DATA
+    order_id: str = ""  # with trust HINT
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """Tokens as the peer gave them."""
+
+    access: str
+    refresh: str
+    expires_at: datetime | None = None
+
+
+class Connector(Protocol):
+    """What every connector is. It is made once, without arguments, and must be cheap to make."""
+
+    key: ClassVar[str]
+    name: ClassVar[str]
+    config_model: ClassVar[type[msgspec.Struct]]
+    secrets: ClassVar[Mapping[str, str]]  # name of a secret: what it is, for people
+    capabilities: ClassVar[frozenset[Capability]]
+    limits: ClassVar[Limits]
+    evidence: ClassVar[Tier]
+
+    async def check(self, ctx: Ctx) -> Health:
+        """Ask the peer something harmless that proves address and secrets."""
+        ...
+
+
+@runtime_checkable
+class CatalogSource(Protocol):
+    """Tells what the peer sells."""
+
+    async def pull_products(self, ctx: Ctx, cursor: str | None) -> Page[ExtProduct]:
+        """Return the page after a cursor."""
+        ...
+
+
+@runtime_checkable
+class CatalogSink(Protocol):
+    """Takes what the peer shall sell."""
+
+    async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
+        """Hand variants over; one result for each, in their order."""
+        ...
+
+
+@runtime_checkable
+class StockSink(Protocol):
+    """Takes quantities: absolute, with a version that grows."""
+
+    async def set_stock(self, ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
+        """Hand quantities over; one result for each, in their order."""
+        ...
+
+
+@runtime_checkable
+class PriceSink(Protocol):
+    """Takes prices."""
+
+    async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
+        """Hand prices over; one result for each, in their order."""
+        ...
+
+
+@runtime_checkable
+class OrderSource(Protocol):
+    """Tells orders."""
+
+    async def pull_orders(self, ctx: Ctx, cursor: str | None, since: datetime | None) -> Page[ExtOrder]:
+        """Return the page after a cursor; without one, what changed since a moment.
+
+        Two orders that changed at the same moment must not be torn apart by a page: the cursor holds a tie-break.
+        """
+        ...
+
+    async def get_order(self, ctx: Ctx, external_id: str) -> ExtOrder:
+        """Return an order as it is now.
+
+        Raises:
+            Missing: there is none.
+        """
+        ...
+
+    async def acknowledge(self, ctx: Ctx, handles: Sequence[str]) -> None:
+        """Tell the peer that these are safe here; called after the commit, and again if that was lost."""
+        ...
+
+
+@runtime_checkable
+class ShipmentSink(Protocol):
+    """Hears what left."""
+
+    idempotent: ClassVar[bool]  # whether the peer itself takes the same key once
+
+    async def find_shipment(self, ctx: Ctx, shipment: ShipmentPush, key: str) -> ExtRef | None:
+        """Return what the peer has under a key; None: it never arrived.
+
+        Raises:
+            NotImplementedError: the peer cannot be asked.
+        """
+        ...
+
+    async def push_shipment(self, ctx: Ctx, shipment: ShipmentPush, key: str) -> Result:
+        """Tell the peer; `key` is the same each time this is tried."""
+        ...
+
+
+@runtime_checkable
+class CancelRefundSink(Protocol):
+    """Hears what will not come, and gives money back where the peer holds it."""
+
+    idempotent: ClassVar[bool]
+
+    async def find_operation(self, ctx: Ctx, order: str, key: str) -> ExtRef | None:
+        """Return what the peer has of a cancel or refund under a key; None: it never arrived.
+
+        Raises:
+            NotImplementedError: the peer cannot be asked.
+        """
+        ...
+
+    async def cancel(self, ctx: Ctx, push: CancelPush, key: str) -> Result:
+        """Tell the peer what is cancelled."""
+        ...
+
+    async def refund(self, ctx: Ctx, push: RefundPush, key: str) -> Result:
+        """Have the peer give money back."""
+        ...
+
+
+@runtime_checkable
+class SummarySource(Protocol):
+    """Counts orders by day, so that a lost webhook shows."""
+
+    async def summarise(self, ctx: Ctx, day: date, zone: str) -> DaySummary:
+        """Return what the peer counts of a day."""
+        ...
+
+
+@runtime_checkable
+class WebhookReceiver(Protocol):
+    """Reads what the peer calls us with. Pure: no network, no clock but `now`."""
+
+    def verify(self, raw: RawRequest, secrets: Sequence[str], now: datetime) -> Verified | Rejected | Ping:
+        """Tell whether raw bytes are from the peer; `secrets` are two while one is being replaced."""
+        ...
+
+    def parse(self, verified: Verified) -> Sequence[InboxEvent]:
+        """Return what it tells.
+
+        Raises:
+            Invalid: it is not readable.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenRefresher(Protocol):
+    """Renews tokens that run out."""
+
+    async def refresh(self, ctx: Ctx, token: str) -> Tokens:
+        """Return new tokens for a refresh token, which may be good for one use only.
+
+        Raises:
+            AuthExpired: the peer does not take it.
         """
         ...

@@ -1,0 +1,212 @@
+"""What comes in: proved on its raw bytes, kept, answered; then handled in the order of its entity.
+
+`receive` is all that happens while the peer waits. `work` takes what is due, several entities at a time, each by one
+worker: a hint is read again at the peer first, then the order goes to `orders.take`, whose natural keys make a second
+time harmless. What fails is tried again with growing pauses, and after `ATTEMPTS` waits for a person.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from malha.channels.connecting import access, orders, reads, registry, rules, writes
+from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
+from malha.channels.connecting.model import Came, InboxState, Linked
+from malha.channels.connecting.orders import Parked, Unmapped
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.connecting.wire import Resting, Waiting
+from malha.channels.contract import (
+    AuthExpired,
+    ChannelError,
+    ExtOrder,
+    InboxEvent,
+    Invalid,
+    Missing,
+    OrderSource,
+    Page,
+    Ping,
+    RawRequest,
+    Rejected,
+    Trust,
+    WebhookReceiver,
+)
+from malha.intake.gate import Gate
+from malha.platform import retrying, signing
+from malha.platform.clock import now
+from malha.platform.db import Database, Tx
+from malha.platform.errors import MalhaError
+from malha.platform.sequencer import rest
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 8
+LEASE_S = 90.0
+AT_ONCE = 16
+FIRST_S, LONGEST_S = 2.0, 900.0
+IDLE_S = 1.0
+REFUSED = Counter("malha_webhooks_refused", "Webhooks whose signature did not fit.", ["connection"])
+WEBHOOK_SECRETS = ("webhook_secret",)
+
+_encode = msgspec.json.Encoder().encode
+_order = msgspec.json.Decoder(ExtOrder).decode
+
+
+# --- while the peer waits ---
+
+
+async def receive(db: Database, keys: signing.Keys, code: str, raw: RawRequest) -> int:
+    """Keep what a webhook tells; return how much of it is new. The connection may be paused: it is kept all the same.
+
+    Raises:
+        NoWebhooks: no such connection, or its connector takes none.
+        NotProved: the signature does not fit; it is counted.
+        WebhookUnreadable: it fits, and the message says nothing that can be read.
+    """
+    async with db.transaction() as tx:
+        connection = await reads.linked(tx, code)
+    connector: Any = None if connection is None else registry.connectors().get(connection.connector)
+    if connection is None or not isinstance(connector, WebhookReceiver):
+        raise NoWebhooks
+    secrets = [s[name] for s in access.generations(keys, connection) for name in WEBHOOK_SECRETS if s.get(name)]
+    try:
+        verified = connector.verify(raw, secrets, now())
+        if isinstance(verified, Rejected):
+            await _count_refused(db, connection)
+            log.warning("webhook_not_proved", connection=code, why=verified.message)
+            raise NotProved
+        events = [] if isinstance(verified, Ping) else connector.parse(verified)
+    except Invalid as error:
+        raise WebhookUnreadable(why=rules.redacted(error.why, secrets)) from None
+    if not isinstance(verified, Ping) and not verified.signed:
+        events = [msgspec.structs.replace(e, trust=Trust.HINT, order=None) for e in events]
+    if not events:
+        return 0
+    async with db.transaction() as tx:
+        return await keep(tx, connection.id, "webhook", events)
+
+
+async def _count_refused(db: Database, connection: Linked) -> None:
+    REFUSED.labels(connection.code).inc()
+    async with db.transaction() as tx:
+        await tx.execute(writes.COUNT_REFUSED, {"id": connection.id})
+
+
+async def keep(tx: Tx, connection_id: int, source: str, events: Sequence[InboxEvent]) -> int:
+    """Keep what came; return how much of it is new."""
+    found = await tx.values(
+        writes.RECEIVE,
+        {
+            "id": connection_id,
+            "source": source,
+            "dedups": [e.dedup for e in events],
+            "entities": [e.entity for e in events],
+            "trusts": [e.trust.value for e in events],
+            "payloads": [_encode(e.order) if e.order is not None else e.order_id.encode() for e in events],
+        },
+    )
+    return len(found)
+
+
+def events_of(page: Page[ExtOrder]) -> list[InboxEvent]:
+    """Return what a page of orders tells: each version of an order once; what could not be read, to be asked for."""
+    told = [
+        InboxEvent(dedup=f"order:{o.id}:{o.version}", entity=f"order:{o.id}", trust=Trust.DATA, order=o, order_id=o.id)
+        for o in page.items
+    ]
+    # Once for each place in the stream: read again, it is asked for again.
+    return told + [
+        InboxEvent(dedup=f"unread:{id_}:{page.cursor}", entity=f"order:{id_}", trust=Trust.HINT, order_id=id_)
+        for id_ in page.unread
+    ]
+
+
+# --- afterwards ---
+
+
+async def work(runtime: Runtime, gate: Gate) -> int:
+    """Handle what is due, several at a time; return how much that was."""
+    async with runtime.db.transaction() as tx:
+        taken = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": AT_ONCE})
+        linked = await reads.linked_by_id(tx, [came.connection_id for came in taken]) if taken else {}
+    await asyncio.gather(*(_handle(runtime, gate, linked[came.connection_id], came) for came in taken))
+    return len(taken)
+
+
+async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> None:
+    fence = {"id": came.id, "attempts": came.attempts}
+    try:
+        order = await _order_of(runtime, connection, came)
+        state = await orders.take(runtime, gate, connection, order)
+    except Unmapped as error:
+        async with runtime.db.transaction() as tx:
+            await orders.note_wanted(tx, connection.id, error.wants)
+        await _park(runtime.db, fence, InboxState.UNMAPPED, "unmapped", "", error.wants)
+    except Parked as error:
+        await _park(runtime.db, fence, InboxState.PARKED, error.cause, error.why)
+    except (Resting, Waiting) as error:
+        async with runtime.db.transaction() as tx:
+            await tx.value(writes.RETURN_CAME, {**fence, "after": retrying.wait_of(1, after=error.after)})
+    except Missing as error:
+        await _park(runtime.db, fence, InboxState.PARKED, "missing", error.why)
+    except Invalid as error:
+        await _park(runtime.db, fence, InboxState.PARKED, "invalid", error.why)
+    except (ChannelError, MalhaError) as error:
+        await _again(runtime.db, came, fence, _cause(error), str(error), getattr(error, "after", None))
+    except Exception as error:
+        log.exception("inbox_failed", connection=connection.code, entity=came.entity)
+        await _again(runtime.db, came, fence, "defect", f"{type(error).__name__}: {error}", None)
+    else:
+        async with runtime.db.transaction() as tx:
+            if await tx.value(writes.END_CAME, {**fence, "state": state.value}) is not None:
+                retired = {"connection_id": connection.id, "entity": came.entity, "id": came.id}
+                await tx.execute(writes.RETIRE_STUCK, retired)
+
+
+async def _order_of(runtime: Runtime, connection: Linked, came: Came) -> ExtOrder:
+    if came.trust == Trust.DATA:
+        return _order(came.payload)
+    line = runtime.line(connection)
+    source = line.connector
+    if not isinstance(source, OrderSource):
+        raise Invalid("the connector cannot read orders")
+    return await line.call(lambda: source.get_order(line.ctx, came.payload.decode()))
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, AuthExpired):
+        return "auth"
+    return "refused" if isinstance(error, MalhaError) else "exhausted"
+
+
+async def _again(db: Database, came: Came, fence: dict[str, int], cause: str, why: str, after: float | None) -> None:
+    if came.failures + 1 >= ATTEMPTS:
+        await _park(db, fence, InboxState.PARKED, cause, why)
+        return
+    wait = retrying.wait_of(came.failures + 1, after=after, first_s=FIRST_S, longest_s=LONGEST_S)
+    async with db.transaction() as tx:
+        await tx.value(writes.PUT_OFF_CAME, {**fence, "cause": cause, "error": why[:500], "after": wait})
+
+
+async def _park(
+    db: Database, fence: dict[str, int], state: InboxState, cause: str, why: str, wants: Sequence[str] | None = None
+) -> None:
+    async with db.transaction() as tx:
+        wanted = None if wants is None else list(wants)
+        told = {"state": state.value, "cause": cause, "error": why[:500], "wants": wanted}
+        await tx.value(writes.PARK_CAME, {**fence, **told})
+
+
+async def run(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
+    """Handle what comes in until `stop` is set; a failed round is logged and tried again."""
+    while not stop.is_set():
+        try:
+            done = await work(runtime, gate)
+        except Exception:  # the database may be away: it will be back
+            log.exception("inbox_round_failed")
+            done = 0
+        if not done:
+            await rest(stop, IDLE_S)

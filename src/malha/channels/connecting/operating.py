@@ -1,0 +1,279 @@
+"""Telling peers what is queued: each thing once, as far as that can be known, and otherwise a person decides.
+
+A turn takes what is due of a connection, as much as may be under way at once, the first open thing of each entity. That
+it is being sent is durable before a byte goes out. So whoever finds such a thing after a crash or a time-out knows that
+it may have arrived: it is looked up at the peer before it is sent again; where a peer cannot be asked and does not know
+keys, it waits for a person. Absolute statements (prices) are simply made again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+import structlog
+
+from malha.channels.connecting import reads, rules, writes
+from malha.channels.connecting.model import NEWEST_WINS, Linked, Op, OpKind
+from malha.channels.connecting.runtime import Line, Runtime
+from malha.channels.connecting.wire import Resting, Waiting
+from malha.channels.contract import (
+    AuthExpired,
+    CancelPush,
+    CancelRefundSink,
+    Capability,
+    ChannelError,
+    Conflicting,
+    Invalid,
+    Missing,
+    Ok,
+    Pending,
+    PricePush,
+    PriceSink,
+    RefundPush,
+    Rejected,
+    Result,
+    Retryable,
+    ShipmentPush,
+    ShipmentSink,
+    Unknown,
+    Unsure,
+)
+from malha.platform import retrying
+from malha.platform.db import Database
+from malha.platform.errors import MalhaError
+from malha.platform.sequencer import rest
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 10
+LEASE_S = 180.0
+FIRST_S, LONGEST_S = 2.0, 1800.0
+SETTLE_S = 5.0  # what a peer that said nothing gets to end before it is asked what became of it
+PENDING_S = 60.0
+IDLE_S = 1.0
+
+_NEEDS = {
+    OpKind.SET_PRICE: Capability.PRICES,
+    OpKind.PUSH_SHIPMENT: Capability.SHIPMENTS,
+    OpKind.CANCEL: Capability.CANCELS,
+    OpKind.REFUND: Capability.CANCELS,
+}
+
+
+async def work(runtime: Runtime, *, settle_s: float = SETTLE_S) -> int:
+    """Tell what is due, over all active connections at once; return how much that was."""
+    async with runtime.db.transaction() as tx:
+        due = await tx.values(reads.DUE_OPS)
+        linked = await reads.linked_by_id(tx, due) if due else {}
+    done = await asyncio.gather(*(_turn(runtime, linked[id_], settle_s) for id_ in due if id_ in linked))
+    return sum(done)
+
+
+async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> int:
+    try:
+        line = runtime.line(connection)
+    except (MalhaError, AuthExpired) as error:
+        async with runtime.db.transaction() as tx:
+            await tx.execute(writes.BREAK, {"id": connection.id, "why": str(error)[:300]})
+        return 0
+    limits = line.connector.limits
+    async with runtime.db.transaction() as tx:
+        if not await tx.values(writes.LOCK_ROOM, {"ids": [connection.id]}):
+            return 0
+        room = {"id": connection.id, "lease": LEASE_S, "room": limits.in_flight}
+        taken = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, room)]
+    prices = [op for op in taken if op.kind is OpKind.SET_PRICE]
+    single = [op for op in taken if op.kind is not OpKind.SET_PRICE]
+    turn = _Turn(runtime.db, line, settle_s)
+    tasks = [turn.one(op) for op in single] + ([turn.prices(prices)] if prices else [])
+    await asyncio.gather(*tasks)
+    return len(taken)
+
+
+class _Taken(msgspec.Struct, frozen=True, kw_only=True):
+    key: Any
+    connection_id: int
+    kind: str
+    entity: str
+    version: int
+    payload: dict[str, Any]
+    attempts: int
+    failures: int
+    doubtful: bool
+
+
+def _op(row: _Taken) -> Op:
+    fields = msgspec.structs.asdict(row)
+    return Op(**{**fields, "kind": OpKind(row.kind)})
+
+
+class _Turn:
+    """What one worker tells one peer now."""
+
+    def __init__(self, db: Database, line: Line, settle_s: float) -> None:
+        self._db = db
+        self._line = line
+        self._settle_s = settle_s
+
+    # --- things that are told once ---
+
+    async def one(self, op: Op) -> None:
+        if _NEEDS[op.kind] not in self._line.connector.capabilities:
+            await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
+            return
+        if op.doubtful and not await self._cleared(op):
+            return
+        try:
+            result = await self._line.call(lambda: self._told(op))
+        except Exception as error:  # noqa: BLE001 -- someone else's code; it is told to a person
+            await self._failed(op, error, doubtful=_may_have_arrived(error))
+            return
+        await self._ended(op, result)
+
+    async def _told(self, op: Op) -> Result:
+        sink: Any = self._line.connector
+        key, ctx = str(op.key), self._line.ctx
+        if op.kind is OpKind.PUSH_SHIPMENT:
+            shipped = msgspec.convert(op.payload, ShipmentPush)
+            return await cast("ShipmentSink", sink).push_shipment(ctx, shipped, key)
+        if op.kind is OpKind.CANCEL:
+            return await cast("CancelRefundSink", sink).cancel(ctx, msgspec.convert(op.payload, CancelPush), key)
+        return await cast("CancelRefundSink", sink).refund(ctx, msgspec.convert(op.payload, RefundPush), key)
+
+    async def _cleared(self, op: Op) -> bool:
+        """Look up whether it arrived; tell whether it may be sent. Whatever else there is to do is done."""
+        sink: Any = self._line.connector
+        ctx, key = self._line.ctx, str(op.key)
+        try:
+            if op.kind is OpKind.PUSH_SHIPMENT:
+                shipped = msgspec.convert(op.payload, ShipmentPush)
+                found = await self._line.call(lambda: cast("ShipmentSink", sink).find_shipment(ctx, shipped, key))
+            else:
+                order = str(op.payload["order"])
+                found = await self._line.call(lambda: cast("CancelRefundSink", sink).find_operation(ctx, order, key))
+        except NotImplementedError:
+            if sink.idempotent:
+                return True  # the peer itself takes a key once
+            why = "nobody knows whether it arrived, and the channel cannot be asked"
+            await self._bury(op, "unknown_outcome", why, doubtful=True)
+            return False
+        except Exception as error:  # noqa: BLE001 -- as above
+            await self._failed(op, error, doubtful=True)
+            return False
+        if found is None:
+            return True
+        await self._ended(op, Ok(found.id))
+        return False
+
+    # --- absolute statements, many in one call ---
+
+    async def prices(self, ops: Sequence[Op]) -> None:
+        sink: Any = self._line.connector
+        if not isinstance(sink, PriceSink):
+            for op in ops:
+                await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
+            return
+        items = [msgspec.convert(op.payload, PricePush) for op in ops]
+        try:
+            results = await self._line.call(lambda: sink.set_prices(self._line.ctx, items))
+        except Exception as error:  # noqa: BLE001 -- as above
+            for op in ops:
+                await self._failed(op, error, doubtful=False)
+            return
+        missing = [Unknown("the channel said nothing of it")] * (len(ops) - len(results))
+        for op, result in zip(ops, [*results, *missing], strict=False):
+            await self._ended(op, result)
+
+    # --- what became of it ---
+
+    async def _ended(self, op: Op, result: Result) -> None:
+        match result:
+            case Ok(ref):
+                await self._write(op, "ok", ref, writes.END_OP, reference=ref)
+                if op.kind is OpKind.SET_PRICE:
+                    await self._note_price(op)
+            case Pending(handle):
+                # It is not there before the peer says so: it is looked up later, like what nobody knows.
+                later = {"after": PENDING_S, "cause": "pending", "error": None, "reference": handle}
+                doubtful = op.kind not in NEWEST_WINS
+                await self._write(op, "pending", handle, writes.PUT_OFF_OP, doubtful=doubtful, **later)
+            case Rejected(code, message, field):
+                why = " ".join(part for part in (code, field, message) if part)
+                await self._bury(op, "invalid", why, doubtful=False)
+            case Unknown(why):
+                await self._failed(op, Unsure(why), doubtful=True)
+
+    async def _failed(self, op: Op, error: Exception, *, doubtful: bool) -> None:
+        why = str(error)[:500]
+        doubtful = doubtful and op.kind not in NEWEST_WINS
+        match error:
+            case Resting() | Waiting():
+                # A token that was renewed or looked up with before does not matter: nothing of this one was sent.
+                wait = retrying.wait_of(1, after=error.after)
+                await self._write(op, "waits", why, writes.RETURN_OP, doubtful=doubtful or op.doubtful, after=wait)
+            case AuthExpired():
+                await self._write(op, "auth", why, writes.RETURN_OP, doubtful=doubtful, after=30.0)
+            case Invalid():
+                await self._bury(op, "invalid", f"{error.field} {why}".strip(), doubtful=False)
+            case Missing():
+                await self._bury(op, "missing", why, doubtful=False)
+            case Conflicting():
+                await self._bury(op, "conflict", why, doubtful=False)
+            case _ if op.failures + 1 >= ATTEMPTS:
+                cause = "exhausted" if isinstance(error, ChannelError) else "defect"
+                await self._bury(op, "unknown_outcome" if doubtful else cause, why, doubtful=doubtful)
+            case _:
+                if not isinstance(error, ChannelError):
+                    log.error("connector_failed", connection=self._line.connection.code, exc_info=error)
+                asked = error.after if isinstance(error, Retryable) else None
+                wait = retrying.wait_of(op.failures + 1, after=asked, first_s=FIRST_S, longest_s=LONGEST_S)
+                if doubtful:
+                    wait = max(wait, self._settle_s)
+                cause = "unsure" if doubtful else "retry"
+                told = {"cause": cause, "error": why, "reference": None, "after": wait}
+                await self._write(op, cause, why, writes.PUT_OFF_OP, doubtful=doubtful, **told)
+
+    async def _bury(self, op: Op, cause: str, why: str, *, doubtful: bool) -> None:
+        told = {"cause": cause, "error": why[:500]}
+        await self._write(op, f"dead: {cause}", why, writes.BURY_OP, doubtful=doubtful, **told)
+        log.warning("operation_dead", connection=self._line.connection.code, kind=op.kind.value, cause=cause)
+
+    async def _write(self, op: Op, outcome: str, says: str, statement: Any, **params: Any) -> None:
+        """Write what became of it, unless somebody else has it by now."""
+        async with self._db.transaction() as tx:
+            fence = {"key": op.key, "attempts": op.attempts}
+            if await tx.value(statement, {**fence, **params}) is not None:
+                await tx.execute(writes.ADD_ATTEMPT, {"key": op.key, "outcome": outcome, "says": rules.told(says)})
+
+    async def _note_price(self, op: Op) -> None:
+        push = msgspec.convert(op.payload, PricePush)
+        async with self._db.transaction() as tx:
+            await tx.execute(
+                writes.BIND,
+                {
+                    "connection_id": op.connection_id,
+                    "entity": "price",
+                    "internal_id": push.sku,
+                    "external_id": push.code,
+                    "version": op.version,
+                    "hash": push.price.to_bytes(8, "big"),
+                },
+            )
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    """Tell whether the peer may have acted: it was asked and did not answer, or the connector broke down on the way."""
+    return isinstance(error, Unsure) or not isinstance(error, ChannelError)
+
+
+async def run(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Tell peers what is queued until `stop` is set; a failed round is logged and tried again."""
+    while not stop.is_set():
+        try:
+            done = await work(runtime)
+        except Exception:  # the database may be away: it will be back
+            log.exception("operation_round_failed")
+            done = 0
+        if not done:
+            await rest(stop, IDLE_S)

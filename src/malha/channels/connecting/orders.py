@@ -1,0 +1,327 @@
+"""Orders of peers become orders of ours: once, however often they are told, and never guessed.
+
+The first time an order is told it goes through the gate like any other; what we do not know of it (a SKU) becomes a
+hold, what a person must say once (what their word for a way to pay means) keeps it waiting. Later it is compared with
+what was taken: payments and cancels are recorded, any other change waits for a person.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from malha.channels.connecting import reads, writes
+from malha.channels.connecting.model import InboxState, Linked
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.contract import ExtOrder, ExtPayment, ExtState, Invalid, PaidState, Retryable
+from malha.intake.errors import OrderDiffers
+from malha.intake.gate import Gate
+from malha.intake.model import NewOrder
+from malha.network import reads as network
+from malha.ordering import service as ordering
+from malha.ordering.errors import DocumentStands, NothingToCancel, UnitsLeft
+from malha.payments import reads as payment_reads
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind, NewTender, TenderKind
+from malha.platform.db import Actor, Tx
+from malha.platform.errors import FieldError, MalhaError
+from malha.platform.ids import UUID
+
+ENTITY = "order"
+TENDER = "payment"
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_FACTS = {
+    PaidState.AUTHORISED: FactKind.AUTHORISED,
+    PaidState.CAPTURED: FactKind.CAPTURED,
+    PaidState.DECLINED: FactKind.DECLINED,
+}
+
+
+class Unmapped(Exception):
+    """Words of the peer that nobody mapped yet, as `payment:cc`."""
+
+    def __init__(self, wants: Sequence[str]) -> None:
+        self.wants = list(wants)
+        super().__init__(", ".join(wants))
+
+
+class Parked(Exception):
+    """It waits for a person; `cause` is a key of `rules.FIXES`."""
+
+    def __init__(self, cause: str, why: str) -> None:
+        self.cause = cause
+        self.why = why
+        super().__init__(why)
+
+
+def actor_of(connection: Linked) -> Actor:
+    """Return who acts when a connection does."""
+    return Actor("connection", connection.code, connection.name)
+
+
+async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder) -> InboxState:
+    """Make an order ours, or bring it up to what the peer says now; return what became of it.
+
+    Raises:
+        Unmapped, Parked: it waits for a person.
+        Retryable: the gate is full.
+        MalhaError: it was refused.
+    """
+    _refuse_unknown(connection, order)
+    async with runtime.db.transaction(actor_of(connection)) as tx:
+        known = await reads.binding(tx, connection.id, ENTITY, order.id)
+        if known is not None and known.remote_version is not None and known.remote_version >= order.version:
+            return InboxState.STALE
+        if known is None and order.state is ExtState.CANCELLED:
+            return InboxState.DONE if not await _exists(tx, connection, order) else await _update(tx, connection, order)
+        words = await _words(tx, connection, order)
+        new = await _mapped(tx, connection, order, words)
+        if known is not None:
+            return await _update(tx, connection, order, new, words)
+    placed = await _place(gate, connection, new)
+    async with runtime.db.transaction(actor_of(connection)) as tx:
+        if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
+            return await _update(tx, connection, order, new, words)
+        await _bind(tx, connection, order, placed, _hash(new))
+    return InboxState.DONE
+
+
+def _refuse_unknown(connection: Linked, order: ExtOrder) -> None:
+    if order.state is ExtState.UNKNOWN:
+        raise Parked("unknown_status", f"status {order.status[:80]}")
+    if any(p.state is PaidState.UNKNOWN for p in order.payments):
+        raise Parked("unknown_status", "a payment in a state that is not known")
+    if order.currency != connection.currency:
+        raise Parked("refused", f"{order.currency[:10]} on a channel in {connection.currency}")
+
+
+# --- their words ---
+
+
+async def _words(tx: Tx, connection: Linked, order: ExtOrder) -> dict[tuple[str, str], str | None]:
+    """Return what the order's words mean.
+
+    Raises:
+        Unmapped: some mean nothing yet; they are noted for a person.
+    """
+    known: dict[tuple[str, str], str | None] = {
+        (m.kind, m.theirs): m.ours for m in await reads.methods(tx, connection.id)
+    }
+    said = {("payment", p.method) for p in order.payments if p.state is not PaidState.DECLINED}
+    if order.shipping_method and not order.pickup_location:
+        said.add(("shipping", order.shipping_method))
+    missing = {word for word in said if known.get(word) is None}
+    if missing:
+        # A word that is exactly one of ours means that.
+        own = {("payment", kind.value) for kind in TenderKind} | {
+            ("shipping", s.code) for s in await network.services(tx)
+        }
+        known |= {word: word[1] for word in missing & own}
+        missing -= own
+    if missing:
+        raise Unmapped([f"{kind}:{word}" for kind, word in sorted(missing)])
+    return known
+
+
+async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
+    """Put words into the table that a person fills in."""
+    pairs = [want.partition(":")[::2] for want in wants]
+    params = {"connection_id": connection_id, "kinds": [k for k, _ in pairs], "theirs": [w for _, w in pairs]}
+    await tx.execute(writes.NOTE_METHODS, params)
+
+
+# --- an order as the gate takes it ---
+
+
+async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: dict[tuple[str, str], str | None]) -> NewOrder:
+    lines = order.lines
+    found: dict[int, str | None] = dict(
+        await tx.tuples(
+            reads.FIND_SKUS,
+            {
+                "connection_id": connection.id,
+                "channel_id": connection.channel_id,
+                "ns": list(range(len(lines))),
+                "items": [line.item for line in lines],
+                "skus": [line.sku for line in lines],
+                "gtins": [line.gtin for line in lines],
+            },
+        )
+    )
+    buyer, ship_to = order.buyer, order.ship_to
+    service = words.get(("shipping", order.shipping_method))
+    value: dict[str, Any] = {
+        "channel": connection.channel,
+        "external_id": order.id,
+        "placed_at": order.placed_at,
+        "currency": order.currency,
+        "customer": {"name": buyer.name[:200], "document": buyer.document, "email": buyer.email, "phone": buyer.phone},
+        "ship_to": None if ship_to is None else msgspec.structs.asdict(ship_to),
+        "method": "pickup" if order.pickup_location else "ship",
+        "pickup_location": order.pickup_location or None,
+        "service": None if order.pickup_location else service,
+        "shipping": order.shipping,
+        "discount": order.discount,
+        "total": order.total,
+        "promised_at": order.promised_at,
+        "lines": [
+            {
+                # Of what nobody knows, the text goes in: the gate holds the order for it.
+                "sku": (found.get(n) or line.sku or line.item or line.gtin or "?")[:80],
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+                "discount": line.discount,
+                "name": line.name[:200],
+                "external_id": line.id[:200] or None,
+            }
+            for n, line in enumerate(lines)
+        ],
+        "payments": [_payment(p, words) for p in order.payments if p.state is not PaidState.DECLINED and p.amount > 0],
+    }
+    try:
+        return msgspec.convert(value, NewOrder)
+    except msgspec.ValidationError as error:
+        raise Invalid(str(error)) from None
+
+
+def _payment(said: ExtPayment, words: dict[tuple[str, str], str | None]) -> dict[str, Any]:
+    return {
+        "kind": words[TENDER, said.method],
+        "amount": said.amount,
+        "state": said.state.value,
+        "reference": said.id[:200] or None,
+        "installments": max(1, min(said.installments, 99)),
+        "paid_at": said.paid_at,
+        "expires_at": said.expires_at,
+    }
+
+
+def _hash(order: NewOrder) -> bytes:
+    """Return what stands for all that a person must look at when it changes: everything but how far it is paid."""
+    return hashlib.sha256(_encode(msgspec.structs.replace(order, payments=[]))).digest()
+
+
+async def _place(gate: Gate, connection: Linked, order: NewOrder) -> UUID | None:
+    try:
+        return (await gate.submit(order, actor=actor_of(connection))).id
+    except OrderDiffers:
+        return None
+    except FieldError as error:
+        problems = "; ".join(f"{p['at']}: {p['says']}" for p in error.facts.get("problems", ())[:5])
+        raise Parked("refused", f"{error} {problems}") from None
+    except MalhaError as error:
+        if error.status in {429, 503}:
+            raise Retryable(str(error), after=2.0) from None
+        raise
+
+
+async def _bind(tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, content: bytes | None) -> None:
+    await tx.execute(
+        writes.BIND,
+        {
+            "connection_id": connection.id,
+            "entity": ENTITY,
+            "internal_id": str(order_id),
+            "external_id": order.id,
+            "version": order.version,
+            "hash": content,
+        },
+    )
+
+
+# --- an order that is here ---
+
+
+async def _exists(tx: Tx, connection: Linked, order: ExtOrder) -> bool:
+    return await _id_of(tx, connection, order) is not None
+
+
+async def _id_of(tx: Tx, connection: Linked, order: ExtOrder) -> UUID | None:
+    found: UUID | None = await tx.value(
+        reads.ORDER_BY_KEY, {"channel_id": connection.channel_id, "external_id": order.id}
+    )
+    return found
+
+
+async def _update(
+    tx: Tx,
+    connection: Linked,
+    order: ExtOrder,
+    new: NewOrder | None = None,
+    words: dict[tuple[str, str], str | None] | None = None,
+) -> InboxState:
+    """Bring an order up to what the peer says now, under its lock.
+
+    Raises:
+        Parked: something changed that a person must look at.
+    """
+    order_id = await _id_of(tx, connection, order)
+    if order_id is None:
+        raise Parked("refused", "the order is bound and gone")
+    await ordering.lock_order(tx, order_id)
+    # Somebody else may have been quicker while we waited for the lock.
+    known = await reads.binding(tx, connection.id, ENTITY, order.id)
+    if known is not None and known.remote_version is not None and known.remote_version >= order.version:
+        return InboxState.STALE
+    content = None if new is None else _hash(new)
+    if order.state is ExtState.CANCELLED:
+        await _cancel(tx, order_id)
+    else:
+        if known is not None and known.content_hash is not None and content != known.content_hash:
+            raise Parked("changed", f"version {order.version} of the order is another than the one that was taken")
+        await _pay(tx, order_id, order, words or {})
+    await _bind(tx, connection, order, order_id, content)
+    return InboxState.DONE
+
+
+async def _cancel(tx: Tx, order_id: UUID) -> None:
+    try:
+        async with tx.savepoint():
+            await ordering.cancel(tx, order_id, reason="cancelled at the channel")
+    except NothingToCancel:
+        return
+    except (UnitsLeft, DocumentStands) as error:
+        raise Parked("left", str(error)) from None
+
+
+async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: dict[tuple[str, str], str | None]) -> None:
+    """Record what became of payments since; the same again changes nothing."""
+    rows = await payment_reads.tenders(tx, order_id)
+    by_reference = {row.reference: row for row in rows}
+    for said in order.payments:
+        row = by_reference.get(said.id)
+        try:
+            if row is None:
+                if said.state is not PaidState.DECLINED and said.amount > 0:
+                    await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at))
+            elif said.state in _FACTS and not _recorded(row, said):
+                kind = _FACTS[said.state]
+                fact = Fact(
+                    position=row.position, kind=kind, amount=said.amount, reference=said.id, occurred_at=said.paid_at
+                )
+                await payments.record_fact(tx, order_id, fact)
+        except MalhaError as error:
+            raise Parked("payment", str(error)) from None
+
+
+def _recorded(row: Any, said: ExtPayment) -> bool:
+    done = {PaidState.AUTHORISED: row.authorised or row.captured, PaidState.CAPTURED: row.captured}
+    return bool(done.get(said.state, 0) >= said.amount)
+
+
+def _tender(
+    order_id: UUID, said: ExtPayment, words: dict[tuple[str, str], str | None], placed_at: datetime
+) -> NewTender:
+    return NewTender(
+        order_id=order_id,
+        position=0,
+        kind=words[TENDER, said.method] or "prepaid",
+        amount=said.amount,
+        state=said.state.value,
+        reference=said.id,
+        installments=said.installments,
+        expires_at=said.expires_at,
+        occurred_at=said.paid_at or placed_at,
+    )

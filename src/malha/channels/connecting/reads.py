@@ -1,0 +1,360 @@
+"""Connections, what waits in them and how they are: for the runtime, the API and the pages."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from malha.channels.connecting.model import Linked
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
+
+_LINKED = """
+SELECT c.id, c.code, c.name, c.connector, c.channel_id, ch.code AS channel, ch.currency, c.config, c.secrets,
+       c.former_secrets, c.former_until, c.status, c.version
+FROM connection c JOIN channel ch ON ch.id = c.channel_id
+"""
+LINKED = _LINKED + " WHERE c.code = %(code)s::text"
+LINKED_BY_ID = _LINKED + " WHERE c.id = ANY (%(ids)s::int[])"
+# Small table.
+ALL_LINKED = _LINKED + " ORDER BY c.name"
+# By the index on the channel.
+LINKED_OF_CHANNEL = _LINKED + " WHERE c.channel_id = %(channel_id)s::int AND c.status = 'active' ORDER BY c.id"
+
+TOKENS = """
+SELECT tokens, expires_at, generation,
+       expires_at IS NOT NULL AND expires_at < clock_timestamp() + make_interval(secs => %(early)s::float8) AS over
+FROM connection_token WHERE connection_id = %(id)s::int
+"""
+# Connections that have something to send now, by the index on what waits.
+DUE_OPS = """
+SELECT DISTINCT connection_id FROM channel_op
+WHERE state = 'waiting' AND not_before <= clock_timestamp() AND (taken_until IS NULL OR taken_until < clock_timestamp())
+"""
+METHODS = """
+SELECT kind, theirs, ours FROM method_mapping WHERE connection_id = %(connection_id)s::int ORDER BY kind, theirs
+"""
+BINDING = """
+SELECT internal_id, remote_version, content_hash FROM binding
+WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND external_id = %(external_id)s::text
+"""
+# From ours to theirs, over all connections, by the index on the internal id.
+BOUND = """
+SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code
+FROM binding b JOIN connection c ON c.id = b.connection_id
+WHERE b.entity = %(entity)s::text AND b.internal_id = ANY (%(ids)s::text[])
+"""
+# What a line is of: the listing's code, a bound variant, the SKU, the GTIN; in this order.
+FIND_SKUS = """
+SELECT w.n, coalesce(l.sku, b.internal_id, s.sku, g.sku) AS sku
+FROM unnest(%(ns)s::int[], %(items)s::text[], %(skus)s::text[], %(gtins)s::text[]) AS w(n, item, sku, gtin)
+LEFT JOIN LATERAL (SELECT v.sku FROM listing l JOIN variant v ON v.id = l.sku_id
+                   WHERE l.channel_id = %(channel_id)s::int AND l.code IN (w.item, w.sku) AND l.code <> ''
+                   ORDER BY l.code = w.item DESC LIMIT 1) l ON true
+LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'variant' AND b.external_id = w.item
+      AND w.item <> ''
+LEFT JOIN variant s ON s.sku = w.sku
+LEFT JOIN LATERAL (SELECT v.sku FROM variant v WHERE v.gtin = w.gtin AND w.gtin <> ''
+                   ORDER BY v.active DESC, v.id LIMIT 1) g ON true
+"""
+ORDER_BY_KEY = """
+SELECT id, number FROM sales_order WHERE channel_id = %(channel_id)s::int AND external_id = %(external_id)s::text
+"""
+STUCK = """
+SELECT id, entity, source, trust, state, attempts, cause, error, wants, received_at
+FROM channel_inbox WHERE connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped')
+  AND id > %(after)s::bigint ORDER BY id LIMIT %(most)s::int
+"""
+DEAD = """
+SELECT key, number, kind, entity, attempts, cause, error, reference, created_at
+FROM channel_op WHERE connection_id = %(connection_id)s::int AND state = 'dead'
+  AND number > %(after)s::bigint ORDER BY number LIMIT %(most)s::int
+"""
+ATTEMPTS = "SELECT attempt, at, outcome, says FROM op_attempt WHERE op_key = %(key)s::uuid ORDER BY attempt"
+LOG = """
+SELECT at, operation, method, path, status, ms, says FROM api_log
+WHERE connection_id = %(connection_id)s::int AND (NOT %(bad)s::boolean OR status IS NULL OR status >= 400)
+ORDER BY at DESC LIMIT %(most)s::int
+"""
+# Each count by a partial index on what it counts.
+HEALTH = """
+SELECT c.code, c.name, c.connector, ch.code AS channel, c.status, c.why, c.version, c.checked_at, c.check_says,
+       p.calls, p.failures, p.refused, p.refused_at, p.limited_at, p.bucket, p.breaker,
+       extract(epoch FROM clock_timestamp())::float8 AS clock,
+       (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting') AS inbox_waiting,
+       (SELECT min(i.received_at) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting')
+           AS inbox_oldest,
+       (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'parked') AS inbox_parked,
+       (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'unmapped') AS inbox_unmapped,
+       (SELECT count(*) FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'waiting') AS ops_waiting,
+       (SELECT min(o.created_at) FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'waiting') AS ops_oldest,
+       (SELECT count(*) FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'dead') AS ops_dead,
+       (SELECT count(*) FROM method_mapping m WHERE m.connection_id = c.id AND m.ours IS NULL) AS unmapped_methods,
+       (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'done'
+            AND i.done_at > now() - interval '1 hour') AS in_last_hour,
+       (SELECT count(*) FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'done'
+            AND o.done_at > now() - interval '1 hour') AS out_last_hour
+FROM connection c JOIN channel ch ON ch.id = c.channel_id JOIN connection_pace p ON p.connection_id = c.id
+WHERE %(code)s::text IS NULL OR c.code = %(code)s::text
+ORDER BY c.name
+"""
+CAUSES = """
+SELECT 'in' AS way, cause, count(*) AS count, min(received_at) AS oldest FROM channel_inbox
+WHERE connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped') GROUP BY cause
+UNION ALL
+SELECT 'out', cause, count(*), min(created_at) FROM channel_op
+WHERE connection_id = %(connection_id)s::int AND state = 'dead' GROUP BY cause
+ORDER BY 3 DESC
+"""
+CURSORS = """
+SELECT stream, value, since, read_at, next_at, failures, error, cardinality(handles) AS unacknowledged
+FROM connection_cursor WHERE connection_id = %(connection_id)s::int ORDER BY stream
+"""
+RECONCILIATIONS = """
+SELECT kind, day, at, ours, theirs, ours_total, theirs_total, differing FROM reconciliation
+WHERE connection_id = %(connection_id)s::int ORDER BY day DESC, kind LIMIT %(most)s::int
+"""
+# Orders of a day that came over a connection, by the index on when they were placed.
+ORDERS_OF_DAY = """
+SELECT b.external_id, o.total FROM sales_order o
+JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'order' AND b.internal_id = o.id::text
+WHERE o.channel_id = %(channel_id)s::int AND o.status <> 'cancelled'
+  AND o.placed_at >= %(since)s::timestamptz AND o.placed_at < %(until)s::timestamptz
+"""
+# Prices that differ from what the peer was told last, by primary key of the listings.
+PRICES_TO_TELL = """
+SELECT v.sku, l.code, v.price, b.remote_version FROM listing l JOIN variant v ON v.id = l.sku_id
+LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'price' AND b.internal_id = v.sku
+WHERE l.channel_id = %(channel_id)s::int AND l.active AND v.price IS NOT NULL AND v.sku > %(after)s::text
+  AND b.content_hash IS DISTINCT FROM int8send(v.price::bigint)
+ORDER BY v.sku LIMIT %(most)s::int
+"""
+
+
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing that came in and waits for a person."""
+
+    id: int
+    entity: str
+    source: str
+    trust: str
+    state: str
+    attempts: int
+    cause: str | None
+    error: str | None
+    wants: list[str] | None
+    received_at: datetime
+
+
+class Dead(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing that could not be told, and waits for a person."""
+
+    key: UUID
+    number: int
+    kind: str
+    entity: str
+    attempts: int
+    cause: str | None
+    error: str | None
+    reference: str | None
+    created_at: datetime
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What became of one attempt."""
+
+    attempt: int
+    at: datetime
+    outcome: str
+    says: str
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call, without secrets."""
+
+    at: datetime
+    operation: str
+    method: str
+    path: str
+    status: int | None
+    ms: int
+    says: str
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connection is."""
+
+    code: str
+    name: str
+    connector: str
+    channel: str
+    status: str
+    why: str
+    version: int
+    checked_at: datetime | None
+    check_says: str
+    calls: int
+    failures: int
+    refused: int
+    refused_at: datetime | None
+    limited_at: datetime | None
+    bucket: dict[str, Any] | None
+    breaker: dict[str, Any] | None
+    clock: float
+    inbox_waiting: int
+    inbox_oldest: datetime | None
+    inbox_parked: int
+    inbox_unmapped: int
+    ops_waiting: int
+    ops_oldest: datetime | None
+    ops_dead: int
+    unmapped_methods: int
+    in_last_hour: int
+    out_last_hour: int
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """How often something stopped for one cause; `way` is in or out."""
+
+    way: str
+    cause: str | None
+    count: int
+    oldest: datetime
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a stream was read."""
+
+    stream: str
+    value: str | None
+    since: datetime | None
+    read_at: datetime | None
+    next_at: datetime
+    failures: int
+    error: str | None
+    unacknowledged: int
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """What was compared with the peer."""
+
+    kind: str
+    day: date
+    at: datetime
+    ours: int
+    theirs: int
+    ours_total: int
+    theirs_total: int
+    differing: list[str]
+
+
+class Method(msgspec.Struct, frozen=True):
+    """A word of theirs, and ours for it."""
+
+    kind: str
+    theirs: str
+    ours: str | None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Tokens as they are kept."""
+
+    tokens: bytes
+    expires_at: datetime | None
+    generation: int
+    over: bool
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """What of ours is what of theirs, where."""
+
+    internal_id: str
+    external_id: str
+    connection_id: int
+    connector: str
+    code: str
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """Which of ours it is, and as of which version of theirs."""
+
+    internal_id: str
+    remote_version: int | None
+    content_hash: bytes | None
+
+
+async def linked(tx: Tx, code: str) -> Linked | None:
+    """Return a connection by its code."""
+    return await tx.maybe(Linked, LINKED, {"code": code})
+
+
+async def linked_by_id(tx: Tx, ids: Sequence[int]) -> dict[int, Linked]:
+    """Return connections by their ids."""
+    return {found.id: found for found in await tx.all(Linked, LINKED_BY_ID, {"ids": sorted(set(ids))})}
+
+
+async def all_linked(tx: Tx) -> list[Linked]:
+    """Return all connections by name."""
+    return await tx.all(Linked, ALL_LINKED)
+
+
+async def linked_of_channel(tx: Tx, channel_id: int) -> list[Linked]:
+    """Return the active connections of a channel."""
+    return await tx.all(Linked, LINKED_OF_CHANNEL, {"channel_id": channel_id})
+
+
+async def methods(tx: Tx, connection_id: int) -> list[Method]:
+    """Return the words of a peer for ways to pay and to ship."""
+    return await tx.all(Method, METHODS, {"connection_id": connection_id})
+
+
+async def binding(tx: Tx, connection_id: int, entity: str, external_id: str) -> Binding | None:
+    """Return which of ours a thing of theirs is."""
+    params = {"connection_id": connection_id, "entity": entity, "external_id": external_id}
+    return await tx.maybe(Binding, BINDING, params)
+
+
+async def bound(tx: Tx, entity: str, ids: Sequence[str]) -> list[Bound]:
+    """Return what things of ours are at peers."""
+    return await tx.all(Bound, BOUND, {"entity": entity, "ids": list(ids)})
+
+
+async def health(tx: Tx, code: str | None = None) -> list[Standing]:
+    """Return how connections are, by name; one by its code."""
+    return await tx.all(Standing, HEALTH, {"code": code})
+
+
+async def causes(tx: Tx, connection_id: int) -> list[Cause]:
+    """Return why things wait for a person, the most frequent first."""
+    return await tx.all(Cause, CAUSES, {"connection_id": connection_id})
+
+
+async def cursors(tx: Tx, connection_id: int) -> list[Cursor]:
+    """Return how far streams were read."""
+    return await tx.all(Cursor, CURSORS, {"connection_id": connection_id})
+
+
+async def stuck(tx: Tx, connection_id: int, *, after: int = 0, most: int = 100) -> list[Stuck]:
+    """Return what came in and waits for a person, by arrival."""
+    return await tx.all(Stuck, STUCK, {"connection_id": connection_id, "after": after, "most": most})
+
+
+async def dead(tx: Tx, connection_id: int, *, after: int = 0, most: int = 100) -> list[Dead]:
+    """Return what could not be told, in order."""
+    return await tx.all(Dead, DEAD, {"connection_id": connection_id, "after": after, "most": most})
+
+
+async def attempts(tx: Tx, key: UUID) -> list[Attempt]:
+    """Return what was tried for an operation."""
+    return await tx.all(Attempt, ATTEMPTS, {"key": key})
+
+
+async def calls(tx: Tx, connection_id: int, *, bad: bool = False, most: int = 100) -> list[Call]:
+    """Return the last calls of a connection, the newest first; `bad`: those that failed."""
+    return await tx.all(Call, LOG, {"connection_id": connection_id, "bad": bad, "most": most})
+
+
+async def compared(tx: Tx, connection_id: int, most: int = 60) -> list[Compared]:
+    """Return what was compared with the peer, the newest day first."""
+    return await tx.all(Compared, RECONCILIATIONS, {"connection_id": connection_id, "most": most})

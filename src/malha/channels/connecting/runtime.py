@@ -1,0 +1,90 @@
+"""What the runtime works with, and how it makes what a connector is given."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from malha.channels.connecting import access, registry, writes
+from malha.channels.connecting.access import Safe
+from malha.channels.connecting.model import Linked
+from malha.channels.connecting.wire import Wire
+from malha.channels.contract import AuthExpired, ConnectionRef, Connector, Ctx, TokenRefresher
+from malha.platform import signing
+from malha.platform.clock import now
+from malha.platform.db import Database
+from malha.platform.outward import Outward
+from malha.platform.settings import Settings
+
+T = TypeVar("T")
+TIMEOUT_S = 20.0
+
+
+class Runtime:
+    """What one worker process has for all its connections. Cheap to make; opens nothing."""
+
+    def __init__(self, db: Database, settings: Settings, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.db = db
+        self.settings = settings
+        self.keys = signing.keys_of(settings)
+        self.outward = Outward(settings.outward_allow, timeout_s=timeout_s, limit=8 << 20)
+
+    def line(self, connection: Linked) -> "Line":
+        """Return a connection ready to be used.
+
+        Raises:
+            UnknownConnector: its connector is not installed.
+            SealBroken: its secrets were sealed with another key.
+            AuthExpired: its configuration does not fit the connector any more.
+        """
+        connector = registry.connector_of(connection.connector)
+        try:
+            config = msgspec.convert(connection.config, connector.config_model)
+        except msgspec.ValidationError as error:
+            raise AuthExpired(f"the configuration does not fit: {error}") from None
+        secrets = access.unseal(self.keys, connection.secrets)
+        wire = Wire(self.db, self.outward, connection.id, connector.limits, secrets.values())
+        safe = Safe(self.db, self.keys, connection, secrets)
+        ctx = Ctx(
+            connection=ConnectionRef(connection.code, connection.connector, connection.channel, connection.currency),
+            config=config,
+            http=wire,
+            access=safe,
+            now=now,
+        )
+        if isinstance(connector, TokenRefresher):
+            safe.renew = partial(connector.refresh, ctx)
+        return Line(self.db, connection, connector, ctx, safe)
+
+
+class Line:
+    """One connection, its connector, and what that is given."""
+
+    def __init__(self, db: Database, connection: Linked, connector: Connector, ctx: Ctx, safe: Safe) -> None:
+        self._db = db
+        self.connection = connection
+        self.connector = connector
+        self.ctx = ctx
+        self._safe = safe
+
+    def __repr__(self) -> str:
+        return f"Line({self.connection.code})"
+
+    async def call(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the peer; where it does not know our token, renew it and ask once more. A second no breaks it.
+
+        Raises:
+            ChannelError: what the peer answered.
+        """
+        try:
+            try:
+                return await ask()
+            except AuthExpired:
+                if not self._safe.spoil():
+                    raise
+                return await ask()
+        except AuthExpired as error:
+            async with self._db.transaction() as tx:
+                await tx.execute(writes.BREAK, {"id": self.connection.id, "why": error.why[:300]})
+            raise

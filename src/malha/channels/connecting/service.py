@@ -1,0 +1,267 @@
+"""Use cases of connections: make, change, pause and resume them, and look after what waits for a person."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from malha.channels.connecting import access, reads, registry, writes
+from malha.channels.connecting.errors import ConnectionChanged, ConnectionExists, UnknownConnection, UnknownEntry
+from malha.channels.connecting.model import ConnectionDraft, Linked, OpState, Status
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.contract import Capability, ChannelError, Connector, Health, Tokens
+from malha.channels.service import channel_of
+from malha.network import reads as network
+from malha.network.service import refuse_limited
+from malha.payments.model import TenderKind
+from malha.platform import audit, signing
+from malha.platform.db import Actor, Tx
+from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID
+from malha.platform.outward import OutwardRefused, check_address
+
+OVERLAP_S = 3 * 86_400.0  # how long a replaced secret is believed
+BACK = timedelta(days=1)  # where reading of orders begins
+REFRESH = "refresh_token"
+
+
+async def connection_of(tx: Tx, code: str) -> Linked:
+    """Return a connection by its code.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        UnknownConnection: there is none.
+    """
+    refuse_limited(tx)
+    found = await reads.linked(tx, code)
+    if found is None:
+        raise UnknownConnection(key=code)
+    return found
+
+
+def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
+    flaws: list[Flaw] = []
+    try:
+        config = msgspec.convert(draft.config, connector.config_model)
+    except msgspec.ValidationError as error:
+        says = N_("The configuration does not fit: {why}")
+        flaws.append(Flaw("config", says, N_("Correct it as the connector describes it."), {"why": str(error)}))
+    else:
+        address = getattr(config, "base_url", None)
+        if address is not None:
+            try:
+                check_address(address)
+            except OutwardRefused as error:
+                flaws.append(Flaw("config/base_url", N_("{why}"), "", {"why": str(error)}))
+    says = N_("The connector has no secret {name}.")
+    flaws += [
+        Flaw(f"secrets/{n}", says, facts={"name": n}) for n in sorted(set(draft.secrets) - set(connector.secrets))
+    ]
+    return flaws
+
+
+async def add_connection(tx: Tx, draft: ConnectionDraft, keys: signing.Keys) -> Linked:
+    """Make a connection. It is paused until it is resumed, so that it can be tested first.
+
+    Raises:
+        SharedByAll, UnknownChannel, UnknownConnector, ConnectionExists: as the names say.
+        Invalid: the configuration or a secret does not fit the connector.
+    """
+    channel = await channel_of(tx, draft.channel)
+    connector = registry.connector_of(draft.connector)
+    refuse(_check(connector, draft))
+    id_ = await tx.value(
+        writes.ADD,
+        {
+            "code": draft.code,
+            "name": draft.name,
+            "connector": draft.connector,
+            "channel_id": channel.id,
+            "config": msgspec.json.encode(draft.config).decode(),
+            "secrets": access.seal(keys, draft.secrets),
+        },
+    )
+    if id_ is None:
+        raise ConnectionExists(key=draft.code)
+    await tx.execute(writes.ADD_PACE, {"id": id_})
+    if Capability.ORDERS in connector.capabilities:
+        since = (await tx.now()) - BACK
+        await tx.execute(writes.ADD_CURSOR, {"id": id_, "stream": "orders", "since": since})
+    await _first_token(tx, keys, id_, draft.secrets)
+    facts = {"connector": draft.connector, "channel": draft.channel, "config": draft.config}
+    await audit.record(tx, action="create", entity="connection", entity_id=draft.code, after=facts)
+    return await connection_of(tx, draft.code)
+
+
+async def _first_token(tx: Tx, keys: signing.Keys, id_: int, secrets: Mapping[str, str]) -> None:
+    """Keep a refresh token that was entered: the first access token is asked for with it."""
+    if secrets.get(REFRESH):
+        over = datetime.fromtimestamp(0, (await tx.now()).tzinfo)
+        await access.keep_tokens(tx, keys, id_, Tokens("", secrets[REFRESH], over))
+
+
+async def change_connection(tx: Tx, draft: ConnectionDraft, version: int, keys: signing.Keys) -> Linked:
+    """Change a connection's name, configuration or secrets; connector and channel stay.
+
+    Secrets that are not mentioned stay, an empty one is removed; of what is replaced the former is believed for three
+    more days.
+
+    Raises:
+        SharedByAll, UnknownConnection, ConnectionChanged: as the names say.
+        Invalid: the configuration or a secret does not fit the connector.
+    """
+    before = await connection_of(tx, draft.code)
+    await tx.value(writes.LOCK, {"code": draft.code})
+    before = await connection_of(tx, draft.code)
+    flaws = _check(registry.connector_of(before.connector), draft)
+    if (draft.connector, draft.channel) != (before.connector, before.channel):
+        says = N_("A connection keeps its connector and its channel.")
+        flaws.append(Flaw("connector", says, N_("Make another connection for another one.")))
+    refuse(flaws)
+    secrets = None
+    if draft.secrets:
+        secrets = {n: s for n, s in (access.unseal(keys, before.secrets) | draft.secrets).items() if s}
+    stored = await tx.value(
+        writes.CHANGE,
+        {
+            "code": draft.code,
+            "name": draft.name,
+            "config": msgspec.json.encode(draft.config).decode(),
+            "secrets": None if secrets is None else access.seal(keys, secrets) or b"",
+            "overlap": OVERLAP_S,
+            "version": version,
+        },
+    )
+    if stored is None:
+        raise ConnectionChanged(key=draft.code)
+    await _first_token(tx, keys, before.id, draft.secrets)
+    facts = {"name": draft.name, "config": draft.config, "secrets": sorted(draft.secrets)}
+    was = {"name": before.name, "config": before.config}
+    await audit.record(tx, action="change", entity="connection", entity_id=draft.code, before=was, after=facts)
+    return await connection_of(tx, draft.code)
+
+
+async def pause(tx: Tx, code: str) -> None:
+    """Ask and send nothing any more; what comes in is kept."""
+    await _set(tx, code, Status.PAUSED, "pause")
+
+
+async def resume(tx: Tx, code: str) -> None:
+    """Go on, with a fresh budget: whatever stopped the connection is taken for mended."""
+    found = await connection_of(tx, code)
+    await tx.execute(writes.CLEAR_PACE, {"id": found.id})
+    await _set(tx, code, Status.ACTIVE, "resume")
+
+
+async def _set(tx: Tx, code: str, status: Status, action: str) -> None:
+    found = await connection_of(tx, code)
+    if await tx.value(writes.SET_STATUS, {"id": found.id, "status": status.value, "why": ""}) is not None:
+        after = {"status": status.value}
+        was = {"status": found.status}
+        await audit.record(tx, action=action, entity="connection", entity_id=code, before=was, after=after)
+
+
+async def test(runtime: Runtime, actor: Actor, code: str) -> Health:
+    """Have the connector check its peer, whatever the status of the connection; what it finds is kept and returned."""
+    async with runtime.db.transaction(actor) as tx:
+        found = await connection_of(tx, code)
+    health = await check(runtime, found)
+    async with runtime.db.transaction(actor) as tx:
+        says = ("" if health.ok else "! ") + health.says[:300]
+        await tx.execute(writes.NOTE_CHECK, {"id": found.id, "says": says})
+        await audit.record(tx, action="try", entity="connection", entity_id=code, after={"ok": health.ok})
+    return health
+
+
+async def check(runtime: Runtime, connection: Linked) -> Health:
+    """Ask a connection's peer something harmless. Never raises for what the peer answers."""
+    try:
+        line = runtime.line(connection)
+        return await line.connector.check(line.ctx)
+    except ChannelError as error:
+        return Health(ok=False, says=error.why)
+    except MalhaError as error:
+        return Health(ok=False, says=str(error))
+
+
+# --- what waits for a person ---
+
+
+async def replay(tx: Tx, code: str, *, came: Sequence[int] = (), ops: Sequence[UUID] = ()) -> int:
+    """Have things tried again, from the start; return how many. Of an operation a person says that it did not arrive.
+
+    Raises:
+        UnknownEntry: none of them waits for a person.
+    """
+    found = await connection_of(tx, code)
+    done = await tx.values(writes.REPLAY_CAME, {"connection_id": found.id, "ids": list(came)}) if came else []
+    done += await tx.values(writes.REPLAY_OPS, {"connection_id": found.id, "keys": list(ops)}) if ops else []
+    return await _settled(tx, code, "replay", done, [*came, *ops])
+
+
+async def drop(tx: Tx, code: str, *, came: Sequence[int] = (), ops: Sequence[UUID] = ()) -> int:
+    """Give things up for good; return how many.
+
+    Raises:
+        UnknownEntry: none of them waits for a person.
+    """
+    found = await connection_of(tx, code)
+    done = await tx.values(writes.DROP_CAME, {"connection_id": found.id, "ids": list(came)}) if came else []
+    settled = {"connection_id": found.id, "keys": list(ops), "state": OpState.DROPPED.value}
+    done += await tx.values(writes.SETTLE_OPS, settled) if ops else []
+    return await _settled(tx, code, "drop", done, [*came, *ops])
+
+
+async def mark_done(tx: Tx, code: str, ops: Sequence[UUID]) -> int:
+    """Say that operations did arrive at the peer; return how many.
+
+    Raises:
+        UnknownEntry: none of them waits for a person.
+    """
+    found = await connection_of(tx, code)
+    params = {"connection_id": found.id, "keys": list(ops), "state": OpState.DONE.value}
+    return await _settled(tx, code, "mark_done", await tx.values(writes.SETTLE_OPS, params), list(ops))
+
+
+async def _settled(tx: Tx, code: str, action: str, done: Sequence[Any], asked: Sequence[Any]) -> int:
+    if not done:
+        raise UnknownEntry(key=", ".join(str(each) for each in asked[:3]))
+    facts = {"entries": [str(each) for each in done[:100]], "count": len(done)}
+    await audit.record(tx, action=action, entity="connection", entity_id=code, after=facts)
+    return len(done)
+
+
+async def put_method(tx: Tx, code: str, kind: str, theirs: str, ours: str) -> int:
+    """Say which way to pay or to ship a word of the peer means; return how many waiting orders go on.
+
+    Raises:
+        Invalid: we have no such way.
+    """
+    found = await connection_of(tx, code)
+    says = N_("There is no such way: {value}.")
+    services = await network.services(tx)
+    known = {kind.value for kind in TenderKind} if kind == "payment" else {service.code for service in services}
+    refuse([] if ours in known else [Flaw("ours", says, facts={"value": ours})])
+    params = {"connection_id": found.id, "kind": kind, "theirs": theirs, "ours": ours}
+    await tx.execute(writes.PUT_METHOD, params)
+    woken = len(await tx.values(writes.WAKE_MAPPED, {"connection_id": found.id}))
+    after = {"kind": kind, "theirs": theirs, "ours": ours, "orders": woken}
+    await audit.record(tx, action="map", entity="connection", entity_id=code, after=after)
+    return woken
+
+
+async def read_again(tx: Tx, code: str, since: datetime) -> None:
+    """Read all orders that changed since a moment again; what is known already is passed over.
+
+    Raises:
+        UnknownEntry: the connection reads no orders.
+    """
+    found = await connection_of(tx, code)
+    params = {"id": found.id, "stream": "orders", "since": since}
+    if await tx.value(writes.REWIND, params) is None:
+        raise UnknownEntry(key="orders")
+    facts = {"since": since.isoformat()}
+    await audit.record(tx, action="read_again", entity="connection", entity_id=code, after=facts)

@@ -1,0 +1,335 @@
+"""Every statement that changes or locks connections and what belongs to them. Private to `channels`."""
+
+# --- connections ---
+
+ADD = """
+INSERT INTO connection (code, name, connector, channel_id, config, secrets, status)
+VALUES (%(code)s::text, %(name)s::text, %(connector)s::text, %(channel_id)s::int, %(config)s::jsonb,
+        %(secrets)s::bytea, 'paused')
+ON CONFLICT (code) DO NOTHING RETURNING id
+"""
+ADD_PACE = "INSERT INTO connection_pace (connection_id) VALUES (%(id)s::int)"
+# The row's lock makes two people who change it at once queue; the second finds another version.
+LOCK = "SELECT version FROM connection WHERE code = %(code)s::text FOR NO KEY UPDATE"
+# The former secrets are believed until `until`, so that both sides need not change in one instant.
+CHANGE = """
+UPDATE connection SET name = %(name)s::text, config = %(config)s::jsonb, version = version + 1,
+    former_secrets = CASE WHEN %(secrets)s::bytea IS NULL THEN former_secrets ELSE secrets END,
+    former_until = CASE WHEN %(secrets)s::bytea IS NULL THEN former_until
+                        ELSE now() + make_interval(secs => %(overlap)s::float8) END,
+    secrets = coalesce(%(secrets)s::bytea, secrets)
+WHERE code = %(code)s::text AND version = %(version)s::int RETURNING version
+"""
+SET_STATUS = """
+UPDATE connection SET status = %(status)s::text, why = %(why)s::text, version = version + 1
+WHERE id = %(id)s::int AND status <> %(status)s::text RETURNING version
+"""
+# The peer does not know us: only an active connection breaks; who paused it keeps it so.
+BREAK = """
+UPDATE connection SET status = 'broken', why = %(why)s::text, version = version + 1
+WHERE id = %(id)s::int AND status = 'active' RETURNING code
+"""
+NOTE_CHECK = """
+UPDATE connection SET checked_at = now(), check_says = %(says)s::text WHERE id = %(id)s::int
+"""
+CLEAR_PACE = "UPDATE connection_pace SET bucket = NULL, breaker = NULL WHERE connection_id = %(id)s::int"
+
+# --- pace and log ---
+
+# One row per connection: whoever asks the peer waits here for its budget, across workers.
+LOCK_PACE = """
+SELECT bucket, breaker, extract(epoch FROM clock_timestamp())::float8 FROM connection_pace
+WHERE connection_id = %(id)s::int FOR NO KEY UPDATE
+"""
+PUT_PACE = """
+UPDATE connection_pace SET bucket = %(bucket)s::jsonb, breaker = %(breaker)s::jsonb WHERE connection_id = %(id)s::int
+"""
+END_CALL = """
+UPDATE connection_pace SET bucket = %(bucket)s::jsonb, breaker = %(breaker)s::jsonb, calls = calls + 1,
+    failures = failures + %(failed)s::int,
+    limited_at = CASE WHEN %(limited)s::boolean THEN clock_timestamp() ELSE limited_at END
+WHERE connection_id = %(id)s::int RETURNING calls
+"""
+ADD_LOG = """
+INSERT INTO api_log (connection_id, slot, at, operation, method, path, status, ms, says)
+VALUES (%(id)s::int, %(slot)s::int, clock_timestamp(), %(operation)s::text, %(method)s::text, %(path)s::text,
+        %(status)s::int, %(ms)s::int, %(says)s::text)
+ON CONFLICT (connection_id, slot) DO UPDATE SET at = excluded.at, operation = excluded.operation,
+    method = excluded.method, path = excluded.path, status = excluded.status, ms = excluded.ms, says = excluded.says
+"""
+# SKIP LOCKED: whoever floods us with forged messages does not queue behind our own calls; the metric counts them all.
+COUNT_REFUSED = """
+UPDATE connection_pace SET refused = refused + 1, refused_at = now()
+WHERE connection_id IN (SELECT connection_id FROM connection_pace WHERE connection_id = %(id)s::int
+                        FOR NO KEY UPDATE SKIP LOCKED)
+"""
+
+# --- tokens ---
+
+PUT_TOKENS = """
+INSERT INTO connection_token (connection_id, tokens, expires_at)
+VALUES (%(id)s::int, %(tokens)s::bytea, %(expires_at)s::timestamptz)
+ON CONFLICT (connection_id) DO UPDATE SET tokens = excluded.tokens, expires_at = excluded.expires_at,
+    generation = connection_token.generation + 1, renewing_until = NULL
+"""
+# One renews: a lease, because no transaction is open while the peer is asked. By its generation, so that who saw an
+# older token does not renew what somebody else has just renewed.
+TAKE_RENEWAL = """
+UPDATE connection_token SET renewing_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
+WHERE connection_id = %(id)s::int AND generation = %(generation)s::int
+  AND (renewing_until IS NULL OR renewing_until < clock_timestamp())
+RETURNING generation
+"""
+END_RENEWAL = """
+UPDATE connection_token SET tokens = %(tokens)s::bytea, expires_at = %(expires_at)s::timestamptz,
+    generation = generation + 1, renewing_until = NULL
+WHERE connection_id = %(id)s::int AND generation = %(generation)s::int RETURNING generation
+"""
+GIVE_UP_RENEWAL = """
+UPDATE connection_token SET renewing_until = NULL
+WHERE connection_id = %(id)s::int AND generation = %(generation)s::int
+"""
+
+# --- inbox ---
+
+# The natural key decides: what came before is acknowledged again and kept once.
+RECEIVE = """
+INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload)
+SELECT %(id)s::int, d, e, %(source)s::text, t, p
+FROM unnest(%(dedups)s::text[], %(entities)s::text[], %(trusts)s::text[], %(payloads)s::bytea[]) AS w(d, e, t, p)
+ON CONFLICT (connection_id, dedup) DO NOTHING RETURNING id
+"""
+# The first open thing of each entity, as far as its time has come and nobody has it. SKIP LOCKED: another worker is
+# quicker. A lease, since the peer may be asked before it is done.
+TAKE_CAME = """
+UPDATE channel_inbox w SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8),
+    attempts = attempts + 1
+WHERE id IN (
+    SELECT i.id FROM channel_inbox i JOIN connection c ON c.id = i.connection_id AND c.status = 'active'
+    WHERE i.state = 'waiting' AND i.next_at <= clock_timestamp()
+      AND (i.taken_until IS NULL OR i.taken_until < clock_timestamp())
+      AND NOT EXISTS (SELECT FROM channel_inbox e
+                      WHERE e.connection_id = i.connection_id AND e.entity = i.entity AND e.state = 'waiting'
+                        AND e.id < i.id)
+    ORDER BY i.next_at, i.id LIMIT %(most)s::int FOR NO KEY UPDATE OF i SKIP LOCKED
+)
+RETURNING id, connection_id, entity, trust, payload, attempts, failures, received_at
+"""
+# `attempts` is the fence: who lost its lease to another writes nothing. What a newer state of the entity made needless
+# goes with it.
+END_CAME = """
+UPDATE channel_inbox SET state = %(state)s::text, taken_until = NULL, cause = NULL, error = NULL, done_at = now()
+WHERE id = %(id)s::bigint AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING id
+"""
+RETIRE_STUCK = """
+UPDATE channel_inbox SET state = 'stale', done_at = now()
+WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND id < %(id)s::bigint
+  AND state IN ('unmapped', 'parked')
+"""
+PUT_OFF_CAME = """
+UPDATE channel_inbox SET taken_until = NULL, failures = failures + 1, cause = %(cause)s::text, error = %(error)s::text,
+    next_at = clock_timestamp() + make_interval(secs => %(after)s::float8)
+WHERE id = %(id)s::bigint AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING id
+"""
+# It was not its fault: nothing counts against it.
+RETURN_CAME = """
+UPDATE channel_inbox SET taken_until = NULL,
+    next_at = clock_timestamp() + make_interval(secs => %(after)s::float8)
+WHERE id = %(id)s::bigint AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING id
+"""
+PARK_CAME = """
+UPDATE channel_inbox SET state = %(state)s::text, taken_until = NULL, cause = %(cause)s::text, error = %(error)s::text,
+    wants = %(wants)s::text[]
+WHERE id = %(id)s::bigint AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING id
+"""
+REPLAY_CAME = """
+UPDATE channel_inbox SET state = 'waiting', failures = 0, next_at = now(), cause = NULL, error = NULL, wants = NULL
+WHERE connection_id = %(connection_id)s::int AND id = ANY (%(ids)s::bigint[]) AND state IN ('parked', 'unmapped')
+RETURNING id
+"""
+DROP_CAME = """
+UPDATE channel_inbox SET state = 'dropped', done_at = now()
+WHERE connection_id = %(connection_id)s::int AND id = ANY (%(ids)s::bigint[]) AND state IN ('parked', 'unmapped')
+RETURNING id
+"""
+# What waited for a mapping goes on as soon as all it wants are there.
+WAKE_MAPPED = """
+UPDATE channel_inbox i SET state = 'waiting', failures = 0, next_at = now(), wants = NULL, cause = NULL, error = NULL
+WHERE i.connection_id = %(connection_id)s::int AND i.state = 'unmapped' AND NOT EXISTS (
+    SELECT FROM unnest(i.wants) AS w(want)
+    WHERE NOT EXISTS (SELECT FROM method_mapping m WHERE m.connection_id = i.connection_id AND m.ours IS NOT NULL
+                      AND m.kind || ':' || m.theirs = w.want))
+RETURNING i.id
+"""
+FORGET_CAME = """
+DELETE FROM channel_inbox WHERE id IN (
+    SELECT id FROM channel_inbox WHERE state IN ('done', 'stale', 'dropped') AND done_at < now() - interval '30 days'
+    ORDER BY done_at LIMIT %(most)s::int)
+"""
+
+# --- mappings and bindings ---
+
+NOTE_METHODS = """
+INSERT INTO method_mapping (connection_id, kind, theirs)
+SELECT %(connection_id)s::int, k, t FROM unnest(%(kinds)s::text[], %(theirs)s::text[]) AS w(k, t)
+ON CONFLICT DO NOTHING
+"""
+PUT_METHOD = """
+INSERT INTO method_mapping (connection_id, kind, theirs, ours)
+VALUES (%(connection_id)s::int, %(kind)s::text, %(theirs)s::text, %(ours)s::text)
+ON CONFLICT (connection_id, kind, theirs) DO UPDATE SET ours = excluded.ours
+"""
+# An older version never replaces a newer.
+BIND = """
+INSERT INTO binding AS b (connection_id, entity, internal_id, external_id, remote_version, content_hash)
+VALUES (%(connection_id)s::int, %(entity)s::text, %(internal_id)s::text, %(external_id)s::text,
+        %(version)s::bigint, %(hash)s::bytea)
+ON CONFLICT (connection_id, entity, internal_id) DO UPDATE SET remote_version = excluded.remote_version,
+    content_hash = coalesce(excluded.content_hash, b.content_hash)
+WHERE b.remote_version IS NULL OR b.remote_version <= excluded.remote_version
+"""
+
+# --- cursors ---
+
+ADD_CURSOR = """
+INSERT INTO connection_cursor (connection_id, stream, since)
+VALUES (%(id)s::int, %(stream)s::text, %(since)s::timestamptz)
+ON CONFLICT DO NOTHING
+"""
+TAKE_CURSOR = """
+UPDATE connection_cursor w SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
+WHERE (connection_id, stream) IN (
+    SELECT k.connection_id, k.stream FROM connection_cursor k
+    JOIN connection c ON c.id = k.connection_id AND c.status = 'active'
+    WHERE k.next_at <= clock_timestamp() AND (k.taken_until IS NULL OR k.taken_until < clock_timestamp())
+    ORDER BY k.next_at LIMIT %(most)s::int FOR NO KEY UPDATE OF k SKIP LOCKED
+)
+RETURNING connection_id, stream, value, since, failures, handles
+"""
+# In the transaction that keeps the page. `former` is the fence: who was overtaken moves nothing.
+MOVE_CURSOR = """
+UPDATE connection_cursor SET value = %(value)s::text, since = coalesce(%(since)s::timestamptz, since), read_at = now(),
+    failures = 0, error = NULL, handles = handles || %(handles)s::text[],
+    taken_until = CASE WHEN %(more)s::boolean THEN taken_until END,
+    next_at = clock_timestamp() + make_interval(secs => %(pause)s::float8)
+WHERE connection_id = %(id)s::int AND stream = %(stream)s::text AND value IS NOT DISTINCT FROM %(former)s::text
+RETURNING stream
+"""
+FAIL_CURSOR = """
+UPDATE connection_cursor SET taken_until = NULL, failures = failures + 1, error = %(error)s::text,
+    next_at = clock_timestamp() + make_interval(secs => %(after)s::float8)
+WHERE connection_id = %(id)s::int AND stream = %(stream)s::text
+"""
+DROP_HANDLES = """
+UPDATE connection_cursor SET handles = ARRAY(SELECT h FROM unnest(handles) AS h WHERE h <> ALL (%(handles)s::text[]))
+WHERE connection_id = %(id)s::int AND stream = %(stream)s::text
+"""
+REWIND = """
+UPDATE connection_cursor SET value = NULL, since = %(since)s::timestamptz, next_at = now(), failures = 0, error = NULL
+WHERE connection_id = %(id)s::int AND stream = %(stream)s::text RETURNING stream
+"""
+
+# --- operations ---
+
+# By its key each once. Of what only the newest counts of, an older one is not even noted.
+ADD_OPS = """
+INSERT INTO channel_op (key, connection_id, kind, entity, version, payload)
+SELECT w.key, w.connection_id, w.kind, w.entity, w.version, w.payload
+FROM unnest(%(keys)s::uuid[], %(connections)s::int[], %(kinds)s::text[], %(entities)s::text[], %(versions)s::bigint[],
+            %(payloads)s::jsonb[]) AS w(key, connection_id, kind, entity, version, payload)
+WHERE w.kind <> 'set_price' OR NOT EXISTS (
+    SELECT FROM channel_op o WHERE o.connection_id = w.connection_id AND o.entity = w.entity AND o.kind = w.kind
+       AND o.state = 'waiting' AND o.version > w.version)
+ON CONFLICT (key) DO NOTHING RETURNING key
+"""
+# What nobody has in hand is replaced by what is newer.
+SUPERSEDE = """
+UPDATE channel_op o SET state = 'superseded', done_at = now()
+WHERE o.state = 'waiting' AND o.kind = 'set_price' AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
+  AND (o.connection_id, o.entity) IN (SELECT * FROM unnest(%(connections)s::int[], %(entities)s::text[]))
+  AND EXISTS (SELECT FROM channel_op n WHERE n.connection_id = o.connection_id AND n.entity = o.entity
+              AND n.kind = o.kind AND n.version > o.version AND n.state IN ('waiting', 'done'))
+"""
+# The row of its pace first: two workers must not both think that there is room for `in_flight`.
+LOCK_ROOM = """
+SELECT p.connection_id FROM connection_pace p JOIN connection c ON c.id = p.connection_id AND c.status = 'active'
+WHERE p.connection_id = ANY (%(ids)s::int[]) FOR NO KEY UPDATE OF p SKIP LOCKED
+"""
+# The first open one of each entity. `sending` is durable before a byte goes out: who finds it set after a lease ran out
+# knows that the thing may have arrived.
+TAKE_OPS = """
+UPDATE channel_op w SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8),
+    attempts = attempts + 1, doubtful = doubtful OR sending, sending = true
+WHERE key IN (
+    SELECT o.key FROM channel_op o
+    WHERE o.connection_id = %(id)s::int AND o.state = 'waiting' AND o.not_before <= clock_timestamp()
+      AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
+      AND NOT EXISTS (SELECT FROM channel_op e WHERE e.connection_id = o.connection_id AND e.entity = o.entity
+                      AND e.state = 'waiting' AND e.number < o.number)
+    ORDER BY o.not_before, o.number
+    LIMIT greatest(0, %(room)s::int - (SELECT count(*) FROM channel_op b WHERE b.connection_id = %(id)s::int
+                                       AND b.state = 'waiting' AND b.taken_until >= clock_timestamp())::int)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING key, connection_id, kind, entity, version, payload, attempts, failures, doubtful
+"""
+_FENCE = "WHERE key = %(key)s::uuid AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING key"
+END_OP = (
+    """
+UPDATE channel_op SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL, error = NULL,
+    reference = %(reference)s::text, done_at = now()
+"""
+    + _FENCE
+)
+PUT_OFF_OP = (
+    """
+UPDATE channel_op SET taken_until = NULL, sending = false, failures = failures + 1, doubtful = %(doubtful)s::boolean,
+    cause = %(cause)s::text, error = %(error)s::text, reference = coalesce(%(reference)s::text, reference),
+    not_before = clock_timestamp() + make_interval(secs => %(after)s::float8)
+"""
+    + _FENCE
+)
+# Nothing was sent and it was not at fault: nothing counts against it.
+RETURN_OP = (
+    """
+UPDATE channel_op SET taken_until = NULL, sending = false, doubtful = %(doubtful)s::boolean,
+    not_before = clock_timestamp() + make_interval(secs => %(after)s::float8)
+"""
+    + _FENCE
+)
+BURY_OP = (
+    """
+UPDATE channel_op SET state = 'dead', taken_until = NULL, sending = false, doubtful = %(doubtful)s::boolean,
+    cause = %(cause)s::text, error = %(error)s::text
+"""
+    + _FENCE
+)
+# A person says that it did not arrive (`doubtful` false) or that it is to be looked up again.
+REPLAY_OPS = """
+UPDATE channel_op SET state = 'waiting', failures = 0, not_before = now(), cause = NULL, error = NULL, doubtful = false
+WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
+"""
+SETTLE_OPS = """
+UPDATE channel_op SET state = %(state)s::text, done_at = now(), doubtful = false
+WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
+"""
+ADD_ATTEMPT = """
+INSERT INTO op_attempt (op_key, attempt, outcome, says)
+SELECT %(key)s::uuid, coalesce(max(attempt), 0) + 1, %(outcome)s::text, %(says)s::text
+FROM op_attempt WHERE op_key = %(key)s::uuid
+"""
+FORGET_OPS = """
+DELETE FROM channel_op WHERE key IN (
+    SELECT key FROM channel_op WHERE state IN ('done', 'superseded', 'dropped')
+       AND done_at < now() - interval '30 days' ORDER BY done_at LIMIT %(most)s::int)
+"""
+
+# --- reconciliation ---
+
+PUT_RECONCILIATION = """
+INSERT INTO reconciliation (connection_id, kind, day, ours, theirs, ours_total, theirs_total, differing)
+VALUES (%(id)s::int, %(kind)s::text, %(day)s::date, %(ours)s::int, %(theirs)s::int, %(ours_total)s::bigint,
+        %(theirs_total)s::bigint, %(differing)s::text[])
+ON CONFLICT (connection_id, kind, day) DO UPDATE SET at = now(), ours = excluded.ours, theirs = excluded.theirs,
+    ours_total = excluded.ours_total, theirs_total = excluded.theirs_total, differing = excluded.differing
+"""

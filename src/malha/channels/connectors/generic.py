@@ -1,0 +1,446 @@
+"""A channel that speaks our own small protocol: JSON over HTTP, and webhooks signed as Standard Webhooks says.
+
+For whoever has no vendor's API: a shop of one's own, a middleware, a partner who writes one afternoon. The protocol is
+described on the page "A channel of your own" and is what the conformance kit runs against a server of ours; that server
+is no vendor's product, so the tier is C.
+
+    GET  /orders?since=...&cursor=...&limit=...   {"orders": [...], "cursor": "...", "more": false}
+    GET  /orders/{id}                             one of them
+    GET  /orders/summary?day=...&zone=...         {"orders": 12, "total": 345600, "ids": [...]}
+    POST /stock    {"items": [...]}               {"results": [{"status": "ok"}, {"status": "rejected", ...}]}
+    POST /prices   {"items": [...]}               the same
+    POST /shipments, /cancellations, /refunds     {"id": "..."}; `Idempotency-Key` is our key of it
+    GET  /operations/{key}                        {"id": "..."}, or 404: it never arrived
+    POST /token    {"refresh_token": "..."}       {"access_token": "...", "refresh_token": "...", "expires_in": 3600}
+    GET  /ping                                    {"name": "..."}
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Meta
+
+from malha.channels import signatures
+from malha.channels.contract import (
+    AuthExpired,
+    CancelPush,
+    Capability,
+    Conflicting,
+    Ctx,
+    DaySummary,
+    ExtAddress,
+    ExtBuyer,
+    ExtLine,
+    ExtOrder,
+    ExtPayment,
+    ExtRef,
+    ExtState,
+    Health,
+    InboxEvent,
+    Invalid,
+    Limits,
+    Missing,
+    Ok,
+    Page,
+    PaidState,
+    Pending,
+    Ping,
+    PricePush,
+    RawRequest,
+    RefundPush,
+    Rejected,
+    Reply,
+    Result,
+    ShipmentPush,
+    StockUpdate,
+    Tier,
+    Tokens,
+    Trust,
+    Unknown,
+    Unsure,
+    Verified,
+)
+
+PAGE = 100
+_encode = msgspec.json.Encoder().encode
+Amount = Annotated[int, Meta(ge=0, le=10**12)]
+
+
+class GenericConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the channel is, and how it knows us."""
+
+    base_url: Annotated[str, Meta(min_length=8, max_length=500, description="Address of the channel's API.")]
+    access: Annotated[
+        Literal["key", "token"],
+        Meta(description="`key`: the secret `api_key` is sent as it is; `token`: tokens that are renewed at /token."),
+    ] = "key"
+    page: Annotated[int, Meta(ge=1, le=500, description="Orders asked for at once.")] = PAGE
+
+
+class _Payment(msgspec.Struct):
+    id: str
+    method: str
+    amount: Amount
+    state: str = "pending"
+    installments: int = 1
+    paid_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class _Line(msgspec.Struct):
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)]
+    unit_price: Amount
+    discount: Amount = 0
+    id: str = ""
+    item: str = ""
+    sku: str = ""
+    gtin: str = ""
+    name: str = ""
+
+
+class _Order(msgspec.Struct):
+    """As the channel writes it. What it says besides is passed over."""
+
+    id: str
+    version: int
+    placed_at: Annotated[datetime, Meta(tz=True)]
+    currency: str
+    lines: Annotated[list[_Line], Meta(min_length=1, max_length=500)]
+    status: str = "open"
+    total: Amount | None = None
+    shipping: Amount = 0
+    discount: Amount = 0
+    buyer: ExtBuyer = ExtBuyer()
+    ship_to: ExtAddress | None = None
+    shipping_method: str = ""
+    pickup_location: str = ""
+    payments: list[_Payment] = []
+    promised_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class _Named(msgspec.Struct):
+    id: Annotated[str, Meta(min_length=1, max_length=120)]
+
+
+class _Orders(msgspec.Struct):
+    orders: list[msgspec.Raw]
+    cursor: str
+    more: bool = False
+
+
+class _Summary(msgspec.Struct):
+    orders: int
+    total: int
+    ids: list[str] | None = None
+
+
+class _ItemResult(msgspec.Struct):
+    status: str
+    code: str = ""
+    message: str = ""
+    field: str = ""
+    id: str = ""
+
+
+class _Results(msgspec.Struct):
+    results: list[_ItemResult]
+
+
+class _Done(msgspec.Struct):
+    id: str = ""
+    pending: str = ""
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    refresh_token: str = ""
+    expires_in: int | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    order: msgspec.Raw = msgspec.Raw()
+    order_id: str = ""
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+    field: str = ""
+    version: str = ""
+
+
+PAID = {state.value: state for state in PaidState}
+STATES = {"open": ExtState.OPEN, "paid": ExtState.OPEN, "cancelled": ExtState.CANCELLED}
+
+
+class Generic:
+    """See the module."""
+
+    key: ClassVar[str] = "generic"
+    name: ClassVar[str] = "JSON over HTTP"
+    config_model: ClassVar[type[msgspec.Struct]] = GenericConfig
+    secrets: ClassVar[Mapping[str, str]] = {
+        "api_key": "Key that is sent as Authorization: Bearer",
+        "refresh_token": "First refresh token, where access is by tokens",
+        "webhook_secret": "Secret that webhooks are signed with",
+    }
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.STOCK,
+            Capability.PRICES,
+            Capability.ORDERS,
+            Capability.SHIPMENTS,
+            Capability.CANCELS,
+            Capability.WEBHOOKS,
+            Capability.SUMMARIES,
+            Capability.TOKENS,
+        }
+    )
+    limits: ClassVar[Limits] = Limits(rate=20.0, burst=40.0, in_flight=8, batch=200)
+    evidence: ClassVar[Tier] = Tier.C
+    idempotent: ClassVar[bool] = False  # a peer of this protocol is asked with GET /operations before anything again
+
+    async def check(self, ctx: Ctx) -> Health:
+        """Ask for /ping."""
+        said = await self._ask(ctx, "GET", "/ping", dict[str, Any], operation="check")
+        return Health(ok=True, says=str(said.get("name", ""))[:200])
+
+    # --- orders ---
+
+    async def pull_orders(self, ctx: Ctx, cursor: str | None, since: datetime | None) -> Page[ExtOrder]:
+        """Return the page after a cursor; see `contract.OrderSource`."""
+        asked = {"limit": str(ctx.config.page)}
+        if cursor is not None:
+            asked["cursor"] = cursor
+        elif since is not None:
+            asked["since"] = since.isoformat()
+        found = await self._ask(ctx, "GET", f"/orders?{urlencode(asked)}", _Orders, operation="pull_orders")
+        items, unread = [], []
+        for raw in found.orders:
+            try:
+                items.append(_order(msgspec.json.decode(raw, type=_Order)))
+            except msgspec.ValidationError:
+                unread.append(_id_of(raw))
+        return Page(items=items, cursor=found.cursor, more=found.more, unread=unread)
+
+    async def get_order(self, ctx: Ctx, external_id: str) -> ExtOrder:
+        """Return an order as it is now."""
+        path = f"/orders/{quote(external_id, safe='')}"
+        raw = await self._ask(ctx, "GET", path, msgspec.Raw, operation="get_order")
+        try:
+            return _order(msgspec.json.decode(raw, type=_Order))
+        except msgspec.ValidationError as error:
+            raise Invalid(str(error)[:200]) from None
+
+    async def acknowledge(self, ctx: Ctx, handles: Sequence[str]) -> None:
+        """Do nothing: this protocol has nothing to acknowledge."""
+
+    async def summarise(self, ctx: Ctx, day: date, zone: str) -> DaySummary:
+        """Return what the channel counts of a day."""
+        asked = urlencode({"day": day.isoformat(), "zone": zone})
+        found = await self._ask(ctx, "GET", f"/orders/summary?{asked}", _Summary, operation="summarise")
+        return DaySummary(day.isoformat(), found.orders, found.total, found.ids)
+
+    # --- stock and prices ---
+
+    async def set_stock(self, ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
+        """Hand quantities over."""
+        return await self._batch(ctx, "/stock", items, "set_stock")
+
+    async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
+        """Hand prices over."""
+        return await self._batch(ctx, "/prices", items, "set_prices")
+
+    async def _batch(self, ctx: Ctx, path: str, items: Sequence[Any], operation: str) -> Sequence[Result]:
+        found = await self._ask(ctx, "POST", path, _Results, body={"items": list(items)}, operation=operation)
+        if len(found.results) != len(items):
+            raise Unsure(f"{len(items)} items were sent and {len(found.results)} results came")
+        return [_result(each) for each in found.results]
+
+    # --- what is told once ---
+
+    async def find_shipment(self, ctx: Ctx, shipment: ShipmentPush, key: str) -> ExtRef | None:
+        """Return what the channel has under a key."""
+        return await self.find_operation(ctx, shipment.order, key)
+
+    async def push_shipment(self, ctx: Ctx, shipment: ShipmentPush, key: str) -> Result:
+        """Tell of a parcel that left."""
+        return await self._once(ctx, "/shipments", shipment, key, "push_shipment")
+
+    async def find_operation(self, ctx: Ctx, order: str, key: str) -> ExtRef | None:
+        """Return what the channel has under a key."""
+        del order
+        try:
+            found = await self._ask(ctx, "GET", f"/operations/{key}", _Done, operation="find_operation")
+        except Missing:
+            return None
+        return ExtRef(found.id) if found.id else None
+
+    async def cancel(self, ctx: Ctx, push: CancelPush, key: str) -> Result:
+        """Tell what will not come."""
+        return await self._once(ctx, "/cancellations", push, key, "cancel")
+
+    async def refund(self, ctx: Ctx, push: RefundPush, key: str) -> Result:
+        """Have money given back."""
+        return await self._once(ctx, "/refunds", push, key, "refund")
+
+    async def _once(self, ctx: Ctx, path: str, what: Any, key: str, operation: str) -> Result:
+        done = await self._ask(ctx, "POST", path, _Done, body=what, key=key, operation=operation)
+        return Pending(done.pending) if done.pending else Ok(done.id)
+
+    # --- webhooks ---
+
+    def verify(self, raw: RawRequest, secrets: Sequence[str], now: datetime) -> Verified | Rejected | Ping:
+        """Check `webhook-id`, `webhook-timestamp` and `webhook-signature`."""
+        said = raw.headers
+        if not signatures.is_standard(
+            secrets,
+            id_=said.get("webhook-id", ""),
+            timestamp=said.get("webhook-timestamp", ""),
+            body=raw.body,
+            said=said.get("webhook-signature", ""),
+            now=now,
+        ):
+            return Rejected("signature", "the signature does not fit, or is older than five minutes")
+        return Ping() if _event(raw.body).type == "ping" else Verified(raw)
+
+    def parse(self, verified: Verified) -> Sequence[InboxEvent]:
+        """Read `order.changed`; other types are passed over: they are of a later version than ours."""
+        event = _event(verified.request.body)
+        dedup = "webhook:" + verified.request.headers["webhook-id"]
+        if event.type != "order.changed":
+            return []
+        if bytes(event.order) in {b"", b"null"}:
+            if not event.order_id:
+                raise Invalid("it names no order", field="order_id")
+            return [_hint(dedup, event.order_id)]
+        try:
+            order = _order(msgspec.json.decode(event.order, type=_Order))
+        except msgspec.ValidationError:
+            return [_hint(dedup, _id_of(event.order))]  # read again, and told to a person if that is no better
+        return [InboxEvent(dedup=dedup, entity=f"order:{order.id}", trust=Trust.DATA, order=order, order_id=order.id)]
+
+    # --- tokens ---
+
+    async def refresh(self, ctx: Ctx, token: str) -> Tokens:
+        """Renew tokens at /token. What is not answered in full may be spent: a person enters a new one."""
+        headers = {"content-type": "application/json"}
+        address = ctx.config.base_url.rstrip("/") + "/token"
+        body = _encode({"refresh_token": token})
+        reply = await ctx.http.send("POST", address, headers=headers, body=body, operation="refresh")
+        if reply.status >= 400:
+            raise AuthExpired(f"HTTP {reply.status} at /token")
+        said = _read(reply, _Token)
+        until = None if said.expires_in is None else ctx.now() + timedelta(seconds=said.expires_in)
+        return Tokens(said.access_token, said.refresh_token or token, until)
+
+    # --- the way there ---
+
+    async def _ask(
+        self,
+        ctx: Ctx,
+        method: str,
+        path: str,
+        into: type[Any],
+        *,
+        body: Any = None,
+        key: str = "",
+        operation: str = "",
+    ) -> Any:
+        token = ctx.access.secret("api_key") if ctx.config.access == "key" else await ctx.access.token()
+        headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+        if body is not None:
+            headers["content-type"] = "application/json"
+        if key:
+            headers["idempotency-key"] = key
+        address = ctx.config.base_url.rstrip("/") + path
+        content = None if body is None else _encode(body)
+        reply = await ctx.http.send(method, address, headers=headers, body=content, operation=operation)
+        if reply.status < 400:
+            return _read(reply, into)
+        said = _error(reply)
+        if reply.status in {404, 410}:
+            raise Missing(said.message or f"HTTP {reply.status}")
+        if reply.status in {409, 412}:
+            raise Conflicting(said.message or f"HTTP {reply.status}", version=said.version)
+        raise Invalid(said.message or f"HTTP {reply.status}", field=said.field, code=said.code)
+
+
+def _read(reply: Reply, into: type[Any]) -> Any:
+    # An answer that is cut off or no JSON: whatever was asked may have been done.
+    try:
+        return msgspec.json.decode(reply.body, type=into, strict=False)
+    except msgspec.DecodeError as error:
+        raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
+
+
+def _error(reply: Reply) -> _Error:
+    try:
+        return msgspec.json.decode(reply.body, type=_Error)
+    except msgspec.DecodeError:
+        return _Error()
+
+
+def _event(body: bytes) -> _Event:
+    try:
+        return msgspec.json.decode(body, type=_Event)
+    except msgspec.DecodeError as error:
+        raise Invalid(str(error)[:200]) from None
+
+
+def _hint(dedup: str, order_id: str) -> InboxEvent:
+    return InboxEvent(dedup=dedup, entity=f"order:{order_id}", trust=Trust.HINT, order_id=order_id)
+
+
+def _id_of(raw: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(raw, type=_Named).id
+    except msgspec.DecodeError as error:
+        raise Invalid(f"an order without an id: {error}"[:200]) from None
+
+
+def _result(said: _ItemResult) -> Result:
+    if said.status == "ok":
+        return Ok(said.id)
+    if said.status == "rejected":
+        return Rejected(said.code or "rejected", said.message, said.field)
+    if said.status == "pending":
+        return Pending(said.id)
+    return Unknown(f"status {said.status[:40]}")
+
+
+def _order(said: _Order) -> ExtOrder:
+    return ExtOrder(
+        id=said.id,
+        version=said.version,
+        placed_at=said.placed_at,
+        currency=said.currency,
+        lines=[ExtLine(**msgspec.structs.asdict(line)) for line in said.lines],
+        state=STATES.get(said.status, ExtState.UNKNOWN),
+        status=said.status,
+        total=said.total,
+        shipping=said.shipping,
+        discount=said.discount,
+        buyer=said.buyer,
+        ship_to=said.ship_to,
+        shipping_method=said.shipping_method,
+        pickup_location=said.pickup_location,
+        payments=[_payment(each) for each in said.payments],
+        promised_at=said.promised_at,
+    )
+
+
+def _payment(said: _Payment) -> ExtPayment:
+    return ExtPayment(
+        id=said.id,
+        method=said.method,
+        amount=said.amount,
+        state=PAID.get(said.state, PaidState.UNKNOWN),
+        installments=said.installments,
+        paid_at=said.paid_at,
+        expires_at=said.expires_at,
+    )

@@ -1,0 +1,251 @@
+"""A channel for tests: a real HTTP server that speaks the protocol of the generic connector, keeps state, and fails on cue.
+
+async with peer_shop() as peer:
+    peer.sell("1001", lines=[{"sku": "A", "quantity": 1, "unit_price": 1000}])
+    peer.fail("POST /shipments", "commit_then_cut")
+
+It takes no key twice for one thing: what is sent twice is there twice, so that a double is seen. Every answer to a
+request that changes something is written down in `asked`.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+API_KEY = "key-of-the-shop-4711"
+WEBHOOK_SECRET = "webhook-secret-of-the-shop"
+PAGE = 3
+
+
+class Peer:
+    """Its state, and what it was asked. `faults` are taken one by one by requests that begin with their name."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.asked: list[tuple[str, str, Any]] = []
+        self.faults: list[tuple[str, str]] = []
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.stock: dict[str, tuple[int, int]] = {}  # code: (version, quantity)
+        self.prices: dict[str, tuple[int, int]] = {}
+        self.refuses: dict[str, str] = {}  # code: why
+        self.shipments: list[dict[str, Any]] = []
+        self.cancellations: list[dict[str, Any]] = []
+        self.refunds: list[dict[str, Any]] = []
+        self.operations: dict[str, str] = {}
+        self.pending: set[str] = set()  # paths that are worked on later
+        self.access_token = ""  # where set, it is asked for instead of the key
+        self.refresh_token = "first-refresh"
+        self.refreshed = 0
+        self.slow_s = 0.0
+        self.under_way = 0
+        self.most_under_way = 0
+        self._clock = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def allowed(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def fail(self, request: str, how: str, times: int = 1) -> None:
+        self.faults += [(request, how)] * times
+
+    def sell(self, id_: str, *, version: int | None = None, **more: Any) -> dict[str, Any]:
+        """Make an order, or change it; its version grows unless one is given."""
+        self._clock += 1
+        former = self.orders.get(id_, {})
+        order = {
+            "id": id_,
+            "placed_at": "2026-11-26T12:00:00+00:00",
+            "currency": "BRL",
+            "status": "open",
+            "lines": [{"sku": "A", "quantity": 1, "unit_price": 1000, "id": "l1"}],
+            "ship_to": {"postal_code": "01310100", "city": "São Paulo", "state": "SP"},
+            "buyer": {"name": "Maria da Silva", "email": "maria@example.com"},
+            "something_new": {"we": ["never", "heard", "of"]},
+            **former,
+            **more,
+            "version": version if version is not None else self._clock,
+        }
+        self.orders[id_] = order
+        return order
+
+    def webhook(self, order: Any, *, secret: str = WEBHOOK_SECRET, id_: str = "", at: datetime | None = None) -> "Sent":
+        """A signed message about an order (a dict), or a hint about one (a str)."""
+        told = {"order_id": order} if isinstance(order, str) else {"order": order}
+        return sign({"type": "order.changed", **told}, secret=secret, id_=id_, at=at)
+
+    # --- the server ---
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            line, *rest = head.split("\r\n")
+            headers = {k.strip().lower(): v.strip() for k, _, v in (h.partition(":") for h in rest if h)}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            method, target = line.split(" ")[:2]
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+            try:
+                if self.slow_s:
+                    await asyncio.sleep(self.slow_s)
+                await self._answer(writer, method, target, headers, body)
+            finally:
+                self.under_way -= 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, writer: Any, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
+        path = urlsplit(target).path
+        said = f"{method} {path}"
+        self.asked.append((method, target, json.loads(body) if body else None))
+        how = next((fault for fault in self.faults if said.startswith(fault[0])), None)
+        if how is not None:
+            self.faults.remove(how)
+        kind = how[1] if how is not None else ""
+        if kind == "cut":
+            return
+        if kind.startswith("status "):
+            _, status, *after = kind.split(" ")
+            more = {"Retry-After": after[0]} if after else {}
+            page = b"<html><body>Bad Gateway</body></html>" if status == "502" else b"{}"
+            await _write(writer, int(status), page, more)
+            return
+        status, answer = self._do(method, target, headers, json.loads(body) if body else None)
+        if kind == "commit_then_cut":
+            return
+        if kind == "commit_then_silence":
+            await asyncio.sleep(30)
+            return
+        text = json.dumps(answer).encode()
+        if kind == "truncated":
+            text = text[: len(text) // 2]
+        await _write(writer, status, text, {}, drip=kind == "drip")
+
+    def _do(  # noqa: C901, PLR0911 -- one case for each page
+        self, method: str, target: str, headers: dict[str, str], body: Any
+    ) -> tuple[int, Any]:
+        parts = urlsplit(target)
+        path, query = parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}
+        if path == "/token":
+            return self._token(body)
+        known = self.access_token or API_KEY
+        if headers.get("authorization") != f"Bearer {known}":
+            return 401, {"message": "who are you"}
+        match method, path.strip("/").split("/"):
+            case "GET", ["ping"]:
+                return 200, {"name": "Loja de teste"}
+            case "GET", ["orders"]:
+                return self._orders(query)
+            case "GET", ["orders", "summary"]:
+                found = [o for o in self.orders.values() if o["placed_at"][:10] == query["day"]]
+                found = [o for o in found if o["status"] != "cancelled"]
+                return 200, {
+                    "orders": len(found),
+                    "total": sum(_total(o) for o in found),
+                    "ids": [o["id"] for o in found],
+                }
+            case "GET", ["orders", id_]:
+                return (200, self.orders[id_]) if id_ in self.orders else (404, {"message": "no such order"})
+            case "POST", ["stock"]:
+                return 200, {
+                    "results": [self._set(self.stock, i["code"], i["version"], i["quantity"]) for i in body["items"]]
+                }
+            case "POST", ["prices"]:
+                return 200, {
+                    "results": [self._set(self.prices, i["code"], i["version"], i["price"]) for i in body["items"]]
+                }
+            case "GET", ["operations", key]:
+                return (200, {"id": self.operations[key]}) if key in self.operations else (404, {})
+            case "POST", [("shipments" | "cancellations" | "refunds") as what]:
+                if body["order"] not in self.orders:
+                    return 422, {"code": "no_order", "message": "no such order", "field": "order"}
+                getattr(self, what).append(body)
+                id_ = f"{what}-{len(getattr(self, what))}"
+                self.operations[headers["idempotency-key"]] = id_
+                return 200, {"pending": id_} if f"/{what}" in self.pending else {"id": id_}
+        return 404, {"message": "no such page"}
+
+    def _token(self, body: Any) -> tuple[int, Any]:
+        if body["refresh_token"] != self.refresh_token:
+            return 401, {"message": "spent"}
+        self.refreshed += 1
+        self.refresh_token, self.access_token = f"refresh-{uuid4().hex}", f"access-{uuid4().hex}"
+        return 200, {"access_token": self.access_token, "refresh_token": self.refresh_token, "expires_in": 3600}
+
+    def _orders(self, query: dict[str, str]) -> tuple[int, Any]:
+        after = tuple(json.loads(query["cursor"])) if "cursor" in query else (0, "")
+        found = sorted((o["version"], o["id"]) for o in self.orders.values() if (o["version"], o["id"]) > after)
+        size = min(int(query.get("limit", PAGE)), PAGE)
+        page = found[:size]
+        cursor = json.dumps(page[-1] if page else after)
+        return 200, {"orders": [self.orders[i] for _, i in page], "cursor": cursor, "more": len(found) > size}
+
+    def _set(self, table: dict[str, tuple[int, int]], code: str, version: int, value: int) -> dict[str, Any]:
+        if code in self.refuses:
+            return {"status": "rejected", "code": "no_product", "message": self.refuses[code]}
+        if version >= table.get(code, (-1, 0))[0]:
+            table[code] = (version, value)
+        return {"status": "ok", "id": code}
+
+
+def _total(order: dict[str, Any]) -> int:
+    return sum(x["quantity"] * x["unit_price"] for x in order["lines"]) + order.get("shipping", 0)
+
+
+class Sent:
+    """A webhook: its headers and its body."""
+
+    def __init__(self, headers: dict[str, str], body: bytes) -> None:
+        self.headers = headers
+        self.body = body
+
+
+def sign(told: Any, *, secret: str = WEBHOOK_SECRET, id_: str = "", at: datetime | None = None) -> Sent:
+    """A message signed as Standard Webhooks says."""
+    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    id_ = id_ or f"msg_{uuid4().hex}"
+    stamp = str(int((at or datetime.now(UTC)).timestamp()))
+    digest = hmac.digest(secret.encode(), f"{id_}.{stamp}.".encode() + body, hashlib.sha256)
+    signature = "v1," + base64.b64encode(digest).decode()
+    return Sent({"webhook-id": id_, "webhook-timestamp": stamp, "webhook-signature": signature}, body)
+
+
+STALE = timedelta(minutes=10)
+
+
+async def _write(writer: Any, status: int, body: bytes, more: dict[str, str], *, drip: bool = False) -> None:
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in more.items())]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    for piece in [body[n : n + 1] for n in range(len(body))] if drip else [body]:
+        writer.write(piece)
+        await writer.drain()
+        if drip:
+            await asyncio.sleep(0.05)
+    await writer.drain()
+
+
+@asynccontextmanager
+async def peer_shop() -> AsyncIterator[Peer]:
+    """Serve a channel for the block."""
+    peer = Peer()
+    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0)
+    peer.port = server.sockets[0].getsockname()[1]
+    try:
+        yield peer
+    finally:
+        server.close()
+        server.close_clients() if hasattr(server, "close_clients") else None
