@@ -16,7 +16,7 @@ from malha.routing.explaining import explain
 from malha.routing.model import Door, Network, Place, Plan, Reason, Request, RequestLine, StockPrices
 from malha.routing.records import costs_of, read_record, replay
 from malha.routing.rules import plan, record_json
-from malha.routing.terms import Goods, TaxRate, Taxes, Terms
+from malha.routing.terms import Goods, Taxes, TaxRate, Terms
 
 ORDER = UUID(int=7)
 STATES = ("SP", "PE", "RS")
@@ -358,8 +358,8 @@ def test_a_thousand_locations_are_planned_alike_with_and_without_the_cost_of_eac
             credits={n: {rng.randint(1, 1_000): rng.randint(1, 900) for _ in range(300)} for n in range(3)}
             if turn % 5
             else {},
-            reach={n: 10 for n in range(1, 400)} if turn % 7 == 0 else {},
-            spots={n: (-30.03, -51.22) for n in range(1, 1_001)},
+            reach=dict.fromkeys(range(1, 400), 10) if turn % 7 == 0 else {},
+            spots=dict.fromkeys(range(1, 1001), (-30.03, -51.22)),
         )
         network = a_network(places, rates, terms)
         empty = rng.choice((0.2, 0.6, 0.9, 0.99))

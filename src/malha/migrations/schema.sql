@@ -85,6 +85,19 @@ CREATE TABLE api_key_location (
     CONSTRAINT api_key_location_pkey PRIMARY KEY (key_id, location_id)
 );
 
+CREATE TABLE api_log (
+    connection_id integer NOT NULL,
+    slot integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    operation text NOT NULL,
+    method text NOT NULL,
+    path text NOT NULL,
+    status integer,
+    ms integer NOT NULL,
+    says text DEFAULT ''::text NOT NULL,
+    CONSTRAINT api_log_pkey PRIMARY KEY (connection_id, slot)
+) WITH (fillfactor = 70);
+
 CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -115,6 +128,18 @@ CREATE TABLE balance (
     CONSTRAINT balance_held_check CHECK ((held >= 0)),
     CONSTRAINT balance_safety_check CHECK ((safety >= 0))
 ) WITH (fillfactor = 70);
+
+CREATE TABLE binding (
+    connection_id integer NOT NULL,
+    entity text NOT NULL,
+    internal_id text NOT NULL,
+    external_id text NOT NULL,
+    remote_version bigint,
+    content_hash bytea,
+    bound_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT binding_pkey PRIMARY KEY (connection_id, entity, internal_id),
+    CONSTRAINT binding_connection_id_entity_external_id_key UNIQUE (connection_id, entity, external_id)
+) WITH (fillfactor = 80);
 
 CREATE TABLE bucket_balance (
     sku_id integer NOT NULL,
@@ -161,6 +186,79 @@ CREATE TABLE cap_use (
     quantity integer NOT NULL,
     CONSTRAINT cap_use_pkey PRIMARY KEY (claim_id, sku_id, location_id, allotment_id),
     CONSTRAINT cap_use_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE capacity_override (
+    location_id integer NOT NULL,
+    kind text NOT NULL,
+    day date NOT NULL,
+    starts time without time zone,
+    ends time without time zone,
+    quota integer NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT capacity_override_location_id_kind_day_starts_key UNIQUE NULLS NOT DISTINCT (location_id, kind, day, starts),
+    CONSTRAINT capacity_override_check CHECK ((((starts IS NULL) = (ends IS NULL)) AND ((starts IS NOT NULL) OR (quota = 0)))),
+    CONSTRAINT capacity_override_check1 CHECK ((ends > starts)),
+    CONSTRAINT capacity_override_kind_check CHECK ((kind = ANY (ARRAY['pick'::text, 'pickup'::text, 'delivery'::text]))),
+    CONSTRAINT capacity_override_quota_check CHECK (((quota >= 0) AND (quota <= 1000000)))
+);
+
+CREATE TABLE capacity_plan (
+    location_id integer NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT capacity_plan_pkey PRIMARY KEY (location_id)
+);
+
+CREATE TABLE capacity_reservation (
+    id uuid NOT NULL,
+    location_id integer NOT NULL,
+    kind text NOT NULL,
+    day date NOT NULL,
+    starts time without time zone NOT NULL,
+    ends time without time zone NOT NULL,
+    state text NOT NULL,
+    reference text,
+    order_id uuid,
+    expires_at timestamp with time zone,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    reason text DEFAULT ''::text NOT NULL,
+    actor text DEFAULT 'system'::text NOT NULL,
+    CONSTRAINT capacity_reservation_pkey PRIMARY KEY (id),
+    CONSTRAINT capacity_reservation_check CHECK (((state = 'held'::text) <= ((expires_at IS NOT NULL) AND (reference IS NOT NULL)))),
+    CONSTRAINT capacity_reservation_check1 CHECK (((state = 'confirmed'::text) <= (order_id IS NOT NULL))),
+    CONSTRAINT capacity_reservation_check2 CHECK (((state = ANY (ARRAY['released'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT capacity_reservation_state_check CHECK ((state = ANY (ARRAY['held'::text, 'confirmed'::text, 'released'::text, 'expired'::text])))
+);
+
+CREATE TABLE capacity_slot (
+    location_id integer NOT NULL,
+    kind text NOT NULL,
+    day date NOT NULL,
+    starts time without time zone NOT NULL,
+    ends time without time zone NOT NULL,
+    quota integer NOT NULL,
+    widest integer NOT NULL,
+    held integer DEFAULT 0 NOT NULL,
+    confirmed integer DEFAULT 0 NOT NULL,
+    CONSTRAINT capacity_slot_pkey PRIMARY KEY (location_id, kind, day, starts),
+    CONSTRAINT capacity_slot_confirmed_check CHECK ((confirmed >= 0)),
+    CONSTRAINT capacity_slot_held_check CHECK ((held >= 0)),
+    CONSTRAINT capacity_slot_quota_check CHECK ((quota >= 0))
+) WITH (fillfactor = 70);
+
+CREATE TABLE capacity_template (
+    location_id integer NOT NULL,
+    kind text NOT NULL,
+    weekday smallint NOT NULL,
+    starts time without time zone NOT NULL,
+    ends time without time zone NOT NULL,
+    quota integer NOT NULL,
+    CONSTRAINT capacity_template_pkey PRIMARY KEY (location_id, kind, weekday, starts),
+    CONSTRAINT capacity_template_check CHECK ((ends > starts)),
+    CONSTRAINT capacity_template_kind_check CHECK ((kind = ANY (ARRAY['pick'::text, 'pickup'::text, 'delivery'::text]))),
+    CONSTRAINT capacity_template_quota_check CHECK (((quota >= 0) AND (quota <= 1000000))),
+    CONSTRAINT capacity_template_weekday_check CHECK (((weekday >= 1) AND (weekday <= 7)))
 );
 
 CREATE TABLE care (
@@ -216,16 +314,124 @@ CREATE TABLE channel (
     CONSTRAINT channel_shortage_policy_check CHECK ((shortage_policy = ANY (ARRAY['reject'::text, 'backorder'::text, 'hold'::text])))
 );
 
+CREATE TABLE channel_inbox (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    connection_id integer NOT NULL,
+    dedup text NOT NULL,
+    entity text NOT NULL,
+    source text NOT NULL,
+    trust text NOT NULL,
+    payload bytea NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_until timestamp with time zone,
+    cause text,
+    error text,
+    wants text[],
+    done_at timestamp with time zone,
+    CONSTRAINT channel_inbox_pkey PRIMARY KEY (id),
+    CONSTRAINT channel_inbox_connection_id_dedup_key UNIQUE (connection_id, dedup),
+    CONSTRAINT channel_inbox_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'pull'::text]))),
+    CONSTRAINT channel_inbox_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'unmapped'::text, 'parked'::text, 'done'::text, 'stale'::text, 'dropped'::text]))),
+    CONSTRAINT channel_inbox_trust_check CHECK ((trust = ANY (ARRAY['data'::text, 'hint'::text])))
+) WITH (fillfactor = 80);
+
 CREATE TABLE channel_location (
     channel_id integer NOT NULL,
     location_id integer NOT NULL,
     CONSTRAINT channel_location_pkey PRIMARY KEY (channel_id, location_id)
 );
 
+CREATE TABLE channel_op (
+    key uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    connection_id integer NOT NULL,
+    kind text NOT NULL,
+    entity text NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    payload jsonb NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT now() NOT NULL,
+    taken_until timestamp with time zone,
+    sending boolean DEFAULT false NOT NULL,
+    doubtful boolean DEFAULT false NOT NULL,
+    reference text,
+    cause text,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    done_at timestamp with time zone,
+    CONSTRAINT channel_op_pkey PRIMARY KEY (key),
+    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text]))),
+    CONSTRAINT channel_op_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'dead'::text, 'superseded'::text, 'dropped'::text])))
+) WITH (fillfactor = 80);
+
 CREATE TABLE channel_owner (
     channel_id integer NOT NULL,
     legal_entity_id integer NOT NULL,
     CONSTRAINT channel_owner_pkey PRIMARY KEY (channel_id, legal_entity_id)
+);
+
+CREATE TABLE connection (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    connector text NOT NULL,
+    channel_id integer NOT NULL,
+    config jsonb NOT NULL,
+    secrets bytea,
+    former_secrets bytea,
+    former_until timestamp with time zone,
+    status text NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    checked_at timestamp with time zone,
+    check_says text DEFAULT ''::text NOT NULL,
+    prices_seen bigint DEFAULT '-1'::integer NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT connection_pkey PRIMARY KEY (id),
+    CONSTRAINT connection_code_key UNIQUE (code),
+    CONSTRAINT connection_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT connection_status_check CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text, 'broken'::text])))
+);
+
+CREATE TABLE connection_cursor (
+    connection_id integer NOT NULL,
+    stream text NOT NULL,
+    value text,
+    since timestamp with time zone,
+    read_at timestamp with time zone,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_until timestamp with time zone,
+    handles text[] DEFAULT '{}'::text[] NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    error text,
+    CONSTRAINT connection_cursor_pkey PRIMARY KEY (connection_id, stream)
+);
+
+CREATE TABLE connection_pace (
+    connection_id integer NOT NULL,
+    bucket jsonb,
+    breaker jsonb,
+    calls bigint DEFAULT 0 NOT NULL,
+    failures bigint DEFAULT 0 NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL,
+    refused_at timestamp with time zone,
+    limited_at timestamp with time zone,
+    CONSTRAINT connection_pace_pkey PRIMARY KEY (connection_id)
+) WITH (fillfactor = 60);
+
+CREATE TABLE connection_token (
+    connection_id integer NOT NULL,
+    tokens bytea NOT NULL,
+    expires_at timestamp with time zone,
+    generation integer DEFAULT 1 NOT NULL,
+    renewing_until timestamp with time zone,
+    CONSTRAINT connection_token_pkey PRIMARY KEY (connection_id)
 );
 
 CREATE TABLE count_entry (
@@ -955,6 +1161,16 @@ CREATE TABLE message_template (
     CONSTRAINT message_template_check CHECK (((body IS NULL) <= (subject IS NULL)))
 );
 
+CREATE TABLE method_mapping (
+    connection_id integer NOT NULL,
+    kind text NOT NULL,
+    theirs text NOT NULL,
+    ours text,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT method_mapping_pkey PRIMARY KEY (connection_id, kind, theirs),
+    CONSTRAINT method_mapping_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'shipping'::text])))
+);
+
 CREATE TABLE movement (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -991,6 +1207,15 @@ CREATE TABLE movement_partition (
     rows bigint NOT NULL,
     last_id bigint NOT NULL,
     CONSTRAINT movement_partition_pkey PRIMARY KEY (partition)
+);
+
+CREATE TABLE op_attempt (
+    op_key uuid NOT NULL,
+    attempt integer NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    outcome text NOT NULL,
+    says text DEFAULT ''::text NOT NULL,
+    CONSTRAINT op_attempt_pkey PRIMARY KEY (op_key, attempt)
 );
 
 CREATE TABLE order_component (
@@ -1330,6 +1555,17 @@ END <= promised_at)) STORED,
     CONSTRAINT promise_outcome_pkey PRIMARY KEY (work_id)
 ) WITH (fillfactor = 80);
 
+CREATE TABLE promise_slip (
+    order_id uuid NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    promised_at timestamp with time zone NOT NULL,
+    expected_at timestamp with time zone,
+    lines smallint[] NOT NULL,
+    reason text NOT NULL,
+    location_id integer,
+    CONSTRAINT promise_slip_pkey PRIMARY KEY (order_id)
+);
+
 CREATE TABLE receipt (
     id uuid NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -1366,10 +1602,37 @@ CREATE TABLE recent_choice (
     CONSTRAINT recent_choice_pkey PRIMARY KEY (person_id, kind, key)
 );
 
+CREATE TABLE reconciliation (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    connection_id integer NOT NULL,
+    kind text NOT NULL,
+    day date NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    ours integer NOT NULL,
+    theirs integer NOT NULL,
+    ours_total bigint DEFAULT 0 NOT NULL,
+    theirs_total bigint DEFAULT 0 NOT NULL,
+    differing text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT reconciliation_pkey PRIMARY KEY (id),
+    CONSTRAINT reconciliation_connection_id_kind_day_key UNIQUE (connection_id, kind, day),
+    CONSTRAINT reconciliation_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'stock'::text])))
+);
+
 CREATE TABLE recovery_code (
     person_id uuid NOT NULL,
     code_hash bytea NOT NULL,
     CONSTRAINT recovery_code_pkey PRIMARY KEY (person_id, code_hash)
+);
+
+CREATE TABLE reroute_policy (
+    only_row boolean DEFAULT true NOT NULL,
+    most_decisions smallint NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT reroute_policy_pkey PRIMARY KEY (only_row),
+    CONSTRAINT reroute_policy_most_decisions_check CHECK (((most_decisions >= 1) AND (most_decisions <= 50))),
+    CONSTRAINT reroute_policy_only_row_check CHECK (only_row)
 );
 
 CREATE TABLE retailer (
@@ -1410,6 +1673,7 @@ CREATE TABLE routing_decision (
     decided_at timestamp with time zone DEFAULT now() NOT NULL,
     cost bigint NOT NULL,
     record json NOT NULL,
+    promise json,
     CONSTRAINT routing_decision_pkey PRIMARY KEY (order_id, attempt)
 );
 
@@ -1611,6 +1875,44 @@ CREATE TABLE session (
     CONSTRAINT session_id_key UNIQUE (id)
 );
 
+CREATE TABLE shadow (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    scenario jsonb NOT NULL,
+    status text DEFAULT 'running'::text NOT NULL,
+    position bigint NOT NULL,
+    seen_at timestamp with time zone,
+    decided bigint DEFAULT 0 NOT NULL,
+    passed_over bigint DEFAULT 0 NOT NULL,
+    result jsonb,
+    problem text DEFAULT ''::text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT shadow_pkey PRIMARY KEY (id),
+    CONSTRAINT shadow_status_check CHECK ((status = ANY (ARRAY['running'::text, 'stopped'::text, 'failed'::text])))
+);
+
+CREATE TABLE shadow_order (
+    shadow_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    position bigint NOT NULL,
+    number bigint NOT NULL,
+    day date NOT NULL,
+    cost_live bigint NOT NULL,
+    cost_shadow bigint NOT NULL,
+    packages_live smallint NOT NULL,
+    packages_shadow smallint NOT NULL,
+    days_live smallint,
+    days_shadow smallint,
+    locations_live text[] NOT NULL,
+    locations_shadow text[] NOT NULL,
+    differs boolean NOT NULL,
+    shifts jsonb,
+    CONSTRAINT shadow_order_pkey PRIMARY KEY (shadow_id, order_id)
+);
+
 CREATE TABLE shipment (
     id uuid NOT NULL,
     fulfillment_id uuid NOT NULL,
@@ -1624,6 +1926,18 @@ CREATE TABLE shipment (
     received_by text,
     CONSTRAINT shipment_pkey PRIMARY KEY (id),
     CONSTRAINT shipment_weight_grams_check CHECK ((weight_grams >= 0))
+);
+
+CREATE TABLE short_step (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    order_id uuid NOT NULL,
+    line smallint NOT NULL,
+    way text NOT NULL,
+    facts jsonb NOT NULL,
+    by text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT short_step_pkey PRIMARY KEY (id),
+    CONSTRAINT short_step_way_check CHECK ((way = ANY (ARRAY['substitute'::text, 'split'::text, 'wait'::text, 'transfer'::text, 'cancel'::text, 'retry'::text])))
 );
 
 CREATE TABLE simulation (
@@ -1782,7 +2096,7 @@ CREATE TABLE stock_push (
     sent_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT stock_push_pkey PRIMARY KEY (channel_id),
     CONSTRAINT stock_push_check CHECK (((kind = 'webhook'::text) = (url IS NOT NULL))),
-    CONSTRAINT stock_push_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'feed'::text])))
+    CONSTRAINT stock_push_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'feed'::text, 'connector'::text])))
 );
 
 CREATE TABLE stock_snapshot (
@@ -2066,6 +2380,82 @@ CREATE TABLE variant_substitute (
     CONSTRAINT variant_substitute_check CHECK ((variant_id <> substitute_id))
 );
 
+CREATE TABLE webhook_attempt (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    endpoint_id integer NOT NULL,
+    position bigint,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    status smallint,
+    ms integer NOT NULL,
+    error text,
+    answer text,
+    CONSTRAINT webhook_attempt_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE webhook_delivery (
+    endpoint_id integer NOT NULL,
+    position bigint NOT NULL,
+    key text NOT NULL,
+    type text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    replays smallint DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_until timestamp with time zone,
+    done_at timestamp with time zone,
+    status smallint,
+    ms integer,
+    error text,
+    CONSTRAINT webhook_delivery_pkey PRIMARY KEY (endpoint_id, "position"),
+    CONSTRAINT webhook_delivery_check CHECK (((state = 'waiting'::text) = (done_at IS NULL))),
+    CONSTRAINT webhook_delivery_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'failed'::text])))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+
+CREATE TABLE webhook_endpoint (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    name text NOT NULL,
+    url text NOT NULL,
+    types text[] NOT NULL,
+    permissions text[] NOT NULL,
+    locations integer[],
+    channels integer[],
+    ordered boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    why text,
+    secret bytea NOT NULL,
+    former_secret bytea,
+    former_until timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    stopped_at timestamp with time zone,
+    stopped_position bigint,
+    failures integer DEFAULT 0 NOT NULL,
+    opened integer DEFAULT 0 NOT NULL,
+    open_until timestamp with time zone,
+    trial_until timestamp with time zone,
+    rest_until timestamp with time zone,
+    failing_since timestamp with time zone,
+    error text,
+    CONSTRAINT webhook_endpoint_pkey PRIMARY KEY (id),
+    CONSTRAINT webhook_endpoint_check CHECK (((state = 'active'::text) = (stopped_position IS NULL))),
+    CONSTRAINT webhook_endpoint_check1 CHECK (((former_secret IS NULL) = (former_until IS NULL))),
+    CONSTRAINT webhook_endpoint_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT webhook_endpoint_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text]))),
+    CONSTRAINT webhook_endpoint_types_check CHECK ((cardinality(types) > 0))
+) WITH (fillfactor = 70);
+
+CREATE TABLE webhook_minute (
+    endpoint_id integer NOT NULL,
+    minute timestamp with time zone NOT NULL,
+    delivered integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    took integer[] NOT NULL,
+    lag_ms bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT webhook_minute_pkey PRIMARY KEY (endpoint_id, minute)
+) WITH (fillfactor = 50);
+
 CREATE INDEX ahead_policy_sku ON ahead_policy USING btree (sku_id) WHERE (sku_id IS NOT NULL);
 CREATE INDEX allotment_active ON allotment USING btree (id) WHERE (state = 'active'::text);
 CREATE INDEX api_key_location_location ON api_key_location USING btree (location_id);
@@ -2078,12 +2468,26 @@ CREATE INDEX audit_request ON audit USING btree (request_id);
 CREATE INDEX audit_source ON audit USING btree (source, id DESC);
 CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX balance_safety ON balance USING btree (location_id, sku_id) WHERE (safety > 0);
+CREATE INDEX binding_internal ON binding USING btree (entity, internal_id);
 CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
 CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
+CREATE INDEX capacity_reservation_expiry ON capacity_reservation USING btree (expires_at) WHERE (state = 'held'::text);
+CREATE UNIQUE INDEX capacity_reservation_order ON capacity_reservation USING btree (order_id) WHERE (state = 'confirmed'::text);
+CREATE UNIQUE INDEX capacity_reservation_reference ON capacity_reservation USING btree (reference) WHERE (state = 'held'::text);
+CREATE INDEX capacity_reservation_slot ON capacity_reservation USING btree (location_id, kind, day, starts);
 CREATE INDEX care_assignee ON care USING btree (assignee, kind) WHERE (assignee IS NOT NULL);
 CREATE INDEX care_note_person ON care_note USING btree (person_id);
 CREATE INDEX care_note_subject ON care_note USING btree (kind, subject, id);
 CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
+CREATE INDEX channel_inbox_done ON channel_inbox USING btree (done_at) WHERE (state = ANY (ARRAY['done'::text, 'stale'::text, 'dropped'::text]));
+CREATE INDEX channel_inbox_due ON channel_inbox USING btree (next_at, id) WHERE (state = 'waiting'::text);
+CREATE INDEX channel_inbox_stuck ON channel_inbox USING btree (connection_id, id) WHERE (state = ANY (ARRAY['unmapped'::text, 'parked'::text]));
+CREATE INDEX channel_inbox_waiting ON channel_inbox USING btree (connection_id, entity, id) WHERE (state = 'waiting'::text);
+CREATE INDEX channel_op_dead ON channel_op USING btree (connection_id, number) WHERE (state = 'dead'::text);
+CREATE INDEX channel_op_done ON channel_op USING btree (done_at) WHERE (state = ANY (ARRAY['done'::text, 'superseded'::text, 'dropped'::text]));
+CREATE INDEX channel_op_due ON channel_op USING btree (not_before, number) WHERE (state = 'waiting'::text);
+CREATE INDEX channel_op_waiting ON channel_op USING btree (connection_id, entity, number) WHERE (state = 'waiting'::text);
+CREATE INDEX connection_channel ON connection USING btree (channel_id);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
 CREATE UNIQUE INDEX count_task_frozen ON count_task USING btree (location_id) WHERE frozen;
@@ -2100,6 +2504,7 @@ CREATE UNIQUE INDEX customer_merge_gone ON customer_merge USING btree (gone_id) 
 CREATE INDEX customer_merge_kept ON customer_merge USING btree (kept_id, at DESC);
 CREATE INDEX customer_merge_number ON customer_merge USING btree (gone_number) WHERE (undone_at IS NULL);
 CREATE INDEX default_view_view ON default_view USING btree (view_id);
+CREATE INDEX event_at ON ONLY event USING brin (at) WITH (pages_per_range='32');
 CREATE INDEX fence_movement_fence ON fence_movement USING btree (allotment_id, sku_id, location_id, id);
 CREATE INDEX fence_stock_allotment ON fence_stock USING btree (allotment_id, sku_id, location_id);
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
@@ -2145,6 +2550,7 @@ CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, o
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
+CREATE INDEX order_promise_made ON order_promise USING btree (made_at);
 CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
 CREATE INDEX order_search_words ON order_search USING gin (((string_to_array(document, ' '::text))[3:]));
@@ -2162,6 +2568,7 @@ CREATE INDEX person_location_location ON person_location USING btree (location_i
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
 CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
+CREATE INDEX promise_slip_promised ON promise_slip USING btree (promised_at, order_id);
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
 CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
@@ -2177,9 +2584,12 @@ CREATE INDEX saved_view_role ON saved_view USING btree (role, list) WHERE (role 
 CREATE INDEX session_expires ON session USING btree (expires_at);
 CREATE INDEX session_person ON session USING btree (person_id);
 CREATE INDEX session_provider ON session USING btree (provider_id) WHERE (provider_id IS NOT NULL);
+CREATE INDEX shadow_order_day ON shadow_order USING btree (shadow_id, day);
+CREATE INDEX shadow_order_differs ON shadow_order USING btree (shadow_id, "position" DESC) WHERE differs;
 CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
+CREATE INDEX short_step_order ON short_step USING btree (order_id, id);
 CREATE INDEX stock_change_version ON stock_change USING btree (version);
 CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
 CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
@@ -2208,6 +2618,13 @@ CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
 CREATE INDEX variant_substitute_back ON variant_substitute USING btree (substitute_id);
+CREATE INDEX webhook_attempt_at ON webhook_attempt USING btree (at);
+CREATE INDEX webhook_attempt_delivery ON webhook_attempt USING btree (endpoint_id, "position", id);
+CREATE INDEX webhook_delivery_done ON webhook_delivery USING btree (done_at) WHERE (state <> 'waiting'::text);
+CREATE INDEX webhook_delivery_failed ON webhook_delivery USING btree (endpoint_id, "position") WHERE (state = 'failed'::text);
+CREATE INDEX webhook_delivery_key ON webhook_delivery USING btree (endpoint_id, key, "position") WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_delivery_waiting ON webhook_delivery USING btree (endpoint_id, "position") WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_minute_minute ON webhook_minute USING btree (minute);
 
 ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE ahead_policy ADD CONSTRAINT ahead_policy_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
@@ -2218,8 +2635,10 @@ ALTER TABLE allotment_channel ADD CONSTRAINT allotment_channel_allotment_id_fkey
 ALTER TABLE allotment_channel ADD CONSTRAINT allotment_channel_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_key_id_fkey FOREIGN KEY (key_id) REFERENCES api_key(id);
 ALTER TABLE api_key_location ADD CONSTRAINT api_key_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE api_log ADD CONSTRAINT api_log_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE balance ADD CONSTRAINT balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE balance ADD CONSTRAINT balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE binding ADD CONSTRAINT binding_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE cap_category ADD CONSTRAINT cap_category_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
@@ -2230,14 +2649,23 @@ ALTER TABLE cap_location ADD CONSTRAINT cap_location_location_id_fkey FOREIGN KE
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE cap_sku ADD CONSTRAINT cap_sku_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE cap_use ADD CONSTRAINT cap_use_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
+ALTER TABLE capacity_override ADD CONSTRAINT capacity_override_location_id_fkey FOREIGN KEY (location_id) REFERENCES capacity_plan(location_id);
+ALTER TABLE capacity_plan ADD CONSTRAINT capacity_plan_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE capacity_template ADD CONSTRAINT capacity_template_location_id_fkey FOREIGN KEY (location_id) REFERENCES capacity_plan(location_id);
 ALTER TABLE care ADD CONSTRAINT care_assignee_fkey FOREIGN KEY (assignee) REFERENCES person(id);
 ALTER TABLE care_note ADD CONSTRAINT care_note_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
+ALTER TABLE channel_inbox ADD CONSTRAINT channel_inbox_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE channel_op ADD CONSTRAINT channel_op_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
+ALTER TABLE connection ADD CONSTRAINT connection_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE connection_cursor ADD CONSTRAINT connection_cursor_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE connection_pace ADD CONSTRAINT connection_pace_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE connection_token ADD CONSTRAINT connection_token_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE count_entry ADD CONSTRAINT count_entry_task_id_sku_id_fkey FOREIGN KEY (task_id, sku_id) REFERENCES count_line(task_id, sku_id);
 ALTER TABLE count_line ADD CONSTRAINT count_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE count_line ADD CONSTRAINT count_line_task_id_fkey FOREIGN KEY (task_id) REFERENCES count_task(id);
@@ -2279,6 +2707,8 @@ ALTER TABLE login_rule_location ADD CONSTRAINT login_rule_location_rule_id_fkey 
 ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
 ALTER TABLE message_teller ADD CONSTRAINT message_teller_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE method_mapping ADD CONSTRAINT method_mapping_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE op_attempt ADD CONSTRAINT op_attempt_op_key_fkey FOREIGN KEY (op_key) REFERENCES channel_op(key) ON DELETE CASCADE;
 ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
@@ -2299,6 +2729,7 @@ ALTER TABLE receipt ADD CONSTRAINT receipt_transfer_id_fkey FOREIGN KEY (transfe
 ALTER TABLE receipt_line ADD CONSTRAINT receipt_line_receipt_id_fkey FOREIGN KEY (receipt_id) REFERENCES receipt(id);
 ALTER TABLE receipt_line ADD CONSTRAINT receipt_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE reconciliation ADD CONSTRAINT reconciliation_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE recovery_code ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE safety_override ADD CONSTRAINT safety_override_sku_id_location_id_fkey FOREIGN KEY (sku_id, location_id) REFERENCES balance(sku_id, location_id);
@@ -2313,6 +2744,7 @@ ALTER TABLE second_factor ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KE
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
 ALTER TABLE session ADD CONSTRAINT session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE session ADD CONSTRAINT session_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES login_provider(id) ON DELETE CASCADE;
+ALTER TABLE shadow_order ADD CONSTRAINT shadow_order_shadow_id_fkey FOREIGN KEY (shadow_id) REFERENCES shadow(id) ON DELETE CASCADE;
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -2350,3 +2782,6 @@ ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN 
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_substitute_id_fkey FOREIGN KEY (substitute_id) REFERENCES variant(id);
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
+ALTER TABLE webhook_attempt ADD CONSTRAINT webhook_attempt_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
+ALTER TABLE webhook_delivery ADD CONSTRAINT webhook_delivery_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
+ALTER TABLE webhook_minute ADD CONSTRAINT webhook_minute_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;

@@ -1,5 +1,6 @@
 """How long a decision takes at many locations, without terms and with all of them: processor time, the stored record
-included. The same orders are decided again and again; the best round counts, because others use the machine too."""
+included. The same orders are decided again and again; the best round counts, because others use the machine too.
+"""
 
 import random
 import time
@@ -13,7 +14,7 @@ from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
 from malha.routing.model import Door, Network, Place, Request, RequestLine, StockPrices
 from malha.routing.rules import plan, record_json
-from malha.routing.terms import NO_TERMS, Goods, TaxRate, Taxes, Terms
+from malha.routing.terms import NO_TERMS, Goods, Taxes, TaxRate, Terms
 
 LOCATIONS = 1_000
 LINES = 5
@@ -75,7 +76,7 @@ def all_terms(rng: random.Random) -> Terms:
             sku: {rng.randint(1, LOCATIONS): rng.randint(50, 900) for _ in range(40)} for sku in range(0, SKUS, 10)
         },
         unserved={"category:cold": frozenset(range(1, LOCATIONS + 1, 3))},
-        reach={n: 1_500 for n in range(1, LOCATIONS + 1, 2)},
+        reach=dict.fromkeys(range(1, LOCATIONS + 1, 2), 1500),
         spots={n: (rng.uniform(-30, -3), rng.uniform(-52, -36)) for n in range(1, LOCATIONS + 1)},
     )
 
