@@ -17,6 +17,8 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.channels import pushing, sending
+from malha.channels.connecting import following, housekeeping, inbox, operating, pulling, reconciling
+from malha.channels.connecting.runtime import Runtime
 from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
@@ -28,6 +30,7 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import learning_days, slipping
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
+from malha.intake.gate import Gate
 from malha.inventory import service as inventory
 from malha.inventory.allotments import service as allotments
 from malha.inventory.closing import care_for_ledger
@@ -95,6 +98,8 @@ CHORES = (
     Chore("suspect_stock", 6 * 3600, suspicions.look_everywhere, first_s=600),
     Chore("forget_deliveries", 60, webhooks.forget),
     Chore("care_for_ledger", 3600, care_for_ledger),
+    Chore("offer_prices", 20, following.offer_prices),
+    Chore("forget_connections", 3600, _in_one(housekeeping.forget_old)),
 )
 
 
@@ -111,7 +116,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
-        tasks.create_task(pushing.run_pushes(database, sending.webhooks(settings), stop))
+        runtime = Runtime(database, settings)
+        tasks.create_task(pushing.run_pushes(database, sending.senders(runtime), stop))
+        tasks.create_task(_run_connections(runtime, stop))
         tasks.create_task(webhooks.run_sending(database, webhooks.sending_of(settings), stop))
         tasks.create_task(price_process.run_prices(database, stop, wanted=settings.stock_prices))
         tasks.create_task(order_waves.run_waves(database, stop, wanted=settings.waves, least=settings.wave_saving))
@@ -128,6 +135,19 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         )
         for chore in (*CHORES, *more):
             tasks.create_task(_repeat(database, chore, stop))
+
+
+async def _run_connections(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Read from channels, handle what they told, tell them what is queued and compare, until `stop` is set."""
+    gate = Gate(runtime.db)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pulling.run(runtime, stop))
+            tasks.create_task(inbox.run(runtime, gate, stop))
+            tasks.create_task(operating.run(runtime, stop))
+            tasks.create_task(reconciling.run(runtime, stop))
+    finally:
+        await gate.close()
 
 
 async def _repeat(db: Database, chore: Chore, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ class PushKind(StrEnum):
 
     WEBHOOK = "webhook"  # we call an address of theirs
     FEED = "feed"  # they ask for what changed
+    CONNECTOR = "connector"  # a connection of the channel hands it over
 
 
 class PushDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
     channel_id: int
     channel: str
+    kind: str
     url: str | None
     secret: bytes | None
     position: int

@@ -14,7 +14,7 @@ _REVISIONS = """(SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') F
          WHERE name IN ('allotments', 'catalog', 'network', 'safety'))"""
 DUE = f"""
 SELECT p.channel_id FROM stock_push p
-WHERE p.active AND p.kind = 'webhook' AND p.next_at <= clock_timestamp()
+WHERE p.active AND p.kind <> 'feed' AND p.next_at <= clock_timestamp()
   AND (p.taken_until IS NULL OR p.taken_until < clock_timestamp())
   AND (p.resend_after IS NOT NULL OR p.position < (SELECT max(version) FROM stock_change)
        OR p.seen <> {_REVISIONS})

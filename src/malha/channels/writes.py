@@ -46,11 +46,11 @@ UPDATE stock_push p SET taken_until = clock_timestamp() + make_interval(secs => 
 FROM channel c
 WHERE c.id = p.channel_id AND p.channel_id IN (
     SELECT w.channel_id FROM stock_push w
-    WHERE w.channel_id = ANY (%(channels)s::int[]) AND w.active AND w.kind = 'webhook'
+    WHERE w.channel_id = ANY (%(channels)s::int[]) AND w.active AND w.kind <> 'feed'
       AND w.next_at <= clock_timestamp() AND (w.taken_until IS NULL OR w.taken_until < clock_timestamp())
     ORDER BY w.next_at LIMIT %(most)s::int FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING p.channel_id, c.code AS channel, p.url, p.secret, p.position, p.resend_after, p.failures, p.all_skus
+RETURNING p.channel_id, c.code AS channel, p.kind, p.url, p.secret, p.position, p.resend_after, p.failures, p.all_skus
 """
 
 # What was handed over; keys in order. `sent_*` and `error` are in no index but the partial one on errors.

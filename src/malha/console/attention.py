@@ -46,6 +46,7 @@ DOES = {
     "order_messages": N_("Messages to the customer"),
     "payment_deadlines": N_("Time to pay"),
     "stock_changes": N_("Stock that channels are told of"),
+    "connector_operations": N_("What channels are told of orders"),
     "short_pick_counts": N_("Counts of what was not found"),
     "waiting_orders": N_("Orders that wait for stock"),
     "supply_followers": N_("Orders that wait for goods on order"),

@@ -5,6 +5,7 @@ event again. A name is a checkpoint in the database: it is not changed and not u
 """
 
 from malha.channels import pushing
+from malha.channels.connecting import following
 from malha.flows import order_to_cash, stock_counts, telling
 from malha.fulfillment import outcomes
 from malha.ordering import projections
@@ -78,6 +79,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     ),
     Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
     Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),
+    Subscription(name="connector_operations", types=following.TYPES, handler=following.note_operations),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
     Subscription(
         name="supply_followers",

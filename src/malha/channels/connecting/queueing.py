@@ -10,8 +10,14 @@ import msgspec
 from malha.channels.connecting import rules, writes
 from malha.channels.connecting.model import NEWEST_WINS, NewOp
 from malha.platform.db import Tx
+from malha.platform.ids import UUID
 
 _encode = msgspec.json.Encoder().encode
+
+
+def key_of(op: NewOp) -> UUID:
+    """Return the key of an operation."""
+    return rules.op_key(op.connection_id, op.kind.value, op.name, op.version)
 
 
 async def add(tx: Tx, ops: Sequence[NewOp]) -> int:
@@ -19,7 +25,7 @@ async def add(tx: Tx, ops: Sequence[NewOp]) -> int:
     if not ops:
         return 0
     # In the order of keys: two callers with the same ones wait for one another instead of for ever.
-    keyed = sorted((rules.op_key(op.connection_id, op.kind.value, op.name, op.version), n) for n, op in enumerate(ops))
+    keyed = sorted((key_of(op), n) for n, op in enumerate(ops))
     rows = [(key, ops[n]) for key, n in keyed]
     found = await tx.values(
         writes.ADD_OPS,

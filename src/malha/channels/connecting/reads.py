@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.channels.connecting.model import Linked
+from malha.channels.contract import ShippedLine
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -129,6 +130,29 @@ LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = '
 WHERE l.channel_id = %(channel_id)s::int AND l.active AND v.price IS NOT NULL AND v.sku > %(after)s::text
   AND b.content_hash IS DISTINCT FROM int8send(v.price::bigint)
 ORDER BY v.sku LIMIT %(most)s::int
+"""
+# The revision of the catalogue, and the one whose prices were queued.
+PRICES_SEEN = """
+SELECT coalesce((SELECT n FROM revision WHERE name = 'catalog'), 0)::bigint, prices_seen
+FROM connection WHERE id = %(id)s::int
+"""
+# What left in parcels, in units as they were sold: of a kit, as many as its components make. By primary keys.
+SHIPPED_LINES = """
+WITH gone AS (
+    SELECT u.shipment_id, u.order_id, u.line, u.sku_id, sum(u.quantity)::int AS quantity
+    FROM shipment s JOIN order_unit u ON u.order_id = s.order_id AND u.shipment_id = s.id
+    WHERE s.id = ANY (%(ids)s::uuid[]) GROUP BY 1, 2, 3, 4
+)
+SELECT g.shipment_id::text, coalesce(v.sku, l.sku_text), min(g.quantity / coalesce(c.quantity, 1))::int,
+       coalesce(l.external_id, '')
+FROM gone g JOIN order_line l ON l.order_id = g.order_id AND l.line = g.line
+LEFT JOIN variant v ON v.id = l.sku_id
+LEFT JOIN order_component c ON c.order_id = g.order_id AND c.line = g.line AND c.sku_id = g.sku_id
+GROUP BY g.shipment_id, g.line, v.sku, l.sku_text, l.external_id ORDER BY g.shipment_id, g.line
+"""
+ORDER_LINES = """
+SELECT l.order_id::text, l.line, coalesce(v.sku, l.sku_text), coalesce(l.external_id, '')
+FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id WHERE l.order_id = ANY (%(ids)s::uuid[])
 """
 
 
@@ -318,6 +342,22 @@ async def binding(tx: Tx, connection_id: int, entity: str, external_id: str) -> 
 async def bound(tx: Tx, entity: str, ids: Sequence[str]) -> list[Bound]:
     """Return what things of ours are at peers."""
     return await tx.all(Bound, BOUND, {"entity": entity, "ids": list(ids)})
+
+
+async def shipped_lines(tx: Tx, ids: Sequence[str]) -> dict[str, list[ShippedLine]]:
+    """Return what left in parcels, by parcel."""
+    found: dict[str, list[ShippedLine]] = {}
+    for id_, sku, quantity, line in await tx.tuples(SHIPPED_LINES, {"ids": list(ids)}):
+        found.setdefault(id_, []).append(ShippedLine(sku, quantity, line))
+    return found
+
+
+async def order_lines(tx: Tx, ids: Sequence[str]) -> dict[str, dict[int, tuple[str, str]]]:
+    """Return the lines of orders: by order and number, the SKU and the channel's id."""
+    found: dict[str, dict[int, tuple[str, str]]] = {}
+    for id_, line, sku, external_id in await tx.tuples(ORDER_LINES, {"ids": list(ids)}):
+        found.setdefault(id_, {})[line] = (sku, external_id)
+    return found
 
 
 async def health(tx: Tx, code: str | None = None) -> list[Standing]:

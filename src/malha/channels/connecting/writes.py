@@ -32,6 +32,7 @@ WHERE id = %(id)s::int AND status = 'active' RETURNING code
 NOTE_CHECK = """
 UPDATE connection SET checked_at = now(), check_says = %(says)s::text WHERE id = %(id)s::int
 """
+NOTE_PRICES_SEEN = "UPDATE connection SET prices_seen = %(revision)s::bigint WHERE id = %(id)s::int"
 CLEAR_PACE = "UPDATE connection_pace SET bucket = NULL, breaker = NULL WHERE connection_id = %(id)s::int"
 
 # --- pace and log ---

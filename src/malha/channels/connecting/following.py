@@ -1,0 +1,168 @@
+"""From what happened here to what peers are to be told: shipments, cancels, prices. Notes it down; sends nothing.
+
+Refunds are not among it: that one was recorded says that money went back already. Who wants the channel to give it back
+asks for it (`ask_refund`).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from malha.channels.connecting import queueing, reads, registry, writes
+from malha.channels.connecting.errors import UnknownEntry
+from malha.channels.connecting.model import Linked, NewOp, OpKind, Status
+from malha.channels.connecting.reads import Bound
+from malha.channels.connecting.service import connection_of
+from malha.channels.contract import CancelPush, Capability, PricePush, RefundPush, ShipmentPush, ShippedLine
+from malha.platform import audit
+from malha.platform.db import Database, Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID
+from malha.platform.subscribers import Recorded
+
+TYPES = ("fulfillment.shipped", "order.cancelled")
+PRICES_AT_ONCE = 1_000
+
+
+async def note_operations(tx: Tx, events: list[Recorded]) -> None:
+    """Queue what the channels of these orders are to be told. What came from a channel is not told to it again."""
+    bound: dict[str, list[Bound]] = {}
+    for found in await reads.bound(tx, "order", sorted({event.id for event in events})):
+        bound.setdefault(found.internal_id, []).append(found)
+    concerned = [event for event in events if event.id in bound]
+    if not concerned:
+        return
+    shipped = [e for e in concerned if e.type == "fulfillment.shipped"]
+    cancelled = [e for e in concerned if e.type == "order.cancelled"]
+    parcels = {s["id"]: (e, s) for e in shipped for s in e.facts()["shipments"]}
+    sent = await reads.shipped_lines(tx, sorted(parcels)) if parcels else {}
+    lines = await reads.order_lines(tx, sorted({e.id for e in cancelled})) if cancelled else {}
+    ops: list[NewOp] = []
+    for id_, (event, parcel) in parcels.items():
+        ops += [_shipment(to, event, id_, parcel, sent.get(id_, [])) for to in _others(bound[event.id], event)]
+    for event in cancelled:
+        ops += [_cancel(to, event, lines.get(event.id, {})) for to in _others(bound[event.id], event)]
+    able = registry.connectors()
+    await queueing.add(tx, [op for op in ops if _can(able, bound, op)])
+
+
+def _others(bound: Sequence[Bound], event: Recorded) -> list[Bound]:
+    return [to for to in bound if event.actor != f"connection:{to.code}"]
+
+
+def _can(able: Any, bound: dict[str, list[Bound]], op: NewOp) -> bool:
+    """Tell whether a connector takes such a thing at all: what it never can is not worth a person's look."""
+    needs = Capability.SHIPMENTS if op.kind is OpKind.PUSH_SHIPMENT else Capability.CANCELS
+    key = next(to.connector for all_ in bound.values() for to in all_ if to.connection_id == op.connection_id)
+    return key not in able or needs in able[key].capabilities
+
+
+def _shipment(to: Bound, event: Recorded, id_: str, parcel: dict[str, Any], lines: Sequence[ShippedLine]) -> NewOp:
+    push = ShipmentPush(
+        order=to.external_id,
+        shipment=id_,
+        lines=list(lines),
+        carrier=parcel.get("carrier") or "",
+        tracking=parcel.get("tracking_code") or "",
+        shipped_at=event.at,
+    )
+    return NewOp(
+        connection_id=to.connection_id,
+        kind=OpKind.PUSH_SHIPMENT,
+        entity=f"order:{to.external_id}",
+        name=id_,
+        payload=push,
+    )
+
+
+def _cancel(to: Bound, event: Recorded, lines: dict[int, tuple[str, str]]) -> NewOp:
+    facts = event.facts()
+    push = CancelPush(
+        order=to.external_id,
+        lines=[
+            ShippedLine(lines[int(n)][0], quantity, lines[int(n)][1])
+            for n, quantity in sorted(facts["lines"].items(), key=lambda item: int(item[0]))
+            if int(n) in lines
+        ],
+        whole=facts["whole"],
+        reason=facts["reason"],
+    )
+    return NewOp(
+        connection_id=to.connection_id,
+        kind=OpKind.CANCEL,
+        entity=f"order:{to.external_id}",
+        name=f"{event.id}:{event.seq}",
+        payload=push,
+    )
+
+
+async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: int, reference: str) -> UUID | None:
+    """Have the channel give money of an order back; the key of the operation, None when it was asked for already.
+
+    `reference` is the asker's own name for it: the same one again is the same refund.
+
+    Raises:
+        UnknownConnection: there is none.
+        UnknownEntry: the order did not come over this connection.
+        Invalid: the amount is none.
+    """
+    connection = await connection_of(tx, code)
+    to = next((b for b in await reads.bound(tx, "order", [str(order_id)]) if b.connection_id == connection.id), None)
+    if to is None:
+        raise UnknownEntry(key=str(order_id))
+    refuse([] if amount > 0 else [Flaw("amount", N_("The amount must be more than nothing."))])
+    push = RefundPush(order=to.external_id, payment=payment, amount=amount, currency=connection.currency)
+    op = NewOp(
+        connection_id=connection.id,
+        kind=OpKind.REFUND,
+        entity=f"order:{to.external_id}",
+        name=f"{order_id}:{payment}:{reference}",
+        payload=push,
+    )
+    if not await queueing.add(tx, [op]):
+        return None
+    after = {"order": str(order_id), "amount": amount, "reference": reference}
+    await audit.record(tx, action="refund", entity="connection", entity_id=code, after=after)
+    return queueing.key_of(op)
+
+
+# --- prices ---
+
+
+async def offer_prices(db: Database) -> int:
+    """Queue prices that differ from what channels were told, once for each state of the catalogue; return how many."""
+    async with db.transaction() as tx:
+        linked = [c for c in await reads.all_linked(tx) if c.status == Status.ACTIVE]
+    able = registry.connectors()
+    takes = [c for c in linked if c.connector in able and Capability.PRICES in able[c.connector].capabilities]
+    return sum([await _offer(db, connection) for connection in takes])
+
+
+async def _offer(db: Database, connection: Linked) -> int:
+    queued, after = 0, ""
+    async with db.transaction() as tx:
+        revision, seen = (await tx.tuples(reads.PRICES_SEEN, {"id": connection.id}))[0]
+    if revision == seen:
+        return 0
+    while True:
+        async with db.transaction() as tx:
+            asked = {"connection_id": connection.id, "channel_id": connection.channel_id, "after": after}
+            rows = await tx.tuples(reads.PRICES_TO_TELL, {**asked, "most": PRICES_AT_ONCE})
+            ops = [_price(connection, sku, code, price, revision) for sku, code, price, _ in rows]
+            queued += await queueing.add(tx, ops)
+            if len(rows) < PRICES_AT_ONCE:
+                await tx.execute(writes.NOTE_PRICES_SEEN, {"id": connection.id, "revision": revision})
+                return queued
+        after = rows[-1][0]
+
+
+def _price(connection: Linked, sku: str, code: str, price: int, revision: int) -> NewOp:
+    push = PricePush(sku=sku, code=code, price=price, currency=connection.currency, version=revision)
+    return NewOp(
+        connection_id=connection.id,
+        kind=OpKind.SET_PRICE,
+        entity=f"price:{sku}",
+        name=sku,
+        payload=push,
+        version=revision,
+    )

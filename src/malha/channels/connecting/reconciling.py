@@ -1,0 +1,104 @@
+"""Comparing with peers what both sides count, because any webhook can be lost and any push be overwritten.
+
+Orders of a day are counted and summed on both sides; where the peer says which, those missing here are asked for one by
+one. The last days are compared again every few hours: an order may still be on its way.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from malha.channels.connecting import inbox, reads, registry, writes
+from malha.channels.connecting.model import Linked, Status
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.contract import ChannelError, InboxEvent, SummarySource, Trust
+from malha.platform.clock import now
+from malha.platform.errors import MalhaError
+from malha.platform.sequencer import rest
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 6 * 3600.0
+FIRST_S = 300.0
+DAYS = 3
+MOST_NAMED = 200
+
+
+async def compare_all(runtime: Runtime, days: int = DAYS) -> int:
+    """Compare the last days of every active connection; return how many days differed."""
+    async with runtime.db.transaction() as tx:
+        linked = [c for c in await reads.all_linked(tx) if c.status == Status.ACTIVE]
+    today = now().astimezone(ZoneInfo(runtime.settings.timezone)).date()
+    differed = 0
+    for connection in linked:
+        for back in range(days):
+            try:
+                differed += bool(await compare_orders(runtime, connection, today - timedelta(days=back)))
+            except (ChannelError, MalhaError) as error:
+                log.warning("not_compared", connection=connection.code, why=str(error)[:200])
+                break
+    return differed
+
+
+async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> list[str]:
+    """Compare a day's orders that are not cancelled; return the peer's ids of those that are on one side only.
+
+    What only the peer has is asked for, as if it had hinted at it. Nothing is compared with a peer that does not count.
+
+    Raises:
+        ChannelError: what the peer answered.
+    """
+    connector = registry.connector_of(connection.connector)
+    if not isinstance(connector, SummarySource):
+        return []
+    line = runtime.line(connection)
+    zone = runtime.settings.timezone
+    theirs = await line.call(lambda: connector.summarise(line.ctx, day, zone))
+    since = datetime.combine(day, time(), ZoneInfo(zone))
+    until = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
+    asked = {"connection_id": connection.id, "channel_id": connection.channel_id, "since": since, "until": until}
+    async with runtime.db.transaction() as tx:
+        ours: dict[str, int] = dict(await tx.tuples(reads.ORDERS_OF_DAY, asked))
+        absent = sorted(set(theirs.ids) - set(ours)) if theirs.ids is not None else []
+        extra = sorted(set(ours) - set(theirs.ids)) if theirs.ids is not None else []
+        differing = [f"+{id_}" for id_ in absent] + [f"-{id_}" for id_ in extra]
+        await tx.execute(
+            writes.PUT_RECONCILIATION,
+            {
+                "id": connection.id,
+                "kind": "orders",
+                "day": day,
+                "ours": len(ours),
+                "theirs": theirs.orders,
+                "ours_total": sum(ours.values()),
+                "theirs_total": theirs.total,
+                "differing": differing[:MOST_NAMED],
+            },
+        )
+        if absent:
+            await inbox.keep(tx, connection.id, "pull", _missed(absent, day))
+    if differing or (len(ours), sum(ours.values())) != (theirs.orders, theirs.total):
+        log.warning("orders_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
+    return differing
+
+
+def _missed(ids: Sequence[str], day: date) -> list[InboxEvent]:
+    # Once a day: what could not be taken waits for a person already.
+    stamp = f"{day.isoformat()}:{now().date().isoformat()}"
+    return [
+        InboxEvent(dedup=f"missed:{id_}:{stamp}", entity=f"order:{id_}", trust=Trust.HINT, order_id=id_) for id_ in ids
+    ]
+
+
+async def run(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Compare every few hours until `stop` is set."""
+    await rest(stop, FIRST_S)
+    while not stop.is_set():
+        try:
+            await compare_all(runtime)
+        except Exception:  # the database may be away: it will be back
+            log.exception("comparing_failed")
+        await rest(stop, EVERY_S)
