@@ -327,9 +327,9 @@ async def test_a_cancel_here_is_told_and_one_from_the_channel_is_not_told_back(s
 async def test_a_parcel_that_leaves_here_is_told_with_its_lines_and_tracking(shop: Linked):
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
-    await shop.receive(
-        shop.peer.webhook(shop.peer.sell("1001", lines=[{"sku": "A", "quantity": 2, "unit_price": 5, "id": "x"}]))
-    )
+    lines = [{"sku": "A", "quantity": 2, "unit_price": 5, "id": "x"}]
+    paid = [{"id": "p1", "method": "pix", "amount": 10, "state": "captured"}]
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", lines=lines, payments=paid)))
     await shop.handle()
     async with shop.database.transaction() as tx:
         order_id = await tx.value("SELECT id FROM sales_order WHERE external_id = '1001'")

@@ -9,6 +9,7 @@ from typing import Any, cast
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from malha.api.bodies import FORM_BYTES
 from malha.identity import service
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC, Caller
@@ -27,7 +28,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """
     permission = handler.opt.get("permission")
     if permission == PUBLIC:
-        cast("dict[str, Any]", connection.scope)["anonymous"] = True  # bounds the body, see `bodies`
+        # Bounds the body, see `bodies`.
+        cast("dict[str, Any]", connection.scope)["anonymous"] = handler.opt.get("body_bytes", FORM_BYTES)
         return
     caller = await caller_of(connection)
     if caller is None:

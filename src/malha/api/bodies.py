@@ -40,7 +40,7 @@ def bounded(
 
     Raises:
         BodyTooSlow: it arrives slower than `SLOWEST` after the grace.
-        FormTooLarge: the route is open to everybody (the guard notes it as `anonymous`), and this is no small form.
+        FormTooLarge: the route is open to everybody, and this is more than the guard noted for it (`anonymous`).
     """
     began = asyncio.get_running_loop().time()
     size, complete = 0, False
@@ -56,8 +56,9 @@ def bounded(
             raise BodyTooSlow(seconds=round(grace_s)) from None
         size += len(message.get("body", b""))
         complete = not message.get("more_body", False)
-        if size > FORM_BYTES and facts.get("anonymous"):
-            raise FormTooLarge(kilobytes=FORM_BYTES // 1024)
+        most = facts.get("anonymous")
+        if most and size > most:
+            raise FormTooLarge(kilobytes=most // 1024)
         return cast("HTTPReceiveMessage", message)
 
     return take

@@ -1,7 +1,7 @@
 """Use cases of connections: make, change, pause and resume them, and look after what waits for a person."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.outward import OutwardRefused, check_address
+from malha.platform.retrying import Breaker, Bucket
 
 OVERLAP_S = 3 * 86_400.0  # how long a replaced secret is believed
 BACK = timedelta(days=1)  # where reading of orders begins
@@ -185,6 +186,14 @@ async def check(runtime: Runtime, connection: Linked) -> Health:
         return Health(ok=False, says=error.why)
     except MalhaError as error:
         return Health(ok=False, says=str(error))
+
+
+def budget_of(row: reads.Standing) -> tuple[float | None, datetime | None]:
+    """Return how many requests a connection could send at once now, and until when its breaker keeps it from asking."""
+    budget = None if row.bucket is None else msgspec.convert(row.bucket, Bucket).level(row.clock)
+    breaker = None if row.breaker is None else msgspec.convert(row.breaker, Breaker)
+    resting = breaker is not None and breaker.until is not None and breaker.until > row.clock
+    return budget, datetime.fromtimestamp(breaker.until, UTC) if resting and breaker and breaker.until else None
 
 
 # --- what waits for a person ---

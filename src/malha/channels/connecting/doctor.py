@@ -1,0 +1,78 @@
+"""A visit to one connection: does its peer answer, know us, and say what can be read? Nothing is changed there."""
+
+from datetime import timedelta
+
+import msgspec
+
+from malha.channels.connecting import reads, registry, service
+from malha.channels.connecting.model import Linked, Status
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.contract import ChannelError, ExtState, OrderSource, SummarySource
+from malha.platform.clock import now
+from malha.platform.errors import MalhaError
+
+BACK = timedelta(days=2)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    says: str
+
+
+async def examine(runtime: Runtime, code: str) -> list[Finding]:
+    """Look at a connection, and return what was found.
+
+    Raises:
+        UnknownConnection: there is none.
+    """
+    async with runtime.db.transaction() as tx:
+        connection = await service.connection_of(tx, code)
+        (standing,) = await reads.health(tx, code)
+    connector = registry.connectors().get(connection.connector)
+    if connector is None:
+        return [Finding("connector", False, f"{connection.connector} is not installed")]
+    tier = f"{connector.name}, tier {connector.evidence.value}"
+    findings = [Finding("connector", True, tier), _status(connection)]
+    health = await service.check(runtime, connection)
+    findings.append(Finding("check", health.ok, health.says or ("it answers" if health.ok else "no")))
+    if health.ok:
+        findings += [await _orders(runtime, connection), await _summary(runtime, connection)]
+    waiting = standing.inbox_parked + standing.inbox_unmapped + standing.ops_dead
+    says = f"{standing.inbox_parked} in, {standing.inbox_unmapped} without a mapping, {standing.ops_dead} out"
+    findings.append(Finding("waiting for a person", not waiting, says))
+    return findings
+
+
+def _status(connection: Linked) -> Finding:
+    return Finding("status", connection.status != Status.BROKEN, connection.status)
+
+
+async def _orders(runtime: Runtime, connection: Linked) -> Finding:
+    try:
+        line = runtime.line(connection)
+        source = line.connector
+        if not isinstance(source, OrderSource):
+            return Finding("orders", True, "the connector reads none")
+        page = await source.pull_orders(line.ctx, None, now() - BACK)
+    except (ChannelError, MalhaError) as error:
+        return Finding("orders", False, str(error))
+    unknown = sorted({o.status for o in page.items if o.state is ExtState.UNKNOWN})
+    says = f"{len(page.items)} read, {len(page.unread)} cannot be read"
+    if unknown:
+        says += f", unknown status: {', '.join(unknown[:5])}"
+    return Finding("orders", not unknown and not page.unread, says)
+
+
+async def _summary(runtime: Runtime, connection: Linked) -> Finding:
+    try:
+        line = runtime.line(connection)
+        source = line.connector
+        if not isinstance(source, SummarySource):
+            return Finding("summary", True, "the connector counts none: lost webhooks show only by reading")
+        found = await source.summarise(line.ctx, now().date(), runtime.settings.timezone)
+    except (ChannelError, MalhaError) as error:
+        return Finding("summary", False, str(error))
+    return Finding("summary", True, f"{found.orders} orders today")

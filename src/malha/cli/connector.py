@@ -1,0 +1,47 @@
+"""`malha connector`: which connectors there are, and whether a connection works.
+
+malha connector list
+malha connector doctor LOJA        # exit code 1 when something does not work
+"""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from malha.channels.connecting import doctor, registry
+from malha.channels.connecting.runtime import Runtime
+from malha.cli.runtime import runtime
+from malha.platform.db import Database
+from malha.platform.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Connectors to channels, and whether their connections work.")
+
+
+@app.callback()
+def _group() -> None:
+    """Connectors to channels."""
+
+
+@app.command("list")
+def list_() -> None:
+    """List the connectors that are installed, each with its tier: A is proved on the real product, D on nothing."""
+    for connector in sorted(registry.connectors().values(), key=lambda c: c.key):
+        able = ", ".join(sorted(capability.value for capability in connector.capabilities))
+        typer.echo(f"{connector.key:<16} {connector.evidence.value}  {connector.name}: {able}")
+
+
+@app.command("doctor")
+def examine(connection: Annotated[str, typer.Argument(help="Code of the connection.")]) -> None:
+    """Try a connection against its channel: secrets, orders, and what waits. Changes nothing there."""
+    with runtime(migrate=False) as settings:
+        findings = asyncio.run(_examine(settings, connection))
+    for finding in findings:
+        typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.says}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings, code: str) -> list[doctor.Finding]:
+    async with Database(settings.database_url or "", settings.retailer, max_size=4) as db:
+        return await doctor.examine(Runtime(db, settings), code)

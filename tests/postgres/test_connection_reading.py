@@ -1,0 +1,123 @@
+"""Orders are read page by page and none is passed over; days are compared, and what was lost is asked for."""
+
+import asyncio
+from datetime import date
+
+import pytest
+from linked_world import CODE, Linked, linked
+from typer.testing import CliRunner
+
+from malha.channels.connecting import doctor, pulling, reads, reconciling, service
+from malha.cli import connector as command
+
+ORDERS = "SELECT external_id FROM sales_order ORDER BY external_id"
+PAGE = 3
+
+
+@pytest.fixture
+async def shop(database, tmp_path):
+    async with linked(database, tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE, PAGE + 1, 4 * PAGE])
+async def test_every_order_is_read_once_wherever_a_page_ends(shop: Linked, count: int):
+    ids = [f"{1000 + n}" for n in range(count)]
+    for id_ in ids:
+        shop.peer.sell(id_)
+    await shop.settle()
+    assert await shop.values(ORDERS) == ids
+    await shop.settle()
+    assert len(await shop.values("SELECT 1 FROM channel_inbox")) == count
+
+
+async def test_orders_that_changed_at_one_moment_are_not_torn_apart_by_a_page(shop: Linked):
+    for n in range(3 * PAGE):
+        shop.peer.sell(f"{1000 + n}", version=7)
+    await shop.settle()
+    assert len(await shop.values(ORDERS)) == 3 * PAGE
+
+
+async def test_an_order_that_changes_while_pages_are_read_is_read_again(shop: Linked):
+    for n in range(2 * PAGE):
+        payment = {"id": f"p{n}", "method": "pix", "amount": 1000, "state": "pending"}
+        shop.peer.sell(f"{1000 + n}", payments=[payment])
+    await pulling.work(shop.runtime)
+    shop.peer.sell("1000", payments=[{"id": "p0", "method": "pix", "amount": 1000, "state": "captured"}])
+    await shop.settle()
+    assert len(await shop.values(ORDERS)) == 2 * PAGE
+    assert await shop.values("SELECT count(*) FROM payment_entry WHERE kind = 'captured'") == [1]
+
+
+async def test_the_cursor_moves_with_what_was_kept_or_not_at_all(shop: Linked, monkeypatch):
+    for n in range(PAGE + 1):
+        shop.peer.sell(f"{1000 + n}")
+    real = pulling.inbox.keep
+
+    async def broken(*args, **kwargs):
+        await real(*args, **kwargs)
+        raise ConnectionError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pulling.inbox, "keep", broken)
+        await pulling.work(shop.runtime)
+    assert await shop.rows("SELECT value, failures FROM connection_cursor") == [(None, 1)]
+    assert await shop.values("SELECT 1 FROM channel_inbox") == []
+    await shop.settle()
+    assert len(await shop.values(ORDERS)) == PAGE + 1
+
+
+@pytest.mark.parametrize("how", ["cut", "status 429 1", "status 500", "status 502", "truncated", "commit_then_silence"])
+async def test_a_page_that_does_not_arrive_is_read_again(shop: Linked, how: str):
+    for n in range(2 * PAGE):
+        shop.peer.sell(f"{1000 + n}")
+    shop.peer.fail("GET /orders", how)
+    await shop.settle(4)
+    await shop.settle()
+    assert len(await shop.values(ORDERS)) == 2 * PAGE
+
+
+async def test_four_workers_read_one_stream_once(shop: Linked):
+    for n in range(6 * PAGE):
+        shop.peer.sell(f"{1000 + n}")
+    await asyncio.gather(*(pulling.work(shop.runtime) for _ in range(4)))
+    asked = [path for _, path, _ in shop.peer.asked if path.startswith("/orders?")]
+    assert len(asked) == 6
+    assert len(await shop.values("SELECT 1 FROM channel_inbox")) == 6 * PAGE
+
+
+async def test_an_order_whose_webhook_was_lost_is_found_by_comparing_and_asked_for(shop: Linked):
+    for n in range(2):
+        await shop.receive(shop.peer.webhook(shop.peer.sell(f"{1000 + n}")))
+    await shop.handle()
+    shop.peer.sell("1002")
+    shop.peer.sell("1003", status="cancelled")
+    async with shop.database.transaction() as tx:
+        found = await service.connection_of(tx, CODE)
+    assert await reconciling.compare_orders(shop.runtime, found, date(2026, 11, 26)) == ["+1002"]
+    await shop.handle()
+    assert await reconciling.compare_orders(shop.runtime, found, date(2026, 11, 26)) == []
+    async with shop.database.transaction() as tx:
+        (row,) = await reads.compared(tx, found.id)
+    assert (row.ours, row.theirs, row.ours_total, row.theirs_total) == (3, 3, 3000, 3000)
+
+
+async def test_the_doctor_says_what_works_and_what_does_not(shop: Linked):
+    shop.peer.sell("1001")
+    findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
+    assert all(f.ok for f in findings.values()), findings
+    assert findings["orders"].says == "1 read, 0 cannot be read"
+    shop.peer.sell("1002", status="levitating")
+    findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
+    assert "levitating" in findings["orders"].says
+    assert not findings["orders"].ok
+    shop.peer.access_token = "not our key"
+    findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
+    assert not findings["check"].ok
+    assert await shop.values("SELECT 1 FROM sales_order") == [], "it changes nothing"
+
+
+def test_the_command_lists_connectors_with_their_tier():
+    result = CliRunner().invoke(command.app, ["list"])
+    assert result.exit_code == 0
+    assert "generic          C  JSON over HTTP" in result.output
