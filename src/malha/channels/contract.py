@@ -459,7 +459,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class DaySummary(msgspec.Struct, frozen=True):
-    """What the peer counts of the orders placed on a day that are not cancelled."""
+    """What the peer counts of the orders placed on a day that are not cancelled, and their totals as they stand now."""
 
     day: str
     orders: int

@@ -25,7 +25,7 @@ from malha.platform.subscribers import Recorded
 
 log = structlog.get_logger(__name__)
 
-TYPES = ("order.placed", "stock.increased", "stock.decreased")
+TYPES = ("order.placed", "stock.increased", "stock.decreased", "listing.unsettled")
 LEASE_S = 60.0
 LOOK_EVERY_S = 0.1
 IDLE_S = 2.0  # where no channel hears of stock

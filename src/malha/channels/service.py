@@ -5,15 +5,17 @@ from collections.abc import Sequence
 
 from malha.channels import reads, writes
 from malha.channels.errors import PushChanged, PushNotFound
+from malha.channels.events import ListingsUnsettled
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.network import reads as network
 from malha.network.errors import UnknownChannel
 from malha.network.model import Channel
 from malha.network.service import refuse_limited
-from malha.platform import audit, sealing, signing
+from malha.platform import audit, outbox, sealing, signing
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+from malha.platform.ids import new_id
 from malha.platform.outward import check_address
 
 PURPOSE = "stock push"
@@ -120,6 +122,16 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
     if everything:
         await tx.execute(writes.FORGET_SENT, {"channel_id": channel.id})
     await audit.record(tx, action="resend", entity="stock_push", entity_id=code, after={"everything": everything})
+
+
+async def unsettle(tx: Tx, channel_id: int, skus: Sequence[str]) -> None:
+    """Tell a channel the stock of some SKUs again, even where it is what the channel was told last.
+
+    A channel that reckons with orders of its own shows another quantity once an order changed there.
+    """
+    found = await tx.values(writes.UNSETTLE, {"channel_id": channel_id, "skus": sorted(set(skus))})
+    if found:
+        await outbox.add(tx, ListingsUnsettled(id=new_id(), seq=1, channel_id=channel_id, skus=sorted(found)))
 
 
 async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> list[str]:

@@ -106,3 +106,9 @@ WHERE channel_id = %(channel_id)s::int
 RETURNING channel_id
 """
 FORGET_SENT = "UPDATE listing SET sent_quantity = NULL, error = NULL WHERE channel_id = %(channel_id)s::int"
+# As if these had never been told; by the index on SKU.
+UNSETTLE = """
+UPDATE listing l SET sent_quantity = NULL
+FROM variant v WHERE v.id = l.sku_id AND v.sku = ANY (%(skus)s::text[]) AND l.channel_id = %(channel_id)s::int
+RETURNING l.sku_id
+"""

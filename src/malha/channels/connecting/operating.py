@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 
+from malha.channels import service as channels
 from malha.channels.connecting import reads, rules, writes
 from malha.channels.connecting.model import NEWEST_WINS, Linked, Op, OpKind
 from malha.channels.connecting.runtime import Line, Runtime
@@ -190,6 +191,8 @@ class _Turn:
     async def _ended(self, op: Op, result: Result) -> None:
         match result:
             case Ok(ref):
+                if op.kind is OpKind.CANCEL:
+                    await self._unsettle(op)
                 await self._write(op, "ok", ref, writes.END_OP, reference=ref)
                 if op.kind is OpKind.SET_PRICE:
                     await self._note_price(op)
@@ -245,6 +248,13 @@ class _Turn:
             fence = {"key": op.key, "attempts": op.attempts}
             if await tx.value(statement, {**fence, **params}) is not None:
                 await tx.execute(writes.ADD_ATTEMPT, {"key": op.key, "outcome": outcome, "says": rules.told(says)})
+
+    async def _unsettle(self, op: Op) -> None:
+        # The peer has units back that it had set apart for the order: what it shows is more than it was told, if it was
+        # told after the cancel here. Before the operation ends, so that a crash in between tells it twice.
+        push = msgspec.convert(op.payload, CancelPush)
+        async with self._db.transaction() as tx:
+            await channels.unsettle(tx, self._line.connection.channel_id, [line.sku for line in push.lines])
 
     async def _note_price(self, op: Op) -> None:
         push = msgspec.convert(op.payload, PricePush)

@@ -118,7 +118,7 @@ WHERE connection_id = %(connection_id)s::int ORDER BY day DESC, kind LIMIT %(mos
 """
 # Orders of a day that came over a connection, by the index on when they were placed.
 ORDERS_OF_DAY = """
-SELECT b.external_id, o.total FROM sales_order o
+SELECT b.external_id, o.total - o.cancelled_total FROM sales_order o
 JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'order' AND b.internal_id = o.id::text
 WHERE o.channel_id = %(channel_id)s::int AND o.status <> 'cancelled'
   AND o.placed_at >= %(since)s::timestamptz AND o.placed_at < %(until)s::timestamptz

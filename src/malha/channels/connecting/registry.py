@@ -14,6 +14,7 @@ import structlog
 
 from malha.channels.connecting.errors import UnknownConnector
 from malha.channels.connectors.generic import Generic
+from malha.channels.connectors.vendure import Vendure
 from malha.channels.contract import (
     CancelRefundSink,
     Capability,
@@ -32,7 +33,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic,)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,

@@ -1,0 +1,293 @@
+"""A real Vendure shop for tests, on the PostgreSQL of the tests: a seller's settings, shoppers, and a window onto its stock.
+
+async with vendure_shop(template_url) as shop:
+    order = await shop.buy("A", 2)
+    await shop.stock("A")          # (on hand, allocated)
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import httpx
+import psycopg
+
+HOME = Path(__file__).parent / "peers" / "vendure"
+READY_S = 120.0
+
+
+def is_installed() -> bool:
+    return (HOME / "node_modules" / "@vendure" / "core").exists() and shutil.which("node") is not None
+
+
+class VendureShop:
+    """A running shop. `start` and `kill` may be called again and again; what it sold stays in its database."""
+
+    def __init__(self, template_url: str, database: str) -> None:
+        parts = urlsplit(template_url)
+        host = parse_qs(parts.query).get("host", [unquote(parts.hostname or "")])[0]
+        self._env = {
+            "PEER_HOST": host or "127.0.0.1",
+            "PEER_PORT": str(parts.port or 5432),
+            "PEER_USER": unquote(parts.username or "postgres"),
+            "PEER_PASSWORD": unquote(parts.password or ""),
+            "PEER_DATABASE": database,
+        }
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._process: asyncio.subprocess.Process | None = None
+        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=60.0, trust_env=False)
+        self._owner = ""
+        self.api_key = ""
+        self.variants: dict[str, str] = {}
+
+    @property
+    def allowed(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://{self.allowed}/admin-api"
+
+    async def start(self) -> None:
+        env = {**os.environ, **self._env, "PORT": str(self.port)}
+        self._process = await asyncio.create_subprocess_exec(
+            "node", "server.js", cwd=HOME, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        assert self._process.stdout is not None
+        said: list[str] = []
+        async with asyncio.timeout(READY_S):
+            async for line in self._process.stdout:
+                said.append(line.decode(errors="replace"))
+                if said[-1].strip() == "ready":
+                    break
+            else:
+                raise AssertionError("the shop did not start:\n" + "".join(said[-40:]))
+        self._drain = asyncio.create_task(self._process.stdout.read())
+
+    async def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+            await self._drain
+        self._process = None
+
+    async def close(self) -> None:
+        await self.kill()
+        await self._http.aclose()
+
+    async def _send(self, path: str, query: str, variables: Any, headers: dict[str, str]) -> tuple[Any, httpx.Headers]:
+        answer = await self._http.post(path, json={"query": query, "variables": variables}, headers=headers)
+        said = answer.json()
+        assert not said.get("errors"), said["errors"]
+        return said["data"], answer.headers
+
+    async def admin(self, query: str, **variables: Any) -> Any:
+        data, headers = await self._send(
+            "/admin-api", query, variables, {"authorization": f"Bearer {self._owner}"} if self._owner else {}
+        )
+        self._owner = headers.get("vendure-auth-token", self._owner)
+        return data
+
+    async def open(self) -> None:
+        """Make the seller's settings: prices in reais with tax in them, one way to ship, one to pay, SKUs A and B."""
+        await self.admin(
+            'mutation { login(username: "owner", password: "of-a-test-only") { __typename } }',
+        )
+        name = [{"languageCode": "en", "name": "Brasil"}]
+        country = await self.admin(
+            "mutation ($i: CreateCountryInput!) { createCountry(input: $i) { id } }",
+            i={"code": "BR", "enabled": True, "translations": name},
+        )
+        zone = await self.admin(
+            "mutation ($i: CreateZoneInput!) { createZone(input: $i) { id } }",
+            i={"name": "Brasil", "memberIds": [country["createCountry"]["id"]]},
+        )
+        zone_id = zone["createZone"]["id"]
+        tax = await self.admin(
+            "mutation ($i: CreateTaxCategoryInput!) { createTaxCategory(input: $i) { id } }",
+            i={"name": "None", "isDefault": True},
+        )
+        tax_id = tax["createTaxCategory"]["id"]
+        await self.admin(
+            "mutation ($i: CreateTaxRateInput!) { createTaxRate(input: $i) { id } }",
+            i={"name": "None", "enabled": True, "value": 0, "categoryId": tax_id, "zoneId": zone_id},
+        )
+        await self.admin(
+            "mutation ($i: UpdateChannelInput!) { updateChannel(input: $i) { __typename } }",
+            i={
+                "id": "1",
+                "pricesIncludeTax": True,
+                "defaultCurrencyCode": "BRL",
+                "availableCurrencyCodes": ["BRL"],
+                "defaultTaxZoneId": zone_id,
+                "defaultShippingZoneId": zone_id,
+                "trackInventory": True,
+            },
+        )
+        await self.admin(
+            "mutation ($i: CreateShippingMethodInput!) { createShippingMethod(input: $i) { id } }",
+            i={
+                "code": "standard",
+                "fulfillmentHandler": "manual-fulfillment",
+                "checker": {
+                    "code": "default-shipping-eligibility-checker",
+                    "arguments": [{"name": "orderMinimum", "value": "0"}],
+                },
+                "calculator": {
+                    "code": "default-shipping-calculator",
+                    "arguments": [
+                        {"name": "rate", "value": "1500"},
+                        {"name": "includesTax", "value": "include"},
+                        {"name": "taxRate", "value": "0"},
+                    ],
+                },
+                "translations": [{"languageCode": "en", "name": "Standard", "description": ""}],
+            },
+        )
+        await self.admin(
+            "mutation ($i: CreatePaymentMethodInput!) { createPaymentMethod(input: $i) { id } }",
+            i={
+                "code": "cartao",
+                "enabled": True,
+                "handler": {
+                    "code": "dummy-payment-handler",
+                    "arguments": [{"name": "automaticSettle", "value": "true"}],
+                },
+                "translations": [{"languageCode": "en", "name": "Card", "description": ""}],
+            },
+        )
+        for sku, price in (("A", 9_900), ("B", 4_550)):
+            await self._list(sku, price, tax_id)
+        roles = await self.admin("query { roles { items { id code } } }")
+        owner = next(role["id"] for role in roles["roles"]["items"] if role["code"] == "__super_admin_role__")
+        made = await self.admin(
+            "mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { apiKey } }",
+            i={"roleIds": [owner], "translations": [{"languageCode": "en", "name": "Malha"}]},
+        )
+        self.api_key = made["createApiKey"]["apiKey"]
+
+    async def _list(self, sku: str, price: int, tax_id: str) -> None:
+        names = [{"languageCode": "en", "name": f"Ware {sku}", "slug": f"ware-{sku.lower()}", "description": ""}]
+        product = await self.admin(
+            "mutation ($i: CreateProductInput!) { createProduct(input: $i) { id } }", i={"translations": names}
+        )
+        made = await self.admin(
+            "mutation ($i: [CreateProductVariantInput!]!) { createProductVariants(input: $i) { id } }",
+            i=[
+                {
+                    "productId": product["createProduct"]["id"],
+                    "sku": sku,
+                    "price": price,
+                    "taxCategoryId": tax_id,
+                    "stockOnHand": 5,
+                    "trackInventory": "TRUE",
+                    "translations": [{"languageCode": "en", "name": f"Ware {sku}"}],
+                }
+            ],
+        )
+        self.variants[sku] = made["createProductVariants"][0]["id"]
+
+    async def buy(self, *wanted: tuple[str, int], postal_code: str = "01310100") -> str:
+        """Have a shopper check out; return the id of the order."""
+        headers: dict[str, str] = {}
+
+        async def ask(query: str, **variables: Any) -> Any:
+            data, said = await self._send("/shop-api", query, variables, headers)
+            if token := said.get("vendure-auth-token"):
+                headers["authorization"] = f"Bearer {token}"
+            (found,) = data.values()
+            return found
+
+        result = "__typename ... on Order { id state } ... on ErrorResult { errorCode message }"
+        for sku, quantity in wanted:
+            added = await ask(
+                f"mutation ($v: ID!, $q: Int!) {{ addItemToOrder(productVariantId: $v, quantity: $q) {{ {result} }} }}",
+                v=self.variants[sku],
+                q=quantity,
+            )
+            assert added["__typename"] == "Order", added
+        await ask(
+            "mutation ($i: CreateCustomerInput!) { setCustomerForOrder(input: $i) { __typename } }",
+            i={"firstName": "Maria", "lastName": "da Silva", "emailAddress": "maria@example.com"},
+        )
+        await ask(
+            "mutation ($i: CreateAddressInput!) { setOrderShippingAddress(input: $i) { __typename } }",
+            i={
+                "fullName": "Maria da Silva",
+                "streetLine1": "Avenida Paulista, 1000",
+                "city": "São Paulo",
+                "province": "SP",
+                "postalCode": postal_code,
+                "countryCode": "BR",
+            },
+        )
+        methods = await ask("query { eligibleShippingMethods { id } }")
+        await ask(
+            "mutation ($i: [ID!]!) { setOrderShippingMethod(shippingMethodId: $i) { __typename } }",
+            i=[methods[0]["id"]],
+        )
+        await ask('mutation { transitionOrderToState(state: "ArrangingPayment") { __typename } }')
+        paid = await ask(
+            f"mutation ($i: PaymentInput!) {{ addPaymentToOrder(input: $i) {{ {result} }} }}",
+            i={"method": "cartao", "metadata": {}},
+        )
+        assert paid["__typename"] == "Order", paid
+        assert paid["state"] == "PaymentSettled", paid
+        return str(paid["id"])
+
+    async def stock(self, sku: str) -> tuple[int, int]:
+        """Return what is on hand of a SKU, and what of it is allocated."""
+        found = await self.admin(
+            "query ($id: ID!) { productVariant(id: $id) { stockLevels { stockOnHand stockAllocated } } }",
+            id=self.variants[sku],
+        )
+        (level,) = found["productVariant"]["stockLevels"]
+        return level["stockOnHand"], level["stockAllocated"]
+
+    async def price(self, sku: str) -> int:
+        found = await self.admin("query ($id: ID!) { productVariant(id: $id) { priceWithTax } }", id=self.variants[sku])
+        return int(found["productVariant"]["priceWithTax"])
+
+    async def order(self, id_: str) -> Any:
+        found = await self.admin(
+            """query ($id: ID!) { order(id: $id) {
+                 state totalWithTax lines { quantity productVariant { sku } }
+                 fulfillments { state method trackingCode lines { quantity } }
+                 payments { amount refunds { total reason state } }
+               } }""",
+            id=id_,
+        )
+        return found["order"]
+
+    async def touch(self, id_: str) -> None:
+        """Change an order in a way that nobody minds."""
+        await self.admin(
+            "mutation ($i: AddNoteToOrderInput!) { addNoteToOrder(input: $i) { id } }",
+            i={"id": id_, "note": "ok", "isPublic": False},
+        )
+
+
+@asynccontextmanager
+async def vendure_shop(template_url: str) -> AsyncIterator[VendureShop]:
+    """A shop in a database of its own, gone at the end."""
+    name = f"t_vendure_{os.getpid()}"
+    with psycopg.connect(template_url, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        admin.execute(f'CREATE DATABASE "{name}"')
+    shop = VendureShop(template_url, name)
+    try:
+        await shop.start()
+        await shop.open()
+        yield shop
+    finally:
+        await shop.close()
+        with psycopg.connect(template_url, autocommit=True) as admin:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
