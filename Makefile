@@ -12,7 +12,7 @@ ALONE := $(wildcard tests/scenarios tests/browser)
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check lint types contracts test test-fast test-313 format assets messages docs lock screenshots \
+.PHONY: help setup demo check lint types contracts test test-fast peers test-313 format assets messages docs lock screenshots \
 	wheel audit licences sbom fuzz clean setup-runtime setup-dev
 
 help: ## List the targets
@@ -49,6 +49,9 @@ endif
 
 test-fast: setup-dev ## The tests that need neither database nor browser; seconds
 	@$(PYTEST) $(wildcard tests/unit tests/property tests/contract) $(ARGS)
+
+peers: setup-dev ## The real systems that tests of connectors talk with (Vendure): a large download
+	@$(PYTHON) tools/setup.py peers
 
 test-313: ## The unit and property tests on Python 3.13, where one is installed
 	@$(PYTHON) tools/setup.py py313

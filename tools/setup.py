@@ -259,6 +259,27 @@ def front_end(venv: Path, *, dev: bool) -> None:
     run(venv / "bin" / "python", ROOT / "tools" / "build_assets.py", "--quiet")
 
 
+def peers(venv: Path) -> None:
+    """Install the real systems that tests of connectors talk with. Their install scripts are not run."""
+    home = ROOT / "tests" / "peers" / "vendure"
+    inputs = digest(home / "package-lock.json", home / "package.json")
+    stamp = home / "node_modules" / ".malha-peer"
+    if not fresh(stamp, inputs):
+        say("peers of the connectors by npm ci")
+        npm, env = node_command(venv)
+        how = [
+            "--prefix",
+            str(home),
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--ignore-scripts",
+            "--omit=optional",
+        ]
+        run(*npm, "ci", *how, env=env)
+        stamp.write_text(inputs, encoding="utf-8")
+
+
 def messages(venv: Path) -> None:
     """Compile the message catalogues whose source changed, so that a wheel carries them compiled."""
     run(venv / "bin" / "python", "-m", "malha.platform.messages", "compile")
@@ -279,7 +300,7 @@ def second_python() -> None:
 def main() -> None:
     """Bring the checkout to the state that the mode asks for."""
     arguments = argparse.ArgumentParser(description="Set up a checkout of Malha.")
-    arguments.add_argument("mode", choices=("runtime", "dev", "test", "py313"))
+    arguments.add_argument("mode", choices=("runtime", "dev", "test", "peers", "py313"))
     mode = arguments.parse_args().mode
     # Two set-ups of one checkout at once would tear each other's environment down.
     with Path(__file__).open(encoding="utf-8") as lock:
@@ -293,6 +314,8 @@ def main() -> None:
         python_packages(venv, interpreter, "runtime" if mode == "runtime" else "dev")
         front_end(venv, dev=mode != "runtime")
         messages(venv)
+        if mode == "peers" or (mode == "test" and os.environ.get("CI")):
+            peers(venv)  # a large download: elsewhere by `make peers`, and the tests skip and say so
 
 
 if __name__ == "__main__":

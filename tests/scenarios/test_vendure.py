@@ -47,7 +47,7 @@ NOW_DUE = (
 @pytest.fixture(scope="module")
 def here() -> None:
     if not is_installed() and os.environ.get("CI") != "true":
-        pytest.skip("Vendure is not installed: npm ci --ignore-scripts in tests/peers/vendure")
+        pytest.skip("Vendure is not installed: make peers")
 
 
 @pytest.fixture
