@@ -8,7 +8,7 @@ looks for one parcel only, zone by zone, as far as a cheaper one can still come.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from operator import add, mul
+from operator import add
 
 from malha.network.places import locate
 from malha.network.tariff import distance_km
@@ -72,11 +72,11 @@ def price_of(steps: Sequence[tuple[int, int]], taken: int, capacity: int) -> int
 
 
 def _busy(steps: Sequence[tuple[int, int]], lane: Lane, taken: Sequence[int]) -> Sequence[tuple[int, int]]:
+    # The day's counts are read twice a second: orders in between find what was worked out for the first of them.
     kept = lane.kept.get("busy")
-    loads = lane.pick(taken)
-    if kept is None or kept[0] != loads:
-        prices = [(position, price_of(steps, loads[position], cap)) for position, cap in lane.capped]
-        kept = lane.kept["busy"] = loads, [(position, price) for position, price in prices if price]
+    if kept is None or kept[0] != taken:
+        prices = [(position, price_of(steps, taken[lane.open[position]], cap)) for position, cap in lane.capped]
+        kept = lane.kept["busy"] = list(taken), [(position, price) for position, price in prices if price]
     priced: Sequence[tuple[int, int]] = kept[1]
     return priced
 
@@ -154,24 +154,26 @@ def _as_runs(positions: Iterable[int]) -> tuple[Run, ...]:
 
 
 @lru_cache(maxsize=MAX_KEPT)
-def _keep(barred: tuple[Run, ...], size: int) -> list[int]:
-    keep = [1] * size
-    for position in unfold(barred):
-        keep[position] = 0
-    return keep
+def _places(barred: tuple[Run, ...]) -> list[int]:
+    return unfold(barred)
 
 
 def bar(have: Sequence[Sequence[int]], lines: Sequence[RequestLine], terms: OrderTerms) -> list[Sequence[int]]:
     """Return what positions have of each line, with nothing where they may not serve it."""
-    left = list(have)
-    if terms.far:
-        keep = _keep(terms.far, len(left[0]))
-        left = [list(map(mul, units, keep)) for units in left]
     unserved = dict(terms.unserved)
-    if unserved:
-        for n, line in enumerate(lines):
-            if line.line in unserved:
-                left[n] = list(map(mul, left[n], _keep(unserved[line.line], len(left[n]))))
+    far = _places(terms.far)
+    left: list[Sequence[int]] = []
+    for line, units in zip(lines, have, strict=True):
+        here = unserved.get(line.line, ())
+        if far or here:
+            column = list(units)
+            for position in far:
+                column[position] = 0
+            for position in _places(here):
+                column[position] = 0
+            left.append(column)
+        else:
+            left.append(units)
     return left
 
 
@@ -324,28 +326,37 @@ class Charges:
         subset = self._subset(s)
         if serving is None:
             return self._cheapest_down(subset, row, asked, bound)
+        if not serving:
+            return NEVER, -1
         by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
         tax, special = subset.tax, subset.special
-        best = alone = NEVER
-        where = -1
-        for position in serving:
-            base = by_class[klass[position]]
-            cost = base if tax is None else base + tax[zone_at[position]]
-            if position in special:
-                cost = self._special(subset, position, cost)
-            if cost < best or (cost == best and base < alone):
-                best, alone, where = cost, base, position
-        return best, where
+        if tax is None:
+            costs = [by_class[klass[position]] for position in serving]
+        else:
+            costs = [by_class[klass[position]] + tax[zone_at[position]] for position in serving]
+        if special:
+            for n in [n for n, position in enumerate(serving) if position in special]:
+                costs[n] = self._special(subset, serving[n], costs[n])
+        best = min(costs)
+        n = costs.index(best)
+        if costs.count(best) > 1:
+            equal = [n for n, cost in enumerate(costs) if cost == best]
+            n = min(equal, key=lambda n: by_class[klass[serving[n]]])
+        subset.zone = zone_at[serving[n]]
+        return best, serving[n]
 
-    def _cheapest_down(self, subset: "_Subset", row: Row, asked: "Asked", bound: int) -> tuple[int, int]:
+    def _cheapest_down(
+        self, subset: "_Subset", row: Row, asked: "Asked", bound: int
+    ) -> tuple[int, int]:
         by_class, klass = row.by_class, self._lane.klass
         tax, special, credit = subset.tax, subset.special, subset.most
         best = alone = NEVER
         where = -1
-        for zone, first, positions in self._zoned(row) if tax is not None else ((0, 0, row.ranked),):
+        parts = [(0, 0, row.ranked)] if tax is None else self._promising(subset, tax, row, bound + credit)
+        for zone, first, positions in parts:
             added = 0 if tax is None else tax[zone]
             least = added - credit
-            if first + least > bound or first + least > best:
+            if first + least > best:
                 continue
             for position in positions:
                 base = by_class[klass[position]]
@@ -360,7 +371,27 @@ class Charges:
                         cost = self._special(subset, position, cost)
                     if cost < best or (cost == best and (base < alone or (base == alone and position < where))):
                         best, alone, where = cost, base, position
+        if where >= 0:
+            subset.zone = self._lane.zone_at[where]
         return best, where
+
+    def _promising(
+        self, subset: "_Subset", tax: Sequence[int], row: Row, most: int
+    ) -> list[tuple[int, int, list[int]]]:
+        """Return the zones that may cost so much at most, the one that was cheapest for fewer lines first.
+
+        That is a good guess: after it most zones are too dear at a glance.
+        """
+        guess = subset.zone
+        found = []
+        for part in self._zoned(row):
+            zone = part[0]
+            if part[1] + tax[zone] <= most:
+                if zone == guess:
+                    found.insert(0, part)
+                else:
+                    found.append(part)
+        return found
 
     def _zoned(self, row: Row) -> list[tuple[int, int, list[int]]]:
         """Return a row's positions by zone, each from the cheapest on, with what that costs."""
@@ -406,7 +437,7 @@ class Charges:
         else:
             tax = list(map(add, one.tax, rest.tax))
         special = rest.special if one.special <= rest.special else one.special | rest.special
-        return _Subset(one.content + rest.content, tax, special, one.most + rest.most)
+        return _Subset(one.content + rest.content, tax, special, one.most + rest.most, rest.zone)
 
 
 Asked = Sequence[tuple[Sequence[int], int]]
@@ -415,9 +446,12 @@ Asked = Sequence[tuple[Sequence[int], int]]
 class _Subset:
     """Lines that travel together: what they are taxed by zone, and where they cost something of their own."""
 
-    __slots__ = ("content", "most", "special", "tax")
+    __slots__ = ("content", "most", "special", "tax", "zone")
 
-    def __init__(self, content: list[tuple[int, int]], tax: Sequence[int] | None, special: set[int], most: int) -> None:
+    def __init__(
+        self, content: list[tuple[int, int]], tax: Sequence[int] | None, special: set[int], most: int, zone: int = -1
+    ) -> None:
+        self.zone = zone  # where the cheapest parcel leaves from, or that of fewer lines does
         self.content = content
         self.tax = tax  # scaled, by zone
         self.special = special

@@ -178,8 +178,10 @@ class Lane:
     __slots__ = (
         "capped",
         "classes",
+        "counted",
         "facts",
         "fees",
+        "full",
         "head",
         "kept",
         "keys",
@@ -224,6 +226,8 @@ class Lane:
         self.fees = facts.fees
         self.states = states  # by zone: the state its parcels leave from
         self.zone_at = [facts.classes[k][0] for k in self.klass]
+        self.counted: list[int] = []  # the day's counts that `full` follows from: (position, taken, capacity)
+        self.full: list[tuple[int, int, int]] = []
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
 
 

@@ -64,7 +64,10 @@ def plan(
     lines = request.lines
     full: Full = []
     if lane.capped and taken is not None:
-        full = [(p, taken[lane.open[p]], cap) for p, cap in lane.capped if taken[lane.open[p]] >= cap]
+        if lane.counted != taken:  # counts are read twice a second: most orders find what was worked out before
+            found = [(p, taken[lane.open[p]], cap) for p, cap in lane.capped if taken[lane.open[p]] >= cap]
+            lane.counted, lane.full = list(taken), found
+        full = lane.full
     excluded: Blocks = []
     if request.excluded:
         excluded = _excluded(request.excluded, lines, network, lane)

@@ -158,8 +158,8 @@ def cheapest_priced(
             if key & s == s:
                 if position in extras:
                     cost += extras[position][s]
-                    if cost >= best:
-                        continue
+                if cost >= best:
+                    continue
                 best = cost
                 where = position
         f.append(best)

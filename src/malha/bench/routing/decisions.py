@@ -1,5 +1,7 @@
-"""How long a decision takes at many locations, without terms and with all of them: processor time, the stored record
-included. The same orders are decided again and again; the best round counts, because others use the machine too.
+"""How long a decision takes at many locations, without terms and with all of them, in processor time.
+
+The stored record is included. The same orders are decided again and again; the best round counts, because others use
+the machine too.
 """
 
 import random
@@ -115,8 +117,9 @@ def time_decisions(
     found: dict[str, dict[str, float]] = {}
     for name, empty in EMPTY.items():
         for what in ("plain", "prices", "terms", "terms_and_prices"):
-            rng = random.Random(seed)
-            terms = all_terms(random.Random(seed + 1)) if what.startswith("terms") else NO_TERMS
+            rng = random.Random(seed)  # noqa: S311 - made-up goods
+            with_terms = what.startswith("terms")
+            terms = all_terms(random.Random(seed + 1)) if with_terms else NO_TERMS  # noqa: S311
             network = _network(rng, terms)
             free = {
                 sku: [0 if rng.random() < empty else rng.randint(1, 6) for _ in range(LOCATIONS)] for sku in range(SKUS)
@@ -131,8 +134,8 @@ def time_decisions(
                         for sku in range(SKUS)
                     },
                 )
-            orders = _orders(rng, with_goods=what.startswith("terms"))
-            best: tuple[float, float] | None = None
+            orders = _orders(rng, with_goods=with_terms)
+            best = (float("inf"), float("inf"))
             for _ in range(rounds):
                 times = []
                 for order in orders:
@@ -140,8 +143,7 @@ def time_decisions(
                     record_json(plan(order, network, free, taken, priced))
                     times.append((time.process_time() - began) * 1_000)
                 seen = float(np.percentile(times, 50)), float(np.percentile(times, 99))
-                best = seen if best is None else (min(best[0], seen[0]), min(best[1], seen[1]))
-            assert best is not None
+                best = min(best[0], seen[0]), min(best[1], seen[1])
             found[f"{name}_{what}"] = {"p50": round(best[0], 3), "p99": round(best[1], 3)}
             say(f"locations without a SKU: {name}, {what}: p50 {best[0]:.3f} ms, p99 {best[1]:.3f} ms")
     return found
