@@ -27,7 +27,7 @@ from malha.flows import (
     telling,
 )
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import learning_days, slipping
+from malha.fulfillment import learning_days, learning_risks, slipping
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.intake.gate import Gate
@@ -100,6 +100,7 @@ CHORES = (
     Chore("care_for_ledger", 3600, care_for_ledger),
     Chore("offer_prices", 20, following.offer_prices),
     Chore("forget_connections", 3600, _in_one(housekeeping.forget_old)),
+    Chore("learn_routing_risks", 600, learning_risks.renew, first_s=120),
 )
 
 

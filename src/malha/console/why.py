@@ -18,7 +18,14 @@ TERMS = (
     ("handling", "c2", N_("Handling")),
     ("picking", "c4", N_("Picking work")),
     ("worth", "c3", N_("Price of stock")),
+    ("tax", "c5", N_("Tax")),
+    ("carton", "ready", N_("Carton")),
+    ("split", "neutral", N_("Further parcels")),
+    ("rejection", "back", N_("Risk of being given back")),
+    ("lateness", "done", N_("Risk of being late")),
+    ("busy", "wait", N_("Capacity")),
 )
+ALWAYS = {"freight", "handling", "picking"}
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -83,12 +90,18 @@ def drawn(told: Explanation) -> Why:
         sentences=told.sentences,
         choices=choices[:SHOWN],
         more=choices[SHOWN:],
-        legend=[(fill, _(word)) for name, fill, word in TERMS if name != "worth" or told.prices is not None],
+        legend=[(fill, _(word)) for name, fill, word in TERMS if name in ALWAYS or _there(told, name)],
         rejected=rejected[:SHOWN],
         rejected_more=rejected[SHOWN:],
         rejected_count=len(told.rejected),
         considered=told.considered,
     )
+
+
+def _there(told: Explanation, name: str) -> bool:
+    if name == "worth":
+        return told.prices is not None
+    return any(getattr(one, name) for one in told.alternatives)
 
 
 def _choice(one: Alternative, most: int, currency: str) -> Choice:
@@ -108,6 +121,9 @@ def _choice(one: Alternative, most: int, currency: str) -> Choice:
             bars.append(Bar(fill, round(x, 2), round(max(width - 0.5, 0.4), 2)))
             said.append(f"{_(word)} {i18n.money(amount, currency)}")
             x += width
+    if one.credit:
+        said.append(f"{_('Aged stock')} {i18n.money(one.credit, currency)}")
+        detail.append(_("aged stock {amount}", amount=i18n.money(one.credit, currency)))
     if not bars:
         bars.append(Bar("c6", 0, round(100 * one.cost / most, 2)))
     return Choice(
@@ -135,6 +151,8 @@ REASONS: dict[str, str] = {
     "capacity": N_("capacity"),
     "excluded": N_("gave back"),
     "stock": N_("stock"),
+    "product": N_("product"),
+    "distance": N_("distance"),
 }
 
 

@@ -281,8 +281,11 @@ async def planner(tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[
         stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
     )
     touched = rules.touches(reference.allotments, taker.channel_id, stocked)
+    await reference.learn_kinds(tx, stocked)
 
     def plan(request: Request) -> tuple[Plan, list[str]]:
+        worth = {x.line: ((x.sku_id, *(sku for sku, _ in x.components or ())), None) for x in request.lines}
+        request = msgspec.structs.replace(request, goods=reference.goods(worth))
         if not touched:
             return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
         allotting = Allotting(reference.allotments, reference.network, now)
@@ -305,6 +308,7 @@ async def check(
     With those comes the last day they are there; the codes are of caps in the way.
     """
     stocked = sorted({part for card in cards for part in card.stocked})
+    await reference.learn_kinds(tx, [card.id for card in cards])
     plan, cut = (await planner(tx, reference, taker, stocked, now))(request)
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:

@@ -28,6 +28,7 @@ from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing import wave_reads, waves
 from malha.routing.model import Plan, Request, RequestLine
+from malha.routing.terms import Goods
 from malha.routing.wave_model import Step
 
 MARGIN = timedelta(seconds=5)  # before an order's release
@@ -121,7 +122,8 @@ async def _read(tx: Tx, orders: Mapping[UUID, Order], steps: Mapping[UUID, Step]
     for id_ in ids:
         if await routing_reads.exclusions(tx, id_):
             return []
-        held = _held(orders[id_], lines[id_], units[id_], steps[id_], grams, reference)
+        goods = await reference.goods_sold(tx, lines[id_], {})
+        held = _held(orders[id_], lines[id_], units[id_], steps[id_], grams, reference, goods)
         if held is None:
             return []
         group.append(held)
@@ -135,6 +137,7 @@ def _held(
     step: Step,
     grams: Mapping[int, int],
     reference: Reference,
+    goods: Mapping[int, Goods] | None,
 ) -> _Held | None:
     left = [u for u in units if u.state is not UnitState.CANCELLED]
     sold = {line.line: line.sku_id for line in lines}
@@ -160,8 +163,10 @@ def _held(
         service_id=order.service_id,
         to_state=state,
         lines=request_lines,
+        goods=goods,
+        to_cep=(order.ship_to or {}).get("postal_code"),
     )
-    now = waves.standing(request, reference.network, at)
+    now = waves.standing(request, reference.network, at, reference.taken)
     if now is None or any(location not in reference.network.index for location in to.values()):
         return None
     return _Held(order, left, request, at, to, now)

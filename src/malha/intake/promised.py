@@ -154,11 +154,13 @@ async def options(
     now = await tx.now()
     taker = Taker(channel.id, customer_group)
     stocked = sorted({part for card, _ in wanted for part in card.stocked})
+    await reference.learn_kinds(tx, [card.id for card, _ in wanted])
     planner = await availability.planner(tx, reference, taker, stocked, now)
     released = now + timedelta(minutes=channel.release_delay_minutes)
     deliveries: list[Delivery] = []
     if to_state is not None:
         basket = availability.basket_request(id_, taker, wanted, to_state=to_state, pickup=None)
+        basket = msgspec.structs.replace(basket, to_cep=postal_code)
         for service in reference.shipping:
             plan, _ = planner(msgspec.structs.replace(basket, service_id=service.id))
             found = _delivery(service, plan, reference, released, to_state)

@@ -7,11 +7,13 @@ network.
 
 import copy
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from malha.catalog import reads as catalog
+from malha.catalog import trait_reads as traits
+from malha.catalog.trait_reads import NO_TRAITS, Traits
 from malha.intake import reads
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import Policy
@@ -21,12 +23,14 @@ from malha.network import reads as network
 from malha.network.model import Channel
 from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import billable_grams
+from malha.ordering.model import Line
 from malha.platform.db import Database, Tx
 from malha.promising import reads as promised_days
 from malha.promising.reads import LearnedDays
-from malha.routing import price_reads
+from malha.routing import cost_reads, price_reads
 from malha.routing.lanes import compile_network
 from malha.routing.model import StockPrices
+from malha.routing.terms import NO_TERMS, Goods, Terms
 
 REFRESH_SECONDS = 0.5
 MAX_CARDS = 500_000
@@ -53,6 +57,7 @@ class Reference:
         "calendars",
         "channels",
         "details",
+        "kinds",
         "known",
         "learned",
         "location_codes",
@@ -76,12 +81,14 @@ class Reference:
         *,
         learned: LearnedDays | None = None,
         sells_ahead: bool = False,
+        terms: Terms = NO_TERMS,
     ) -> None:
         self.allotments = in_force
         self.prices = prices
         self.learned = learned
         self.sells_ahead = sells_ahead  # whether any SKU has a policy: most retailers are not asked further
-        self.network = compile_network(snapshot)
+        self.network = compile_network(snapshot, terms)
+        self.kinds: dict[int, Traits] = {}  # what SKUs are, where terms ask for it
         self.channels = {c.code: c for c in snapshot.channels.values()}
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
         self.services = {s.code: s.id for s in snapshot.services.values() if s.active}
@@ -128,6 +135,42 @@ class Reference:
             v.id: billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm)
             for v in await catalog.by_ids(tx, list(sku_ids))
         }
+
+    async def learn_kinds(self, tx: Tx, sku_ids: Iterable[int]) -> None:
+        """Read what goods are, as far as the retailer's terms ask for it and it is not known yet."""
+        if not self.network.terms.asks_goods:
+            return
+        missing = sorted({sku for sku in sku_ids if sku not in self.kinds})
+        if missing:
+            if len(self.kinds) > MAX_CARDS:
+                self.kinds.clear()
+            self.kinds.update(await traits.traits(tx, missing))
+
+    def goods(self, worth: Mapping[int, tuple[Sequence[int], int | None]]) -> dict[int, Goods] | None:
+        """Return what terms look at of lines, by line: of its SKU, then a kit's components, and a unit's centavos.
+
+        Without an amount, the SKU's reference price counts. None: terms look at nothing. `learn_kinds` comes first.
+        """
+        if not self.network.terms.asks_goods:
+            return None
+        found = {}
+        for line, (skus, value) in worth.items():
+            known = [self.kinds.get(sku, NO_TRAITS) for sku in skus]
+            named = tuple(dict.fromkeys(one for own in known for one in own.named))
+            found[line] = Goods(known[0].price if value is None else value, known[0].ncm, named)
+        return found
+
+    async def goods_sold(
+        self, tx: Tx, lines: Sequence[Line], parts: Mapping[int, Sequence[int]]
+    ) -> dict[int, Goods] | None:
+        """Return what terms look at of lines of an order that is there. `parts` are their components' SKUs, by line."""
+        if not self.network.terms.asks_goods:
+            return None
+        own = {line.line: (line.sku_id, *parts.get(line.line, ())) for line in lines if line.sku_id is not None}
+        await self.learn_kinds(tx, (sku for skus in own.values() for sku in skus))
+        return self.goods(
+            {line.line: (own[line.line], line.total // line.quantity) for line in lines if line.line in own}
+        )
 
     def grid(self, sku_ids: Sequence[int], balances: Sequence[tuple[int, ...]]) -> dict[int, list[int]]:
         """Lay (sku, location, free) rows out as one list per SKU in the network's order of locations."""
@@ -182,9 +225,9 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
     prices = await price_reads.in_force(tx)
     learned = await promised_days.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
-    return Reference(
-        await network.snapshot(tx), cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead
-    )
+    snapshot = await network.snapshot(tx)
+    terms = await cost_reads.terms(tx, snapshot)
+    return Reference(snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms)
 
 
 _shared: dict[tuple[str, str], tuple[tuple[int, int, int, int, int], Reference]] = {}

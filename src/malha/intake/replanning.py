@@ -106,6 +106,7 @@ async def _place_from_stock(
     taker = Taker(order.channel_id, order.customer_group)
     allotting = await _make_way(tx, order, taker, sku_ids, reference)
     free = reference.grid(sku_ids, await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall())
+    goods = await reference.goods_sold(tx, lines, {n: [sku for sku, _ in w.parts] for n, w in wishes.items()})
     request = Request(
         order_id=order_id,
         channel_id=order.channel_id,
@@ -124,6 +125,8 @@ async def _place_from_stock(
             for number, wish in wishes.items()
         ],
         excluded={n: excluded[w.line] for n, w in wishes.items() if w.line in excluded} or None,
+        goods=None if goods is None else {n: goods[w.line] for n, w in wishes.items() if w.line in goods},
+        to_cep=(order.ship_to or {}).get("postal_code"),
     )
 
     def decide() -> tuple[Plan, list[str]]:

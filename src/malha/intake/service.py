@@ -118,6 +118,7 @@ async def place_orders(
     fresh = await _refuse_reused_keys(tx, fresh, outcomes)
     skus = await reference.cards(tx, {line.sku for _, s in fresh for line in s.order.lines})
     sku_ids = sorted({part for card in skus.values() for part in card.stocked})
+    await reference.learn_kinds(tx, [part for card in skus.values() for part in (card.id, *card.stocked)])
     instant = datetime.now(UTC)
     allotting = _allotting(fresh, reference, skus, instant) if reference.allotments.watched else None
     covering = _covering(fresh, reference, skus, instant)
@@ -331,7 +332,7 @@ def _plan_one(
     order_id = submission.id
     covers: list[NewClaim] = []
     if target is not None:
-        request = _request(submission, order, channel, skus, target)
+        request = _request(submission, order, channel, skus, target, reference)
         taker = _taker_of(batch, order, channel, request)
         caps: list[str] = []
         if taker is None or batch.allotting is None:
@@ -515,13 +516,19 @@ def _request(
     channel: Channel,
     skus: dict[str, Any],
     target: tuple[int | None, int | None, str | None],
+    reference: Reference,
 ) -> Request:
     service_id, location_id, state = target
     lines: list[RequestLine] = []
+    terms = reference.network.terms
+    worth: dict[int, tuple[Sequence[int], int]] = {}
     for n, line in enumerate(order.lines, 1):
         card = skus.get(line.sku)
         if card is not None:
             lines.append(RequestLine(n, card.id, line.quantity, card.grams, card.components))
+            if terms.asks_goods:
+                value = (line.quantity * line.unit_price - line.discount) // line.quantity
+                worth[n] = (card.id, *card.stocked), value
     return Request(
         order_id=submission.id,
         channel_id=channel.id,
@@ -530,6 +537,8 @@ def _request(
         pickup_location_id=location_id,
         to_state=state,
         lines=lines,
+        goods=reference.goods(worth),
+        to_cep=order.ship_to.postal_code if terms.asks_cep and order.ship_to is not None else None,
     )
 
 

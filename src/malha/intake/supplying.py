@@ -126,6 +126,8 @@ async def cover(
             if line.line in wanted and line.sku_id is not None
         ],
         excluded={n: excluded[n] for n in wanted if n in excluded} or None,
+        goods=await reference.goods_sold(tx, lines, {}),
+        to_cep=(order.ship_to or {}).get("postal_code"),
     )
     covering = Covering(reference.network, await tx.now())
     covering.skus = {line.sku_id for line in request.lines}

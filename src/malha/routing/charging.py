@@ -345,9 +345,7 @@ class Charges:
         subset.zone = zone_at[serving[n]]
         return best, serving[n]
 
-    def _cheapest_down(
-        self, subset: "_Subset", row: Row, asked: "Asked", bound: int
-    ) -> tuple[int, int]:
+    def _cheapest_down(self, subset: "_Subset", row: Row, asked: "Asked", bound: int) -> tuple[int, int]:
         by_class, klass = row.by_class, self._lane.klass
         tax, special, credit = subset.tax, subset.special, subset.most
         best = alone = NEVER
@@ -383,7 +381,7 @@ class Charges:
         That is a good guess: after it most zones are too dear at a glance.
         """
         guess = subset.zone
-        found = []
+        found: list[tuple[int, int, list[int]]] = []
         for part in self._zoned(row):
             zone = part[0]
             if part[1] + tax[zone] <= most:

@@ -66,7 +66,8 @@ class Option(msgspec.Struct, frozen=True):
             return None
         if name == "split":
             return self.penalty * max(len(self.loads) - 1, 0)
-        return sum(getattr(load, name) for load in self.loads)
+        amounts: list[int] = [getattr(load, name) for load in self.loads]
+        return sum(amounts)
 
 
 class Obstacle(msgspec.Struct, frozen=True):
@@ -130,12 +131,15 @@ def _load(
     prices = record.stock_prices()
     by_number = {line.line: line for line in record.lines}
     worth = sum(priced_line(by_number[line], quantity, prices).get(position, 0) for line, quantity in lines)
-    paid = (id_, lines, packages, freight, packages * handling, len(lines) * picking, service, worth)
-    return Load(*paid, **_said(amounts or NOTHING))
+    paid = Load(id_, lines, packages, freight, packages * handling, len(lines) * picking, service, worth)
+    return _with(paid, amounts)
 
 
-def _said(amounts: Amounts) -> dict[str, int]:
-    return {**msgspec.structs.asdict(amounts), "credit": -amounts.credit}
+def _with(load: Load, amounts: Amounts | None) -> Load:
+    """Return a load with what terms make of it."""
+    if amounts is None or amounts == NOTHING:
+        return load
+    return msgspec.structs.replace(load, **{**msgspec.structs.asdict(amounts), "credit": -amounts.credit})
 
 
 def _places(loads: Iterable[Load]) -> tuple[int, ...]:
@@ -208,18 +212,16 @@ class _Rebuilt:
             bracket = self.rows[part].bracket
             packages = bracket.packages[zone]
             lines = [(line.line, line.quantity) for line in content]
-            loads.append(
-                Load(
-                    self.ids[position],
-                    lines,
-                    packages,
-                    bracket.prices[zone],
-                    packages * handling,
-                    len(lines) * picking,
-                    worth=self.charges.worth(position, places),
-                    **_said(self.charges.amounts(position, self.rows[part], places)),
-                )
+            paid = Load(
+                self.ids[position],
+                lines,
+                packages,
+                bracket.prices[zone],
+                packages * handling,
+                len(lines) * picking,
+                worth=self.charges.worth(position, places),
             )
+            loads.append(_with(paid, self.charges.amounts(position, self.rows[part], places)))
         return loads
 
 

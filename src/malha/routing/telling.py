@@ -8,6 +8,7 @@ import msgspec
 from malha.catalog.model import VariantCard
 from malha.network.model import Service
 from malha.network.places import Place
+from malha.platform import i18n
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
 from malha.platform.money import Money
@@ -24,6 +25,9 @@ CLOSED_SAYS: dict[Reason, str] = {
     Reason.METHOD: N_("It does not ship."),
     Reason.ELSEWHERE: N_("The customer collects at {pickup}."),
     Reason.NO_SERVICE: N_("No service goes from {origin} to {state}."),
+    Reason.DISTANCE: N_(
+        "It is farther from the destination than it, or the channel {channel}, may ship: {distance} km."
+    ),
 }
 NO_PICKUP = N_("It hands nothing over to customers.")
 SERVICE_DOES_NOT_GO = N_("{service} does not go from {origin} to {state}.")
@@ -32,7 +36,9 @@ LINE_SAYS: dict[Reason, str] = {
     Reason.EXCLUDED: N_("It gave {item} back before."),
     Reason.NO_SERVICE: N_("One unit of {item} is too heavy for every service."),
     Reason.STOCK: N_("Has {free} of {asked} units of {item}."),
+    Reason.PRODUCT: N_("It does not serve goods like {item}."),
 }
+TERMS = ("split", "carton", "rejection", "lateness", "tax", "busy", "credit")  # what the retailer's terms make
 HAS_NONE = N_("It has none of {item}.")
 HAS_NOTHING = N_("It has none of what was ordered.")
 
@@ -62,6 +68,12 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     handling: int
     picking: int
     worth: int  # the price of the stock it takes: compared, never paid
+    carton: int = 0
+    rejection: int = 0  # the risk that the location gives it back
+    lateness: int = 0  # the risk that its promise is broken
+    tax: int = 0
+    busy: int = 0  # the price of the location's capacity
+    credit: int = 0  # for aged stock: below zero
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +106,13 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     picking: int | None
     worth: int | None
     parcels: list[ParcelRow]
+    split: int | None = 0  # parcels beyond the first
+    carton: int | None = 0
+    rejection: int | None = 0
+    lateness: int | None = 0
+    tax: int | None = 0
+    busy: int | None = 0
+    credit: int | None = 0
     lacks: dict[str, list[Lack]]  # by location code: lines it could not have served
 
 
@@ -287,6 +306,7 @@ class Teller:
             handling=option.term("handling"),
             picking=option.term("picking"),
             worth=option.term("worth"),
+            **{name: option.term(name) for name in TERMS},
             parcels=[self._parcel(load) for load in option.loads or ()],
             lacks={
                 self.spots[id_].code: self._lacks(self.explained.obstacles[id_])
@@ -305,6 +325,12 @@ class Teller:
             handling=load.handling,
             picking=load.picking,
             worth=load.worth,
+            carton=load.carton,
+            rejection=load.rejection,
+            lateness=load.lateness,
+            tax=load.tax,
+            busy=load.busy,
+            credit=load.credit,
         )
 
     def _lacks(self, obstacles: list[Obstacle]) -> list[Lack]:
@@ -350,6 +376,7 @@ class Teller:
             pickup="" if pickup is None else pickup.name,
             origin=spot.state,
             state=self.record.to or "",
+            distance="?" if spot.distance_km is None else i18n.number(spot.distance_km),
             service=self._service(self.record.service) or "",
         )
 
@@ -393,6 +420,13 @@ class Teller:
             "handling": N_("Packing and handling make {amount} of the difference."),
             "picking": N_("Picking makes {amount} of the difference."),
             "worth": N_("The price of stock that others need more makes {amount} of the difference."),
+            "split": N_("More parcels make {amount} of the difference."),
+            "carton": N_("Cartons make {amount} of the difference."),
+            "rejection": N_("The risk that the work is given back makes {amount} of the difference."),
+            "lateness": N_("The risk that it comes late makes {amount} of the difference."),
+            "tax": N_("Tax makes {amount} of the difference."),
+            "busy": N_("Capacity that is nearly used up makes {amount} of the difference."),
+            "credit": N_("Aged stock that leaves makes {amount} of the difference."),
         }
         gains = [
             (theirs - ours, name)

@@ -1,5 +1,6 @@
 """Words of waves: orders that are held, and what a wave proposes for them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,8 @@ class Held(NamedTuple):
     skus: list[int]
     units: list[int]
     locations: list[int]
+    values: Sequence[int] = ()  # centavos of one unit, by line
+    cep: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True):

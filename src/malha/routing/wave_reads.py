@@ -7,8 +7,8 @@ from malha.routing.wave_model import Held
 # By the partial index on release_after, the next to be released first. Left out: what is on hold, gave back or was
 # moved before, waits for supply, drew on fences or counts on caps; and kits, whose components go together.
 HELD = """
-SELECT o.id, o.seq, o.channel_id, o.service_id, o.ship_state, u.lines, u.skus, u.units, u.locations
-FROM (SELECT id, seq, channel_id, service_id, ship_state FROM sales_order s
+SELECT o.id, o.seq, o.channel_id, o.service_id, o.ship_state, u.lines, u.skus, u.units, u.locations, u.worth, o.cep
+FROM (SELECT id, seq, channel_id, service_id, ship_state, ship_to->>'postal_code' AS cep FROM sales_order s
       WHERE status = 'allocated' AND method = 'ship' AND ship_state IS NOT NULL
         AND release_after > now() + make_interval(secs => %(margin)s::float8)
         AND NOT EXISTS (SELECT FROM order_hold h WHERE h.order_id = s.id AND h.resolved_at IS NULL)
@@ -20,6 +20,7 @@ FROM (SELECT id, seq, channel_id, service_id, ship_state FROM sales_order s
 CROSS JOIN LATERAL (
     SELECT array_agg(x.line ORDER BY x.line) AS lines, array_agg(x.sku_id ORDER BY x.line) AS skus,
            array_agg(x.quantity ORDER BY x.line) AS units, array_agg(x.location_id ORDER BY x.line) AS locations,
+           array_agg(l.total / l.quantity ORDER BY x.line) AS worth,
            bool_and(x.state = 'allocated' AND x.location_id IS NOT NULL AND x.sku_id = l.sku_id) AS plain,
            count(*) AS n, count(DISTINCT x.line) AS several, count(DISTINCT x.sku_id) AS different
     FROM order_unit x JOIN order_line l ON l.order_id = x.order_id AND l.line = x.line

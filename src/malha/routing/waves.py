@@ -6,8 +6,10 @@ from typing import NamedTuple
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing import wave_writes
-from malha.routing.lanes import SCALE_BITS, open_lane
+from malha.routing.charging import Charges, order_terms
+from malha.routing.lanes import SCALE_BITS, Lane, open_lane
 from malha.routing.model import Network, Request
+from malha.routing.terms import NO_TERMS
 from malha.routing.wave_model import Proposed
 
 KEPT_DAYS = 30
@@ -20,28 +22,52 @@ class Standing(NamedTuple):
     lead_days: int
 
 
-def standing(request: Request, network: Network, at: Mapping[int, int]) -> Standing | None:
-    """Return what a request costs where its lines are, by location id; None where a location is closed to it now."""
+def standing(
+    request: Request, network: Network, at: Mapping[int, int], taken: Sequence[int] | None = None
+) -> Standing | None:
+    """Return what a request costs where its lines are, by location id; None where a location is closed to it now.
+
+    Costs are those that planning compares, the price of stock apart. `taken`: see `rules.plan`.
+    """
     key = (request.channel_id, request.method, request.service_id, request.to_state, request.pickup_location_id)
     if request.channel_id not in network.channels:
         return None
     lane = network.lanes.get(key)
     if lane is None:
         lane = network.lanes[key] = open_lane(network, *key)
-    loads: dict[int, tuple[int, int]] = {}
-    for line in request.lines:
+    loads: dict[int, list[tuple[int, int]]] = {}
+    for n, line in enumerate(request.lines):
         position = lane.position.get(network.index.get(at[line.line], -1))
         if position is None or line.grams > lane.light:
             return None
-        grams, lines = loads.get(position, (0, 0))
-        loads[position] = grams + line.grams * line.quantity, lines + 1
-    cost = days = 0
-    for position, (grams, lines) in loads.items():
-        row = lane.row(grams, lines)
+        loads.setdefault(position, []).append((n, line.quantity))
+    charges = charges_of(request, network, lane, taken)
+    cost = -lane.split if loads else 0
+    days = 0
+    for position, content in loads.items():
+        row = lane.row(sum(request.lines[n].grams * quantity for n, quantity in content), len(content))
         k = lane.klass[position]
-        cost += row.by_class[k] >> SCALE_BITS
+        cost += (row.by_class[k] if charges is None else charges.parcel(position, row, content)) >> SCALE_BITS
         days = max(days, row.bracket.leads[lane.classes[k][0]] or 0)
     return Standing(cost, days)
+
+
+def charges_of(
+    request: Request,
+    network: Network,
+    lane: Lane,
+    taken: Sequence[int] | None = None,
+) -> Charges | None:
+    """Return what parcels of a request are charged beside their rates, wherever they leave from; None: nothing.
+
+    What keeps locations from serving is not asked: it is about what comes, not about what is placed.
+    """
+    if network.terms is NO_TERMS:
+        return None
+    ones = [1] * len(lane.open)
+    stock = {sku: ones for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)}
+    terms = order_terms(request, network, lane, stock, taken)
+    return None if terms is None or not terms.charges else Charges(lane, request.lines, None, terms)
 
 
 async def begin(tx: Tx) -> int:

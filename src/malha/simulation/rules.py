@@ -16,10 +16,11 @@ import msgspec
 
 from malha.network.model import Method
 from malha.network.tariff import Tariff
-from malha.routing.lanes import Lane, LaneFacts, Rates, reopen_lane
+from malha.routing.lanes import NO_RISK, Lane, LaneFacts, Rates, reopen_lane
 from malha.routing.model import RequestLine
 from malha.routing.records import Record, read_record
 from malha.routing.rules import decide
+from malha.routing.terms import OrderTerms
 from malha.simulation.model import EXAMPLES, At, Decided, Example, Freight, Load, Result, Scenario, Side, Site, Sums
 
 Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
@@ -131,9 +132,11 @@ class Replay:
     def _recorded(self, record: Record, ids: Sequence[int]) -> list[Parcel]:
         klass = record.members or range(len(record.classes))
         parcels = []
-        for position, _service, freight, packages, units in record.parcels:
+        for n, (position, _service, freight, packages, units) in enumerate(record.parcels):
             _zone, handling, line = record.classes[klass[position]]
-            cost = freight + packages * handling + line * len(units)
+            cost = freight + packages * handling + line * len(units) + (record.split if n else 0)
+            if record.amounts:
+                cost += record.amounts[n].total
             parcels.append(Parcel(ids[position], cost, packages, _grams(record.lines, units), units))
         return parcels
 
@@ -147,13 +150,24 @@ class Replay:
         on_paper = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
         prices, version = record.stock_prices(), record.version
         plan = decide(
-            paper.lane, record.lines, on_paper, full, record.excluded, record.heavy, prices, version, costs=False
+            paper.lane,
+            record.lines,
+            on_paper,
+            full,
+            record.excluded,
+            record.heavy,
+            prices,
+            version,
+            costs=False,
+            terms=_on_paper(record.terms, paper.lane),
         )
         parcels = []
-        for parcel in plan.parcels:
+        for n, parcel in enumerate(plan.parcels):
             _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
             carriage = parcel.freight - self._penalty
-            cost = carriage + parcel.packages * handling + line * len(parcel.units)
+            cost = carriage + parcel.packages * handling + line * len(parcel.units) + (record.split if n else 0)
+            if parcel.amounts is not None:
+                cost += parcel.amounts.total
             parcels.append(Parcel(paper.ids[parcel.index], cost, parcel.packages, parcel.grams, parcel.units))
         return parcels, plan.unplaced
 
@@ -237,6 +251,7 @@ class Replay:
                         costs[position][n] = cost
                         dearer = True
         added, quoted = [], []
+        fees = [record.fees[k] for k in klass] if record.fees else []
         for id_, opening, source in self._opened:
             if record.method != Method.SHIP or source not in ids:
                 continue
@@ -252,12 +267,14 @@ class Replay:
             added.append((len(ids), ids.index(source), opening.share))
             ids.append(id_)
             costs.append([zone, opening.handling, opening.line])
+            if fees:
+                fees.append(NO_RISK)  # nothing is known of it
         percents = [_percent(self._freight, origin.get(zone, ""), record.to or "") for zone in range(zones)]
         dearer = dearer or any(percent != 100 for percent in percents)
         facts = LaneFacts(
             rules=record.rules, network=record.network, channel=record.channel, method=record.method,
             service=record.service, to=record.to, pickup=record.pickup, locations=[],
-            classes=[(zone, handling, line) for zone, handling, line in costs],
+            classes=[(zone, handling, line) for zone, handling, line in costs], split=record.split, fees=fees,
         )  # fmt: skip
         lane = reopen_lane(facts, [self._priced(record, rate, percents, quoted, origin) for rate in rates])
         held = [(position, at) for position, id_ in enumerate(ids) if (at := self._at.get(id_)) is not None]
@@ -280,15 +297,18 @@ class Replay:
     ) -> Rates:
         prices = list(rate.prices)
         packages = None if rate.packages is None else list(rate.packages)
+        cartons = None if rate.cartons is None else list(rate.cartons)
         for zone in quoted:
             offer = self._leads.offer(record.service, origin[zone], record.to or "", rate.limit)
             prices.append(0 if offer is None else offer[0])
             if packages is not None:
                 packages.append(1)
+            if cartons is not None:
+                cartons.append(min(cartons))
         prices = [
             (price * percent + 50) // 100 + self._penalty for price, percent in zip(prices, percents, strict=True)
         ]
-        return Rates(rate.limit, prices, packages)
+        return Rates(rate.limit, prices, packages, cartons)
 
     # --- what is carried on, and what is counted ---
 
@@ -396,6 +416,15 @@ class Replay:
         for heap, found in ((self._dearer, self.result.dearer), (self._cheaper, self.result.cheaper)):
             found[:] = [example for _, _, example in sorted(heap, key=lambda entry: (-entry[0], -entry[1]))]
         return self.result
+
+
+def _on_paper(terms: OrderTerms | None, lane: Lane) -> OrderTerms | None:
+    """Return an order's terms with tax for zones that were not there: of the dearest, so as not to flatter them."""
+    zones = 1 + max(lane.zone_at, default=-1)
+    if terms is None or all(len(by_zone) >= zones for _, by_zone in terms.taxes):
+        return terms
+    taxes = [(line, [*by_zone, *[max(by_zone)] * (zones - len(by_zone))]) for line, by_zone in terms.taxes]
+    return msgspec.structs.replace(terms, taxes=taxes)
 
 
 def _percent(freight: Sequence[Freight], origin: str, target: str) -> int:

@@ -11,7 +11,7 @@ from malha.catalog import reads as catalog
 from malha.network import reads as network
 from malha.network.tariff import billable_grams
 from malha.platform.db import Database
-from malha.routing import price_reads, prices
+from malha.routing import cost_reads, price_reads, prices
 from malha.routing.lanes import compile_network
 from malha.routing.pricing.live import Case, work_out
 
@@ -28,7 +28,8 @@ async def price_stock(db: Database, *, seconds: float = SOLVER_SECONDS, seed: in
         free = await price_reads.free_units(tx, skus)
         cards = await catalog.by_ids(tx, skus)
         before = await price_reads.in_force(tx)
-        compiled = compile_network(await network.snapshot(tx))
+        snapshot = await network.snapshot(tx)
+        compiled = compile_network(snapshot, await cost_reads.terms(tx, snapshot))
     grams = {v.id: billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm) for v in cards}
     found = work_out(Case(compiled, baskets, grams, free), before, seconds=seconds, seed=seed)
     async with db.transaction() as tx:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from malha.catalog.trait_reads import Traits
 from malha.platform.ids import UUID
 from malha.routing.lanes import SCALE_BITS, Lane, open_lane
 from malha.routing.model import Network, Request, RequestLine, StockPrices
@@ -16,14 +17,23 @@ from malha.routing.pricing.baskets import BIG, Baskets, Floats, Ints, apart_if_c
 from malha.routing.pricing.live import LOST
 from malha.routing.pricing.waves import plan_wave
 from malha.routing.subsets import rows_of
+from malha.routing.terms import Goods
 from malha.routing.wave_model import Held, Proposed, Step
-from malha.routing.waves import Standing, standing
+from malha.routing.waves import Standing, charges_of, standing
 
 Pair = tuple[int, int]  # SKU, location
 
 
-def request_of(order: Held, grams: Mapping[int, int]) -> Request:
-    """Return what an order asks routing for."""
+Kinds = Mapping[int, Traits]
+
+
+def request_of(order: Held, grams: Mapping[int, int], kinds: Kinds) -> Request:
+    """Return what an order asks routing for. `kinds`: what its goods are, where terms look at that."""
+    goods = {
+        line: Goods(value, kinds[sku].ncm, kinds[sku].named)
+        for line, sku, value in zip(order.lines, order.skus, order.values or [0] * len(order.skus), strict=True)
+        if sku in kinds
+    }
     return Request(
         order_id=order.id,
         channel_id=order.channel_id,
@@ -34,6 +44,8 @@ def request_of(order: Held, grams: Mapping[int, int]) -> Request:
             RequestLine(line, sku, units, grams[sku])
             for line, sku, units in zip(order.lines, order.skus, order.units, strict=True)
         ],
+        goods=goods or None,
+        to_cep=order.cep,
     )
 
 
@@ -46,6 +58,7 @@ def propose(
     *,
     least: int,
     seconds: float,
+    kinds: Kinds | None = None,
 ) -> Proposed:
     """Return which orders should move where, so that each of a group saves `least` centavos on average.
 
@@ -57,6 +70,7 @@ def propose(
         prices: what a unit is worth for orders to come.
         least: centavos.
         seconds: of the solver.
+        kinds: what goods are, by SKU, where the network's terms look at that.
 
     Raises:
         SolverFailed: there were no whole plans in time.
@@ -65,14 +79,15 @@ def propose(
     for order in orders:
         if any(sku not in grams for sku in order.skus):
             continue
-        now = standing(request_of(order, grams), network, dict(zip(order.lines, order.locations, strict=True)))
+        request = request_of(order, grams, kinds or {})
+        now = standing(request, network, dict(zip(order.lines, order.locations, strict=True)))
         if now is not None:
             key = (order.channel_id, "ship", order.service_id, order.to_state, None)
             lane = network.lanes.get(key) or open_lane(network, *key)
             known.append((order, lane, now))
     if not known:
         return Proposed(orders=0, groups=[])
-    wave = _Wave(known, network, grams, free)
+    wave = _Wave(known, network, grams, free, kinds or {})
     worth = None if prices is None else wave.worth(prices)
     planned = plan_wave(wave.groups(least), wave.stock, worth, seconds=seconds, start=wave.starts())
     moved = wave.moved(planned.plans)
@@ -91,7 +106,9 @@ class _Wave:
         network: Network,
         grams: Mapping[int, int],
         free: Mapping[Pair, int],
+        kinds: Kinds,
     ) -> None:
+        self.kinds = kinds
         self.network = network
         self.grams = grams
         self.free = free
@@ -139,6 +156,8 @@ class _Wave:
                 away[np.arange(n), starts[n][m]] = 0.0
                 weights = [self.grams[sku] * units for sku, units in zip(order.skus, order.units, strict=True)]
                 rows = rows_of(lane, weights, [1] * n)
+                charges = charges_of(request_of(order, self.grams, self.kinds), self.network, lane)
+                extras = {} if charges is None else charges.extras(rows, charges.whole())
                 for s in range(1, 1 << n):
                     row = rows[s]
                     leads = [row.bracket.leads[zone] or 0 for zone, _, _ in lane.classes]
@@ -147,6 +166,8 @@ class _Wave:
                         for cost, days in zip(row.by_class, leads, strict=True)
                     ]
                     here = np.array([costs[k] for k in lane.klass])
+                    for position, by_subset in extras.items():
+                        here[position] += by_subset[s] >> SCALE_BITS
                     parcels[s, m, lane.open] = here
                     dearest = max(dearest, float(here[here < BIG].max(initial=0.0)))
                     held = [k for k in range(n) if s >> k & 1]
@@ -200,7 +221,8 @@ class _Wave:
         groups: dict[UUID, list[Step]] = {}
         savings: dict[UUID, int] = {}
         for order, _, now, to in moved:
-            then = standing(request_of(order, self.grams), self.network, dict(zip(order.lines, to, strict=True)))
+            request = request_of(order, self.grams, self.kinds)
+            then = standing(request, self.network, dict(zip(order.lines, to, strict=True)))
             group = top(order.id)
             groups.setdefault(group, []).append(Step(order.id, order.seq, list(zip(order.lines, to, strict=True))))
             # A plan without a standing is one the planner would not make: its group is not worth anything.

@@ -11,10 +11,11 @@ import sys
 import msgspec
 
 from malha.catalog import reads as catalog
+from malha.catalog import trait_reads
 from malha.network import reads as network
 from malha.network.tariff import billable_grams
 from malha.platform.db import Database
-from malha.routing import price_reads, wave_reads
+from malha.routing import cost_reads, price_reads, wave_reads
 from malha.routing.lanes import compile_network
 from malha.routing.pricing.held import propose
 from malha.routing.wave_model import Proposed
@@ -33,9 +34,11 @@ async def plan_held(db: Database, *, least: int, seconds: float = SOLVER_SECONDS
         free = await price_reads.free_units(tx, skus)
         cards = await catalog.by_ids(tx, skus)
         prices = await price_reads.in_force(tx)
-        compiled = compile_network(await network.snapshot(tx))
+        snapshot = await network.snapshot(tx)
+        compiled = compile_network(snapshot, await cost_reads.terms(tx, snapshot))
+        kinds = await trait_reads.traits(tx, skus) if compiled.terms.asks_goods else {}
     grams = {v.id: billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm) for v in cards}
-    return propose(orders, compiled, grams, free, prices, least=least, seconds=seconds)
+    return propose(orders, compiled, grams, free, prices, least=least, seconds=seconds, kinds=kinds)
 
 
 async def _run() -> None:

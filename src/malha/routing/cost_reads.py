@@ -1,0 +1,136 @@
+"""What a retailer set of routing's costs, what was learned of its locations, and both as the planner takes them."""
+
+import msgspec
+
+from malha.catalog.trait_reads import trait
+from malha.fiscal import tax_cost_reads
+from malha.network.snapshot import NetworkSnapshot
+from malha.platform import revisions
+from malha.platform.db import Tx
+from malha.routing.cost_model import Costs, Markdown, Restriction, Risk
+from malha.routing.cost_rules import centavos_of
+from malha.routing.terms import NO_TERMS, Taxes, TaxRate, Terms
+
+COSTS_REVISION = "routing_costs"
+MARKDOWNS_REVISION = "markdowns"
+
+# One row.
+COSTS = "SELECT costs FROM routing_costs"
+
+# Read whole: what is aged is a fraction of a stock.
+CREDITS = "SELECT sku_id, location_id, centavos FROM markdown_credit"
+MARKDOWNS = """
+SELECT v.sku, l.code AS location, m.centavos
+FROM markdown_credit m JOIN variant v ON v.id = m.sku_id JOIN location l ON l.id = m.location_id
+ORDER BY l.code, v.sku
+"""
+
+# The newest version, by primary key, with its rows.
+RISKS = """
+SELECT r.location_id, l.code AS location, l.name, r.works, r.refused, r.promises, r.broken, r.rejection, r.lateness
+FROM routing_risk r JOIN location l ON l.id = r.location_id
+WHERE r.version_id = (SELECT max(id) FROM routing_risk_version)
+ORDER BY l.name, l.id
+"""
+NEWEST = "SELECT id FROM routing_risk_version ORDER BY id DESC LIMIT 1"
+MADE_WITHIN = """
+SELECT made_at > now() - make_interval(secs => %(seconds)s::float8) FROM routing_risk_version ORDER BY id DESC LIMIT 1
+"""
+
+
+async def costs(tx: Tx) -> Costs:
+    """Return what is set; without anything, all is off."""
+    found = await tx.value(COSTS)
+    return Costs() if found is None else msgspec.convert(found, Costs)
+
+
+async def version(tx: Tx) -> int:
+    """Return the version of the document, for changes; 0: nothing was ever set."""
+    return await revisions.current(tx, COSTS_REVISION)
+
+
+async def markdowns(tx: Tx) -> list[Markdown]:
+    """Return the credits for aged stock."""
+    return await tx.all(Markdown, MARKDOWNS)
+
+
+async def markdowns_version(tx: Tx) -> int:
+    """Return the version of the table of credits."""
+    return await revisions.current(tx, MARKDOWNS_REVISION)
+
+
+async def risks(tx: Tx) -> list[Risk]:
+    """Return what was last learned of each location."""
+    return await tx.all(Risk, RISKS)
+
+
+async def learned_within(tx: Tx, seconds: float) -> bool:
+    """Return whether locations were looked at so recently."""
+    return bool(await tx.value(MADE_WITHIN, {"seconds": seconds}))
+
+
+async def terms(tx: Tx, snapshot: NetworkSnapshot) -> Terms:
+    """Return all of it as the planner takes it; `NO_TERMS` where nothing is set."""
+    stated = await costs(tx)
+    taxes = {
+        (row.from_state, row.to_state, row.ncm): TaxRate(row.basis_points, row.centavos)
+        for row in await tax_cost_reads.tax_costs(tx)
+        if row.basis_points or row.centavos
+    }
+    credits_: dict[int, dict[int, int]] = {}
+    for sku, location, centavos in await tx.tuples(CREDITS):
+        credits_.setdefault(sku, {})[location] = centavos
+    risky: dict[int, tuple[int, int]] = {}
+    learned = None
+    if stated.reroute_cost or stated.late_penalty:
+        learned = await tx.value(NEWEST)
+        for risk in await risks(tx):
+            both = centavos_of(risk.rejection, stated.reroute_cost), centavos_of(risk.lateness, stated.late_penalty)
+            if any(both):
+                risky[risk.location_id] = both
+    ids = snapshot.location_ids
+    channels = snapshot.channel_ids
+    made = Terms(
+        split=stated.split_penalty,
+        splits={
+            channels[own.channel]: own.split_penalty
+            for own in stated.channels
+            if own.split_penalty is not None and own.channel in channels
+        },
+        cartons=tuple(sorted((carton.max_grams, carton.price) for carton in stated.cartons)),
+        risks=risky,
+        learned=learned if risky else None,
+        taxes=Taxes(taxes),
+        busy=tuple((step.percent, step.price) for step in stated.capacity),
+        credits=credits_,
+        unserved=_unserved(stated.restrictions, ids),
+        reach={ids[one.location]: one.max_km for one in stated.reach if one.location in ids},
+        reaches={
+            channels[own.channel]: own.max_km
+            for own in stated.channels
+            if own.max_km is not None and own.channel in channels
+        },
+        spots={
+            place.id: (place.latitude, place.longitude)
+            for place in snapshot.locations.values()
+            if place.latitude is not None and place.longitude is not None
+        },
+    )
+    return made if _says_anything(made) else NO_TERMS
+
+
+def _says_anything(made: Terms) -> bool:
+    return bool(
+        made.split or made.splits or made.cartons or made.risks or made.taxes or made.busy or made.credits
+        or made.unserved or made.reach or made.reaches
+    )  # fmt: skip
+
+
+def _unserved(restrictions: list[Restriction], ids: dict[str, int]) -> dict[str, frozenset[int]]:
+    every = frozenset(ids.values())
+    found: dict[str, frozenset[int]] = {}
+    for one in restrictions:
+        named = frozenset(ids[code] for code in one.locations if code in ids)
+        key = trait(one.kind, one.value)
+        found[key] = found.get(key, frozenset()) | (every - named if one.only else named)
+    return {key: those for key, those in found.items() if those}
