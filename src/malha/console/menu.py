@@ -98,6 +98,8 @@ PAGES = (
          N_("owner of stock, franchise, consignment, who invoices")),
     Page("services", N_("Shipping"), "/services", "network:read", "truck", Section.NETWORK,
          N_("shipping services, freight, tariff, prices, carriers")),
+    Page("routing_costs", N_("Costs of routing"), "/routing-costs", "network:read", "adjustments", Section.NETWORK,
+         N_("tax, cartons, split penalty, risk, capacity price, aged stock, markdown, max distance, licence")),
     Page("simulations", N_("Simulations"), "/simulations", "network:read", "route", Section.NETWORK,
          N_("what if, scenario, close a store, freight, capacity, cost")),
     Page("promises", N_("Promises"), "/promises", "orders:read", "calendar-event", Section.NETWORK,
