@@ -47,6 +47,7 @@ from malha.platform.supervision import end_soon
 from malha.routing import price_process
 from malha.simulation import service as simulation
 from malha.webhooks import sending as webhooks
+from malha.simulation import shadowing
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +92,8 @@ CHORES = (
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),
     Chore("forget_simulations", 3600, _in_one(simulation.forget_old)),
+    Chore("forget_shadows", 3600, _in_one(shadowing.forget_old)),
+    Chore("decide_shadows", 2, shadowing.sweep),
     Chore("keep_stock_statements", 60, applying.keep_house),
     Chore("drop_old_events", 3600, _in_one(sequencer.drop_partitions)),
     Chore("care_for_allotments", 15, allotments.care),

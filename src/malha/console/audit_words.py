@@ -131,6 +131,7 @@ ENTITIES = {
     "care_job": N_("Failed job"),
     "care_audit": N_("Entry of the trail"),
     "order": N_("Order"),
+    "shadow": N_("Draft beside live"),
     "reroute_policy": N_("Decisions by itself"),
     "location": N_("Location"),
     "establishment": N_("Establishment"),

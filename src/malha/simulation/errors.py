@@ -45,3 +45,38 @@ class TooManySimulations(MalhaError):
     code = "too_many_simulations"
     says = "{most} simulations have not ended yet, and more than that may not wait."
     mend = "Wait until one is done, or stop one that nobody needs."
+
+
+class ShadowNotFound(NotFound):
+    """There is no such draft beside the live network."""
+
+    code = "shadow_not_found"
+    says = "There is no draft {key}."
+    mend = "Look at the list of drafts."
+
+
+class ShadowOver(MalhaError):
+    """It has ended: it cannot be stopped."""
+
+    status = 409
+    code = "shadow_over"
+    says = "The draft {name} has ended already."
+    mend = "Look at what it came to, or start another."
+
+
+class ShadowRunning(MalhaError):
+    """It still decides: it cannot be deleted."""
+
+    status = 409
+    code = "shadow_running"
+    says = "The draft {name} still decides."
+    mend = "Stop it first."
+
+
+class TooManyShadows(MalhaError):
+    """As many decide as may at a time."""
+
+    status = 409
+    code = "too_many_shadows"
+    says = "{most} drafts decide already, and more than that would fall behind."
+    mend = "Stop one first."

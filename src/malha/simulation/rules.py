@@ -8,7 +8,7 @@ the day's load, so that the second order does not get the unit that the first on
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -35,6 +35,28 @@ class Parcel(NamedTuple):
     packages: int
     grams: int
     units: Sequence[tuple[int, int]]  # (line, quantity)
+
+
+class Told(NamedTuple):
+    """What an order came to in one world. Money is centavos; `transit` business days, None where nothing travels."""
+
+    cost: int
+    packages: int
+    transit: int | None
+    locations: list[str]
+
+
+class Outcome(NamedTuple):
+    """An order in both worlds. `shifts` is (sku, location id, units): what is there on paper, or missed."""
+
+    before: Told
+    after: Told
+    shifts: list[tuple[int, int, int]]
+
+    @property
+    def differs(self) -> bool:
+        """Return whether its locations, or what they send, differ."""
+        return self.before.locations != self.after.locations or bool(self.shifts)
 
 
 class _Key(NamedTuple):
@@ -111,23 +133,43 @@ class Replay:
 
     # --- one order ---
 
-    def step(self, decided: Decided) -> None:
-        """Take the next order into both worlds."""
+    def step(self, decided: Decided) -> Outcome | None:
+        """Take the next order into both worlds; None where its decision cannot be read."""
         try:
             record = read_record(decided.record)
         except msgspec.MsgspecError:
             self.result.unreadable += 1
-            return
+            return None
         self._turn_to(decided.day)
         self.result.rerouted += decided.attempts > 1
         ids = record.location_ids()
         before = self._recorded(record, ids)
         plan = self._again(record)
         after, unplaced = (before, record.unplaced) if plan is None else plan
-        self._add(self.result.before, record, decided, before, record.unplaced, 0)
-        self._add(self.result.after, record, decided, after, unplaced, 1)
-        if after is not before:
-            self._compare(record, decided, before, after)
+        was = self._add(self.result.before, record, decided, before, record.unplaced, 0)
+        would = self._add(self.result.after, record, decided, after, unplaced, 1)
+        return Outcome(was, would, [] if after is before else self._compare(record, decided, before, after))
+
+    def resume(
+        self, result: Result, rows: Iterable[tuple[date, list[str], list[str], list[tuple[int, int, int]]]]
+    ) -> None:
+        """Go on where another replay stood: with its result, and its orders of the last days, oldest first.
+
+        Args:
+            result: what it came to.
+            rows: (day, locations before, locations after, shifts) of its orders, as `step` told them.
+        """
+        self.result = result
+        self._seen = result.moved
+        for heap, found, sign in ((self._dearer, result.dearer, 1), (self._cheaper, result.cheaper, -1)):
+            heap[:] = [(sign * (x.cost_after - x.cost_before), -n, x) for n, x in enumerate(found)]
+            heapq.heapify(heap)
+        ids = {name: id_ for id_, name in self._names.items()}
+        for day, was, would, shifts in rows:
+            self._turn_to(day)
+            for loads, names in zip(self._loads, (was, would), strict=True):
+                loads.update(ids[name] for name in names if name in ids)
+            self._take(shifts)
 
     def _recorded(self, record: Record, ids: Sequence[int]) -> list[Parcel]:
         klass = record.members or range(len(record.classes))
@@ -329,13 +371,10 @@ class Replay:
             if not differs:
                 del self._differs[sku]
 
-    def _take(self, record: Record, way: Way, sign: int) -> None:
-        lines = {line.line: line for line in record.lines}
-        for number, location, quantity in way:
-            line = lines[number]
-            for sku, per in ((line.sku_id, 1),) if line.components is None else line.components:
-                self._shift(sku, location, sign * per * quantity)
-                self._ends.append((self._day + self._lasts, sku, location, sign * per * quantity))
+    def _take(self, shifts: Iterable[tuple[int, int, int]]) -> None:
+        for sku, location, units in shifts:
+            self._shift(sku, location, units)
+            self._ends.append((self._day + self._lasts, sku, location, units))
 
     def _add(
         self,
@@ -345,12 +384,13 @@ class Replay:
         parcels: Sequence[Parcel],
         unplaced: Sequence[tuple[int, int]],
         world: int,
-    ) -> None:
+    ) -> Told:
         target = record.to or ""
         cost = packages = units = 0
         transit: int | None = 0 if parcels else None
         loads = self._loads[world]
-        for location in {parcel.location_id for parcel in parcels}:
+        places = {parcel.location_id for parcel in parcels}
+        for location in places:
             loads[location] += 1
             load = side.locations.setdefault(self._name(location), Load())
             load.orders += 1
@@ -384,14 +424,20 @@ class Replay:
             if transit is not None:
                 sums.transit += transit
                 sums.timed += 1
+        return Told(cost, packages, transit, sorted(self._name(location) for location in places))
 
-    def _compare(self, record: Record, decided: Decided, before: Sequence[Parcel], after: Sequence[Parcel]) -> None:
+    def _compare(
+        self, record: Record, decided: Decided, before: Sequence[Parcel], after: Sequence[Parcel]
+    ) -> list[tuple[int, int, int]]:
         was, would = _way(before), _way(after)
         if was == would:
-            return
+            return []
         # What the order really took is there on paper, and the other way round.
-        self._take(record, [x for x in was if x not in would], 1)
-        self._take(record, [x for x in would if x not in was], -1)
+        shifts = [
+            *_goods(record, [x for x in was if x not in would], 1),
+            *_goods(record, [x for x in would if x not in was], -1),
+        ]
+        self._take(shifts)
         self.result.moved += 1
         self._seen += 1
         example = Example(
@@ -407,6 +453,7 @@ class Replay:
         heapq.heappush(heap, (weight, -self._seen, example))
         if len(heap) > EXAMPLES:
             heapq.heappop(heap)
+        return shifts
 
     def _name(self, location: int) -> str:
         return self._names.get(location) or str(location)
@@ -425,6 +472,15 @@ def _on_paper(terms: OrderTerms | None, lane: Lane) -> OrderTerms | None:
         return terms
     taxes = [(line, [*by_zone, *[max(by_zone)] * (zones - len(by_zone))]) for line, by_zone in terms.taxes]
     return msgspec.structs.replace(terms, taxes=taxes)
+
+
+def _goods(record: Record, way: Way, sign: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (sku, location, units) of a way, the components of kits; units signed."""
+    lines = {line.line: line for line in record.lines}
+    for number, location, quantity in way:
+        line = lines[number]
+        for sku, per in ((line.sku_id, 1),) if line.components is None else line.components:
+            yield sku, location, sign * per * quantity
 
 
 def _percent(freight: Sequence[Freight], origin: str, target: str) -> int:
