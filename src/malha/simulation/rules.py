@@ -41,6 +41,7 @@ class Told(NamedTuple):
     """What an order came to in one world. Money is centavos; `transit` business days, None where nothing travels."""
 
     cost: int
+    units: int  # that found a location
     packages: int
     transit: int | None
     locations: list[str]
@@ -424,7 +425,7 @@ class Replay:
             if transit is not None:
                 sums.transit += transit
                 sums.timed += 1
-        return Told(cost, packages, transit, sorted(self._name(location) for location in places))
+        return Told(cost, units, packages, transit, sorted(self._name(location) for location in places))
 
     def _compare(
         self, record: Record, decided: Decided, before: Sequence[Parcel], after: Sequence[Parcel]

@@ -31,9 +31,14 @@ class ShadowDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Running(msgspec.Struct, kw_only=True):
-    """What a draft came to so far. `squares` adds up squared differences of cost, live less draft, in centavos."""
+    """What a draft came to so far. Differences of cost (live less draft, centavos) and their squares are added up.
+
+    They are of `alike` orders, with as many units placed in both worlds: an order that finds nothing costs nothing.
+    """
 
     result: Result = msgspec.field(default_factory=Result)
+    alike: int = 0
+    saved: int = 0
     squares: int = 0
     differs: int = 0
     sooner: int = 0  # orders that would have been fewer business days on the way
@@ -61,11 +66,13 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What a draft came to beside live decisions.
 
-    `saved` is centavos an order costs less by the draft, on average; with 95% confidence it is between `saved_least`
-    and `saved_most` (normal approximation; orders that share stock are not independent, so it is a little too narrow).
+    `saved` is centavos an order costs less by the draft, on average over `alike` orders, with as many units placed in
+    both worlds. With 95% confidence it is between `saved_least` and `saved_most` (normal approximation; orders that
+    share stock are not independent, so it is a little too narrow).
     """
 
     orders: int
+    alike: int
     differs: int
     saved: float
     saved_least: float
@@ -95,13 +102,13 @@ class ShadowOrder(msgspec.Struct, frozen=True):
 
 def compare(running: Running) -> Comparison:
     """Return the comparison of what a draft came to so far."""
-    before, after = running.result.before.total, running.result.after.total
-    n = before.orders
-    mean = (before.cost - after.cost) / n if n else 0.0
+    n = running.alike
+    mean = running.saved / n if n else 0.0
     variance = max(running.squares - n * mean * mean, 0.0) / (n - 1) if n > 1 else 0.0
     half = 1.96 * math.sqrt(variance / n) if n > 1 else 0.0
     return Comparison(
-        orders=n,
+        orders=running.result.before.total.orders,
+        alike=n,
         differs=running.differs,
         saved=round(mean, 2),
         saved_least=round(mean - half, 2),

@@ -284,8 +284,11 @@ def _decide(kept: _Kept, pairs: list[tuple[PlacedEvent, Decided]]) -> list[dict[
 
 
 def _count(running: Running, told: Outcome) -> None:
-    saved = told.before.cost - told.after.cost
-    running.squares += saved * saved
+    if told.before.units == told.after.units:
+        saved = told.before.cost - told.after.cost
+        running.alike += 1
+        running.saved += saved
+        running.squares += saved * saved
     running.differs += told.differs
     was, would = told.before.transit, told.after.transit
     if was is not None and would is not None:

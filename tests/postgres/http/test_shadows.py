@@ -181,3 +181,31 @@ async def test_a_defect_fails_the_draft_and_says_so(retailer: Shop, monkeypatch:
     shown = await told(retailer, run, key, "")
     assert (shown["status"], shown["decided"]) == ("failed", 0)
     assert "defect" in shown["problem"]
+
+
+async def test_a_simulation_is_put_beside_live_by_one_press_and_the_page_tells(retailer: Shop) -> None:
+    owner = await retailer.session()
+    key = await retailer.key(RIGHTS)
+    said = {"name": "Close Recife", "since": "2026-11-01", "until": "2026-11-02",
+            "scenario": {"locations": [{"location": "REC", "closed": True}]}}  # fmt: skip
+    run = (await retailer.http.post("/v1/simulations", json=said, headers={**key, "idempotency-key": "s"})).json()
+    pressed = await retailer.http.post(f"/simulations/{run['id']}/beside", headers=owner)
+    assert pressed.status_code == 303
+    address = pressed.headers["location"]
+    assert "No order yet" in (await retailer.http.get(address, headers=owner)).text
+    order_id = await placed(retailer, ("REDE", 1), ("CAMA", 1))
+    await placed(retailer, ("CAMA", 1))
+    await swept(retailer)
+    async with retailer.database.transaction() as tx:
+        number = await tx.value("SELECT number FROM sales_order WHERE id = %(id)s", {"id": order_id})
+    page = (await retailer.http.get(address, headers=owner)).text
+    assert f'href="/orders/{number}#why-h"' in page
+    assert "Saved an order" in page
+    assert "It is up to date." in page
+    assert "Pause or close REC" in page
+    assert "Close Recife" in (await retailer.http.get("/shadows", headers=owner)).text
+    sent = await retailer.http.get(f"{address}/orders:export.csv", headers=owner)
+    assert str(number) in sent.text
+    assert (await retailer.http.post(f"{address}/stop", headers=owner)).status_code == 303
+    assert "Stopped" in (await retailer.http.get(address, headers=owner)).text
+    assert (await retailer.http.post(f"{address}/delete", headers=owner)).headers["location"] == "/shadows"
