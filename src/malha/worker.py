@@ -23,6 +23,7 @@ from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
     order_waves,
+    promises_slip,  # noqa: F401 -- declares its job
     stock_sync,  # noqa: F401 -- declares its job
     telling,
 )

@@ -7,9 +7,11 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.supply import Code, place_of
-from malha.api.work import Work, query
+from malha.api.work import Work, command, query
 from malha.fulfillment import outcome_reads as outcomes
+from malha.fulfillment import slip_reads, slipping
 from malha.fulfillment.outcome_reads import Broken, Sum
+from malha.fulfillment.slip_reads import SlipRow
 from malha.network import reads as network
 from malha.ordering import reads as ordering
 from malha.platform import paging
@@ -19,6 +21,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import DEFAULT_ZONE, N_
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.promising.slipping import Slip
 
 TAG = "promises"
 LISTING = "promises-broken"
@@ -86,7 +89,7 @@ async def _wanted(
         since=from_ or datetime.min.replace(tzinfo=UTC),
         until=to or datetime.max.replace(tzinfo=UTC),
         zone=DEFAULT_ZONE,
-        scope=None if work.actor.locations is None else tuple(sorted(work.actor.locations)),
+        scope=_scope(work),
         location_id=(await place_of(work, location)).id if location else None,
         service_id=services[service] if service else None,
         state=to_state,
@@ -144,4 +147,45 @@ async def list_broken_promises(
     return paging.page_of(list(rows), size, LISTING, lambda row: (row.promised_at, row.work_id))
 
 
-handlers = [show_kept_promises, list_broken_promises]
+SLIPS = "promises-slipping"
+
+
+class ChosenOrders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Orders by id."""
+
+    orders: Annotated[list[UUID], Meta(min_length=1, max_length=500)]
+
+
+class PromisedAnew(msgspec.Struct, frozen=True):
+    """How many orders were promised anew; the others can be in time, have no day, or somebody has them in hand."""
+
+    promised: int
+
+
+@query("/promises/slipping", permission="orders:read", tag=TAG)
+async def list_slipping_promises(
+    work: Work, reason: Slip | None = None, cursor: str | None = None, limit: int | None = None
+) -> Page[SlipRow]:
+    """List orders whose plan cannot keep their day, the soonest promised first, with the day it comes to and why.
+
+    `expected_at` null: no day can be said before somebody finds the goods a place. The worker looks every ten minutes.
+    """
+    size = paging.bounded(limit)
+    after = paging.position(cursor, SLIPS, (datetime, UUID))
+    rows = await slip_reads.slipping(
+        work.tx, scope=_scope(work), reason=reason, after=(after[0], after[1]) if after else None, most=size + 1
+    )
+    return paging.page_of(rows, size, SLIPS, lambda row: (row.promised_at, row.order_id))
+
+
+@command("/promises/slipping:promise", permission="orders:write", tag=TAG)
+async def promise_slipping_orders(work: Work, data: ChosenOrders) -> PromisedAnew:
+    """Promise orders that cannot keep their day for the day their plan comes to now, and tell their customers."""
+    return PromisedAnew(await slipping.promise_many(work.tx, await slip_reads.seen(work.tx, data.orders, _scope(work))))
+
+
+def _scope(work: Work) -> tuple[int, ...] | None:
+    return None if work.actor.locations is None else tuple(sorted(work.actor.locations))
+
+
+handlers = [show_kept_promises, list_broken_promises, list_slipping_promises, promise_slipping_orders]

@@ -19,6 +19,7 @@ from malha.console import attention_reads as reads
 from malha.console import care, filling, render, shell, web
 from malha.console.attention_reads import OrderAtRisk
 from malha.fulfillment import reads as work
+from malha.fulfillment import slip_reads
 from malha.identity import care as taking
 from malha.identity import care_reads
 from malha.identity.care import Subject
@@ -59,6 +60,7 @@ TASKS = {
     "orders.follow_supply": N_("Orders that wait for goods on order"),
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
+    "promises.promise_slipping": N_("Promises that slip"),
 }
 JOBS = "jobs"
 # Classes of failure whose remedy is known: (what happened, what to do).
@@ -162,6 +164,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         # Jobs are nobody's location: whoever is limited to some does not see them.
         failed = await jobs.failed(tx) if scope is None else []
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
+        slips = await slip_reads.counts(tx, scope) if around.may("orders:read") else {}
         held = await _held(tx, parked, failed)
         me = web.caller_of(request).id
         views = {key: list(_groups(*_within(key, parked, failed, held, me))) for key in VIEWS}
@@ -175,6 +178,8 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         incidents=[_incident(group, view, held) for group in shown],
         detail=detail,
         stuck=stuck,
+        slips=sum(n for n, _dated in slips.values()),
+        dateless=sum(n - dated for n, dated in slips.values()),
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
         nothing=not parked and not failed,
         back=_address(view=view, incident=opened.id) if opened else _address(view=view),

@@ -21,6 +21,7 @@ from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads as jobs
+from malha.fulfillment import slip_reads
 from malha.intake import substituting
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import ClaimState
@@ -36,6 +37,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.promising import reads as promising
+from malha.promising.slipping import SLIP_WORDS, Slip
 from malha.routing import reads as routing
 
 
@@ -61,6 +63,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     promises: list[reads.PromiseRow]
     line_promises: dict[int, datetime]
     awaits: list[ahead.ClaimRow] = []
+    slip: slip_reads.OneSlip | None = None
 
     @property
     def awaited(self) -> int:
@@ -217,6 +220,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         promises=await reads.promises(tx, header.id),
         line_promises=await reads.line_promises(tx, header.id),
         awaits=await ahead.claims_of_order(tx, header.id),
+        slip=await slip_reads.slip_of(tx, header.id),
     )
 
 
@@ -316,6 +320,17 @@ def _promise(facts: Facts) -> str:
     return f"{says} {_('First for {day}.', day=render.day(first))}" if first and first != present else says
 
 
+def _slips(facts: Facts) -> str:
+    """Say that its plan cannot keep its day, and why, as the last look found it."""
+    slip = facts.slip
+    if slip is None or slip.promised_at <= now():
+        return ""
+    why = _(SLIP_WORDS[Slip(slip.reason)])
+    if slip.expected_at is None:
+        return _("It cannot keep that day, and no other can be said: {why}.", why=why)
+    return _("Its plan comes to {day}: {why}.", day=render.day(slip.expected_at), why=why)
+
+
 def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sentence each
     header, at = facts.header, now()
     base = {"icon": "clock", "asks": _("Is it late?")}
@@ -344,7 +359,8 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
         if due
         else ""
     )
-    more = " ".join(x for x in (leave, promise) if x)
+    slips = _slips(facts)
+    more = " ".join(x for x in (leave, promise, slips) if x)
     if deadline < at:
         return Answer(
             **base,
@@ -353,6 +369,8 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
             rest=_(", by {time}", time=render.span(at - deadline)),
             more=more,
         )
+    if slips:
+        return Answer(**base, says=_("It will be late on its plan"), tone="m-late", more=more)
     if deadline - at < render.SOON:
         return Answer(
             **base,

@@ -92,6 +92,13 @@ GROUP BY 1
 """
 
 # By primary key.
+SEEN = """
+SELECT s.order_id FROM promise_slip s
+WHERE s.order_id = ANY (%(orders)s::uuid[]) AND (%(scope)s::int[] IS NULL OR EXISTS (
+       SELECT FROM order_unit u WHERE u.order_id = s.order_id AND u.location_id = ANY (%(scope)s::int[])))
+"""
+
+# By primary key.
 SLIP_OF = "SELECT promised_at, expected_at, reason FROM promise_slip WHERE order_id = %(order_id)s::uuid"
 
 
@@ -161,3 +168,8 @@ async def counts(tx: Tx, scope: tuple[int, ...] | None) -> dict[Slip, tuple[int,
 async def slip_of(tx: Tx, order_id: UUID) -> OneSlip | None:
     """Return how an order cannot keep its day; None: nobody found that it cannot."""
     return await tx.maybe(OneSlip, SLIP_OF, {"order_id": order_id})
+
+
+async def seen(tx: Tx, orders: list[UUID], scope: tuple[int, ...] | None) -> list[UUID]:
+    """Return those of some orders that cannot keep their day and have goods where the asker sees them."""
+    return await tx.values(SEEN, {"orders": orders, "scope": None if scope is None else list(scope)})

@@ -21,10 +21,11 @@ from tests_http import Shop, open_shop
 import malha
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import asking, pickups
+from malha.fulfillment import asking, pickups, slipping
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
 from malha.inventory.supply import service as supply
+from malha.network import reads as network
 from malha.notifications import reads
 from malha.notifications.model import KINDS, Kind
 from malha.ordering import lateness
@@ -32,6 +33,7 @@ from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
 from malha.ordering.model import Address, HoldKind, UnitState
 from malha.payments import deadlines
+from malha.platform import revisions
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
@@ -357,6 +359,16 @@ async def supply_later(shop: Shop, world: World, order_id: UUID) -> None:
     assert sorted([*before, (Kind.REPROMISED, "queued")]) == await told(shop, order_id)
 
 
+async def promise_slips(shop: Shop, world: World, order_id: UUID) -> None:
+    """Its location pauses beyond the promised day; the worker's look promises another."""
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET promised_at = now() + interval '2 days'")
+        await tx.execute("UPDATE location SET status = 'paused', paused_until = now() + interval '9 days'")
+        await revisions.bump(tx, network.REVISION)
+    assert await slipping.watch(shop.database, mode="tell", most=10, quiet_hours=24) == 1
+    assert await slipping.watch(shop.database, mode="tell", most=10, quiet_hours=24) == 0
+
+
 Walk = Callable[[Shop, World, UUID], Awaitable[None]]
 # Where in the program it happens, how it is brought about, what the customer hears.
 WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
@@ -387,6 +399,11 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
         Kind.ON_HOLD,
     ),
     "promised anew by a program": ({"api.orders_actions.promise_order"}, api_promise, Kind.REPROMISED),
+    "promised anew because its plan cannot keep its day": (
+        {"fulfillment.slipping.promise_anew"},
+        promise_slips,
+        Kind.REPROMISED,
+    ),
     "promised anew on the order's page": ({"console.actions._promise"}, page_promise, Kind.REPROMISED),
     "promised anew from the list": ({"console.actions._promise"}, list_promise, Kind.REPROMISED),
     "replaced by a program": ({"api.orders_actions.replace_line"}, api_replace, Kind.REPLACED),
