@@ -27,6 +27,7 @@ from malha.api.problem import answer_refusal, told
 from malha.api.work import Services
 from malha.console import assets, render, routes
 from malha.intake.gate import IN_FLIGHT, Gate
+from malha.intake.pages import PromisePages
 from malha.platform import logs
 from malha.platform import settings as configuration
 from malha.platform.db import Database
@@ -138,6 +139,9 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await gate.open()
         stack.push_async_callback(gate.close)
         services.extra["gate"] = gate
+        pages = PromisePages(services.database, gate.cache)
+        stack.push_async_callback(pages.close)
+        services.extra["promise_pages"] = pages
         used = asyncio.create_task(_write_used_keys(services))
         stack.push_async_callback(_end, used)
         stack.push_async_callback(_end_tail, services)

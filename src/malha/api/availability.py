@@ -1,6 +1,8 @@
 """Availability: what a channel may sell now, SKU by SKU or a whole basket, and what it may publish."""
 
-from typing import Annotated, Literal
+import hashlib
+import time
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -9,6 +11,7 @@ from malha.api.work import Work, command, query
 from malha.intake import availability, promised, substituting
 from malha.intake.availability import Availability, Basket, BasketLine
 from malha.intake.errors import UnknownChannel
+from malha.intake.pages import PromisePages, Wish, as_of
 from malha.intake.reference import Card, Reference, reference_in
 from malha.inventory.allotments.model import Taker
 from malha.inventory.errors import UnknownBalance
@@ -16,12 +19,12 @@ from malha.network import reads as network
 from malha.network.errors import UnknownLocation
 from malha.network.model import Channel
 from malha.network.ownership import UnknownLocationGroup
-from malha.network.places import locate
+from malha.network.places import Place, locate
 from malha.platform.brazil import STATES
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import new_id
-from malha.promising.model import Options
+from malha.promising.model import Options, PagePromise
 
 TAG = "availability"
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -174,17 +177,8 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
     of = _channel(reference, data.channel)
     cards = await reference.cards(work.tx, {line.sku for line in data.lines})
     flaws = _unknown_skus(data.lines, cards)
-    place = None if data.postal_code is None else locate(data.postal_code)
-    if data.postal_code is not None and place is None:
-        says = N_("There is no postal code {code} in Brazil.")
-        flaws.append(Flaw("postal_code", says, facts={"code": data.postal_code}))
-    state = data.to_state or (None if place is None else place.state)
-    if state is not None and state not in STATES:
-        flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": state}))
-    elif place is not None and state != place.state:
-        says = N_("The postal code {code} is in {state}.")
-        flaws.append(Flaw("to_state", says, facts={"code": data.postal_code, "state": place.state}))
-    refuse(flaws)
+    _place, state, wrong = _destination(data.postal_code, data.to_state)
+    refuse(flaws + wrong)
     return await promised.options(
         work.tx,
         reference,
@@ -197,6 +191,71 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
     )
 
 
+MOST_ON_A_PAGE = 24
+
+
+@query("/promises", permission="stock:read", tag=TAG, transaction=False)
+async def promise_page(
+    work: Work,
+    channel: Code,
+    sku: Annotated[list[Code], Meta(min_length=1, max_length=MOST_ON_A_PAGE)],
+    postal_code: Annotated[str, Meta(max_length=20)] | None = None,
+    to_state: Annotated[str, Meta(min_length=2, max_length=2)] | None = None,
+    quantity: Annotated[int, Meta(ge=1, le=1_000)] = 1,
+    customer_group: Group | None = None,
+) -> PagePromise:
+    """Return what a product page may show of each SKU: deliveries with dates and prices, places to fetch it and when.
+
+    As `POST /v1/promises` for each SKU alone, but made to be asked for every page view: answers are kept and say
+    `as_of` since when they are so, at most some two seconds. `ETag` and `Cache-Control` let a cache in front keep them
+    for a moment too.
+    """
+    began = time.perf_counter()
+    pages: PromisePages = work.services.extra["promise_pages"]
+    place, state, wrong = _destination(postal_code, to_state)
+    flaws = [msgspec.structs.replace(flaw, at=f"?{flaw.at}") for flaw in wrong]
+    asked = list(dict.fromkeys(sku))
+
+    async def wishes(reference: Reference) -> list[Wish]:
+        of = _channel(reference, channel)
+        cards = {code: reference.known[code] for code in asked if code in reference.known}
+        if len(cards) < len(asked):
+            async with work.transaction() as tx:
+                cards = await reference.cards(tx, asked)
+        says = N_("There is no SKU {sku}.")
+        refuse([*flaws, *(Flaw("?sku", says, facts={"sku": code}) for code in asked if code not in cards)])
+        return [Wish(of, cards[code], code, quantity, customer_group, state, place, postal_code) for code in asked]
+
+    told = await pages.tell(wishes)
+    items = b",".join([one.item for one in told])
+    work.header("etag", f'"{hashlib.blake2b(items, digest_size=9).hexdigest()}"')
+    work.header("cache-control", f"private, max-age={PAGE_MAX_AGE_S}")
+    by = max((one.by for one in told), key=BY.index)
+    work.header("server-timing", f'promise;desc="{by}";dur={(time.perf_counter() - began) * 1e3:.3f}')
+    body = b'{"as_of":%b,"items":[%b]}' % (msgspec.json.encode(as_of(told)), items)
+    return cast("PagePromise", body)
+
+
+PAGE_MAX_AGE_S = 5
+BY = ("kept", "planned", "read", "asked")
+
+
+def _destination(postal_code: str | None, to_state: str | None) -> tuple[Place | None, str | None, list[Flaw]]:
+    """Return where a postal code is and which state is meant, and what is wrong with them."""
+    flaws = []
+    place = None if postal_code is None else locate(postal_code)
+    if postal_code is not None and place is None:
+        says = N_("There is no postal code {code} in Brazil.")
+        flaws.append(Flaw("postal_code", says, facts={"code": postal_code}))
+    state = to_state or (None if place is None else place.state)
+    if state is not None and state not in STATES:
+        flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": state}))
+    elif place is not None and state != place.state:
+        says = N_("The postal code {code} is in {state}.")
+        flaws.append(Flaw("to_state", says, facts={"code": postal_code, "state": place.state}))
+    return place, state, flaws
+
+
 def _unknown_skus(lines: list[AskedLine], cards: dict[str, Card]) -> list[Flaw]:
     return [
         Flaw(f"lines/{i}/sku", N_("There is no SKU {sku}."), facts={"sku": line.sku})
@@ -205,4 +264,4 @@ def _unknown_skus(lines: list[AskedLine], cards: dict[str, Card]) -> list[Flaw]:
     ]
 
 
-handlers = [show_availability, check_basket, promise_basket]
+handlers = [show_availability, check_basket, promise_basket, promise_page]

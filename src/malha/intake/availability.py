@@ -267,6 +267,15 @@ class _Told:
         return column, total, cut
 
 
+async def common_stock(tx: Tx, reference: Reference, stocked: Sequence[int]) -> dict[int, Column]:
+    """Return what is free outside of fences, by SKU, in the network's order of locations; whose fences touch apart."""
+    places = sorted(reference.network.location_ids)
+    there, _ = await _there(tx, reference, Taker(0), stocked, places, await tx.now())
+    return reference.grid(
+        stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
+    )
+
+
 Planner = Callable[[Request], tuple[Plan, list[str]]]
 
 

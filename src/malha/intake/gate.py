@@ -100,6 +100,11 @@ class Gate:
         """How many submissions wait for a batch."""
         return self._waiting
 
+    @property
+    def cache(self) -> Cache:
+        """The reference data that orders are placed by."""
+        return self._cache
+
     async def open(self) -> None:
         """Load the reference data, so that the first order does not wait for it."""
         await self._cache.current()

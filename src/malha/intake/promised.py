@@ -4,20 +4,23 @@ The same plan, the same cut-offs and calendars decide what intake promises an or
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from heapq import nsmallest
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.intake import availability
 from malha.intake.reference import Card, Channel, Reference
 from malha.inventory.ahead.model import NewClaim
+from malha.inventory.ahead.rules import policy_for
 from malha.inventory.allotments.model import Taker
 from malha.network.model import Service
 from malha.network.places import locate
 from malha.network.tariff import distance_km
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.promising import rules
 from malha.promising.model import Collection, Delivery, Leg, Made, MadeLeg, MadeSupply, Options
@@ -156,27 +159,79 @@ async def options(
     stocked = sorted({part for card, _ in wanted for part in card.stocked})
     await reference.learn_kinds(tx, [card.id for card, _ in wanted])
     planner = await availability.planner(tx, reference, taker, stocked, now)
-    released = now + timedelta(minutes=channel.release_delay_minutes)
-    deliveries: list[Delivery] = []
-    if to_state is not None:
-        basket = availability.basket_request(id_, taker, wanted, to_state=to_state, pickup=None)
-        basket = msgspec.structs.replace(basket, to_cep=postal_code)
-        for service in reference.shipping:
-            plan, _ = planner(msgspec.structs.replace(basket, service_id=service.id))
-            found = _delivery(service, plan, reference, released, to_state)
-            if found is not None:
-                deliveries.append(found)
-    deliveries.sort(key=lambda d: (d.arrives, d.price, d.service))
-    collections: list[Collection] = []
-    for index, kilometres in _nearest(reference, channel, postal_code):
+    released = released_at(channel, [card for card, _ in wanted], now)
+    return Options(
+        deliveries=deliveries(
+            planner, reference, taker, wanted, released, id_=id_, to_state=to_state, to_cep=postal_code
+        ),
+        collections=collections(
+            planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_
+        ),
+    )
+
+
+def released_at(channel: Channel, cards: Sequence[Card], now: datetime) -> datetime:
+    """Return when an order placed now would be released: after its channel's delay and a pre-order's release day."""
+    at = now + timedelta(minutes=channel.release_delay_minutes)
+    today = now.astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+    for card in cards:
+        policy = policy_for(card.ahead, channel.id, today) if card.ahead else None
+        if policy is not None and policy.release_on is not None:
+            at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
+    return at
+
+
+def deliveries(
+    planner: availability.Planner,
+    reference: Reference,
+    taker: Taker,
+    wanted: Wanted,
+    released: datetime,
+    *,
+    id_: UUID,
+    to_state: str | None,
+    to_cep: str | None,
+) -> list[Delivery]:
+    """Return how a basket can be brought, by each service; the soonest first, then the cheaper."""
+    found: list[Delivery] = []
+    if to_state is None:
+        return found
+    basket = availability.basket_request(id_, taker, wanted, to_state=to_state, pickup=None)
+    basket = msgspec.structs.replace(basket, to_cep=to_cep)
+    for service in reference.shipping:
+        plan, _ = planner(msgspec.structs.replace(basket, service_id=service.id))
+        delivery = _delivery(service, plan, reference, released, to_state)
+        if delivery is not None:
+            found.append(delivery)
+    found.sort(key=lambda d: (d.arrives, d.price, d.service))
+    return found
+
+
+Near = Sequence[tuple[int, float | None]]  # indexes of places, and how far they are
+
+
+def collections(
+    planner: availability.Planner,
+    reference: Reference,
+    channel: Channel,
+    taker: Taker,
+    wanted: Wanted,
+    released: datetime,
+    near: Near,
+    *,
+    id_: UUID,
+) -> list[Collection]:
+    """Return where a basket can be fetched, of some places; the nearest first, else the soonest."""
+    found: list[Collection] = []
+    for index, kilometres in near:
         place = reference.network.location_ids[index]
         plan, _ = planner(availability.basket_request(id_, taker, wanted, to_state=None, pickup=place))
         ready = reference.calendars[index].due_at(released)
         if plan.unplaced or ready is None:
             continue
-        collections.append(_collection(reference, channel, index, kilometres, ready))
-    collections.sort(key=lambda c: (c.kilometres is None, c.kilometres or 0, c.ready_at, c.location))
-    return Options(deliveries=deliveries, collections=collections)
+        found.append(_collection(reference, channel, index, kilometres, ready))
+    found.sort(key=lambda c: (c.kilometres is None, c.kilometres or 0, c.ready_at, c.location))
+    return found
 
 
 def _delivery(service: Service, plan: Plan, reference: Reference, released: datetime, to_state: str) -> Delivery | None:
@@ -200,7 +255,7 @@ def _delivery(service: Service, plan: Plan, reference: Reference, released: date
     )
 
 
-def _nearest(reference: Reference, channel: Channel, postal_code: str | None) -> list[tuple[int, float | None]]:
+def nearest(reference: Reference, channel: Channel, postal_code: str | None) -> list[tuple[int, float | None]]:
     """Return the places of a channel where goods can be fetched, the nearest ones if a postal code is known."""
     places = [
         index

@@ -5,11 +5,13 @@ compares revision numbers at most every `REFRESH_SECONDS` and swaps the whole `R
 network.
 """
 
+import asyncio
 import copy
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
+import structlog
 
 from malha.catalog import reads as catalog
 from malha.catalog import trait_reads as traits
@@ -31,6 +33,8 @@ from malha.routing import cost_reads, price_reads
 from malha.routing.lanes import compile_network
 from malha.routing.model import StockPrices
 from malha.routing.terms import NO_TERMS, Goods, Terms
+
+log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 0.5
 MAX_CARDS = 500_000
@@ -191,14 +195,50 @@ class Cache:
         self._reference: Reference | None = None
         self._revisions: tuple[int, int, int, int, int] = (-1, -1, -1, -1, -1)
         self._checked = 0.0
+        self._lock = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
 
     async def current(self) -> Reference:
         """Return the reference data, at most `REFRESH_SECONDS` old."""
-        if self._reference is None or time.monotonic() - self._checked > REFRESH_SECONDS:
-            async with self._db.transaction() as tx:
-                self._reference = await self._load(tx)
-            self._checked = time.monotonic()
+        if self._reference is None or self.age > REFRESH_SECONDS:
+            # One at a time: a second load beside the first would take its new revisions for those of the old data.
+            async with self._lock:
+                if self._reference is None or self.age > REFRESH_SECONDS:
+                    began = time.monotonic()
+                    async with self._db.transaction() as tx:
+                        self._reference = await self._load(tx)
+                    self._checked = began
         return self._reference
+
+    async def recent(self, oldest_s: float) -> Reference:
+        """Return reference data that may be `oldest_s` old, and have it renewed meanwhile: hardly anybody waits."""
+        if self._reference is None or self.age > oldest_s:
+            return await self.current()
+        if self.age > REFRESH_SECONDS and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
+        return self._reference
+
+    async def _renew(self) -> None:
+        try:
+            await self.current()
+        except Exception as error:  # noqa: BLE001 -- what is too old is asked for again by who needs it
+            log.warning("reference_not_renewed", error=str(error))
+
+    async def close(self) -> None:
+        """End what is renewed meanwhile."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+
+    @property
+    def checked(self) -> float:
+        """Return when it was compared with the database, on the monotonic clock."""
+        return self._checked
+
+    @property
+    def age(self) -> float:
+        """Return how many seconds ago it was compared with the database."""
+        return time.monotonic() - self._checked
 
     def expire(self) -> None:
         """Look again at the next use: a claim found that what is kept is old."""
@@ -208,16 +248,18 @@ class Cache:
         revisions = await reads.revisions(tx)
         taken = await reads.taken_today(tx)
         old, before = self._reference, self._revisions
-        self._revisions = revisions
         if old is not None and revisions[:2] == before[:2]:
             old.count(taken)
             if revisions == before:
                 return old
-            return old.under(
+            found = old.under(
                 await allotments.load(tx), await price_reads.in_force(tx), await promised_days.in_force(tx)
             )
-        cards = old.known if old is not None and revisions[1] == before[1] else {}
-        return await _read(tx, cards, taken)
+        else:
+            cards = old.known if old is not None and revisions[1] == before[1] else {}
+            found = await _read(tx, cards, taken)
+        self._revisions = revisions  # not before: a load that fails has learned nothing
+        return found
 
 
 async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:

@@ -47,6 +47,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     collections: list[Collection]  # the nearest first, else the soonest
 
 
+class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a channel can get some units of one SKU to a customer; see `Options`."""
+
+    sku: str
+    deliveries: list[Delivery]
+    collections: list[Collection]
+
+
+class PagePromise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a product page may show. `as_of`: what was so then; an order finds what has changed since."""
+
+    as_of: datetime
+    items: list[PageOptions]
+
+
 class MadeLeg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One parcel a date was made of. `days` are business days of the destination in transit."""
 

@@ -1,0 +1,311 @@
+"""Promises for product pages: asked far more often than anything changes, and never wrong for longer than they say.
+
+One per process. What is kept is (a) the common stock of SKUs as it was read, and (b) answers, each with all it was made
+from: the reference data (network, catalogue, allotments, prices, learned days), the minute, what capped locations have
+taken, and of every SKU the units at each location *as far as they matter*, which is up to the units that are asked for.
+So a sale from a full shelf leaves every answer standing, and the last unit that goes makes those stale that need it.
+
+Stock is read for many SKUs at once: one question is under way, those who come meanwhile share the next. It is served
+up to `OLDEST_S`, and read again ahead of that where it is still asked for, so that hardly anybody waits. An answer says
+`as_of` when the oldest of what it rests on was read. SKUs that fences or caps touch go the long way: their answers
+depend on who asks and are kept for `FRESH_S` only.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from malha.intake import availability, promised
+from malha.intake.availability import Column
+from malha.intake.reference import Cache, Card, Channel, Reference
+from malha.inventory.allotments.model import Taker
+from malha.inventory.allotments.rules import touches
+from malha.network.places import Place
+from malha.platform.db import Database
+from malha.platform.ids import UUID
+from malha.routing import rules as routing
+from malha.routing.model import Plan, Request
+
+log = structlog.get_logger(__name__)
+
+FRESH_S = 0.5  # younger stock is not read again
+OLDEST_S = 2.0  # older stock is not served
+MOST_READ = 200  # SKUs in one question
+MOST_SHELVES = 20_000
+MOST_ANSWERS = 50_000
+NO_ORDER = UUID(int=0)  # routing needs an id and decides nothing by it
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Wish(NamedTuple):
+    """What a product page asks: units of one SKU, in a channel, by whom, and where to."""
+
+    channel: Channel
+    card: Card
+    sku: str
+    quantity: int
+    customer_group: str | None
+    to_state: str | None
+    origin: Place | None  # from where places to fetch goods at are near
+    postal_code: str | None
+
+
+class Told(NamedTuple):
+    """One answer: JSON of the item, how old what it rests on is (seconds), and how it was come by."""
+
+    item: bytes
+    age: float
+    by: str  # "kept", "planned" (anew), "read" (stock was waited for), "asked" (the long way)
+
+
+class _Shelf:
+    """Common stock of one SKU in the network's order of locations, when it was asked for, and its short forms."""
+
+    __slots__ = ("asked", "column", "short")
+
+    def __init__(self, column: Column, asked: float) -> None:
+        self.column = column
+        self.asked = asked
+        self.short: dict[int, bytes | tuple[int, ...]] = {}
+
+    def up_to(self, units: int) -> bytes | tuple[int, ...]:
+        """Return the column as far as it matters to who wants so many units."""
+        found = self.short.get(units)
+        if found is None:
+            if units == 1:
+                found = bytes([free > 0 for free in self.column])
+            else:
+                found = tuple([min(free, units) for free in self.column])
+            self.short[units] = found
+        return found
+
+
+class _Answer(NamedTuple):
+    """What was answered, and from what."""
+
+    reference: Reference
+    minute: int
+    taken: tuple[int, ...]
+    stock: tuple[Any, ...]
+    item: bytes
+    made: float
+
+
+class PromisePages:
+    """Answers product pages for one process."""
+
+    def __init__(self, db: Database, cache: Cache) -> None:
+        self._db = db
+        self._cache = cache
+        self._reference: Any = None  # the one that was seen last
+        self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
+        self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
+        self._near: dict[tuple[Any, ...], promised.Near] = {}
+        self._taken: tuple[int, ...] = ()
+        self._taken_of: tuple[object, float] = (None, -1.0)
+        self._wanted: dict[int, None] = {}
+        self._next: asyncio.Future[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """End the questions that are under way."""
+        await self._cache.close()
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def tell(self, wishes_in: Callable[[Reference], Awaitable[Sequence[Wish]]]) -> list[Told]:
+        """Return what each wish is promised now; `wishes_in` finds channels and SKUs in reference data, or refuses."""
+        while True:
+            reference = await self._cache.recent(OLDEST_S)
+            wishes = await wishes_in(reference)
+            self._notice(reference)
+            plain = [w for w in wishes if not touches(reference.allotments, w.channel.id, w.card.stocked)]
+            waited = await self._have({part for w in plain for part in w.card.stocked})
+            if reference.network is self._reference.network:  # else the network changed while stock was waited for
+                break
+        told = {id(w): self._told(reference, w, waited=waited) for w in plain}
+        return [told.get(id(w)) or await self._ask(reference, w) for w in wishes]
+
+    def _notice(self, reference: Reference) -> None:
+        """Forget what another network meant, and look at what capped locations have taken."""
+        before, self._reference = self._reference, reference
+        if before is None or reference.network is not before.network:
+            self._shelves.clear()
+            self._answers.clear()
+            self._near.clear()
+        seen = (reference, self._cache.checked)
+        if seen != self._taken_of:
+            self._taken_of = seen
+            self._taken = tuple(reference.taken)
+
+    # --- stock ---
+
+    async def _have(self, skus: set[int]) -> bool:
+        """See to it that stock of SKUs is there and young enough; return whether anybody had to wait."""
+        waited = False
+        while True:
+            now = time.monotonic()
+            missing, ageing = [], []
+            for sku in skus:
+                shelf = self._shelves.get(sku)
+                age = OLDEST_S if shelf is None else now - shelf.asked
+                if age >= OLDEST_S:
+                    missing.append(sku)
+                elif age > FRESH_S:
+                    ageing.append(sku)
+            if not missing and not ageing:
+                return waited
+            self._wanted.update(dict.fromkeys([*missing, *ageing]))
+            if self._next is None:
+                self._next = asyncio.get_running_loop().create_future()
+            future = self._next
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.get_running_loop().create_task(self._read())
+            if not missing:
+                return waited
+            waited = True
+            await asyncio.shield(future)
+
+    async def _read(self) -> None:
+        """Read what is wanted, again and again until nothing is."""
+        while self._wanted and self._next is not None:
+            future, self._next = self._next, None
+            skus = list(self._wanted)[:MOST_READ]
+            for sku in skus:
+                del self._wanted[sku]
+            if self._wanted:
+                self._next = asyncio.get_running_loop().create_future()
+            try:
+                await self._read_some(skus)
+            except Exception as error:  # noqa: BLE001 -- whoever waits is told; the next question is another try
+                log.warning("stock_of_pages_unread", error=str(error))
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # nobody may be waiting
+            else:
+                if not future.done():
+                    future.set_result(None)
+
+    async def _read_some(self, skus: list[int]) -> None:
+        asked, reference = time.monotonic(), self._reference
+        async with self._db.transaction() as tx:
+            columns = await availability.common_stock(tx, reference, sorted(skus))
+        if reference.network is not self._reference.network:
+            return  # the network changed meanwhile: who waits asks again
+        for sku, column in columns.items():
+            before = self._shelves.pop(sku, None)
+            if before is not None and before.column == column:
+                before.asked = asked
+                self._shelves[sku] = before
+            else:
+                self._shelves[sku] = _Shelf(column, asked)
+        while len(self._shelves) > MOST_SHELVES:
+            self._shelves.popitem(last=False)
+
+    # --- answers ---
+
+    def _told(self, reference: Reference, wish: Wish, *, waited: bool) -> Told:
+        shelves = [self._shelves[part] for part in wish.card.stocked]
+        needs = [per * wish.quantity for _, per in wish.card.components or ((wish.card.id, 1),)]
+        if len(needs) > 1:  # two components of a kit may be the same SKU
+            needs = [sum(needs)] * len(needs)
+        stock = tuple([shelf.up_to(need) for shelf, need in zip(shelves, needs, strict=True)])
+        now = datetime.now(UTC)
+        minute = int(now.timestamp()) // 60
+        key = _key(wish)
+        age = max(self._cache.age, *(time.monotonic() - shelf.asked for shelf in shelves))
+        kept = self._answers.get(key)
+        if (
+            kept is not None
+            and kept.reference is reference
+            and kept.minute == minute
+            and kept.stock == stock
+            and kept.taken == self._taken
+        ):
+            return Told(kept.item, age, "read" if waited else "kept")
+        free = {part: shelf.column for part, shelf in zip(wish.card.stocked, shelves, strict=True)}
+
+        def planner(request: Request) -> tuple[Plan, list[str]]:
+            return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
+
+        item = self._item(reference, wish, planner, now)
+        self._keep(key, _Answer(reference, minute, self._taken, stock, item, time.monotonic()))
+        return Told(item, age, "read" if waited else "planned")
+
+    def _item(self, reference: Reference, wish: Wish, planner: availability.Planner, now: datetime) -> bytes:
+        taker = Taker(wish.channel.id, wish.customer_group)
+        wanted = [(wish.card, wish.quantity)]
+        released = promised.released_at(wish.channel, [wish.card], now)
+        return _encode(
+            {
+                "sku": wish.sku,
+                "deliveries": promised.deliveries(
+                    planner, reference, taker, wanted, released, id_=NO_ORDER, to_state=wish.to_state
+                ),
+                "collections": promised.collections(
+                    planner,
+                    reference,
+                    wish.channel,
+                    taker,
+                    wanted,
+                    released,
+                    self._nearest(reference, wish),
+                    id_=NO_ORDER,
+                ),
+            }
+        )
+
+    def _nearest(self, reference: Reference, wish: Wish) -> promised.Near:
+        key = (wish.channel.id, None if wish.origin is None else wish.origin.ibge)
+        found = self._near.get(key)
+        if found is None:
+            if len(self._near) > MOST_SHELVES:
+                self._near.clear()
+            found = self._near[key] = promised.nearest(reference, wish.channel, wish.postal_code)
+        return found
+
+    async def _ask(self, reference: Reference, wish: Wish) -> Told:
+        """Answer by asking the database for what depends on who asks."""
+        key = _key(wish)
+        kept = self._answers.get(key)
+        now = time.monotonic()
+        if kept is not None and kept.reference is reference and now - kept.made < FRESH_S:
+            return Told(kept.item, max(self._cache.age, now - kept.made), "kept")
+        async with self._db.transaction() as tx:
+            found = await promised.options(
+                tx,
+                reference,
+                wish.channel,
+                [(wish.card, wish.quantity)],
+                id_=NO_ORDER,
+                to_state=wish.to_state,
+                postal_code=wish.postal_code,
+                customer_group=wish.customer_group,
+            )
+        item = _encode({"sku": wish.sku, "deliveries": found.deliveries, "collections": found.collections})
+        self._keep(key, _Answer(reference, 0, (), (), item, now))
+        return Told(item, max(self._cache.age, time.monotonic() - now), "asked")
+
+    def _keep(self, key: tuple[Any, ...], answer: _Answer) -> None:
+        self._answers.pop(key, None)
+        self._answers[key] = answer
+        while len(self._answers) > MOST_ANSWERS:
+            self._answers.popitem(last=False)
+
+
+def _key(wish: Wish) -> tuple[Any, ...]:
+    origin = None if wish.origin is None else wish.origin.ibge
+    return wish.channel.id, wish.customer_group, wish.sku, wish.quantity, wish.to_state, origin
+
+
+def as_of(told: Sequence[Told]) -> datetime:
+    """Return since when all of some answers were so."""
+    return datetime.now(UTC) - timedelta(seconds=max((one.age for one in told), default=0.0))
