@@ -276,6 +276,12 @@ async def common_stock(tx: Tx, reference: Reference, stocked: Sequence[int]) -> 
     )
 
 
+def with_goods(reference: Reference, request: Request) -> Request:
+    """Return a basket with what terms look at of its lines; `reference.learn_kinds` comes first."""
+    worth = {x.line: ((x.sku_id, *(sku for sku, _ in x.components or ())), None) for x in request.lines}
+    return msgspec.structs.replace(request, goods=reference.goods(worth))
+
+
 Planner = Callable[[Request], tuple[Plan, list[str]]]
 
 
@@ -293,8 +299,7 @@ async def planner(tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[
     await reference.learn_kinds(tx, stocked)
 
     def plan(request: Request) -> tuple[Plan, list[str]]:
-        worth = {x.line: ((x.sku_id, *(sku for sku, _ in x.components or ())), None) for x in request.lines}
-        request = msgspec.structs.replace(request, goods=reference.goods(worth))
+        request = with_goods(reference, request)
         if not touched:
             return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
         allotting = Allotting(reference.allotments, reference.network, now)

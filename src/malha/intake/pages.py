@@ -129,10 +129,19 @@ class PromisePages:
             self._notice(reference)
             plain = [w for w in wishes if not touches(reference.allotments, w.channel.id, w.card.stocked)]
             waited = await self._have({part for w in plain for part in w.card.stocked})
+            await self._learn(reference, plain)
             if reference.network is self._reference.network:  # else the network changed while stock was waited for
                 break
         told = {id(w): self._told(reference, w, waited=waited) for w in plain}
         return [told.get(id(w)) or await self._ask(reference, w) for w in wishes]
+
+    async def _learn(self, reference: Reference, wishes: Sequence[Wish]) -> None:
+        """See to it that what terms of routing look at is known of what is asked for."""
+        if reference.network.terms.asks_goods:
+            skus = {sku for w in wishes for sku in (w.card.id, *w.card.stocked)}
+            if not skus <= reference.kinds.keys():
+                async with self._db.transaction() as tx:
+                    await reference.learn_kinds(tx, skus)
 
     def _notice(self, reference: Reference) -> None:
         """Forget what another network meant, and look at what capped locations have taken."""
@@ -234,7 +243,8 @@ class PromisePages:
         free = {part: shelf.column for part, shelf in zip(wish.card.stocked, shelves, strict=True)}
 
         def planner(request: Request) -> tuple[Plan, list[str]]:
-            return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
+            asked = availability.with_goods(reference, request)
+            return routing.plan(asked, reference.network, free, reference.taken, reference.prices), []
 
         item = self._item(reference, wish, planner, now)
         self._keep(key, _Answer(reference, minute, self._taken, stock, item, time.monotonic()))
@@ -248,7 +258,14 @@ class PromisePages:
             {
                 "sku": wish.sku,
                 "deliveries": promised.deliveries(
-                    planner, reference, taker, wanted, released, id_=NO_ORDER, to_state=wish.to_state
+                    planner,
+                    reference,
+                    taker,
+                    wanted,
+                    released,
+                    id_=NO_ORDER,
+                    to_state=wish.to_state,
+                    to_cep=wish.postal_code,
                 ),
                 "collections": promised.collections(
                     planner,
