@@ -72,7 +72,7 @@ async def test_a_held_place_is_nobody_elses_until_it_is_given_back(shop: tuple[D
         with pytest.raises(SlotFull) as refused:
             await hold(tx, place, "cart-3")
     first = refused.value.facts["alternatives"][0]
-    assert (first["location"], first["starts"], first["left"]) == ("S1", "09:00", 2)
+    assert (first["location"], first["starts"], first["left"]) == ("S1", "10:00", 2)
     async with database.transaction() as tx:
         await service.release_hold(tx, "cart-1")
     assert await left(database, place) == 1

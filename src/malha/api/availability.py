@@ -171,7 +171,8 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
     """Return how a basket can reach its customer now: deliveries with dates and prices, places to fetch it and when.
 
     Each option is planned as its order would be: stock, fences, caps, cut-offs, opening hours, holidays, closures and
-    capacity included. An order placed now with that service is promised the same day. Nothing is held.
+    capacity included. An order placed now with that service is promised the same day. Nothing is held. Of places that
+    take appointments, the next free pickup slots once goods are ready.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)

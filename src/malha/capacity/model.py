@@ -18,6 +18,8 @@ MOST_QUOTA = 1_000_000
 FARTHEST_DAYS = 366  # that a slot can be reserved ahead
 MOST_HOLD_S = 24 * 3600
 
+# A time of day as it is written: 09:30.
+Clock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$")]
 Quota = Annotated[int, Meta(ge=0, le=MOST_QUOTA)]
 
 
@@ -56,22 +58,22 @@ class Key(NamedTuple):
     starts: time
 
 
-class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=True):
+class Template(msgspec.Struct, frozen=True, order=True):
     """A slot of every such weekday (1 is Monday), and how many have a place in it."""
 
-    weekday: Annotated[int, Meta(ge=1, le=7)]
+    weekday: int
     starts: time
     ends: time
-    quota: Quota
+    quota: int
 
 
-class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Override(msgspec.Struct, frozen=True, kw_only=True):
     """What differs on one date: a slot's quota, or a slot that is not usual. Without times there is none that day."""
 
     starts: time | None = None
     ends: time | None = None
-    quota: Quota = 0
-    reason: Annotated[str, Meta(max_length=200)] = ""
+    quota: int = 0
+    reason: str = ""
 
 
 class DatedOverride(msgspec.Struct, frozen=True):
@@ -107,6 +109,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 0
     confirmed: int = 0
     open: bool = True  # the location takes work that day, and the slot is stated
+    counted: bool = True  # it has a counter: somebody reserved it before
 
     @property
     def left(self) -> int:

@@ -130,6 +130,7 @@ async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], 
         holiday = is_holiday(place.holiday_calendar, day)
         for window in rules.windows_on(stated[id_], kind, day, holiday=holiday, closed=(id_, day) in closed):
             key = Key(id_, kind.value, day, window.starts)
+            counted = key in taken
             _, _, held, confirmed = taken.pop(key, (None, None, 0, 0))
             found.append(
                 Slot(
@@ -139,6 +140,7 @@ async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], 
                     held=held,
                     confirmed=confirmed,
                     open=takes_work(place, kind, day, window.starts),
+                    counted=counted,
                 )
             )
     found += [

@@ -1,13 +1,15 @@
 """Pure decisions on slots: what a day offers, when a slot is over, and what a statement of slots must be."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from malha.capacity.model import MOST_SLOTS, DatedOverride, Kind, Override, Plan, Slot, Template, Window
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
+
+MOST_DAYS_BEFORE = 10
 
 
 def windows_on(plan: Plan, kind: Kind, day: date, *, holiday: bool, closed: bool) -> list[Window]:
@@ -35,6 +37,17 @@ def instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
 def is_over(day: date, ends: time, zone: ZoneInfo, now: datetime) -> bool:
     """Tell whether a slot has ended."""
     return instant(day, ends, zone) <= now
+
+
+def begins_on(day: date, is_open_on: Callable[[date], bool]) -> date:
+    """Return from which day work for a slot may begin: the last working day before the slot's.
+
+    What is prepared much sooner stands in the way, and the days it is kept for a customer run out before they come.
+    """
+    for back in range(1, MOST_DAYS_BEFORE + 1):
+        if is_open_on(day - timedelta(days=back)):
+            return day - timedelta(days=back)
+    return day - timedelta(days=1)
 
 
 def next_free(slots: Iterable[Slot], zone: ZoneInfo, ready_at: datetime, most: int) -> list[Slot]:

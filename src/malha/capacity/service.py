@@ -6,7 +6,7 @@ same ahead of time, for callers that decide on several slots together: what it s
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,6 +69,12 @@ async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False) -> dict[Ke
             for key, slot in found.items()
         }
     return {key: found[key] for key in wanted if key in found}
+
+
+async def ensure(tx: Tx, keys: Collection[Key]) -> None:
+    """Make the counters of slots that nobody reserved yet, so that reserving them is not refused for want of one."""
+    if keys:
+        await _ensure(tx, sorted(keys), await network.locations_by_id(tx, {key.location_id for key in keys}))
 
 
 async def _ensure(tx: Tx, keys: Sequence[Key], places: Mapping[int, Location]) -> None:
@@ -154,9 +160,12 @@ async def offers(
     }
 
 
-async def alternatives(tx: Tx, place: Location, kind: Kind, now: datetime) -> list[dict[str, Any]]:
-    """Return the next free slots of a location as facts of a refusal."""
-    found = (await offers(tx, [place], kind, ready={place.id: now})).get(place.id, [])
+async def alternatives(tx: Tx, place: Location, key: Key, now: datetime) -> list[dict[str, Any]]:
+    """Return the next free slots of a location, from the day that was asked for on, as facts of a refusal."""
+    zone = ZoneInfo(place.timezone)
+    wanted = min(key.day, now.date() + timedelta(days=FARTHEST_DAYS))
+    since = max(now, datetime.combine(wanted, time(), zone))
+    found = (await offers(tx, [place], Kind(key.kind), ready={place.id: since})).get(place.id, [])
     return [told(slot, place.code) for slot in found]
 
 
@@ -179,7 +188,7 @@ async def refusal(tx: Tx, key: Key, place: Location, slot: Slot | None, now: dat
         "location": place.code,
         "day": key.day,
         "starts": f"{key.starts:%H:%M}",
-        "alternatives": await alternatives(tx, place, Kind(key.kind), now),
+        "alternatives": await alternatives(tx, place, key, now),
     }
     if slot is not None and not rules.is_over(key.day, slot.ends, zone, now):
         return SlotFull(**facts)
@@ -198,7 +207,7 @@ def is_available(slot: Slot | None, place: Location, now: datetime) -> bool:
 
 
 async def hold(
-    tx: Tx, place: Location, kind: Kind, day: date, starts: Any, *, reference: str, seconds: float
+    tx: Tx, place: Location, kind: Kind, day: date, starts: time, *, reference: str, seconds: float
 ) -> Reservation:
     """Hold a place in a slot for a cart or a promise that is shown, for `seconds` from now (database clock).
 
@@ -318,6 +327,8 @@ async def book(tx: Tx, order_id: UUID, place: Location, key: Key) -> Slot:
 
 async def release_orders(tx: Tx, orders: Collection[UUID], *, reason: str) -> list[Reservation]:
     """Give the places of orders back; return what they had. Done twice, it is done once."""
+    if not orders:
+        return []
     rows = await tx.tuples(writes.RELEASE_ORDERS, {"orders": sorted(orders), "reason": reason})
     gone = [reads.reservation_of(row) for row in rows]
     await _apply(tx, _sum((r.key, (0, -1)) for r in gone))
@@ -539,6 +550,6 @@ def today_at(place: Location, now: datetime) -> date:
     return now.astimezone(ZoneInfo(place.timezone)).date()
 
 
-def ends_at(place: Location, day: date, ends: Any) -> datetime:
+def ends_at(place: Location, day: date, ends: time) -> datetime:
     """Return the instant (UTC) a slot ends."""
     return datetime.combine(day, ends, ZoneInfo(place.timezone)).astimezone(UTC)

@@ -238,6 +238,23 @@ def _repromised(facts: Facts, _names: Names) -> tuple[str, str]:
     return title, _joined(part, _("it was {day}", day=render.day(former)) if former else "", reason)
 
 
+def _slot_changed(facts: Facts, names: Names) -> tuple[str, str]:
+    day, former = _day_of(facts.get("day")), _day_of(facts.get("former_day"))
+    was = _("it was {day} at {time}", day=former, time=facts.get("former_starts")) if former else ""
+    if not day:
+        lost = _("The goods come from elsewhere") if facts.get("why") == "rerouted" else ""
+        return _("Slot given back"), _joined(names.place(facts), was, lost)
+    facts_of = {"day": day, "from_": facts.get("starts"), "to": facts.get("ends")}
+    title = _("Delivery on {day}, {from_} to {to}", **facts_of)
+    if facts.get("slot") == "pickup":
+        title = _("Pickup on {day}, {from_} to {to}", **facts_of)
+    return title, _joined(names.place(facts), was)
+
+
+def _day_of(said: object) -> str:
+    return render.calendar_day(date.fromisoformat(said)) if isinstance(said, str) else ""
+
+
 def _replaced(facts: Facts, names: Names) -> tuple[str, str]:
     units = facts.get("quantity")
     less = _("{amount} less to pay", amount=_money(facts, names)) if facts.get("amount") else ""
@@ -333,6 +350,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.late": (_late, "clock", "fail"),
     "order.line_replaced": (_replaced, "arrows-left-right", "done"),
     "order.repromised": (_repromised, "calendar-event", "plain"),
+    "order.slot_changed": (_slot_changed, "calendar-event", "plain"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }
 

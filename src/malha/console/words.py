@@ -90,6 +90,7 @@ HOLD: dict[str, str] = {
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
+    HoldKind.SLOT: N_("No place in the slot"),
     HoldKind.FRAUD: N_("Fraud review"),
     HoldKind.MANUAL: N_("Held by a person"),
 }
@@ -106,6 +107,7 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
     HoldKind.ADDRESS: N_("Correct the address, then resolve the hold."),
     HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),
+    HoldKind.SLOT: N_("Move the order to another slot, or resolve the hold: it then goes without one."),
     HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
     HoldKind.MANUAL: N_("Resolve the hold when its reason is gone."),
 }

@@ -16,6 +16,7 @@ from malha.intake import replanning, supplying
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.ordering import service as ordering
+from malha.ordering import slots
 from malha.ordering.model import WAITING, HoldKind
 from malha.payments import deadlines
 from malha.payments import service as payments
@@ -50,6 +51,11 @@ async def settle_work(tx: Tx, events: list[Recorded]) -> None:
     """Units were cancelled or lost their document: work that has nothing left ends, what nobody collected goes back."""
     await fulfillment.settle(tx, _orders(events))
     await pickups.return_expired(tx, _orders(events))
+
+
+async def follow_goods(tx: Tx, events: list[Recorded]) -> None:
+    """Orders found other places: delivery slots of locations that deliver nothing of theirs any more go back."""
+    await slots.follow_goods(tx, _orders(events))
 
 
 async def place_again(tx: Tx, events: list[Recorded]) -> None:

@@ -93,6 +93,7 @@ SILENT: dict[str, str] = {
     "order.routed": "internal: the customer hears when goods leave",
     "payment.voided": "no money moved",
     "payment.declined": "the channel that took the payment tells it at once",
+    "order.slot_changed": "a move promises anew, which is told",
     "payment.tender_added": "the customer did it",
     "payment.time_over": "late money is still welcome; the cancel that follows without it is told",
     "payment.time_extended": "whoever gave it spoke with the customer",

@@ -4,13 +4,14 @@ All money is in minor units (centavos). Bounds are checked while decoding: msgsp
 characters pass, and one of those would break a whole batch in the database.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from malha.capacity.model import Clock
 from malha.platform.address import Address
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
@@ -64,6 +65,18 @@ class NewPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     paid_at: Instant | None = None
 
 
+class NewSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The slot that was agreed: of the pickup location, or the delivery slot of the `location` that delivers.
+
+    `hold` is the reference under which the cart holds it; without one a free place is taken.
+    """
+
+    day: date
+    starts: Clock  # on the location's clock, like 09:30
+    location: Code | None = None
+    hold: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An order as a channel submits it. Together with the channel, `external_id` is its natural key."""
 
@@ -83,7 +96,8 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     payments: Annotated[list[NewPayment], Meta(max_length=100)] = []
     hold_reference: Short | None = None
     promised_at: Instant | None = None
-    customer_group: Annotated[str, Meta(min_length=1, max_length=80)] | None = None  # keep it last: see rules.hash_of
+    customer_group: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
+    slot: NewSlot | None = None  # keep these two last: see rules.hash_of
 
 
 class Submission(msgspec.Struct, frozen=True):

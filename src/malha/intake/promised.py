@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from malha.capacity import service as capacity
+from malha.capacity.model import Kind, Slot
 from malha.intake import availability
 from malha.intake.reference import Card, Channel, Reference
 from malha.inventory.ahead.model import NewClaim
@@ -23,7 +25,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.promising import rules
-from malha.promising.model import Collection, Delivery, Leg, Made, MadeLeg, MadeSupply, Options
+from malha.promising.model import Collection, Delivery, FreeSlot, Leg, Made, MadeLeg, MadeSupply, Options
 from malha.promising.reads import LearnedDays
 from malha.routing.model import Plan
 
@@ -160,14 +162,29 @@ async def options(
     await reference.learn_kinds(tx, [card.id for card, _ in wanted])
     planner = await availability.planner(tx, reference, taker, stocked, now)
     released = released_at(channel, [card for card, _ in wanted], now)
+    fetched = collections(
+        planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_
+    )
     return Options(
         deliveries=deliveries(
             planner, reference, taker, wanted, released, id_=id_, to_state=to_state, to_cep=postal_code
         ),
-        collections=collections(
-            planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_
-        ),
+        collections=await _with_slots(tx, reference, fetched),
     )
+
+
+async def _with_slots(tx: Tx, reference: Reference, fetched: Sequence[Collection]) -> list[Collection]:
+    """Return places to fetch at with their first free slots, where they state any."""
+    ready = {collection.location: collection.ready_at for collection in fetched}
+    places = [place for place in reference.details if place.code in ready]
+    slots = await capacity.offers(tx, places, Kind.PICKUP, ready={place.id: ready[place.code] for place in places})
+    by_code = {place.code: slots[place.id] for place in places if place.id in slots}
+    return [
+        msgspec.structs.replace(one, slots=[_free(slot) for slot in by_code[one.location]])
+        if one.location in by_code
+        else one
+        for one in fetched
+    ]
 
 
 def released_at(channel: Channel, cards: Sequence[Card], now: datetime) -> datetime:
@@ -279,7 +296,11 @@ def nearest(reference: Reference, channel: Channel, postal_code: str | None) -> 
 
 
 def _collection(
-    reference: Reference, channel: Channel, index: int, kilometres: float | None, ready: datetime
+    reference: Reference,
+    channel: Channel,
+    index: int,
+    kilometres: float | None,
+    ready: datetime,
 ) -> Collection:
     location = reference.details[index]
     return Collection(
@@ -291,3 +312,7 @@ def _collection(
         opening_hours=location.opening_hours,
         days_kept=channel.pickup_days or location.pickup_days,
     )
+
+
+def _free(slot: Slot) -> FreeSlot:
+    return FreeSlot(day=slot.key.day, starts=f"{slot.key.starts:%H:%M}", ends=f"{slot.ends:%H:%M}", left=slot.left)

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from malha.capacity import service as capacity
+from malha.capacity.errors import SlotFull
 from malha.intake import allotting as allot
 from malha.intake import promised as offering
 from malha.intake import rules
@@ -27,6 +29,7 @@ from malha.intake.covering import Covering, Wanted, behind, by_line, promised
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
+from malha.intake.slotting import Slotting, slotting_of
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.ahead import service as ahead
@@ -83,13 +86,21 @@ class _Batch:
         "made",
         "new",
         "placed",
+        "slotting",
         "tenders",
     )
 
-    def __init__(self, free: dict[int, list[int]], allotting: Allotting | None, covering: Covering) -> None:
+    def __init__(
+        self,
+        free: dict[int, list[int]],
+        allotting: Allotting | None,
+        covering: Covering,
+        slotting: Slotting,
+    ) -> None:
         self.free = free
         self.allotting = allotting
         self.covering = covering
+        self.slotting = slotting
         self.new = NewOrders()
         self.placed: dict[UUID, tuple[int, Placed]] = {}  # by order: position in the batch, reply without its number
         self.claims: dict[tuple[int, int], int] = {}
@@ -122,6 +133,8 @@ async def place_orders(
     instant = datetime.now(UTC)
     allotting = _allotting(fresh, reference, skus, instant) if reference.allotments.watched else None
     covering = _covering(fresh, reference, skus, instant)
+    slotting = slotting_of(fresh, reference, instant)
+    await slotting.ask(tx, lock=lock)
     if lock:
         await covering.ask(tx, lock=True)
         await _make_way(tx, allotting, sku_ids, hold)
@@ -145,7 +158,7 @@ async def place_orders(
     free = reference.grid(sku_ids, behind(rows, first) if first else rows)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
-    batch = _Batch(free, allotting, covering)
+    batch = _Batch(free, allotting, covering, slotting)
 
     def plan() -> None:
         for position, submission in fresh:
@@ -157,6 +170,7 @@ async def place_orders(
         await asyncio.to_thread(plan)
     else:
         plan()
+    await slotting.explain(tx, fresh, outcomes)
     if batch.placed:
         await _write(tx, batch, outcomes, reference.allotments.revision)
     _answer_repeats(submissions, outcomes)
@@ -331,8 +345,12 @@ def _plan_one(
     plan: Plan | None = None
     order_id = submission.id
     covers: list[NewClaim] = []
+    seat = batch.slotting.seat(submission)
+    if seat.refused and channel.shortage_policy == "reject":
+        return SlotFull()
+    holds |= seat.holds
     if target is not None:
-        request = _request(submission, order, channel, skus, target, reference)
+        request = seat.narrow(_request(submission, order, channel, skus, target, reference), reference)
         taker = _taker_of(batch, order, channel, request)
         caps: list[str] = []
         if taker is None or batch.allotting is None:
@@ -341,21 +359,23 @@ def _plan_one(
             plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken, reference.prices)
         covers = [] if caps else _cover(batch.covering, request, plan, order, skus)  # what a cap refuses stays refused
         uncovered = _uncovered(plan, covers)
-        if uncovered:
-            if channel.shortage_policy == "reject":
-                return _out_of_stock(order, uncovered, caps)
-            if channel.shortage_policy == "hold":
-                short: dict[str, Any] = {"lines": [line for line, _ in uncovered]}
-                holds[HoldKind.SHORTAGE] = short | {"caps": caps} if caps else short
+        if uncovered and channel.shortage_policy == "reject":
+            seat.give_up()
+            return _out_of_stock(order, uncovered, caps)
+        if uncovered and channel.shortage_policy == "hold":
+            short: dict[str, Any] = {"lines": [line for line, _ in uncovered]}
+            holds[HoldKind.SHORTAGE] = short | {"caps": caps} if caps else short
         if taker is not None and batch.allotting is not None:
             batch.allotting.take(order_id, taker, batch.allotting.wanted(request, plan), batch.free)
         batch.covering.take(covers)
     id_text = str(order_id)
     now = instant.isoformat()
     released = _release_after(submission, channel, instant, batch.covering, skus)
+    released = seat.not_before(released, submission, reference)
     placed_at = order.placed_at.isoformat() if order.placed_at else now
     states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel, covers)
-    promise, line_promises = _promises(order, plan, covers, reference, released, None if target is None else target[2])
+    stated = order.promised_at or seat.promised_at
+    promise, line_promises = _promises(order, stated, plan, covers, reference, released)
     batch.new.promises += [(id_text, line, at.isoformat()) for line, at in line_promises.items()]
     status = derive_status(states, holds)
     buyer = order.customer
@@ -634,24 +654,25 @@ def _out_of_stock(order: NewOrder, uncovered: Sequence[tuple[int, int]], caps: S
 
 def _promises(
     order: NewOrder,
+    stated: datetime | None,
     plan: Plan | None,
     covers: Sequence[NewClaim],
     reference: Reference,
     released_at: datetime,
-    to_state: str | None,
 ) -> tuple[datetime | None, dict[int, datetime]]:
-    """Return until when an order should arrive, and lines whose day is another: the channel's promise, else ours.
+    """Return until when an order should arrive, and lines whose day is another: what is stated, else ours.
 
     Parcels leave on the working day of their locations and then travel; the promise is the end of that day (UTC), as
-    `promised` shows it before. What is sold ahead takes as long from the day its supply is expected on; where a
-    channel promised that sooner, its lines get a day of their own.
+    `promised` shows it before. Stated is what the channel promised, or the end of the order's slot. What is sold ahead
+    takes as long from the day its supply is expected on; where a sooner day is stated, its lines get their own.
     """
     own = promised(covers) if covers else {}
-    if order.promised_at is not None:
-        own = {n: at for n, at in own.items() if at > order.promised_at}
-        return order.promised_at, _line_days(order, order.promised_at, own)
+    if stated is not None:
+        own = {n: at for n, at in own.items() if at > stated}
+        return stated, _line_days(order, stated, own)
+    state = None if order.ship_to is None or order.method == "pickup" else order.ship_to.state
     if plan is not None and plan.lead_days is not None and not _uncovered(plan, covers):
-        day = offering.promise_of(plan, reference, released_at, to_state)
+        day = offering.promise_of(plan, reference, released_at, state)
         if day is not None:
             own = {n: end_of(day) for n, _, _ in plan.assignments} | own
     soonest = min(own.values(), default=None)
@@ -690,7 +711,9 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         Moved: a balance, fence or cap refused, a natural key appeared or allotments changed meanwhile.
     """
     allotting = batch.allotting
+    slotting = batch.slotting
     async with tx.pipeline():
+        booked = await capacity.queue_bookings(tx, slotting.bookings) if slotting.bookings else None
         covers = batch.covering.claims
         supplied = await ahead.queue_claims(tx, covers) if covers else None
         drawing = None
@@ -708,7 +731,8 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions, batch.made)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
-        applied = drawing is None or await drawing.applied()
+        applied = booked is None or await booked.applied()
+        applied &= drawing is None or await drawing.applied()
         if supplied is not None:
             lines, wanted_lines, counted, wanted_counts = supplied
             applied &= (await lines.fetchall())[0][0] == wanted_lines

@@ -58,6 +58,21 @@ class HoldResolved(OrderEvent, frozen=True, kw_only=True):
     forced: bool = False
 
 
+class SlotChanged(OrderEvent, frozen=True, kw_only=True):
+    """The order has another pickup or delivery slot than before, or (without a day) none any more."""
+
+    TYPE: ClassVar[str] = "order.slot_changed"
+
+    slot: str  # "pickup" or "delivery"
+    location_id: int
+    day: str | None = None
+    starts: str | None = None
+    ends: str | None = None
+    former_day: str | None = None
+    former_starts: str | None = None
+    why: str = ""
+
+
 class AddressChanged(OrderEvent, frozen=True, kw_only=True):
     """The order goes elsewhere: where it comes from must be decided again."""
 

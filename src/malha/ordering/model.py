@@ -127,6 +127,7 @@ class HoldKind(StrEnum):
     TOTALS = "totals"  # the channel's total is not the sum of its parts
     ADDRESS = "address"  # missing or unusable
     CUSTOMER = "customer"  # invalid CPF or CNPJ
+    SLOT = "slot"  # the slot it was sold with has no place for it
     FRAUD = "fraud"
     MANUAL = "manual"
 
@@ -196,6 +197,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
+    HoldKind.SLOT: N_("No place in the slot"),
     HoldKind.FRAUD: N_("Fraud review"),
     HoldKind.MANUAL: N_("Held by a person"),
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from malha.capacity import service as capacity
 from malha.inventory import service as inventory
 from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
@@ -361,6 +362,8 @@ async def _cancel_rows(
             )
         )
         events += await _lift(tx, [order_id], _settled_by(after), N_("The units concerned were cancelled."))
+    # What is nobody's any more needs no slot; places in slots are locked before stock.
+    await capacity.release_orders(tx, [o for o, cancelled in done.items() if cancelled.whole], reason="cancelled")
     claims += await give_back_ahead(tx, moves, units)
     await tx.execute(writes.SET_CANCELLED_TOTALS, {"orders": list(worths), "amounts": list(worths.values())})
     await move_many(tx, moves, events)

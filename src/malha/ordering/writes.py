@@ -145,6 +145,11 @@ UPDATE sales_order SET release_after = now() + make_interval(mins => %(minutes)s
 WHERE id = ANY (%(orders)s::uuid[])
 """
 
+# Of an order whose work has not begun. Work that was due already is not held up by a past instant.
+RELEASE_FROM = """
+UPDATE sales_order SET release_after = greatest(%(at)s::timestamptz, now()) WHERE id = %(order_id)s::uuid
+"""
+
 # By the partial index on release_after: allocated is the least advanced state but waiting, so no other status has it.
 DUE_FOR_RELEASE = """
 SELECT o.id FROM sales_order o

@@ -28,6 +28,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     promised_at: datetime  # the end of that day: what an order placed now is promised
 
 
+class FreeSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """A pickup slot that has a place: hold it (`/slot-holds`), or name it in the order."""
+
+    day: date
+    starts: str  # on the location's clock, like 09:30
+    ends: str
+    left: int
+
+
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """One place to fetch a basket at, and when it is ready."""
 
@@ -38,6 +47,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     ready_at: datetime
     opening_hours: dict[str, list[tuple[str, str]]]
     days_kept: int
+    slots: list[FreeSlot] | None = None  # the next with a place, once goods are ready; null: it takes no appointments
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ LINE_SAYS: dict[Reason, str] = {
     Reason.PRODUCT: N_("It does not serve goods like {item}."),
 }
 TERMS = ("split", "carton", "rejection", "lateness", "tax", "busy", "credit")  # what the retailer's terms make
+FROM_ELSEWHERE = N_("The order's delivery slot is of another location.")
 HAS_NONE = N_("It has none of {item}.")
 HAS_NOTHING = N_("It has none of what was ordered.")
 
@@ -351,6 +352,8 @@ class Teller:
         if x.reason is Reason.STOCK and not x.free:
             return _(HAS_NONE, item=item)
         facts = {"item": item, "free": x.free, "asked": x.asked, "taken": x.taken, "capacity": x.capacity}
+        if x.reason is Reason.EXCLUDED and (x.line, x.location_id) not in self.gave_back:
+            return _(FROM_ELSEWHERE)
         return _(LINE_SAYS[x.reason], **facts)
 
     def _rejected(self, spot: Spot, obstacles: list[Obstacle]) -> Rejected:
