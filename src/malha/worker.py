@@ -47,8 +47,8 @@ from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
 from malha.routing import price_process
 from malha.simulation import service as simulation
-from malha.webhooks import sending as webhooks
 from malha.simulation import shadowing
+from malha.webhooks import sending as webhooks
 
 log = structlog.get_logger(__name__)
 
