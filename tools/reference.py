@@ -21,6 +21,7 @@ from malha.api import reference as api
 from malha.cli.main import COMMANDS, build
 from malha.platform import settings
 from malha.platform.outbox import Event
+from malha.webhooks import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -53,22 +54,51 @@ def first_paragraph(what: object) -> str:
 
 
 def events_page() -> str:
-    """Return docs/reference/events.md: one row per event type, with what it carries."""
-    kinds = {kind.TYPE: kind for kind in descendants(Event) if "TYPE" in vars(kind) and "." in kind.TYPE}
+    """Return docs/reference/events.md: the public catalogue with examples, then what only the log knows."""
     lines = [
         "# Events",
         "",
-        "What happened, in the order it happened per aggregate. `id` is the aggregate, `seq` its version; the log adds",
-        "the position, the time and the actor. Payloads hold ids, codes and quantities, no personal data. See",
-        f"[decision 0008](../adr/0008-events-through-a-sequenced-log.md). {GENERATED}",
+        "What others are told by [webhooks and the feed](../how-to/receive-events.md), and what the log keeps.",
+        "`GET /v1/event-types` gives the same with a JSON Schema for each type.",
+        GENERATED,
+        "",
+        "## Public events",
+        "",
+        "Every event has one envelope: `id` (the same however often it is sent), `type`, `version`, `timestamp`,",
+        "`subject` and `sequence` (events of one subject come in this order), `actor`, `cursor` (its place in the log)",
+        "and `data`. Data hold codes, quantities and identifiers, no personal data. Fields may be added to a version;",
+        "a changed meaning is a new version.",
+        "",
+        "| type | version | when | permission | data |",
+        "|---|---|---|---|---|",
+    ]
+    for name, public in sorted(catalogue.PUBLIC.items()):
+        fields = ", ".join(f"`{field.name}`" for field in public.fields)
+        lines.append(f"| `{name}` | {public.version} | {cell(public.when)} | `{public.permission}` | {fields} |")
+    lines += ["", "## Examples", ""]
+    for name in sorted(catalogue.PUBLIC):
+        example = catalogue.example_of(name)
+        if name == "order.placed":
+            whole = msgspec.json.format(msgspec.json.encode(example), indent=2).decode()
+            lines += ["A whole body:", "", "```json", whole, "```", "", "The `data` of each type:", ""]
+            break
+    for name in sorted(catalogue.PUBLIC):
+        data = msgspec.json.encode(catalogue.example_of(name)["data"]).decode()
+        lines += [f"- `{name}`: `{data}`"]
+    lines += [
+        "",
+        "## The log",
+        "",
+        "As subscribers of the program see it: `id` is the aggregate, `seq` its version; ids are of the database. See",
+        "[decision 0008](../adr/0008-events-through-a-sequenced-log.md).",
         "",
         "| type | version | aggregate | means | carries |",
         "|---|---|---|---|---|",
     ]
+    kinds = {kind.TYPE: kind for kind in descendants(Event) if "TYPE" in vars(kind) and "." in kind.TYPE}
     for name, kind in sorted(kinds.items()):
-        fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in {"id", "seq"}]
-        carries = ", ".join(f"`{field}`" for field in fields)
-        lines.append(f"| `{name}` | {kind.VERSION} | {kind.KIND} | {cell(first_paragraph(kind))} | {carries} |")
+        fields = ", ".join(f"`{f.name}`" for f in msgspec.structs.fields(kind) if f.name not in {"id", "seq"})
+        lines.append(f"| `{name}` | {kind.VERSION} | {kind.KIND} | {cell(first_paragraph(kind))} | {fields} |")
     return "\n".join(lines) + "\n"
 
 

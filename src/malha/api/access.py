@@ -44,14 +44,15 @@ async def caller_of(connection: Connection) -> Caller | None:
     if "user" in scope:
         known: Caller | None = scope["user"]
         return known
-    caller = await _identify(connection)
+    caller = await identify(connection)
     scope["user"] = caller
     if caller is not None and caller.kind == "person":
         use(caller.language or scope.get("language", ""), caller.timezone)
     return caller
 
 
-async def _identify(connection: Connection) -> Caller | None:
+async def identify(connection: Connection) -> Caller | None:
+    """Return whose key or session a request carries, as it is now; None if nobody's."""
     services = connection.app.state.services
     authorization = connection.headers.get("authorization")
     if authorization:

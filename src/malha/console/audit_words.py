@@ -41,6 +41,9 @@ ACTIONS = {
     "log_out": N_("logged out"),
     "move": N_("moved"),
     "replay": N_("tried again"),
+    "pause": N_("paused"),
+    "resume": N_("started again"),
+    "rotate": N_("given a new secret"),
     "reveal": N_("personal data shown"),
     "revoke": N_("revoked"),
     "revoke_session": N_("session ended"),
@@ -180,6 +183,7 @@ ENTITIES = {
     "import_stock": N_("Import of stock"),
     "import_locations": N_("Import of locations"),
     "import_customers": N_("Import of customers"),
+    "webhook": N_("Webhook"),
     "event": N_("Event"),
     "audit": N_("Audit trail"),
 }
@@ -202,6 +206,7 @@ ADDRESSES = {
     "retailer": "/settings",
     "login_provider": "/providers/{}",
     "login_policy": "/providers",
+    "webhook": "/webhooks/{}",
 }
 FIELDS = {
     "code": N_("Code"),
@@ -316,6 +321,11 @@ FIELDS = {
     "language": N_("Language"),
     "theme": N_("Theme"),
     "shown": N_("Shown"),
+    "types": N_("Events"),
+    "ordered": N_("Keeps the order"),
+    "former_until": N_("Former secret until"),
+    "catch_up": N_("Events it had missed"),
+    "position": N_("Position"),
 }
 # Fields that say nothing to people: keys and counters.
 SILENT = frozenset({"id", "version", "seq"})

@@ -25,7 +25,7 @@ from malha.inventory.model import Availability
 from malha.ordering import reads as orders
 from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
-from malha.platform.tail import Listener, Resync, Tail
+from malha.platform.tail import Listener, Resync, Tail, tail_in
 
 BEAT_SECONDS = 15.0  # a sign of life, so that a page knows it is up to date
 GATHER_SECONDS = 0.25  # news of one moment travel together
@@ -39,14 +39,7 @@ KIND = "order:"
 
 def tail_of(request: Request[Any, Any, Any]) -> Tail:
     """Return this process's tail; the first page that listens starts it."""
-    extra: dict[str, Any] = request.app.state.services.extra
-    tail = extra.get("tail")
-    if tail is None:
-        tail = extra["tail"] = Tail()
-        stop = extra.setdefault("stop", asyncio.Event())
-        extra["tail_task"] = asyncio.create_task(tail.run(web.database_of(request), stop))
-    found: Tail = tail
-    return found
+    return tail_in(request.app.state.services.extra, web.database_of(request))
 
 
 def message(event: str, data: object, id_: int | None = None) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -154,3 +154,12 @@ class Tail:
                 for listener in behind:
                     listener.tell(events)
                 behind = [listener for listener in behind if (listener.position or 0) < newest]
+
+
+def tail_in(extra: dict[str, Any], db: Database) -> Tail:
+    """Return the one tail of a process, kept in `extra` with its task; who asks first starts it."""
+    tail: Tail | None = extra.get("tail")
+    if tail is None:
+        tail = extra["tail"] = Tail()
+        extra["tail_task"] = asyncio.create_task(tail.run(db, extra.setdefault("stop", asyncio.Event())))
+    return tail

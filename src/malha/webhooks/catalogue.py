@@ -2,8 +2,8 @@
 
 A public event says codes where the log has ids of ours (`location`, `sku`, `channel`), names what the log keeps as
 rows of numbers, and leaves out what people wrote. What is told is declared here by class and worked out from its
-fields; `docs/reference/event-types.json` keeps the outcome, and a test compares: a field that is renamed in the log
-cannot change silently what others read. A changed meaning is a new `VERSION`, fields may be added to a version.
+fields; `tests/contract/public_events.json` keeps the outcome: a field that is renamed in the log cannot change silently
+what others read. A changed meaning is a new `VERSION`, fields may be added to a version.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -14,7 +14,7 @@ from malha.platform.eventlog import Recorded
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.outward import LONGEST, check_address
-from malha.webhooks import catalogue, reads, rules, writes
+from malha.webhooks import catalogue, reads, rendering, rules, writes
 from malha.webhooks.errors import (
     DeliveryNotFound,
     EventsGone,
@@ -337,3 +337,19 @@ async def replay(tx: Tx, id_: int, wanted: Replay, *, beyond: int = 0) -> tuple[
     facts = {"since": wanted.since, "until": wanted.until, "types": list(wanted.types), "failed": wanted.failed}
     await audit.record(tx, action="replay", entity="webhook", entity_id=id_, after={**facts, "count": count})
     return count, rest
+
+
+async def delivery_of(
+    tx: Tx, id_: int, position: int
+) -> tuple[reads.DeliveryRow, list[reads.AttemptRow], bytes | None]:
+    """Return a delivery, its attempts, and its body while the log holds the event.
+
+    Raises:
+        WebhookNotFound, DeliveryNotFound: as the names say.
+    """
+    endpoint = await seen(tx, id_)
+    row = await reads.delivery(tx, id_, position)
+    if row is None:
+        raise DeliveryNotFound(webhook=id_, key=position)
+    told = await rendering.render(tx, await reads.events_at(tx, [position]), endpoint.locations)
+    return row, await reads.attempts(tx, id_, position), rendering.encode(told[0]) if told else None

@@ -53,7 +53,7 @@ doctor:read          x x . . . . x x
 webhooks:manage      x x . . . . x .
 """
 # These answer for as long as somebody listens.
-STREAMS = {"/events/orders", "/events/stock"}
+STREAMS = {"/events/orders", "/events/stock", "/v1/events/stream"}
 # These end the session they are asked with: they come last.
 ENDING = {("POST", "/logout"), ("DELETE", "/v1/session")}
 # These are open to whoever may see orders; what is asked in them is decided by its own permission.
