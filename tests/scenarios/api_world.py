@@ -46,6 +46,7 @@ NAMES = {
     "customer_group": "SELECT code FROM customer_group ORDER BY id",
     "simulation": "SELECT id::text FROM simulation ORDER BY id",
     "policy_id": "SELECT id FROM ahead_policy ORDER BY id",
+    "webhook_id": "SELECT id FROM webhook_endpoint ORDER BY id",
     "means": "SELECT unnest(ARRAY['sms', 'whatsapp', 'email'])",
 }
 SAME = {

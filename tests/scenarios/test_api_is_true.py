@@ -419,6 +419,31 @@ def reach_customers(story: Story) -> None:
     assert not do("delete_message_route", kind="ready")["own"]
 
 
+def tell_others(story: Story) -> None:
+    """A webhook from its making to its end, and what happened, asked for."""
+    do, change = story.do, story.change
+    do("list_event_types")
+    start = do("list_events")["cursor"]
+    assert do("list_events", query={"after": max(0, start - 3), "limit": 3})["cursor"] <= start
+    webhook = {"name": "ERP", "url": "https://erp.invalid/hook", "types": ["order.*"]}
+    made = do("create_webhook", body=webhook)["id"]
+    change("change_webhook", 1, webhook_id=made, body={**webhook, "ordered": True})
+    assert do("get_webhook", webhook_id=made)["ordered"]
+    do("list_webhooks")
+    change("rotate_webhook_secret", 2, webhook_id=made)
+    assert not do("test_webhook", webhook_id=made)["delivered"]  # there is no such host
+    since = {"since": "2020-01-01T00:00:00Z", "types": ["order.placed"]}
+    assert do("replay_webhook", webhook_id=made, body=since)["count"]
+    delivery = do("list_webhook_deliveries", webhook_id=made)["items"][0]
+    do("get_webhook_delivery", webhook_id=made, position=delivery["cursor"])
+    do("replay_webhook_delivery", webhook_id=made, position=delivery["cursor"])
+    do("get_webhook_health", webhook_id=made)
+    change("pause_webhook", 3, webhook_id=made)
+    change("start_webhook", 4, webhook_id=made, body={})
+    other = do("create_webhook", body=webhook)["id"]
+    change("remove_webhook", 1, webhook_id=other)
+
+
 def look_after(story: Story, names: Names) -> None:
     """Messages, the trail, what failed."""
     do = story.do
@@ -453,6 +478,7 @@ def told(served: Served) -> Story:
     know_people(story, served.names)
     bring_tables(story)
     reach_customers(story)
+    tell_others(story)
     look_after(story, served.names)
     return story
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, cast
 
 import msgspec
 import structlog
-from litestar.types import Receive, Scope, Send
+from litestar import Request, get
+from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Meta
 
 from malha.api.access import identify
@@ -92,7 +93,7 @@ async def list_events(
     size = paging.bounded(limit)
     async with work.transaction() as tx:
         if after is None:
-            after = await feed.end(tx)
+            return Events([], await feed.end(tx), more=False)
         told = await feed.read(tx, after, wanted, size)
     ends = time.monotonic() + wait
     tail = tail_in(work.services.extra, work.database)
@@ -127,25 +128,27 @@ def _wanted(work: Work, types: str | None) -> tuple[str, ...]:
     return found
 
 
-@query("/events/stream", permission=SIGNED_IN, tag=TAG, transaction=False, media_type="text/event-stream")
-async def stream_events(work: Work, after: Cursor | None = None, types: Types | None = None) -> bytes:
+# Not an operation of the OpenAPI document: what reads that expects an answer that ends.
+@get("/events/stream", opt={"permission": SIGNED_IN}, include_in_schema=False)
+async def stream_events(request: Request[Any, Any, Any]) -> ASGIApp:
     """Follow what happens as server-sent events: `id` is the cursor, `event` the type, `data` the event as JSON.
 
     `Last-Event-ID`, which browsers and most clients send by themselves after a break, goes before `after`. A line
     beginning with a colon is a sign of life; an `id` without data moves the cursor past what is not for you. A reader
     that is too slow is cut off, and every stream ends after a quarter of an hour: go on from the last `id`.
     """
-    wanted = _wanted(work, types)
-    said = work.request.headers.get("last-event-id", "")
-    start = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else after
+    work = Work(request, 200)
+    wanted = _wanted(work, request.query_params.get("types"))
+    said = [request.headers.get("last-event-id", ""), request.query_params.get("after", "")]
+    start = next((int(one) for one in said if one.isascii() and one.isdigit() and len(one) < 19), None)
     open_: list[int] = work.services.extra.setdefault("event_streams", [0])
     if open_[0] >= STREAMS:
         raise TooManyStreams
     async with work.transaction() as tx:
         at = await feed.end(tx) if start is None else start
-        first = await feed.read(tx, at, wanted, 1)  # refuse a cursor that is none before the answer begins
+        await feed.read(tx, at, wanted, 1)  # refuse a cursor that is none before the answer begins
     pieces = _pieces(work, at, wanted)
-    return cast("bytes", _Following(pieces, open_, first.cursor))
+    return cast("ASGIApp", _Following(pieces, open_))
 
 
 async def _pieces(work: Work, cursor: int, types: Sequence[str]) -> AsyncIterator[bytes]:
@@ -191,10 +194,8 @@ class _Following(Raw):
 
     __slots__ = ("open_", "pieces")
 
-    def __init__(self, pieces: AsyncIterator[bytes], open_: list[int], cursor: int) -> None:
-        headers: Mapping[str, str] = {
-            "cache-control": "no-store", "x-accel-buffering": "no", "x-cursor": str(cursor),
-        }  # fmt: skip
+    def __init__(self, pieces: AsyncIterator[bytes], open_: list[int]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(b"", 200, headers, "text/event-stream")
         self.pieces = pieces
         self.open_ = open_

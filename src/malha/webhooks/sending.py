@@ -418,6 +418,10 @@ async def send_test(db: Database, sending: Sending, endpoint: Endpoint) -> Outco
             "type": catalogue.TEST,
             "version": 1,
             "timestamp": moment,
+            "subject": f"webhook:{endpoint.id}",
+            "sequence": 0,
+            "actor": "system",
+            "cursor": 0,
             "data": {"webhook": endpoint.id, "name": endpoint.name},
         }
     )
