@@ -1,17 +1,32 @@
 """What needs attention: events a subscriber could not handle, why, and the replay."""
 
+from datetime import datetime
+
 import msgspec
 
 from malha.api.work import Work, command, query
 from malha.ordering import reads as orders
 from malha.platform import audit, parking
 from malha.platform.parking import ParkedKey
+from malha.webhooks import service as webhooks
+from malha.webhooks.model import EndpointState
+
+
+class DisabledWebhook(msgspec.Struct, frozen=True):
+    """A webhook that is told nothing any more: it answered 410, or nothing arrived for days."""
+
+    id: int
+    name: str
+    since: datetime | None
+    why: str | None
+    error: str | None
 
 
 class Attention(msgspec.Struct, frozen=True):
-    """Records whose events wait, those that are no longer tried first; at most 200."""
+    """Records whose events wait, those that are no longer tried first; at most 200. And webhooks that we gave up on."""
 
     items: list[ParkedKey]
+    webhooks: list[DisabledWebhook]
 
 
 @query("/attention", permission="doctor:read")
@@ -23,7 +38,13 @@ async def list_attention(work: Work) -> Attention:
     """
     parked = await parking.needs_attention(work.tx)
     scope = work.actor.locations
-    return Attention(parked if scope is None else await orders.parked_at(work.tx, parked, sorted(scope)))
+    own = parked if scope is None else await orders.parked_at(work.tx, parked, sorted(scope))
+    disabled = [
+        DisabledWebhook(e.id, e.name, e.stopped_at, e.why, e.error)
+        for e in await webhooks.all_seen(work.tx)
+        if e.state == EndpointState.DISABLED
+    ]
+    return Attention(own, disabled)
 
 
 @command("/attention/{subscriber:str}/{key:str}/replay", permission="settings:manage")

@@ -34,6 +34,8 @@ from malha.platform.ids import UUID
 from malha.platform.jobs import FailedJob
 from malha.platform.parking import ParkedKey
 from malha.platform.subscribers import Failing
+from malha.webhooks import service as webhooks
+from malha.webhooks.model import MANAGES, EndpointState, silence_of
 
 # What a subscriber does, as people say it; one without a name here shows its own.
 DOES = {
@@ -165,6 +167,8 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         failed = await jobs.failed(tx) if scope is None else []
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
         slips = await slip_reads.counts(tx, scope) if around.may("orders:read") else {}
+        silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
+        silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
         held = await _held(tx, parked, failed)
         me = web.caller_of(request).id
         views = {key: list(_groups(*_within(key, parked, failed, held, me))) for key in VIEWS}
@@ -180,8 +184,9 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         stuck=stuck,
         slips=sum(n for n, _dated in slips.values()),
         dateless=sum(n - dated for n, dated in slips.values()),
+        silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
-        nothing=not parked and not failed,
+        nothing=not parked and not failed and not silent,
         back=_address(view=view, incident=opened.id) if opened else _address(view=view),
     )
 

@@ -90,6 +90,8 @@ PAGES = (
          N_("single sign-on, SSO, OpenID Connect, Keycloak, Entra, Google, Okta")),
     Page("keys", N_("API keys"), "/keys", "identity:manage", "key", Section.GOVERNANCE,
          N_("integration, token, program")),
+    Page("webhooks", N_("Webhooks"), "/webhooks", "webhooks:manage", "broadcast", Section.GOVERNANCE,
+         N_("events, integration, signed calls, deliveries, replay")),
     Page("locations", N_("Locations"), "/locations", "network:read", "building-store", Section.NETWORK,
          N_("stores, distribution centres, opening hours, capacity, pause"), "/locations/{key}"),
     Page("companies", N_("Companies"), "/companies", "network:read", "building", Section.NETWORK,

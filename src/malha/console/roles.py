@@ -21,7 +21,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (N_("Stock and catalogue"), ("stock", "catalog")),
     (N_("Customers"), ("customers",)),
     (N_("Network"), ("network",)),
-    (N_("Administration"), ("identity", "settings", "audit", "doctor")),
+    (N_("Administration"), ("identity", "settings", "audit", "doctor", "webhooks")),
 )
 
 

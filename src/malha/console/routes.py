@@ -68,6 +68,7 @@ from malha.console import (
     transfers,
     views,
     web,
+    webhooks,
 )
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC
@@ -171,6 +172,7 @@ router = Router(
         *roles.HANDLERS,
         *providers.HANDLERS,
         *keys.HANDLERS,
+        *webhooks.HANDLERS,
         *account.HANDLERS,
         *audit.HANDLERS,
         *channels.HANDLERS,

@@ -1,13 +1,14 @@
 """Words of webhooks."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, _
 
 MANAGES = "webhooks:manage"
+DISABLE_AFTER = timedelta(days=5)  # without a success
 
 
 class EndpointState(StrEnum):
@@ -92,6 +93,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, permission: str) -> bool:
         """Return whether it may know of what a permission covers."""
         return permission in self.permissions
+
+
+def silence_of(endpoint: Endpoint) -> str:
+    """Return why an endpoint is told nothing, in the reader's words; empty where a person said so."""
+    return _(WHY_SAYS[Why(endpoint.why)], days=DISABLE_AFTER.days) if endpoint.why else ""
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from malha.platform.retrying import Breaker
+from malha.webhooks.model import DISABLE_AFTER
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 -- a prefix
 SECRET_BYTES = 32
@@ -19,7 +20,6 @@ OVERLAP = timedelta(hours=24)  # how long a former secret signs too
 # four at most; then the delivery is given up, and can be replayed.
 SCHEDULE_S = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 57_600, 86_400, 86_400)
 MOST_ATTEMPTS = len(SCHEDULE_S) + 1
-DISABLE_AFTER = timedelta(days=5)  # without a success
 LONGEST_REST_S = 86_400.0
 
 # The ring: how long what happened to events is kept.
