@@ -151,6 +151,21 @@ def stock(
 
 
 @app.command()
+def hooks(
+    seconds: Annotated[float, typer.Option(min=1, max=60, help="Seconds of events at an even rate.")] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """Webhooks to a server of this machine: events a second, the way from commit to arrival, lost, doubled."""
+    from malha.bench import hooks as bench  # noqa: PLC0415 - heavy, and only here
+
+    with _saying() as say:
+        figures = bench.hooks(seconds, say)
+    _show("Webhooks", figures, as_json=as_json)
+    if figures["hooks_lost"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def promise(
     train: Annotated[Path, typer.Option(help="Folder of the Olist dataset, parquet or CSV, to learn from.")],
     test: Annotated[

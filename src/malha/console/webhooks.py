@@ -59,7 +59,7 @@ FAMILY_WORDS = {
 }
 COLUMNS = (
     Column(N_("Name"), width=28), Column(N_("Address"), width=48), Column(N_("Events"), width=40),
-    Column(N_("State")), Column(N_("In line"), SheetKind.WHOLE), Column(N_("Given up"), SheetKind.WHOLE),
+    Column(N_("State")), Column(N_("In line"), SheetKind.WHOLE), Column(N_("Not delivered"), SheetKind.WHOLE),
     Column(N_("Delivered, 24 h"), SheetKind.WHOLE), Column(N_("Failed attempts, 24 h"), SheetKind.WHOLE),
     Column(N_("Answer time, ms (95%)"), SheetKind.WHOLE),
 )  # fmt: skip
@@ -256,7 +256,15 @@ async def webhook_create(request: Asking) -> Response[Any]:
     read.refuse()
     async with web.writing(request) as tx:
         id_, secret = await service.create(tx, draft, request.app.state.services.signing)
-    return render.html("webhooks/secret.html", secret=secret, address=f"/webhooks/{id_}", until=None)
+    # In place of the form, which is not to be sent twice; in the answer only: no cookie and no address carries it.
+    return render.html(
+        "webhooks/made.html",
+        headers={"HX-Retarget": "#content", "HX-Reswap": "innerHTML show:window:top"},
+        name=draft.name,
+        secret=secret,
+        address=f"/webhooks/{id_}",
+        until=None,
+    )
 
 
 @post("/webhooks/{webhook_id:int}", opt=MANAGE, status_code=200)

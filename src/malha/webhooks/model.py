@@ -42,7 +42,7 @@ STATE_NAMES = {
 DELIVERY_NAMES = {
     DeliveryState.WAITING: N_("In line"),
     DeliveryState.DELIVERED: N_("Delivered"),
-    DeliveryState.FAILED: N_("Given up"),
+    DeliveryState.FAILED: N_("Not delivered"),
 }
 WHY_SAYS = {
     Why.GONE: N_("Its address answered 410: it is gone for good."),
