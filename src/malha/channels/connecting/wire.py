@@ -6,8 +6,7 @@ locked for a moment before and after a call, never during one.
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +36,44 @@ class Pace(msgspec.Struct, frozen=True):
     bucket: Bucket
     breaker: Breaker
     clock: float
+
+
+async def ask(
+    outward: Outward,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None,
+    body: bytes | None,
+    clean: Callable[[str], str],
+) -> tuple[Reply | None, ChannelError | None]:
+    """Send one request; return the answer if one came, and what it means if that is an error. See `contract.Http`."""
+    try:
+        answer = await outward.send(method, url, headers=headers, body=body)
+    except OutwardRefused as refused:
+        return None, Invalid(str(refused))
+    except OutwardUnreachable as away:
+        return None, Retryable(str(away))
+    except OutwardUnanswered as silent:
+        return None, Unsure(str(silent))
+    reply = Reply(answer.status, answer.headers, answer.body)
+    return reply, _judged(reply, clean)
+
+
+def _judged(reply: Reply, clean: Callable[[str], str]) -> ChannelError | None:
+    status = reply.status
+    if status < 400 or status in TOLD:
+        return None
+    says = f"HTTP {status}"
+    after = retrying.retry_after(reply.headers.get("retry-after"), now())
+    if status == 429:
+        return RateLimited(says, after=after)
+    if status == 401:
+        return AuthExpired(says)
+    if status in MAYBE:
+        return Unsure(says)
+    if status >= 500:
+        return Retryable(says, after=after)
+    return Invalid(f"{says}: {clean(reply.body.decode('utf-8', 'replace'))}", code=str(status))
 
 
 async def pace_of(tx: Tx, connection_id: int, limits: Limits) -> Pace:
@@ -82,17 +119,8 @@ class Wire:
         """Send one request; see `contract.Http`."""
         await self._enter()
         begun = time.monotonic()
-        reply: Reply | None = None
         try:
-            answer = await self._outward.send(method, url, headers=headers, body=body)
-            reply = Reply(answer.status, answer.headers, answer.body)
-            error = self._judged(reply)
-        except OutwardRefused as refused:
-            error = Invalid(str(refused))
-        except OutwardUnreachable as away:
-            error = Retryable(str(away))
-        except OutwardUnanswered as silent:
-            error = Unsure(str(silent))
+            reply, error = await ask(self._outward, method, url, headers, body, self._clean)
         except asyncio.CancelledError:
             await asyncio.shield(self._leave(method, url, operation, None, begun, Unsure("cut off")))
             raise
@@ -101,22 +129,6 @@ class Wire:
             raise error
         assert reply is not None  # noqa: S101 -- without an error there is one
         return reply
-
-    def _judged(self, reply: Reply) -> ChannelError | None:
-        status = reply.status
-        if status < 400 or status in TOLD:
-            return None
-        says = f"HTTP {status}"
-        after = retrying.retry_after(reply.headers.get("retry-after"), now())
-        if status == 429:
-            return RateLimited(says, after=after)
-        if status == 401:
-            return AuthExpired(says)
-        if status in MAYBE:
-            return Unsure(says)
-        if status >= 500:
-            return Retryable(says, after=after)
-        return Invalid(f"{says}: {self._clean(reply.body.decode('utf-8', 'replace'))}", code=str(status))
 
     def _clean(self, text: str) -> str:
         return rules.redacted(text, self._secrets)
@@ -186,8 +198,3 @@ def _remaining(reply: Reply) -> float | None:
         if said.isascii() and said.isdigit() and len(said) < 9:
             return float(said)
     return None
-
-
-def epoch(seconds: float) -> datetime:
-    """Return the instant of seconds of the database's clock."""
-    return datetime.fromtimestamp(seconds, UTC)

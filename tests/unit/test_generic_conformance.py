@@ -1,0 +1,196 @@
+"""The generic connector keeps the contract against a server that really answers; careless ones are found out."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from malha.channels.connectors.generic import Generic
+from malha.channels.contract import Capability, ExtState, Ok, RawRequest, Verified
+from malha.testing.connectors import ConnectorContract, Fault, Operation
+from peer_shop import API_KEY, PAGE, WEBHOOK_SECRET, Peer, Sent, peer_shop, sign
+
+HOW = {
+    Fault.CUT: "cut",
+    Fault.LOST: "commit_then_cut",
+    Fault.SILENT: "commit_then_silence",
+    Fault.TRUNCATED: "truncated",
+    Fault.DRIP: "drip",
+    Fault.LIMITED: "status 429 7",
+    Fault.LIMITED_BARE: "status 429",
+    Fault.BROKEN: "status 500",
+    Fault.BROKEN_HTML: "status 502",
+    Fault.AWAY: "status 503",
+    Fault.UNKNOWN_US: "status 401",
+}
+WHERE = {
+    Operation.ORDERS: "GET /orders",
+    Operation.ORDER: "GET /orders/",
+    Operation.STOCK: "POST /stock",
+    Operation.PRICES: "POST /prices",
+    Operation.SHIPMENT: "POST /shipments",
+    Operation.CANCEL: "POST /cancellations",
+    Operation.REFUND: "POST /refunds",
+}
+
+
+class ShopRig:
+    """`peer_shop` as the kit needs it."""
+
+    page = PAGE
+    webhook_secret = WEBHOOK_SECRET
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.config = {"base_url": peer.url, "page": PAGE}
+        self.secrets = {"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}
+        self.allowed = [peer.allowed]
+        self._orders = 0
+
+    def fail(self, operation: Operation, fault: Fault) -> None:
+        self.peer.fail(WHERE[operation], HOW[fault])
+
+    async def add_order(self, *, at: int | None = None, odd: bool = False) -> str:
+        self._orders += 1
+        id_ = f"O-{self._orders:03}"
+        self.peer.sell(id_, version=at, **({"status": "levitating", "colour": {"a": 1}} if odd else {}))
+        return id_
+
+    async def change_order(self, id_: str) -> None:
+        self.peer.sell(id_, shipping=self.peer.orders[id_].get("shipping", 0) + 1)
+
+    async def told(self, operation: Operation) -> list[str]:
+        of: dict[Operation, Callable[[], list[str]]] = {
+            Operation.SHIPMENT: lambda: [s["shipment"] for s in self.peer.shipments],
+            Operation.CANCEL: lambda: [c["order"] for c in self.peer.cancellations],
+            Operation.REFUND: lambda: [r["payment"] for r in self.peer.refunds],
+        }
+        return of[operation]()
+
+    async def values(self, operation: Operation) -> dict[str, int]:
+        table = self.peer.stock if operation is Operation.STOCK else self.peer.prices
+        return {code: value for code, (_, value) in table.items()}
+
+    def refuse(self, code: str) -> None:
+        self.peer.refuses[code] = "not sold here"
+
+    def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
+        order = self.peer.orders[id_]
+        return raw(self.peer.webhook(order, secret=secret, at=at, id_=f"msg-{id_}-{order['version']}"))
+
+    def ping(self) -> RawRequest:
+        return raw(sign({"type": "ping"}))
+
+
+def raw(sent: Sent) -> RawRequest:
+    return RawRequest("POST", "/in/kit", sent.headers, sent.body)
+
+
+class TestGeneric(ConnectorContract):
+    """What the kit asks of the generic connector."""
+
+    connector = Generic()
+
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[ShopRig]:
+        async with peer_shop() as peer:
+            yield ShopRig(peer)
+
+
+# --- each way to be careless fails a test of the kit ---
+
+
+class Trusting(Generic):
+    """It believes every webhook."""
+
+    def verify(self, raw: RawRequest, secrets: Any, now: datetime) -> Any:
+        del secrets, now
+        return Verified(raw)
+
+
+class Timeless(Generic):
+    """It believes a message of last year."""
+
+    def verify(self, raw: RawRequest, secrets: Any, now: datetime) -> Any:
+        del now
+        stamp = int(raw.headers.get("webhook-timestamp", "0"))
+        return super().verify(raw, secrets, datetime.fromtimestamp(stamp).astimezone())
+
+
+class Guessing(Generic):
+    """It takes every status it does not know for an open order."""
+
+    async def pull_orders(self, ctx: Any, cursor: Any, since: Any) -> Any:
+        page = await super().pull_orders(ctx, cursor, since)
+        known = [msgspec.structs.replace(order, state=ExtState.OPEN) for order in page.items]
+        return msgspec.structs.replace(page, items=known)
+
+
+class Hasty(Generic):
+    """It tells again without looking."""
+
+    async def find_operation(self, ctx: Any, order: str, key: str) -> Any:
+        del ctx, order, key
+
+
+class Sunny(Generic):
+    """It says that every item was taken."""
+
+    async def set_stock(self, ctx: Any, items: Any) -> Any:
+        await super().set_stock(ctx, items)
+        return [Ok() for _ in items]
+
+
+class Forgetful(Generic):
+    """It reads one page, and says that was all."""
+
+    async def pull_orders(self, ctx: Any, cursor: Any, since: Any) -> Any:
+        page = await super().pull_orders(ctx, cursor, since)
+        return msgspec.structs.replace(page, more=False)
+
+
+class Boastful(Generic):
+    """It says it can sell the catalogue, and cannot."""
+
+    capabilities = Generic.capabilities | {Capability.CATALOG_SINK}
+
+
+async def fails(connector: Any, test: str, **given: Any) -> None:
+    contract = ConnectorContract()
+    ConnectorContract.connector, former = connector, getattr(ConnectorContract, "connector", None)
+    try:
+        async with peer_shop() as peer:
+            rig = {} if test == "test_it_keeps_what_it_says_of_itself" else {"rig": ShopRig(peer)}
+            with pytest.raises((AssertionError, pytest.fail.Exception)):
+                await getattr(contract, test)(**rig, **given)
+    finally:
+        ConnectorContract.connector = former
+
+
+@pytest.mark.parametrize(
+    ("careless", "test", "given"),
+    [
+        (Trusting, "test_a_webhook_of_anybody_else_is_refused", {}),
+        (Timeless, "test_an_old_message_sent_again_is_refused_where_its_time_is_signed", {}),
+        (Guessing, "test_what_nobody_knows_is_not_guessed", {}),
+        (
+            Hasty,
+            "test_whatever_breaks_a_thing_is_told_once",
+            {"operation": Operation.SHIPMENT, "fault": Fault.LOST},
+        ),
+        (Sunny, "test_the_last_word_about_stock_stays", {"fault": None}),
+        (Forgetful, "test_every_order_is_read_once_wherever_a_page_ends", {"pages": 1, "extra": 1}),
+        (Boastful, "test_it_keeps_what_it_says_of_itself", {}),
+    ],
+)
+async def test_the_kit_finds_out_who_is_careless(careless: Any, test: str, given: dict[str, Any]) -> None:
+    await fails(careless(), test, **given)
+
+
+def test_the_peer_of_these_tests_speaks_json_that_the_page_describes() -> None:
+    peer = Peer()
+    order = peer.sell("1")
+    assert json.loads(peer.webhook(order).body)["order"]["id"] == "1"
