@@ -18,7 +18,7 @@ from litestar.events import BaseEventEmitterBackend
 from litestar.types import ControllerRouterHandler
 
 import malha.api
-from malha.api import health, incoming, observe
+from malha.api import feeds, health, incoming, observe
 from malha.api.access import guard
 from malha.api.bodies import Bodies
 from malha.api.edge import Edge, Observer
@@ -69,6 +69,7 @@ def bare_app(settings: Settings) -> Litestar:
         route_handlers=[
             *health.probes,
             *incoming.routes,
+            *feeds.public,
             Router("/v1", route_handlers=_api_handlers()),
             routes.router,
             shopper.router,

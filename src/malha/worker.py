@@ -19,6 +19,7 @@ from psycopg_pool import PoolTimeout
 from malha.channels import pushing, sending
 from malha.channels.connecting import following, housekeeping, inbox, operating, pulling, reconciling
 from malha.channels.connecting.runtime import Runtime
+from malha.channels.feeds import service as feeds
 from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
@@ -89,6 +90,7 @@ CHORES = (
     Chore("resume_locations", 15, _in_one(network.resume_due)),
     Chore("find_late", 30, _in_one(lateness.find_late)),
     Chore("care_for_messages", 15, telling.care_for_messages),
+    Chore("build_feeds", 15, feeds.build_due),
     Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),

@@ -40,13 +40,13 @@ Senders = Callable[[Taken], StockSender]
 
 async def note_changes(tx: Tx, events: list[Recorded]) -> None:
     """Note which SKUs these events changed."""
-    if await reads.any_active(tx):
+    if await reads.any_noted(tx):
         await tx.execute(writes.NOTE_CHANGES, {"positions": [event.position for event in events]})
 
 
 async def sweep_changes(tx: Tx, since: int, reach: int) -> None:
     """As `note_changes`, for the events after `since` up to `reach`. Where nobody hears of stock it costs a look."""
-    if await reads.any_active(tx):
+    if await reads.any_noted(tx):
         await tx.execute(writes.SWEEP_CHANGES, {"since": since, "reach": reach, "types": list(TYPES)})
 
 

@@ -21,6 +21,8 @@ WHERE p.active AND p.kind <> 'feed' AND p.next_at <= clock_timestamp()
 """
 REVISIONS = f"SELECT {_REVISIONS}"
 ANY_ACTIVE = "SELECT EXISTS (SELECT FROM stock_push WHERE active)"
+# Feeds find what changed by the same notes.
+ANY_NOTED = "SELECT EXISTS (SELECT FROM stock_push WHERE active) OR EXISTS (SELECT FROM feed)"
 # SKUs after a version, whole versions at a time: one event can have changed many. By the index on version.
 CHANGED_SINCE = """
 SELECT sku_id, version, changed_at FROM stock_change
@@ -130,6 +132,12 @@ async def due(tx: Tx) -> list[int]:
 async def any_active(tx: Tx) -> bool:
     """Tell whether any channel hears of stock."""
     found: bool = await tx.value(ANY_ACTIVE)
+    return found
+
+
+async def any_noted(tx: Tx) -> bool:
+    """Tell whether anybody needs to know which SKUs changed: a channel that hears of stock, or a feed."""
+    found: bool = await tx.value(ANY_NOTED)
     return found
 
 

@@ -117,6 +117,12 @@ class Reference:
         other.learned = learned
         return other
 
+    def apart(self) -> "Reference":
+        """Return the same with a memory of SKUs of its own: a walk through all of them leaves nothing behind."""
+        other = copy.copy(self)
+        other.known = {}
+        return other
+
     async def cards(self, tx: Tx, codes: Collection[str]) -> dict[str, Card]:
         """Return the active SKUs among `codes`; reads only what is not in memory. Unknown ones are absent."""
         known = self.known

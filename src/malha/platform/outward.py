@@ -27,7 +27,7 @@ import re
 import socket
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -176,9 +176,16 @@ class Outward:
         return Target(scheme, host, port, path, str(found[0]))
 
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | AsyncIterable[bytes] | None = None,
     ) -> Answer:
         """Send one request and return the answer, whatever its status.
+
+        A body in pieces is sent as it comes; say its `Content-Length` where it is known.
 
         Raises:
             OutwardRefused, OutwardUnreachable, OutwardUnanswered: see the module. A redirect is `OutwardUnanswered`.
@@ -212,7 +219,13 @@ class Outward:
             raise kind(host=target.host, answer=_said(error)) from None
 
     async def _exchange(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, extensions: Any, target: Target
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | AsyncIterable[bytes] | None,
+        extensions: Any,
+        target: Target,
     ) -> Answer:
         timeout = httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s))
         context = self.context() if target.scheme == "https" else False

@@ -1,0 +1,455 @@
+"""A feed's file: what it holds, what it leaves out and why, what changed since; killed, stopped, replaced, handed over."""
+
+import asyncio
+import random
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+from feed_world import a_draft, a_feed, a_plan, a_shop, built, contents, hear, rows_in
+
+from malha.catalog import service as catalog
+from malha.catalog.model import CategoryDraft, MediaDraft, ProductDraft
+from malha.channels import service as channels
+from malha.channels.feeds import building, reads, service
+from malha.channels.feeds.errors import BuildRunning, FeedChanged, FeedNotFound, NoFileYet, TooManyPulls
+from malha.channels.feeds.model import BuildKind, Filters, Format, Mapped, Origin, State
+from malha.channels.model import ListingDraft
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
+from malha.platform.db import Actor
+from malha.platform.flaws import Invalid
+from malha.platform.signing import Keys
+
+KEYS = Keys(b"k" * 32, None)
+CHANGES = BuildKind.CHANGES
+SOMEBODY = Actor("person", "1", "Ana")
+
+
+async def counts_of(db, build) -> dict[tuple[str, str], int]:
+    async with db.transaction() as tx:
+        return {(c.severity, c.rule): c.rows for c in await reads.counts(tx, build.id)}
+
+
+async def count(db, sku_id, location_id, units):
+    """State how many units are there."""
+    async with db.transaction() as tx:
+        await inventory.set_on_hand(tx, [Claim(sku_id, location_id, units)], Reference("test"), Reason.COUNT)
+
+
+async def test_a_file_says_what_the_channel_may_sell(database):
+    world, ids = await a_shop(database)
+    await count(database, ids["B"], world.locations["DC"], 0)
+    await count(database, ids["B"], world.locations["S1"], 0)
+    await a_feed(database)
+    build = await built(database)
+    assert (build.state, build.rows, build.refused, build.looked, build.total) == (State.DONE, 3, 0, 3, 3)
+    rows = await rows_in(database, build)
+    assert rows.keys() == {"c-A", "c-B", "c-C"}
+    assert rows["c-A"]["availability"] == "in_stock"
+    assert rows["c-B"]["availability"] == "out_of_stock"
+    assert rows["c-A"]["price"] == "10.00 BRL"
+    assert rows["c-A"]["link"] == "https://loja.example/A"
+    assert rows["c-A"]["image_link"] == "https://img.example/A.jpg"
+    assert build.size == len(await contents(database, build))
+
+
+async def test_rss_is_well_formed_and_local_inventory_has_a_row_for_each_store(database):
+    await a_shop(database)
+    await a_feed(database, "rss", draft=a_draft(plan=a_plan(format=Format.RSS)))
+    tree = ET.fromstring(await contents(database, await built(database, "rss")))  # noqa: S314 -- our own
+    g = "{http://base.google.com/ns/1.0}"
+    assert [item.findtext(f"{g}id") for item in tree.iter("item")] == ["c-A", "c-B", "c-C"]
+    assert tree.tag == "rss"
+    assert tree.get("version") == "2.0"
+
+    await a_feed(database, "local", of="google_local")
+    rows = await rows_in(database, await built(database, "local"))
+    assert len(rows) == 9
+    assert (rows["S1:c-A"]["quantity"], rows["S1:c-A"]["availability"]) == ("2", "in_stock")
+    assert (rows["S2:c-A"]["quantity"], rows["S2:c-A"]["availability"]) == ("0", "out_of_stock")
+    assert rows["DC:c-A"]["quantity"] == "5"
+
+
+async def test_filters_leave_out_by_stock_category_brand_and_group_and_every_one_is_counted(database):
+    world, ids = await a_shop(database, ("A", "B", "C", "D"))
+    async with database.transaction() as tx:
+        await catalog.put_categories(tx, [CategoryDraft(code="roupas", name="Roupas")])
+        await tx.execute("UPDATE product SET category_id = (SELECT id FROM category) WHERE code <> 'B'")
+        await tx.execute("UPDATE product SET brand = 'Outra' WHERE code = 'C'")
+        await tx.execute("INSERT INTO location_group (code, name) VALUES ('lojas', 'Lojas')")
+        await tx.execute(
+            "INSERT INTO location_group_member (group_id, location_id) SELECT g.id, l.id FROM location_group g, location l"
+            " WHERE l.code = 'S1'"
+        )
+        await channels.put_listings(tx, "web", [ListingDraft("D", "c-D", active=False)])
+    filters = Filters(in_stock=True, categories=["roupas"], brands=["Loja", "Outra"], location_group="lojas")
+    await a_feed(database, draft=a_draft(plan=a_plan(filters=filters)))
+    await count(database, ids["C"], world.locations["S1"], 0)
+    build = await built(database)
+    assert (await rows_in(database, build)).keys() == {"c-A"}
+    left = {rule: n for (severity, rule), n in (await counts_of(database, build)).items() if severity == "filter"}
+    assert left == {"inactive": 1, "category": 1, "no_stock": 1}, "C has stock, but not in the group"
+    assert build.looked == build.rows + sum(left.values())
+
+
+async def test_the_report_names_every_row_to_mend_and_drops_none_silently(database):
+    _, _ids = await a_shop(database, tuple("ABCDEFG"))
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM media WHERE url LIKE '%%/A.jpg'")
+        await tx.execute("UPDATE variant SET price = 0 WHERE sku = 'B'")
+        await tx.execute("UPDATE variant SET price = NULL WHERE sku = 'C'")
+        await tx.execute("UPDATE variant SET name = repeat('palavra ', 30) WHERE sku = 'D'")
+        await tx.execute("UPDATE variant SET gtin = '7891000315507' WHERE sku <> 'E' AND sku = 'F'")
+        await tx.execute("""UPDATE product SET attributes = '{"ean": "7891000315500"}' WHERE code = 'G'""")
+    plan = a_plan()
+    gtin = Mapped(target="gtin", origin=Origin.TEMPLATE, value="{gtin}{attribute.ean}")
+    plan = msgspec.structs.replace(plan, mapping=[*(m for m in plan.mapping if m.target != "gtin"), gtin])
+    await a_feed(database, draft=a_draft(plan=plan))
+    build = await built(database)
+    assert (build.rows, build.refused) == (3, 4)
+    counts = await counts_of(database, build)
+    assert counts == {
+        ("error", "image_missing"): 1,
+        ("error", "price_zero"): 1,
+        ("error", "missing"): 1,
+        ("error", "gtin_wrong"): 1,
+        ("warning", "too_long"): 1,
+        ("warning", "gtin_missing"): 5,
+        ("warning", "category_missing"): 7,
+    }
+    async with database.transaction() as tx:
+        flaws = await reads.flaws(tx, build.id, limit=1_000)
+        wrong = await reads.flaws(tx, build.id, rule="gtin_wrong")
+    assert len(flaws) == sum(counts.values())
+    assert [(f.sku, f.code, f.field, f.severity, f.value) for f in wrong] == [
+        ("G", "c-G", "gtin", "error", "7891000315500")
+    ]
+    assert build.looked == build.rows + build.refused
+    pages = [page async for page in service.mend_pages(database, SOMEBODY, build)]
+    assert [len(page) for page in pages] == [len(flaws)]
+
+
+async def test_an_id_that_is_there_twice_stays_with_the_first_over_pages_too(database, monkeypatch):
+    monkeypatch.setattr(building, "PAGE", 2)
+    await a_shop(database, tuple("ABCDEF"))
+    plan = a_plan("generic")
+    mapping = [*(m for m in plan.mapping if m.target != "id"), Mapped(target="id", value="brand")]
+    await a_feed(database, draft=a_draft(plan=msgspec.structs.replace(plan, mapping=mapping)))
+    for _ in range(2):  # the rows of the build before are no reason to refuse
+        build = await built(database)
+        rows = await rows_in(database, build)
+        assert {id_: row["sku"] for id_, row in rows.items()} == {"Loja": "A"}
+        assert (await counts_of(database, build))["error", "duplicate_id"] == 5
+        assert (build.rows, build.refused) == (1, 5)
+
+
+async def test_a_channel_in_another_currency_has_every_row_refused_and_said(database):
+    await a_shop(database)
+    await a_feed(database, draft=a_draft(plan=a_plan(currency="USD")))
+    build = await built(database)
+    assert (build.state, build.rows, build.refused) == (State.DONE, 0, 3)
+    assert (await counts_of(database, build))["error", "currency_wrong"] == 3
+    assert (await contents(database, build)).count(b"\n") == 1, "an empty file still has its heading"
+
+
+# --- changes ---
+
+
+async def test_changes_say_what_differs_from_the_last_full_file(database):
+    world, ids = await a_shop(database)
+    await a_feed(database)
+    await built(database)
+    nothing = await built(database, kind=CHANGES)
+    assert (nothing.kind, nothing.rows, nothing.looked) == (CHANGES, 0, 0)
+
+    await count(database, ids["A"], world.locations["DC"], 4)  # still in stock: the file says the same
+    await count(database, ids["B"], world.locations["DC"], 0)
+    await count(database, ids["B"], world.locations["S1"], 0)
+    async with database.transaction() as tx:
+        await catalog.set_prices(tx, {"C": 2_500})
+    await hear(database)
+    changed = await built(database, kind=CHANGES)
+    rows = await rows_in(database, changed)
+    assert rows.keys() == {"c-B", "c-C"}
+    assert (rows["c-B"]["availability"], rows["c-C"]["price"]) == ("out_of_stock", "25.00 BRL")
+    assert changed.looked == 3, "A was looked at, for it moved"
+
+    again = await built(database, kind=CHANGES)
+    assert await contents(database, again) == await contents(database, changed), "who missed one misses nothing"
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [("google_products", ("c-A", "availability", "out_of_stock")), ("generic", ("c-A", "removed", "true"))],
+)
+async def test_what_is_no_more_is_said_as_the_target_wants_it(database, of, said):
+    await a_shop(database)
+    await a_feed(database, of=of)
+    await built(database)
+    async with database.transaction() as tx:
+        await channels.put_listings(tx, "web", [ListingDraft("A", "c-A", active=False)])
+    changes = await built(database, kind=CHANGES)
+    id_, field, word = said
+    rows = await rows_in(database, changes)
+    assert rows.keys() == {id_}
+    assert rows[id_][field] == word
+    assert (changes.rows, changes.removed) == (1, 1)
+
+
+@pytest.mark.parametrize("of", ["google_products", "google_local"])
+async def test_a_full_file_and_its_changes_are_together_what_a_new_full_file_says(database, of, monkeypatch):
+    """Whatever happens, in any order: the old file with the changes laid over it is the new file."""
+    monkeypatch.setattr(building, "PAGE", 7)
+    chance = random.Random(20_261_126)
+    world, ids = await a_shop(database, tuple("ABCDEFGH"))
+    plan = a_plan(of, filters=Filters(in_stock=True))
+    await a_feed(database, draft=a_draft(plan=plan))
+    base = await rows_in(database, await built(database))
+    for _turn in range(6):
+        for _ in range(4):
+            sku = chance.choice(list(ids))
+            match chance.randrange(5):
+                case 0 | 1:
+                    place = chance.choice(list(world.locations.values()))
+                    await count(database, ids[sku], place, chance.choice([0, 0, 1, 9]))
+                case 2:
+                    async with database.transaction() as tx:
+                        await catalog.set_prices(tx, {sku: chance.choice([0, 1_000, 4_200])})
+                case 3:
+                    async with database.transaction() as tx:
+                        draft = ListingDraft(sku, f"c-{sku}", active=chance.random() < 0.7)
+                        await channels.put_listings(tx, "web", [draft])
+                case _:
+                    pictures = [MediaDraft(url=f"https://img.example/{chance.random()}.jpg")] * chance.randrange(2)
+                    draft = ProductDraft(
+                        code=sku, name=f"Camiseta {sku}", description="x", brand="Loja", media=pictures
+                    )
+                    async with database.transaction() as tx:
+                        await catalog.put_products(tx, [draft])
+        await hear(database)
+        changes = await rows_in(database, await built(database, kind=CHANGES))
+        laid = base | changes
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE feed SET baseline = NULL, code = 'kept' WHERE code = 'google'")
+        await a_feed(database, draft=a_draft(plan=plan))
+        fresh = await rows_in(database, await built(database))
+        gone = laid.keys() - fresh.keys()
+        assert {key: laid[key] for key in fresh} == fresh
+        assert all(laid[key]["availability"] == "out_of_stock" for key in gone)
+        base = fresh
+        async with database.transaction() as tx:
+            await tx.execute("DELETE FROM feed WHERE code = 'kept'")
+
+
+async def test_what_all_rows_depend_on_has_all_looked_at_and_only_what_differs_written(database):
+    _world, _ = await a_shop(database)
+    await a_feed(database, of="google_local")
+    await built(database)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE location SET status = 'paused' WHERE code = 'S1'")
+        await tx.execute(
+            "INSERT INTO revision (name) VALUES ('network') ON CONFLICT (name) DO UPDATE SET n = revision.n + 1"
+        )
+    changes = await built(database, kind=CHANGES)
+    assert changes.looked == 3
+    rows = await rows_in(database, changes)
+    gone = {key for key, row in rows.items() if row["quantity"] == "0" and key.startswith("S1:")}
+    assert gone == {"S1:c-A", "S1:c-B", "S1:c-C"}
+
+
+async def test_changes_without_a_full_file_or_after_another_plan_are_a_full_file(database):
+    await a_shop(database)
+    version = await a_feed(database)
+    assert (await built(database, kind=CHANGES)).kind is BuildKind.FULL
+    assert (await built(database, kind=CHANGES)).kind is CHANGES
+    async with database.transaction() as tx:
+        draft = a_draft(plan=a_plan(filters=Filters(in_stock=True)))
+        await service.put_feed(tx, "google", draft, version, KEYS)
+    assert (await built(database, kind=CHANGES)).kind is BuildKind.FULL
+
+
+# --- killed, stopped, twice at once ---
+
+
+async def test_a_killed_build_goes_on_where_it_was_and_the_file_is_the_same(database, monkeypatch):
+    monkeypatch.setattr(building, "PAGE", 2)
+    await a_shop(database, tuple("ABCDEFG"))
+    await a_feed(database)
+    whole = await contents(database, await built(database))
+    async with database.transaction() as tx:
+        begun = await service.start_build(tx, "google", BuildKind.FULL)
+    steps = 0
+    step = building._step
+
+    async def dies(*asked):
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise asyncio.CancelledError
+        return await step(*asked)
+
+    monkeypatch.setattr(building, "_step", dies)
+    with pytest.raises(asyncio.CancelledError):
+        await building.build.work(database, build_id=str(begun.id))
+    async with database.transaction() as tx:
+        half = await reads.build(tx, begun.id)
+        assert (await reads.newest_file(tx, half.feed_id, BuildKind.FULL)).id != half.id, (
+            "the file before is read still"
+        )
+    assert (half.state, half.looked, half.parts) == (State.BUILDING, 4, 2)
+    monkeypatch.setattr(building, "_step", step)
+    await building.build.work(database, build_id=str(begun.id))
+    async with database.transaction() as tx:
+        done = await reads.build(tx, begun.id)
+    assert (done.state, done.looked, done.rows) == (State.DONE, 7, 7)
+    assert await contents(database, done) == whole
+
+
+async def test_two_workers_on_one_build_write_every_row_once(database, monkeypatch):
+    monkeypatch.setattr(building, "PAGE", 2)
+    await a_shop(database, tuple("ABCDEFG"))
+    await a_feed(database)
+    async with database.transaction() as tx:
+        begun = await service.start_build(tx, "google", BuildKind.FULL)
+    await asyncio.gather(*(building.build.work(database, build_id=str(begun.id)) for _ in range(3)))
+    async with database.transaction() as tx:
+        done = await reads.build(tx, begun.id)
+    assert (done.state, done.rows) == (State.DONE, 7)
+    assert len((await contents(database, done)).splitlines()) == 8
+
+
+async def test_a_feed_is_built_once_at_a_time_and_a_stopped_build_ends(database):
+    await a_shop(database)
+    await a_feed(database)
+    async with database.transaction() as tx:
+        begun = await service.start_build(tx, "google", BuildKind.FULL)
+    async with database.transaction() as tx:
+        with pytest.raises(BuildRunning):
+            await service.start_build(tx, "google", BuildKind.FULL)
+    async with database.transaction() as tx:
+        assert (await service.stop_build(tx, "google", begun.number)).state is State.STOPPED
+    await building.build.work(database, build_id=str(begun.id))
+    async with database.transaction() as tx:
+        assert (await reads.build(tx, begun.id)).state is State.STOPPED
+        with pytest.raises(NoFileYet):
+            await service.file_of(tx, "google", begun.number)
+
+
+async def test_the_file_before_stays_readable_and_older_ones_go(database):
+    await a_shop(database)
+    await a_feed(database)
+    builds = [await built(database) for _ in range(3)]
+    async with database.transaction() as tx:
+        for number in (builds[1].number, builds[2].number):
+            await service.file_of(tx, "google", number)
+        with pytest.raises(NoFileYet):
+            await service.file_of(tx, "google", builds[0].number)
+    assert builds[1].digest == builds[2].digest, "the same content has the same tag"
+
+
+# --- its address ---
+
+
+async def test_the_address_finds_the_file_until_it_is_changed(database):
+    await a_shop(database)
+    version = await a_feed(database)
+    build = await built(database)
+    async with database.transaction() as tx:
+        feed = await service.feed_of(tx, "google")
+        _, _, token, name = service.path_of(KEYS, feed, tx.retailer).split("/")
+        assert len(token) == 32
+        found = await service.pulled(tx, KEYS, token, name)
+        assert found.build.id == build.id
+        assert (await service.pulled(tx, KEYS, token, f"{name}.gz")).gzipped
+        # A new secret key leaves the address alone as long as the former one is known.
+        assert (await service.pulled(tx, Keys(b"n" * 32, b"k" * 32), token, name)).build.id == build.id
+        for absent in ("google.changes.tsv", "google.xml"):
+            with pytest.raises(NoFileYet):
+                await service.pulled(tx, KEYS, token, absent)
+        for wrong in (("x" * 32, name), (token, "other.tsv"), (token, "google"), ("é", name)):
+            with pytest.raises(FeedNotFound):
+                await service.pulled(tx, KEYS, *wrong)
+    async with database.transaction() as tx:
+        await service.rotate(tx, "google", version)
+    async with database.transaction() as tx:
+        with pytest.raises(FeedNotFound):
+            await service.pulled(tx, KEYS, token, name)
+        with pytest.raises(FeedChanged):
+            await service.rotate(tx, "google", version)
+
+
+async def test_an_address_is_read_so_often_a_minute_and_no_more(database):
+    await a_shop(database)
+    await a_feed(database)
+    await built(database)
+    async with database.transaction() as tx:
+        feed = await service.feed_of(tx, "google")
+        _, _, token, name = service.path_of(KEYS, feed, tx.retailer).split("/")
+        for _ in range(service.PULLS_A_MINUTE):
+            await service.pulled(tx, KEYS, token, name)
+        with pytest.raises(TooManyPulls):
+            await service.pulled(tx, KEYS, token, name)
+        await tx.execute("UPDATE feed SET pulls_since = now() - interval '61 seconds'")
+        await service.pulled(tx, KEYS, token, name)
+
+
+# --- stating one ---
+
+
+async def test_a_feed_that_makes_no_sense_is_refused_and_a_version_is_kept(database):
+    await a_shop(database)
+    for draft, at in (
+        (a_draft(name=" "), "name"),
+        (a_draft(full_minutes=1), "full_minutes"),
+        (a_draft(changes_minutes=15), "full_minutes"),
+        (a_draft(plan=a_plan(filters=Filters(categories=["nowhere"]))), "plan/filters/categories"),
+        (a_draft(plan=a_plan(filters=Filters(location_group="nowhere"))), "plan/filters/location_group"),
+        (a_draft(push_secret="a\nb", push_url="https://x.example/"), "push_secret"),
+    ):
+        with pytest.raises(Invalid) as refusal:
+            await a_feed(database, draft=draft)
+        assert at in {flaw.at for flaw in refusal.value.flaws}
+    with pytest.raises(Invalid):
+        await a_feed(database, code="Com espaço")
+    version = await a_feed(database)
+    with pytest.raises(FeedChanged):
+        await a_feed(database)
+    async with database.transaction() as tx:
+        assert await service.put_feed(tx, "google", a_draft(), version, KEYS) == version + 1
+    async with database.transaction() as tx:
+        with pytest.raises(FeedChanged):
+            await service.put_feed(tx, "google", a_draft(), version, KEYS)
+
+
+async def test_what_is_due_is_built_and_not_twice(database):
+    await a_shop(database)
+    await a_feed(database, full_minutes=60, changes_minutes=10)
+    await asyncio.gather(*(service.build_due(database) for _ in range(4)))
+    async with database.transaction() as tx:
+        feed = await service.feed_of(tx, "google")
+        (begun,) = await reads.builds(tx, feed.id)
+        assert begun.kind is BuildKind.FULL
+        assert feed.next_full_at > await tx.now()
+        await tx.execute("UPDATE feed SET next_changes_at = now()")
+    await service.build_due(database)  # it is being built: its turn stays
+    async with database.transaction() as tx:
+        assert len(await reads.builds(tx, feed.id)) == 1
+    await building.build.work(database, build_id=str(begun.id))
+    await service.build_due(database)
+    async with database.transaction() as tx:
+        assert (await reads.builds(tx, feed.id))[0].kind is CHANGES
+
+
+async def test_a_preview_shows_rows_and_what_is_wrong_and_keeps_nothing(database):
+    await a_shop(database)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE variant SET price = 0 WHERE sku = 'A'")
+        channel = await channels.channel_of(tx, "web")
+        shown = await service.preview(tx, a_plan(), channel, rows=2)
+        assert [row.sku for row in shown.rows] == ["A", "B"]
+        assert shown.rows[0].refused
+        assert "price_zero" in {found.rule for found in shown.rows[0].found}
+        one = await service.preview(tx, a_plan("google_local"), channel, sku="C")
+        assert [(row.sku, row.place) for row in one.rows] == [("C", "DC"), ("C", "S1"), ("C", "S2")]
+        assert not await reads.feeds(tx)
