@@ -224,9 +224,9 @@ async def test_a_new_file_is_put_in_pieces_with_its_length_and_the_secret_and_tr
         shelf.status = 201
         await building.push_file.work(listed.database, settings=allowing, build_id=id_)
         await building.push_file.work(listed.database, settings=allowing, build_id=id_)  # done: not again
+        async with listed.database.transaction() as tx:
+            await tx.execute("UPDATE feed_build SET push_state = 'waiting'")
         with pytest.raises(building.NotTaken):  # nobody allowed this host
-            async with listed.database.transaction() as tx:
-                await tx.execute("UPDATE feed_build SET push_state = 'waiting'")
             await building.push_file.work(listed.database, settings=settings, build_id=id_)
     assert len(shelf.kept) == 2
     line, headers, body = shelf.kept[1]

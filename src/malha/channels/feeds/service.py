@@ -196,6 +196,8 @@ async def start_build(tx: Tx, code: str, kind: BuildKind, *, wait: bool = True) 
         return None
     await jobs.defer(tx, building.build, lock=f"feed:{feed.id}", build_id=str(id_))
     if tx.actor is not SYSTEM:
+        if kind is BuildKind.FULL:
+            await tx.execute(writes.MOVE_ON, {"feed_id": feed.id})
         facts = {"kind": kind.value, "number": number}
         await audit.record(tx, action="build", entity="feed", entity_id=code, after=facts)
     return await reads.build(tx, id_)

@@ -46,6 +46,11 @@ VALUES (%(id)s::uuid, %(feed_id)s::int, %(kind)s::text, %(plan)s::jsonb, %(by)s:
 ON CONFLICT (feed_id) WHERE state IN ('waiting', 'building') DO NOTHING
 RETURNING number
 """
+# A build that somebody asked for is the one that was due.
+MOVE_ON = """
+UPDATE feed SET next_full_at = now() + make_interval(mins => full_minutes)
+WHERE id = %(feed_id)s::int AND full_minutes IS NOT NULL
+"""
 # Feeds whose time has come, the row's lock for whoever is first; full before changes. A missed turn is not made up for.
 TAKE_DUE = """
 UPDATE feed f
