@@ -78,7 +78,7 @@ ACTIONS = {
     "check": N_("checked"),
     "imported": N_("imported"),
     "resend": N_("sent again"),
-    "rotate": N_("given another address"),
+    "readdress": N_("given another address"),
     "build": N_("built"),
     "send_again": N_("sent again"),
     "mark_bounced": N_("marked as undeliverable"),

@@ -594,6 +594,112 @@ CREATE TABLE event (
     CONSTRAINT event_pkey PRIMARY KEY ("position")
 ) PARTITION BY RANGE ("position");
 
+CREATE TABLE feed (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    channel_id integer NOT NULL,
+    plan jsonb NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    full_minutes integer,
+    changes_minutes integer,
+    next_full_at timestamp with time zone,
+    next_changes_at timestamp with time zone,
+    push_url text,
+    push_secret bytea,
+    salt bytea NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    baseline uuid,
+    pulled_at timestamp with time zone,
+    pulls integer DEFAULT 0 NOT NULL,
+    pulls_since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT feed_pkey PRIMARY KEY (id),
+    CONSTRAINT feed_code_key UNIQUE (code),
+    CONSTRAINT feed_changes_minutes_check CHECK ((changes_minutes > 0)),
+    CONSTRAINT feed_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT feed_full_minutes_check CHECK ((full_minutes > 0))
+);
+
+CREATE TABLE feed_build (
+    id uuid NOT NULL,
+    number integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    feed_id integer NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    plan jsonb NOT NULL,
+    seen text DEFAULT ''::text NOT NULL,
+    position bigint DEFAULT 0 NOT NULL,
+    at_sku integer DEFAULT 0 NOT NULL,
+    parts integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    looked integer DEFAULT 0 NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    removed bigint DEFAULT 0 NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL,
+    warned bigint DEFAULT 0 NOT NULL,
+    size bigint DEFAULT 0 NOT NULL,
+    packed bigint DEFAULT 0 NOT NULL,
+    crc bigint DEFAULT 0 NOT NULL,
+    digest bytea DEFAULT '\x'::bytea NOT NULL,
+    problem text DEFAULT ''::text NOT NULL,
+    by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    push_state text DEFAULT ''::text NOT NULL,
+    push_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT feed_build_pkey PRIMARY KEY (id),
+    CONSTRAINT feed_build_number_key UNIQUE (number),
+    CONSTRAINT feed_build_kind_check CHECK ((kind = ANY (ARRAY['full'::text, 'changes'::text]))),
+    CONSTRAINT feed_build_push_state_check CHECK ((push_state = ANY (ARRAY[''::text, 'waiting'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT feed_build_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'building'::text, 'done'::text, 'failed'::text, 'stopped'::text])))
+);
+
+CREATE TABLE feed_count (
+    build_id uuid NOT NULL,
+    severity text NOT NULL,
+    rule text NOT NULL,
+    field text DEFAULT ''::text NOT NULL,
+    rows bigint NOT NULL,
+    CONSTRAINT feed_count_pkey PRIMARY KEY (build_id, severity, rule, field),
+    CONSTRAINT feed_count_severity_check CHECK ((severity = ANY (ARRAY['error'::text, 'warning'::text, 'filter'::text])))
+);
+
+CREATE TABLE feed_flaw (
+    build_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    place text DEFAULT ''::text NOT NULL,
+    rule text NOT NULL,
+    field text NOT NULL,
+    severity text NOT NULL,
+    value text DEFAULT ''::text NOT NULL,
+    CONSTRAINT feed_flaw_pkey PRIMARY KEY (build_id, sku_id, place, rule, field),
+    CONSTRAINT feed_flaw_severity_check CHECK ((severity = ANY (ARRAY['error'::text, 'warning'::text])))
+);
+
+CREATE TABLE feed_part (
+    build_id uuid NOT NULL,
+    part integer NOT NULL,
+    data bytea NOT NULL,
+    CONSTRAINT feed_part_pkey PRIMARY KEY (build_id, part)
+);
+
+CREATE TABLE feed_row (
+    feed_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    stamp bigint NOT NULL,
+    keys text[] NOT NULL,
+    digest bytea NOT NULL,
+    checked text,
+    CONSTRAINT feed_row_pkey PRIMARY KEY (feed_id, sku_id)
+) WITH (fillfactor = 80);
+
+CREATE TABLE feed_todo (
+    build_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    CONSTRAINT feed_todo_pkey PRIMARY KEY (build_id, sku_id)
+);
+
 CREATE TABLE fence_movement (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -1014,6 +1120,14 @@ CREATE TABLE login_rule_location (
     rule_id integer NOT NULL,
     location_id integer NOT NULL,
     CONSTRAINT login_rule_location_pkey PRIMARY KEY (rule_id, location_id)
+);
+
+CREATE TABLE markdown_credit (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    centavos bigint NOT NULL,
+    CONSTRAINT markdown_credit_pkey PRIMARY KEY (sku_id, location_id),
+    CONSTRAINT markdown_credit_centavos_check CHECK ((centavos > 0))
 );
 
 CREATE TABLE media (
@@ -1667,6 +1781,13 @@ CREATE TABLE role_policy (
     CONSTRAINT role_policy_pkey PRIMARY KEY (role)
 );
 
+CREATE TABLE routing_costs (
+    id smallint DEFAULT 1 NOT NULL,
+    costs jsonb NOT NULL,
+    CONSTRAINT routing_costs_pkey PRIMARY KEY (id),
+    CONSTRAINT routing_costs_id_check CHECK ((id = 1))
+);
+
 CREATE TABLE routing_decision (
     order_id uuid NOT NULL,
     attempt smallint NOT NULL,
@@ -1693,6 +1814,28 @@ CREATE TABLE routing_move (
     saved bigint NOT NULL,
     moved_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT routing_move_pkey PRIMARY KEY (order_id)
+);
+
+CREATE TABLE routing_risk (
+    version_id integer NOT NULL,
+    location_id integer NOT NULL,
+    works integer NOT NULL,
+    refused integer NOT NULL,
+    promises integer NOT NULL,
+    broken integer NOT NULL,
+    rejection double precision,
+    lateness double precision,
+    CONSTRAINT routing_risk_pkey PRIMARY KEY (version_id, location_id)
+);
+
+CREATE TABLE routing_risk_version (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    works integer NOT NULL,
+    refused integer NOT NULL,
+    promises integer NOT NULL,
+    broken integer NOT NULL,
+    CONSTRAINT routing_risk_version_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE routing_wave (
@@ -2263,6 +2406,18 @@ CREATE TABLE supply_queue (
     CONSTRAINT supply_queue_pkey PRIMARY KEY (sku_id, location_id)
 );
 
+CREATE TABLE tax_cost (
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    ncm text DEFAULT ''::text NOT NULL,
+    basis_points integer NOT NULL,
+    centavos bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT tax_cost_pkey PRIMARY KEY (from_state, to_state, ncm),
+    CONSTRAINT tax_cost_basis_points_check CHECK (((basis_points >= 0) AND (basis_points <= 10000))),
+    CONSTRAINT tax_cost_centavos_check CHECK ((centavos >= 0)),
+    CONSTRAINT tax_cost_ncm_check CHECK ((ncm ~ '^[0-9]{0,8}$'::text))
+);
+
 CREATE TABLE tender (
     id uuid NOT NULL,
     order_id uuid NOT NULL,
@@ -2505,6 +2660,10 @@ CREATE INDEX customer_merge_kept ON customer_merge USING btree (kept_id, at DESC
 CREATE INDEX customer_merge_number ON customer_merge USING btree (gone_number) WHERE (undone_at IS NULL);
 CREATE INDEX default_view_view ON default_view USING btree (view_id);
 CREATE INDEX event_at ON ONLY event USING brin (at) WITH (pages_per_range='32');
+CREATE INDEX feed_channel ON feed USING btree (channel_id);
+CREATE INDEX feed_build_feed ON feed_build USING btree (feed_id, number DESC);
+CREATE UNIQUE INDEX feed_build_open ON feed_build USING btree (feed_id) WHERE (state = ANY (ARRAY['waiting'::text, 'building'::text]));
+CREATE INDEX feed_row_checked ON feed_row USING btree (feed_id, checked) WHERE (checked IS NOT NULL);
 CREATE INDEX fence_movement_fence ON fence_movement USING btree (allotment_id, sku_id, location_id, id);
 CREATE INDEX fence_stock_allotment ON fence_stock USING btree (allotment_id, sku_id, location_id);
 CREATE UNIQUE INDEX fiscal_document_living ON fiscal_document USING btree (source_kind, source_id, operation) WHERE (state <> ALL (ARRAY['cancelled'::text, 'rejected'::text, 'abandoned'::text, 'voided'::text]));
@@ -2533,6 +2692,7 @@ CREATE INDEX login_answer_until ON login_answer USING btree (until);
 CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
 CREATE INDEX login_provider_location_location ON login_provider_location USING btree (location_id);
 CREATE INDEX login_rule_location_location ON login_rule_location USING btree (location_id);
+CREATE INDEX markdown_credit_location ON markdown_credit USING btree (location_id);
 CREATE INDEX media_product ON media USING btree (product_id);
 CREATE INDEX media_variant ON media USING btree (variant_id);
 CREATE INDEX message_address ON message USING btree (address) WHERE (address IS NOT NULL);
@@ -2572,6 +2732,7 @@ CREATE INDEX promise_slip_promised ON promise_slip USING btree (promised_at, ord
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
 CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+CREATE INDEX routing_risk_location ON routing_risk USING btree (location_id);
 CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
 CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
 CREATE INDEX sales_order_customer_group ON sales_order USING btree (customer_group, placed_at) WHERE (customer_group IS NOT NULL);
@@ -2674,6 +2835,13 @@ ALTER TABLE customer_alias ADD CONSTRAINT customer_alias_merge_id_fkey FOREIGN K
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
+ALTER TABLE feed ADD CONSTRAINT feed_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE feed_build ADD CONSTRAINT feed_build_feed_id_fkey FOREIGN KEY (feed_id) REFERENCES feed(id) ON DELETE CASCADE;
+ALTER TABLE feed_count ADD CONSTRAINT feed_count_build_id_fkey FOREIGN KEY (build_id) REFERENCES feed_build(id) ON DELETE CASCADE;
+ALTER TABLE feed_flaw ADD CONSTRAINT feed_flaw_build_id_fkey FOREIGN KEY (build_id) REFERENCES feed_build(id) ON DELETE CASCADE;
+ALTER TABLE feed_part ADD CONSTRAINT feed_part_build_id_fkey FOREIGN KEY (build_id) REFERENCES feed_build(id) ON DELETE CASCADE;
+ALTER TABLE feed_row ADD CONSTRAINT feed_row_feed_id_fkey FOREIGN KEY (feed_id) REFERENCES feed(id) ON DELETE CASCADE;
+ALTER TABLE feed_todo ADD CONSTRAINT feed_todo_build_id_fkey FOREIGN KEY (build_id) REFERENCES feed_build(id) ON DELETE CASCADE;
 ALTER TABLE fence_stock ADD CONSTRAINT fence_stock_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE fence_stock ADD CONSTRAINT fence_stock_sku_id_location_id_fkey FOREIGN KEY (sku_id, location_id) REFERENCES balance(sku_id, location_id);
 ALTER TABLE fiscal_document ADD CONSTRAINT fiscal_document_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
@@ -2704,6 +2872,8 @@ ALTER TABLE login_provider_location ADD CONSTRAINT login_provider_location_provi
 ALTER TABLE login_rule ADD CONSTRAINT login_rule_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES login_provider(id) ON DELETE CASCADE;
 ALTER TABLE login_rule_location ADD CONSTRAINT login_rule_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE login_rule_location ADD CONSTRAINT login_rule_location_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES login_rule(id) ON DELETE CASCADE;
+ALTER TABLE markdown_credit ADD CONSTRAINT markdown_credit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
+ALTER TABLE markdown_credit ADD CONSTRAINT markdown_credit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE media ADD CONSTRAINT media_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
 ALTER TABLE message_teller ADD CONSTRAINT message_teller_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
@@ -2732,6 +2902,8 @@ ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KE
 ALTER TABLE reconciliation ADD CONSTRAINT reconciliation_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE recovery_code ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE routing_risk ADD CONSTRAINT routing_risk_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
+ALTER TABLE routing_risk ADD CONSTRAINT routing_risk_version_id_fkey FOREIGN KEY (version_id) REFERENCES routing_risk_version(id) ON DELETE CASCADE;
 ALTER TABLE safety_override ADD CONSTRAINT safety_override_sku_id_location_id_fkey FOREIGN KEY (sku_id, location_id) REFERENCES balance(sku_id, location_id);
 ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
 ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);

@@ -170,7 +170,7 @@ async def rotate(tx: Tx, code: str, version: int) -> int:
     stored: int | None = await tx.value(writes.NEW_SALT, asked)
     if stored is None:
         raise FeedChanged(what="feed", key=code)
-    await audit.record(tx, action="rotate", entity="feed", entity_id=code)
+    await audit.record(tx, action="readdress", entity="feed", entity_id=code)
     return stored
 
 
