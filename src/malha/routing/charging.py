@@ -7,6 +7,7 @@ looks for one parcel only, zone by zone, as far as a cheaper one can still come.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from operator import add
 
@@ -20,6 +21,7 @@ Prices = Mapping[int, Mapping[int, int]]  # SKU -> position -> centavos a unit
 Content = Sequence[tuple[int, int]]  # (place of the line in the request, quantity)
 NEVER = 1 << 80
 NO_CHARGE: dict[int, int] = {}
+NONE: frozenset[int] = frozenset()
 
 
 def order_terms(
@@ -198,7 +200,7 @@ class Charges:
     less the credit for its aged units, which is at most all that; and the price of its stock.
     """
 
-    __slots__ = ("_by_subset", "_lane", "_lines", "_most", "credit", "prices", "tax", "tolls")
+    __slots__ = ("_by_subset", "_lane", "_lines", "credit", "prices", "tax", "tolls")
 
     def __init__(
         self, lane: Lane, lines: Sequence[RequestLine], prices: Prices | None, terms: OrderTerms | None
@@ -214,7 +216,6 @@ class Charges:
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[Mapping[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
         self._by_subset: dict[int, _Subset] = {}
-        self._most = [max(by.values(), default=0) for by in self.credit]
 
     def parcel(self, position: int, row: Row, content: Content) -> int:
         """Return the scaled cost of a parcel, the price of its stock included."""
@@ -342,63 +343,74 @@ class Charges:
         if costs.count(best) > 1:
             equal = [n for n, cost in enumerate(costs) if cost == best]
             n = min(equal, key=lambda n: by_class[klass[serving[n]]])
-        subset.zone = zone_at[serving[n]]
         return best, serving[n]
 
     def _cheapest_down(self, subset: "_Subset", row: Row, asked: "Asked", bound: int) -> tuple[int, int]:
-        by_class, klass = row.by_class, self._lane.klass
-        tax, special, credit = subset.tax, subset.special, subset.most
+        # Where aged stock takes something off is looked at first, so that it lowers no bound of the others.
+        best = self._cheapest_aged(subset, row, asked) if subset.aged else (NEVER, NEVER, -1)
+        tax = subset.tax
+        if tax is None:
+            best = self._walk(subset, row, row.ranked, 0, asked, bound, best)
+        else:
+            firsts, own = self._zoned(row)
+            least = list(map(add, firsts, tax))
+            first = least.index(min(least))
+            best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
+            most = min(bound, best[0])
+            for zone in [zone for zone, cost in enumerate(least) if cost <= most]:
+                if zone != first:
+                    best = self._walk(subset, row, own[zone], tax[zone], asked, bound, best)
+        return best[0], best[2]
+
+    def _walk(
+        self,
+        subset: "_Subset",
+        row: Row,
+        positions: Sequence[int],
+        tax: int,
+        asked: "Asked",
+        bound: int,
+        before: tuple[int, int, int],
+    ) -> tuple[int, int, int]:
+        """Return cost, cost before charges and position of the cheapest of some positions, if it beats one before."""
+        by_class, klass, special = row.by_class, self._lane.klass, subset.special
+        best, alone, where = before
+        for position in positions:
+            base = by_class[klass[position]]
+            cost = base + tax
+            if cost > bound or cost > best:
+                break
+            for units, wanted in asked:
+                if units[position] < wanted:
+                    break
+            else:
+                if position in special:
+                    cost = self._special(subset, position, cost)
+                if cost < best or (cost == best and (base < alone or (base == alone and position < where))):
+                    best, alone, where = cost, base, position
+        return best, alone, where
+
+    def _cheapest_aged(self, subset: "_Subset", row: Row, asked: "Asked") -> tuple[int, int, int]:
         best = alone = NEVER
         where = -1
-        parts = [(0, 0, row.ranked)] if tax is None else self._promising(subset, tax, row, bound + credit)
-        for zone, first, positions in parts:
-            added = 0 if tax is None else tax[zone]
-            least = added - credit
-            if first + least > best:
-                continue
-            for position in positions:
-                base = by_class[klass[position]]
-                if base + least > bound or base + least > best:
-                    break
-                for units, wanted in asked:
-                    if units[position] < wanted:
-                        break
-                else:
-                    cost = base + added
-                    if position in special:
-                        cost = self._special(subset, position, cost)
-                    if cost < best or (cost == best and (base < alone or (base == alone and position < where))):
-                        best, alone, where = cost, base, position
-        if where >= 0:
-            subset.zone = self._lane.zone_at[where]
-        return best, where
+        lane = self._lane
+        for position in sorted(subset.aged):
+            if all(units[position] >= wanted for units, wanted in asked):
+                base = row.by_class[lane.klass[position]]
+                cost = self._special(subset, position, base + (subset.tax[lane.zone_at[position]] if subset.tax else 0))
+                if cost < best or (cost == best and base < alone):
+                    best, alone, where = cost, base, position
+        return best, alone, where
 
-    def _promising(
-        self, subset: "_Subset", tax: Sequence[int], row: Row, most: int
-    ) -> list[tuple[int, int, list[int]]]:
-        """Return the zones that may cost so much at most, the one that was cheapest for fewer lines first.
-
-        That is a good guess: after it most zones are too dear at a glance.
-        """
-        guess = subset.zone
-        found: list[tuple[int, int, list[int]]] = []
-        for part in self._zoned(row):
-            zone = part[0]
-            if part[1] + tax[zone] <= most:
-                if zone == guess:
-                    found.insert(0, part)
-                else:
-                    found.append(part)
-        return found
-
-    def _zoned(self, row: Row) -> list[tuple[int, int, list[int]]]:
-        """Return a row's positions by zone, each from the cheapest on, with what that costs."""
+    def _zoned(self, row: Row) -> tuple[list[int], list[list[int]]]:
+        """Return a row's positions by zone, each from the cheapest on, and before them what that costs."""
         if row.zoned is None:
-            groups: dict[int, list[int]] = {}
+            zones = 1 + max(self._lane.zone_at, default=-1)
+            own: list[list[int]] = [[] for _ in range(zones)]
             for position in row.ranked:
-                groups.setdefault(self._lane.zone_at[position], []).append(position)
+                own[self._lane.zone_at[position]].append(position)
             klass = self._lane.klass
-            row.zoned = [(zone, row.by_class[klass[own[0]]], own) for zone, own in groups.items()]
+            row.zoned = [row.by_class[klass[those[0]]] if those else NEVER for those in own], own
         return row.zoned
 
     def _special(self, subset: "_Subset", position: int, cost: int) -> int:
@@ -426,16 +438,17 @@ class Charges:
             quantity = self._lines[n].quantity
             tax = self.tax[n]
             special = {*self.prices[n], *self.tolls, *(self.credit[n] if self.credit else ())}
-            most = self._most[n] * quantity << SCALE_BITS if self.credit else 0
+            aged = set(self.credit[n]) if self.credit else NONE
             scaled = None if tax is None else [t * quantity << SCALE_BITS for t in tax]
-            return _Subset([(n, quantity)], scaled, special, most)
+            return _Subset([(n, quantity)], scaled, special, aged)
         one, rest = self._subset(low), self._subset(s ^ low)
         if one.tax is None or rest.tax is None:
             tax = one.tax if rest.tax is None else rest.tax
         else:
             tax = list(map(add, one.tax, rest.tax))
         special = rest.special if one.special <= rest.special else one.special | rest.special
-        return _Subset(one.content + rest.content, tax, special, one.most + rest.most, rest.zone)
+        aged = rest.aged if one.aged <= rest.aged else one.aged | rest.aged
+        return _Subset(one.content + rest.content, tax, special, aged)
 
 
 Asked = Sequence[tuple[Sequence[int], int]]
@@ -444,16 +457,19 @@ Asked = Sequence[tuple[Sequence[int], int]]
 class _Subset:
     """Lines that travel together: what they are taxed by zone, and where they cost something of their own."""
 
-    __slots__ = ("content", "most", "special", "tax", "zone")
+    __slots__ = ("aged", "content", "special", "tax")
 
     def __init__(
-        self, content: list[tuple[int, int]], tax: Sequence[int] | None, special: set[int], most: int, zone: int = -1
+        self,
+        content: list[tuple[int, int]],
+        tax: Sequence[int] | None,
+        special: set[int],
+        aged: AbstractSet[int],
     ) -> None:
-        self.zone = zone  # where the cheapest parcel leaves from, or that of fewer lines does
         self.content = content
         self.tax = tax  # scaled, by zone
         self.special = special
-        self.most = most  # scaled: no position's credit is more
+        self.aged = aged  # positions where aged stock takes something off
 
 
 def _sums(amounts: Sequence[int], toll: int = 0) -> list[int]:

@@ -96,7 +96,7 @@ class Row:
         tolls: Sequence[int] = (),
     ) -> None:
         self.bracket = bracket
-        self.zoned: list[tuple[int, int, list[int]]] | None = None  # (zone, its cheapest, its positions): `charging`
+        self.zoned: tuple[list[int], list[list[int]]] | None = None  # by zone: its cheapest, its positions (`charging`)
         self.by_class = [
             (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line << SCALE_BITS)
             + bracket.packages[zone]
