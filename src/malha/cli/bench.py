@@ -197,7 +197,7 @@ def promise(
 @app.command()
 def routing(
     family: Annotated[
-        str, typer.Option(help="Which instances: js-small, oms-fast... (`all` lists them).")
+        str, typer.Option(help="js-small, oms-fast... (`all` lists them); decisions: how long one takes.")
     ] = "js-small",
     instances: Annotated[int, typer.Option(min=1, max=1000, help="How many of them.")] = 3,
     seed: Annotated[int, typer.Option(help="What they are made from.")] = 2026,
@@ -211,6 +211,13 @@ def routing(
     from malha.bench.routing.families import FAMILIES, PlacesMissing  # noqa: PLC0415 - heavy, and only here
     from malha.bench.routing.run import run  # noqa: PLC0415
 
+    if family == "decisions":
+        from malha.bench.routing.decisions import time_decisions  # noqa: PLC0415
+
+        with _saying() as say:
+            timed = time_decisions(say, seed=seed)
+        _show("Routing", msgspec.to_builtins(timed), as_json=as_json)
+        return
     if family not in FAMILIES:
         known = "; ".join(f"{name}: {found.says}" for name, found in FAMILIES.items())
         Console(stderr=True).print(f"There is no family {family}. There are {known}.", style="red")

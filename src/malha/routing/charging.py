@@ -438,7 +438,7 @@ class Charges:
             quantity = self._lines[n].quantity
             tax = self.tax[n]
             special = {*self.prices[n], *self.tolls, *(self.credit[n] if self.credit else ())}
-            aged = set(self.credit[n]) if self.credit else NONE
+            aged: AbstractSet[int] = set(self.credit[n]) if self.credit else NONE
             scaled = None if tax is None else [t * quantity << SCALE_BITS for t in tax]
             return _Subset([(n, quantity)], scaled, special, aged)
         one, rest = self._subset(low), self._subset(s ^ low)

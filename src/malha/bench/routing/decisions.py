@@ -21,7 +21,7 @@ from malha.routing.terms import NO_TERMS, Goods, Taxes, TaxRate, Terms
 LOCATIONS = 1_000
 LINES = 5
 ORDERS = 600
-ROUNDS = 5
+ROUNDS = 3
 SKUS = 300
 EMPTY = {"half": 0.5, "three_quarters": 0.75, "nine_in_ten": 0.9}
 STATES = sorted(STATE_ZONES)
