@@ -22,7 +22,8 @@ from malha.platform.flaws import refuse
 from malha.platform.i18n import money
 from malha.platform.settings import Settings
 from malha.simulation import reads, service
-from malha.simulation.model import At, Draft, Freight, Opening, Result, Scenario, Sums
+from malha.simulation.gap_rules import Compared, captured, ratio, whole
+from malha.simulation.model import At, Draft, Freight, Gap, Opening, Result, Scenario, Sums
 
 FREIGHT = re.compile(r"(?P<from>[A-Z]{2}|\*):(?P<to>[A-Z]{2}|\*)=(?P<percent>\d{1,4})")
 OPENING = re.compile(r"(?P<name>[^:]+):(?P<state>[A-Z]{2})=(?P<share>\d{1,3})%(?P<source>.+)")
@@ -44,6 +45,9 @@ def command(
     ] = None,
     split_penalty: Annotated[int, typer.Option(min=0, help="Centavos each further parcel counts in choosing.")] = 0,
     scenario: Annotated[Path | None, typer.Option(help="A file with the whole scenario as JSON (- for stdin).")] = None,
+    gap: Annotated[
+        bool, typer.Option(help="Compare each day with its hindsight bound, in a process of its own.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, on the last line.")] = False,
 ) -> None:
     """Decide past orders again in a network changed on paper. Nothing real changes, nothing is stored."""
@@ -60,7 +64,7 @@ def command(
         name="malha simulate", since=today - timedelta(days=days - 1), until=today, channel=channel, scenario=wanted
     )
     with runtime() as settings:
-        asyncio.run(_simulate(settings, draft, as_json=as_json))
+        asyncio.run(_simulate(settings, draft, gap=gap, as_json=as_json))
 
 
 def _scenario(
@@ -104,23 +108,32 @@ def _opening(said: str) -> Opening:
     return Opening(name=found["name"], state=found["state"], stock_from=found["source"], share=int(found["share"]))
 
 
-async def _simulate(settings: Settings, draft: Draft, *, as_json: bool) -> None:
+async def _simulate(settings: Settings, draft: Draft, *, gap: bool, as_json: bool) -> None:
     console = Console(stderr=as_json)
     async with Database(settings.database_url or "", settings.retailer, max_size=2) as database:
         async with database.transaction() as tx:
             known = await network.snapshot(tx)
             refuse(service.flaws_of(draft, known))
             span = await service.span_of(tx, draft, known)
-            total = await reads.count(tx, span)
+            by_day = await reads.count_by_day(tx, span)
+        compared = Compared(by_day)
         replay = service.replay_of(draft.scenario, known)
         began = time.monotonic()
         with Progress(console=console, transient=True) as progress:
-            bar = progress.add_task("orders", total=total)
+            bar = progress.add_task("orders", total=sum(by_day.values()))
             async for piece in service.pieces(database, span):
-                service.take(replay, piece)
+                service.take(replay, piece, compared)
                 progress.advance(bar, len(piece))
-    result = replay.finish()
-    result.seconds = round(time.monotonic() - began, 2)
+            result = replay.finish()
+            result.seconds = round(time.monotonic() - began, 2)
+            if gap:
+                days = progress.add_task("bounds by day", total=sum(bool(d.compared) for d in compared.days.values()))
+
+                async def going(done: int) -> bool:
+                    progress.update(days, completed=done)
+                    return True
+
+                result.gap = await service.gap_of(database, span, compared, going)
     if as_json:
         print(msgspec.json.encode(result).decode())
     else:
@@ -144,6 +157,8 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
         table.add_row(name, shown(was), shown(would), shown(would - was))
     table.add_row("business days on the way", *(f"{days:.2f}" for days in _transits(before, after)))
     console.print(table)
+    if result.gap is not None and result.gap.days:
+        console.print(_gap(result.gap))
     places = Table("location", "orders", "on paper", "most in a day", "on paper")
     for code in sorted({*result.before.locations, *result.after.locations}):
         was_load, load = result.before.locations.get(code), result.after.locations.get(code)
@@ -155,6 +170,24 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
             str(load.peak if load else 0),
         )
     console.print(places)
+
+
+def _gap(gap: Gap) -> Table:
+    """Return each day beside what hindsight would have let it cost."""
+    table = Table("day", "orders", "compared", "cost over bound", "on paper", "certificate", "gap captured")
+    rows = [(day, found) for day, found in gap.days.items()]
+    for day, found in [*rows, ("all", whole(gap.days.values()))]:
+        shares = (ratio(found.live, found.bound), ratio(found.draft, found.bound))
+        gained = captured(found)
+        table.add_row(
+            day,
+            str(found.orders),
+            str(found.compared),
+            *("" if share is None else f"{share:.4f}" for share in shares),
+            f"{found.certificate:.2%}",
+            "" if gained is None else f"{gained:.1%}",
+        )
+    return table
 
 
 def _transits(before: Sums, after: Sums) -> tuple[float, float, float]:

@@ -1,6 +1,6 @@
 """What if, on screen: the simulations, the form of a scenario, and what came of one beside what happened."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from litestar import Request, get, post
@@ -20,8 +20,22 @@ from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
-from malha.simulation import reads, service
-from malha.simulation.model import OVER, At, Draft, Freight, Load, Opening, Result, Scenario, Simulation, Status, Sums
+from malha.simulation import gap_rules, reads, service
+from malha.simulation.model import (
+    OVER,
+    At,
+    DayGap,
+    Draft,
+    Freight,
+    Gap,
+    Load,
+    Opening,
+    Result,
+    Scenario,
+    Simulation,
+    Status,
+    Sums,
+)
 
 SIGNS = {
     Status.WAITING: Sign(N_("Waiting"), "wait", "dash"),
@@ -316,7 +330,66 @@ def _told_result(run: Simulation, result: Result, names: dict[str, str]) -> dict
         "by_day": [(render.short_date(day), b, a) for day, a, b in zip(days, *cost_by_day, strict=True)],
         "per_order": (lambda sums: sums.cost // sums.orders if sums.orders else 0),
         "speed": round(run.total / result.seconds) if result.seconds else 0,
+        "gap": gap_view(result.gap) if result.gap is not None and result.gap.days else None,
     }
+
+
+class GapRow(NamedTuple):
+    """A day, or all, beside what hindsight would have let it cost; empty where nothing can be said."""
+
+    day: str
+    orders: int
+    compared: int
+    live: str
+    draft: str
+    certificate: str
+    captured: str
+
+
+class GapView(NamedTuple):
+    """The gap to hindsight as it is drawn: percent above the bound by day, in both worlds."""
+
+    all: GapRow
+    rows: list[GapRow]
+    plot: plots.Days | None
+    sampled: bool
+    left: int
+
+
+def gap_view(gap: Gap) -> GapView:
+    """Return the gap as it is drawn."""
+    days = [(date.fromisoformat(day), found) for day, found in gap.days.items()]
+    over = ([_over(d.draft, d.bound) for _, d in days], [_over(d.live, d.bound) for _, d in days])
+    return GapView(
+        all=_gap_row(_("All"), gap_rules.whole(gap.days.values())),
+        rows=[_gap_row(render.short_date(day), found) for day, found in days],
+        plot=plots.days(*over) if len(days) > 1 else None,
+        sampled=any(found.compared < found.orders for _day, found in days),
+        left=gap.left,
+    )
+
+
+def _over(cost: int, bound: float) -> int:
+    """Return tenths of a percent above the bound: a plot has whole numbers."""
+    return max(round(1000 * (cost / bound - 1)), 0) if bound > 0 else 0
+
+
+def _gap_row(day: str, found: DayGap) -> GapRow:
+    live, draft = (gap_rules.ratio(cost, found.bound) for cost in (found.live, found.draft))
+    gained = gap_rules.captured(found)
+    return GapRow(
+        day=day,
+        orders=found.orders,
+        compared=found.compared,
+        live=_percent(live - 1, 1) if live is not None else "",
+        draft=_percent(draft - 1, 1) if draft is not None and found.alike else "",
+        certificate=_percent(found.certificate, 2),
+        captured=_percent(gained, 0) if gained is not None else "",
+    )
+
+
+def _percent(share: float, decimals: int) -> str:
+    return f"{i18n.number(100 * share, decimals=decimals)}%"
 
 
 def figures(before: Sums, after: Sums) -> list[Figure]:

@@ -135,6 +135,30 @@ class Example(msgspec.Struct, frozen=True):
     from_after: list[str]
 
 
+class DayGap(msgspec.Struct, omit_defaults=True):
+    """Some orders of a day beside what hindsight would have let them cost: nothing costs less than `bound`.
+
+    `certificate` is how far the bound may lie below the programme's own optimum, relatively. `live` and `draft` are
+    what the same orders cost. Where the draft placed other units, its cost says nothing: then `alike` is false.
+    """
+
+    orders: int = 0  # of the day
+    compared: int = 0
+    live: int = 0
+    draft: int = 0
+    bound: float = 0.0
+    certificate: float = 0.0
+    alike: bool = True
+
+
+class Gap(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Days beside their hindsight bounds. `left` days were not looked at, for time or because a bound was not found."""
+
+    days: dict[str, DayGap] = msgspec.field(default_factory=dict)
+    left: int = 0
+    seconds: float = 0.0
+
+
 class Result(msgspec.Struct, kw_only=True):
     """What came of a simulation. `unreadable` orders have a decision that this program cannot read."""
 
@@ -147,6 +171,7 @@ class Result(msgspec.Struct, kw_only=True):
     dearer: list[Example] = msgspec.field(default_factory=list)
     cheaper: list[Example] = msgspec.field(default_factory=list)
     seconds: float = 0.0
+    gap: Gap | None = None
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):

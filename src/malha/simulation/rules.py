@@ -50,6 +50,7 @@ class Told(NamedTuple):
 class Outcome(NamedTuple):
     """An order in both worlds. `shifts` is (sku, location id, units): what is there on paper, or missed."""
 
+    record: Record
     before: Told
     after: Told
     shifts: list[tuple[int, int, int]]
@@ -149,7 +150,7 @@ class Replay:
         after, unplaced = (before, record.unplaced) if plan is None else plan
         was = self._add(self.result.before, record, decided, before, record.unplaced, 0)
         would = self._add(self.result.after, record, decided, after, unplaced, 1)
-        return Outcome(was, would, [] if after is before else self._compare(record, decided, before, after))
+        return Outcome(record, was, would, [] if after is before else self._compare(record, decided, before, after))
 
     def resume(
         self, result: Result, rows: Iterable[tuple[date, list[str], list[str], list[tuple[int, int, int]]]]

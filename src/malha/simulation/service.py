@@ -7,8 +7,9 @@ and comes to the same.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -26,9 +27,11 @@ from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
+from malha.routing.solving import ask
 from malha.simulation import reads, writes
 from malha.simulation.errors import NoResult, SimulationNotFound, SimulationOver, SimulationRunning, TooManySimulations
-from malha.simulation.model import OVER, Decided, Draft, Result, Scenario, Simulation, Site, Status
+from malha.simulation.gap_rules import Compared
+from malha.simulation.model import OVER, Decided, Draft, Gap, Result, Scenario, Simulation, Site, Status
 from malha.simulation.reads import Span
 from malha.simulation.rules import Leads, Replay
 
@@ -36,6 +39,10 @@ PIECE = 2_000  # decisions replayed between two looks at whether somebody stoppe
 MAX_DAYS = 800
 MOST_OPEN = 20  # that wait or run at a time: they run one after the other
 KEEP_DAYS = 90  # after its end
+BOUNDING = "malha.simulation.bounding"
+DAY_S = 20.0  # for the programme of one day's bound
+PATIENCE_S = 60.0  # with its process
+GAP_S = 180.0  # for the bounds of all days
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
@@ -219,10 +226,58 @@ async def pieces(db: Database, span: Span, size: int = PIECE) -> AsyncIterator[l
         last = piece[-1]
 
 
-def take(replay: Replay, piece: list[Decided]) -> None:
-    """Replay a piece."""
+def take(replay: Replay, piece: list[Decided], compared: Compared) -> None:
+    """Replay a piece, and note what is compared with hindsight."""
     for decided in piece:
-        replay.step(decided)
+        compared.note(decided, replay.step(decided))
+
+
+Going = Callable[[int], Awaitable[bool]]  # told how many days are done; says whether to go on
+
+
+async def gap_of(db: Database, span: Span, compared: Compared, going: Going) -> Gap:
+    """Work out the hindsight bounds of the days that were drawn, each in a process that is killed when it is to stop.
+
+    Days for which there is no time, or no bound, are left out and counted. `going` is asked about every second.
+    """
+    began = time.monotonic()
+    bounds: dict[date, tuple[float, float]] = {}
+    days = [day for day in sorted(compared.days) if compared.days[day].compared]
+    for n, day in enumerate(days):
+        left = GAP_S - (time.monotonic() - began)
+        if left <= 0:
+            break
+        found = await _bound(db, span, day, compared.shares[day], min(PATIENCE_S, left), partial(going, n))
+        if found is not None:
+            bounds[day] = found
+    await going(len(days))
+    return compared.finish(bounds, time.monotonic() - began)
+
+
+async def _bound(
+    db: Database, span: Span, day: date, share: float, patience_s: float, going: Callable[[], Awaitable[bool]]
+) -> tuple[float, float] | None:
+    zone = ZoneInfo(span.zone)
+    since = max(datetime(day.year, day.month, day.day, tzinfo=zone), span.since)
+    next_ = day + timedelta(days=1)
+    until = min(datetime(next_.year, next_.month, next_.day, tzinfo=zone), span.until)
+    stop = asyncio.Event()
+    arguments = [since.isoformat(), until.isoformat(), span.zone, str(span.channel or 0), repr(share), str(DAY_S)]
+    asking = asyncio.create_task(ask(BOUNDING, db, stop, patience_s=patience_s, arguments=arguments))
+    try:
+        while not asking.done():
+            await asyncio.wait({asking}, timeout=1.0)
+            if not await going():
+                stop.set()
+                await asking
+                return None
+    finally:
+        stop.set()
+    answer = await asking
+    if answer.why is not None:
+        log.warning("bound_not_found", day=day.isoformat(), said=answer.why)
+        return None
+    return msgspec.json.decode(answer.output, type=tuple[float, float] | None)
 
 
 @jobs.task("simulation.run", attempts=3)
@@ -253,14 +308,23 @@ async def run(db: Database, *, simulation_id: str) -> None:
 
 async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Result:
     began, done = time.monotonic(), 0
-    async for piece in pieces(db, span):
-        await asyncio.to_thread(take, replay, piece)
-        done += len(piece)
+
+    async def keep_pace(_days: int = 0) -> bool:
         async with db.transaction() as tx:
-            if not await tx.value(writes.KEEP_PACE, {"id": id_, "done": done}):
-                raise _Stopped
+            return bool(await tx.value(writes.KEEP_PACE, {"id": id_, "done": done}))
+
+    async with db.transaction() as tx:
+        compared = Compared(await reads.count_by_day(tx, span))
+    async for piece in pieces(db, span):
+        await asyncio.to_thread(take, replay, piece, compared)
+        done += len(piece)
+        if not await keep_pace():
+            raise _Stopped
     result = replay.finish()
     result.seconds = round(time.monotonic() - began, 2)
+    result.gap = await gap_of(db, span, compared, keep_pace)
+    if not await keep_pace():
+        raise _Stopped
     return result
 
 

@@ -234,3 +234,48 @@ async def test_what_came_of_one_is_kept_for_so_long_and_one_that_runs_is_never_f
         await service.forget_old(tx)
         kept = {str(found.id) for found in await reads.simulations(tx)}
     assert kept == {young, open_}
+
+
+async def test_each_day_is_compared_with_what_hindsight_would_have_let_it_cost(retailer: Shop) -> None:
+    await a_past(retailer)
+    gap = (await replayed(retailer))["gap"]
+    ((_day, found),) = gap["days"].items()
+    assert (found["orders"], found["compared"]) == (3, 3)
+    assert found["live"] == found["draft"]
+    assert 0 < found["bound"] <= found["live"] * (1 + 1e-9)
+    assert found.get("certificate", 0.0) < 0.01
+    assert gap.get("left", 0) == 0
+    dearer = (await replayed(retailer, locations=[{"location": "REC", "closed": True}]))["gap"]
+    ((_day, closed),) = dearer["days"].items()
+    assert closed["bound"] == pytest.approx(found["bound"])
+    assert closed["draft"] > closed["live"]
+
+
+async def test_a_bound_that_takes_too_long_is_killed_and_its_day_left_out(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    monkeypatch.setattr(service, "PATIENCE_S", 0.0)
+    gap = (await replayed(retailer))["gap"]
+    assert (gap.get("days", {}), gap["left"]) == ({}, 1)
+
+
+async def test_a_simulation_that_is_stopped_while_a_bound_is_worked_out_ends(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    run = await started(retailer)
+    looked = service.gap_of
+
+    async def stopped_first(*args: Any) -> Any:
+        async with retailer.database.transaction() as tx:
+            await service.stop(tx, UUID(run["id"]))
+        return await looked(*args)
+
+    monkeypatch.setattr(service, "gap_of", stopped_first)
+    await service.run.work(retailer.database, simulation_id=run["id"])
+    async with retailer.database.transaction() as tx:
+        found = await reads.simulation(tx, UUID(run["id"]))
+        assert found is not None
+        assert found.status == "cancelled"
+        assert await reads.result(tx, UUID(run["id"])) is None
