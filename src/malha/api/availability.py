@@ -208,8 +208,8 @@ async def promise_page(
     """Return what a product page may show of each SKU: deliveries with dates and prices, places to fetch it and when.
 
     As `POST /v1/promises` for each SKU alone, but made to be asked for every page view: answers are kept and say
-    `as_of` since when they are so, at most some two seconds. `ETag` and `Cache-Control` let a cache in front keep them
-    for a moment too.
+    `as_of` since when they are so, at most some three seconds. `ETag` and `Cache-Control` let a cache in front keep
+    them for a moment too.
     """
     began = time.perf_counter()
     pages: PromisePages = work.services.extra["promise_pages"]

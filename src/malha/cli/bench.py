@@ -194,6 +194,32 @@ def promise(
     _show("Promises", msgspec.to_builtins(report), as_json=as_json)
 
 
+@app.command(name="promise-page")
+def promise_page(
+    seconds: Annotated[int, typer.Option(min=2, help="Seconds it is asked.")] = 20,
+    connections: Annotated[int, typer.Option(min=1, max=1000, help="Pages asked for at the same time.")] = 64,
+    web_workers: Annotated[int, typer.Option(min=1, max=16, help="Web processes.")] = 2,
+    changes: Annotated[int, typer.Option(min=1, help="Balances changed a second meanwhile.")] = 1_000,
+    port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18919,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """Promises of product pages over HTTP while stock moves: how long they take, and whether any is stale."""
+    from malha.bench import promise_page as bench  # noqa: PLC0415 - heavy, and only here
+    from malha.bench.load import LoadMissing  # noqa: PLC0415
+
+    try:
+        with _saying() as say:
+            report = bench.run(
+                seconds=seconds, connections=connections, web_workers=web_workers, port=port, changes=changes, say=say
+            )
+    except LoadMissing as missing:
+        Console(stderr=True).print(str(missing), style="red")
+        raise typer.Exit(2) from None
+    _show("Product pages", msgspec.structs.asdict(report), as_json=as_json)
+    if report.stale or report.differ or report.failed:
+        raise typer.Exit(1)
+
+
 @app.command()
 def routing(
     family: Annotated[

@@ -268,12 +268,34 @@ class _Told:
 
 
 async def common_stock(tx: Tx, reference: Reference, stocked: Sequence[int]) -> dict[int, Column]:
-    """Return what is free outside of fences, by SKU, in the network's order of locations; whose fences touch apart."""
-    places = sorted(reference.network.location_ids)
-    there, _ = await _there(tx, reference, Taker(0), stocked, places, await tx.now())
-    return reference.grid(
-        stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
-    )
+    """Return what anybody may claim outside of fences, by SKU, in the network's order of locations.
+
+    As `planner` reads it; lean, because product pages ask it again and again.
+    """
+    index = reference.network.index
+    async with tx.pipeline():
+        asked = await atp.ask_common(tx, stocked)
+        waiting = await ahead.queue_ahead_of(tx, stocked) if reference.sells_ahead else None
+        rows = await asked.common.fetchall()
+        besides = list(await asked.expired.fetchall())
+        if waiting is not None:
+            besides += [(sku, place, -units) for sku, place, units in await waiting.fetchall()]
+    columns = {sku: [0] * len(index) for sku in stocked}
+    known: tuple[list[int], list[int | None]] = (
+        [],
+        [],
+    )  # places of the row before, and where they are: mostly the same
+    for sku, places, free in rows:
+        if places != known[0]:
+            known = places, [index.get(place) for place in places]
+        column = columns[sku]
+        for at, units in zip(known[1], free, strict=True):
+            if units and at is not None:
+                column[at] = units
+    for sku, place, units in besides:
+        if place in index:
+            columns[sku][index[place]] += units
+    return {sku: [max(0, units) for units in column] for sku, column in columns.items()}
 
 
 def with_goods(reference: Reference, request: Request) -> Request:

@@ -35,7 +35,7 @@ from malha.routing.model import Plan, Request
 log = structlog.get_logger(__name__)
 
 FRESH_S = 0.5  # younger stock is not read again
-OLDEST_S = 2.0  # older stock is not served
+OLDEST_S = 3.0  # older stock is not served
 MOST_READ = 200  # SKUs in one question
 MOST_SHELVES = 20_000
 MOST_ANSWERS = 50_000

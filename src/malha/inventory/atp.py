@@ -17,6 +17,11 @@ FROM balance b
 WHERE b.sku_id = ANY (%(skus)s::int[]) AND b.location_id = ANY (%(locations)s::int[])
 GROUP BY b.sku_id
 """
+# The same at all locations.
+EVERYWHERE = """
+SELECT b.sku_id, array_agg(b.location_id), array_agg(b.on_hand - b.allocated - b.held - b.safety - b.fenced)
+FROM balance b WHERE b.sku_id = ANY (%(skus)s::int[]) GROUP BY b.sku_id
+"""
 # Units of expired holds that nobody retired yet, without what goes back to fences: few, by the index on expiry.
 EXPIRED = """
 SELECT l.sku_id, l.location_id, sum(l.quantity - coalesce(
@@ -56,3 +61,16 @@ async def ask(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int], chann
         await tx.cursor_of(EXPIRED, {"skus": skus}),
         await tx.cursor_of(UNPUBLISHED, {"skus": skus, "channel": channel_id}),
     )
+
+
+class AskedCommon(msgspec.Struct, frozen=True):
+    """Questions on their way; read them when the round trip is over."""
+
+    common: AsyncCursor[tuple[Any, ...]]
+    expired: AsyncCursor[tuple[Any, ...]]
+
+
+async def ask_common(tx: Tx, sku_ids: Sequence[int]) -> AskedCommon:
+    """Ask for (SKU, places, common units) at all locations, and for units of expired holds. For `tx.pipeline()`."""
+    skus = arrays.ints(sku_ids)
+    return AskedCommon(await tx.cursor_of(EVERYWHERE, {"skus": skus}), await tx.cursor_of(EXPIRED, {"skus": skus}))
