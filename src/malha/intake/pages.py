@@ -5,9 +5,9 @@ from: the reference data (network, catalogue, allotments, prices, learned days),
 taken, and of every SKU the units at each location *as far as they matter*, which is up to the units that are asked for.
 So a sale from a full shelf leaves every answer standing, and the last unit that goes makes those stale that need it.
 
-Stock is read for many SKUs at once: one question is under way, those who come meanwhile share the next. It is served
-up to `OLDEST_S`, and read again ahead of that where it is still asked for, so that hardly anybody waits. An answer says
-`as_of` when the oldest of what it rests on was read. SKUs that fences or caps touch go the long way: their answers
+Stock is read for some SKUs at once: one question is under way, those who come meanwhile share the next. It is served
+up to `OLDEST_S`, and read again ahead of that while it was asked for lately, so that hardly anybody waits. An answer
+says `as_of` when the oldest of what it rests on was read. SKUs that fences or caps touch go the long way: their answers
 depend on who asks and are kept for `FRESH_S` only.
 """
 
@@ -36,8 +36,12 @@ log = structlog.get_logger(__name__)
 
 FRESH_S = 0.5  # younger stock is not read again
 OLDEST_S = 3.0  # older stock is not served
-MOST_READ = 200  # SKUs in one question
-MOST_SHELVES = 20_000
+AHEAD_S = 1.5  # older stock is read ahead of need, if it was asked for in the last `WARM_S`
+WARM_S = 30.0
+MOST_WARM = 1_000  # SKUs, each time that is looked at
+LOOK_S = 0.25
+MOST_READ = 32  # SKUs in one question: what comes back must not keep the event loop for long
+MOST_SHELVES = 10_000
 MOST_ANSWERS = 50_000
 NO_ORDER = UUID(int=0)  # routing needs an id and decides nothing by it
 
@@ -68,11 +72,12 @@ class Told(NamedTuple):
 class _Shelf:
     """Common stock of one SKU in the network's order of locations, when it was asked for, and its short forms."""
 
-    __slots__ = ("asked", "column", "short")
+    __slots__ = ("asked", "column", "short", "used")
 
-    def __init__(self, column: Column, asked: float) -> None:
+    def __init__(self, column: Column, asked: float, used: float) -> None:
         self.column = column
         self.asked = asked
+        self.used = used
         self.short: dict[int, bytes | tuple[int, ...]] = {}
 
     def up_to(self, units: int) -> bytes | tuple[int, ...]:
@@ -110,16 +115,19 @@ class PromisePages:
         self._near: dict[tuple[Any, ...], promised.Near] = {}
         self._taken: tuple[int, ...] = ()
         self._taken_of: tuple[object, float] = (None, -1.0)
-        self._wanted: dict[int, None] = {}
+        self._urgent: dict[int, None] = {}  # SKUs that somebody waits for
+        self._wanted: dict[int, None] = {}  # and those that are read ahead of need
         self._next: asyncio.Future[None] | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._warmer: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """End the questions that are under way."""
         await self._cache.close()
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        tasks = [task for task in (self._warmer, self._reader) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def tell(self, wishes_in: Callable[[Reference], Awaitable[Sequence[Wish]]]) -> list[Told]:
         """Return what each wish is promised now; `wishes_in` finds channels and SKUs in reference data, or refuses."""
@@ -165,32 +173,55 @@ class PromisePages:
             missing, ageing = [], []
             for sku in skus:
                 shelf = self._shelves.get(sku)
+                if shelf is not None:
+                    shelf.used = now
                 age = OLDEST_S if shelf is None else now - shelf.asked
                 if age >= OLDEST_S:
                     missing.append(sku)
                 elif age > FRESH_S:
                     ageing.append(sku)
+            if self._warmer is None or self._warmer.done():
+                self._warmer = asyncio.get_running_loop().create_task(self._warm())
             if not missing and not ageing:
                 return waited
-            self._wanted.update(dict.fromkeys([*missing, *ageing]))
-            if self._next is None:
-                self._next = asyncio.get_running_loop().create_future()
-            future = self._next
-            if self._reader is None or self._reader.done():
-                self._reader = asyncio.get_running_loop().create_task(self._read())
+            self._urgent.update(dict.fromkeys(missing))
+            self._wanted.update(dict.fromkeys(ageing))
+            future = self._begin()
             if not missing:
                 return waited
             waited = True
             await asyncio.shield(future)
 
+    def _begin(self) -> "asyncio.Future[None]":
+        """Have what is wanted read; the future ends with the next question, which may not be that of who asks yet."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.get_running_loop().create_task(self._read())
+        return self._next
+
+    async def _warm(self) -> None:
+        """Read stock again ahead of need as long as anybody asks."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = time.monotonic()
+            used = [(shelf.asked, sku) for sku, shelf in self._shelves.items() if now - shelf.used < WARM_S]
+            if not used:
+                return
+            due = [sku for asked, sku in sorted(used)[:MOST_WARM] if now - asked > AHEAD_S]
+            if due:
+                self._wanted.update(dict.fromkeys(due))
+                self._begin()
+
     async def _read(self) -> None:
         """Read what is wanted, again and again until nothing is."""
-        while self._wanted and self._next is not None:
+        while (self._urgent or self._wanted) and self._next is not None:
             future, self._next = self._next, None
-            skus = list(self._wanted)[:MOST_READ]
+            skus = list(dict.fromkeys([*self._urgent, *self._wanted]))[:MOST_READ]
             for sku in skus:
-                del self._wanted[sku]
-            if self._wanted:
+                self._urgent.pop(sku, None)
+                self._wanted.pop(sku, None)
+            if self._urgent or self._wanted:
                 self._next = asyncio.get_running_loop().create_future()
             try:
                 await self._read_some(skus)
@@ -215,7 +246,7 @@ class PromisePages:
                 before.asked = asked
                 self._shelves[sku] = before
             else:
-                self._shelves[sku] = _Shelf(column, asked)
+                self._shelves[sku] = _Shelf(column, asked, asked if before is None else before.used)
         while len(self._shelves) > MOST_SHELVES:
             self._shelves.popitem(last=False)
 
