@@ -263,7 +263,7 @@ async def get_capacity_plan(work: Work, code: str) -> PlanView:
 async def change_capacity_templates(work: Work, code: str, data: PlanDraft) -> Stated:
     """State the slots of a location's week. Slots of today and later follow; what is reserved stays reserved."""
     place = await place_of(work, code)
-    work.expect(await service.lock_plan(work.tx, place.id))
+    work.expect(await service.lock_plan(work.tx, place))
     weeks = {Kind.PICK: data.pick, Kind.PICKUP: data.pickup, Kind.DELIVERY: data.delivery}
     stated = {
         kind: [Template(s.weekday, time.fromisoformat(s.starts), time.fromisoformat(s.ends), s.quota) for s in rows]
@@ -282,7 +282,7 @@ async def change_capacity_day(work: Work, code: str, day: date, data: DayDraft) 
     A closure of the location ends all slots whatever is stated here; on a holiday only what is stated here stands.
     """
     place = await place_of(work, code)
-    work.expect(await service.lock_plan(work.tx, place.id))
+    work.expect(await service.lock_plan(work.tx, place))
     overrides = [
         Override(starts=_clock(s.starts), ends=_clock(s.ends), quota=s.quota, reason=s.reason) for s in data.slots
     ]

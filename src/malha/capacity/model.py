@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 KIND_WORDS: dict[Kind, str] = {
-    Kind.PICK: N_("Picking"),
+    Kind.PICK: N_("Order picking"),
     Kind.PICKUP: N_("Pickup"),
     Kind.DELIVERY: N_("Delivery"),
 }

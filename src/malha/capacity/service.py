@@ -33,7 +33,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 OFFERED = 5  # alternatives to a slot that is full
@@ -415,16 +415,16 @@ class Stated(msgspec.Struct, frozen=True):
     above: list[Slot]
 
 
-async def lock_plan(tx: Tx, location_id: int, expected: int | None = None) -> int:
+async def lock_plan(tx: Tx, place: Location, expected: int | None = None) -> int:
     """Lock what a location states; return its version, 0 for nothing yet.
 
     Raises:
         Conflict: it is at another version than expected.
     """
-    await tx.execute(writes.ENSURE_PLAN, {"location": location_id})
-    version = int(await tx.value(writes.LOCK_PLAN, {"location": location_id}))
+    await tx.execute(writes.ENSURE_PLAN, {"location": place.id})
+    version = int(await tx.value(writes.LOCK_PLAN, {"location": place.id}))
     if expected is not None and expected != version:
-        raise Conflict(what="capacity", key=location_id)
+        raise Conflict(what=Word(N_("The capacity of")), key=place.code)
     return version
 
 
@@ -443,7 +443,7 @@ async def set_templates(
     for kind, rows in templates.items():
         flaws += rules.check_templates(rows, kind.value)
     refuse(flaws)
-    await lock_plan(tx, place.id, expected)
+    await lock_plan(tx, place, expected)
     before = await reads.plan_of(tx, place.id)
     after = Plan(before.version, {**before.templates, **{k: sorted(v) for k, v in templates.items()}}, before.overrides)
     _check_days(after)
@@ -483,7 +483,7 @@ async def set_overrides(
             says = N_("The day {day} is over, or more than a year away.")
             flaws.append(Flaw("day", says, facts={"day": day}))
     refuse(flaws)
-    await lock_plan(tx, place.id, expected)
+    await lock_plan(tx, place, expected)
     before = await reads.plan_of(tx, place.id)
     after = before
     for (kind, day), rows in sorted(dated.items()):

@@ -17,7 +17,7 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.console import order as page
-from malha.console import render, shell, web, words
+from malha.console import order_slot, render, shell, web, words
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
 from malha.fulfillment import pickups
@@ -28,7 +28,7 @@ from malha.fulfillment.model import RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
 from malha.network.places import STATE_ZONES
 from malha.network.rules import MOST_PICKUP_DAYS
-from malha.ordering import promises, reads, rules
+from malha.ordering import promises, reads, rules, slots
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
@@ -117,13 +117,15 @@ async def _hold(tx: Tx, order_id: UUID, form: Form) -> str:
 
 
 async def _resolve(tx: Tx, order_id: UUID, form: Form) -> str:
-    await ordering.resolve_hold(tx, order_id, _kind(form), resolution=_said(form, "resolution", 200))
+    await ordering.resolve_hold(
+        tx, order_id, _kind(form, words.LIFTED_BY_HAND), resolution=_said(form, "resolution", 200)
+    )
     return _("Hold lifted")
 
 
-def _kind(form: Form) -> HoldKind:
+def _kind(form: Form, among: tuple[str, ...] = words.BY_HAND) -> HoldKind:
     said = _said(form, "kind", 40)
-    known = said in words.BY_HAND
+    known = said in among
     refuse([] if known else [Flaw("kind", N_("Choose a kind of hold."))])
     return HoldKind(said)
 
@@ -165,6 +167,24 @@ async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
         lines=lines or None, expected=seen,
     )  # fmt: skip
     return _("Promised for {day}; the customer is told", day=render.day(until))
+
+
+async def _slot(tx: Tx, order_id: UUID, form: Form) -> str:
+    why = _said(form, "promise_reason", 40)
+    if why not in set(PromiseReason):
+        refuse([Flaw("promise_reason", N_("Choose a reason."))])
+    day, starts, code = order_slot.chosen(_said(form, "slot", 120))
+    found = await slots.agree(
+        tx, order_id, day, starts, location=code or None, reason=PromiseReason(why),
+        note=_said(form, "note", promises.NOTE_LENGTH), expected=_whole(form, "version"),
+    )  # fmt: skip
+    text = _("{day}, {from_} to {to}", day=render.calendar_day(day), from_=f"{starts:%H:%M}", to=f"{found.ends:%H:%M}")
+    return _("Moved to {slot}; the customer is told", slot=text)
+
+
+async def _leave_slot(tx: Tx, order_id: UUID, form: Form) -> str:
+    await slots.give_back(tx, order_id, expected=_whole(form, "version"))
+    return _("Slot given back")
 
 
 async def _zone_of(tx: Tx, order_id: UUID) -> ZoneInfo:
@@ -316,6 +336,8 @@ ACTS: dict[str, tuple[str, Act]] = {
     "address": ("orders:write", _address),
     "map": ("orders:write", _map),
     "promise": ("orders:write", _promise),
+    "slot": ("orders:write", _slot),
+    "leave-slot": ("orders:write", _leave_slot),
     "replace": ("orders:write", _replace),
     "release": ("orders:write", _release),
     "place": ("orders:write", _place),
@@ -480,7 +502,7 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
             await work.cancel(tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True)
         case _:
             kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
-            by_hand = [kind for kind in kinds if kind.value in words.BY_HAND]
+            by_hand = [kind for kind in kinds if kind.value in words.LIFTED_BY_HAND]
             for kind in by_hand or list(kinds)[:1] or [HoldKind.MANUAL]:
                 await ordering.resolve_hold(tx, order_id, kind)
 

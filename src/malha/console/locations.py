@@ -10,7 +10,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import audit_words, brazil_map, export, filling, render, shell, web
+from malha.console import audit_words, brazil_map, capacity_view, export, filling, render, shell, web
 from malha.console import network_words as say
 from malha.console.words import Sign
 from malha.exchange import kinds
@@ -283,6 +283,8 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         closures = await reads.closures(tx, found.id)
         today = now().astimezone(ZoneInfo(found.timezone)).date()
         taken = (await reads.capacity_taken(tx, [found.id], [today])).get((found.id, today), 0)
+        monday = today - timedelta(days=today.weekday())
+        slots = await capacity_view.of_location(tx, found, monday)
         waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
         others = [x for x in await in_scope(tx, request) if x.id != found.id]
         history = (
@@ -297,6 +299,8 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         issuer=issuer,
         kind=_(say.LOCATION_KIND[found.kind]),
         sign_of=say.LOCATION_STATUS[found.status],
+        slots=slots,
+        slot_days=[monday + timedelta(days=n) for n in range(7)],
         note=_pause_note(found),
         answers=_answers(found, calendar, taken, waiting, around.may("fulfillment:work")),
         week=week_of(found),

@@ -15,7 +15,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import messages, render, shell, timeline, web, why_date, words
+from malha.console import messages, order_slot, render, shell, timeline, web, why_date, words
 from malha.console import reads as page_reads
 from malha.console.why import drawn
 from malha.console.words import Sign
@@ -64,6 +64,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     line_promises: dict[int, datetime]
     awaits: list[ahead.ClaimRow] = []
     slip: slip_reads.OneSlip | None = None
+    slot: order_slot.SlotView = order_slot.SlotView()
 
     @property
     def awaited(self) -> int:
@@ -221,6 +222,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         line_promises=await reads.line_promises(tx, header.id),
         awaits=await ahead.claims_of_order(tx, header.id),
         slip=await slip_reads.slip_of(tx, header.id),
+        slot=await order_slot.view(tx, header.id),
     )
 
 
@@ -435,7 +437,7 @@ def _blocks(facts: Facts) -> Answer:
     return Answer(**base, says=_("Nothing"))
 
 
-def next_step(  # noqa: C901, PLR0911 -- a list of cases in a person's order
+def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's order
     facts: Facts, instead: Sequence[substituting.Choice] = ()
 ) -> Step | None:
     """Return what is to be done next, in the order a person would do it; None when nothing is."""
@@ -456,6 +458,8 @@ def next_step(  # noqa: C901, PLR0911 -- a list of cases in a person's order
             return Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
         if hold.kind in REGISTERED:
             return _register(hold.kind, hold.detail)
+        if hold.kind == HoldKind.SLOT and facts.slot.choices:
+            return Step(act="slot", label=_("Choose another slot"), icon="calendar-event", dialog="dlg-slot")
         if hold.kind not in AUTOMATIC_HOLDS:
             return Step(
                 act="resolve",

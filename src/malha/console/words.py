@@ -117,6 +117,9 @@ BY_HAND = tuple(
     kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
 )
 
+# Holds that a person may lift. That an order found no place in its slot is no decision of a person.
+LIFTED_BY_HAND = (*BY_HAND, HoldKind.SLOT.value)
+
 SHORT_REASONS: dict[str, str] = {
     RejectReason.NOT_IN_STOCK: N_("Not found, the place is empty"),
     RejectReason.MISMATCH: N_("Fewer than the system says"),

@@ -71,15 +71,36 @@ async def agree(
     return slot
 
 
+def places_of(order: Order, units: Iterable[Unit]) -> set[int]:
+    """Return the locations whose slots an order may have: where it is fetched, or where its goods come from."""
+    if order.method == Method.PICKUP:
+        return {order.pickup_location_id} if order.pickup_location_id is not None else set()
+    return {u.location_id for u in units if u.location_id is not None and u.state is not UnitState.CANCELLED}
+
+
+async def choices(tx: Tx, order_id: UUID, most: int = 30) -> tuple[Reservation | None, list[tuple[Location, Slot]]]:
+    """Return the slot an order has, and free ones it may have instead, the next first.
+
+    Only slots that are to come; nothing is locked, so one of them may be gone when it is asked for.
+    """
+    order = await ordering.look_at(tx, order_id)
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    had = (await reads.of_orders(tx, [order_id])).get(order_id)
+    if not any(is_to_come(u) for u in units):
+        return had, []
+    places = await network.locations_by_id(tx, places_of(order, units))
+    kind = Kind.PICKUP if order.method == Method.PICKUP else Kind.DELIVERY
+    now = await tx.now()
+    found = await service.offers(tx, places.values(), kind, ready=dict.fromkeys(places, now), most=most)
+    rows = [(places[id_], slot) for id_, slots in found.items() for slot in slots if had is None or slot.key != had.key]
+    return had, sorted(rows, key=lambda row: (row[1].key.day, row[1].key.starts))[:most]
+
+
 async def _place(
     tx: Tx, order: Order, units: Iterable[Unit], had: Reservation | None, location: str | None
 ) -> Location:
     """Return the location whose slots an order may have."""
-    if order.method == Method.PICKUP:
-        may = {order.pickup_location_id}
-    else:
-        may = {u.location_id for u in units if u.state is not UnitState.CANCELLED}
-    may -= {None}
+    may = places_of(order, units)
     if location is not None:
         found = await network.location_by_code(tx, location)
         if found is None:
@@ -87,7 +108,7 @@ async def _place(
         if found.id not in may:
             raise SlotNotForOrder(number=order.number)
         return found
-    id_ = had.location_id if had is not None and had.location_id in may else min((x for x in may if x), default=None)
+    id_ = had.location_id if had is not None and had.location_id in may else min(may, default=None)
     if id_ is None:
         raise SlotNotForOrder(number=order.number)
     return (await network.locations_by_id(tx, [id_]))[id_]

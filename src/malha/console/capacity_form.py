@@ -1,0 +1,154 @@
+"""A week of slots as a grid to fill in: a row per time, a column per weekday, places in the cells; and as a file."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import time
+from typing import TypeVar
+
+import msgspec
+
+from malha.capacity.model import KIND_WORDS, MOST_QUOTA, MOST_SLOTS, Kind, Template
+from malha.console import network_words as say
+from malha.console.filling import Filled
+from malha.network.model import WEEKDAYS
+from malha.platform import i18n
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.text import fold
+
+T = TypeVar("T")
+BLANK_ROWS = 3
+MOST_ROWS = 7 * MOST_SLOTS
+FILE_ROWS = 20_000
+# How the columns of a file may be called.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "location": ("location", "local", "loja"),
+    "kind": ("kind", "tipo"),
+    "weekday": ("weekday", "dia", "dia da semana"),
+    "starts": ("starts", "inicio", "from", "de"),
+    "ends": ("ends", "fim", "to", "ate"),
+    "quota": ("quota", "vagas", "cota", "places"),
+}
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One time of the day: places per weekday, as text; empty is no slot."""
+
+    starts: str = ""
+    ends: str = ""
+    quotas: list[str]
+
+
+def rows_of(templates: Iterable[Template]) -> list[Row]:
+    """Return a week as the rows of its grid, with some blank ones to fill in."""
+    found: dict[tuple[time, time], dict[int, int]] = {}
+    for t in sorted(templates, key=lambda t: (t.starts, t.ends, t.weekday)):
+        found.setdefault((t.starts, t.ends), {})[t.weekday] = t.quota
+    rows = [
+        Row(
+            starts=f"{starts:%H:%M}",
+            ends=f"{ends:%H:%M}",
+            quotas=[str(days[day]) if day in days else "" for day in range(1, 8)],
+        )
+        for (starts, ends), days in found.items()
+    ]
+    return rows + [Row(quotas=[""] * 7)] * BLANK_ROWS
+
+
+def week_of(read: Filled) -> list[Template]:
+    """Return the week that a grid says; what cannot be read is a flaw of its field."""
+    templates = []
+    for n in range(MOST_ROWS):
+        at = f"rows/{n}"
+        if f"{at}/starts" not in read.form:
+            break
+        quotas = {day: read.maybe_whole(f"{at}/{day}") for day in range(1, 8)}
+        for day, quota in quotas.items():
+            if quota is not None and not 0 <= quota <= MOST_QUOTA:
+                read.wrong(f"{at}/{day}", N_("A quota is between 0 and {most}."), most=MOST_QUOTA)
+        stated = {day: quota for day, quota in quotas.items() if quota is not None}
+        if not stated and not read.text(f"{at}/starts") and not read.text(f"{at}/ends"):
+            continue
+        starts, ends = read.clock(f"{at}/starts"), read.clock(f"{at}/ends")
+        if not stated:
+            read.wrong(f"{at}/1", N_("A time without places on any day."), N_("Fill in a day, or empty the times."))
+        templates += [Template(day, starts, ends, quota) for day, quota in stated.items()]
+    return templates
+
+
+Stated = dict[tuple[str, Kind], list[Template]]
+
+
+def read_file(raw: bytes) -> tuple[Stated, list[Flaw]]:
+    """Return the weeks that a CSV file states, by location and kind, and what is wrong with its lines.
+
+    A heading line names the columns, in English or Portuguese; semicolons, commas or tabs part them.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", "replace")
+    head = text.partition("\n")[0]
+    delimiter = max(";,\t", key=head.count)
+    lines = list(csv.reader(io.StringIO(text.replace("\x00", "")), delimiter=delimiter))
+    places = _columns(lines[0] if lines else [])
+    missing = [name for name in COLUMNS if name not in places]
+    if missing:
+        says = N_("The first line lacks the columns {columns}.")
+        return {}, [Flaw("file", says, facts={"columns": ", ".join(missing)})]
+    stated: Stated = {}
+    flaws: list[Flaw] = []
+    if len(lines) > FILE_ROWS:
+        return {}, [Flaw("file", N_("A file has at most {most} lines."), facts={"most": FILE_ROWS})]
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        row = {name: cells[at].strip() if at < len(cells) else "" for name, at in places.items()}
+        kind, template = _kind(row["kind"]), _template(row)
+        if kind is None or template is None or not row["location"]:
+            says = N_("Line {line} is no slot: {text}.")
+            facts = {"line": number, "text": delimiter.join(cells)[:80]}
+            flaws.append(Flaw("file", says, N_("Look at the file that this page exports."), facts))
+        else:
+            stated.setdefault((row["location"], kind), []).append(template)
+    return stated, flaws
+
+
+def _columns(head: Sequence[str]) -> dict[str, int]:
+    called = {fold(cell.strip()): n for n, cell in enumerate(head)}
+    return {
+        name: called[fold(word)] for name, words in COLUMNS.items() for word in reversed(words) if fold(word) in called
+    }
+
+
+def _kind(text: str) -> Kind | None:
+    return _spoken({kind: (kind.value, word) for kind, word in KIND_WORDS.items()}, text)
+
+
+def _weekday(text: str) -> int | None:
+    if text.isascii() and text.isdigit():
+        return int(text) if 1 <= int(text) <= 7 else None
+    return _spoken({n: (day, say.WEEKDAY[day]) for n, day in enumerate(WEEKDAYS, start=1)}, text)
+
+
+def _spoken(words: Mapping[T, tuple[str, str]], text: str) -> T | None:
+    """Return what a word means, in any language; three letters will do."""
+    wanted = fold(text)
+    for meant, (code, word) in words.items():
+        names = {code} | {fold(i18n.translate(language, word)) for language in i18n.LANGUAGES}
+        if wanted and any(name == wanted or (len(wanted) >= 3 and name.startswith(wanted)) for name in names):
+            return meant
+    return None
+
+
+def _template(row: Mapping[str, str]) -> Template | None:
+    weekday = _weekday(row["weekday"])
+    try:
+        starts, ends = time.fromisoformat(row["starts"].zfill(5)), time.fromisoformat(row["ends"].zfill(5))
+        quota = int(row["quota"])
+    except ValueError:
+        return None
+    if weekday is None or not 0 <= quota <= MOST_QUOTA:
+        return None
+    return Template(weekday, starts, ends, quota)
