@@ -7,13 +7,14 @@ import pytest
 
 from malha.capacity import reads, service
 from malha.capacity.errors import NoSuchSlot, OrderHasSlot, SlotFull, SlotNotForOrder
-from malha.capacity.model import Key, Kind, Template
+from malha.capacity.model import Key, Kind, Override, Template
 from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder, NewSlot, Placed
+from malha.intake.reference import REFRESH_SECONDS, reference_in
 from malha.network import reads as network
 from malha.network.model import Location
 from malha.ordering import service as ordering
@@ -272,3 +273,28 @@ async def _reroute(shop: Shop, placed: Placed, target: str) -> None:
         units = (await ordering.units_of(tx, [placed.id]))[placed.id]
         assert {u.location_id for u in units} == {shop.world.locations[target]}
     await drain(shop.database, SUBSCRIPTIONS)
+
+
+async def test_picking_slots_stand_before_the_daily_capacity_for_routing_and_for_release(shop: Shop) -> None:
+    values = {"method": "ship", "pickup_location": None, "ship_to": SAO_PAULO}
+    async with shop.database.transaction() as tx:
+        dc = await network.location_by_code(tx, "DC")
+        assert dc is not None
+        today = service.today_at(dc, await tx.now())
+        week = [Template(d, time(0), NOON, 1) for d in range(1, 8)]
+        await service.set_templates(tx, dc, {Kind.PICK: week})
+        await service.set_overrides(tx, dc, {(Kind.PICK, today): [Override(starts=NOON, ends=time(23), quota=1)]})
+    first, second, third = [await shop.submit(n, **values) for n in (2, 4, 6)]  # through one gate
+    assert [p.lines[0].location for p in (first, second)] == ["DC", "DC"]
+    async with shop.database.transaction() as tx:
+        reference = await reference_in(tx)
+        at = reference.network.index[dc.id]
+        assert (reference.network.places[at].daily_capacity, reference.taken[at]) == (2, 3)
+        assert third.lines[0].location == "DC"  # what a process knows of today's work is half a second old
+        done = await fulfillment.release(tx, [first.id, second.id, third.id], forced=True)
+    assert not done.left
+    days = await shop.tuples("SELECT day, taken FROM location_day ORDER BY 1")
+    assert days == [(today, 2), (today + timedelta(days=1), 1)]
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)
+    later = await shop.submit(8, **values)
+    assert later.lines[0].location == "S1"

@@ -94,6 +94,18 @@ def test_only_slots_with_a_place_that_begin_once_goods_are_ready_are_offered() -
     assert [s.key.starts.hour for s in rules.next_free(slots, SAO_PAULO, ready, 2)] == [11, 13]
 
 
+def test_orders_of_a_day_fill_its_picking_slots_from_the_first_on() -> None:
+    def slots(kind: str) -> list[Slot]:
+        return [
+            Slot(key=Key(1, kind, MONDAY, time(hour)), ends=time(hour + 1), quota=quota)
+            for hour, quota in ((9, 2), (10, 3))
+        ]
+
+    for taken, expected in ((0, [0, 0]), (1, [1, 0]), (4, [2, 2]), (7, [2, 5])):
+        assert [s.confirmed for s in rules.fill_picking(slots("pick"), {(1, MONDAY): taken})] == expected
+    assert [s.confirmed for s in rules.fill_picking(slots("pickup"), {(1, MONDAY): 4})] == [0, 0]
+
+
 def test_picking_has_the_sum_of_its_slots_a_day_and_none_where_none_are_stated() -> None:
     assert rules.day_quota(a_plan(kind=Kind.PICK), MONDAY, holiday=False, closed=False) == 13
     assert rules.day_quota(a_plan(Override(), kind=Kind.PICK), MONDAY, holiday=False, closed=False) == 0

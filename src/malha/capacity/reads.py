@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from malha.capacity import rules
 from malha.capacity.model import DatedOverride, Key, Kind, Override, Plan, Reservation, Slot, State, Template
+from malha.network import reads as network
 from malha.network.calendar import is_holiday
 from malha.network.model import Location, LocationStatus
 from malha.platform.db import Tx
@@ -112,7 +113,8 @@ def takes_work(location: Location, kind: Kind, day: date, starts: time) -> bool:
 async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], days: Collection[date]) -> list[Slot]:
     """Return the slots of locations on some days, with what is taken, by location, kind, day and start.
 
-    What is reserved in a slot that is stated no more is there as well, with the quota 0.
+    What is reserved in a slot that is stated no more is there as well, with the quota 0. Picking is counted by day: its
+    orders fill the slots of their day from the first on.
     """
     places = {place.id: place for place in locations}
     wanted = sorted(set(days))
@@ -148,7 +150,10 @@ async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], 
         for key, (ends, _, held, confirmed) in taken.items()
         if held or confirmed
     ]
-    return sorted(found, key=lambda slot: slot.key)
+    found.sort(key=lambda slot: slot.key)
+    if Kind.PICK in kinds:
+        return rules.fill_picking(found, await network.capacity_taken(tx, list(stated), wanted))
+    return found
 
 
 def days_from(since: date, count: int) -> list[date]:

@@ -1,9 +1,11 @@
 """Pure decisions on slots: what a day offers, when a slot is over, and what a statement of slots must be."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from malha.capacity.model import MOST_SLOTS, DatedOverride, Kind, Override, Plan, Slot, Template, Window
 from malha.platform.flaws import Flaw
@@ -119,6 +121,24 @@ def day_quota(plan: Plan, day: date, *, holiday: bool, closed: bool) -> int | No
     if not plan.templates.get(Kind.PICK) and not any(o.kind is Kind.PICK for o in plan.overrides):
         return None
     return sum(w.quota for w in windows_on(plan, Kind.PICK, day, holiday=holiday, closed=closed))
+
+
+def fill_picking(slots: Sequence[Slot], taken: Mapping[tuple[int, date], int]) -> list[Slot]:
+    """Return slots in order with the orders of each day in its picking slots, the first slot filled first.
+
+    What a day has beyond all of its slots is in the last one.
+    """
+    left = dict(taken)
+    last = {(s.key.location_id, s.key.day): s.key for s in slots if s.key.kind == Kind.PICK}
+    filled = []
+    for slot in slots:
+        day = slot.key.location_id, slot.key.day
+        if slot.key.kind == Kind.PICK and left.get(day):
+            here = left[day] if last[day] == slot.key else min(left[day], slot.quota)
+            left[day] -= here
+            slot = msgspec.structs.replace(slot, confirmed=here)  # noqa: PLW2901
+        filled.append(slot)
+    return filled
 
 
 def overrides_of(plan: Plan, kind: Kind, day: date) -> list[Override]:

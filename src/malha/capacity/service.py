@@ -5,7 +5,7 @@ are counter rows made, locked and rid of expired holds, and the update tried onc
 same ahead of time, for callers that decide on several slots together: what it says is left stays until they commit.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -201,6 +201,27 @@ def is_available(slot: Slot | None, place: Location, now: datetime) -> bool:
     return slot is not None and slot.left > 0 and not rules.is_over(
         slot.key.day, slot.ends, ZoneInfo(place.timezone), now
     )  # fmt: skip
+
+
+async def pick_quotas(tx: Tx, locations: Collection[Location]) -> dict[int, Callable[[date], int | None]]:
+    """Return, of locations that state picking slots, how many orders a day has room for: the sum of its slots.
+
+    The slots of picking stand before the location's daily capacity. Ask it of today and later days.
+    """
+    stating = set(await reads.stating(tx, Kind.PICK))
+    places = {x.id: x for x in locations if x.id in stating}
+    if not places:
+        return {}
+    plans = await reads.plans(tx, places)
+
+    def quota_of(place: Location) -> Callable[[date], int | None]:
+        def quota(day: date) -> int | None:
+            holiday = is_holiday(place.holiday_calendar, day)
+            return rules.day_quota(plans[place.id], day, holiday=holiday, closed=False)
+
+        return quota
+
+    return {id_: quota_of(place) for id_, place in places.items() if id_ in plans}
 
 
 # --- holds ---

@@ -18,7 +18,7 @@ from malha.platform.i18n import N_
 from malha.platform.text import fold
 
 T = TypeVar("T")
-BLANK_ROWS = 3
+BLANK_ROWS = 4
 MOST_ROWS = 7 * MOST_SLOTS
 FILE_ROWS = 20_000
 # How the columns of a file may be called.

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-from malha.capacity import reads
+import msgspec
+
+from malha.capacity import reads, service
 from malha.capacity.model import KIND_WORDS, Kind, Slot
 from malha.network.model import Location
 from malha.platform import i18n
@@ -84,3 +86,9 @@ async def of_location(tx: Tx, place: Location, monday: date) -> list[tuple[str, 
         if mine:
             weeks.append((kind.value, _(KIND_WORDS[kind]), _view(place, mine, reads.days_from(monday, 7))))
     return weeks
+
+
+async def limited(tx: Tx, place: Location, today: date) -> Location:
+    """Return a location with what its picking slots have room for today as its daily capacity, if it states any."""
+    quota = (await service.pick_quotas(tx, [place])).get(place.id)
+    return place if quota is None else msgspec.structs.replace(place, daily_capacity=quota(today))

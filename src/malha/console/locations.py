@@ -285,6 +285,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         taken = (await reads.capacity_taken(tx, [found.id], [today])).get((found.id, today), 0)
         monday = today - timedelta(days=today.weekday())
         slots = await capacity_view.of_location(tx, found, monday)
+        limited = await capacity_view.limited(tx, found, today)
         waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
         others = [x for x in await in_scope(tx, request) if x.id != found.id]
         history = (
@@ -302,7 +303,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         slots=slots,
         slot_days=[monday + timedelta(days=n) for n in range(7)],
         note=_pause_note(found),
-        answers=_answers(found, calendar, taken, waiting, around.may("fulfillment:work")),
+        answers=_answers(limited, calendar, taken, waiting, around.may("fulfillment:work")),
         week=week_of(found),
         closures=[_closure(c, today) for c in closures if c.day >= today - timedelta(days=1)],
         past=sum(c.day < today - timedelta(days=1) for c in closures),

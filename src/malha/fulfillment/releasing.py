@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 
 import msgspec
 
+from malha.capacity import service as capacity
 from malha.fulfillment import rules, work, writes
 from malha.fulfillment.errors import NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
 from malha.fulfillment.events import WorkReleased
@@ -111,6 +112,7 @@ async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict
         closed.setdefault(location_id, set()).add(off)
     calendars = {i: Calendar(x, frozenset(closed.get(i, ()))) for i, x in locations.items()}
     due = {i: calendars[i].due_day(now) for i in queues}
+    quotas = await capacity.pick_quotas(tx, locations.values())
     last = now.date() + HORIZON_DAYS * _DAY
     while True:
         day = min((d for i, d in due.items() if d is not None and d <= last and queues[i]), default=None)
@@ -119,7 +121,8 @@ async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict
         here = sorted(i for i, d in due.items() if d == day and queues[i])
         keys = {"locations": here, "days": [day] * len(here)}
         await tx.execute(writes.ENSURE_DAYS, keys)
-        capacities = [_UNLIMITED if (c := locations[i].daily_capacity) is None else c for i in here]
+        stated = [quotas[i](day) if i in quotas else locations[i].daily_capacity for i in here]
+        capacities = [_UNLIMITED if c is None else c for c in stated]
         asked = {**keys, "wanted": [len(queues[i]) for i in here], "capacities": capacities}
         for location_id, granted in await tx.tuples(writes.TAKE_CAPACITY, asked):
             for wish in queues[location_id][:granted]:

@@ -2,12 +2,14 @@
 
 from malha.platform.db import Tx
 
-# One row each by primary key; missing rows count as revision 0.
+# One row each by primary key; missing rows count as revision 0. Where slots are stated, each hour has a revision of its
+# own: how many orders a location may pick is another number each day, which begins by its own clock.
 REVISIONS = """
 SELECT coalesce(max(n) FILTER (WHERE name = 'network'), 0), coalesce(max(n) FILTER (WHERE name = 'catalog'), 0),
        coalesce(max(n) FILTER (WHERE name = 'allotments'), 0), coalesce(max(n) FILTER (WHERE name = 'stock_prices'), 0),
-       coalesce(max(n) FILTER (WHERE name = 'promise_days'), 0)
-FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices', 'promise_days')
+       coalesce(max(n) FILTER (WHERE name = 'promise_days'), 0),
+       coalesce(max(n) FILTER (WHERE name = 'capacity') * 1000000 + extract(epoch FROM now())::bigint / 3600, 0)
+FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices', 'promise_days', 'capacity')
 """
 
 # Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no
@@ -18,14 +20,20 @@ SELECT l.id,
                  WHERE d.location_id = l.id AND d.day = (now() AT TIME ZONE l.timezone)::date), 0)
        + (SELECT count(DISTINCT u.order_id)::int FROM order_unit u WHERE u.location_id = l.id AND u.state = 'allocated')
 FROM location l
-WHERE l.daily_capacity IS NOT NULL AND l.status = 'active'
+WHERE (l.daily_capacity IS NOT NULL
+       OR l.id = ANY (ARRAY(SELECT location_id FROM capacity_template WHERE kind = 'pick'
+                            UNION SELECT location_id FROM capacity_override WHERE kind = 'pick')))
+  AND l.status = 'active'
 """
 
 
-async def revisions(tx: Tx) -> tuple[int, int, int, int, int]:
-    """Return the revisions of network, catalog, allotments, prices of stock and learned days."""
-    ((network, catalog, allotments, prices, days),) = await tx.tuples(REVISIONS)
-    return network, catalog, allotments, prices, days
+Revisions = tuple[int, int, int, int, int, int]
+
+
+async def revisions(tx: Tx) -> Revisions:
+    """Return the revisions of network, catalog, allotments, prices of stock, learned days and capacity."""
+    ((network, catalog, allotments, prices, days, capacity),) = await tx.tuples(REVISIONS)
+    return network, catalog, allotments, prices, days, capacity
 
 
 async def taken_today(tx: Tx) -> dict[int, int]:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 import structlog
 
+from malha.capacity import service as capacity
 from malha.catalog import reads as catalog
 from malha.catalog import trait_reads as traits
 from malha.catalog.trait_reads import NO_TRAITS, Traits
@@ -199,7 +200,7 @@ class Cache:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._reference: Reference | None = None
-        self._revisions: tuple[int, int, int, int, int] = (-1, -1, -1, -1, -1)
+        self._revisions: reads.Revisions = (-1, -1, -1, -1, -1, -1)
         self._checked = 0.0
         self._lock = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
@@ -254,7 +255,7 @@ class Cache:
         revisions = await reads.revisions(tx)
         taken = await reads.taken_today(tx)
         old, before = self._reference, self._revisions
-        if old is not None and revisions[:2] == before[:2]:
+        if old is not None and (revisions[:2], revisions[5]) == (before[:2], before[5]):
             old.count(taken)
             if revisions == before:
                 return old
@@ -273,12 +274,26 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
     prices = await price_reads.in_force(tx)
     learned = await promised_days.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
-    snapshot = await network.snapshot(tx)
+    snapshot = await _with_picking(tx, await network.snapshot(tx))
     terms = await cost_reads.terms(tx, snapshot)
     return Reference(snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms)
 
 
-_shared: dict[tuple[str, str], tuple[tuple[int, int, int, int, int], Reference]] = {}
+async def _with_picking(tx: Tx, snapshot: NetworkSnapshot) -> NetworkSnapshot:
+    """Return a network in which locations that state picking slots have the sum of today's as their daily capacity."""
+    quotas = await capacity.pick_quotas(tx, snapshot.locations.values())
+    if not quotas:
+        return snapshot
+    now = await tx.now()
+    today = {
+        id_: msgspec.structs.replace(place, daily_capacity=quotas[id_](capacity.today_at(place, now)))
+        for id_, place in snapshot.locations.items()
+        if id_ in quotas
+    }
+    return msgspec.structs.replace(snapshot, locations=snapshot.locations | today)
+
+
+_shared: dict[tuple[str, str], tuple[reads.Revisions, Reference]] = {}
 
 
 async def reference_in(tx: Tx) -> Reference:
