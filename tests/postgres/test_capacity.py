@@ -223,7 +223,8 @@ async def test_a_pause_that_ends_before_the_slot_does_not_touch_it(shop: tuple[D
 async def test_a_slot_that_is_over_or_unknown_is_refused_with_others(shop: tuple[Database, Location]) -> None:
     database, place = shop
     async with database.transaction() as tx:
-        for day, starts in ((now().date() - timedelta(days=3), NINE), (DAY, time(9, 30))):
+        for days, starts in ((-3, NINE), (400, NINE), (8, time(9, 30))):
+            day = now().date() + timedelta(days=days)
             with pytest.raises(NoSuchSlot) as refused:
                 await service.hold(tx, place, Kind.PICKUP, day, starts, reference="cart-1", seconds=60)
             assert len(refused.value.facts["alternatives"]) == 5

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.capacity.model import MOST_SLOTS, DatedOverride, Kind, Override, Plan, Slot, Template, Window
+from malha.capacity.model import FARTHEST_DAYS, MOST_SLOTS, DatedOverride, Kind, Override, Plan, Slot, Template, Window
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
@@ -39,6 +39,11 @@ def instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
 def is_over(day: date, ends: time, zone: ZoneInfo, now: datetime) -> bool:
     """Tell whether a slot has ended."""
     return instant(day, ends, zone) <= now
+
+
+def is_in_reach(day: date, ends: time, zone: ZoneInfo, now: datetime) -> bool:
+    """Tell whether a slot can be reserved: it has not ended, and is no more than a year away."""
+    return not is_over(day, ends, zone, now) and day <= now.date() + timedelta(days=FARTHEST_DAYS)
 
 
 def begins_on(day: date, is_open_on: Callable[[date], bool]) -> date:

@@ -163,7 +163,7 @@ async def offers(
 async def alternatives(tx: Tx, place: Location, key: Key, now: datetime) -> list[dict[str, Any]]:
     """Return the next free slots of a location, from the day that was asked for on, as facts of a refusal."""
     zone = ZoneInfo(place.timezone)
-    wanted = min(key.day, now.date() + timedelta(days=FARTHEST_DAYS))
+    wanted = key.day if key.day <= now.date() + timedelta(days=FARTHEST_DAYS) else now.date()
     since = max(now, datetime.combine(wanted, time(), zone))
     found = (await offers(tx, [place], Kind(key.kind), ready={place.id: since})).get(place.id, [])
     return [told(slot, place.code) for slot in found]
@@ -190,17 +190,16 @@ async def refusal(tx: Tx, key: Key, place: Location, slot: Slot | None, now: dat
         "starts": f"{key.starts:%H:%M}",
         "alternatives": await alternatives(tx, place, key, now),
     }
-    if slot is not None and not rules.is_over(key.day, slot.ends, zone, now):
+    if slot is not None and rules.is_in_reach(key.day, slot.ends, zone, now):
         return SlotFull(**facts)
     problem = {"at": "/slot", "says": NoSuchSlot.says, "mend": NoSuchSlot.mend, "facts": facts}
     return NoSuchSlot(**facts, count=1, problems=[problem])
 
 
 def is_available(slot: Slot | None, place: Location, now: datetime) -> bool:
-    """Tell whether somebody may still have a place in a slot: it is stated, open, not full and not over."""
-    return slot is not None and slot.left > 0 and not rules.is_over(
-        slot.key.day, slot.ends, ZoneInfo(place.timezone), now
-    )  # fmt: skip
+    """Tell whether somebody may still have a place in a slot: it is stated, open, not full, not over, not too far."""
+    zone = ZoneInfo(place.timezone)
+    return slot is not None and slot.left > 0 and rules.is_in_reach(slot.key.day, slot.ends, zone, now)
 
 
 async def pick_quotas(tx: Tx, locations: Collection[Location]) -> dict[int, Callable[[date], int | None]]:

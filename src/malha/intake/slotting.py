@@ -82,13 +82,13 @@ class Slotting:
         if held is not None and held.key == key:
             return Booking(order_id, key, held.ends, held.id, actor)
         slot = self._slots.get(key)
-        if slot is None or self._left[key] <= 0 or self._is_over(key, slot):
+        if slot is None or self._left[key] <= 0 or not self._is_in_reach(key, slot):
             return None
         self._left[key] -= 1
         return Booking(order_id, key, slot.ends, None, actor)
 
-    def _is_over(self, key: Key, slot: Slot) -> bool:
-        return rules.is_over(key.day, slot.ends, ZoneInfo(self._places[key.location_id].timezone), self._instant)
+    def _is_in_reach(self, key: Key, slot: Slot) -> bool:
+        return rules.is_in_reach(key.day, slot.ends, ZoneInfo(self._places[key.location_id].timezone), self._instant)
 
     def give_back(self, booking: Booking) -> None:
         """Undo a `seat`."""
