@@ -15,6 +15,11 @@ from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
 
 PAGE = 50
+WAYS = {
+    PushKind.WEBHOOK: N_("We call an address"),
+    PushKind.FEED: N_("The channel asks us"),
+    PushKind.CONNECTOR: N_("Over its connection"),
+}
 COLUMNS = (
     Column(N_("SKU")),
     Column(N_("Product")),
@@ -56,7 +61,8 @@ async def stock_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         q=sku,
         in_use=in_use,
         not_taken=not_taken,
-        kinds=[(PushKind.WEBHOOK.value, _("We call an address")), (PushKind.FEED.value, _("The channel asks us"))],
+        kinds=[(kind.value, _(word)) for kind, word in WAYS.items()],
+        way=_(WAYS[PushKind(push.kind)]) if push else "",
         exports=export.choices(str, f"/channels/{channel.code}/stock:export"),
     )
 

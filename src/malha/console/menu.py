@@ -113,6 +113,8 @@ PAGES = (
     Page("feeds", N_("Feeds"), "/channel-feeds", "network:read", "rss", Section.COMMERCE,
          N_("Google Merchant, Meta, Facebook, catalogue, XML, price comparison, local inventory"),
          "/channel-feeds/{key}"),
+    Page("connections", N_("Connections"), "/connections", "network:read", "link", Section.COMMERCE,
+         N_("connector, webhook, integration, marketplace, reconciliation"), "/connections/{key}"),
     Page("payment_terms", N_("Time to pay"), "/payment-terms", "network:read", "clock-dollar", Section.COMMERCE,
          N_("PIX, boleto, deadline, expiry, payment terms, stock held")),
     Page("audit", N_("Audit trail"), "/audit", "audit:read", "shield-check", Section.GOVERNANCE,

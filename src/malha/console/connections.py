@@ -1,0 +1,398 @@
+"""Connections to channels, on screen: how each is, what waits for a person and why, what words mean, the last calls."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.channels.connecting import reads, registry, rules, service
+from malha.channels.connecting.model import ConnectionDraft, Linked, Status
+from malha.channels.connecting.reads import Compared, Dead, Standing, Stuck
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.contract import Connector
+from malha.console import export, filling, render, shell, web
+from malha.console.filling import Filled
+from malha.console.words import TENDER, Sign
+from malha.network import reads as network
+from malha.network.service import refuse_limited
+from malha.payments.model import TenderKind
+from malha.platform.i18n import N_, _
+from malha.platform.ids import UUID
+from malha.platform.sheets import Column, Kind
+
+SEE, CHANGE = "network:read", "network:write"
+CHECK_S = 10.0
+SHOWN = 50
+SIGNS = {
+    Status.ACTIVE: Sign(N_("Active"), "done", "done"),
+    Status.PAUSED: Sign(N_("Paused"), "wait", "dash"),
+    Status.BROKEN: Sign(N_("Broken"), "fail", "fail"),
+}
+CAUSES = {
+    "unknown_outcome": N_("Nobody knows whether it arrived"),
+    "invalid": N_("The channel refuses it, or it cannot be read"),
+    "missing": N_("The channel does not have it"),
+    "conflict": N_("Changed at the channel meanwhile"),
+    "auth": N_("The channel does not know us"),
+    "exhausted": N_("Failed too often"),
+    "defect": N_("Defect of the connector"),
+    "unknown_status": N_("Unknown status"),
+    "changed": N_("Changed at the channel after it was taken"),
+    "refused": N_("Cannot be taken as it is"),
+    "left": N_("Cancelled after it left"),
+    "payment": N_("The payment does not fit"),
+    "no_capability": N_("The connector cannot tell it"),
+    "unmapped": N_("Words without a meaning"),
+}
+KINDS = {
+    "push_shipment": N_("Parcel that left"),
+    "cancel": N_("Cancel"),
+    "refund": N_("Refund"),
+    "set_price": N_("Price"),
+}
+TIERS = {
+    "A": N_("proved on the real product"),
+    "B": N_("proved on the vendor's own artefacts"),
+    "C": N_("proved on a simulator"),
+    "D": N_("written from documentation, not proved"),
+}
+COLUMNS = (
+    Column(N_("Code")), Column(N_("Name"), width=28), Column(N_("Sales channel")), Column(N_("Connector")),
+    Column(N_("State")), Column(N_("Waiting in"), Kind.WHOLE), Column(N_("Waiting out"), Kind.WHOLE),
+    Column(N_("For a person"), Kind.WHOLE), Column(N_("In, last hour"), Kind.WHOLE),
+    Column(N_("Out, last hour"), Kind.WHOLE), Column(N_("Forged"), Kind.WHOLE),
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A connection in the list."""
+
+    row: Standing
+    sign: Sign
+    person: int
+    oldest: datetime | None
+
+
+class Item(NamedTuple):
+    """A thing that waits for a person."""
+
+    key: str
+    what: str
+    entity: str
+    cause: str
+    error: str
+    mend: str
+    at: datetime
+
+
+class Field(NamedTuple):
+    """One field of a connector's configuration."""
+
+    name: str
+    label: str
+    hint: str
+    value: str
+    options: list[tuple[str, str]]
+    number: bool
+    required: bool
+
+
+def _person(row: Standing) -> int:
+    return row.inbox_parked + row.inbox_unmapped + row.ops_dead
+
+
+def _row(row: Standing) -> Row:
+    oldest = min((at for at in (row.inbox_oldest, row.ops_oldest) if at is not None), default=None)
+    return Row(row, SIGNS[Status(row.status)], _person(row), oldest)
+
+
+@get("/connections", opt={"permission": SEE})
+async def connections(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the connections, those that need somebody first."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "connections")
+        refuse_limited(tx)
+        found = [_row(row) for row in await reads.health(tx)]
+    rows = sorted(found, key=lambda r: (r.row.status != Status.BROKEN, not r.person))
+    exports = export.choices(str, "/connections:export")
+    return render.html("connections/list.html", shell=around, may=around.may, rows=rows, exports=exports, able=_able())
+
+
+def _able() -> list[tuple[str, str, str]]:
+    found = sorted(registry.connectors().values(), key=lambda c: c.name)
+    return [(c.key, c.name, _tier(c)) for c in found]
+
+
+def _tier(connector: Connector) -> str:
+    return f"{connector.evidence.value}: {_(TIERS[connector.evidence.value])}"
+
+
+@get(export.paths("/connections:export"), opt={"permission": SEE})
+async def connections_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+    async with web.reading(request) as tx:
+        refuse_limited(tx)
+        found = await reads.health(tx)
+
+    def cells(row: Standing) -> list[Any]:
+        return [
+            row.code, row.name, row.channel, row.connector, _(SIGNS[Status(row.status)].word), row.inbox_waiting,
+            row.ops_waiting, _person(row), row.in_last_hour, row.out_last_hour, row.refused,
+        ]  # fmt: skip
+
+    return export.send_all(request, "connections", COLUMNS, found, cells)
+
+
+# --- one ---
+
+
+@get("/connections/{code:str}", opt={"permission": SEE})
+async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show how a connection is, what waits for a person, what its words mean, and its last calls."""
+    services: Any = request.app.state.services
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "connections")
+        found = await service.connection_of(tx, code)
+        (row,) = await reads.health(tx, code)
+        came = [_came(each) for each in await reads.stuck(tx, found.id, most=SHOWN)]
+        gone = [_gone(each) for each in await reads.dead(tx, found.id, most=SHOWN)]
+        methods = await reads.methods(tx, found.id)
+        ways = [(s.code, s.name) for s in await network.services(tx)]
+        calls = await reads.calls(tx, found.id, most=SHOWN)
+        compared = await reads.compared(tx, found.id, 14)
+        cursors = await reads.cursors(tx, found.id)
+    budget, resting = service.budget_of(row)
+    connector = registry.connectors().get(found.connector)
+    return render.html(
+        "connections/show.html",
+        shell=around,
+        may=around.may,
+        c=found,
+        row=row,
+        sign_=SIGNS[Status(found.status)],
+        person=_person(row),
+        tier=_tier(connector) if connector else _("not installed"),
+        connector=connector.name if connector else found.connector,
+        webhook=f"{services.settings.address}/in/{code}",
+        budget=budget,
+        resting=resting,
+        came=came,
+        gone=gone,
+        methods=methods,
+        kinds={"payment": [(kind.value, _(TENDER[kind][0])) for kind in TenderKind], "shipping": ways},
+        calls=calls,
+        compared=[(each, _agrees(each)) for each in compared],
+        cursors=cursors,
+    )
+
+
+def _agrees(each: Compared) -> bool:
+    return (each.ours, each.ours_total) == (each.theirs, each.theirs_total) and not each.differing
+
+
+def _cause(cause: str | None) -> tuple[str, str]:
+    word = _(CAUSES[cause]) if cause in CAUSES else (cause or "")
+    return word, _(rules.FIXES[cause]) if cause in rules.FIXES else ""
+
+
+def _came(row: Stuck) -> Item:
+    word, mend = _cause(row.cause)
+    if row.wants:
+        mend = _("Say below what they mean: {words}", words=", ".join(w.partition(":")[2] for w in row.wants))
+    return Item(str(row.id), _("Message"), row.entity, word, row.error or "", mend, row.received_at)
+
+
+def _gone(row: Dead) -> Item:
+    word, mend = _cause(row.cause)
+    return Item(str(row.key), _(KINDS.get(row.kind, row.kind)), row.entity, word, row.error or "", mend, row.created_at)
+
+
+# --- what people do ---
+
+
+@post("/connections/{code:str}/act", opt={"permission": CHANGE}, status_code=200)
+async def connection_act(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Pause, resume or test a connection (`act`)."""
+    read = filling.filled(await request.form())
+    act, address = read.text("act"), f"/connections/{code}"
+    if act == "test":
+        services: Any = request.app.state.services
+        runtime = Runtime(web.database_of(request), services.settings, timeout_s=CHECK_S)
+        health = await service.test(runtime, web.actor_of(request), code)
+        says = _("The channel answers: {says}", says=health.says or "OK")
+        return web.go_on(request, address, says if health.ok else _("It does not work: {why}", why=health.says[:200]))
+    async with web.writing(request) as tx:
+        await (service.pause if act == "pause" else service.resume)(tx, code)
+    return web.go_on(request, address, _("Paused") if act == "pause" else _("It goes on"))
+
+
+@post("/connections/{code:str}/settle", opt={"permission": CHANGE}, status_code=200)
+async def connection_settle(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Replay, drop or mark as done what was chosen (`act`, `pick`)."""
+    form = await request.form()
+    read = filling.filled(form)
+    act = read.text("act")
+    picked = [str(key)[:40] for key in form.getall("pick", [])]
+    came = [int(key) for key in picked if key.isascii() and key.isdigit() and len(key) < 19]
+    ops = [key for key in (_uuid(key) for key in picked) if key is not None]
+    if not came and not ops:
+        read.wrong("pick", N_("Nothing was chosen."), N_("Choose at least one entry."))
+    read.refuse()
+    async with web.writing(request) as tx:
+        if act == "done":
+            count = await service.mark_done(tx, code, ops)
+        else:
+            count = await (service.drop if act == "drop" else service.replay)(tx, code, came=came, ops=ops)
+    return web.go_on(request, f"/connections/{code}", _("{n} settled", n=count))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@post("/connections/{code:str}/method", opt={"permission": CHANGE}, status_code=200)
+async def connection_method(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Say what a word of the channel means."""
+    read = filling.filled(await request.form())
+    kind = "shipping" if read.text("kind") == "shipping" else "payment"
+    async with web.writing(request) as tx:
+        woken = await service.put_method(tx, code, kind, read.text("theirs", 200), read.text("ours", 80))
+    return web.go_on(request, f"/connections/{code}#words", _("Saved; {n} waiting orders go on", n=woken))
+
+
+# --- the form ---
+
+
+@get("/connections:new", opt={"permission": CHANGE})
+async def connection_new(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the form of a new connection, for a connector (`connector`)."""
+    key = request.query_params.get("connector", "")[:80] or next(iter(registry.connectors()))
+    return await _form(request, registry.connector_of(key), None)
+
+
+@get("/connections/{code:str}/edit", opt={"permission": CHANGE})
+async def connection_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show the form of a connection."""
+    async with web.reading(request) as tx:
+        found = await service.connection_of(tx, code)
+    return await _form(request, registry.connector_of(found.connector), found)
+
+
+async def _form(request: Request[Any, Any, Any], connector: Connector, found: Linked | None) -> Response[str]:
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "connections")
+        refuse_limited(tx)
+        channels = [(c.code, c.name) for c in await network.channels(tx) if c.active]
+    return render.html(
+        "connections/form.html",
+        shell=around,
+        may=around.may,
+        c=found,
+        connector=connector,
+        tier=_tier(connector),
+        channels=channels,
+        fields=list(_fields(connector, found.config if found else {})),
+        secrets=[(name, text) for name, text in connector.secrets.items()],
+        action=f"/connections/{found.code}/edit" if found else "/connections:new",
+        back=f"/connections/{found.code}" if found else "/connections",
+    )
+
+
+def _schema(connector: Connector) -> tuple[dict[str, Any], set[str]]:
+    schema = msgspec.json.schema(connector.config_model)
+    name = schema["$ref"].rpartition("/")[2]
+    return schema["$defs"][name]["properties"], set(schema["$defs"][name].get("required", ()))
+
+
+def _fields(connector: Connector, config: dict[str, Any]) -> list[Field]:
+    properties, required = _schema(connector)
+    return [
+        Field(
+            name=name,
+            label=name,
+            hint=said.get("description", ""),
+            value=str(config.get(name, said.get("default", "")) or ""),
+            options=[(str(o), str(o)) for o in said.get("enum", ())],
+            number=said.get("type") == "integer",
+            required=name in required,
+        )
+        for name, said in properties.items()
+    ]
+
+
+def _config(read: Filled, connector: Connector) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for name, said in _schema(connector)[0].items():
+        text = read.text(f"config/{name}", 2_048)
+        if text == "":
+            continue
+        if said.get("type") == "integer":
+            config[name] = read.whole(f"config/{name}")
+        elif said.get("type") == "boolean":
+            config[name] = text in {"on", "true", "True"}
+        else:
+            config[name] = text
+    return config
+
+
+@post("/connections:new", opt={"permission": CHANGE}, status_code=200)
+async def connection_make(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Make a connection; it is paused."""
+    read = filling.filled(await request.form())
+    draft = _draft(read, read.text("code", 40))
+    services: Any = request.app.state.services
+    async with web.writing(request) as tx:
+        await service.add_connection(tx, draft, services.signing)
+    return web.go_on(request, f"/connections/{draft.code}", _("Connection made: test it, then let it go on"))
+
+
+@post("/connections/{code:str}/edit", opt={"permission": CHANGE}, status_code=200)
+async def connection_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Change a connection. Secrets that are left empty stay."""
+    read = filling.filled(await request.form())
+    draft = _draft(read, code)
+    services: Any = request.app.state.services
+    async with web.writing(request) as tx:
+        await service.change_connection(tx, draft, read.version(), services.signing)
+    return web.go_on(request, f"/connections/{code}", _("Saved"))
+
+
+def _draft(read: Filled, code: str) -> ConnectionDraft:
+    connector = registry.connector_of(read.text("connector", 80))
+    secrets = {name: read.text(f"secrets/{name}", 4_000) for name in connector.secrets}
+    name = read.text("name", 200)
+    for at, value in (("code", code), ("name", name)):
+        if not value:
+            read.wrong(at, N_("This field is empty."), N_("Fill it in."))
+    if not all(c.isascii() and (c.isalnum() or c in "._-") for c in code):
+        read.wrong("code", N_("Only letters, digits, dots, dashes and underscores."))
+    config = _config(read, connector)
+    read.refuse()
+    return ConnectionDraft(
+        code=code,
+        name=name,
+        connector=connector.key,
+        channel=read.text("channel", 80),
+        config=config,
+        secrets={name: secret for name, secret in secrets.items() if secret},
+    )
+
+
+HANDLERS = [
+    connections,
+    connections_export,
+    connection_new,
+    connection,
+    connection_edit,
+    connection_make,
+    connection_change,
+    connection_act,
+    connection_settle,
+    connection_method,
+]

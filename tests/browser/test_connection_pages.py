@@ -1,0 +1,139 @@
+"""Connections in a real browser: made, tested, looked after; what its words mean, and what nobody can know."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.channels.connecting import inbox, queueing, service
+from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
+from malha.channels.contract import ExtLine, ExtOrder, ExtPayment, InboxEvent, PaidState, Trust
+from malha.platform.db import Database
+from malha.platform.signing import Keys
+
+from .conftest import NARROW, WIDE, apart, violations
+
+Visit = Callable[..., Page]
+SHOTS = os.environ.get("MALHA_TEST_SHOTS")
+CAME = """
+INSERT INTO reconciliation (connection_id, kind, day, ours, theirs, ours_total, theirs_total, differing)
+SELECT id, 'orders', DATE '2026-11-25' - n, 40 + n, 40 + n + (n = 1)::int, 812300, 812300 + 9900 * (n = 1)::int,
+       CASE WHEN n = 1 THEN ARRAY['+1007'] ELSE '{}' END
+FROM connection, generate_series(0, 3) n WHERE code = 'loja'
+"""
+LOG = """
+INSERT INTO api_log (connection_id, slot, at, operation, method, path, status, ms, says)
+SELECT id, n, now() - make_interval(secs => n * 7), 'pull_orders', 'GET', '/orders?cursor=***', CASE WHEN n = 2 THEN 502
+       WHEN n = 3 THEN NULL ELSE 200 END, 80 + n, CASE WHEN n = 2 THEN 'HTTP 502' ELSE '' END
+FROM connection, generate_series(1, 5) n WHERE code = 'loja'
+"""
+
+
+@pytest.fixture(scope="module")
+def linked(seeded: str) -> Iterator[None]:
+    """A connection with an order that waits for a word, one of an unknown status, and a parcel nobody knows about."""
+
+    def order(id_: str, method: str) -> InboxEvent:
+        told = ExtOrder(
+            id=id_,
+            version=1,
+            placed_at=datetime(2026, 11, 26, tzinfo=UTC),
+            currency="BRL",
+            lines=[ExtLine(quantity=1, unit_price=1000, sku="A")],
+            payments=[ExtPayment(id="p", method=method, amount=1000, state=PaidState.CAPTURED)],
+        )
+        return InboxEvent(dedup=f"w{id_}", entity=f"order:{id_}", trust=Trust.DATA, order=told)
+
+    async def run() -> None:
+        async with Database(seeded) as db, db.transaction() as tx:
+            channel = await tx.value("SELECT code FROM channel WHERE active ORDER BY id LIMIT 1")
+            draft = ConnectionDraft(
+                code="loja",
+                name="Loja online",
+                connector="generic",
+                channel=channel,
+                config={"base_url": "https://loja.example/oms"},
+                secrets={"api_key": "secret-of-the-shop"},
+            )
+            made = await service.add_connection(tx, draft, Keys(b"k" * 32))
+            await inbox.keep(tx, made.id, "webhook", [order("1001", "cc_visa"), order("1002", "pix")])
+            push = {"order": "1000", "shipment": "s", "lines": [], "shipped_at": "2026-11-26T12:00:00Z"}
+            op = NewOp(
+                connection_id=made.id, kind=OpKind.PUSH_SHIPMENT, entity="order:1000", name="s", payload=push
+            )
+            await queueing.add(tx, [op])
+            for statement in (
+                "UPDATE channel_inbox SET state = 'unmapped', cause = 'unmapped', wants = '{payment:cc_visa}'"
+                " WHERE dedup = 'w1001'",
+                "UPDATE channel_inbox SET state = 'parked', cause = 'unknown_status', error = 'status half-shipped'"
+                " WHERE dedup = 'w1002'",
+                "UPDATE channel_op SET state = 'dead', cause = 'unknown_outcome', error = 'no whole answer'",
+                "INSERT INTO method_mapping (connection_id, kind, theirs)"
+                " SELECT id, 'payment', 'cc_visa' FROM connection",
+                CAME,
+                LOG,
+            ):
+                await tx.execute(statement)
+
+    async def away() -> None:
+        async with Database(seeded) as db, db.transaction() as tx:
+            await tx.execute("DELETE FROM connection")
+
+    apart(run)
+    yield
+    apart(away)
+
+
+def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+@pytest.mark.usefixtures("linked")
+def test_the_pages_are_whole_in_both_languages_and_widths(
+    visit: Visit, language: str, viewport: dict[str, int]
+) -> None:
+    for path in ("/connections", "/connections/loja", "/connections:new?connector=generic"):
+        page = visit(path, language=language, size=viewport)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        name = path.strip("/").replace("/", "-").partition("?")[0].replace(":", "-")
+        shoot(page, f"{name}-{language}-{viewport['width']}")
+
+
+@pytest.mark.usefixtures("linked")
+def test_a_word_gets_a_meaning_and_a_person_says_what_nobody_knows(visit: Visit) -> None:
+    page = visit("/connections/loja", language="en")
+    expect(page.get_by_role("heading", name="What could not be told")).to_be_visible()
+    page.get_by_label("Choose order:1000").check()
+    page.get_by_role("button", name="It did arrive").click()
+    expect(page.get_by_role("heading", name="What could not be told")).to_have_count(0)
+    page.get_by_label("Meaning of cc_visa").select_option("credit_card")
+    page.locator("form:has([name=theirs][value=cc_visa])").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("1 waiting orders go on")).to_be_visible()
+
+
+def test_a_connection_is_made_in_the_console(visit: Visit, seeded: str) -> None:
+    page = visit("/connections:new?connector=generic", language="en")
+    page.get_by_label("Name").fill("Other shop")
+    page.get_by_label("Code", exact=True).fill("other")
+    page.get_by_label("base_url").fill("nonsense")
+    page.get_by_role("button", name="Make connection").click()
+    expect(page.locator("#refusal")).to_contain_text("no web address")
+    page.get_by_label("base_url").fill("https://other.example")
+    page.get_by_role("button", name="Make connection").click()
+    expect(page.get_by_role("heading", name="Other shop")).to_be_visible()
+    page.get_by_role("button", name="Let it go on").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+    async def away() -> Any:
+        async with Database(seeded) as db, db.transaction() as tx:
+            await tx.execute("DELETE FROM connection WHERE code = 'other'")
+
+    apart(away)
