@@ -45,6 +45,7 @@ class Peer:
         self.refresh_token = "first-refresh"
         self.refreshed = 0
         self.slow_s = 0.0
+        self.heard: asyncio.Event | None = None  # set by the next request
         self.under_way = 0
         self.most_under_way = 0
         self._clock = 0
@@ -94,6 +95,8 @@ class Peer:
             headers = {k.strip().lower(): v.strip() for k, _, v in (h.partition(":") for h in rest if h)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             method, target = line.split(" ")[:2]
+            if self.heard is not None:
+                self.heard.set()
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
             try:

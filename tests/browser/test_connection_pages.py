@@ -62,18 +62,22 @@ def linked(seeded: str) -> Iterator[None]:
             made = await service.add_connection(tx, draft, Keys(b"k" * 32))
             await inbox.keep(tx, made.id, "webhook", [order("1001", "cc_visa"), order("1002", "pix")])
             push = {"order": "1000", "shipment": "s", "lines": [], "shipped_at": "2026-11-26T12:00:00Z"}
-            op = NewOp(
-                connection_id=made.id, kind=OpKind.PUSH_SHIPMENT, entity="order:1000", name="s", payload=push
-            )
+            op = NewOp(connection_id=made.id, kind=OpKind.PUSH_SHIPMENT, entity="order:1000", name="s", payload=push)
             await queueing.add(tx, [op])
             for statement in (
-                "UPDATE channel_inbox SET state = 'unmapped', cause = 'unmapped', wants = '{payment:cc_visa}'"
-                " WHERE dedup = 'w1001'",
-                "UPDATE channel_inbox SET state = 'parked', cause = 'unknown_status', error = 'status half-shipped'"
-                " WHERE dedup = 'w1002'",
+                (
+                    "UPDATE channel_inbox SET state = 'unmapped', cause = 'unmapped', wants = '{payment:cc_visa}'"
+                    " WHERE dedup = 'w1001'"
+                ),
+                (
+                    "UPDATE channel_inbox SET state = 'parked', cause = 'unknown_status', error = 'status half-shipped'"
+                    " WHERE dedup = 'w1002'"
+                ),
                 "UPDATE channel_op SET state = 'dead', cause = 'unknown_outcome', error = 'no whole answer'",
-                "INSERT INTO method_mapping (connection_id, kind, theirs)"
-                " SELECT id, 'payment', 'cc_visa' FROM connection",
+                (
+                    "INSERT INTO method_mapping (connection_id, kind, theirs)"
+                    " SELECT id, 'payment', 'cc_visa' FROM connection"
+                ),
                 CAME,
                 LOG,
             ):
@@ -123,10 +127,10 @@ def test_a_connection_is_made_in_the_console(visit: Visit, seeded: str) -> None:
     page = visit("/connections:new?connector=generic", language="en")
     page.get_by_label("Name").fill("Other shop")
     page.get_by_label("Code", exact=True).fill("other")
-    page.get_by_label("base_url").fill("nonsense")
+    page.get_by_label("Address", exact=True).fill("nonsense")
     page.get_by_role("button", name="Make connection").click()
     expect(page.locator("#refusal")).to_contain_text("no web address")
-    page.get_by_label("base_url").fill("https://other.example")
+    page.get_by_label("Address", exact=True).fill("https://other.example")
     page.get_by_role("button", name="Make connection").click()
     expect(page.get_by_role("heading", name="Other shop")).to_be_visible()
     page.get_by_role("button", name="Let it go on").click()

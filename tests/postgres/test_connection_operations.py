@@ -1,7 +1,10 @@
 """What channels are to be told reaches them once, whatever breaks on the way; what nobody can know waits for a person."""
 
 import asyncio
+import random
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from linked_world import CODE, Linked, linked
@@ -134,6 +137,40 @@ async def test_a_worker_killed_while_sending_leaves_it_doubtful(shop: Linked):
     await shop.tell()
     assert len(shop.peer.shipments) == 1
     assert await shop.values(STATES) == ["done"]
+
+
+async def test_a_process_killed_while_the_channel_acts_tells_nothing_twice(shop: Linked):
+    """SIGKILL, five times over, at moments of chance; whoever comes after looks up what may have arrived."""
+    for n in range(12):
+        shop.peer.sell(f"7{n:03}")
+    await queue(shop, *(parcel(n, f"7{n:03}") for n in range(12)))
+    shop.peer.slow_s = 0.05
+    chance = random.Random(7)
+    told = asyncio.Event()
+    shop.peer.heard = told
+    for turn in range(5):
+        told.clear()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("connection_worker.py")),
+            shop.database.url,
+            str(shop.settings.data_dir),
+            shop.peer.allowed,
+        )
+        async with asyncio.timeout(60):
+            await told.wait()
+        await asyncio.sleep(chance.uniform(0, 0.12))
+        process.kill()
+        await process.wait()
+        async with shop.database.transaction() as tx:
+            await tx.execute("UPDATE channel_op SET taken_until = now() - interval '1 second' WHERE state = 'waiting'")
+        await shop.due()
+        shop.peer.sell(f"8{turn:03}")
+        await queue(shop, parcel(100 + turn, f"8{turn:03}"))
+    await shop.tell()
+    arrived = sorted(s["shipment"] for s in shop.peer.shipments)
+    assert arrived == sorted([f"s{n}" for n in range(12)] + [f"s{100 + n}" for n in range(5)])
+    assert set(await shop.values(STATES)) == {"done"}
 
 
 class Mute(Generic):

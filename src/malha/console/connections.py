@@ -59,6 +59,19 @@ TIERS = {
     "C": N_("proved on a simulator"),
     "D": N_("written from documentation, not proved"),
 }
+# What our own connectors say of themselves; those of others are shown in their own words.
+OWN_WORDS = (
+    N_("JSON over HTTP"),
+    N_("Address"),
+    N_("Address of the channel's API."),
+    N_("Access"),
+    N_("Whether a key is sent as it is, or tokens are renewed at /token."),
+    N_("Orders of a page"),
+    N_("Orders asked for at once."),
+    N_("Key that is sent as Authorization: Bearer"),
+    N_("First refresh token, where access is by tokens"),
+    N_("Secret that webhooks are signed with"),
+)
 COLUMNS = (
     Column(N_("Code")), Column(N_("Name"), width=28), Column(N_("Sales channel")), Column(N_("Connector")),
     Column(N_("State")), Column(N_("Waiting in"), Kind.WHOLE), Column(N_("Waiting out"), Kind.WHOLE),
@@ -298,7 +311,7 @@ async def _form(request: Request[Any, Any, Any], connector: Connector, found: Li
         tier=_tier(connector),
         channels=channels,
         fields=list(_fields(connector, found.config if found else {})),
-        secrets=[(name, text) for name, text in connector.secrets.items()],
+        secrets=[(name, _(text)) for name, text in connector.secrets.items()],
         action=f"/connections/{found.code}/edit" if found else "/connections:new",
         back=f"/connections/{found.code}" if found else "/connections",
     )
@@ -315,8 +328,8 @@ def _fields(connector: Connector, config: dict[str, Any]) -> list[Field]:
     return [
         Field(
             name=name,
-            label=name,
-            hint=said.get("description", ""),
+            label=_(said.get("title", name)),
+            hint=_(said["description"]) if said.get("description") else "",
             value=str(config.get(name, said.get("default", "")) or ""),
             options=[(str(o), str(o)) for o in said.get("enum", ())],
             number=said.get("type") == "integer",

@@ -72,12 +72,14 @@ Amount = Annotated[int, Meta(ge=0, le=10**12)]
 class GenericConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the channel is, and how it knows us."""
 
-    base_url: Annotated[str, Meta(min_length=8, max_length=500, description="Address of the channel's API.")]
+    base_url: Annotated[
+        str, Meta(min_length=8, max_length=500, title="Address", description="Address of the channel's API.")
+    ]
     access: Annotated[
         Literal["key", "token"],
-        Meta(description="`key`: the secret `api_key` is sent as it is; `token`: tokens that are renewed at /token."),
+        Meta(title="Access", description="Whether a key is sent as it is, or tokens are renewed at /token."),
     ] = "key"
-    page: Annotated[int, Meta(ge=1, le=500, description="Orders asked for at once.")] = PAGE
+    page: Annotated[int, Meta(ge=1, le=500, title="Orders of a page", description="Orders asked for at once.")] = PAGE
 
 
 class _Payment(msgspec.Struct):

@@ -1,0 +1,23 @@
+"""A process that is killed in the middle: it tells channels what is queued.
+
+python connection_worker.py URL DATA_DIR ALLOWED
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from malha.channels.connecting import operating
+from malha.channels.connecting.runtime import Runtime
+from malha.platform.db import Database
+from malha.platform.settings import Settings
+
+
+async def main(url: str, data_dir: str, allowed: str) -> None:
+    settings = Settings(database_url=url, data_dir=Path(data_dir), outward_allow=(allowed,))
+    async with Database(url) as db:
+        await operating.run(Runtime(db, settings), asyncio.Event())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4]))
