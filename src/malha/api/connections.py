@@ -275,7 +275,7 @@ async def get_connection(work: Work, code: str) -> ConnectionView:
     )
 
 
-@command("/connections", permission="network:write", status=201, tag=TAG)
+@command("/connections", permission="settings:manage", status=201, tag=TAG)
 async def add_connection(work: Work, data: StateConnection) -> ConnectionStored:
     """Make a connection. It is paused: test it, then resume it."""
     made = await service.add_connection(work.tx, _draft(data), work.services.signing)
@@ -295,7 +295,7 @@ def _draft(data: StateConnection) -> ConnectionDraft:
     )
 
 
-@command("/connections/{code:str}", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command("/connections/{code:str}", method="PUT", permission="settings:manage", versioned="required", tag=TAG)
 async def change_connection(work: Work, code: str, data: StateConnection) -> ConnectionStored:
     """Change a connection. Of a secret that is replaced the former is believed for three more days."""
     draft = msgspec.structs.replace(_draft(data), code=code)

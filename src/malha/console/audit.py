@@ -34,7 +34,8 @@ COLUMNS = (
 )  # fmt: skip
 _KEYS_OF = {"person": "person", "api_key": "key"}  # kinds of record that have a name among the actors
 CARES = {"mine": N_("Mine to follow up"), "any": N_("Somebody follows up")}
-ACTORS = {"person": N_("Person"), "key": N_("API key"), "system": N_("System"), "anonymous": N_("Nobody signed in")}
+ACTORS = {"person": N_("Person"), "key": N_("API key"), "system": N_("System"), "anonymous": N_("Nobody signed in"),
+          "connection": N_("Connection")}  # fmt: skip
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 
 SEE, CHANGE = "network:read", "network:write"
+DECLARE = "settings:manage"  # whoever says where orders come from decides what is believed to be paid
 CHECK_S = 10.0
 SHOWN = 50
 SIGNS = {
@@ -282,14 +283,14 @@ async def connection_method(request: Request[Any, Any, Any], code: FromPath[str]
 # --- the form ---
 
 
-@get("/connections:new", opt={"permission": CHANGE})
+@get("/connections:new", opt={"permission": DECLARE})
 async def connection_new(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the form of a new connection, for a connector (`connector`)."""
     key = request.query_params.get("connector", "")[:80] or next(iter(registry.connectors()))
     return await _form(request, registry.connector_of(key), None)
 
 
-@get("/connections/{code:str}/edit", opt={"permission": CHANGE})
+@get("/connections/{code:str}/edit", opt={"permission": DECLARE})
 async def connection_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
     """Show the form of a connection."""
     async with web.reading(request) as tx:
@@ -354,7 +355,7 @@ def _config(read: Filled, connector: Connector) -> dict[str, Any]:
     return config
 
 
-@post("/connections:new", opt={"permission": CHANGE}, status_code=200)
+@post("/connections:new", opt={"permission": DECLARE}, status_code=200)
 async def connection_make(request: Request[Any, Any, Any]) -> Response[Any]:
     """Make a connection; it is paused."""
     read = filling.filled(await request.form())
@@ -365,7 +366,7 @@ async def connection_make(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, f"/connections/{draft.code}", _("Connection made: test it, then let it go on"))
 
 
-@post("/connections/{code:str}/edit", opt={"permission": CHANGE}, status_code=200)
+@post("/connections/{code:str}/edit", opt={"permission": DECLARE}, status_code=200)
 async def connection_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Change a connection. Secrets that are left empty stay."""
     read = filling.filled(await request.form())

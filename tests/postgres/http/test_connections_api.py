@@ -10,7 +10,7 @@ from tests_http import Shop, open_shop
 from malha.platform.db import Database
 from peer_shop import Sent, peer_shop, sign
 
-PERMISSIONS = ["network:read", "network:write", "payments:record"]
+PERMISSIONS = ["network:read", "network:write", "payments:record", "settings:manage"]
 BODY = {"code": "loja2", "name": "Loja 2", "connector": "generic", "channel": "web", "config": {}, "secrets": SECRETS}
 
 
