@@ -26,6 +26,7 @@ import asyncio
 import re
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -252,29 +253,26 @@ class Outward:
 class Kept:
     """As `Outward.send`, over connections that stay open between requests. Leave its `async with` block to close them.
 
-    At most `connections` are open, to all servers together; one that was idle for `IDLE_S` is closed.
+    At most `connections` carry a request at the same time, to all servers together; one that was idle for `IDLE_S` is
+    not used again. httpcore's own pool looks at each connection for each request, which costs more than the request.
     """
 
     def __init__(self, outward: Outward, *, connections: int = 64) -> None:
         """Requests are judged, bounded and told apart as those of `outward`."""
         self._outward = outward
-        self._pools = {
-            scheme: httpcore.AsyncConnectionPool(
-                ssl_context=outward.context() if scheme == "https" else None,
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=IDLE_S,
-                network_backend=_Judged(outward, scheme),
-            )
-            for scheme in ("https", "http")
-        }
+        self._room = asyncio.Semaphore(connections)
+        self._context: ssl.SSLContext | None = None
+        self._idle: dict[tuple[str, str, int], list[httpcore.AsyncHTTPConnection]] = {}
+        self._swept = time.monotonic()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for pool in self._pools.values():
-            await pool.aclose()
+        for idle in self._idle.values():
+            for connection in idle:
+                await connection.aclose()
+        self._idle.clear()
 
     async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one request and return the answer; see `Outward.send`. A packed answer is not unpacked.
@@ -283,41 +281,91 @@ class Kept:
             OutwardRefused, OutwardUnreachable, OutwardUnanswered: see the module. A redirect is `OutwardUnanswered`.
         """
         scheme, host, port, path = _taken_apart(url)
-        target = Target(scheme, host, port, path, "")
         sent = False
 
         async def follow(event: str, _facts: Any) -> None:
             nonlocal sent
             sent = sent or event.endswith("send_request_headers.started")
 
-        lines = [(b"host", target.origin.encode()), (b"accept-encoding", b"identity")]
-        lines += [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
-        lines.append((b"content-length", b"%d" % len(body)))
+        lines = [
+            (b"host", Target(scheme, host, port, path, "").origin.encode()),
+            (b"accept-encoding", b"identity"),
+            *((name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()),
+            (b"content-length", b"%d" % len(body)),
+        ]
         timeout = self._outward.timeout_s
         limits = {"connect": min(CONNECT_S, timeout), "read": timeout, "write": timeout, "pool": timeout}
+        request = httpcore.Request(
+            method,
+            httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=path.encode()),
+            headers=lines,
+            content=body,
+            extensions={"timeout": limits, "trace": follow},
+        )
         try:
-            async with (
-                asyncio.timeout(timeout),
-                self._pools[scheme].stream(
-                    method,
-                    httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=path.encode()),
-                    headers=lines,
-                    content=body,
-                    extensions={"timeout": limits, "trace": follow},
-                ) as response,
-            ):
-                if 300 <= response.status < 400:
-                    raise OutwardUnanswered(host=host, answer=f"{response.status}, a redirect")
-                read = bytearray()
-                async for piece in response.aiter_stream():
-                    read += piece
-                    if len(read) > self._outward.limit:
-                        raise OutwardUnanswered(host=host, answer=f"{response.status}, an endless answer")
-                said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-                return Answer(response.status, said, bytes(read))
+            async with self._room, asyncio.timeout(timeout):
+                return await self._exchange((scheme, host, port), request)
         except _KEPT_FAILURES as error:
             kind = OutwardUnanswered if sent else OutwardUnreachable
             raise kind(host=host, answer=_said(error)) from None
+
+    async def _exchange(self, origin: tuple[str, str, int], request: httpcore.Request) -> Answer:
+        connection = await self._connection(origin)
+        whole = False
+        try:
+            response = await connection.handle_async_request(request)
+            try:
+                answer = await self._read(origin[1], response)
+                whole = True
+            finally:
+                await response.aclose()
+        finally:
+            if whole and connection.is_idle() and not connection.is_closed():
+                self._idle.setdefault(origin, []).append(connection)
+            else:
+                await connection.aclose()
+        return answer
+
+    async def _read(self, host: str, response: httpcore.Response) -> Answer:
+        if 300 <= response.status < 400:
+            raise OutwardUnanswered(host=host, answer=f"{response.status}, a redirect")
+        read = bytearray()
+        async for piece in response.aiter_stream():
+            read += piece
+            if len(read) > self._outward.limit:
+                raise OutwardUnanswered(host=host, answer=f"{response.status}, an endless answer")
+        said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Answer(response.status, said, bytes(read))
+
+    async def _connection(self, origin: tuple[str, str, int]) -> httpcore.AsyncHTTPConnection:
+        if time.monotonic() - self._swept > IDLE_S:
+            await self._sweep()
+        idle = self._idle.get(origin, [])
+        while idle:
+            connection = idle.pop()
+            if connection.is_available() and not connection.has_expired():
+                return connection
+            await connection.aclose()
+        scheme, host, port = origin
+        if scheme == "https" and self._context is None:
+            self._context = self._outward.context()
+        return httpcore.AsyncHTTPConnection(
+            httpcore.Origin(scheme.encode(), host.encode(), port),
+            ssl_context=self._context,
+            keepalive_expiry=IDLE_S,
+            network_backend=_Judged(self._outward, scheme),
+        )
+
+    async def _sweep(self) -> None:
+        """Close what has been idle for too long, of servers that nobody asks any more too."""
+        self._swept = time.monotonic()
+        for origin, idle in list(self._idle.items()):
+            old = [connection for connection in idle if connection.has_expired()]
+            self._idle[origin] = [connection for connection in idle if connection not in old]
+            if not self._idle[origin]:
+                del self._idle[origin]
+            for connection in old:
+                await connection.aclose()
 
 
 class _Judged(httpcore.AsyncNetworkBackend):
