@@ -99,6 +99,24 @@ def imports(
 
 
 @app.command()
+def feeds(
+    listings: Annotated[
+        int | None, typer.Option(min=1_000, max=10_000_000, help="Listings; 20,000 if not said.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="The published size: a million listings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """A channel's whole catalogue as a feed, and what changed in it: rows a second, and the memory it takes."""
+    from malha.bench import feeds as bench  # noqa: PLC0415 - heavy, and only here
+
+    with _saying() as say:
+        report = bench.measure(listings or (bench.FULL if full else bench.QUICK), say)
+    _show("Feeds", msgspec.structs.asdict(report), as_json=as_json)
+    if report.feed_wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
 def reads(
     orders: Annotated[
         int, typer.Option(min=1_000, max=100_000_000, help="Orders; ten rows of the ledger for each.")
