@@ -17,6 +17,7 @@ from malha.channels.feeds.model import BuildKind, Filters, Format, Mapped, Origi
 from malha.channels.model import ListingDraft
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
+from malha.platform import jobs
 from malha.platform.db import Actor
 from malha.platform.flaws import Invalid
 from malha.platform.signing import Keys
@@ -269,6 +270,27 @@ async def test_changes_without_a_full_file_or_after_another_plan_are_a_full_file
     assert (await built(database, kind=CHANGES)).kind is BuildKind.FULL
 
 
+async def test_changes_of_a_file_that_was_replaced_are_not_read_any_more(database):
+    """Laid over a newer full file they would say again what has been."""
+    world, ids = await a_shop(database)
+    await a_feed(database, full_minutes=1440, changes_minutes=60)
+    await built(database)
+    await count(database, ids["A"], world.locations["DC"], 0)
+    await count(database, ids["A"], world.locations["S1"], 0)
+    await hear(database)
+    changes = await built(database, kind=CHANGES)
+    async with database.transaction() as tx:
+        feed = await service.feed_of(tx, "google")
+        assert (await reads.newest_file(tx, feed.id, CHANGES)).id == changes.id
+    await built(database)
+    async with database.transaction() as tx:
+        assert await reads.newest_file(tx, feed.id, CHANGES) is None
+        assert (await service.feed_of(tx, "google")).next_changes_at <= await tx.now(), "the next ones come at once"
+    await built(database, kind=CHANGES)
+    async with database.transaction() as tx:
+        assert (await reads.newest_file(tx, feed.id, CHANGES)).rows == 0
+
+
 # --- killed, stopped, twice at once ---
 
 
@@ -304,6 +326,32 @@ async def test_a_killed_build_goes_on_where_it_was_and_the_file_is_the_same(data
         done = await reads.build(tx, begun.id)
     assert (done.state, done.looked, done.rows) == (State.DONE, 7, 7)
     assert await contents(database, done) == whole
+
+
+async def test_a_build_whose_job_gave_up_is_taken_up_again(database):
+    await a_shop(database)
+    await a_feed(database)
+    async with database.transaction() as tx:
+        begun = await service.start_build(tx, "google", BuildKind.FULL)
+        assert await jobs.open_arguments(tx, building.build) == [{"build_id": str(begun.id)}]
+    await service.build_due(database)
+    async with database.transaction() as tx:
+        assert len(await jobs.open_arguments(tx, building.build)) == 1, "it has its job"
+        await tx.execute("UPDATE malha_jobs.procrastinate_jobs SET status = 'failed'")
+    await service.build_due(database)
+    async with database.transaction() as tx:
+        assert await jobs.open_arguments(tx, building.build) == [{"build_id": str(begun.id)}]
+
+
+async def test_another_channel_ends_the_build_of_the_former_one(database):
+    await a_shop(database)
+    version = await a_feed(database)
+    async with database.transaction() as tx:
+        begun = await service.start_build(tx, "google", BuildKind.FULL)
+    async with database.transaction() as tx:
+        await service.put_feed(tx, "google", a_draft(channel="mall"), version, KEYS)
+    async with database.transaction() as tx:
+        assert (await reads.build(tx, begun.id)).state is State.STOPPED
 
 
 async def test_two_workers_on_one_build_write_every_row_once(database, monkeypatch):

@@ -13,6 +13,7 @@ from malha.console import export, filling, render, shell, web
 from malha.console.words import Sign
 from malha.network.service import refuse_limited
 from malha.platform import i18n
+from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Reader
 from malha.platform.sheets import Kind as SheetKind
@@ -82,7 +83,7 @@ async def feed_list(request: Request[Any, Any, Any]) -> Response[str]:
     )
 
 
-async def _lines(tx: Any) -> list[Line]:
+async def _lines(tx: Tx) -> list[Line]:
     found = await reads.newest_builds(tx)
     files: dict[int, Build] = {}
     for feed_id, builds in found.items():

@@ -65,6 +65,11 @@ FAILED_JOBS = """
 SELECT id, task_name AS task, attempts FROM malha_jobs.procrastinate_jobs
 WHERE status = 'failed' AND queue_name = %(queue)s::text ORDER BY id LIMIT %(limit)s::int
 """
+# What is still to be done, or being done, of one task: few where a task has one job a record.
+OPEN_ARGUMENTS = """
+SELECT args FROM malha_jobs.procrastinate_jobs
+WHERE task_name = %(task)s::text AND queue_name = %(queue)s::text AND status IN ('todo', 'doing')
+"""
 # Its own function keeps its own book of what happened to a job. One more attempt: what fails again is here again.
 RETRY_JOBS = """
 SELECT id, malha_jobs.procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM malha_jobs.procrastinate_jobs
@@ -148,6 +153,11 @@ async def defer_many(
 async def failed(tx: Tx, limit: int = 200) -> list[FailedJob]:
     """Return the retailer's jobs that failed for good, oldest first."""
     return await tx.all(FailedJob, FAILED_JOBS, {"queue": tx.retailer, "limit": limit})
+
+
+async def open_arguments(tx: Tx, wanted: Task) -> list[dict[str, Any]]:
+    """Return the arguments of a task's jobs that wait or run: what is not there will not be done."""
+    return await tx.values(OPEN_ARGUMENTS, {"task": wanted.name, "queue": tx.retailer})
 
 
 async def retry(tx: Tx, ids: Sequence[int]) -> list[int]:

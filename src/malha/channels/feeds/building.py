@@ -24,7 +24,7 @@ from malha.channels.feeds.making import Made, Maker
 from malha.channels.feeds.model import Build, BuildKind, Feed, Severity, State
 from malha.platform import jobs, sealing, signing
 from malha.platform.db import Database, Tx
-from malha.platform.errors import MalhaError
+from malha.platform.errors import Busy, MalhaError
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.outward import Outward
@@ -56,7 +56,7 @@ async def build(db: Database, *, build_id: str) -> None:
         maker = await _begin(db, id_)
         while maker is not None and await _step(db, id_, maker):
             pass
-    except (OperationalError, PoolTimeout):  # the database is away: the job is tried again, and goes on where it was
+    except (OperationalError, PoolTimeout, Busy):  # the database is away, or another worker is at it: tried again
         raise
     except MalhaError as refusal:
         log.warning("feed_build_refused", build=build_id, code=refusal.code)
@@ -294,6 +294,7 @@ async def _finish(tx: Tx, feed: Feed, at: Build, maker: Maker) -> None:
     await tx.execute(writes.END_BUILD, ended)
     if at.kind is BuildKind.FULL:
         await tx.execute(writes.KEEP_BASELINE, {"id": at.id})
+        await tx.execute(writes.HURRY_CHANGES, {"feed_id": feed.id})
     await tx.execute(writes.CLEAR_TODO, {"id": at.id})
     await tx.execute(writes.DROP_OLD_PARTS, {"feed_id": feed.id})
     await tx.execute(writes.DROP_OLD_FLAWS, {"feed_id": feed.id})

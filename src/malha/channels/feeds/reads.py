@@ -42,10 +42,15 @@ NEWEST_BUILDS = f"""{_BUILD} WHERE id IN (
         ORDER BY number DESC LIMIT 1) AS b
 ) ORDER BY number DESC
 """
-# The newest file of a kind. Changes count only beside the full file that they differ from.
+# The newest file of a kind. Changes count only beside the full file that they differ from: over a newer one they would
+# say again what has been.
 NEWEST_FILE = f"""{_BUILD} WHERE feed_id = %(feed_id)s::int AND state = 'done' AND kind = %(kind)s::text
+  AND (kind = 'full' OR number > (SELECT max(f.number) FROM feed_build f
+                                  WHERE f.feed_id = %(feed_id)s::int AND f.state = 'done' AND f.kind = 'full'))
 ORDER BY number DESC LIMIT 1
 """
+# By the partial index on them.
+OPEN_BUILDS = "SELECT id, feed_id FROM feed_build WHERE state IN ('waiting', 'building') ORDER BY id"
 COUNTS = """
 SELECT severity, rule, field, rows FROM feed_count WHERE build_id = %(id)s::uuid
 ORDER BY severity, rows DESC, rule, field

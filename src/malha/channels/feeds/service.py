@@ -91,6 +91,8 @@ async def put_feed(tx: Tx, code: str, draft: FeedDraft, version: int, keys: sign
         "push_secret": sealing.seal(keys, building.PURPOSE, draft.push_secret) if draft.push_secret else None,
         "version": version,
     }
+    if before is not None and before.channel_id != channel.id:
+        await tx.execute(writes.STOP_OPEN, {"feed_id": before.id})
     if version == 0:
         stored = await tx.value(writes.PUT_FEED, {**row, "salt": os.urandom(_SALT)})
     else:
@@ -154,6 +156,7 @@ async def drop_feed(tx: Tx, code: str, version: int) -> None:
         SharedByAll, FeedNotFound, FeedChanged: as the names say.
     """
     before = await feed_of(tx, code)
+    await tx.execute(writes.STOP_OPEN, {"feed_id": before.id})
     if await tx.value(writes.DROP_FEED, {"code": code, "version": version}) is None:
         raise FeedChanged(what="feed", key=code)
     await audit.record(tx, action="remove", entity="feed", entity_id=code, before=_shown(before))
@@ -230,8 +233,13 @@ async def build_of(tx: Tx, code: str, number: int) -> Build:
 
 
 async def build_due(db: Database) -> None:
-    """Begin the builds whose time has come."""
+    """Begin the builds whose time has come, and have those go on whose job gave up while the database was away."""
     async with db.transaction() as tx:
+        open_ = await tx.tuples(reads.OPEN_BUILDS)
+        at_work = {arguments.get("build_id") for arguments in await jobs.open_arguments(tx, building.build)}
+        for build_id, feed_id in open_:
+            if str(build_id) not in at_work:
+                await jobs.defer(tx, building.build, lock=f"feed:{feed_id}", build_id=str(build_id))
         for code, whole in await tx.tuples(writes.TAKE_DUE):
             await start_build(tx, code, BuildKind.FULL if whole else BuildKind.CHANGES, wait=False)
 

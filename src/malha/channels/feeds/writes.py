@@ -51,6 +51,15 @@ MOVE_ON = """
 UPDATE feed SET next_full_at = now() + make_interval(mins => full_minutes)
 WHERE id = %(feed_id)s::int AND full_minutes IS NOT NULL
 """
+# Who changes what a build rests on ends it first, in the order in which a build takes its locks: itself, then its feed.
+STOP_OPEN = """
+UPDATE feed_build SET state = 'stopped', ended_at = clock_timestamp()
+WHERE feed_id = %(feed_id)s::int AND state IN ('waiting', 'building')
+"""
+# Changes of the file before say nothing any more.
+HURRY_CHANGES = """
+UPDATE feed SET next_changes_at = now() WHERE id = %(feed_id)s::int AND changes_minutes IS NOT NULL
+"""
 # Feeds whose time has come, the row's lock for whoever is first; full before changes. A missed turn is not made up for.
 TAKE_DUE = """
 UPDATE feed f
