@@ -11,7 +11,7 @@ LAYERS = [
     {"network"},
     {"identity"},
     {"catalog", "customers"},
-    {"inventory"},
+    {"inventory", "capacity"},
     {"ordering"},
     {"payments", "fiscal", "notifications"},
     {"routing"},
@@ -19,6 +19,7 @@ LAYERS = [
     {"intake", "simulation"},
     {"fulfillment"},
     {"channels", "exchange"},
+    {"webhooks"},
 ]
 CREATE_TABLE = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 
