@@ -95,7 +95,7 @@ PAGES = (
     Page("locations", N_("Locations"), "/locations", "network:read", "building-store", Section.NETWORK,
          N_("stores, distribution centres, opening hours, capacity, pause"), "/locations/{key}"),
     Page("capacity", N_("Capacity"), "/capacity", "network:read", "clock", Section.NETWORK,
-         N_("slots, pickup times, delivery windows, appointments, quota, full")),
+         N_("slots, appointments, delivery windows, times to collect, quota, full")),
     Page("companies", N_("Companies"), "/companies", "network:read", "building", Section.NETWORK,
          N_("legal entities, establishments, CNPJ, tax regime")),
     Page("owners", N_("Whose goods"), "/stock-owners", "network:read", "file-invoice", Section.NETWORK,
