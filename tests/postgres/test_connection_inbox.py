@@ -12,6 +12,7 @@ from malha.channels.connecting import inbox, reads, service
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.contract import RawRequest
+from malha.intake.model import NewLine, NewOrder
 from malha.platform.db import SYSTEM
 from peer_shop import STALE, Sent, sign
 
@@ -235,6 +236,31 @@ async def test_a_cancel_at_the_channel_frees_the_stock_and_another_change_waits_
     assert await shop.values("SELECT status FROM sales_order WHERE external_id = '1001'") == ["cancelled"]
     assert await shop.values("SELECT cause FROM channel_inbox WHERE state = 'parked'") == ["changed"]
     assert await shop.values("SELECT sum(quantity)::int FROM order_unit WHERE state = 'allocated'") == [1]
+
+
+async def test_what_waits_for_a_person_is_not_hidden_by_an_old_message(shop: Linked):
+    old = shop.peer.webhook(shop.peer.sell("1001"))
+    await shop.receive(old)
+    await shop.handle()
+    more = [{"sku": "A", "quantity": 9, "unit_price": 1000}]
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", lines=more)))
+    await shop.handle()
+    await shop.receive(shop.peer.webhook(dict(shop.peer.orders["1001"], version=1)))
+    await shop.handle()
+    assert sorted(await shop.values(STATES)) == ["done", "parked", "stale"]
+
+
+async def test_an_order_that_came_another_way_with_other_content_is_not_taken_for_the_same(shop: Linked):
+    for id_, quantity in (("1001", 1), ("1002", 7)):
+        line = NewLine(sku="A", quantity=quantity, unit_price=1000, external_id="l1")
+        await shop.gate.submit(NewOrder(channel="web", external_id=id_, lines=[line]))
+        await shop.receive(shop.peer.webhook(shop.peer.sell(id_)))
+    await shop.handle()
+    assert await shop.rows("SELECT state, cause FROM channel_inbox ORDER BY id") == [
+        ("done", None),
+        ("parked", "changed"),
+    ]
+    assert await shop.values("SELECT external_id FROM binding") == ["1001"]
 
 
 async def test_things_of_one_order_are_handled_in_their_order_by_however_many_workers(shop: Linked):

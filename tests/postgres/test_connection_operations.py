@@ -289,6 +289,14 @@ async def test_of_prices_only_the_newest_is_sent(shop: Linked):
     assert [sorted(i["code"] for i in items) for items in sent] == [["A", "B"]]
 
 
+async def test_many_prices_go_in_few_calls(shop: Linked):
+    for n in range(250):
+        await price(shop, f"P{n:03}", n, 1)
+    await shop.tell()
+    assert len(shop.peer.prices) == 250
+    assert len([path for _, path, _ in shop.peer.asked if path == "/prices"]) == 2
+
+
 async def test_a_price_that_is_refused_does_not_hold_up_the_others(shop: Linked):
     shop.peer.refuses["A"] = "not sold here"
     await price(shop, "A", 100, 1)

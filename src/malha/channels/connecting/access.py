@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ _secrets = msgspec.json.Decoder(dict[str, str]).decode
 _tokens = msgspec.json.Decoder(Tokens).decode
 _encode = msgspec.json.Encoder().encode
 
+# By task: of two calls at once, one may have used the former token and the other its successor.
+_USED: ContextVar[int] = ContextVar("used", default=0)
 Renew = Callable[[str], Awaitable[Tokens]]
 
 
@@ -63,8 +66,7 @@ class Safe:
         self._keys = keys
         self._connection = connection
         self._secrets = secrets
-        self._spoiled = 0  # generation of a token that the peer refused
-        self._used = 0
+        self._spoiled = 0  # generation of the newest token that the peer refused
         self.renew: Renew | None = None
 
     def __repr__(self) -> str:
@@ -77,10 +79,15 @@ class Safe:
             raise AuthExpired(f"the secret {name} was not entered")
         return found
 
+    def begin(self) -> None:
+        """Forget which token this task used: a call begins."""
+        _USED.set(0)
+
     def spoil(self) -> bool:
-        """Note that the peer refused the token that was given last; tell whether another one can be had."""
-        self._spoiled = max(self._spoiled, self._used)
-        return self.renew is not None and self._used > 0
+        """Note that the peer refused the token that this task used; tell whether another one can be had."""
+        used = _USED.get()
+        self._spoiled = max(self._spoiled, used)
+        return self.renew is not None and used > 0
 
     async def token(self) -> str:
         """Return a token that is good; see `contract.Access`."""
@@ -93,7 +100,7 @@ class Safe:
                     raise AuthExpired("no token was entered")
                 tokens = _tokens(sealing.unseal(self._keys, PURPOSE, kept.tokens))
                 if not kept.over and kept.generation > self._spoiled:
-                    self._used = kept.generation
+                    _USED.set(kept.generation)
                     return tokens.access
                 asked = {"id": self._connection.id, "generation": kept.generation, "lease": LEASE_S}
                 mine = self.renew is not None and await tx.value(writes.TAKE_RENEWAL, asked) is not None
@@ -119,5 +126,5 @@ class Safe:
             sealed = sealing.seal(self._keys, PURPOSE, _encode(tokens).decode())
             params = {"id": self._connection.id, "generation": generation, "tokens": sealed}
             await tx.execute(writes.END_RENEWAL, {**params, "expires_at": tokens.expires_at})
-        self._used = generation + 1
+        _USED.set(generation + 1)
         return tokens.access

@@ -161,7 +161,9 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
         await _again(runtime.db, came, fence, "defect", f"{type(error).__name__}: {error}", None)
     else:
         async with runtime.db.transaction() as tx:
-            if await tx.value(writes.END_CAME, {**fence, "state": state.value}) is not None:
+            ended = await tx.value(writes.END_CAME, {**fence, "state": state.value}) is not None
+            # What is older than what we know says nothing about what waits for a person.
+            if ended and state is InboxState.DONE:
                 retired = {"connection_id": connection.id, "entity": came.entity, "id": came.id}
                 await tx.execute(writes.RETIRE_STUCK, retired)
 

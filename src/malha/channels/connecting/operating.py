@@ -82,14 +82,15 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> int:
     async with runtime.db.transaction() as tx:
         if not await tx.values(writes.LOCK_ROOM, {"ids": [connection.id]}):
             return 0
-        room = {"id": connection.id, "lease": LEASE_S, "room": limits.in_flight}
-        taken = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, room)]
-    prices = [op for op in taken if op.kind is OpKind.SET_PRICE]
-    single = [op for op in taken if op.kind is not OpKind.SET_PRICE]
+        ask = {"id": connection.id, "lease": LEASE_S}
+        singly = {**ask, "kinds": [k.value for k in OpKind if k not in NEWEST_WINS], "room": limits.in_flight}
+        together = {**ask, "kinds": [k.value for k in NEWEST_WINS], "room": limits.batch}
+        single = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, singly)]
+        prices = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, together)]
     turn = _Turn(runtime.db, line, settle_s)
     tasks = [turn.one(op) for op in single] + ([turn.prices(prices)] if prices else [])
     await asyncio.gather(*tasks)
-    return len(taken)
+    return len(single) + len(prices)
 
 
 class _Taken(msgspec.Struct, frozen=True, kw_only=True):

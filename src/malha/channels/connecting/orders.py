@@ -83,6 +83,7 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
     placed = await _place(gate, connection, new)
     async with runtime.db.transaction(actor_of(connection)) as tx:
         if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
+            await _refuse_other(tx, connection, order, new)
             return await _update(tx, connection, order, new, words)
         await _bind(tx, connection, order, placed, _hash(new))
     return InboxState.DONE
@@ -243,6 +244,16 @@ async def _id_of(tx: Tx, connection: Linked, order: ExtOrder) -> UUID | None:
         reads.ORDER_BY_KEY, {"channel_id": connection.channel_id, "external_id": order.id}
     )
     return found
+
+
+async def _refuse_other(tx: Tx, connection: Linked, order: ExtOrder, new: NewOrder) -> None:
+    """Refuse an order that is here and was never bound, unless what was sold is the same: payments may have moved."""
+    order_id = await _id_of(tx, connection, order)
+    found = await tx.tuples(reads.ORDER_SHAPE, {"order_id": order_id})
+    lines = [f"{line.sku} {line.quantity} {line.unit_price} {line.discount}" for line in new.lines]
+    total = sum(line.quantity * line.unit_price - line.discount for line in new.lines) - new.discount + new.shipping
+    if found != [(total, lines)]:
+        raise Parked("changed", "an order of this name is here with other lines or another total")
 
 
 async def _update(

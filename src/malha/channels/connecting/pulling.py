@@ -1,7 +1,7 @@
 """Reading orders from peers: page by page, the cursor moving in the transaction that keeps the page.
 
 So nothing is read past that is not kept, and what is kept twice is one by its natural key. A stream that ends is looked
-at again after a pause, from a little before where it ended where its cursor does not say it exactly.
+at again after a pause. Where reading begins by a time instead of a cursor, it begins a little earlier.
 """
 
 import asyncio

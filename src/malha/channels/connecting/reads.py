@@ -62,6 +62,11 @@ LEFT JOIN LATERAL (SELECT v.sku FROM variant v WHERE v.gtin = w.gtin AND w.gtin 
 ORDER_BY_KEY = """
 SELECT id, number FROM sales_order WHERE channel_id = %(channel_id)s::int AND external_id = %(external_id)s::text
 """
+# What was sold, as it was submitted.
+ORDER_SHAPE = """
+SELECT o.total, array_agg(l.sku_text || ' ' || l.quantity || ' ' || l.unit_price || ' ' || l.discount ORDER BY l.line)
+FROM sales_order o JOIN order_line l ON l.order_id = o.id WHERE o.id = %(order_id)s::uuid GROUP BY o.id
+"""
 STUCK = """
 SELECT id, entity, source, trust, state, attempts, cause, error, wants, received_at
 FROM channel_inbox WHERE connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped')

@@ -79,6 +79,7 @@ class Line:
         """
         try:
             try:
+                self._safe.begin()
                 return await ask()
             except AuthExpired:
                 if not self._safe.spoil():

@@ -264,12 +264,14 @@ UPDATE channel_op w SET taken_until = clock_timestamp() + make_interval(secs => 
 WHERE key IN (
     SELECT o.key FROM channel_op o
     WHERE o.connection_id = %(id)s::int AND o.state = 'waiting' AND o.not_before <= clock_timestamp()
+      AND o.kind = ANY (%(kinds)s::text[])
       AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
       AND NOT EXISTS (SELECT FROM channel_op e WHERE e.connection_id = o.connection_id AND e.entity = o.entity
                       AND e.state = 'waiting' AND e.number < o.number)
     ORDER BY o.not_before, o.number
     LIMIT greatest(0, %(room)s::int - (SELECT count(*) FROM channel_op b WHERE b.connection_id = %(id)s::int
-                                       AND b.state = 'waiting' AND b.taken_until >= clock_timestamp())::int)
+                                       AND b.state = 'waiting' AND b.kind = ANY (%(kinds)s::text[])
+                                       AND b.taken_until >= clock_timestamp())::int)
     FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING key, connection_id, kind, entity, version, payload, attempts, failures, doubtful
