@@ -55,6 +55,7 @@ DOES = {
     "supply_followers": N_("Orders that wait for goods on order"),
     "counted_disagreements": N_("Disagreements that were counted"),
     "promise_outcomes": N_("What became of promises"),
+    "webhooks": N_("Webhooks"),
 }
 # What a background job does; one without a name here shows its own.
 TASKS = {
