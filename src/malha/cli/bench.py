@@ -84,6 +84,21 @@ def loop(
 
 
 @app.command()
+def replay(
+    orders: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="Stored decisions.")] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """Stored decisions, read and decided again by one process, each compared byte for byte."""
+    from malha.bench.replaying import measure  # noqa: PLC0415 - heavy, and only here
+
+    with _saying() as say:
+        report = measure(orders, say)
+    _show("Replay", msgspec.structs.asdict(report), as_json=as_json)
+    if report.differ:
+        raise typer.Exit(1)
+
+
+@app.command()
 def imports(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows of the table.")] = 1_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
