@@ -279,3 +279,16 @@ async def test_a_simulation_that_is_stopped_while_a_bound_is_worked_out_ends(
         assert found is not None
         assert found.status == "cancelled"
         assert await reads.result(tx, UUID(run["id"])) is None
+
+
+async def test_the_page_draws_each_day_beside_hindsight(retailer: Shop) -> None:
+    await a_past(retailer)
+    async with retailer.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET placed_at = placed_at - interval '1 day' * mod(number, 2)")
+    run = await started(retailer, locations=[{"location": "REC", "closed": True}])
+    await service.run.work(retailer.database, simulation_id=run["id"])
+    owner = await retailer.session()
+    page = await retailer.http.get(f"/simulations/{run['id']}", headers=owner)
+    assert page.status_code == 200, page.text
+    assert "Above the cost of hindsight" in page.text
+    assert page.text.count('<rect class="bar"') > 0
