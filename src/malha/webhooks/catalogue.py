@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from malha.channels import events as channels
 from malha.fiscal import events as fiscal
 from malha.fulfillment import events as fulfillment
 from malha.inventory import events as inventory
@@ -36,6 +37,7 @@ _ORDERS = (
     ordering.OrderCancelled,
     ordering.HoldPlaced,
     ordering.HoldResolved,
+    ordering.SlotChanged,
     ordering.AddressChanged,
     ordering.BuyerChanged,
     ordering.NoteAdded,
@@ -98,6 +100,7 @@ _STOCK = (
 INTERNAL: Mapping[type[Event], str] = {
     ahead.SupplyOffered: "makes the queue of waiting orders move up; what becomes of them are events of the orders",
     ahead.SupplyClaimsMoved: "makes orders follow their goods; what becomes of them are events of the orders",
+    channels.ListingsUnsettled: "has channels told again; each listing says what its channel was told",
     allotments.FenceShrunk: "a fence is known by a number of ours; who manages allotments sees it in the console",
 }
 
