@@ -135,7 +135,8 @@ async def stream_events(request: Request[Any, Any, Any]) -> ASGIApp:
 
     `Last-Event-ID`, which browsers and most clients send by themselves after a break, goes before `after`. A line
     beginning with a colon is a sign of life; an `id` without data moves the cursor past what is not for you. A reader
-    that is too slow is cut off, and every stream ends after a quarter of an hour: go on from the last `id`.
+    that is too slow is sent nothing more, and every stream ends after a quarter of an hour: go on from the last `id`
+    when nothing, not even a sign of life, has come for half a minute.
     """
     work = Work(request, 200)
     wanted = _wanted(work, request.query_params.get("types"))
