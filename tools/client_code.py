@@ -199,7 +199,7 @@ class Operation:
         self.path = path
         for p in (p for p in given if p["in"] == "path"):
             self.arguments.append(f"{field_of(p['name'])}: {types.of(p['schema'], answer=False)}")
-            self.path = self.path.replace(f"{{{p['name']}}}", f"{{segment({field_of(p['name'])})}}")
+            self.path = self.path.replace(f"{{{p['name']}}}", f"{{_core.segment({field_of(p['name'])})}}")
         body = raw.get("requestBody", {}).get("content", {})
         self.body = ""
         if JSON in body:
@@ -269,7 +269,7 @@ class Operation:
         if self.accept != JSON:
             parts.append(f"accept={self.accept!r}")
         more = ", idempotency_key=idempotency_key" if self.keyed else ""
-        call = f"Call({', '.join(parts)})"
+        call = f"_core.Call({', '.join(parts)})"
         out = f"\n    {word}def {self.id}({signature}) -> {self.reply}:\n" + wrapped(self.says, "        ")
         if self.reply == "None":
             out += f"        {wait}self.send({call}{more})\n"
@@ -278,7 +278,7 @@ class Operation:
         return out + (self._pages(asynchronous=asynchronous) if self.paged else "")
 
     def _pages(self, *, asynchronous: bool) -> str:
-        wait, word, kind = ("await ", "async ", "AsyncIterator") if asynchronous else ("", "", "Iterator")
+        wait, word, kind = ("await ", "async ", "_abc.AsyncIterator") if asynchronous else ("", "", "_abc.Iterator")
         keywords = [k for k in self.keywords if not k.startswith("cursor:")]
         signature = ", ".join(["self", *self.arguments, *(["*", *keywords] if keywords else [])])
         given = [a.partition(":")[0] for a in self.arguments]
@@ -300,7 +300,7 @@ class Operation:
 
 _FOLLOW = '''
     {word}def follow(
-        self, *, after: int | None = None, types: Sequence[str] = (), wait: int = 25, limit: int = 200
+        self, *, after: int | None = None, types: _abc.Sequence[str] = (), wait: int = 25, limit: int = 200
     ) -> {kind}[Envelope]:
         """Yield what happens, for ever: after a cursor, or from now on.
 
@@ -314,7 +314,7 @@ _FOLLOW = '''
             cursor = ({wait}self.list_events(types=names)).cursor
         while True:
             told: Events = {wait}self.send(
-                Call(
+                _core.Call(
                     method="GET",
                     path="/v1/events",
                     reply=Events,
@@ -339,13 +339,13 @@ def operations(document: dict[str, Any], types: Types) -> str:
     ]
     found.sort(key=lambda operation: operation.id)
     out = [HEAD.format(what="The operations of the API.")]
-    out.append("from collections.abc import AsyncIterator, Iterator, Sequence\n\n")
-    out.append("from malha_client.core import AsyncCore, Call, SyncCore, segment\n")
+    out.append("from collections import abc as _abc\n\n")
+    out.append("from malha_client import core as _core\n")
     out.append("from malha_client.models import *  # noqa: F403\n")
     names = sorted({name_of(name) for name, schema in types.schemas.items() if schema.get("properties") is not None})
     out.append("from malha_client.models import (\n" + "".join(f"    {name},\n" for name in names) + ")\n\n")
-    for name, core, asynchronous in (("Client", "SyncCore", False), ("AsyncClient", "AsyncCore", True)):
-        wait, word, kind = ("await ", "async ", "AsyncIterator") if asynchronous else ("", "", "Iterator")
+    for name, core, asynchronous in (("Client", "_core.SyncCore", False), ("AsyncClient", "_core.AsyncCore", True)):
+        wait, word, kind = ("await ", "async ", "_abc.AsyncIterator") if asynchronous else ("", "", "_abc.Iterator")
         out.append(f'\nclass {name}({core}):\n    """All operations, by their ids."""\n')
         out += [operation.code(asynchronous=asynchronous) for operation in found]
         out.append(_FOLLOW.format(wait=wait, word=word, kind=kind) + "\n")
@@ -366,7 +366,7 @@ def write(source: Path = DOCUMENT, target: Path = TARGET) -> None:
         for name in references(answer)
     }
     named = [name_of(name) for name in schemas]
-    if len(set(named)) < len(named):
+    if len({*named, "Client", "AsyncClient"}) < len(named) + 2:
         raise SystemExit(f"two schemas have one name: {sorted({name for name in named if named.count(name) > 1})}")
     types = Types(schemas, reached(starts, schemas))
     target.mkdir(parents=True, exist_ok=True)
