@@ -29,6 +29,7 @@ from malha.inventory.allotments.rules import touches
 from malha.network.places import Place
 from malha.platform.db import Database
 from malha.platform.ids import UUID
+from malha.promising.model import Collection, Delivery, PageCollection, PageOptions
 from malha.routing import rules as routing
 from malha.routing.model import Plan, Request
 
@@ -285,30 +286,28 @@ class PromisePages:
         taker = Taker(wish.channel.id, wish.customer_group)
         wanted = [(wish.card, wish.quantity)]
         released = promised.released_at(wish.channel, [wish.card], now)
-        return _encode(
-            {
-                "sku": wish.sku,
-                "deliveries": promised.deliveries(
-                    planner,
-                    reference,
-                    taker,
-                    wanted,
-                    released,
-                    id_=NO_ORDER,
-                    to_state=wish.to_state,
-                    to_cep=wish.postal_code,
-                ),
-                "collections": promised.collections(
-                    planner,
-                    reference,
-                    wish.channel,
-                    taker,
-                    wanted,
-                    released,
-                    self._nearest(reference, wish),
-                    id_=NO_ORDER,
-                ),
-            }
+        return _item_of(
+            wish.sku,
+            promised.deliveries(
+                planner,
+                reference,
+                taker,
+                wanted,
+                released,
+                id_=NO_ORDER,
+                to_state=wish.to_state,
+                to_cep=wish.postal_code,
+            ),
+            promised.collections(
+                planner,
+                reference,
+                wish.channel,
+                taker,
+                wanted,
+                released,
+                self._nearest(reference, wish),
+                id_=NO_ORDER,
+            ),
         )
 
     def _nearest(self, reference: Reference, wish: Wish) -> promised.Near:
@@ -338,7 +337,7 @@ class PromisePages:
                 postal_code=wish.postal_code,
                 customer_group=wish.customer_group,
             )
-        item = _encode({"sku": wish.sku, "deliveries": found.deliveries, "collections": found.collections})
+        item = _item_of(wish.sku, found.deliveries, found.collections)
         self._keep(key, _Answer(reference, 0, (), (), item, now))
         return Told(item, max(self._cache.age, time.monotonic() - now), "asked")
 
@@ -347,6 +346,14 @@ class PromisePages:
         self._answers[key] = answer
         while len(self._answers) > MOST_ANSWERS:
             self._answers.popitem(last=False)
+
+
+def _item_of(sku: str, deliveries: list[Delivery], collections: Sequence[Collection]) -> bytes:
+    """Return an item as it is told. Free slots are not: who books asks with the basket, and gets what is free then."""
+    places = [
+        PageCollection(**{name: getattr(one, name) for name in PageCollection.__struct_fields__}) for one in collections
+    ]
+    return _encode(PageOptions(sku=sku, deliveries=deliveries, collections=places))
 
 
 def _key(wish: Wish) -> tuple[Any, ...]:

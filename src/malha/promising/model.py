@@ -37,7 +37,7 @@ class FreeSlot(msgspec.Struct, frozen=True, kw_only=True):
     left: int
 
 
-class Collection(msgspec.Struct, frozen=True, kw_only=True):
+class PageCollection(msgspec.Struct, frozen=True, kw_only=True):
     """One place to fetch a basket at, and when it is ready."""
 
     location: str
@@ -47,6 +47,11 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     ready_at: datetime
     opening_hours: dict[str, list[tuple[str, str]]]
     days_kept: int
+
+
+class Collection(PageCollection, frozen=True, kw_only=True):
+    """One place to fetch a basket at, and when it is ready."""
+
     slots: list[FreeSlot] | None = None  # the next with a place, once goods are ready; null: it takes no appointments
 
 
@@ -58,11 +63,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a channel can get some units of one SKU to a customer; see `Options`."""
+    """How a channel can get some units of one SKU to a customer; see `Options`. Of appointments it says nothing."""
 
     sku: str
     deliveries: list[Delivery]
-    collections: list[Collection]
+    collections: list[PageCollection]
 
 
 class PagePromise(msgspec.Struct, frozen=True, kw_only=True):
