@@ -153,6 +153,10 @@ REASONS: dict[str, str] = {
     "stock": N_("stock"),
     "product": N_("product"),
     "distance": N_("distance"),
+    "owner": N_("owner"),
+    "rule": N_("rule"),
+    "rule_distance": N_("distance"),
+    "kept": N_("kept back"),
 }
 
 

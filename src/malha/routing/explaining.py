@@ -17,6 +17,7 @@ from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
 from malha.routing.records import Record, costs_of
 from malha.routing.rules import decide, servable
+from malha.routing.ruling.bounded import left_free, shut
 from malha.routing.subsets import NEVER, Part, cheapest_priced, combine, rows_of, tables, unroll
 from malha.routing.terms import NOTHING, Amounts, OrderTerms, unfold
 
@@ -93,16 +94,37 @@ class Explained(msgspec.Struct, frozen=True):
 def explain(record: Record) -> Explained:
     """Return why a stored decision was what it was."""
     ids = record.location_ids()
-    stock = record.stock()
-    have, _ = servable(record.lines, stock, record.full, record.excluded, record.heavy, record.terms)
+    there = record.stock()
+    bound = record.bound
+    stock = there if bound is None else left_free(bound, there)
+    full = record.full if bound is None else shut(bound, record.full)
+    have, _ = servable(record.lines, stock, full, record.excluded, record.heavy, record.terms)
     chosen = _chosen(record, ids)
     found = {option.location_ids: option for option in _others(record, ids, stock, have)}
     found[chosen.location_ids] = chosen
-    options = [option for option in found.values() if option.location_ids]
-    options.sort(key=lambda o: (o.cost, not o.chosen, o.packages or 0, [ids.index(id_) for id_ in o.location_ids]))
+    options = [option for option in found.values() if option.location_ids and _allowed(option, record)]
+    preferred = bound is not None and bool(bound.tiers)  # before cost: what was chosen comes first whatever it costs
+    options.sort(
+        key=lambda o: (
+            preferred and not o.chosen,
+            o.cost,
+            not o.chosen,
+            o.packages or 0,
+            [ids.index(id_) for id_ in o.location_ids],
+        )
+    )
     obstacles = {id_: [Obstacle(id_, reason)] for reason, closed in record.closed().items() for id_ in closed}
+    ruled = {} if bound is None else dict.fromkeys(unfold(bound.outside), Reason.RULE)
+    if bound is not None:
+        ruled |= dict.fromkeys(unfold(bound.far), Reason.RULE_DISTANCE)
+        had, _ = servable(record.lines, there, [], [], [])
+    else:
+        had = have
     for position, id_ in enumerate(ids):
-        found_here = list(_obstacles(record, have, position, id_))
+        if position in ruled:
+            obstacles[id_] = [Obstacle(id_, ruled[position])]
+            continue
+        found_here = list(_obstacles(record, have, had, position, id_))
         if found_here:
             obstacles[id_] = found_here
     used = {id_ for option in options for id_ in option.location_ids}
@@ -146,19 +168,27 @@ def _places(loads: Iterable[Load]) -> tuple[int, ...]:
     return tuple(sorted({load.location_id for load in loads}))
 
 
-def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_: int) -> Iterable[Obstacle]:
+def _allowed(option: Option, record: Record) -> bool:
+    """Return whether a plan keeps to the packages that its rule allows."""
+    most = None if record.bound is None else record.bound.packages
+    return option.chosen or most is None or (option.packages or 0) <= most
+
+
+def _obstacles(
+    record: Record, have: Sequence[Sequence[int]], had: Sequence[Sequence[int]], position: int, id_: int
+) -> Iterable[Obstacle]:
     for at, taken, capacity in record.full:
         if at == position:
             yield Obstacle(id_, Reason.CAPACITY, taken=taken, capacity=capacity)
             return
     terms = record.terms or OrderTerms()
     if position in unfold(terms.far):
-        yield Obstacle(id_, Reason.DISTANCE)
+        yield Obstacle(id_, Reason.RULE_DISTANCE)
         return
     unserved = {line for line, runs in terms.unserved if position in unfold(runs)}
     heavy = {line for line, positions in record.heavy if position in positions}
     excluded = {line for line, positions in record.excluded if position in positions}
-    for line, units in zip(record.lines, have, strict=True):
+    for line, units, there in zip(record.lines, have, had, strict=True):
         if line.line in heavy:
             yield Obstacle(id_, Reason.NO_SERVICE, line.line)
         elif line.line in excluded:
@@ -166,7 +196,8 @@ def _obstacles(record: Record, have: Sequence[Sequence[int]], position: int, id_
         elif line.line in unserved:
             yield Obstacle(id_, Reason.PRODUCT, line.line)
         elif units[position] < line.quantity:
-            yield Obstacle(id_, Reason.STOCK, line.line, free=units[position], asked=line.quantity)
+            reason = Reason.KEPT if there[position] >= line.quantity else Reason.STOCK
+            yield Obstacle(id_, reason, line.line, free=units[position], asked=line.quantity)
 
 
 class _Rebuilt:
@@ -231,7 +262,7 @@ def _others(
     """Return the cheapest plan of every location that was not chosen, and those with fewer of the chosen ones."""
     chosen = {position for position, *_ in record.parcels}
     costs = {position: cost for position, cost in enumerate(costs_of(record)) if cost >= 0 and position not in chosen}
-    if not record.exact:
+    if not record.exact or (record.bound is not None and record.bound.tiers):
         return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
     n = len(record.lines)
     rebuilt = _Rebuilt(record, ids, stock, have)
@@ -258,21 +289,28 @@ def _others(
             keep(Option(_places(loads), cost, False, loads, record.split))
     if len(chosen) > 1:
         for position in chosen:
-            option = _without(record, ids, stock, position, rebuilt.lane)
+            option = _without(record, ids, position, rebuilt.lane)
             if option is not None:
                 keep(option)
     return list(found.values())
 
 
-def _without(
-    record: Record, ids: Sequence[int], stock: Mapping[int, Sequence[int]], position: int, lane: Lane
-) -> Option | None:
+def _without(record: Record, ids: Sequence[int], position: int, lane: Lane) -> Option | None:
     """Return the plan that would have been chosen without a location, or None when it would not have been complete."""
     full = [*record.full, (position, 0, 0)]
     try:
         prices = record.stock_prices()
         plan = decide(
-            lane, record.lines, stock, full, record.excluded, record.heavy, prices, record.version, terms=record.terms
+            lane,
+            record.lines,
+            record.stock(),
+            full,
+            record.excluded,
+            record.heavy,
+            prices,
+            record.version,
+            terms=record.terms,
+            bound=record.bound,
         )
     except KeyError:  # lines would have had to be split, into parcels of weights that were not looked at
         return None

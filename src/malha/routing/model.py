@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from malha.platform.ids import UUID
+from malha.routing.ruling.model import Bound
 from malha.routing.terms import NO_TERMS, Amounts, Goods, OrderTerms, Terms
 
 if TYPE_CHECKING:
     from malha.network.tariff import Tariff
     from malha.routing.lanes import Lane, Rows
+    from malha.routing.ruling.planning import Under
 
-RULES_VERSION = 3  # 2: prices of stock; 3: terms
+RULES_VERSION = 4  # 2: prices of stock; 3: terms; 4: routing rules of people
 MAX_EXACT = 8  # lines planned exactly; more are grouped first
 
 
@@ -37,6 +39,9 @@ class Reason(StrEnum):
     OWNER = "owner"  # the goods belong to a company whose goods the channel does not sell
     PRODUCT = "product"  # it does not serve the line's class or brand
     DISTANCE = "distance"  # farther from the destination than it, or the channel, may ship
+    RULE = "rule"  # the routing rule does not use it
+    RULE_DISTANCE = "rule_distance"  # farther than the routing rule allows, or nobody knows how far
+    KEPT = "kept"  # has enough, but the routing rule keeps units back
 
 
 # Stored as small numbers: append only, never reorder.
@@ -54,7 +59,10 @@ class RequestLine(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be placed. `excluded` maps a line to the location ids that are not to be asked for it again."""
+    """What is to be placed. `excluded` maps a line to the location ids that are not to be asked for it again.
+
+    `under` is the run of routing rules that takes the order; None: any location, the cheapest.
+    """
 
     order_id: UUID
     channel_id: int
@@ -66,6 +74,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     excluded: Mapping[int, set[int]] | None = None
     goods: Mapping[int, Goods] | None = None  # by line, where the network's terms ask for it
     to_cep: str | None = None  # the same
+    under: "Under | None" = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -170,6 +179,7 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     terms: OrderTerms | None = None  # what the retailer's terms said of the order
     amounts: list[Amounts] = []  # what they made of each parcel; absent: nothing
     exact: bool = True  # False: too many lines, or units of a line split over locations; costs are the cheapest found
+    bound: Bound | None = None  # what a routing rule asked; None: no rule took the order
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 from malha.routing.lanes import LaneFacts, Rates, reopen_lane
 from malha.routing.model import REASONS, Plan, Reason, RequestLine
 from malha.routing.rules import decide
+from malha.routing.ruling.model import Bound
 from malha.routing.terms import Amounts, OrderTerms, unfold
 
 
@@ -33,6 +34,7 @@ class Record(LaneFacts, frozen=True, kw_only=True):
     worth: int = 0
     terms: OrderTerms | None = None
     amounts: list[Amounts] = msgspec.field(default_factory=list)
+    bound: Bound | None = None  # what a routing rule asked
 
     def stock_prices(self) -> dict[int, dict[int, int]]:
         """Return what units were worth where they were: centavos by SKU and position."""
@@ -94,4 +96,5 @@ def replay(record: Record) -> Plan:
         record.version,
         costs=True,
         terms=record.terms,
+        bound=record.bound,
     )

@@ -22,6 +22,8 @@ from malha.routing.charging import Charges, bar, order_terms
 from malha.routing.hard import Prices, priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine, StockPrices
+from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded
+from malha.routing.ruling.model import Bound
 from malha.routing.subsets import assign, extras_of, part_lines
 from malha.routing.terms import NO_TERMS, NOTHING, Amounts, OrderTerms
 
@@ -43,6 +45,7 @@ def plan(
     priced: StockPrices | None = None,
     *,
     costs: bool | None = None,
+    bind: Binding | None = None,
 ) -> Plan:
     """Return where the lines of a request go, and what that was decided from.
 
@@ -53,10 +56,13 @@ def plan(
         taken: fulfillment orders each location already has for today, by network index; None leaves capacity out.
         priced: what units are worth where they are, beyond this order; None: nothing.
         costs: whether to say what every location would cost; None: unless there are `MANY_LOCATIONS`.
+        bind: what one routing rule asks of the lane; without it the request's run of rules is asked, if it has one.
 
     Raises:
         KeyError: the network has no such channel.
     """
+    if request.under is not None and bind is None:
+        return request.under.plan(request, network, free, taken, priced, costs=costs)
     key = (request.channel_id, request.method, request.service_id, request.to_state, request.pickup_location_id)
     lane = network.lanes.get(key)
     if lane is None:
@@ -83,10 +89,13 @@ def plan(
                 column = free.get(sku)
                 stock[sku] = [0] * len(lane.open) if column is None else pick(column)
     terms = None if network.terms is NO_TERMS else order_terms(request, network, lane, stock, taken)
+    bound = None if bind is None else bind(lane)
     if priced is None:
-        return decide(lane, lines, stock, full, excluded, heavy, costs=costs, terms=terms)
+        return decide(lane, lines, stock, full, excluded, heavy, costs=costs, terms=terms, bound=bound)
     prices = _prices_here(priced, lane, network, stock)
-    return decide(lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs, terms=terms)
+    return decide(
+        lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs, terms=terms, bound=bound
+    )
 
 
 def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]) -> Prices:
@@ -136,13 +145,16 @@ def decide(
     *,
     costs: bool | None = None,
     terms: OrderTerms | None = None,
+    bound: Bound | None = None,
 ) -> Plan:
     """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position.
 
     `prices` are what units are worth where they are, of a `version`: a cost in every comparison, never a payment.
     `terms` are what the retailer's terms say of the order. `costs`: see `plan`. Plans of more lines than `MAX_EXACT`,
-    or lines that nobody has in full, always say them.
+    or lines that nobody has in full, always say them. `bound` is what a routing rule asks of the plan.
     """
+    if bound is not None:
+        return _within(bound, lane, lines, stock, full, excluded, heavy, prices, version, terms, costs=costs)
     n = len(lines)
     have, needs = servable(lines, stock, full, excluded, heavy, terms)
     charges = None if terms is None or not terms.charges else Charges(lane, lines, prices, terms)
@@ -223,6 +235,69 @@ def decide(
         terms=terms,
         charges=charges,
     )
+
+
+def _within(  # noqa: PLR0917 - as `decide`
+    bound: Bound,
+    lane: Lane,
+    lines: list[RequestLine],
+    stock: Mapping[int, Sequence[int]],
+    full: Full,
+    excluded: Blocks,
+    heavy: Blocks,
+    prices: Prices | None,
+    version: int | None,
+    terms: OrderTerms | None,
+    *,
+    costs: bool | None,
+) -> Plan:
+    """Return the plan a routing rule lets. The cheapest of what it leaves open is it, where nothing else is asked."""
+    left = left_free(bound, stock)
+    closed = shut(bound, full)
+    rates = b""
+    if not bound.tiers:
+        plan = decide(lane, lines, left, closed, excluded, heavy, prices, version, costs=costs, terms=terms)
+        few = bound.packages is None or plan.packages <= bound.packages
+        if few and not (plan.unplaced and (bound.complete or bound.packages is not None)):
+            return _bound(plan, bound, stock, full)
+        rates = plan.rates
+    have, _ = servable(lines, left, closed, excluded, heavy, terms)
+    charges = Charges(lane, lines, prices, terms) if prices or (terms is not None and terms.charges) else None
+    wanted = len(lane.open) < MANY_LOCATIONS if costs is None else costs
+    if bound.plain:  # complete, and not all is there
+        unplaced = [(line.line, line.quantity) for line in lines]
+        nothing = [-1] * len(have[0])
+        empty = _spell(lane, lines, left, full, excluded, heavy, [], nothing, {}, unplaced, exact=False, terms=terms)
+        return _bound(empty, bound, stock, full, rates)
+    hard = solve_bounded(lane, lines, left, have, charges, bound, costs=wanted)
+    plan = _spell(
+        lane,
+        lines,
+        left,
+        full,
+        excluded,
+        heavy,
+        hard.shipped,
+        hard.costs,
+        hard.brackets,
+        hard.unplaced,
+        exact=hard.exact,
+        prices=prices,
+        version=version,
+        terms=terms,
+        charges=charges,
+    )
+    return _bound(plan, bound, stock, full, rates)
+
+
+def _bound(plan: Plan, bound: Bound, stock: Mapping[int, Sequence[int]], full: Full, rates: bytes = b"") -> Plan:
+    """Return a plan with what its rule asked, on the stock as it was; `rates` were looked at besides."""
+    basis = msgspec.structs.replace(plan.basis, free=list(stock.values()), full=full, bound=bound)
+    if rates:
+        known = {rate[0]: rate for rate in msgspec.json.decode(b"[" + rates + b"]")}
+        known |= {rate[0]: rate for rate in msgspec.json.decode(b"[" + plan.rates + b"]")}
+        rates = _encode([known[limit] for limit in sorted(known)])[1:-1]
+    return msgspec.structs.replace(plan, basis=basis, rates=rates or plan.rates)
 
 
 def _shipped(

@@ -15,6 +15,7 @@ from malha.platform.money import Money
 from malha.routing.explaining import Explained, Load, Obstacle, Option
 from malha.routing.model import Reason
 from malha.routing.records import Record
+from malha.routing.ruling.telling import RuleTold, rule_sentences, rule_told
 
 CLOSED_SAYS: dict[Reason, str] = {
     Reason.PAUSED: N_("It is paused."),
@@ -28,6 +29,8 @@ CLOSED_SAYS: dict[Reason, str] = {
     Reason.DISTANCE: N_(
         "It is farther from the destination than it, or the channel {channel}, may ship: {distance} km."
     ),
+    Reason.RULE: N_("It is not in the rule “{rule}”."),
+    Reason.RULE_DISTANCE: N_("It is farther than the rule “{rule}” allows, or nobody knows how far."),
 }
 NO_PICKUP = N_("It hands nothing over to customers.")
 SERVICE_DOES_NOT_GO = N_("{service} does not go from {origin} to {state}.")
@@ -37,6 +40,7 @@ LINE_SAYS: dict[Reason, str] = {
     Reason.NO_SERVICE: N_("One unit of {item} is too heavy for every service."),
     Reason.STOCK: N_("Has {free} of {asked} units of {item}."),
     Reason.PRODUCT: N_("It does not serve goods like {item}."),
+    Reason.KEPT: N_("Has {free} of {asked} units of {item} beyond what the rule keeps back."),
 }
 TERMS = ("split", "carton", "rejection", "lateness", "tax", "busy", "credit")  # what the retailer's terms make
 FROM_ELSEWHERE = N_("The order's delivery slot is of another location.")
@@ -169,6 +173,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     rejected: list[Rejected]
     considered: int  # locations looked at
     possible: int  # locations that could serve something
+    rule: RuleTold | None = None  # the routing rule that decided; None: no run of rules took the order
 
 
 def within(told: Explanation, locations: Collection[int]) -> Explanation:
@@ -277,6 +282,7 @@ class Teller:
             ],
             considered=len(possible | set(self.explained.obstacles)),
             possible=len(possible),
+            rule=None if record.bound is None else rule_told(record.bound),
         )
 
     @property
@@ -381,6 +387,7 @@ class Teller:
             state=self.record.to or "",
             distance="?" if spot.distance_km is None else i18n.number(spot.distance_km),
             service=self._service(self.record.service) or "",
+            rule="" if self.record.bound is None else self.record.bound.rule or "",
         )
 
     def _words(self, runner_up: Option | None) -> tuple[str, list[str]]:
@@ -389,12 +396,17 @@ class Teller:
         chosen = next((option for option in self.explained.options if option.chosen), None)
         missing = sum(quantity for _line, quantity in record.unplaced)
         short = [n_("{n} unit found no location.", "{n} units found no location.", missing)] if missing else []
+        ruled = [] if record.bound is None else rule_sentences(record.bound)
         if chosen is None:
-            return _("No location can serve this order."), short
+            unruled = record.bound is None or record.bound.ending is None
+            says = N_("No location can serve this order.") if unruled else N_("The rule places nothing of this order.")
+            return _(says), short + ruled
         names = " + ".join(self.spots[id_].name for id_ in chosen.location_ids)
         sentences: list[str] = []
         several = len(chosen.location_ids) > 1
-        if runner_up is None:
+        if record.bound is not None and record.bound.tiers and runner_up is not None:
+            headline = _("{location} comes first in the rule.", location=names)
+        elif runner_up is None:
             headline = _("Only {location} can serve this order.", location=names)
         elif runner_up.cost > self._compared:
             difference = Money(runner_up.cost - self._compared, currency)
@@ -414,7 +426,7 @@ class Teller:
             sentences.insert(0, _(says if alone else N_("No location has everything.")))
         elif not missing and count > 1:
             sentences.insert(0, n_("It has {n} line.", "It has all {n} lines.", count))
-        return headline, sentences + short
+        return headline, sentences + short + ruled
 
     def _because(self, chosen: Option, runner_up: Option) -> list[str]:
         """Name the term that makes most of the difference."""

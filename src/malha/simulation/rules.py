@@ -10,7 +10,7 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +20,8 @@ from malha.routing.lanes import NO_RISK, Lane, LaneFacts, Rates, reopen_lane
 from malha.routing.model import RequestLine
 from malha.routing.records import Record, read_record
 from malha.routing.rules import decide
-from malha.routing.terms import OrderTerms
+from malha.routing.ruling.model import Bound
+from malha.routing.terms import OrderTerms, unfold
 from malha.simulation.model import EXAMPLES, At, Decided, Example, Freight, Load, Result, Scenario, Side, Site, Sums
 
 Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
@@ -193,6 +194,7 @@ class Replay:
         full = self._full(record, paper)
         on_paper = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
         prices, version = record.stock_prices(), record.version
+        bound = None if record.bound is None else _bound_on_paper(record.bound, paper)
         plan = decide(
             paper.lane,
             record.lines,
@@ -204,6 +206,7 @@ class Replay:
             version,
             costs=False,
             terms=_on_paper(record.terms, paper.lane),
+            bound=bound,
         )
         parcels = []
         for n, parcel in enumerate(plan.parcels):
@@ -483,6 +486,24 @@ def _goods(record: Record, way: Way, sign: int) -> Iterator[tuple[int, int, int]
         line = lines[number]
         for sku, per in ((line.sku_id, 1),) if line.components is None else line.components:
             yield sku, location, sign * per * quantity
+
+
+def _bound_on_paper(bound: Bound, paper: _Lane) -> Bound:
+    """Return what a rule asked, a location that was not there standing where the one its stock is from stands."""
+    twins = [(position, source) for position, source, _ in paper.added]
+    if not twins:
+        return bound
+
+    def grown(positions: Sequence[Any]) -> list[Any]:
+        members = unfold(positions)
+        return [*positions, *(position for position, source in twins if source in members)]
+
+    return msgspec.structs.replace(
+        bound,
+        outside=grown(bound.outside),
+        far=grown(bound.far),
+        tiers=[grown(tier) for tier in bound.tiers],
+    )
 
 
 def _percent(freight: Sequence[Freight], origin: str, target: str) -> int:

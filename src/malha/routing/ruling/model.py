@@ -1,0 +1,184 @@
+"""Words of routing rules: runs of orders, the rules each run tries in turn, and what a rule asked of a stored plan.
+
+A rule set has runs in order; the first whose conditions an order meets takes it. A run has rules in order; the first
+that can fill the whole order decides. What happens when a rule cannot is written in the rule.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from malha.network.model import LocationKind, Method
+
+MAX_RUNS = 50
+MAX_RULES = 20
+MAX_TIERS = 9
+
+Code = Annotated[str, Meta(min_length=1, max_length=80)]
+Name = Annotated[str, Meta(min_length=1, max_length=80)]
+State = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+Amount = Annotated[int, Meta(ge=0, le=10**12)]
+Count = Annotated[int, Meta(ge=0, le=10**9)]
+Codes = Annotated[list[Code], Meta(max_length=500)]
+
+
+class Unfilled(StrEnum):
+    """What happens with an order that a rule cannot fill."""
+
+    NEXT = "next"  # the run's next rule; after the last one any location, the cheapest
+    QUEUE = "queue"  # what the rule could not place waits for a person
+    BACKORDER = "backorder"  # sold ahead where the goods' policy lets it, else it waits for a person
+
+
+class Where(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """Which locations: among `groups` and `locations` together (none: all), of one of `kinds` (none: any).
+
+    `same_state` as the destination, at most `max_km` from its city. Neither counts for goods that are fetched.
+    """
+
+    groups: Codes = []
+    locations: Codes = []
+    kinds: Annotated[list[LocationKind], Meta(max_length=20)] = []
+    same_state: bool = False
+    max_km: Annotated[int, Meta(ge=1, le=20_000)] | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """One way to fill an order: from where, in what order, and what happens when it cannot be filled so.
+
+    The order is the cheapest, after `prefer`: as many lines as possible from the first of its entries, then from the
+    second; locations of no entry come last. `keep` units of every SKU stay at each location. `complete`: all that is to
+    be placed, or nothing. `max_packages` counts parcels over all locations. `cancel_after_days` cancels what waits for
+    a person, so long after it began to wait.
+    """
+
+    name: Name
+    where: Where = Where()
+    prefer: Annotated[list[Where], Meta(max_length=MAX_TIERS)] = []
+    keep: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    complete: bool = False
+    max_packages: Annotated[int, Meta(ge=1, le=100)] | None = None
+    unfilled: Unfilled = Unfilled.NEXT
+    cancel_after_days: Annotated[int, Meta(ge=1, le=365)] | None = None
+
+
+class When(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """Which orders: every condition that is stated has to hold; an empty one holds for all.
+
+    `min_` and `max_` include their ends; `value` is the order's total in centavos, `grams` its billable weight. Of the
+    goods, `brands`, `categories` (those below included) and `attributes` (name: values) each have to fit one and the
+    same product; with `goods` "all", every line's.
+    """
+
+    channels: Codes = []
+    methods: Annotated[list[Method], Meta(max_length=2)] = []
+    states: Annotated[list[State], Meta(max_length=27)] = []
+    customer_groups: Codes = []
+    min_value: Amount | None = None
+    max_value: Amount | None = None
+    min_units: Count | None = None
+    max_units: Count | None = None
+    min_grams: Count | None = None
+    max_grams: Count | None = None
+    brands: Codes = []
+    categories: Codes = []
+    attributes: Annotated[dict[Code, Codes], Meta(max_length=20)] = {}
+    goods: Literal["any", "all"] = "any"
+
+    @property
+    def asks_goods(self) -> bool:
+        """Tell whether the products of the order matter."""
+        return bool(self.brands or self.categories or self.attributes)
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """Orders that are routed alike. Without rules: as if there were no rule set."""
+
+    name: Name
+    when: When = When()
+    rules: Annotated[list[Rule], Meta(max_length=MAX_RULES)] = []
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """All runs of a rule set, the first that fits counts. None: every order goes where it is cheapest."""
+
+    runs: Annotated[list[Run], Meta(max_length=MAX_RUNS)] = []
+
+
+class Status(StrEnum):
+    """How far a rule set is."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"  # before it came into force
+
+
+class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule set. `number` counts published ones; `version` is of the draft. `in_force`: now."""
+
+    id: int
+    number: int | None
+    status: Status
+    note: str
+    content: Content
+    version: int
+    based_on: int | None  # number of the published one it began as
+    effective_from: datetime | None
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    published_at: datetime | None
+    published_by: str | None
+    in_force: bool
+
+
+class Bound(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a rule asked of one plan, stored with it. Positions are the record's, consecutive ones as (first, last).
+
+    `rule` None: no rule of the run could fill the order, and none said to stop: any location counted. `tried` are the
+    rules before, which could not.
+    """
+
+    number: int  # of the rule set
+    run: str
+    rule: str | None = None
+    tried: list[str] = []
+    outside: list[Any] = []  # positions that the rule does not use
+    far: list[Any] = []  # positions that are too far, or nobody knows how far
+    tiers: list[list[Any]] = []  # positions by preference; others come last
+    keep: int = 0
+    complete: bool = False
+    packages: int | None = None
+    ending: Unfilled | None = None  # what came of it where the rule could not fill the order
+    cancel_after_days: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether it only closes locations and keeps units back."""
+        return not self.tiers and self.packages is None
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What rules ask of a product. `categories` are codes from the root down."""
+
+    brand: str | None
+    categories: frozenset[str]
+    attributes: Mapping[str, str]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What rules ask of an order. `value` None: not known, as of a basket. `skus` are one of each line."""
+
+    channel: str
+    method: str
+    to_state: str | None
+    postal_code: str | None
+    customer_group: str | None
+    value: int | None
+    units: int
+    grams: int
+    skus: list[int]
