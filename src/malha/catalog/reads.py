@@ -126,6 +126,13 @@ WHERE m.product_id = ANY(%(products)s::int[])
 ORDER BY m.product_id, m.variant_id NULLS FIRST, m.position, m.id
 """
 
+# By primary key of the variant.
+TRAITS = """
+SELECT v.id, p.brand, coalesce(string_to_array(c.path, '/'), '{}'), p.attributes
+FROM variant v JOIN product p ON p.id = v.product_id LEFT JOIN category c ON c.id = p.category_id
+WHERE v.id = ANY (%(ids)s::int[])
+"""
+
 # Few thousand rows at most; read whole, parents before children.
 CATEGORIES = """
 SELECT c.id, c.code, c.name, p.code AS parent, c.path
@@ -199,6 +206,11 @@ async def substitutes_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[VariantCa
 async def revision(tx: Tx) -> int:
     """Return the catalogue's revision, for caches."""
     return await revisions.current(tx, REVISION)
+
+
+async def traits(tx: Tx, ids: Sequence[int]) -> list[tuple[int, str | None, list[str], dict[str, str]]]:
+    """Return id, brand, category codes from the root down, and attributes of variants."""
+    return await tx.tuples(TRAITS, {"ids": list(ids)})
 
 
 async def categories(tx: Tx) -> list[Category]:

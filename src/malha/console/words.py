@@ -85,6 +85,7 @@ HOLD: dict[str, str] = {
     HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),
     HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
     HoldKind.SHORTAGE: N_("Not enough stock"),
+    HoldKind.ROUTING_RULE: N_("Routing rule cannot fill it"),
     HoldKind.PAYMENT: N_("Payment not confirmed"),
     HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
     HoldKind.TOTALS: N_("Totals do not add up"),
@@ -100,6 +101,10 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.UNKNOWN_LOCATION: N_("Register the location; the order then goes on by itself."),
     HoldKind.UNKNOWN_SERVICE: N_("Register the delivery service; the order then goes on by itself."),
     HoldKind.SHORTAGE: N_("Receive stock or cancel the missing units; the order then goes on by itself."),
+    HoldKind.ROUTING_RULE: N_(
+        "Receive stock where the rule looks, cancel the missing units, or override the hold: "
+        "then any location that has the goods may send them."
+    ),
     HoldKind.PAYMENT: N_("Record the payment when it arrives; the order then goes on by itself."),
     HoldKind.PAYMENT_LAPSED: N_(
         "Its stock is free for others. A payment, or more time to pay, finds it a place again."

@@ -12,7 +12,7 @@ import structlog
 
 from malha.fulfillment import pickups
 from malha.fulfillment import service as fulfillment
-from malha.intake import replanning, supplying
+from malha.intake import replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.ordering import service as ordering
@@ -32,7 +32,15 @@ RELEASE_EVERY_S = 2.0
 RELEASE_AT_ONCE = 200
 PLACE_AT_ONCE = 500
 # What cannot be planned waits under one of these; it is not short of stock.
-_UNPLANNABLE = frozenset({HoldKind.ADDRESS, HoldKind.UNKNOWN_LOCATION, HoldKind.UNKNOWN_SERVICE, HoldKind.UNKNOWN_SKU})
+_UNPLANNABLE = frozenset(
+    {
+        HoldKind.ADDRESS,
+        HoldKind.ROUTING_RULE,
+        HoldKind.UNKNOWN_LOCATION,
+        HoldKind.UNKNOWN_SERVICE,
+        HoldKind.UNKNOWN_SKU,
+    }
+)
 
 
 def _orders(events: Iterable[Recorded]) -> list[UUID]:
@@ -64,6 +72,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
     moved = {UUID(e.id) for e in events if e.type == "order.address_changed"}
     mapped = {UUID(e.id) for e in events if e.type == "order.line_mapped"}
     paid_late = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.PAYMENT_LAPSED}
+    freed = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.ROUTING_RULE}
     units = await ordering.units_of(tx, orders)
     for order_id in orders:
         if order_id in moved:
@@ -72,7 +81,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
             await replanning.place_units(tx, order_id)
         else:
             continue
-        if order_id in moved | mapped | paid_late:
+        if order_id in moved | mapped | paid_late | freed:
             await _say_what_is_short(tx, order_id)
 
 
@@ -167,6 +176,15 @@ async def watch_payments(db: Database) -> int:
     if lapsed or ended:
         log.info("payments_watched", lapsed=lapsed, ended=ended)
     return lapsed + ended
+
+
+async def watch_rules(db: Database) -> int:
+    """Cancel what routing rules let wait for a person and nobody placed in time; return of how many orders."""
+    async with db.transaction() as tx:
+        ended = await ruled.cancel_due(tx)
+    if ended:
+        log.info("rules_watched", ended=ended)
+    return ended
 
 
 def _count(reasons: Sequence[str]) -> dict[str, int]:

@@ -108,7 +108,8 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     awaited = {line: n for (_, line), n in (await ahead_reads.covered(tx, [work.order_id])).items()}
     mine = [u for u in supplying.uncovered(units, awaited) if u.line in reasons]
     waiting = sum(u.quantity for u in mine)
-    if waiting:
+    held = (await ordering.open_holds(tx, [work.order_id]))[work.order_id]
+    if waiting and HoldKind.ROUTING_RULE not in held:
         detail = {
             "lines": sorted({u.line for u in mine}),
             "units": waiting,

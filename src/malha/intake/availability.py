@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from malha.intake import ruled
 from malha.intake.allotting import Allotting
 from malha.intake.covering import Covering, Wanted
 from malha.intake.reference import Card, Reference
@@ -25,6 +26,7 @@ from malha.platform.ids import UUID
 from malha.routing import rules as routing
 from malha.routing.lanes import barred
 from malha.routing.model import Plan, Request, RequestLine
+from malha.routing.ruling.model import Unfilled
 
 Column = list[int]  # units by place, in the order of the answer's locations
 
@@ -307,11 +309,21 @@ def with_goods(reference: Reference, request: Request) -> Request:
 Planner = Callable[[Request], tuple[Plan, list[str]]]
 
 
-async def planner(tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[int], now: datetime) -> Planner:
+async def planner(
+    tx: Tx,
+    reference: Reference,
+    taker: Taker,
+    stocked: Sequence[int],
+    now: datetime,
+    postal_code: str | None = None,
+    goods: Sequence[int] = (),
+) -> Planner:
     """Read what is there for a taker; return what plans a basket on it as intake would, with the caps in the way.
 
-    Baskets planned one after the other do not take units from each other.
+    Baskets planned one after the other do not take units from each other. `goods` are the SKUs that are sold, kits
+    among them: routing rules may ask what they are.
     """
+    await reference.learn_goods(tx, goods)
     places = sorted(reference.network.location_ids)
     there, standing = await _there(tx, reference, taker, stocked, places, now)
     free = reference.grid(
@@ -322,6 +334,9 @@ async def planner(tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[
 
     def plan(request: Request) -> tuple[Plan, list[str]]:
         request = with_goods(reference, request)
+        if reference.rules is not None:
+            under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep)
+            request = msgspec.structs.replace(request, under=under)
         if not touched:
             return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
         allotting = Allotting(reference.allotments, reference.network, now)
@@ -344,14 +359,19 @@ async def check(
     With those comes the last day they are there; the codes are of caps in the way.
     """
     stocked = sorted({part for card in cards for part in card.stocked})
-    await reference.learn_kinds(tx, [card.id for card in cards])
-    plan, cut = (await planner(tx, reference, taker, stocked, now))(request)
+    goods = [card.id for card in cards]
+    await reference.learn_kinds(tx, goods)
+    plan, cut = (await planner(tx, reference, taker, stocked, now, goods=goods))(request)
+    if reference.rules is not None:
+        under = ruled.of_basket(reference, taker, request, request.to_cep)
+        request = msgspec.structs.replace(request, under=None if under is None else under.after(plan))
+    waits = cut or ruled.ending_of(plan) is Unfilled.QUEUE  # nothing of it is sold ahead
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity
     covering = Covering(reference.network, now)
     wanted: dict[int, Wanted] = {}
-    for n, missing in plan.unplaced if reference.sells_ahead and not cut else ():
+    for n, missing in plan.unplaced if reference.sells_ahead and not waits else ():
         card = cards[n - 1]
         policy = covering.policy(card.ahead, taker.channel_id)
         if policy is not None:

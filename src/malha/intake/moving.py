@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from malha.intake import promised
+from malha.intake import promised, ruled
 from malha.intake.reference import Reference, reference_in
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
@@ -124,7 +124,7 @@ async def _read(tx: Tx, orders: Mapping[UUID, Order], steps: Mapping[UUID, Step]
             return []
         goods = await reference.goods_sold(tx, lines[id_], {})
         held = _held(orders[id_], lines[id_], units[id_], steps[id_], grams, reference, goods)
-        if held is None:
+        if held is None or await ruled.of_order(tx, reference, orders[id_], lines[id_], units[id_]) is not None:
             return []
         group.append(held)
     return group

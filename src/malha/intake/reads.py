@@ -1,14 +1,19 @@
 """Small look-ups of the gate."""
 
+from typing import NamedTuple
+
 from malha.platform.db import Tx
 
 # One row each by primary key; missing rows count as revision 0. Where slots are stated, each hour has a revision of its
-# own: how many orders a location may pick is another number each day, which begins by its own clock.
+# own: how many orders a location may pick is another number each day, which begins by its own clock. The rule set in
+# force, by its partial index: it changes with time alone.
 REVISIONS = """
 SELECT coalesce(max(n) FILTER (WHERE name = 'network'), 0), coalesce(max(n) FILTER (WHERE name = 'catalog'), 0),
        coalesce(max(n) FILTER (WHERE name = 'allotments'), 0), coalesce(max(n) FILTER (WHERE name = 'stock_prices'), 0),
        coalesce(max(n) FILTER (WHERE name = 'promise_days'), 0),
-       coalesce(max(n) FILTER (WHERE name = 'capacity') * 1000000 + extract(epoch FROM now())::bigint / 3600, 0)
+       coalesce(max(n) FILTER (WHERE name = 'capacity') * 1000000 + extract(epoch FROM now())::bigint / 3600, 0),
+       coalesce((SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
+                 ORDER BY effective_from DESC, id DESC LIMIT 1), 0)
 FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices', 'promise_days', 'capacity')
 """
 
@@ -27,13 +32,22 @@ WHERE (l.daily_capacity IS NOT NULL
 """
 
 
-Revisions = tuple[int, int, int, int, int, int]
+class Revisions(NamedTuple):
+    """Numbers that change with the reference data; `rules` is the id of the rule set in force, 0: none."""
+
+    network: int
+    catalog: int
+    allotments: int
+    prices: int
+    days: int
+    capacity: int
+    rules: int
 
 
 async def revisions(tx: Tx) -> Revisions:
-    """Return the revisions of network, catalog, allotments, prices of stock, learned days and capacity."""
-    ((network, catalog, allotments, prices, days, capacity),) = await tx.tuples(REVISIONS)
-    return network, catalog, allotments, prices, days, capacity
+    """Return what the gate's reference data are made of."""
+    (found,) = await tx.tuples(REVISIONS)
+    return Revisions._make(found)
 
 
 async def taken_today(tx: Tx) -> dict[int, int]:

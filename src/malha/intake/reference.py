@@ -33,6 +33,9 @@ from malha.promising.reads import LearnedDays
 from malha.routing import cost_reads, price_reads
 from malha.routing.lanes import compile_network
 from malha.routing.model import StockPrices
+from malha.routing.ruling import reads as ruling
+from malha.routing.ruling.model import Traits as RuleTraits
+from malha.routing.ruling.planning import Rules
 from malha.routing.terms import NO_TERMS, Goods, Terms
 
 log = structlog.get_logger(__name__)
@@ -60,6 +63,7 @@ class Reference:
     __slots__ = (
         "allotments",
         "calendars",
+        "channel_codes",
         "channels",
         "details",
         "kinds",
@@ -70,10 +74,13 @@ class Reference:
         "network",
         "prices",
         "priorities",
+        "rules",
         "sells_ahead",
         "services",
         "shipping",
+        "snapshot",
         "taken",
+        "traits",
     )
 
     def __init__(
@@ -87,7 +94,11 @@ class Reference:
         learned: LearnedDays | None = None,
         sells_ahead: bool = False,
         terms: Terms = NO_TERMS,
+        rules: Rules | None = None,
     ) -> None:
+        self.snapshot = snapshot
+        self.rules = rules  # None: no order is asked about rules
+        self.traits: dict[int, RuleTraits] = {}  # of the catalogue's revision, where conditions of rules ask for them
         self.allotments = in_force
         self.prices = prices
         self.learned = learned
@@ -95,6 +106,7 @@ class Reference:
         self.network = compile_network(snapshot, terms)
         self.kinds: dict[int, Traits] = {}  # what SKUs are, where terms ask for it
         self.channels = {c.code: c for c in snapshot.channels.values()}
+        self.channel_codes = {c.id: c.code for c in snapshot.channels.values()}
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
         self.services = {s.code: s.id for s in snapshot.services.values() if s.active}
         self.shipping = snapshot.active_services()
@@ -110,12 +122,15 @@ class Reference:
         """State how many orders each location with a daily capacity has for today."""
         self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
 
-    def under(self, in_force: Allotments, prices: StockPrices | None, learned: LearnedDays | None) -> "Reference":
-        """Return the same with other allotments, prices of stock and days; a batch with this one keeps what it has."""
+    def under(
+        self, in_force: Allotments, prices: StockPrices | None, learned: LearnedDays | None, rules: Rules | None
+    ) -> "Reference":
+        """Return the same with other allotments, prices, days and rules; a batch with this one keeps what it has."""
         other = copy.copy(self)
         other.allotments = in_force
         other.prices = prices
         other.learned = learned
+        other.rules = rules
         return other
 
     def apart(self) -> "Reference":
@@ -123,6 +138,15 @@ class Reference:
         other = copy.copy(self)
         other.known = {}
         return other
+
+    async def learn_goods(self, tx: Tx, sku_ids: Collection[int]) -> None:
+        """Read what rules ask of goods, where they ask, and it is not in memory."""
+        if self.rules is not None and self.rules.asks_goods:
+            missing = [sku for sku in sku_ids if sku not in self.traits]
+            if missing:
+                if len(self.traits) > MAX_CARDS:
+                    self.traits.clear()
+                self.traits |= await ruling.traits(tx, missing)
 
     async def cards(self, tx: Tx, codes: Collection[str]) -> dict[str, Card]:
         """Return the active SKUs among `codes`; reads only what is not in memory. Unknown ones are absent."""
@@ -138,7 +162,10 @@ class Reference:
                 grams = billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm)
                 stocked = tuple(part for part, _ in components) if components else (v.id,)
                 known[v.sku] = Card(v.id, v.name, grams, components, stocked, policies.get(v.id, ()))
-        return {code: known[code] for code in codes if code in known}
+        cards = {code: known[code] for code in codes if code in known}
+        if self.rules is not None:
+            await self.learn_goods(tx, [card.id for card in cards.values()])
+        return cards
 
     async def weights(self, tx: Tx, sku_ids: Collection[int]) -> dict[int, int]:
         """Return the billable grams of SKUs by id."""
@@ -200,7 +227,7 @@ class Cache:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._reference: Reference | None = None
-        self._revisions: reads.Revisions = (-1, -1, -1, -1, -1, -1)
+        self._revisions = reads.Revisions(-1, -1, -1, -1, -1, -1, -1)
         self._checked = 0.0
         self._lock = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
@@ -255,12 +282,15 @@ class Cache:
         revisions = await reads.revisions(tx)
         taken = await reads.taken_today(tx)
         old, before = self._reference, self._revisions
-        if old is not None and (revisions[:2], revisions[5]) == (before[:2], before[5]):
+        if old is not None and (revisions[:2], revisions.capacity) == (before[:2], before.capacity):
             old.count(taken)
             if revisions == before:
                 return old
             found = old.under(
-                await allotments.load(tx), await price_reads.in_force(tx), await promised_days.in_force(tx)
+                await allotments.load(tx),
+                await price_reads.in_force(tx),
+                await promised_days.in_force(tx),
+                old.rules if revisions.rules == before.rules else await ruling.in_force(tx, old.snapshot),
             )
         else:
             cards = old.known if old is not None and revisions[1] == before[1] else {}
@@ -276,7 +306,10 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
     sells_ahead = await ahead.any_policy(tx)
     snapshot = await _with_picking(tx, await network.snapshot(tx))
     terms = await cost_reads.terms(tx, snapshot)
-    return Reference(snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms)
+    rules = await ruling.in_force(tx, snapshot)
+    return Reference(
+        snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules
+    )
 
 
 async def _with_picking(tx: Tx, snapshot: NetworkSnapshot) -> NetworkSnapshot:

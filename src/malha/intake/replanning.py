@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from malha.intake import allotting as allot
-from malha.intake import promised, supplying
+from malha.intake import promised, ruled, supplying
 from malha.intake.allotting import Allotting
 from malha.intake.reference import Reference, reference_in
 from malha.intake.rules import leaves_the_loop
@@ -35,6 +35,8 @@ from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing.model import Plan, Request, RequestLine
+from malha.routing.ruling.model import Bound, Unfilled
+from malha.routing.ruling.planning import Under
 
 LOOSE = 10_000  # numbers of request lines for components that wait without the rest of their kit
 
@@ -74,14 +76,18 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
     if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
         return _still(lines, [u for u in units if u.state in WAITING])
     target = target_of(order)
+    bound: Bound | None = None
     if target is not None and any(u.state in WAITING for u in units):
-        units = await _place_from_stock(tx, order, lines, units, reference, target, standing)
+        under = await ruled.of_order(tx, reference, order, lines, units)
+        units, bound = await _place_from_stock(tx, order, lines, units, reference, target, standing, under)
         units = await supplying.cover(tx, order, lines, units, reference, target, standing)
     await supplying.promise_anew(tx, order)
     covered = await ahead_reads.covered(tx, [order_id])
     still = _still(lines, supplying.uncovered(units, {line: n for (_, line), n in covered.items()}))
     if not still:
         await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
+    if await ruled.settle_hold(tx, order_id, bound, {w.line for w in still}):
+        await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "held by its routing rule")
     return still
 
 
@@ -93,13 +99,14 @@ async def _place_from_stock(
     reference: Reference,
     target: str,
     standing: supplying.Standing,
-) -> list[Unit]:
-    """Claim stock for waiting units; return all units of the order afterwards."""
+    under: Under | None,
+) -> tuple[list[Unit], Bound | None]:
+    """Claim stock for waiting units; return all units of the order afterwards, and what its routing rule asked."""
     order_id = order.id
     waiting = [u for u in units if u.state in WAITING]
     wishes = _wishes(lines, waiting)
     if not wishes:
-        return units
+        return units, None
     grams = await reference.weights(tx, {sku for wish in wishes.values() for sku, _ in wish.parts})
     excluded = await routing_reads.exclusions(tx, order_id)
     sku_ids = sorted(grams)
@@ -127,6 +134,7 @@ async def _place_from_stock(
         excluded={n: excluded[w.line] for n, w in wishes.items() if w.line in excluded} or None,
         goods=None if goods is None else {n: goods[w.line] for n, w in wishes.items() if w.line in goods},
         to_cep=(order.ship_to or {}).get("postal_code"),
+        under=under,
     )
 
     def decide() -> tuple[Plan, list[str]]:
@@ -135,10 +143,11 @@ async def _place_from_stock(
         return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
 
     plan, caps = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
-    if caps:
-        standing.policies = {}  # what a cap refuses is not sold ahead either
+    if caps or ruled.ending_of(plan) is Unfilled.QUEUE:
+        standing.policies = {}  # what a cap or rule refuses is not sold ahead either
+    standing.within = ruled.ahead_of(request, plan)
     if not plan.assignments:
-        return units
+        return units, plan.basis.bound
     moves: list[Move] = []
     left = list(waiting)
     for number, index, quantity in plan.assignments:
@@ -161,7 +170,7 @@ async def _place_from_stock(
     numbers = {n: wish.line for n, wish in wishes.items()}
     made = promised.made_of(plan, reference, released, target, line_of=numbers)
     await decisions.record_decisions(tx, [(order_id, attempt, plan)], {} if made is None else {order_id: stored(made)})
-    return await ordering.move_units(
+    moved = await ordering.move_units(
         tx,
         order_id,
         moves,
@@ -173,6 +182,7 @@ async def _place_from_stock(
             unplaced=[(wishes[n].line, q) for n, q in plan.unplaced],
         ),
     )
+    return moved, plan.basis.bound
 
 
 async def follow_supply(tx: Tx, order_id: UUID) -> None:
@@ -181,7 +191,8 @@ async def follow_supply(tx: Tx, order_id: UUID) -> None:
     lost = [c for c in await ahead.claims_of(tx, order_id) if c.state is ClaimState.LOST]
     if lost:
         detail = {"lines": sorted({c.line for c in lost}), "units": sum(c.quantity for c in lost), "supply": "lost"}
-        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
+        if HoldKind.ROUTING_RULE not in (await ordering.open_holds(tx, [order_id]))[order_id]:
+            await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
 
 
 async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:

@@ -23,7 +23,7 @@ from malha.capacity import service as capacity
 from malha.capacity.errors import SlotFull
 from malha.intake import allotting as allot
 from malha.intake import promised as offering
-from malha.intake import rules
+from malha.intake import ruled, rules
 from malha.intake.allotting import Allotting
 from malha.intake.covering import Covering, Wanted, behind, by_line, promised
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
@@ -55,6 +55,7 @@ from malha.promising.rules import end_of
 from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing.model import Plan, Request, RequestLine
+from malha.routing.ruling.model import Unfilled
 
 _json = msgspec.json.Encoder().encode
 
@@ -351,6 +352,8 @@ def _plan_one(
     holds |= seat.holds
     if target is not None:
         request = seat.narrow(_request(submission, order, channel, skus, target, reference), reference)
+        if reference.rules is not None:
+            request = ruled.of_new(reference, order, request, total)
         taker = _taker_of(batch, order, channel, request)
         caps: list[str] = []
         if taker is None or batch.allotting is None:
@@ -359,12 +362,10 @@ def _plan_one(
             plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken, reference.prices)
         covers = [] if caps else _cover(batch.covering, request, plan, order, skus)  # what a cap refuses stays refused
         uncovered = _uncovered(plan, covers)
-        if uncovered and channel.shortage_policy == "reject":
+        if uncovered and channel.shortage_policy == "reject" and ruled.ending_of(plan) is None:
             seat.give_up()
             return _out_of_stock(order, uncovered, caps)
-        if uncovered and channel.shortage_policy == "hold":
-            short: dict[str, Any] = {"lines": [line for line, _ in uncovered]}
-            holds[HoldKind.SHORTAGE] = short | {"caps": caps} if caps else short
+        holds |= _short(channel, plan, uncovered, caps, instant)
         if taker is not None and batch.allotting is not None:
             batch.allotting.take(order_id, taker, batch.allotting.wanted(request, plan), batch.free)
         batch.covering.take(covers)
@@ -449,7 +450,7 @@ def _plan_one(
 
 def _cover(covering: Covering, request: Request, plan: Plan, order: NewOrder, skus: dict[str, Any]) -> list[NewClaim]:
     """Return claims on supply for what a plan found no stock for, where it may be sold ahead."""
-    if not plan.unplaced or not covering.lines:
+    if not plan.unplaced or not covering.lines or ruled.ending_of(plan) is Unfilled.QUEUE:
         return []
     wanted: dict[int, Wanted] = {}
     for n, missing in plan.unplaced:
@@ -459,7 +460,9 @@ def _cover(covering: Covering, request: Request, plan: Plan, order: NewOrder, sk
     if not wanted:
         return []
     lines = [line for line in request.lines if line.line in wanted]
-    return covering.plan(msgspec.structs.replace(request, lines=lines), wanted)
+    return covering.plan(
+        msgspec.structs.replace(request, lines=lines, under=ruled.ahead_of(request, plan)), wanted
+    )  # fmt: skip
 
 
 def _uncovered(plan: Plan, covers: Sequence[NewClaim]) -> list[tuple[int, int]]:
@@ -468,6 +471,28 @@ def _uncovered(plan: Plan, covers: Sequence[NewClaim]) -> list[tuple[int, int]]:
         return plan.unplaced
     found = by_line(covers)
     return [(n, missing - found.get(n, 0)) for n, missing in plan.unplaced if missing > found.get(n, 0)]
+
+
+def _short(
+    channel: Channel, plan: Plan, uncovered: Sequence[tuple[int, int]], caps: Sequence[str], instant: datetime
+) -> dict[HoldKind, dict[str, Any]]:
+    """Return the hold of an order that finds neither stock nor supply: as its routing rule says, else its channel."""
+    if not uncovered:
+        return {}
+    lines = [line for line, _ in uncovered]
+    bound = plan.basis.bound
+    if bound is not None and bound.ending is not None:
+        return {HoldKind.ROUTING_RULE: ruled.hold_detail(bound, lines, instant)}
+    if channel.shortage_policy != "hold":
+        return {}
+    return {HoldKind.SHORTAGE: {"lines": lines, "caps": caps} if caps else {"lines": lines}}
+
+
+def _waits_as(channel: Channel, plan: Plan | None) -> UnitState:
+    """Return the state of units that have no place: what a routing rule left waits for a person."""
+    if channel.shortage_policy != "backorder" or (plan is not None and ruled.ending_of(plan) is not None):
+        return UnitState.UNPLACED
+    return UnitState.BACKORDERED
 
 
 def _release_after(
@@ -579,7 +604,7 @@ def _units_of(
     if plan is not None:
         for n, index, quantity in plan.assignments:
             went.setdefault(n, []).append((index, quantity))
-    short = UnitState.BACKORDERED if channel.shortage_policy == "backorder" else UnitState.UNPLACED
+    short = _waits_as(channel, plan)
     states: set[UnitState] = set()
     outcome: list[LineOutcome] = []
     used: dict[int, None] = {}

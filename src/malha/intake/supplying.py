@@ -26,6 +26,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.routing import reads as routing_reads
 from malha.routing.model import Request, RequestLine
+from malha.routing.ruling.planning import Within
 
 
 class Standing(msgspec.Struct):
@@ -33,6 +34,7 @@ class Standing(msgspec.Struct):
 
     claims: list[SupplyClaim]
     policies: dict[int, Policy]  # by SKU; none where a cap lets nothing more be sold
+    within: Within | None = None  # from where a routing rule lets goods to come be promised; None: anywhere
 
     @property
     def arrived(self) -> bool:
@@ -128,6 +130,7 @@ async def cover(
         excluded={n: excluded[n] for n in wanted if n in excluded} or None,
         goods=await reference.goods_sold(tx, lines, {}),
         to_cep=(order.ship_to or {}).get("postal_code"),
+        under=standing.within,
     )
     covering = Covering(reference.network, await tx.now())
     covering.skus = {line.sku_id for line in request.lines}

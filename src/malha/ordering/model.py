@@ -122,6 +122,7 @@ class HoldKind(StrEnum):
     UNKNOWN_LOCATION = "unknown_location"
     UNKNOWN_SERVICE = "unknown_service"
     SHORTAGE = "shortage"
+    ROUTING_RULE = "routing_rule"  # its routing rule cannot fill it and says to wait for a person
     PAYMENT = "payment"
     PAYMENT_LAPSED = "payment_lapsed"  # its time to pay is over and its stock is free; beside PAYMENT
     TOTALS = "totals"  # the channel's total is not the sum of its parts
@@ -138,6 +139,7 @@ AUTOMATIC_HOLDS = frozenset(
         HoldKind.PAYMENT,
         HoldKind.PAYMENT_LAPSED,
         HoldKind.SHORTAGE,
+        HoldKind.ROUTING_RULE,
         HoldKind.UNKNOWN_SKU,
         HoldKind.UNKNOWN_LOCATION,
         HoldKind.UNKNOWN_SERVICE,
@@ -192,6 +194,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),
     HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
     HoldKind.SHORTAGE: N_("Not enough stock"),
+    HoldKind.ROUTING_RULE: N_("Routing rule cannot fill it"),
     HoldKind.PAYMENT: N_("Payment not confirmed"),
     HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
     HoldKind.TOTALS: N_("Totals do not add up"),

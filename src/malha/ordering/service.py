@@ -442,7 +442,7 @@ def _settled_by(units: Sequence[Unit]) -> list[HoldKind] | None:
         return None
     kinds = []
     if not any(u.state in WAITING for u in living):
-        kinds.append(HoldKind.SHORTAGE)
+        kinds += [HoldKind.SHORTAGE, HoldKind.ROUTING_RULE]
     if all(u.sku_id is not None for u in living):
         kinds.append(HoldKind.UNKNOWN_SKU)
     return kinds

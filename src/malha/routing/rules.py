@@ -68,12 +68,7 @@ def plan(
     if lane is None:
         lane = network.lanes[key] = open_lane(network, *key)
     lines = request.lines
-    full: Full = []
-    if lane.capped and taken is not None:
-        if lane.counted != taken:  # counts are read twice a second: most orders find what was worked out before
-            found = [(p, taken[lane.open[p]], cap) for p, cap in lane.capped if taken[lane.open[p]] >= cap]
-            lane.counted, lane.full = list(taken), found
-        full = lane.full
+    full = _full_now(lane, taken) if lane.capped and taken is not None else []
     excluded: Blocks = []
     if request.excluded:
         excluded = _excluded(request.excluded, lines, network, lane)
@@ -96,6 +91,14 @@ def plan(
     return decide(
         lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs, terms=terms, bound=bound
     )
+
+
+def _full_now(lane: Lane, taken: Sequence[int]) -> Full:
+    """Return the positions whose day is full."""
+    if lane.counted != taken:  # counts are read twice a second: most orders find what was worked out before
+        found = [(p, taken[lane.open[p]], cap) for p, cap in lane.capped if taken[lane.open[p]] >= cap]
+        lane.counted, lane.full = list(taken), found
+    return lane.full
 
 
 def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]) -> Prices:

@@ -27,16 +27,19 @@ async def record_decisions(
     if not decisions:
         return
     # In no order: ids are new, or their order is locked, so nobody else writes the same keys.
-    await tx.cursor_of(
-        writes.INSERT_DECISIONS,
-        {
-            "orders": arrays.bare([order.hex for order, _, _ in decisions]),
-            "attempts": arrays.ints([attempt for _, attempt, _ in decisions]),
-            "costs": arrays.ints([plan.cost for _, _, plan in decisions]),
-            "records": arrays.texts([record_json(plan).decode() for _, _, plan in decisions]),
-            "promises": arrays.texts([made.get(order) for order, _, _ in decisions]),
-        },
-    )
+    columns = {
+        "orders": arrays.bare([order.hex for order, _, _ in decisions]),
+        "attempts": arrays.ints([attempt for _, attempt, _ in decisions]),
+        "costs": arrays.ints([plan.cost for _, _, plan in decisions]),
+        "records": arrays.texts([record_json(plan).decode() for _, _, plan in decisions]),
+        "promises": arrays.texts([made.get(order) for order, _, _ in decisions]),
+    }
+    bounds = [plan.basis.bound for _, _, plan in decisions]
+    if any(bounds):
+        rule_sets = [None if bound is None else bound.number for bound in bounds]
+        await tx.cursor_of(writes.INSERT_RULED_DECISIONS, columns | {"rule_sets": arrays.ints(rule_sets)})
+    else:
+        await tx.cursor_of(writes.INSERT_DECISIONS, columns)
 
 
 async def exclude(tx: Tx, exclusions: Sequence[Exclusion]) -> None:

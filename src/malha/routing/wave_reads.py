@@ -5,7 +5,8 @@ from malha.platform.ids import UUID
 from malha.routing.wave_model import Held
 
 # By the partial index on release_after, the next to be released first. Left out: what is on hold, gave back or was
-# moved before, waits for supply, drew on fences or counts on caps, has a delivery slot of its location; and kits, whose
+# moved before, waits for supply, drew on fences or counts on caps, has a delivery slot of its location or went where a
+# rule says; and kits, whose
 # components go together.
 HELD = """
 SELECT o.id, o.seq, o.channel_id, o.service_id, o.ship_state, u.lines, u.skus, u.units, u.locations, u.worth, o.cep
@@ -18,6 +19,7 @@ FROM (SELECT id, seq, channel_id, service_id, ship_state, ship_to->>'postal_code
         AND NOT EXISTS (SELECT FROM supply_claim c WHERE c.order_id = s.id)
         AND NOT EXISTS (SELECT FROM stock_draw d WHERE d.claim_id = s.id)
         AND NOT EXISTS (SELECT FROM capacity_reservation r WHERE r.order_id = s.id AND r.state = 'confirmed')
+        AND NOT EXISTS (SELECT FROM routing_decision r WHERE r.order_id = s.id AND r.rule_set IS NOT NULL)
       ORDER BY release_after LIMIT %(most)s::int) o
 CROSS JOIN LATERAL (
     SELECT array_agg(x.line ORDER BY x.line) AS lines, array_agg(x.sku_id ORDER BY x.line) AS skus,

@@ -7,6 +7,13 @@ SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bi
                      %(promises)s::json[])
 """
 
+# The same with the rule set that decided, where one did.
+INSERT_RULED_DECISIONS = """
+INSERT INTO routing_decision (order_id, attempt, cost, record, promise, rule_set)
+SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bigint[], %(records)s::json[],
+                     %(promises)s::json[], %(rule_sets)s::int[])
+"""
+
 # Excluding again tells the newest reason. Rows come sorted by key, so that two callers cannot deadlock.
 INSERT_EXCLUSIONS = """
 INSERT INTO routing_exclusion (order_id, line, location_id, reason)

@@ -1,0 +1,175 @@
+"""Routing rules at the gate: which run takes an order, what follows where its rule cannot fill it, and its end.
+
+An order that its rule leaves unfilled is on hold for a person: its cause lifts the hold when stock is found, its units
+are cancelled, or its days are over. A person who lifts it by force says with it that no rule counts for the order any
+more: it is placed wherever there is stock.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from malha.intake.model import NewOrder
+from malha.intake.reference import Reference
+from malha.inventory.allotments.model import Taker
+from malha.ordering import service as ordering
+from malha.ordering.model import WAITING, HoldKind, Line, Move, Order, Unit, UnitState
+from malha.platform.clock import now
+from malha.platform.db import Tx
+from malha.platform.i18n import N_
+from malha.platform.ids import UUID
+from malha.routing.model import Plan, Request
+from malha.routing.ruling.model import Bound, Facts, Unfilled
+from malha.routing.ruling.planning import Under, Within
+
+AT_ONCE = 100
+PLACED = "placed"
+TIME_OVER = N_("No location of its routing rule had the goods in time.")
+# How a hold ends without a person who overrides the rule.
+BY_ITS_CAUSE = (PLACED, TIME_OVER, "The units concerned were cancelled.", "The rule does not hold the order any more.")
+
+# By the index on order and kind of hold: few rows.
+OVERRIDDEN = """
+SELECT EXISTS (SELECT FROM order_hold WHERE order_id = %(order_id)s::uuid AND kind = 'routing_rule'
+               AND resolved_at IS NOT NULL AND resolution <> ALL (%(causes)s::text[]))
+"""
+
+# By the partial index of open ones, the first whose day has come.
+DUE = """
+SELECT order_id FROM order_hold
+WHERE kind = 'routing_rule' AND resolved_at IS NULL AND detail->>'cancel_on' <= %(now)s::text
+ORDER BY detail->>'cancel_on' LIMIT %(limit)s::int
+"""
+
+# As above, of locked orders: what somebody resolved meanwhile is not there.
+STILL_DUE = """
+SELECT order_id FROM order_hold
+WHERE kind = 'routing_rule' AND resolved_at IS NULL AND detail->>'cancel_on' <= %(now)s::text
+  AND order_id = ANY (%(orders)s::uuid[])
+"""
+
+
+def of_new(reference: Reference, order: NewOrder, request: Request, total: int) -> Request:
+    """Return a request of the gate under the run that takes its order, if one does. Only where there are rules."""
+    assert reference.rules is not None  # noqa: S101
+    facts = Facts(
+        channel=order.channel,
+        method=order.method,
+        to_state=request.to_state,
+        postal_code=None if order.ship_to is None else order.ship_to.postal_code,
+        customer_group=order.customer_group,
+        value=total,
+        units=sum(line.quantity for line in request.lines),
+        grams=sum(line.quantity * line.grams for line in request.lines),
+        skus=[line.sku_id for line in request.lines],
+    )
+    under = reference.rules.under(facts, reference.traits)
+    return request if under is None else msgspec.structs.replace(request, under=under)
+
+
+def of_basket(reference: Reference, taker: Taker, request: Request, postal_code: str | None) -> Under | None:
+    """Return the run that would take a basket; what it is worth is not known."""
+    if reference.rules is None:
+        return None
+    facts = Facts(
+        channel=reference.channel_codes[taker.channel_id],
+        method=request.method,
+        to_state=request.to_state,
+        postal_code=postal_code,
+        customer_group=taker.customer_group,
+        value=None,
+        units=sum(line.quantity for line in request.lines),
+        grams=sum(line.quantity * line.grams for line in request.lines),
+        skus=[line.sku_id for line in request.lines],
+    )
+    return reference.rules.under(facts, reference.traits)
+
+
+async def of_order(
+    tx: Tx, reference: Reference, order: Order, lines: Sequence[Line], units: Sequence[Unit]
+) -> Under | None:
+    """Return the run that takes a locked order, of which some units may be on their way; None: no rule counts."""
+    if reference.rules is None or order.channel_id not in reference.channel_codes:
+        return None
+    if await tx.value(OVERRIDDEN, {"order_id": order.id, "causes": list(BY_ITS_CAUSE)}):
+        return None
+    skus = {line.sku_id for line in lines if line.sku_id is not None}
+    await reference.learn_goods(tx, skus)
+    grams = await reference.weights(tx, skus)
+    state = (order.ship_to or {}).get("state")
+    known = [line for line in lines if line.sku_id is not None]
+    facts = Facts(
+        channel=reference.channel_codes[order.channel_id],
+        method=order.method,
+        to_state=state if order.method == "ship" and isinstance(state, str) else None,
+        postal_code=(order.ship_to or {}).get("postal_code"),
+        customer_group=order.customer_group,
+        value=order.total,
+        units=sum(line.quantity for line in known),
+        grams=sum(line.quantity * grams.get(line.sku_id or 0, 0) for line in known),
+        skus=[line.sku_id for line in known if line.sku_id is not None],
+    )
+    spent = len({u.fulfillment_id or u.location_id for u in units if u.state not in WAITING | {UnitState.CANCELLED}})
+    return reference.rules.under(facts, reference.traits, spent=spent)
+
+
+def ending_of(plan: Plan) -> Unfilled | None:
+    """Return what a rule says of what it left, if one did."""
+    bound = plan.basis.bound
+    return None if bound is None else bound.ending
+
+
+def ahead_of(request: Request, plan: Plan) -> Within | None:
+    """Return from where the rest of a plan may be sold ahead; None: from anywhere."""
+    return None if request.under is None else request.under.after(plan)
+
+
+def hold_detail(bound: Bound, lines: Collection[int], at: datetime) -> dict[str, Any]:
+    """Return what a hold by a rule tells of it."""
+    detail: dict[str, Any] = {
+        "lines": sorted(lines),
+        "run": bound.run,
+        "rule": bound.rule,
+        "rule_set": bound.number,
+    }
+    if bound.cancel_after_days is not None:
+        detail["cancel_on"] = _day(at + timedelta(days=bound.cancel_after_days))
+    return detail
+
+
+def _day(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+async def settle_hold(tx: Tx, order_id: UUID, bound: Bound | None, lines: Collection[int]) -> bool:
+    """Hold a locked order whose rule left lines unfilled, or lift a hold without a cause; tell whether it is held."""
+    if bound is not None and bound.ending is not None and lines:
+        await ordering.ensure_holds(tx, {order_id: hold_detail(bound, lines, now())}, HoldKind.ROUTING_RULE)
+        return True
+    await ordering.lift_holds(tx, [order_id], HoldKind.ROUTING_RULE, BY_ITS_CAUSE[3] if lines else PLACED)
+    return False
+
+
+async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
+    """Cancel what waited for a person as long as its rule lets it; return of how many orders.
+
+    What the rule did place goes on. Orders that somebody has in hand wait for the next round.
+    """
+    at = _day(now())
+    due = await tx.values(DUE, {"now": at, "limit": limit})
+    if not due:
+        return 0
+    orders = await ordering.lock_orders(tx, due, skip_busy=True)
+    ended = await tx.values(STILL_DUE, {"now": at, "orders": list(orders)})
+    units = await ordering.units_of(tx, ended)
+    moves: Mapping[UUID, list[Move]] = {
+        order_id: [Move(u.line, u.part, u.quantity, UnitState.CANCELLED) for u in units[order_id] if u.state in WAITING]
+        for order_id in sorted(ended)
+    }
+    wanted = {order_id: rows for order_id, rows in moves.items() if rows}
+    if wanted:
+        await ordering.cancel_units(tx, wanted, reason=TIME_OVER)
+    await ordering.lift_holds(tx, ended, HoldKind.ROUTING_RULE, TIME_OVER)
+    return len(ended)

@@ -1,0 +1,93 @@
+"""What cannot be in a rule set, field by field. Pure."""
+
+from collections.abc import Collection, Iterator
+
+from malha.network.snapshot import NetworkSnapshot
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.routing.ruling.model import Content, Rule, Run, Unfilled, When, Where
+
+NO_CHANNEL = N_("There is no channel {code}.")
+NO_GROUP = N_("There is no group of locations {code}.")
+NO_LOCATION = N_("There is no location {code}.")
+NO_CATEGORY = N_("There is no category {code}.")
+CHECK_CODE = N_("Check the code; case counts.")
+TWICE = N_("The name {name} is there twice.")
+OTHER_NAME = N_("Give each its own name: explanations name it.")
+EMPTY = N_("It must not be empty.")
+BACKWARDS = N_("The least is more than the most.")
+SWAP = N_("Swap the two.")
+
+
+def flaws_of(
+    content: Content, known: NetworkSnapshot, groups: Collection[str], no_categories: Collection[str]
+) -> list[Flaw]:
+    """Return what is wrong. `no_categories` are codes the conditions name that no category has."""
+    found: list[Flaw] = []
+    names: set[str] = set()
+    for n, run in enumerate(content.runs):
+        at = f"runs/{n}"
+        found += _name(f"{at}/name", run.name, names)
+        found += _when(f"{at}/when", run.when, known, no_categories)
+        found += _rules(at, run, known, groups)
+    return found
+
+
+def _name(at: str, name: str, taken: set[str]) -> Iterator[Flaw]:
+    key = " ".join(name.split()).casefold()
+    if not key:
+        yield Flaw(at, EMPTY)
+    elif key in taken:
+        yield Flaw(at, TWICE, OTHER_NAME, {"name": name})
+    taken.add(key)
+
+
+def _when(at: str, when: When, known: NetworkSnapshot, no_categories: Collection[str]) -> Iterator[Flaw]:
+    for n, code in enumerate(when.channels):
+        if known.channel(code) is None:
+            yield Flaw(f"{at}/channels/{n}", NO_CHANNEL, CHECK_CODE, {"code": code})
+    for n, code in enumerate(when.categories):
+        if code in no_categories:
+            yield Flaw(f"{at}/categories/{n}", NO_CATEGORY, CHECK_CODE, {"code": code})
+    for name in ("value", "units", "grams"):
+        least, most = getattr(when, f"min_{name}"), getattr(when, f"max_{name}")
+        if least is not None and most is not None and least > most:
+            yield Flaw(f"{at}/max_{name}", BACKWARDS, SWAP)
+    for name, values in when.attributes.items():
+        if not values:
+            yield Flaw(f"{at}/attributes/{name}", EMPTY)
+
+
+def _rules(at: str, run: Run, known: NetworkSnapshot, groups: Collection[str]) -> Iterator[Flaw]:
+    names: set[str] = set()
+    for n, rule in enumerate(run.rules):
+        here = f"{at}/rules/{n}"
+        yield from _name(f"{here}/name", rule.name, names)
+        yield from _where(f"{here}/where", rule.where, known, groups)
+        for tier, where in enumerate(rule.prefer):
+            yield from _where(f"{here}/prefer/{tier}", where, known, groups)
+        yield from _ending(here, rule, last=n == len(run.rules) - 1)
+
+
+def _ending(at: str, rule: Rule, *, last: bool) -> Iterator[Flaw]:
+    if rule.cancel_after_days is not None and rule.unfilled is Unfilled.NEXT:
+        yield Flaw(
+            f"{at}/cancel_after_days",
+            N_("Nothing waits for a person after this rule."),
+            N_("Leave it empty, or let the order wait."),
+        )
+    if not last and rule.unfilled is not Unfilled.NEXT:
+        yield Flaw(
+            f"{at}/unfilled",
+            N_("The rules after this one would never be tried."),
+            N_("Let it go on with the next rule, or remove those after it."),
+        )
+
+
+def _where(at: str, where: Where, known: NetworkSnapshot, groups: Collection[str]) -> Iterator[Flaw]:
+    for n, code in enumerate(where.groups):
+        if code not in groups:
+            yield Flaw(f"{at}/groups/{n}", NO_GROUP, CHECK_CODE, {"code": code})
+    for n, code in enumerate(where.locations):
+        if known.location(code) is None:
+            yield Flaw(f"{at}/locations/{n}", NO_LOCATION, CHECK_CODE, {"code": code})

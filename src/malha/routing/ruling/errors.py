@@ -1,0 +1,47 @@
+"""Refusals of routing rules."""
+
+from malha.platform.errors import MalhaError, NotFound
+
+
+class RuleSetNotFound(NotFound):
+    """There is no such rule set."""
+
+    code = "rule_set_not_found"
+    says = "There is no set of routing rules {key}."
+    mend = "Look at the list of rule sets."
+
+
+class RuleSetPublished(MalhaError):
+    """A rule set that was published never changes: decisions name it."""
+
+    status = 409
+    code = "rule_set_published"
+    says = "The rule set {number} is published and cannot be changed."
+    mend = "Start a draft from it, change that and publish it."
+
+
+class RuleSetNotPublished(MalhaError):
+    """Only what was published comes back into force."""
+
+    status = 409
+    code = "rule_set_not_published"
+    says = "The draft {key} was never published."
+    mend = "Publish the draft."
+
+
+class RuleSetInForce(MalhaError):
+    """What is or was in force cannot be withdrawn."""
+
+    status = 409
+    code = "rule_set_in_force"
+    says = "The rule set {number} has come into force already."
+    mend = "Publish an earlier one again, or an empty one."
+
+
+class EffectiveInThePast(MalhaError):
+    """Rules cannot have decided orders before they were published."""
+
+    status = 409
+    code = "effective_in_the_past"
+    says = "A rule set cannot come into force before now."
+    mend = "Choose a later time, or none for at once."

@@ -1,0 +1,101 @@
+"""Rule sets for screens and for the gate, and what of the catalogue their conditions ask."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from malha.catalog import reads as catalog
+from malha.network import reads as network
+from malha.network.snapshot import NetworkSnapshot
+from malha.platform.db import Tx
+from malha.routing.ruling.model import Content, RuleSet, Status, Traits
+from malha.routing.ruling.planning import Rules
+
+# By the partial index, the last one whose time has come: one row.
+IN_FORCE = """
+SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
+ORDER BY effective_from DESC, id DESC LIMIT 1
+"""
+
+# By primary key.
+CONTENT_OF = """
+SELECT number, content::text FROM routing_rule_set WHERE id = %(id)s::int
+"""
+
+# Rule sets are few: people write them. The newest first.
+RULE_SETS = """
+SELECT id, number, status, note, content, version, based_on, effective_from, created_at, created_by, changed_at,
+       published_at, published_by,
+       id = coalesce((SELECT f.id FROM routing_rule_set f WHERE f.status = 'published' AND f.effective_from <= now()
+                      ORDER BY f.effective_from DESC, f.id DESC LIMIT 1), 0) AS in_force
+FROM routing_rule_set
+WHERE (%(id)s::int IS NULL OR id = %(id)s::int) AND (%(number)s::int IS NULL OR number = %(number)s::int)
+ORDER BY (status = 'draft') DESC, number DESC NULLS LAST, id DESC
+LIMIT %(most)s::int
+"""
+
+# By the partial index on the rule set: of how many orders each decided, most of them in its time in force.
+DECIDED_BY = """
+SELECT rule_set, count(DISTINCT order_id) FROM routing_decision
+WHERE rule_set = ANY (%(numbers)s::int[]) GROUP BY rule_set
+"""
+
+_decode = msgspec.json.Decoder(Content).decode
+
+
+async def rule_sets(tx: Tx, most: int = 200) -> list[RuleSet]:
+    """Return drafts, then what was published, the newest first."""
+    return [_read(row) for row in await tx.all(dict, RULE_SETS, {"id": None, "number": None, "most": most})]
+
+
+async def rule_set(tx: Tx, id_: int) -> RuleSet | None:
+    """Return one rule set."""
+    row = await tx.maybe(dict, RULE_SETS, {"id": id_, "number": None, "most": 1})
+    return None if row is None else _read(row)
+
+
+async def by_number(tx: Tx, number: int) -> RuleSet | None:
+    """Return a published rule set by the number decisions name."""
+    row = await tx.maybe(dict, RULE_SETS, {"id": None, "number": number, "most": 1})
+    return None if row is None else _read(row)
+
+
+async def decided_by(tx: Tx, numbers: Collection[int]) -> dict[int, int]:
+    """Return how many orders rule sets decided."""
+    return dict(await tx.tuples(DECIDED_BY, {"numbers": list(numbers)})) if numbers else {}
+
+
+def _read(row: Mapping[str, Any]) -> RuleSet:
+    content = msgspec.convert(row["content"], Content)
+    return RuleSet(**{**row, "status": Status(row["status"]), "content": content})
+
+
+async def in_force(tx: Tx, known: NetworkSnapshot) -> Rules | None:
+    """Return the rule set in force over a network; None: every order goes where it is cheapest."""
+    id_ = await tx.value(IN_FORCE)
+    if id_ is None:
+        return None
+    ((number, content),) = await tx.tuples(CONTENT_OF, {"id": id_})
+    found = _decode(content)
+    return await compiled(tx, number, found, known) if found.runs else None
+
+
+async def compiled(tx: Tx, number: int, content: Content, known: NetworkSnapshot) -> Rules:
+    """Return a rule set as it would decide over a network. A draft has the number 0."""
+    groups = {group.code: group.locations for group in await network.location_groups(tx)}
+    return Rules(number, content, known, groups)
+
+
+async def categories_unknown(tx: Tx, content: Content) -> set[str]:
+    """Return the codes that conditions name and no category has."""
+    named = {code for run in content.runs for code in run.when.categories}
+    return named - {category.code for category in await catalog.categories(tx)} if named else set()
+
+
+async def traits(tx: Tx, sku_ids: Collection[int]) -> dict[int, Traits]:
+    """Return what conditions ask of products, by SKU id."""
+    return {
+        id_: Traits(brand, frozenset(categories), attributes)
+        for id_, brand, categories, attributes in await catalog.traits(tx, sorted(sku_ids))
+    }

@@ -1,0 +1,184 @@
+"""Drafting, publishing and bringing back rule sets.
+
+A draft changes under its version. What is published never changes: it comes into force at its time, and an earlier one
+comes back by being published anew, under a new number.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from malha.network import reads as network
+from malha.network.service import refuse_limited
+from malha.platform import audit
+from malha.platform.db import Tx
+from malha.platform.errors import Conflict
+from malha.platform.flaws import refuse
+from malha.routing.ruling import reads, writes
+from malha.routing.ruling.checks import flaws_of
+from malha.routing.ruling.errors import (
+    EffectiveInThePast,
+    RuleSetInForce,
+    RuleSetNotFound,
+    RuleSetNotPublished,
+    RuleSetPublished,
+)
+from malha.routing.ruling.model import Content, RuleSet, Status
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def start_draft(
+    tx: Tx, content: Content | None = None, *, note: str = "", based_on: int | None = None
+) -> RuleSet:
+    """Start a draft: with `content`, or as the published rule set of number `based_on`, or empty.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        Invalid: parts of it cannot be; every one is named.
+        RuleSetNotFound: there is no such published rule set.
+    """
+    refuse_limited(tx)
+    if content is None and based_on is not None:
+        source = await reads.by_number(tx, based_on)
+        if source is None:
+            raise RuleSetNotFound(key=based_on)
+        content = source.content
+    content = content or Content()
+    await _check(tx, content)
+    row = {"note": note.strip(), "content": _encode(content).decode(), "based_on": based_on, "by": tx.actor.name}
+    made = await show(tx, await tx.value(writes.INSERT_DRAFT, row))
+    await _note(tx, "create", made, after=_shown(made))
+    return made
+
+
+async def save_draft(tx: Tx, id_: int, content: Content, version: int, *, note: str | None = None) -> RuleSet:
+    """Change a draft that still has `version`. `note` None: as it is.
+
+    Raises:
+        SharedByAll, RuleSetNotFound, Invalid: as `start_draft`.
+        RuleSetPublished: it is no draft any more.
+        Conflict: somebody else changed it meanwhile.
+    """
+    refuse_limited(tx)
+    before = await _draft(tx, id_)
+    await _check(tx, content)
+    said = before.note if note is None else note.strip()
+    row = {"id": id_, "version": version, "note": said, "content": _encode(content).decode()}
+    if await tx.value(writes.UPDATE_DRAFT, row) is None:
+        raise Conflict(what="routing_rules", key=str(id_))
+    after = await show(tx, id_)
+    await _note(tx, "change", after, before=_shown(before), after=_shown(after))
+    return after
+
+
+async def drop_draft(tx: Tx, id_: int, version: int) -> None:
+    """Throw a draft away.
+
+    Raises:
+        SharedByAll, RuleSetNotFound, RuleSetPublished, Conflict: as `save_draft`.
+    """
+    refuse_limited(tx)
+    before = await _draft(tx, id_)
+    if await tx.value(writes.DELETE_DRAFT, {"id": id_, "version": version}) is None:
+        raise Conflict(what="routing_rules", key=str(id_))
+    await _note(tx, "delete", before, before=_shown(before))
+
+
+async def publish(tx: Tx, id_: int, version: int, *, effective_from: datetime | None = None) -> RuleSet:
+    """Publish a draft that still has `version`; it decides orders from `effective_from` on, or at once.
+
+    The gate looks at it within a second. Orders that are placed already stay where they are.
+
+    Raises:
+        SharedByAll, RuleSetNotFound, RuleSetPublished, Conflict, Invalid: as `save_draft`.
+        EffectiveInThePast: it would have to have decided orders already.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
+    before = await _draft(tx, id_)
+    await _check(tx, before.content)
+    if effective_from is not None and effective_from <= await tx.now():
+        raise EffectiveInThePast
+    row = {"id": id_, "version": version, "at": effective_from, "by": tx.actor.name}
+    if await tx.value(writes.PUBLISH, row) is None:
+        raise Conflict(what="routing_rules", key=str(id_))
+    after = await show(tx, id_)
+    await _note(tx, "publish", after, after=_shown(after))
+    return after
+
+
+async def roll_back(tx: Tx, number: int, *, effective_from: datetime | None = None, note: str = "") -> RuleSet:
+    """Publish an earlier rule set anew, under a new number; what it names is checked again.
+
+    Raises:
+        SharedByAll, RuleSetNotFound, Invalid, EffectiveInThePast: as `publish`.
+    """
+    draft = await start_draft(tx, note=note, based_on=number)
+    return await publish(tx, draft.id, draft.version, effective_from=effective_from)
+
+
+async def withdraw(tx: Tx, id_: int) -> RuleSet:
+    """Take back a published rule set whose time has not come.
+
+    Raises:
+        SharedByAll, RuleSetNotFound: as `start_draft`.
+        RuleSetNotPublished: it is a draft.
+        RuleSetInForce: its time has come.
+    """
+    refuse_limited(tx)
+    before = await show(tx, id_)
+    if before.status is Status.DRAFT:
+        raise RuleSetNotPublished(key=id_)
+    if await tx.value(writes.WITHDRAW, {"id": id_}) is None:
+        raise RuleSetInForce(number=before.number)
+    after = await show(tx, id_)
+    await _note(tx, "withdraw", after, before=_shown(before), after=_shown(after))
+    return after
+
+
+async def show(tx: Tx, id_: int) -> RuleSet:
+    """Return a rule set.
+
+    Raises:
+        RuleSetNotFound: there is none.
+    """
+    found = await reads.rule_set(tx, id_)
+    if found is None:
+        raise RuleSetNotFound(key=id_)
+    return found
+
+
+async def _draft(tx: Tx, id_: int) -> RuleSet:
+    found = await show(tx, id_)
+    if found.status is not Status.DRAFT:
+        raise RuleSetPublished(number=found.number)
+    return found
+
+
+async def _check(tx: Tx, content: Content) -> None:
+    known = await network.snapshot(tx)
+    groups = {group.code for group in await network.location_groups(tx)}
+    refuse(flaws_of(content, known, groups, await reads.categories_unknown(tx, content)))
+
+
+def _shown(found: RuleSet) -> dict[str, object]:
+    return {
+        "note": found.note,
+        "status": found.status.value,
+        "number": found.number,
+        "effective_from": found.effective_from,
+        "content": msgspec.to_builtins(found.content),
+    }
+
+
+async def _note(
+    tx: Tx,
+    action: str,
+    found: RuleSet,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> None:
+    entity_id = str(found.id)
+    await audit.record(tx, action=action, entity="routing_rules", entity_id=entity_id, before=before, after=after)

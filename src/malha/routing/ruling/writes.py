@@ -1,0 +1,43 @@
+"""Statements that keep rule sets. Private to routing."""
+
+# One row.
+INSERT_DRAFT = """
+INSERT INTO routing_rule_set (note, content, based_on, created_by)
+VALUES (%(note)s::text, %(content)s::jsonb, %(based_on)s::int, %(by)s::text)
+RETURNING id
+"""
+
+# By primary key; a draft that somebody else changed, or that is published, has no row.
+UPDATE_DRAFT = """
+UPDATE routing_rule_set
+SET note = %(note)s::text, content = %(content)s::jsonb, version = version + 1, changed_at = now()
+WHERE id = %(id)s::int AND version = %(version)s::int AND status = 'draft'
+RETURNING version
+"""
+
+# By primary key, as above.
+DELETE_DRAFT = """
+DELETE FROM routing_rule_set WHERE id = %(id)s::int AND version = %(version)s::int AND status = 'draft' RETURNING id
+"""
+
+# Numbers have no gaps: one publishes at a time. Readers and decisions are not in the way of this lock.
+LOCK_NUMBERS = """
+LOCK TABLE routing_rule_set IN SHARE ROW EXCLUSIVE MODE
+"""
+
+# By primary key, as above. The number is safe under LOCK_NUMBERS.
+PUBLISH = """
+UPDATE routing_rule_set
+SET status = 'published', number = coalesce((SELECT max(number) FROM routing_rule_set), 0) + 1,
+    effective_from = coalesce(%(at)s::timestamptz, now()), published_at = now(), published_by = %(by)s::text,
+    version = version + 1
+WHERE id = %(id)s::int AND version = %(version)s::int AND status = 'draft'
+RETURNING number
+"""
+
+# Only before its time: what decided an order stays as it was.
+WITHDRAW = """
+UPDATE routing_rule_set SET status = 'withdrawn', version = version + 1, changed_at = now()
+WHERE id = %(id)s::int AND status = 'published' AND effective_from > now()
+RETURNING number
+"""

@@ -1,0 +1,385 @@
+"""Routing rules at the real gate: they take effect when published, queue, sell ahead, end, and never cost who has none."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from two_wares import a_gate, an_order, open_shop, stocked
+
+from malha.doctor import examine
+from malha.flows import order_to_cash
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.intake import replanning
+from malha.intake.gate import Gate
+from malha.intake.model import Buyer, Placed
+from malha.notifications import reads as messages
+from malha.notifications.model import Kind
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind
+from malha.platform.db import Actor, Database
+from malha.platform.errors import Conflict
+from malha.platform.flaws import Invalid
+from malha.platform.i18n import speaking
+from malha.platform.ids import UUID
+from malha.platform.subscribers import drain
+from malha.routing import reads as routing
+from malha.routing import wave_reads
+from malha.routing.model import Reason
+from malha.routing.records import read_record, replay
+from malha.routing.ruling import reads, service
+from malha.routing.ruling.errors import EffectiveInThePast, RuleSetInForce, RuleSetPublished
+from malha.routing.ruling.model import Content, Rule, RuleSet, Run, Status, Unfilled, When, Where
+
+NORTH = Where(locations=["L2", "L3"])
+
+
+@pytest.fixture
+async def retailer(database: Database) -> AsyncIterator[Database]:
+    """L1 in SP costs 1100 a parcel, L2 in RJ 1200, L3 in MG 1300. A is everywhere, B at L1 and L3. Nothing may drift."""
+    stores = [("Near", "SP", 1000), ("Far", "RJ", 1100), ("Farther", "MG", 1200)]
+    async with database.transaction() as tx:
+        await open_shop(tx, stores, shortage="hold", release_after=30)
+        await stocked(tx, {(1, 1): 9, (1, 2): 9, (1, 3): 9, (2, 1): 9, (2, 3): 9})
+    yield database
+    report = await examine(database)
+    assert [line for f in report.findings if f.drifts for line in f.lines("en")] == []
+
+
+@pytest.fixture
+async def gate(retailer: Database) -> AsyncIterator[Gate]:
+    async with a_gate(retailer) as gate:
+        yield gate
+
+
+def one(rule: Rule, when: When | None = None) -> Content:
+    return Content(runs=[Run(name="All", when=when or When(), rules=[rule])])
+
+
+async def published(database: Database, content: Content, at: datetime | None = None) -> RuleSet:
+    async with database.transaction(Actor("person", "ana", "Ana")) as tx:
+        draft = await service.start_draft(tx, content)
+        return await service.publish(tx, draft.id, draft.version, effective_from=at)
+
+
+async def place(gate: Gate, number: int | str, *skus: str) -> Placed:
+    gate._cache.expire()
+    return await gate.submit(an_order(number, *skus))
+
+
+def places(placed: Placed) -> list[str | None]:
+    return [line.location for line in placed.lines]
+
+
+async def holds(database: Database, order_id: UUID) -> dict[HoldKind, dict[str, Any]]:
+    async with database.snapshot() as tx:
+        return {kind: hold.detail for kind, hold in (await ordering.open_holds(tx, [order_id]))[order_id].items()}
+
+
+async def record(database: Database, order_id: UUID) -> Any:
+    async with database.snapshot() as tx:
+        return read_record(
+            await tx.value(
+                "SELECT record::text FROM routing_decision WHERE order_id = %s::uuid ORDER BY attempt DESC LIMIT 1",
+                [order_id],
+            )
+        )
+
+
+async def test_a_published_rule_decides_the_next_order_and_the_explanation_names_it(gate: Gate, retailer: Database):
+    assert places(await place(gate, 1, "A")) == ["L1"]
+    found = await published(retailer, one(Rule(name="North", where=NORTH)))
+    assert (found.number, found.status, found.in_force) == (1, Status.PUBLISHED, True)
+    placed = await place(gate, 2, "A")
+    assert places(placed) == ["L2"]
+    async with retailer.snapshot() as tx:
+        with speaking("en"):
+            told = await routing.explanation(tx, placed.id)
+    assert told is not None
+    assert told.rule is not None
+    assert (told.rule.run, told.rule.rule, told.rule.number) == ("All", "North", 1)
+    assert "Rule “North” of the run “All” decided, rule set 1." in told.sentences
+    (out,) = [r for r in told.rejected if r.location.code == "L1"]
+    assert (out.reason, out.says) == (Reason.RULE, "It is not in the rule “North”.")
+    stored = await record(retailer, placed.id)
+    again = replay(stored)
+    assert (again.cost, again.basis.costs, again.basis.parcels[0][0]) == (
+        stored.cost, stored.costs, stored.parcels[0][0]
+    )  # fmt: skip
+
+
+async def test_without_rules_a_record_says_nothing_of_them(gate: Gate, retailer: Database):
+    placed = await place(gate, 1, "A")
+    async with retailer.snapshot() as tx:
+        text, number = (
+            await tx.tuples(
+                "SELECT record::text, rule_set FROM routing_decision WHERE order_id = %s::uuid", [placed.id]
+            )
+        )[0]
+    assert number is None
+    assert "bound" not in text
+
+
+async def test_an_empty_rule_set_is_as_none_and_a_run_without_rules_leaves_orders_alone(gate: Gate, retailer: Database):
+    await published(retailer, one(Rule(name="North", where=NORTH)))
+    await published(retailer, Content())
+    assert places(await place(gate, 1, "A")) == ["L1"]
+    await published(
+        retailer,
+        Content(runs=[Run(name="Web"), Run(name="Others", rules=[Rule(name="North", where=NORTH)])]),
+    )
+    placed = await place(gate, 2, "A")
+    assert places(placed) == ["L1"]
+    assert (await record(retailer, placed.id)).bound.run == "Web"
+
+
+async def test_a_rule_set_comes_into_force_at_its_time_and_an_earlier_one_comes_back(gate: Gate, retailer: Database):
+    await published(retailer, one(Rule(name="North", where=NORTH)))
+    later = await published(
+        retailer, one(Rule(name="Last", where=Where(locations=["L3"]))), datetime.now(UTC) + timedelta(hours=1)
+    )
+    assert not later.in_force
+    assert places(await place(gate, 1, "A")) == ["L2"]
+    async with retailer.transaction() as tx:
+        await tx.execute("UPDATE routing_rule_set SET effective_from = now() WHERE id = %s", [later.id])
+    assert places(await place(gate, 2, "A")) == ["L3"]
+    async with retailer.transaction(Actor("person", "ana", "Ana")) as tx:
+        back = await service.roll_back(tx, 1, note="L3 is full")
+    assert (back.number, back.based_on, back.note) == (3, 1, "L3 is full")
+    placed = await place(gate, 3, "A")
+    assert places(placed) == ["L2"]
+    assert (await record(retailer, placed.id)).bound.number == 3
+    async with retailer.snapshot() as tx:
+        assert await reads.decided_by(tx, [1, 2, 3]) == {1: 1, 2: 1, 3: 1}
+
+
+async def test_what_is_published_never_changes_and_what_is_to_come_may_be_withdrawn(retailer: Database):
+    now = await published(retailer, one(Rule(name="North", where=NORTH)))
+    later = await published(retailer, Content(), datetime.now(UTC) + timedelta(hours=1))
+    async with retailer.transaction() as tx:
+        with pytest.raises(RuleSetPublished):
+            await service.save_draft(tx, now.id, Content(), now.version)
+        with pytest.raises(RuleSetPublished):
+            await service.drop_draft(tx, now.id, now.version)
+        with pytest.raises(RuleSetInForce):
+            await service.withdraw(tx, now.id)
+        assert (await service.withdraw(tx, later.id)).status is Status.WITHDRAWN
+        draft = await service.start_draft(tx, based_on=1)
+        with pytest.raises(EffectiveInThePast):
+            await service.publish(tx, draft.id, draft.version, effective_from=datetime.now(UTC) - timedelta(hours=1))
+        saved = await service.save_draft(tx, draft.id, Content(), draft.version, note="Empty")
+        with pytest.raises(Conflict):
+            await service.save_draft(tx, draft.id, now.content, draft.version)
+        await service.drop_draft(tx, saved.id, saved.version)
+        trail = await tx.values("SELECT action FROM audit WHERE entity = 'routing_rules' ORDER BY id")
+    assert trail == ["create", "publish", "create", "publish", "withdraw", "create", "change", "delete"]
+
+
+async def test_a_draft_that_names_what_is_not_there_is_refused_field_by_field(retailer: Database):
+    wrong = Content(
+        runs=[
+            Run(
+                name="One",
+                when=When(channels=["nowhere"], categories=["none"], min_value=5, max_value=4),
+                rules=[
+                    Rule(name="X", where=Where(groups=["g"], locations=["L9"]), unfilled=Unfilled.QUEUE),
+                    Rule(name="x", cancel_after_days=3),
+                ],
+            ),
+            Run(name=" one "),
+        ]
+    )
+    async with retailer.transaction() as tx:
+        with pytest.raises(Invalid) as refused:
+            await service.start_draft(tx, wrong)
+    assert sorted(flaw.at for flaw in refused.value.flaws) == [
+        "runs/0/rules/0/unfilled",
+        "runs/0/rules/0/where/groups/0",
+        "runs/0/rules/0/where/locations/0",
+        "runs/0/rules/1/cancel_after_days",
+        "runs/0/rules/1/name",
+        "runs/0/when/categories/0",
+        "runs/0/when/channels/0",
+        "runs/0/when/max_value",
+        "runs/1/name",
+    ]
+
+
+async def test_rules_are_tried_in_turn_and_after_the_last_any_location_counts(gate: Gate, retailer: Database):
+    await published(
+        retailer,
+        Content(
+            runs=[
+                Run(
+                    name="All",
+                    rules=[
+                        Rule(name="Same state", where=Where(same_state=True), keep=9),
+                        Rule(name="Second", where=Where(locations=["L2"])),
+                    ],
+                )
+            ]
+        ),
+    )
+    a = await place(gate, 1, "A")
+    both = await place(gate, 2, "A", "B")  # L1 keeps nine, L2 has no B: no rule fills it
+    assert places(a) == ["L2"]
+    assert places(both) == ["L1", "L1"]
+    bound = (await record(retailer, both.id)).bound
+    assert (bound.rule, bound.tried) == (None, ["Same state", "Second"])
+    async with retailer.snapshot() as tx:
+        with speaking("en"):
+            told = await routing.explanation(tx, both.id)
+            kept = await routing.explanation(tx, a.id)
+    assert told is not None
+    assert kept is not None
+    assert "No rule of the run “All” could fill the order, so any location counted; rule set 1." in told.sentences
+    assert "“Same state” could not fill it." in kept.sentences
+
+
+async def test_preferred_locations_come_before_cost(gate: Gate, retailer: Database):
+    await published(retailer, one(Rule(name="Pref", prefer=[Where(locations=["L3"]), Where(locations=["L2"])])))
+    placed = await place(gate, 1, "A")
+    assert places(placed) == ["L3"]
+    async with retailer.snapshot() as tx:
+        with speaking("en"):
+            told = await routing.explanation(tx, placed.id)
+    assert told is not None
+    assert told.headline == "Farther comes first in the rule."
+    assert [a.chosen for a in told.alternatives] == [True, False, False]
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(1, 3): 1})  # what is left is allocated
+    assert places(await place(gate, 2, "A")) == ["L2"]
+
+
+async def test_an_order_its_rule_cannot_fill_waits_for_a_person_and_takes_nothing_when_it_must_be_complete(
+    gate: Gate, retailer: Database
+):
+    rule = Rule(
+        name="Second only",
+        where=Where(locations=["L2"]),
+        complete=True,
+        unfilled=Unfilled.QUEUE,
+        cancel_after_days=2,
+    )
+    await published(retailer, one(rule))
+    placed = await place(gate, 1, "A", "B")
+    assert places(placed) == [None, None]
+    detail = (await holds(retailer, placed.id))[HoldKind.ROUTING_RULE]
+    assert (detail["run"], detail["rule"], detail["lines"]) == ("All", "Second only", [1, 2])
+    async with retailer.snapshot() as tx:
+        with speaking("en"):
+            told = await routing.explanation(tx, placed.id)
+    assert told is not None
+    assert told.headline == "The rule places nothing of this order."
+    assert "The rule sends the order complete or not at all." in told.sentences
+    # It is not shown as short of stock, and stock at the rule's location ends the wait.
+    assert HoldKind.SHORTAGE not in await holds(retailer, placed.id)
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(2, 2): 3})
+        assert await replanning.place_units(tx, placed.id) == []
+    assert await holds(retailer, placed.id) == {}
+
+
+async def test_a_person_who_overrides_the_hold_has_the_order_placed_anywhere(gate: Gate, retailer: Database):
+    rule = Rule(name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE)
+    await published(retailer, one(rule))
+    placed = await place(gate, 1, "A", "B")
+    assert places(placed) == ["L2", None]  # what the rule could place is kept for the order
+    async with retailer.transaction(Actor("person", "ana", "Ana")) as tx:
+        await ordering.resolve_hold(tx, placed.id, HoldKind.ROUTING_RULE, resolution="They are in a hurry", force=True)
+    await drain(retailer, SUBSCRIPTIONS)
+    assert await holds(retailer, placed.id) == {}
+    async with retailer.snapshot() as tx:
+        where = await tx.tuples(
+            "SELECT line, location_id, state FROM order_unit WHERE order_id = %s::uuid ORDER BY line", [placed.id]
+        )
+    assert where == [(1, 2, "allocated"), (2, 1, "allocated")]
+
+
+@pytest.mark.usefixtures("mail_set_up")
+async def test_what_nobody_placed_in_time_is_cancelled_and_told_and_the_rest_goes_on(gate: Gate, retailer: Database):
+    rule = Rule(
+        name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE, cancel_after_days=2
+    )  # fmt: skip
+    await published(retailer, one(rule))
+    gate._cache.expire()
+    buyer = Buyer(name="Maria", email="maria@example.com")
+    placed = await gate.submit(msgspec.structs.replace(an_order(1, "A", "B"), customer=buyer))
+    assert await order_to_cash.watch_rules(retailer) == 0
+    async with retailer.transaction() as tx:
+        await tx.execute(
+            "UPDATE order_hold SET detail = jsonb_set(detail, '{cancel_on}', to_jsonb('2020-01-01T00:00:00Z'::text))"
+        )
+    assert await order_to_cash.watch_rules(retailer) == 1
+    assert await order_to_cash.watch_rules(retailer) == 0
+    await drain(retailer, SUBSCRIPTIONS)
+    assert await holds(retailer, placed.id) == {}
+    async with retailer.snapshot() as tx:
+        states = await tx.values("SELECT state FROM order_unit WHERE order_id = %s::uuid ORDER BY line", [placed.id])
+        told = [message.kind for message in await messages.of_order(tx, placed.id)]
+    assert states == ["allocated", "cancelled"]
+    assert Kind.CANCELLED_IN_PART in told
+
+
+async def test_more_packages_than_a_rule_allows_are_no_plan(gate: Gate, retailer: Database):
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(2, 1): 0, (2, 3): 0, (2, 2): 5, (1, 2): 0})
+    rule = Rule(name="One box", max_packages=1, unfilled=Unfilled.QUEUE)
+    await published(retailer, one(rule))
+    placed = await place(gate, 1, "A", "B")
+    assert places(placed) == ["L1", None]
+    assert HoldKind.ROUTING_RULE in await holds(retailer, placed.id)
+    alone = await place(gate, 2, "B")
+    assert places(alone) == ["L2"]
+
+
+async def test_conditions_of_goods_value_and_place_choose_the_run(gate: Gate, retailer: Database):
+    async with retailer.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO product (code, name, brand, attributes) VALUES ('Q', 'Q', 'Acme', '{\"class\": \"fragile\"}')"
+        )
+        await tx.execute("UPDATE variant SET product_id = 2 WHERE sku = 'B'")
+    await published(
+        retailer,
+        Content(
+            runs=[
+                Run(
+                    name="Fragile",
+                    when=When(attributes={"class": ["fragile"]}, brands=["Acme"], states=["SP"]),
+                    rules=[Rule(name="Third", where=Where(locations=["L3"]))],
+                ),
+                Run(
+                    name="Dear",
+                    when=When(min_value=1990 * 2, channels=["web"]),
+                    rules=[Rule(name="Second", where=Where(locations=["L2"]))],
+                ),
+            ]
+        ),
+    )
+    assert places(await place(gate, 1, "A", "B")) == ["L3", "L3"]
+    assert places(await place(gate, 2, "A")) == ["L1"]
+    assert places(await place(gate, 3, "A", "A")) == ["L2", "L2"]
+
+
+async def test_distance_is_counted_from_the_city_of_the_destination(gate: Gate, retailer: Database):
+    async with retailer.transaction() as tx:
+        await tx.execute("UPDATE location SET latitude = -22.9, longitude = -43.2 WHERE code = 'L2'")  # Rio
+        await tx.execute("UPDATE location SET latitude = -19.9, longitude = -43.9 WHERE code = 'L3'")  # Belo Horizonte
+        await tx.execute("UPDATE revision SET n = n + 1 WHERE name = 'network'")
+    await published(retailer, one(Rule(name="Near", where=Where(max_km=420), unfilled=Unfilled.QUEUE)))
+    placed = await place(gate, 1, "A")
+    assert places(placed) == ["L2"]
+    async with retailer.snapshot() as tx:
+        with speaking("en"):
+            told = await routing.explanation(tx, placed.id)
+    assert told is not None
+    assert {r.location.code: r.reason for r in told.rejected} == {"L1": Reason.DISTANCE, "L3": Reason.DISTANCE}
+
+
+async def test_waves_leave_orders_where_their_rule_put_them(gate: Gate, retailer: Database):
+    first = await place(gate, 1, "A")
+    await published(retailer, one(Rule(name="North", where=NORTH)))
+    await place(gate, 2, "A")
+    async with retailer.snapshot() as tx:
+        assert [held.id for held in await wave_reads.held(tx, most=9, lines=9, margin_s=1)] == [first.id]
