@@ -1,0 +1,106 @@
+"""Routing rules by API: drafts under their version, publishing, rolling back, trying, and who may."""
+
+from typing import Any
+
+from test_routing_explained import placed, retailer
+from tests_http import Shop
+
+__all__ = ["retailer"]
+
+BOTH = {"network:read", "network:write"}
+NORTH_EAST = {
+    "runs": [
+        {
+            "name": "Nordeste",
+            "when": {"states": ["PB", "PE"]},
+            "rules": [
+                {"name": "Same state", "where": {"same_state": True}, "unfilled": "queue", "cancel_after_days": 3}
+            ],
+        }
+    ]
+}
+BASKET = {"channel": "site", "to_state": "PB", "lines": [{"sku": "CAMA", "quantity": 1}]}
+
+
+async def keyed(shop: Shop, permissions: set[str]) -> dict[str, str]:
+    return await shop.key(permissions)
+
+
+async def drafted(shop: Shop, key: dict[str, str], content: dict[str, Any] | None = None) -> tuple[dict[str, Any], str]:
+    answer = await shop.http.post("/v1/routing-rules", json={"content": content or NORTH_EAST}, headers=key)
+    assert answer.status_code == 201, answer.text
+    return answer.json(), answer.headers["etag"]
+
+
+async def test_a_draft_is_changed_under_its_version_published_and_brought_back(retailer: Shop) -> None:
+    key = await keyed(retailer, BOTH)
+    draft, tag = await drafted(retailer, key)
+    at = f"/v1/routing-rules/{draft['id']}"
+    assert draft["status"] == "draft"
+    unversioned = await retailer.http.put(at, json={"content": NORTH_EAST}, headers=key)
+    assert unversioned.status_code == 428
+    changed = await retailer.http.put(
+        at, json={"content": NORTH_EAST, "note": "First"}, headers=key | {"if-match": tag}
+    )
+    assert changed.status_code == 200, changed.text
+    stale = await retailer.http.put(at, json={"content": NORTH_EAST}, headers=key | {"if-match": tag})
+    assert stale.status_code == 412
+    tag = changed.headers["etag"]
+    done = await retailer.http.post(f"{at}/publish", json={}, headers=key | {"if-match": tag})
+    assert done.status_code == 200, done.text
+    assert (done.json()["number"], done.json()["in_force"], done.json()["note"]) == (1, True, "First")
+    refused = await retailer.http.delete(at, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "rule_set_published")
+    back = await retailer.http.post("/v1/routing-rules:rollback", json={"number": 1, "note": "again"}, headers=key)
+    assert (back.json()["number"], back.json()["based_on"], back.json()["in_force"]) == (2, 1, True)
+    rows = (await retailer.http.get("/v1/routing-rules", headers=key)).json()
+    assert [(row["number"], row["in_force"]) for row in rows] == [(2, True), (1, False)]
+
+
+async def test_a_rule_tried_on_an_example_or_an_order_says_what_it_would_do_and_writes_nothing(retailer: Shop) -> None:
+    key = await keyed(retailer, BOTH)
+    draft, _ = await drafted(retailer, key)
+    tried = (
+        await retailer.http.post("/v1/routing-rules:try", json={**BASKET, "rule_set": draft["id"]}, headers=key)
+    ).json()
+    assert (tried["run"], tried["rule"], tried["ending"]) == ("Nordeste", "Same state", None)
+    assert [place["location"] for place in tried["places"]] == ["JPA"]
+    without = (await retailer.http.post("/v1/routing-rules:try", json=BASKET, headers=key)).json()
+    assert (without["run"], without["rule_set"]) == (None, None)
+    order_id = await placed(retailer, ("REDE", 1))
+    async with retailer.database.transaction() as tx:
+        number = await tx.value("SELECT number FROM sales_order WHERE id = %s::uuid", [order_id])
+    body = {"order": number, "rule_set": draft["id"]}
+    of_order = (await retailer.http.post("/v1/routing-rules:try", json=body, headers=key)).json()
+    assert (of_order["rule"], of_order["ending"], of_order["cancel_after_days"]) == ("Same state", "queue", 3)
+    assert of_order["unplaced"] == [{"sku": "REDE", "quantity": 1}]
+    async with retailer.database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM routing_decision WHERE rule_set IS NOT NULL") == 0
+
+
+async def test_what_is_wrong_is_told_where_it_is(retailer: Shop) -> None:
+    key = await keyed(retailer, BOTH)
+    wrong = {
+        "runs": [{"name": "A", "when": {"channels": ["nowhere"]}, "rules": [{"name": "B", "where": {"groups": ["x"]}}]}]
+    }
+    answer = await retailer.http.post("/v1/routing-rules", json={"content": wrong}, headers=key)
+    assert answer.status_code == 422
+    assert {problem["at"] for problem in answer.json()["errors"]} == {
+        "/runs/0/when/channels/0", "/runs/0/rules/0/where/groups/0"
+    }  # fmt: skip
+    shape = await retailer.http.post(
+        "/v1/routing-rules",
+        json={"content": {"runs": [{"name": "A", "rules": [{"name": "B", "keep": -1}]}]}},
+        headers=key,
+    )
+    assert shape.status_code in {400, 422}
+    empty = await retailer.http.post("/v1/routing-rules:try", json={"channel": "site", "to_state": "XX"}, headers=key)
+    assert {problem["at"] for problem in empty.json()["errors"]} == {"/lines", "/to_state"}
+
+
+async def test_who_only_reads_publishes_nothing_and_who_is_limited_to_locations_sees_nothing(retailer: Shop) -> None:
+    reader = await keyed(retailer, {"network:read"})
+    assert (await retailer.http.post("/v1/routing-rules", json={}, headers=reader)).status_code == 403
+    assert (await retailer.http.get("/v1/routing-rules", headers=reader)).status_code == 200
+    limited = await retailer.key(BOTH, locations=["REC"])
+    assert (await retailer.http.get("/v1/routing-rules", headers=limited)).status_code == 403
