@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from ahead_world import Shop, a_shop, in_days
 from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.doctor import examine
@@ -25,8 +26,9 @@ from malha.platform.i18n import speaking
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
 from malha.routing import reads as routing
+from malha.routing import service as decisions
 from malha.routing import wave_reads
-from malha.routing.model import Reason
+from malha.routing.model import Exclusion, Reason
 from malha.routing.records import read_record, replay
 from malha.routing.ruling import reads, service
 from malha.routing.ruling.errors import EffectiveInThePast, RuleSetInForce, RuleSetPublished
@@ -383,3 +385,52 @@ async def test_waves_leave_orders_where_their_rule_put_them(gate: Gate, retailer
     await place(gate, 2, "A")
     async with retailer.snapshot() as tx:
         assert [held.id for held in await wave_reads.held(tx, most=9, lines=9, margin_s=1)] == [first.id]
+
+
+# --- selling ahead by a rule ---
+
+
+async def sold_under(database: Database, rule: Rule) -> tuple[Shop, UUID]:
+    """A channel that refuses what is short, ten cups to come at DC, and three cups bought under a rule."""
+    shop = await a_shop(database)
+    await shop.allow()
+    await shop.order_goods(10, 5)
+    await published(database, one(rule))
+    (order_id,) = await shop.sold(3)
+    return shop, order_id
+
+
+async def test_what_a_rule_sells_ahead_waits_for_supply_where_the_rule_looks(database: Database):
+    rule = Rule(name="DC", where=Where(locations=["DC"]), unfilled=Unfilled.BACKORDER)
+    shop, order_id = await sold_under(database, rule)
+    assert await shop.waits(order_id) == [("waiting", in_days(5), 3)]
+    assert await shop.holds(order_id) == []
+    await shop.receive(None, 3)
+    await shop.settle()
+    assert await shop.units(order_id) == {"allocated": 3}
+
+
+async def test_supply_elsewhere_is_not_promised_by_a_rule_and_the_order_waits_for_a_person(database: Database):
+    rule = Rule(name="Store", where=Where(locations=["S1"]), unfilled=Unfilled.BACKORDER)
+    shop, order_id = await sold_under(database, rule)
+    assert await shop.waits(order_id) == []
+    assert await shop.holds(order_id) == ["routing_rule"]
+
+
+async def test_a_rule_that_queues_sells_nothing_ahead_and_accepts_what_the_channel_would_refuse(database: Database):
+    shop, order_id = await sold_under(database, Rule(name="Any", unfilled=Unfilled.QUEUE))
+    assert await shop.waits(order_id) == []
+    assert await shop.holds(order_id) == ["routing_rule"]
+    await shop.settle()
+    assert await shop.holds(order_id) == ["routing_rule"]  # nor later, when its supply is looked at
+
+
+async def test_a_location_that_gives_an_order_back_under_a_rule_leaves_one_hold(database: Database):
+    shop = await a_shop(database, stock=3)
+    await published(database, one(Rule(name="DC", where=Where(locations=["DC"]), unfilled=Unfilled.QUEUE)))
+    (order_id,) = await shop.sold(3)
+    assert await shop.units(order_id) == {"allocated": 3}
+    async with database.transaction() as tx:
+        await decisions.exclude(tx, [Exclusion(order_id, 1, shop.world.locations["DC"], "rejected")])
+        assert [w.quantity for w in await replanning.replan(tx, order_id)] == [3]
+    assert await shop.holds(order_id) == ["routing_rule"]

@@ -104,6 +104,8 @@ PAGES = (
          N_("shipping services, freight, tariff, prices, carriers")),
     Page("routing_costs", N_("Costs of routing"), "/routing-costs", "network:read", "adjustments", Section.NETWORK,
          N_("tax, cartons, split penalty, risk, capacity price, aged stock, markdown, max distance, licence")),
+    Page("routing_rules", N_("Routing rules"), "/routing-rules", "network:read", "adjustments-horizontal",
+         Section.NETWORK, N_("sourcing, brokering, priority of locations, ship complete, split, preference")),
     Page("simulations", N_("Simulations"), "/simulations", "network:read", "route", Section.NETWORK,
          N_("what if, scenario, close a store, freight, capacity, cost")),
     Page("promises", N_("Promises"), "/promises", "orders:read", "calendar-event", Section.NETWORK,
