@@ -283,6 +283,18 @@ async def test_an_order_its_rule_cannot_fill_waits_for_a_person_and_takes_nothin
     assert await holds(retailer, placed.id) == {}
 
 
+async def test_when_the_rule_is_gone_its_hold_is_a_shortage_like_any_other(gate: Gate, retailer: Database):
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(2, 1): 0, (2, 3): 0})
+    await published(retailer, one(Rule(name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE)))
+    placed = await place(gate, 1, "B")
+    assert [*await holds(retailer, placed.id)] == [HoldKind.ROUTING_RULE]
+    await published(retailer, Content())
+    async with retailer.transaction() as tx:
+        await replanning.place_units(tx, placed.id)
+    assert [*await holds(retailer, placed.id)] == [HoldKind.SHORTAGE]
+
+
 async def test_a_person_who_overrides_the_hold_has_the_order_placed_anywhere(gate: Gate, retailer: Database):
     rule = Rule(name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE)
     await published(retailer, one(rule))

@@ -27,8 +27,9 @@ from malha.routing.ruling.planning import Under, Within
 AT_ONCE = 100
 PLACED = "placed"
 TIME_OVER = N_("No location of its routing rule had the goods in time.")
+RULE_GONE = "no rule holds it any more"
 # How a hold ends without a person who overrides the rule.
-BY_ITS_CAUSE = (PLACED, TIME_OVER, "The units concerned were cancelled.", "The rule does not hold the order any more.")
+BY_ITS_CAUSE = (PLACED, TIME_OVER, RULE_GONE, "The units concerned were cancelled.")
 
 # By the index on order and kind of hold: few rows.
 OVERRIDDEN = """
@@ -148,14 +149,16 @@ async def settle_hold(tx: Tx, order_id: UUID, bound: Bound | None, lines: Collec
     if bound is not None and bound.ending is not None and lines:
         await ordering.ensure_holds(tx, {order_id: hold_detail(bound, lines, now())}, HoldKind.ROUTING_RULE)
         return True
-    await ordering.lift_holds(tx, [order_id], HoldKind.ROUTING_RULE, BY_ITS_CAUSE[3] if lines else PLACED)
+    lifted = await ordering.lift_holds(tx, [order_id], HoldKind.ROUTING_RULE, RULE_GONE if lines else PLACED)
+    if lifted and lines:  # other rules by now, or none: it is short of stock like any other
+        await ordering.ensure_holds(tx, {order_id: {"lines": sorted(lines)}}, HoldKind.SHORTAGE)
     return False
 
 
 async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
     """Cancel what waited for a person as long as its rule lets it; return of how many orders.
 
-    What the rule did place goes on. Orders that somebody has in hand wait for the next round.
+    What the rule did place or sell ahead goes on. Orders that somebody has in hand wait for the next round.
     """
     at = _day(now())
     due = await tx.values(DUE, {"now": at, "limit": limit})
@@ -165,7 +168,11 @@ async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
     ended = await tx.values(STILL_DUE, {"now": at, "orders": list(orders)})
     units = await ordering.units_of(tx, ended)
     moves: Mapping[UUID, list[Move]] = {
-        order_id: [Move(u.line, u.part, u.quantity, UnitState.CANCELLED) for u in units[order_id] if u.state in WAITING]
+        order_id: [
+            Move(u.line, u.part, u.quantity, UnitState.CANCELLED)
+            for u in units[order_id]
+            if u.state is UnitState.UNPLACED
+        ]
         for order_id in sorted(ended)
     }
     wanted = {order_id: rows for order_id, rows in moves.items() if rows}
