@@ -388,7 +388,10 @@ async def test_distance_is_counted_from_the_city_of_the_destination(gate: Gate, 
         with speaking("en"):
             told = await routing.explanation(tx, placed.id)
     assert told is not None
-    assert {r.location.code: r.reason for r in told.rejected} == {"L1": Reason.RULE_DISTANCE, "L3": Reason.RULE_DISTANCE}
+    assert {r.location.code: r.reason for r in told.rejected} == {
+        "L1": Reason.RULE_DISTANCE,
+        "L3": Reason.RULE_DISTANCE,
+    }
 
 
 async def test_waves_leave_orders_where_their_rule_put_them(gate: Gate, retailer: Database):

@@ -1794,6 +1794,7 @@ CREATE TABLE routing_decision (
     decided_at timestamp with time zone DEFAULT now() NOT NULL,
     cost bigint NOT NULL,
     record json NOT NULL,
+    rule_set integer,
     promise json,
     CONSTRAINT routing_decision_pkey PRIMARY KEY (order_id, attempt)
 );
@@ -1836,6 +1837,27 @@ CREATE TABLE routing_risk_version (
     promises integer NOT NULL,
     broken integer NOT NULL,
     CONSTRAINT routing_risk_version_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE routing_rule_set (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    number integer,
+    status text DEFAULT 'draft'::text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    content jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    based_on integer,
+    effective_from timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_at timestamp with time zone,
+    published_by text,
+    CONSTRAINT routing_rule_set_pkey PRIMARY KEY (id),
+    CONSTRAINT routing_rule_set_number_key UNIQUE (number),
+    CONSTRAINT routing_rule_set_check CHECK (((status = 'draft'::text) = (number IS NULL))),
+    CONSTRAINT routing_rule_set_check1 CHECK (((status = 'draft'::text) = (effective_from IS NULL))),
+    CONSTRAINT routing_rule_set_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'published'::text, 'withdrawn'::text])))
 );
 
 CREATE TABLE routing_wave (
@@ -2709,6 +2731,7 @@ CREATE INDEX movement_recorded ON ONLY movement USING brin (recorded_at) WITH (p
 CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
+CREATE INDEX order_hold_routing_rule ON order_hold USING btree (((detail ->> 'cancel_on'::text))) WHERE ((kind = 'routing_rule'::text) AND (resolved_at IS NULL));
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
 CREATE INDEX order_promise_made ON order_promise USING btree (made_at);
 CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
@@ -2732,7 +2755,9 @@ CREATE INDEX promise_slip_promised ON promise_slip USING btree (promised_at, ord
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
 CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+CREATE INDEX routing_decision_rule_set ON routing_decision USING btree (rule_set, decided_at) WHERE (rule_set IS NOT NULL);
 CREATE INDEX routing_risk_location ON routing_risk USING btree (location_id);
+CREATE INDEX routing_rule_set_force ON routing_rule_set USING btree (effective_from DESC, id DESC) WHERE (status = 'published'::text);
 CREATE INDEX safety_rule_group ON safety_rule USING btree (group_id);
 CREATE INDEX safety_rule_product ON safety_rule USING btree (product_id);
 CREATE INDEX sales_order_customer_group ON sales_order USING btree (customer_group, placed_at) WHERE (customer_group IS NOT NULL);
