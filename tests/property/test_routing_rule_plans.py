@@ -24,6 +24,7 @@ from test_routing_plans import world as world_of
 from malha.routing.explaining import explain
 from malha.routing.model import Network, Plan, Reason, Request, RequestLine
 from malha.routing.records import costs_of, read_record, replay
+from malha.routing.replaying import Replayer
 from malha.routing.rules import plan, record_json
 from malha.routing.ruling.model import Bound
 from malha.routing.terms import runs
@@ -207,6 +208,7 @@ def test_a_decision_under_a_rule_is_replayed_exactly_and_can_be_explained(
     assert [(p, freight, packages, units) for p, _, freight, packages, units in again.basis.parcels] == strip
     assert (again.cost, again.unplaced, again.packages) == (found.cost, found.unplaced, found.packages)
     assert costs_of(record) == again.basis.costs
+    assert Replayer().again(record_json(found)) == record_json(found)
     explained = explain(record)
     ids = network.location_ids
     for index in asked.outside:

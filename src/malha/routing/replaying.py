@@ -55,7 +55,7 @@ class Replayer:
         prices = {sku: dict(by_position) for sku, by_position in basis.prices} if basis.prices else None
         plan = decide(
             lane, basis.lines, stock, basis.full, basis.excluded, basis.heavy, prices, basis.version,
-            costs=bool(basis.costs) or None,
+            costs=bool(basis.costs) or None, terms=basis.terms, bound=basis.bound,
         )  # fmt: skip
         services = [parcel[1] for parcel in basis.parcels]
         parcels = plan.basis.parcels
