@@ -67,7 +67,13 @@ LEADING = {
     ("GET", "/welcome"),
     ("POST", "/welcome"),
 }
-EXAMPLES = {"uuid": "01a20aaa-3a0a-7699-914b-ef55839f91c1", "int": "999", "str": "NOWHERE", "path": "css/none.css"}
+EXAMPLES = {
+    "uuid": "01a20aaa-3a0a-7699-914b-ef55839f91c1",
+    "int": "999",
+    "str": "NOWHERE",
+    "path": "css/none.css",
+    "date": "2026-12-24",
+}
 
 
 def expected_roles() -> dict[str, frozenset[Role]]:

@@ -139,6 +139,7 @@ def addresses(path: str, other: Franchise, known: Known) -> list[str]:
     choices = {
         "uuid": [str(known.order), str(known.fulfillment), str(known.customer), str(known.person)],
         "int": [str(known.number), "1"],
+        "date": ["2026-12-24"],
         "str": [other.code, other.sku, "web"],
         "path": ["css/none.css"],
     }

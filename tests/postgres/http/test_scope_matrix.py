@@ -274,7 +274,7 @@ def address(path: str, names: dict[str, str]) -> str:
         return (
             names.get(name)
             or shared.get(param)
-            or {"int": "1", "uuid": str(UUID(int=7)), "path": "css/none.css"}.get(kind, "x")
+            or {"int": "1", "uuid": str(UUID(int=7)), "path": "css/none.css", "date": "2026-12-24"}.get(kind, "x")
         )
 
     return re.sub(r"\{(\w+):(\w+)\}", fill, path)

@@ -24,7 +24,13 @@ from malha.platform.csrf import SAFE_METHODS
 from malha.platform.db import Database
 from malha.testing import builders
 
-EXAMPLES = {"uuid": "01a20aaa-3a0a-7699-914b-ef55839f91c1", "int": "1", "str": "NOWHERE", "path": "css/none.css"}
+EXAMPLES = {
+    "uuid": "01a20aaa-3a0a-7699-914b-ef55839f91c1",
+    "int": "1",
+    "str": "NOWHERE",
+    "path": "css/none.css",
+    "date": "2026-12-24",
+}
 # These answer for as long as somebody listens.
 STREAMS = re.compile(r"/events/|/metrics$")
 # A GET that changes something, because the standard has it so: once, and only in the browser that began the log-in.
