@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import httpx
 import psycopg
@@ -39,6 +39,8 @@ class VendureShop:
     def __init__(self, template_url: str, database: str) -> None:
         parts = urlsplit(template_url)
         host = parse_qs(parts.query).get("host", [unquote(parts.hostname or "")])[0]
+        self.database_url = urlunsplit(parts._replace(path=f"/{database}"))
+        self._tax = ""
         self._env = {
             "PEER_HOST": host or "127.0.0.1",
             "PEER_PORT": str(parts.port or 5432),
@@ -127,7 +129,7 @@ class VendureShop:
             "mutation ($i: CreateTaxCategoryInput!) { createTaxCategory(input: $i) { id } }",
             i={"name": "None", "isDefault": True},
         )
-        tax_id = tax["createTaxCategory"]["id"]
+        tax_id = self._tax = tax["createTaxCategory"]["id"]
         await self.admin(
             "mutation ($i: CreateTaxRateInput!) { createTaxRate(input: $i) { id } }",
             i={"name": "None", "enabled": True, "value": 0, "categoryId": tax_id, "zoneId": zone_id},
@@ -138,7 +140,7 @@ class VendureShop:
                 "id": "1",
                 "pricesIncludeTax": True,
                 "defaultCurrencyCode": "BRL",
-                "availableCurrencyCodes": ["BRL"],
+                "availableCurrencyCodes": ["BRL", "USD", "JPY", "KWD"],
                 "defaultTaxZoneId": zone_id,
                 "defaultShippingZoneId": zone_id,
                 "trackInventory": True,
@@ -177,7 +179,7 @@ class VendureShop:
             },
         )
         for sku, price in (("A", 9_900), ("B", 4_550)):
-            await self._list(sku, price, tax_id)
+            await self.list(sku, price)
         roles = await self.admin("query { roles { items { id code } } }")
         owner = next(role["id"] for role in roles["roles"]["items"] if role["code"] == "__super_admin_role__")
         made = await self.admin(
@@ -186,7 +188,8 @@ class VendureShop:
         )
         self.api_key = made["createApiKey"]["apiKey"]
 
-    async def _list(self, sku: str, price: int, tax_id: str) -> None:
+    async def list(self, sku: str, price: int) -> None:
+        """Sell one more SKU."""
         names = [{"languageCode": "en", "name": f"Ware {sku}", "slug": f"ware-{sku.lower()}", "description": ""}]
         product = await self.admin(
             "mutation ($i: CreateProductInput!) { createProduct(input: $i) { id } }", i={"translations": names}
@@ -198,7 +201,7 @@ class VendureShop:
                     "productId": product["createProduct"]["id"],
                     "sku": sku,
                     "price": price,
-                    "taxCategoryId": tax_id,
+                    "taxCategoryId": self._tax,
                     "stockOnHand": 5,
                     "trackInventory": "TRUE",
                     "translations": [{"languageCode": "en", "name": f"Ware {sku}"}],
@@ -206,6 +209,12 @@ class VendureShop:
             ],
         )
         self.variants[sku] = made["createProductVariants"][0]["id"]
+
+    async def put_stock(self, sku: str, units: int) -> None:
+        await self.admin(
+            "mutation ($i: [UpdateProductVariantInput!]!) { updateProductVariants(input: $i) { id } }",
+            i=[{"id": self.variants[sku], "stockOnHand": units}],
+        )
 
     async def buy(self, *wanted: tuple[str, int], postal_code: str = "01310100") -> str:
         """Have a shopper check out; return the id of the order."""

@@ -43,6 +43,7 @@ from malha.channels.contract import (
     Result,
     Retryable,
     ShipmentPush,
+    ShippedLine,
     StockUpdate,
     Tier,
     Unsure,
@@ -400,13 +401,9 @@ class Vendure:
         order = (await _ask(ctx, _FULFILLMENTS, {"id": shipment.order}, "push_shipment"))["order"]
         if order is None:
             raise Missing(f"there is no order {shipment.order}")
-        by_sku = {line["productVariant"]["sku"]: str(line["id"]) for line in order["lines"]}
-        lines = []
-        for line in shipment.lines:
-            id_ = line.line or by_sku.get(line.sku)
-            if id_ is None:
-                return Rejected("unknown_line", f"the order has no line of {line.sku}", "lines")
-            lines.append({"orderLineId": id_, "quantity": line.quantity})
+        lines = _lines(order, shipment.lines)
+        if isinstance(lines, Rejected):
+            return lines
         handler = {
             "code": ctx.config.fulfillment_handler,
             "arguments": [
@@ -455,27 +452,33 @@ class Vendure:
             order = (await _ask(ctx, _FULFILLMENTS, {"id": push.order}, "cancel"))["order"]
             if order is None:
                 raise Missing(f"there is no order {push.order}")
-            by_sku = {line["productVariant"]["sku"]: str(line["id"]) for line in order["lines"]}
-            lines = [(line.line or by_sku.get(line.sku), line) for line in push.lines]
-            unknown = next((line for id_, line in lines if id_ is None), None)
-            if unknown is not None:
-                return Rejected("unknown_line", f"the order has no line of {unknown.sku}", "lines")
-            asked["lines"] = [{"orderLineId": id_, "quantity": line.quantity} for id_, line in lines]
+            lines = _lines(order, push.lines)
+            if isinstance(lines, Rejected):
+                return lines
+            asked["lines"] = lines
         done = (await _ask(ctx, _CANCEL, {"input": asked}, "cancel"))["cancelOrder"]
         return Ok(str(done["id"])) if done["__typename"] == "Order" else Rejected(done["errorCode"], done["message"])
 
     async def refund(self, ctx: Ctx, push: RefundPush, key: str) -> Result:
         """Refund an amount on a payment."""
-        asked = {
-            "paymentId": push.payment,
-            "amount": push.amount,
-            "reason": _mark(key),
-            "lines": [],
-            "shipping": 0,
-            "adjustment": 0,
-        }
+        # Only the amount counts; without the other three, which its schema calls optional, Vendure 3.7 fails.
+        beside = {"lines": [], "shipping": 0, "adjustment": 0}
+        asked = {"paymentId": push.payment, "amount": push.amount, "reason": _mark(key), **beside}
         done = (await _ask(ctx, _REFUND, {"input": asked}, "refund"))["refundOrder"]
         return Ok(str(done["id"])) if done["__typename"] == "Refund" else Rejected(done["errorCode"], done["message"])
+
+
+def _lines(order: Mapping[str, Any], wanted: Sequence[ShippedLine]) -> list[dict[str, Any]] | Rejected:
+    """Return lines as Vendure names them: by its own ids, else by what they are of."""
+    by_name = {line["productVariant"]["sku"]: str(line["id"]) for line in order["lines"]}
+    by_name |= {str(line["id"]): str(line["id"]) for line in order["lines"]}
+    found = []
+    for line in wanted:
+        id_ = by_name.get(line.line) or by_name.get(line.sku)
+        if id_ is None:
+            return Rejected("unknown_line", f"the order has no line of {line.sku}", "lines")
+        found.append({"orderLineId": id_, "quantity": line.quantity})
+    return found
 
 
 def _mark(what: str) -> str:
