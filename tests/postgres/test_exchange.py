@@ -17,6 +17,8 @@ from malha.exchange.model import Kind, State
 from malha.inventory.allotments import service as fences
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow
 from malha.inventory.allotments.model import Kind as Fencing
+from malha.inventory.safety import service as safety
+from malha.inventory.safety.model import SafetyRuleDraft
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.errors import Forbidden
 from malha.platform.imports import Mode, run_import
@@ -252,6 +254,9 @@ async def test_what_is_exported_imports_back_and_changes_nothing(database, world
             await fences.put(
                 tx, AllotmentDraft(code="APP", name="App", kind=Fencing.FENCE, channels=("web",), stock=stock), None
             )
+    if kind is Kind.SAFETY_RULES:
+        async with database.transaction() as tx:
+            await safety.put(tx, SafetyRuleDraft(code="SPARE", name="Spare", amount=2, location="DC"), None)
     pieces = [piece async for piece in kinds.export(kind, format_, database, SYSTEM)]
     file = io.BytesIO(b"".join(pieces))
     report = await run_import(database, kinds.target_of(kind), file, mode=Mode.VALID)

@@ -183,7 +183,7 @@ def _obstacles(
             return
     terms = record.terms or OrderTerms()
     if position in unfold(terms.far):
-        yield Obstacle(id_, Reason.RULE_DISTANCE)
+        yield Obstacle(id_, Reason.DISTANCE)
         return
     unserved = {line for line, runs in terms.unserved if position in unfold(runs)}
     heavy = {line for line, positions in record.heavy if position in positions}

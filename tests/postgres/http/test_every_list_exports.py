@@ -12,12 +12,14 @@ WITHOUT = {
     "/account": "one's own sessions and password",
     "/account/second-factor": "one's own second factor",
     "/attention": "work to be done now, in three lists of other pages; a file of it is old at once",
+    "/capacity:several": "a form: slots of several locations at once",
     "/components": "the design language",
     "/customers:duplicates": "pairs to judge side by side; the customers themselves have files",
     "/me": "one's own language and look",
     "/messages/means": "a form: which means goes first",
     "/messages/texts": "texts to write, each with its versions",
     "/receive": "a form: what is being received",
+    "/routing-costs": "a form; the tables of taxes and of aged stock have files below it",
     "/settings": "a form",
 }
 # Below these something is entered; `:new` and `/new` are forms.

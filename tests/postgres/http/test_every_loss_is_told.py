@@ -10,7 +10,7 @@ import pkgutil
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,19 +19,24 @@ from ahead_world import in_days
 from tests_http import Shop, open_shop
 
 import malha
+from malha.capacity import service as slot_service
+from malha.capacity.model import Kind as SlotKind
+from malha.capacity.model import Template
+from malha.channels.connecting import orders as channel_orders
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import asking, pickups, slipping
+from malha.fulfillment import asking, pickups, shortfalls, slipping
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
+from malha.intake import ruled
 from malha.inventory.supply import service as supply
 from malha.network import reads as network
 from malha.notifications import reads
 from malha.notifications.model import KINDS, Kind
-from malha.ordering import lateness
+from malha.ordering import lateness, slots
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
-from malha.ordering.model import Address, HoldKind, UnitState
+from malha.ordering.model import Address, HoldKind, PromiseReason, UnitState
 from malha.payments import deadlines
 from malha.platform import revisions
 from malha.platform.db import Database
@@ -110,6 +115,7 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
     assert made == {
         "ordering.rules._take_rows",
         "fulfillment.pickups._give_back",
+        "intake.ruled.cancel_due",
         "payments.deadlines.end_lapsed",
         "ordering.replacing._retire",  # for what stands in, which is told
     }
@@ -369,6 +375,53 @@ async def promise_slips(shop: Shop, world: World, order_id: UUID) -> None:
     assert await slipping.watch(shop.database, mode="tell", most=10, quiet_hours=24) == 0
 
 
+async def channel_cancel(shop: Shop, world: World, order_id: UUID) -> None:
+    """The channel says, of an order that it told before, that it is cancelled."""
+    async with shop.database.transaction() as tx:
+        await channel_orders._cancel(tx, order_id)
+
+
+async def cancelled_for_want(shop: Shop, world: World, order_id: UUID) -> None:
+    await rejection(shop, world, order_id)
+    await drain(shop.database, SUBSCRIPTIONS)
+    async with shop.database.transaction() as tx:
+        taken = await shortfalls.take(tx, order_id, shortfalls.Way.CANCEL, 1)
+    assert taken.quantity == 2
+
+
+async def _held_by_a_rule(shop: Shop, order_id: UUID, cancel_on: str) -> None:
+    async with shop.database.transaction() as tx:
+        await ordering.lock_order(tx, order_id)
+        detail = {"lines": [1], "cancel_on": cancel_on}
+        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.ROUTING_RULE)
+
+
+async def rule_waits_too_long(shop: Shop, world: World, order_id: UUID) -> None:
+    await rejection(shop, world, order_id)
+    await drain(shop.database, SUBSCRIPTIONS)
+    await _held_by_a_rule(shop, order_id, "2026-01-01T00:00:00Z")
+    async with shop.database.transaction() as tx:
+        assert await ruled.cancel_due(tx) == 1
+
+
+async def rule_is_gone(shop: Shop, world: World, order_id: UUID) -> None:
+    """Its rule held it; the rule is gone, and it is short of goods like any other."""
+    await _held_by_a_rule(shop, order_id, "2030-01-01T00:00:00Z")
+    assert Kind.ON_HOLD not in {kind for kind, _ in await told(shop, order_id)}
+    async with shop.database.transaction() as tx:
+        await ordering.lock_order(tx, order_id)
+        assert not await ruled.settle_hold(tx, order_id, None, [1])
+
+
+async def another_slot(shop: Shop, world: World, order_id: UUID) -> None:
+    day = datetime.now(UTC).date() + timedelta(days=7)
+    async with shop.database.transaction() as tx:
+        (place,) = (await network.locations_by_id(tx, [world.locations["DC"]])).values()
+        week = [Template(day.isoweekday(), time(9), time(10), 1)]
+        await slot_service.set_templates(tx, place, {SlotKind.DELIVERY: week})
+        await slots.agree(tx, order_id, day, time(9), reason=PromiseReason.CAPACITY)
+
+
 Walk = Callable[[Shop, World, UUID], Awaitable[None]]
 # Where in the program it happens, how it is brought about, what the customer hears.
 WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
@@ -410,6 +463,11 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "replaced on the order's page": ({"console.actions._replace"}, page_replace, Kind.REPLACED),
     "waiting for supply that was given up": ({"intake.replanning.follow_supply"}, supply_lost, Kind.ON_HOLD),
     "waiting for supply that comes later": ({"intake.supplying.promise_anew"}, supply_later, Kind.REPROMISED),
+    "cancelled at its channel": ({"channels.connecting.orders._cancel"}, channel_cancel, Kind.CANCELLED),
+    "cancelled for want of goods": ({"fulfillment.shortfalls._carry_out"}, cancelled_for_want, Kind.CANCELLED),
+    "left by its routing rule for too long": ({"intake.ruled.cancel_due"}, rule_waits_too_long, Kind.CANCELLED),
+    "held by a routing rule that is gone": ({"intake.ruled.settle_hold"}, rule_is_gone, Kind.ON_HOLD),
+    "given another slot": ({"ordering.slots._settle"}, another_slot, Kind.REPROMISED),
     "promised day over": ({"ordering.lateness.find_late"}, promise_broken, Kind.LATE),
 }
 
