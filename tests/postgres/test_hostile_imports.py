@@ -37,6 +37,7 @@ SELECT md5(concat((SELECT string_agg(t::text, '|' ORDER BY id) FROM product t),
                    FROM fence_stock),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM location t),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM establishment t),
+                  (SELECT string_agg(t::text, '|' ORDER BY id) FROM safety_rule t),
                   (SELECT string_agg(t::text, '|' ORDER BY id) FROM customer t)))
 """
 SEEDS = {

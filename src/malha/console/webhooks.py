@@ -329,7 +329,7 @@ async def webhook_show(request: Asking, webhook_id: FromPath[int]) -> Response[s
         views=[("", _("All"))] + [(state.value, _(sign.word)) for state, sign in _views()],
         percent=i18n.percent,
         since_default=render.local_input(now() - timedelta(hours=1)),
-        exports=export.choices(str, f"/webhooks/{webhook_id}:export"),
+        exports=export.choices(str, f"/webhooks/{webhook_id}/deliveries:export"),
     )
 
 
@@ -346,7 +346,7 @@ LOG_COLUMNS = (
 )  # fmt: skip
 
 
-@get(export.paths("/webhooks/{webhook_id:int}:export"), opt=MANAGE)
+@get(export.paths("/webhooks/{webhook_id:int}/deliveries:export"), opt=MANAGE)
 async def delivery_export(request: Asking, webhook_id: FromPath[int]) -> Stream:
     """Send the deliveries that are kept as a file, the newest first."""
     async with web.reading(request) as tx:

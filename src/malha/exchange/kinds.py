@@ -116,10 +116,7 @@ def numbers_of(kind: Kind) -> dict[str, sheets.Kind]:
     """Return the columns of a kind whose cells are numbers for a spreadsheet too."""
     kinds = {tabular.centavos: sheets.Kind.MONEY}
     found = {column.name: kinds[column.parse] for column in target_of(kind).columns if column.parse in kinds}
-    whole = {Kind.STOCK: ("on_hand", "safety"), Kind.ALLOTMENTS: ("quantity",), Kind.SAFETY_RULES: ("amount",)}.get(
-        kind, ()
-    )
-    return found | dict.fromkeys(whole, sheets.Kind.WHOLE)
+    return found | dict.fromkeys(WHOLE.get(kind, ()), sheets.Kind.WHOLE)
 
 
 async def _below(first: list[list[object]], pages: Pages) -> Pages:
