@@ -32,7 +32,7 @@ EXAMPLES = {
     "date": "2026-12-24",
 }
 # These answer for as long as somebody listens.
-STREAMS = re.compile(r"/events/|/metrics$")
+STREAMS = re.compile(r"/events/|/v1/events/stream$|/metrics$")
 # A GET that changes something, because the standard has it so: once, and only in the browser that began the log-in.
 OF_THE_STANDARD = {"/login/back/{code:str}"}
 # Lists that are taken away as a file are written down in the trail.
