@@ -76,7 +76,8 @@ def share_out(story: Any) -> None:
     do("list_safety_rules", query={"purpose": "routing"})
     do("explain_safety", sku="FIG-1", query={"channel": "fair"})
     stated = do("export_safety_rules", query={"format": "csv"})
-    assert do("import_safety_rules", query={"mode": "all"}, body=stated)["unchanged"] == 1
+    report = do("import_safety_rules", query={"mode": "all"}, body=stated)
+    assert report["unchanged"] == report["rows"] > 0
     do("stop_import", import_id=do("upload_safety_rules", query={"name": "regras.csv"}, body=stated)["id"])
     change("delete_safety_rule", 2, code="SPARE")
     here = do("show_availability", query={"channel": "fair", "sku": ["FIG-1"], "location_group": "stalls"})
@@ -221,6 +222,23 @@ def sell_ahead(story: Any) -> None:
     assert do("list_supply", query={"sku": ["JAM-1"]})[0]["promised"] == 1
     gone = {"version": policy["version"]}
     do("remove_ahead_policy", code="JAM", policy_id=policy["id"], body=gone)
+
+
+def weigh(story: Any) -> None:
+    """What routing compares besides freight: stated, read back, and off again."""
+    do, change = story.do, story.change
+    before = do("show_routing_costs")
+    change("change_routing_costs", story.version(), body={**before, "split_penalty": 150})
+    assert do("show_routing_costs")["split_penalty"] == 150
+    change("change_routing_costs", story.version(), body=before)
+    kept = do("show_markdown_credits")
+    aged = {"sku": "FIG-1", "location": "STALL", "centavos": 200}
+    change("change_markdown_credits", story.version(), body={"rows": [aged]})
+    assert do("show_markdown_credits")["rows"] == [aged]
+    change("change_markdown_credits", story.version(), body=kept)
+    kept = do("show_tax_costs")
+    change("change_tax_costs", story.version(), body=kept)
+    do("list_routing_risks")
 
 
 def ask_what_if(story: Any) -> None:

@@ -32,9 +32,9 @@ STATE_WORDS: dict[str, str] = {
 }
 
 HELD_COLUMNS = (
-    Column("sku", width=22),
-    Column("location"),
-    Column("on_hand"),
+    Column("sku", width=22, fixed=True),
+    Column("location", fixed=True),
+    Column("on_hand", fixed=True),
     Column(N_("Row of the file"), Kind.WHOLE),
     Column(N_("What is wrong"), width=60),
 )
