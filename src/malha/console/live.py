@@ -24,6 +24,7 @@ from malha.inventory import reads as inventory
 from malha.inventory.model import Availability
 from malha.ordering import reads as orders
 from malha.platform.ids import UUID
+from malha.platform.sequencer import LAST_POSITION
 from malha.platform.subscribers import Recorded
 from malha.platform.tail import Listener, Resync, Tail, tail_in
 
@@ -71,7 +72,13 @@ def _stream(request: Request[Any, Any, Any], look: Callable[[], Awaitable[list[i
             own = await orders.are_at(tx, [UUID(id_) for id_ in ids], scope)
         return [id_ for id_ in ids if UUID(id_) in own]
 
-    return Stream(_news(tail_of(request), after, mine, look), media_type="text/event-stream", headers=headers)
+    async def newest() -> int:
+        async with web.reading(request) as tx:
+            position: int = await tx.value(LAST_POSITION)
+        return position
+
+    news = _news(tail_of(request), after, mine, look, newest)
+    return Stream(news, media_type="text/event-stream", headers=headers)
 
 
 def skus_of(request: Request[Any, Any, Any]) -> list[int]:
@@ -112,11 +119,14 @@ async def _news(
     after: int | None,
     mine: Callable[[list[str]], Awaitable[list[str]]],
     look: Callable[[], Awaitable[list[int]]] | None = None,
+    newest: Callable[[], Awaitable[int]] | None = None,
 ) -> AsyncIterator[bytes]:
     ends = time.monotonic() + LIFE_SECONDS
     looked = 0.0
-    yield message("here", None, after)
-    with tail.subscribe(after) as listener:
+    # Whoever is told "here" misses nothing from then on: the tail itself learns only a moment later where the log is.
+    since = await newest() if after is None and newest is not None else after
+    with tail.subscribe(since) as listener:
+        yield message("here", None, after)
         while time.monotonic() < ends:
             if look is not None:
                 await asyncio.sleep(max(0.0, looked + STOCK_SECONDS - time.monotonic()))
