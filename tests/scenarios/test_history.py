@@ -44,7 +44,7 @@ async def test_the_demo_is_a_retailer_in_every_state_and_without_drift(database:
             "stock_snapshot": {"applied", "waiting"},
         }.items():
             assert states <= set(await tx.values(f"SELECT DISTINCT state::text FROM {table}")), table
-        assert await tx.value("SELECT count(*) FROM count_task WHERE state = 'open'") == 3
+        assert await tx.value("SELECT count(*) FROM count_task WHERE state = 'open' AND source = 'person'") == 3
         assert await tx.value("SELECT count(DISTINCT kind) FROM allotment") == 2
         assert await tx.value("SELECT count(*) FROM stock_drift") > 2
         out_of_order = await tx.value(
