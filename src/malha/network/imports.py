@@ -7,7 +7,6 @@ new location leaves empty its CEP tells.
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import time
-from typing import Any
 
 import msgspec
 
@@ -33,6 +32,7 @@ from malha.platform.tabular import (
     Row,
     centavos,
     decimal_text,
+    one_of,
     parse_cep,
     parse_state,
     scaled,
@@ -40,7 +40,6 @@ from malha.platform.tabular import (
     write_table,
     yes_no,
 )
-from malha.platform.text import fold
 
 _KINDS = {
     **{kind.value: kind for kind in LocationKind},
@@ -66,21 +65,13 @@ _STATUSES = {
 }
 
 
-def _one_of(known: Mapping[str, Any], text: str) -> Any:
-    found = known.get(fold(text)) or known.get(fold(text).replace(" ", "_"))
-    if found is None:
-        shown = ", ".join(dict.fromkeys(str(v) for v in known.values()))
-        raise BadCell(N_("{value} is not one of the possible values."), N_("Use one of {known}."), known=shown)
-    return found
-
-
 def _kind(text: str) -> LocationKind:
-    kind: LocationKind = _one_of(_KINDS, text)
+    kind: LocationKind = one_of(_KINDS, text)
     return kind
 
 
 def _status(text: str) -> LocationStatus:
-    status: LocationStatus = _one_of(_STATUSES, text)
+    status: LocationStatus = one_of(_STATUSES, text)
     return status
 
 

@@ -426,6 +426,19 @@ def yes_no(text: str) -> bool:
     raise BadCell(N_("{value} is neither yes nor no."), N_("Write sim or não."))
 
 
+def one_of(known: Mapping[str, Any], text: str) -> Any:
+    """Read one of some values by what people call them, in small letters without accents; spaces may be underscores.
+
+    Raises:
+        BadCell: it is none of them.
+    """
+    found = known.get(fold(text)) or known.get(fold(text).replace(" ", "_"))
+    if found is None:
+        shown = ", ".join(dict.fromkeys(str(v) for v in known.values()))
+        raise BadCell(N_("{value} is not one of the possible values."), N_("Use one of {known}."), known=shown)
+    return found
+
+
 def parse_state(text: str) -> str:
     """Read a Brazilian state by its two letters or its name."""
     state = normalise_state(text)

@@ -18,15 +18,16 @@ from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, current_zone
 from malha.platform.imports import Outcome, combine
-from malha.platform.tabular import BadCell, Column, Row, parse_state, whole, yes_no
-from malha.platform.text import fold
+from malha.platform.tabular import BadCell, Column, Row, one_of, parse_state, whole, yes_no
 
-_PURPOSES: dict[str, StrEnum] = {
+_PURPOSES = {
+    **{purpose.value: purpose for purpose in Purpose},
     "nao vender": Purpose.ROUTING,
     "reserva": Purpose.ROUTING,
     "nao publicar": Purpose.ONLINE,
 }
-_MEASURES: dict[str, StrEnum] = {
+_MEASURES = {
+    **{measure.value: measure for measure in Measure},
     "unidades": Measure.UNITS,
     "un": Measure.UNITS,
     "%": Measure.PERCENT,
@@ -38,23 +39,14 @@ TWICE = N_("Line {line} states the same rule.")
 TWICE_MEND = N_("Leave one of the two out.")
 
 
-def _one_of(kind: type[StrEnum], others: Mapping[str, StrEnum], text: str) -> StrEnum:
-    word = fold(text)
-    if word in others:
-        return others[word]
-    try:
-        return kind(word)
-    except ValueError:
-        says, mend = N_("{value} is not one of the possible values."), N_("Use one of {known}.")
-        raise BadCell(says, mend, known=", ".join(kind)) from None
+def _purpose(text: str) -> Purpose:
+    found: Purpose = one_of(_PURPOSES, text)
+    return found
 
 
-def _purpose(text: str) -> StrEnum:
-    return _one_of(Purpose, _PURPOSES, text)
-
-
-def _measure(text: str) -> StrEnum:
-    return _one_of(Measure, _MEASURES, text)
+def _measure(text: str) -> Measure:
+    found: Measure = one_of(_MEASURES, text)
+    return found
 
 
 def _instant(text: str) -> datetime:
