@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from tests.peer_shop import write
 
 from malha.testing.connectors import Fault
 
@@ -20,7 +21,6 @@ STATUS = {
     Fault.AWAY: (503, {}),
     Fault.UNKNOWN_US: (401, {}),
 }
-DRIP_S = 0.05
 
 
 class FaultProxy:
@@ -60,7 +60,7 @@ class FaultProxy:
             return
         if fault in STATUS:
             status, more = STATUS[fault]
-            await _answer(writer, status, b"<html>no</html>", more)
+            await write(writer, status, b"<html>no</html>", more)
             return
         passed = {k: v for k, v in headers.items() if k not in {"host", "content-length", "connection"}}
         said = await self._http.request(method, target, headers=passed, content=body)
@@ -71,7 +71,7 @@ class FaultProxy:
             await asyncio.sleep(30)
             return
         text = said.content[: len(said.content) // 2] if fault is Fault.TRUNCATED else said.content
-        await _answer(writer, said.status_code, text, {}, drip=fault is Fault.DRIP)
+        await write(writer, said.status_code, text, {}, drip=fault is Fault.DRIP)
 
     def _fault(self, body: bytes) -> Fault | None:
         for n, (marker, fault) in enumerate(self._faults):
@@ -79,19 +79,6 @@ class FaultProxy:
                 del self._faults[n]
                 return fault
         return None
-
-
-async def _answer(
-    writer: asyncio.StreamWriter, status: int, body: bytes, more: dict[str, str], *, drip: bool = False
-) -> None:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
-    lines += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in more.items())]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    for piece in [body[n : n + 1] for n in range(len(body))] if drip else [body]:
-        writer.write(piece)
-        await writer.drain()
-        if drip:
-            await asyncio.sleep(DRIP_S)
 
 
 @asynccontextmanager

@@ -124,7 +124,7 @@ class Peer:
             _, status, *after = kind.split(" ")
             more = {"Retry-After": after[0]} if after else {}
             page = b"<html><body>Bad Gateway</body></html>" if status == "502" else b"{}"
-            await _write(writer, int(status), page, more)
+            await write(writer, int(status), page, more)
             return
         status, answer = self._do(method, target, headers, json.loads(body) if body else None)
         if kind == "commit_then_cut":
@@ -135,7 +135,7 @@ class Peer:
         text = json.dumps(answer).encode()
         if kind == "truncated":
             text = text[: len(text) // 2]
-        await _write(writer, status, text, {}, drip=kind == "drip")
+        await write(writer, status, text, {}, drip=kind == "drip")
 
     def _do(  # noqa: C901, PLR0911 -- one case for each page
         self, method: str, target: str, headers: dict[str, str], body: Any
@@ -229,7 +229,7 @@ def sign(told: Any, *, secret: str = WEBHOOK_SECRET, id_: str = "", at: datetime
 STALE = timedelta(minutes=10)
 
 
-async def _write(writer: Any, status: int, body: bytes, more: dict[str, str], *, drip: bool = False) -> None:
+async def write(writer: Any, status: int, body: bytes, more: dict[str, str], *, drip: bool = False) -> None:
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
     lines += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in more.items())]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import httpx
 import psycopg
+import pytest
 
 HOME = Path(__file__).parent / "peers" / "vendure"
 READY_S = 120.0
@@ -31,6 +32,12 @@ def node() -> str | None:
 
 def is_installed() -> bool:
     return (HOME / "node_modules" / "@vendure" / "core").exists() and node() is not None
+
+
+def need_vendure() -> None:
+    """Skip where the shop is not installed; in CI it must be."""
+    if not is_installed() and os.environ.get("CI") != "true":
+        pytest.skip("Vendure is not installed: make peers")
 
 
 class VendureShop:

@@ -3,7 +3,6 @@
 Both sides are the real thing: Vendure answers over HTTP from a database of its own, Malha places, allocates and ships.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.vendure_shop import VendureShop, is_installed, vendure_shop
+from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
@@ -46,8 +45,7 @@ NOW_DUE = (
 
 @pytest.fixture(scope="module")
 def here() -> None:
-    if not is_installed() and os.environ.get("CI") != "true":
-        pytest.skip("Vendure is not installed: make peers")
+    need_vendure()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The Vendure connector keeps the contract against a real Vendure, with everything breaking in between."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack
@@ -11,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.vendure_shop import VendureShop, is_installed, vendure_shop
+from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 
 from malha.channels.connectors.vendure import Vendure
 from malha.channels.contract import RawRequest
@@ -126,8 +125,7 @@ class VendureRig:
 
 @pytest.fixture(scope="module")
 def here() -> None:
-    if not is_installed() and os.environ.get("CI") != "true":
-        pytest.skip("Vendure is not installed: make peers")
+    need_vendure()
 
 
 @pytest.fixture(scope="module")
