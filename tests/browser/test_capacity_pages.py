@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from .conftest import NARROW, WIDE, apart, violations
 
 Visit = Callable[..., Page]
 SHOTS = os.environ.get("SHOTS_OF_PAGES")
-TODAY = datetime.now(UTC).date()
 HOURS = ((9, 11, 6), (11, 13, 8), (13, 15, 8), (15, 17, 6), (17, 19, 4))
 CLEAR = (
     "DELETE FROM capacity_reservation",

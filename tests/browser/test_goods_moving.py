@@ -1,7 +1,7 @@
 """Purchase orders, receipts, transfers and counts in a real browser: by scanner, on the phone, in both languages."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Arrival, Arrived, Departure, TransferDraft
 from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
+from malha.testing.builders import in_days
 
 from .conftest import NARROW, WIDE, apart, unsound
 
@@ -29,7 +30,7 @@ NAT, BHZ, JAB = "NAT-01", "BHZ-01", "CD-JAB"
 
 async def fill(url: str) -> dict[str, Any]:
     """Goods in every state, at places other tests leave alone."""
-    day = date.today()  # noqa: DTZ011 -- the pages say days as the reader sees them
+    day = in_days(0)
     async with Database(url) as db:
         async with db.transaction() as tx:
             places = dict(await tx.tuples("SELECT code, id FROM location"))

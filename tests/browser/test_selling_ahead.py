@@ -1,7 +1,7 @@
 """Pages of selling ahead in a real browser: at both sizes, in both languages and themes, and a policy stated by hand."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft
 from malha.platform.address import Address
 from malha.platform.db import Database
+from malha.testing.builders import in_days
 
 from .conftest import NARROW, WIDE, apart, unsound
 
@@ -28,7 +29,7 @@ CODE = "LV-0001"
 
 async def fill(url: str) -> dict[str, Any]:
     """A book before its release, with goods on order, and readers who wait."""
-    day = date.today()  # noqa: DTZ011 -- the pages say days as the reader sees them
+    day = in_days(0)
     async with Database(url) as db:
         async with db.transaction() as tx:
             place = await tx.value("SELECT id FROM location WHERE code = 'CD-CAJ'")

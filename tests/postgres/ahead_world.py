@@ -1,6 +1,6 @@
 """A shop that sells ahead of the goods: one channel that refuses what is short, goods on order, and what follows."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date
 
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -24,7 +24,7 @@ from malha.platform.db import Database
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID, new_id
 from malha.platform.subscribers import drain
-from malha.testing.builders import World, a_network, a_product
+from malha.testing.builders import World, a_network, a_product, in_days
 
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 JOBS = "SELECT task_name, args FROM malha_jobs.procrastinate_jobs WHERE status = 'todo' ORDER BY id"
@@ -33,10 +33,6 @@ WORKERS = {
     "orders.follow_supply": order_to_cash.follow_supply,
     "supply.line_up": order_to_cash.line_up,
 }
-
-
-def in_days(days: int) -> date:
-    return datetime.now(UTC).date() + timedelta(days=days)
 
 
 class Shop:

@@ -1,7 +1,7 @@
 """Goods sold before they are there: promised from supply by date, first come first served, and handed over on arrival."""
 
 import pytest
-from ahead_world import Shop, a_shop, in_days
+from ahead_world import Shop, a_shop
 
 from malha.flows import order_to_cash
 from malha.intake import availability, substituting
@@ -25,7 +25,7 @@ from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
-from malha.testing.builders import a_product
+from malha.testing.builders import a_product, in_days
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, suppress
 
 import psycopg
 import pytest
-from ahead_world import a_shop, in_days
+from ahead_world import a_shop
 
 from malha.doctor import examine
 from malha.flows import order_to_cash
@@ -23,7 +23,7 @@ from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.ids import UUID, new_id
-from malha.testing.builders import a_product
+from malha.testing.builders import a_product, in_days
 
 CONNECTIONS = 32
 SOLD = """

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from ahead_world import Shop, a_shop, in_days
+from ahead_world import Shop, a_shop
 from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.doctor import examine
@@ -33,6 +33,7 @@ from malha.routing.records import read_record, replay
 from malha.routing.ruling import reads, service
 from malha.routing.ruling.errors import EffectiveInThePast, RuleSetInForce, RuleSetPublished
 from malha.routing.ruling.model import Content, Rule, RuleSet, Run, Status, Unfilled, When, Where
+from malha.testing.builders import in_days
 
 NORTH = Where(locations=["L2", "L3"])
 

@@ -52,7 +52,7 @@ from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.ids import UUID, new_id
 from malha.platform.subscribers import drain
-from malha.testing.builders import a_network, a_product, an_access_key
+from malha.testing.builders import a_network, a_product, an_access_key, in_days
 
 PLACES = ("DC", "S1", "S2")
 STOCKED = ("CUP", "PLATE")
@@ -535,7 +535,7 @@ async def sell_ahead(shop: Shop, a: int, b: int, c: int, _: int) -> None:
 
 @claim
 async def expect(shop: Shop, a: int, b: int, c: int, d: int) -> None:
-    day = datetime.now(UTC).date() + timedelta(days=1 + d)
+    day = in_days(1 + d)
     line = InboundLineDraft(shop.sku(b), 1 + c % 6, day)
     draft = InboundDraft(
         kind=InboundKind.PURCHASE, supplier="Sul", location_id=shop.place(a), lines=[line], over_percent=100
@@ -566,7 +566,7 @@ async def another_day(shop: Shop, a: int, b: int, c: int, _: int) -> None:
             if b % 3 == 0:
                 await supply.drop_lines(tx, number, None, "gone")
             else:
-                await supply.reschedule(tx, number, {1: datetime.now(UTC).date() + timedelta(days=1 + c)})
+                await supply.reschedule(tx, number, {1: in_days(1 + c)})
 
 
 @claim

@@ -191,7 +191,8 @@ SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind,
                'id', n.id, 'name', n.name, 'kind', n.kind, 'timezone', n.timezone, 'address', n.address,
                'opening_hours', n.opening_hours, 'holiday_calendar', n.holiday_calendar, 'closures', coalesce((
                    SELECT jsonb_object_agg(x.day, x.reason) FROM location_closure x
-                   WHERE x.location_id = n.id AND x.day BETWEEN current_date AND current_date + 14), '{}'::jsonb))
+                   WHERE x.location_id = n.id
+                     AND x.day - (now() AT TIME ZONE n.timezone)::date BETWEEN 0 AND 14), '{}'::jsonb))
            FROM location n
            WHERE n.id = o.pickup_location_id
               OR n.id IN (SELECT f.location_id FROM fulfillment_order f WHERE f.order_id = o.id)

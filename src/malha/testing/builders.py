@@ -5,8 +5,9 @@ Builders write rows straight, so that a test of one capability does not run thro
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,6 +21,7 @@ from malha.payments.model import NewTender
 from malha.platform import outbox
 from malha.platform.brazil import build_access_key, cnpj_check_digits
 from malha.platform.db import Tx
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID, new_id
 
 ADD_ENTITY = "INSERT INTO legal_entity (name, cnpj_root) VALUES (%(name)s::text, %(root)s::text) RETURNING id"
@@ -119,6 +121,11 @@ class Sold(msgspec.Struct, frozen=True):
     discount: int = 0
     at: str | None = "DC"
     waiting: UnitState = UnitState.UNPLACED
+
+
+def in_days(days: int) -> date:
+    """Return a day from today as the retailer's calendar has it: at 22:00 in São Paulo, UTC says tomorrow already."""
+    return datetime.now(ZoneInfo(DEFAULT_ZONE)).date() + timedelta(days=days)
 
 
 async def a_network(tx: Tx, *, capacity: int | None = None, policy: str = "required") -> World:

@@ -10,10 +10,11 @@ from tests_http import Shop
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ahead_world import Shop as Sold
-from ahead_world import a_shop, in_days
+from ahead_world import a_shop
 
 from malha.identity.model import Role
 from malha.inventory.supply import service as supply
+from malha.testing.builders import in_days
 
 HTMX = {"hx-request": "true"}
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from ahead_world import Shop as SoldAhead
-from ahead_world import in_days
 from tests_http import Shop, open_shop
 
 import malha
@@ -42,7 +41,7 @@ from malha.platform import revisions
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
-from malha.testing.builders import Sold, World, a_network, a_product, an_order
+from malha.testing.builders import Sold, World, a_network, a_product, an_order, in_days
 
 pytestmark = pytest.mark.usefixtures("mail_set_up")
 
@@ -414,7 +413,7 @@ async def rule_is_gone(shop: Shop, world: World, order_id: UUID) -> None:
 
 
 async def another_slot(shop: Shop, world: World, order_id: UUID) -> None:
-    day = datetime.now(UTC).date() + timedelta(days=7)
+    day = in_days(7)
     async with shop.database.transaction() as tx:
         (place,) = (await network.locations_by_id(tx, [world.locations["DC"]])).values()
         week = [Template(day.isoweekday(), time(9), time(10), 1)]

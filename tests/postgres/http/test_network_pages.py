@@ -1,7 +1,7 @@
 """The pages of the network: who sees and changes what, from which version, and what a refused form says."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from malha.network.model import ChannelDraft, ChannelKind, LocationStatus
 from malha.platform import audit
 from malha.platform.brazil import cnpj_check_digits
 from malha.testing import builders
+from malha.testing.builders import in_days
 
 HTMX = {"hx-request": "true", "x-slot": "#refusal"}
 
@@ -127,7 +128,7 @@ async def test_a_location_is_paused_with_a_reason_until_a_time_and_takes_work_ag
     owner = await shop.session()
     async with shop.database.transaction() as tx:
         version = (await reads.locations_by_code(tx, ["S1"]))["S1"].version
-    until = f"{datetime.now(UTC).date() + timedelta(days=2)}T09:00"
+    until = f"{in_days(2)}T09:00"
     sent = {"status": "paused", "reason": "Inventário <b>", "until": until, "version": str(version)}
     assert (await shop.http.post("/locations/S1/status", data=sent, headers=owner)).status_code == 303
     page = (await shop.http.get("/locations/S1", headers=owner)).text
@@ -144,7 +145,7 @@ async def test_a_location_is_paused_with_a_reason_until_a_time_and_takes_work_ag
 async def test_days_are_closed_also_repeatedly_and_opened_again(shop: Shop) -> None:
     await seed(shop)
     owner = await shop.session()
-    first = datetime.now(UTC).date() + timedelta(days=10)
+    first = in_days(10)
     sent = {
         "first": str(first),
         "last": str(first + timedelta(days=1)),

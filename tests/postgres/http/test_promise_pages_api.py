@@ -13,7 +13,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads
 from malha.platform import revisions
-from malha.testing.builders import a_product
+from malha.testing.builders import a_product, in_days
 
 __all__ = ["sold"]
 
@@ -139,7 +139,7 @@ async def test_several_skus_are_told_apart_in_the_order_asked_and_each_once(page
 
 
 async def test_a_pre_order_is_promised_from_its_release_day_as_its_order_is(page: Shop) -> None:
-    day = datetime.now(UTC).date() + timedelta(days=20)
+    day = in_days(20)
     async with page.database.transaction() as tx:
         await tx.execute(
             "INSERT INTO ahead_policy (product_id, mode, release_on)"

@@ -10,6 +10,7 @@ from malha.fulfillment import learning_days
 from malha.fulfillment.learning_days import renew
 from malha.intake.reference import REFRESH_SECONDS
 from malha.network.calendar import add_business_days
+from malha.testing.builders import in_days
 
 __all__ = ["sold"]
 
@@ -21,7 +22,7 @@ SELECT gen_random_uuid(), gen_random_uuid(), 1, l.id, 'ship', s.id, 'SP', 'SP', 
        %(due)s::timestamptz, %(came)s::timestamptz
 FROM generate_series(1, %(n)s::int), location l, service s WHERE l.code = 'DC' AND s.code = 'standard'
 """
-DUE = datetime.combine(datetime.now(UTC).date() - timedelta(days=20), datetime.min.time(), UTC) + timedelta(hours=15)
+DUE = datetime.combine(in_days(-20), datetime.min.time(), UTC) + timedelta(hours=15)
 
 
 async def fill(shop: Shop, parcels: int, days: int = 7) -> None:

@@ -9,7 +9,7 @@ from tests_http import Shop
 from malha.intake.reference import REFRESH_SECONDS
 from malha.network import reads
 from malha.platform import revisions
-from malha.testing.builders import a_network, a_product
+from malha.testing.builders import a_network, a_product, in_days
 
 ADDRESS = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
 FAST = """
@@ -82,7 +82,7 @@ async def test_a_closed_location_hands_over_when_it_opens_again(sold: Shop) -> N
     async with sold.database.transaction() as tx:
         await tx.execute(CLOSE, {"code": "DC"})
         await revisions.bump(tx, reads.REVISION)
-    closed = datetime.now(UTC).date() + timedelta(days=8)
+    closed = in_days(8)
     found = await ask(sold, lines=[{"sku": "CUP", "quantity": 5}])
     assert all(d["leaves"] > closed.isoformat() for d in found["deliveries"])
     assert datetime.fromisoformat(found["collections"][0]["ready_at"]).date() > closed
