@@ -70,10 +70,12 @@ async def test_the_second_who_asks_is_told_what_was_kept_and_a_known_tag_is_not_
 
 
 async def test_a_sale_from_a_full_shelf_changes_nothing_and_the_last_unit_does(page: Shop) -> None:
-    first = await get(page)
-    await stock(page, 9)
-    await asyncio.sleep(OLDEST_S + 0.1)
-    same = await get(page)
+    minute = None
+    while minute != (minute := datetime.now(UTC).replace(second=0, microsecond=0)):  # what is promised may turn with it
+        first = await get(page)
+        await stock(page, 9)
+        await asyncio.sleep(OLDEST_S + 0.1)
+        same = await get(page)
     assert by(same) in {"kept", "read"}  # read ahead of need, or waited for on a busy machine
     assert same.headers["etag"] == first.headers["etag"]
     await stock(page, 0)
