@@ -3,7 +3,7 @@
 * Lines that want the same SKU (twice the same, or a kit and its component): a location may have enough for each but not
   for all. Only locations where that happens (*tight* ones) need care; they are added to the programme one by one, each
   with the sets of lines that it can serve together. Exact.
-* More than `MAX_EXACT` lines: lines with the same possible locations travel as one item; if that leaves too many items,
+* More lines than `most_exact`: lines with the same possible locations travel as one item; if too many items are left,
   the location that completes most lines takes them, cheapest first, until few enough are left.
 * Lines that no location has in full: split over as few locations as possible, largest stock first, the last part where
   it costs least.
@@ -15,7 +15,7 @@ import msgspec
 
 from malha.routing.charging import Charges
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
-from malha.routing.model import MAX_EXACT, RequestLine
+from malha.routing.model import RequestLine, most_exact
 from malha.routing.subsets import NEVER, Extras, cheapest, cheapest_priced, combine, forced, rows_of, unroll
 
 MAX_SHARED_WORK = 30_000  # sets of lines times tight locations; beyond, locations are taken one by one
@@ -193,11 +193,12 @@ def solve_hard(
 def _place_whole(case: _Case) -> tuple[list[int], int, bool]:
     """Place every line that some location has in full; return costs by position, the programme's share, exactness."""
     where = {n: found for n in range(len(case.lines)) if (found := case.where(n))}
-    exact = len(where) <= MAX_EXACT
+    most = most_exact(len(case.lane.klass))
+    exact = len(where) <= most
     while where:
         pending = list(where)
         shared = case.shares(pending)
-        if len(pending) <= MAX_EXACT:
+        if len(pending) <= most:
             tight = _tight(case, pending, where) if shared else {}
             if len(tight) * 3 ** len(pending) <= MAX_SHARED_WORK:
                 costs, cost = _programme(case, [[n] for n in pending], where, tight)
@@ -207,7 +208,7 @@ def _place_whole(case: _Case) -> tuple[list[int], int, bool]:
             groups: dict[tuple[int, ...], list[int]] = {}
             for n in pending:
                 groups.setdefault(tuple(where[n]), []).append(n)
-            if len(groups) <= MAX_EXACT:
+            if len(groups) <= most:
                 costs, cost = _programme(case, list(groups.values()), where, {})
                 return costs, cost, False
         _complete_most(case, where)

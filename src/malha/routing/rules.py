@@ -10,7 +10,7 @@ every location l, the exact cost of the cheapest plan that uses it: min over T o
 packages, then to the location with the smaller (priority, id). Units are never given up while an eligible location has
 stock.
 
-Orders this does not fit (more than `MAX_EXACT` lines, lines that want the same SKU, lines no single location can serve
+Orders this does not fit (more lines than `most_exact`, lines that want the same SKU, lines no single location can serve
 in full) are reduced to it in `malha.routing.hard`.
 """
 
@@ -21,7 +21,17 @@ import msgspec
 from malha.routing.charging import Charges, bar, order_terms
 from malha.routing.hard import Prices, priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
-from malha.routing.model import MAX_EXACT, Basis, Network, Parcel, Plan, Request, RequestLine, StockPrices
+from malha.routing.model import (
+    MANY_LOCATIONS,
+    Basis,
+    Network,
+    Parcel,
+    Plan,
+    Request,
+    RequestLine,
+    StockPrices,
+    most_exact,
+)
 from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded
 from malha.routing.ruling.model import Bound
 from malha.routing.subsets import assign, extras_of, part_lines
@@ -30,8 +40,6 @@ from malha.routing.terms import NO_TERMS, NOTHING, Amounts, OrderTerms
 __all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
 
 _encode = msgspec.json.Encoder().encode
-
-MANY_LOCATIONS = 64  # open ones; with more, what each would cost is worked out when somebody asks
 
 Blocks = list[tuple[int, list[int]]]  # (line number, positions that may not serve it)
 Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
@@ -153,7 +161,7 @@ def decide(
     """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position.
 
     `prices` are what units are worth where they are, of a `version`: a cost in every comparison, never a payment.
-    `terms` are what the retailer's terms say of the order. `costs`: see `plan`. Plans of more lines than `MAX_EXACT`,
+    `terms` are what the retailer's terms say of the order. `costs`: see `plan`. Plans of more lines than `most_exact`,
     or lines that nobody has in full, always say them. `bound` is what a routing rule asks of the plan.
     """
     if bound is not None:
@@ -161,7 +169,8 @@ def decide(
     n = len(lines)
     have, needs = servable(lines, stock, full, excluded, heavy, terms)
     charges = None if terms is None or not terms.charges else Charges(lane, lines, prices, terms)
-    if needs == len(stock) and n <= MAX_EXACT and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
+    fits = n <= most_exact(len(lane.open)) and needs == len(stock)
+    if fits and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
         quick = part_lines(
             lane,
             [line.quantity * line.grams for line in lines],
@@ -187,7 +196,7 @@ def decide(
                 terms=terms,
                 charges=charges,
             )
-    elif n <= MAX_EXACT and needs == len(stock):
+    elif fits:
         keys = lane.keys(n)
         bit = 1
         for line, units in zip(lines, have, strict=True):

@@ -6,7 +6,7 @@ integer, so preference is lexicographic before cost and adds up: a line from tie
 above the number of lines, hence one more line from an earlier tier outweighs all that later tiers can do. What can be
 served is served first: among sets of lines that fit the packages, the largest, then preference, then cost.
 
-Orders this does not fit (more than `MAX_EXACT` lines, lines that want the same SKU, lines nobody has in full) are
+Orders this does not fit (more lines than `most_exact`, lines that want the same SKU, lines nobody has in full) are
 filled location by location, those that complete most lines first, tier by tier; `exact` says so.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from malha.routing.charging import Charges
 from malha.routing.hard import Content, Hard
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
-from malha.routing.model import MAX_EXACT, RequestLine
+from malha.routing.model import MAX_EXACT, RequestLine, most_exact
 from malha.routing.ruling.model import Bound
 from malha.routing.subsets import rows_of, tables
 from malha.routing.terms import unfold
@@ -54,7 +54,7 @@ def solve_bounded(
 ) -> Hard:
     """Place as much as the rule lets. `stock` and `have` are without what the rule closes or keeps back."""
     wanted = [sku for line in lines for sku, _ in _needs(line)]
-    fit = len(lines) <= MAX_EXACT and len(set(wanted)) == len(wanted)
+    fit = len(lines) <= most_exact(len(lane.klass)) and len(set(wanted)) == len(wanted)
     if fit and all(any(u >= line.quantity for u in units) for line, units in zip(lines, have, strict=True)):
         found = _Programme(lane, lines, have, charges, bound).solve(costs=costs)
     else:
