@@ -34,6 +34,7 @@ class Peer:
         self.faults: list[tuple[str, str]] = []
         self.orders: dict[str, dict[str, Any]] = {}
         self.stock: dict[str, tuple[int, int]] = {}  # code: (version, quantity)
+        self.places: list[dict[str, Any]] = []  # stock at places of its own, where it is asked for these instead
         self.prices: dict[str, tuple[int, int]] = {}
         self.refuses: dict[str, str] = {}  # code: why
         self.shipments: list[dict[str, Any]] = []
@@ -162,6 +163,8 @@ class Peer:
                 }
             case "GET", ["orders", id_]:
                 return (200, self.orders[id_]) if id_ in self.orders else (404, {"message": "no such order"})
+            case "GET", ["stock"]:
+                return self._levels(query)
             case "POST", ["stock"]:
                 return 200, {
                     "results": [self._set(self.stock, i["code"], i["version"], i["quantity"]) for i in body["items"]]
@@ -195,6 +198,14 @@ class Peer:
         page = found[:size]
         cursor = json.dumps(page[-1] if page else after)
         return 200, {"orders": [self.orders[i] for _, i in page], "cursor": cursor, "more": len(found) > size}
+
+    def _levels(self, query: dict[str, str]) -> tuple[int, Any]:
+        shown = [{"sku": c, "quantity": q, "version": v} for c, (v, q) in sorted(self.stock.items())]
+        rows = self.places or shown
+        after = int(query.get("cursor", "0"))
+        size = min(int(query.get("limit", PAGE)), PAGE)
+        page = rows[after : after + size]
+        return 200, {"items": page, "cursor": str(after + len(page)), "more": len(rows) > after + size}
 
     def _set(self, table: dict[str, tuple[int, int]], code: str, version: int, value: int) -> dict[str, Any]:
         if code in self.refuses:

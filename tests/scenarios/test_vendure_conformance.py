@@ -23,6 +23,7 @@ WHERE = {
     Operation.ORDERS: "orders(options",
     Operation.ORDER: "order(id",
     Operation.STOCK: "updateProductVariants",
+    Operation.LEVELS: "stockOnHand",
     Operation.PRICES: "updateProductVariants",
     Operation.SHIPMENT: "addFulfillmentToOrder",
     Operation.CANCEL: "cancelOrder",

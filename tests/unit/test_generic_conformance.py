@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from malha.channels.connectors.generic import Generic
-from malha.channels.contract import Capability, ExtState, Ok, RawRequest, Verified
+from malha.channels.contract import Capability, ExtState, Ok, Page, RawRequest, Unsure, Verified
 from malha.testing.connectors import ConnectorContract, Fault, Operation
 from peer_shop import API_KEY, PAGE, WEBHOOK_SECRET, Peer, Sent, peer_shop, sign
 
@@ -30,6 +30,7 @@ WHERE = {
     Operation.ORDERS: "GET /orders",
     Operation.ORDER: "GET /orders/",
     Operation.STOCK: "POST /stock",
+    Operation.LEVELS: "GET /stock",
     Operation.PRICES: "POST /prices",
     Operation.SHIPMENT: "POST /shipments",
     Operation.CANCEL: "POST /cancellations",
@@ -152,6 +153,24 @@ class Forgetful(Generic):
         return msgspec.structs.replace(page, more=False)
 
 
+class Glancing(Generic):
+    """It reads the first page of stock, and says that was all."""
+
+    async def pull_stock(self, ctx: Any, cursor: Any) -> Any:
+        page = await super().pull_stock(ctx, cursor)
+        return msgspec.structs.replace(page, more=False)
+
+
+class Lenient(Generic):
+    """It takes half an answer for no stock at all."""
+
+    async def pull_stock(self, ctx: Any, cursor: Any) -> Any:
+        try:
+            return await super().pull_stock(ctx, cursor)
+        except Unsure:
+            return Page(items=[], cursor="0")
+
+
 class Boastful(Generic):
     """It says it can sell the catalogue, and cannot."""
 
@@ -183,6 +202,8 @@ async def fails(connector: Any, test: str, **given: Any) -> None:
         ),
         (Sunny, "test_the_last_word_about_stock_stays", {"fault": None}),
         (Forgetful, "test_every_order_is_read_once_wherever_a_page_ends", {"pages": 1, "extra": 1}),
+        (Glancing, "test_the_stock_that_was_told_is_read_back", {"fault": None}),
+        (Lenient, "test_half_a_page_of_stock_is_no_page", {"fault": Fault.TRUNCATED}),
         (Boastful, "test_it_keeps_what_it_says_of_itself", {}),
     ],
 )

@@ -78,6 +78,7 @@ class Capability(StrEnum):
     CATALOG_SOURCE = "catalog_source"
     CATALOG_SINK = "catalog_sink"
     STOCK = "stock"
+    STOCK_SOURCE = "stock_source"
     PRICES = "prices"
     ORDERS = "orders"
     SHIPMENTS = "shipments"
@@ -394,6 +395,22 @@ class ProductPush(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
+class ExtStock(msgspec.Struct, frozen=True, kw_only=True):
+    """How many units of a variant there are at a peer, at one place of it or, with no `location`, in all.
+
+    `quantity` means what `StockUpdate.quantity` does where the connector takes stock: what can be sold there. `on_hand`
+    is what is physically there, where the peer knows that too; without it the two are one. `sku` is the peer's code of
+    the variant, `as_of` when the peer said so, by its clock where it tells.
+    """
+
+    sku: str
+    quantity: int
+    as_of: datetime
+    location: str = ""
+    version: int = 0
+    on_hand: int | None = None
+
+
 class PricePush(msgspec.Struct, frozen=True, kw_only=True):
     """What a listing costs now."""
 
@@ -552,6 +569,19 @@ class StockSink(Protocol):
 
     async def set_stock(self, ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
         """Hand quantities over; one result for each, in their order."""
+        ...
+
+
+@runtime_checkable
+class StockSource(Protocol):
+    """Tells what stock the peer has: to be compared with what it was told, or as the truth of places of its own."""
+
+    async def pull_stock(self, ctx: Ctx, cursor: str | None) -> Page[ExtStock]:
+        """Return the page after a cursor. A reading begins without one, ends where nothing more is, and states all.
+
+        Where the peer takes stock from us too, the places that are told are those that `set_stock` writes to. A variant
+        the peer does not keep stock of is left out.
+        """
         ...
 
 

@@ -85,6 +85,7 @@ class Operation(StrEnum):
     ORDERS = "orders"
     ORDER = "order"
     STOCK = "stock"
+    LEVELS = "levels"  # stock that is read
     PRICES = "prices"
     SHIPMENT = "shipment"
     CANCEL = "cancel"
@@ -497,6 +498,51 @@ class ConnectorContract:
             for item, result in zip(items, results, strict=True):
                 assert isinstance(result, Rejected) == (item.code == "POISON"), (item.code, result)
         assert await rig.values(Operation.STOCK) == {code: 20 + n for n, code in enumerate(codes)}
+
+    async def levels(self, ctx: Ctx) -> dict[str, int]:
+        """Read all the stock the peer has, as the runtime does: again where the peer fails."""
+        found: dict[tuple[str, str], int] = {}
+        cursor: str | None = None
+        for _ in range(PAGES):
+            try:
+                page = await self.connector.pull_stock(ctx, cursor)
+            except (Retryable, Unsure):
+                continue
+            for row in page.items:
+                assert row.as_of.tzinfo is not None
+                assert type(row.quantity) is int
+                assert (row.sku, row.location) not in found, f"{row.sku} was told twice in one reading"
+                found[row.sku, row.location] = row.quantity
+            if not page.more:
+                told: dict[str, int] = {}
+                for (sku, _place), quantity in found.items():
+                    told[sku] = told.get(sku, 0) + quantity
+                return told
+            assert page.cursor != cursor, "a page that promises more moves the cursor"
+            cursor = page.cursor
+        pytest.fail("the pages have no end")
+
+    @pytest.mark.parametrize("fault", [None, *NOT_DONE, *DONE_MAYBE, Fault.DRIP])
+    async def test_the_stock_that_was_told_is_read_back(self, rig: Rig, fault: Fault | None) -> None:
+        """More than fit a page: each variant once, with what it was told last; a failed page is read again."""
+        self.needs(Capability.STOCK, Capability.STOCK_SOURCE)
+        ctx = context(self.connector, rig)
+        codes = [f"SKU-{n}" for n in range(min(self.connector.limits.batch, 12))]
+        for version in (1, 2):
+            items = [_stock(code, 10 * version + n, version) for n, code in enumerate(codes)]
+            await self._settled(partial(self.connector.set_stock, ctx, items), len(items))
+        if fault is not None:
+            rig.fail(Operation.LEVELS, fault)
+        found = await self.levels(ctx)
+        assert {code: found.get(code) for code in codes} == {code: 20 + n for n, code in enumerate(codes)}
+
+    @pytest.mark.parametrize("fault", [*NOT_DONE, *DONE_MAYBE])
+    async def test_half_a_page_of_stock_is_no_page(self, rig: Rig, fault: Fault) -> None:
+        """What is not there would be taken for gone: a failed page is an error of the contract, never a short one."""
+        self.needs(Capability.STOCK_SOURCE)
+        rig.fail(Operation.LEVELS, fault)
+        with pytest.raises((Retryable, Unsure)):
+            await self.connector.pull_stock(context(self.connector, rig), None)
 
     async def test_prices_arrive_in_the_minor_units_of_their_currency(self, rig: Rig) -> None:
         """Centavos, cents, whole yen, thousandths of a dinar: the number that was said is the number that is there."""

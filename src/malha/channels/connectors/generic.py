@@ -8,6 +8,7 @@ is no vendor's product, so the tier is C.
     GET  /orders/{id}                             one of them
     GET  /orders/summary?day=...&zone=...         {"orders": 12, "total": 345600, "ids": [...]}
     POST /stock    {"items": [...]}               {"results": [{"status": "ok"}, {"status": "rejected", ...}]}
+    GET  /stock?cursor=...&limit=...              {"items": [{"sku": "A", "quantity": 5}], "cursor": "...", ...}
     POST /prices   {"items": [...]}               the same
     POST /shipments, /cancellations, /refunds     {"id": "..."}; `Idempotency-Key` is our key of it
     GET  /operations/{key}                        {"id": "..."}, or 404: it never arrived
@@ -38,6 +39,7 @@ from malha.channels.contract import (
     ExtPayment,
     ExtRef,
     ExtState,
+    ExtStock,
     Health,
     InboxEvent,
     Invalid,
@@ -133,6 +135,21 @@ class _Orders(msgspec.Struct):
     more: bool = False
 
 
+class _Stock(msgspec.Struct):
+    sku: Annotated[str, Meta(min_length=1, max_length=200)]
+    quantity: Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+    as_of: Annotated[datetime, Meta(tz=True)] | None = None
+    location: Annotated[str, Meta(max_length=200)] = ""
+    version: int = 0
+    on_hand: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
+
+
+class _Stocks(msgspec.Struct):
+    items: list[_Stock]
+    cursor: str = ""
+    more: bool = False
+
+
 class _Summary(msgspec.Struct):
     orders: int
     total: int
@@ -193,6 +210,7 @@ class Generic:
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             Capability.STOCK,
+            Capability.STOCK_SOURCE,
             Capability.PRICES,
             Capability.ORDERS,
             Capability.SHIPMENTS,
@@ -252,6 +270,24 @@ class Generic:
     async def set_stock(self, ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
         """Hand quantities over."""
         return await self._batch(ctx, "/stock", items, "set_stock")
+
+    async def pull_stock(self, ctx: Ctx, cursor: str | None) -> Page[ExtStock]:
+        """Return the page after a cursor; what says no time is as of when it was asked for."""
+        asked_at = ctx.now()
+        asked = {"limit": str(ctx.config.page)} | ({} if cursor is None else {"cursor": cursor})
+        found = await self._ask(ctx, "GET", f"/stock?{urlencode(asked)}", _Stocks, operation="pull_stock")
+        items = [
+            ExtStock(
+                sku=row.sku,
+                quantity=row.quantity,
+                as_of=row.as_of or asked_at,
+                location=row.location,
+                version=row.version,
+                on_hand=row.on_hand,
+            )
+            for row in found.items
+        ]
+        return Page(items=items, cursor=found.cursor, more=found.more)
 
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
         """Hand prices over."""

@@ -30,6 +30,7 @@ from malha.channels.contract import (
     ExtProduct,
     ExtRef,
     ExtState,
+    ExtStock,
     Health,
     Invalid,
     Limits,
@@ -84,6 +85,13 @@ query ($options: ProductVariantListOptions) {
 _STOCK = """
 query ($options: ProductVariantListOptions) {
   productVariants(options: $options) { items { id sku stockLevels { stockLocationId stockAllocated } } }
+}
+"""
+_LEVELS = """
+query ($options: ProductVariantListOptions) {
+  productVariants(options: $options) {
+    totalItems items { id sku trackInventory stockLevels { stockLocationId stockOnHand stockAllocated } }
+  }
 }
 """
 _UPDATE_VARIANTS = """
@@ -254,6 +262,7 @@ class Vendure:
         {
             Capability.CATALOG_SOURCE,
             Capability.STOCK,
+            Capability.STOCK_SOURCE,
             Capability.PRICES,
             Capability.ORDERS,
             Capability.SHIPMENTS,
@@ -369,6 +378,28 @@ class Vendure:
                 "stockLevels": [{"stockLocationId": at, "stockOnHand": on_hand}],
             }
         return await _written(ctx, [item.code for item in items], wanted, "set_stock")
+
+    async def pull_stock(self, ctx: Ctx, cursor: str | None) -> Page[ExtStock]:
+        """Return the stock of variants by their id, at the location that `set_stock` writes to.
+
+        What can be sold there is what is on hand less what Vendure allocated. Variants whose stock Vendure does not
+        track have none.
+        """
+        after = int(cursor or "0")
+        size = ctx.config.page
+        options = {"take": size, "skip": after, "sort": {"id": "ASC"}}
+        asked_at = ctx.now()
+        found = (await _ask(ctx, _LEVELS, {"options": options}, "pull_stock"))["productVariants"]
+        items = []
+        for row in found["items"]:
+            levels = {str(level["stockLocationId"]): level for level in row["stockLevels"]}
+            at = ctx.config.stock_location or next(iter(levels), "")
+            if at not in levels or row["trackInventory"] == "FALSE":
+                continue
+            on_hand, allocated = int(levels[at]["stockOnHand"]), int(levels[at]["stockAllocated"])
+            items.append(ExtStock(sku=row["sku"], quantity=on_hand - allocated, as_of=asked_at, on_hand=on_hand))
+        read = after + len(found["items"])
+        return Page(items=items, cursor=str(read), more=bool(found["items"]) and read < found["totalItems"])
 
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
         """Write prices. Where the channel's prices are without tax, Vendure reads them so: check its settings."""
