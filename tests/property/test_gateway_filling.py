@@ -110,7 +110,16 @@ def test_one_that_knows_a_repeated_id_is_asked_again_after_an_unknown_end():
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [("120", 120), ("999999999", 86_400), ("-5", None), ("soon", None), ("Thu, 26 Nov 2026 12:10:00 GMT", 600)],
+    [
+        ("120", 120),
+        ("1.5", 2),
+        ("999999999", 86_400),
+        ("-5", None),
+        ("soon", None),
+        ("Thu, 26 Nov 2026 12:10:00 GMT", 600),
+        ("Thu, 26 Nov 2026 09:10:00 -0300", 600),
+        ("Thursday, 26-Nov-26 12:10:00 GMT", 600),
+    ],
 )
 def test_when_to_ask_again_is_heeded_within_a_day(said, seconds):
     headers = {"retry-after": said, "date": "Thu, 26 Nov 2026 12:00:00 GMT"}

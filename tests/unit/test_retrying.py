@@ -45,6 +45,7 @@ def test_what_the_other_side_asked_for_wins_and_is_never_shortened() -> None:
         ("soon", None),
         ("-3", None),
         ("\u00b2", None),
+        ("1 Jan 99999999999999999999999 00:00:00", None),
         ("", None),
         (None, None),
     ],

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from malha.channels.contract import Handed, NotHanded, StockUpdate
+from malha.platform import retrying
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 from malha.platform.ids import new_id
@@ -20,7 +21,6 @@ from malha.platform.outward import Answer, Outward
 
 _encode = msgspec.json.Encoder().encode
 TIMEOUT_S = 10.0
-LONGEST_WAIT_S = 3600.0
 
 
 class _Reply(msgspec.Struct):
@@ -60,13 +60,9 @@ class Webhook:
         except MalhaError as error:
             raise NotHanded(str(error)) from error
         if answer.status // 100 != 2:
-            raise NotHanded(f"HTTP {answer.status}", after=_wait(answer))
+            after = retrying.retry_after(answer.headers.get("retry-after"), now())
+            raise NotHanded(f"HTTP {answer.status}", after=after)
         return Handed(_refused(answer))
-
-
-def _wait(answer: Answer) -> float | None:
-    said = answer.headers.get("retry-after", "")
-    return min(float(said), LONGEST_WAIT_S) if said.isascii() and said.isdigit() else None
 
 
 def _refused(answer: Answer) -> dict[str, str]:

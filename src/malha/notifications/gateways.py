@@ -10,9 +10,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -20,6 +22,8 @@ import msgspec
 
 from malha.notifications.contract import Answer, End, Letter, Receipt, Status
 from malha.notifications.model import Channel
+from malha.platform import retrying
+from malha.platform.clock import now
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
@@ -27,7 +31,6 @@ WORDS = 300  # characters of an answer that are kept
 MOST_RECEIPTS = 1_000
 MOST_HEADERS = 20
 BODY_LENGTH = 8_000
-LONGEST_WAIT_S = 24 * 3600
 _NAME = re.compile(r"\{([a-z_0-9]+)\}")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,80}")
 _STATUS = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
@@ -295,15 +298,13 @@ def _is_in(status: int, said: str) -> bool:
 
 
 def _retry_after(headers: Mapping[str, str]) -> int | None:
-    said = headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdigit():
-        return min(int(said), LONGEST_WAIT_S)
+    # A date is meant by the clock of whoever said it, which the answer's own date tells.
     try:
-        until = datetime.strptime(said, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
-        sent = datetime.strptime(headers.get("date", ""), "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return min(max(int((until - sent).total_seconds()), 0), LONGEST_WAIT_S)
+        sent = parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        sent = now()
+    wait = retrying.retry_after(headers.get("retry-after"), sent)
+    return None if wait is None else math.ceil(wait)
 
 
 def _clean(text: str, hide: Sequence[str]) -> str:

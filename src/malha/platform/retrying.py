@@ -55,7 +55,7 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return min(float(text), 86_400.0)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or a zone of any length
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return min(max(0.0, (at - now).total_seconds()), 86_400.0)
