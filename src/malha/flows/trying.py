@@ -4,7 +4,7 @@ from malha.flows import telling
 from malha.network.service import refuse_limited
 from malha.notifications import means
 from malha.notifications.contract import Answer, Letter
-from malha.notifications.errors import GatewayNotReady
+from malha.notifications.errors import GatewayNotReady, TooManyTests
 from malha.notifications.http_carrier import HttpCarrier
 from malha.notifications.model import CHANNEL_WORDS, Channel, Rendered
 from malha.platform import audit, signing
@@ -14,6 +14,7 @@ from malha.platform.ids import new_id
 from malha.platform.outward import Outward
 from malha.platform.settings import Settings
 
+MOST_TESTS = 10  # a minute, through one gateway
 TRY_WORDS = N_("Test of {retailer}: this is how our messages reach you.")
 
 
@@ -35,6 +36,7 @@ async def send_trial(
     Raises:
         SharedByAll: the actor is limited to some locations.
         GatewayNotReady: the gateway is not described.
+        TooManyTests: there were `MOST_TESTS` within a minute.
         SealBroken: its secrets were sealed with another key.
     """
     async with db.transaction(actor) as tx:
@@ -42,6 +44,11 @@ async def send_trial(
         opened = await means.open_gateway(tx, signing.keys_of(settings), channel)
         if opened is None or not opened.gateway.url:
             raise GatewayNotReady(means=Word(CHANNEL_WORDS[channel]))
+        seconds = await audit.wait_for(
+            tx, action="try", entity="message_gateway", entity_id=channel.value, most=MOST_TESTS, seconds=60
+        )
+        if seconds:
+            raise TooManyTests(seconds=seconds, retry_after=seconds)
         await audit.record(tx, action="try", entity="message_gateway", entity_id=channel.value)
     carrier = HttpCarrier(opened, Outward(settings.outward_allow), telling.receipt_address(settings, opened))
     letter = Letter(

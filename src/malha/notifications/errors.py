@@ -66,6 +66,15 @@ class GatewayNotReady(MalhaError):
     mend = "Describe the gateway and save it first."
 
 
+class TooManyTests(MalhaError):
+    """Tests cost money and reach people: a gateway takes a few a minute."""
+
+    status = 429
+    code = "too_many_tests"
+    says = "This gateway was tested too often. Try again in {seconds} seconds."
+    mend = "Wait, then test once more."
+
+
 class GatewayExists(MalhaError):
     """A means has one gateway at most."""
 

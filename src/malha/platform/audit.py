@@ -70,6 +70,12 @@ FROM audit WHERE id = %(id)s::bigint
 
 # With whatever filters are asked for. Keyset by id; an index for each of: entity and id, entity, actor, action, source,
 # request, time.
+# The index of a record's trail, newest first, gives the one that counts: no more than `most` rows are looked at.
+WAIT_FOR = """
+SELECT ceil(extract(epoch FROM at + make_interval(secs => %(seconds)s::int) - now()))::int
+FROM audit WHERE entity = %(entity)s::text AND entity_id = %(entity_id)s::text AND action = %(action)s::text
+ORDER BY id DESC OFFSET %(most)s::int - 1 LIMIT 1
+"""
 _SEARCH = """
 SELECT id, at, actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, before, after FROM audit
 """
@@ -223,6 +229,12 @@ async def trail(
             "limit": limit,
         },
     )
+
+
+async def wait_for(tx: Tx, *, action: str, entity: str, entity_id: str, most: int, seconds: int) -> int:
+    """Return how many seconds until an action on a record is less than `most` times in `seconds`; 0: it is now."""
+    asked = {"action": action, "entity": entity, "entity_id": entity_id, "most": most, "seconds": seconds}
+    return max(0, await tx.value(WAIT_FOR, asked) or 0)
 
 
 async def search(

@@ -112,23 +112,39 @@ async def test_what_is_wrong_with_a_description_is_said_where_it_is(shop: Shop) 
         assert (await described(shop, key, **body)).status_code == 422, body
 
 
+TEST = "/v1/message-gateways/sms/test"
+PHONE = {"phone": "(11) 98765-4321"}
+
+
 async def test_a_test_is_sent_where_the_server_may_ask_and_nowhere_else(shop: Shop) -> None:
     key = await keyed(shop)
-    test = "/v1/message-gateways/sms/test"
-    phone = {"phone": "(11) 98765-4321"}
-    missing = await shop.http.post(test, json=phone, headers=key)
+    missing = await shop.http.post(TEST, json=PHONE, headers=key)
     assert (missing.status_code, missing.json()["code"]) == (409, "gateway_not_ready")
     async with http_gateway() as box:
         assert (await described(shop, key, url=box.url)).status_code == 201
-        answer = (await shop.http.post(test, json=phone, headers=key)).json()
+        answer = (await shop.http.post(TEST, json=PHONE, headers=key)).json()
         assert answer["end"] == "refused"
         assert "not public" in answer["words"]
         assert box.asked == []
         for number in ("1", "0800"):
-            wrong = await shop.http.post(test, json={"phone": number}, headers=key)
+            wrong = await shop.http.post(TEST, json={"phone": number}, headers=key)
             assert (wrong.status_code, wrong.json()["errors"][0]["at"]) == (422, "/phone")
     async with shop.database.transaction() as tx:
         assert (await audit.trail(tx, entity="message_gateway"))[0].action == "try"
+
+
+async def test_a_gateway_takes_ten_tests_a_minute_and_says_when_the_next_may_come(shop: Shop) -> None:
+    key = await keyed(shop)
+    async with http_gateway() as box:
+        assert (await described(shop, key, url=box.url)).status_code == 201
+        for _ in range(10):
+            assert (await shop.http.post(TEST, json=PHONE, headers=key)).status_code == 200
+        over = await shop.http.post(TEST, json=PHONE, headers=key)
+        assert (over.status_code, over.json()["code"]) == (429, "too_many_tests")
+        assert 0 < int(over.headers["retry-after"]) <= 60
+        async with shop.database.transaction() as tx:
+            await tx.execute("UPDATE audit SET at = at - interval '1 minute' WHERE action = 'try'")
+        assert (await shop.http.post(TEST, json=PHONE, headers=key)).status_code == 200
 
 
 async def test_which_means_goes_first_is_said_for_all_kinds_and_for_one(shop: Shop) -> None:
