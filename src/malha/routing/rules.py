@@ -15,6 +15,7 @@ in full) are reduced to it in `malha.routing.hard`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -169,6 +170,7 @@ def decide(
     n = len(lines)
     have, needs = servable(lines, stock, full, excluded, heavy, terms)
     charges = None if terms is None or not terms.charges else Charges(lane, lines, prices, terms)
+    spell = partial(_spell, lane, lines, stock, full, excluded, heavy, prices=prices, version=version, terms=terms)
     fits = n <= most_exact(len(lane.open)) and needs == len(stock)
     if fits and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
         quick = part_lines(
@@ -181,21 +183,8 @@ def decide(
         )
         if quick is not None:
             parts, rows = quick
-            return _spell(
-                lane,
-                lines,
-                stock,
-                full,
-                excluded,
-                heavy,
-                _shipped(lines, parts, rows),
-                [],
-                {row.bracket.limit: row.bracket for row in rows},
-                prices=prices,
-                version=version,
-                terms=terms,
-                charges=charges,
-            )
+            brackets = {row.bracket.limit: row.bracket for row in rows}
+            return spell(_shipped(lines, parts, rows), [], brackets, charges=charges)
     elif fits:
         keys = lane.keys(n)
         bit = 1
@@ -212,41 +201,12 @@ def decide(
                 extras = extras_of([priced_line(line, line.quantity, prices) for line in lines])
             weights = [line.quantity * line.grams for line in lines]
             parts, forced, rows = assign(lane, weights, [1] * n, keys, extras, charges)
-            return _spell(
-                lane,
-                lines,
-                stock,
-                full,
-                excluded,
-                heavy,
-                _shipped(lines, parts, rows),
-                forced,
-                {row.bracket.limit: row.bracket for row in rows},
-                prices=prices,
-                version=version,
-                terms=terms,
-                charges=charges,
-            )
+            brackets = {row.bracket.limit: row.bracket for row in rows}
+            return spell(_shipped(lines, parts, rows), forced, brackets, charges=charges)
     if prices and charges is None:
         charges = Charges(lane, lines, prices, None)
     hard = solve_hard(lane, lines, stock, have, charges)
-    return _spell(
-        lane,
-        lines,
-        stock,
-        full,
-        excluded,
-        heavy,
-        hard.shipped,
-        hard.costs,
-        hard.brackets,
-        hard.unplaced,
-        exact=hard.exact,
-        prices=prices,
-        version=version,
-        terms=terms,
-        charges=charges,
-    )
+    return spell(hard.shipped, hard.costs, hard.brackets, hard.unplaced, exact=hard.exact, charges=charges)
 
 
 def _within(  # noqa: PLR0917 - as `decide`
