@@ -357,6 +357,124 @@ async def test_what_a_cap_refuses_is_not_sold_ahead_either(database: Database) -
     assert await shop.free() == 10
 
 
+async def a_cap(shop: Shop, quota: int, **more: object) -> None:
+    async with shop.database.transaction() as tx:
+        draft = AllotmentDraft(code="MALL", name="Mall", kind=Kind.CAP, quota=quota, channels=("mall",), **more)  # type: ignore[arg-type]
+        await allotments.put(tx, draft, None)
+
+
+async def used(shop: Shop) -> int:
+    async with shop.database.snapshot() as tx:
+        return int(await tx.value("SELECT coalesce(sum(used), 0) FROM cap_counter"))
+
+
+async def test_a_cap_counts_what_is_sold_ahead_until_it_is_given_up(database: Database) -> None:
+    shop = await a_shop(database, stock=3)
+    await shop.allow()
+    await a_cap(shop, 10)
+    await shop.order_goods(50, 5)
+    assert [type(x) for x in await shop.buy(11)] == [OutOfStock]
+    (both,) = await shop.sold(5)
+    assert await shop.units(both) == {"allocated": 3, "backordered": 2}
+    (late,) = await shop.sold(4)
+    (refused,) = await shop.buy(2)
+    assert isinstance(refused, OutOfStock)
+    assert refused.facts["shortages"][0]["caps"] == ["MALL"]
+    assert await used(shop) == 9
+    await shop.sold(1)
+    assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, late, reason="no", wishes=[CancelWish(1, 3)])
+        await ordering.cancel(tx, both, reason="no", wishes=[CancelWish(1, 1)])
+    assert await used(shop) == 6
+    await shop.sold(4)
+    assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
+
+
+async def test_goods_that_come_count_on_a_cap_once(database: Database) -> None:
+    shop = await a_shop(database)
+    await shop.allow()
+    await a_cap(shop, 4)
+    order_id, _ = await shop.order_goods(9, 5)
+    (order,) = await shop.sold(4)
+    await shop.receive(order_id, 3)
+    await shop.settle()
+    assert await shop.units(order) == {"allocated": 3, "backordered": 1}
+    assert await used(shop) == 4
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order, reason="no")
+    assert await used(shop) == 0
+
+
+async def test_who_waits_on_a_full_cap_is_served_by_stock_that_turns_up_elsewhere(database: Database) -> None:
+    shop = await a_shop(database)
+    await shop.allow()
+    await a_cap(shop, 4)
+    await shop.order_goods(9, 5)
+    (order,) = await shop.sold(4)
+    async with database.transaction() as tx:
+        await stock.set_on_hand(tx, [Claim(shop.sku, shop.world.locations["S1"], 3)], Reference("count"))
+    await order_to_cash.place_waiting.work(database, order_id=str(order))
+    assert await shop.units(order) == {"allocated": 3, "backordered": 1}
+    assert await used(shop) == 4
+    assert await shop.free() == 8
+
+
+async def test_supply_that_is_lost_and_found_elsewhere_stays_on_its_cap(database: Database) -> None:
+    """Also when the cap was made smaller meanwhile: who was sold to is not refused afterwards."""
+    shop = await a_shop(database)
+    await shop.allow()
+    await a_cap(shop, 4)
+    _, number = await shop.order_goods(4, 5)
+    (order,) = await shop.sold(3)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE allotment SET quota = 1")
+        await tx.execute("UPDATE revision SET n = n + 1 WHERE name = 'allotments'")
+    await shop.order_goods(9, 9, at="S1")
+    async with database.transaction() as tx:
+        await supply.drop_lines(tx, number, None, "gone")
+    await shop.settle()
+    assert await shop.waits(order) == [("waiting", in_days(9), 3)]
+    assert await used(shop) == 3
+    async with database.snapshot() as tx:
+        assert await tx.values("SELECT DISTINCT location_id FROM cap_use") == [shop.world.locations["S1"]]
+    assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
+
+
+async def test_a_cap_of_a_location_lets_supply_of_others_be_sold_ahead(database: Database) -> None:
+    shop = await a_shop(database)
+    await shop.allow()
+    await a_cap(shop, 2, locations=("DC",))
+    await shop.order_goods(9, 5)
+    await shop.order_goods(3, 8, at="S1")
+    (order,) = await shop.sold(5)
+    assert await shop.waits(order) == [("waiting", in_days(5), 2), ("waiting", in_days(8), 3)]
+    assert await used(shop) == 2
+    async with database.transaction() as tx:
+        reference = await reference_in(tx)
+        cards = await reference.cards(tx, ["CUP"])
+        told = await availability.offers(tx, reference, reference.channels["mall"], cards)
+    assert told.skus[0].ahead == []
+
+
+async def test_what_is_offered_ahead_is_within_caps(database: Database) -> None:
+    shop = await a_shop(database, stock=3)
+    await shop.allow()
+    await a_cap(shop, 10)
+    await shop.order_goods(4, 5)
+    await shop.order_goods(40, 8)
+    async with database.transaction() as tx:
+        reference = await reference_in(tx)
+        cards = await reference.cards(tx, ["CUP"])
+        told = await availability.offers(tx, reference, reference.channels["mall"], cards)
+        others = await availability.offers(tx, reference, reference.channels["web"], cards)
+    assert (told.skus[0].available, [(a.day, a.units) for a in told.skus[0].ahead]) == (
+        3,
+        [(in_days(5), 4), (in_days(8), 3)],
+    )
+    assert [a.units for a in others.skus[0].ahead] == [4, 40]
+
+
 async def test_a_kit_is_not_sold_ahead(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
         kit = await a_product(tx, shop.world, "SET", components={shop.sku: 2})

@@ -16,6 +16,8 @@ from malha.intake.errors import OutOfStock
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Placed
 from malha.inventory import service as stock
+from malha.inventory.allotments import service as allotments
+from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
@@ -70,6 +72,36 @@ async def test_the_cap_of_units_that_wait_holds_between_connections(database: Da
     await shop.order_goods(100, 5)
     results = await buy(database.url, [shop.bought(1) for _ in range(64)])
     assert sum(isinstance(r, Placed) for r in results) == 10
+    assert await drift(database) == []
+
+
+@pytest.mark.parametrize("stock_there", [0, 4])
+async def test_the_cap_of_a_channel_holds_for_stock_and_supply_together(database: Database, stock_there: int) -> None:
+    """Sixty-four connections, a cap of ten and fifty units to come: nobody sells the eleventh, and cancels make room."""
+    shop = await a_shop(database, stock=stock_there)
+    await shop.allow()
+    await shop.order_goods(50, 5)
+    async with database.transaction() as tx:
+        draft = AllotmentDraft(code="MALL", name="Mall", kind=Kind.CAP, quota=10, channels=("mall",))
+        await allotments.put(tx, draft, None)
+    results = await buy(database.url, [shop.bought(1) for _ in range(64)])
+    placed = [r.id for r in results if isinstance(r, Placed)]
+    assert len(placed) == 10
+    assert {type(r) for r in results} == {Placed, OutOfStock}
+
+    async def cancel(order: UUID) -> None:
+        async with database.transaction() as tx:
+            await fulfillment.cancel(tx, order, reason="x")
+
+    more, *_ = await asyncio.gather(
+        buy(database.url, [shop.bought(1) for _ in range(64)], 16), *map(cancel, placed[:6])
+    )
+    sold = sum(isinstance(r, Placed) for r in more)
+    assert sold <= 6
+    results = await buy(database.url, [shop.bought(1) for _ in range(16)])
+    assert sold + sum(isinstance(r, Placed) for r in results) == 6
+    async with database.snapshot() as tx:
+        assert await tx.value("SELECT sum(used)::int FROM cap_counter") == 10
     assert await drift(database) == []
 
 

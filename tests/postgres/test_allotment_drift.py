@@ -64,6 +64,14 @@ INJECTED = {
 }
 
 
+async def test_a_claim_that_counts_more_on_a_cap_than_it_has_is_found(shop: Database) -> None:
+    async with shop.transaction() as tx:
+        await tx.execute("UPDATE cap_use SET quantity = 6")
+        await tx.execute("UPDATE cap_counter SET used = 6")
+    (sentence,) = (await found(shop))["cap_uses_claimed"]
+    assert sentence.endswith("CUP at DC: counted 6, claimed 5.")
+
+
 @pytest.mark.parametrize("check", INJECTED)
 async def test_an_injected_fault_is_found_and_named(shop: Database, check: str) -> None:
     statement, sentences = INJECTED[check]

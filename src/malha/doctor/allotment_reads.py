@@ -113,3 +113,29 @@ WHERE coalesce(n.used, 0) <> coalesce(u.quantity, 0)
 ORDER BY 1, 2
 LIMIT %(cap)s::int
 """
+# More is counted on caps for a claim than it has there or sent away: units that were given up were not taken off. What
+# waits for supply counts as what is allocated does, lost or not.
+USES_ARE_NOT_CLAIMED = """
+WITH claimed AS (
+    SELECT c.claim_id, c.allotment_id, c.sku_id, c.location_id, c.quantity,
+           coalesce((SELECT sum(u.quantity) FROM order_unit u
+                     WHERE u.order_id = c.claim_id AND u.sku_id = c.sku_id AND u.location_id = c.location_id
+                       AND u.state <> 'cancelled'), 0)
+           + coalesce((SELECT sum(s.quantity) FROM supply_claim s
+                       WHERE s.order_id = c.claim_id AND s.sku_id = c.sku_id AND s.location_id = c.location_id), 0)
+           + coalesce((SELECT sum(h.quantity) FROM stock_hold_line h JOIN stock_hold k ON k.id = h.hold_id
+                       WHERE h.hold_id = c.claim_id AND h.sku_id = c.sku_id AND h.location_id = c.location_id
+                         AND k.state = 'active'), 0) AS claimed
+    FROM cap_use c
+)
+SELECT a.code AS allotment, c.claim_id::text AS claim, coalesce(v.sku, '#' || c.sku_id) AS sku,
+       coalesce(l.code, '#' || c.location_id) AS location, c.quantity::bigint AS uses, c.claimed::bigint AS claimed,
+       count(*) OVER () AS total
+FROM claimed c
+JOIN allotment a ON a.id = c.allotment_id
+LEFT JOIN variant v ON v.id = c.sku_id
+LEFT JOIN location l ON l.id = c.location_id
+WHERE c.quantity > c.claimed
+ORDER BY 1, 2, 3, 4
+LIMIT %(cap)s::int
+"""

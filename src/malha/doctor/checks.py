@@ -264,6 +264,12 @@ CHECKS: tuple[Check, ...] = (
         statement=allotment_reads.COUNTER_IS_NOT_USES,
     ),
     Check(
+        name="cap_uses_claimed",
+        says=N_("Claims that count more units on caps than they have: {total}"),
+        row=N_("Cap {allotment}, claim {claim}, {sku} at {location}: counted {uses}, claimed {claimed}."),
+        statement=allotment_reads.USES_ARE_NOT_CLAIMED,
+    ),
+    Check(
         name="units_conserved",
         says=N_("Order lines with more or fewer units than were sold: {total}"),
         row=N_("Order {number}, line {line}, SKU {sku}: sold {sold}, units {units}."),

@@ -44,8 +44,9 @@ async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
     waiting = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
     skus = sorted({u.sku_id for u in waiting if u.sku_id is not None and u.state in WAITING})
     order = await ordering.lock_order(tx, work.order_id)
-    await ahead.lock_for(tx, [work.order_id], skus)
-    await inventory.lock_stock(tx, skus, work.order_id, Taker(order.channel_id, order.customer_group))
+    taker = Taker(order.channel_id, order.customer_group)
+    await ahead.lock_for(tx, [work.order_id], skus, taker)
+    await inventory.lock_stock(tx, skus, work.order_id, taker)
     about = Reference("order", work.order_id, f"F{work.number}")
     await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
     by_effect: dict[StockEffect, list[Claim]] = {}

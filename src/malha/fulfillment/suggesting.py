@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 from malha.fulfillment.short_model import Lacking, ShortOrder, Suggestion, Tried, Way
 from malha.intake import awaiting, substituting
+from malha.intake.allotting import Allotting
 from malha.intake.availability import Substitute
 from malha.intake.reference import Reference, reference_in
 from malha.inventory import reads as stock
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.reads import SupplyRow
+from malha.inventory.allotments import reads as allotments
+from malha.inventory.allotments.model import Standing, Taker
+from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Availability
 from malha.ordering.model import HoldKind
 from malha.platform.brazil import STATES
@@ -32,6 +36,7 @@ class _Facts(NamedTuple):
     supply: dict[int, list[SupplyRow]]
     grams: dict[int, int]
     substitutes: dict[UUID, dict[int, list[Substitute]]]
+    allotting: Allotting | None  # what caps let through of supply; None: nothing is limited
     today: date
 
 
@@ -57,6 +62,7 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
         supply=supply,
         grams=await reference.weights(tx, skus),
         substitutes=await _substitutes(tx, reference, orders),
+        allotting=await _allotting(tx, reference, orders),
         today=now.date(),
     )
     found = {}
@@ -65,6 +71,19 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
         suggestions += await _waits(tx, order, facts)
         found[order.order_id] = sorted(suggestions, key=lambda s: (_RANK[s.way], s.line))
     return found
+
+
+async def _allotting(tx: Tx, reference: Reference, orders: Sequence[ShortOrder]) -> Allotting | None:
+    allotting = Allotting(reference.allotments, reference.network, await tx.now())
+    for order in orders:
+        skus = {line.sku_id for line in order.lines if not line.kit}
+        if touches(reference.allotments, order.channel_id, skus):
+            allotting.add(Taker(order.channel_id, order.customer_group), skus)
+    if not allotting.counters:
+        return None
+    room = await allotments.queue_room(tx, allotting.counters)
+    allotting.stand(Standing({}, {(cap, sku): left for cap, sku, left in await room.fetchall()}))
+    return allotting
 
 
 _RANK = {way: n for n, way in enumerate(Way)}
@@ -199,7 +218,9 @@ async def _waits(tx: Tx, order: ShortOrder, facts: _Facts) -> list[Suggestion]:
         return []
     supply = [row for line in open_ for row in facts.supply[line.sku_id]]
     wanted = {line.line: line.quantity for line in open_}
-    claims = awaiting.foresee(facts.reference.network, await tx.now(), request, supply, wanted)
+    taker = Taker(order.channel_id, order.customer_group)
+    now = await tx.now()
+    claims = awaiting.foresee(facts.reference, now, request, supply, wanted, facts.allotting, taker)
     rows = {row.id: row for row in supply}
     found = []
     for line in open_:

@@ -5,12 +5,15 @@ own view of the stock: common units, its fences, what it may borrow, cut down to
 two functions that read; everything that is decided here is checked again by the conditional statements that write it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncCursor
 
+from malha.intake.covering import Covering, Wanted, by_balance
+from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import claims, reads, rules
 from malha.inventory.allotments.model import (
     Allotments,
@@ -95,8 +98,69 @@ class Allotting:
             cut.append(cap)
             self._cut_to(view, cap, cap.counter(balances[0][0]), _share(wanted, balances, left))
 
-    def take(self, order_id: UUID, taker: Taker, wanted: Mapping[tuple[int, int], int], free: Free) -> None:
-        """Draw and count what a plan takes.
+    @contextmanager
+    def beside(self, uses: Iterable[tuple[Used, int]]) -> Iterator[None]:
+        """For a while, leave units out that are counted on caps and would be given up."""
+        room = self.standing.room
+        self.standing.room = dict(room)
+        caps = {cap.id: cap for cap in self.allotments.caps}
+        for use, units in uses:
+            if use.cap_id in caps:
+                counter = caps[use.cap_id].counter(use.sku_id)
+                self.standing.room[counter] = self.standing.room.get(counter, caps[use.cap_id].quota) + units
+        try:
+            yield
+        finally:
+            self.standing.room = room
+
+    def admits(self, taker: Taker, request: Request, plan: Plan) -> bool:
+        """Tell whether caps let a plan through."""
+        return rules.over(self._of(taker)[1], self.standing.room, self.wanted(request, plan)) is None
+
+    def cover(
+        self,
+        taker: Taker,
+        request: Request,
+        wanted: Mapping[int, Wanted],
+        covering: Covering,
+        stock: Mapping[tuple[int, int], int],
+    ) -> tuple[list[NewClaim], list[str]]:
+        """Plan what of an order is sold ahead, beside what it takes of `stock`: caps count both.
+
+        Return the claims on supply and the codes of caps that let fewer through. As in `plan`, what passes a cap is
+        planned again within what it lets through.
+        """
+        caps = self._of(taker)[1]
+        room = dict(self.standing.room)
+        rules.used(caps, room, stock)
+        most: dict[tuple[int, int], int] = {}
+        cut: set[str] = set()
+        while True:
+            claims = covering.plan(request, wanted, most)
+            sums = by_balance(claims)
+            passed = rules.over(caps, room, sums)
+            if passed is None:
+                return claims, sorted(cut)
+            cap, balances, left = passed
+            cut.add(cap.code)
+            share = _share(sums, balances, left)
+            counter = cap.counter(balances[0][0])
+            for sku in _skus(request):
+                if cap.counts(sku) and cap.counter(sku) == counter:
+                    for place in cap.locations or self._network.location_ids:
+                        balance = sku, place
+                        units = share.get(balance, 0)
+                        most[balance] = min(units, most.get(balance, units))
+
+    def take(
+        self,
+        order_id: UUID,
+        taker: Taker,
+        wanted: Mapping[tuple[int, int], int],
+        free: Free,
+        ahead: Mapping[tuple[int, int], int] | None = None,
+    ) -> None:
+        """Draw and count what a plan takes; count what is sold ahead.
 
         The caller lowers `free` by all units of the plan; what comes from fences is added to it here before.
         """
@@ -109,6 +173,8 @@ class Allotting:
                 if d.fence_id is not None:
                     free[sku][at] += d.quantity
         self.uses += [(order_id, u) for u in rules.used(caps, self.standing.room, wanted)]
+        if ahead:
+            self.uses += [(order_id, u) for u in rules.used(caps, self.standing.room, ahead)]
 
     def wanted(self, request: Request, plan: Plan) -> dict[tuple[int, int], int]:
         """Return the units a plan takes, by (sku_id, location_id)."""
@@ -196,6 +262,11 @@ class Asked:
 async def ask(tx: Tx, of: Allotting) -> Asked:
     """Ask what fences and caps have left, without locks. For `tx.pipeline()`."""
     return Asked(await reads.queue_fences(tx, of.skus), await reads.queue_room(tx, of.counters))
+
+
+async def lock_room(tx: Tx, of: Allotting) -> None:
+    """Lock the counters of a batch alone and state what caps let through: what is sold ahead draws on no fence."""
+    of.stand(Standing({}, await claims.lock_counters(tx, of.counters)))
 
 
 async def lock(tx: Tx, of: Allotting) -> None:

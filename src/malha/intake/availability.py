@@ -17,6 +17,7 @@ from malha.intake.covering import Covering, Wanted
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
 from malha.inventory.ahead import service as ahead
+from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments import rules
 from malha.inventory.allotments.model import Cap, FenceKey, Standing, Taker
@@ -136,7 +137,7 @@ async def offers(
     caps = rules.caps_of(reference.allotments, taker, now) if touched else []
     told = _Told(ids, there, caps, standing)
     codes = [reference.location_codes[index_of[id_]] for id_ in ids]
-    ahead = await _ahead(tx, reference, channel, cards, ids, now)
+    ahead = await _ahead(tx, reference, channel, cards, ids, now, told)
     rows = [told.offer(sku, cards[sku]) for sku in sorted(cards)]
     if ahead:
         rows = [row if row.caps else msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
@@ -144,7 +145,13 @@ async def offers(
 
 
 async def _ahead(
-    tx: Tx, reference: Reference, channel: Channel, cards: Mapping[str, Card], ids: Sequence[int], now: datetime
+    tx: Tx,
+    reference: Reference,
+    channel: Channel,
+    cards: Mapping[str, Card],
+    ids: Sequence[int],
+    now: datetime,
+    told: "_Told",
 ) -> dict[str, list[AheadOffer]]:
     """Return what a channel may promise of SKUs from supply to some locations, by day."""
     if not reference.sells_ahead:
@@ -158,7 +165,7 @@ async def _ahead(
     return {
         sku: [AheadOffer(day, units) for day, units in offered]
         for sku, card in cards.items()
-        if (offered := covering.offers(card.id, card.ahead, channel.id, ids))
+        if (offered := covering.offers(card.id, card.ahead, channel.id, ids, told.beside(card.id)))
     }
 
 
@@ -251,6 +258,16 @@ class _Told:
         limit = min(limits)
         rows = [row for row in zip(range(len(whole)), whole, seen, strict=True) if row[1]]
         return Offer(sku, min(limit, sum(whole)), min(limit, sum(seen)), rows, sorted(cut))
+
+    def beside(self, sku: int) -> list[tuple[frozenset[int], int]]:
+        """Return what caps let through of a SKU beside what is there, each with its locations (empty: all)."""
+        column = self._there.available.get(sku, [])
+        return [
+            (cap.locations, max(0, self._standing.room.get(cap.counter(sku), cap.quota) - inside))
+            for cap in self._caps
+            if cap.counts(sku)
+            for inside in [sum(n for id_, n in zip(self._ids, column, strict=False) if cap.locations_count(id_))]
+        ]
 
     def _capped(self, sku: int, column: Column) -> tuple[Column, int, set[str]]:
         """Return a column cut to what caps let through at one place, the most over all, and the caps that cut."""
@@ -382,11 +399,36 @@ async def check(
         await covering.ask(tx)
         await covering.answer()
         lines = [line for line in request.lines if line.line in wanted]
-        for claim in covering.plan(msgspec.structs.replace(request, lines=lines), wanted):
+        rest = msgspec.structs.replace(request, lines=lines)
+        claims, cut = await within_caps(tx, reference, taker, covering, rest, wanted, (request, plan))
+        for claim in claims:
             day = max(claim.eta, claim.not_before or claim.eta)
             units, last = ahead.get(claim.line, (0, day))
             ahead[claim.line] = units + claim.quantity, max(last, day)
     return found, ahead, cut
+
+
+async def within_caps(
+    tx: Tx,
+    reference: Reference,
+    taker: Taker,
+    covering: Covering,
+    request: Request,
+    wanted: Mapping[int, Wanted],
+    placed: tuple[Request, Plan] | None = None,
+) -> tuple[list[NewClaim], list[str]]:
+    """Return claims on supply that caps let through beside what is `placed`, and the codes of caps in the way."""
+    allotting = Allotting(reference.allotments, reference.network, await tx.now())
+    lines = request.lines if placed is None else placed[0].lines
+    skus = {sku for line in lines for sku, _ in line.components or ((line.sku_id, 1),)}
+    if rules.touches(reference.allotments, taker.channel_id, skus):
+        allotting.add(taker, skus)
+    if not allotting.counters:
+        return covering.plan(request, wanted), []
+    room = await allotments.queue_room(tx, allotting.counters)
+    allotting.stand(Standing({}, {(cap, sku): left for cap, sku, left in await room.fetchall()}))
+    stock = {} if placed is None else allotting.wanted(*placed)
+    return allotting.cover(taker, request, wanted, covering, stock)
 
 
 def basket_request(

@@ -4,15 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from malha.intake import replanning, supplying
+from malha.intake.allotting import Allotting
 from malha.intake.covering import Covering, Wanted
 from malha.intake.reference import Reference, reference_in
 from malha.inventory.ahead.model import NewClaim
 from malha.inventory.ahead.reads import SupplyRow
+from malha.inventory.allotments.model import Taker
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.routing.model import Network, Request
+from malha.routing.model import Request
 
 
 async def wait_for_supply(tx: Tx, order_id: UUID, lines: Collection[int], reference: Reference | None = None) -> int:
@@ -43,9 +45,18 @@ def _covered(standing: supplying.Standing) -> int:
 
 
 def foresee(
-    network: Network, now: datetime, request: Request, supply: Sequence[SupplyRow], wanted: Mapping[int, int]
+    reference: Reference,
+    now: datetime,
+    request: Request,
+    supply: Sequence[SupplyRow],
+    wanted: Mapping[int, int],
+    allotting: Allotting | None,
+    taker: Taker,
 ) -> list[NewClaim]:
-    """Return what an order could claim of supply, units by line; nothing is taken."""
-    covering = Covering(network, now)
+    """Return what an order could claim of supply within caps, units by line; nothing is taken."""
+    covering = Covering(reference.network, now)
     covering.stand([(s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised) for s in supply], [])
-    return covering.plan(request, {line: Wanted(units) for line, units in wanted.items()})
+    lines = {line: Wanted(units) for line, units in wanted.items()}
+    if allotting is None:
+        return covering.plan(request, lines)
+    return allotting.cover(taker, request, lines, covering, {})[0]

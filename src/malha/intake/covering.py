@@ -21,6 +21,8 @@ from malha.platform.i18n import DEFAULT_ZONE
 from malha.routing import rules as routing
 from malha.routing.model import Network, Request
 
+Balance = tuple[int, int]  # (sku_id, location_id)
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """Units of a request line that are to be promised from supply. Without a policy they were sold ahead before."""
@@ -79,33 +81,48 @@ class Covering:
         self.room = dict(room)
 
     def offers(
-        self, sku_id: int, policies: Sequence[Policy], channel_id: int, locations: Collection[int]
+        self,
+        sku_id: int,
+        policies: Sequence[Policy],
+        channel_id: int,
+        locations: Collection[int],
+        capped: Sequence[tuple[frozenset[int], int]] = (),
     ) -> list[tuple[date, int]]:
-        """Return how many units of a SKU may be promised from supply to some locations, by the day they can go on."""
+        """Return how many units of a SKU may be promised from supply to some locations, by the day they can go on.
+
+        `capped` are the units that caps let through at their locations (empty: at all) beside what is there.
+        """
         policy = self.policy(policies, channel_id)
         if policy is None:
             return []
-        room = self.room.get(policy.id, 0)
+        within = [frozenset[int](), *(places for places, _ in capped)]
+        rooms = [self.room.get(policy.id, 0), *(most for _, most in capped)]
         days: dict[date, int] = {}
         for line in self.lines.get(sku_id, ()):
-            units = min(room, line.room)
+            mine = [n for n, places in enumerate(within) if not places or line.location_id in places]
+            units = min(line.room, *(rooms[n] for n in mine))
             if units > 0 and line.location_id in locations and reaches(policy, line.eta, self._today):
                 day = max(line.eta, policy.release_on or line.eta)
                 days[day] = days.get(day, 0) + units
-                room -= units
+                for n in mine:
+                    rooms[n] -= units
         return sorted(days.items())
 
-    def plan(self, request: Request, wanted: Mapping[int, Wanted]) -> list[NewClaim]:
+    def plan(
+        self, request: Request, wanted: Mapping[int, Wanted], most: Mapping[Balance, int] | None = None
+    ) -> list[NewClaim]:
         """Return claims for units of a request's lines, as far as supply, horizons and caps let; nothing is taken yet.
 
         Args:
             request: the lines of plain SKUs that may be promised from supply; their quantities do not count.
             wanted: what of them, by line.
+            most: how many units of a SKU may be promised at a location, where that is limited.
         """
         left = self._capped(wanted)
         sku_of = {line.line: line.sku_id for line in request.lines}
         open_lines = {sku: list(self.lines.get(sku, ())) for sku in set(sku_of.values())}
         taken: dict[int, int] = {}
+        rest = dict(most or {})
         found: list[NewClaim] = []
         for day in sorted({line.eta for own in open_lines.values() for line in own}):
             lines = [
@@ -116,7 +133,7 @@ class Covering:
             if not lines:
                 continue
             free = {
-                sku: self._column([s for s in own if s.eta <= day], taken)
+                sku: self._column(sku, [s for s in own if s.eta <= day], taken, rest)
                 for sku in {line.sku_id for line in lines}
                 if (own := open_lines[sku])
             }
@@ -127,6 +144,9 @@ class Covering:
                 for supply, units in _draw(own, taken, quantity):
                     found.append(self._claim(request, number, supply, units, wanted[number], plan.lead_days or 0))
                 left[number] -= quantity
+                balance = sku_of[number], location
+                if balance in rest:
+                    rest[balance] -= quantity
         return found
 
     def _capped(self, wanted: Mapping[int, Wanted]) -> dict[int, int]:
@@ -143,12 +163,18 @@ class Covering:
     def _reaches(self, want: Wanted, day: date) -> bool:
         return want.policy is None or want.since is not None or reaches(want.policy, day, self._today)
 
-    def _column(self, lines: Sequence[SupplyLine], taken: Mapping[int, int]) -> list[int]:
+    def _column(
+        self, sku_id: int, lines: Sequence[SupplyLine], taken: Mapping[int, int], most: Mapping[Balance, int]
+    ) -> list[int]:
         column = [0] * len(self._network.location_ids)
         for line in lines:
             at = self._network.index.get(line.location_id)
             if at is not None:
                 column[at] += line.room - taken.get(line.id, 0)
+        for (sku, location), units in most.items():
+            at = self._network.index.get(location)
+            if sku == sku_id and at is not None:
+                column[at] = min(column[at], max(0, units))
         return column
 
     def _claim(
@@ -201,6 +227,14 @@ def _draw(lines: Iterable[SupplyLine], taken: dict[int, int], quantity: int) -> 
             taken[line.id] = taken.get(line.id, 0) + units
             quantity -= units
     return drawn
+
+
+def by_balance(claims: Iterable[NewClaim]) -> dict[Balance, int]:
+    """Return how many units are claimed of which SKU at which location."""
+    sums: dict[Balance, int] = {}
+    for claim in claims:
+        sums[claim.sku_id, claim.location_id] = sums.get((claim.sku_id, claim.location_id), 0) + claim.quantity
+    return sums
 
 
 def by_line(claims: Iterable[NewClaim]) -> dict[int, int]:

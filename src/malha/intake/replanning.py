@@ -5,7 +5,7 @@ supply (`inventory.ahead`), then balances.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,7 @@ from malha.inventory import service as inventory
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.model import ClaimState
+from malha.inventory.allotments import reads as allotted
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Claim, Reason
@@ -137,10 +138,22 @@ async def _place_from_stock(
         under=under,
     )
 
+    counted = await allotted.counted_of(tx, order_id) if allotting is not None and standing.claims else []
+
+    def moves_of(plan: Plan) -> list[Move]:
+        return _moves(plan, wishes, waiting, reference)
+
     def decide() -> tuple[Plan, list[str]]:
-        if allotting is not None:
-            return allotting.plan(taker, request, free, reference.taken, reference.prices)
-        return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
+        if allotting is None:
+            return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
+        if counted:
+            # What waits for supply is on the counters of its caps already: whoever finds stock for it counts once.
+            with allotting.beside([(u, u.quantity) for u in counted]):
+                plan, caps = allotting.plan(taker, request, free, reference.taken, reference.prices)
+            with allotting.beside(supplying.uses_let_go(units, moves_of(plan), standing, counted)):
+                if allotting.admits(taker, request, plan):
+                    return plan, caps
+        return allotting.plan(taker, request, free, reference.taken, reference.prices)
 
     plan, caps = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
     if caps or ruled.ending_of(plan) is Unfilled.QUEUE:
@@ -148,12 +161,7 @@ async def _place_from_stock(
     standing.within = ruled.ahead_of(request, plan)
     if not plan.assignments:
         return units, plan.basis.bound
-    moves: list[Move] = []
-    left = list(waiting)
-    for number, index, quantity in plan.assignments:
-        wish = wishes[number]
-        for part, per in wish.parts:
-            moves += _take(left, wish.line, part, quantity * per, reference.network.location_ids[index])
+    moves = moves_of(plan)
     await supplying.let_go(tx, units, moves, standing)
     sku_of = {(u.line, u.part): u.sku_id for u in waiting}
     claims = [
@@ -185,6 +193,17 @@ async def _place_from_stock(
     return moved, plan.basis.bound
 
 
+def _moves(plan: Plan, wishes: Mapping[int, _Wish], waiting: Sequence[Unit], reference: Reference) -> list[Move]:
+    """Return the moves of waiting units to where a plan places them."""
+    left = list(waiting)
+    return [
+        move
+        for number, index, quantity in plan.assignments
+        for part, per in wishes[number].parts
+        for move in _take(left, wishes[number].line, part, quantity * per, reference.network.location_ids[index])
+    ]
+
+
 async def follow_supply(tx: Tx, order_id: UUID) -> None:
     """Follow what became of an order's supply: see `place_units`. What nothing covers any more is held, and told."""
     await place_units(tx, order_id)
@@ -212,8 +231,9 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> 
         # All that planning will lock, in key order, before the first claim is given back: two plans could wait for
         # each other.
         sku_ids = sorted({u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED})
-        await ahead.lock_for(tx, [order_id], sku_ids)
-        await inventory.lock_stock(tx, sku_ids, order_id, Taker(order.channel_id, order.customer_group))
+        taker = Taker(order.channel_id, order.customer_group)
+        await ahead.lock_for(tx, [order_id], sku_ids, taker)
+        await inventory.lock_stock(tx, sku_ids, order_id, taker)
         await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
         back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]
         await ordering.move_units(tx, order_id, back)

@@ -25,7 +25,7 @@ from malha.intake import allotting as allot
 from malha.intake import promised as offering
 from malha.intake import ruled, rules
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, Wanted, behind, by_line, promised
+from malha.intake.covering import Covering, Wanted, behind, by_balance, by_line, promised
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
@@ -35,6 +35,7 @@ from malha.inventory import service as inventory
 from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import claims as drawn_claims
+from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.ordering import placing
@@ -43,7 +44,7 @@ from malha.ordering.model import HoldKind, UnitState
 from malha.ordering.placing import NewOrders
 from malha.ordering.rules import derive_status
 from malha.payments import service as payments
-from malha.platform import outbox
+from malha.platform import outbox, revisions
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
@@ -360,14 +361,15 @@ def _plan_one(
             plan = routing.plan(request, reference.network, batch.free, reference.taken, reference.prices)
         else:
             plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken, reference.prices)
-        covers = [] if caps else _cover(batch.covering, request, plan, order, skus)  # what a cap refuses stays refused
+        covers, caps = _cover(batch, request, plan, order, skus, taker, caps)
         uncovered = _uncovered(plan, covers)
         if uncovered and channel.shortage_policy == "reject" and ruled.ending_of(plan) is None:
             seat.give_up()
             return _out_of_stock(order, uncovered, caps)
         holds |= _short(channel, plan, uncovered, caps, instant)
         if taker is not None and batch.allotting is not None:
-            batch.allotting.take(order_id, taker, batch.allotting.wanted(request, plan), batch.free)
+            stock_of = batch.allotting.wanted(request, plan)
+            batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(covers))
         batch.covering.take(covers)
     id_text = str(order_id)
     now = instant.isoformat()
@@ -448,21 +450,34 @@ def _plan_one(
     return None
 
 
-def _cover(covering: Covering, request: Request, plan: Plan, order: NewOrder, skus: dict[str, Any]) -> list[NewClaim]:
-    """Return claims on supply for what a plan found no stock for, where it may be sold ahead."""
-    if not plan.unplaced or not covering.lines or ruled.ending_of(plan) is Unfilled.QUEUE:
-        return []
+def _cover(
+    batch: _Batch,
+    request: Request,
+    plan: Plan,
+    order: NewOrder,
+    skus: dict[str, Any],
+    taker: Taker | None,
+    caps: list[str],
+) -> tuple[list[NewClaim], list[str]]:
+    """Return claims on supply for what a plan found no stock for, where it may be sold ahead, and caps in the way.
+
+    What a cap refuses of the stock stays refused.
+    """
+    covering = batch.covering
+    if caps or not plan.unplaced or not covering.lines or ruled.ending_of(plan) is Unfilled.QUEUE:
+        return [], caps
     wanted: dict[int, Wanted] = {}
     for n, missing in plan.unplaced:
         policy = covering.policy(skus[order.lines[n - 1].sku].ahead, request.channel_id)
         if policy is not None:
             wanted[n] = Wanted(missing, policy)
     if not wanted:
-        return []
+        return [], []
     lines = [line for line in request.lines if line.line in wanted]
-    return covering.plan(
-        msgspec.structs.replace(request, lines=lines, under=ruled.ahead_of(request, plan)), wanted
-    )  # fmt: skip
+    ahead_of = msgspec.structs.replace(request, lines=lines, under=ruled.ahead_of(request, plan))
+    if taker is None or batch.allotting is None:
+        return covering.plan(ahead_of, wanted), []
+    return batch.allotting.cover(taker, ahead_of, wanted, covering, batch.allotting.wanted(request, plan))
 
 
 def _uncovered(plan: Plan, covers: Sequence[NewClaim]) -> list[tuple[int, int]]:
@@ -741,6 +756,8 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         booked = await capacity.queue_bookings(tx, slotting.bookings) if slotting.bookings else None
         covers = batch.covering.claims
         supplied = await ahead.queue_claims(tx, covers) if covers else None
+        # What is claimed of stock says itself under which allotments.
+        since = await revisions.queue_current(tx, allotments.REVISION) if covers and not batch.claims else None
         drawing = None
         drawn: dict[tuple[int, int], int] = {}
         if allotting is not None and (allotting.draws or allotting.uses):
@@ -763,6 +780,8 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
             applied &= (await lines.fetchall())[0][0] == wanted_lines
             applied &= (await counted.fetchall())[0][0] == wanted_counts
         claimed, under = (0, revision) if granted is None else (await granted.fetchall())[0]
+        if since is not None:
+            under = sum(n for (n,) in await since.fetchall())
         numbers = dict(await inserted.fetchall())
     if under != revision:
         raise Moved(stale=True)

@@ -142,8 +142,9 @@ async def _lock_stock(tx: Tx, order: Order, card: VariantCard) -> None:
     units = (await ordering.units_of(tx, [order.id]))[order.id]
     skus = {u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED}
     sku_ids = sorted(skus | ({part.sku_id for part in card.components} or {card.id}))
-    await ahead.lock_for(tx, [order.id], sku_ids)
-    await inventory.lock_stock(tx, sku_ids, order.id, Taker(order.channel_id, order.customer_group))
+    taker = Taker(order.channel_id, order.customer_group)
+    await ahead.lock_for(tx, [order.id], sku_ids, taker)
+    await inventory.lock_stock(tx, sku_ids, order.id, taker)
 
 
 async def _line(tx: Tx, order: Order, number: int) -> Line:

@@ -12,18 +12,24 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.intake.covering import Covering, Wanted, by_line, promise_of
+from malha.intake import allotting as allot
+from malha.intake.allotting import Allotting
+from malha.intake.covering import Covering, Wanted, by_balance, by_line, promise_of
 from malha.intake.reference import Reference
 from malha.inventory.ahead import reads
 from malha.inventory.ahead import service as ahead
-from malha.inventory.ahead.model import ClaimState, Mode, Policy, SupplyClaim
-from malha.inventory.ahead.rules import policy_for
+from malha.inventory.ahead.model import ClaimState, Mode, NewClaim, Policy, SupplyClaim
+from malha.inventory.ahead.rules import excess, policy_for
+from malha.inventory.ahead.rules import let_go as let_go_of
+from malha.inventory.allotments.model import Taker, Used
+from malha.inventory.allotments.rules import touches
 from malha.ordering import promises
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderAwaitsSupply, OrderSupplied
 from malha.ordering.model import WAITING, Line, Move, Order, PromiseReason, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
+from malha.platform.ids import UUID
 from malha.routing import reads as routing_reads
 from malha.routing.model import Request, RequestLine
 from malha.routing.ruling.planning import Within
@@ -58,7 +64,8 @@ async def stand(
             if policy is not None:
                 policies[sku] = policy
     lost = await reads.lost_skus(tx, order.id) if skus else []
-    claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost, *anyway})) if skus else []
+    taker = Taker(order.channel_id, order.customer_group)
+    claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost, *anyway}), taker, skus) if skus else []
     return Standing(claims, policies)
 
 
@@ -83,6 +90,26 @@ async def settle(tx: Tx, order: Order, units: Sequence[Unit], standing: Standing
     await ahead.end_arrived(tx, standing.claims)
     standing.claims = [c for c in standing.claims if c.state is not ClaimState.ARRIVED]
     return await ordering.move_units(tx, order.id, moves, OrderSupplied(id=order.id, seq=0, placed=placed))
+
+
+def uses_let_go(
+    units: Sequence[Unit], moves: Sequence[Move], standing: Standing, counted: Sequence[Used]
+) -> list[tuple[Used, int]]:
+    """Return what of an order's counted units `let_go` would take off its caps, were these units to find stock."""
+    if not standing.claims:
+        return []
+    order_id = standing.claims[0].order_id
+    waiting: dict[tuple[UUID, int], int] = {}
+    leaving: dict[tuple[UUID, int], int] = {}
+    for u in units:
+        if u.state in WAITING:
+            waiting[order_id, u.line] = waiting.get((order_id, u.line), 0) + u.quantity
+    for move in moves:
+        leaving[order_id, move.line] = leaving.get((order_id, move.line), 0) + move.quantity
+    given: dict[tuple[int, int], int] = {}
+    for c, quantity in let_go_of(standing.claims, excess(standing.claims, waiting, leaving)):
+        given[c.sku_id, c.location_id] = given.get((c.sku_id, c.location_id), 0) + quantity
+    return [(u, min(u.quantity, given.get((u.sku_id, u.location_id), 0))) for u in counted]
 
 
 async def let_go(tx: Tx, units: Sequence[Unit], moves: Sequence[Move], standing: Standing) -> None:
@@ -132,22 +159,49 @@ async def cover(
         to_cep=(order.ship_to or {}).get("postal_code"),
         under=standing.within,
     )
-    covering = Covering(reference.network, await tx.now())
+    now = await tx.now()
+    covering = Covering(reference.network, now)
     covering.skus = {line.sku_id for line in request.lines}
     covering.policies = {w.policy.id for w in wanted.values() if w.policy is not None}
     await covering.ask(tx, lock=True)
     await covering.answer()
-    claims = [msgspec.structs.replace(c, told=False) for c in covering.plan(request, wanted)]
+    # Who lost supply was counted on caps already, and is served before who asks for the first time.
+    again = covering.plan(*_only(request, wanted, lost))
+    covering.take(again)
+    fresh, uses = await _count(tx, *_only(request, wanted, wanted.keys() - lost.keys()), covering, reference, order)
+    claims = [msgspec.structs.replace(c, told=False) for c in (*again, *fresh)]
     if not claims:
         return units
     found = by_line(claims)
+    caps = reference.allotments.caps
     replaced = [before for line in found for before in lost.get(line, ())]
     if replaced:
-        await ahead.replace_lost(tx, replaced, {(order.id, line): n for line, n in found.items()})
-    await ahead.claim(tx, claims)
+        await ahead.replace_lost(tx, replaced, again, caps)
+    await ahead.claim(tx, claims, caps, uses)
     moves = _backordered(units, found)
     told = OrderAwaitsSupply(id=order.id, seq=0, lines=sorted(found.items()))
     return await ordering.move_units(tx, order.id, moves, told)
+
+
+def _only(request: Request, wanted: Mapping[int, Wanted], lines: Collection[int]) -> tuple[Request, dict[int, Wanted]]:
+    rows = [line for line in request.lines if line.line in lines]
+    return msgspec.structs.replace(request, lines=rows), {n: want for n, want in wanted.items() if n in lines}
+
+
+async def _count(
+    tx: Tx, request: Request, wanted: Mapping[int, Wanted], covering: Covering, reference: Reference, order: Order
+) -> tuple[list[NewClaim], list[tuple[UUID, Used]]]:
+    """Plan claims on supply within caps, whose counters are locked (`stand`); return them and what they count."""
+    skus = {line.sku_id for line in request.lines}
+    if not skus or not touches(reference.allotments, order.channel_id, skus):
+        return covering.plan(request, wanted), []
+    taker = Taker(order.channel_id, order.customer_group)
+    allotting = Allotting(reference.allotments, reference.network, await tx.now())
+    allotting.add(taker, skus)
+    await allot.lock_room(tx, allotting)
+    claims, _ = allotting.cover(taker, request, wanted, covering, {})
+    allotting.take(order.id, taker, {}, {}, by_balance(claims))
+    return claims, allotting.uses
 
 
 def _wanted(

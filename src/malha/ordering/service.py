@@ -13,6 +13,7 @@ import msgspec
 
 from malha.capacity import service as capacity
 from malha.inventory import service as inventory
+from malha.inventory.ahead import rules as ahead_rules
 from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import rules, writes
@@ -393,11 +394,7 @@ async def give_back_ahead(
     if not leaving:
         return []
     claims = await ahead.lock_for(tx, sorted({order_id for order_id, _ in leaving}))
-    claimed: dict[tuple[UUID, int], int] = {}
-    for c in claims:
-        claimed[c.order_id, c.line] = claimed.get((c.order_id, c.line), 0) + c.quantity
-    excess = {key: claimed.get(key, 0) - (waiting[key] - units_) for key, units_ in leaving.items()}
-    return await ahead.give_back(tx, claims, excess)
+    return await ahead.give_back(tx, claims, ahead_rules.excess(claims, waiting, leaving))
 
 
 async def take_back(tx: Tx, order_id: UUID, moves: Sequence[Move], *events: OrderEvent) -> list[Unit]:

@@ -3,6 +3,10 @@
 The row is locked until the writer commits, so writers of one kind of reference data queue: bump last.
 """
 
+from typing import Any
+
+from psycopg import AsyncCursor
+
 from malha.platform.db import Tx
 
 # One row per name; the upsert makes a new name exist at its first write.
@@ -26,3 +30,8 @@ async def bump(tx: Tx, name: str) -> int:
 async def current(tx: Tx, name: str) -> int:
     """Return the revision of the reference data `name`; 0 when it was never written."""
     return int(await tx.value(REVISION_OF, {"name": name}) or 0)
+
+
+async def queue_current(tx: Tx, name: str) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for the revision of the reference data `name`; no row when it was never written. For `tx.pipeline()`."""
+    return await tx.cursor_of(REVISION_OF, {"name": name})

@@ -7,7 +7,8 @@ the earliest day first. Nobody's place changes but by that.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
-from malha.inventory.ahead.model import ClaimState, LinedUp, Mode, Part, Policy, SupplyClaim, SupplyLine
+from malha.inventory.ahead.model import ClaimState, LinedUp, Mode, NewClaim, Part, Policy, SupplyClaim, SupplyLine
+from malha.inventory.allotments.model import Cap, Used
 from malha.platform.ids import UUID
 
 
@@ -104,3 +105,36 @@ def let_go(claims: Sequence[SupplyClaim], excess: Mapping[tuple[UUID, int], int]
             given.append((claim, units))
             left[claim.order_id, claim.line] -= units
     return given
+
+
+def moved_uses(
+    counted: Sequence[tuple[UUID, Used]], found: Sequence[NewClaim], caps: Sequence[Cap]
+) -> list[tuple[UUID, Used]]:
+    """Return what units count on caps after they lost their supply and found other, maybe at another location.
+
+    A cap of some locations lets go what waits outside of them now; one that has ended counts on as it did.
+    """
+    places = {cap.id: cap.locations for cap in caps}
+    left: dict[tuple[UUID, int, int], int] = {}
+    for owner, u in counted:
+        key = owner, u.cap_id, u.sku_id
+        left[key] = left.get(key, 0) + u.quantity
+    moved = []
+    for (owner, cap, sku), counted_units in left.items():
+        rest = counted_units
+        for new in found:
+            taken = min(rest, new.quantity) if (new.order_id, new.sku_id) == (owner, sku) else 0
+            rest -= taken
+            if taken and (not places.get(cap) or new.location_id in places[cap]):
+                moved.append((owner, Used(cap, sku, new.location_id, taken)))
+    return moved
+
+
+def excess(
+    claims: Sequence[SupplyClaim], waiting: Mapping[tuple[UUID, int], int], leaving: Mapping[tuple[UUID, int], int]
+) -> dict[tuple[UUID, int], int]:
+    """Return how many units of claims are too many once `leaving` units of those that are `waiting` are gone."""
+    claimed: dict[tuple[UUID, int], int] = {}
+    for c in claims:
+        claimed[c.order_id, c.line] = claimed.get((c.order_id, c.line), 0) + c.quantity
+    return {key: claimed.get(key, 0) - (waiting.get(key, 0) - units) for key, units in leaving.items()}

@@ -16,6 +16,8 @@ from malha.inventory import service as stock
 from malha.inventory.ahead import reads, rules, writes
 from malha.inventory.ahead.events import SupplyClaimsMoved, SupplyOffered
 from malha.inventory.ahead.model import ClaimState, LinedUp, NewClaim, Part, SupplyClaim, SupplyLine
+from malha.inventory.allotments import claims as allotted
+from malha.inventory.allotments.model import Cap, Taker, Used
 from malha.inventory.model import Claim
 from malha.platform import outbox
 from malha.platform.db import Tx
@@ -44,12 +46,23 @@ async def lock_queues(tx: Tx, keys: Iterable[Key], skus: Sequence[int] = ()) -> 
     await tx.tuples(writes.LOCK_POLICIES, params | {"more": list(skus)})
 
 
-async def lock_for(tx: Tx, order_ids: Sequence[UUID], skus: Sequence[int] = ()) -> list[SupplyClaim]:
-    """Lock the queues that locked orders stand in, and those of `skus` they could join; return the orders' claims."""
+async def lock_for(
+    tx: Tx,
+    order_ids: Sequence[UUID],
+    skus: Sequence[int] = (),
+    taker: Taker | None = None,
+    taken: Sequence[int] | None = None,
+) -> list[SupplyClaim]:
+    """Lock the queues that locked orders stand in, and those of `skus` they could join; return the orders' claims.
+
+    After them the counters of caps that the orders count on; with a `taker` also those that count what it takes
+    afterwards, of `skus` or of what is `taken`.
+    """
     keys = await tx.tuples(writes.QUEUES_FOR, {"orders": list(order_ids), "skus": list(skus)})
     if not keys:
         return []
     await lock_queues(tx, keys, skus)
+    await allotted.lock_counted(tx, order_ids, taker, skus if taken is None else taken)
     return await _claims(tx, writes.CLAIMS_OF_ORDERS, {"orders": list(order_ids)})
 
 
@@ -97,10 +110,13 @@ async def queue_claims(tx: Tx, claims: Sequence[NewClaim]) -> tuple[AsyncCursor[
     return granted, len(ids), counted, len(named)
 
 
-async def claim(tx: Tx, claims: Sequence[NewClaim]) -> None:
-    """Claim supply that was planned under locks (`lock_for`)."""
+async def claim(
+    tx: Tx, claims: Sequence[NewClaim], caps: Sequence[Cap] = (), uses: Sequence[tuple[UUID, Used]] = ()
+) -> None:
+    """Claim supply that was planned under locks (`lock_for`), and count it on caps."""
     if not claims:
         return
+    await allotted.count_ahead(tx, caps, uses)
     granted, lines, counted, policies = await queue_claims(tx, claims)
     if (await granted.fetchall())[0][0] != lines or (await counted.fetchall())[0][0] != policies:
         raise RuntimeError("claims planned on locked supply were refused")
@@ -138,14 +154,28 @@ async def give_back(
             freed[c.supply_id] = freed.get(c.supply_id, 0) + units
     if freed:
         await tx.execute(writes.GIVE_BACK, {"ids": list(freed), "units": list(freed.values())})
-    await _count(tx, [(c.policy_id, -units) for c, units in given if c.state is not ClaimState.ARRIVED])
+    waited = [(c, units) for c, units in given if c.state is not ClaimState.ARRIVED]
+    await _count(tx, [(c.policy_id, -units) for c, units in waited])
+    await allotted.uncount_ahead(tx, _owned(waited))
     await _offer(tx, sorted({(c.sku_id, c.location_id) for c, _ in given if c.supply_id is not None}))
     return [(c.order_id, Claim(c.sku_id, c.location_id, units)) for c, units in given if c.state is ClaimState.ARRIVED]
 
 
-async def replace_lost(tx: Tx, lost: Sequence[SupplyClaim], found: Mapping[tuple[UUID, int], int]) -> None:
-    """Drop lost claims as far as other supply was found, by (order, line); their units go on waiting."""
-    given = rules.let_go(lost, found)
+def _owned(given: Iterable[tuple[SupplyClaim, int]]) -> list[tuple[UUID, Claim]]:
+    return [(c.order_id, Claim(c.sku_id, c.location_id, units)) for c, units in given]
+
+
+async def replace_lost(tx: Tx, lost: Sequence[SupplyClaim], found: Sequence[NewClaim], caps: Sequence[Cap]) -> None:
+    """Drop lost claims as far as other supply was found; their units go on waiting, and count where they wait now.
+
+    What was counted stays counted, also on caps that let nothing more through by now.
+    """
+    units_of: dict[tuple[UUID, int], int] = {}
+    for new in found:
+        units_of[new.order_id, new.line] = units_of.get((new.order_id, new.line), 0) + new.quantity
+    given = rules.let_go(lost, units_of)
+    counted = await allotted.uncount_ahead(tx, _owned(given))
+    await allotted.recount_ahead(tx, rules.moved_uses(counted, found, caps))
     params = {"ids": [c.id for c, units in given if units == c.quantity]}
     await tx.execute(writes.DROP_CLAIMS, params)
     part = [(c.id, units) for c, units in given if units < c.quantity]

@@ -110,6 +110,23 @@ async def lock_for(tx: Tx, taker: Taker, skus: Collection[int], claim_id: UUID) 
     await lock(tx, skus, counters)
 
 
+async def lock_counted(
+    tx: Tx, claim_ids: Collection[UUID], taker: Taker | None = None, skus: Collection[int] = ()
+) -> None:
+    """Lock the counters that claims count on, and with a `taker` those that taking more of `skus` would count on.
+
+    For who gives up or claims supply: after queues and supply, before fences and balances, all in one statement.
+    """
+    counters: set[tuple[int, int]] = set()
+    if taker is not None:
+        in_force = await reads.current(tx)
+        if rules.touches(in_force, taker.channel_id, skus):
+            counters = rules.counters(rules.caps_of(in_force, taker, await tx.now()), skus)
+    claimed = await reads.claimed(tx, claim_ids)
+    counters |= await _counters_of(tx, [(id_, u) for id_, found in claimed.items() for u in found.uses])
+    await lock_counters(tx, counters)
+
+
 async def lock_counters(tx: Tx, counters: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """Lock counters, made where nothing counted on them yet, and return the units their caps still let through."""
     if not counters:
@@ -147,6 +164,39 @@ async def move(tx: Tx, changes: Sequence[tuple[UUID | None, FenceChange]], reaso
         raise RuntimeError(f"units of locked fences could not be moved ({reason})")
 
 
+# --- what is sold ahead: it counts on caps, and draws nothing ---
+
+
+async def count_ahead(tx: Tx, caps: Iterable[Cap], uses: Sequence[tuple[UUID, Used]]) -> None:
+    """Count units that wait for supply, as planned under the locks of their counters (`lock_counted`)."""
+    await apply(tx, caps, [], uses)
+
+
+async def uncount_ahead(tx: Tx, owned: Owned) -> list[tuple[UUID, Used]]:
+    """Take units that waited for supply off the caps they counted on; return what was taken off."""
+    claimed = await reads.claimed(tx, {claim for claim, _ in owned}) if owned else {}
+    uses = [(owner, u) for owner, u in _uses_of(claimed, _summed(owned)) if u.quantity]
+    await _uncount(tx, uses)
+    return uses
+
+
+async def recount_ahead(tx: Tx, uses: Sequence[tuple[UUID, Used]]) -> None:
+    """Count units again that were counted until now, elsewhere: whatever the quotas are by now."""
+    if uses:
+        counted = _counted(await _counters_by_use(tx, uses))
+        await tx.execute(writes.UNCOUNT, counted | {"quantities": [-units for units in counted["quantities"]]})
+        await tx.execute(writes.RECORD_USES, use_params(uses))
+
+
+async def _uncount(tx: Tx, uses: Sequence[tuple[UUID, Used]]) -> None:
+    if uses:
+        by_counter = await _counters_by_use(tx, uses)
+        await lock_counters(tx, {counter for counter, _ in by_counter})
+        await tx.execute(writes.UNCOUNT, _counted(by_counter))
+        await tx.execute(writes.REMOVE_USES, use_params(uses))
+        await tx.execute(writes.LOWER_USES, use_params(uses))
+
+
 # --- giving back and leaving ---
 
 
@@ -159,23 +209,14 @@ async def prepare_return(tx: Tx, owned: Owned, *, leaves: bool = False) -> Retur
     if not claimed:
         return None
     draws: list[tuple[UUID, Drawn]] = []
-    uses: list[tuple[UUID, Used]] = []
-    sums: dict[tuple[UUID, int, int], int] = {}
-    for owner, c in owned:
-        key = owner, c.sku_id, c.location_id
-        sums[key] = sums.get(key, 0) + c.quantity
-    for (owner, sku, location), quantity in sorted(sums.items(), key=lambda item: (item[0][0].hex, item[0][1:])):
+    sums = _summed(owned)
+    for (owner, sku, location), quantity in sums.items():
         found = claimed.get(owner)
         if found is None:
             continue
         here = [d for d in found.draws if (d.sku_id, d.location_id) == (sku, location)]
         draws += [(owner, d) for d in rules.part_off(here, quantity, from_end=not leaves)]
-        if not leaves:
-            uses += [
-                (owner, msgspec.structs.replace(u, quantity=min(quantity, u.quantity)))
-                for u in found.uses
-                if (u.sku_id, u.location_id) == (sku, location)
-            ]
+    uses = [] if leaves else _uses_of(claimed, sums)
     if not draws and not uses:
         return None
     if uses:
@@ -189,16 +230,34 @@ async def prepare_return(tx: Tx, owned: Owned, *, leaves: bool = False) -> Retur
     return Returning(draws, uses, opened)
 
 
+def _summed(owned: Owned) -> dict[tuple[UUID, int, int], int]:
+    """Return the units by (claim, SKU, location), in that order."""
+    sums: dict[tuple[UUID, int, int], int] = {}
+    for owner, c in owned:
+        key = owner, c.sku_id, c.location_id
+        sums[key] = sums.get(key, 0) + c.quantity
+    return dict(sorted(sums.items(), key=lambda item: (item[0][0].hex, item[0][1:])))
+
+
+def _uses_of(
+    claimed: Mapping[UUID, reads.Claimed], sums: Mapping[tuple[UUID, int, int], int]
+) -> list[tuple[UUID, Used]]:
+    """Return what units of claims count on caps, no more than was counted."""
+    return [
+        (owner, msgspec.structs.replace(u, quantity=min(quantity, u.quantity)))
+        for (owner, sku, location), quantity in sums.items()
+        if owner in claimed
+        for u in claimed[owner].uses
+        if (u.sku_id, u.location_id) == (sku, location)
+    ]
+
+
 async def finish_return(tx: Tx, back: Returning) -> None:
     """Give units back to the fences they came from, after their balances let them go; take counted units off.
 
     A fence that ended gets nothing: the units are common stock. So are those that are not there any more.
     """
-    if back.uses:
-        counted = _counted(await _counters_by_use(tx, back.uses))
-        await tx.execute(writes.UNCOUNT, counted)
-        await tx.execute(writes.REMOVE_USES, use_params(back.uses))
-        await tx.execute(writes.LOWER_USES, use_params(back.uses))
+    await _uncount(tx, back.uses)
     if not back.draws:
         return
     changes = [
@@ -336,14 +395,18 @@ def _counted(uses: Iterable[tuple[tuple[int, int], Used]]) -> dict[str, list[int
 
 
 def use_params(uses: Sequence[tuple[UUID, Used]]) -> dict[str, list[object]]:
-    """Return uses as the parallel arrays statements take."""
-    rows = sorted(uses, key=lambda x: (x[0].hex, x[1].sku_id, x[1].location_id, x[1].cap_id))
+    """Return uses, summed by claim, balance and cap, as the parallel arrays statements take."""
+    sums: dict[tuple[UUID, int, int, int], int] = {}
+    for claim, u in uses:
+        key = claim, u.sku_id, u.location_id, u.cap_id
+        sums[key] = sums.get(key, 0) + u.quantity
+    rows = sorted(sums, key=lambda key: (key[0].hex, key[1:]))
     return {
-        "claims": [claim for claim, _ in rows],
-        "caps": [u.cap_id for _, u in rows],
-        "skus": [u.sku_id for _, u in rows],
-        "locations": [u.location_id for _, u in rows],
-        "quantities": [u.quantity for _, u in rows],
+        "claims": [claim for claim, _, _, _ in rows],
+        "caps": [cap for _, _, _, cap in rows],
+        "skus": [sku for _, sku, _, _ in rows],
+        "locations": [location for _, _, location, _ in rows],
+        "quantities": [sums[key] for key in rows],
     }
 
 

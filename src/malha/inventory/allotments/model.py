@@ -77,6 +77,10 @@ class Cap(msgspec.Struct, frozen=True, kw_only=True):
         """Tell whether units of a SKU count."""
         return self.any_sku or sku_id in self.skus
 
+    def locations_count(self, location_id: int) -> bool:
+        """Tell whether units at a location count."""
+        return not self.locations or location_id in self.locations
+
     def counter(self, sku_id: int) -> tuple[int, int]:
         """Return the counter that units of a SKU count on."""
         return self.id, sku_id if self.per_sku else ALL_SKUS

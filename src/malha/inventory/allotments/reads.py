@@ -154,6 +154,12 @@ async def claimed(tx: Tx, claims: Collection[UUID]) -> dict[UUID, Claimed]:
     return found
 
 
+async def counted_of(tx: Tx, claim_id: UUID) -> list[Used]:
+    """Return what a claim counts on caps."""
+    found = (await claimed(tx, [claim_id])).get(claim_id)
+    return [] if found is None else found.uses
+
+
 # Few rows; their figures by the indexes on the allotment. For whoever is limited to locations the figures are of those,
 # and what is set apart or limited at other locations only is not there.
 ALLOTMENTS = """
