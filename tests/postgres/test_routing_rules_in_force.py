@@ -15,6 +15,7 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.intake import replanning
 from malha.intake.gate import Gate
 from malha.intake.model import Buyer, Placed
+from malha.network.model import Method
 from malha.notifications import reads as messages
 from malha.notifications.model import Kind
 from malha.ordering import service as ordering
@@ -32,7 +33,7 @@ from malha.routing.model import Exclusion, Reason
 from malha.routing.records import read_record, replay
 from malha.routing.ruling import reads, service
 from malha.routing.ruling.errors import EffectiveInThePast, RuleSetInForce, RuleSetPublished
-from malha.routing.ruling.model import Content, Rule, RuleSet, Run, Status, Unfilled, When, Where
+from malha.routing.ruling.model import Content, Row, Rule, RuleSet, Run, Status, Table, Then, Unfilled, When, Where
 from malha.testing.builders import in_days
 
 NORTH = Where(locations=["L2", "L3"])
@@ -110,6 +111,69 @@ async def test_a_published_rule_decides_the_next_order_and_the_explanation_names
     assert (again.cost, again.basis.costs, again.basis.parcels[0][0]) == (
         stored.cost, stored.costs, stored.parcels[0][0]
     )  # fmt: skip
+
+
+async def test_a_row_of_the_table_sends_an_order_by_its_run_and_the_explanation_names_the_row(
+    gate: Gate, retailer: Database
+):
+    runs = [
+        Run(name="Any", when=When(channels=["web"])),
+        Run(name="North", when=When(customer_groups=["none"]), rules=[Rule(name="Both", where=NORTH)]),
+    ]
+    rows = [
+        Row(name="Large", when=When(min_value=1_000_000), then=Then(run="Any")),
+        Row(name="Usual", when=When(methods=[Method.SHIP]), then=Then(run="North", keep=9, unfilled=Unfilled.QUEUE)),
+    ]
+    await published(retailer, Content(runs=runs, table=Table(rows=rows[:1])))
+    assert places(await place(gate, 1, "A")) == ["L1"]  # no row fits: by the runs
+    rows[1] = msgspec.structs.replace(rows[1], then=Then(run="North"))
+    found = await published(retailer, Content(runs=runs, table=Table(rows=rows)))
+    placed = await place(gate, 2, "A")
+    assert places(placed) == ["L2"]
+    stored = await record(retailer, placed.id)
+    assert (stored.bound.number, stored.bound.rows) == (found.number, [2])
+    async with retailer.snapshot() as tx:
+        with speaking("en"):
+            told = await routing.explanation(tx, placed.id)
+    assert told is not None
+    assert "Row 2 of the decision table fitted the order." in told.sentences
+    row = Row(when=When(weekdays=[1, 2, 3, 4, 5, 6, 7]), then=Then(run="North", keep=9, unfilled=Unfilled.QUEUE))
+    await published(retailer, Content(runs=runs, table=Table(rows=[row])))
+    kept = await place(gate, 3, "A")
+    assert places(kept) == [None]
+    assert set(await holds(retailer, kept.id)) == {HoldKind.ROUTING_RULE}
+
+
+async def test_a_row_that_names_no_run_limits_the_one_that_fits_or_is_a_rule_by_itself(gate: Gate, retailer: Database):
+    row = Row(name="Alone", then=Then(keep=9, complete=True, unfilled=Unfilled.QUEUE))
+    await published(retailer, Content(table=Table(rows=[row])))
+    placed = await place(gate, 1, "A")
+    assert places(placed) == [None]
+    bound = (await holds(retailer, placed.id))[HoldKind.ROUTING_RULE]
+    assert (bound["run"], bound["rule"]) == ("Alone", "Alone")
+    north = Run(name="North", rules=[Rule(name="Both", where=NORTH)])
+    await published(retailer, Content(runs=[north], table=Table(rows=[Row(then=Then(max_packages=1))])))
+    placed = await place(gate, 2, "A")
+    assert places(placed) == ["L2"]
+    bound = (await record(retailer, placed.id)).bound
+    assert (bound.run, bound.rule, bound.packages, bound.rows) == ("North", "Both", 1, [1])
+
+
+async def test_what_a_table_cannot_say_is_refused_cell_by_cell(retailer: Database):
+    rows = [
+        Row(when=When(channels=["nope"], min_value=2, max_value=1), then=Then(run="Nowhere")),
+        Row(then=Then(groups=["nope"], prefer=["nope"], cancel_after_days=2)),
+    ]
+    with pytest.raises(Invalid) as refused:
+        await published(retailer, Content(table=Table(rows=rows)))
+    assert [flaw.at for flaw in refused.value.flaws] == [
+        "table/rows/0/when/channels/0",
+        "table/rows/0/when/max_value",
+        "table/rows/0/then/run",
+        "table/rows/1/then/groups/0",
+        "table/rows/1/then/prefer/0",
+        "table/rows/1/then/cancel_after_days",
+    ]
 
 
 async def test_without_rules_a_record_says_nothing_of_them(gate: Gate, retailer: Database):

@@ -46,6 +46,7 @@ def bounds(draw) -> Bound:
         keep=draw(st.sampled_from((0, 0, 1, 3))),
         complete=draw(st.booleans()),
         packages=draw(st.sampled_from((None, 1, 2, 3))),
+        rows=draw(st.sampled_from(([], [3], [1, 4]))),
     )
 
 

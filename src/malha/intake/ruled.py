@@ -21,10 +21,11 @@ from malha.platform.db import Tx
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.routing.model import Plan, Request
-from malha.routing.ruling.model import Bound, Facts, Unfilled
+from malha.routing.ruling.model import Asked, Bound, Facts, Traits, Unfilled
 from malha.routing.ruling.planning import Under, Within
 
 AT_ONCE = 100
+_encode = msgspec.json.Encoder(order="deterministic").encode
 PLACED = "placed"
 TIME_OVER = N_("No location of its routing rule had the goods in time.")
 RULE_GONE = "no rule holds it any more"
@@ -52,7 +53,7 @@ WHERE kind = 'routing_rule' AND resolved_at IS NULL AND detail->>'cancel_on' <= 
 """
 
 
-def of_new(reference: Reference, order: NewOrder, request: Request, total: int) -> Request:
+def of_new(reference: Reference, order: NewOrder, request: Request, total: int, instant: datetime) -> Request:
     """Return a request of the gate under the run that takes its order, if one does. Only where there are rules."""
     assert reference.rules is not None  # noqa: S101
     facts = Facts(
@@ -65,9 +66,20 @@ def of_new(reference: Reference, order: NewOrder, request: Request, total: int) 
         units=sum(line.quantity for line in request.lines),
         grams=sum(line.quantity * line.grams for line in request.lines),
         skus=[line.sku_id for line in request.lines],
+        at=order.placed_at or instant,
     )
     under = reference.rules.under(facts, reference.traits)
     return request if under is None else msgspec.structs.replace(request, under=under)
+
+
+def asked_of(reference: Reference, order: NewOrder, plan: Plan, total: int) -> str:
+    """Return what other rules may ask of an order and its plan does not say, as it is kept: JSON of `Asked`."""
+    goods: Mapping[int, Traits] = {}
+    if reference.rules is not None and reference.rules.asks_goods:
+        traits = reference.traits
+        goods = {line.sku_id: traits[line.sku_id] for line in plan.basis.lines if line.sku_id in traits}
+    postal_code = None if order.ship_to is None else order.ship_to.postal_code
+    return _encode(Asked(total, postal_code, order.customer_group, goods)).decode()
 
 
 def of_basket(reference: Reference, taker: Taker, request: Request, postal_code: str | None) -> Under | None:
@@ -84,6 +96,7 @@ def of_basket(reference: Reference, taker: Taker, request: Request, postal_code:
         units=sum(line.quantity for line in request.lines),
         grams=sum(line.quantity * line.grams for line in request.lines),
         skus=[line.sku_id for line in request.lines],
+        at=now(),
     )
     return reference.rules.under(facts, reference.traits)
 
@@ -111,6 +124,7 @@ async def of_order(
         units=sum(line.quantity for line in known),
         grams=sum(line.quantity * grams.get(line.sku_id or 0, 0) for line in known),
         skus=[line.sku_id for line in known if line.sku_id is not None],
+        at=order.placed_at,
     )
     spent = len({u.fulfillment_id or u.location_id for u in units if u.state not in WAITING | {UnitState.CANCELLED}})
     return reference.rules.under(facts, reference.traits, spent=spent)

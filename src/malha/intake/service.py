@@ -78,6 +78,7 @@ class _Batch:
     __slots__ = (
         "actors",
         "allotting",
+        "asked",
         "ats",
         "claims",
         "covering",
@@ -110,6 +111,7 @@ class _Batch:
         self.tenders: list[tuple[UUID, NewOrder]] = []
         self.decisions: list[tuple[UUID, int, Plan]] = []
         self.made: dict[UUID, str] = {}  # what their dates are made of
+        self.asked: dict[UUID, str] = {}  # what other rules may ask of them
         self.events: list[OrderPlaced] = []
         self.actors: list[str] = []
         self.ats: list[str] = []
@@ -354,7 +356,7 @@ def _plan_one(
     if target is not None:
         request = seat.narrow(_request(submission, order, channel, skus, target, reference), reference)
         if reference.rules is not None:
-            request = ruled.of_new(reference, order, request, total)
+            request = ruled.of_new(reference, order, request, total, instant)
         taker = _taker_of(batch, order, channel, request)
         caps: list[str] = []
         if taker is None or batch.allotting is None:
@@ -417,6 +419,7 @@ def _plan_one(
         batch.tenders.append((order_id, order))
     if plan is not None:
         batch.decisions.append((order_id, 1, plan))
+        batch.asked[order_id] = ruled.asked_of(reference, order, plan, total)
         _keep_made(batch, order_id, order, plan, covers, reference, released, promised=promise is not None)
     kinds = [kind.value for kind in holds]
     batch.events.append(
@@ -771,7 +774,7 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
             totals = {order_id: batch.placed[order_id][1].total for order_id, _ in batch.tenders}
             await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
         if batch.decisions:
-            await decisions.record_decisions(tx, batch.decisions, batch.made)
+            await decisions.record_decisions(tx, batch.decisions, batch.made, batch.asked)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
         applied = booked is None or await booked.applied()
         applied &= drawing is None or await drawing.applied()

@@ -70,6 +70,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     number: int | None
     run: str | None
     rule: str | None
+    rows: list[int]  # of the decision table, from 1 on, that fitted it and counted
     tried: list[str]  # rules before, which could not fill it
     ending: Unfilled | None
     cancel_after_days: int | None
@@ -145,6 +146,7 @@ async def _example(tx: Tx, reference: Reference, trial: Trial) -> Asked:
         units=sum(line.quantity for line in lines),
         grams=sum(line.quantity * line.grams for line in lines),
         skus=[line.sku_id for line in lines],
+        at=await tx.now(),
     )
     return _request(channel.id, facts, lines, None, pickup), facts, await _free(tx, reference, lines, {})
 
@@ -181,6 +183,7 @@ async def _order(tx: Tx, reference: Reference, number: int) -> Asked:
         units=sum(line.quantity for line in lines),
         grams=sum(line.quantity * line.grams for line in lines),
         skus=[line.sku_id for line in lines],
+        at=order.placed_at,
     )
     request = _request(order.channel_id, facts, lines, order.service_id, order.pickup_location_id)
     return request, facts, await _free(tx, reference, lines, own)
@@ -224,6 +227,7 @@ async def _told(
         number=None if rules is None else rules.number or None,
         run=None if bound is None else bound.run,
         rule=None if bound is None else bound.rule,
+        rows=[] if bound is None else bound.rows,
         tried=[] if bound is None else bound.tried,
         ending=None if bound is None else bound.ending,
         cancel_after_days=None if bound is None else bound.cancel_after_days,

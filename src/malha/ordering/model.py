@@ -250,6 +250,7 @@ class Order(msgspec.Struct, frozen=True):
     release_after: datetime
     seq: int
     customer_group: str | None = None
+    placed_at: datetime | None = None
 
     @property
     def payable(self) -> int:

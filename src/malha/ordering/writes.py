@@ -8,7 +8,7 @@ payments and documents of one order change one transaction at a time.
 _ORDER = """
 SELECT id, number, channel_id, currency, status, items_total, discount_total, shipping_total, total, cancelled_total,
        method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone, ship_to,
-       release_after, seq, customer_group
+       release_after, seq, customer_group, placed_at
 FROM sales_order
 """
 

@@ -60,17 +60,20 @@ async def attempts(tx: Tx, order_id: UUID) -> int:
     return int(await tx.value(LAST_ATTEMPT, {"order_id": order_id}) or 0)
 
 
-async def explanation(tx: Tx, order_id: UUID, attempt: int | None = None) -> Explanation | None:
+async def explanation(
+    tx: Tx, order_id: UUID, attempt: int | None = None, *, on_paper: str | None = None
+) -> Explanation | None:
     """Return why an order went where it went, in the current language.
 
     `attempt` picks one of several decisions; without it the last is told. None: there is no such decision, or the actor
-    does not see the order. Costs and reasons of locations outside the actor's scope are left out.
+    does not see the order. Costs and reasons of locations outside the actor's scope are left out. `on_paper` is
+    a record that is explained in place of the decision's own.
     """
     scope = None if tx.actor.locations is None else sorted(tx.actor.locations)
     row = await tx.maybe(Decision, DECISION, {"order_id": order_id, "attempt": attempt, "scope": scope})
     if row is None:
         return None
-    record = read_record(row.record)
+    record = read_record(row.record if on_paper is None else on_paper)
     explained = explain(record)
     ids = {id_ for option in explained.options for id_ in option.location_ids} | set(explained.obstacles)
     if record.pickup is not None:

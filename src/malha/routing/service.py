@@ -14,12 +14,16 @@ NOTHING: Mapping[UUID, str] = MappingProxyType({})
 
 
 async def record_decisions(
-    tx: Tx, decisions: Sequence[tuple[UUID, int, Plan]], made: Mapping[UUID, str] = NOTHING
+    tx: Tx,
+    decisions: Sequence[tuple[UUID, int, Plan]],
+    made: Mapping[UUID, str] = NOTHING,
+    asked: Mapping[UUID, str] = NOTHING,
 ) -> None:
     """Store plans with what they were decided from, as (order, attempt, plan), with one statement.
 
     Attempt 1 is intake's; later ones take `next_attempt`. Usable inside `tx.pipeline()`. `made` is, by order, what the
-    date of its plan is made of (`promising`), kept with the decision and not looked at here.
+    date of its plan is made of (`promising`), kept with the decision and not looked at here. `asked` is, by order, what
+    other rules may ask of it (`ruling.model.Asked`).
 
     Raises:
         psycopg.errors.UniqueViolation: the order has a decision of that attempt.
@@ -33,6 +37,7 @@ async def record_decisions(
         "costs": arrays.ints([plan.cost for _, _, plan in decisions]),
         "records": arrays.texts([record_json(plan).decode() for _, _, plan in decisions]),
         "promises": arrays.texts([made.get(order) for order, _, _ in decisions]),
+        "asked": arrays.texts([asked.get(order) for order, _, _ in decisions]),
     }
     bounds = [plan.basis.bound for _, _, plan in decisions]
     if any(bounds):

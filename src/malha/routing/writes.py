@@ -2,16 +2,16 @@
 
 # Plain insert of immutable rows; the primary key refuses a second decision of the same attempt.
 INSERT_DECISIONS = """
-INSERT INTO routing_decision (order_id, attempt, cost, record, promise)
+INSERT INTO routing_decision (order_id, attempt, cost, record, promise, asked)
 SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bigint[], %(records)s::json[],
-                     %(promises)s::json[])
+                     %(promises)s::json[], %(asked)s::json[])
 """
 
 # The same with the rule set that decided, where one did.
 INSERT_RULED_DECISIONS = """
-INSERT INTO routing_decision (order_id, attempt, cost, record, promise, rule_set)
+INSERT INTO routing_decision (order_id, attempt, cost, record, promise, asked, rule_set)
 SELECT * FROM unnest(%(orders)s::uuid[], %(attempts)s::smallint[], %(costs)s::bigint[], %(records)s::json[],
-                     %(promises)s::json[], %(rule_sets)s::int[])
+                     %(promises)s::json[], %(asked)s::json[], %(rule_sets)s::int[])
 """
 
 # Excluding again tells the newest reason. Rows come sorted by key, so that two callers cannot deadlock.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.routing.ruling.model import Content, Rule, Run, Unfilled, When, Where
+from malha.routing.ruling.model import Content, Row, Rule, Run, Unfilled, When, Where
 
 NO_CHANNEL = N_("There is no channel {code}.")
 NO_GROUP = N_("There is no group of locations {code}.")
@@ -15,6 +15,10 @@ CHECK_CODE = N_("Check the code; case counts.")
 TWICE = N_("The name {name} is there twice.")
 OTHER_NAME = N_("Give each its own name: explanations name it.")
 EMPTY = N_("It must not be empty.")
+NO_RUN = N_("These rules have no run {name}.")
+CHECK_RUN = N_("Write the name of a run as it stands there, or leave it empty.")
+NOTHING_WAITS = N_("Nothing waits for a person after this rule.")
+EMPTY_OR_WAIT = N_("Leave it empty, or let the order wait.")
 BACKWARDS = N_("The least is more than the most.")
 SWAP = N_("Swap the two.")
 
@@ -30,7 +34,22 @@ def flaws_of(
         found += _name(f"{at}/name", run.name, names)
         found += _when(f"{at}/when", run.when, known, no_categories)
         found += _rules(at, run, known, groups)
+    for n, row in enumerate(content.table.rows):
+        found += _when(f"table/rows/{n}/when", row.when, known, no_categories)
+        found += _row(f"table/rows/{n}/then", row, content, groups)
     return found
+
+
+def _row(at: str, row: Row, content: Content, groups: Collection[str]) -> Iterator[Flaw]:
+    then = row.then
+    if then.run is not None and all(run.name != then.run for run in content.runs):
+        yield Flaw(f"{at}/run", NO_RUN, CHECK_RUN, {"name": then.run})
+    for field, codes in (("groups", then.groups), ("prefer", then.prefer)):
+        for n, code in enumerate(codes):
+            if code not in groups:
+                yield Flaw(f"{at}/{field}/{n}", NO_GROUP, CHECK_CODE, {"code": code})
+    if then.cancel_after_days is not None and then.unfilled in {None, Unfilled.NEXT}:
+        yield Flaw(f"{at}/cancel_after_days", NOTHING_WAITS, EMPTY_OR_WAIT)
 
 
 def _name(at: str, name: str, taken: set[str]) -> Iterator[Flaw]:
@@ -71,11 +90,7 @@ def _rules(at: str, run: Run, known: NetworkSnapshot, groups: Collection[str]) -
 
 def _ending(at: str, rule: Rule, *, last: bool) -> Iterator[Flaw]:
     if rule.cancel_after_days is not None and rule.unfilled is Unfilled.NEXT:
-        yield Flaw(
-            f"{at}/cancel_after_days",
-            N_("Nothing waits for a person after this rule."),
-            N_("Leave it empty, or let the order wait."),
-        )
+        yield Flaw(f"{at}/cancel_after_days", NOTHING_WAITS, EMPTY_OR_WAIT)
     if not last and rule.unfilled is not Unfilled.NEXT:
         yield Flaw(
             f"{at}/unfilled",

@@ -17,6 +17,7 @@ from malha.network.model import LocationKind, Method
 MAX_RUNS = 50
 MAX_RULES = 20
 MAX_TIERS = 9
+MAX_ROWS = 500
 
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -24,6 +25,8 @@ State = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Amount = Annotated[int, Meta(ge=0, le=10**12)]
 Count = Annotated[int, Meta(ge=0, le=10**9)]
 Codes = Annotated[list[Code], Meta(max_length=500)]
+Weekday = Annotated[int, Meta(ge=1, le=7)]  # 1 is Monday
+Hour = Annotated[int, Meta(ge=0, le=24)]
 
 
 class Unfilled(StrEnum):
@@ -88,11 +91,19 @@ class When(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     categories: Codes = []
     attributes: Annotated[dict[Code, Codes], Meta(max_length=20)] = {}
     goods: Literal["any", "all"] = "any"
+    weekdays: Annotated[list[Weekday], Meta(max_length=7)] = []
+    from_hour: Hour | None = None
+    to_hour: Hour | None = None
 
     @property
     def asks_goods(self) -> bool:
         """Tell whether the products of the order matter."""
         return bool(self.brands or self.categories or self.attributes)
+
+    @property
+    def asks_time(self) -> bool:
+        """Tell whether it matters when the order was placed."""
+        return bool(self.weekdays) or self.from_hour is not None or self.to_hour is not None
 
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -103,10 +114,61 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     rules: Annotated[list[Rule], Meta(max_length=MAX_RULES)] = []
 
 
+class Hit(StrEnum):
+    """Which rows of a table count for an order."""
+
+    FIRST = "first"  # the first that fits
+    COLLECT = "collect"  # every one that fits; where two say different things, the earlier one
+
+
+class Then(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """What a row of a table says. What it leaves out is as the run that takes the order has it.
+
+    `run` names the run that takes the order. What else is stated replaces what each of its rules says: only locations
+    of `groups`, first those of the first group in `prefer`... `unfilled` and `cancel_after_days` replace what its last
+    rule says. Where no run takes the order, the row is a run of one rule by itself.
+    """
+
+    run: Name | None = None
+    groups: Codes = []
+    prefer: Annotated[list[Code], Meta(max_length=MAX_TIERS)] = []
+    keep: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    complete: bool | None = None
+    max_packages: Annotated[int, Meta(ge=1, le=100)] | None = None
+    unfilled: Unfilled | None = None
+    cancel_after_days: Annotated[int, Meta(ge=1, le=365)] | None = None
+
+    @property
+    def limits(self) -> bool:
+        """Tell whether it says more than which run."""
+        return self != Then(run=self.run)
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """One row of a table: for which orders, and what counts for them."""
+
+    name: Annotated[str, Meta(max_length=80)] = ""
+    when: When = When()
+    then: Then = Then()
+
+
+class Table(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A decision table: it is asked before the runs. An order that no row fits goes by the runs alone."""
+
+    hit: Hit = Hit.FIRST
+    rows: Annotated[list[Row], Meta(max_length=MAX_ROWS)] = []
+
+
 class Content(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """All runs of a rule set, the first that fits counts. None: every order goes where it is cheapest."""
 
     runs: Annotated[list[Run], Meta(max_length=MAX_RUNS)] = []
+    table: Table = Table()
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether it says nothing of any order."""
+        return not self.runs and not self.table.rows
 
 
 class Status(StrEnum):
@@ -155,6 +217,7 @@ class Bound(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     packages: int | None = None
     ending: Unfilled | None = None  # what came of it where the rule could not fill the order
     cancel_after_days: int | None = None
+    rows: list[int] = []  # of the table of that rule set, from 1 on, that fitted the order and counted
 
     @property
     def plain(self) -> bool:
@@ -171,7 +234,10 @@ class Traits(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules ask of an order. `value` None: not known, as of a basket. `skus` are one of each line."""
+    """What rules ask of an order. `value` None: not known, as of a basket. `skus` are one of each line.
+
+    `at` is when it was placed; None: not known.
+    """
 
     channel: str
     method: str
@@ -182,3 +248,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     grams: int
     skus: list[int]
+    at: datetime | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """What rules may ask of an order and its plan does not say: stored with the first decision, for other rules.
+
+    `goods` is by SKU id what its products were, where the rules then in force asked for it.
+    """
+
+    value: int | None
+    postal_code: str | None
+    customer_group: str | None
+    goods: Mapping[int, Traits] = {}

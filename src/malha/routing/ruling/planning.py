@@ -1,6 +1,7 @@
 """Rule sets as routing uses them: which run takes an order, and its rules tried in turn. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 
 import msgspec
@@ -12,67 +13,122 @@ from malha.network.tariff import distance_km
 from malha.routing.lanes import Lane
 from malha.routing.model import Network, Plan, Request, StockPrices
 from malha.routing.rules import plan
-from malha.routing.ruling.model import Bound, Content, Facts, Rule, Run, Traits, Unfilled, When, Where
+from malha.routing.ruling.bounded import Binding
+from malha.routing.ruling.model import Bound, Content, Facts, Rule, Run, Then, Traits, Unfilled, When, Where
+from malha.routing.ruling.tables import Hits, is_hour, together
 from malha.routing.terms import runs
 
 KEPT_SITES = 4_096
+KEPT_WAYS = 1_024
+NOWHERE: Mapping[int, int] = {}
 
 
 class Rules:
-    """One rule set over one revision of the network. Which locations a rule means is worked out at first use."""
+    """One rule set over one revision of the network. Which locations a rule means is worked out at first use.
+
+    `twins` are locations that are not there: each stands in the groups of another one.
+    """
 
     def __init__(
-        self, number: int, content: Content, known: NetworkSnapshot, groups: Mapping[str, Collection[str]]
+        self,
+        number: int,
+        content: Content,
+        known: NetworkSnapshot,
+        groups: Mapping[str, Collection[str]],
+        zone: tzinfo = UTC,
+        twins: Mapping[int, int] = NOWHERE,
     ) -> None:
         self.number = number
         self.runs = content.runs
-        self.asks_goods = any(run.when.asks_goods for run in content.runs)
+        self.table = Hits(content.table) if content.table.rows else None
+        conditions = [run.when for run in content.runs] + [row.when for row in content.table.rows]
+        self.asks_goods = any(when.asks_goods for when in conditions)
+        self._asks_time = any(when.asks_time for when in conditions)
+        self._zone = zone
         self._locations = known.locations
         self._ids = known.location_ids
         self._groups = groups
-        self._named: dict[int, frozenset[int]] = {}
-        self._sites: dict[tuple[object, ...], Bound] = {}
+        self._twins = twins
+        self._named: dict[int, tuple[Where, frozenset[int]]] = {}
+        self._sites: dict[tuple[object, ...], tuple[Run, Rule, Bound]] = {}  # holding what their keys identify
+        self._ways: dict[tuple[tuple[int, ...], int], Run] = {}
 
     def under(self, facts: Facts, traits: Mapping[int, Traits], *, spent: int = 0) -> "Under | None":
         """Return the run that takes an order; None: no run does. `spent` packages of it are on their way already."""
-        for run in self.runs:
-            if fits(run.when, facts, traits):
-                target = locate(facts.postal_code) if facts.postal_code and _asks_distance(run) else None
-                return Under(self, run, target, spent)
-        return None
+        local = facts.at.astimezone(self._zone) if self._asks_time and facts.at is not None else None
+        rows = () if self.table is None else self.table.of(facts, local, traits, _goods)
+        run = self._by_rows(rows, facts, traits, local) if rows else self._fitting(facts, traits, local)
+        if run is None:
+            return None
+        target = locate(facts.postal_code) if facts.postal_code and _asks_distance(run) else None
+        return Under(self, run, target, spent, [n + 1 for n in rows])
 
-    def bound(self, run: Run, rule: Rule, lane: Lane, ids: Sequence[int], target: Place | None) -> Bound:
+    def _fitting(self, facts: Facts, traits: Mapping[int, Traits], local: datetime | None) -> Run | None:
+        return next((run for run in self.runs if fits(run.when, facts, traits, local)), None)
+
+    def _by_rows(
+        self, rows: tuple[int, ...], facts: Facts, traits: Mapping[int, Traits], local: datetime | None
+    ) -> Run | None:
+        """Return the run that rows of the table name, or else the one that fits, with what they say of it."""
+        assert self.table is not None  # noqa: S101  (it has rows)
+        then = together(self.table.rows, rows)
+        if then.run is None:
+            run = self._fitting(facts, traits, local)
+        else:
+            run = next((run for run in self.runs if run.name == then.run), None)
+        if not then.limits:
+            return run
+        key = rows, id(run)
+        found = self._ways.get(key)
+        if found is None:
+            if len(self._ways) >= KEPT_WAYS:
+                self._ways.clear()
+            name = self.table.rows[rows[0]].name or str(rows[0] + 1)
+            found = self._ways[key] = limited(run or Run(name=name, rules=[Rule(name=name)]), then, name)
+        return found
+
+    def bound(
+        self, run: Run, rule: Rule, lane: Lane, ids: Sequence[int], target: Place | None, rows: Sequence[int] = ()
+    ) -> Bound:
         """Return what a rule asks of a lane whose destination lies in a city."""
         facts = lane.facts
-        key = (id(rule), facts.channel, facts.method, facts.service, facts.to, facts.pickup, target)
+        key = (
+            id(run), id(rule), *rows, facts.network, facts.channel, facts.method, facts.service, facts.to, facts.pickup,
+            target,
+        )  # fmt: skip
         found = self._sites.get(key)
         if found is None:
             if len(self._sites) >= KEPT_SITES:
                 self._sites.clear()
-            found = self._sites[key] = self._work_out(run, rule, lane, ids, target)
-        return found
+            found = self._sites[key] = run, rule, self._work_out(run, rule, lane, ids, target, rows)
+        return found[2]
 
-    def _work_out(self, run: Run, rule: Rule, lane: Lane, ids: Sequence[int], target: Place | None) -> Bound:
-        open_ = [self._locations[ids[index]] for index in lane.open]
+    def _work_out(
+        self, run: Run, rule: Rule, lane: Lane, ids: Sequence[int], target: Place | None, rows: Sequence[int]
+    ) -> Bound:
+        open_ = [self._locations.get(ids[index]) for index in lane.open]
         ships = lane.facts.method == Method.SHIP
-        outside, far, left = [], [], []
+        to_state = lane.facts.to if ships else None
+        outside: list[int] = []
+        far: list[int] = []
+        left: list[tuple[int, Location]] = []
         for position, location in enumerate(open_):
-            if not self._names(rule.where, location, lane.facts.to if ships else None):
+            if location is None or not self._names(rule.where, location, to_state):
                 outside.append(position)
             elif ships and not _near(rule.where, location, target):
                 far.append(position)
             else:
-                left.append(position)
+                left.append((position, location))
         tiers: list[list[int]] = []
         for where in rule.prefer:
             mine = [
                 position
-                for position in left
-                if self._names(where, open_[position], lane.facts.to if ships else None)
-                and (not ships or _near(where, open_[position], target))
+                for position, location in left
+                if self._names(where, location, to_state) and (not ships or _near(where, location, target))
             ]
             tiers.append(mine)
-            left = [position for position in left if position not in set(mine)]
+            taken = set(mine)
+            left = [(position, location) for position, location in left if position not in taken]
         return Bound(
             number=self.number,
             run=run.name,
@@ -83,13 +139,16 @@ class Rules:
             keep=rule.keep,
             complete=rule.complete,
             packages=rule.max_packages,
+            rows=list(rows),
         )
 
     def _names(self, where: Where, location: Location, to_state: str | None) -> bool:
         if where.kinds and location.kind not in where.kinds:
             return False
-        if (where.groups or where.locations) and location.id not in self._named_by(where):
-            return False
+        if where.groups or where.locations:
+            id_ = self._twins.get(location.id, location.id)
+            if id_ not in self._named_by(where):
+                return False
         return not (where.same_state and to_state is not None and location.state != to_state)
 
     def _named_by(self, where: Where) -> frozenset[int]:
@@ -97,20 +156,24 @@ class Rules:
         if found is None:
             codes = {code for group in where.groups for code in self._groups.get(group, ())}
             codes.update(where.locations)
-            found = self._named[id(where)] = frozenset(self._ids[code] for code in codes if code in self._ids)
-        return found
+            ids = frozenset(self._ids[code] for code in codes if code in self._ids)
+            if len(self._named) >= KEPT_SITES:
+                self._named.clear()
+            found = self._named[id(where)] = where, ids  # holding it, no other one is given its identity
+        return found[1]
 
 
 class Under:
     """A run that took an order: plans it by its rules, one after the other."""
 
-    __slots__ = ("_spent", "rules", "run", "target")
+    __slots__ = ("_spent", "rows", "rules", "run", "target")
 
-    def __init__(self, rules: Rules, run: Run, target: Place | None, spent: int) -> None:
+    def __init__(self, rules: Rules, run: Run, target: Place | None, spent: int, rows: Sequence[int] = ()) -> None:
         self.rules = rules
         self.target = target
         self._spent = spent
         self.run = run
+        self.rows = rows  # of the table, from 1 on
 
     def plan(
         self,
@@ -123,24 +186,29 @@ class Under:
         costs: bool | None = None,
     ) -> Plan:
         """Return the plan of the first rule that fills the whole request, or what the first that stops could place."""
+
+        def place(bind: Binding) -> Plan:
+            return plan(request, network, free, taken, priced, costs=costs, bind=bind)
+
+        return self.by_rules(place, network.location_ids)
+
+    def by_rules(self, place: Callable[[Binding], Plan], ids: Sequence[int]) -> Plan:
+        """Return the plan of the first rule that fills all of it, or what the first that stops could place.
+
+        Args:
+            place: returns the plan under what a rule asks of a lane.
+            ids: location ids, by what a lane calls open.
+        """
         tried: list[str] = []
         for rule in self.run.rules:
-            found = plan(
-                request,
-                network,
-                free,
-                taken,
-                priced,
-                costs=costs,
-                bind=partial(self._bound, rule, network, tried),
-            )
+            found = place(partial(self._bound, rule, ids, tried))
             if not found.unplaced:
                 return found
             if rule.unfilled is not Unfilled.NEXT:
                 return _ended(found, rule)
             tried.append(rule.name)
-        anywhere = Bound(number=self.rules.number, run=self.run.name, tried=tried)
-        return plan(request, network, free, taken, priced, costs=costs, bind=lambda _lane: anywhere)
+        anywhere = Bound(number=self.rules.number, run=self.run.name, tried=tried, rows=list(self.rows))
+        return place(lambda _lane: anywhere)
 
     def after(self, decided: Plan) -> "Within | None":
         """Return from where the rest of a plan may be promised of goods to come; None: from anywhere."""
@@ -148,8 +216,8 @@ class Under:
         rule = None if bound is None else next((r for r in self.run.rules if r.name == bound.rule), None)
         return None if rule is None else Within(self, rule)
 
-    def _bound(self, rule: Rule, network: Network, tried: Sequence[str], lane: Lane) -> Bound:
-        bound = self.rules.bound(self.run, rule, lane, network.location_ids, self.target)
+    def _bound(self, rule: Rule, ids: Sequence[int], tried: Sequence[str], lane: Lane) -> Bound:
+        bound = self.rules.bound(self.run, rule, lane, ids, self.target, self.rows)
         if tried:
             bound = msgspec.structs.replace(bound, tried=list(tried))
         if self._spent and bound.packages is not None:
@@ -163,7 +231,7 @@ class Within(Under):
     __slots__ = ("_rule",)
 
     def __init__(self, under: Under, rule: Rule) -> None:
-        super().__init__(under.rules, under.run, under.target, 0)
+        super().__init__(under.rules, under.run, under.target, 0, under.rows)
         self._rule = rule
 
     def plan(
@@ -179,8 +247,15 @@ class Within(Under):
         """Return the cheapest plan at the rule's locations."""
 
         def bind(lane: Lane) -> Bound:
-            whole = self.rules.bound(self.run, self._rule, lane, network.location_ids, self.target)
-            return Bound(number=whole.number, run=whole.run, rule=whole.rule, outside=whole.outside, far=whole.far)
+            whole = self.rules.bound(self.run, self._rule, lane, network.location_ids, self.target, self.rows)
+            return Bound(
+                number=whole.number,
+                run=whole.run,
+                rule=whole.rule,
+                outside=whole.outside,
+                far=whole.far,
+                rows=whole.rows,
+            )
 
         return plan(request, network, free, taken, priced, costs=costs, bind=bind)
 
@@ -190,6 +265,22 @@ def _ended(decided: Plan, rule: Rule) -> Plan:
     assert bound is not None  # noqa: S101  (it was bound)
     ended = msgspec.structs.replace(bound, ending=rule.unfilled, cancel_after_days=rule.cancel_after_days)
     return msgspec.structs.replace(decided, basis=msgspec.structs.replace(decided.basis, bound=ended))
+
+
+def limited(run: Run, then: Then, name: str) -> Run:
+    """Return a run with what a row says of it; one without rules gets one of the row's name."""
+    said: dict[str, object] = {}
+    if then.groups:
+        said["where"] = Where(groups=then.groups)
+    if then.prefer:
+        said["prefer"] = [Where(groups=[code]) for code in then.prefer]
+    for field in ("keep", "complete", "max_packages"):
+        if getattr(then, field) is not None:
+            said[field] = getattr(then, field)
+    rules = [msgspec.structs.replace(rule, **said) for rule in run.rules or [Rule(name=name)]]
+    if then.unfilled is not None:
+        rules[-1] = msgspec.structs.replace(rules[-1], unfilled=then.unfilled, cancel_after_days=then.cancel_after_days)
+    return msgspec.structs.replace(run, rules=rules)
 
 
 def _asks_distance(run: Run) -> bool:
@@ -207,8 +298,8 @@ def _near(where: Where, location: Location, target: Place | None) -> bool:
 # --- which orders ---
 
 
-def fits(when: When, facts: Facts, traits: Mapping[int, Traits]) -> bool:
-    """Return whether an order meets all conditions that are stated."""
+def fits(when: When, facts: Facts, traits: Mapping[int, Traits], local: datetime | None = None) -> bool:
+    """Return whether an order meets all conditions that are stated. `local`: when it came, by the retailer's clock."""
     return (
         _among(when.channels, facts.channel)
         and _among(when.methods, facts.method)
@@ -217,8 +308,15 @@ def fits(when: When, facts: Facts, traits: Mapping[int, Traits]) -> bool:
         and _between(when.min_value, facts.value, when.max_value)
         and _between(when.min_units, facts.units, when.max_units)
         and _between(when.min_grams, facts.grams, when.max_grams)
+        and (not when.asks_time or (local is not None and _at(when, local)))
         and (not when.asks_goods or _goods(when, facts.skus, traits))
     )
+
+
+def _at(when: When, local: datetime) -> bool:
+    if when.weekdays and local.isoweekday() not in when.weekdays:
+        return False
+    return is_hour(local.hour, when.from_hour or 0, 24 if when.to_hour is None else when.to_hour)
 
 
 def _among(wanted: Collection[str], found: str | None) -> bool:

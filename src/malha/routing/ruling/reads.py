@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.catalog import reads as catalog
 from malha.network import reads as network
+from malha.network import retailer
 from malha.network.snapshot import NetworkSnapshot
+from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.routing.ruling.model import Content, RuleSet, Status, Traits
 from malha.routing.ruling.planning import Rules
@@ -78,18 +81,19 @@ async def in_force(tx: Tx, known: NetworkSnapshot) -> Rules | None:
         return None
     ((number, content),) = await tx.tuples(CONTENT_OF, {"id": id_})
     found = _decode(content)
-    return await compiled(tx, number, found, known) if found.runs else None
+    return None if found.empty else await compiled(tx, number, found, known)
 
 
 async def compiled(tx: Tx, number: int, content: Content, known: NetworkSnapshot) -> Rules:
     """Return a rule set as it would decide over a network. A draft has the number 0."""
     groups = {group.code: group.locations for group in await network.location_groups(tx)}
-    return Rules(number, content, known, groups)
+    return Rules(number, content, known, groups, ZoneInfo((await retailer.current(tx)).timezone or i18n.current_zone()))
 
 
 async def categories_unknown(tx: Tx, content: Content) -> set[str]:
     """Return the codes that conditions name and no category has."""
-    named = {code for run in content.runs for code in run.when.categories}
+    conditions = [*(run.when for run in content.runs), *(row.when for row in content.table.rows)]
+    named = {code for when in conditions for code in when.categories}
     return named - {category.code for category in await catalog.categories(tx)} if named else set()
 
 

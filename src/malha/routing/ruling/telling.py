@@ -17,6 +17,7 @@ class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     max_packages: int | None
     preferred: bool  # some locations came before others, whatever they cost
+    rows: list[int]  # of the decision table that counted, from 1 on
     ending: Unfilled | None  # what came of what the rule could not place
     cancel_after_days: int | None
 
@@ -38,6 +39,7 @@ def rule_told(bound: Bound) -> RuleTold:
         complete=bound.complete,
         max_packages=bound.packages,
         preferred=bool(bound.tiers),
+        rows=bound.rows,
         ending=bound.ending,
         cancel_after_days=bound.cancel_after_days,
     )
@@ -60,6 +62,17 @@ def rule_sentences(bound: Bound) -> list[str]:
         ]
     else:
         said = [_("The run “{run}” has no rules: any location counted; rule set {number}.", run=run, number=number)]
+    if bound.rows:
+        numbers = ", ".join(str(n) for n in bound.rows)
+        said.insert(
+            0,
+            n_(
+                "Row {numbers} of the decision table fitted the order.",
+                "Rows {numbers} of the decision table fitted the order.",
+                len(bound.rows),
+                numbers=numbers,
+            ),
+        )
     if bound.tried:
         names = ", ".join(f"“{name}”" for name in bound.tried)
         said.append(n_("{names} could not fill it.", "{names} could not fill it.", len(bound.tried), names=names))
