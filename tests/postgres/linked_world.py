@@ -7,6 +7,7 @@ from typing import Any
 
 from malha.channels.connecting import inbox, operating, pulling, reads, service
 from malha.channels.connecting.model import ConnectionDraft
+from malha.channels.connecting.receiving import Receiver
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import RawRequest
 from malha.intake.gate import Gate
@@ -35,6 +36,7 @@ class Linked:
         self.gate = gate
         self.world = world
         self.runtime = Runtime(database, settings, timeout_s=1.0)
+        self.receiver = Receiver(database, self.keys)
 
     @property
     def keys(self) -> Any:
@@ -47,9 +49,7 @@ class Linked:
                 await tx.execute(statement)
 
     async def receive(self, sent: Any) -> int:
-        return await inbox.receive(
-            self.database, self.keys, CODE, RawRequest("POST", f"/in/{CODE}", sent.headers, sent.body)
-        )
+        return await self.receiver.receive(CODE, RawRequest("POST", f"/in/{CODE}", sent.headers, sent.body))
 
     async def settle(self, rounds: int = 12) -> None:
         """Have everything read, handled and told that can be."""

@@ -120,7 +120,7 @@ async def test_what_is_signed_and_says_nothing_readable_is_refused_with_why(shop
 
 async def test_nobody_receives_for_a_connection_that_is_not_there(shop: Linked):
     with pytest.raises(NoWebhooks):
-        await inbox.receive(shop.database, shop.keys, "other", RawRequest("POST", "/in/other", {}, b""))
+        await shop.receiver.receive("other", RawRequest("POST", "/in/other", {}, b""))
 
 
 async def test_an_older_version_after_a_newer_changes_nothing(shop: Linked):
@@ -278,27 +278,84 @@ async def test_things_of_one_order_are_handled_in_their_order_by_however_many_wo
     assert await shop.values("SELECT count(*) FROM payment_entry WHERE kind = 'captured'") == [20]
 
 
-async def test_a_worker_that_dies_in_the_middle_loses_nothing_and_doubles_nothing(shop: Linked):
-    """It dies after the gate took the order and before that was written down."""
-    await shop.receive(shop.peer.webhook(shop.peer.sell("1001")))
-    real = shop.gate.submit
+@pytest.mark.parametrize("orders", [["1001"], ["1001", "1002", "1003"]])
+async def test_a_worker_that_dies_in_the_middle_loses_nothing_and_doubles_nothing(shop: Linked, orders: list[str]):
+    """It dies after the gate took what came, one or many together, and before that was written down."""
+    for id_ in orders:
+        await shop.receive(shop.peer.webhook(shop.peer.sell(id_)))
+    real = shop.gate.enqueue
 
-    async def submit_and_die(*args, **kwargs):
-        await real(*args, **kwargs)
+    async def die(taken):
+        await taken
         raise asyncio.CancelledError
 
-    shop.gate.submit = submit_and_die  # type: ignore[method-assign]
+    def enqueue_and_die(*args, **kwargs):
+        return asyncio.ensure_future(die(real(*args, **kwargs)))
+
+    shop.gate.enqueue = enqueue_and_die  # type: ignore[method-assign]
     with pytest.raises(asyncio.CancelledError):
         await inbox.work(shop.runtime, shop.gate)
-    shop.gate.submit = real  # type: ignore[method-assign]
-    assert await shop.values(ORDERS) == ["1001"]
+    shop.gate.enqueue = real  # type: ignore[method-assign]
+    assert await shop.values(ORDERS) == orders
     assert await inbox.work(shop.runtime, shop.gate) == 0, "it is still in the hands of the dead one"
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE channel_inbox SET taken_until = now() - interval '1 second'")
     await shop.handle()
-    assert await shop.values(STATES) == ["done"]
-    assert await shop.values(ORDERS) == ["1001"]
-    assert await shop.values("SELECT count(*) FROM binding WHERE entity = 'order'") == [1]
+    assert await shop.values(STATES) == ["done"] * len(orders)
+    assert await shop.values(ORDERS) == orders
+    assert await shop.values("SELECT external_id FROM binding WHERE entity = 'order' ORDER BY 1") == orders
+
+
+async def test_messages_of_one_moment_are_kept_together_and_each_is_answered_for_itself(shop: Linked):
+    good = [shop.peer.webhook(shop.peer.sell(f"{n}")) for n in range(1000, 1040)]
+    ping, forged = sign({"type": "ping"}), shop.peer.webhook(shop.peer.sell("1040"), secret="another")
+    unreadable, poison = sign({"type": 7}), shop.peer.webhook(shop.peer.sell("10\x0041"))
+    sent = [*good[:20], forged, ping, unreadable, poison, good[0], *good[20:]]
+    answers = await asyncio.gather(*(shop.receive(each) for each in sent), return_exceptions=True)
+    assert answers[:20] + answers[25:] == [1] * 40
+    assert [type(a).__name__ for a in answers[20:24]] == ["NotProved", "int", "WebhookUnreadable", "DataError"]
+    assert answers[24] == 0, "the same message again"
+    assert await shop.values("SELECT replace(entity, 'order:', '') FROM channel_inbox ORDER BY id") == [
+        str(n) for n in range(1000, 1040)
+    ]
+    assert (await shop.health()).refused >= 1
+
+
+async def test_plain_orders_are_taken_together_and_an_odd_one_among_them_is_looked_at_alone(shop: Linked):
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1000")))
+    await shop.handle()
+    cash = {"method": "pix", "amount": 1000, "state": "captured"}
+    plain = [shop.peer.sell(f"{n}", payments=[{**cash, "id": f"p{n}"}]) for n in range(1001, 1020)]
+    odd = [
+        shop.peer.sell("2001", status="levitating"),
+        shop.peer.sell("2002", payments=[{**cash, "id": "p", "method": "cc_visa"}]),
+        shop.peer.sell("2003", currency="USD"),
+        shop.peer.sell("2004", status="cancelled"),
+        shop.peer.sell("1000", payments=[{**cash, "id": "p1000"}]),
+        dict(shop.peer.orders["1000"], version=0),
+    ]
+    for order in [*plain[:9], *odd, *plain[9:]]:
+        await shop.receive(shop.peer.webhook(order))
+    submitted: list[str] = []
+    real = shop.gate.enqueue
+
+    def counted(order, **kwargs):
+        submitted.append(order.external_id)
+        return real(order, **kwargs)
+
+    shop.gate.enqueue = counted  # type: ignore[method-assign]
+    await shop.handle()
+    assert sorted(submitted) == [f"{n}" for n in range(1001, 1020)]
+    assert await shop.values(ORDERS) == [f"{n}" for n in range(1000, 1020)]
+    found = await shop.rows("SELECT entity, state, cause FROM channel_inbox WHERE state <> 'done' ORDER BY entity, id")
+    assert found == [
+        ("order:1000", "stale", None),
+        ("order:2001", "parked", "unknown_status"),
+        ("order:2002", "unmapped", "unmapped"),
+        ("order:2003", "parked", "refused"),
+    ]
+    assert await shop.values("SELECT count(*) FROM payment_entry WHERE kind = 'captured'") == [20]
+    assert await shop.values("SELECT count(*) FROM binding WHERE content_hash IS NOT NULL") == [20]
 
 
 async def test_paused_is_kept_and_handled_when_it_is_resumed(shop: Linked):

@@ -13,7 +13,6 @@ from litestar.types import ASGIApp
 
 from malha.api.replies import Raw
 from malha.api.work import Services
-from malha.channels.connecting import inbox
 from malha.channels.contract import RawRequest
 from malha.identity.model import PUBLIC
 
@@ -32,7 +31,7 @@ async def take_message(request: Request[Any, Any, Any], connection: FromPath[str
     """Keep what a channel tells.
 
     Raises:
-        NoWebhooks, NotProved, WebhookUnreadable: as the names say.
+        NoWebhooks, NotProved, WebhookUnreadable, Overloaded: as the names say.
     """
     services: Services = request.app.state.services
     body = await request.body()
@@ -41,7 +40,7 @@ async def take_message(request: Request[Any, Any, Any], connection: FromPath[str
     query = request.scope["query_string"].decode("latin-1")
     url = f"{services.settings.address}/in/{connection}" + (f"?{query}" if query else "")
     raw = RawRequest("POST", url, headers, body)
-    new = await inbox.receive(services.database, services.signing, connection, raw)
+    new = await services.receiver.receive(connection, raw)
     return Raw(_encode({"new": new}), 202)
 
 

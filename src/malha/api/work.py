@@ -23,6 +23,7 @@ from litestar.types import ASGIApp
 from malha.api.errors import StaleVersion, VersionRequired
 from malha.api.replies import Raw
 from malha.api.validation import NUL, Body, flaw_of
+from malha.channels.connecting.receiving import Receiver
 from malha.identity import oidc
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
@@ -90,6 +91,11 @@ class Services:
     def signing(self) -> signing.Keys:
         """The keys that sign links and seal secrets; the first use on a new data directory makes them."""
         return signing.keys_of(self.settings)
+
+    @functools.cached_property
+    def receiver(self) -> Receiver:
+        """What takes the webhooks of channels."""
+        return Receiver(self.database, self.signing)
 
 
 class Operation(msgspec.Struct, frozen=True):

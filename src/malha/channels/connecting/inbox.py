@@ -1,20 +1,17 @@
-"""What comes in: proved on its raw bytes, kept, answered; then handled in the order of its entity.
+"""What came in is kept once, and handled in the order of its entity.
 
-`receive` is all that happens while the peer waits. `work` takes what is due, several entities at a time, each by one
-worker: a hint is read again at the peer first, then the order goes to `orders.take`, whose natural keys make a second
+`work` takes what is due, several entities at a time, each by one worker. Plain new orders are taken `together`; of the
+rest, a hint is read again at the peer first, then the order goes to `orders.take`, whose natural keys make a second
 time harmless. What fails is tried again with growing pauses, and after `ATTEMPTS` waits for a person.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import structlog
-from prometheus_client import Counter
 
-from malha.channels.connecting import access, orders, reads, registry, rules, writes
-from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
+from malha.channels.connecting import orders, reads, together, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -28,15 +25,10 @@ from malha.channels.contract import (
     Missing,
     OrderSource,
     Page,
-    Ping,
-    RawRequest,
-    Rejected,
     Trust,
-    WebhookReceiver,
 )
 from malha.intake.gate import Gate
-from malha.platform import retrying, signing
-from malha.platform.clock import now
+from malha.platform import retrying
 from malha.platform.db import Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest
@@ -45,70 +37,38 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 8
 LEASE_S = 90.0
-AT_ONCE = 16
+TOGETHER = 100  # that need nobody's answer
+AT_ONCE = 16  # looked at one by one
 FIRST_S, LONGEST_S = 2.0, 900.0
-IDLE_S = 1.0
-REFUSED = Counter("malha_webhooks_refused", "Webhooks whose signature did not fit.", ["connection"])
-WEBHOOK_SECRETS = ("webhook_secret",)
+IDLE_S = 0.25
 
 _encode = msgspec.json.Encoder().encode
 _order = msgspec.json.Decoder(ExtOrder).decode
 
 
-# --- while the peer waits ---
-
-
-async def receive(db: Database, keys: signing.Keys, code: str, raw: RawRequest) -> int:
-    """Keep what a webhook tells; return how much of it is new. The connection may be paused: it is kept all the same.
-
-    Raises:
-        NoWebhooks: no such connection, or its connector takes none.
-        NotProved: the signature does not fit; it is counted.
-        WebhookUnreadable: it fits, and the message says nothing that can be read.
-    """
-    async with db.transaction() as tx:
-        connection = await reads.linked(tx, code)
-    connector: Any = None if connection is None else registry.connectors().get(connection.connector)
-    if connection is None or not isinstance(connector, WebhookReceiver):
-        raise NoWebhooks
-    secrets = [s[name] for s in access.generations(keys, connection) for name in WEBHOOK_SECRETS if s.get(name)]
-    try:
-        verified = connector.verify(raw, secrets, now())
-        if isinstance(verified, Rejected):
-            await _count_refused(db, connection)
-            log.warning("webhook_not_proved", connection=code, why=verified.message)
-            raise NotProved
-        events = [] if isinstance(verified, Ping) else connector.parse(verified)
-    except Invalid as error:
-        raise WebhookUnreadable(why=rules.redacted(error.why, secrets)) from None
-    if not isinstance(verified, Ping) and not verified.signed:
-        events = [msgspec.structs.replace(e, trust=Trust.HINT, order=None) for e in events]
-    if not events:
-        return 0
-    async with db.transaction() as tx:
-        return await keep(tx, connection.id, "webhook", events)
-
-
-async def _count_refused(db: Database, connection: Linked) -> None:
-    REFUSED.labels(connection.code).inc()
-    async with db.transaction() as tx:
-        await tx.execute(writes.COUNT_REFUSED, {"id": connection.id})
+# --- what came is kept ---
 
 
 async def keep(tx: Tx, connection_id: int, source: str, events: Sequence[InboxEvent]) -> int:
-    """Keep what came; return how much of it is new."""
-    found = await tx.values(
+    """Keep what came over a connection; return how much of it is new."""
+    return len(await keep_all(tx, source, [(connection_id, event) for event in events]))
+
+
+async def keep_all(tx: Tx, source: str, told: Sequence[tuple[int, InboxEvent]]) -> set[tuple[int, str]]:
+    """Keep what came over connections, in its order; return the natural keys of what is new."""
+    events = [event for _, event in told]
+    found = await tx.tuples(
         writes.RECEIVE,
         {
-            "id": connection_id,
             "source": source,
+            "connections": [connection_id for connection_id, _ in told],
             "dedups": [e.dedup for e in events],
             "entities": [e.entity for e in events],
             "trusts": [e.trust.value for e in events],
             "payloads": [_encode(e.order) if e.order is not None else e.order_id.encode() for e in events],
         },
     )
-    return len(found)
+    return {(connection_id, dedup) for connection_id, dedup in found}
 
 
 def events_of(page: Page[ExtOrder]) -> list[InboxEvent]:
@@ -130,9 +90,18 @@ def events_of(page: Page[ExtOrder]) -> list[InboxEvent]:
 async def work(runtime: Runtime, gate: Gate) -> int:
     """Handle what is due, several at a time; return how much that was."""
     async with runtime.db.transaction() as tx:
-        taken = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": AT_ONCE})
+        told = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": TOGETHER, "trust": Trust.DATA.value})
+        hinted = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": AT_ONCE, "trust": Trust.HINT.value})
+        taken = [*told, *hinted]
         linked = await reads.linked_by_id(tx, [came.connection_id for came in taken]) if taken else {}
-    await asyncio.gather(*(_handle(runtime, gate, linked[came.connection_id], came) for came in taken))
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(came: Came) -> None:
+        async with room:
+            await _handle(runtime, gate, linked[came.connection_id], came)
+
+    left = await together.take(runtime, gate, told, linked)
+    await asyncio.gather(*(one(came) for came in [*left, *hinted]))
     return len(taken)
 
 

@@ -31,6 +31,7 @@ from malha.platform.ids import UUID
 
 ENTITY = "order"
 TENDER = "payment"
+Words = dict[tuple[str, str], str | None]  # (kind, their word): ours, None where nobody said yet
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _FACTS = {
     PaidState.AUTHORISED: FactKind.AUTHORISED,
@@ -69,7 +70,7 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
         Retryable: the gate is full.
         MalhaError: it was refused.
     """
-    _refuse_unknown(connection, order)
+    refuse_unknown(connection, order)
     async with runtime.db.transaction(actor_of(connection)) as tx:
         known = await reads.binding(tx, connection.id, ENTITY, order.id)
         if known is not None and known.remote_version is not None and known.remote_version >= order.version:
@@ -85,11 +86,16 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
         if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
             await _refuse_other(tx, connection, order, new)
             return await _update(tx, connection, order, new, words)
-        await _bind(tx, connection, order, placed, _hash(new))
+        await _bind(tx, connection, order, placed, hash_of(new))
     return InboxState.DONE
 
 
-def _refuse_unknown(connection: Linked, order: ExtOrder) -> None:
+def refuse_unknown(connection: Linked, order: ExtOrder) -> None:
+    """Refuse what nobody can read: a status or the state of a payment that the connector does not know.
+
+    Raises:
+        Parked: it waits for a person.
+    """
     if order.state is ExtState.UNKNOWN:
         raise Parked("unknown_status", f"status {order.status[:80]}")
     if any(p.state is PaidState.UNKNOWN for p in order.payments):
@@ -101,26 +107,39 @@ def _refuse_unknown(connection: Linked, order: ExtOrder) -> None:
 # --- their words ---
 
 
-async def _words(tx: Tx, connection: Linked, order: ExtOrder) -> dict[tuple[str, str], str | None]:
+async def _words(tx: Tx, connection: Linked, order: ExtOrder) -> Words:
     """Return what the order's words mean.
 
     Raises:
         Unmapped: some mean nothing yet; they are noted for a person.
     """
-    known: dict[tuple[str, str], str | None] = {
-        (m.kind, m.theirs): m.ours for m in await reads.methods(tx, connection.id)
-    }
-    said = {("payment", p.method) for p in order.payments if p.state is not PaidState.DECLINED}
+    known: Words = {(m.kind, m.theirs): m.ours for m in await reads.methods(tx, connection.id)}
+    if any(known.get(word) is None for word in said_of(order)):
+        known = own_words(await network.services(tx)) | {w: ours for w, ours in known.items() if ours is not None}
+    return words_of(order, known)
+
+
+def said_of(order: ExtOrder) -> set[tuple[str, str]]:
+    """Return the words of an order that somebody must know."""
+    said = {(TENDER, p.method) for p in order.payments if p.state is not PaidState.DECLINED}
     if order.shipping_method and not order.pickup_location:
         said.add(("shipping", order.shipping_method))
-    missing = {word for word in said if known.get(word) is None}
-    if missing:
-        # A word that is exactly one of ours means that.
-        own = {("payment", kind.value) for kind in TenderKind} | {
-            ("shipping", s.code) for s in await network.services(tx)
-        }
-        known |= {word: word[1] for word in missing & own}
-        missing -= own
+    return said
+
+
+def own_words(services: Sequence[Any]) -> Words:
+    """Return our own words: one that is exactly one of ours means that, unless a person said otherwise."""
+    own = [(TENDER, kind.value) for kind in TenderKind] + [("shipping", service.code) for service in services]
+    return {word: word[1] for word in own}
+
+
+def words_of(order: ExtOrder, known: Words) -> Words:
+    """Return what the order's words mean, of what is known.
+
+    Raises:
+        Unmapped: some mean nothing yet.
+    """
+    missing = [word for word in said_of(order) if known.get(word) is None]
     if missing:
         raise Unmapped([f"{kind}:{word}" for kind, word in sorted(missing)])
     return known
@@ -136,21 +155,38 @@ async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
 # --- an order as the gate takes it ---
 
 
-async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: dict[tuple[str, str], str | None]) -> NewOrder:
-    lines = order.lines
-    found: dict[int, str | None] = dict(
-        await tx.tuples(
-            reads.FIND_SKUS,
-            {
-                "connection_id": connection.id,
-                "channel_id": connection.channel_id,
-                "ns": list(range(len(lines))),
-                "items": [line.item for line in lines],
-                "skus": [line.sku for line in lines],
-                "gtins": [line.gtin for line in lines],
-            },
-        )
+async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: Words) -> NewOrder:
+    (found,) = await skus_of(tx, [(connection, order)])
+    return new_order(connection, order, words, found)
+
+
+async def skus_of(tx: Tx, orders: Sequence[tuple[Linked, ExtOrder]]) -> list[list[str | None]]:
+    """Return our SKU of each line of each order, None where nobody knows it."""
+    lines = [(n, connection, line) for n, (connection, order) in enumerate(orders) for line in order.lines]
+    rows = await tx.tuples(
+        reads.FIND_SKUS,
+        {
+            "ns": list(range(len(lines))),
+            "connections": [connection.id for _, connection, _ in lines],
+            "channels": [connection.channel_id for _, connection, _ in lines],
+            "items": [line.item for *_, line in lines],
+            "skus": [line.sku for *_, line in lines],
+            "gtins": [line.gtin for *_, line in lines],
+        },
     )
+    by_line: dict[int, str | None] = dict(rows)
+    found: list[list[str | None]] = [[] for _ in orders]
+    for at, (n, _, _) in enumerate(lines):
+        found[n].append(by_line.get(at))
+    return found
+
+
+def new_order(connection: Linked, order: ExtOrder, words: Words, found: Sequence[str | None]) -> NewOrder:
+    """Return an order as the gate takes it; `found` is our SKU of each line.
+
+    Raises:
+        Invalid: it cannot be one.
+    """
     buyer, ship_to = order.buyer, order.ship_to
     service = words.get(("shipping", order.shipping_method))
     value: dict[str, Any] = {
@@ -170,14 +206,14 @@ async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: dict[tuple
         "lines": [
             {
                 # Of what nobody knows, the text goes in: the gate holds the order for it.
-                "sku": (found.get(n) or line.sku or line.item or line.gtin or "?")[:80],
+                "sku": (sku or line.sku or line.item or line.gtin or "?")[:80],
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,
                 "discount": line.discount,
                 "name": line.name[:200],
                 "external_id": line.id[:200] or None,
             }
-            for n, line in enumerate(lines)
+            for sku, line in zip(found, order.lines, strict=True)
         ],
         "payments": [_payment(p, words) for p in order.payments if p.state is not PaidState.DECLINED and p.amount > 0],
     }
@@ -187,7 +223,7 @@ async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: dict[tuple
         raise Invalid(str(error)) from None
 
 
-def _payment(said: ExtPayment, words: dict[tuple[str, str], str | None]) -> dict[str, Any]:
+def _payment(said: ExtPayment, words: Words) -> dict[str, Any]:
     return {
         "kind": words[TENDER, said.method],
         "amount": said.amount,
@@ -199,7 +235,7 @@ def _payment(said: ExtPayment, words: dict[tuple[str, str], str | None]) -> dict
     }
 
 
-def _hash(order: NewOrder) -> bytes:
+def hash_of(order: NewOrder) -> bytes:
     """Return what stands for all that a person must look at when it changes: everything but how far it is paid."""
     return hashlib.sha256(_encode(msgspec.structs.replace(order, payments=[]))).digest()
 
@@ -261,7 +297,7 @@ async def _update(
     connection: Linked,
     order: ExtOrder,
     new: NewOrder | None = None,
-    words: dict[tuple[str, str], str | None] | None = None,
+    words: Words | None = None,
 ) -> InboxState:
     """Bring an order up to what the peer says now, under its lock.
 
@@ -276,7 +312,7 @@ async def _update(
     known = await reads.binding(tx, connection.id, ENTITY, order.id)
     if known is not None and known.remote_version is not None and known.remote_version >= order.version:
         return InboxState.STALE
-    content = None if new is None else _hash(new)
+    content = None if new is None else hash_of(new)
     if order.state is ExtState.CANCELLED:
         await _cancel(tx, order_id)
     else:
@@ -297,7 +333,7 @@ async def _cancel(tx: Tx, order_id: UUID) -> None:
         raise Parked("left", str(error)) from None
 
 
-async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: dict[tuple[str, str], str | None]) -> None:
+async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words) -> None:
     """Record what became of payments since; the same again changes nothing."""
     rows = await payment_reads.tenders(tx, order_id)
     by_reference = {row.reference: row for row in rows}
@@ -322,9 +358,7 @@ def _recorded(row: Any, said: ExtPayment) -> bool:
     return bool(done.get(said.state, 0) >= said.amount)
 
 
-def _tender(
-    order_id: UUID, said: ExtPayment, words: dict[tuple[str, str], str | None], placed_at: datetime
-) -> NewTender:
+def _tender(order_id: UUID, said: ExtPayment, words: Words, placed_at: datetime) -> NewTender:
     return NewTender(
         order_id=order_id,
         position=0,

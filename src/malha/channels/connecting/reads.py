@@ -17,6 +17,7 @@ SELECT c.id, c.code, c.name, c.connector, c.channel_id, ch.code AS channel, ch.c
 FROM connection c JOIN channel ch ON ch.id = c.channel_id
 """
 LINKED = _LINKED + " WHERE c.code = %(code)s::text"
+LINKED_BY_CODE = _LINKED + " WHERE c.code = ANY (%(codes)s::text[])"
 LINKED_BY_ID = _LINKED + " WHERE c.id = ANY (%(ids)s::int[])"
 # Small table.
 ALL_LINKED = _LINKED + " ORDER BY c.name"
@@ -40,6 +41,16 @@ BINDING = """
 SELECT internal_id, remote_version, content_hash FROM binding
 WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND external_id = %(external_id)s::text
 """
+# Of many at once, by the same key.
+VERSIONS = """
+SELECT b.connection_id, b.external_id, b.remote_version
+FROM unnest(%(connections)s::int[], %(external_ids)s::text[]) AS w(connection_id, external_id)
+JOIN binding b ON b.connection_id = w.connection_id AND b.entity = %(entity)s::text AND b.external_id = w.external_id
+"""
+METHODS_OF = """
+SELECT connection_id, kind, theirs, ours FROM method_mapping
+WHERE connection_id = ANY (%(connections)s::int[]) AND ours IS NOT NULL
+"""
 # From ours to theirs, over all connections, by the index on the internal id.
 BOUND = """
 SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code
@@ -49,11 +60,12 @@ WHERE b.entity = %(entity)s::text AND b.internal_id = ANY (%(ids)s::text[])
 # What a line is of: the listing's code, a bound variant, the SKU, the GTIN; in this order.
 FIND_SKUS = """
 SELECT w.n, coalesce(l.sku, b.internal_id, s.sku, g.sku) AS sku
-FROM unnest(%(ns)s::int[], %(items)s::text[], %(skus)s::text[], %(gtins)s::text[]) AS w(n, item, sku, gtin)
+FROM unnest(%(ns)s::int[], %(connections)s::int[], %(channels)s::int[], %(items)s::text[], %(skus)s::text[],
+            %(gtins)s::text[]) AS w(n, connection_id, channel_id, item, sku, gtin)
 LEFT JOIN LATERAL (SELECT v.sku FROM listing l JOIN variant v ON v.id = l.sku_id
-                   WHERE l.channel_id = %(channel_id)s::int AND l.code IN (w.item, w.sku) AND l.code <> ''
+                   WHERE l.channel_id = w.channel_id AND l.code IN (w.item, w.sku) AND l.code <> ''
                    ORDER BY l.code = w.item DESC LIMIT 1) l ON true
-LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'variant' AND b.external_id = w.item
+LEFT JOIN binding b ON b.connection_id = w.connection_id AND b.entity = 'variant' AND b.external_id = w.item
       AND w.item <> ''
 LEFT JOIN variant s ON s.sku = w.sku
 LEFT JOIN LATERAL (SELECT v.sku FROM variant v WHERE v.gtin = w.gtin AND w.gtin <> ''
@@ -318,6 +330,11 @@ async def linked(tx: Tx, code: str) -> Linked | None:
     return await tx.maybe(Linked, LINKED, {"code": code})
 
 
+async def linked_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Linked]:
+    """Return connections by code, as far as they are there."""
+    return {found.code: found for found in await tx.all(Linked, LINKED_BY_CODE, {"codes": list(codes)})}
+
+
 async def linked_by_id(tx: Tx, ids: Sequence[int]) -> dict[int, Linked]:
     """Return connections by their ids."""
     return {found.id: found for found in await tx.all(Linked, LINKED_BY_ID, {"ids": sorted(set(ids))})}
@@ -342,6 +359,20 @@ async def binding(tx: Tx, connection_id: int, entity: str, external_id: str) -> 
     """Return which of ours a thing of theirs is."""
     params = {"connection_id": connection_id, "entity": entity, "external_id": external_id}
     return await tx.maybe(Binding, BINDING, params)
+
+
+async def versions(tx: Tx, entity: str, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int | None]:
+    """Return which of these (connection, their id) are bound, each with the version that was seen last."""
+    params = {"entity": entity, "connections": [c for c, _ in keys], "external_ids": [id_ for _, id_ in keys]}
+    return {(c, id_): version for c, id_, version in await tx.tuples(VERSIONS, params)}
+
+
+async def methods_of(tx: Tx, connections: Sequence[int]) -> dict[int, dict[tuple[str, str], str | None]]:
+    """Return what words mean that a person mapped, by connection."""
+    found: dict[int, dict[tuple[str, str], str | None]] = {id_: {} for id_ in connections}
+    for id_, kind, theirs, ours in await tx.tuples(METHODS_OF, {"connections": list(connections)}):
+        found[id_][kind, theirs] = ours
+    return found
 
 
 async def bound(tx: Tx, entity: str, ids: Sequence[str]) -> list[Bound]:

@@ -60,9 +60,10 @@ ON CONFLICT (connection_id, slot) DO UPDATE SET at = excluded.at, operation = ex
 """
 # SKIP LOCKED: whoever floods us with forged messages does not queue behind our own calls; the metric counts them all.
 COUNT_REFUSED = """
-UPDATE connection_pace SET refused = refused + 1, refused_at = now()
-WHERE connection_id IN (SELECT connection_id FROM connection_pace WHERE connection_id = %(id)s::int
-                        FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE connection_pace p SET refused = refused + w.count, refused_at = now()
+FROM unnest(%(ids)s::int[], %(counts)s::int[]) AS w(id, count)
+WHERE p.connection_id = w.id AND p.connection_id IN (
+    SELECT connection_id FROM connection_pace WHERE connection_id = ANY (%(ids)s::int[]) FOR NO KEY UPDATE SKIP LOCKED)
 """
 
 # --- tokens ---
@@ -93,12 +94,14 @@ WHERE connection_id = %(id)s::int AND generation = %(generation)s::int
 
 # --- inbox ---
 
-# The natural key decides: what came before is acknowledged again and kept once.
+# The natural key decides: what came before is acknowledged again and kept once. In the order in which it came.
 RECEIVE = """
 INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload)
-SELECT %(id)s::int, d, e, %(source)s::text, t, p
-FROM unnest(%(dedups)s::text[], %(entities)s::text[], %(trusts)s::text[], %(payloads)s::bytea[]) AS w(d, e, t, p)
-ON CONFLICT (connection_id, dedup) DO NOTHING RETURNING id
+SELECT c, d, e, %(source)s::text, t, p
+FROM unnest(%(connections)s::int[], %(dedups)s::text[], %(entities)s::text[], %(trusts)s::text[],
+            %(payloads)s::bytea[]) WITH ORDINALITY AS w(c, d, e, t, p, n)
+ORDER BY n
+ON CONFLICT (connection_id, dedup) DO NOTHING RETURNING connection_id, dedup
 """
 # The first open thing of each entity, as far as its time has come and nobody has it. SKIP LOCKED: another worker is
 # quicker. A lease, since the peer may be asked before it is done.
@@ -107,7 +110,7 @@ UPDATE channel_inbox w SET taken_until = clock_timestamp() + make_interval(secs 
     attempts = attempts + 1
 WHERE id IN (
     SELECT i.id FROM channel_inbox i JOIN connection c ON c.id = i.connection_id AND c.status = 'active'
-    WHERE i.state = 'waiting' AND i.next_at <= clock_timestamp()
+    WHERE i.state = 'waiting' AND i.next_at <= clock_timestamp() AND i.trust = %(trust)s::text
       AND (i.taken_until IS NULL OR i.taken_until < clock_timestamp())
       AND NOT EXISTS (SELECT FROM channel_inbox e
                       WHERE e.connection_id = i.connection_id AND e.entity = i.entity AND e.state = 'waiting'
@@ -121,6 +124,18 @@ RETURNING id, connection_id, entity, trust, payload, attempts, failures, receive
 END_CAME = """
 UPDATE channel_inbox SET state = %(state)s::text, taken_until = NULL, cause = NULL, error = NULL, done_at = now()
 WHERE id = %(id)s::bigint AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING id
+"""
+# Many at once, each by its own fence; by id, as all who hold several do.
+END_MANY = """
+UPDATE channel_inbox i SET state = w.state, taken_until = NULL, cause = NULL, error = NULL, done_at = now()
+FROM unnest(%(ids)s::bigint[], %(attempts)s::int[], %(states)s::text[]) AS w(id, attempts, state)
+WHERE i.id = w.id AND i.attempts = w.attempts AND i.state = 'waiting'
+RETURNING i.id, i.connection_id, i.entity, i.state
+"""
+RETIRE_MANY = """
+UPDATE channel_inbox i SET state = 'stale', done_at = now()
+FROM unnest(%(connections)s::int[], %(entities)s::text[], %(ids)s::bigint[]) AS w(connection_id, entity, id)
+WHERE i.connection_id = w.connection_id AND i.entity = w.entity AND i.id < w.id AND i.state IN ('unmapped', 'parked')
 """
 RETIRE_STUCK = """
 UPDATE channel_inbox SET state = 'stale', done_at = now()
@@ -185,6 +200,18 @@ BIND = """
 INSERT INTO binding AS b (connection_id, entity, internal_id, external_id, remote_version, content_hash)
 VALUES (%(connection_id)s::int, %(entity)s::text, %(internal_id)s::text, %(external_id)s::text,
         %(version)s::bigint, %(hash)s::bytea)
+ON CONFLICT (connection_id, entity, internal_id) DO UPDATE SET remote_version = excluded.remote_version,
+    content_hash = coalesce(excluded.content_hash, b.content_hash)
+WHERE b.remote_version IS NULL OR b.remote_version <= excluded.remote_version
+"""
+
+# In the order of the key, so that two that bind the same wait for one another and for nobody else.
+BIND_MANY = """
+INSERT INTO binding AS b (connection_id, entity, internal_id, external_id, remote_version, content_hash)
+SELECT w.connection_id, %(entity)s::text, w.internal_id, w.external_id, w.version, w.hash
+FROM unnest(%(connections)s::int[], %(internal_ids)s::text[], %(external_ids)s::text[], %(versions)s::bigint[],
+            %(hashes)s::bytea[]) AS w(connection_id, internal_id, external_id, version, hash)
+ORDER BY w.connection_id, w.internal_id
 ON CONFLICT (connection_id, entity, internal_id) DO UPDATE SET remote_version = excluded.remote_version,
     content_hash = coalesce(excluded.content_hash, b.content_hash)
 WHERE b.remote_version IS NULL OR b.remote_version <= excluded.remote_version
