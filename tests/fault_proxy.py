@@ -24,7 +24,7 @@ STATUS = {
 
 
 class FaultProxy:
-    """Hands requests on; `fail` names what the body of the next one to fail has in it."""
+    """Hands requests on; `fail` names what the next one to fail has in its first line or body."""
 
     def __init__(self, upstream: str) -> None:
         self.port = 0
@@ -55,14 +55,14 @@ class FaultProxy:
         method, target, _ = head[0].split(" ", 2)
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        fault = self._fault(body)
+        fault = self._fault(head[0].encode() + b"\n" + body)
         if fault is Fault.CUT:
             return
         if fault in STATUS:
             status, more = STATUS[fault]
             await write(writer, status, b"<html>no</html>", more)
             return
-        passed = {k: v for k, v in headers.items() if k not in {"host", "content-length", "connection"}}
+        passed = {k: v for k, v in headers.items() if k not in {"content-length", "connection"}}
         said = await self._http.request(method, target, headers=passed, content=body)
         self.handed += 1
         if fault is Fault.LOST:
@@ -71,11 +71,12 @@ class FaultProxy:
             await asyncio.sleep(30)
             return
         text = said.content[: len(said.content) // 2] if fault is Fault.TRUNCATED else said.content
-        await write(writer, said.status_code, text, {}, drip=fault is Fault.DRIP)
+        told = {k: v for k, v in said.headers.items() if k == "date" or k.startswith("x-wp-")}
+        await write(writer, said.status_code, text, told, drip=fault is Fault.DRIP)
 
-    def _fault(self, body: bytes) -> Fault | None:
+    def _fault(self, asked: bytes) -> Fault | None:
         for n, (marker, fault) in enumerate(self._faults):
-            if marker.encode() in body:
+            if marker.encode() in asked:
                 del self._faults[n]
                 return fault
         return None

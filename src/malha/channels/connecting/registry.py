@@ -15,6 +15,7 @@ import structlog
 from malha.channels.connecting.errors import UnknownConnector
 from malha.channels.connectors.generic import Generic
 from malha.channels.connectors.vendure import Vendure
+from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import (
     CancelRefundSink,
     Capability,
@@ -34,7 +35,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic, Vendure)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure, WooCommerce)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,

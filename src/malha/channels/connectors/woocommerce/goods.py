@@ -1,0 +1,109 @@
+"""Products and variations by SKU, and changing many of them at once."""
+
+import html
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from malha.channels.connectors.woocommerce.asking import ask, pages, quoted, read_as
+from malha.channels.connectors.woocommerce.money import minor_of, text_of
+from malha.channels.connectors.woocommerce.words import PAGE, Product
+from malha.channels.contract import Ctx, ExtProduct, Ok, Rejected, Result, Unknown, Unsure
+
+LONGEST_QUERY = 1_200  # characters of SKUs in one address
+
+
+def priced(ctx: Ctx, price: int, currency: str) -> dict[str, str]:
+    """Return the fields of a price."""
+    wanted = {"regular_price": text_of(price, currency)}
+    return wanted if ctx.config.keep_sale_prices else {**wanted, "sale_price": ""}
+
+
+def is_same(now: str | None, wanted: str) -> bool:
+    """Tell whether a price is there already, however it is written."""
+    try:
+        return Decimal(now or "NaN") == Decimal(wanted or "NaN") or (now or "") == wanted
+    except InvalidOperation:
+        return False
+
+
+# --- products by SKU ---
+
+
+async def by_sku(ctx: Ctx, skus: Sequence[str]) -> dict[str, Product]:
+    """Return products and variations by SKU, as many at a time as a page and an address hold."""
+    found: dict[str, Product] = {}
+    some: list[str] = []
+    for sku in [*sorted({sku for sku in skus if sku and "," not in sku}), None]:
+        full = len(some) == PAGE or sum(len(quoted(each)) + 3 for each in some) > LONGEST_QUERY
+        if some and (sku is None or full):
+            asked = {"sku": ",".join(some), "per_page": str(PAGE), "orderby": "id", "order": "asc"}
+            rows = await ask(ctx, "GET", "/products", list[Product], "find_products", params=asked)
+            found |= {row.sku: row for row in rows if row.sku}
+            some = []
+        if sku is not None:
+            some.append(sku)
+    return found
+
+
+async def variations_of(ctx: Ctx, product: int) -> list[Product]:
+    """Return the variations of a product."""
+    asked = {"orderby": "id", "order": "asc"}
+    rows = pages(ctx, f"/products/{product}/variations", asked, "pull_products")
+    return [read_as({**row, "type": "variation"}, Product) async for row in rows]
+
+
+def product_of(ctx: Ctx, said: Product, version: int, parent: str = "") -> ExtProduct:
+    """Return a product as Malha takes it; a variation is named by its product and its options."""
+    options = " ".join(str(each.get("option", "")) for each in said.attributes if each.get("option"))
+    name = html.unescape(" ".join(part for part in (parent, options) if part) if parent else said.name)
+    return ExtProduct(
+        id=str(said.id),
+        sku=said.sku or "",
+        gtin=said.global_unique_id or "",
+        name=name,
+        price=minor_of(said.price, ctx.connection.currency) if said.price else None,
+        active=said.status == "publish",
+        version=version,
+    )
+
+
+async def change(
+    ctx: Ctx, found: Mapping[str, Product], wanted: Mapping[str, Mapping[str, Any]], operation: str
+) -> dict[str, Result]:
+    """Change products, and variations by the product they are of: WooCommerce takes those only together."""
+    by_parent: dict[int, list[str]] = {}
+    for code in wanted:
+        row = found[code]
+        by_parent.setdefault(row.parent_id if row.type == "variation" else 0, []).append(code)
+    results: dict[str, Result] = {}
+    for parent, codes in by_parent.items():
+        path = f"/products/{parent}/variations/batch" if parent else "/products/batch"
+        for n in range(0, len(codes), PAGE):
+            part = codes[n : n + PAGE]
+            items = [{"id": found[code].id, **wanted[code]} for code in part]
+            said = await batch(ctx, path, "update", items, operation)
+            results |= dict(zip(part, said, strict=True))
+    return results
+
+
+async def batch(ctx: Ctx, path: str, verb: str, items: Sequence[Mapping[str, Any]], operation: str) -> Sequence[Result]:
+    """Make or change up to 100 things; return what became of each."""
+    said = await ask(ctx, "POST", path, dict[str, list[dict[str, Any]]], operation, body={verb: items})
+    rows = said.get(verb, [])
+    if len(rows) != len(items):
+        raise Unsure(f"{len(items)} items were sent and {len(rows)} results came")
+    return [_result(row) for row in rows]
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    error = row.get("error")
+    if not isinstance(error, dict):
+        return Ok(str(row.get("id", "")))
+    code, why = str(error.get("code", "refused")), html.unescape(str(error.get("message", "")))[:200]
+    data = error.get("data")
+    status = data.get("status") if isinstance(data, dict) else data
+    return Unknown(f"{code}: {why}") if isinstance(status, int) and status >= 500 else Rejected(code, why)
+
+
+# --- an order ---

@@ -1,0 +1,107 @@
+"""The WooCommerce connector keeps the contract, with everything breaking in between; no request is one of its invention.
+
+The shop is a simulator; each request that it gets is judged by the recorded index of WooCommerce 9.4.1, not by it.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import pytest
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.woocommerce_sim import KEY, SECRET, WEBHOOK_SECRET, WooSim, woocommerce_sim
+from tests.woocommerce_spec import recorded_index
+
+from malha.channels.connectors.woocommerce.connector import WooCommerce
+from malha.channels.contract import RawRequest
+from malha.testing.connectors import ConnectorContract, Fault, Operation
+
+PAGE = 3
+CURRENCIES = {"BRL-1": 2, "USD-1": 2, "JPY-1": 0, "KWD-1": 3}
+WHERE = {
+    Operation.ORDERS: "/wc/v3/orders?",
+    Operation.ORDER: "/wc/v3/orders/",
+    Operation.STOCK: "/products/batch",
+    Operation.PRICES: "/products/batch",
+    Operation.SHIPMENT: "_malha_shipment_",
+    Operation.CANCEL: '"cancelled"',
+    Operation.REFUND: '"amount"',
+}
+
+pytestmark = pytest.mark.shared
+
+
+class WooRig:
+    """A shop behind a proxy as the kit needs it."""
+
+    page = PAGE
+    webhook_secret = WEBHOOK_SECRET
+
+    def __init__(self, shop: WooSim, proxy: FaultProxy) -> None:
+        self.shop = shop
+        self.proxy = proxy
+        self.config = {"base_url": f"http://{proxy.allowed}", "page": PAGE}
+        self.secrets = {"consumer_key": KEY, "consumer_secret": SECRET, "webhook_secret": WEBHOOK_SECRET}
+        self.allowed = [proxy.allowed]
+
+    def fail(self, operation: Operation, fault: Fault) -> None:
+        self.proxy.fail(WHERE[operation], fault)
+
+    async def add_order(self, *, at: int | None = None, odd: bool = False) -> str:
+        more = {"status": "levitating", "aura": {"colour": "blue"}} if odd else {}
+        return self.shop.sell(("A", 2), at=at, **more)
+
+    async def change_order(self, id_: str) -> None:
+        self.shop.touch(id_)
+
+    async def told(self, operation: Operation) -> list[str]:
+        shop = self.shop
+        if operation is Operation.SHIPMENT:
+            noted = [note["note"] for notes in shop.notes.values() for note in notes]
+            meta = [m for order in shop.orders.values() for m in order["meta_data"]]
+            marks = [m for m in meta if m["key"].startswith("_malha_shipment_")]
+            tracked = [item for m in meta if m["key"] == "_wc_shipment_tracking_items" for item in m["value"]]
+            assert len(noted) == len(marks) == len(tracked), "a parcel is a mark, a tracking and a note"
+            return noted
+        if operation is Operation.CANCEL:
+            return [str(id_) for id_, order in shop.orders.items() if order["status"] == "cancelled"]
+        return [refund["reason"] for refunds in shop.refunds.values() for refund in refunds]
+
+    async def values(self, operation: Operation) -> dict[str, int]:
+        rows = self.shop.products.values()
+        if operation is Operation.STOCK:
+            return {row["sku"]: row["stock_quantity"] for row in rows if row["sku"].startswith("SKU-")}
+        priced = {row["sku"]: row["price"] for row in rows if row["sku"] in CURRENCIES}
+        return {sku: int(price.replace(".", "")) for sku, price in priced.items() if exact(price, CURRENCIES[sku])}
+
+    def refuse(self, code: str) -> None:
+        self.shop.offer(code)
+        self.shop.refuses.add(code)
+
+    def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
+        del at  # WooCommerce signs no time
+        headers, body = self.shop.hook(id_, secret=secret)
+        return RawRequest("POST", "https://malha.example/in/kit", headers, body)
+
+    def ping(self) -> RawRequest:
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        return RawRequest("POST", "https://malha.example/in/kit", headers, b"webhook_id=7")
+
+
+def exact(price: str, digits: int) -> bool:
+    return len(price.partition(".")[2]) == digits
+
+
+class TestWooCommerce(ConnectorContract):
+    """What the kit asks of the WooCommerce connector."""
+
+    connector = WooCommerce()
+
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[WooRig]:
+        index = recorded_index()
+        async with woocommerce_sim() as shop, fault_proxy(shop.url) as proxy:
+            for sku in ("A", *CURRENCIES, *(f"SKU-{n}" for n in range(12))):
+                shop.offer(sku)
+            yield WooRig(shop, proxy)
+        flaws = {flaw for asked in shop.asked for flaw in index.flaws(*asked)}
+        assert flaws == set()
