@@ -207,6 +207,10 @@ def sell_ahead(story: Any) -> None:
     do("place_inbound_order", body={"supplier": "Sítio", "location": "STALL", "lines": lines})
     policy = do("put_ahead_policy", code="JAM", body={"mode": "backorder", "sku": "JAM-1", "channel": "fair"})
     assert do("list_ahead_policies", code="JAM")[0]["id"] == policy["id"]
+    stated = do("export_ahead_policies", query={"format": "csv"})
+    report = do("import_ahead_policies", query={"mode": "all"}, body=stated)
+    assert report["unchanged"] == report["rows"] > 0
+    do("stop_import", import_id=do("upload_ahead_policies", query={"name": "antecipada.csv"}, body=stated)["id"])
     time.sleep(REFRESH_SECONDS + 0.1)  # the gate looks at its reference data again
     address = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
     wanted = [{"sku": "JAM-1", "quantity": 2, "unit_price": 2_000}]

@@ -17,6 +17,7 @@ from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.model import KINDS, Kind, Run, State
 from malha.identity.errors import NeedsEverywhere
 from malha.identity.model import SIGNED_IN
+from malha.inventory.ahead.table import AheadImport
 from malha.inventory.allotments.rows import FenceImport
 from malha.inventory.imports import StockImport
 from malha.inventory.safety.table import SafetyImport
@@ -148,6 +149,23 @@ async def import_safety_rules(work: Work, data: bytes, mode: Mode = Mode.PREVIEW
 async def export_safety_rules(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export the safety rules as a table that imports back unchanged."""
     return _export(work, Kind.SAFETY_RULES, format)
+
+
+@command(
+    "/ahead-policies:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="selling ahead"
+)
+async def import_ahead_policies(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
+    """Import policies of selling ahead: a row states one whole, of a product or SKU and a channel or all.
+
+    Policies that are not there stay; a row of mode `none` says that nothing is sold ahead. Who waits goes on waiting.
+    """
+    return await _import(work, AheadImport(), data, mode, name)
+
+
+@query("/ahead-policies:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="selling ahead")
+async def export_ahead_policies(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
+    """Export the policies of selling ahead as a table that imports back unchanged."""
+    return _export(work, Kind.AHEAD_POLICIES, format)
 
 
 @command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
@@ -370,6 +388,8 @@ handlers = [
     export_fence_rows,
     import_safety_rules,
     export_safety_rules,
+    import_ahead_policies,
+    export_ahead_policies,
     import_locations,
     export_all_locations,
     import_customers,

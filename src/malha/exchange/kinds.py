@@ -8,6 +8,7 @@ from malha.customers import reads as customers
 from malha.customers.imports import CustomerImport, customer_pages
 from malha.customers.model import Customer
 from malha.exchange.model import Kind
+from malha.inventory.ahead.table import AheadImport, policy_pages
 from malha.inventory.allotments.rows import FenceImport, fence_pages
 from malha.inventory.imports import StockImport, stock_pages
 from malha.inventory.safety.table import SafetyImport, rule_pages
@@ -29,6 +30,7 @@ TARGETS: Mapping[Kind, Callable[[], Target]] = {
     Kind.CUSTOMERS: CustomerImport,
     Kind.ALLOTMENTS: FenceImport,
     Kind.SAFETY_RULES: SafetyImport,
+    Kind.AHEAD_POLICIES: AheadImport,
 }
 
 
@@ -59,6 +61,7 @@ PAGES: Mapping[Kind, Callable[[Database, Actor], Pages]] = {
     ),
     Kind.ALLOTMENTS: fence_pages,
     Kind.SAFETY_RULES: rule_pages,
+    Kind.AHEAD_POLICIES: policy_pages,
 }
 
 
@@ -109,6 +112,7 @@ WHOLE = {
     Kind.STOCK: ("on_hand", "safety"),
     Kind.ALLOTMENTS: ("quantity",),
     Kind.SAFETY_RULES: ("amount",),
+    Kind.AHEAD_POLICIES: ("cap", "horizon_days", "handling_days"),
 }
 
 

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     CUSTOMERS = "customers"
     ALLOTMENTS = "allotments"
     SAFETY_RULES = "safety_rules"
+    AHEAD_POLICIES = "ahead_policies"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -78,6 +79,13 @@ KINDS: dict[Kind, Rules] = {
         "stock:write",
         "stock:read",
         N_("There is no undo. Export the rules first; importing that file puts back what they were."),
+        undoable=False,
+    ),
+    Kind.AHEAD_POLICIES: Rules(
+        N_("Policies of selling ahead"),
+        "catalog:write",
+        "catalog:read",
+        N_("There is no undo. Export the policies first; importing that file puts back what they were."),
         undoable=False,
     ),
 }

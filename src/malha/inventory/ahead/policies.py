@@ -42,7 +42,8 @@ async def put(tx: Tx, draft: PolicyDraft, version: int | None) -> PolicyRow:
         Invalid: parts of it are not possible; every one is named.
         PolicyChanged: somebody else stated or changed it meanwhile.
     """
-    refuse(await _flaws_of(tx, draft))
+    card = await catalog.by_ids(tx, [draft.sku_id]) if draft.sku_id is not None else []
+    refuse(flaws_of(draft, is_kit=any(one.is_kit for one in card)))
     before = await _standing(tx, draft)
     row = {name: getattr(draft, name) for name in PolicyDraft.__struct_fields__} | {
         "product_id": None if draft.sku_id is not None else draft.product_id,
@@ -60,13 +61,12 @@ async def put(tx: Tx, draft: PolicyDraft, version: int | None) -> PolicyRow:
     return after
 
 
-async def _flaws_of(tx: Tx, draft: PolicyDraft) -> list[Flaw]:
+def flaws_of(draft: PolicyDraft, *, is_kit: bool) -> list[Flaw]:
+    """Return everything that is wrong with a policy as it is stated; `is_kit`: of the SKU it is of."""
     flaws = []
-    if draft.sku_id is not None:
-        found = await catalog.by_ids(tx, [draft.sku_id])
-        if any(card.is_kit for card in found):
-            says = N_("A kit is not sold ahead.")
-            flaws.append(Flaw("sku", says, N_("State it for its components, and sell those.")))
+    if is_kit:
+        says = N_("A kit is not sold ahead.")
+        flaws.append(Flaw("sku", says, N_("State it for its components, and sell those.")))
     if draft.mode is Mode.PREORDER and draft.release_on is None:
         flaws.append(Flaw("release_on", N_("A pre-order needs the day of its release.")))
     if draft.mode is not Mode.PREORDER and draft.release_on is not None:

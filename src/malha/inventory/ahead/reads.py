@@ -1,6 +1,6 @@
 """What may be sold ahead, what is promised of supply, and who waits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -45,6 +45,26 @@ LEFT JOIN variant v ON v.id = p.sku_id
 LEFT JOIN channel c ON c.id = p.channel_id
 WHERE (p.product_id = %(product_id)s::int OR v.product_id = %(product_id)s::int) AND NOT p.removed
 ORDER BY p.sku_id NULLS FIRST, p.channel_id NULLS FIRST
+"""
+# As OF_PRODUCT, for the rows of a table.
+OF_PRODUCTS = """
+SELECT p.id, p.product_id, p.sku_id, v.sku, p.channel_id, c.code AS channel, c.name AS channel_name, p.mode,
+       p.release_on, p.cap, p.horizon_days, p.handling_days, p.waiting, p.version
+FROM ahead_policy p
+LEFT JOIN variant v ON v.id = p.sku_id
+LEFT JOIN channel c ON c.id = p.channel_id
+WHERE (p.product_id = ANY (%(products)s::int[]) OR v.product_id = ANY (%(products)s::int[])) AND NOT p.removed
+ORDER BY p.id
+"""
+# All of them, page by page along the primary key.
+POLICY_TABLE = """
+SELECT p.id, o.code, v.sku, c.code, p.mode, p.release_on, p.cap, p.horizon_days, p.handling_days
+FROM ahead_policy p
+LEFT JOIN variant v ON v.id = p.sku_id
+JOIN product o ON o.id = coalesce(p.product_id, v.product_id)
+LEFT JOIN channel c ON c.id = p.channel_id
+WHERE p.id > %(after)s::int AND NOT p.removed
+ORDER BY p.id LIMIT %(limit)s::int
 """
 LOST_SKUS = """
 SELECT DISTINCT sku_id FROM supply_claim WHERE order_id = %(order_id)s::uuid AND state = 'lost'
@@ -173,6 +193,11 @@ async def policies(tx: Tx, sku_ids: Sequence[int]) -> dict[int, tuple[Policy, ..
 async def of_product(tx: Tx, product_id: int) -> list[PolicyRow]:
     """Return the policies stated for a product and its SKUs."""
     return await tx.all(PolicyRow, OF_PRODUCT, {"product_id": product_id})
+
+
+async def of_products(tx: Tx, product_ids: Collection[int]) -> list[PolicyRow]:
+    """Return the policies stated for some products and their SKUs."""
+    return await tx.all(PolicyRow, OF_PRODUCTS, {"products": sorted(product_ids)})
 
 
 async def covered(tx: Tx, order_ids: Sequence[UUID]) -> dict[tuple[UUID, int], int]:

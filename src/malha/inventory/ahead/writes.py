@@ -201,6 +201,20 @@ SET mode = excluded.mode, release_on = excluded.release_on, cap = excluded.cap, 
 WHERE (p.removed AND %(version)s::int IS NULL) OR p.version = %(version)s::int
 RETURNING id
 """
+# Policies of a table, in key order: new ones come in, also where one was removed; others become what the table says.
+STATE_POLICIES = """
+INSERT INTO ahead_policy AS p (product_id, sku_id, channel_id, mode, release_on, cap, horizon_days, handling_days,
+                               changed_by)
+SELECT product_id, sku_id, channel_id, mode, release_on, cap, horizon_days, handling_days, %(actor)s::text
+FROM unnest(%(products)s::int[], %(skus)s::int[], %(channels)s::int[], %(mode)s::text[], %(release_on)s::date[],
+            %(cap)s::int[], %(horizon_days)s::smallint[], %(handling_days)s::smallint[])
+     AS w(product_id, sku_id, channel_id, mode, release_on, cap, horizon_days, handling_days)
+ORDER BY product_id, sku_id, channel_id
+ON CONFLICT (product_id, sku_id, channel_id) DO UPDATE
+SET mode = excluded.mode, release_on = excluded.release_on, cap = excluded.cap, horizon_days = excluded.horizon_days,
+    handling_days = excluded.handling_days, changed_by = excluded.changed_by, changed_at = now(), removed = false,
+    version = p.version + 1
+"""
 REMOVE_POLICY = """
 UPDATE ahead_policy SET removed = true, version = version + 1, changed_at = now(), changed_by = %(actor)s::text
 WHERE id = %(id)s::int AND version = %(version)s::int AND NOT removed

@@ -1,0 +1,209 @@
+"""Policies of selling ahead as a table: a row states one policy whole, by what it is of and the channel it is for.
+
+Policies that no row names stay as they are; a row of mode `none` says that nothing is sold ahead. There is no undo:
+exporting first, and importing that file, puts back what the policies were. Who waits already goes on waiting.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from malha.catalog import reads as catalog
+from malha.catalog.model import VariantCard
+from malha.inventory.ahead import policies, reads, writes
+from malha.inventory.ahead.model import Mode
+from malha.inventory.ahead.policies import PolicyDraft
+from malha.inventory.ahead.reads import PolicyRow
+from malha.network import reads as network
+from malha.platform import audit, revisions
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+from malha.platform.imports import Outcome, combine
+from malha.platform.tabular import BadCell, Column, Row, one_of, whole
+
+AT_ONCE = 1000  # policies of one page of an export
+
+NEEDED = N_("A row is of a product or of a SKU.")
+NEEDED_MEND = N_("Fill in one of the two columns.")
+UNKNOWN = N_("There is no {value}.")
+NOT_ITS = N_("{value} is no SKU of this product.")
+NOT_ITS_MEND = N_("Leave the product out, or write the one that has the SKU.")
+TWICE = N_("Line {line} states the same policy.")
+TWICE_MEND = N_("Leave one of the two out.")
+
+_MODES = {
+    **{mode.value: mode for mode in Mode},
+    "nao": Mode.NONE,
+    "nenhuma": Mode.NONE,
+    "so o que ha": Mode.NONE,
+    "pre venda": Mode.PREORDER,
+    "pre-venda": Mode.PREORDER,
+    "prevenda": Mode.PREORDER,
+    "pre-order": Mode.PREORDER,
+    "encomenda": Mode.BACKORDER,
+    "sob encomenda": Mode.BACKORDER,
+}
+
+
+def _mode(text: str) -> Mode:
+    found: Mode = one_of(_MODES, text)
+    return found
+
+
+def _day(text: str) -> date:
+    for shape in ("%Y-%m-%d", "%d/%m/%Y", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"):  # a spreadsheet's day has an hour
+        try:
+            return datetime.strptime(text, shape).date()  # noqa: DTZ007  (a day has no zone)
+        except ValueError:
+            continue
+    raise BadCell(N_("{value} is no day."), N_("Write it like 2026-11-27 or 27/11/2026."))
+
+
+COLUMNS = (
+    Column("product", ("produto", "código do produto", "product code")),
+    Column("sku", ("código sku",)),
+    Column("channel", ("canal",)),
+    Column("mode", ("modo", "venda antecipada", "como"), parse=_mode, required=True),
+    Column("release_on", ("lançamento", "data de lançamento", "release", "release day"), parse=_day),
+    Column("cap", ("limite", "limite de unidades", "most units"), parse=whole),
+    Column("horizon_days", ("horizonte", "horizonte em dias", "horizon"), parse=whole),
+    Column("handling_days", ("dias até a expedição", "dias úteis até a expedição", "handling"), parse=whole),
+)
+_TERMS = ("mode", "release_on", "cap", "horizon_days", "handling_days")
+
+Key = tuple[int | None, int | None, int | None]  # product_id unless of a SKU, sku_id, channel_id
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """The records that some rows name, by their codes."""
+
+    products: Mapping[str, int]
+    cards: Mapping[str, VariantCard]
+    channels: Mapping[str, int]
+
+
+class AheadImport:
+    """Policies of selling ahead; a `malha.platform.imports.Target`."""
+
+    entity = "ahead_policy"
+    columns = COLUMNS
+    families: Mapping[str, Sequence[str]] = {}
+    passes = 1
+
+    def __init__(self) -> None:
+        self._lines: dict[Key, int] = {}  # where a file states a policy
+
+    async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
+        """Check or write a chunk of policies, with one statement for all of them."""
+        outcome = Outcome()
+        known = await _known(tx, rows)
+        good: dict[Key, PolicyDraft] = {}
+        for row in rows:
+            draft, flaws = _meant(row, known)
+            if draft is not None and not flaws:
+                key = _key(draft)
+                if (other := self._lines.setdefault(key, row.line)) != row.line:
+                    flaws.append(Flaw("", TWICE, TWICE_MEND, {"line": other}))
+                else:
+                    good[key] = draft
+            combine(outcome, row.line, flaws)
+        before = await _standing(tx, good)
+        changed = {key: draft for key, draft in good.items() if key not in before or _differs(before[key], draft)}
+        outcome.created = len(changed.keys() - before.keys())
+        outcome.changed = len(changed) - outcome.created
+        outcome.unchanged = len(good) - len(changed)
+        if apply and changed:
+            await _write(tx, changed, before)
+        return outcome
+
+
+async def _known(tx: Tx, rows: Sequence[Row]) -> _Known:
+    def named(column: str) -> list[str]:
+        return sorted({text for row in rows if (text := row.values.get(column))})
+
+    cards = await catalog.by_skus(tx, named("sku"))
+    channels = await network.channels(tx) if named("channel") else []
+    return _Known(
+        products=dict(await tx.tuples(catalog.PRODUCT_IDS, {"codes": named("product")})),
+        cards={card.sku: card for card in cards},
+        channels={channel.code: channel.id for channel in channels},
+    )
+
+
+def _meant(row: Row, known: _Known) -> tuple[PolicyDraft | None, list[Flaw]]:
+    """Return what a row states, and everything that is wrong with it; None: it is of nothing that exists."""
+    product, sku, channel = (row.values.get(name) or "" for name in ("product", "sku", "channel"))
+    card = known.cards.get(sku)
+    product_id = known.products.get(product)
+    flaws = []
+    if not product and not sku:
+        flaws.append(Flaw("sku", NEEDED, NEEDED_MEND))
+    if product and product_id is None:
+        flaws.append(Flaw("product", UNKNOWN, facts={"value": product}))
+    if sku and card is None:
+        flaws.append(Flaw("sku", UNKNOWN, facts={"value": sku}))
+    if channel and channel not in known.channels:
+        flaws.append(Flaw("channel", UNKNOWN, facts={"value": channel}))
+    if card is not None and product_id is not None and card.product_id != product_id:
+        flaws.append(Flaw("sku", NOT_ITS, NOT_ITS_MEND, {"value": sku}))
+    of = card.product_id if card is not None else product_id
+    if flaws or of is None:
+        return None, flaws
+    terms = {name: value for name in _TERMS if (value := row.values.get(name)) not in {None, ""}}
+    draft = PolicyDraft(
+        product_id=of,
+        sku_id=None if card is None else card.id,
+        channel_id=known.channels.get(channel),
+        **terms,
+    )
+    return draft, policies.flaws_of(draft, is_kit=card is not None and card.is_kit)
+
+
+def _key(draft: PolicyDraft) -> Key:
+    return None if draft.sku_id is not None else draft.product_id, draft.sku_id, draft.channel_id
+
+
+async def _standing(tx: Tx, drafts: Mapping[Key, PolicyDraft]) -> dict[Key, PolicyRow]:
+    rows = await reads.of_products(tx, {draft.product_id for draft in drafts.values()})
+    found = {(p.product_id, p.sku_id, p.channel_id): p for p in rows}
+    return {key: found[key] for key in drafts if key in found}
+
+
+def _differs(standing: PolicyRow, draft: PolicyDraft) -> bool:
+    return any(getattr(standing, name) != getattr(draft, name) for name in _TERMS)
+
+
+async def _write(tx: Tx, changed: Mapping[Key, PolicyDraft], before: Mapping[Key, PolicyRow]) -> None:
+    keys = list(changed)
+    columns: dict[str, Any] = {
+        "products": [product for product, _, _ in keys],
+        "skus": [sku for _, sku, _ in keys],
+        "channels": [channel for _, _, channel in keys],
+        **{name: [getattr(changed[key], name) for key in keys] for name in _TERMS},
+    }
+    await tx.execute(writes.STATE_POLICIES, columns | {"actor": tx.actor.label})
+    await revisions.bump(tx, catalog.REVISION)
+    after = await _standing(tx, changed)
+    for action, own in (("create", changed.keys() - before.keys()), ("change", changed.keys() & before.keys())):
+        changes = sorted((after[key].id, before.get(key), after[key]) for key in own)
+        await audit.record_many(tx, action=action, entity=AheadImport.entity, changes=changes)
+
+
+async def policy_pages(database: Database, actor: Actor) -> AsyncIterator[list[list[object]]]:
+    """Yield all policies, header first, as `AheadImport` reads them back unchanged."""
+    yield [[column.name for column in COLUMNS]]
+    after = 0
+    while True:
+        async with database.snapshot(actor) as tx:
+            rows = await tx.tuples(reads.POLICY_TABLE, {"after": after, "limit": AT_ONCE})
+        if not rows:
+            return
+        after = rows[-1][0]
+        yield [["" if cell is None else _cell(cell) for cell in row[1:]] for row in rows]
+
+
+def _cell(value: Any) -> object:
+    return value.isoformat() if isinstance(value, date) else value
