@@ -13,7 +13,8 @@ from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
 from malha.channels import service as channels
 from malha.channels.connecting import following, operating, queueing, reads, registry, service
-from malha.channels.connecting.model import NewOp, OpKind
+from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
+from malha.channels.connecting.runtime import Runtime
 from malha.channels.connectors.generic import Generic
 from malha.channels.contract import PricePush, ShipmentPush, ShippedLine
 from malha.channels.model import PushDraft, PushKind
@@ -466,3 +467,46 @@ async def test_a_channel_that_wants_rest_gets_it_and_one_that_fails_is_left_alon
     assert breaker["until"] is not None
     refused = [path for _, path, _ in shop.peer.asked if path == "/shipments"]
     assert len(refused) <= 3 + 8 + 4, "an open breaker asks nothing more"
+
+
+async def test_one_that_hangs_holds_up_no_other(shop: Linked):
+    """The peer says nothing to the first; what is queued meanwhile is told all the same."""
+    shop.peer.sell("1002")
+    shop.peer.fail("POST /shipments", "commit_then_silence")
+    await queue(shop, parcel())
+    stop = asyncio.Event()
+    patient = Runtime(shop.database, shop.settings, timeout_s=120.0)
+    running = asyncio.create_task(operating.run(patient, stop))
+    try:
+        async with asyncio.timeout(60):
+            while not shop.peer.shipments:
+                await asyncio.sleep(0.01)
+            await queue(shop, parcel(2, "1002"))
+            while await shop.values(STATES) != ["waiting", "done"]:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_connection_says_how_much_its_channel_can_take(shop: Linked):
+    async with shop.database.transaction() as tx:
+        found = await service.connection_of(tx, CODE)
+        draft = ConnectionDraft(
+            code=CODE,
+            name=found.name,
+            connector=found.connector,
+            channel=found.channel,
+            config={**found.config, "rate": 300, "in_flight": 2},
+        )
+        await service.change_connection(tx, draft, found.version, shop.keys)
+        changed = await service.connection_of(tx, CODE)
+    assert shop.runtime.line(found).limits.rate == 20
+    limits = shop.runtime.line(changed).limits
+    assert (limits.rate, limits.burst, limits.in_flight, limits.batch) == (300, 600, 2, 200)
+    for n in range(1, 6):
+        shop.peer.sell(f"{n}")
+    await queue(shop, *(parcel(n, f"{n}") for n in range(1, 6)))
+    shop.peer.slow_s = 0.05
+    await shop.tell()
+    assert (len(shop.peer.shipments), shop.peer.most_under_way) == (5, 2)

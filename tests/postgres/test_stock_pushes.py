@@ -323,3 +323,35 @@ async def test_what_else_changes_a_quantity_is_noticed_a_paused_location_a_fence
     await safety.sweep(database)
     await tell(database, till)
     assert till.knows == {"A": 4, "B": 2}
+
+
+async def test_a_channel_that_takes_its_time_holds_up_no_other(database, shop):
+    """The first hangs with what it was given; the second hears of all that changes meanwhile."""
+    world, a, _, _ = shop
+    async with database.transaction() as tx:
+        await tx.execute("INSERT INTO channel (code, name, kind) VALUES ('slow', 'Slow', 'web')")
+        await service.put_push(tx, "slow", WEBHOOK, 0, KEYS)
+    answered, stop = asyncio.Event(), asyncio.Event()
+    till, heard = Till(), asyncio.Event()
+
+    class Slow:
+        async def send(self, updates):
+            heard.set()
+            await answered.wait()
+            return Handed()
+
+    running = asyncio.create_task(
+        pushing.run_pushes(database, lambda taken: Slow() if taken.channel == "slow" else till, stop)
+    )
+    async with asyncio.timeout(60):
+        await heard.wait()
+        while till.knows.get("A") != 7:
+            await asyncio.sleep(0.01)
+        async with database.transaction() as tx:
+            await inventory.set_on_hand(tx, [Claim(a, world.locations["DC"], 9)], Reference("test"))
+        await drain(database, SUBSCRIPTIONS)
+        while till.knows.get("A") != 11:
+            await asyncio.sleep(0.01)
+        answered.set()
+        stop.set()
+        await running

@@ -546,6 +546,15 @@ class Connector(Protocol):
 
 
 @runtime_checkable
+class Paced(Protocol):
+    """How much its peers are asked for depends on the connection."""
+
+    def limits_for(self, config: Any) -> Limits:
+        """Return the limits of a connection, for its configuration: one of `config_model`."""
+        ...
+
+
+@runtime_checkable
 class CatalogSource(Protocol):
     """Tells what the peer sells."""
 

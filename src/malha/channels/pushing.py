@@ -68,12 +68,16 @@ async def push(db: Database, senders: Senders, channels: list[int]) -> int:
 
     What the channels of one round have in common, what changed and how much of it they may sell, is read once.
     """
+    turns = await _begin(db, channels)
+    return sum(await asyncio.gather(*(_hand_over(db, senders, turn) for turn in turns)))
+
+
+async def _begin(db: Database, channels: list[int]) -> list[_Turn]:
     async with db.transaction() as tx:
         wanted = {"channels": channels, "lease": LEASE_S, "most": AT_ONCE, "seen": await reads.revisions(tx)}
         taken = await tx.all(Taken, writes.TAKE, wanted)
         round_ = _Round(await reference_in(tx)) if taken else None
-        turns = [await round_.prepare(tx, one) for one in taken] if round_ else []
-    return sum(await asyncio.gather(*(_hand_over(db, senders, turn) for turn in turns)))
+        return [await round_.prepare(tx, one) for one in taken] if round_ else []
 
 
 async def _hand_over(db: Database, senders: Senders, turn: _Turn) -> int:
@@ -186,15 +190,37 @@ async def push_due(db: Database, senders: Senders) -> int:
 
 
 async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> None:
-    """Tell channels of their stock until `stop` is set; a failed round is logged and tried again."""
+    """Tell channels of their stock until `stop` is set; a failed round is logged and tried again.
+
+    A channel that takes its time holds up no other: rounds go on with those that are free.
+    """
+    under_way: set[asyncio.Task[int]] = set()
     while not stop.is_set():
         try:
-            told = await push_due(db, senders)
-            active = told > 0 or await _anybody_hears(db)
+            async with db.transaction() as tx:
+                due = await reads.due(tx)
+            turns = await _begin(db, due) if due else []
+            active = bool(turns or under_way) or await _anybody_hears(db)
         except Exception:  # the next round tries again; the worker's other work goes on
             log.exception("pushes_failed")
-            active, told = True, 0
-        await rest(stop, 0.0 if told >= MOST else LOOK_EVERY_S if active else IDLE_S)
+            active, turns = True, []
+        for turn in turns:
+            task = asyncio.create_task(_hand_over_surely(db, senders, turn))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        if any(len(turn.updates) >= MOST for turn in turns):  # there is more of it
+            await asyncio.wait(set(under_way), timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await rest(stop, LOOK_EVERY_S if active else IDLE_S)
+    await asyncio.gather(*under_way)
+
+
+async def _hand_over_surely(db: Database, senders: Senders, turn: _Turn) -> int:
+    try:
+        return await _hand_over(db, senders, turn)
+    except Exception:  # the database may be away; the lease runs out, and it is told again
+        log.exception("push_not_recorded", channel=turn.taken.channel)
+        return 0
 
 
 async def _anybody_hears(db: Database) -> bool:

@@ -6,7 +6,8 @@ time harmless. What fails is tried again with growing pauses, and after `ATTEMPT
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -89,20 +90,36 @@ def events_of(page: Page[ExtOrder]) -> list[InboxEvent]:
 
 async def work(runtime: Runtime, gate: Gate) -> int:
     """Handle what is due, several at a time; return how much that was."""
-    async with runtime.db.transaction() as tx:
-        told = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": TOGETHER, "trust": Trust.DATA.value})
-        hinted = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": AT_ONCE, "trust": Trust.HINT.value})
-        taken = [*told, *hinted]
-        linked = await reads.linked_by_id(tx, [came.connection_id for came in taken]) if taken else {}
+    told = await _handle_told(runtime, gate)
+    hints = await _begin_hints(runtime, gate, AT_ONCE)
+    await asyncio.gather(*(hint() for hint in hints))
+    return told + len(hints)
+
+
+async def _handle_told(runtime: Runtime, gate: Gate) -> int:
+    """Handle what is due and needs no answer of a peer: what is plain together, the rest one by one."""
+    taken, linked = await _take(runtime, Trust.DATA, TOGETHER)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(came: Came) -> None:
         async with room:
             await _handle(runtime, gate, linked[came.connection_id], came)
 
-    left = await together.take(runtime, gate, told, linked)
-    await asyncio.gather(*(one(came) for came in [*left, *hinted]))
+    left = await together.take(runtime, gate, taken, linked)
+    await asyncio.gather(*(one(came) for came in left))
     return len(taken)
+
+
+async def _begin_hints(runtime: Runtime, gate: Gate, most: int) -> list[Callable[[], Awaitable[None]]]:
+    """Take hints that are due, and return what there is to do for each."""
+    taken, linked = await _take(runtime, Trust.HINT, most)
+    return [partial(_handle, runtime, gate, linked[came.connection_id], came) for came in taken]
+
+
+async def _take(runtime: Runtime, trust: Trust, most: int) -> tuple[list[Came], dict[int, Linked]]:
+    async with runtime.db.transaction() as tx:
+        taken = await tx.all(Came, writes.TAKE_CAME, {"lease": LEASE_S, "most": most, "trust": trust.value})
+        return taken, await reads.linked_by_id(tx, [came.connection_id for came in taken]) if taken else {}
 
 
 async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> None:
@@ -173,11 +190,42 @@ async def _park(
 
 async def run(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
     """Handle what comes in until `stop` is set; a failed round is logged and tried again."""
+    await asyncio.gather(_run_told(runtime, gate, stop), _run_hints(runtime, gate, stop))
+
+
+async def _run_told(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            done = await work(runtime, gate)
+            done = await _handle_told(runtime, gate)
         except Exception:  # the database may be away: it will be back
             log.exception("inbox_round_failed")
             done = 0
         if not done:
             await rest(stop, IDLE_S)
+
+
+async def _run_hints(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
+    """Read hints again at their peers. One that takes its time holds up only its own place of `AT_ONCE`."""
+    under_way: set[asyncio.Task[None]] = set()
+    while not stop.is_set():
+        try:
+            hints = await _begin_hints(runtime, gate, AT_ONCE - len(under_way))
+        except Exception:  # as above
+            log.exception("inbox_round_failed")
+            hints = []
+        for hint in hints:
+            task = asyncio.create_task(_surely(hint))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        if len(under_way) >= AT_ONCE:
+            await asyncio.wait(set(under_way), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await rest(stop, IDLE_S if not hints else 0.0)
+    await asyncio.gather(*under_way)
+
+
+async def _surely(hint: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await hint()
+    except Exception:  # the database may be away: the lease runs out, and it is handled again
+        log.exception("hint_not_recorded")

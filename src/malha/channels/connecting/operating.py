@@ -7,7 +7,8 @@ keys, it waits for a person. Absolute statements (prices) are simply made again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -53,6 +54,7 @@ FIRST_S, LONGEST_S = 2.0, 1800.0
 SETTLE_S = 5.0  # what a peer that said nothing gets to end before it is asked what became of it
 PENDING_S = 60.0
 IDLE_S = 1.0
+GATHER_S = 0.02  # for others that end at the same moment
 
 _NEEDS = {
     OpKind.SET_PRICE: Capability.PRICES,
@@ -62,35 +64,51 @@ _NEEDS = {
 }
 
 
+Task = Callable[[], Awaitable[None]]
+
+
 async def work(runtime: Runtime, *, settle_s: float = SETTLE_S) -> int:
     """Tell what is due, over all active connections at once; return how much that was."""
+    count, tasks = await _begin(runtime, settle_s)
+    await asyncio.gather(*(task() for task in tasks))
+    return count
+
+
+async def _begin(runtime: Runtime, settle_s: float) -> tuple[int, list[Task]]:
+    """Take what is due and return how much that is, and what there is to do for it."""
     async with runtime.db.transaction() as tx:
         due = await tx.values(reads.DUE_OPS)
         linked = await reads.linked_by_id(tx, due) if due else {}
-    done = await asyncio.gather(*(_turn(runtime, linked[id_], settle_s) for id_ in due if id_ in linked))
-    return sum(done)
+    count, tasks = 0, []
+    for id_ in due:
+        if id_ in linked:
+            taken, more = await _turn(runtime, linked[id_], settle_s)
+            count += taken
+            tasks += more
+    return count, tasks
 
 
-async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> int:
+async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[int, list[Task]]:
     try:
         line = runtime.line(connection)
     except (MalhaError, AuthExpired) as error:
         async with runtime.db.transaction() as tx:
             await tx.execute(writes.BREAK, {"id": connection.id, "why": str(error)[:300]})
-        return 0
-    limits = line.connector.limits
+        return 0, []
+    limits = line.limits
     async with runtime.db.transaction() as tx:
         if not await tx.values(writes.LOCK_ROOM, {"ids": [connection.id]}):
-            return 0
+            return 0, []
         ask = {"id": connection.id, "lease": LEASE_S}
         singly = {**ask, "kinds": [k.value for k in OpKind if k not in NEWEST_WINS], "room": limits.in_flight}
         together = {**ask, "kinds": [k.value for k in NEWEST_WINS], "room": limits.batch}
         single = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, singly)]
         prices = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, together)]
     turn = _Turn(runtime.db, line, settle_s)
-    tasks = [turn.one(op) for op in single] + ([turn.prices(prices)] if prices else [])
-    await asyncio.gather(*tasks)
-    return len(single) + len(prices)
+    tasks: list[Task] = [partial(turn.one, op) for op in single]
+    if prices:
+        tasks.append(partial(turn.prices, prices))
+    return len(single) + len(prices), tasks
 
 
 class _Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,12 +297,31 @@ def _may_have_arrived(error: Exception) -> bool:
 
 
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
-    """Tell peers what is queued until `stop` is set; a failed round is logged and tried again."""
+    """Tell peers what is queued until `stop` is set; a failed round is logged and tried again.
+
+    A peer that takes its time holds up no other, and one operation no other of its connection: what ends makes room.
+    """
+    under_way: set[asyncio.Task[None]] = set()
     while not stop.is_set():
         try:
-            done = await work(runtime)
+            count, tasks = await _begin(runtime, SETTLE_S)
         except Exception:  # the database may be away: it will be back
             log.exception("operation_round_failed")
-            done = 0
-        if not done:
+            count, tasks = 0, []
+        for task in tasks:
+            doing = asyncio.create_task(_surely(task))
+            under_way.add(doing)
+            doing.add_done_callback(under_way.discard)
+        if under_way:
+            await asyncio.wait(set(under_way), timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+            await rest(stop, GATHER_S)
+        elif not count:
             await rest(stop, IDLE_S)
+    await asyncio.gather(*under_way)
+
+
+async def _surely(task: Task) -> None:
+    try:
+        await task()
+    except Exception:  # the database may be away: the lease runs out, and what is doubtful is looked up
+        log.exception("operation_not_recorded")

@@ -29,10 +29,11 @@ SELECT tokens, expires_at, generation,
        expires_at IS NOT NULL AND expires_at < clock_timestamp() + make_interval(secs => %(early)s::float8) AS over
 FROM connection_token WHERE connection_id = %(id)s::int
 """
-# Connections that have something to send now, by the index on what waits.
+# Connections that have something to send now: of each, the first such thing by the index on what waits.
 DUE_OPS = """
-SELECT DISTINCT connection_id FROM channel_op
-WHERE state = 'waiting' AND not_before <= clock_timestamp() AND (taken_until IS NULL OR taken_until < clock_timestamp())
+SELECT c.id FROM connection c WHERE c.status = 'active' AND EXISTS (
+    SELECT FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'waiting'
+       AND o.not_before <= clock_timestamp() AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp()))
 """
 METHODS = """
 SELECT kind, theirs, ours FROM method_mapping WHERE connection_id = %(connection_id)s::int ORDER BY kind, theirs

@@ -10,7 +10,7 @@ from malha.channels.connecting import access, registry, writes
 from malha.channels.connecting.access import Safe
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.wire import Wire
-from malha.channels.contract import AuthExpired, ConnectionRef, Connector, Ctx, TokenRefresher
+from malha.channels.contract import AuthExpired, ConnectionRef, Connector, Ctx, Limits, Paced, TokenRefresher
 from malha.platform import signing
 from malha.platform.clock import now
 from malha.platform.db import Database
@@ -44,7 +44,8 @@ class Runtime:
         except msgspec.ValidationError as error:
             raise AuthExpired(f"the configuration does not fit: {error}") from None
         secrets = access.unseal(self.keys, connection.secrets)
-        wire = Wire(self.db, self.outward, connection.id, connector.limits, secrets.values())
+        limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits
+        wire = Wire(self.db, self.outward, connection.id, limits, secrets.values())
         safe = Safe(self.db, self.keys, connection, secrets)
         ctx = Ctx(
             connection=ConnectionRef(connection.code, connection.connector, connection.channel, connection.currency),
@@ -55,16 +56,19 @@ class Runtime:
         )
         if isinstance(connector, TokenRefresher):
             safe.renew = partial(connector.refresh, ctx)
-        return Line(self.db, connection, connector, ctx, safe)
+        return Line(self.db, connection, connector, limits, ctx, safe)
 
 
 class Line:
     """One connection, its connector, and what that is given."""
 
-    def __init__(self, db: Database, connection: Linked, connector: Connector, ctx: Ctx, safe: Safe) -> None:
+    def __init__(
+        self, db: Database, connection: Linked, connector: Connector, limits: Limits, ctx: Ctx, safe: Safe
+    ) -> None:
         self._db = db
         self.connection = connection
         self.connector = connector
+        self.limits = limits
         self.ctx = ctx
         self._safe = safe
 

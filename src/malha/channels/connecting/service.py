@@ -139,6 +139,8 @@ async def change_connection(tx: Tx, draft: ConnectionDraft, version: int, keys: 
     if stored is None:
         raise ConnectionChanged(key=draft.code)
     await _first_token(tx, keys, before.id, draft.secrets)
+    if draft.config != before.config:  # it may say how much the peer is asked for: what was learned begins anew
+        await tx.execute(writes.CLEAR_PACE, {"id": before.id})
     facts = {"name": draft.name, "config": draft.config, "secrets": sorted(draft.secrets)}
     was = {"name": before.name, "config": before.config}
     await audit.record(tx, action="change", entity="connection", entity_id=draft.code, before=was, after=facts)

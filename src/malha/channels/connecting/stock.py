@@ -49,7 +49,7 @@ class ConnectionSender:
         refused: dict[str, str] = {}
         try:
             line = self._runtime.line(connection)
-            size = line.connector.limits.batch
+            size = line.limits.batch
             for start in range(0, len(updates), size):
                 part = updates[start : start + size]
                 results = await self._hand(line, part)

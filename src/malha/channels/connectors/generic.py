@@ -66,7 +66,7 @@ from malha.channels.contract import (
     Verified,
 )
 
-PAGE = 100
+PAGE, RATE, IN_FLIGHT = 100, 20, 8
 _encode = msgspec.json.Encoder().encode
 Amount = Annotated[int, Meta(ge=0, le=10**12)]
 
@@ -82,6 +82,12 @@ class GenericConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(title="Access", description="Whether a key is sent as it is, or tokens are renewed at /token."),
     ] = "key"
     page: Annotated[int, Meta(ge=1, le=500, title="Orders of a page", description="Orders asked for at once.")] = PAGE
+    rate: Annotated[
+        int, Meta(ge=1, le=1000, title="Requests a second", description="As many as the channel can answer.")
+    ] = RATE
+    in_flight: Annotated[
+        int, Meta(ge=1, le=64, title="At the same time", description="Operations that may be under way at once.")
+    ] = IN_FLIGHT
 
 
 class _Payment(msgspec.Struct):
@@ -220,9 +226,14 @@ class Generic:
             Capability.TOKENS,
         }
     )
-    limits: ClassVar[Limits] = Limits(rate=20.0, burst=40.0, in_flight=8, batch=200)
+    limits: ClassVar[Limits] = Limits(rate=RATE, burst=2 * RATE, in_flight=IN_FLIGHT, batch=200)
     evidence: ClassVar[Tier] = Tier.C
     idempotent: ClassVar[bool] = False  # a peer of this protocol is asked with GET /operations before anything again
+
+    def limits_for(self, config: GenericConfig) -> Limits:
+        """Return what the connection says that its channel can take."""
+        most = config.in_flight
+        return msgspec.structs.replace(self.limits, rate=config.rate, burst=2 * config.rate, in_flight=most)
 
     async def check(self, ctx: Ctx) -> Health:
         """Ask for /ping."""
