@@ -1,5 +1,6 @@
 """Drafts of the network that decide new orders beside the live one, and what they come to."""
 
+from malha.api.simulations import Promotion
 from malha.api.work import Work, command, query
 from malha.platform import paging
 from malha.platform.ids import UUID
@@ -55,6 +56,18 @@ async def list_shadow_orders(
     return paging.page_of(rows, limit, "shadow_orders", lambda row: (row.position,))
 
 
+@command("/shadows/{id:uuid}/promote", permission="network:write", tag=TAG)
+async def promote_shadow(work: Work, id: UUID, data: Promotion) -> Shadow:  # noqa: A002
+    """Publish the rules by which a draft decides beside live; as for a simulation. The draft goes on."""
+    return await shadowing.promote(work.tx, id, effective_from=data.effective_from)
+
+
+@command("/shadows/{id:uuid}/take-back", permission="network:write", tag=TAG)
+async def take_back_shadow(work: Work, id: UUID) -> Shadow:  # noqa: A002
+    """Undo a promotion: the rules that were in force before come back, or the promoted ones never come into force."""
+    return await shadowing.take_back(work.tx, id)
+
+
 @command("/shadows/{id:uuid}/stop", permission="network:write", tag=TAG)
 async def stop_shadow(work: Work, id: UUID) -> Shadow:  # noqa: A002
     """Let a draft decide no more; what it came to stays."""
@@ -73,6 +86,8 @@ handlers = [
     show_shadow,
     compare_shadow,
     list_shadow_orders,
+    promote_shadow,
+    take_back_shadow,
     stop_shadow,
     forget_shadow,
 ]

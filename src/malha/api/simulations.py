@@ -1,12 +1,24 @@
 """What if: past orders decided again in a network changed on paper, and what that would have come to."""
 
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
 from malha.api.work import Work, command, query
 from malha.network.service import refuse_limited
 from malha.platform.ids import UUID
 from malha.simulation import reads, service
-from malha.simulation.model import Draft, Result, Simulation
+from malha.simulation.model import MOST_MOVED, Draft, Moved, Result, Simulation
 
 TAG = "routing"
+
+
+class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From when the rules that were tried decide; absent: at once."""
+
+    effective_from: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 @query("/simulations", permission="network:read", tag=TAG)
@@ -21,7 +33,8 @@ async def start_simulation(work: Work, data: Draft) -> Simulation:
     """Have past orders decided again in the background, from what was known when each was decided.
 
     Only what the scenario names is changed: a location may be closed, keep units back, cost more or less, take more or
-    fewer orders a day; carriage may cost more or less; a location may be opened with a share of another's stock.
+    fewer orders a day; carriage may cost more or less; a location may be opened with a share of another's stock. With
+    `rule_set`, a draft of the routing rules, or a published one, decides in place of those that decided then.
     Nothing real changes.
     """
     started = await service.start(work.tx, data)
@@ -41,6 +54,28 @@ async def show_simulation_result(work: Work, id: UUID) -> Result:  # noqa: A002
     return await service.outcome(work.tx, id)
 
 
+@query("/simulations/{id:uuid}/orders", permission="network:read", tag=TAG)
+async def list_simulation_orders(work: Work, id: UUID) -> list[Moved]:  # noqa: A002
+    """List orders that would have gone elsewhere, at most 500: those whose cost differs most, the largest first."""
+    await service.show(work.tx, id)
+    return await reads.moved(work.tx, id, MOST_MOVED)
+
+
+@command("/simulations/{id:uuid}/promote", permission="network:write", tag=TAG)
+async def promote_simulation(work: Work, id: UUID, data: Promotion) -> Simulation:  # noqa: A002
+    """Publish the rules that a simulation tried.
+
+    Only if nothing else was changed, and the draft and the rules in force are those that were compared.
+    """
+    return await service.promote(work.tx, id, effective_from=data.effective_from)
+
+
+@command("/simulations/{id:uuid}/take-back", permission="network:write", tag=TAG)
+async def take_back_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002
+    """Undo a promotion: the rules that were in force before come back, or the promoted ones never come into force."""
+    return await service.take_back(work.tx, id)
+
+
 @command("/simulations/{id:uuid}/stop", permission="network:write", tag=TAG)
 async def stop_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002
     """Stop a simulation that has not ended."""
@@ -58,6 +93,9 @@ handlers = [
     start_simulation,
     show_simulation,
     show_simulation_result,
+    list_simulation_orders,
+    promote_simulation,
+    take_back_simulation,
     stop_simulation,
     forget_simulation,
 ]

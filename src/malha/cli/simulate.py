@@ -21,7 +21,7 @@ from malha.platform.db import Database
 from malha.platform.flaws import refuse
 from malha.platform.i18n import money
 from malha.platform.settings import Settings
-from malha.simulation import reads, service
+from malha.simulation import reads, service, trying
 from malha.simulation.gap_rules import Compared, captured, ratio, whole
 from malha.simulation.model import At, Draft, Freight, Gap, Opening, Result, Scenario, Sums
 
@@ -45,6 +45,10 @@ def command(
     ] = None,
     split_penalty: Annotated[int, typer.Option(min=0, help="Centavos each further parcel counts in choosing.")] = 0,
     scenario: Annotated[Path | None, typer.Option(help="A file with the whole scenario as JSON (- for stdin).")] = None,
+    rules: Annotated[
+        int | None,
+        typer.Option(help="Id of a draft of the routing rules, or of a published set, that decides on paper."),
+    ] = None,
     gap: Annotated[
         bool, typer.Option(help="Compare each day with its hindsight bound, in a process of its own.")
     ] = True,
@@ -61,7 +65,12 @@ def command(
             raise typer.BadParameter(f"the scenario cannot be read: {error}") from None
     today = now().date()
     draft = Draft(
-        name="malha simulate", since=today - timedelta(days=days - 1), until=today, channel=channel, scenario=wanted
+        name="malha simulate",
+        since=today - timedelta(days=days - 1),
+        until=today,
+        channel=channel,
+        scenario=wanted,
+        rule_set=rules,
     )
     with runtime() as settings:
         asyncio.run(_simulate(settings, draft, gap=gap, as_json=as_json))
@@ -116,12 +125,16 @@ async def _simulate(settings: Settings, draft: Draft, *, gap: bool, as_json: boo
             refuse(service.flaws_of(draft, known))
             span = await service.span_of(tx, draft, known)
             by_day = await reads.count_by_day(tx, span)
+            tried = await trying.tried_of(tx, draft.rule_set)
+            replay = await trying.replay_of(tx, draft.scenario, known, *tried)
         compared = Compared(by_day)
-        replay = service.replay_of(draft.scenario, known)
         began = time.monotonic()
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("orders", total=sum(by_day.values()))
             async for piece in service.pieces(database, span):
+                if replay.asks_goods:
+                    async with database.transaction() as tx:
+                        await trying.learn(tx, replay, piece)
                 service.take(replay, piece, compared)
                 progress.advance(bar, len(piece))
             result = replay.finish()
@@ -157,6 +170,17 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
         table.add_row(name, shown(was), shown(would), shown(would - was))
     table.add_row("business days on the way", *(f"{days:.2f}" for days in _transits(before, after)))
     console.print(table)
+    if result.ruled is not None:
+        runs = Table("run of the rules on paper", "orders")
+        for name, orders in result.ruled.runs.items():
+            runs.add_row(name, str(orders))
+        runs.add_row("(none)", str(result.ruled.none))
+        console.print(runs)
+        rows = ", ".join(
+            f"{n}: {orders}" for n, orders in sorted(result.ruled.rows.items(), key=lambda row: int(row[0]))
+        )
+        if rows:
+            console.print(f"Orders that fitted each row of the table: {rows}.")
     if result.gap is not None and result.gap.days:
         console.print(_gap(result.gap))
     places = Table("location", "orders", "on paper", "most in a day", "on paper")

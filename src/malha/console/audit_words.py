@@ -29,6 +29,8 @@ ACTIONS = {
     "take_care": N_("assigned or noted"),
     "publish": N_("published"),
     "withdraw": N_("withdrawn"),
+    "promote": N_("promoted"),
+    "take_back": N_("taken back"),
     "start": N_("started"),
     "end_shortage": N_("acted on missing goods"),
     "stop": N_("stopped"),

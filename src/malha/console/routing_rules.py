@@ -208,7 +208,8 @@ def _edit(found: RuleSet, read: Filled) -> list[Run]:
 async def _save(tx: Tx, found: RuleSet, runs: list[Run], at: str = "") -> None:
     """Save a draft's runs; what is wrong with the part that was edited is told by the fields of its form."""
     try:
-        await service.save_draft(tx, found.id, Content(runs=runs), found.version)
+        content = msgspec.structs.replace(found.content, runs=runs)
+        await service.save_draft(tx, found.id, content, found.version)
     except Invalid as refused:
         raise Invalid(
             [msgspec.structs.replace(flaw, at=_field(flaw.at, at)) for flaw in refused.flaws]

@@ -9,7 +9,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, plots, render, shell, web
+from malha.console import export, filling, plots, render, rules_tried, shell, web
 from malha.console.simulations import Figure, figures, places, told
 from malha.console.words import Sign
 from malha.network import reads as network
@@ -44,7 +44,7 @@ async def shadows(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "simulations")
         found = await shadowing.listed(tx)
         compared = [await shadow_reads.comparison(tx, x.id) for x in found[:SHOWN]]
-    rows = [(x, SIGNS[x.status], told(x.scenario), saved(c)) for x, c in zip(found, compared, strict=False)]
+    rows = [(x, SIGNS[x.status], changes(x), saved(c)) for x, c in zip(found, compared, strict=False)]
     return render.html(
         "shadows/list.html", shell=around, may=around.may, rows=rows, exports=export.choices(str, "/shadows:export")
     )
@@ -65,7 +65,7 @@ async def shadows_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(x: Shadow) -> list[Any]:
         return [
-            x.name, told(x.scenario), _(SIGNS[x.status].word), x.decided, x.passed_over, x.created_by, x.created_at,
+            x.name, changes(x), _(SIGNS[x.status].word), x.decided, x.passed_over, x.created_by, x.created_at,
             x.ended_at,
         ]  # fmt: skip
 
@@ -77,7 +77,8 @@ async def shadow_start(request: Request[Any, Any, Any], id: FromPath[UUID]) -> R
     """Let the scenario of a simulation decide new orders, too."""
     async with web.writing(request) as tx:
         run = await service.show(tx, id)
-        started = await shadowing.start(tx, ShadowDraft(name=run.name, scenario=run.scenario))
+        rule_set = None if run.rules is None else run.rules.rule_set
+        started = await shadowing.start(tx, ShadowDraft(name=run.name, scenario=run.scenario, rule_set=rule_set))
     return web.go_on(request, f"/shadows/{started.id}", _("New orders are decided on the draft, too"))
 
 
@@ -90,6 +91,7 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         compared = await shadow_reads.comparison(tx, id)
         orders = await shadow_reads.orders(tx, id, limit=SHOWN)
         names = {x.code: x.name for x in await network.locations(tx)}
+        tried = await rules_tried.tried(tx, run, compared.result)
     result = compared.result
     days = reads.days_of(result)
     cost = [
@@ -103,7 +105,12 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         sign_=SIGNS[run.status],
         busy=run.status is ShadowStatus.RUNNING,
         lag=render.span(timedelta(seconds=run.lag)) if run.lag > SLOW_S else "",
-        changes=told(run.scenario),
+        changes=changes(run),
+        tried=tried,
+        ready=compared.orders > 0,
+        at=f"/shadows/{id}",
+        alone=run.scenario == Scenario(replenished_after=run.scenario.replenished_after),
+        **rules_tried.promotion(run),
         compared=compared,
         saved=saved(compared),
         share=round(100 * compared.differs / compared.orders, 1) if compared.orders else 0,
@@ -115,6 +122,11 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         more=f"/shadows/{id}/orders:export.xlsx",
         moves=list(moves(run.scenario)),
     )
+
+
+def changes(run: Shadow) -> str:
+    """Return what a draft changes, in words."""
+    return rules_tried.said_with(run.rules, told(run.scenario), plain=run.scenario == Scenario())
 
 
 def saved(compared: Comparison) -> Figure:
@@ -176,6 +188,25 @@ async def shadow_orders_export(request: Request[Any, Any, Any], id: FromPath[UUI
     return export.send(request, "draft-orders", ORDER_COLUMNS, pages, cells)
 
 
+@post("/shadows/{id:uuid}/promote", opt={"permission": "network:write"}, status_code=200)
+async def shadow_promote(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
+    """Publish the rules by which the draft decides."""
+    read = filling.filled(await request.form())
+    at = read.instant("effective_from", i18n.current_zone())
+    read.refuse()
+    async with web.writing(request) as tx:
+        done = await shadowing.promote(tx, id, effective_from=at)
+    return web.go_on(request, f"/shadows/{id}", _("Rule set {number} published", number=done.promoted))
+
+
+@post("/shadows/{id:uuid}/take-back", opt={"permission": "network:write"}, status_code=200)
+async def shadow_take_back(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
+    """Undo the promotion."""
+    async with web.writing(request) as tx:
+        await shadowing.take_back(tx, id)
+    return web.go_on(request, f"/shadows/{id}", _("Promotion taken back"))
+
+
 @post("/shadows/{id:uuid}/stop", opt={"permission": "network:write"}, status_code=200)
 async def shadow_stop(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
     """Let a draft decide no more."""
@@ -198,6 +229,8 @@ HANDLERS = [
     shadow_start,
     shadow,
     shadow_orders_export,
+    shadow_promote,
+    shadow_take_back,
     shadow_stop,
     shadow_delete,
 ]

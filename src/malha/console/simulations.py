@@ -7,8 +7,9 @@ from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, plots, render, shell, web
+from malha.console import export, filling, plots, render, rules_tried, shell, web
 from malha.console.filling import Filled
+from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.network import reads as network
 from malha.network.service import refuse_limited
@@ -22,6 +23,7 @@ from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
 from malha.simulation import gap_rules, reads, service
 from malha.simulation.model import (
+    MOST_MOVED,
     OVER,
     At,
     DayGap,
@@ -29,6 +31,7 @@ from malha.simulation.model import (
     Freight,
     Gap,
     Load,
+    Moved,
     Opening,
     Result,
     Scenario,
@@ -46,6 +49,7 @@ SIGNS = {
 }
 FIRST_ROWS, MORE_ROWS, MOST_ROWS = 4, 6, 200
 USUAL_DAYS = 30
+SHOWN_MOVED = 50
 
 
 class Figure(NamedTuple):
@@ -81,7 +85,7 @@ async def simulations(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "simulations")
         refuse_limited(tx)
         found = await reads.simulations(tx)
-    rows = [(run, SIGNS[run.status], told(run.scenario)) for run in found]
+    rows = [(run, SIGNS[run.status], changes(run)) for run in found]
     exports = export.choices(str, "/simulations:export")
     return render.html("simulations/list.html", shell=around, may=around.may, rows=rows, exports=exports)
 
@@ -104,11 +108,16 @@ async def simulations_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(run: Simulation) -> list[Any]:
         return [
-            run.name, run.since, run.until, run.channel, told(run.scenario), _(SIGNS[run.status].word), run.total,
+            run.name, run.since, run.until, run.channel, changes(run), _(SIGNS[run.status].word), run.total,
             run.done, run.created_by, run.created_at, run.finished_at,
         ]  # fmt: skip
 
     return export.send_all(request, "simulations", COLUMNS, found, cells)
+
+
+def changes(run: Simulation) -> str:
+    """Return what a simulation changes, in words."""
+    return rules_tried.said_with(run.rules, told(run.scenario), plain=run.scenario == Scenario())
 
 
 def told(scenario: Scenario) -> str:
@@ -152,7 +161,9 @@ def told(scenario: Scenario) -> str:
 # --- the form ---
 
 
-async def _form(tx: Tx, request: Request[Any, Any, Any], read: Filled | None, rows: int) -> dict[str, Any]:
+async def _form(
+    tx: Tx, request: Request[Any, Any, Any], read: Filled | None, rows: int, rule_set: str = ""
+) -> dict[str, Any]:
     around = await shell.around(tx, request, "simulations")
     refuse_limited(tx)
     today = i18n.local(now()).date()
@@ -164,6 +175,8 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], read: Filled | None, ro
         "ticked": (lambda name: read is not None and read.flag(name)),
         "since": (today - timedelta(days=USUAL_DAYS - 1)).isoformat(),
         "until": today.isoformat(),
+        "rules": await rules_tried.choices(tx, now()),
+        "rule_set": rule_set,
         "rows": rows,
         "most_rows": MOST_ROWS,
         "places": [(x.code, f"{x.name} ({x.code})") for x in places],
@@ -173,10 +186,10 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], read: Filled | None, ro
 
 
 @get("/simulations:new", opt={"permission": "network:write"})
-async def simulation_new(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the empty form."""
+async def simulation_new(request: Request[Any, Any, Any], rule_set: FromQuery[str] = "") -> Response[str]:
+    """Show the empty form; `rule_set` is the id of the rules that are chosen."""
     async with web.reading(request) as tx:
-        return render.html("simulations/form.html", **await _form(tx, request, None, FIRST_ROWS))
+        return render.html("simulations/form.html", **await _form(tx, request, None, FIRST_ROWS, rule_set[:12]))
 
 
 @post("/simulations:more", opt={"permission": "network:write"}, status_code=200)
@@ -243,8 +256,12 @@ def _draft(read: Filled) -> Draft:
         name = read.text(f"new/{n}/name", 80)
         if name:
             opened.append(_opening(read, n, name))
+    rule_set = read.maybe_whole("rule_set")
+    scenario = Scenario(locations=locations, freight=freight)
+    name = told(scenario) if rule_set is None or scenario != Scenario() else _("Other routing rules")
     return Draft(
-        name=read.text("name", 120) or told(Scenario(locations=locations, freight=freight))[:120],
+        name=read.text("name", 120) or name[:120],
+        rule_set=rule_set,
         since=read.day("since") or today - timedelta(days=USUAL_DAYS - 1),
         until=read.day("until") or today,
         channel=read.text("channel", 80) or None,
@@ -297,6 +314,8 @@ async def simulation(request: Request[Any, Any, Any], id: FromPath[UUID], table:
         run = await service.show(tx, id)
         result = await reads.result(tx, id)
         names = {x.code: x.name for x in await network.locations(tx)}
+        tried = await rules_tried.tried(tx, run, result)
+        moved = await reads.moved(tx, id, SHOWN_MOVED)
     return render.html(
         "simulations/show.html",
         shell=around,
@@ -305,7 +324,13 @@ async def simulation(request: Request[Any, Any, Any], id: FromPath[UUID], table:
         sign_=SIGNS[run.status],
         busy=run.status not in OVER,
         share=100 * run.done // run.total if run.total else 0,
-        changes=told(run.scenario),
+        changes=changes(run),
+        tried=tried,
+        ready=run.status is Status.DONE,
+        moved=moved,
+        at=f"/simulations/{id}",
+        alone=run.scenario == Scenario(replenished_after=run.scenario.replenished_after),
+        **rules_tried.promotion(run),
         **({} if result is None else _told_result(run, result, names)),
         has_result=result is not None,
     )
@@ -439,6 +464,74 @@ def places(result: Result, names: dict[str, str]) -> list[PlaceRow]:
     return sorted(rows, key=lambda r: (-abs(r.difference), -r.before.orders, r.code))
 
 
+MOVED_COLUMNS = (
+    Column(N_("Order"), width=14), Column(N_("Day"), Kind.DAY), Column(N_("From"), width=24),
+    Column(N_("On paper from"), width=24), Column(N_("Cost, as it was"), Kind.MONEY),
+    Column(N_("Cost, on paper"), Kind.MONEY), Column(N_("Parcels, as it was"), Kind.WHOLE),
+    Column(N_("Parcels, on paper"), Kind.WHOLE), Column(N_("Units without a location, as it was"), Kind.WHOLE),
+    Column(N_("Units without a location, on paper"), Kind.WHOLE), Column(N_("Run"), width=24),
+    Column(N_("Rule"), width=24), Column(N_("Rows of the table")),
+)  # fmt: skip
+
+
+@get(export.paths("/simulations/{id:uuid}/orders:export"), opt={"permission": "network:read"})
+async def simulation_orders_export(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Stream:  # noqa: A002
+    """Send the orders that would have gone elsewhere as a file."""
+    async with web.reading(request) as tx:
+        await service.show(tx, id)
+        found = await reads.moved(tx, id, MOST_MOVED)
+
+    def cells(x: Moved) -> list[Any]:
+        return [
+            x.number, x.day, ", ".join(x.from_before), ", ".join(x.from_after), x.cost_before, x.cost_after,
+            x.packages_before, x.packages_after, x.unplaced_before, x.unplaced_after, x.run, x.rule,
+            ", ".join(str(n) for n in x.rows),
+        ]  # fmt: skip
+
+    return export.send_all(request, "simulation-orders", MOVED_COLUMNS, found, cells)
+
+
+@get("/simulations/{id:uuid}/orders/{order:uuid}", opt={"permission": "network:read"})
+async def simulation_order(
+    request: Request[Any, Any, Any],
+    id: FromPath[UUID],  # noqa: A002
+    order: FromPath[UUID],
+) -> Response[str]:
+    """Show why an order went where it went, beside why it would have gone elsewhere on paper."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "simulations")
+        run = await service.show(tx, id)
+        moved, before, after = await service.moved_order(tx, id, order)
+    return render.html(
+        "simulations/order.html",
+        shell=around,
+        may=around.may,
+        run=run,
+        o=moved,
+        before=None if before is None else drawn(before),
+        after=None if after is None else drawn(after),
+    )
+
+
+@post("/simulations/{id:uuid}/promote", opt={"permission": "network:write"}, status_code=200)
+async def simulation_promote(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
+    """Publish the rules that were tried."""
+    read = filling.filled(await request.form())
+    at = read.instant("effective_from", i18n.current_zone())
+    read.refuse()
+    async with web.writing(request) as tx:
+        done = await service.promote(tx, id, effective_from=at)
+    return web.go_on(request, f"/simulations/{id}", _("Rule set {number} published", number=done.promoted))
+
+
+@post("/simulations/{id:uuid}/take-back", opt={"permission": "network:write"}, status_code=200)
+async def simulation_take_back(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
+    """Undo the promotion."""
+    async with web.writing(request) as tx:
+        await service.take_back(tx, id)
+    return web.go_on(request, f"/simulations/{id}", _("Promotion taken back"))
+
+
 @post("/simulations/{id:uuid}/stop", opt={"permission": "network:write"}, status_code=200)
 async def simulation_stop(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
     """Stop a simulation that has not ended."""
@@ -462,6 +555,10 @@ HANDLERS = [
     simulation_more,
     simulation_start,
     simulation,
+    simulation_orders_export,
+    simulation_order,
+    simulation_promote,
+    simulation_take_back,
     simulation_stop,
     simulation_delete,
 ]

@@ -74,10 +74,10 @@ def of_new(reference: Reference, order: NewOrder, request: Request, total: int, 
 
 def asked_of(reference: Reference, order: NewOrder, plan: Plan, total: int) -> str:
     """Return what other rules may ask of an order and its plan does not say, as it is kept: JSON of `Asked`."""
-    goods: Mapping[int, Traits] = {}
+    goods: list[tuple[int, Traits]] = []
     if reference.rules is not None and reference.rules.asks_goods:
         traits = reference.traits
-        goods = {line.sku_id: traits[line.sku_id] for line in plan.basis.lines if line.sku_id in traits}
+        goods = [(line.sku_id, traits[line.sku_id]) for line in plan.basis.lines if line.sku_id in traits]
     postal_code = None if order.ship_to is None else order.ship_to.postal_code
     return _encode(Asked(total, postal_code, order.customer_group, goods)).decode()
 

@@ -47,6 +47,42 @@ class TooManySimulations(MalhaError):
     mend = "Wait until one is done, or stop one that nobody needs."
 
 
+class NoRulesTried(MalhaError):
+    """It did not try other rules: there is nothing to promote."""
+
+    status = 409
+    code = "no_rules_tried"
+    says = "{name} tried no other routing rules."
+    mend = "Choose a draft of the rules when you start one."
+
+
+class NotOnlyRules(MalhaError):
+    """It changed more than rules: they alone were not compared."""
+
+    status = 409
+    code = "not_only_rules"
+    says = "{name} changed the network too, so it does not say what the rules alone come to."
+    mend = "Simulate the rules alone, or publish the draft from its own page."
+
+
+class AlreadyPromoted(MalhaError):
+    """Its rules were promoted before."""
+
+    status = 409
+    code = "already_promoted"
+    says = "The rules of {name} were promoted already, as rule set {number}."
+    mend = "Take that back first, or simulate again."
+
+
+class NotPromoted(MalhaError):
+    """There is nothing to take back."""
+
+    status = 409
+    code = "not_promoted"
+    says = "The rules of {name} are not promoted, or were taken back already."
+    mend = "Look at the routing rules for what is in force."
+
+
 class ShadowNotFound(NotFound):
     """There is no such draft beside the live network."""
 

@@ -11,6 +11,7 @@ from malha.platform.ids import UUID
 
 RESULT_VERSION = 1
 EXAMPLES = 12  # orders shown of those that changed most, in either direction
+MOST_MOVED = 500  # orders kept with both decisions, of those that would have gone elsewhere
 
 Units = Annotated[int, Meta(ge=0, le=1_000_000)]
 Centavos = Annotated[int, Meta(ge=0, le=1_000_000_00)]
@@ -84,13 +85,33 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 
 class Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A simulation that is wanted: orders placed from `since` to `until`, both included, in the retailer's days."""
+    """A simulation that is wanted: orders placed from `since` to `until`, both included, in the retailer's days.
+
+    `rule_set` is the id of the routing rules, a draft or published, that decide on paper; absent: those that decided
+    each order then.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     since: date
     until: date
     channel: Code | None = None
     scenario: Scenario = Scenario()
+    rule_set: int | None = None
+
+
+class RulesTried(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules that decide on paper, as they were when it began, and what they stood beside.
+
+    `number` None: a draft, with its `version`. `live` is the number of the set that was in force (None: there were no
+    rules), `newest` the highest number there was.
+    """
+
+    rule_set: int  # id
+    version: int
+    number: int | None
+    note: str
+    live: int | None
+    newest: int | None
 
 
 class Sums(msgspec.Struct, omit_defaults=True):
@@ -172,6 +193,41 @@ class Result(msgspec.Struct, kw_only=True):
     cheaper: list[Example] = msgspec.field(default_factory=list)
     seconds: float = 0.0
     gap: Gap | None = None
+    ruled: "Ruled | None" = None  # only where rules were tried
+
+
+class Ruled(msgspec.Struct, omit_defaults=True):
+    """What rules on paper came to: how many orders each run took and each row of the table fitted, from 1 on.
+
+    `asked_today` orders were decided before what rules may ask of them was kept: that is what it is today. `otherwise`
+    were decided by another set than the one that was in force when the simulation began.
+    """
+
+    runs: dict[str, int] = msgspec.field(default_factory=dict)
+    rows: dict[str, int] = msgspec.field(default_factory=dict)
+    none: int = 0  # orders that no run took
+    asked_today: int = 0
+    otherwise: int = 0
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that would have gone elsewhere, in both worlds. `run`, `rule` and `rows` are of the rules on paper."""
+
+    order_id: UUID
+    number: str
+    day: date
+    cost_before: int
+    cost_after: int
+    packages_before: int
+    packages_after: int
+    unplaced_before: int  # units
+    unplaced_after: int
+    from_before: list[str]
+    from_after: list[str]
+    run: str | None = None
+    rule: str | None = None
+    rows: list[int] = []
+    record: str | None = None  # the decision on paper, while it is kept; None: it names locations that are not there
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +246,11 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     created_at: datetime
     finished_at: datetime | None
+    rules: RulesTried | None = None
+    promoted: int | None = None  # number of the rule set that came of it
+    promoted_at: datetime | None = None
+    promoted_by: str | None = None
+    taken_back: int | None = None  # number of the set that replaced it again; 0: withdrawn before its time
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -202,6 +263,11 @@ class Decided(msgspec.Struct, frozen=True):
     state: str  # of the destination; empty for pickup
     attempts: int
     record: str
+    rule_set: int | None = None  # that decided
+    asked: str | None = None  # routing.ruling.model.Asked, as it was kept; None: it was not
+    value: int | None = None  # these three as they are today, where it was not kept
+    postal_code: str | None = None
+    customer_group: str | None = None
 
 
 class Site(msgspec.Struct, frozen=True):

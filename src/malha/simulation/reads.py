@@ -6,15 +6,38 @@ import msgspec
 
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.simulation.model import Decided, Result, Simulation
+from malha.routing.ruling.model import Content
+from malha.simulation.model import Decided, Moved, Result, Simulation
 
 COLUMNS = """
-SELECT id, name, since, until, channel, scenario, status, done, total, problem, created_by, created_at, finished_at
+SELECT id, name, since, until, channel, scenario, status, done, total, problem, created_by, created_at, finished_at,
+       rules, promoted, promoted_at, promoted_by, taken_back
 FROM simulation
 """
 # Few: people make them by hand.
 SIMULATIONS = COLUMNS + "ORDER BY id DESC LIMIT %(limit)s::int"
 SIMULATION = COLUMNS + "WHERE id = %(id)s::uuid"
+# What the rules on paper were when it began, by primary key; as text, for a struct to be read from it.
+RULE_CONTENT = "SELECT rule_content::text FROM simulation WHERE id = %(id)s::uuid"
+# By primary key, the largest difference first.
+MOVED = """
+SELECT order_id, number, day, cost_before, cost_after, packages_before, packages_after, unplaced_before,
+       unplaced_after, from_before, from_after, run, rule, rows
+FROM simulation_order WHERE simulation_id = %(id)s::uuid ORDER BY place LIMIT %(limit)s::int OFFSET %(offset)s::int
+"""
+# Few hundred rows of one simulation.
+MOVED_ORDER = """
+SELECT order_id, number, day, cost_before, cost_after, packages_before, packages_after, unplaced_before,
+       unplaced_after, from_before, from_after, run, rule, rows, record::text AS record
+FROM simulation_order WHERE simulation_id = %(id)s::uuid AND order_id = %(order_id)s::uuid
+"""
+# Ones that are done and tried a rule set, the newest first; few.
+TRIED = (
+    COLUMNS
+    + """
+WHERE status = 'done' AND (rules ->> 'rule_set')::int = %(rule_set)s::int ORDER BY id DESC LIMIT 1
+"""
+)
 RESULT = "SELECT result FROM simulation WHERE id = %(id)s::uuid AND result IS NOT NULL"
 
 # The index on (placed_at, id) gives a range of days, oldest first, and a place to go on from; the decision is one probe
@@ -24,7 +47,8 @@ SELECT d.order_id, o.number::text AS number, o.placed_at AS at,
        (o.placed_at AT TIME ZONE %(zone)s::text)::date AS day,
        coalesce(CASE WHEN o.method = 'ship' THEN o.ship_state END, '') AS state,
        (SELECT max(x.attempt) FROM routing_decision x WHERE x.order_id = d.order_id) AS attempts,
-       d.record::text AS record
+       d.record::text AS record, d.rule_set, d.asked::text AS asked, o.total AS value,
+       o.ship_to ->> 'postal_code' AS postal_code, o.customer_group
 FROM sales_order o
 JOIN routing_decision d ON d.order_id = o.id AND d.attempt = 1
 WHERE (o.placed_at, o.id) > (%(at)s::timestamptz, %(after)s::uuid) AND o.placed_at < %(until)s::timestamptz
@@ -73,6 +97,28 @@ async def result(tx: Tx, id_: UUID) -> Result | None:
     """Return what came of a simulation; None while it has no result."""
     found = await tx.value(RESULT, {"id": id_})
     return None if found is None else msgspec.convert(found, Result)
+
+
+async def rule_content(tx: Tx, id_: UUID) -> Content | None:
+    """Return the rules a simulation tries; None: those that decided then."""
+    found = await tx.value(RULE_CONTENT, {"id": id_})
+    return None if found is None else msgspec.json.decode(found, type=Content)
+
+
+async def moved(tx: Tx, id_: UUID, limit: int, offset: int = 0) -> list[Moved]:
+    """Return orders that would have gone elsewhere, without their decisions, the largest difference first."""
+    return await tx.all(Moved, MOVED, {"id": id_, "limit": limit, "offset": offset})
+
+
+async def moved_order(tx: Tx, id_: UUID, order_id: UUID) -> Moved | None:
+    """Return one of them with its decision on paper."""
+    return await tx.maybe(Moved, MOVED_ORDER, {"id": id_, "order_id": order_id})
+
+
+async def last_of(tx: Tx, rule_set: int) -> Simulation | None:
+    """Return the last simulation that tried a rule set to its end."""
+    found = await tx.maybe(dict, TRIED, {"rule_set": rule_set})
+    return None if found is None else msgspec.convert(found, Simulation)
 
 
 async def decisions(tx: Tx, span: Span, last: Decided | None, limit: int) -> list[Decided]:

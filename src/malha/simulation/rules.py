@@ -17,13 +17,31 @@ import msgspec
 from malha.network.model import Method
 from malha.network.tariff import Tariff
 from malha.routing.lanes import NO_RISK, Lane, LaneFacts, Rates, reopen_lane
-from malha.routing.model import RequestLine
+from malha.routing.model import Plan, RequestLine
 from malha.routing.records import Record, read_record
-from malha.routing.rules import decide
-from malha.routing.ruling.model import Bound
-from malha.routing.terms import OrderTerms, unfold
-from malha.simulation.model import EXAMPLES, At, Decided, Example, Freight, Load, Result, Scenario, Side, Site, Sums
+from malha.routing.rules import decide, record_json
+from malha.routing.ruling.bounded import Binding
+from malha.routing.ruling.model import Asked, Bound, Facts, Traits
+from malha.routing.ruling.planning import Rules, Under
+from malha.routing.terms import OrderTerms, runs, unfold
+from malha.simulation.model import (
+    EXAMPLES,
+    MOST_MOVED,
+    At,
+    Decided,
+    Example,
+    Freight,
+    Load,
+    Moved,
+    Result,
+    Ruled,
+    Scenario,
+    Side,
+    Site,
+    Sums,
+)
 
+_decode_asked = msgspec.json.Decoder(Asked).decode
 Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
 Way = list[tuple[int, int, int]]  # (line, location id, quantity)
 
@@ -87,6 +105,23 @@ class _Lane(NamedTuple):
     dearer: bool  # some cost differs
 
 
+class OnPaper(NamedTuple):
+    """Other rules, and what is needed to ask them. `live` is the number of the set in force, None without one."""
+
+    rules: Rules
+    channels: Mapping[int, str]  # codes
+    live: int | None
+
+
+class _Second(NamedTuple):
+    """An order decided again."""
+
+    parcels: list[Parcel]
+    unplaced: list[tuple[int, int]]
+    plan: Plan
+    paper: _Lane
+
+
 class Leads:
     """Business days in transit by today's tariff: of the service the customer chose, else of the cheapest."""
 
@@ -104,7 +139,12 @@ class Leads:
 class Replay:
     """The two worlds while orders go by, oldest first."""
 
-    def __init__(self, scenario: Scenario, sites: Mapping[int, Site], leads: Leads) -> None:
+    def __init__(
+        self, scenario: Scenario, sites: Mapping[int, Site], leads: Leads, on_paper: OnPaper | None = None
+    ) -> None:
+        self._on_paper = on_paper
+        self.goods: dict[int, Traits] = {}  # what rules on paper ask of products today, by SKU: see `asks_goods`
+        self._moved: list[tuple[int, int, Moved]] = []
         self._sites = sites
         self._leads = leads
         self._penalty = scenario.split_penalty
@@ -132,7 +172,12 @@ class Replay:
         self._seen = 0
         self._dearer: list[tuple[int, int, Example]] = []
         self._cheaper: list[tuple[int, int, Example]] = []
-        self.result = Result()
+        self.result = Result(ruled=None if on_paper is None else Ruled())
+
+    @property
+    def asks_goods(self) -> bool:
+        """Tell whether `goods` has to say what the products of the next orders are."""
+        return self._on_paper is not None and self._on_paper.rules.asks_goods
 
     # --- one order ---
 
@@ -147,11 +192,14 @@ class Replay:
         self.result.rerouted += decided.attempts > 1
         ids = record.location_ids()
         before = self._recorded(record, ids)
-        plan = self._again(record)
-        after, unplaced = (before, record.unplaced) if plan is None else plan
+        again = self._again(record, decided)
+        after, unplaced = (before, record.unplaced) if again is None else (again.parcels, again.unplaced)
         was = self._add(self.result.before, record, decided, before, record.unplaced, 0)
         would = self._add(self.result.after, record, decided, after, unplaced, 1)
-        return Outcome(record, was, would, [] if after is before else self._compare(record, decided, before, after))
+        shifts = [] if again is None else self._compare(record, decided, before, after)
+        if again is not None and shifts:
+            self._keep_moved(record, decided, was, would, again)
+        return Outcome(record, was, would, shifts)
 
     def resume(
         self, result: Result, rows: Iterable[tuple[date, list[str], list[str], list[tuple[int, int, int]]]]
@@ -163,6 +211,8 @@ class Replay:
             rows: (day, locations before, locations after, shifts) of its orders, as `step` told them.
         """
         self.result = result
+        if self._on_paper is not None and result.ruled is None:
+            result.ruled = Ruled()
         self._seen = result.moved
         for heap, found, sign in ((self._dearer, result.dearer, 1), (self._cheaper, result.cheaper, -1)):
             heap[:] = [(sign * (x.cost_after - x.cost_before), -n, x) for n, x in enumerate(found)]
@@ -185,29 +235,44 @@ class Replay:
             parcels.append(Parcel(ids[position], cost, packages, _grams(record.lines, units), units))
         return parcels
 
-    def _again(self, record: Record) -> tuple[list[Parcel], list[tuple[int, int]]] | None:
+    def _again(self, record: Record, decided: Decided) -> _Second | None:
         """Decide an order on paper; None where nothing that could change its plan is different."""
         paper = self._lane_of(record)
         stock = record.stock()
-        if not (paper.dearer or paper.added or paper.keep or paper.capped) and not self._touched(paper, stock):
+        under = None
+        changed = bool(paper.dearer or paper.added or paper.keep or paper.capped)
+        if self._on_paper is not None:
+            under = self._under(self._on_paper, record, decided)
+            changed = changed or under is not None or record.bound is not None
+        if not changed and not self._touched(paper, stock):
             return None
         full = self._full(record, paper)
-        on_paper = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
-        prices, version = record.stock_prices(), record.version
-        bound = None if record.bound is None else _bound_on_paper(record.bound, paper)
-        plan = decide(
-            paper.lane,
-            record.lines,
-            on_paper,
-            full,
-            record.excluded,
-            record.heavy,
-            prices,
-            version,
-            costs=False,
-            terms=_on_paper(record.terms, paper.lane),
-            bound=bound,
-        )
+        free = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
+        prices = record.stock_prices()
+        terms = _on_paper(record.terms, paper.lane)
+
+        def place(bind: Binding | None) -> Plan:
+            return decide(
+                paper.lane,
+                record.lines,
+                free,
+                full,
+                record.excluded,
+                record.heavy,
+                prices,
+                record.version,
+                costs=False,
+                terms=terms,
+                bound=None if bind is None else bind(paper.lane),
+            )
+
+        if under is not None:
+            plan = under.by_rules(place, paper.ids)
+        elif self._on_paper is not None or record.bound is None:
+            plan = place(None)
+        else:
+            then = _bound_on_paper(record.bound, paper)
+            plan = place(lambda _lane: then)
         parcels = []
         for n, parcel in enumerate(plan.parcels):
             _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
@@ -216,7 +281,77 @@ class Replay:
             if parcel.amounts is not None:
                 cost += parcel.amounts.total
             parcels.append(Parcel(paper.ids[parcel.index], cost, parcel.packages, parcel.grams, parcel.units))
-        return parcels, plan.unplaced
+        return _Second(parcels, plan.unplaced, plan, paper)
+
+    def _under(self, on_paper: OnPaper, record: Record, decided: Decided) -> Under | None:
+        """Return the run of the rules on paper that takes an order, and count it."""
+        ruled = self.result.ruled
+        assert ruled is not None  # noqa: S101  (there are rules)
+        goods: Mapping[int, Traits] = self.goods
+        if decided.asked is None:
+            ruled.asked_today += 1
+            asked = Asked(decided.value, decided.postal_code, decided.customer_group)
+        else:
+            asked = _decode_asked(decided.asked)
+            if asked.goods:
+                now = {line.sku_id: goods[line.sku_id] for line in record.lines if line.sku_id in goods}
+                goods = now | dict(asked.goods)
+        facts = Facts(
+            channel=on_paper.channels.get(record.channel, ""),
+            method=record.method,
+            to_state=record.to if record.method == Method.SHIP else None,
+            postal_code=asked.postal_code,
+            customer_group=asked.customer_group,
+            value=asked.value,
+            units=sum(line.quantity for line in record.lines),
+            grams=sum(line.quantity * line.grams for line in record.lines),
+            skus=[line.sku_id for line in record.lines],
+            at=decided.at,
+        )
+        under = on_paper.rules.under(facts, goods)
+        ruled.otherwise += decided.rule_set is not None and decided.rule_set != on_paper.live
+        for n in () if under is None else under.rows:
+            ruled.rows[str(n)] = ruled.rows.get(str(n), 0) + 1
+        if under is None:
+            ruled.none += 1
+        else:
+            ruled.runs[under.run.name] = ruled.runs.get(under.run.name, 0) + 1
+        return under
+
+    def _keep_moved(self, record: Record, decided: Decided, was: Told, would: Told, again: _Second) -> None:
+        """Keep an order that went elsewhere, if it is among those whose cost differs most."""
+        key = abs(would.cost - was.cost), -self._seen
+        if len(self._moved) >= MOST_MOVED and key <= self._moved[0][:2]:
+            return
+        bound = again.plan.basis.bound
+        moved = Moved(
+            order_id=decided.order_id,
+            number=decided.number,
+            day=decided.day,
+            cost_before=was.cost,
+            cost_after=would.cost,
+            packages_before=was.packages,
+            packages_after=would.packages,
+            unplaced_before=sum(n for _, n in record.unplaced),
+            unplaced_after=sum(n for _, n in again.unplaced),
+            from_before=was.locations,
+            from_after=would.locations,
+            run=None if bound is None else bound.run,
+            rule=None if bound is None else bound.rule,
+            rows=[] if bound is None else bound.rows,
+            record=record_json(again.plan).decode() if self._explicable(again.paper) else None,
+        )
+        heapq.heappush(self._moved, (*key, moved))
+        if len(self._moved) > MOST_MOVED:
+            heapq.heappop(self._moved)
+
+    def _explicable(self, paper: _Lane) -> bool:
+        """Tell whether a decision on paper can be explained: every location is there, and prices are what is paid."""
+        return not self._penalty and all(id_ > 0 for id_ in paper.ids)
+
+    def moved(self) -> list[Moved]:
+        """Return the orders that went elsewhere, those whose cost differs most first."""
+        return [moved for _, _, moved in sorted(self._moved, key=lambda entry: (-entry[0], -entry[1]))]
 
     def _touched(self, paper: _Lane, stock: Mapping[int, Sequence[int]]) -> bool:
         if any(units[p] for p in paper.closed for units in stock.values()):
@@ -320,10 +455,11 @@ class Replay:
         dearer = dearer or any(percent != 100 for percent in percents)
         facts = LaneFacts(
             rules=record.rules, network=record.network, channel=record.channel, method=record.method,
-            service=record.service, to=record.to, pickup=record.pickup, locations=[],
+            service=record.service, to=record.to, pickup=record.pickup, locations=runs(ids), refused=record.refused,
             classes=[(zone, handling, line) for zone, handling, line in costs], split=record.split, fees=fees,
         )  # fmt: skip
-        lane = reopen_lane(facts, [self._priced(record, rate, percents, quoted, origin) for rate in rates])
+        priced = [self._priced(record, rate, percents, quoted, origin) for rate in rates]
+        lane = reopen_lane(facts, priced, beyond=True)
         held = [(position, at) for position, id_ in enumerate(ids) if (at := self._at.get(id_)) is not None]
         return _Lane(
             lane=lane,

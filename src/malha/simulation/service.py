@@ -7,7 +7,7 @@ and comes to the same.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -19,21 +19,22 @@ from psycopg_pool import PoolTimeout
 
 from malha.network import reads as network
 from malha.network import retailer
-from malha.network.model import Method
 from malha.network.service import refuse_limited
 from malha.network.snapshot import NetworkSnapshot
-from malha.platform import audit, i18n, jobs
+from malha.platform import arrays, audit, i18n, jobs
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
+from malha.routing import reads as routing
 from malha.routing.solving import ask
-from malha.simulation import reads, writes
+from malha.routing.telling import Explanation
+from malha.simulation import reads, trying, writes
 from malha.simulation.errors import NoResult, SimulationNotFound, SimulationOver, SimulationRunning, TooManySimulations
 from malha.simulation.gap_rules import Compared
-from malha.simulation.model import OVER, Decided, Draft, Gap, Result, Scenario, Simulation, Site, Status
+from malha.simulation.model import OVER, Decided, Draft, Gap, Moved, Result, Simulation, Status
 from malha.simulation.reads import Span
-from malha.simulation.rules import Leads, Replay
+from malha.simulation.rules import Replay
 
 PIECE = 2_000  # decisions replayed between two looks at whether somebody stopped it
 MAX_DAYS = 800
@@ -57,6 +58,7 @@ async def start(tx: Tx, draft: Draft) -> Simulation:
     Raises:
         SharedByAll: the actor is limited to some locations; a simulation tells of all.
         Invalid: a code is unknown, named twice, or the days make no sense.
+        RuleSetNotFound: there are no such rules.
         TooManySimulations: `MOST_OPEN` have not ended.
     """
     refuse_limited(tx)
@@ -65,6 +67,7 @@ async def start(tx: Tx, draft: Draft) -> Simulation:
     await tx.execute(writes.TAKE_TURNS)
     if await tx.value(writes.COUNT_OPEN) >= MOST_OPEN:
         raise TooManySimulations(most=MOST_OPEN)
+    tried = await trying.chosen(tx, draft.rule_set)
     span = await span_of(tx, draft, known)
     id_ = new_id()
     total = await reads.count(tx, span)
@@ -79,6 +82,7 @@ async def start(tx: Tx, draft: Draft) -> Simulation:
             "scenario": _encode(draft.scenario).decode(),
             "total": total,
             "by": tx.actor.name,
+            **tried,
         },
     )
     await jobs.defer(tx, run, lock=f"simulation-{tx.retailer}", simulation_id=str(id_))
@@ -147,6 +151,48 @@ async def outcome(tx: Tx, id_: UUID) -> Result:
     return result
 
 
+async def promote(tx: Tx, id_: UUID, *, effective_from: datetime | None = None) -> Simulation:
+    """Let the rules that a simulation tried decide new orders, at once or from a time on.
+
+    Raises:
+        SimulationNotFound: there is none.
+        NoResult: it has not ended, or not well.
+        NoRulesTried, NotOnlyRules, AlreadyPromoted, RulesMovedOn, RulesStand: see `trying.promote`.
+        SharedByAll, Invalid, EffectiveInThePast: as above.
+    """
+    found = await _locked(tx, id_)
+    if found.status is not Status.DONE:
+        raise NoResult(name=found.name)
+    await trying.promote(tx, found, "simulation", writes.PROMOTED, effective_from=effective_from)
+    return await _one(tx, id_)
+
+
+async def take_back(tx: Tx, id_: UUID) -> Simulation:
+    """Undo a simulation's promotion: what stood before is in force again.
+
+    Raises:
+        SimulationNotFound, NotPromoted, RulesMovedOn, SharedByAll, Invalid: see `trying.take_back`.
+    """
+    await trying.take_back(tx, await _locked(tx, id_), "simulation", writes.TAKEN_BACK)
+    return await _one(tx, id_)
+
+
+async def moved_order(tx: Tx, id_: UUID, order_id: UUID) -> tuple[Moved, Explanation | None, Explanation | None]:
+    """Return an order that would have gone elsewhere, why it went where it went, and why it would not have on paper.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        SimulationNotFound: there is none, or it keeps no such order.
+    """
+    await show(tx, id_)
+    found = await reads.moved_order(tx, id_, order_id)
+    if found is None:
+        raise SimulationNotFound(key=f"{id_}/{order_id}")
+    before = await routing.explanation(tx, order_id, 1)
+    after = None if found.record is None else await routing.explanation(tx, order_id, 1, on_paper=found.record)
+    return found, before, after
+
+
 async def _one(tx: Tx, id_: UUID) -> Simulation:
     found = await reads.simulation(tx, id_)
     if found is None:
@@ -205,12 +251,6 @@ async def span_of(tx: Tx, draft: Draft, known: NetworkSnapshot) -> Span:
         channel=None if channel is None else channel.id,
         zone=zone,
     )
-
-
-def replay_of(scenario: Scenario, known: NetworkSnapshot) -> Replay:
-    """Return the two worlds before the first order."""
-    sites = {x.id: Site(x.id, x.code, x.state, x.daily_capacity) for x in known.locations.values()}
-    return Replay(scenario, sites, Leads(known.tariff, [s.id for s in known.active_services(Method.SHIP)]))
 
 
 async def pieces(db: Database, span: Span, size: int = PIECE) -> AsyncIterator[list[Decided]]:
@@ -293,8 +333,10 @@ async def run(db: Database, *, simulation_id: str) -> None:
             name=found.name, since=found.since, until=found.until, channel=found.channel, scenario=found.scenario
         )
         span = await span_of(tx, draft, known)
+        content = await reads.rule_content(tx, id_)
+        replay = await trying.replay_of(tx, found.scenario, known, found.rules, content)
     try:
-        result = await _replayed(db, id_, replay_of(found.scenario, known), span)
+        result = await _replayed(db, id_, replay, span)
     except _Stopped:
         log.info("simulation_left", simulation=simulation_id)
         return
@@ -303,7 +345,7 @@ async def run(db: Database, *, simulation_id: str) -> None:
     except Exception:
         await _end(db, id_, Status.FAILED, None, N_("A defect stopped the simulation; it is in the log."))
         raise
-    await _end(db, id_, Status.DONE, result, "")
+    await _end(db, id_, Status.DONE, result, "", replay.moved())
 
 
 async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Result:
@@ -316,6 +358,9 @@ async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Resu
     async with db.transaction() as tx:
         compared = Compared(await reads.count_by_day(tx, span))
     async for piece in pieces(db, span):
+        if replay.asks_goods:
+            async with db.transaction() as tx:
+                await trying.learn(tx, replay, piece)
         await asyncio.to_thread(take, replay, piece, compared)
         done += len(piece)
         if not await keep_pace():
@@ -328,8 +373,16 @@ async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Resu
     return result
 
 
-async def _end(db: Database, id_: UUID, status: Status, result: Result | None, problem: str) -> None:
+async def _end(
+    db: Database, id_: UUID, status: Status, result: Result | None, problem: str, moved: Sequence[Moved] = ()
+) -> None:
     async with db.transaction() as tx:
         told = None if result is None else _encode(result).decode()
         wanted = {"id": id_, "status": status.value, "result": told, "problem": problem}
-        await tx.value(writes.END_SIMULATION, wanted)
+        if await tx.value(writes.END_SIMULATION, wanted) and moved:
+            rows = [
+                {"place": n, **msgspec.to_builtins(msgspec.structs.replace(order, record=None))}
+                for n, order in enumerate(moved, 1)
+            ]
+            records = arrays.texts([order.record for order in moved])
+            await tx.execute(writes.KEEP_MOVED, {"id": id_, "rows": _encode(rows).decode(), "records": records})

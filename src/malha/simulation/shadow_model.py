@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.platform.ids import UUID
-from malha.simulation.model import Result, Scenario
+from malha.simulation.model import Result, RulesTried, Scenario
 
 MOST_DAYS = 60
 
@@ -28,6 +28,7 @@ class ShadowDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     scenario: Scenario
     days: Annotated[int, Meta(ge=1, le=MOST_DAYS)] = 14
+    rule_set: int | None = None  # id of the rules that decide; absent: those that decide live
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -61,6 +62,11 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     created_at: datetime
     ended_at: datetime | None
+    rules: RulesTried | None = None
+    promoted: int | None = None  # number of the rule set that came of it
+    promoted_at: datetime | None = None
+    promoted_by: str | None = None
+    taken_back: int | None = None  # number of the set that replaced it again; 0: withdrawn before its time
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.routing.ruling.model import Content
 from malha.simulation.model import Decided
 from malha.simulation.shadow_model import Comparison, Running, Shadow, ShadowOrder, compare
 
@@ -17,12 +18,14 @@ SELECT s.id, s.name, s.scenario, s.status, s.decided, s.passed_over,
        CASE WHEN s.status = 'running' THEN coalesce(extract(epoch FROM now() - (
             SELECT e.at FROM event e WHERE e.position > s.position ORDER BY e.position LIMIT 1)), 0)
             ELSE 0 END::float8 AS lag,
-       s.problem, s.until, s.created_by, s.created_at, s.ended_at
+       s.problem, s.until, s.created_by, s.created_at, s.ended_at,
+       s.rules, s.promoted, s.promoted_at, s.promoted_by, s.taken_back
 FROM shadow s CROSS JOIN sequencer q
 """
 SHADOWS = _COLUMNS + "ORDER BY s.id DESC LIMIT %(limit)s::int"
 SHADOW = _COLUMNS + "WHERE s.id = %(id)s::uuid"
 RUNNING = "SELECT id FROM shadow WHERE status = 'running' ORDER BY id"
+RULE_CONTENT = "SELECT rule_content::text FROM shadow WHERE id = %(id)s::uuid"
 RESULT = "SELECT result::text FROM shadow WHERE id = %(id)s::uuid"
 # Within a window of the log, by its primary key.
 PLACED = """
@@ -37,7 +40,8 @@ DECISIONS = """
 SELECT d.order_id, o.number::text AS number, d.decided_at AS at,
        (d.decided_at AT TIME ZONE %(zone)s::text)::date AS day,
        coalesce(CASE WHEN o.method = 'ship' THEN o.ship_state END, '') AS state,
-       1 AS attempts, d.record::text AS record
+       1 AS attempts, d.record::text AS record, d.rule_set, d.asked::text AS asked, o.total AS value,
+       o.ship_to ->> 'postal_code' AS postal_code, o.customer_group
 FROM routing_decision d JOIN sales_order o ON o.id = d.order_id
 WHERE d.order_id = ANY (%(orders)s::uuid[]) AND d.attempt = 1
 """
@@ -76,6 +80,12 @@ async def shadow(tx: Tx, id_: UUID) -> Shadow | None:
     """Return a draft."""
     found = await tx.maybe(dict, SHADOW, {"id": id_})
     return None if found is None else msgspec.convert(found, Shadow)
+
+
+async def rule_content(tx: Tx, id_: UUID) -> Content | None:
+    """Return the rules by which a draft decides; None: those that decide live."""
+    found = await tx.value(RULE_CONTENT, {"id": id_})
+    return None if found is None else msgspec.json.decode(found, type=Content)
 
 
 async def running(tx: Tx) -> list[UUID]:

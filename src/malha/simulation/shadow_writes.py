@@ -1,9 +1,9 @@
 """Statements that keep drafts beside the live network. Private to simulation."""
 
 ADD_SHADOW = """
-INSERT INTO shadow (id, name, scenario, position, until, created_by)
+INSERT INTO shadow (id, name, scenario, position, until, created_by, rules, rule_content)
 SELECT %(id)s::uuid, %(name)s::text, %(scenario)s::jsonb, q.position, now() + make_interval(days => %(days)s::int),
-       %(by)s::text
+       %(by)s::text, %(rules)s::jsonb, %(rule_content)s::jsonb
 FROM sequencer q
 """
 # Two people who start one at the same time are counted one after the other; two retailers of one server are not.
@@ -25,6 +25,11 @@ END = """
 UPDATE shadow SET status = %(status)s::text, problem = %(problem)s::text, ended_at = now()
 WHERE id = %(id)s::uuid AND status = 'running' RETURNING true
 """
+PROMOTED = """
+UPDATE shadow SET promoted = %(number)s::int, promoted_at = now(), promoted_by = %(by)s::text, taken_back = NULL
+WHERE id = %(id)s::uuid
+"""
+TAKEN_BACK = "UPDATE shadow SET taken_back = %(number)s::int WHERE id = %(id)s::uuid"
 # New rows of orders that were never seen before; the same piece again, after a kill, changes nothing.
 ADD_ORDERS = """
 INSERT INTO shadow_order (shadow_id, order_id, position, number, day, cost_live, cost_shadow, packages_live,

@@ -7,7 +7,7 @@ that it has a part of one processor at most; what comes faster than that is samp
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.flaws import refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
-from malha.simulation import service, shadow_reads, shadow_writes
+from malha.simulation import service, shadow_reads, shadow_writes, trying
 from malha.simulation.errors import ShadowNotFound, ShadowOver, ShadowRunning, TooManyShadows
 from malha.simulation.model import Decided, Draft
 from malha.simulation.rules import Outcome, Replay
@@ -63,6 +63,7 @@ async def start(tx: Tx, draft: ShadowDraft) -> Shadow:
     Raises:
         SharedByAll: the actor is limited to some locations; a draft tells of all.
         Invalid: a code is unknown or named twice.
+        RuleSetNotFound: there are no such rules.
         TooManyShadows: `MOST_RUNNING` decide already.
     """
     refuse_limited(tx)
@@ -81,6 +82,7 @@ async def start(tx: Tx, draft: ShadowDraft) -> Shadow:
             "scenario": _encode(draft.scenario).decode(),
             "days": draft.days,
             "by": tx.actor.name,
+            **await trying.chosen(tx, draft.rule_set),
         },
     )
     after = {"name": draft.name, "days": draft.days}
@@ -101,6 +103,29 @@ async def stop(tx: Tx, id_: UUID) -> Shadow:
         raise ShadowOver(name=found.name)
     await tx.value(shadow_writes.END, {"id": id_, "status": ShadowStatus.STOPPED.value, "problem": ""})
     await audit.record(tx, action="stop", entity="shadow", entity_id=str(id_))
+    return await _one(tx, id_)
+
+
+async def promote(tx: Tx, id_: UUID, *, effective_from: datetime | None = None) -> Shadow:
+    """Let the rules that a draft decides by decide new orders, at once or from a time on. The draft goes on.
+
+    Raises:
+        ShadowNotFound: there is none.
+        NoRulesTried, NotOnlyRules, AlreadyPromoted, RulesMovedOn, RulesStand: see `trying.promote`.
+        SharedByAll, Invalid, EffectiveInThePast: as above.
+    """
+    found = await _locked(tx, id_)
+    await trying.promote(tx, found, "shadow", shadow_writes.PROMOTED, effective_from=effective_from)
+    return await _one(tx, id_)
+
+
+async def take_back(tx: Tx, id_: UUID) -> Shadow:
+    """Undo a draft's promotion: what stood before is in force again.
+
+    Raises:
+        ShadowNotFound, NotPromoted, RulesMovedOn, SharedByAll, Invalid: see `trying.take_back`.
+    """
+    await trying.take_back(tx, await _locked(tx, id_), "shadow", shadow_writes.TAKEN_BACK)
     return await _one(tx, id_)
 
 
@@ -221,6 +246,8 @@ async def _piece(db: Database, id_: UUID) -> bool:
         chosen = [e for e in events if kept.sparse == 1 or e.order_id.int % kept.sparse == 0]
         found = await shadow_reads.decisions(tx, [e.order_id for e in chosen], kept.zone)
         pairs = [(e, found[e.order_id]) for e in chosen if e.order_id in found]
+        if kept.replay.asks_goods:
+            await trying.learn(tx, kept.replay, [decided for _, decided in pairs])
         rows = await asyncio.to_thread(_decide, kept, pairs)
         await _keep(tx, id_, kept, until, events, rows, passed_over=len(events) - len(chosen))
         kept.position = until
@@ -263,7 +290,8 @@ async def _remembered(tx: Tx, key: tuple[str, str, UUID], row: dict[str, Any]) -
     known = await network.snapshot(tx)
     zone = (await retailer.current(tx)).timezone or i18n.current_zone()
     running = Running() if row["result"] is None else msgspec.json.decode(row["result"], type=Running)
-    replay = service.replay_of(found.scenario, known)
+    content = await shadow_reads.rule_content(tx, key[2])
+    replay = await trying.replay_of(tx, found.scenario, known, found.rules, content)
     today = (await tx.now()).astimezone(ZoneInfo(zone)).date()
     since = today - timedelta(days=found.scenario.replenished_after)
     replay.resume(running.result, await shadow_reads.shifts(tx, key[2], since))

@@ -1,9 +1,9 @@
 """Statements that keep simulations. Private to simulation."""
 
 ADD_SIMULATION = """
-INSERT INTO simulation (id, name, since, until, channel, scenario, total, created_by)
+INSERT INTO simulation (id, name, since, until, channel, scenario, total, created_by, rules, rule_content)
 VALUES (%(id)s::uuid, %(name)s::text, %(since)s::date, %(until)s::date, %(channel)s::text, %(scenario)s::jsonb,
-        %(total)s::bigint, %(by)s::text)
+        %(total)s::bigint, %(by)s::text, %(rules)s::jsonb, %(rule_content)s::jsonb)
 """
 
 # Only one that has not ended: a person may have stopped it, and then its worker ends with it.
@@ -17,6 +17,28 @@ UPDATE simulation SET status = %(status)s::text, result = %(result)s::jsonb, pro
        done = CASE WHEN %(status)s::text = 'done' THEN total ELSE done END, finished_at = now()
 WHERE id = %(id)s::uuid AND status IN ('waiting', 'running') RETURNING true
 """
+
+# Its row was locked by `END_SIMULATION` in the same transaction: nobody else keeps orders of it.
+KEEP_MOVED = """
+INSERT INTO simulation_order (simulation_id, place, order_id, number, day, cost_before, cost_after, packages_before,
+                              packages_after, unplaced_before, unplaced_after, from_before, from_after, run, rule, rows,
+                              record)
+SELECT %(id)s::uuid, r.place, r.order_id, r.number, r.day, r.cost_before, r.cost_after, r.packages_before,
+       r.packages_after, r.unplaced_before, r.unplaced_after, r.from_before, r.from_after, r.run, r.rule, r.rows,
+       t.record
+FROM json_to_recordset(%(rows)s::json) AS r(
+    place smallint, order_id uuid, number text, day date, cost_before bigint, cost_after bigint,
+    packages_before integer, packages_after integer, unplaced_before integer, unplaced_after integer,
+    from_before text[], from_after text[], run text, rule text, rows integer[])
+JOIN unnest(%(records)s::json[]) WITH ORDINALITY AS t(record, place) ON t.place = r.place
+"""
+
+PROMOTED = """
+UPDATE simulation SET promoted = %(number)s::int, promoted_at = now(), promoted_by = %(by)s::text, taken_back = NULL
+WHERE id = %(id)s::uuid
+"""
+
+TAKEN_BACK = "UPDATE simulation SET taken_back = %(number)s::int WHERE id = %(id)s::uuid"
 
 DROP_SIMULATION = "DELETE FROM simulation WHERE id = %(id)s::uuid"
 

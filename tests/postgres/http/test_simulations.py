@@ -188,7 +188,7 @@ async def test_the_page_takes_a_scenario_shows_it_and_keeps_what_was_typed_when_
     await service.run.work(retailer.database, simulation_id=address.rsplit("/", 1)[1])
     shown = (await retailer.http.get(address, headers=person)).text
     assert "REC closed" in shown
-    assert "Orders that would have cost more" in shown
+    assert "Orders that would have gone elsewhere" in shown
     async with retailer.database.transaction() as tx:
         found = await reads.simulation(tx, UUID(address.rsplit("/", 1)[1]))
     assert found is not None

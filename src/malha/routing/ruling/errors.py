@@ -38,6 +38,24 @@ class RuleSetInForce(MalhaError):
     mend = "Publish an earlier one again, or an empty one."
 
 
+class RulesMovedOn(MalhaError):
+    """The rules that were looked at are not those that are there now."""
+
+    status = 409
+    code = "rules_moved_on"
+    says = "The draft or the rules in force changed since they were compared."
+    mend = "Compare them again, and decide on what that says."
+
+
+class RulesStand(MalhaError):
+    """It is in force already."""
+
+    status = 409
+    code = "rules_stand"
+    says = "The rule set {number} is in force already."
+    mend = "There is nothing to do."
+
+
 class EffectiveInThePast(MalhaError):
     """Rules cannot have decided orders before they were published."""
 

@@ -198,6 +198,13 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
     in_force: bool
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """Which rule set is in force, and the highest number there is; None: none."""
+
+    live: int | None
+    newest: int | None
+
+
 class Bound(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a rule asked of one plan, stored with it. Positions are the record's, consecutive ones as (first, last).
 
@@ -254,10 +261,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 class Asked(msgspec.Struct, frozen=True, array_like=True):
     """What rules may ask of an order and its plan does not say: stored with the first decision, for other rules.
 
-    `goods` is by SKU id what its products were, where the rules then in force asked for it.
+    `goods` is what its products were, with their SKU ids, where the rules then in force asked for it.
     """
 
     value: int | None
     postal_code: str | None
     customer_group: str | None
-    goods: Mapping[int, Traits] = {}
+    goods: list[tuple[int, Traits]] = []

@@ -12,13 +12,20 @@ from malha.network import retailer
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import i18n
 from malha.platform.db import Tx
-from malha.routing.ruling.model import Content, RuleSet, Status, Traits
-from malha.routing.ruling.planning import Rules
+from malha.routing.ruling.model import Content, RuleSet, Standing, Status, Traits
+from malha.routing.ruling.planning import NOWHERE, Rules
 
 # By the partial index, the last one whose time has come: one row.
 IN_FORCE = """
 SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
 ORDER BY effective_from DESC, id DESC LIMIT 1
+"""
+
+# By the partial index, and by the unique one on numbers: two rows.
+STANDING = """
+SELECT (SELECT number FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
+        ORDER BY effective_from DESC, id DESC LIMIT 1) AS live,
+       (SELECT max(number) FROM routing_rule_set) AS newest
 """
 
 # By primary key.
@@ -84,10 +91,18 @@ async def in_force(tx: Tx, known: NetworkSnapshot) -> Rules | None:
     return None if found.empty else await compiled(tx, number, found, known)
 
 
-async def compiled(tx: Tx, number: int, content: Content, known: NetworkSnapshot) -> Rules:
-    """Return a rule set as it would decide over a network. A draft has the number 0."""
+async def standing(tx: Tx) -> Standing:
+    """Return which rule set is in force and the highest number there is."""
+    return await tx.one(Standing, STANDING)
+
+
+async def compiled(
+    tx: Tx, number: int, content: Content, known: NetworkSnapshot, *, twins: Mapping[int, int] = NOWHERE
+) -> Rules:
+    """Return a rule set as it would decide over a network. A draft has the number 0. `twins`: see `Rules`."""
     groups = {group.code: group.locations for group in await network.location_groups(tx)}
-    return Rules(number, content, known, groups, ZoneInfo((await retailer.current(tx)).timezone or i18n.current_zone()))
+    zone = ZoneInfo((await retailer.current(tx)).timezone or i18n.current_zone())
+    return Rules(number, content, known, groups, zone, twins)
 
 
 async def categories_unknown(tx: Tx, content: Content) -> set[str]:

@@ -22,8 +22,10 @@ from malha.routing.ruling.errors import (
     RuleSetNotFound,
     RuleSetNotPublished,
     RuleSetPublished,
+    RulesMovedOn,
+    RulesStand,
 )
-from malha.routing.ruling.model import Content, RuleSet, Status
+from malha.routing.ruling.model import Content, RuleSet, Standing, Status
 
 _encode = msgspec.json.Encoder().encode
 
@@ -116,6 +118,54 @@ async def roll_back(tx: Tx, number: int, *, effective_from: datetime | None = No
     """
     draft = await start_draft(tx, note=note, based_on=number)
     return await publish(tx, draft.id, draft.version, effective_from=effective_from)
+
+
+async def promote(
+    tx: Tx, id_: int, version: int, beside: Standing, *, effective_from: datetime | None = None
+) -> RuleSet:
+    """Publish what was compared with the rules that stood then: a draft of a version, or an earlier published set.
+
+    Raises:
+        RulesMovedOn: the draft, or what is in force, is another one than then.
+        RulesStand: it is in force already.
+        SharedByAll, RuleSetNotFound, Invalid, EffectiveInThePast: as `publish`.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
+    found = await reads.rule_set(tx, id_)
+    if found is None or found.version != version or await reads.standing(tx) != beside:
+        raise RulesMovedOn
+    if found.in_force:
+        raise RulesStand(number=found.number)
+    if found.number is None:
+        return await publish(tx, id_, version, effective_from=effective_from)
+    return await roll_back(tx, found.number, effective_from=effective_from, note=found.note)
+
+
+async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
+    """Undo a promotion in one step: what stood before comes back under a new number.
+
+    Args:
+        tx: its rules are locked until it ends.
+        number: what was promoted. Before its time it is withdrawn, and None returned.
+        before: the number of what was in force then; None: there were no rules.
+
+    Raises:
+        RulesMovedOn: something else was published since.
+        SharedByAll, RuleSetNotFound, Invalid: as `publish`.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
+    found = await reads.by_number(tx, number)
+    if found is None or found.status is not Status.PUBLISHED or (await reads.standing(tx)).newest != number:
+        raise RulesMovedOn
+    if not found.in_force:
+        await withdraw(tx, found.id)
+        return None
+    if before is not None:
+        return await roll_back(tx, before, note=found.note)
+    draft = await start_draft(tx, Content())
+    return await publish(tx, draft.id, draft.version)
 
 
 async def withdraw(tx: Tx, id_: int) -> RuleSet:
