@@ -38,15 +38,25 @@ class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
+Value = Annotated[int, Meta(ge=0, lt=2**53)]
+
+
 class AskedBasket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A basket and where it would go: to a state, or collected at a location."""
+    """A basket and where it would go: to a postal code or a state, or collected at a location.
+
+    `value` is what its order would come to: items less discounts, with shipping, in minor units of the channel's
+    currency. Routing rules that ask for a value, or for a distance, take no basket without it, or without a postal
+    code.
+    """
 
     channel: Code
     lines: Annotated[list[AskedLine], Meta(min_length=1, max_length=200)]
     method: Literal["ship", "pickup"] = "ship"
     to_state: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
     pickup_location: Code | None = None
+    postal_code: Annotated[str, Meta(max_length=20)] | None = None
     customer_group: Group | None = None
+    value: Value | None = None
 
 
 def _channel(reference: Reference, code: str) -> Channel:
@@ -126,20 +136,32 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     of = _channel(reference, data.channel)
     cards = await reference.cards(work.tx, {line.sku for line in data.lines})
     flaws = _unknown_skus(data.lines, cards)
-    pickup = None
+    pickup, state = None, data.to_state
     if data.method == "pickup":
         pickup = reference.locations.get(data.pickup_location or "")
         if pickup is None:
             says = N_("There is no location {location}.")
             flaws.append(Flaw("pickup_location", says, facts={"location": data.pickup_location}))
-    elif data.to_state not in STATES:
-        flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": data.to_state}))
+    else:
+        _place, state, wrong = _destination(data.postal_code, data.to_state)
+        flaws += wrong
+        if state is None:
+            flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": None}))
     refuse(flaws)
     taker = Taker(of.id, data.customer_group)
     wanted = [(cards[line.sku], line.quantity) for line in data.lines]
-    request = availability.basket_request(new_id(), taker, wanted, to_state=data.to_state, pickup=pickup)
+    request = availability.basket_request(new_id(), taker, wanted, to_state=state, pickup=pickup)
     now = await work.tx.now()
-    found, ahead, caps = await availability.check(work.tx, reference, taker, request, [c for c, _ in wanted], now)
+    found, ahead, caps = await availability.check(
+        work.tx,
+        reference,
+        taker,
+        request,
+        [c for c, _ in wanted],
+        now,
+        postal_code=data.postal_code,
+        value=data.value,
+    )
     short = {cards[line.sku].id for n, line in enumerate(data.lines, 1) if found.get(n, 0) < line.quantity}
     only = None if pickup is None else {pickup}
     instead = (
@@ -157,13 +179,17 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
 
 
 class AskedPromise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A basket, or one SKU of a product page, and where its customer is: a postal code, or a state at least."""
+    """A basket, or one SKU of a product page, and where its customer is: a postal code, or a state at least.
+
+    `value`: as of `AskedBasket`.
+    """
 
     channel: Code
     lines: Annotated[list[AskedLine], Meta(min_length=1, max_length=200)]
     postal_code: Annotated[str, Meta(max_length=20)] | None = None
     to_state: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
     customer_group: Group | None = None
+    value: Value | None = None
 
 
 @command("/promises", permission="stock:read", idempotent=False, tag=TAG)
@@ -189,6 +215,7 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
         to_state=state,
         postal_code=data.postal_code,
         customer_group=data.customer_group,
+        value=data.value,
     )
 
 

@@ -334,11 +334,12 @@ async def planner(
     now: datetime,
     postal_code: str | None = None,
     goods: Sequence[int] = (),
+    value: int | None = None,
 ) -> Planner:
     """Read what is there for a taker; return what plans a basket on it as intake would, with the caps in the way.
 
     Baskets planned one after the other do not take units from each other. `goods` are the SKUs that are sold, kits
-    among them: routing rules may ask what they are.
+    among them: routing rules may ask what they are, and what the order would come to (`value`; None: not known).
     """
     await reference.learn_goods(tx, goods)
     places = sorted(reference.network.location_ids)
@@ -352,7 +353,7 @@ async def planner(
     def plan(request: Request) -> tuple[Plan, list[str]]:
         request = with_goods(reference, request)
         if reference.rules is not None:
-            under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep)
+            under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
             request = msgspec.structs.replace(request, under=under)
         if not touched:
             return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
@@ -370,17 +371,21 @@ async def check(
     request: Request,
     cards: Sequence[Card],
     now: datetime,
+    *,
+    postal_code: str | None = None,
+    value: int | None = None,
 ) -> tuple[dict[int, int], dict[int, tuple[int, date]], list[str]]:
     """Plan a basket as intake would, and return by line the units that find a place, and those that find supply.
 
-    With those comes the last day they are there; the codes are of caps in the way.
+    With those comes the last day they are there; the codes are of caps in the way. `postal_code` and `value`, what the
+    order would come to, are what routing rules may ask of it.
     """
     stocked = sorted({part for card in cards for part in card.stocked})
     goods = [card.id for card in cards]
     await reference.learn_kinds(tx, goods)
-    plan, cut = (await planner(tx, reference, taker, stocked, now, goods=goods))(request)
+    plan, cut = (await planner(tx, reference, taker, stocked, now, postal_code, goods, value))(request)
     if reference.rules is not None:
-        under = ruled.of_basket(reference, taker, request, request.to_cep)
+        under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
         request = msgspec.structs.replace(request, under=None if under is None else under.after(plan))
     waits = cut or ruled.ending_of(plan) is Unfilled.QUEUE  # nothing of it is sold ahead
     found: dict[int, int] = {}

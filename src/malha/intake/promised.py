@@ -143,6 +143,7 @@ async def options(
     to_state: str | None,
     postal_code: str | None,
     customer_group: str | None = None,
+    value: int | None = None,
 ) -> Options:
     """Return how a basket can reach its customer: by each service, or fetched at the places of the channel.
 
@@ -155,13 +156,14 @@ async def options(
         to_state: Where it is to be brought; None: no deliveries.
         postal_code: From where the nearest places are; None: all are alike.
         customer_group: Whose fences and caps it may use.
+        value: What the order would come to, for routing rules that ask; None: not known.
     """
     now = await tx.now()
     taker = Taker(channel.id, customer_group)
     stocked = sorted({part for card, _ in wanted for part in card.stocked})
     await reference.learn_kinds(tx, [card.id for card, _ in wanted])
     goods = [card.id for card, _ in wanted]
-    planner = await availability.planner(tx, reference, taker, stocked, now, postal_code, goods)
+    planner = await availability.planner(tx, reference, taker, stocked, now, postal_code, goods, value)
     released = released_at(channel, [card for card, _ in wanted], now)
     fetched = collections(
         planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_

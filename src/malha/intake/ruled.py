@@ -82,8 +82,10 @@ def asked_of(reference: Reference, order: NewOrder, plan: Plan, total: int) -> s
     return _encode(Asked(total, postal_code, order.customer_group, goods)).decode()
 
 
-def of_basket(reference: Reference, taker: Taker, request: Request, postal_code: str | None) -> Under | None:
-    """Return the run that would take a basket; what it is worth is not known."""
+def of_basket(
+    reference: Reference, taker: Taker, request: Request, postal_code: str | None, value: int | None = None
+) -> Under | None:
+    """Return the run that would take a basket. `value`: what its order would come to; None: not known."""
     if reference.rules is None:
         return None
     facts = Facts(
@@ -92,7 +94,7 @@ def of_basket(reference: Reference, taker: Taker, request: Request, postal_code:
         to_state=request.to_state,
         postal_code=postal_code,
         customer_group=taker.customer_group,
-        value=None,
+        value=value,
         units=sum(line.quantity for line in request.lines),
         grams=sum(line.quantity * line.grams for line in request.lines),
         skus=[line.sku_id for line in request.lines],

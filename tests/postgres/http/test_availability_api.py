@@ -9,6 +9,8 @@ from malha.intake.reference import REFRESH_SECONDS
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.inventory.safety import service as safety
+from malha.routing.ruling import service as ruling
+from malha.routing.ruling.model import Content, Rule, Run, Unfilled, When, Where
 from malha.testing.builders import a_network, a_product
 
 RIGHTS = ["stock:read", "stock:write", "intake:submit", "network:read", "network:write"]
@@ -167,6 +169,31 @@ async def test_a_basket_is_checked_on_the_sum_of_its_lines_and_as_an_order_would
     assert not (await post(sold, "/v1/availability:check", pickup))["available"]
     bad = await sold.http.post("/v1/availability:check", json=basket | {"to_state": "XX"}, headers=sold.headers)
     assert bad.status_code == 422
+
+
+async def test_a_basket_goes_by_the_routing_rule_that_its_value_and_postal_code_choose(sold: Shop) -> None:
+    nowhere = Rule(name="Nobody has it", where=Where(locations=["S2"]), unfilled=Unfilled.QUEUE, complete=True)
+    near = Rule(name="Near", where=Where(max_km=50), unfilled=Unfilled.QUEUE, complete=True)
+    content = Content(
+        runs=[
+            Run(name="Dear", when=When(min_value=10_000), rules=[nowhere]),
+            Run(name="Bahia", when=When(states=["BA"]), rules=[near]),
+        ]
+    )
+    async with sold.database.transaction() as tx:
+        draft = await ruling.start_draft(tx, content)
+        await ruling.publish(tx, draft.id, draft.version)
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)
+    basket = {"channel": "web", "to_state": "SP", "lines": [{"sku": "CUP", "quantity": 4}]}
+    for value, there in ((None, True), (9_999, True), (10_000, False)):
+        asked = basket if value is None else basket | {"value": value}
+        assert (await post(sold, "/v1/availability:check", asked))["available"] is there, value
+        assert bool((await post(sold, "/v1/promises", asked))["deliveries"]) is there, value
+    far = basket | {"to_state": None, "postal_code": "40020-000"}  # its state is that of its postal code
+    assert not (await post(sold, "/v1/availability:check", far))["available"]
+    wrong = basket | {"postal_code": "40020-000"}
+    refused = await sold.http.post("/v1/availability:check", json=wrong, headers=sold.headers)
+    assert (refused.status_code, refused.json()["errors"][0]["at"]) == (422, "/to_state")
 
 
 async def test_an_allotment_is_changed_with_its_version_and_ended(sold: Shop) -> None:
