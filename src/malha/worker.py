@@ -17,7 +17,7 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.channels import pushing, sending
-from malha.channels.connecting import following, housekeeping, inbox, operating, pulling, reconciling
+from malha.channels.connecting import following, housekeeping, inbox, operating, pulling, reconciling, stock_looks
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.feeds import service as feeds
 from malha.exchange import service as exchange
@@ -25,6 +25,7 @@ from malha.flows import (
     order_to_cash,
     order_waves,
     promises_slip,  # noqa: F401 -- declares its job
+    stock_from_channels,
     stock_sync,  # noqa: F401 -- declares its job
     telling,
 )
@@ -154,6 +155,8 @@ async def _run_connections(runtime: Runtime, stop: asyncio.Event) -> None:
             tasks.create_task(inbox.run(runtime, gate, stop))
             tasks.create_task(operating.run(runtime, stop))
             tasks.create_task(reconciling.run(runtime, stop))
+            tasks.create_task(stock_looks.run(runtime, stop))
+            tasks.create_task(stock_from_channels.run(runtime, stop))
     finally:
         await gate.close()
 

@@ -163,9 +163,9 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class StateMethod(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a word of the channel for a way to pay or to ship means."""
+    """What a word of the channel for a way to pay or to ship, or for a place of its own, means."""
 
-    kind: Literal["payment", "shipping"]
+    kind: Literal["payment", "shipping", "location"]
     theirs: Text
     ours: Annotated[str, Meta(min_length=1, max_length=80)]
 

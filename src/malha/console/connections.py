@@ -54,6 +54,11 @@ KINDS = {
     "refund": N_("Refund"),
     "set_price": N_("Price"),
 }
+STREAMS = {
+    "orders": N_("Orders read until"),
+    "stock_look": N_("Stock compared"),
+    "stock_source": N_("Stock read that it states"),
+}
 TIERS = {
     "A": N_("proved on the real product"),
     "B": N_("proved on the vendor's own artefacts"),
@@ -179,6 +184,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         gone = [_gone(each) for each in await reads.dead(tx, found.id, most=SHOWN)]
         methods = await reads.methods(tx, found.id)
         ways = [(s.code, s.name) for s in await network.services(tx)]
+        places = [(p.code, p.name) for p in await network.locations(tx)]
         calls = await reads.calls(tx, found.id, most=SHOWN)
         compared = await reads.compared(tx, found.id, 14)
         cursors = await reads.cursors(tx, found.id)
@@ -200,10 +206,14 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         came=came,
         gone=gone,
         methods=methods,
-        kinds={"payment": [(kind.value, _(TENDER[kind][0])) for kind in TenderKind], "shipping": ways},
+        kinds={
+            "payment": [(kind.value, _(TENDER[kind][0])) for kind in TenderKind],
+            "shipping": ways,
+            "location": places,
+        },
         calls=calls,
         compared=[(each, _agrees(each)) for each in compared],
-        cursors=cursors,
+        cursors=[(_(STREAMS[c.stream]) if c.stream in STREAMS else c.stream, c) for c in cursors],
     )
 
 
@@ -278,7 +288,8 @@ def _uuid(text: str) -> UUID | None:
 async def connection_method(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Say what a word of the channel means."""
     read = filling.filled(await request.form())
-    kind = "shipping" if read.text("kind") == "shipping" else "payment"
+    kind = read.text("kind")
+    kind = kind if kind in {"shipping", "location"} else "payment"
     async with web.writing(request) as tx:
         woken = await service.put_method(tx, code, kind, read.text("theirs", 200), read.text("ours", 80))
     return web.go_on(request, f"/connections/{code}#words", _("Saved; {n} waiting orders go on", n=woken))

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import msgspec
 
-from malha.channels.connecting import reads, registry, service
+from malha.channels.connecting import reads, registry, service, stock_looks, stock_reads
 from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import ChannelError, ExtState, OrderSource, SummarySource
+from malha.channels.contract import ChannelError, ExtState, OrderSource, StockSource, SummarySource
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 
@@ -40,6 +40,7 @@ async def examine(runtime: Runtime, code: str) -> list[Finding]:
     findings.append(Finding("check", health.ok, health.says or ("it answers" if health.ok else "no")))
     if health.ok:
         findings += [await _orders(runtime, connection), await _summary(runtime, connection)]
+        findings.append(await _stock(runtime, connection))
     waiting = standing.inbox_parked + standing.inbox_unmapped + standing.ops_dead
     says = f"{standing.inbox_parked} in, {standing.inbox_unmapped} without a mapping, {standing.ops_dead} out"
     findings.append(Finding("waiting for a person", not waiting, says))
@@ -64,6 +65,25 @@ async def _orders(runtime: Runtime, connection: Linked) -> Finding:
     if unknown:
         says += f", unknown status: {', '.join(unknown[:5])}"
     return Finding("orders", not unknown and not page.unread, says)
+
+
+async def _stock(runtime: Runtime, connection: Linked) -> Finding:
+    try:
+        line = runtime.line(connection)
+        source = line.connector
+        if not isinstance(source, StockSource):
+            return Finding("stock", True, "the connector does not say what the channel shows")
+        page = await source.pull_stock(line.ctx, None)
+    except (ChannelError, MalhaError) as error:
+        return Finding("stock", False, str(error))
+    says = f"{len(page.items)} variants on the first page"
+    async with runtime.db.transaction() as tx:
+        newest = await stock_reads.looks(tx, connection.id, 1)
+    if newest:
+        says += f"; compared {newest[0].ended_at:%Y-%m-%d %H:%M}: {newest[0].differing} differ"
+    elif stock_looks.comparable(connection.connector):
+        says += "; not compared yet"
+    return Finding("stock", not (newest and newest[0].differing), says)
 
 
 async def _summary(runtime: Runtime, connection: Linked) -> Finding:

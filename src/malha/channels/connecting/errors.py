@@ -68,3 +68,55 @@ class UnknownEntry(NotFound):
     code = "unknown_entry"
     says = "Nothing of this name waits for a person: {key}."
     mend = "Load the list again."
+
+
+class NotCompared(MalhaError):
+    """The connector cannot say what stock the channel shows, or takes none."""
+
+    status = 409
+    code = "stock_not_compared"
+    says = "The connector {connector} does not both take stock and say what the channel shows."
+    mend = "Compare at the channel, or use a connector that does."
+
+
+class NothingToTell(MalhaError):
+    """Of what was chosen nothing differs that telling again could mend."""
+
+    status = 409
+    code = "nothing_to_tell"
+    says = "Nothing of this can be mended by telling {key} again."
+    mend = "Look at the cause of each: what is not listed or out of use is to be mended there. Else compare again."
+
+
+class StatesNoStock(MalhaError):
+    """The connection states no stock, or its connector cannot."""
+
+    status = 409
+    code = "states_no_stock"
+    says = "This connection ({connector}) states no stock."
+    mend = "Declare it for a source of stock first, if its connector can say what stock there is."
+
+
+class SourceTaken(MalhaError):
+    """Another connection states stock for the source."""
+
+    status = 409
+    code = "stock_source_taken"
+    says = "The connection {connection} states stock for {source} already."
+    mend = "Choose another source, or take it from that connection first."
+
+
+class ReadTooLong(MalhaError):
+    """What is stated as a whole must be of one moment; reading it took too long for that."""
+
+    status = 409
+    code = "read_too_long"
+    says = "Reading the stock of {source} took {took} s: with a tolerance of {tolerance} s it is not of one time."
+    mend = "Widen the clock tolerance of the source, or let the connection state its stock in parts."
+
+
+class StockRoleChanged(Conflict):
+    """What the connection states changed since it was read."""
+
+    code = "stock_role_changed"
+    says = "What connection {key} states was changed by someone else meanwhile."

@@ -20,6 +20,7 @@ from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
 
+ORDERS = "orders"
 LEASE_S = 120.0
 AT_ONCE = 8
 PAUSE_S = 30.0  # between looks at a stream that ended
@@ -32,7 +33,7 @@ FIRST_S, LONGEST_S = 5.0, 900.0
 async def work(runtime: Runtime, *, pause_s: float = PAUSE_S) -> int:
     """Read the streams that are due, several at a time; return how many items were new."""
     async with runtime.db.transaction() as tx:
-        taken = await tx.all(Turn, writes.TAKE_CURSOR, {"lease": LEASE_S, "most": AT_ONCE})
+        taken = await tx.all(Turn, writes.TAKE_CURSOR, {"streams": [ORDERS], "lease": LEASE_S, "most": AT_ONCE})
         linked = await reads.linked_by_id(tx, [turn.connection_id for turn in taken]) if taken else {}
     done = await asyncio.gather(*(_read(runtime, linked[turn.connection_id], turn, pause_s) for turn in taken))
     return sum(done)

@@ -376,6 +376,21 @@ async def methods_of(tx: Tx, connections: Sequence[int]) -> dict[int, dict[tuple
     return found
 
 
+async def skus_of(tx: Tx, connection: Linked, codes: Sequence[str]) -> list[str | None]:
+    """Return the SKU of each of a peer's codes: by the listing, a bound variant, or the SKU itself."""
+    many = len(codes)
+    params = {
+        "ns": list(range(many)),
+        "connections": [connection.id] * many,
+        "channels": [connection.channel_id] * many,
+        "items": list(codes),
+        "skus": list(codes),
+        "gtins": [""] * many,
+    }
+    found = dict(await tx.tuples(FIND_SKUS, params))
+    return [found[n] for n in range(len(codes))]
+
+
 async def bound(tx: Tx, entity: str, ids: Sequence[str]) -> list[Bound]:
     """Return what things of ours are at peers."""
     return await tx.all(Bound, BOUND, {"entity": entity, "ids": list(ids)})

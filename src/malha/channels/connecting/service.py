@@ -246,15 +246,17 @@ async def _settled(tx: Tx, code: str, action: str, done: Sequence[Any], asked: S
 
 
 async def put_method(tx: Tx, code: str, kind: str, theirs: str, ours: str) -> int:
-    """Say which way to pay or to ship a word of the peer means; return how many waiting orders go on.
+    """Say which way to pay or to ship, or which location, a word of the peer means; return how many orders go on.
 
     Raises:
-        Invalid: we have no such way.
+        Invalid: we have no such way or location.
     """
     found = await connection_of(tx, code)
     says = N_("There is no such way: {value}.")
     services = await network.services(tx)
     known = {kind.value for kind in TenderKind} if kind == "payment" else {service.code for service in services}
+    if kind == "location":
+        known = {place.code for place in await network.locations(tx)}
     refuse([] if ours in known else [Flaw("ours", says, facts={"value": ours})])
     params = {"connection_id": found.id, "kind": kind, "theirs": theirs, "ours": ours}
     await tx.execute(writes.PUT_METHOD, params)

@@ -229,7 +229,8 @@ UPDATE connection_cursor w SET taken_until = clock_timestamp() + make_interval(s
 WHERE (connection_id, stream) IN (
     SELECT k.connection_id, k.stream FROM connection_cursor k
     JOIN connection c ON c.id = k.connection_id AND c.status = 'active'
-    WHERE k.next_at <= clock_timestamp() AND (k.taken_until IS NULL OR k.taken_until < clock_timestamp())
+    WHERE k.stream = ANY (%(streams)s::text[]) AND k.next_at <= clock_timestamp()
+      AND (k.taken_until IS NULL OR k.taken_until < clock_timestamp())
     ORDER BY k.next_at LIMIT %(most)s::int FOR NO KEY UPDATE OF k SKIP LOCKED
 )
 RETURNING connection_id, stream, value, since, failures, handles

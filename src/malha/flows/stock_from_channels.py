@@ -1,0 +1,142 @@
+"""Connections that state stock: what their places hold becomes snapshots of a source, like any other's.
+
+All is read from the first page to the last. Each place that is mapped becomes a location of the source; what is not
+mapped waits for a person and is not stated. A partial statement is handed over in pieces, each as of one moment within
+the tolerance of the source's clock; a whole one is a single statement, and refused where reading it took longer than
+that tolerance: what moved meanwhile would be counted twice.
+"""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from malha.channels.connecting import reads, stock_reads, stock_rules, turns
+from malha.channels.connecting.errors import ReadTooLong
+from malha.channels.connecting.model import Linked
+from malha.channels.connecting.orders import actor_of, note_wanted
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.connecting.stock_reads import Role
+from malha.channels.connecting.stock_service import STATEMENTS
+from malha.channels.connecting.turns import Reading
+from malha.channels.contract import ExtStock, Retryable, StockSource
+from malha.flows import stock_sync
+from malha.inventory.sync.model import Scope
+from malha.inventory.sync.receiving import Statement
+from malha.platform.db import Tx
+
+WITHOUT_ROLE_S = 3600.0
+EPOCH = datetime.fromtimestamp(0).astimezone()
+CODES_AT_ONCE = 5_000
+
+
+async def state(reading: Reading) -> tuple[float, str | None]:
+    """Read what a connection states, and have it taken in; see `turns.work`. Says which places nobody mapped.
+
+    Raises:
+        ChannelError: the channel could not be read to the end.
+        MalhaError: the statement was refused; see `inventory.sync.receiving.receive`.
+    """
+    runtime, connection = reading.runtime, reading.connection
+    async with runtime.db.transaction() as tx:
+        role = await stock_reads.role(tx, connection.id)
+        places = await stock_reads.places(tx, connection.id)
+    if role is None:
+        return WITHOUT_ROLE_S, None
+    rows = await _read(reading)
+    unmapped = sorted({_word(row) for row in rows} - {word for word, ours in places.items() if ours is not None})
+    if unmapped:
+        async with runtime.db.transaction() as tx:
+            await note_wanted(tx, connection.id, [f"location:{word}" for word in unmapped])
+    stated = [row for row in rows if places.get(_word(row)) is not None]
+    for part in _parts(stated, role):
+        async with runtime.db.transaction() as tx:
+            names = await _names(tx, connection, part)
+        table = _table(part, names, places)
+        await stock_sync.receive(
+            runtime.db,
+            actor_of(connection),
+            _statement(connection, role, part, places),
+            _pieces(table),
+            limit_mb=runtime.settings.import_limit_mb,
+        )
+    wrong = f"not mapped: {', '.join(unmapped)[:300]}" if unmapped else None
+    return role.minutes * 60.0, wrong
+
+
+async def _read(reading: Reading) -> list[ExtStock]:
+    line = reading.runtime.line(reading.connection)
+    source = line.connector
+    if not isinstance(source, StockSource):
+        raise Retryable("the connector does not say what stock there is", after=WITHOUT_ROLE_S)
+    rows: list[ExtStock] = []
+    async for page in reading.pages(line, partial(source.pull_stock, line.ctx)):
+        rows += page
+    return rows
+
+
+def _word(row: ExtStock) -> str:
+    return row.location or stock_rules.ALL
+
+
+def _parts(rows: Sequence[ExtStock], role: Role) -> list[list[ExtStock]]:
+    """Return rows in pieces that are each as of one moment, as far as the clock of the source tells moments apart.
+
+    Raises:
+        ReadTooLong: it is to be stated as a whole, and cannot be.
+    """
+    tolerance = timedelta(seconds=role.skew_seconds)
+    parts: list[list[ExtStock]] = []
+    for row in sorted(rows, key=lambda row: row.as_of):
+        if parts and row.as_of - parts[-1][0].as_of <= tolerance:
+            parts[-1].append(row)
+        else:
+            parts.append([row])
+    if role.scope == Scope.WHOLE and len(parts) > 1:
+        took = (parts[-1][-1].as_of - parts[0][0].as_of).total_seconds()
+        raise ReadTooLong(source=role.source, took=round(took), tolerance=role.skew_seconds)
+    return parts
+
+
+async def _names(tx: Tx, connection: Linked, rows: Sequence[ExtStock]) -> dict[str, str]:
+    """Return our SKUs by the peer's codes; what is unknown keeps its code, and is held and shown with the snapshot."""
+    codes = sorted({row.sku for row in rows})
+    found: dict[str, str] = {}
+    for start in range(0, len(codes), CODES_AT_ONCE):
+        some = codes[start : start + CODES_AT_ONCE]
+        found |= {code: sku or code for code, sku in zip(some, await reads.skus_of(tx, connection, some), strict=True)}
+    return found
+
+
+def _table(rows: Sequence[ExtStock], names: Mapping[str, str], places: Mapping[str, str | None]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=";", lineterminator="\n")
+    writer.writerow(("sku", "location", "on_hand"))
+    for row in rows:
+        units = row.quantity if row.on_hand is None else row.on_hand
+        writer.writerow((names[row.sku], places[_word(row)], units))
+    return text.getvalue().encode()
+
+
+async def _pieces(table: bytes) -> AsyncIterator[bytes]:
+    yield table
+
+
+def _statement(connection: Linked, role: Role, rows: Sequence[ExtStock], places: Mapping[str, str | None]) -> Statement:
+    as_of = rows[0].as_of
+    return Statement(
+        source=role.source,
+        seq=(as_of - EPOCH) // timedelta(microseconds=1),  # a later statement is of a later moment
+        as_of=as_of,
+        scope=Scope(role.scope),
+        locations=sorted({code for row in rows if (code := places[_word(row)]) is not None}),
+        name=connection.name,
+        media_type="text/csv",
+    )
+
+
+async def run(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Read what connections state when it is due, until `stop` is set."""
+    await turns.run(runtime, STATEMENTS, state, stop)
