@@ -28,6 +28,7 @@ from malha.flows import (
     stock_from_channels,
     stock_sync,  # noqa: F401 -- declares its job
     telling,
+    warehouses,
 )
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import learning_days, learning_risks, slipping
@@ -125,7 +126,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
-        runtime = Runtime(database, settings)
+        runtime = Runtime(database, settings, take_stock=warehouses.take_stock)
         tasks.create_task(pushing.run_pushes(database, sending.senders(runtime), stop))
         tasks.create_task(_run_connections(runtime, stop))
         tasks.create_task(webhooks.run_sending(database, webhooks.sending_of(settings), stop))

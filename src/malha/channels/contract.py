@@ -17,7 +17,7 @@ earlier.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -86,6 +86,8 @@ class Capability(StrEnum):
     WEBHOOKS = "webhooks"
     SUMMARIES = "summaries"  # how many orders a day the peer counts, for reconciliation
     TOKENS = "tokens"  # access by tokens that run out
+    FULFILMENT = "fulfilment"  # a warehouse of somebody else is asked to pick and ship
+    FILES = "files"  # what it answers comes as files
 
 
 class Tier(StrEnum):
@@ -257,14 +259,72 @@ class ConnectionRef(msgspec.Struct, frozen=True):
     currency: str = "BRL"
 
 
+class FileServer(msgspec.Struct, frozen=True):
+    """An SFTP server; the secrets `password` or `private_key` (and `passphrase`) of the connection open it."""
+
+    host: str
+    user: str
+    port: int = 22
+
+
+class RemoteFile(msgspec.Struct, frozen=True):
+    """A file in a folder of a server; `modified` is in seconds of its clock."""
+
+    name: str
+    size: int
+    modified: int
+
+
+class Files(Protocol):
+    """Reads and writes files at the peer, within its budget; every call is written to the connection's log.
+
+    Every method raises `Retryable` where the server is away, `AuthExpired` where it does not know us or is not the
+    one that was trusted, and `Invalid` where it refuses.
+    """
+
+    async def list(self, folder: str) -> Sequence[RemoteFile]:
+        """Return the plain files of a folder by name; none where there is no such folder."""
+        ...
+
+    async def read(self, path: str, *, most: int) -> bytes:
+        """Return a file.
+
+        Raises:
+            Missing: it is gone.
+            Invalid: it is larger than `most` bytes.
+        """
+        ...
+
+    async def write(self, folder: str, name: str, body: bytes) -> None:
+        """Write a file under a hidden name, then give it its own. One that is there already is left as it is.
+
+        Raises:
+            Unsure: it was given its name, or not.
+        """
+        ...
+
+    async def wrote(self, folder: str, name: str) -> bool:
+        """Tell whether `write` gave a file its name, though somebody may have taken it away since."""
+        ...
+
+    async def move(self, path: str, to: str) -> None:
+        """Give a file another place; one that is gone is gone. The folder is made if it is not there."""
+        ...
+
+    async def remove(self, path: str) -> None:
+        """Remove a file; one that is gone is gone."""
+        ...
+
+
 class Ctx(msgspec.Struct, frozen=True):
-    """What a connector works with. `config` is one of its `config_model`."""
+    """What a connector works with. `config` is one of its `config_model`; `files` is for those that speak by files."""
 
     connection: ConnectionRef
     config: Any
     http: Http
     access: Access
     now: Callable[[], datetime]
+    files: Files | None = None
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -511,6 +571,200 @@ class Ping(msgspec.Struct, frozen=True):
     """The peer tries the address: it is answered, and nothing is kept."""
 
 
+# What a warehouse of somebody else is asked and answers. `request` and `notice` are our names; each means the same
+# thing however often it is told. Quantities are units of a SKU as it lies on the shelf: a kit is asked
+# for by its components.
+
+
+class PickLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a SKU for a line of the order."""
+
+    line: int
+    sku: str
+    quantity: int
+    gtin: str = ""
+    name: str = ""
+
+
+class PickRequest(msgspec.Struct, frozen=True, kw_only=True, tag="pick"):
+    """Pick, pack and ship this. `location` is the partner's name of it."""
+
+    request: str
+    order: str
+    location: str
+    method: str
+    lines: Sequence[PickLine]
+    due_at: datetime
+    service: str = ""
+    carrier: str = ""
+    buyer: ExtBuyer = ExtBuyer()
+    ship_to: ExtAddress | None = None
+
+
+class PickCancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
+    """Do not ship these any more; `whole` when nothing of the request is left."""
+
+    request: str
+    order: str
+    location: str
+    lines: Sequence[PickLine]
+    whole: bool
+
+
+class ExpectedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units that are still to come."""
+
+    line: int
+    sku: str
+    quantity: int
+    gtin: str = ""
+    name: str = ""
+    expected: date | None = None
+
+
+class InboundNotice(msgspec.Struct, frozen=True, kw_only=True, tag="inbound"):
+    """Goods will come: the newest `version` counts. No lines: nothing comes any more."""
+
+    notice: str
+    version: int
+    kind: Literal["purchase", "transfer"]
+    location: str
+    sender: str
+    lines: Sequence[ExpectedLine]
+    document: str = ""
+
+
+Ask = PickRequest | PickCancel | InboundNotice
+
+
+class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
+    """The partner will do it, or will not. `reason` is one of `SHORT_REASONS`."""
+
+    request: str
+    accepted: bool
+    reason: str = "other"
+    note: str = ""
+
+
+SHORT_REASONS = ("not_in_stock", "mismatch", "damaged", "display_item", "store_closed", "capacity", "other")
+
+
+class ToldLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a SKU; `line` where the partner says which line of the request they are of."""
+
+    sku: str
+    quantity: int
+    line: int | None = None
+
+
+class ShortLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units that are not there."""
+
+    sku: str
+    quantity: int
+    line: int | None = None
+    reason: str = "not_in_stock"
+
+
+class ParcelTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A parcel that left."""
+
+    lines: Sequence[ToldLine]
+    carrier: str = ""
+    tracking: str = ""
+    tracking_url: str = ""
+    weight_grams: int | None = None
+
+
+class ShipmentTold(msgspec.Struct, frozen=True, kw_only=True, tag="shipment"):
+    """What left of a request, and what will not. What is neither follows later.
+
+    `confirmation` is the partner's name of this statement: without it, two that say the same are one.
+    """
+
+    request: str
+    parcels: Sequence[ParcelTold] = ()
+    short: Sequence[ShortLine] = ()
+    shipped_at: datetime | None = None
+    confirmation: str = ""
+
+
+class AdjustmentTold(msgspec.Struct, frozen=True, kw_only=True, tag="adjustment"):
+    """Stock changed there by so many units, for a reason. `reference` is the partner's name of it, used once."""
+
+    reference: str
+    location: str
+    sku: str
+    quantity: int
+    reason: str = ""
+    at: datetime | None = None
+
+
+class ReceivedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units that came."""
+
+    sku: str
+    quantity: int
+    condition: Literal["good", "damaged", "quality"] = "good"
+
+
+class ReceiptTold(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):
+    """Goods came. `reference` is the partner's name of the receipt; `complete`: nothing more will come."""
+
+    reference: str
+    notice: str
+    location: str
+    lines: Sequence[ReceivedLine]
+    complete: bool = False
+    at: datetime | None = None
+
+
+Answer = RequestAnswer | ShipmentTold | AdjustmentTold | ReceiptTold
+
+
+class CountedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies on the shelf of a location. A quantity that is no number is held and shown, and zeroes nothing."""
+
+    location: str
+    sku: str
+    quantity: int | str
+
+
+class StockTold(msgspec.Struct, frozen=True, kw_only=True):
+    """All that lies at the locations it names, at a moment: what it does not mention there is zero."""
+
+    as_of: datetime
+    lines: Sequence[CountedLine]
+    locations: Sequence[str] = ()
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One thing a file says, and the rows that say it (the first line of a file is 1)."""
+
+    rows: Sequence[int]
+    answer: Answer
+
+
+class RowFlaw(msgspec.Struct, frozen=True):
+    """Why a row cannot be used; `problem` is a key of the runtime's texts."""
+
+    row: int
+    problem: str
+    field: str = ""
+    value: str = ""
+
+
+class FileTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file tells: `kind` is acknowledgements, shipments, adjustments, receipts or stock."""
+
+    kind: str
+    rows: int
+    said: Sequence[Said] = ()
+    stock: StockTold | None = None
+    stock_rows: Sequence[int] = ()  # of each line of the stock
+    flaws: Sequence[RowFlaw] = ()
+
+
 class InboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a webhook tells. Events of one `entity` are handled in their order; the same `dedup` is one event."""
 
@@ -519,6 +773,7 @@ class InboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust
     order: ExtOrder | None = None  # with trust DATA
     order_id: str = ""  # with trust HINT
+    answer: Answer | StockTold | None = None  # of a warehouse, with trust DATA; `dedup` and `entity` are the runtime's
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -705,4 +960,61 @@ class TokenRefresher(Protocol):
         Raises:
             AuthExpired: the peer does not take it.
         """
+        ...
+
+
+@runtime_checkable
+class FulfillmentSink(Protocol):
+    """A warehouse of somebody else that is asked to ship, to stop, and to expect goods."""
+
+    idempotent: ClassVar[bool]
+
+    async def find_ask(self, ctx: Ctx, ask: Ask, key: str) -> ExtRef | None:
+        """Return what the peer has under a key; None: it never arrived.
+
+        Raises:
+            NotImplementedError: the peer cannot be asked.
+        """
+        ...
+
+    async def ask(self, ctx: Ctx, ask: Ask, key: str) -> Result:
+        """Tell the peer; `key` is the same each time this is tried."""
+        ...
+
+
+@runtime_checkable
+class FileSource(Protocol):
+    """A peer that answers by files. The runtime decides which are whole, keeps them, and has them put away then."""
+
+    def server(self, config: Any) -> FileServer:
+        """Return where the files are."""
+        ...
+
+    async def look(self, ctx: Ctx) -> Sequence[RemoteFile]:
+        """Return the files that wait, those first that must be read first; what is still written is left out."""
+        ...
+
+    async def fetch(self, ctx: Ctx, name: str) -> bytes:
+        """Return one of them.
+
+        Raises:
+            Missing: it is gone.
+            Invalid: it is too large.
+        """
+        ...
+
+    def understand(self, config: Any, name: str, body: bytes, modified: datetime) -> FileTold:
+        """Return what a file tells. Pure.
+
+        Raises:
+            Invalid: it is no table of any kind; `code` is a key of the runtime's texts.
+        """
+        ...
+
+    async def put_away(self, ctx: Ctx, name: str, number: int, errors: bytes | None) -> None:
+        """Take a file out of the way, beside it the rows that are to be mended; called again if that was lost."""
+        ...
+
+    def error_file(self, config: Any, body: bytes, errors: Mapping[int, str]) -> bytes:
+        """Return the rows of a file that are to be mended, each with why. Pure."""
         ...

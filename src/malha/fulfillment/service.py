@@ -69,6 +69,7 @@ __all__ = [
     "make_ready",
     "order_of",
     "pack",
+    "parcels_of",
     "pickup_code",
     "reject",
     "release",
@@ -237,6 +238,11 @@ async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list
     await _move(tx, desk, rules.moves_to(desk.units, UnitState.SHIPPED), event)
     await inventory.ship(tx, _claims(desk), Reference("order", desk.order.id, f"F{desk.work.number}"), Reason.SHIP)
     return parcels
+
+
+async def parcels_of(tx: Tx, work_id: UUID) -> list[UUID]:
+    """Return the parcels of a piece of work, in the order in which they were packed."""
+    return await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
 
 
 def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID]) -> dict[UUID, Tracking]:

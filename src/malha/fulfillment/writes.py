@@ -152,6 +152,11 @@ ORDER BY d.day, d.location_id
 FOR NO KEY UPDATE OF d
 """
 
+# Work that was parted: its part is counted on the same day, full or not, for it happens anyway.
+TAKE_FOR_PART = """
+UPDATE location_day SET taken = taken + 1 WHERE location_id = %(location)s::int AND day = %(day)s::date
+"""
+
 GIVE_CAPACITY_BACK = """
 WITH back AS (
     SELECT location_id, day, count(*)::int AS n

@@ -1,6 +1,7 @@
 """What is done and old goes: bodies of orders hold personal data and are not kept for longer than they are of use."""
 
 from malha.channels.connecting import stock_writes, writes
+from malha.channels.warehousing import writes as warehousing
 from malha.platform.db import Tx
 
 AT_ONCE = 10_000
@@ -9,5 +10,6 @@ AT_ONCE = 10_000
 async def forget_old(tx: Tx) -> int:
     """Forget what came in or went out and was done with 30 days ago; return how much."""
     came = await tx.execute(writes.FORGET_CAME, {"most": AT_ONCE})
-    looked = await tx.execute(stock_writes.FORGET_LOOKS, {"most": AT_ONCE})
-    return came + looked + await tx.execute(writes.FORGET_OPS, {"most": AT_ONCE})
+    came += await tx.execute(stock_writes.FORGET_LOOKS, {"most": AT_ONCE})
+    came += await tx.execute(warehousing.FORGET_FILES, {"most": AT_ONCE})
+    return came + await tx.execute(writes.FORGET_OPS, {"most": AT_ONCE})

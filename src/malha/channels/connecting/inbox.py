@@ -28,6 +28,8 @@ from malha.channels.contract import (
     Page,
     Trust,
 )
+from malha.channels.warehousing import answering
+from malha.channels.warehousing import rules as warehouse
 from malha.intake.gate import Gate
 from malha.platform import retrying
 from malha.platform.db import Database, Tx
@@ -125,8 +127,7 @@ async def _take(runtime: Runtime, trust: Trust, most: int) -> tuple[list[Came], 
 async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> None:
     fence = {"id": came.id, "attempts": came.attempts}
     try:
-        order = await _order_of(runtime, connection, came)
-        state = await orders.take(runtime, gate, connection, order)
+        state = await _taken(runtime, gate, connection, came)
     except Unmapped as error:
         async with runtime.db.transaction() as tx:
             await orders.note_wanted(tx, connection.id, error.wants)
@@ -149,9 +150,20 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
         async with runtime.db.transaction() as tx:
             ended = await tx.value(writes.END_CAME, {**fence, "state": state.value}) is not None
             # What is older than what we know says nothing about what waits for a person.
-            if ended and state is InboxState.DONE:
+            if ended and state is InboxState.DONE and not _is_answer(came):
                 retired = {"connection_id": connection.id, "entity": came.entity, "id": came.id}
                 await tx.execute(writes.RETIRE_STUCK, retired)
+
+
+def _is_answer(came: Came) -> bool:
+    return came.entity.startswith(warehouse.PREFIX)
+
+
+async def _taken(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> InboxState:
+    if _is_answer(came):
+        await answering.take(runtime, connection, came.payload)
+        return InboxState.DONE
+    return await orders.take(runtime, gate, connection, await _order_of(runtime, connection, came))
 
 
 async def _order_of(runtime: Runtime, connection: Linked, came: Came) -> ExtOrder:

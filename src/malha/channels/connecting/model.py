@@ -46,6 +46,7 @@ class OpKind(StrEnum):
     PUSH_SHIPMENT = "push_shipment"
     CANCEL = "cancel"
     REFUND = "refund"
+    ASK = "ask"  # of a partner's warehouse
 
 
 NEWEST_WINS = frozenset({OpKind.SET_PRICE})

@@ -20,12 +20,14 @@ from malha.channels.connecting.model import NEWEST_WINS, Linked, Op, OpKind
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.connecting.wire import Resting, Waiting
 from malha.channels.contract import (
+    Ask,
     AuthExpired,
     CancelPush,
     CancelRefundSink,
     Capability,
     ChannelError,
     Conflicting,
+    FulfillmentSink,
     Invalid,
     Missing,
     Ok,
@@ -61,7 +63,9 @@ _NEEDS = {
     OpKind.PUSH_SHIPMENT: Capability.SHIPMENTS,
     OpKind.CANCEL: Capability.CANCELS,
     OpKind.REFUND: Capability.CANCELS,
+    OpKind.ASK: Capability.FULFILMENT,
 }
+_ask: Any = Ask  # a union: as `msgspec.convert` takes it
 
 
 Task = Callable[[], Awaitable[None]]
@@ -108,7 +112,16 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
         tasks.append(partial(turn.prices, prices))
+    if line.stays_open:
+        tasks = [partial(_and_close, line, tasks)]
     return len(single) + len(prices), tasks
+
+
+async def _and_close(line: Line, tasks: Sequence[Task]) -> None:
+    try:
+        await asyncio.gather(*(task() for task in tasks))
+    finally:
+        await line.close()
 
 
 class _Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +170,8 @@ class _Turn:
         if op.kind is OpKind.PUSH_SHIPMENT:
             shipped = msgspec.convert(op.payload, ShipmentPush)
             return await cast("ShipmentSink", sink).push_shipment(ctx, shipped, key)
+        if op.kind is OpKind.ASK:
+            return await cast("FulfillmentSink", sink).ask(ctx, msgspec.convert(op.payload, _ask), key)
         if op.kind is OpKind.CANCEL:
             return await cast("CancelRefundSink", sink).cancel(ctx, msgspec.convert(op.payload, CancelPush), key)
         return await cast("CancelRefundSink", sink).refund(ctx, msgspec.convert(op.payload, RefundPush), key)
@@ -169,6 +184,9 @@ class _Turn:
             if op.kind is OpKind.PUSH_SHIPMENT:
                 shipped = msgspec.convert(op.payload, ShipmentPush)
                 found = await self._line.call(lambda: cast("ShipmentSink", sink).find_shipment(ctx, shipped, key))
+            elif op.kind is OpKind.ASK:
+                ask = msgspec.convert(op.payload, _ask)
+                found = await self._line.call(lambda: cast("FulfillmentSink", sink).find_ask(ctx, ask, key))
             else:
                 order = str(op.payload["order"])
                 found = await self._line.call(lambda: cast("CancelRefundSink", sink).find_operation(ctx, order, key))

@@ -14,6 +14,7 @@ from malha.channels.connecting import inbox, reads, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page
+from malha.channels.warehousing import filing
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest
@@ -43,6 +44,8 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
     new = 0
     try:
         line = runtime.line(connection)
+        if turn.stream == filing.STREAM:
+            return await _files(runtime, line, turn, pause_s)
         source = line.connector
         if not isinstance(source, OrderSource):
             await _fail(runtime, connection, turn, "the connector reads no orders", None)
@@ -67,6 +70,13 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
         log.exception("reading_failed", connection=connection.code, stream=turn.stream)
         await _fail(runtime, connection, turn, f"{type(error).__name__}: {error}", None)
     return new
+
+
+async def _files(runtime: Runtime, line: Line, turn: Turn, pause_s: float) -> int:
+    try:
+        return await filing.read(runtime.db, line, turn, pause_s, runtime.take_stock, runtime.settings.language)
+    finally:
+        await line.close()
 
 
 async def _page(line: Line, source: OrderSource, turn: Turn, value: str | None) -> Page[ExtOrder]:

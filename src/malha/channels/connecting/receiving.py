@@ -18,10 +18,11 @@ from malha.channels.connecting import access, inbox, reads, registry, rules, wri
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
 from malha.channels.connecting.model import Linked
 from malha.channels.contract import InboxEvent, Invalid, Ping, RawRequest, Rejected, Trust, WebhookReceiver
+from malha.channels.warehousing import filing
 from malha.intake.errors import Overloaded
 from malha.platform import signing
 from malha.platform.clock import now
-from malha.platform.db import Database
+from malha.platform.db import Database, Tx
 
 log = structlog.get_logger(__name__)
 
@@ -104,9 +105,14 @@ class Receiver:
             if refused:
                 counts = {"ids": [linked[code].id for code in refused], "counts": list(refused.values())}
                 await tx.execute(writes.COUNT_REFUSED, counts)
-            told = [(one[0].id, event) for one in read if not isinstance(one, Exception) for event in one[1]]
+            events = [(one[0].id, event) for one in read if not isinstance(one, Exception) for event in one[1]]
+            told = [(id_, event) for id_, event in events if event.answer is None]
             new = await inbox.keep_all(tx, "webhook", told) if told else set()
-        return [one if isinstance(one, Exception) else _count(one, new) for one in read]
+            answered = await _keep_answers(tx, read)
+        return [
+            one if isinstance(one, Exception) else _count(one, new) + answers
+            for one, answers in zip(read, answered, strict=True)
+        ]
 
     def _read(self, connection: Linked | None, raw: RawRequest, known: dict[str, Any]) -> Read:
         """Return what a message tells, or why it is refused. `known` keeps the secrets of the batch's connections."""
@@ -134,6 +140,16 @@ class Receiver:
         if not isinstance(verified, Ping) and not verified.signed:
             events = [msgspec.structs.replace(e, trust=Trust.HINT, order=None) for e in events]
         return connection, events
+
+
+async def _keep_answers(tx: Tx, read: Sequence[Read]) -> list[int]:
+    """Keep what partners answer, and return how much of each message is new."""
+    counts = []
+    for one in read:
+        answers = [] if isinstance(one, Exception) else [event for event in one[1] if event.answer is not None]
+        kept = 0 if isinstance(one, Exception) or not answers else await filing.keep_events(tx, one[0].id, answers)
+        counts.append(kept)
+    return counts
 
 
 def _secrets(generations: Sequence[Mapping[str, str]]) -> list[str]:

@@ -15,6 +15,7 @@ import structlog
 from malha.channels.connecting.errors import UnknownConnector
 from malha.channels.connectors.generic import Generic
 from malha.channels.connectors.vendure import Vendure
+from malha.channels.connectors.warehouse_files import WarehouseFiles
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import (
     CancelRefundSink,
@@ -22,6 +23,8 @@ from malha.channels.contract import (
     CatalogSink,
     CatalogSource,
     Connector,
+    FileSource,
+    FulfillmentSink,
     OrderSource,
     PriceSink,
     ShipmentSink,
@@ -35,7 +38,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic, Vendure, WooCommerce)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure, WooCommerce, WarehouseFiles)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,
@@ -48,6 +51,8 @@ PROTOCOLS: Mapping[Capability, type] = {
     Capability.WEBHOOKS: WebhookReceiver,
     Capability.SUMMARIES: SummarySource,
     Capability.TOKENS: TokenRefresher,
+    Capability.FULFILMENT: FulfillmentSink,
+    Capability.FILES: FileSource,
 }
 
 

@@ -30,6 +30,12 @@ FIXES: dict[str, str] = {
     "refused": N_("The order cannot be taken as it is: correct what the message names, then try again."),
     "left": N_("The channel cancelled what has left or has a document: settle it with the customer, then drop this."),
     "payment": N_("The payment does not fit what is known: compare both sides, then try again or drop this."),
+    "unknown_request": N_("We asked the partner for nothing of this name: ask the partner what it means."),
+    "unknown_notice": N_("We told the partner of nothing of this name: ask the partner what it means."),
+    "unknown_location": N_("The partner names a location that is not its: add it to the connection, then try again."),
+    "unknown_sku": N_("We have no such SKU: create its product, then try again."),
+    "not_asked": N_("More is said to have left than was asked for: settle it with the partner, then drop this."),
+    "no_source": N_("Declare a stock source for the partner's locations and name it in the connection."),
     "no_capability": N_("The connector cannot tell this channel such a thing: tell it by hand, then drop this."),
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -10,7 +10,18 @@ from malha.channels.connecting import access, registry, writes
 from malha.channels.connecting.access import Safe
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.wire import Wire
-from malha.channels.contract import AuthExpired, ConnectionRef, Connector, Ctx, Limits, Paced, TokenRefresher
+from malha.channels.contract import (
+    AuthExpired,
+    ConnectionRef,
+    Connector,
+    Ctx,
+    FileSource,
+    Limits,
+    Paced,
+    TokenRefresher,
+)
+from malha.channels.warehousing import keeping
+from malha.channels.warehousing.sftp import Sftp
 from malha.platform import signing
 from malha.platform.clock import now
 from malha.platform.db import Database
@@ -24,7 +35,11 @@ TIMEOUT_S = 20.0
 class Runtime:
     """What one worker process has for all its connections. Cheap to make; opens nothing."""
 
-    def __init__(self, db: Database, settings: Settings, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, *, timeout_s: float = TIMEOUT_S, take_stock: Any = None
+    ) -> None:
+        """`take_stock` (a `warehousing.filing.TakeStock`) takes the stock that partners state; without one it waits."""
+        self.take_stock = take_stock
         self.db = db
         self.settings = settings
         self.keys = signing.keys_of(settings)
@@ -47,23 +62,35 @@ class Runtime:
         limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits
         wire = Wire(self.db, self.outward, connection.id, limits, secrets.values())
         safe = Safe(self.db, self.keys, connection, secrets)
+        files = None
+        if isinstance(connector, FileSource):
+            kept = keeping.Kept(self.db, connection)
+            files = Sftp(wire, self.outward, connector.server(config), safe, kept.host_key, kept.note)
         ctx = Ctx(
             connection=ConnectionRef(connection.code, connection.connector, connection.channel, connection.currency),
             config=config,
             http=wire,
             access=safe,
             now=now,
+            files=files,
         )
         if isinstance(connector, TokenRefresher):
             safe.renew = partial(connector.refresh, ctx)
-        return Line(self.db, connection, connector, limits, ctx, safe)
+        return Line(self.db, connection, connector, limits, ctx, safe, files)
 
 
 class Line:
     """One connection, its connector, and what that is given."""
 
     def __init__(
-        self, db: Database, connection: Linked, connector: Connector, limits: Limits, ctx: Ctx, safe: Safe
+        self,
+        db: Database,
+        connection: Linked,
+        connector: Connector,
+        limits: Limits,
+        ctx: Ctx,
+        safe: Safe,
+        files: Sftp | None = None,
     ) -> None:
         self._db = db
         self.connection = connection
@@ -71,6 +98,17 @@ class Line:
         self.limits = limits
         self.ctx = ctx
         self._safe = safe
+        self._files = files
+
+    @property
+    def stays_open(self) -> bool:
+        """Tell whether something stays open between calls, to be closed at their end."""
+        return self._files is not None
+
+    async def close(self) -> None:
+        """End what stays open between calls, if anything does."""
+        if self._files is not None:
+            await self._files.close()
 
     def __repr__(self) -> str:
         return f"Line({self.connection.code})"

@@ -91,6 +91,8 @@ async def add_connection(tx: Tx, draft: ConnectionDraft, keys: signing.Keys) -> 
     if Capability.ORDERS in connector.capabilities:
         since = (await tx.now()) - BACK
         await tx.execute(writes.ADD_CURSOR, {"id": id_, "stream": "orders", "since": since})
+    if Capability.FULFILMENT in connector.capabilities:
+        await tx.execute(writes.ADD_CURSOR, {"id": id_, "stream": "files", "since": None})
     await _first_token(tx, keys, id_, draft.secrets)
     facts = {"connector": draft.connector, "channel": draft.channel, "config": draft.config}
     await audit.record(tx, action="create", entity="connection", entity_id=draft.code, after=facts)

@@ -6,8 +6,8 @@ locked for a moment before and after a call, never during one.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +23,8 @@ from malha.platform.retrying import Breaker, Bucket
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+DONE = Reply(0, {}, b"")  # of what has no status
 RING = 500  # calls that are kept
 LONGEST_WAIT_S = 5.0  # for a token; who would wait longer comes back later
 TOLD = frozenset({404, 409, 410, 412, 422})  # whose meaning the connector knows
@@ -129,6 +131,25 @@ class Wire:
             raise error
         assert reply is not None  # noqa: S101 -- without an error there is one
         return reply
+
+    async def counted(self, method: str, path: str, operation: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the peer in another way than HTTP, within the same budget and log.
+
+        Raises:
+            ChannelError: what `ask` raised, or that the peer may not be asked now.
+        """
+        await self._enter()
+        begun = time.monotonic()
+        try:
+            found = await ask()
+        except ChannelError as error:
+            await self._leave(method, path, operation, None, begun, error)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._leave(method, path, operation, None, begun, Unsure("cut off")))
+            raise
+        await self._leave(method, path, operation, DONE, begun, None)
+        return found
 
     def _clean(self, text: str) -> str:
         return rules.redacted(text, self._secrets)

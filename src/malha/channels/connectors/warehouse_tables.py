@@ -1,0 +1,285 @@
+"""Tables that warehouses write and read: their columns, their numbers and times, and what is wrong with a row.
+
+Pure. One row is in memory at a time beside the file itself. What is written cannot be run by a spreadsheet: a cell that
+would be a formula begins with an apostrophe, which reading takes away again.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from malha.channels.contract import Invalid, RowFlaw
+
+Numbers = Literal["comma", "point"]
+DELIMITERS = ";,\t|"
+MOST_CELL = 10_000
+MOST_COLUMNS = 200
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
+_DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
+_YES = frozenset({"", "sim", "s", "yes", "y", "1", "true", "aceito", "aceita", "accepted", "ok"})
+_NO = frozenset({"nao", "n", "no", "0", "false", "recusado", "recusada", "refused", "rejected"})
+
+# Columns by kind of file: the name, what else it is called, and whether a row needs it.
+Column = tuple[str, tuple[str, ...], bool]
+REQUEST: Column = ("request", ("requisicao", "solicitacao", "pedido de separacao", "pick request"), True)
+SKU: Column = ("sku", ("codigo", "cod", "item", "produto", "product", "codigo sku"), True)
+LOCATION: Column = ("location", ("local", "deposito", "armazem", "filial", "warehouse", "cd"), True)
+QUANTITY: Column = ("quantity", ("quantidade", "qtd", "qtde", "qty", "saldo", "estoque"), True)
+REASON: Column = ("reason", ("motivo", "razao"), False)
+COLUMNS: Mapping[str, Sequence[Column]] = {
+    "acknowledgements": (
+        REQUEST,
+        ("accepted", ("aceito", "aceita", "aceite", "status"), False),
+        REASON,
+        ("note", ("observacao", "obs", "mensagem", "message"), False),
+    ),
+    "shipments": (
+        REQUEST,
+        SKU,
+        (QUANTITY[0], QUANTITY[1], False),
+        ("short", ("falta", "faltou", "faltante"), False),
+        REASON,
+        ("line", ("linha",), False),
+        ("parcel", ("volume", "pacote", "caixa", "box"), False),
+        ("carrier", ("transportadora",), False),
+        ("tracking", ("rastreio", "codigo de rastreio", "rastreamento", "tracking code"), False),
+        ("tracking_url", ("link de rastreio",), False),
+        ("weight_kg", ("peso kg", "peso"), False),
+        ("shipped_at", ("expedido em", "data de expedicao", "shipped"), False),
+        ("confirmation", ("confirmacao",), False),
+    ),
+    "adjustments": (
+        ("reference", ("referencia", "ref", "documento", "id"), True),
+        LOCATION,
+        SKU,
+        QUANTITY,
+        REASON,
+        ("at", ("data", "quando", "date", "em"), False),
+    ),
+    "receipts": (
+        ("reference", ("referencia", "ref", "recebimento", "receipt", "id"), True),
+        ("notice", ("aviso", "asn", "pedido de compra"), True),
+        LOCATION,
+        SKU,
+        QUANTITY,
+        ("condition", ("condicao", "estado", "qualidade"), False),
+        ("complete", ("completo", "encerra", "final"), False),
+        ("at", ("data", "quando", "date", "em"), False),
+    ),
+    "stock": (LOCATION, SKU, QUANTITY, ("as_of", ("posicao em", "data", "momento"), False)),
+}
+ERROR_COLUMN = "error"
+
+
+class Style(msgspec.Struct, frozen=True):
+    """How a partner writes."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ";"
+    numbers: Numbers = "comma"
+    timezone: str = "America/Sao_Paulo"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A row: its line in the file, and its cells by column. Those it does not have are empty."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.cells.get(name, "")
+
+
+# --- reading ---
+
+
+def decoded(body: bytes, encoding: str) -> str:
+    """Return a file as text: as its mark says, as UTF-8 if all of it is, else as the partner writes."""
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return body.decode("utf-16", "replace")
+    if b"\x00" in body[:4096]:
+        raise Invalid("it is no text", code="no_table")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return body.decode("cp1252" if encoding == "utf-8" else encoding, "replace")
+
+
+def fold(text: str) -> str:
+    """Return a heading as it is compared: without accents, signs and case."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "", plain.lower())
+
+
+def _delimiter(first: str, usual: str) -> str:
+    bare = re.sub(r'"[^"]*"', "", first)
+    counts = {d: bare.count(d) for d in DELIMITERS}
+    best = max(counts.values())
+    return usual if counts.get(usual, 0) == best else max(DELIMITERS, key=lambda d: counts[d])
+
+
+def rows(kind: str, body: bytes, style: Style, *, most: int) -> Iterator[Row | RowFlaw]:
+    """Yield the rows of a file; one that cannot be read is a flaw. Empty rows are passed over.
+
+    Raises:
+        Invalid: it is no table, lacks a column, or has more than `most` rows.
+    """
+    text = decoded(body, style.encoding)
+    if not text.strip():
+        raise Invalid("it is empty", code="empty")
+    csv.field_size_limit(MOST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0], style.delimiter))
+    try:
+        header = [undo(cell).strip() for cell in next(reader)]
+    except (csv.Error, StopIteration):
+        raise Invalid("its first line cannot be read", code="no_table") from None
+    at = _places(kind, header)
+    count = 0
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield RowFlaw(line, "unreadable", value=str(error)[:100])
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        count += 1
+        if count > most:
+            raise Invalid(f"it has more than {most} rows", code="too_many_rows")
+        if any(cell.strip() for cell in cells[len(header) :]):
+            yield RowFlaw(line, "too_many_cells", value=str(len(cells)))
+            continue
+        row = Row(line, {name: undo(cells[n]).strip() for name, n in at.items() if n < len(cells)})
+        # A shelf whose quantity is empty is passed on: left out of a whole stock it would be taken for an empty one.
+        needs = [n for n, _, needed in COLUMNS[kind] if needed and (kind, n) != ("stock", "quantity")]
+        empty = next((name for name in needs if not row[name]), None)
+        yield row if empty is None else RowFlaw(line, "empty_field", empty)
+
+
+def _places(kind: str, header: Sequence[str]) -> dict[str, int]:
+    if len(header) > MOST_COLUMNS:
+        raise Invalid(f"it has {len(header)} columns", code="no_table")
+    known = {fold(name): n for n, name in reversed(list(enumerate(header)))}
+    found: dict[str, int] = {}
+    for name, also, _ in COLUMNS[kind]:
+        place = next((known[fold(each)] for each in (name, *also) if fold(each) in known), None)
+        if place is not None:
+            found[name] = place
+    missing = [name for name, _, needed in COLUMNS[kind] if needed and name not in found]
+    if missing:
+        raise Invalid(", ".join(missing), code="missing_columns")
+    return found
+
+
+def whole(text: str, numbers: Numbers) -> int | None:
+    """Read a whole number as the partner writes numbers; None: it is none."""
+    read = number(text, numbers)
+    return None if read is None or read != read.to_integral_value() or abs(read) > 2_147_483_647 else int(read)
+
+
+def number(text: str, numbers: Numbers) -> Decimal | None:
+    """Read a number: "1.234,5" where the comma is decimal, "1,234.5" where the point is; None: it is none."""
+    thousands, decimal = (".", ",") if numbers == "comma" else (",", ".")
+    bare = text.replace(" ", "").replace("\u00a0", "")
+    grouped = re.escape(thousands)
+    pattern = rf"[+-]?(\d+|\d{{1,3}}({grouped}\d{{3}})+)({re.escape(decimal)}\d+)?"
+    if len(bare) > 30 or not bare.isascii() or not re.fullmatch(pattern, bare):
+        return None
+    try:
+        return Decimal(bare.replace(thousands, "").replace(decimal, "."))
+    except InvalidOperation:
+        return None
+
+
+def yes(text: str) -> bool | None:
+    """Read yes or no; an empty text is yes. None: it is neither."""
+    word = fold(text)
+    return True if word in _YES else False if word in _NO else None
+
+
+def moment(text: str, timezone: str) -> datetime | None:
+    """Read "2026-11-27T14:30:00-03:00", "27/11/2026 14:30" and the like; None: it is none of them."""
+    zone = ZoneInfo(timezone)
+    day_first = _DAY_FIRST.fullmatch(text)
+    try:
+        if day_first:
+            day, month, year, hour, minute, second = (int(part or 0) for part in day_first.groups())
+            return datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def undo(text: str) -> str:
+    """Return a cell without the apostrophe that keeps a spreadsheet from running it."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+# --- writing ---
+
+
+def defuse(text: str) -> str:
+    """Return a cell that no spreadsheet runs."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def written(header: Sequence[str], lines: Iterable[Sequence[object]], style: Style) -> bytes:
+    """Return a table as a partner reads it."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=style.delimiter, lineterminator="\r\n")
+    writer.writerow(header)
+    for line in lines:
+        writer.writerow([_cell(value, style) for value in line])
+    return out.getvalue().encode(style.encoding, "replace")
+
+
+def _cell(value: object, style: Style) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.astimezone(ZoneInfo(style.timezone)).isoformat(timespec="seconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    return defuse(str(value))
+
+
+def mended(body: bytes, errors: Mapping[int, str], style: Style) -> bytes:
+    """Return the rows of a file that have errors, with one more column that says which. Errors of no row come first."""
+    text = decoded(body, style.encoding)
+    delimiter = _delimiter(text.split("\n", 1)[0], style.delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header: list[str] = []
+    bad: list[list[object]] = []
+    last = 0
+    while True:
+        line = last + 1
+        try:
+            cells: list[str] = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            cells = []
+        last = reader.line_num
+        if line == 1:
+            header = [undo(cell) for cell in cells if fold(cell) != ERROR_COLUMN]
+            dropped = [n for n, cell in enumerate(cells) if fold(cell) == ERROR_COLUMN]
+            continue
+        if line in errors:
+            texts = [undo(cell) for n, cell in enumerate(cells) if n not in dropped][: len(header)]
+            bad.append([*texts, *[""] * (len(header) - len(texts)), errors[line]])
+    whole_file: list[list[object]] = [[*[""] * len(header), errors[0]]] if 0 in errors else []
+    return written([*header, ERROR_COLUMN], whole_file + bad, style)

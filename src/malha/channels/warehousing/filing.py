@@ -1,0 +1,351 @@
+"""Files of partners: read once, kept as they are, taken apart, and put away only when all they say is settled.
+
+A turn begins with what earlier turns left: files whose statements are handled are put away at the partner, with the
+rows to mend; stock is applied once nothing else of the partner waits. Then new files are looked for. One that is larger
+or younger than at the last look is left alone: somebody still writes it. A file and what it says are kept in one
+transaction, so a crash on either side of it loses nothing and takes nothing twice.
+"""
+
+import gzip
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from malha.channels.connecting import writes as connection_writes
+from malha.channels.connecting.model import Linked, Turn
+from malha.channels.connecting.orders import Parked, actor_of
+from malha.channels.contract import (
+    Answer,
+    FileSource,
+    FileTold,
+    InboxEvent,
+    Invalid,
+    Missing,
+    RemoteFile,
+    RowFlaw,
+    Said,
+    StockTold,
+    Trust,
+)
+from malha.channels.warehousing import answering, reads, rules, writes
+from malha.channels.warehousing.reads import OpenFile
+from malha.channels.warehousing.sftp import moment
+from malha.platform import i18n
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.errors import MalhaError
+from malha.platform.ids import UUID, new_id
+
+log = structlog.get_logger(__name__)
+
+STREAM = "files"
+AT_ONCE = 50  # files of one turn
+REMEMBERED = 5_000  # files that wait and were seen
+MOST_FLAWS = 5_000
+_seen = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Stated(msgspec.Struct, frozen=True, kw_only=True):
+    """A stock that a partner states: which table, of when, of which of our locations."""
+
+    source: str
+    as_of: datetime
+    locations: Sequence[str]
+    name: str
+    key: str
+
+
+# Takes a stock in and has it applied; returns the rows of its table that are held (1 is the first behind the header).
+TakeStock = Callable[[Database, Actor, Stated, bytes], Awaitable[Mapping[int, str]]]
+
+
+class Line(Protocol):
+    """What of `connecting.runtime.Line` is used here."""
+
+    connection: Linked
+    connector: Any
+    ctx: Any
+
+    async def call(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask the peer."""
+        ...
+
+
+async def read(
+    db: Database, line: Line, turn: Turn, pause_s: float, take_stock: TakeStock | None, language: str
+) -> int:
+    """Take one turn with the files of a connection; return how many new ones were taken."""
+    await _finish(db, line, take_stock, language)
+    source = line.connector
+    taken = 0
+    seen: dict[str, tuple[int, int]] = {}
+    if isinstance(source, FileSource):
+        before = _seen(turn.value) if turn.value else {}
+        found: Sequence[RemoteFile] = await line.call(lambda: source.look(line.ctx))
+        seen = {f.name: (f.size, f.modified) for f in found[:REMEMBERED]}
+        for file in [f for f in found if before.get(f.name) == (f.size, f.modified)][:AT_ONCE]:
+            taken += await _take(db, line, source, file)
+    async with db.transaction() as tx:
+        moved = {"id": turn.connection_id, "stream": turn.stream, "value": _encode(seen).decode(), "since": None}
+        rest: dict[str, Any] = {"former": turn.value, "handles": [], "more": False, "pause": 0.0 if taken else pause_s}
+        await tx.value(connection_writes.MOVE_CURSOR, {**moved, **rest})
+    return taken
+
+
+# --- a new file ---
+
+
+async def _take(db: Database, line: Line, source: FileSource, file: RemoteFile) -> int:
+    """Keep a file and what it says; one that was taken before is put away again."""
+    try:
+        body: bytes = await line.call(lambda: source.fetch(line.ctx, file.name))
+    except Missing:
+        return 0
+    except Invalid as error:
+        if error.code != "too_large":
+            raise
+        told: FileTold | Invalid = error
+        body = b""
+    else:
+        if len(body) != file.size:
+            return 0  # somebody writes it while we read
+        told = _understood(line, source, file, body)
+    kind = told.kind if isinstance(told, FileTold) else ""
+    stamp = file.modified if kind in {"stock", ""} else None
+    print_ = rules.fingerprint(file.name, body, stamp)
+    connection = line.connection
+    async with db.transaction(actor_of(connection)) as tx:
+        params = {"connection_id": connection.id, "fingerprint": print_}
+        known = await tx.tuples(reads.FILE_BY_FINGERPRINT, params)
+        new = not known and await _keep(tx, connection, file, body, print_, told)
+    if known and known[0][2] in {"done", "held"}:
+        # Handled before and here once more: the partner sent it again, or we died before it was out of the way.
+        number = known[0][1]
+        await line.call(lambda: source.put_away(line.ctx, file.name, number, None))
+    return int(new)
+
+
+def _understood(line: Line, source: FileSource, file: RemoteFile, body: bytes) -> FileTold | Invalid:
+    try:
+        return source.understand(line.ctx.config, file.name, body, moment(file.modified))
+    except Invalid as error:
+        return error
+
+
+async def _keep(
+    tx: Tx, connection: Linked, file: RemoteFile, body: bytes, print_: bytes, told: FileTold | Invalid
+) -> bool:
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "connection_id": connection.id,
+        "way": "in",
+        "kind": "unknown",
+        "name": file.name,
+        "fingerprint": print_,
+        "bytes": file.size,
+        "content": gzip.compress(body, 5, mtime=0),
+        "rows": 0,
+        "held": 0,
+        "state": "taken",
+        "stated": None,
+        "says": "",
+    }
+    if isinstance(told, Invalid):
+        problem = {"problem": told.code or "no_table", "value": told.why[:200]}
+        says = _encode(problem).decode()
+        return await tx.value(writes.ADD_FILE, row | {"state": "applied", "says": says}) is not None
+    said = told.said
+    unknown = await answering.is_known(tx, connection.id, [s.answer for s in said])
+    flaws = [*told.flaws, *(f for s, bad in zip(said, unknown, strict=True) if bad for f in _flaws_of(s, bad))]
+    good = [s for s, bad in zip(said, unknown, strict=True) if bad is None]
+    row |= {"kind": told.kind, "rows": told.rows, "held": len(flaws)}
+    if told.stock is not None:
+        row["stated"] = _encode({"as_of": told.stock.as_of}).decode()
+    if await tx.value(writes.ADD_FILE, row) is None:
+        return False
+    await _add_flaws(tx, row["id"], flaws)
+    await keep_said(tx, connection.id, "file", good, row["id"])
+    return True
+
+
+def _flaws_of(said: Said, bad: tuple[str, str, str]) -> list[RowFlaw]:
+    first, *others = said.rows
+    problem, field, value = bad
+    return [RowFlaw(first, problem, field, value), *(RowFlaw(row, "with_others") for row in others)]
+
+
+async def _add_flaws(tx: Tx, file_id: UUID, flaws: Sequence[RowFlaw]) -> None:
+    some = flaws[:MOST_FLAWS]
+    if some:
+        await tx.execute(
+            writes.ADD_FLAWS,
+            {
+                "file_id": file_id,
+                "rows": [f.row for f in some],
+                "problems": [f.problem for f in some],
+                "fields": [f.field for f in some],
+                "values": [f.value.replace("\x00", "")[:200] for f in some],
+            },
+        )
+
+
+async def keep_said(tx: Tx, connection_id: int, way: str, said: Sequence[Said], file_id: UUID | None = None) -> int:
+    """Keep what a partner said; what it said before and waits for a person is tried again. Returns how much is new."""
+    if not said:
+        return 0
+    dedups = [rules.dedup_of(s.answer) for s in said]
+    new = await tx.values(
+        connection_writes.RECEIVE,
+        {
+            "id": connection_id,
+            "source": way,
+            "dedups": dedups,
+            "entities": [rules.entity_of(s.answer) for s in said],
+            "trusts": [Trust.DATA.value] * len(said),
+            "payloads": [_encode(s.answer) for s in said],
+        },
+    )
+    await tx.values(writes.REPLAY_SAID, {"connection_id": connection_id, "dedups": dedups})
+    if file_id is not None:
+        rows = {"file_id": file_id, "dedups": dedups, "rows": [",".join(map(str, s.rows)) for s in said]}
+        await tx.execute(writes.ADD_ANSWERS, rows)
+    return len(new)
+
+
+async def keep_events(tx: Tx, connection_id: int, events: Sequence[InboxEvent]) -> int:
+    """Keep what a partner said by webhook; return how much of it is new."""
+    answers: list[Answer] = [e.answer for e in events if e.answer is not None and not isinstance(e.answer, StockTold)]
+    new = await keep_said(tx, connection_id, "webhook", [Said([], answer) for answer in answers])
+    for event in events:
+        if isinstance(event.answer, StockTold):
+            new += await _keep_stock(tx, connection_id, event.answer, event.dedup)
+    return new
+
+
+async def _keep_stock(tx: Tx, connection_id: int, stock: StockTold, name: str) -> int:
+    body = _encode(stock)
+    row = {
+        "id": new_id(),
+        "connection_id": connection_id,
+        "way": "in",
+        "kind": "stock",
+        "name": name[:200] or "stock.json",
+        "fingerprint": rules.fingerprint(name, body, None),
+        "bytes": len(body),
+        "content": gzip.compress(body, 5, mtime=0),
+        "rows": len(stock.lines),
+        "held": 0,
+        "state": "taken",
+        "stated": _encode({"json": True}).decode(),
+        "says": "",
+    }
+    return int(await tx.value(writes.ADD_FILE, row) is not None)
+
+
+# --- what earlier turns left ---
+
+
+async def _finish(db: Database, line: Line, take_stock: TakeStock | None, language: str) -> None:
+    connection = line.connection
+    async with db.transaction() as tx:
+        files = await reads.open_files(tx, connection.id)
+        said_waits = await tx.value(reads.SAID_WAITS, {"connection_id": connection.id})
+    for file in files:
+        if file.state == "taken":
+            if file.kind == "stock":
+                if said_waits or take_stock is None or any(f.waits for f in files):
+                    continue
+                await _apply_stock(db, line, file, take_stock)
+            elif file.waits:
+                continue
+            else:
+                await _settle(db, connection, file)
+        await _put_away(db, line, file, language)
+
+
+async def _settle(db: Database, connection: Linked, file: OpenFile) -> None:
+    """Note the rows of a file whose statements were not taken."""
+    async with db.transaction(actor_of(connection)) as tx:
+        parked = await tx.tuples(reads.PARKED_ROWS, {"file_id": file.id})
+        await _add_flaws(tx, file.id, [RowFlaw(r, "refused", "", why) for rows, why in parked for r in rows])
+        await tx.value(writes.SETTLE_FILE, {"id": file.id, "says": ""})
+
+
+async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: TakeStock) -> None:
+    connection = line.connection
+    says = ""
+    flaws: list[RowFlaw] = []
+    try:
+        stock, rows = _stock_of(line, file)
+        async with db.transaction() as tx:
+            codes = {p.theirs: p.code for p in await reads.locations(tx, connection.id)}
+        named = list(stock.locations) or sorted({each.location for each in stock.lines})
+        strange = {each.location for each in stock.lines} - codes.keys()
+        flaws = [
+            RowFlaw(row, "unknown_location", "location", each.location)
+            for row, each in zip(rows, stock.lines, strict=True)
+            if each.location in strange
+        ]
+        mine = [(row, each) for row, each in zip(rows, stock.lines, strict=True) if each.location in codes]
+        stated = Stated(
+            source=answering.source_of(connection),
+            as_of=stock.as_of,
+            locations=sorted({codes[each] for each in named if each in codes}),
+            name=file.name,
+            key=f"partner:{file.id}",
+        )
+        if mine:
+            known = msgspec.structs.replace(stock, lines=[each for _, each in mine])
+            held = await take_stock(db, actor_of(connection), stated, rules.table_of(known, codes))
+            flaws += [RowFlaw(mine[n - 1][0], "stock_row", "", why) for n, why in held.items() if n <= len(mine)]
+    except Parked as error:
+        says = _encode({"problem": error.cause, "value": error.why}).decode()
+    except MalhaError as error:
+        says = _encode({"problem": "refused", "value": str(error)[:300]}).decode()
+    async with db.transaction(actor_of(connection)) as tx:
+        await _add_flaws(tx, file.id, flaws)
+        await tx.value(writes.SETTLE_FILE, {"id": file.id, "says": says})
+
+
+def _stock_of(line: Line, file: OpenFile) -> tuple[StockTold, Sequence[int]]:
+    body = gzip.decompress(file.content)
+    stated = file.stated or {}
+    if stated.get("json"):
+        stock = msgspec.json.decode(body, type=StockTold)
+        return stock, range(1, len(stock.lines) + 1)
+    as_of = msgspec.convert(stated["as_of"], datetime)
+    told = line.connector.understand(line.ctx.config, file.name, body, as_of)
+    return told.stock, told.stock_rows
+
+
+async def _put_away(db: Database, line: Line, file: OpenFile, language: str) -> None:
+    source = line.connector
+    async with db.transaction() as tx:
+        errors = await errors_of(tx, file.id, language)
+    if isinstance(source, FileSource) and not (file.stated or {}).get("json"):
+        body = source.error_file(line.ctx.config, gzip.decompress(file.content), errors) if errors else None
+        await line.call(lambda: source.put_away(line.ctx, file.name, file.number, body))
+    async with db.transaction() as tx:
+        await tx.value(writes.END_FILE, {"id": file.id})
+
+
+async def errors_of(tx: Tx, file_id: UUID, language: str) -> dict[int, str]:
+    """Return what is wrong with a file, by row, in a language; row 0 is the whole of it."""
+    rows = await reads.flaws(tx, file_id, MOST_FLAWS)
+    found = {f.row: said(language, rules.PROBLEMS, f.problem, f.field, f.value) for f in rows}
+    says: str = await tx.value(reads.FILE_SAYS, {"id": file_id}) or ""
+    return ({0: said_of_file(language, says)} if says else {}) | found
+
+
+def said(language: str, texts: Mapping[str, str], problem: str, field: str, value: str) -> str:
+    """Return what is wrong in a language."""
+    return i18n.translate(language, texts.get(problem, "{value}"), field=field, value=value)
+
+
+def said_of_file(language: str, says: str) -> str:
+    """Return what is wrong with a whole file in a language."""
+    found = msgspec.json.decode(says, type=dict[str, str])
+    return said(language, rules.FILE_PROBLEMS, found.get("problem", ""), "", found.get("value", ""))
