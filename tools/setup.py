@@ -12,15 +12,20 @@ It exits 2 with the exact command to run when something must be installed by an 
 """
 
 import argparse
+import base64
 import fcntl
 import hashlib
+import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MINIMUM = (3, 11)
@@ -280,6 +285,46 @@ def peers(venv: Path) -> None:
         stamp.write_text(inputs, encoding="utf-8")
 
 
+def artefacts(venv: Path) -> None:
+    """Fetch the vendors' own schemas that tests hold connectors against: some files of packages, proved by their hash.
+
+    The packages themselves are not installed: only what is named is kept, and nothing of it is run.
+    """
+    home = ROOT / "tests" / "peers"
+    listed = home / "artefacts.json"
+    for name, packages in json.loads(listed.read_text(encoding="utf-8")).items():
+        stamp = home / name / "artefacts" / ".malha-artefacts"
+        if fresh(stamp, digest(listed)):
+            continue
+        say(f"schemas of {name}")
+        npm, env = node_command(venv)
+        with tempfile.TemporaryDirectory() as folder:
+            for package in packages:
+                run(*npm, "pack", "--silent", "--pack-destination", folder, package["package"], env=env)
+                (archive,) = Path(folder).glob("*.tgz")
+                unpack(archive, package, home / name / "artefacts")
+                archive.unlink()
+        stamp.write_text(digest(listed), encoding="utf-8")
+
+
+def unpack(archive: Path, package: "dict[str, Any]", into: Path) -> None:
+    """Keep the named files of an archive whose hash is the one that was written down."""
+    hash_ = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if hash_ != package["integrity"]:
+        raise stop(f"{package['package']} is not what it was: {hash_}")
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = member.name.partition("/")[2]
+            if not member.isfile() or ".." in path or not path.startswith(tuple(package["keep"])):
+                continue
+            source = tar.extractfile(member)
+            if source is None:
+                continue
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read())
+
+
 def messages(venv: Path) -> None:
     """Compile the message catalogues whose source changed, so that a wheel carries them compiled."""
     run(venv / "bin" / "python", "-m", "malha.platform.messages", "compile")
@@ -315,6 +360,7 @@ def main() -> None:
         front_end(venv, dev=mode != "runtime")
         messages(venv)
         if mode == "peers" or (mode == "test" and os.environ.get("CI")):
+            artefacts(venv)
             peers(venv)  # a large download: elsewhere by `make peers`, and the tests skip and say so
 
 

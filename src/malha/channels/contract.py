@@ -229,6 +229,13 @@ class Http(Protocol):
         """
         ...
 
+    async def learned(self, left: float) -> None:
+        """Tell the budget how many more such requests the peer takes now, where it says so in its own words.
+
+        What it says in a usual header is read without being told. Fewer than thought is believed, more is not.
+        """
+        ...
+
 
 class Access(Protocol):
     """The secrets of a connection, by the names that the connector's `secrets` says; never written anywhere."""
@@ -498,6 +505,7 @@ class ShipmentPush(msgspec.Struct, frozen=True, kw_only=True):
     carrier: str = ""
     tracking: str = ""
     shipped_at: datetime
+    location: str = ""  # our code of where it left from
 
 
 class CancelPush(msgspec.Struct, frozen=True, kw_only=True):
@@ -947,6 +955,15 @@ class WebhookReceiver(Protocol):
         Raises:
             Invalid: it is not readable.
         """
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A receiver whose secret signs the messages of several accounts: each message must be of the right one. Pure."""
+
+    def belongs(self, verified: Verified, config: Any) -> Rejected | None:
+        """Return why a message is not of the account that a configuration names; None where it is."""
         ...
 
 

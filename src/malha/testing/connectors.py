@@ -141,6 +141,7 @@ class Direct:
         self._outward = outward
         self._secrets = secrets
         self.sent = 0
+        self.left: float | None = None
 
     async def send(
         self,
@@ -159,6 +160,10 @@ class Direct:
             raise error
         assert reply is not None
         return reply
+
+    async def learned(self, left: float) -> None:
+        """Note what the peer says is left; nobody waits here."""
+        self.left = left
 
 
 class Given:

@@ -13,6 +13,7 @@ from malha.channels.connecting.model import Linked, NewOp, OpKind, Status
 from malha.channels.connecting.reads import Bound
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import CancelPush, Capability, PricePush, RefundPush, ShipmentPush, ShippedLine
+from malha.network import reads as network
 from malha.platform import audit
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
@@ -36,10 +37,12 @@ async def note_operations(tx: Tx, events: list[Recorded]) -> None:
     cancelled = [e for e in concerned if e.type == "order.cancelled"]
     parcels = {s["id"]: (e, s) for e in shipped for s in e.facts()["shipments"]}
     sent = await reads.shipped_lines(tx, sorted(parcels)) if parcels else {}
+    places = await _places(tx, shipped)
     lines = await reads.order_lines(tx, sorted({e.id for e in cancelled})) if cancelled else {}
     ops: list[NewOp] = []
     for id_, (event, parcel) in parcels.items():
-        ops += [_shipment(to, event, id_, parcel, sent.get(id_, [])) for to in _others(bound[event.id], event)]
+        place = places.get(event.facts()["location_id"], "")
+        ops += [_shipment(to, event, id_, parcel, sent.get(id_, []), place) for to in _others(bound[event.id], event)]
     for event in cancelled:
         ops += [_cancel(to, event, lines.get(event.id, {})) for to in _others(bound[event.id], event)]
     able = registry.connectors()
@@ -57,7 +60,14 @@ def _can(able: Any, bound: dict[str, list[Bound]], op: NewOp) -> bool:
     return key not in able or needs in able[key].capabilities
 
 
-def _shipment(to: Bound, event: Recorded, id_: str, parcel: dict[str, Any], lines: Sequence[ShippedLine]) -> NewOp:
+async def _places(tx: Tx, shipped: Sequence[Recorded]) -> dict[int, str]:
+    ids = {event.facts()["location_id"] for event in shipped}
+    return {id_: place.code for id_, place in (await network.locations_by_id(tx, ids)).items()} if ids else {}
+
+
+def _shipment(
+    to: Bound, event: Recorded, id_: str, parcel: dict[str, Any], lines: Sequence[ShippedLine], place: str
+) -> NewOp:
     push = ShipmentPush(
         order=to.external_id,
         shipment=id_,
@@ -65,6 +75,7 @@ def _shipment(to: Bound, event: Recorded, id_: str, parcel: dict[str, Any], line
         carrier=parcel.get("carrier") or "",
         tracking=parcel.get("tracking_code") or "",
         shipped_at=event.at,
+        location=place,
     )
     return NewOp(
         connection_id=to.connection_id,

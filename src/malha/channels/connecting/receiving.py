@@ -17,7 +17,17 @@ from prometheus_client import Counter as Metric
 from malha.channels.connecting import access, inbox, reads, registry, rules, writes
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
 from malha.channels.connecting.model import Linked
-from malha.channels.contract import InboxEvent, Invalid, Ping, RawRequest, Rejected, Trust, WebhookReceiver
+from malha.channels.contract import (
+    InboxEvent,
+    Invalid,
+    Ping,
+    RawRequest,
+    Rejected,
+    Shared,
+    Trust,
+    Verified,
+    WebhookReceiver,
+)
 from malha.channels.warehousing import filing
 from malha.intake.errors import Overloaded
 from malha.platform import signing
@@ -56,7 +66,7 @@ class Receiver:
 
         Raises:
             NoWebhooks: no such connection, or its connector takes none.
-            NotProved: the signature does not fit; it is counted.
+            NotProved: the signature does not fit, or it is of another account; it is counted.
             WebhookUnreadable: it fits, and the message says nothing that can be read.
             Overloaded: too much waits; nothing was kept.
         """
@@ -130,6 +140,8 @@ class Receiver:
         secrets: list[str] = known[connection.code]
         try:
             verified = connector.verify(raw, secrets, now())
+            if isinstance(verified, Verified):
+                verified = _of_another(connector, connection, verified) or verified
             if isinstance(verified, Rejected):
                 REFUSED.labels(connection.code).inc()
                 log.warning("webhook_not_proved", connection=connection.code, why=verified.message)
@@ -140,6 +152,16 @@ class Receiver:
         if not isinstance(verified, Ping) and not verified.signed:
             events = [msgspec.structs.replace(e, trust=Trust.HINT, order=None) for e in events]
         return connection, events
+
+
+def _of_another(connector: Any, connection: Linked, verified: Verified) -> Rejected | None:
+    if not isinstance(connector, Shared):
+        return None
+    try:
+        config = msgspec.convert(connection.config, connector.config_model)  # type: ignore[attr-defined]
+    except msgspec.ValidationError as error:
+        return Rejected("configuration", f"the configuration does not fit: {error}"[:300])
+    return connector.belongs(verified, config)
 
 
 async def _keep_answers(tx: Tx, read: Sequence[Read]) -> list[int]:

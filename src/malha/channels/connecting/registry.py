@@ -14,6 +14,7 @@ import structlog
 
 from malha.channels.connecting.errors import UnknownConnector
 from malha.channels.connectors.generic import Generic
+from malha.channels.connectors.shopify import Shopify
 from malha.channels.connectors.vendure import Vendure
 from malha.channels.connectors.warehouse_files import WarehouseFiles
 from malha.channels.connectors.woocommerce.connector import WooCommerce
@@ -38,7 +39,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic, Vendure, WooCommerce, WarehouseFiles)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, WarehouseFiles)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,

@@ -151,6 +151,14 @@ class Wire:
         await self._leave(method, path, operation, DONE, begun, None)
         return found
 
+    async def learned(self, left: float) -> None:
+        """Take what the peer says is left of its budget for ours; see `contract.Http`."""
+        async with self._db.transaction() as tx:
+            pace = await pace_of(tx, self._id, self._limits)
+            if left < pace.bucket.level(pace.clock):
+                bucket = pace.bucket.learned(pace.clock, left)
+                await tx.execute(writes.PUT_PACE, _stored(self._id, bucket, pace.breaker))
+
     def _clean(self, text: str) -> str:
         return rules.redacted(text, self._secrets)
 

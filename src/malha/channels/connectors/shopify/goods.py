@@ -1,0 +1,310 @@
+"""Products, stock and prices: what a shop sells, how much of it, for how much.
+
+Listings are named by their SKU there. Shopify lets several variants have one SKU; which of them is meant nobody can
+know, so nothing is said of such a one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from malha.channels.connectors.shopify.asking import ask, quoted, refused, spot
+from malha.channels.connectors.shopify.config import gid
+from malha.channels.connectors.shopify.money import decimal, minor
+from malha.channels.connectors.shopify.orders import instant
+from malha.channels.connectors.shopify.reading import Cursor, page, rest
+from malha.channels.contract import (
+    Ctx,
+    ExtProduct,
+    Ok,
+    Page,
+    PricePush,
+    ProductPush,
+    Rejected,
+    Result,
+    StockUpdate,
+    Unknown,
+)
+
+AT_ONCE = 25  # SKUs of one search
+PRODUCTS = 10
+ROUNDS = 4  # how often a quantity that changed meanwhile is looked at again
+STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+NOT_YET = frozenset({"IDEMPOTENCY_CONCURRENT_REQUEST"})
+PLAIN = "Default Title"  # the only variant of a product that has no options
+
+
+# --- products ---
+
+
+async def pull_products(ctx: Ctx, text: str | None) -> Page[ExtProduct]:
+    """Return the variants of the products that changed after a cursor."""
+    cursor = Cursor.of(text, None)
+    found = await page(ctx, "pull_products", "products", cursor, PRODUCTS)
+    changed = {str(row["legacyResourceId"]): instant(row["updatedAt"]) for row in found["nodes"]}
+    versions = {id_: int(at.timestamp()) * 1_000_000 for id_, at in changed.items()}
+    fresh = cursor.fresh(versions)
+    items: list[ExtProduct] = []
+    for row in found["nodes"]:
+        id_ = str(row["legacyResourceId"])
+        if id_ not in fresh:
+            continue
+        variants = await rest(ctx, "more_variants", ("product", "variants"), row["id"], row["variants"])
+        items += [_product(ctx, row, each, versions[id_]) for each in variants]
+    after = cursor.passed(versions, max(changed.values(), default=None), found["pageInfo"])
+    return Page(items=items, cursor=after.text(), more=bool(found["pageInfo"]["hasNextPage"]))
+
+
+def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], version: int) -> ExtProduct:
+    options = [each["value"] for each in row["selectedOptions"] if each["value"] != PLAIN]
+    return ExtProduct(
+        id=str(row["legacyResourceId"]),
+        sku=str(row["sku"] or ""),
+        gtin=str(row["barcode"] or ""),
+        name=" - ".join([str(product["title"]), *([" / ".join(options)] if options else [])]),
+        price=minor(row["price"], ctx.connection.currency),
+        active=product["status"] == "ACTIVE",
+        version=version,
+    )
+
+
+async def upsert_products(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
+    """Hand variants over: a new one becomes a product of its own, of one there is price and GTIN are written.
+
+    What a product is called and how it looks is the shop's affair once it is there. `active` is written where the
+    variant is the only one of its product.
+    """
+    found = await _variants(ctx, [item.code for item in items])
+    results: list[Result] = []
+    for item in items:
+        if item.currency != ctx.connection.currency:
+            results.append(Rejected("currency", f"the shop sells in {ctx.connection.currency}", "currency"))
+            continue
+        rows = found.get(item.code, [])
+        if len(rows) > 1:
+            results.append(_ambiguous(item.code))
+        elif rows:
+            results.append(await _changed(ctx, item, rows[0]))
+        else:
+            results.append(await _created(ctx, item))
+    return results
+
+
+async def _created(ctx: Ctx, item: ProductPush) -> Result:
+    asked = {
+        # Named by us, so that the same one again is the same product.
+        "handle": _handle(item.code),
+        "input": {
+            "title": item.name,
+            "handle": _handle(item.code),
+            "status": "ACTIVE" if item.active else "DRAFT",
+            "productOptions": [{"name": "Title", "values": [{"name": PLAIN}]}],
+            "variants": [
+                {
+                    "optionValues": [{"optionName": "Title", "name": PLAIN}],
+                    "sku": item.code,
+                    "barcode": item.gtin or None,
+                    "price": decimal(item.price, item.currency),
+                    "inventoryItem": {"tracked": True},
+                }
+            ],
+        },
+    }
+    said = (await ask(ctx, "set_product", asked))["productSet"]
+    return refused(said["userErrors"]) if said["userErrors"] else Ok(str(said["product"]["id"]))
+
+
+async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Result:
+    variant = {"id": row["id"], "price": decimal(item.price, item.currency)}
+    if item.gtin:
+        variant["barcode"] = item.gtin
+    asked = {"product": row["product"]["id"], "variants": [variant]}
+    said = (await ask(ctx, "set_prices", asked))["productVariantsBulkUpdate"]
+    if said["userErrors"]:
+        return refused(said["userErrors"])
+    if (row["product"]["variantsCount"] or {}).get("count") == 1:
+        status = {"id": row["product"]["id"], "status": "ACTIVE" if item.active else "DRAFT"}
+        told = (await ask(ctx, "set_status", {"product": status}))["productUpdate"]
+        if told["userErrors"]:
+            return refused(told["userErrors"])
+    return Ok(str(row["id"]))
+
+
+def _handle(code: str) -> str:
+    """Return a name for a product's address: letters and digits stay, each other sign is its number, so none meet."""
+    return "malha-" + "".join(c if c.isascii() and c.isalnum() and not c.isupper() else f"-{ord(c):x}-" for c in code)
+
+
+# --- prices ---
+
+
+async def set_prices(ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
+    """Write prices: in the shop's currency on the variants, in another on the price list that was named for it."""
+    found = await _variants(ctx, [item.code for item in items])
+    results: dict[int, Result] = {}
+    own: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    others: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for n, item in enumerate(items):
+        rows = found.get(item.code, [])
+        if len(rows) != 1:
+            results[n] = _ambiguous(item.code) if rows else Rejected("unknown_sku", item.code, "code")
+            continue
+        amount = decimal(item.price, item.currency)
+        if item.currency == ctx.connection.currency:
+            own.setdefault(str(rows[0]["product"]["id"]), []).append((n, {"id": rows[0]["id"], "price": amount}))
+        elif item.currency in ctx.config.price_lists:
+            money = {"amount": amount, "currencyCode": item.currency}
+            others.setdefault(item.currency, []).append((n, {"variantId": rows[0]["id"], "price": money}))
+        else:
+            results[n] = Rejected("no_price_list", f"no price list was named for {item.currency}", "currency")
+    for product, wanted in own.items():
+        asked = {"product": product, "variants": [row for _, row in wanted]}
+        said = (await ask(ctx, "set_prices", asked))["productVariantsBulkUpdate"]
+        results |= _each(wanted, said["userErrors"], "variants")
+    for currency, wanted in others.items():
+        results |= await _fixed(ctx, ctx.config.price_lists[currency], wanted)
+    return [results[n] for n in range(len(items))]
+
+
+async def _fixed(ctx: Ctx, price_list: str, wanted: list[tuple[int, dict[str, Any]]]) -> dict[int, Result]:
+    """Write prices on a price list: all or none; those that are refused are left out, and the others said again."""
+    list_ = price_list if price_list.startswith("gid:") else gid("PriceList", price_list)
+    results: dict[int, Result] = {}
+    while wanted:
+        asked = {"list": list_, "prices": [row for _, row in wanted]}
+        said = (await ask(ctx, "set_fixed_prices", asked))["priceListFixedPricesAdd"]
+        done = _each(wanted, said["userErrors"], "prices")
+        results |= done
+        if not said["userErrors"]:
+            break
+        wanted = [(n, row) for n, row in wanted if not isinstance(done[n], Rejected)]
+    return results
+
+
+def _each(wanted: Sequence[tuple[int, Any]], errors: Sequence[Mapping[str, Any]], path: str) -> dict[int, Result]:
+    """Return what became of each: an error that does not say which it is about is about all."""
+    told = {n: Ok(str(row.get("id") or row.get("variantId") or "")) for n, row in wanted}
+    results: dict[int, Result] = dict(told)
+    for error in errors:
+        at = spot(error, path)
+        about = [n for n, _ in wanted] if at is None or at >= len(wanted) else [wanted[at][0]]
+        results |= dict.fromkeys(about, refused([error]))
+    return results
+
+
+# --- stock ---
+
+
+async def set_stock(ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
+    """Write quantities that may be sold at the location of the connection.
+
+    Each says what it takes the place of. Where that changed since it was read, nothing is written and it is read again:
+    so no sale between the two is written over unseen. What is there already is not written.
+    """
+    results: dict[int, Result] = {}
+    open_ = list(enumerate(items))
+    for _ in range(ROUNDS):
+        if not open_:
+            break
+        levels = await _levels(ctx, [item.code for _, item in open_])
+        wanted: list[tuple[int, dict[str, Any]]] = []
+        for n, item in open_:
+            level = levels.get(item.code, Rejected("unknown_sku", item.code, "code"))
+            if isinstance(level, Rejected):
+                results[n] = level
+            elif level[1] == item.quantity:
+                results[n] = Ok(level[0])
+            else:
+                wanted.append((n, _quantity(ctx, level, item.quantity)))
+        left = await _write(ctx, wanted, results)
+        open_ = [(n, items[n]) for n in left]
+    results |= {n: Unknown("the quantity changes faster than it can be set") for n, _ in open_}
+    return [results[n] for n in range(len(items))]
+
+
+def _quantity(ctx: Ctx, level: tuple[str, int], quantity: int) -> dict[str, Any]:
+    place = gid("Location", ctx.config.location)
+    return {
+        "inventoryItemId": level[0],
+        "locationId": place,
+        "quantity": quantity,
+        "changeFromQuantity": level[1],
+    }
+
+
+async def _write(ctx: Ctx, wanted: list[tuple[int, dict[str, Any]]], results: dict[int, Result]) -> list[int]:
+    """Write quantities, all or none; note what is done and refused, and return those to be read again."""
+    again: list[int] = []
+    while wanted:
+        asked = {
+            "input": {
+                "name": "available",
+                "reason": "correction",
+                "referenceDocumentUri": f"gid://malha/Connection/{ctx.connection.code}",
+                "quantities": [row for _, row in wanted],
+            },
+            # A new one each time: the same key again would have the former answer back, not the quantity there.
+            "key": str(uuid4()),
+        }
+        errors = (await ask(ctx, "set_stock", asked))["inventorySetQuantities"]["userErrors"]
+        if not errors:
+            results |= {n: Ok(str(row["inventoryItemId"])) for n, row in wanted}
+            return again
+        bad: set[int] = set()
+        for error in errors:
+            at = spot(error, "quantities")
+            about = [n for n, _ in wanted] if at is None or at >= len(wanted) else [wanted[at][0]]
+            bad |= set(about)
+            if error["code"] in STALE | NOT_YET:
+                again += [n for n in about if n not in again]
+            else:
+                results |= dict.fromkeys(about, refused([error]))
+        wanted = [(n, row) for n, row in wanted if n not in bad]
+    return [n for n in again if n not in results]
+
+
+async def _levels(ctx: Ctx, codes: Sequence[str]) -> dict[str, tuple[str, int] | Rejected]:
+    """Return the inventory item and what may be sold of it, by SKU, or why nothing can be said of it."""
+    found: dict[str, tuple[str, int] | Rejected] = {}
+    rows = await _search(ctx, "find_stock", codes, {"location": gid("Location", ctx.config.location)})
+    for code, variants in rows.items():
+        item = variants[0]["inventoryItem"]
+        quantities = (item["inventoryLevel"] or {}).get("quantities") or []
+        # Several variants that share one item are one stock.
+        if len({row["inventoryItem"]["id"] for row in variants}) > 1:
+            found[code] = _ambiguous(code)
+        elif not item["tracked"]:
+            found[code] = Rejected("not_tracked", "Shopify does not track its quantity: turn that on for it", "code")
+        elif not quantities:
+            found[code] = Rejected("not_stocked", "the location does not stock it: add it there in Shopify", "code")
+        else:
+            found[code] = (str(item["id"]), int(quantities[0]["quantity"]))
+    return found
+
+
+def _ambiguous(code: str) -> Rejected:
+    return Rejected("ambiguous_sku", f"several variants have the SKU {code}: give each its own in Shopify", "code")
+
+
+async def _variants(ctx: Ctx, codes: Sequence[str]) -> dict[str, list[Any]]:
+    return await _search(ctx, "find_variants", codes, {})
+
+
+async def _search(ctx: Ctx, operation: str, codes: Sequence[str], more: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return variants by SKU. Shopify's search finds more than was asked for: only the very same are kept."""
+    found: dict[str, list[Any]] = {}
+    wanted = sorted(set(codes))
+    for start in range(0, len(wanted), AT_ONCE):
+        part = wanted[start : start + AT_ONCE]
+        query = " OR ".join(f"sku:{quoted(code)}" for code in part)
+        after: str | None = None
+        while True:
+            asked = {"first": 2 * AT_ONCE, "after": after, "query": query, **more}
+            said = (await ask(ctx, operation, asked))["productVariants"]
+            for row in said["nodes"]:
+                if row["sku"] in part:
+                    found.setdefault(str(row["sku"]), []).append(row)
+            after = said["pageInfo"]["endCursor"]
+            if not said["pageInfo"]["hasNextPage"]:
+                break
+    return found
