@@ -34,7 +34,9 @@ FIRST_S, LONGEST_S = 5.0, 900.0
 async def work(runtime: Runtime, *, pause_s: float = PAUSE_S) -> int:
     """Read the streams that are due, several at a time; return how many items were new."""
     async with runtime.db.transaction() as tx:
-        taken = await tx.all(Turn, writes.TAKE_CURSOR, {"streams": [ORDERS], "lease": LEASE_S, "most": AT_ONCE})
+        taken = await tx.all(
+            Turn, writes.TAKE_CURSOR, {"streams": [ORDERS, filing.STREAM], "lease": LEASE_S, "most": AT_ONCE}
+        )
         linked = await reads.linked_by_id(tx, [turn.connection_id for turn in taken]) if taken else {}
     done = await asyncio.gather(*(_read(runtime, linked[turn.connection_id], turn, pause_s) for turn in taken))
     return sum(done)

@@ -197,10 +197,10 @@ async def keep_said(tx: Tx, connection_id: int, way: str, said: Sequence[Said], 
     if not said:
         return 0
     dedups = [rules.dedup_of(s.answer) for s in said]
-    new = await tx.values(
+    new = await tx.tuples(
         connection_writes.RECEIVE,
         {
-            "id": connection_id,
+            "connections": [connection_id] * len(said),
             "source": way,
             "dedups": dedups,
             "entities": [rules.entity_of(s.answer) for s in said],
