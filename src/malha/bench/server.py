@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +29,9 @@ YOUNG_S = 60.0
 class Server:
     """`malha serve` in a process of its own."""
 
-    def __init__(self, home: Path, port: int, web_workers: int, database_url: str | None) -> None:
+    def __init__(
+        self, home: Path, port: int, web_workers: int, database_url: str | None, more: Mapping[str, str] | None = None
+    ) -> None:
         self.port = port
         self.base = f"http://127.0.0.1:{port}"
         environment = {
@@ -40,6 +42,7 @@ class Server:
             "MALHA_WEB_WORKERS": str(web_workers),
             "MALHA_LOG_LEVEL": "warning",
             "MALHA_LOG_FORMAT": "json",
+            **(more or {}),
         }
         environment.pop("DATABASE_URL", None)
         if database_url is not None:
@@ -166,13 +169,14 @@ def served(
     seed: Callable[[str], Awaitable[str]],
     say: Callable[[str], None],
     grounds: Grounds = own_ground,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
-    """Serve a retailer; `seed` fills the migrated database at a URL and returns an API key."""
+    """Serve a retailer; `seed` fills the migrated database at a URL and returns an API key. `more` are settings."""
     with grounds() as (home, url):
         say("Making the catalogue")
         key = asyncio.run(_seeded(seed, url))
         say("Starting the server")
-        server = Server(home, port, web_workers, url)
+        server = Server(home, port, web_workers, url, more)
         try:
             server.wait()
             yield Served(url, port, key)

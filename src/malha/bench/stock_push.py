@@ -90,18 +90,24 @@ def _worker(url: str, stop: Any, out: str) -> None:
         Path(out).write_bytes(msgspec.msgpack.encode(asyncio.run(_work(url, stop))))
 
 
-async def _seed(url: str) -> None:
+async def seed(url: str, channels: int = CHANNELS) -> None:
+    """Write the retailer: SKUs stocked everywhere, and channels."""
     async with Database(url, "malha") as db, db.transaction(ACTOR) as tx:
         await tx.execute(NETWORK, {"locations": LOCATIONS})
         await tx.execute(SKUS, {"skus": SKU_COUNT})
         await tx.execute(FILL, {"units": START})
-        await tx.execute(ADD_CHANNELS, {"n": CHANNELS})
+        await tx.execute(ADD_CHANNELS, {"n": channels})
+
+
+async def _seed_pushes(url: str) -> None:
+    await seed(url)
+    async with Database(url, "malha") as db, db.transaction(ACTOR) as tx:
         for n in range(1, CHANNELS + 1):
             draft = PushDraft(kind=PushKind.WEBHOOK, url="https://bench.example/stock")
             await service.put_push(tx, f"bench-{n}", draft, 0, Keys(b"b" * 32, None))
 
 
-async def _change(url: str, seconds: float) -> tuple[list[tuple[int, int, int]], float]:
+async def change(url: str, seconds: float) -> tuple[list[tuple[int, int, int]], float]:
     """Change stock at the rate; return (when it was committed, SKU, its quantity then), and the rate that was made."""
     made: list[tuple[int, int, int]] = []
     quantities: dict[int, int] = {}
@@ -131,7 +137,7 @@ async def _change(url: str, seconds: float) -> tuple[list[tuple[int, int, int]],
     return made, len(made) / (time.monotonic() - began)
 
 
-async def _told(url: str) -> bool:
+async def told_all(url: str) -> bool:
     """Tell whether every channel has been told everything."""
     async with Database(url, "malha", min_size=1, max_size=1) as db, db.transaction() as tx:
         behind: bool = await tx.value(
@@ -142,9 +148,10 @@ async def _told(url: str) -> bool:
     return not behind
 
 
-def _wait_until_told(url: str) -> float:
+def wait_until_told(url: str) -> float:
+    """Wait until every channel has been told everything; return the seconds that took."""
     began = time.monotonic()
-    while not asyncio.run(_told(url)):
+    while not asyncio.run(told_all(url)):
         if time.monotonic() - began > SETTLE_S:
             raise TimeoutError("the channels were not told everything in time")
         time.sleep(0.1)
@@ -159,13 +166,13 @@ def push(seconds: float, say: Say, grounds: Grounds = own_ground) -> dict[str, A
         worker = spawn.Process(target=_worker, args=(url, stop, str(out)), daemon=True)
         try:
             say("Making the catalogue")
-            asyncio.run(_seed(url))
+            asyncio.run(_seed_pushes(url))
             worker.start()
             say("Telling every channel everything first")
-            _wait_until_told(url)
+            wait_until_told(url)
             say("Changing stock")
-            made, rate = asyncio.run(_change(url, seconds))
-            _wait_until_told(url)
+            made, rate = asyncio.run(change(url, seconds))
+            wait_until_told(url)
             stop.set()
             worker.join(20)
             noted = msgspec.msgpack.decode(out.read_bytes(), type=list[tuple[int, int, str, int]])
@@ -173,10 +180,10 @@ def push(seconds: float, say: Say, grounds: Grounds = own_ground) -> dict[str, A
             if worker.is_alive():
                 worker.kill()
                 worker.join()
-    return _figures(made, noted, rate)
+    return figures(made, noted, rate)
 
 
-def _figures(made: list[tuple[int, int, int]], noted: list[tuple[int, int, str, int]], rate: float) -> dict[str, Any]:
+def figures(made: list[tuple[int, int, int]], noted: list[tuple[int, int, str, int]], rate: float) -> dict[str, Any]:
     """Return the delays of every change at every channel, in milliseconds."""
     told: dict[tuple[int, str], list[tuple[int, int]]] = {}
     for at, channel, code, units in noted:

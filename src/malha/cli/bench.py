@@ -199,6 +199,38 @@ def hooks(
 
 
 @app.command()
+def channels(
+    seconds: Annotated[
+        float | None, typer.Option(min=2, max=600, help="Seconds of stock changes and of webhooks; 5 if not said.")
+    ] = None,
+    orders: Annotated[
+        int | None, typer.Option(min=10, max=1_000_000, help="Orders through the faults; 300 if not said.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The published size: 30 s, 10,000 orders, a feed of a million listings.")
+    ] = False,
+    only: Annotated[str, typer.Option(help="Only these parts: pushes, webhooks, faults, feeds.")] = "",
+    port: Annotated[int, typer.Option(help="Port to serve on meanwhile.")] = 18921,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on the last line.")] = False,
+) -> None:
+    """Connections to channels: stock out, orders in, and all that breaks; what is lost, doubled and different."""
+    from malha.bench.channels import run as bench  # noqa: PLC0415 - heavy, and only here
+
+    unknown = [name for name in only.split(",") if name.strip() and name.strip() not in bench.PARTS]
+    if unknown:
+        known = ", ".join(bench.PARTS)
+        Console(stderr=True).print(f"There is no part {', '.join(unknown)}. There are: {known}.", style="red")
+        raise typer.Exit(2)
+    size = bench.FULL if full else bench.QUICK
+    size = msgspec.structs.replace(size, seconds=seconds or size.seconds, orders=orders or size.orders)
+    with _saying() as say:
+        figures = bench.run(size, only.split(","), port, say)
+    _show("Channels", figures, as_json=as_json)
+    if not bench.is_right(figures):
+        raise typer.Exit(1)
+
+
+@app.command()
 def promise(
     train: Annotated[Path, typer.Option(help="Folder of the Olist dataset, parquet or CSV, to learn from.")],
     test: Annotated[
