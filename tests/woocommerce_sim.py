@@ -327,7 +327,8 @@ class WooSim:
             found.sort(key=lambda row: row["id"])
         size, page = int(asked.get("per_page", "10")), int(asked.get("page", "1"))
         totals = {"X-WP-Total": str(len(found)), "X-WP-TotalPages": str(-(-len(found) // size))}
-        return 200, deepcopy(found[(page - 1) * size : page * size]), totals
+        start = int(asked.get("offset", (page - 1) * size))
+        return 200, deepcopy(found[start : start + size]), totals
 
     def _order(self, id_: str) -> dict[str, Any]:
         if not id_.isdigit():

@@ -554,6 +554,46 @@ async def test_many_skus_fit_into_addresses_and_batches(shop: WooSim):
     assert max(len(target) for _method, target, _body in shop.asked) < 2_000
 
 
+async def read_stock(shop: WooSim, cursor: str | None = None, *, remove: Sequence[str] = ()) -> dict[str, int]:
+    found: list[tuple[str, int]] = []
+    leaving = list(remove)
+    for _ in range(60):
+        page = await woo.pull_stock(at(shop), cursor)
+        found += [(item.sku, item.quantity) for item in page.items]
+        cursor = page.cursor
+        if not page.more:
+            assert len(found) == len(dict(found)), "each once"
+            return dict(found)
+        if leaving:
+            del shop.products[shop.by_sku(leaving.pop())["id"]]
+    pytest.fail("the pages have no end")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 14])
+async def test_all_stock_is_read_wherever_a_page_ends(shop: WooSim, count: int):
+    for n in range(count):
+        shop.offer(f"S-{n}", stock=n)
+    assert await read_stock(shop) == {f"S-{n}": n for n in range(count)}
+
+
+async def test_variations_have_stock_of_their_own_or_none_and_products_without_any_are_left_out(shop: WooSim):
+    shop.offer("A", stock=7)
+    shop.offer("DOWNLOAD", stock=None)
+    parent, _made = shop.vary("CAMISA", "AZUL", "VERDE")
+    shop.by_sku("CAMISA-AZUL").update({"manage_stock": True, "stock_quantity": 3})
+    shop.by_sku("CAMISA-VERDE").update({"manage_stock": "parent", "stock_quantity": 9})
+    shop.products[parent].update({"manage_stock": True, "stock_quantity": 9})
+    assert await read_stock(shop) == {"A": 7, "CAMISA": 9, "CAMISA-AZUL": 3}
+
+
+async def test_a_product_that_is_removed_while_stock_is_read_hides_no_other(shop: WooSim):
+    for n in range(20):
+        shop.offer(f"S-{n}", stock=n)
+    gone = ["S-0", "S-1", "S-2", "S-3", "S-4", "S-5"]
+    found = await read_stock(shop, remove=gone)
+    assert set(found) >= {f"S-{n}" for n in range(6, 20)}
+
+
 async def test_prices_end_a_sale_unless_the_shop_keeps_its_own(shop: WooSim):
     shop.offer("A", "20.00")
     shop.by_sku("A")["sale_price"] = "15.00"

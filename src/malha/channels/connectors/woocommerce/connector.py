@@ -28,6 +28,7 @@ from malha.channels.connectors.woocommerce.goods import (
     is_same,
     priced,
     product_of,
+    stock_page,
     variations_of,
 )
 from malha.channels.connectors.woocommerce.marking import (
@@ -55,6 +56,7 @@ from malha.channels.contract import (
     ExtProduct,
     ExtRef,
     ExtState,
+    ExtStock,
     Health,
     InboxEvent,
     Invalid,
@@ -119,6 +121,7 @@ class WooCommerce:
             Capability.CATALOG_SOURCE,
             Capability.CATALOG_SINK,
             Capability.STOCK,
+            Capability.STOCK_SOURCE,
             Capability.PRICES,
             Capability.ORDERS,
             Capability.SHIPMENTS,
@@ -262,6 +265,20 @@ class WooCommerce:
         open_ = {code: fields for code, fields in wanted.items() if code not in done}
         done |= await change(ctx, found, open_, "set_stock")
         return [done[item.code] for item in items]
+
+    async def pull_stock(self, ctx: Ctx, cursor: str | None) -> Page[ExtStock]:
+        """Return what the shop shows of products and variations whose stock it keeps, by id.
+
+        A variation that shares the stock of its product has none of its own; the product has it.
+        """
+        after, last = (int(part) for part in (cursor or "0:0").split(":"))
+        page = await stock_page(ctx, after, last)
+        items = [
+            ExtStock(sku=row.sku, quantity=row.stock_quantity, as_of=page.as_of)
+            for row in page.rows
+            if row.sku and row.manage_stock is True and row.stock_quantity is not None
+        ]
+        return Page(items=items, cursor=f"{page.after}:{page.last}", more=page.more)
 
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
         """Write prices. Whether they hold tax is a setting of the shop."""

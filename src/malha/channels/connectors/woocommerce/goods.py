@@ -2,11 +2,15 @@
 
 import html
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from malha.channels.connectors.woocommerce.asking import ask, pages, quoted, read_as
+import msgspec
+
+from malha.channels.connectors.woocommerce.asking import ask, decoded, pages, quoted, read_as, send
 from malha.channels.connectors.woocommerce.money import minor_of, text_of
+from malha.channels.connectors.woocommerce.sweeping import clock_of
 from malha.channels.connectors.woocommerce.words import PAGE, Product
 from malha.channels.contract import Ctx, ExtProduct, Ok, Rejected, Result, Unknown, Unsure
 
@@ -51,6 +55,41 @@ async def variations_of(ctx: Ctx, product: int) -> list[Product]:
     asked = {"orderby": "id", "order": "asc"}
     rows = pages(ctx, f"/products/{product}/variations", asked, "pull_products")
     return [read_as({**row, "type": "variation"}, Product) async for row in rows]
+
+
+class StockPage(msgspec.Struct, frozen=True):
+    """Products by id, each followed by its variations; `after` so many, of which `last` is the newest id."""
+
+    rows: Sequence[Product]
+    after: int
+    last: int
+    as_of: datetime
+    more: bool
+
+
+async def stock_page(ctx: Ctx, after: int, last: int) -> StockPage:
+    """Return the products after so many.
+
+    The last one that was read is read again first: where it is not there, something before it was removed and moved
+    others past us, and reading goes back.
+    """
+    size = min(ctx.config.page + 1, PAGE)
+    while True:
+        start = max(0, after - 1)
+        asked = {"per_page": str(size), "offset": str(start), "orderby": "id", "order": "asc"}
+        reply = await send(ctx, "GET", "/products", "pull_stock", params=asked)
+        rows: list[Product] = decoded(reply, list[Product])
+        if not start or (rows and rows[0].id <= last):
+            break
+        after = max(0, after - size)
+    found: list[Product] = []
+    for row in rows:
+        if row.id > last:
+            found.append(row)
+            if row.type == "variable":
+                found += await variations_of(ctx, row.id)
+    newest = max([last, *(row.id for row in rows)])
+    return StockPage(found, start + len(rows), newest, clock_of(ctx, reply), len(rows) == size)
 
 
 def product_of(ctx: Ctx, said: Product, version: int, parent: str = "") -> ExtProduct:
