@@ -134,9 +134,9 @@ class Root:
         }
 
     def productVariants(self, _info: Any, first: int, query: str, after: str | None = None, **_: Any) -> Any:
-        terms = [re.fullmatch(r'sku:"((?:[^"\\]|\\.)*)"', term) for term in query.split(" OR ")]
-        assert all(terms), query
-        skus = {re.sub(r"\\(.)", r"\1", term[1]).lower() for term in terms if term}
+        term = r'sku:"((?:[^"\\]|\\.)*)"'
+        assert re.fullmatch(f"{term}( OR {term})*", query), query
+        skus = {re.sub(r"\\(.)", r"\1", each).lower() for each in re.findall(term, query)}
         # As Shopify's: by words, so it finds more than the very same.
         words = {word for sku in skus for word in re.split(r"\W+", sku) if word}
         found = [v for v in self._shop.variants.values() if words & set(re.split(r"\W+", v.sku.lower()))]
@@ -153,6 +153,10 @@ class Root:
     def nodes(self, _info: Any, ids: list[str]) -> Any:
         found = [self._shop.orders.get(number(id_, "Order")) for id_ in ids]
         return [{"__typename": "Order", **self.an_order(each)} if each else None for each in found]
+
+    def refund(self, _info: Any, id: str) -> Any:
+        pairs = ((o, r) for o in self._shop.orders.values() for r in o.refunds)
+        return next((self._refund(o, r) for o, r in pairs if gid("Refund", r.id) == id), None)
 
     def fulfillment(self, _info: Any, id: str) -> Any:
         pairs = ((o, f) for o in self._shop.orders.values() for f in o.fulfillments)

@@ -12,7 +12,7 @@ from malha.channels.connectors.shopify.asking import TooDear, ask
 from malha.channels.connectors.shopify.config import ShopifyConfig, gid
 from malha.channels.connectors.shopify.money import shop_money
 from malha.channels.connectors.shopify.orders import instant, is_ours, listed_version, order_of
-from malha.channels.connectors.shopify.reading import Cursor, page, rest, stamp
+from malha.channels.connectors.shopify.reading import UNREAD, Cursor, page, rest, stamp
 from malha.channels.contract import (
     CancelPush,
     Capability,
@@ -240,12 +240,10 @@ async def _read(ctx: Ctx, row: dict[str, Any]) -> ExtOrder:
     whole = {**row, "lineItems": {"nodes": nodes}}
     if not row["edited"]:
         return order_of(ctx, whole)
-    order = (await ask(ctx, "returned", {"id": row["id"]}))["order"] or {"refunds": []}
+    order = (await ask(ctx, "returns", {"id": row["id"]}))["order"] or {"refunds": []}
     returned: dict[str, int] = {}
     for refund in order["refunds"]:
-        if refund["refundLineItems"]["pageInfo"]["hasNextPage"]:
-            raise Invalid("an edited order of which more was paid back at once than can be read")
-        for each in refund["refundLineItems"]["nodes"]:
+        for each in await rest(ctx, "returned", ("refund", "refundLineItems"), refund["id"], UNREAD):
             id_ = str(each["lineItem"]["id"])
             returned[id_] = returned.get(id_, 0) + int(each["quantity"])
     return order_of(ctx, whole, returned)

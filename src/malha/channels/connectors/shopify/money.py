@@ -31,6 +31,7 @@ _DIGITS: Mapping[str, int] = {
     ),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
 }
+MOST = 10**15  # minor units; an amount beyond is a mistake
 
 
 def digits_of(currency: str) -> int:
@@ -46,7 +47,7 @@ def minor(amount: Any, currency: str) -> int:
     """
     try:
         value = Decimal(str(amount)).scaleb(digits_of(currency))
-        whole = int(value)
+        whole = int(value) if abs(value) < MOST else 0
     except (InvalidOperation, ValueError, OverflowError):
         raise Invalid(f"{str(amount)[:40]!r} is no amount") from None
     if whole != value:

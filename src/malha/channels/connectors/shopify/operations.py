@@ -92,15 +92,18 @@ query ListOrders($first: Int!, $after: String, $query: String!) {
     "get_order": "query GetOrder($id: ID!) { order(id: $id) { ...AnOrder } }" + _ORDER,
     "more_lines": """
 query MoreLines($id: ID!, $after: String!) {
-  order(id: $id) { lineItems(first: 100, after: $after) { nodes { ...ALine } pageInfo { hasNextPage endCursor } } }
+  order(id: $id) { lineItems(first: 50, after: $after) { nodes { ...ALine } pageInfo { hasNextPage endCursor } } }
 }
 """
     + _LINE,
     # Units that were paid back are still part of what was ordered; those that an edit took out are not.
+    "returns": "query Returns($id: ID!) { order(id: $id) { refunds(first: 250) { id } } }",
     "returned": """
-query Returned($id: ID!) {
-  order(id: $id) {
-    refunds(first: 20) { refundLineItems(first: 20) { nodes { quantity lineItem { id } } pageInfo { hasNextPage } } }
+query Returned($id: ID!, $after: String) {
+  refund(id: $id) {
+    refundLineItems(first: 100, after: $after) {
+      nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor }
+    }
   }
 }
 """,

@@ -16,6 +16,7 @@ from malha.channels.contract import Ctx
 
 LOOK_BACK = timedelta(minutes=2)
 START = datetime(2000, 1, 1, tzinfo=UTC)
+UNREAD: Mapping[str, Any] = {"nodes": (), "pageInfo": {"hasNextPage": True, "endCursor": None}}  # for `rest`
 _encode = msgspec.json.Encoder().encode
 
 

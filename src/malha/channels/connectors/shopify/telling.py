@@ -12,7 +12,7 @@ from typing import Any
 from malha.channels.connectors.shopify.asking import ask, refused
 from malha.channels.connectors.shopify.config import gid, number_of
 from malha.channels.connectors.shopify.money import decimal, shop_money
-from malha.channels.connectors.shopify.reading import rest
+from malha.channels.connectors.shopify.reading import UNREAD, rest
 from malha.channels.contract import (
     CancelPush,
     Ctx,
@@ -29,7 +29,6 @@ from malha.channels.contract import (
 
 READY = frozenset({"OPEN", "IN_PROGRESS"})
 GONE = frozenset({"CANCELLED", "ERROR", "FAILURE"})  # a fulfillment that is none any more
-UNREAD: Mapping[str, Any] = {"nodes": (), "pageInfo": {"hasNextPage": True, "endCursor": None}}
 WAITS_S = (0.1, 0.3, 1.0, 2.0)  # between looks at a job
 
 

@@ -1,0 +1,111 @@
+"""The Shopify shop of the tests behind a proxy that fails on cue, as the conformance kit needs it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.shopify_answers import DOMAIN
+from tests.shopify_artefacts import need_artefacts, webhook_example
+from tests.shopify_invariants import examine_shop
+from tests.shopify_shop import CLIENT_SECRET, TOKEN, Shop, shopify_shop
+from tests.shopify_state import START, Order
+
+from malha.channels.contract import RawRequest
+from malha.testing.connectors import Fault, Operation
+
+PAGE = 2
+STOCKED = [f"SKU-{n}" for n in range(12)]
+CURRENCIES = {"BRL-1": 2, "USD-1": 2, "JPY-1": 0, "KWD-1": 3}
+LISTS = {"USD": "31", "JPY": "32", "KWD": "33"}
+WHERE = {
+    Operation.ORDERS: "query ListOrders",
+    Operation.ORDER: "query GetOrder",
+    Operation.STOCK: "inventorySetQuantities",
+    Operation.PRICES: "productVariantsBulkUpdate",
+    Operation.SHIPMENT: "fulfillmentCreate",
+    Operation.CANCEL: "orderCancel(",
+    Operation.REFUND: "refundCreate",
+}
+
+
+class ShopifyRig:
+    """A shop behind a proxy as the kit needs it."""
+
+    page = PAGE
+    webhook_secret = CLIENT_SECRET
+
+    def __init__(self, shop: Shop, proxy: FaultProxy) -> None:
+        self.shop = shop
+        self.proxy = proxy
+        self.config = {
+            "shop": DOMAIN,
+            "location": "11",
+            "address": f"http://{proxy.allowed}",
+            "page": PAGE,
+            "price_lists": LISTS,
+        }
+        self.secrets = {"access_token": TOKEN, "webhook_secret": CLIENT_SECRET}
+        self.allowed = [proxy.allowed]
+
+    def fail(self, operation: Operation, fault: Fault) -> None:
+        self.proxy.fail(WHERE[operation], fault)
+
+    def _order(self, id_: str) -> Order:
+        return self.shop.orders[int(id_)]
+
+    async def add_order(self, *, at: int | None = None, odd: bool = False) -> str:
+        moment = None if at is None else START + timedelta(seconds=at)
+        return str(self.shop.sell(("A", 1), at=moment, hold=odd).id)
+
+    async def change_order(self, id_: str) -> None:
+        self.shop.touch(self._order(id_))
+
+    async def told(self, operation: Operation) -> list[str]:
+        orders = self.shop.orders.values()
+        return {
+            Operation.SHIPMENT: [f"{f.id}" for order in orders for f in order.fulfillments],
+            Operation.CANCEL: [f"{id_}" for id_ in self.shop.cancels],
+            Operation.REFUND: [f"{r.id}" for order in orders for r in order.refunds],
+        }[operation]
+
+    async def values(self, operation: Operation) -> dict[str, int]:
+        variants = self.shop.variants.values()
+        if operation is Operation.STOCK:
+            return {v.sku: v.available[11] for v in variants if v.sku in STOCKED}
+        found = {}
+        for sku, digits in CURRENCIES.items():
+            variant, currency = self.shop.variant(sku), sku[:3]
+            list_ = f"gid://shopify/PriceList/{LISTS.get(currency)}:{currency}"
+            price = variant.price if currency == "BRL" else variant.fixed[list_]
+            found[sku] = int(price.scaleb(digits))
+            assert Decimal(found[sku]) == price.scaleb(digits)
+        return found
+
+    def refuse(self, code: str) -> None:
+        self.shop.refuses.add(code)
+
+    def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
+        del at
+        order = self._order(id_)
+        body = {**webhook_example("2026-07", "orders/updated"), "id": order.id}
+        head, raw = self.shop.webhook("orders/updated", body, event=f"e{order.id}-{order.changes}", secret=secret)
+        return RawRequest("POST", "https://oms.example/in/shopify", {k.lower(): v for k, v in head.items()}, raw)
+
+    def ping(self) -> None:
+        return None
+
+
+@asynccontextmanager
+async def shopify_rig(**more: Any) -> AsyncIterator[ShopifyRig]:
+    """Serve a shop behind a proxy for the block; afterwards it must be in order."""
+    need_artefacts()
+    async with shopify_shop(**more) as shop, fault_proxy(f"http://{shop.allowed}") as proxy:
+        for sku in ("A", "B", *STOCKED, *CURRENCIES, "POISON"):
+            shop.list(sku)
+        shop.stock("A", 100_000)
+        shop.stock("B", 1_000)
+        yield ShopifyRig(shop, proxy)
+    assert examine_shop(shop) == []

@@ -1,0 +1,413 @@
+"""What a Shopify shop is told: stock with what it takes the place of, parcels from where they left, cancels, refunds, each once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.shopify_rig import ShopifyRig, shopify_rig
+from tests.shopify_state import Fulfillment, Order, Transaction
+
+from malha.channels.connectors.shopify import Shopify, telling
+from malha.channels.contract import (
+    CancelPush,
+    Ctx,
+    ExtProduct,
+    ExtRef,
+    Missing,
+    Ok,
+    Pending,
+    PricePush,
+    ProductPush,
+    RefundPush,
+    Rejected,
+    Result,
+    ShipmentPush,
+    ShippedLine,
+    StockUpdate,
+    Unknown,
+)
+from malha.testing.connectors import Fault, Operation, context
+
+connector = Shopify()
+KEY = "5f0f2d2e-6d0c-5b58-9a5b-0c9f0a7c1d11"
+AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[ShopifyRig]:
+    async with shopify_rig() as made:
+        yield made
+
+
+def asking(rig: ShopifyRig, **config: Any) -> Ctx:
+    rig.config = {**rig.config, **config}
+    return context(connector, rig)
+
+
+def stock(code: str, quantity: int, version: int = 1) -> StockUpdate:
+    return StockUpdate(sku=code, code=code, quantity=quantity, version=version, changed_at=AT)
+
+
+def code_of(result: Result) -> str:
+    assert isinstance(result, Rejected), result
+    return result.code
+
+
+# --- stock ---
+
+
+async def test_a_sale_between_reading_and_setting_is_not_written_over_unseen(rig: ShopifyRig):
+    rig.shop.stock("SKU-1", 5)
+    sold = []
+
+    def somebody_buys() -> None:
+        if not sold:
+            sold.append(rig.shop.sell(("SKU-1", 2)))
+
+    rig.shop.before_set = somebody_buys
+    assert [type(r) for r in await connector.set_stock(asking(rig), [stock("SKU-1", 9), stock("SKU-2", 4)])] == [Ok, Ok]
+    variant = rig.shop.variant("SKU-1")
+    assert (variant.available[11], variant.committed[11]) == (9, 2)
+    assert [(was, now) for id_, _, was, now in rig.shop.sets if id_ == variant.id] == [(3, 9)]
+    assert rig.shop.variant("SKU-2").available[11] == 4, "who stood beside it is not held up"
+
+
+async def test_a_quantity_that_never_holds_still_is_tried_again_later_and_others_are_set(rig: ShopifyRig):
+    rig.shop.before_set = lambda: rig.shop.stock("SKU-1", rig.shop.variant("SKU-1").available[11] + 1)
+    first, second = await connector.set_stock(asking(rig), [stock("SKU-1", 900), stock("SKU-2", 4)])
+    assert isinstance(first, Unknown)
+    assert isinstance(second, Ok)
+
+
+async def test_each_quantity_says_what_it_takes_the_place_of_and_the_same_is_not_said(rig: ShopifyRig):
+    ctx = asking(rig)
+    await connector.set_stock(ctx, [stock("SKU-1", 7), stock("SKU-2", 0)])
+    await connector.set_stock(ctx, [stock("SKU-1", 7, 2)])
+    asked = [variables for name, variables in rig.shop.asked if name == "SetStock"]
+    assert len(asked) == 1
+    (row,) = asked[0]["input"]["quantities"]
+    assert (row["changeFromQuantity"], row["quantity"]) == (0, 7)
+
+
+async def test_keys_of_stock_are_new_each_time_so_that_the_same_words_are_not_answered_from_memory(rig: ShopifyRig):
+    ctx = asking(rig)
+    for _ in range(2):
+        await connector.set_stock(ctx, [stock("SKU-1", 7)])
+        rig.shop.stock("SKU-1", 0)  # by hand, in Shopify
+    await connector.set_stock(ctx, [stock("SKU-1", 7)])
+    assert rig.shop.variant("SKU-1").available[11] == 7
+
+
+async def test_what_cannot_be_set_says_why_and_holds_up_no_others(rig: ShopifyRig):
+    rig.shop.list("TWICE")
+    rig.shop.list("TWICE")
+    rig.shop.list("LOOSE").tracked = False
+    del rig.shop.list("ELSEWHERE").available[11]
+    rig.refuse("POISON")
+    codes = ["NONE", "TWICE", "LOOSE", "ELSEWHERE", "POISON", "SKU-1"]
+    results = await connector.set_stock(asking(rig), [stock(code, 3) for code in codes])
+    assert [code_of(r) for r in results[:5]] == [
+        "unknown_sku", "ambiguous_sku", "not_tracked", "not_stocked", "invalid_quantity_too_high",
+    ]  # fmt: skip
+    assert isinstance(results[5], Ok)
+    assert rig.shop.variant("SKU-1").available[11] == 3
+
+
+@pytest.mark.parametrize("sku", ['A"B', "A\\B", "A OR B", "sku:*", "Ç-1", "a b"])
+async def test_a_sku_of_any_signs_is_found_and_is_only_itself(rig: ShopifyRig, sku: str):
+    rig.shop.list(sku)
+    (result,) = await connector.set_stock(asking(rig), [stock(sku, 3)])
+    assert isinstance(result, Ok)
+    changed = [v.sku for v in rig.shop.variants.values() if v.available[11] == 3]
+    assert changed == [sku]
+
+
+# --- prices and products ---
+
+
+async def test_prices_of_one_product_go_together_and_one_that_is_refused_holds_up_no_others(rig: ShopifyRig):
+    product = rig.shop.variant("A").product
+    for sku in ("A-2", "A-3"):
+        rig.shop.list(sku, product=product)
+    rig.refuse("A-2")
+    items = [PricePush(sku=c, code=c, price=1_234, currency="BRL", version=1) for c in ("A", "A-2", "A-3")]
+    results = await connector.set_prices(asking(rig), items)
+    assert [type(r) for r in results] == [Ok, Rejected, Ok]
+    assert [str(rig.shop.variant(c).price) for c in ("A", "A-2", "A-3")] == ["12.34", "10.00", "12.34"]
+    assert len([name for name, _ in rig.shop.asked if name == "SetPrices"]) == 1
+
+
+async def test_a_price_in_a_currency_without_a_list_is_refused(rig: ShopifyRig):
+    item = PricePush(sku="A", code="A", price=1, currency="EUR", version=1)
+    (result,) = await connector.set_prices(asking(rig), [item])
+    assert code_of(result) == "no_price_list"
+
+
+def product(code: str, price: int = 2_000, *, active: bool = True) -> ProductPush:
+    return ProductPush(
+        sku=code, code=code, name=f"Ware {code}", price=price, currency="BRL", gtin="7891000100103", active=active
+    )
+
+
+async def test_a_new_product_is_made_once_and_then_kept_up(rig: ShopifyRig):
+    ctx = asking(rig)
+    rig.proxy.fail("productSet", Fault.LOST)
+    with pytest.raises(Exception, match="did not answer"):
+        await connector.upsert_products(ctx, [product("NEW/1 a")])
+    assert [type(r) for r in await connector.upsert_products(ctx, [product("NEW/1 a", 2_100, active=False)])] == [Ok]
+    made = [v for v in rig.shop.variants.values() if v.sku == "NEW/1 a"]
+    assert [(str(v.price), v.barcode, v.product.status) for v in made] == [("21.00", "7891000100103", "DRAFT")]
+
+
+def test_no_two_skus_have_one_name_for_the_product():
+    from malha.channels.connectors.shopify.goods import _handle
+
+    skus = ["A", "a", "A-B", "A_B", "A B", "A--B", "AB", "-41-", "é", "e"]
+    assert len({_handle(sku) for sku in skus}) == len(skus)
+
+
+async def test_products_are_read_by_when_they_changed_each_variant_by_its_options(rig: ShopifyRig):
+    ctx = asking(rig)
+    shirt = rig.shop.list("S-P", product=None, options=(("Size", "P"), ("Colour", "Blue"))).product
+    for n in range(90):
+        rig.shop.list(f"S-{n}", product=shirt, options=(("Size", f"{n}"),), barcode=f"{n:013}")
+    items, cursor = await products(ctx, None)
+    found = {each.sku: each for each in items}
+    assert set(found) == {v.sku for v in rig.shop.variants.values()}
+    assert (found["S-P"].name, found["S-7"].gtin, found["A"].name) == ("Ware S-P - P / Blue", "0000000000007", "Ware A")
+    assert (found["A"].price, found["A"].active) == (1_000, True)
+    assert (await products(ctx, cursor))[0] == []
+    shirt.status = "ARCHIVED"
+    shirt.updated = rig.shop.tick()
+    again, _ = await products(ctx, cursor)
+    assert {each.active for each in again} == {False}
+    assert len(again) == 91
+
+
+async def products(ctx: Ctx, cursor: str | None) -> tuple[list[ExtProduct], str]:
+    """All pages after a cursor."""
+    items: list[ExtProduct] = []
+    for _ in range(30):
+        page = await connector.pull_products(ctx, cursor)
+        items += page.items
+        cursor = page.cursor
+        if not page.more:
+            return items, cursor
+    pytest.fail("the pages have no end")
+
+
+# --- parcels ---
+
+
+def parcel(
+    order: Order, *lines: tuple[str, int], tracking: str = "BR1", location: str = "", name: str = "p1"
+) -> ShipmentPush:
+    return ShipmentPush(
+        order=str(order.id),
+        shipment=name,
+        lines=[ShippedLine(sku, units) for sku, units in lines],
+        carrier="Correios",
+        tracking=tracking,
+        shipped_at=AT,
+        location=location,
+    )
+
+
+async def test_an_order_is_sent_in_parts(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 3), ("B", 1))
+    assert isinstance(await connector.push_shipment(ctx, parcel(order, ("A", 2)), KEY), Ok)
+    assert order.fulfillment == "PARTIALLY_FULFILLED"
+    rest = parcel(order, ("A", 1), ("B", 1), tracking="BR2", name="p2")
+    assert await connector.find_shipment(ctx, rest, KEY) is None
+    result = await connector.push_shipment(ctx, rest, KEY)
+    assert isinstance(result, Ok)
+    assert order.fulfillment == "FULFILLED"
+    assert await connector.find_shipment(ctx, rest, KEY) == ExtRef(result.ref)
+    assert [(f.tracking, f.company, f.notified) for f in order.fulfillments] == [
+        ("BR1", "Correios", False),
+        ("BR2", "Correios", False),
+    ]
+    assert (
+        code_of(await connector.push_shipment(ctx, parcel(order, ("A", 1), tracking="BR3"), KEY)) == "not_fulfillable"
+    )
+
+
+async def test_what_left_from_elsewhere_is_moved_there_first(rig: ShopifyRig):
+    rig.shop.stock("A", 5, 12)
+    order = rig.shop.sell(("A", 3), ("B", 1))
+    ctx = asking(rig, locations={"DC": "11", "LOJA-1": "12"})
+    assert isinstance(await connector.push_shipment(ctx, parcel(order, ("A", 2), location="LOJA-1"), KEY), Ok)
+    (sent,) = order.fulfillments
+    assert sent.location == 12
+    assert (rig.shop.variant("A").on_hand[12], rig.shop.variant("A").committed[11]) == (3, 1)
+    rest = parcel(order, ("A", 1), ("B", 1), location="DC", tracking="BR2")
+    assert isinstance(await connector.push_shipment(ctx, rest, KEY), Ok)
+    assert [f.location for f in order.fulfillments] == [12, 11]
+    moves = [variables for name, variables in rig.shop.asked if name == "Move"]
+    assert len(moves) == 1
+
+
+async def test_a_location_that_is_not_mapped_moves_nothing(rig: ShopifyRig):
+    order = rig.shop.sell(("A", 1), location=12)
+    assert isinstance(await connector.push_shipment(asking(rig), parcel(order, ("A", 1), location="DC"), KEY), Ok)
+    assert order.fulfillments[0].location == 12
+
+
+async def test_units_at_two_locations_leave_in_one_fulfillment(rig: ShopifyRig):
+    order = rig.shop.sell(("A", 3))
+    ctx = asking(rig, locations={"DC": "11", "LOJA-1": "12"})
+    moved = {"id": f"gid://shopify/FulfillmentOrder/{order.works[0].id}", "location": "gid://shopify/Location/12",
+             "lines": [{"id": f"gid://shopify/FulfillmentOrderLineItem/{order.works[0].lines[0][0]}", "quantity": 1}]}  # fmt: skip
+    from malha.channels.connectors.shopify.asking import ask
+
+    await ask(ctx, "move", moved)
+    assert isinstance(await connector.push_shipment(ctx, parcel(order, ("A", 3)), KEY), Ok)
+    (sent,) = order.fulfillments
+    assert (sent.location, sum(units for _, units in sent.lines)) == (11, 3)
+
+
+async def test_a_move_that_shopify_refuses_tells_why_and_sends_nothing(rig: ShopifyRig):
+    for places in (rig.shop.variant("A").available, rig.shop.variant("A").committed, rig.shop.variant("A").on_hand):
+        del places[12]
+    order = rig.shop.sell(("A", 1))
+    result = await connector.push_shipment(
+        asking(rig, locations={"L": "12"}), parcel(order, ("A", 1), location="L"), KEY
+    )
+    assert isinstance(result, Rejected)
+    assert "does not stock" in result.message
+    assert order.fulfillments == []
+
+
+async def test_an_answer_lost_between_moving_and_sending_ends_in_one_parcel(rig: ShopifyRig):
+    order = rig.shop.sell(("A", 2))
+    ctx = asking(rig, locations={"LOJA-1": "12"})
+    push = parcel(order, ("A", 2), location="LOJA-1")
+    rig.proxy.fail("fulfillmentOrderMove(", Fault.LOST)
+    with pytest.raises(Exception, match="did not answer"):
+        await connector.push_shipment(ctx, push, KEY)
+    assert await connector.find_shipment(ctx, push, KEY) is None
+    assert isinstance(await connector.push_shipment(ctx, push, KEY), Ok)
+    assert [f.location for f in order.fulfillments] == [12]
+
+
+async def test_a_parcel_without_a_number_is_known_by_nothing_so_a_person_decides(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 2))
+    bare = parcel(order, ("A", 1), tracking="")
+    assert await connector.find_shipment(ctx, bare, KEY) is None, "none like it is there: it may be sent"
+    assert isinstance(await connector.push_shipment(ctx, bare, KEY), Ok)
+    with pytest.raises(NotImplementedError):
+        await connector.find_shipment(ctx, bare, KEY)
+
+
+async def test_a_cancelled_fulfillment_and_one_of_other_units_are_not_the_parcel(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 2))
+    assert isinstance(await connector.push_shipment(ctx, parcel(order, ("A", 1)), KEY), Ok)
+    assert await connector.find_shipment(ctx, parcel(order, ("A", 2)), KEY) is None
+    gone = Fulfillment(rig.shop.next_id(), [], 11, "BR9", "", AT, notified=False, status="CANCELLED")
+    order.fulfillments.append(gone)
+    assert await connector.find_shipment(ctx, parcel(order, ("A", 1), tracking="BR9"), KEY) is None
+
+
+async def test_what_is_on_hold_cannot_leave_and_says_so(rig: ShopifyRig):
+    order = rig.shop.sell(("A", 1), hold=True)
+    result = await connector.push_shipment(asking(rig), parcel(order, ("A", 1)), KEY)
+    assert code_of(result) == "not_fulfillable"
+    assert isinstance(result, Rejected)
+    assert "ON_HOLD" in result.message
+
+
+# --- cancels ---
+
+
+def whole(order: Order) -> CancelPush:
+    return CancelPush(order=str(order.id), lines=[], whole=True, reason="no stock")
+
+
+async def test_a_cancel_waits_for_shopifys_job_and_is_found_by_its_note(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 1), pay="AUTHORIZATION")
+    assert await connector.find_operation(ctx, str(order.id), KEY) is None
+    assert await connector.cancel(ctx, whole(order), KEY) == Ok(str(order.id))
+    assert order.cancelled is not None
+    assert order.note == f"no stock #{KEY}"
+    assert await connector.find_operation(ctx, str(order.id), KEY) == ExtRef(str(order.id))
+    assert await connector.find_operation(ctx, str(order.id), "another") is None
+    assert await connector.cancel(ctx, whole(order), KEY) == Ok(str(order.id)), "it is what was asked for"
+    assert len(rig.shop.cancels) == 1
+
+
+async def test_a_job_that_takes_long_is_looked_for_later(rig: ShopifyRig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(telling, "WAITS_S", (0.01,))
+    ctx, order = asking(rig), rig.shop.sell(("A", 1))
+    rig.shop.job_s = 1.0
+    assert isinstance(await connector.cancel(ctx, whole(order), KEY), Pending)
+    assert await connector.find_operation(ctx, str(order.id), KEY) is None
+    again = await connector.cancel(ctx, whole(order), KEY)
+    assert isinstance(again, Rejected | Pending), "it is being cancelled, and nobody says it is not"
+    await asyncio.sleep(1.1)
+    assert await connector.find_operation(ctx, str(order.id), KEY) == ExtRef(str(order.id))
+    assert len(rig.shop.cancels) == 1
+
+
+async def test_a_cancel_that_shopify_refuses_is_refused(rig: ShopifyRig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(telling, "WAITS_S", (0.01,))
+    ctx, order = asking(rig), rig.shop.sell(("A", 2))
+    await connector.push_shipment(ctx, parcel(order, ("A", 1)), KEY)
+    assert code_of(await connector.cancel(ctx, whole(order), KEY)) == "invalid"
+    with pytest.raises(Missing):
+        await connector.cancel(ctx, CancelPush(order="4711", lines=[], whole=True), KEY)
+
+
+async def test_units_are_taken_out_without_money_once(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 3))
+    push = CancelPush(order=str(order.id), lines=[ShippedLine("A", 1)], whole=False, reason="damaged")
+    rig.proxy.fail("refundCreate", Fault.LOST)
+    with pytest.raises(Exception, match="did not answer"):
+        await connector.cancel(ctx, push, KEY)
+    assert await connector.find_operation(ctx, str(order.id), KEY) is not None
+    assert isinstance(await connector.cancel(ctx, push, KEY), Ok), "and said again it is the same by its key"
+    assert (order.lines[0].removed, order.back, len(order.refunds)) == (1, Decimal(0), 1)
+    assert rig.shop.variant("A").committed[11] == 2
+
+
+# --- refunds ---
+
+
+def refund(order: Order, amount: int, payment: int | None = None, currency: str = "BRL") -> RefundPush:
+    payment = payment or order.transactions[0].id
+    return RefundPush(order=str(order.id), payment=str(payment), amount=amount, currency=currency)
+
+
+async def test_money_goes_back_over_the_captures_it_came_by(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 1), pay="AUTHORIZATION")
+    assert code_of(await connector.refund(ctx, refund(order, 100), KEY)) == "unknown_payment"
+    for amount in ("10.00", "15.00"):
+        rig.shop.capture(order, Decimal(amount))
+    assert isinstance(await connector.refund(ctx, refund(order, 1_200), "k1"), Ok)
+    assert [t.amount for t in order.transactions if t.kind == "REFUND"] == [Decimal("10.00"), Decimal("2.00")]
+    assert code_of(await connector.refund(ctx, refund(order, 1_400), "k2")) == "too_much"
+    assert isinstance(await connector.refund(ctx, refund(order, 1_300), "k3"), Ok)
+    assert order.financial == "REFUNDED"
+
+
+async def test_a_refund_whose_answer_was_lost_is_found_and_said_again_is_the_same(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 1))
+    rig.fail(Operation.REFUND, Fault.LOST)
+    with pytest.raises(Exception, match="did not answer"):
+        await connector.refund(ctx, refund(order, 500), KEY)
+    found = await connector.find_operation(ctx, str(order.id), KEY)
+    assert found is not None
+    assert order.back == Decimal("5.00")
+
+
+async def test_what_was_paid_in_another_currency_is_a_persons_affair(rig: ShopifyRig):
+    order = rig.shop.sell(("A", 1), presentment="USD")
+    assert code_of(await connector.refund(asking(rig), refund(order, 100), KEY)) == "other_currency"
+    own = rig.shop.sell(("A", 1))
+    assert code_of(await connector.refund(asking(rig), refund(own, 100, currency="USD"), KEY)) == "currency"
+    own.transactions.append(Transaction(rig.shop.next_id(), "SALE", Decimal("1.00"), status="FAILURE"))
+    assert (
+        code_of(await connector.refund(asking(rig), refund(own, 100, own.transactions[1].id), KEY)) == "unknown_payment"
+    )
