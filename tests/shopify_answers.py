@@ -199,6 +199,7 @@ class Root:
             "id": gid("InventoryItem", variant.id),
             "sku": variant.sku,
             "tracked": variant.tracked,
+            "duplicateSkuCount": sum(v.sku == variant.sku for v in self._shop.variants.values()) - 1,
             "inventoryLevel": lambda locationId, **_: self._level(variant, number(locationId, "Location")),
         }
 

@@ -25,6 +25,7 @@ WHERE = {
     Operation.ORDER: "query GetOrder",
     Operation.STOCK: "inventorySetQuantities",
     Operation.PRICES: "productVariantsBulkUpdate",
+    Operation.LEVELS: "query PullStock",
     Operation.SHIPMENT: "fulfillmentCreate",
     Operation.CANCEL: "orderCancel(",
     Operation.REFUND: "refundCreate",

@@ -16,6 +16,7 @@ from malha.channels.contract import (
     Ctx,
     ExtProduct,
     ExtRef,
+    Invalid,
     Missing,
     Ok,
     Pending,
@@ -123,6 +124,42 @@ async def test_a_sku_of_any_signs_is_found_and_is_only_itself(rig: ShopifyRig, s
     assert isinstance(result, Ok)
     changed = [v.sku for v in rig.shop.variants.values() if v.available[11] == 3]
     assert changed == [sku]
+
+
+async def test_stock_that_is_shopifys_own_is_read_beside_the_one_that_it_is_told(rig: ShopifyRig):
+    rig.shop.stock("A", 4, 12)
+    rig.shop.list("LOOSE").tracked = False
+    for _ in range(2):
+        rig.shop.list("TWICE")
+    rows, cursor = [], None
+    ctx = asking(rig, own_stock=["12"])
+    for _ in range(9):
+        page = await connector.pull_stock(ctx, cursor)
+        rows += page.items
+        cursor = page.cursor
+        if not page.more:
+            break
+    found = {(row.sku, row.location): (row.quantity, row.on_hand) for row in rows}
+    assert found["A", "11"] == (100_000, 100_000)
+    assert found["A", "12"] == (4, 4)
+    assert not {"LOOSE", "TWICE"} & {sku for sku, _ in found}
+    with pytest.raises(Invalid, match="no location 77"):
+        await connector.pull_stock(asking(rig, location="77"), None)
+
+
+async def test_many_levels_are_read_to_the_end_each_once(rig: ShopifyRig):
+    for n in range(230):
+        rig.shop.list(f"L-{n}")
+    rows, cursor, pages = [], None, 0
+    ctx = asking(rig)
+    while True:
+        page = await connector.pull_stock(ctx, cursor)
+        rows += [row.sku for row in page.items]
+        cursor, pages = page.cursor, pages + 1
+        if not page.more:
+            break
+    assert sorted(rows) == sorted(v.sku for v in rig.shop.variants.values())
+    assert pages == 3
 
 
 # --- prices and products ---

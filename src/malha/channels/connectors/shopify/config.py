@@ -42,6 +42,13 @@ class ShopifyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         dict[str, str],
         Meta(description="Shopify's id of each location of ours: where parcels leave from and orders are picked up."),
     ] = {}
+    own_stock: Annotated[
+        list[Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]],
+        Meta(
+            description="Ids of Shopify locations whose stock is Shopify's own, as shops with its till: only read."
+        ),
+    ] = []
+    plus: Annotated[bool, Meta(description="The shop is on Shopify Plus, which takes ten times as much.")] = False
     price_lists: Annotated[
         dict[str, str],
         Meta(

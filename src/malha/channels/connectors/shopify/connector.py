@@ -21,6 +21,7 @@ from malha.channels.contract import (
     ExtOrder,
     ExtProduct,
     ExtRef,
+    ExtStock,
     Health,
     InboxEvent,
     Invalid,
@@ -69,6 +70,7 @@ class Shopify:
             Capability.CATALOG_SOURCE,
             Capability.CATALOG_SINK,
             Capability.STOCK,
+            Capability.STOCK_SOURCE,
             Capability.PRICES,
             Capability.ORDERS,
             Capability.SHIPMENTS,
@@ -79,7 +81,11 @@ class Shopify:
     )
     limits: ClassVar[Limits] = Limits(rate=4.0, burst=20.0, in_flight=4, batch=50)
     evidence: ClassVar[Tier] = Tier.B
-    idempotent: ClassVar[bool] = False  # not for all that is told, and for a day
+    idempotent: ClassVar[bool] = False  # not for all that is told, and for a time only
+
+    def limits_for(self, config: ShopifyConfig) -> Limits:
+        """Return more for a shop on Plus; what there really is, each answer says."""
+        return Limits(rate=40.0, burst=200.0, in_flight=16, batch=50) if config.plus else self.limits
 
     async def check(self, ctx: Ctx) -> Health:
         """Ask which shop the token opens, what it may do there, and whether the locations are there."""
@@ -90,7 +96,8 @@ class Shopify:
         # Who may write may read.
         may = scopes | {f"read_{each.removeprefix('write_')}" for each in scopes if each.startswith("write_")}
         lacking = [each for each in SCOPES if each not in may]
-        absent = [each for each in (config.location, *config.locations.values()) if each not in places]
+        named = (config.location, *config.locations.values(), *config.own_stock)
+        absent = [each for each in named if each not in places]
         says = str(shop["name"])
         ok = False
         if shop["myshopifyDomain"] != config.shop:
@@ -119,6 +126,10 @@ class Shopify:
     async def set_stock(self, ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
         """Write quantities that may be sold."""
         return await goods.set_stock(ctx, items)
+
+    async def pull_stock(self, ctx: Ctx, cursor: str | None) -> Page[ExtStock]:
+        """Return what there is; see `goods`."""
+        return await goods.pull_stock(ctx, cursor)
 
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
         """Write prices."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from malha.channels.connectors.shopify.asking import ask, quoted, refused, spot
 from malha.channels.connectors.shopify.config import gid
 from malha.channels.connectors.shopify.money import decimal, minor
@@ -16,6 +18,8 @@ from malha.channels.connectors.shopify.reading import Cursor, page, rest
 from malha.channels.contract import (
     Ctx,
     ExtProduct,
+    ExtStock,
+    Invalid,
     Ok,
     Page,
     PricePush,
@@ -28,6 +32,7 @@ from malha.channels.contract import (
 
 AT_ONCE = 25  # SKUs of one search
 PRODUCTS = 10
+LEVELS = 100
 ROUNDS = 4  # how often a quantity that changed meanwhile is looked at again
 STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
 NOT_YET = frozenset({"IDEMPOTENCY_CONCURRENT_REQUEST"})
@@ -133,6 +138,52 @@ async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Resul
 def _handle(code: str) -> str:
     """Return a name for a product's address: letters and digits stay, each other sign is its number, so none meet."""
     return "malha-" + "".join(c if c.isascii() and c.isalnum() and not c.isupper() else f"-{ord(c):x}-" for c in code)
+
+
+# --- stock that is there ---
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where reading stock is: at which location, and how far there."""
+
+    n: int = 0
+    after: str | None = None
+
+
+async def pull_stock(ctx: Ctx, text: str | None) -> Page[ExtStock]:
+    """Return what can be sold at the location that `set_stock` writes to, then at those whose stock is Shopify's own.
+
+    What Shopify does not track has none; what bears a SKU that others bear as well cannot be told apart.
+
+    Raises:
+        Invalid: a location is gone: what is not told would be taken for nothing.
+    """
+    at = _Place() if text is None else msgspec.json.decode(text, type=_Place)
+    places = [ctx.config.location, *(id_ for id_ in ctx.config.own_stock if id_ != ctx.config.location)]
+    place = places[min(at.n, len(places) - 1)]
+    asked_at = ctx.now()
+    asked = {"id": gid("Location", place), "first": LEVELS, "after": at.after}
+    location = (await ask(ctx, "pull_stock", asked))["location"]
+    if location is None:
+        raise Invalid(f"there is no location {place}", field="location")
+    items = []
+    for row in location["inventoryLevels"]["nodes"]:
+        item, said = row["item"], {each["name"]: int(each["quantity"]) for each in row["quantities"]}
+        if not item["tracked"] or not item["sku"] or item["duplicateSkuCount"]:
+            continue
+        items.append(
+            ExtStock(
+                sku=str(item["sku"]),
+                quantity=said["available"],
+                on_hand=said["on_hand"],
+                as_of=asked_at,
+                location=place,
+                version=int(instant(row["updatedAt"]).timestamp()) * 1_000_000,
+            )
+        )
+    info = location["inventoryLevels"]["pageInfo"]
+    after = _Place(at.n, info["endCursor"]) if info["hasNextPage"] else _Place(at.n + 1)
+    return Page(items=items, cursor=msgspec.json.encode(after).decode(), more=after.n < len(places))
 
 
 # --- prices ---

@@ -162,9 +162,11 @@ query FindStock($first: Int!, $after: String, $query: String!, $location: ID!) {
     "pull_stock": """
 query PullStock($id: ID!, $first: Int!, $after: String) {
   location(id: $id) {
-    legacyResourceId
     inventoryLevels(first: $first, after: $after) {
-      nodes { updatedAt item { sku tracked } quantities(names: ["available"]) { name quantity updatedAt } }
+      nodes {
+        updatedAt item { sku tracked duplicateSkuCount }
+        quantities(names: ["available", "on_hand"]) { name quantity }
+      }
       pageInfo { hasNextPage endCursor }
     }
   }
