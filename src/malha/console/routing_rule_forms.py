@@ -52,6 +52,9 @@ def run_of(read: Filled, before: Run | None) -> Run:
         categories=_codes(read.text("categories", 4_000)),
         attributes=attributes,
         goods="all" if read.text("goods") == "all" else "any",
+        weekdays=[day for day in range(1, 8) if str(day) in _ticked(read, "weekdays")],
+        from_hour=_whole(read, "from_hour", 0, 24),
+        to_hour=_whole(read, "to_hour", 0, 24),
     )
     return Run(name=_name(read), when=when, rules=[] if before is None else before.rules)
 

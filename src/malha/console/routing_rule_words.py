@@ -8,9 +8,10 @@ from malha.console import network_words as say
 from malha.network.model import Method
 from malha.platform import i18n
 from malha.platform.i18n import N_, _, n_
-from malha.routing.ruling.model import Content, Rule, Run, Unfilled, When, Where
+from malha.routing.ruling.model import Content, Rule, Run, Then, Unfilled, When, Where
 
 METHODS = {Method.SHIP: N_("Delivery"), Method.PICKUP: N_("Pickup")}
+DAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 UNFILLED = {
     Unfilled.NEXT: N_("Go on with the next rule; after the last, any location"),
     Unfilled.QUEUE: N_("Wait for a person"),
@@ -48,8 +49,45 @@ def when_says(when: When, names: Names) -> list[str]:
     if when.categories:
         said.append(_("category {names}", names=named("categories", when.categories)))
     said += [f"{name}: {_list(values)}" for name, values in when.attributes.items()]
+    said += _time(when)
     if when.asks_goods:
         said.append(_("every line of it") if when.goods == "all" else _("at least one line of it"))
+    return said
+
+
+def _time(when: When) -> list[str]:
+    said = []
+    if when.weekdays:
+        said.append(_list([_(DAYS[day - 1]) for day in when.weekdays]))
+    if when.from_hour is not None or when.to_hour is not None:
+        least, most = when.from_hour or 0, 24 if when.to_hour is None else when.to_hour
+        said.append(_("{least}:00 to {most}:00", least=least, most=most))
+    return said
+
+
+def then_says(then: Then, names: Names) -> list[str]:
+    """Return what a row of the table says, one a phrase; none: what the runs say."""
+
+    def groups(codes: Sequence[str]) -> str:
+        return _list([names.get("groups", {}).get(code, code) for code in codes])
+
+    said = []
+    if then.run is not None:
+        said.append(_("run {name}", name=then.run))
+    if then.groups:
+        said.append(_("only from {names}", names=groups(then.groups)))
+    if then.prefer:
+        said.append(_("first from {names}", names=groups(then.prefer)))
+    if then.keep is not None:
+        said.append(n_("keeps {n} unit back", "keeps {n} units back", then.keep))
+    if then.complete is not None:
+        said.append(_("complete or nothing") if then.complete else _("in parts, if need be"))
+    if then.max_packages is not None:
+        said.append(n_("{n} package at most", "{n} packages at most", then.max_packages))
+    if then.unfilled is not None:
+        said.append(_(UNFILLED[then.unfilled]))
+    if then.cancel_after_days is not None:
+        said.append(n_("cancel after {n} day", "cancel after {n} days", then.cancel_after_days))
     return said
 
 
@@ -115,6 +153,10 @@ def ending_says(rule: Rule) -> str:
 def lines_of(content: Content, names: Names) -> list[tuple[str, bool]]:
     """Return a rule set as lines that can be compared: runs, and their rules under them."""
     found: list[tuple[str, bool]] = []
+    for row in content.table.rows:
+        when = ", ".join(when_says(row.when, names)) or _("every order")
+        then = ", ".join(then_says(row.then, names)) or _("as the runs say")
+        found.append((f"{row.name or _('Row')}: {when} → {then}", False))
     for run in content.runs:
         found.append((_run_line(run, names), False))
         found += [(_rule_line(rule, names), True) for rule in run.rules]

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, render, rule_tables, shell, web
 from malha.console import network_words as say
 from malha.console import routing_rule_words as words
 from malha.console.filling import Filled
@@ -95,6 +95,11 @@ async def rule_sets(request: Asking) -> Response[str]:
         found = await reads.rule_sets(tx)
         counts = await reads.decided_by(tx, [x.number for x in found if x.number is not None])
         names = await _names(tx)
+        table = (
+            None
+            if (force := next((x for x in found if x.in_force), None)) is None
+            else await rule_tables.view(tx, force, names)
+        )
     at = now()
     current = next((x for x in found if x.in_force), None)
     return render.html(
@@ -102,6 +107,7 @@ async def rule_sets(request: Asking) -> Response[str]:
         shell=around,
         may=around.may,
         current=current,
+        table=table,
         cards=[] if current is None else _cards(current.content, names),
         drafts=[x for x in found if x.status is Status.DRAFT],
         history=[(x, sign_of(x, at), counts.get(x.number or 0, 0)) for x in found if x.status is not Status.DRAFT],
@@ -169,6 +175,7 @@ async def rule_set(request: Asking, id: FromPath[int]) -> Response[str]:  # noqa
         found = await service.show(tx, id)
         everything = await reads.rule_sets(tx)
         names = await _names(tx)
+        table = await rule_tables.view(tx, found, names)
         counts = await reads.decided_by(tx, [] if found.number is None else [found.number])
         channels = sorted(await network.channels(tx), key=lambda c: fold(c.name))
     at = now()
@@ -182,6 +189,7 @@ async def rule_set(request: Asking, id: FromPath[int]) -> Response[str]:  # noqa
         draft=found.status is Status.DRAFT,
         to_come=sign_of(found, at) is TO_COME,
         cards=_cards(found.content, names),
+        table=table,
         orders=counts.get(found.number or 0, 0),
         other=other,
         changes=words.changes(Content() if other is None else other.content, found.content, names),
@@ -375,6 +383,7 @@ async def _run_form(tx: Tx, request: Asking, id_: int, run: int | None) -> dict[
         "channels": [(c.code, c.name) for c in sorted(await network.channels(tx), key=lambda c: fold(c.name))],
         "methods": list(filling.options(words.METHODS)),
         "attributes": "\n".join(f"{name}: {', '.join(values)}" for name, values in when.attributes.items()),
+        "weekdays": [(str(n), _(day)) for n, day in enumerate(words.DAYS, 1)],
         "goods": [("any", _("at least one line")), ("all", _("every line"))],
     }
 
@@ -413,10 +422,26 @@ async def run_change(request: Asking, id: FromPath[int], run: FromPath[int]) -> 
     async with web.writing(request) as tx:
         found = await service.show(tx, id)
         runs = _edit(found, read)
-        runs[run] = run_of(read, _known(found, run))
+        before = _known(found, run)
+        runs[run] = run_of(read, before)
         read.refuse()
-        await _save(tx, found, runs, f"runs/{run}")
+        await _save(tx, _renamed(found, before.name, runs[run].name), runs, f"runs/{run}")
     return web.go_on(request, f"/routing-rules/{id}", _("Run saved"))
+
+
+def _renamed(found: RuleSet, before: str, after: str) -> RuleSet:
+    """Return a rule set whose table names a run as it is called from now on."""
+    table = found.content.table
+    if before == after or all(row.then.run != before for row in table.rows):
+        return found
+    rows = [
+        msgspec.structs.replace(row, then=msgspec.structs.replace(row.then, run=after))
+        if row.then.run == before
+        else row
+        for row in table.rows
+    ]
+    content = msgspec.structs.replace(found.content, table=msgspec.structs.replace(table, rows=rows))
+    return msgspec.structs.replace(found, content=content)
 
 
 async def _rule_form(tx: Tx, request: Asking, id_: int, run: int, rule: int | None) -> dict[str, Any]:
@@ -510,4 +535,5 @@ HANDLERS = [
     rule_edit,
     rule_create,
     rule_change,
+    *rule_tables.HANDLERS,
 ]
