@@ -9,6 +9,10 @@ from supply_rows import ANA, BIA, CENTRE, LEAD, SHOP, SKUS, a_retailer, there
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import Picked, RejectReason, Short
+from malha.intake import availability, replanning
+from malha.intake.gate import Gate
+from malha.intake.model import NewLine, NewOrder
+from malha.intake.reference import reference_in
 from malha.inventory import reads as stock_reads
 from malha.inventory import service as stock
 from malha.inventory.counts import raising, reads, service, suspicions
@@ -20,18 +24,23 @@ from malha.inventory.counts.errors import (
     OwnCount,
     Undecided,
     UnknownCount,
+    ZoneFrozen,
 )
 from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, Source
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Departure, TransferDraft
 from malha.network import reads as network
-from malha.platform.db import Actor, Database
+from malha.platform.address import Address
+from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Forbidden
+from malha.platform.flaws import Invalid
+from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, World, a_network, a_product, an_order
 
 UNITS = 10
+SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 
 
 @pytest.fixture
@@ -338,6 +347,143 @@ async def test_nothing_is_shipped_from_a_frozen_place(database: Database) -> Non
     with pytest.raises(LocationFrozen):
         async with database.transaction() as tx:
             await fulfillment.ship(tx, work.id)
+
+
+# --- a zone that is frozen ---
+
+
+async def a_zone_count(tx: Tx, place: int, *skus: int, zone: str = "A") -> int:
+    draft = CountDraft(location_id=place, skus=list(skus) or None, zone=zone, freeze_zone=True)
+    return await service.raise_count(tx, draft)
+
+
+async def ready_to_ship(tx: Tx, world: World, sku: int) -> UUID:
+    order_id = await an_order(tx, world, [Sold(sku, 2)])
+    (work,) = await fulfillment.release_order(tx, order_id)
+    await fulfillment.accept(tx, work.id)
+    await fulfillment.confirm_pick(tx, work.id)
+    await fulfillment.pack(tx, work.id)
+    return work.id
+
+
+async def test_a_frozen_zone_stands_still_and_the_rest_of_the_location_goes_on(database: Database) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+        skus = {code: await a_product(tx, world, code, stock={"DC": 9}) for code in ("CUP", "PLATE")}
+        work = {code: await ready_to_ship(tx, world, sku) for code, sku in skus.items()}
+        number = await a_zone_count(tx, world.locations["DC"], skus["CUP"])
+        transfer = await transfers.request(
+            tx,
+            TransferDraft(
+                origin_id=world.locations["DC"], destination_id=world.locations["S1"], lines=[(skus["CUP"], 1)]
+            ),
+        )
+        await transfers.approve(tx, transfer)
+        place = (await network.locations_by_id(tx, [world.locations["DC"]]))[world.locations["DC"]]
+        assert place.status == "active"
+    with pytest.raises(ZoneFrozen) as told:
+        async with database.transaction() as tx:
+            await fulfillment.ship(tx, work["CUP"])
+    assert str(told.value) == f"CUP at DC is frozen for count {number} of its zone: it may not leave."
+    with pytest.raises(ZoneFrozen):
+        async with database.transaction(LEAD) as tx:
+            await transfers.ship(tx, transfer, Departure())
+    async with database.transaction() as tx:
+        await fulfillment.ship(tx, work["PLATE"])
+        reference = await reference_in(tx)
+        cards = await reference.cards(tx, list(skus))
+        told_of = await availability.offers(tx, reference, reference.channels["web"], cards)
+        common = await availability.common_stock(tx, reference, list(skus.values()))
+    assert {offer.sku: offer.available for offer in told_of.skus} == {"CUP": 0, "PLATE": 7}
+    assert {sku: sum(column) for sku, column in common.items()} == {skus["CUP"]: 0, skus["PLATE"]: 7}
+    # Two are packed and not on the shelf; one more than that is missing.
+    for who in ("eva", "lia"):
+        async with database.transaction(Actor("person", who, who)) as tx:
+            await service.enter(tx, number, [Entry(skus["CUP"], 6)], {skus["CUP"]: 2})
+    async with database.transaction() as tx:
+        await service.approve(tx, number)
+        await service.close(tx, number, {})
+    async with database.transaction() as tx:
+        assert (await there(tx, skus["CUP"], world.locations["DC"]))["sellable"] == 8
+        await fulfillment.ship(tx, work["CUP"])
+
+
+async def test_orders_are_sent_elsewhere_or_wait_while_a_zone_is_frozen_and_have_it_when_it_thaws(
+    database: Database,
+) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "CUP", stock={"DC": 9, "S1": 2})
+    gate = Gate(database)
+
+    def bought(number: int, units: int) -> NewOrder:
+        return NewOrder(
+            channel="web", external_id=f"Z-{number}", lines=[NewLine("CUP", units, 1000)], ship_to=SAO_PAULO
+        )
+
+    before = await gate.submit(bought(1, 1))  # the gate has its reference data now
+    async with database.transaction() as tx:
+        number = await a_zone_count(tx, world.locations["DC"], sku)
+    after = await gate.submit(bought(2, 1))
+    waits = await gate.submit(bought(3, 4))
+    await gate.close()
+    assert [line.location for line in before.lines] == ["DC"]
+    assert [line.location for line in after.lines] == ["S1"]
+    assert {line.state for line in waits.lines} <= {"unplaced", "backordered", "allocated"}
+    assert sum(line.quantity for line in waits.lines if line.state == "allocated") <= 1
+    async with database.transaction() as tx:
+        assert await replanning.place_units(tx, waits.id) != []
+        await service.cancel(tx, number, "not today")
+        assert await replanning.place_units(tx, waits.id) == []
+
+
+async def test_what_is_found_in_a_frozen_zone_stands_still_too(shop: Database) -> None:
+    async with shop.transaction(LEAD) as tx:
+        number = await a_zone_count(tx, SHOP, 1)
+    await enter(shop, number, {2: 10})
+    async with shop.snapshot() as tx:
+        assert await reads.frozen_goods(tx) == {1: {SHOP}, 2: {SHOP}}
+    async with shop.transaction(LEAD) as tx:
+        await service.cancel(tx, number, "x")
+        assert await reads.frozen_goods(tx) == {}
+
+
+async def test_a_zone_is_what_was_last_counted_in_it(shop: Database) -> None:
+    with pytest.raises(Invalid):
+        async with shop.transaction(LEAD) as tx:
+            await a_zone_count(tx, SHOP, zone="A")
+    for zone, skus in (("a", [1, 2]), ("B", [2])):
+        number = await a_count(shop, *skus, zone=zone)
+        await enter(shop, number, dict.fromkeys(skus, 10))
+        await close(shop, number)
+    number = await a_count(shop, 3)
+    async with shop.transaction(ANA) as tx:
+        await service.enter(tx, number, [Entry(3, 10, bin="A-07")], {})
+    async with shop.snapshot() as tx:
+        assert await reads.skus_of_zone(tx, SHOP, "A") == [1, 3]
+        assert await reads.skus_of_zone(tx, SHOP, "B") == [2]
+        assert await reads.skus_of_zone(tx, CENTRE, "A") == []
+    async with shop.transaction(LEAD) as tx:
+        number = await a_zone_count(tx, SHOP, zone="A")
+        assert sorted(await reads.frozen_goods(tx)) == [1, 3]
+
+
+async def test_zones_freeze_beside_each_other_and_only_for_who_may_approve(shop: Database) -> None:
+    with pytest.raises(Forbidden):
+        async with shop.transaction(ANA) as tx:
+            await a_zone_count(tx, SHOP, 1)
+    with pytest.raises(Invalid):
+        await a_count(shop, kind=CountKind.PHYSICAL, zone="A", freeze_zone=True)
+    async with shop.transaction(LEAD) as tx:
+        first = await a_zone_count(tx, SHOP, 1)
+        await a_zone_count(tx, SHOP, 1, 2, zone="B")
+        await service.cancel(tx, first, "x")
+        assert await reads.frozen_goods(tx) == {1: {SHOP}, 2: {SHOP}}
+    await a_count(shop, kind=CountKind.PHYSICAL, freeze=True)
+    with pytest.raises(AlreadyFrozen):
+        async with shop.transaction(LEAD) as tx:
+            await a_zone_count(tx, SHOP, 3)
 
 
 # --- stock that is suspected ---

@@ -602,7 +602,15 @@ async def last_units(shop: Shop, a: int, b: int, c: int, _: int) -> None:
 async def begin_count(shop: Shop, a: int, b: int, c: int, _: int) -> None:
     skus = None if c % 3 == 0 else [shop.sku(b)]
     limits = Limits(999, 10**9) if b % 2 else Limits(1, 10**9)
-    draft = CountDraft(location_id=shop.place(a), skus=skus, limits=limits, freeze=c % 6 == 0)
+    zone = skus is not None and c % 6 == 1
+    draft = CountDraft(
+        location_id=shop.place(a),
+        skus=skus,
+        limits=limits,
+        freeze=c % 6 == 0,
+        freeze_zone=zone,
+        zone="A" if zone else "",
+    )
     async with shop.db.transaction(PEOPLE[0]) as tx:
         await counts.raise_count(tx, draft)
 

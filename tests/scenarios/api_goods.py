@@ -190,7 +190,9 @@ def count_goods(story: Any, second: dict[str, str], third: dict[str, str]) -> No
     do("list_counts", query={"open": True, "limit": 1})
     do("approve_count", number=number, body={})
     assert do("close_count", number=number, body={})["applied"] == 1
-    other = do("raise_count", body={"location": "STALL", "skus": ["FIG-1"]})["number"]
+    zone = {"location": "STALL", "skus": ["FIG-1"], "zone": "Back", "freeze_zone": True}
+    other = do("raise_count", body=zone)["number"]
+    assert do("get_count", number=other)["count"]["zone_frozen"]
     do("cancel_count", number=other, body={"reason": "closing time"})
     do("list_suspicions")
     do("lift_suspicions", body={"location": "STALL", "skus": ["FIG-1"], "reason": "found behind the shelf"})

@@ -31,7 +31,9 @@ Instant = Annotated[datetime, Meta(tz=True)]
 class NewCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is to be counted: SKUs by name, those of a class by what left lately, or everything (`physical`).
 
-    A variance up to both limits is believed; `limit_value` is centavos. `freeze` needs `stock:approve`.
+    A variance up to both limits is believed; `limit_value` is centavos. `freeze` lets the whole location stand still,
+    `freeze_zone` only these goods while the rest goes on selling; without `skus` they are what the `zone` had when it
+    was last counted. Both need `stock:approve`.
     """
 
     location: Code
@@ -43,6 +45,7 @@ class NewCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     note: Text = ""
     blind: bool = True
     freeze: bool = False
+    freeze_zone: bool = False
     limit_units: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     limit_value: Annotated[int, Meta(ge=0, le=1_000_000_000_000)] = 0
 
@@ -146,7 +149,7 @@ async def raise_count(work: Work, data: NewCount) -> CountNumber:
     skus, source = await _ids(work, data.skus), Source.PERSON
     if data.abc is not None:
         skus, source = await service.of_class(work.tx, place.id, data.abc, data.most), Source.ABC
-    if skus is None and data.kind is CountKind.CYCLE:
+    if skus is None and data.kind is CountKind.CYCLE and not data.freeze_zone:
         refuse([Flaw("skus", N_("There is nothing to count: choose SKUs."))])
     draft = CountDraft(
         location_id=place.id,
@@ -157,6 +160,7 @@ async def raise_count(work: Work, data: NewCount) -> CountNumber:
         note=data.note,
         blind=data.blind,
         freeze=data.freeze,
+        freeze_zone=data.freeze_zone,
         limits=Limits(data.limit_units, data.limit_value),
     )
     number = await service.raise_count(work.tx, draft)

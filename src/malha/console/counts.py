@@ -126,10 +126,13 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
     async with web.writing(request) as tx:
         place = await goods_forms.place_of(tx, request, read.text("location", 80))
         skus, source, kind = None, Source.PERSON, CountKind.CYCLE
+        zone = read.text("zone", 80)
         if what in {"A", "B", "C"}:
             skus, source = await service.of_class(tx, place.id, what, most), Source.ABC
         elif what == "all":
             kind = CountKind.PHYSICAL
+        elif what == "zone":
+            skus = await service.of_zone(tx, place.id, zone)
         else:
             skus = [line.card.id for line in await goods_forms.sheet_of(tx, form)]
         draft = CountDraft(
@@ -137,10 +140,11 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
             skus=skus,
             kind=kind,
             source=source,
-            zone=read.text("zone", 80),
+            zone=zone,
             note=read.text("note", 200),
             blind=not read.flag("open"),
             freeze=kind is CountKind.PHYSICAL and read.flag("freeze"),
+            freeze_zone=kind is CountKind.CYCLE and read.flag("freeze_zone"),
             limits=Limits(limit_units or 0, limit_value),
         )
         number = await service.raise_count(tx, draft)

@@ -212,7 +212,7 @@ async def _refuse_held(tx: Tx, jobs: Sequence[_Job]) -> None:
 async def _ship(tx: Tx, jobs: Sequence[_Job]) -> None:
     if not jobs:
         return
-    await refuse_frozen(tx, sorted({job.work.location_id for job in jobs}))
+    await refuse_frozen(tx, {(u.sku_id, job.work.location_id) for job in jobs for u in job.units})
     services = sorted({job.work.service_id for job in jobs if job.work.service_id is not None})
     carriers = dict(await tx.tuples(writes.CARRIERS_OF, {"services": services}))
     chosen = {job.work.id: job.errand.tracking.carrier or carriers.get(job.work.service_id) for job in jobs}

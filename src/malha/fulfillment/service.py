@@ -205,14 +205,14 @@ async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list
         WrongState: it is not packed.
         DocumentRequired: units wait for their document.
         OrderStopped: a hold says that nothing leaves.
-        LocationFrozen: everything at the location is being counted.
+        LocationFrozen, ZoneFrozen: everything at the location, or some of this, is being counted.
         ShipmentNotFound, TrackingUnclear: a tracking code is for no parcel of this work.
     """
     desk = await take_up(tx, work_id)
     if desk.work.method != "ship":
         raise WrongMethod(number=desk.work.number, method=Word(METHOD_WORDS[desk.work.method]))
     desk.need(WorkState.PACKED)
-    await refuse_frozen(tx, [desk.work.location_id])
+    await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
     await _open_gate(tx, desk)
     parcels = await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
     by_parcel = _assign(tracking, parcels)
@@ -340,7 +340,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         CodeLocked: too many wrong codes were shown; a new one is needed.
         PickupOver: the window ended; give the customer more time first.
         OrderStopped: a hold says that nothing leaves.
-        LocationFrozen: everything at the location is being counted.
+        LocationFrozen, ZoneFrozen: everything at the location, or some of this, is being counted.
         Invalid: nobody is named as collecting.
     """
     refuse([] if received_by.strip() else [Flaw("received_by", N_("Write who collects the goods."))])
@@ -351,7 +351,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
     if desk.work.pickup_misses >= CODE_ATTEMPTS:
         raise CodeLocked
     await refuse_stopped(tx, desk.order)
-    await refuse_frozen(tx, [desk.work.location_id])
+    await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
     shown = "".join(code.split()).encode()
     if not hmac.compare_digest(shown, (desk.work.pickup_code or "").encode()):
         await tx.execute(writes.COUNT_MISS, {"id": work_id})

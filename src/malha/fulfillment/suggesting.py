@@ -74,7 +74,7 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
 
 
 async def _allotting(tx: Tx, reference: Reference, orders: Sequence[ShortOrder]) -> Allotting | None:
-    allotting = Allotting(reference.allotments, reference.network, await tx.now())
+    allotting = Allotting(reference, await tx.now())
     for order in orders:
         skus = {line.sku_id for line in order.lines if not line.kit}
         if touches(reference.allotments, order.channel_id, skus):

@@ -13,10 +13,10 @@ from typing import Any
 from psycopg import AsyncCursor
 
 from malha.intake.covering import Covering, Wanted, by_balance
+from malha.intake.reference import Reference
 from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import claims, reads, rules
 from malha.inventory.allotments.model import (
-    Allotments,
     Cap,
     Drawn,
     FenceKey,
@@ -28,7 +28,7 @@ from malha.inventory.allotments.model import (
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing import rules as routing
-from malha.routing.model import Network, Plan, Request, StockPrices
+from malha.routing.model import Plan, Request, StockPrices
 
 Free = Mapping[int, list[int]]  # common stock per SKU, by index of the network
 
@@ -36,16 +36,29 @@ Free = Mapping[int, list[int]]  # common stock per SKU, by index of the network
 class Allotting:
     """The allotments that touch one batch, with their running balances and what its orders take of them."""
 
-    __slots__ = ("_by_sku", "_network", "_now", "_open", "allotments", "counters", "draws", "skus", "standing", "uses")
+    __slots__ = (
+        "_by_sku",
+        "_frozen",
+        "_network",
+        "_now",
+        "_open",
+        "allotments",
+        "counters",
+        "draws",
+        "skus",
+        "standing",
+        "uses",
+    )
 
-    def __init__(self, allotments: Allotments, network: Network, now: datetime) -> None:
-        self.allotments = allotments
+    def __init__(self, reference: Reference, now: datetime) -> None:
+        self.allotments = reference.allotments
         self.skus: set[int] = set()  # of the touched orders
         self.counters: set[tuple[int, int]] = set()
         self.standing = Standing({}, {})
         self.draws: list[tuple[UUID, Drawn]] = []
         self.uses: list[tuple[UUID, Used]] = []
-        self._network = network
+        self._network = reference.network
+        self._frozen = reference.frozen
         self._now = now
         self._open: dict[Taker, tuple[list[Source], list[Cap]]] = {}
         self._by_sku: dict[int, list[FenceKey]] = {}
@@ -192,7 +205,7 @@ class Allotting:
         mine = {source.fence_id for source in taken_from}
         for key in self._by_sku.get(sku, ()):
             at = self._network.index.get(key.location_id)
-            if at is not None and key.fence_id in mine:
+            if at is not None and key.fence_id in mine and key.location_id not in self._frozen.get(sku, ()):
                 column[at] += self.standing.remaining[key]
         return column
 

@@ -21,6 +21,7 @@ from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments import rules
 from malha.inventory.allotments.model import Cap, FenceKey, Standing, Taker
+from malha.inventory.counts.reads import Frozen
 from malha.network.model import Channel, LocationStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -132,7 +133,8 @@ async def offers(
     position = {id_: n for n, id_ in enumerate(ids)}
     sources = {source.fence_id for source in rules.sources(reference.allotments, taker, now)} if touched else set()
     for key, units in standing.remaining.items():
-        if key.fence_id in sources and key.location_id in position:
+        frozen = key.location_id in reference.frozen.get(key.sku_id, ())
+        if key.fence_id in sources and key.location_id in position and not frozen:
             there.available[key.sku_id][position[key.location_id]] += units
     caps = rules.caps_of(reference.allotments, taker, now) if touched else []
     told = _Told(ids, there, caps, standing)
@@ -196,14 +198,16 @@ async def _there(
             standing.remaining = {FenceKey(s, x, fence): n for s, x, fence, n in await fences.fetchall()}
         if room is not None:
             standing.room = {(cap, sku): left for cap, sku, left in await room.fetchall()}
-    return _laid_out(stocked, ids, rows, [*expired, *first], unpublished), standing
+    return _laid_out(stocked, ids, rows, [*expired, *first], unpublished, reference.frozen), standing
 
 
 Rows = Sequence[tuple[Any, ...]]
 
 
-def _laid_out(stocked: Sequence[int], ids: Sequence[int], rows: Rows, besides: Rows, unpublished: Rows) -> There:
-    """Return columns by SKU from what was read; `besides` is signed, by SKU and place."""
+def _laid_out(
+    stocked: Sequence[int], ids: Sequence[int], rows: Rows, besides: Rows, unpublished: Rows, frozen: Frozen
+) -> There:
+    """Return columns by SKU from what was read; `besides` is signed, by SKU and place, and `frozen` stands still."""
     position = {id_: n for n, id_ in enumerate(ids)}
     columns = {sku: [0] * len(ids) for sku in stocked}
     for sku, places, free in rows:
@@ -219,11 +223,17 @@ def _laid_out(stocked: Sequence[int], ids: Sequence[int], rows: Rows, besides: R
     for sku, column in columns.items():
         if column and min(column) < 0:
             columns[sku] = [max(0, units) for units in column]
+    for sku in columns.keys() & frozen.keys():
+        columns[sku] = [0 if place in frozen[sku] else units for place, units in zip(ids, columns[sku], strict=True)]
+    return There(columns, _hidden(ids, position, unpublished))
+
+
+def _hidden(ids: Sequence[int], position: Mapping[int, int], unpublished: Rows) -> dict[int, Column]:
     hidden: dict[int, Column] = {}
     for sku, place, units in unpublished:
         if units > 0 and place in position:
             hidden.setdefault(sku, [0] * len(ids))[position[place]] = units
-    return There(columns, hidden)
+    return hidden
 
 
 class _Told:
@@ -314,6 +324,7 @@ async def common_stock(tx: Tx, reference: Reference, stocked: Sequence[int]) -> 
     for sku, place, units in besides:
         if place in index:
             columns[sku][index[place]] += units
+    reference.leave_frozen(columns)
     return {sku: [max(0, units) for units in column] for sku, column in columns.items()}
 
 
@@ -357,7 +368,7 @@ async def planner(
             request = msgspec.structs.replace(request, under=under)
         if not touched:
             return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
-        allotting = Allotting(reference.allotments, reference.network, now)
+        allotting = Allotting(reference, now)
         allotting.stand(standing)
         return allotting.plan(taker, request, free, reference.taken, reference.prices)
 
@@ -423,7 +434,7 @@ async def within_caps(
     placed: tuple[Request, Plan] | None = None,
 ) -> tuple[list[NewClaim], list[str]]:
     """Return claims on supply that caps let through beside what is `placed`, and the codes of caps in the way."""
-    allotting = Allotting(reference.allotments, reference.network, await tx.now())
+    allotting = Allotting(reference, await tx.now())
     lines = request.lines if placed is None else placed[0].lines
     skus = {sku for line in lines for sku, _ in line.components or ((line.sku_id, 1),)}
     if rules.touches(reference.allotments, taker.channel_id, skus):

@@ -100,7 +100,7 @@ async def move_together(tx: Tx, wave: int, steps: Sequence[Step], least: int) ->
     await inventory.retire_expired(tx, sku_ids)
     free = {sku: [0] * len(reference.network.location_ids) for sku in sku_ids}
     for sku, location, units in await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall():
-        if location in reference.network.index:
+        if location in reference.network.index and location not in reference.frozen.get(sku, ()):
             free[sku][reference.network.index[location]] += units  # below zero: what comes back is not free either
     turns = _decide(group, free, reference, least)
     if not turns:

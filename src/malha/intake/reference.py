@@ -22,6 +22,8 @@ from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import Policy
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Allotments
+from malha.inventory.counts import reads as counts
+from malha.inventory.counts.reads import NOT_FROZEN, Frozen
 from malha.network import reads as network
 from malha.network.model import Channel
 from malha.network.snapshot import NetworkSnapshot
@@ -66,6 +68,7 @@ class Reference:
         "channel_codes",
         "channels",
         "details",
+        "frozen",
         "kinds",
         "known",
         "learned",
@@ -95,11 +98,13 @@ class Reference:
         sells_ahead: bool = False,
         terms: Terms = NO_TERMS,
         rules: Rules | None = None,
+        frozen: Frozen = NOT_FROZEN,
     ) -> None:
         self.snapshot = snapshot
         self.rules = rules  # None: no order is asked about rules
         self.traits: dict[int, RuleTraits] = {}  # of the catalogue's revision, where conditions of rules ask for them
         self.allotments = in_force
+        self.frozen = frozen  # goods whose zone is being counted, with the locations: nothing of them is sold
         self.prices = prices
         self.learned = learned
         self.sells_ahead = sells_ahead  # whether any SKU has a policy: most retailers are not asked further
@@ -123,11 +128,17 @@ class Reference:
         self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
 
     def under(
-        self, in_force: Allotments, prices: StockPrices | None, learned: LearnedDays | None, rules: Rules | None
+        self,
+        in_force: Allotments,
+        frozen: Frozen,
+        prices: StockPrices | None,
+        learned: LearnedDays | None,
+        rules: Rules | None,
     ) -> "Reference":
-        """Return the same with other allotments, prices, days and rules; a batch with this one keeps what it has."""
+        """Return the same with other allotments, freezes, prices, days and rules; a batch keeps the one it has."""
         other = copy.copy(self)
         other.allotments = in_force
+        other.frozen = frozen
         other.prices = prices
         other.learned = learned
         other.rules = rules
@@ -218,7 +229,15 @@ class Reference:
         for sku, location, units in balances:
             if location in index:
                 free[sku][index[location]] = max(0, units)
+        self.leave_frozen(free)
         return free
+
+    def leave_frozen(self, free: dict[int, list[int]]) -> None:
+        """Take out of columns by SKU, in the network's order of locations, what stands still for a count."""
+        index = self.network.index
+        for sku in free.keys() & self.frozen.keys():
+            for location in self.frozen[sku] & index.keys():
+                free[sku][index[location]] = 0
 
 
 class Cache:
@@ -288,6 +307,7 @@ class Cache:
                 return old
             found = old.under(
                 await allotments.load(tx),
+                await counts.frozen_goods(tx),
                 await price_reads.in_force(tx),
                 await promised_days.in_force(tx),
                 old.rules if revisions.rules == before.rules else await ruling.in_force(tx, old.snapshot),
@@ -304,12 +324,14 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
     prices = await price_reads.in_force(tx)
     learned = await promised_days.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
+    frozen = await counts.frozen_goods(tx)
     snapshot = await _with_picking(tx, await network.snapshot(tx))
     terms = await cost_reads.terms(tx, snapshot)
     rules = await ruling.in_force(tx, snapshot)
     return Reference(
-        snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules
-    )
+        snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules,
+        frozen=frozen,
+    )  # fmt: skip
 
 
 async def _with_picking(tx: Tx, snapshot: NetworkSnapshot) -> NetworkSnapshot:

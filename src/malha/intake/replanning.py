@@ -244,7 +244,7 @@ async def _make_way(tx: Tx, order: Order, taker: Taker, sku_ids: list[int], refe
     """Lock the fences and caps that touch an order, and let expired holds go; None when none touches it."""
     allotting: Allotting | None = None
     if touches(reference.allotments, order.channel_id, sku_ids):
-        allotting = Allotting(reference.allotments, reference.network, await tx.now())
+        allotting = Allotting(reference, await tx.now())
         allotting.add(taker, sku_ids)
         await allot.lock(tx, allotting)
     if await inventory.retire_expired(tx, sku_ids) and allotting is not None:

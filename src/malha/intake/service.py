@@ -206,7 +206,7 @@ def _allotting(
             continue
         stocked = [part for line in order.lines if line.sku in skus for part in skus[line.sku].stocked]
         if touches(reference.allotments, channel.id, stocked):
-            found = found or Allotting(reference.allotments, reference.network, instant)
+            found = found or Allotting(reference, instant)
             found.add(Taker(channel.id, order.customer_group), stocked)
     return found
 

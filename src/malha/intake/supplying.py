@@ -196,7 +196,7 @@ async def _count(
     if not skus or not touches(reference.allotments, order.channel_id, skus):
         return covering.plan(request, wanted), []
     taker = Taker(order.channel_id, order.customer_group)
-    allotting = Allotting(reference.allotments, reference.network, await tx.now())
+    allotting = Allotting(reference, await tx.now())
     allotting.add(taker, skus)
     await allot.lock_room(tx, allotting)
     claims, _ = allotting.cover(taker, request, wanted, covering, {})

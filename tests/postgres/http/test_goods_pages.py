@@ -167,6 +167,22 @@ async def test_a_physical_inventory_shows_its_freeze_and_takes_a_file(stocked: S
     assert "The location is frozen" not in await page(stocked, lead, "/counts/1")
 
 
+async def test_a_count_of_a_zone_freezes_what_the_zone_had_when_it_was_last_counted(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    await send(stocked, lead, "/counts:new", location="LJ01", what="list", zone="Mezanino", lines="CAM-P")
+    await send(
+        stocked, lead, "/counts/1/entries", files={"file": ("c.csv", b"sku,quantity\nCAM-P,10\n", "text/csv")}, x="1"
+    )
+    await send(stocked, lead, "/counts/1/close", uncounted="keep")
+    await send(stocked, lead, "/counts:new", location="LJ01", what="zone", zone="mezanino", freeze_zone="on")
+    shown = await page(stocked, lead, "/counts/2")
+    assert "The zone is frozen." in shown
+    assert "0 / 1" in shown
+    assert "zone frozen" in await page(stocked, lead, "/counts")
+    await send(stocked, lead, "/counts/2/cancel", reason="storm")
+    assert "The zone is frozen." not in await page(stocked, lead, "/counts/2")
+
+
 async def test_suspected_stock_is_shown_with_its_reasons_and_lifted_by_who_saw_it(stocked: Shop) -> None:
     lead = await stocked.session(Role.MANAGER)
     assert "Nothing is suspected" in await page(stocked, lead, "/suspicions")

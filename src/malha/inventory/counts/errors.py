@@ -56,6 +56,15 @@ class LocationFrozen(MalhaError):
     mend = "Finish or cancel the count, then try again."
 
 
+class ZoneFrozen(MalhaError):
+    """Goods do not leave while their zone is counted."""
+
+    status = 409
+    code = "zone_frozen"
+    says = "{sku} at {location} is frozen for count {number} of its zone: it may not leave."
+    mend = "Finish or cancel the count, then try again. The rest of the location goes on."
+
+
 class AlreadyFrozen(MalhaError):
     """One freeze at a time."""
 

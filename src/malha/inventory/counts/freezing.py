@@ -1,17 +1,23 @@
-"""Freezing a location while everything in it is counted: no new work goes there, and nothing leaves it.
+"""Freezing a location, or a zone of it, while it is counted: no new work goes there, and nothing leaves it.
 
-New work stays away because the location is paused, which routing and the gate already look at. That nothing leaves is
-asked by whoever lets goods leave, with `refuse_frozen`.
+New work stays away from a location because it is paused, which routing and the gate already look at. A balance has no
+zone: of a zone what stands still are the SKUs its count counts, wherever in the location they are; intake leaves them
+out, with the reference data that it knows allotments by. That nothing leaves is asked by whoever lets goods leave, with
+`refuse_frozen`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from malha.inventory import announcing
+from malha.inventory.allotments import reads as allotments
 from malha.inventory.counts import reads
-from malha.inventory.counts.errors import AlreadyFrozen, LocationFrozen
+from malha.inventory.counts.errors import AlreadyFrozen, LocationFrozen, ZoneFrozen
 from malha.inventory.counts.model import Task
+from malha.inventory.model import Reason
 from malha.network import reads as network
 from malha.network import service as places
 from malha.network.model import LocationStatus
+from malha.platform import revisions
 from malha.platform.db import Tx
 
 WHY = "physical inventory"
@@ -39,12 +45,33 @@ async def thaw(tx: Tx, task: Task) -> None:
     await places.resume_locations(tx, [place.code])
 
 
-async def refuse_frozen(tx: Tx, location_ids: Sequence[int]) -> None:
-    """Refuse to let goods leave a location that is frozen.
+async def freeze_zone(tx: Tx, location_id: int, skus: Sequence[int]) -> None:
+    """Let goods of a location stand still: no order is sent there for them from now on, and they do not leave.
+
+    A batch of orders that was planned before finds the number changed under which it claims, and plans again.
+    """
+    await revisions.bump(tx, allotments.REVISION)
+    await announcing.decreased(tx, [(sku, location_id) for sku in skus], Reason.COUNT.value)
+
+
+async def thaw_zone(tx: Tx, task: Task, skus: Sequence[int]) -> None:
+    """Let the goods of a count's zone be sold again, to whoever waits for them first."""
+    if task.zone_frozen:
+        await revisions.bump(tx, allotments.REVISION)
+        await announcing.increased(tx, [(sku, task.location_id) for sku in skus], Reason.COUNT.value)
+
+
+async def refuse_frozen(tx: Tx, goods: Iterable[tuple[int | None, int]]) -> None:
+    """Refuse to let goods, by (sku_id, location_id), leave a location that is frozen, or a frozen zone of it.
 
     Raises:
-        LocationFrozen: one of them is.
+        LocationFrozen: all of one of the locations is.
+        ZoneFrozen: some of the goods are.
     """
-    found = await reads.frozen(tx, location_ids)
+    leaving = set(goods)
+    found = await reads.frozen(tx, sorted({location for _, location in leaving}))
     if found:
         raise LocationFrozen(location=found[0].location, number=found[0].number)
+    zone = await reads.frozen_among(tx, sorted((sku, location) for sku, location in leaving if sku is not None))
+    if zone is not None:
+        raise ZoneFrozen(sku=zone.sku, location=zone.location, number=zone.number)

@@ -72,7 +72,8 @@ class CountDraft(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = ""
     note: str = ""
     blind: bool = True
-    freeze: bool = False
+    freeze: bool = False  # the whole location
+    freeze_zone: bool = False  # what is counted; without SKUs what the zone had when it was last counted
     limits: Limits = Limits()
 
 
@@ -97,6 +98,7 @@ class Task(msgspec.Struct, frozen=True):
     blind: bool
     frozen: bool
     paused: bool
+    zone_frozen: bool
     limit_units: int
     limit_value: int
 

@@ -1,6 +1,6 @@
 """Counts and suspicions, for screens and for whoever lets goods leave."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,10 +14,38 @@ FROZEN = """
 SELECT t.location_id, p.code AS location, t.number FROM count_task t JOIN location p ON p.id = t.location_id
 WHERE t.frozen AND t.location_id = ANY (%(locations)s::int[])
 """
+# The partial index on frozen zones, which are few or none, and the key of their lines.
+FROZEN_GOODS = """
+SELECT l.sku_id, array_agg(t.location_id) FROM count_task t JOIN count_line l ON l.task_id = t.id
+WHERE t.zone_frozen GROUP BY l.sku_id
+"""
+FROZEN_AMONG = """
+SELECT v.sku, p.code AS location, t.zone, t.number
+FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+JOIN count_task t ON t.zone_frozen AND t.location_id = w.location_id
+JOIN count_line l ON l.task_id = t.id AND l.sku_id = w.sku_id
+JOIN variant v ON v.id = w.sku_id JOIN location p ON p.id = w.location_id
+ORDER BY t.number, v.sku LIMIT 1
+"""
+# What was last counted in a zone, or in a place whose name begins with its; the newest line of a SKU says where it is.
+# By the indexes on a SKU's lines, from what the location has.
+SKUS_OF_ZONE = """
+SELECT b.sku_id FROM balance b
+CROSS JOIN LATERAL (
+    SELECT t.zone, l.bin FROM count_line l JOIN count_task t ON t.id = l.task_id
+    WHERE l.sku_id = b.sku_id AND t.location_id = b.location_id AND (l.bin <> '' OR t.zone <> '')
+      AND l.counted IS NOT NULL
+    ORDER BY t.number DESC LIMIT 1
+) last
+WHERE b.location_id = %(location_id)s::int
+  AND (lower(last.zone) = lower(%(zone)s::text) OR starts_with(lower(last.bin), lower(%(zone)s::text)))
+ORDER BY b.sku_id
+"""
 # Newest first by the unique index on number.
 TASKS = """
 SELECT t.number, p.code AS location, p.name AS location_name, t.kind, t.source, t.zone, t.note, t.state, t.blind,
-       t.frozen, t.created_at, t.created_by, t.closed_at, l.lines, l.pending, l.recount, l.review, l.done, l.variance
+       t.frozen, t.zone_frozen, t.created_at, t.created_by, t.closed_at, l.lines, l.pending, l.recount, l.review,
+       l.done, l.variance
 FROM count_task t
 JOIN location p ON p.id = t.location_id
 CROSS JOIN LATERAL (
@@ -36,7 +64,8 @@ LIMIT %(limit)s::int
 """
 TASK = """
 SELECT t.id, t.number, t.location_id, p.code AS location, p.name AS location_name, t.kind, t.source, t.zone, t.note,
-       t.state, t.blind, t.frozen, t.limit_units, t.limit_value, t.created_at, t.created_by, t.closed_at, t.closed_by
+       t.state, t.blind, t.frozen, t.zone_frozen, t.limit_units, t.limit_value, t.created_at, t.created_by, t.closed_at,
+       t.closed_by
 FROM count_task t JOIN location p ON p.id = t.location_id
 WHERE t.number = %(number)s::bigint
 """
@@ -125,7 +154,20 @@ LIMIT %(limit)s::int
 SELLING_PLACES = "SELECT id FROM location WHERE status = 'active' AND kind <> 'pickup_point' ORDER BY id"
 
 
-class Frozen(msgspec.Struct, frozen=True):
+Frozen = Mapping[int, frozenset[int]]  # locations where a SKU stands still
+NOT_FROZEN: Frozen = {}
+
+
+class FrozenZone(msgspec.Struct, frozen=True):
+    """A SKU at a location that stands still, and the count of its zone."""
+
+    sku: str
+    location: str
+    zone: str
+    number: int
+
+
+class FrozenPlace(msgspec.Struct, frozen=True):
     """A location from which nothing leaves, and the count that says so."""
 
     location_id: int
@@ -146,6 +188,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     state: TaskState
     blind: bool
     frozen: bool
+    zone_frozen: bool
     created_at: datetime
     created_by: str
     closed_at: datetime | None
@@ -172,6 +215,7 @@ class TaskHead(msgspec.Struct, frozen=True):
     state: TaskState
     blind: bool
     frozen: bool
+    zone_frozen: bool
     limit_units: int
     limit_value: int
     created_at: datetime
@@ -249,9 +293,25 @@ class SuspicionRow(msgspec.Struct, frozen=True):
     found_at: datetime
 
 
-async def frozen(tx: Tx, location_ids: Sequence[int]) -> list[Frozen]:
+async def frozen_goods(tx: Tx) -> Frozen:
+    """Return the goods that stand still because their zone is being counted, with the locations."""
+    return {sku: frozenset(locations) for sku, locations in await tx.tuples(FROZEN_GOODS)}
+
+
+async def frozen_among(tx: Tx, goods: Collection[tuple[int, int]]) -> FrozenZone | None:
+    """Return one of some goods, by (sku_id, location_id), that stands still; None: none does."""
+    params = {"skus": [sku for sku, _ in goods], "locations": [location for _, location in goods]}
+    return await tx.maybe(FrozenZone, FROZEN_AMONG, params)
+
+
+async def skus_of_zone(tx: Tx, location_id: int, zone: str) -> list[int]:
+    """Return the SKUs that were last counted in a zone of a location, or in a place whose name begins with its."""
+    return await tx.values(SKUS_OF_ZONE, {"location_id": location_id, "zone": zone})
+
+
+async def frozen(tx: Tx, location_ids: Sequence[int]) -> list[FrozenPlace]:
     """Return which of these locations are frozen."""
-    return await tx.all(Frozen, FROZEN, {"locations": list(location_ids)})
+    return await tx.all(FrozenPlace, FROZEN, {"locations": list(location_ids)})
 
 
 async def tasks(

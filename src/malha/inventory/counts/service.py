@@ -7,8 +7,11 @@ caller says how many are set aside, and they are added to what was counted. Lock
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from malha.inventory import service as stock
 from malha.inventory import writes as balances
+from malha.inventory.allotments import reads as allotments
 from malha.inventory.counts import freezing, reads, rules, suspicions, writes
 from malha.inventory.counts.errors import AlreadyFrozen, CountEnded, NotCountable, OwnCount, Undecided, UnknownCount
 from malha.inventory.counts.events import CountApplied, CountCancelled, CountRaised
@@ -25,7 +28,7 @@ from malha.inventory.counts.model import (
     TaskState,
 )
 from malha.inventory.model import Claim, Reason, Reference
-from malha.platform import audit, jobs, outbox
+from malha.platform import audit, jobs, outbox, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
@@ -41,12 +44,14 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
     """Have SKUs counted; return the count's number.
 
     Raises:
-        Forbidden: only who may approve freezes a location.
+        Forbidden: only who may approve freezes a location or a zone.
         AlreadyFrozen: another count froze it.
-        Invalid: there is nothing to count.
+        Invalid: there is nothing to count, or no zone to freeze.
     """
-    if draft.freeze and not tx.actor.may(APPROVE):
+    if (draft.freeze or draft.freeze_zone) and not tx.actor.may(APPROVE):
         raise Forbidden(permission=APPROVE)
+    if draft.freeze_zone:
+        draft = await _of_zone(tx, draft)
     id_ = new_id()
     paused = draft.freeze and await freezing.freeze(tx, draft.location_id)
     made = await tx.values(
@@ -61,6 +66,7 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
             "blind": draft.blind,
             "frozen": draft.freeze,
             "paused": paused,
+            "zone_frozen": draft.freeze_zone,
             "limit_units": draft.limits.units,
             "limit_value": draft.limits.value,
             "actor": tx.actor.label,
@@ -75,6 +81,8 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
         lines = await tx.execute(writes.ADD_LINES, {"task_id": id_, "skus": sorted(set(draft.skus))})
     if not lines and draft.kind is CountKind.CYCLE:
         refuse([Flaw("skus", N_("There is nothing to count: choose SKUs."))])
+    if draft.freeze_zone:
+        await freezing.freeze_zone(tx, draft.location_id, draft.skus or [])
     await outbox.add(
         tx,
         CountRaised(
@@ -88,8 +96,41 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
         ),
     )
     facts = {"kind": draft.kind.value, "lines": lines, "frozen": draft.freeze, "zone": draft.zone}
+    if draft.freeze_zone:
+        facts["zone_frozen"] = True
     await audit.record(tx, action="raise", entity="count", entity_id=number, after=facts)
     return number
+
+
+async def _of_zone(tx: Tx, draft: CountDraft) -> CountDraft:
+    """Return the draft of a zone that is frozen with the SKUs that stand still."""
+    if draft.freeze or draft.kind is CountKind.PHYSICAL:
+        says = N_("A physical inventory freezes the whole location.")
+        refuse([Flaw("freeze_zone", says, N_("Freeze the location, or count a zone."))])
+    if await reads.frozen(tx, [draft.location_id]):
+        raise AlreadyFrozen
+    skus = draft.skus or await of_zone(tx, draft.location_id, draft.zone)
+    return msgspec.structs.replace(draft, skus=sorted(set(skus)))
+
+
+async def of_zone(tx: Tx, location_id: int, zone: str) -> list[int]:
+    """Return the SKUs that a zone of a location had when they were last counted.
+
+    Raises:
+        Invalid: no zone is named, or nothing was counted there yet.
+    """
+    found = await reads.skus_of_zone(tx, location_id, zone.strip()) if zone.strip() else []
+    if not found:
+        says = N_("Nothing was counted in this zone yet.") if zone.strip() else N_("Say which zone.")
+        refuse([Flaw("zone", says, N_("Name its SKUs; where they are counted is remembered for the next time."))])
+    return found
+
+
+async def _join(tx: Tx, task: Task, skus: Sequence[int]) -> None:
+    """Let SKUs join a count; what is found in a frozen zone stands still as it does."""
+    joined = await tx.values(writes.ADD_LINES, {"task_id": task.id, "skus": sorted(set(skus))})
+    if joined and task.zone_frozen:
+        await freezing.freeze_zone(tx, task.location_id, joined)
 
 
 async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = True, bin_: str = "") -> int:
@@ -103,7 +144,7 @@ async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = 
     """
     refuse([] if abs(quantity) <= MOST_UNITS else [Flaw("quantity", N_("Write a whole number, 0 or more."))])
     task = await _share(tx, number)
-    await tx.execute(writes.ADD_LINES, {"task_id": task.id, "skus": [sku_id]})
+    await _join(tx, task, [sku_id])
     lines = await _lines(tx, task.id, [sku_id])
     _refuse_uncountable(tx, lines, {sku_id: 0})
     params = {
@@ -152,7 +193,7 @@ async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mappin
     )
     task = await _share(tx, number)
     last = {entry.sku_id: entry for entry in entries}
-    await tx.execute(writes.ADD_LINES, {"task_id": task.id, "skus": sorted(last)})
+    await _join(tx, task, list(last))
     lines = await _lines(tx, task.id, sorted(last))
     _refuse_uncountable(tx, lines, {entry.sku_id: i for i, entry in enumerate(entries)})
     return await _record(tx, task, lines, [last[sku] for sku in sorted(last)], set_aside)
@@ -311,6 +352,8 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
     task = await _lock(tx, number)
     if task.state != TaskState.APPLYING:
         return Applied(0, 0, [])
+    if task.zone_frozen:
+        await revisions.bump(tx, allotments.REVISION)  # as who saves allotments does: before any balance
     rows = await tx.tuples(writes.NEXT_ACCEPTED, {"task_id": task.id, "limit": limit})
     changes = [Claim(sku, task.location_id, variance) for sku, variance in rows]
     await suspicions.lift(tx, task.location_id, [sku for sku, _ in rows], f"C{number}")
@@ -326,7 +369,7 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
     left = len(await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.ACCEPTED.value]}))
     if not left:
         seq = await tx.value(writes.STEP_TASK, _step(tx, task, TaskState.APPLIED))
-        await freezing.thaw(tx, task)
+        await _thaw(tx, task)
         await outbox.add(tx, CountApplied(id=task.id, seq=seq, number=number, location_id=task.location_id))
     return Applied(len(rows), left, deficits)
 
@@ -353,12 +396,18 @@ async def cancel(tx: Tx, number: int, reason: str) -> None:
     if task.frozen and not tx.actor.may(APPROVE):
         raise Forbidden(permission=APPROVE)
     seq = await tx.value(writes.STEP_TASK, _step(tx, task, TaskState.CANCELLED))
-    await freezing.thaw(tx, task)
+    await _thaw(tx, task)
     await outbox.add(
         tx,
         CountCancelled(id=task.id, seq=seq, number=number, location_id=task.location_id, reason=reason.strip()),
     )
     await audit.record(tx, action="cancel", entity="count", entity_id=number, after={"reason": reason.strip()})
+
+
+async def _thaw(tx: Tx, task: Task) -> None:
+    await freezing.thaw(tx, task)
+    if task.zone_frozen:
+        await freezing.thaw_zone(tx, task, await tx.values(writes.LINES_OF, {"task_id": task.id}))
 
 
 def _step(tx: Tx, task: Task, state: TaskState) -> dict[str, object]:

@@ -1,11 +1,11 @@
 """Statements that change counts. The task is locked before its lines, lines before holds, holds before balances."""
 
 INSERT_TASK = """
-INSERT INTO count_task (id, location_id, kind, source, zone, note, blind, frozen, paused, limit_units, limit_value,
-                        created_by)
+INSERT INTO count_task (id, location_id, kind, source, zone, note, blind, frozen, paused, zone_frozen,
+                        limit_units, limit_value, created_by)
 VALUES (%(id)s::uuid, %(location_id)s::int, %(kind)s::text, %(source)s::text, %(zone)s::text, %(note)s::text,
-        %(blind)s::boolean, %(frozen)s::boolean, %(paused)s::boolean, %(limit_units)s::int, %(limit_value)s::bigint,
-        %(actor)s::text)
+        %(blind)s::boolean, %(frozen)s::boolean, %(paused)s::boolean, %(zone_frozen)s::boolean, %(limit_units)s::int,
+        %(limit_value)s::bigint, %(actor)s::text)
 ON CONFLICT (location_id) WHERE frozen DO NOTHING
 RETURNING number
 """
@@ -23,7 +23,9 @@ ADD_LINES = """
 INSERT INTO count_line (task_id, sku_id)
 SELECT %(task_id)s::uuid, sku_id FROM unnest(%(skus)s::int[]) AS w(sku_id)
 ON CONFLICT DO NOTHING
+RETURNING sku_id
 """
+LINES_OF = "SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid ORDER BY sku_id"
 # Everything that is there, or should be.
 ADD_ALL_LINES = """
 INSERT INTO count_line (task_id, sku_id)
@@ -32,12 +34,14 @@ WHERE location_id = %(location_id)s::int AND (on_hand <> 0 OR allocated <> 0 OR 
 """
 # Those who count share the task; who closes or cancels it has it alone.
 SHARE_TASK = """
-SELECT id, number, location_id, kind, source, state, blind, frozen, paused, limit_units, limit_value
+SELECT id, number, location_id, kind, source, state, blind, frozen, paused, zone_frozen, limit_units,
+       limit_value
 FROM count_task WHERE number = %(number)s::bigint
 FOR SHARE
 """
 LOCK_TASK = """
-SELECT id, number, location_id, kind, source, state, blind, frozen, paused, limit_units, limit_value
+SELECT id, number, location_id, kind, source, state, blind, frozen, paused, zone_frozen, limit_units,
+       limit_value
 FROM count_task WHERE number = %(number)s::bigint
 FOR NO KEY UPDATE
 """
@@ -104,6 +108,7 @@ FOR NO KEY UPDATE
 STEP_TASK = """
 UPDATE count_task SET state = %(state)s::text, seq = seq + 1,
        frozen = frozen AND %(state)s::text IN ('open', 'applying'),
+       zone_frozen = zone_frozen AND %(state)s::text IN ('open', 'applying'),
        closed_at = CASE WHEN %(state)s::text IN ('applied', 'cancelled') THEN now() END,
        closed_by = %(actor)s::text
 WHERE id = %(id)s::uuid

@@ -175,15 +175,15 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     Raises:
         NotYourEnd: the origin is not in the actor's scope.
         WrongTransferState: it is not approved, or has left.
-        LocationFrozen: everything at the origin is being counted.
+        LocationFrozen, ZoneFrozen: everything at the origin, or some of this, is being counted.
         DocumentNeeded: it goes to another establishment without a fiscal document.
         Invalid: more than was approved, or nothing.
     """
     transfer = await _lock(tx, number)
     await _at_end(tx, transfer.origin_id)
     _need(transfer, TransferState.APPROVED)
-    await refuse_frozen(tx, [transfer.origin_id])
     lines = await _lines(tx, transfer)
+    await refuse_frozen(tx, {(line.sku_id, transfer.origin_id) for line in lines})
     leaving = {line.line: line.approved or 0 for line in lines} | dict(departure.quantities)
     flaws = _flaws_of(leaving, lines)
     most = {line.line: line.approved or 0 for line in lines}
