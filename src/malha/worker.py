@@ -24,11 +24,11 @@ from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
     order_waves,
+    partner_stock,
     promises_slip,  # noqa: F401 -- declares its job
     stock_from_channels,
     stock_sync,  # noqa: F401 -- declares its job
     telling,
-    warehouses,
 )
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import learning_days, learning_risks, slipping
@@ -126,7 +126,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
-        runtime = Runtime(database, settings, take_stock=warehouses.take_stock)
+        runtime = Runtime(database, settings, take_stock=partner_stock.take_stock)
         tasks.create_task(pushing.run_pushes(database, sending.senders(runtime), stop))
         tasks.create_task(_run_connections(runtime, stop))
         tasks.create_task(webhooks.run_sending(database, webhooks.sending_of(settings), stop))

@@ -86,7 +86,7 @@ class Capability(StrEnum):
     WEBHOOKS = "webhooks"
     SUMMARIES = "summaries"  # how many orders a day the peer counts, for reconciliation
     TOKENS = "tokens"  # access by tokens that run out
-    FULFILMENT = "fulfilment"  # a warehouse of somebody else is asked to pick and ship
+    FULFILMENT = "fulfilment"  # a partner is asked to pick and ship
     FILES = "files"  # what it answers comes as files
 
 
@@ -579,7 +579,7 @@ class Ping(msgspec.Struct, frozen=True):
     """The peer tries the address: it is answered, and nothing is kept."""
 
 
-# What a warehouse of somebody else is asked and answers. `request` and `notice` are our names; each means the same
+# What a partner who fulfils for us is asked and answers. `request` and `notice` are our names; each means the same
 # thing however often it is told. Quantities are units of a SKU as it lies on the shelf: a kit is asked
 # for by its components.
 
@@ -781,7 +781,7 @@ class InboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust
     order: ExtOrder | None = None  # with trust DATA
     order_id: str = ""  # with trust HINT
-    answer: Answer | StockTold | None = None  # of a warehouse, with trust DATA; `dedup` and `entity` are the runtime's
+    answer: Answer | StockTold | None = None  # of a partner, with trust DATA; `dedup` and `entity` are the runtime's
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -982,7 +982,7 @@ class TokenRefresher(Protocol):
 
 @runtime_checkable
 class FulfillmentSink(Protocol):
-    """A warehouse of somebody else that is asked to ship, to stop, and to expect goods."""
+    """A partner who is asked to ship, to stop, and to expect goods."""
 
     idempotent: ClassVar[bool]
 

@@ -6,7 +6,7 @@ event again. A name is a checkpoint in the database: it is not changed and not u
 
 from malha.channels import pushing
 from malha.channels.connecting import following
-from malha.channels.warehousing import asking
+from malha.channels.partners import asking
 from malha.flows import order_to_cash, stock_counts, telling
 from malha.fulfillment import outcomes
 from malha.ordering import projections
@@ -82,8 +82,8 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
     Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),
     Subscription(name="connector_operations", types=following.TYPES, handler=following.note_operations),
-    Subscription(name="warehouse_requests", types=asking.WORK_TYPES, handler=asking.note_work, batch=200),
-    Subscription(name="warehouse_notices", types=asking.INBOUND_TYPES, handler=asking.note_inbound),
+    Subscription(name="partner_requests", types=asking.WORK_TYPES, handler=asking.note_work, batch=200),
+    Subscription(name="partner_notices", types=asking.INBOUND_TYPES, handler=asking.note_inbound),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
     Subscription(
         name="supply_followers",

@@ -28,8 +28,8 @@ from malha.channels.contract import (
     Page,
     Trust,
 )
-from malha.channels.warehousing import answering
-from malha.channels.warehousing import rules as warehouse
+from malha.channels.partners import answering
+from malha.channels.partners import rules as partners
 from malha.intake.gate import Gate
 from malha.platform import retrying
 from malha.platform.db import Database, Tx
@@ -156,7 +156,7 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
 
 
 def _is_answer(came: Came) -> bool:
-    return came.entity.startswith(warehouse.PREFIX)
+    return came.entity.startswith(partners.PREFIX)
 
 
 async def _taken(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> InboxState:

@@ -46,7 +46,7 @@ class OpKind(StrEnum):
     PUSH_SHIPMENT = "push_shipment"
     CANCEL = "cancel"
     REFUND = "refund"
-    ASK = "ask"  # of a partner's warehouse
+    ASK = "ask"  # of a logistics partner
 
 
 NEWEST_WINS = frozenset({OpKind.SET_PRICE})

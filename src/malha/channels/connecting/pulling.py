@@ -14,7 +14,7 @@ from malha.channels.connecting import inbox, reads, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page
-from malha.channels.warehousing import filing
+from malha.channels.partners import filing
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest

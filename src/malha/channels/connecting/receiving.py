@@ -28,7 +28,7 @@ from malha.channels.contract import (
     Verified,
     WebhookReceiver,
 )
-from malha.channels.warehousing import filing
+from malha.channels.partners import filing
 from malha.intake.errors import Overloaded
 from malha.platform import signing
 from malha.platform.clock import now

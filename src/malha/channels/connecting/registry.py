@@ -14,9 +14,10 @@ import structlog
 
 from malha.channels.connecting.errors import UnknownConnector
 from malha.channels.connectors.generic import Generic
+from malha.channels.connectors.partner_files import PartnerFiles
+from malha.channels.connectors.partner_http import PartnerHttp
 from malha.channels.connectors.shopify import Shopify
 from malha.channels.connectors.vendure import Vendure
-from malha.channels.connectors.warehouse_files import WarehouseFiles
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import (
     CancelRefundSink,
@@ -39,7 +40,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, WarehouseFiles)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, PartnerFiles, PartnerHttp)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,

@@ -20,8 +20,8 @@ from malha.channels.contract import (
     Paced,
     TokenRefresher,
 )
-from malha.channels.warehousing import keeping
-from malha.channels.warehousing.sftp import Sftp
+from malha.channels.partners import keeping
+from malha.channels.partners.sftp import Sftp
 from malha.platform import signing
 from malha.platform.clock import now
 from malha.platform.db import Database
@@ -38,7 +38,7 @@ class Runtime:
     def __init__(
         self, db: Database, settings: Settings, *, timeout_s: float = TIMEOUT_S, take_stock: Any = None
     ) -> None:
-        """`take_stock` (a `warehousing.filing.TakeStock`) takes the stock that partners state; without one it waits."""
+        """`take_stock` (a `partners.filing.TakeStock`) takes the stock that partners state; without one it waits."""
         self.take_stock = take_stock
         self.db = db
         self.settings = settings

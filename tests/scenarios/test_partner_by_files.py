@@ -6,14 +6,14 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from tests.partner_world import CODE, Partner, partnered
 from tests.sftp_host import USER
-from tests.warehouse_world import CODE, Partner, partnered
 
 from malha.channels.connecting import reads as connections
 from malha.channels.connecting import service as connecting
 from malha.channels.contract import AuthExpired, Invalid
-from malha.channels.warehousing import service as warehousing
-from malha.channels.warehousing.errors import HostKeyChanged
+from malha.channels.partners import service as partners
+from malha.channels.partners.errors import HostKeyChanged
 from malha.doctor import examine
 from malha.fulfillment import service as fulfillment
 from malha.inventory.supply import service as supply
@@ -291,16 +291,16 @@ async def test_adjustments_count_once_by_their_reference(partner: Partner) -> No
 
 async def test_work_that_was_open_before_the_partner_came_is_asked_for_and_can_be_sent_again(partner: Partner) -> None:
     async with partner.database.transaction() as tx:
-        await warehousing.set_locations(tx, CODE, {})
+        await partners.set_locations(tx, CODE, {})
     await partner.order(A=1)
     await partner.go()
     assert partner.asked() == []
     async with partner.database.transaction() as tx:
-        await warehousing.set_locations(tx, CODE, {"DC": "ARM-1"})
+        await partners.set_locations(tx, CODE, {"DC": "ARM-1"})
     await partner.go()
     ((asked,),) = partner.asked()
     async with partner.database.transaction() as tx:
-        assert await warehousing.send_again(tx, CODE, [asked["request"]]) == 1
+        assert await partners.send_again(tx, CODE, [asked["request"]]) == 1
     await partner.go()
     assert [file[0]["request"] for file in partner.asked()] == [asked["request"]] * 2
 
@@ -316,9 +316,9 @@ async def test_another_host_key_stops_everything_until_a_person_trusts_it(partne
         ((standing,)) = await connections.health(tx, CODE)
     assert (standing.status, "another key" in standing.why) == ("broken", True)
     with pytest.raises(HostKeyChanged):
-        await warehousing.trust_host(partner.runtime, SYSTEM, CODE, "SHA256:other")
-    shown = await warehousing.look_at_host(partner.runtime, SYSTEM, CODE)
-    await warehousing.trust_host(partner.runtime, SYSTEM, CODE, shown.fingerprint)
+        await partners.trust_host(partner.runtime, SYSTEM, CODE, "SHA256:other")
+    shown = await partners.look_at_host(partner.runtime, SYSTEM, CODE)
+    await partners.trust_host(partner.runtime, SYSTEM, CODE, shown.fingerprint)
     async with partner.database.transaction() as tx:
         await connecting.resume(tx, CODE)
     await partner.go()
@@ -351,7 +351,7 @@ async def test_a_server_in_a_private_network_is_not_asked(partner: Partner) -> N
         partner.settings.__class__(database_url=partner.database.url, data_dir=partner.settings.data_dir),
     )
     with pytest.raises(Invalid, match="not public"):
-        await warehousing.look_at_host(partner.runtime, SYSTEM, CODE)
+        await partners.look_at_host(partner.runtime, SYSTEM, CODE)
     with pytest.raises(Invalid, match="not public"):
         await _list(partner)
     assert USER

@@ -1,4 +1,4 @@
-"""Use cases of partners' warehouses: which locations they fulfil, whose key is trusted, and sending something again."""
+"""Use cases of partners: which locations they fulfil, whose key is trusted, and sending something again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +9,9 @@ from malha.channels.connecting.model import Linked, NewOp, OpKind
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import Capability, FileServer, FileSource
-from malha.channels.warehousing import asking, reads, sftp, writes
-from malha.channels.warehousing.errors import HostKeyChanged, LocationTaken, NoFiles, NothingSent, NoWarehouse
-from malha.channels.warehousing.sftp import HostKey
+from malha.channels.partners import asking, reads, sftp, writes
+from malha.channels.partners.errors import HostKeyChanged, LocationTaken, NoFiles, NotAPartner, NothingSent
+from malha.channels.partners.sftp import HostKey
 from malha.network import reads as network
 from malha.platform import audit
 from malha.platform.db import Actor, Tx
@@ -19,17 +19,17 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
 
-async def warehouse_of(tx: Tx, code: str) -> Linked:
-    """Return a connection to a partner's warehouse.
+async def partner_of(tx: Tx, code: str) -> Linked:
+    """Return a connection to a partner.
 
     Raises:
         SharedByAll, UnknownConnection: as `connection_of`.
-        NoWarehouse: what it connects is none.
+        NotAPartner: what it connects is none.
     """
     found = await connection_of(tx, code)
     connector = registry.connectors().get(found.connector)
     if connector is None or Capability.FULFILMENT not in connector.capabilities:
-        raise NoWarehouse(key=code)
+        raise NotAPartner(key=code)
     return found
 
 
@@ -39,11 +39,11 @@ async def set_locations(tx: Tx, code: str, theirs: Mapping[str, str]) -> None:
     Work of a location that is taken away stays with the partner until somebody places it elsewhere.
 
     Raises:
-        SharedByAll, UnknownConnection, NoWarehouse: as `warehouse_of`.
+        SharedByAll, UnknownConnection, NotAPartner: as `partner_of`.
         Invalid: a location does not exist, or a name is empty or stands twice.
         LocationTaken: another partner fulfils it.
     """
-    connection = await warehouse_of(tx, code)
+    connection = await partner_of(tx, code)
     found = await network.locations_by_code(tx, sorted(theirs))
     names = {location: (name.strip() or location) for location, name in theirs.items()}
     flaws = [
@@ -128,10 +128,10 @@ async def send_again(tx: Tx, code: str, names: Sequence[str]) -> int:
     It goes out under the same name, in a new file: whoever has it already takes it for what it is.
 
     Raises:
-        SharedByAll, UnknownConnection, NoWarehouse: as `warehouse_of`.
+        SharedByAll, UnknownConnection, NotAPartner: as `partner_of`.
         NothingSent: none of the names was asked for, or what was sent is older than is kept.
     """
-    connection = await warehouse_of(tx, code)
+    connection = await partner_of(tx, code)
     sent = await tx.tuples(reads.SENT, {"connection_id": connection.id, "names": list(names)})
     ops = [
         NewOp(

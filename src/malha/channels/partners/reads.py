@@ -1,4 +1,4 @@
-"""Partners' warehouses: what they were asked, what they answered, and the files of both sides."""
+"""Partners who fulfil for us: what they were asked, what they answered, and the files of both sides."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -134,7 +134,7 @@ FROM partner_file f WHERE f.connection_id = %(connection_id)s::int AND f.state I
 # What a partner said and is not handled yet, by the partial index on what waits.
 SAID_WAITS = """
 SELECT EXISTS (SELECT FROM channel_inbox WHERE connection_id = %(connection_id)s::int AND state = 'waiting'
-               AND entity LIKE 'warehouse:%%' AND received_at > now() - interval '15 minutes')
+               AND entity LIKE 'partner:%%' AND received_at > now() - interval '15 minutes')
 """
 # Rows of a file that say what waits for a person.
 PARKED_ROWS = """

@@ -1,4 +1,4 @@
-"""What a partner's warehouse answers becomes what happened here: taken on, refused, short, shipped, adjusted, received.
+"""What a partner answers becomes what happened here: taken on, refused, short, shipped, adjusted, received.
 
 Each answer came once through the inbox and may be taken up again after a crash: what was done before is seen by the
 work itself, or by the name of the statement that stands beside it.
@@ -13,8 +13,8 @@ from malha.channels.connecting.orders import Parked, actor_of
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.wire import Waiting
 from malha.channels.contract import AdjustmentTold, Answer, ReceiptTold, RequestAnswer, ShipmentTold
-from malha.channels.warehousing import reads, rules, writes
-from malha.channels.warehousing.reads import Named
+from malha.channels.partners import reads, rules, writes
+from malha.channels.partners.reads import Named
 from malha.fulfillment import parting
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import DocumentRequired

@@ -1,4 +1,4 @@
-"""A warehouse of somebody else that writes and reads CSV files at an SFTP server: a 3PL, a WMS, an ERP.
+"""A logistics partner that writes and reads CSV files at an SFTP server: a 3PL, a WMS, an ERP.
 
 We write into `out`, one file for each thing that is asked, named by what it asks and by its key:
 
@@ -6,7 +6,7 @@ We write into `out`, one file for each thing that is asked, named by what it ask
 
 The partner writes into `in`; which file says what is told by its name (`ACK*`, `SHIP*`, `ADJ*`, `RECV*`, `STOCK*`).
 What was read is put into `processed`, or into `errors` beside the rows that are to be mended. The columns of each file
-are described on the page "Connect a warehouse".
+are described on the page "Connect a logistics partner".
 """
 
 import re
@@ -19,8 +19,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from malha.channels.connectors import warehouse_tables as tables
-from malha.channels.connectors.warehouse_tables import Row, Style
+from malha.channels.connectors import partner_tables as tables
+from malha.channels.connectors.partner_tables import Row, Style
 from malha.channels.contract import (
     SHORT_REASONS,
     AdjustmentTold,
@@ -75,7 +75,7 @@ REASONS = {reason.replace("_", ""): reason for reason in SHORT_REASONS} | {
 }  # fmt: skip
 
 
-class WarehouseFilesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PartnerFilesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files are, and how the partner writes."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253, title="Server", description="Name of the SFTP server.")]
@@ -117,12 +117,12 @@ class WarehouseFilesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     most_mb: Annotated[int, Meta(ge=1, le=64, title="Largest file", description="In megabytes.")] = 20
 
 
-class WarehouseFiles:
+class PartnerFiles:
     """See the module."""
 
-    key: ClassVar[str] = "warehouse_files"
-    name: ClassVar[str] = "Warehouse by files (SFTP)"
-    config_model: ClassVar[type[msgspec.Struct]] = WarehouseFilesConfig
+    key: ClassVar[str] = "partner_files"
+    name: ClassVar[str] = "Partner by files (SFTP)"
+    config_model: ClassVar[type[msgspec.Struct]] = PartnerFilesConfig
     secrets: ClassVar[Mapping[str, str]] = {
         "password": "Password of the user, where there is no key",
         "private_key": "Private key of the user (OpenSSH or PEM)",
@@ -133,13 +133,13 @@ class WarehouseFiles:
     evidence: ClassVar[Tier] = Tier.A
     idempotent: ClassVar[bool] = False
 
-    def server(self, config: WarehouseFilesConfig) -> FileServer:
+    def server(self, config: PartnerFilesConfig) -> FileServer:
         """Return where the files are."""
         return FileServer(config.host, config.user, config.port)
 
     async def check(self, ctx: Ctx) -> Health:
         """List both folders."""
-        config: WarehouseFilesConfig = ctx.config
+        config: PartnerFilesConfig = ctx.config
         waiting = await _files(ctx).list(config.incoming)
         written = await _files(ctx).list(config.outgoing)
         facts = {config.incoming: str(len(waiting)), config.outgoing: str(len(written))}
@@ -164,7 +164,7 @@ class WarehouseFiles:
 
     async def look(self, ctx: Ctx) -> Sequence[RemoteFile]:
         """Return what waits: stock last, so that what left is known before what is there."""
-        config: WarehouseFilesConfig = ctx.config
+        config: PartnerFilesConfig = ctx.config
         found = await _files(ctx).list(config.incoming)
         marked = {f.name.removesuffix(MARKER) for f in found if f.name.endswith(MARKER)}
         whole = [
@@ -180,7 +180,7 @@ class WarehouseFiles:
         """Return a file."""
         return await _files(ctx).read(f"{ctx.config.incoming}/{name}", most=ctx.config.most_mb * MB)
 
-    def understand(self, config: WarehouseFilesConfig, name: str, body: bytes, modified: datetime) -> FileTold:
+    def understand(self, config: PartnerFilesConfig, name: str, body: bytes, modified: datetime) -> FileTold:
         """Return what a file tells."""
         kind = _kind(config, name)
         if kind is None:
@@ -191,7 +191,7 @@ class WarehouseFiles:
 
     async def put_away(self, ctx: Ctx, name: str, number: int, errors: bytes | None) -> None:
         """Move a file, and write the rows to mend beside it."""
-        config: WarehouseFilesConfig = ctx.config
+        config: PartnerFilesConfig = ctx.config
         stem, dot, ending = name.rpartition(".")
         stem, ending = (stem, f"{dot}{ending}") if stem else (name, "")
         if errors is not None:
@@ -201,7 +201,7 @@ class WarehouseFiles:
         if config.whole == "marker":
             await _files(ctx).remove(f"{config.incoming}/{name}{MARKER}")
 
-    def error_file(self, config: WarehouseFilesConfig, body: bytes, errors: Mapping[int, str]) -> bytes:
+    def error_file(self, config: PartnerFilesConfig, body: bytes, errors: Mapping[int, str]) -> bytes:
         """Return the rows to mend."""
         try:
             return tables.mended(body, errors, _style(config))
@@ -215,11 +215,11 @@ def _files(ctx: Ctx) -> Files:
     return ctx.files
 
 
-def _style(config: WarehouseFilesConfig) -> Style:
+def _style(config: PartnerFilesConfig) -> Style:
     return Style(config.encoding, config.delimiter, config.numbers, config.timezone)
 
 
-def _kind(config: WarehouseFilesConfig, name: str) -> str | None:
+def _kind(config: PartnerFilesConfig, name: str) -> str | None:
     lower = name.lower()
     kinds = ("acknowledgements", "shipments", "adjustments", "receipts", "stock")
     return next((kind for kind in kinds if fnmatchcase(lower, getattr(config, kind).lower())), None)
@@ -292,7 +292,7 @@ class _Bad(Exception):
         super().__init__(problem)
 
 
-def _whole(config: WarehouseFilesConfig, row: Row, name: str, *, least: int = 0) -> int:
+def _whole(config: PartnerFilesConfig, row: Row, name: str, *, least: int = 0) -> int:
     if not row[name]:
         return 0
     found = tables.whole(row[name], config.numbers)
@@ -301,7 +301,7 @@ def _whole(config: WarehouseFilesConfig, row: Row, name: str, *, least: int = 0)
     return found
 
 
-def _moment(config: WarehouseFilesConfig, row: Row, name: str) -> datetime | None:
+def _moment(config: PartnerFilesConfig, row: Row, name: str) -> datetime | None:
     found = tables.moment(row[name], config.timezone) if row[name] else None
     if row[name] and found is None:
         raise _Bad("no_moment", name, row[name])
@@ -322,7 +322,7 @@ def _yes(row: Row, name: str, *, empty: bool) -> bool:
     return found
 
 
-def _grams(config: WarehouseFilesConfig, row: Row) -> int | None:
+def _grams(config: PartnerFilesConfig, row: Row) -> int | None:
     if not row["weight_kg"]:
         return None
     found = tables.number(row["weight_kg"], config.numbers)
@@ -354,7 +354,7 @@ class _Reading:
         return FileTold(kind=kind, rows=self.count, said=said, flaws=sorted(self.flaws, key=lambda f: f.row))
 
 
-def _acknowledgements(_config: WarehouseFilesConfig, found: Found, _modified: datetime) -> FileTold:
+def _acknowledgements(_config: PartnerFilesConfig, found: Found, _modified: datetime) -> FileTold:
     reading = _Reading(found)
     said: list[Said] = []
     for row in reading.rows():
@@ -369,7 +369,7 @@ def _acknowledgements(_config: WarehouseFilesConfig, found: Found, _modified: da
     return reading.told("acknowledgements", said)
 
 
-def _shipments(config: WarehouseFilesConfig, found: Found, _modified: datetime) -> FileTold:
+def _shipments(config: PartnerFilesConfig, found: Found, _modified: datetime) -> FileTold:
     """Read shipments: the rows of one request and confirmation are one statement, and one bad row holds all of it."""
     reading = _Reading(found)
     groups: dict[tuple[str, str], list[tuple[Row, _Shipped | None]]] = {}
@@ -393,7 +393,7 @@ def _shipments(config: WarehouseFilesConfig, found: Found, _modified: datetime) 
 class _Shipped:
     """A row of a shipment, read."""
 
-    def __init__(self, config: WarehouseFilesConfig, row: Row) -> None:
+    def __init__(self, config: PartnerFilesConfig, row: Row) -> None:
         self.sku = row["sku"]
         self.quantity = _whole(config, row, "quantity")
         self.short = _whole(config, row, "short")
@@ -432,7 +432,7 @@ def _shipment(request: str, confirmation: str, rows: Sequence[_Shipped]) -> Answ
     )
 
 
-def _adjustments(config: WarehouseFilesConfig, found: Found, _modified: datetime) -> FileTold:
+def _adjustments(config: PartnerFilesConfig, found: Found, _modified: datetime) -> FileTold:
     reading = _Reading(found)
     said: list[Said] = []
     for row in reading.rows():
@@ -454,7 +454,7 @@ def _adjustments(config: WarehouseFilesConfig, found: Found, _modified: datetime
     return reading.told("adjustments", said)
 
 
-def _receipts(config: WarehouseFilesConfig, found: Found, _modified: datetime) -> FileTold:
+def _receipts(config: PartnerFilesConfig, found: Found, _modified: datetime) -> FileTold:
     reading = _Reading(found)
     groups: dict[tuple[str, str, str], list[tuple[Row, ReceivedLine | None, bool, datetime | None]]] = {}
     for row in reading.rows():
@@ -485,7 +485,7 @@ def _receipts(config: WarehouseFilesConfig, found: Found, _modified: datetime) -
     return reading.told("receipts", said)
 
 
-def _stock(config: WarehouseFilesConfig, found: Found, modified: datetime) -> FileTold:
+def _stock(config: PartnerFilesConfig, found: Found, modified: datetime) -> FileTold:
     """Read stock. A row that cannot be used goes on without a number: it is held there, and empties no shelf.
 
     Raises:
@@ -519,7 +519,7 @@ def _stock(config: WarehouseFilesConfig, found: Found, modified: datetime) -> Fi
     )
 
 
-def _one_moment(config: WarehouseFilesConfig, row: Row, as_of: datetime | None) -> datetime | None:
+def _one_moment(config: PartnerFilesConfig, row: Row, as_of: datetime | None) -> datetime | None:
     said = _moment(config, row, "as_of")
     if as_of is not None and said is not None and said != as_of:
         raise _Bad("other_moment", "as_of", row["as_of"])

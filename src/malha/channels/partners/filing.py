@@ -30,9 +30,9 @@ from malha.channels.contract import (
     StockTold,
     Trust,
 )
-from malha.channels.warehousing import answering, reads, rules, writes
-from malha.channels.warehousing.reads import OpenFile
-from malha.channels.warehousing.sftp import moment
+from malha.channels.partners import answering, reads, rules, writes
+from malha.channels.partners.reads import OpenFile
+from malha.channels.partners.sftp import moment
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError

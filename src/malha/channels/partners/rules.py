@@ -1,4 +1,4 @@
-"""What is decided about a partner's warehouse without asking anybody: names, keys, what is wanted, what is said."""
+"""What is decided about a partner without asking anybody: names, keys, what is wanted, what is said."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,8 @@ from malha.ordering.model import Unit
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
-PREFIX = "warehouse:"
-SPACE = uuid5(NAMESPACE_URL, "urn:malha:warehouse")
+PREFIX = "partner:"
+SPACE = uuid5(NAMESPACE_URL, "urn:malha:partner")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 # Why a row or a file is held; `{field}` and `{value}` are what it says there.

@@ -1,4 +1,4 @@
-"""Every statement that changes or locks what belongs to partners' warehouses. Private to `channels`."""
+"""Every statement that changes or locks what belongs to partners. Private to `channels`."""
 
 # --- locations and keys ---
 

@@ -1,4 +1,4 @@
-"""A retailer whose orders a partner's warehouse fulfils over a real SFTP server, and the partner as a script."""
+"""A retailer whose orders a partner fulfils over a real SFTP server, and the partner as a script."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from tests.sftp_host import PASSWORD, USER, SftpHost, sftp_host
 from malha.channels.connecting import inbox, operating, pulling, service
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.warehousing import service as warehousing
-from malha.flows import warehouses
+from malha.channels.partners import service as partners
+from malha.flows import partner_stock
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.intake.gate import Gate
@@ -45,7 +45,7 @@ class Partner:
         self.gate = gate
         self.world = world
         self.settings = settings
-        self.runtime = Runtime(database, settings, take_stock=warehouses.take_stock)
+        self.runtime = Runtime(database, settings, take_stock=partner_stock.take_stock)
         self.skus: dict[str, int] = {}
 
     async def go(self, rounds: int = 8) -> None:
@@ -138,7 +138,7 @@ async def partnered(
         draft = ConnectionDraft(
             code=CODE,
             name="Parceiro",
-            connector="warehouse_files",
+            connector="partner_files",
             channel="web",
             config={"host": "127.0.0.1", "port": host.port, "user": USER, "stock_source": "wms", **config},
             secrets=secrets or {"password": PASSWORD},
@@ -147,10 +147,10 @@ async def partnered(
             source = SourceDraft(code="wms", name="WMS", truth=["DC"], zero_percent=100)
             await sources.add_source(tx, source)
             await service.add_connection(tx, draft, made.runtime.keys)
-        shown = await warehousing.look_at_host(made.runtime, SYSTEM, CODE)
-        await warehousing.trust_host(made.runtime, SYSTEM, CODE, shown.fingerprint)
+        shown = await partners.look_at_host(made.runtime, SYSTEM, CODE)
+        await partners.trust_host(made.runtime, SYSTEM, CODE, shown.fingerprint)
         async with database.transaction() as tx:
-            await warehousing.set_locations(tx, CODE, {"DC": "ARM-1"})
+            await partners.set_locations(tx, CODE, {"DC": "ARM-1"})
             await service.resume(tx, CODE)
         try:
             yield made

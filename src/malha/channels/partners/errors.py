@@ -1,14 +1,14 @@
-"""Refusals about partners' warehouses."""
+"""Refusals about partners."""
 
 from malha.platform.errors import MalhaError, NotFound
 
 
-class NoWarehouse(MalhaError):
-    """The connection is to no warehouse."""
+class NotAPartner(MalhaError):
+    """The connection is to no partner who fulfils."""
 
     status = 409
-    code = "no_warehouse"
-    says = "Connection {key} is to no warehouse."
+    code = "not_a_partner"
+    says = "Connection {key} is to no logistics partner."
     mend = "Choose a connection whose connector can fulfil."
 
 
@@ -53,3 +53,12 @@ class UnknownFile(NotFound):
     code = "unknown_partner_file"
     says = "There is no file {key}."
     mend = "Files are kept for 30 days after they were handled."
+
+
+class HostUnreachable(MalhaError):
+    """A file server does not answer, or may not be asked."""
+
+    status = 422
+    code = "file_server_unreachable"
+    says = "The file server cannot be reached: {why}."
+    mend = "Check the name, the port, and that the partner lets us in."

@@ -1,4 +1,4 @@
-"""Tables that warehouses write and read: their columns, their numbers and times, and what is wrong with a row.
+"""Tables that partners write and read: their columns, their numbers and times, and what is wrong with a row.
 
 Pure. One row is in memory at a time beside the file itself. What is written cannot be run by a spreadsheet: a cell that
 would be a formula begins with an apostrophe, which reading takes away again.
@@ -31,7 +31,7 @@ _NO = frozenset({"nao", "n", "no", "0", "false", "recusado", "recusada", "refuse
 Column = tuple[str, tuple[str, ...], bool]
 REQUEST: Column = ("request", ("requisicao", "solicitacao", "pedido de separacao", "pick request"), True)
 SKU: Column = ("sku", ("codigo", "cod", "item", "produto", "product", "codigo sku"), True)
-LOCATION: Column = ("location", ("local", "deposito", "armazem", "filial", "warehouse", "cd"), True)
+LOCATION: Column = ("location", ("local", "deposito", "armazem", "filial", "cd", "wh"), True)
 QUANTITY: Column = ("quantity", ("quantidade", "qtd", "qtde", "qty", "saldo", "estoque"), True)
 REASON: Column = ("reason", ("motivo", "razao"), False)
 COLUMNS: Mapping[str, Sequence[Column]] = {

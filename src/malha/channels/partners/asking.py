@@ -1,4 +1,4 @@
-"""From what happened here to what a partner's warehouse is asked: pick this, leave that, expect these goods.
+"""From what happened here to what a partner is asked: pick this, leave that, expect these goods.
 
 A subscriber calls it with events. It looks at the orders as they are now and asks for the difference from what was
 asked before, so an event that comes twice, or late, asks for nothing twice. It notes down and sends nothing.
@@ -12,8 +12,8 @@ import msgspec
 from malha.channels.connecting import queueing
 from malha.channels.connecting.model import NewOp, OpKind
 from malha.channels.contract import ExpectedLine, ExtBuyer, InboundNotice, PickCancel, PickLine, PickRequest
-from malha.channels.warehousing import reads, rules, writes
-from malha.channels.warehousing.reads import Asked, Coming, ComingLine, WorkThere
+from malha.channels.partners import reads, rules, writes
+from malha.channels.partners.reads import Asked, Coming, ComingLine, WorkThere
 from malha.ordering import service as ordering
 from malha.ordering.model import Unit
 from malha.platform.db import Tx

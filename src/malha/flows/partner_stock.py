@@ -1,10 +1,10 @@
-"""Stock that a partner's warehouse states becomes a snapshot of its source: compared, applied, its drift shown."""
+"""Stock that a partner states becomes a snapshot of its source: compared, applied, its drift shown."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from malha.channels.warehousing import reads
-from malha.channels.warehousing.filing import Stated
+from malha.channels.partners import reads
+from malha.channels.partners.filing import Stated
 from malha.flows import stock_sync
 from malha.fulfillment import underway_reads
 from malha.inventory.sync import reads as sync_reads

@@ -3,8 +3,8 @@
 import gzip
 
 from malha.channels.connecting.model import Linked
-from malha.channels.warehousing import reads, rules, writes
-from malha.channels.warehousing.sftp import HostKey
+from malha.channels.partners import reads, rules, writes
+from malha.channels.partners.sftp import HostKey
 from malha.platform.db import Database
 from malha.platform.ids import new_id
 
