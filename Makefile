@@ -50,7 +50,7 @@ endif
 test-fast: setup-dev ## The tests that need neither database nor browser; seconds
 	@$(PYTEST) $(wildcard tests/unit tests/property tests/contract) $(ARGS)
 
-peers: setup-dev ## The real systems and schemas that tests of connectors need (Vendure, Shopify): a large download
+peers: setup-dev ## The real systems and schemas that tests of connectors need (Vendure, Tryton, Shopify): a large download
 	@$(PYTHON) tools/setup.py peers
 
 test-313: ## The unit and property tests on Python 3.13, where one is installed

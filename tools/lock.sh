@@ -25,8 +25,10 @@ compile requirements/runtime.lock pyproject.toml --constraints requirements/buil
 compile requirements/dev.lock pyproject.toml --extra dev --extra otel --extra learn \
     --constraints requirements/runtime.lock --constraints requirements/build.lock "$@"
 compile requirements/node.lock requirements/node.in "$@"
+# A peer of the tests, in an environment of its own: nothing of it is Malha's.
+compile tests/peers/tryton/requirements.lock tests/peers/tryton/requirements.in "$@"
 
-if grep -n '://' requirements/*.lock; then
+if grep -n '://' requirements/*.lock tests/peers/*/requirements.lock; then
     echo "lock: an address got into a lock, see above" >&2
     exit 1
 fi

@@ -264,8 +264,8 @@ def front_end(venv: Path, *, dev: bool) -> None:
     run(venv / "bin" / "python", ROOT / "tools" / "build_assets.py", "--quiet")
 
 
-def peers(venv: Path) -> None:
-    """Install the real systems that tests of connectors talk with. Their install scripts are not run."""
+def peers(venv: Path, interpreter: str) -> None:
+    """Install the real systems that tests of connectors talk with. Install scripts of npm packages are not run."""
     home = ROOT / "tests" / "peers" / "vendure"
     inputs = digest(home / "package-lock.json", home / "package.json")
     stamp = home / "node_modules" / ".malha-peer"
@@ -283,6 +283,28 @@ def peers(venv: Path) -> None:
         ]
         run(*npm, "ci", *how, env=env)
         stamp.write_text(inputs, encoding="utf-8")
+    tryton(venv, interpreter)
+
+
+def tryton(venv: Path, interpreter: str) -> None:
+    """Install Tryton into an environment of its own, and make the database that its tests copy."""
+    home = ROOT / "tests" / "peers" / "tryton"
+    made = home / ".tryton"
+    inputs = digest(home / "requirements.lock", home / "template.py", home / "open_shop.py")
+    stamp = made / ".malha-peer"
+    if fresh(stamp, inputs):
+        return
+    started = time.monotonic()
+    say("Tryton, in an environment of its own, and a database of it")
+    shutil.rmtree(made, ignore_errors=True)
+    if shutil.which("uv"):
+        run("uv", "venv", "--quiet", "--no-project", "--python", interpreter, made / "venv")
+    else:
+        run(interpreter, "-m", "venv", made / "venv")
+    install_locked(made / "venv", home / "requirements.lock")
+    run(venv / "bin" / "python", home / "template.py", made)
+    stamp.write_text(inputs, encoding="utf-8")
+    say(f"Tryton: done in {time.monotonic() - started:.0f} s")
 
 
 def artefacts(venv: Path) -> None:
@@ -361,7 +383,7 @@ def main() -> None:
         messages(venv)
         if mode == "peers" or (mode == "test" and os.environ.get("CI")):
             artefacts(venv)
-            peers(venv)  # a large download: elsewhere by `make peers`, and the tests skip and say so
+            peers(venv, interpreter)  # a large download: elsewhere by `make peers`, and the tests skip and say so
 
 
 if __name__ == "__main__":

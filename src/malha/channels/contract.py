@@ -17,9 +17,10 @@ earlier.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
+from msgspec import Meta
 
 MOST = 500
 
@@ -88,6 +89,7 @@ class Capability(StrEnum):
     TOKENS = "tokens"  # access by tokens that run out
     FULFILMENT = "fulfilment"  # a partner is asked to pick and ship
     FILES = "files"  # what it answers comes as files
+    DOCUMENTS = "documents"  # an ERP: takes sales documents
 
 
 class Tier(StrEnum):
@@ -526,6 +528,64 @@ class RefundPush(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
 
+class DocumentKind(StrEnum):
+    """What a document says of an order. All but a sale refer to the sale; what they take back is negative."""
+
+    SALE = "sale"
+    CHANGE = "change"  # units of one SKU stand in for units of another
+    CREDIT = "credit"  # units were cancelled
+    REFUND = "refund"  # money went back for which nothing was cancelled
+
+
+class DocumentRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What documents a connection posts: a connector that is a `DocumentSink` has these among its configuration."""
+
+    document_when: Annotated[
+        Literal["placed", "shipped"], Meta(description="Whether a sale is posted when it is placed or first ships.")
+    ] = "placed"
+    document_cancels: Annotated[
+        Literal["credit", "none"], Meta(description="Whether what is cancelled afterwards is posted as a credit.")
+    ] = "credit"
+    document_refunds: Annotated[
+        Literal["credit", "none"],
+        Meta(description="Whether money that goes back beyond what was cancelled is posted as a credit."),
+    ] = "credit"
+    document_channels: Annotated[
+        str, Meta(max_length=1_000, description="Channels whose orders are posted, by commas; empty: all of them.")
+    ] = ""
+
+
+class DocumentLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a variant. `code` is the connection's name of it, looked up anew each time the document is sent."""
+
+    sku: str
+    quantity: int  # negative: taken back
+    unit_price: int
+    name: str = ""
+    code: str = ""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A sales document. `total` is lines + freight + adjustment, exactly; the adjustment is discounts, mostly."""
+
+    kind: DocumentKind
+    number: str  # ours, of the document: "1001", "1001-2"
+    order: str  # our number of the order
+    reference: str  # the channel's number of the order
+    channel: str
+    order_day: str  # on which it was placed, by the retailer's calendar
+    day: str  # on which this happened
+    currency: str
+    total: int
+    lines: Sequence[DocumentLine] = ()
+    freight: int = 0
+    adjustment: int = 0
+    party: ExtBuyer = ExtBuyer()
+    ship_to: ExtAddress | None = None
+    reason: str = ""
+    sale: str = ""  # the peer's name of the sale that this refers to
+
+
 T = TypeVar("T")
 
 
@@ -929,6 +989,36 @@ class CancelRefundSink(Protocol):
 
     async def refund(self, ctx: Ctx, push: RefundPush, key: str) -> Result:
         """Have the peer give money back."""
+        ...
+
+
+@runtime_checkable
+class DocumentSink(Protocol):
+    """Takes sales documents, each once. Its `config_model` extends `DocumentRules`.
+
+    Where it has shipments as well, `ShipmentPush.order` is its name of the sale.
+    """
+
+    idempotent: ClassVar[bool]
+
+    async def find_document(self, ctx: Ctx, document: Document, key: str) -> ExtRef | None:
+        """Return what the peer has under a key; None: it never arrived. What arrived in part is finished.
+
+        Raises:
+            NotImplementedError: the peer cannot be asked.
+        """
+        ...
+
+    async def post_document(self, ctx: Ctx, document: Document, key: str) -> Result:
+        """Hand a document over; `key` is the same each time this is tried.
+
+        What would not have the very total of the document at the peer is refused, as is a line whose variant the peer
+        does not know: nothing of it is posted.
+        """
+        ...
+
+    async def summarise_documents(self, ctx: Ctx, day: date, zone: str) -> DaySummary:
+        """Return what the peer has of orders placed on a day: our numbers, and the sum of all their documents."""
         ...
 
 

@@ -45,6 +45,7 @@ CAUSES = {
     "refused": N_("Cannot be taken as it is"),
     "left": N_("Cancelled after it left"),
     "payment": N_("The payment does not fit"),
+    "awaits_sale": N_("The ERP does not have the sale yet"),
     "no_capability": N_("The connector cannot tell it"),
     "unmapped": N_("Words without a meaning"),
 }
@@ -53,6 +54,7 @@ KINDS = {
     "cancel": N_("Cancel"),
     "refund": N_("Refund"),
     "set_price": N_("Price"),
+    "post_document": N_("Sales document"),
 }
 STREAMS = {
     "orders": N_("Orders read until"),
@@ -81,6 +83,23 @@ OWN_WORDS = (
     N_("Key that is sent as Authorization: Bearer"),
     N_("First refresh token, where access is by tokens"),
     N_("Secret that webhooks are signed with"),
+    N_("Key of a user application for REST, of a user who may sell and ship"),
+    N_("Address with the database, as in https://erp.example.com/shop."),
+    N_("Id of the company in Tryton."),
+    N_(
+        "Code of Tryton's warehouse for each of our locations, as in DC=MAIN, SP=2;"
+        " a location that is not named has the code it has here."
+    ),
+    N_("Code of the service that freight is booked as."),
+    N_("Code of the service that discounts are booked as."),
+    N_("Code of the party for buyers without CPF or CNPJ; empty: they are not posted."),
+    N_("Who ships: Malha tells Tryton what left, or Tryton makes shipments of each sale."),
+    N_("When Tryton makes an invoice of a sale."),
+    N_("Products asked for at once."),
+    N_("Whether a sale is posted when it is placed or first ships."),
+    N_("Whether what is cancelled afterwards is posted as a credit."),
+    N_("Whether money that goes back beyond what was cancelled is posted as a credit."),
+    N_("Channels whose orders are posted, by commas; empty: all of them."),
 )
 COLUMNS = (
     Column(N_("Code")), Column(N_("Name"), width=28), Column(N_("Sales channel")), Column(N_("Connector")),

@@ -5,7 +5,7 @@ event again. A name is a checkpoint in the database: it is not changed and not u
 """
 
 from malha.channels import pushing
-from malha.channels.connecting import following
+from malha.channels.connecting import documenting, following
 from malha.channels.partners import asking
 from malha.flows import order_to_cash, stock_counts, telling
 from malha.fulfillment import outcomes
@@ -84,6 +84,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     Subscription(name="connector_operations", types=following.TYPES, handler=following.note_operations),
     Subscription(name="partner_requests", types=asking.WORK_TYPES, handler=asking.note_work, batch=200),
     Subscription(name="partner_notices", types=asking.INBOUND_TYPES, handler=asking.note_inbound),
+    Subscription(name="connector_documents", types=documenting.TYPES, handler=documenting.note_documents),
     Subscription(name="waiting_orders", types=("stock.increased",), handler=order_to_cash.look_for_waiting),
     Subscription(
         name="supply_followers",

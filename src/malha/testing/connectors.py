@@ -15,7 +15,7 @@ database: queues, budgets and locks are the runtime's, and proved with it.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -32,6 +32,11 @@ from malha.channels.contract import (
     ConnectionRef,
     Connector,
     Ctx,
+    Document,
+    DocumentKind,
+    DocumentLine,
+    ExtAddress,
+    ExtBuyer,
     ExtLine,
     ExtOrder,
     ExtState,
@@ -90,10 +95,14 @@ class Operation(StrEnum):
     SHIPMENT = "shipment"
     CANCEL = "cancel"
     REFUND = "refund"
+    DOCUMENT = "document"
 
 
 class Rig(Protocol):
-    """The peer. Methods of capabilities that the connector lacks are never called."""
+    """The peer. Methods of capabilities that the connector lacks are never called.
+
+    A peer that may take longer than `TIMEOUT_S` for an answer says how long in `timeout_s`.
+    """
 
     config: Mapping[str, Any]
     secrets: Mapping[str, str]
@@ -115,7 +124,7 @@ class Rig(Protocol):
         """Change an order: it is told again, with a greater version."""
 
     async def told(self, operation: Operation) -> Sequence[str]:
-        """Return what arrived of shipments (ours), cancels (orders) or refunds (payments), once for each arrival."""
+        """Return what arrived of shipments (ours), cancels (orders), refunds (payments) or documents, once for each."""
         ...
 
     async def values(self, operation: Operation) -> Mapping[str, int]:
@@ -196,7 +205,7 @@ def context(connector: Connector, rig: Rig) -> Ctx:
     ctx = Ctx(
         connection=ConnectionRef("kit", connector.key, "web"),
         config=msgspec.convert(dict(rig.config), connector.config_model),
-        http=Direct(Outward(tuple(rig.allowed), timeout_s=TIMEOUT_S), [*secrets.values()]),
+        http=Direct(Outward(tuple(rig.allowed), timeout_s=getattr(rig, "timeout_s", TIMEOUT_S)), [*secrets.values()]),
         access=given,
         now=lambda: datetime.now(UTC),
     )
@@ -226,6 +235,36 @@ def _stock(code: str, quantity: int, version: int) -> StockUpdate:
 
 def _price(code: str, price: int, version: int, currency: str = "BRL") -> PricePush:
     return PricePush(sku=code, code=code, price=price, currency=currency, version=version)
+
+
+TOLD_ONCE = {
+    Operation.SHIPMENT: Capability.SHIPMENTS,
+    Operation.CANCEL: Capability.CANCELS,
+    Operation.REFUND: Capability.CANCELS,
+    Operation.DOCUMENT: Capability.DOCUMENTS,
+}
+CPF = "52998224725"  # of nobody
+
+
+def _document(total: int = 2_690, **more: Any) -> Document:
+    """Two of A at 9.99 with 8.92 for freight and 2.00 off, as a sale; or what `more` says."""
+    asked: dict[str, Any] = {
+        "kind": DocumentKind.SALE,
+        "number": "1001",
+        "order": "1001",
+        "reference": "W-1",
+        "channel": "web",
+        "order_day": "2026-11-27",
+        "day": "2026-11-27",
+        "currency": "BRL",
+        "total": total,
+        "lines": [DocumentLine(sku="A", code="A", quantity=2, unit_price=999, name="Ware A")],
+        "freight": 892,
+        "adjustment": -200,
+        "party": ExtBuyer(name="Maria da Silva", document=CPF, email="maria@example.com"),
+        "ship_to": ExtAddress(postal_code="01310100", street="Avenida Paulista", number="1", city="SP", state="SP"),
+    }
+    return Document(**{**asked, **more})
 
 
 DONE_MAYBE = (Fault.LOST, Fault.SILENT, Fault.TRUNCATED)
@@ -434,6 +473,8 @@ class ConnectorContract:
         elif operation is Operation.CANCEL:
             push = CancelPush(order=order.order, lines=[order.line], whole=True, reason="kit")
             result = await self.connector.cancel(ctx, push, key)
+        elif operation is Operation.DOCUMENT:
+            result = await self.connector.post_document(ctx, _document(), key)
         else:
             refund = RefundPush(order=order.order, payment=order.payment, amount=500, currency="BRL")
             result = await self.connector.refund(ctx, refund, key)
@@ -442,17 +483,20 @@ class ConnectorContract:
     async def _find(self, operation: Operation, ctx: Ctx, order: Told, key: str) -> Any:
         if operation is Operation.SHIPMENT:
             return await self.connector.find_shipment(ctx, _shipment(order), key)
+        if operation is Operation.DOCUMENT:
+            return await self.connector.find_document(ctx, _document(), key)
         return await self.connector.find_operation(ctx, order.order, key)
 
     @pytest.mark.parametrize("fault", [None, *NOT_DONE, *DONE_MAYBE, Fault.DRIP])
-    @pytest.mark.parametrize("operation", [Operation.SHIPMENT, Operation.CANCEL, Operation.REFUND])
+    @pytest.mark.parametrize("operation", list(TOLD_ONCE))
     async def test_whatever_breaks_a_thing_is_told_once(
         self, rig: Rig, operation: Operation, fault: Fault | None
     ) -> None:
-        """A crash before or after the peer acted ends in exactly one parcel, cancel or refund, or with a person."""
-        self.needs(Capability.SHIPMENTS if operation is Operation.SHIPMENT else Capability.CANCELS)
+        """A crash before or after the peer acted ends in exactly one of it, or with a person."""
+        self.needs(TOLD_ONCE[operation])
         ctx = context(self.connector, rig)
-        order = await self.told(ctx, await rig.add_order())
+        # A document brings its order along.
+        order = Told("") if operation is Operation.DOCUMENT else await self.told(ctx, await rig.add_order())
         if fault is not None:
             rig.fail(operation, fault)
         became = await self.once(operation, ctx, order, "5f0f2d2e-6d0c-5b58-9a5b-0c9f0a7c1d11")
@@ -484,6 +528,45 @@ class ConnectorContract:
         except ChannelError:
             return
         assert isinstance(result, Rejected)
+
+    # --- documents ---
+
+    async def test_a_document_is_posted_to_the_cent_and_what_is_taken_back_with_it(self, rig: Rig) -> None:
+        """Discounts and freight are in the total, and of a sale and its credit what is left is summed."""
+        self.needs(Capability.DOCUMENTS)
+        ctx = context(self.connector, rig)
+        before = await self.connector.summarise_documents(ctx, date(2026, 11, 27), "America/Sao_Paulo")
+        sale = await self.connector.post_document(ctx, _document(), "8d8a1c8e-2e0e-5d0a-8a80-1b3e7f1c9f01")
+        assert isinstance(sale, Ok)
+        back = [DocumentLine(sku="A", code="A", quantity=-1, unit_price=999)]
+        changes = {"kind": DocumentKind.CREDIT, "number": "1001-2", "lines": back, "freight": 0, "adjustment": 100}
+        credit = _document(-899, sale=sale.ref, day="2026-11-28", **changes)
+        assert isinstance(await self.connector.post_document(ctx, credit, "8d8a1c8e-2e0e-5d0a-8a80-1b3e7f1c9f02"), Ok)
+        after = await self.connector.summarise_documents(ctx, date(2026, 11, 27), "America/Sao_Paulo")
+        assert after.total - before.total == 2_690 - 899
+        assert "1001" in (after.ids or ())
+
+    async def test_a_document_with_an_unknown_sku_is_refused_and_nothing_of_it_posted(self, rig: Rig) -> None:
+        """Nor is one for a total that its parts do not come to."""
+        self.needs(Capability.DOCUMENTS)
+        ctx = context(self.connector, rig)
+        before = await rig.told(Operation.DOCUMENT)
+        odd = _document(lines=[DocumentLine(sku="NONE", code="NONE", quantity=2, unit_price=999)])
+        for n, document in enumerate((odd, _document(2_691))):
+            key = f"8d8a1c8e-2e0e-5d0a-8a80-1b3e7f1c9f1{n}"
+            assert isinstance(await self.connector.post_document(ctx, document, key), Rejected)
+            assert await self.connector.find_document(ctx, document, key) is None
+        assert await rig.told(Operation.DOCUMENT) == before
+
+    async def test_the_same_buyer_is_found_again(self, rig: Rig) -> None:
+        """Two documents of one new buyer at the same moment are both posted."""
+        self.needs(Capability.DOCUMENTS)
+        ctx = context(self.connector, rig)
+        party = ExtBuyer(name="Loja Nova", document="11222333000181")
+        keys = [f"8d8a1c8e-2e0e-5d0a-8a80-1b3e7f1c9f2{n}" for n in range(3)]
+        ended = await asyncio.gather(*(self.connector.post_document(ctx, _document(party=party), k) for k in keys))
+        assert all(isinstance(each, Ok) for each in ended)
+        assert len({each.ref for each in ended}) == len(keys)
 
     # --- stock and prices ---
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels.contract import DocumentKind
 from malha.platform.ids import UUID
 
 
@@ -47,6 +48,7 @@ class OpKind(StrEnum):
     CANCEL = "cancel"
     REFUND = "refund"
     ASK = "ask"  # of a logistics partner
+    POST_DOCUMENT = "post_document"
 
 
 NEWEST_WINS = frozenset({OpKind.SET_PRICE})
@@ -120,6 +122,37 @@ class NewOp(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # what makes it this one and no other, within connection and kind
     payload: Any
     version: int = 0
+
+
+class Trail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the events of an order, up to `seq`, came to for an ERP. Money in minor units, lines in sold units."""
+
+    seq: int
+    placed: int  # the total as it was placed
+    worth: int  # what is left of it after cancels and replacements
+    known: bool  # every line is of a SKU we know
+    shipped: bool = False
+    over: bool = False  # nothing is left of it
+    sale: bool = False  # a sale was queued
+    documents: int = 0  # so many were queued
+    posted: int = 0  # their sum
+    refunded: int = 0
+    extra: int = 0  # of it was posted as money without goods
+    gone: dict[int, int] = {}  # cancelled or replaced units by line
+    added: list[int] = []  # lines that came instead of others
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
+    """A document as it is queued. Who buys and what SKUs are called is looked up when it is sent."""
+
+    kind: DocumentKind
+    n: int  # the how many-eth of its order
+    total: int
+    at: datetime
+    lines: dict[int, int] = {}  # sold units by line, negative: taken back; of a sale: what is not in it, by line
+    beside: list[int] = []  # of a sale: lines in it that came instead of others
+    freight: int = 0  # 1: the order's, -1: given back
+    reason: str = ""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from malha.channels import service as channels
-from malha.channels.connecting import reads, rules, writes
+from malha.channels.connecting import documenting, reads, rules, writes
 from malha.channels.connecting.model import NEWEST_WINS, Linked, Op, OpKind
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.connecting.wire import Resting, Waiting
@@ -27,6 +27,9 @@ from malha.channels.contract import (
     Capability,
     ChannelError,
     Conflicting,
+    Document,
+    DocumentSink,
+    ExtRef,
     FulfillmentSink,
     Invalid,
     Missing,
@@ -64,8 +67,15 @@ _NEEDS = {
     OpKind.CANCEL: Capability.CANCELS,
     OpKind.REFUND: Capability.CANCELS,
     OpKind.ASK: Capability.FULFILMENT,
+    OpKind.POST_DOCUMENT: Capability.DOCUMENTS,
 }
-_ask: Any = Ask  # a union: as `msgspec.convert` takes it
+Push = ShipmentPush | CancelPush | RefundPush | Document | Ask
+_PUSHES: dict[OpKind, Any] = {
+    OpKind.PUSH_SHIPMENT: ShipmentPush,
+    OpKind.CANCEL: CancelPush,
+    OpKind.REFUND: RefundPush,
+    OpKind.ASK: Ask,
+}
 
 
 Task = Callable[[], Awaitable[None]]
@@ -108,7 +118,7 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
         together = {**ask, "kinds": [k.value for k in NEWEST_WINS], "room": limits.batch}
         single = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, singly)]
         prices = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, together)]
-    turn = _Turn(runtime.db, line, settle_s)
+    turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
         tasks.append(partial(turn.prices, prices))
@@ -144,8 +154,9 @@ def _op(row: _Taken) -> Op:
 class _Turn:
     """What one worker tells one peer now."""
 
-    def __init__(self, db: Database, line: Line, settle_s: float) -> None:
+    def __init__(self, db: Database, line: Line, settle_s: float, zone: str) -> None:
         self._db = db
+        self._zone = zone
         self._line = line
         self._settle_s = settle_s
 
@@ -155,41 +166,64 @@ class _Turn:
         if _NEEDS[op.kind] not in self._line.connector.capabilities:
             await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
             return
-        if op.doubtful and not await self._cleared(op):
+        told = await self._what(op)
+        if told is None:
+            await self._bury(op, "awaits_sale", "the sale of this order is not at the ERP yet", doubtful=op.doubtful)
+            return
+        # A document is looked up before every attempt but the first: a person may have sent it again.
+        if (op.doubtful or (op.kind is OpKind.POST_DOCUMENT and op.attempts > 1)) and not await self._cleared(op, told):
             return
         try:
-            result = await self._line.call(lambda: self._told(op))
+            result = await self._line.call(lambda: self._tell(op, told))
         except Exception as error:  # noqa: BLE001 -- someone else's code; it is told to a person
             await self._failed(op, error, doubtful=_may_have_arrived(error))
             return
         await self._ended(op, result)
 
-    async def _told(self, op: Op) -> Result:
+    async def _what(self, op: Op) -> Push | None:
+        """Return what the peer is told; None: it refers to a sale that is not there yet."""
+        if op.kind is OpKind.POST_DOCUMENT:
+            async with self._db.transaction() as tx:
+                return await documenting.document_of(tx, self._line.connection, op, self._zone)
+        if op.kind is OpKind.PUSH_SHIPMENT and documenting.is_of_sale(op):
+            async with self._db.transaction() as tx:
+                return await documenting.shipment_of(tx, self._line.connection, op)
+        push: Push = msgspec.convert(op.payload, _PUSHES[op.kind])
+        return push
+
+    async def _tell(self, op: Op, told: Push) -> Result:
         sink: Any = self._line.connector
         key, ctx = str(op.key), self._line.ctx
-        if op.kind is OpKind.PUSH_SHIPMENT:
-            shipped = msgspec.convert(op.payload, ShipmentPush)
-            return await cast("ShipmentSink", sink).push_shipment(ctx, shipped, key)
-        if op.kind is OpKind.ASK:
-            return await cast("FulfillmentSink", sink).ask(ctx, msgspec.convert(op.payload, _ask), key)
-        if op.kind is OpKind.CANCEL:
-            return await cast("CancelRefundSink", sink).cancel(ctx, msgspec.convert(op.payload, CancelPush), key)
-        return await cast("CancelRefundSink", sink).refund(ctx, msgspec.convert(op.payload, RefundPush), key)
+        match told:
+            case ShipmentPush():
+                return await cast("ShipmentSink", sink).push_shipment(ctx, told, key)
+            case CancelPush():
+                return await cast("CancelRefundSink", sink).cancel(ctx, told, key)
+            case RefundPush():
+                return await cast("CancelRefundSink", sink).refund(ctx, told, key)
+            case Document():
+                return await cast("DocumentSink", sink).post_document(ctx, told, key)
+            case _:
+                return await cast("FulfillmentSink", sink).ask(ctx, told, key)
 
-    async def _cleared(self, op: Op) -> bool:
+    async def _find(self, op: Op, told: Push) -> ExtRef | None:
+        sink: Any = self._line.connector
+        key, ctx = str(op.key), self._line.ctx
+        match told:
+            case ShipmentPush():
+                return await cast("ShipmentSink", sink).find_shipment(ctx, told, key)
+            case CancelPush() | RefundPush():
+                return await cast("CancelRefundSink", sink).find_operation(ctx, told.order, key)
+            case Document():
+                return await cast("DocumentSink", sink).find_document(ctx, told, key)
+            case _:
+                return await cast("FulfillmentSink", sink).find_ask(ctx, told, key)
+
+    async def _cleared(self, op: Op, told: Push) -> bool:
         """Look up whether it arrived; tell whether it may be sent. Whatever else there is to do is done."""
         sink: Any = self._line.connector
-        ctx, key = self._line.ctx, str(op.key)
         try:
-            if op.kind is OpKind.PUSH_SHIPMENT:
-                shipped = msgspec.convert(op.payload, ShipmentPush)
-                found = await self._line.call(lambda: cast("ShipmentSink", sink).find_shipment(ctx, shipped, key))
-            elif op.kind is OpKind.ASK:
-                ask = msgspec.convert(op.payload, _ask)
-                found = await self._line.call(lambda: cast("FulfillmentSink", sink).find_ask(ctx, ask, key))
-            else:
-                order = str(op.payload["order"])
-                found = await self._line.call(lambda: cast("CancelRefundSink", sink).find_operation(ctx, order, key))
+            found = await self._line.call(lambda: self._find(op, told))
         except NotImplementedError:
             if sink.idempotent:
                 return True  # the peer itself takes a key once
@@ -230,6 +264,9 @@ class _Turn:
             case Ok(ref):
                 if op.kind is OpKind.CANCEL:
                     await self._unsettle(op)
+                if op.kind is OpKind.POST_DOCUMENT:
+                    async with self._db.transaction() as tx:
+                        await documenting.note_sale(tx, op, ref)
                 await self._write(op, "ok", ref, writes.END_OP, reference=ref)
                 if op.kind is OpKind.SET_PRICE:
                     await self._note_price(op)

@@ -20,12 +20,17 @@ def key_of(op: NewOp) -> UUID:
     return rules.op_key(op.connection_id, op.kind.value, op.name, op.version)
 
 
-async def add(tx: Tx, ops: Sequence[NewOp]) -> int:
-    """Note what is to be told; return how much of it is new. Of what only the newest counts of, older ones go."""
+async def add(tx: Tx, ops: Sequence[NewOp], *, in_order: bool = False) -> int:
+    """Note what is to be told; return how much of it is new. Of what only the newest counts of, older ones go.
+
+    `in_order`: things of one entity are told in the order given. Only for who alone queues such things.
+    """
     if not ops:
         return 0
     # In the order of keys: two callers with the same ones wait for one another instead of for ever.
-    keyed = sorted((key_of(op), n) for n, op in enumerate(ops))
+    keyed = [(key_of(op), n) for n, op in enumerate(ops)]
+    if not in_order:
+        keyed.sort()
     rows = [(key, ops[n]) for key, n in keyed]
     found = await tx.values(
         writes.ADD_OPS,

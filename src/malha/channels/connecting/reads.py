@@ -1,12 +1,12 @@
 """Connections, what waits in them and how they are: for the runtime, the API and the pages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
-from malha.channels.connecting.model import Linked
+from malha.channels.connecting.model import Linked, Trail
 from malha.channels.contract import ShippedLine
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -172,6 +172,66 @@ ORDER_LINES = """
 SELECT l.order_id::text, l.line, coalesce(v.sku, l.sku_text), coalesce(l.external_id, '')
 FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id WHERE l.order_id = ANY (%(ids)s::uuid[])
 """
+# --- documents for ERPs ---
+
+# Small table.
+DOCUMENT_SINKS = (
+    _LINKED.replace("SELECT", "SELECT c.created_at,", 1)
+    + """
+ WHERE c.connector = ANY (%(connectors)s::text[]) ORDER BY c.id
+"""
+)
+CHANNEL_IDS = "SELECT id FROM channel WHERE code = ANY (%(codes)s::text[])"
+TRAILS = """
+SELECT order_id::text, trail FROM order_document
+WHERE connection_id = %(connection_id)s::int AND order_id = ANY (%(orders)s::uuid[])
+"""
+LOCATION_CODES = "SELECT id, code FROM location WHERE id = ANY (%(ids)s::int[])"
+# What was collected, in units as they were sold, by piece of work; by primary key of the units.
+COLLECTED_LINES = """
+WITH gone AS (
+    SELECT u.fulfillment_id, u.order_id, u.line, u.sku_id, sum(u.quantity)::int AS quantity FROM order_unit u
+    WHERE u.order_id = ANY (%(orders)s::uuid[]) AND u.fulfillment_id = ANY (%(works)s::uuid[]) AND u.state = 'collected'
+    GROUP BY 1, 2, 3, 4
+)
+SELECT g.fulfillment_id::text, coalesce(v.sku, l.sku_text), min(g.quantity / coalesce(c.quantity, 1))::int,
+       coalesce(l.external_id, '')
+FROM gone g JOIN order_line l ON l.order_id = g.order_id AND l.line = g.line
+LEFT JOIN variant v ON v.id = l.sku_id
+LEFT JOIN order_component c ON c.order_id = g.order_id AND c.line = g.line AND c.sku_id = g.sku_id
+GROUP BY g.fulfillment_id, g.line, v.sku, l.sku_text, l.external_id ORDER BY g.fulfillment_id, g.line
+"""
+BOOKED_ORDER = """
+SELECT o.number, o.external_id, ch.code AS channel, o.placed_at, o.currency, o.shipping_total, o.buyer_name,
+       o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to
+FROM sales_order o JOIN channel ch ON ch.id = o.channel_id WHERE o.id = %(order_id)s::uuid
+"""
+# What the connection calls each SKU: by its channel's listing, by what was bound, else as we do.
+BOOKED_LINES = """
+SELECT l.line, coalesce(v.sku, l.sku_text) AS sku,
+       coalesce(nullif(i.code, ''), b.external_id, v.sku, l.sku_text) AS code, l.name, l.quantity, l.unit_price,
+       l.replaces IS NOT NULL AS later
+FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id
+LEFT JOIN listing i ON i.channel_id = %(channel_id)s::int AND i.sku_id = l.sku_id
+LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'variant' AND b.internal_id = v.sku
+WHERE l.order_id = %(order_id)s::uuid ORDER BY l.line
+"""
+SALE_OF = """
+SELECT external_id FROM binding
+WHERE connection_id = %(connection_id)s::int AND entity = 'document' AND internal_id = %(order_id)s::text
+"""
+# Orders of a day and what of each is to be at the ERP, by the index on when they were placed. One without a sale that
+# is due for one counts, too.
+BOOKED_ON_DAY = """
+SELECT o.number::text, CASE WHEN NOT d.sale THEN o.total - o.cancelled_total
+                            WHEN %(credits)s::boolean
+                            THEN o.total - o.cancelled_total - coalesce((d.trail->>'extra')::bigint, 0)
+                            ELSE d.posted END
+FROM sales_order o JOIN order_document d ON d.order_id = o.id AND d.connection_id = %(connection_id)s::int
+WHERE o.placed_at >= %(since)s::timestamptz AND o.placed_at < %(until)s::timestamptz
+  AND (d.sale OR (o.status NOT IN ('cancelled', 'on_hold')
+                  AND (%(placed)s::boolean OR coalesce((d.trail->>'shipped')::boolean, false))))
+"""
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,6 +386,45 @@ class Binding(msgspec.Struct, frozen=True):
     content_hash: bytes | None
 
 
+class Booked(msgspec.Struct, frozen=True, kw_only=True):
+    """A line as a document tells it; `later`: it came instead of another."""
+
+    line: int
+    sku: str
+    code: str
+    name: str
+    quantity: int
+    unit_price: int
+    later: bool
+
+
+class BookedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as a document tells it."""
+
+    number: int
+    external_id: str
+    channel: str
+    placed_at: datetime
+    currency: str
+    shipping_total: int
+    buyer_name: str
+    buyer_document: str | None
+    buyer_email: str | None
+    buyer_phone: str | None
+    ship_to: dict[str, Any] | None
+
+
+class Bookable(msgspec.Struct, frozen=True):
+    """An order with its lines."""
+
+    order: BookedOrder
+    lines: list[Booked]
+
+
+class _Sink(Linked, frozen=True, kw_only=True):
+    created_at: datetime
+
+
 async def linked(tx: Tx, code: str) -> Linked | None:
     """Return a connection by its code."""
     return await tx.maybe(Linked, LINKED, {"code": code})
@@ -450,3 +549,47 @@ async def calls(tx: Tx, connection_id: int, *, bad: bool = False, most: int = 10
 async def compared(tx: Tx, connection_id: int, most: int = 60) -> list[Compared]:
     """Return what was compared with the peer, the newest day first."""
     return await tx.all(Compared, RECONCILIATIONS, {"connection_id": connection_id, "most": most})
+
+
+async def document_sinks(tx: Tx, connectors: Collection[str]) -> list[tuple[Linked, datetime]]:
+    """Return the connections of some connectors, and since when they are there."""
+    found = await tx.all(_Sink, DOCUMENT_SINKS, {"connectors": sorted(connectors)})
+    return [(sink, sink.created_at) for sink in found]
+
+
+async def channel_ids(tx: Tx, codes: Collection[str]) -> set[int]:
+    """Return the channels of some codes."""
+    return set(await tx.values(CHANNEL_IDS, {"codes": sorted(codes)}))
+
+
+async def trails(tx: Tx, connection_id: int, orders: Sequence[str]) -> dict[str, Trail]:
+    """Return how far orders were followed for an ERP."""
+    rows = await tx.tuples(TRAILS, {"connection_id": connection_id, "orders": list(orders)})
+    # Lines are numbers, which JSON's keys are not.
+    return {id_: msgspec.convert(trail, Trail, strict=False) for id_, trail in rows}
+
+
+async def location_codes(tx: Tx, ids: Sequence[int]) -> dict[int, str]:
+    """Return our codes of locations."""
+    return dict(await tx.tuples(LOCATION_CODES, {"ids": list(ids)}))
+
+
+async def collected_lines(tx: Tx, orders: Sequence[str], works: Sequence[str]) -> dict[str, list[ShippedLine]]:
+    """Return what customers collected, by piece of work."""
+    found: dict[str, list[ShippedLine]] = {}
+    for id_, sku, quantity, line in await tx.tuples(COLLECTED_LINES, {"orders": list(orders), "works": list(works)}):
+        found.setdefault(id_, []).append(ShippedLine(sku, quantity, line))
+    return found
+
+
+async def booked(tx: Tx, connection: Linked, order_id: str) -> Bookable:
+    """Return an order as a document of a connection tells it."""
+    asked = {"connection_id": connection.id, "channel_id": connection.channel_id, "order_id": order_id}
+    order = await tx.one(BookedOrder, BOOKED_ORDER, {"order_id": order_id})
+    return Bookable(order, await tx.all(Booked, BOOKED_LINES, asked))
+
+
+async def sale_of(tx: Tx, connection_id: int, order_id: str) -> str | None:
+    """Return what an ERP calls the sale of an order, where it has one."""
+    found: str | None = await tx.value(SALE_OF, {"connection_id": connection_id, "order_id": order_id})
+    return found

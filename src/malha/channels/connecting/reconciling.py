@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from malha.channels.connecting import inbox, reads, registry, writes
+from malha.channels.connecting import documenting, inbox, reads, registry, writes
 from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import ChannelError, InboxEvent, SummarySource, Trust
+from malha.channels.contract import ChannelError, DocumentSink, InboxEvent, SummarySource, Trust
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest
@@ -36,7 +36,9 @@ async def compare_all(runtime: Runtime, days: int = DAYS) -> int:
     for connection in linked:
         for back in range(days):
             try:
-                differed += bool(await compare_orders(runtime, connection, today - timedelta(days=back)))
+                day = today - timedelta(days=back)
+                differed += bool(await compare_orders(runtime, connection, day))
+                differed += bool(await compare_documents(runtime, connection, day))
             except (ChannelError, MalhaError) as error:
                 log.warning("not_compared", connection=connection.code, why=str(error)[:200])
                 break
@@ -82,6 +84,51 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
             await inbox.keep(tx, connection.id, "pull", _missed(absent, day))
     if differing or (len(ours), sum(ours.values())) != (theirs.orders, theirs.total):
         log.warning("orders_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
+    return differing
+
+
+async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> list[str]:
+    """Compare a day's orders with what an ERP has of them; return our numbers of those that only one side has.
+
+    Nothing is compared with a peer that takes no documents, and nothing is posted again: what is not there waits for a
+    person already, or was removed there.
+
+    Raises:
+        ChannelError: what the peer answered.
+    """
+    connector = registry.connector_of(connection.connector)
+    if not isinstance(connector, DocumentSink):
+        return []
+    line = runtime.line(connection)
+    zone = runtime.settings.timezone
+    theirs = await line.call(lambda: connector.summarise_documents(line.ctx, day, zone))
+    said = documenting.rules_of(connection)
+    asked = {
+        "connection_id": connection.id,
+        "since": datetime.combine(day, time(), ZoneInfo(zone)),
+        "until": datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone)),
+        "credits": said.document_cancels == "credit",
+        "placed": said.document_when == "placed",
+    }
+    async with runtime.db.transaction() as tx:
+        ours: dict[str, int] = dict(await tx.tuples(reads.BOOKED_ON_DAY, asked))
+        there = set(theirs.ids or ())
+        differing = [f"+{id_}" for id_ in sorted(there - set(ours))] + [f"-{id_}" for id_ in sorted(set(ours) - there)]
+        await tx.execute(
+            writes.PUT_RECONCILIATION,
+            {
+                "id": connection.id,
+                "kind": "documents",
+                "day": day,
+                "ours": len(ours),
+                "theirs": theirs.orders,
+                "ours_total": sum(ours.values()),
+                "theirs_total": theirs.total,
+                "differing": differing[:MOST_NAMED],
+            },
+        )
+    if differing or (len(ours), sum(ours.values())) != (theirs.orders, theirs.total):
+        log.warning("documents_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
     return differing
 
 

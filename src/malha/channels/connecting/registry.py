@@ -17,6 +17,7 @@ from malha.channels.connectors.generic import Generic
 from malha.channels.connectors.partner_files import PartnerFiles
 from malha.channels.connectors.partner_http import PartnerHttp
 from malha.channels.connectors.shopify import Shopify
+from malha.channels.connectors.tryton import Tryton
 from malha.channels.connectors.vendure import Vendure
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import (
@@ -25,6 +26,8 @@ from malha.channels.contract import (
     CatalogSink,
     CatalogSource,
     Connector,
+    DocumentRules,
+    DocumentSink,
     FileSource,
     FulfillmentSink,
     OrderSource,
@@ -40,7 +43,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, PartnerFiles, PartnerHttp)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, Tryton, PartnerFiles, PartnerHttp)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,
@@ -55,6 +58,7 @@ PROTOCOLS: Mapping[Capability, type] = {
     Capability.TOKENS: TokenRefresher,
     Capability.FULFILMENT: FulfillmentSink,
     Capability.FILES: FileSource,
+    Capability.DOCUMENTS: DocumentSink,
 }
 
 
@@ -88,6 +92,8 @@ def flaws_of(connector: Any) -> Iterator[str]:
             return
     if not issubclass(connector.config_model, msgspec.Struct):
         yield "its config_model is no msgspec.Struct"
+    if Capability.DOCUMENTS in connector.capabilities and not issubclass(connector.config_model, DocumentRules):
+        yield "it takes documents and its config_model is no DocumentRules"
     for capability in sorted(connector.capabilities):
         if not isinstance(connector, PROTOCOLS[capability]):
             yield f"it says {capability.value} and lacks methods of {PROTOCOLS[capability].__name__}"

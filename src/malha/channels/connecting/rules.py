@@ -2,9 +2,14 @@
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from msgspec.structs import replace
+
+from malha.channels.connecting.model import Posting, Trail
+from malha.channels.contract import DocumentKind, DocumentRules
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
@@ -36,6 +41,9 @@ FIXES: dict[str, str] = {
     "unknown_sku": N_("We have no such SKU: create its product, then try again."),
     "not_asked": N_("More is said to have left than was asked for: settle it with the partner, then drop this."),
     "no_source": N_("Declare a stock source for the partner's locations and name it in the connection."),
+    "awaits_sale": N_(
+        "The ERP does not have the sale of this order: mend what keeps it back, and this follows by itself."
+    ),
     "no_capability": N_("The connector cannot tell this channel such a thing: tell it by hand, then drop this."),
 }
 
@@ -63,3 +71,111 @@ def wanted_words(kind: str, words: Collection[str], known: Mapping[tuple[str, st
 def told(value: Any) -> str:
     """Return the short text that stands for a result in an attempt's row."""
     return str(value)[:LONGEST]
+
+
+# --- what an order's events are to an ERP ---
+
+LEFT = frozenset({"fulfillment.shipped", "fulfillment.collected"})
+
+
+def follow(
+    trail: Trail | None, rules: DocumentRules, *, seq: int, type_: str, facts: Mapping[str, Any], at: datetime
+) -> tuple[Trail | None, list[Posting]]:
+    """Return how a trail goes on with the next event of its order, and the documents that follow from it.
+
+    The sale is of what is left when it is due; what happens before is in it, what happens later are documents of their
+    own. Money that goes back is a document only beyond what was cancelled; when it is cancelled later after all, the
+    credit is less by it. An event that was followed before changes nothing, and an order whose placing was not followed
+    has no documents.
+    """
+    if trail is None:
+        if type_ != "order.placed":
+            return None, []
+        total = int(facts["total"])
+        trail = Trail(seq=seq, placed=total, worth=total, known="unknown_sku" not in facts["holds"])
+    elif seq <= trail.seq:
+        return trail, []
+    trail, came = _followed(replace(trail, seq=seq), rules, type_, facts, at)
+    if _is_due(trail, rules):
+        trail, sale = _posted(
+            trail, at, DocumentKind.SALE, trail.worth, lines=trail.gone, beside=trail.added, freight=1
+        )
+        trail, came = replace(trail, sale=True), [sale]
+    back = trail.refunded - (trail.placed - trail.worth) - trail.extra
+    if trail.sale and rules.document_refunds == "credit" and back > 0:
+        trail, refund = _posted(replace(trail, extra=trail.extra + back), at, DocumentKind.REFUND, -back)
+        came = [*came, refund]
+    return trail, came
+
+
+def _followed(
+    trail: Trail, rules: DocumentRules, type_: str, facts: Mapping[str, Any], at: datetime
+) -> tuple[Trail, list[Posting]]:
+    match type_:
+        case "order.line_mapped":
+            return replace(trail, known=trail.known or bool(facts["complete"])), []
+        case "order.cancelled":
+            return _cancelled(trail, rules, facts, at)
+        case "order.line_replaced":
+            return _replaced(trail, facts, at)
+        case "payment.refunded":
+            return replace(trail, refunded=trail.refunded + int(facts["amount"])), []
+        case _ if type_ in LEFT:
+            return replace(trail, shipped=True), []
+    return trail, []
+
+
+def _is_due(trail: Trail, rules: DocumentRules) -> bool:
+    begun = rules.document_when == "placed" or trail.shipped
+    return begun and trail.known and not trail.sale and not trail.over
+
+
+def _cancelled(
+    trail: Trail, rules: DocumentRules, facts: Mapping[str, Any], at: datetime
+) -> tuple[Trail, list[Posting]]:
+    lines = {int(line): int(quantity) for line, quantity in facts["lines"].items()}
+    amount = int(facts["amount"])
+    trail = replace(trail, worth=trail.worth - amount, gone=_added(trail.gone, lines), over=bool(facts["whole"]))
+    if not trail.sale or rules.document_cancels == "none":
+        return trail, []
+    taken = min(trail.extra, amount)  # went back as money already
+    trail, credit = _posted(
+        replace(trail, extra=trail.extra - taken),
+        at,
+        DocumentKind.CREDIT,
+        taken - amount,
+        lines={line: -quantity for line, quantity in lines.items()},
+        freight=-1 if facts["whole"] else 0,
+        reason=str(facts["reason"]),
+    )
+    return trail, [credit]
+
+
+def _replaced(trail: Trail, facts: Mapping[str, Any], at: datetime) -> tuple[Trail, list[Posting]]:
+    line, by_line, quantity = int(facts["line"]), int(facts["by_line"]), int(facts["quantity"])
+    amount = int(facts["amount"])
+    gone = _added(trail.gone, {line: quantity})
+    trail = replace(trail, worth=trail.worth - amount, gone=gone, added=[*trail.added, by_line])
+    if not trail.sale:
+        return trail, []
+    trail, change = _posted(trail, at, DocumentKind.CHANGE, -amount, lines={line: -quantity, by_line: quantity})
+    return trail, [change]
+
+
+def _posted(trail: Trail, at: datetime, kind: DocumentKind, total: int, **more: Any) -> tuple[Trail, Posting]:
+    n = trail.documents + 1
+    return replace(trail, documents=n, posted=trail.posted + total), Posting(kind=kind, n=n, total=total, at=at, **more)
+
+
+def _added(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    return {line: one.get(line, 0) + other.get(line, 0) for line in sorted({*one, *other})}
+
+
+def in_sale(posting: Posting, ordered: Mapping[int, tuple[int, bool]]) -> dict[int, int]:
+    """Return the units of each line that a sale holds; `ordered` says of each how many, and whether it came later."""
+    found = {
+        line: quantity - posting.lines.get(line, 0)
+        for line, (quantity, later) in ordered.items()
+        if not later or line in posting.beside
+    }
+    return {line: quantity for line, quantity in found.items() if quantity > 0}

@@ -355,6 +355,22 @@ DELETE FROM channel_op WHERE key IN (
        AND done_at < now() - interval '30 days' ORDER BY done_at LIMIT %(most)s::int)
 """
 
+# --- documents for ERPs ---
+
+PUT_TRAILS = """
+INSERT INTO order_document (connection_id, order_id, trail, sale, posted)
+SELECT %(connection_id)s::int, w.order_id, w.trail, w.sale, w.posted
+FROM unnest(%(orders)s::uuid[], %(trails)s::jsonb[], %(sales)s::boolean[], %(sums)s::bigint[])
+    AS w(order_id, trail, sale, posted)
+ON CONFLICT (connection_id, order_id) DO UPDATE SET trail = excluded.trail, sale = excluded.sale,
+    posted = excluded.posted
+"""
+# The sale is there: what was stopped for the want of it goes on by itself.
+WAKE_AWAITING = """
+UPDATE channel_op SET state = 'waiting', failures = 0, not_before = now(), cause = NULL, error = NULL
+WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND state = 'dead' AND cause = 'awaits_sale'
+"""
+
 # --- reconciliation ---
 
 PUT_RECONCILIATION = """

@@ -44,9 +44,7 @@ class ShopifyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = {}
     own_stock: Annotated[
         list[Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]],
-        Meta(
-            description="Ids of Shopify locations whose stock is Shopify's own, as shops with its till: only read."
-        ),
+        Meta(description="Ids of Shopify locations whose stock is Shopify's own, as shops with its till: only read."),
     ] = []
     plus: Annotated[bool, Meta(description="The shop is on Shopify Plus, which takes ten times as much.")] = False
     price_lists: Annotated[

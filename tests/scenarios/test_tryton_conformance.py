@@ -1,0 +1,349 @@
+"""The Tryton connector keeps the contract against a real Tryton, with everything breaking in between."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import msgspec
+import pytest
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.tryton_erp import TrytonErp, need_tryton, tryton_erp, tryton_template
+
+from malha.channels.connectors.tryton import Tryton
+from malha.channels.contract import (
+    Document,
+    DocumentKind,
+    DocumentLine,
+    ExtBuyer,
+    ExtProduct,
+    Ok,
+    RawRequest,
+    Rejected,
+    ShipmentPush,
+    ShippedLine,
+)
+from malha.testing.connectors import ConnectorContract, Fault, Operation, context
+
+PAGE = 2
+WHERE = {
+    Operation.LEVELS: "f=quantity",
+    Operation.SHIPMENT: '"warehouse_output":',
+    Operation.DOCUMENT: '"invoice_method":',
+}
+NUMBERS = count(1)
+AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+class Apart:
+    """An event loop in a thread of its own: the ERP outlives the loops of the tests that use it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    def run(self, what: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
+
+    async def later(self, what: Coroutine[Any, Any, Any]) -> Any:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(what, self._loop))
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def a_sale(quantity: int = 3, **more: Any) -> Document:
+    n = next(NUMBERS)
+    asked: dict[str, Any] = {
+        "kind": DocumentKind.SALE,
+        "number": f"{n}",
+        "order": f"{n}",
+        "reference": f"W-{n}",
+        "channel": "web",
+        "order_day": "2026-11-20",
+        "day": "2026-11-20",
+        "currency": "BRL",
+        "total": quantity * 1_000,
+        "lines": [DocumentLine(sku="A", code="A", quantity=quantity, unit_price=1_000)],
+        "party": ExtBuyer(name="Maria", document="52998224725"),
+    }
+    return Document(**{**asked, **more})
+
+
+def a_key() -> str:
+    return f"0b3f0a52-33b5-5f3e-8d53-{next(NUMBERS):012d}"
+
+
+class TrytonRig:
+    """A Tryton behind a proxy as the kit needs it."""
+
+    page = PAGE
+    webhook_secret = ""
+    timeout_s = 5.0
+
+    def __init__(self, apart: Apart, erp: TrytonErp, proxy: FaultProxy) -> None:
+        self.apart = apart
+        self.erp = erp
+        self.proxy = proxy
+        path = erp.base_url.rpartition("/")[2]
+        self.config = {"base_url": f"http://{proxy.allowed}/{path}", "page": PAGE, "anonymous_party": "CONSUMIDOR"}
+        self.secrets = {"key": erp.key}
+        self.allowed = [proxy.allowed]
+        # What earlier tests told, by the kit's own keys, is somebody else's.
+        erp.rows("UPDATE sale_sale SET reference = 'former', description = 'former'")
+        erp.rows("UPDATE stock_shipment_out SET reference = 'former'")
+        self._before: dict[Operation, set[int]] = {
+            each: set(self._ids(each)) for each in (Operation.DOCUMENT, Operation.SHIPMENT)
+        }
+
+    def fail(self, operation: Operation, fault: Fault) -> None:
+        self.proxy.fail(WHERE[operation], fault)
+
+    async def add_order(self, *, at: int | None = None, odd: bool = False) -> str:
+        """Make the sale that a parcel is of."""
+        del at, odd
+        made = await Tryton().post_document(context(Tryton(), self), a_sale(), a_key())
+        assert isinstance(made, Ok), made
+        return made.ref
+
+    async def change_order(self, id_: str) -> None:
+        raise NotImplementedError
+
+    async def told(self, operation: Operation) -> list[str]:
+        return [str(id_) for id_ in self._ids(operation) if id_ not in self._before[operation]]
+
+    async def values(self, operation: Operation) -> dict[str, int]:
+        raise NotImplementedError
+
+    def refuse(self, code: str) -> None:
+        raise NotImplementedError
+
+    def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
+        raise NotImplementedError
+
+    def ping(self) -> None:
+        return None
+
+    def _ids(self, operation: Operation) -> list[int]:
+        statement = {
+            Operation.DOCUMENT: "SELECT id FROM sale_sale ORDER BY id",
+            Operation.SHIPMENT: "SELECT id FROM stock_shipment_out ORDER BY id",
+        }[operation]
+        return [id_ for (id_,) in self.erp.rows(statement)]
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Apart]:
+    made = Apart()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def erp(apart: Apart, template_url: str) -> Iterator[TrytonErp]:
+    need_tryton()
+
+    async def opened(stack: AsyncExitStack, template: str) -> TrytonErp:
+        made: TrytonErp = await stack.enter_async_context(tryton_erp(template_url, template))
+        return made
+
+    with tryton_template(template_url) as template:
+        stack = AsyncExitStack()
+        try:
+            yield apart.run(opened(stack, template))
+        finally:
+            apart.run(stack.aclose())
+
+
+@pytest.fixture
+async def rig(apart: Apart, erp: TrytonErp) -> AsyncIterator[TrytonRig]:
+    async with fault_proxy(f"http://{erp.allowed}") as proxy:
+        yield TrytonRig(apart, erp, proxy)
+
+
+class TestTryton(ConnectorContract):
+    """What the kit asks of the Tryton connector."""
+
+    connector = Tryton()
+
+    @pytest.fixture
+    async def rig(self, apart: Apart, erp: TrytonErp) -> AsyncIterator[TrytonRig]:
+        async with fault_proxy(f"http://{erp.allowed}") as proxy:
+            yield TrytonRig(apart, erp, proxy)
+
+
+async def read(rig: TrytonRig, cursor: str | None = None) -> tuple[list[ExtProduct], str]:
+    found: list[ExtProduct] = []
+    while True:
+        page = await Tryton().pull_products(context(Tryton(), rig), cursor)
+        found += page.items
+        assert not page.more or page.cursor != cursor
+        cursor = page.cursor
+        if not page.more:
+            return found, cursor
+
+
+async def test_products_are_read_once_with_code_gtin_and_price_and_later_only_what_changed(rig: TrytonRig):
+    found, cursor = await read(rig)
+    by_sku = {item.sku: item for item in found}
+    assert len(by_sku) == len(found), "each once"
+    assert (by_sku["A"].gtin, by_sku["A"].price, by_sku["A"].name) == ("7891000100103", 9_900, "Camiseta")
+    assert (by_sku["B"].gtin, by_sku["B"].price, by_sku["B"].active) == ("", 4_550, True)
+    _, cursor = await read(rig, cursor)  # what changed within the last minutes may come once more
+    assert (await read(rig, cursor))[0] == []
+
+    await rig.apart.later(rig.erp.add_product("C", "Boné", "19.90"))
+    late, cursor = await read(rig, cursor)
+    assert [(item.sku, item.price) for item in late] == [("C", 1_990)]
+    template = rig.erp.rows("SELECT template FROM product_product WHERE code = 'C'")[0][0]
+    dearer = {"list_price": {"__class__": "Decimal", "decimal": "21.00"}}
+    await rig.apart.later(rig.erp.ask("PUT", f"product.template/{template}", dearer))
+    late, cursor = await read(rig, cursor)
+    assert [(item.sku, item.price) for item in late] == [("C", 2_100)]
+    await rig.apart.later(rig.erp.ask("PUT", f"product.template/{template}", {"active": False}))
+    late, cursor = await read(rig, cursor)
+    assert [(item.sku, item.active) for item in late] == [("C", False)]
+    assert (await read(rig, cursor))[0] == []
+
+
+async def test_stock_is_read_by_warehouse_and_what_is_set_apart_there_is_not_for_sale(rig: TrytonRig):
+    await rig.apart.later(rig.erp.put_stock("B", 25))
+    place = await rig.apart.later(
+        rig.erp.ask(
+            "POST",
+            "stock.location?f=id",
+            {
+                "name": "SP",
+                "code": "SP",
+                "type": "warehouse",
+                **{
+                    f"{part}_location": (
+                        await rig.apart.later(
+                            rig.erp.ask("POST", "stock.location?f=id", {"name": f"SP {part}", "type": "storage"})
+                        )
+                    )["id"]
+                    for part in ("input", "output", "storage")
+                },
+            },
+        )
+    )
+    storage = rig.erp.rows("SELECT storage_location FROM stock_location WHERE id = %s", place["id"])[0][0]
+    moved = {
+        "from_location": rig.erp.storage,
+        "to_location": storage,
+        "company": 1,
+        "moves": [
+            [
+                "create",
+                [
+                    {
+                        "product": rig.erp.products["B"],
+                        "quantity": quantity,
+                        "unit": 1,
+                        "company": 1,
+                        "from_location": rig.erp.storage,
+                        "to_location": storage,
+                    }
+                    for quantity in (4,)
+                ],
+            ]
+        ],
+    }
+    internal = await rig.apart.later(rig.erp.ask("POST", "stock.shipment.internal?f=id", moved))
+    for act in ("wait", "assign_force"):
+        await rig.apart.later(rig.erp.ask("POST", f"stock.shipment.internal/{internal['id']}/{act}", {}))
+    levels = await all_levels(rig)
+    assert levels["B", "DC"] == (21, 25), "four are set apart for the other warehouse"
+    for act in ("pack", "ship", "do"):
+        await rig.apart.later(rig.erp.ask("POST", f"stock.shipment.internal/{internal['id']}/{act}", {}))
+    levels = await all_levels(rig)
+    assert (levels["B", "DC"], levels["B", "SP"]) == ((21, 21), (4, 4))
+
+
+async def all_levels(rig: TrytonRig) -> dict[tuple[str, str], tuple[int, int | None]]:
+    found: dict[tuple[str, str], tuple[int, int | None]] = {}
+    cursor: str | None = None
+    while True:
+        page = await Tryton().pull_stock(context(Tryton(), rig), cursor)
+        for item in page.items:
+            assert (item.sku, item.location) not in found
+            found[item.sku, item.location] = (item.quantity, item.on_hand)
+        if not page.more:
+            return found
+        cursor = page.cursor
+
+
+@pytest.mark.parametrize(("step", "fault"), [("/quote", Fault.CUT), ("/quote", Fault.LOST), ("/confirm", Fault.LOST)])
+async def test_a_sale_that_was_left_half_way_is_confirmed_once(rig: TrytonRig, step: str, fault: Fault):
+    """Tryton made the draft, and the connection broke at a later step."""
+    ctx, key, sale = context(Tryton(), rig), a_key(), a_sale()
+    rig.proxy.fail(step, fault)
+    with pytest.raises(Exception, match=r".+"):
+        await Tryton().post_document(ctx, sale, key)
+    assert await Tryton().find_document(ctx, sale, key) is not None
+    (id_,) = await rig.told(Operation.DOCUMENT)
+    assert rig.erp.rows("SELECT state FROM sale_sale WHERE id = %s", int(id_)) == [("processing",)]
+
+
+async def test_a_second_draft_that_came_late_is_removed_instead_of_confirmed(rig: TrytonRig):
+    """The first one was thought lost and arrived after all, behind the second."""
+    ctx, key, sale = context(Tryton(), rig), a_key(), a_sale()
+    rig.proxy.fail("/quote", Fault.CUT)
+    with pytest.raises(Exception, match=r".+"):
+        await Tryton().post_document(ctx, sale, key)
+    assert isinstance(await Tryton().post_document(ctx, sale, key), Ok)
+    (id_,) = await rig.told(Operation.DOCUMENT)
+    assert rig.erp.rows("SELECT state FROM sale_sale WHERE id = %s", int(id_)) == [("processing",)]
+
+
+@pytest.mark.parametrize("step", ["/assign_force", "/do"])
+async def test_a_shipment_that_was_left_half_way_is_done_once(rig: TrytonRig, step: str):
+    sale = await rig.add_order()
+    ctx = context(Tryton(), rig)
+    name = f"parcel-{a_key()}"
+    push = ShipmentPush(order=sale, shipment=name, lines=[ShippedLine("A", 2)], shipped_at=AT, location="DC")
+    rig.proxy.fail(step, Fault.LOST)
+    with pytest.raises(Exception, match=r".+"):
+        await Tryton().push_shipment(ctx, push, "k")
+    assert await Tryton().find_shipment(ctx, push, "k") is not None
+    (id_,) = await rig.told(Operation.SHIPMENT)
+    assert rig.erp.rows("SELECT state FROM stock_shipment_out WHERE id = %s", int(id_)) == [("done",)]
+    assert rig.erp.rows("SELECT shipment_state FROM sale_sale WHERE id = %s", int(sale)) == [("partially shipped",)]
+
+
+async def test_a_buyer_without_a_document_is_the_one_that_is_set_or_is_not_posted(rig: TrytonRig):
+    ctx = context(Tryton(), rig)
+    sale = a_sale(party=ExtBuyer(name="Ana"))
+    made = await Tryton().post_document(ctx, sale, a_key())
+    assert isinstance(made, Ok)
+    party = "SELECT p.code FROM sale_sale s JOIN party_party p ON p.id = s.party WHERE s.id = %s"
+    assert rig.erp.rows(party, int(made.ref)) == [("CONSUMIDOR",)]
+    without = msgspec.structs.replace(ctx, config=msgspec.structs.replace(ctx.config, anonymous_party=""))
+    refused = await Tryton().post_document(without, sale, a_key())
+    assert isinstance(refused, Rejected)
+    assert refused.code == "no_document"
+
+
+async def test_a_check_names_all_that_is_not_there(rig: TrytonRig):
+    ctx = context(Tryton(), rig)
+    odd = msgspec.structs.replace(ctx.config, freight_product="X", warehouses="DC=Y", anonymous_party="Z")
+    health = await Tryton().check(msgspec.structs.replace(ctx, config=odd))
+    assert not health.ok
+    assert [word in health.says for word in ("product X", "warehouse Y", "party Z")] == [True] * 3
+    other = msgspec.structs.replace(ctx.config, company=7)
+    assert not (await Tryton().check(msgspec.structs.replace(ctx, config=other))).ok
+
+
+async def test_the_clock_of_products_is_trytons(rig: TrytonRig):
+    """A round begins when Tryton says so: ours may be hours off."""
+    ctx = context(Tryton(), rig)
+    late = msgspec.structs.replace(ctx, now=lambda: datetime.now(UTC) + timedelta(days=9))
+    page = await Tryton().pull_products(late, None)
+    assert "began" in page.cursor
+    assert msgspec.json.decode(page.cursor)["began"][:10] <= (datetime.now(UTC) + timedelta(days=1)).isoformat()[:10]
