@@ -34,6 +34,7 @@ class Peer:
         self.faults: list[tuple[str, str]] = []
         self.orders: dict[str, dict[str, Any]] = {}
         self.stock: dict[str, tuple[int, int]] = {}  # code: (version, quantity)
+        self.products: list[dict[str, Any]] = []  # in the order in which they changed
         self.places: list[dict[str, Any]] = []  # stock at places of its own, where it is asked for these instead
         self.prices: dict[str, tuple[int, int]] = {}
         self.refuses: dict[str, str] = {}  # code: why
@@ -138,7 +139,7 @@ class Peer:
             text = text[: len(text) // 2]
         await write(writer, status, text, {}, drip=kind == "drip")
 
-    def _do(  # noqa: C901, PLR0911 -- one case for each page
+    def _do(  # noqa: C901, PLR0911, PLR0912 -- one case for each page
         self, method: str, target: str, headers: dict[str, str], body: Any
     ) -> tuple[int, Any]:
         parts = urlsplit(target)
@@ -163,6 +164,11 @@ class Peer:
                 }
             case "GET", ["orders", id_]:
                 return (200, self.orders[id_]) if id_ in self.orders else (404, {"message": "no such order"})
+            case "GET", ["products"]:
+                after, size = int(query.get("cursor", "0")), min(int(query.get("limit", PAGE)), PAGE)
+                page = self.products[after : after + size]
+                more = len(self.products) > after + size
+                return 200, {"products": page, "cursor": str(after + len(page)), "more": more}
             case "GET", ["stock"]:
                 return self._levels(query)
             case "POST", ["stock"]:

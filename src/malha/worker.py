@@ -17,7 +17,16 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.channels import pushing, sending
-from malha.channels.connecting import following, housekeeping, inbox, operating, pulling, reconciling, stock_looks
+from malha.channels.connecting import (
+    following,
+    housekeeping,
+    inbox,
+    operating,
+    products,
+    pulling,
+    reconciling,
+    stock_looks,
+)
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.feeds import service as feeds
 from malha.exchange import service as exchange
@@ -157,6 +166,7 @@ async def _run_connections(runtime: Runtime, stop: asyncio.Event) -> None:
             tasks.create_task(operating.run(runtime, stop))
             tasks.create_task(reconciling.run(runtime, stop))
             tasks.create_task(stock_looks.run(runtime, stop))
+            tasks.create_task(products.run(runtime, stop))
             tasks.create_task(stock_from_channels.run(runtime, stop))
     finally:
         await gate.close()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from linked_world import CODE, Linked, linked
 
-from malha.channels.connecting import inbox, reads, service
+from malha.channels.connecting import inbox, mapping, reads, service
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.contract import RawRequest
@@ -172,7 +172,7 @@ async def test_an_unknown_status_is_never_guessed(shop: Linked):
     assert await shop.values(ORDERS) == []
 
 
-async def test_an_unknown_sku_is_held_not_lost_and_known_ones_are_found_by_every_name(shop: Linked):
+async def test_an_unknown_variant_keeps_the_order_waiting_and_known_ones_are_found_by_every_name(shop: Linked):
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE variant SET gtin = '07891234567895' WHERE sku = 'B'")
         sku = await tx.value("SELECT id FROM variant WHERE sku = 'A'")
@@ -187,11 +187,16 @@ async def test_an_unknown_sku_is_held_not_lost_and_known_ones_are_found_by_every
     ]
     await shop.receive(shop.peer.webhook(shop.peer.sell("1001", lines=lines)))
     await shop.handle()
+    assert await shop.values(ORDERS) == []
+    assert await shop.values("SELECT wants FROM channel_inbox") == [["listing:never heard of"]]
+    async with shop.database.transaction() as tx:
+        assert await mapping.put(tx, CODE, [("never heard of", "B")]) == 1
+    await shop.handle()
     found = await shop.values(
         "SELECT coalesce(v.sku, l.sku_text || '?') FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id ORDER BY line"
     )
-    assert found == ["A", "A", "B", "never heard of?"]
-    assert "unknown_sku" in await shop.values("SELECT kind FROM order_hold")
+    assert found == ["A", "A", "B", "B"]
+    assert "unknown_sku" not in await shop.values("SELECT kind FROM order_hold")
 
 
 async def test_words_nobody_mapped_keep_the_order_waiting_until_somebody_does(shop: Linked):

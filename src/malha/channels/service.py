@@ -124,6 +124,11 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
     await audit.record(tx, action="resend", entity="stock_push", entity_id=code, after={"everything": everything})
 
 
+async def look_again(tx: Tx, channel_id: int) -> None:
+    """Look at all listings of a channel again, if it hears of stock: some are called otherwise now."""
+    await tx.execute(writes.RESEND, {"channel_id": channel_id})
+
+
 async def unsettle(tx: Tx, channel_id: int, skus: Sequence[str]) -> None:
     """Tell a channel the stock of some SKUs again, even where it is what the channel was told last.
 

@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.channels.connecting import reads, registry, rules, service
+from malha.channels.connecting import mapping_reads, reads, registry, rules, service
 from malha.channels.connecting.model import ConnectionDraft, Linked, Status
 from malha.channels.connecting.reads import Compared, Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
@@ -58,6 +58,7 @@ KINDS = {
 }
 STREAMS = {
     "orders": N_("Orders read until"),
+    "products": N_("Products read until"),
     "stock_look": N_("Stock compared"),
     "stock_source": N_("Stock read that it states"),
 }
@@ -207,6 +208,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         calls = await reads.calls(tx, found.id, most=SHOWN)
         compared = await reads.compared(tx, found.id, 14)
         cursors = await reads.cursors(tx, found.id)
+        variants = await mapping_reads.counts(tx, found.id)
     budget, resting = service.budget_of(row)
     connector = registry.connectors().get(found.connector)
     return render.html(
@@ -230,6 +232,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
             "shipping": ways,
             "location": places,
         },
+        open_variants=variants["open"],
         calls=calls,
         compared=[(each, _agrees(each)) for each in compared],
         cursors=[(_(STREAMS[c.stream]) if c.stream in STREAMS else c.stream, c) for c in cursors],
@@ -248,7 +251,12 @@ def _cause(cause: str | None) -> tuple[str, str]:
 def _came(row: Stuck) -> Item:
     word, mend = _cause(row.cause)
     if row.wants:
-        mend = _("Say below what they mean: {words}", words=", ".join(w.partition(":")[2] for w in row.wants))
+        words = [w.partition(":")[2] for w in row.wants if not w.startswith("listing:")]
+        variants = [w.partition(":")[2] for w in row.wants if w.startswith("listing:")]
+        mends = [_("Say below what they mean: {words}", words=", ".join(words))] if words else []
+        if variants:
+            mends.append(_("Say in the mapping which SKU this is: {variants}", variants=", ".join(variants)))
+        mend = " ".join(mends)
     return Item(str(row.id), _("Message"), row.entity, word, row.error or "", mend, row.received_at)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from malha.channels.connecting import orders, reads, together, writes
+from malha.channels.connecting import mapping, orders, reads, together, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -131,6 +131,7 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
     except Unmapped as error:
         async with runtime.db.transaction() as tx:
             await orders.note_wanted(tx, connection.id, error.wants)
+            await mapping.note(tx, connection.id, error.seen, "order")
         await _park(runtime.db, fence, InboxState.UNMAPPED, "unmapped", "", error.wants)
     except Parked as error:
         await _park(runtime.db, fence, InboxState.PARKED, error.cause, error.why)

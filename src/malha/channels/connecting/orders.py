@@ -1,8 +1,8 @@
 """Orders of peers become orders of ours: once, however often they are told, and never guessed.
 
-The first time an order is told it goes through the gate like any other; what we do not know of it (a SKU) becomes a
-hold, what a person must say once (what their word for a way to pay means) keeps it waiting. Later it is compared with
-what was taken: payments and cancels are recorded, any other change waits for a person.
+The first time an order is told it goes through the gate like any other; what a person must say once (which of ours a
+variant is, what their word for a way to pay means) keeps it waiting. Later it is compared with what was taken: payments
+and cancels are recorded, any other change waits for a person.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from malha.channels.connecting import reads, writes
+from malha.channels.connecting import mapping_rules, reads, writes
+from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import InboxState, Linked
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import ExtOrder, ExtPayment, ExtState, Invalid, PaidState, Retryable
@@ -41,10 +42,11 @@ _FACTS = {
 
 
 class Unmapped(Exception):
-    """Words of the peer that nobody mapped yet, as `payment:cc`."""
+    """Words and variants of the peer that nobody mapped yet, as `payment:cc` and `listing:BLUE-M`."""
 
-    def __init__(self, wants: Sequence[str]) -> None:
+    def __init__(self, wants: Sequence[str], seen: Sequence[Seen] = ()) -> None:
         self.wants = list(wants)
+        self.seen = list(seen)
         super().__init__(", ".join(wants))
 
 
@@ -78,7 +80,7 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
         if known is None and order.state is ExtState.CANCELLED:
             return InboxState.DONE if not await _exists(tx, connection, order) else await _update(tx, connection, order)
         words = await _words(tx, connection, order)
-        new = await _mapped(tx, connection, order, words)
+        new = await _mapped(tx, connection, order, words, first=known is None)
         if known is not None:
             return await _update(tx, connection, order, new, words)
     placed = await _place(gate, connection, new)
@@ -147,7 +149,7 @@ def words_of(order: ExtOrder, known: Words) -> Words:
 
 async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
     """Put words into the table that a person fills in."""
-    pairs = [want.partition(":")[::2] for want in wants]
+    pairs = [want.partition(":")[::2] for want in wants if not want.startswith(f"{mapping_rules.LISTING}:")]
     params = {"connection_id": connection_id, "kinds": [k for k, _ in pairs], "theirs": [w for _, w in pairs]}
     await tx.execute(writes.NOTE_METHODS, params)
 
@@ -155,8 +157,11 @@ async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
 # --- an order as the gate takes it ---
 
 
-async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: Words) -> NewOrder:
+async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: Words, *, first: bool) -> NewOrder:
     (found,) = await skus_of(tx, [(connection, order)])
+    unknown = mapping_rules.unmapped(order.lines, dict(enumerate(found)))
+    if unknown and first:  # what is here already may be paid or cancelled, whatever was unmapped since
+        raise Unmapped([f"{mapping_rules.LISTING}:{seen.code}" for seen in unknown], unknown)
     return new_order(connection, order, words, found)
 
 
@@ -205,7 +210,7 @@ def new_order(connection: Linked, order: ExtOrder, words: Words, found: Sequence
         "promised_at": order.promised_at,
         "lines": [
             {
-                # Of what nobody knows, the text goes in: the gate holds the order for it.
+                # What has no name at all goes in without one: the gate holds the order for it.
                 "sku": (sku or line.sku or line.item or line.gtin or "?")[:80],
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,

@@ -35,6 +35,11 @@ SELECT c.id FROM connection c WHERE c.status = 'active' AND EXISTS (
     SELECT FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'waiting'
        AND o.not_before <= clock_timestamp() AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp()))
 """
+# By the index on what is stuck.
+WAITING_FOR_LISTINGS = """
+SELECT DISTINCT connection_id FROM channel_inbox
+WHERE state = 'unmapped' AND EXISTS (SELECT FROM unnest(wants) AS w(want) WHERE starts_with(w.want, 'listing:'))
+"""
 METHODS = """
 SELECT kind, theirs, ours FROM method_mapping WHERE connection_id = %(connection_id)s::int ORDER BY kind, theirs
 """
@@ -58,11 +63,14 @@ SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code
 FROM binding b JOIN connection c ON c.id = b.connection_id
 WHERE b.entity = %(entity)s::text AND b.internal_id = ANY (%(ids)s::text[])
 """
-# What a line is of: the listing's code, a bound variant, the SKU, the GTIN; in this order.
+# What a line is of: what a person said, the listing's code, a bound variant, the SKU, the GTIN; in this order.
 FIND_SKUS = """
-SELECT w.n, coalesce(l.sku, b.internal_id, s.sku, g.sku) AS sku
+SELECT w.n, coalesce(m.sku, l.sku, b.internal_id, s.sku, g.sku) AS sku
 FROM unnest(%(ns)s::int[], %(connections)s::int[], %(channels)s::int[], %(items)s::text[], %(skus)s::text[],
             %(gtins)s::text[]) AS w(n, connection_id, channel_id, item, sku, gtin)
+LEFT JOIN LATERAL (SELECT v.sku FROM channel_variant m JOIN variant v ON v.id = m.sku_id
+                   WHERE m.connection_id = w.connection_id AND m.how <> 'exact'
+                     AND m.code = coalesce(nullif(w.sku, ''), nullif(w.item, ''), w.gtin)) m ON true
 LEFT JOIN LATERAL (SELECT v.sku FROM listing l JOIN variant v ON v.id = l.sku_id
                    WHERE l.channel_id = w.channel_id AND l.code IN (w.item, w.sku) AND l.code <> ''
                    ORDER BY l.code = w.item DESC LIMIT 1) l ON true
@@ -126,6 +134,16 @@ SELECT 'out', cause, count(*), min(created_at) FROM channel_op
 WHERE connection_id = %(connection_id)s::int AND state = 'dead' GROUP BY cause
 ORDER BY 3 DESC
 """
+# The same over all connections; the partial indexes on what is stuck hold little.
+ALL_CAUSES = """
+SELECT c.code AS connection, c.name, x.way, x.cause, x.count, x.oldest FROM (
+    SELECT connection_id, 'in' AS way, cause, count(*) AS count, min(received_at) AS oldest FROM channel_inbox
+    WHERE state IN ('parked', 'unmapped') GROUP BY 1, 3
+    UNION ALL
+    SELECT connection_id, 'out', cause, count(*), min(created_at) FROM channel_op WHERE state = 'dead' GROUP BY 1, 3
+) x JOIN connection c ON c.id = x.connection_id ORDER BY x.oldest
+"""
+BROKEN = "SELECT code, name, why FROM connection WHERE status = 'broken' ORDER BY name"
 CURSORS = """
 SELECT stream, value, since, read_at, next_at, failures, error, cardinality(handles) AS unacknowledged
 FROM connection_cursor WHERE connection_id = %(connection_id)s::int ORDER BY stream
@@ -325,6 +343,25 @@ class Cause(msgspec.Struct, frozen=True):
     oldest: datetime
 
 
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something of a connection stopped for one cause."""
+
+    connection: str
+    name: str
+    way: str
+    cause: str | None
+    count: int
+    oldest: datetime
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A connection whose peer does not know us any more."""
+
+    code: str
+    name: str
+    why: str
+
+
 class Cursor(msgspec.Struct, frozen=True):
     """How far a stream was read."""
 
@@ -519,6 +556,16 @@ async def health(tx: Tx, code: str | None = None) -> list[Standing]:
 async def causes(tx: Tx, connection_id: int) -> list[Cause]:
     """Return why things wait for a person, the most frequent first."""
     return await tx.all(Cause, CAUSES, {"connection_id": connection_id})
+
+
+async def all_causes(tx: Tx) -> list[Trouble]:
+    """Return why things of all connections wait for a person, the oldest first."""
+    return await tx.all(Trouble, ALL_CAUSES)
+
+
+async def broken(tx: Tx) -> list[Broken]:
+    """Return the connections that stopped because their peers do not know us any more."""
+    return await tx.all(Broken, BROKEN)
 
 
 async def cursors(tx: Tx, connection_id: int) -> list[Cursor]:

@@ -215,6 +215,20 @@ async def replay(tx: Tx, code: str, *, came: Sequence[int] = (), ops: Sequence[U
     return await _settled(tx, code, "replay", done, [*came, *ops])
 
 
+async def replay_cause(tx: Tx, code: str, way: str, cause: str) -> int:
+    """Have all that stopped for a cause tried again; `way` is in or out. Return how many.
+
+    What may have arrived at the peer is left out: of each of these a person says first that it did not (`replay`).
+
+    Raises:
+        UnknownEntry: nothing waits for this cause that may be tried again so.
+    """
+    found = await connection_of(tx, code)
+    statement = writes.REPLAY_CAUSE_CAME if way == "in" else writes.REPLAY_CAUSE_OPS
+    done = await tx.values(statement, {"connection_id": found.id, "cause": cause})
+    return await _settled(tx, code, "replay", done, [cause])
+
+
 async def drop(tx: Tx, code: str, *, came: Sequence[int] = (), ops: Sequence[UUID] = ()) -> int:
     """Give things up for good; return how many.
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from malha.channels.connecting import orders, reads, writes
+from malha.channels.connecting.mapping_rules import unmapped
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -96,6 +97,8 @@ async def _mapped(tx: Tx, plain: Sequence[_Plain]) -> list[_Plain]:
     found = await orders.skus_of(tx, [(p.connection, p.order) for p in plain])
     good = []
     for each, skus in zip(plain, found, strict=True):
+        if unmapped(each.order.lines, dict(enumerate(skus))):
+            continue
         try:
             words = orders.words_of(each.order, own | mapped[each.connection.id])
             each.new = orders.new_order(each.connection, each.order, words, skus)

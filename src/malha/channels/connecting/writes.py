@@ -163,6 +163,13 @@ UPDATE channel_inbox SET state = 'waiting', failures = 0, next_at = now(), cause
 WHERE connection_id = %(connection_id)s::int AND id = ANY (%(ids)s::bigint[]) AND state IN ('parked', 'unmapped')
 RETURNING id
 """
+# All of one cause; by the index on what is stuck.
+REPLAY_CAUSE_CAME = """
+UPDATE channel_inbox SET state = 'waiting', failures = 0, next_at = now(), cause = NULL, error = NULL, wants = NULL
+WHERE connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped')
+  AND cause IS NOT DISTINCT FROM %(cause)s::text
+RETURNING id
+"""
 DROP_CAME = """
 UPDATE channel_inbox SET state = 'dropped', done_at = now()
 WHERE connection_id = %(connection_id)s::int AND id = ANY (%(ids)s::bigint[]) AND state IN ('parked', 'unmapped')
@@ -174,7 +181,9 @@ UPDATE channel_inbox i SET state = 'waiting', failures = 0, next_at = now(), wan
 WHERE i.connection_id = %(connection_id)s::int AND i.state = 'unmapped' AND NOT EXISTS (
     SELECT FROM unnest(i.wants) AS w(want)
     WHERE NOT EXISTS (SELECT FROM method_mapping m WHERE m.connection_id = i.connection_id AND m.ours IS NOT NULL
-                      AND m.kind || ':' || m.theirs = w.want))
+                      AND m.kind || ':' || m.theirs = w.want)
+      AND NOT EXISTS (SELECT FROM channel_variant v WHERE v.connection_id = i.connection_id AND v.sku_id IS NOT NULL
+                      AND starts_with(w.want, 'listing:') AND v.code = substr(w.want, 9)))
 RETURNING i.id
 """
 FORGET_CAME = """
@@ -339,6 +348,12 @@ UPDATE channel_op SET state = 'dead', taken_until = NULL, sending = false, doubt
 REPLAY_OPS = """
 UPDATE channel_op SET state = 'waiting', failures = 0, not_before = now(), cause = NULL, error = NULL, doubtful = false
 WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
+"""
+REPLAY_CAUSE_OPS = """
+UPDATE channel_op SET state = 'waiting', failures = 0, not_before = now(), cause = NULL, error = NULL, doubtful = false
+WHERE connection_id = %(connection_id)s::int AND state = 'dead' AND cause IS NOT DISTINCT FROM %(cause)s::text
+  AND NOT doubtful
+RETURNING key
 """
 SETTLE_OPS = """
 UPDATE channel_op SET state = %(state)s::text, done_at = now(), doubtful = false

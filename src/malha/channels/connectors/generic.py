@@ -9,6 +9,7 @@ is no vendor's product, so the tier is C.
     GET  /orders/summary?day=...&zone=...         {"orders": 12, "total": 345600, "ids": [...]}
     POST /stock    {"items": [...]}               {"results": [{"status": "ok"}, {"status": "rejected", ...}]}
     GET  /stock?cursor=...&limit=...              {"items": [{"sku": "A", "quantity": 5}], "cursor": "...", ...}
+    GET  /products?cursor=...&limit=...           {"products": [{"id": "7", "sku": "A", ...}], "cursor": "...", ...}
     POST /prices   {"items": [...]}               the same
     POST /shipments, /cancellations, /refunds     {"id": "..."}; `Idempotency-Key` is our key of it
     GET  /operations/{key}                        {"id": "..."}, or 404: it never arrived
@@ -37,6 +38,7 @@ from malha.channels.contract import (
     ExtLine,
     ExtOrder,
     ExtPayment,
+    ExtProduct,
     ExtRef,
     ExtState,
     ExtStock,
@@ -156,6 +158,22 @@ class _Stocks(msgspec.Struct):
     more: bool = False
 
 
+class _Product(msgspec.Struct):
+    id: Annotated[str, Meta(min_length=1, max_length=200)]
+    sku: str = ""
+    gtin: str = ""
+    name: str = ""
+    price: Amount | None = None
+    active: bool = True
+    version: int = 0
+
+
+class _Products(msgspec.Struct):
+    products: list[msgspec.Raw]
+    cursor: str
+    more: bool = False
+
+
 class _Summary(msgspec.Struct):
     orders: int
     total: int
@@ -215,6 +233,7 @@ class Generic:
     }
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
+            Capability.CATALOG_SOURCE,
             Capability.STOCK,
             Capability.STOCK_SOURCE,
             Capability.PRICES,
@@ -239,6 +258,22 @@ class Generic:
         """Ask for /ping."""
         said = await self._ask(ctx, "GET", "/ping", dict[str, Any], operation="check")
         return Health(ok=True, says=str(said.get("name", ""))[:200])
+
+    # --- products ---
+
+    async def pull_products(self, ctx: Ctx, cursor: str | None) -> Page[ExtProduct]:
+        """Return the products that changed after a cursor; what cannot be read is named, and passed over."""
+        asked = {"limit": str(ctx.config.page)} | ({} if cursor is None else {"cursor": cursor})
+        found = await self._ask(ctx, "GET", f"/products?{urlencode(asked)}", _Products, operation="pull_products")
+        items, unread = [], []
+        for raw in found.products:
+            try:
+                said = msgspec.json.decode(raw, type=_Product)
+            except msgspec.ValidationError:
+                unread.append(_id_of(raw))
+            else:
+                items.append(ExtProduct(**msgspec.structs.asdict(said)))
+        return Page(items=items, cursor=found.cursor, more=found.more, unread=unread)
 
     # --- orders ---
 

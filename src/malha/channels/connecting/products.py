@@ -1,0 +1,105 @@
+"""Reading what channels sell, so that it can be mapped: page by page, the cursor moving with what is kept."""
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from malha.channels.connecting import mapping, mapping_rules, reads, registry, turns, writes
+from malha.channels.connecting.mapping_rules import Seen
+from malha.channels.connecting.model import Status
+from malha.channels.connecting.runtime import Runtime
+from malha.channels.connecting.turns import Reading
+from malha.channels.contract import Capability, CatalogSource, ExtProduct, Retryable
+from malha.platform.sequencer import rest
+
+log = structlog.get_logger(__name__)
+
+STREAM = "products"
+EVERY_S = 900.0
+CARE_EVERY_S = 30.0
+
+
+async def read(reading: Reading) -> tuple[float, str | None]:
+    """Read what changed of a channel's catalogue; see `turns.work`.
+
+    Raises:
+        ChannelError: a page did not come; what came before it is kept.
+    """
+    line = reading.runtime.line(reading.connection)
+    source = line.connector
+    if not isinstance(source, CatalogSource):
+        raise Retryable("the connector does not say what the channel sells", after=3600.0)
+    cursor = reading.cursor
+    for _ in range(turns.PAGES):
+        page = await reading.page(line, partial(source.pull_products, line.ctx), cursor)
+        async with reading.runtime.db.transaction() as tx:
+            await mapping.note(tx, reading.connection.id, [_seen(each) for each in page.items], "catalog")
+            moved = {
+                "id": reading.connection.id,
+                "stream": STREAM,
+                "value": page.cursor,
+                "former": cursor,
+                "since": None,
+                "handles": [],
+                "more": True,
+                "pause": 0.0,
+            }
+            if await tx.value(writes.MOVE_CURSOR, moved) is None:
+                return EVERY_S, None  # somebody else reads it by now
+        if not page.more:
+            break
+        if page.cursor == cursor:
+            raise Retryable("the channel promises more pages and gives the same one again")
+        cursor = page.cursor
+        if reading.stop.is_set() or not await reading.still_mine():
+            raise Retryable("the reading was broken off", after=0.0)
+    async with reading.runtime.db.transaction() as tx:
+        await mapping.settle_exact(tx, reading.connection.id)
+    return EVERY_S, None
+
+
+def _seen(said: ExtProduct) -> Seen:
+    return Seen(
+        code=mapping_rules.code_of(said.sku, said.id, said.gtin),
+        external_id=said.id[:200],
+        gtin=said.gtin[:20],
+        name=said.name[:200],
+        price=said.price,
+        active=said.active,
+        version=said.version,
+    )
+
+
+async def care(runtime: Runtime) -> None:
+    """Have orders go on that waited for what became one of ours meanwhile: a product that was made, a listing."""
+    async with runtime.db.transaction() as tx:
+        for connection_id in await tx.values(reads.WAITING_FOR_LISTINGS):  # those with an order that waits
+            await mapping.settle_exact(tx, connection_id)
+
+
+async def ensure(runtime: Runtime) -> None:
+    """Have every active connection's catalogue read whose connector tells it."""
+    able = registry.connectors()
+    async with runtime.db.transaction() as tx:
+        for connection in await reads.all_linked(tx):  # a handful
+            connector = able.get(connection.connector)
+            tells = connector is not None and Capability.CATALOG_SOURCE in connector.capabilities
+            if tells and connection.status == Status.ACTIVE:
+                await tx.execute(writes.ADD_CURSOR, {"id": connection.id, "stream": STREAM, "since": None})
+
+
+async def run(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Read catalogues when they are due until `stop` is set; a failed round is logged and tried again."""
+    loop = asyncio.get_running_loop()
+    cared = 0.0
+    while not stop.is_set():
+        try:
+            await ensure(runtime)
+            await turns.work(runtime, STREAM, read, stop)
+            if loop.time() - cared >= CARE_EVERY_S:
+                await care(runtime)
+                cared = loop.time()
+        except Exception:  # the database may be away: it will be back
+            log.exception("reading_products_failed")
+        await rest(stop, turns.IDLE_S)
