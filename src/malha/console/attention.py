@@ -16,7 +16,7 @@ from litestar import Request, get, post
 from litestar.response import Response
 
 from malha.console import attention_reads as reads
-from malha.console import care, filling, render, shell, web
+from malha.console import care, connection_troubles, filling, render, shell, web
 from malha.console.attention_reads import OrderAtRisk
 from malha.fulfillment import reads as work
 from malha.fulfillment import slip_reads
@@ -173,6 +173,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         slips = await slip_reads.counts(tx, scope) if around.may("orders:read") else {}
         silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
         silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
+        troubles = await connection_troubles.troubles(tx) if scope is None and around.may("network:read") else []
         held = await _held(tx, parked, failed)
         me = web.caller_of(request).id
         views = {key: list(_groups(*_within(key, parked, failed, held, me))) for key in VIEWS}
@@ -189,8 +190,9 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         slips=sum(n for n, _dated in slips.values()),
         dateless=sum(n - dated for n, dated in slips.values()),
         silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
+        troubles=troubles,
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
-        nothing=not parked and not failed and not silent,
+        nothing=not parked and not failed and not silent and not troubles,
         back=_address(view=view, incident=opened.id) if opened else _address(view=view),
     )
 

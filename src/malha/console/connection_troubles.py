@@ -1,0 +1,91 @@
+"""What of connections needs attention: broken ones, what waits for a person by cause, stock that differs."""
+
+from typing import Any, NamedTuple
+
+from litestar import Request, post
+from litestar.response import Response
+
+from malha.channels.connecting import reads, rules, service, stock_reads
+from malha.console import filling, web
+from malha.console.connections import CAUSES
+from malha.platform.db import Tx
+from malha.platform.i18n import N_, _, n_
+
+# Trying again is no remedy for these: a person says first what happened, or what a word means.
+LOOKED_AT = frozenset({"unknown_outcome", "unmapped"})
+MAPPING = N_("Say what they mean, or which SKU it is: they go on by themselves.")
+
+
+class Trouble(NamedTuple):
+    """One thing of a connection. `cause` is empty where trying again is no remedy."""
+
+    connection: str
+    way: str
+    cause: str
+    units: int
+    title: str
+    says: str
+    href: str
+
+
+async def troubles(tx: Tx) -> list[Trouble]:
+    """Return what of connections waits for a person: what stopped all of one first, then the oldest."""
+    found = [
+        Trouble(b.code, "", "", 0, _("{connection} is broken", connection=b.name), _broken(b.why), _address(b.code))
+        for b in await reads.broken(tx)
+    ]
+    found += [_waiting(t) for t in await reads.all_causes(tx)]
+    names = {c.code: c.name for c in await reads.all_linked(tx)}
+    for code, (_at, count) in sorted((await stock_reads.standing(tx)).items()):
+        if count:
+            title = n_(
+                "{connection} shows another quantity of {n} listing",
+                "{connection} shows other quantities of {n} listings",
+                count,
+                connection=names[code],
+            )
+            says = _("It differed at two readings: look at the causes, and tell it again.")
+            found.append(Trouble(code, "", "", count, title, says, f"{_address(code)}/stock"))
+    return found
+
+
+def _address(code: str) -> str:
+    return f"/connections/{code}"
+
+
+def _broken(why: str) -> str:
+    mend = _("Nothing is asked or sent, what comes in is kept. Test it, enter its secrets again, and let it go on.")
+    return f"{why[:200]} · {mend}" if why else mend
+
+
+def _waiting(t: reads.Trouble) -> Trouble:
+    cause = t.cause or ""
+    word = _(CAUSES[cause]) if cause in CAUSES else cause
+    if t.way == "in":
+        title = n_("{connection}: {n} message waits", "{connection}: {n} messages wait", t.count, connection=t.name)
+    else:
+        title = n_(
+            "{connection}: {n} thing was not told", "{connection}: {n} things were not told", t.count, connection=t.name
+        )
+    mend = _(MAPPING) if cause == "unmapped" else _(rules.FIXES[cause]) if cause in rules.FIXES else ""
+    says = ". ".join(part for part in (word, mend) if part)
+    return Trouble(
+        t.connection, t.way, "" if cause in LOOKED_AT else cause, t.count, title, says, _address(t.connection)
+    )
+
+
+@post("/attention/connections", opt={"permission": "network:write"}, status_code=303)
+async def replay_cause(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Have all of a connection that stopped for a cause tried again.
+
+    Raises:
+        UnknownEntry: nothing of it waits any more.
+    """
+    read = filling.filled(await request.form())
+    way = "in" if read.text("way") == "in" else "out"
+    async with web.writing(request) as tx:
+        count = await service.replay_cause(tx, read.text("connection", 80), way, read.text("cause", 40))
+    return web.see_other("/attention", notice=n_("{n} is tried again.", "{n} are tried again.", count))
+
+
+HANDLERS = [replay_cause]

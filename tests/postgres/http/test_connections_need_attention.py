@@ -1,0 +1,65 @@
+"""What of connections waits for a person stands on the page of what needs attention, with what to do and a press."""
+
+from pathlib import Path
+
+import pytest
+from linked_world import CODE, linked
+from tests_http import open_shop
+
+from malha.platform.db import Database
+
+CAME = """
+INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload, state, cause)
+SELECT id, cause || n, 'order:' || n, 'pull', 'hint', '1', CASE cause WHEN 'unmapped' THEN 'unmapped' ELSE 'parked' END, cause
+FROM connection, unnest(ARRAY['exhausted', 'unmapped']) AS w(cause), generate_series(1, 2) n
+"""
+GONE = """
+INSERT INTO channel_op (key, connection_id, kind, entity, payload, state, cause, doubtful)
+SELECT gen_random_uuid(), id, 'push_shipment', cause, '{}', 'dead', cause, cause = 'unknown_outcome'
+FROM connection, unnest(ARRAY['exhausted', 'unknown_outcome']) AS w(cause)
+"""
+LOOK = """
+INSERT INTO stock_look (connection_id, began_at, shown, listed, passing, underway, differing)
+SELECT id, now(), 2, 2, 0, 0, 7 FROM connection
+"""
+
+
+@pytest.fixture
+async def made(database: Database, tmp_path: Path):
+    """A connection with two messages and a parcel that failed, two without a mapping, and a parcel nobody knows of."""
+    from contextlib import AsyncExitStack
+
+    async with linked(database, tmp_path) as world, AsyncExitStack() as stack:
+        yield world, await open_shop(stack, database, tmp_path, outward_allow=(world.peer.allowed,))
+
+
+async def test_what_waits_is_shown_by_cause_and_all_of_a_cause_is_tried_again(made):
+    world, shop = made
+    owner = await shop.session()
+    assert "Nothing needs attention" in (await shop.http.get("/attention", headers=owner)).text
+    async with world.database.transaction() as tx:
+        for statement in (CAME, GONE, LOOK):
+            await tx.execute(statement)
+        await tx.execute("UPDATE connection SET status = 'broken', why = 'HTTP 401'")
+    page = (await shop.http.get("/attention", headers=owner)).text
+    assert "Nothing needs attention" not in page
+    for said in ("Loja is broken", "HTTP 401", "Loja: 2 messages wait", "Loja: 1 thing was not told", "7 listings"):
+        assert said in page, said
+    assert page.count('action="/attention/connections"') == 2, "only what trying again can mend has a press"
+    for way, count in (("in", 2), ("out", 1)):
+        form = {"connection": CODE, "way": way, "cause": "exhausted"}
+        assert (await shop.http.post("/attention/connections", data=form, headers=owner)).status_code == 303
+        table = "channel_inbox" if way == "in" else "channel_op"
+        assert await world.values(f"SELECT count(*) FROM {table} WHERE state = 'waiting'") == [count]
+        again = await shop.http.post("/attention/connections", data=form, headers=owner)
+        assert again.status_code == 404
+
+
+async def test_what_may_have_arrived_is_not_sent_again_together(made):
+    world, shop = made
+    async with world.database.transaction() as tx:
+        await tx.execute(GONE)
+    form = {"connection": CODE, "way": "out", "cause": "unknown_outcome"}
+    owner = await shop.session()
+    assert (await shop.http.post("/attention/connections", data=form, headers=owner)).status_code == 404
+    assert await world.values("SELECT count(*) FROM channel_op WHERE state = 'dead'") == [2]
