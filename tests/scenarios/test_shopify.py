@@ -28,7 +28,7 @@ from malha.channels.connecting.errors import NotProved, WebhookUnreadable
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.receiving import Receiver
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import RawRequest
+from malha.channels.contract import RateLimited, RawRequest
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -291,6 +291,18 @@ async def test_a_shop_that_gives_few_points_is_asked_slowly_and_nothing_is_missi
     assert seller.sellable() == [25, 35]
 
 
+async def test_what_a_shop_says_is_left_slows_all_workers_of_the_connection(seller: Seller):
+    seller.shop.points = seller.shop.most_points = 100.0
+    seller.shop.restore = 0.0
+    async with seller.database.transaction() as tx:
+        line = seller.runtime.line(await service.connection_of(tx, CODE))
+    await line.call(lambda: line.connector.check(line.ctx))
+    ((tokens,),) = await seller.rows("SELECT (bucket ->> 'tokens')::float FROM connection_pace")
+    assert tokens < 1, "what one request cost does not fit a second time"
+    with pytest.raises(RateLimited):
+        await line.call(lambda: line.connector.check(line.ctx))
+
+
 async def test_a_parcel_from_a_shop_is_moved_there(seller: Seller):
     shop = seller.shop
     await seller.go()
@@ -314,6 +326,8 @@ async def test_a_message_of_another_shop_or_another_app_is_refused_though_it_is_
             await seller.receiver.receive(CODE, seller.message(order, **how))
     with pytest.raises(WebhookUnreadable):
         await seller.receiver.receive(CODE, seller.posted("orders/updated", {"number": 1}, event="x"))
+    with pytest.raises(WebhookUnreadable):
+        await seller.receiver.receive(CODE, seller.posted("orders/updated", "no object", event="z"))
     assert await seller.receiver.receive(CODE, seller.posted("products/update", {"id": 1}, event="y")) == 0
     assert await seller.rows("SELECT count(*) FROM channel_inbox") == [(0,)]
     assert await seller.rows("SELECT refused FROM connection_pace") == [(3,)]

@@ -230,6 +230,13 @@ async def test_an_order_with_more_lines_than_come_at_once_is_whole(rig: ShopifyR
     assert order.total == minor(made.total, "BRL")
 
 
+async def test_an_order_with_many_payments_has_them_all(rig: ShopifyRig):
+    made = rig.shop.sell(("A", 10), pay="")
+    made.transactions += [Transaction(rig.shop.next_id(), "SALE", Decimal("1.00")) for _ in range(40)]
+    order = await read(rig, made)
+    assert sum(p.amount for p in order.payments if p.state is PaidState.CAPTURED) == 4_000
+
+
 # --- points ---
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from tests.shopify_rig import ShopifyRig, shopify_rig
 from tests.shopify_state import Fulfillment, Order, Transaction
@@ -346,6 +347,16 @@ async def test_a_cancelled_fulfillment_and_one_of_other_units_are_not_the_parcel
     gone = Fulfillment(rig.shop.next_id(), [], 11, "BR9", "", AT, notified=False, status="CANCELLED")
     order.fulfillments.append(gone)
     assert await connector.find_shipment(ctx, parcel(order, ("A", 1), tracking="BR9"), KEY) is None
+
+
+async def test_a_parcel_is_found_whether_its_lines_are_named_by_id_or_by_sku(rig: ShopifyRig):
+    ctx, order = asking(rig), rig.shop.sell(("A", 1), ("B", 2))
+    lines = [ShippedLine("A", 1, str(order.lines[0].id)), ShippedLine("B", 2)]
+    mixed = msgspec.structs.replace(parcel(order), lines=lines)
+    assert isinstance(await connector.push_shipment(ctx, mixed, KEY), Ok)
+    assert await connector.find_shipment(ctx, mixed, KEY) is not None
+    fewer = msgspec.structs.replace(mixed, lines=lines[:1])
+    assert await connector.find_shipment(ctx, fewer, KEY) is None
 
 
 async def test_what_is_on_hold_cannot_leave_and_says_so(rig: ShopifyRig):

@@ -13,7 +13,7 @@ from malha.channels.contract import Ctx
 PAGE = 25
 
 
-class Left(StrEnum):
+class TillOrders(StrEnum):
     """What becomes of orders of Shopify's point of sale."""
 
     PARK = "park"  # each waits for a person
@@ -54,9 +54,9 @@ class ShopifyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = {}
     pos_orders: Annotated[
-        Left,
+        TillOrders,
         Meta(description="Orders of Shopify POS: park (a person decides), leave (not told) or take (as any other)."),
-    ] = Left.PARK
+    ] = TillOrders.PARK
     test_orders: Annotated[bool, Meta(description="Take test orders as if they were real; only for a test shop.")] = (
         False
     )

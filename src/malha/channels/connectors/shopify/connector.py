@@ -246,9 +246,12 @@ async def _whole(ctx: Ctx, ids: Sequence[str]) -> list[Any]:
 
 
 async def _read(ctx: Ctx, row: dict[str, Any]) -> ExtOrder:
-    """Return an order, with the lines that did not come with it and, where it was edited, what was paid back."""
+    """Return an order, with what did not come with it: more lines, more payments, and of an edited one what went back."""
     nodes = await rest(ctx, "more_lines", ("order", "lineItems"), row["id"], row["lineItems"])
     whole = {**row, "lineItems": {"nodes": nodes}}
+    if (row["transactionsCount"] or {}).get("count", 0) > len(row["transactions"]):
+        more = (await ask(ctx, "more_payments", {"id": row["id"]}))["order"]
+        whole["transactions"] = row["transactions"] if more is None else more["transactions"]
     if not row["edited"]:
         return order_of(ctx, whole)
     order = (await ask(ctx, "returns", {"id": row["id"]}))["order"] or {"refunds": []}

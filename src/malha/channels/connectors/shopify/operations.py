@@ -11,6 +11,7 @@ VERSION = "2026-10"
 SUPPORTED = ("2026-04", "2026-07", "2026-10")
 
 LINES = 20  # lines of an order that come with it; the others are asked for apart
+PAYMENTS = 15  # transactions of an order, likewise
 VARIANTS = 40  # variants of a product, likewise
 
 _MONEY = "{ shopMoney { amount currencyCode } }"
@@ -22,6 +23,12 @@ fragment ALine on LineItem {{
   originalUnitPriceSet {_MONEY}
   discountAllocations {{ allocatedAmountSet {_MONEY} }}
   taxLines {{ priceSet {_MONEY} }}
+}}
+"""
+
+_PAYMENT = f"""
+fragment APayment on OrderTransaction {{
+  id kind status gateway processedAt authorizationExpiresAt amountSet {_MONEY} parentTransaction {{ id }}
 }}
 """
 
@@ -46,10 +53,9 @@ fragment AnOrder on Order {{
     nodes {{ code title discountedPriceSet {_MONEY} taxLines {{ priceSet {_MONEY} }} }}
   }}
   lineItems(first: {LINES}) {{ nodes {{ ...ALine }} pageInfo {{ hasNextPage endCursor }} }}
-  transactions(first: 15) {{
-    id kind status gateway processedAt authorizationExpiresAt amountSet {_MONEY} parentTransaction {{ id }}
-  }}
+  transactions(first: {PAYMENTS}) {{ ...APayment }}
   refunds(first: 10) {{ id }}
+  transactionsCount {{ count }}
   fulfillmentsCount {{ count }}
   fulfillmentOrders(first: 5) {{
     nodes {{ deliveryMethod {{ methodType }} assignedLocation {{ location {{ legacyResourceId }} }} }}
@@ -57,6 +63,7 @@ fragment AnOrder on Order {{
 }}
 """
     + _LINE
+    + _PAYMENT
 )
 
 _WORK = """
@@ -96,6 +103,8 @@ query MoreLines($id: ID!, $after: String!) {
 }
 """
     + _LINE,
+    "more_payments": "query MorePayments($id: ID!) { order(id: $id) { transactions(first: 200) { ...APayment } } }"
+    + _PAYMENT,
     # Units that were paid back are still part of what was ordered; those that an edit took out are not.
     "returns": "query Returns($id: ID!) { order(id: $id) { refunds(first: 250) { id } } }",
     "returned": """

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from malha.channels.connectors.shopify.config import Left, number_of, own_location
+from malha.channels.connectors.shopify.config import TillOrders, number_of, own_location
 from malha.channels.connectors.shopify.money import shop_money
 from malha.channels.contract import (
     Ctx,
@@ -97,7 +97,7 @@ def is_ours(ctx: Ctx, row: Mapping[str, Any]) -> bool:
     """Tell whether an order concerns us at all; what is left to Shopify is not told."""
     if row["test"] and not ctx.config.test_orders:
         return False
-    return not (row["sourceName"] == POS and ctx.config.pos_orders is Left.LEAVE)
+    return not (row["sourceName"] == POS and ctx.config.pos_orders is TillOrders.LEAVE)
 
 
 def order_of(ctx: Ctx, row: Mapping[str, Any], returned: Mapping[str, int] | None = None) -> ExtOrder:
@@ -144,7 +144,10 @@ def _trouble(ctx: Ctx, row: Mapping[str, Any], lines: Sequence[ExtLine], off: in
     paid, sent, pos = row["displayFinancialStatus"], row["displayFulfillmentStatus"], row["sourceName"] == POS
     troubles = (
         (row["test"] and not ctx.config.test_orders, "a test order"),
-        (pos and ctx.config.pos_orders is not Left.TAKE, "sold at the point of sale, where its goods were handed over"),
+        (
+            pos and ctx.config.pos_orders is not TillOrders.TAKE,
+            "sold at the point of sale, where its goods were handed over",
+        ),
         (paid not in FINANCIAL, f"payment {paid}"),
         (sent not in FULFILLMENT, f"fulfillment {sent}"),
         (unmapped, f"a pickup at the Shopify location {unmapped}: say in `locations` which of ours it is"),

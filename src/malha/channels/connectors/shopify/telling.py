@@ -42,11 +42,10 @@ async def find_shipment(ctx: Ctx, shipment: ShipmentPush) -> ExtRef | None:
         NotImplementedError: one may be, and nothing tells it from others.
     """
     order = await _order(ctx, "fulfillments", shipment.order)
-    wanted = _counted((line.line or line.sku, line.quantity) for line in shipment.lines)
     for each in order["fulfillments"]:
         numbers = [str(info["number"]) for info in each["trackingInfo"] if info["number"]]
         may_be = shipment.tracking in numbers if shipment.tracking else not numbers
-        if each["status"] in GONE or not may_be or not await _same_lines(ctx, str(each["id"]), wanted):
+        if each["status"] in GONE or not may_be or not await _same_lines(ctx, str(each["id"]), shipment.lines):
             continue
         if not shipment.tracking:
             raise NotImplementedError
@@ -54,18 +53,14 @@ async def find_shipment(ctx: Ctx, shipment: ShipmentPush) -> ExtRef | None:
     return None
 
 
-async def _same_lines(ctx: Ctx, fulfillment: str, wanted: Mapping[str, int]) -> bool:
+async def _same_lines(ctx: Ctx, fulfillment: str, wanted: Sequence[ShippedLine]) -> bool:
     nodes = await rest(ctx, "sent", ("fulfillment", "fulfillmentLineItems"), fulfillment, UNREAD)
-    by_id = _counted((number_of(str(node["lineItem"]["id"])), node["quantity"] or 0) for node in nodes)
-    by_sku = _counted((str(node["lineItem"]["sku"] or ""), node["quantity"] or 0) for node in nodes)
-    return wanted in (by_id, by_sku)
-
-
-def _counted(pairs: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, quantity in pairs:
-        found[name] = found.get(name, 0) + quantity
-    return found
+    lines = _lines([node["lineItem"] for node in nodes], wanted)
+    sent: dict[str, int] = {}
+    for node in nodes:
+        line = str(node["lineItem"]["id"])
+        sent[line] = sent.get(line, 0) + int(node["quantity"] or 0)
+    return lines == sent
 
 
 async def push_shipment(ctx: Ctx, shipment: ShipmentPush) -> Result:
