@@ -475,7 +475,18 @@ async def test_what_is_offered_ahead_is_within_caps(database: Database) -> None:
     assert [a.units for a in others.skus[0].ahead] == [4, 40]
 
 
-async def test_a_kit_is_not_sold_ahead(shop: Shop) -> None:
+async def test_what_is_overdue_is_not_promised_beside_what_is_not(shop: Shop) -> None:
+    await shop.allow()
+    _, number = await shop.order_goods(5, 5)
+    await shop.order_goods(3, 8)
+    async with shop.database.transaction() as tx:
+        await supply.reschedule(tx, number, {1: in_days(-1)})
+    assert [type(x) for x in await shop.buy(4)] == [OutOfStock]
+    (order,) = await shop.sold(3)
+    assert await shop.waits(order) == [("waiting", in_days(8), 3)]
+
+
+async def test_nothing_is_stated_for_a_kit_itself(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
         kit = await a_product(tx, shop.world, "SET", components={shop.sku: 2})
     shop.sku = kit

@@ -88,8 +88,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
 async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
     """Put an order whose units found no place on hold, unless another hold already says why they have none."""
     units = (await ordering.units_of(tx, [order_id]))[order_id]
-    awaited = {line: n for (_, line), n in (await ahead_reads.covered(tx, [order_id])).items()}
-    waiting = supplying.uncovered(units, awaited)
+    waiting = supplying.uncovered(units, await ahead_reads.covered(tx, order_id))
     holds = (await ordering.open_holds(tx, [order_id]))[order_id].keys()
     if waiting and not holds & _UNPLANNABLE:
         detail = {"lines": sorted({u.line for u in waiting}), "units": sum(u.quantity for u in waiting)}

@@ -106,7 +106,7 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     if attempts < most:
         await replanning.place_units(tx, work.order_id)
     units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
-    awaited = {line: n for (_, line), n in (await ahead_reads.covered(tx, [work.order_id])).items()}
+    awaited = await ahead_reads.covered(tx, work.order_id)
     mine = [u for u in supplying.uncovered(units, awaited) if u.line in reasons]
     waiting = sum(u.quantity for u in mine)
     held = (await ordering.open_holds(tx, [work.order_id]))[work.order_id]

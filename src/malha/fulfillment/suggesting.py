@@ -227,7 +227,7 @@ async def _waits(tx: Tx, order: ShortOrder, facts: _Facts) -> list[Suggestion]:
         mine = [claim for claim in claims if claim.line == line.line]
         if mine:
             last = max(mine, key=lambda claim: claim.eta)
-            source = rows[last.supply_id]
+            source = rows[last.supply_id or 0]  # plain SKUs wait for supply alone
             found.append(
                 Suggestion(
                     way=Way.WAIT,

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncCursor
 
-from malha.intake.covering import Covering, Wanted, by_balance
+from malha.intake.covering import Covering, There, Wanted, by_balance
 from malha.intake.reference import Reference
 from malha.inventory.ahead.model import NewClaim
 from malha.inventory.allotments import claims, reads, rules
@@ -137,11 +137,12 @@ class Allotting:
         wanted: Mapping[int, Wanted],
         covering: Covering,
         stock: Mapping[tuple[int, int], int],
+        there: There | None = None,
     ) -> tuple[list[NewClaim], list[str]]:
         """Plan what of an order is sold ahead, beside what it takes of `stock`: caps count both.
 
         Return the claims on supply and the codes of caps that let fewer through. As in `plan`, what passes a cap is
-        planned again within what it lets through.
+        planned again within what it lets through. `there` are units that kits may take of their components.
         """
         caps = self._of(taker)[1]
         room = dict(self.standing.room)
@@ -149,7 +150,7 @@ class Allotting:
         most: dict[tuple[int, int], int] = {}
         cut: set[str] = set()
         while True:
-            claims = covering.plan(request, wanted, most)
+            claims = covering.plan(request, wanted, most, there)
             sums = by_balance(claims)
             passed = rules.over(caps, room, sums)
             if passed is None:

@@ -13,7 +13,7 @@ import msgspec
 
 from malha.intake import ruled
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, Wanted
+from malha.intake.covering import Covering, There, Wanted, by_line
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
 from malha.inventory.ahead import service as ahead
@@ -142,7 +142,7 @@ async def offers(
     ahead = await _ahead(tx, reference, channel, cards, ids, now, told)
     rows = [told.offer(sku, cards[sku]) for sku in sorted(cards)]
     if ahead:
-        rows = [row if row.caps else msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
+        rows = [msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
     return Availability(channel.code, customer_group, codes, rows)
 
 
@@ -160,18 +160,18 @@ async def _ahead(
         return {}
     covering = Covering(reference.network, now)
     for card in cards.values():
-        covering.add(card.id, card.ahead, channel.id)
+        covering.add(card, channel.id)
     async with tx.pipeline():
         await covering.ask(tx)
     await covering.answer()
     return {
         sku: [AheadOffer(day, units) for day, units in offered]
         for sku, card in cards.items()
-        if (offered := covering.offers(card.id, card.ahead, channel.id, ids, told.beside(card.id)))
+        if (offered := covering.offers(card, channel.id, ids, told.left(card), told.beside(card)))
     }
 
 
-class There(msgspec.Struct, frozen=True):
+class _Stock(msgspec.Struct, frozen=True):
     """Common stock by SKU and place, never below zero, and what is not to be published of it where rules say so."""
 
     available: dict[int, Column]
@@ -180,7 +180,7 @@ class There(msgspec.Struct, frozen=True):
 
 async def _there(
     tx: Tx, reference: Reference, taker: Taker, stocked: Sequence[int], ids: Sequence[int], now: datetime
-) -> tuple[There, Standing]:
+) -> tuple[_Stock, Standing]:
     """Read what is there for a taker in one round trip."""
     touched = rules.touches(reference.allotments, taker.channel_id, stocked)
     caps = rules.caps_of(reference.allotments, taker, now) if touched else []
@@ -206,7 +206,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 def _laid_out(
     stocked: Sequence[int], ids: Sequence[int], rows: Rows, besides: Rows, unpublished: Rows, frozen: Frozen
-) -> There:
+) -> _Stock:
     """Return columns by SKU from what was read; `besides` is signed, by SKU and place, and `frozen` stands still."""
     position = {id_: n for n, id_ in enumerate(ids)}
     columns = {sku: [0] * len(ids) for sku in stocked}
@@ -225,7 +225,7 @@ def _laid_out(
             columns[sku] = [max(0, units) for units in column]
     for sku in columns.keys() & frozen.keys():
         columns[sku] = [0 if place in frozen[sku] else units for place, units in zip(ids, columns[sku], strict=True)]
-    return There(columns, _hidden(ids, position, unpublished))
+    return _Stock(columns, _hidden(ids, position, unpublished))
 
 
 def _hidden(ids: Sequence[int], position: Mapping[int, int], unpublished: Rows) -> dict[int, Column]:
@@ -241,7 +241,7 @@ class _Told:
 
     __slots__ = ("_caps", "_ids", "_standing", "_there")
 
-    def __init__(self, ids: Sequence[int], there: There, caps: Sequence[Cap], standing: Standing) -> None:
+    def __init__(self, ids: Sequence[int], there: _Stock, caps: Sequence[Cap], standing: Standing) -> None:
         self._ids = ids
         self._there = there
         self._caps = caps
@@ -269,15 +269,33 @@ class _Told:
         rows = [row for row in zip(range(len(whole)), whole, seen, strict=True) if row[1]]
         return Offer(sku, min(limit, sum(whole)), min(limit, sum(seen)), rows, sorted(cut))
 
-    def beside(self, sku: int) -> list[tuple[frozenset[int], int]]:
-        """Return what caps let through of a SKU beside what is there, each with its locations (empty: all)."""
-        column = self._there.available.get(sku, [])
-        return [
-            (cap.locations, max(0, self._standing.room.get(cap.counter(sku), cap.quota) - inside))
-            for cap in self._caps
-            if cap.counts(sku)
-            for inside in [sum(n for id_, n in zip(self._ids, column, strict=False) if cap.locations_count(id_))]
-        ]
+    def left(self, card: Card) -> dict[int, dict[int, int]]:
+        """Return what the kits that are available leave of their components, by SKU and location."""
+        if card.components is None:
+            return {}
+        columns = {sku: self._there.available.get(sku, [0] * len(self._ids)) for sku, _ in card.components}
+        found: dict[int, dict[int, int]] = {sku: {} for sku in columns}
+        for at, place in enumerate(self._ids):
+            kits = min(columns[sku][at] // per for sku, per in card.components)
+            for sku, per in card.components:
+                found[sku][place] = columns[sku][at] - kits * per
+        return found
+
+    def beside(self, card: Card) -> dict[int, list[tuple[frozenset[int], int]]]:
+        """Return by SKU what caps let through beside what is available, each with its locations (empty: all)."""
+        left = self.left(card)
+        found: dict[int, list[tuple[frozenset[int], int]]] = {}
+        for sku in card.stocked:
+            column = self._there.available.get(sku, [0] * len(self._ids))
+            kept = left.get(sku, {})
+            sold = [units - kept.get(place, 0) for place, units in zip(self._ids, column, strict=True)]
+            found[sku] = [
+                (cap.locations, max(0, self._standing.room.get(cap.counter(sku), cap.quota) - inside))
+                for cap in self._caps
+                if cap.counts(sku)
+                for inside in [sum(n for place, n in zip(self._ids, sold, strict=True) if cap.locations_count(place))]
+            ]
+        return found
 
     def _capped(self, sku: int, column: Column) -> tuple[Column, int, set[str]]:
         """Return a column cut to what caps let through at one place, the most over all, and the caps that cut."""
@@ -352,6 +370,21 @@ async def planner(
     Baskets planned one after the other do not take units from each other. `goods` are the SKUs that are sold, kits
     among them: routing rules may ask what they are, and what the order would come to (`value`; None: not known).
     """
+    decide, _ = await _planning(tx, reference, taker, stocked, now, postal_code, goods, value)
+    return decide
+
+
+async def _planning(
+    tx: Tx,
+    reference: Reference,
+    taker: Taker,
+    stocked: Sequence[int],
+    now: datetime,
+    postal_code: str | None = None,
+    goods: Sequence[int] = (),
+    value: int | None = None,
+) -> tuple[Planner, dict[int, list[int]]]:
+    """As `planner`; return with it the common stock it plans on."""
     await reference.learn_goods(tx, goods)
     places = sorted(reference.network.location_ids)
     there, standing = await _there(tx, reference, taker, stocked, places, now)
@@ -372,7 +405,7 @@ async def planner(
         allotting.stand(standing)
         return allotting.plan(taker, request, free, reference.taken, reference.prices)
 
-    return plan
+    return plan, free
 
 
 async def check(
@@ -394,11 +427,12 @@ async def check(
     stocked = sorted({part for card in cards for part in card.stocked})
     goods = [card.id for card in cards]
     await reference.learn_kinds(tx, goods)
-    plan, cut = (await planner(tx, reference, taker, stocked, now, postal_code, goods, value))(request)
+    decide, free = await _planning(tx, reference, taker, stocked, now, postal_code, goods, value)
+    plan, cut = decide(request)
     if reference.rules is not None:
         under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
         request = msgspec.structs.replace(request, under=None if under is None else under.after(plan))
-    waits = cut or ruled.ending_of(plan) is Unfilled.QUEUE  # nothing of it is sold ahead
+    waits = ruled.ending_of(plan) is Unfilled.QUEUE  # nothing of it is sold ahead
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity
@@ -406,21 +440,22 @@ async def check(
     wanted: dict[int, Wanted] = {}
     for n, missing in plan.unplaced if reference.sells_ahead and not waits else ():
         card = cards[n - 1]
-        policy = covering.policy(card.ahead, taker.channel_id)
-        if policy is not None:
-            covering.add(card.id, card.ahead, taker.channel_id)
-            wanted[n] = Wanted(missing, policy)
+        want = covering.wanted(card, missing, taker.channel_id)
+        if want is not None:
+            covering.add(card, taker.channel_id)
+            wanted[n] = want
     ahead: dict[int, tuple[int, date]] = {}
     if wanted:
         await covering.ask(tx)
         await covering.answer()
         lines = [line for line in request.lines if line.line in wanted]
         rest = msgspec.structs.replace(request, lines=lines)
-        claims, cut = await within_caps(tx, reference, taker, covering, rest, wanted, (request, plan))
-        for claim in claims:
-            day = max(claim.eta, claim.not_before or claim.eta)
-            units, last = ahead.get(claim.line, (0, day))
-            ahead[claim.line] = units + claim.quantity, max(last, day)
+        there = _left_of(reference, request, plan, lines, free)
+        claims, passed = await within_caps(tx, reference, taker, covering, rest, wanted, (request, plan), there)
+        cut = sorted({*cut, *passed})
+        for n, units in by_line(claims).items():
+            own = [claim for claim in claims if claim.line == n]
+            ahead[n] = units, max(max(claim.eta, claim.not_before or claim.eta) for claim in own)
     return found, ahead, cut
 
 
@@ -431,20 +466,37 @@ async def within_caps(
     covering: Covering,
     request: Request,
     wanted: Mapping[int, Wanted],
-    placed: tuple[Request, Plan] | None = None,
+    placed: tuple[Request, Plan],
+    there: There,
 ) -> tuple[list[NewClaim], list[str]]:
     """Return claims on supply that caps let through beside what is `placed`, and the codes of caps in the way."""
     allotting = Allotting(reference, await tx.now())
-    lines = request.lines if placed is None else placed[0].lines
-    skus = {sku for line in lines for sku, _ in line.components or ((line.sku_id, 1),)}
+    skus = {sku for line in placed[0].lines for sku, _ in line.components or ((line.sku_id, 1),)}
     if rules.touches(reference.allotments, taker.channel_id, skus):
         allotting.add(taker, skus)
     if not allotting.counters:
-        return covering.plan(request, wanted), []
+        return covering.plan(request, wanted, None, there), []
     room = await allotments.queue_room(tx, allotting.counters)
     allotting.stand(Standing({}, {(cap, sku): left for cap, sku, left in await room.fetchall()}))
-    stock = {} if placed is None else allotting.wanted(*placed)
-    return allotting.cover(taker, request, wanted, covering, stock)
+    return allotting.cover(taker, request, wanted, covering, allotting.wanted(*placed), there)
+
+
+def _left_of(
+    reference: Reference,
+    request: Request,
+    plan: Plan,
+    lines: Sequence[RequestLine],
+    free: Mapping[int, Sequence[int]],
+) -> dict[int, dict[int, int]]:
+    """Return what a plan leaves of the components of kits, by SKU and location."""
+    ids = reference.network.location_ids
+    left = {sku: dict(zip(ids, free[sku], strict=True)) for line in lines for sku, _ in line.components or ()}
+    parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
+    for number, index, quantity in plan.assignments:
+        for sku, per in parts[number]:
+            if sku in left:
+                left[sku][ids[index]] -= quantity * per
+    return left
 
 
 def basket_request(

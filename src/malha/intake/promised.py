@@ -195,9 +195,10 @@ def released_at(channel: Channel, cards: Sequence[Card], now: datetime) -> datet
     at = now + timedelta(minutes=channel.release_delay_minutes)
     today = now.astimezone(ZoneInfo(DEFAULT_ZONE)).date()
     for card in cards:
-        policy = policy_for(card.ahead, channel.id, today) if card.ahead else None
-        if policy is not None and policy.release_on is not None:
-            at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
+        for stated in (card.ahead, *card.parts_ahead.values()):
+            policy = policy_for(stated, channel.id, today) if stated else None
+            if policy is not None and policy.release_on is not None:
+                at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
     return at
 
 

@@ -57,6 +57,7 @@ class Card(msgspec.Struct, frozen=True):
     components: tuple[tuple[int, int], ...] | None
     stocked: tuple[int, ...]  # the SKU itself, or its components: what balances exist for
     ahead: tuple[Policy, ...] = ()  # what of it may be sold before it is there; the first that fits the channel counts
+    parts_ahead: Mapping[int, tuple[Policy, ...]] = {}  # of a kit: the same of its components
 
 
 class Reference:
@@ -167,12 +168,14 @@ class Reference:
             if len(known) > MAX_CARDS:
                 known.clear()
             found = [v for v in await catalog.by_skus(tx, missing) if v.active]
-            policies = await ahead.policies(tx, [v.id for v in found]) if self.sells_ahead else {}
+            ids = {v.id for v in found} | {c.sku_id for v in found if v.is_kit for c in v.components}
+            policies = await ahead.policies(tx, sorted(ids)) if self.sells_ahead else {}
             for v in found:
                 components = tuple((c.sku_id, c.quantity) for c in v.components) if v.is_kit else None
                 grams = billable_grams(v.weight_grams, v.length_mm, v.width_mm, v.height_mm)
                 stocked = tuple(part for part, _ in components) if components else (v.id,)
-                known[v.sku] = Card(v.id, v.name, grams, components, stocked, policies.get(v.id, ()))
+                parts = {sku: policies[sku] for sku, _ in components or () if sku in policies}
+                known[v.sku] = Card(v.id, v.name, grams, components, stocked, policies.get(v.id, ()), parts)
         cards = {code: known[code] for code in codes if code in known}
         if self.rules is not None:
             await self.learn_goods(tx, [card.id for card in cards.values()])

@@ -73,7 +73,7 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
     reference = reference or await reference_in(tx)
     standing = await supplying.stand(tx, order, units, reference)
     if standing.arrived:
-        units = await supplying.settle(tx, order, units, standing)
+        units = await supplying.settle(tx, order, lines, units, standing)
     if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
         return _still(lines, [u for u in units if u.state in WAITING])
     target = target_of(order)
@@ -83,8 +83,7 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
         units, bound = await _place_from_stock(tx, order, lines, units, reference, target, standing, under)
         units = await supplying.cover(tx, order, lines, units, reference, target, standing)
     await supplying.promise_anew(tx, order)
-    covered = await ahead_reads.covered(tx, [order_id])
-    still = _still(lines, supplying.uncovered(units, {line: n for (_, line), n in covered.items()}))
+    still = _still(lines, supplying.uncovered(units, await ahead_reads.covered(tx, order_id)))
     if not still:
         await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
     if await ruled.settle_hold(tx, order_id, bound, {w.line for w in still}):
@@ -155,9 +154,9 @@ async def _place_from_stock(
                     return plan, caps
         return allotting.plan(taker, request, free, reference.taken, reference.prices)
 
-    plan, caps = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
-    if caps or ruled.ending_of(plan) is Unfilled.QUEUE:
-        standing.policies = {}  # what a cap or rule refuses is not sold ahead either
+    plan, _ = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
+    if ruled.ending_of(plan) is Unfilled.QUEUE:
+        standing.policies = {}  # what a rule refuses is not sold ahead either
     standing.within = ruled.ahead_of(request, plan)
     if not plan.assignments:
         return units, plan.basis.bound

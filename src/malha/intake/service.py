@@ -11,7 +11,7 @@ backorder or an explicit refusal, as the channel's policy says. Retrying a submi
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from operator import itemgetter
 from typing import Any
@@ -25,7 +25,7 @@ from malha.intake import allotting as allot
 from malha.intake import promised as offering
 from malha.intake import ruled, rules
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, Wanted, behind, by_balance, by_line, promised
+from malha.intake.covering import Covering, Wanted, at_hand, behind, by_balance, by_line, expected, promised
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
@@ -221,7 +221,7 @@ def _covering(
             channel = reference.channels[submission.order.channel]
             for line in submission.order.lines:
                 if line.sku in skus:
-                    covering.add(skus[line.sku].id, skus[line.sku].ahead, channel.id)
+                    covering.add(skus[line.sku], channel.id)
     return covering
 
 
@@ -370,8 +370,8 @@ def _plan_one(
             return _out_of_stock(order, uncovered, caps)
         holds |= _short(channel, plan, uncovered, caps, instant)
         if taker is not None and batch.allotting is not None:
-            stock_of = batch.allotting.wanted(request, plan)
-            batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(covers))
+            stock_of = _added(batch.allotting.wanted(request, plan), by_balance(at_hand(covers)))
+            batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(expected(covers)))
         batch.covering.take(covers)
     id_text = str(order_id)
     now = instant.isoformat()
@@ -464,23 +464,43 @@ def _cover(
 ) -> tuple[list[NewClaim], list[str]]:
     """Return claims on supply for what a plan found no stock for, where it may be sold ahead, and caps in the way.
 
-    What a cap refuses of the stock stays refused.
+    `caps` are in the way of the stock already: whatever is sold ahead counts on them as that does.
     """
     covering = batch.covering
-    if caps or not plan.unplaced or not covering.lines or ruled.ending_of(plan) is Unfilled.QUEUE:
+    if not plan.unplaced or not covering.lines or ruled.ending_of(plan) is Unfilled.QUEUE:
         return [], caps
     wanted: dict[int, Wanted] = {}
     for n, missing in plan.unplaced:
-        policy = covering.policy(skus[order.lines[n - 1].sku].ahead, request.channel_id)
-        if policy is not None:
-            wanted[n] = Wanted(missing, policy)
+        want = covering.wanted(skus[order.lines[n - 1].sku], missing, request.channel_id)
+        if want is not None:
+            wanted[n] = want
     if not wanted:
-        return [], []
+        return [], caps
     lines = [line for line in request.lines if line.line in wanted]
     ahead_of = msgspec.structs.replace(request, lines=lines, under=ruled.ahead_of(request, plan))
+    there = _left_of(batch, request, plan, lines)
     if taker is None or batch.allotting is None:
-        return covering.plan(ahead_of, wanted), []
-    return batch.allotting.cover(taker, ahead_of, wanted, covering, batch.allotting.wanted(request, plan))
+        return covering.plan(ahead_of, wanted, None, there), []
+    stock_of = batch.allotting.wanted(request, plan)
+    claims, cut = batch.allotting.cover(taker, ahead_of, wanted, covering, stock_of, there)
+    return claims, sorted({*caps, *cut})
+
+
+def _left_of(batch: _Batch, request: Request, plan: Plan, lines: Sequence[RequestLine]) -> dict[int, dict[int, int]]:
+    """Return what a plan leaves of the components of kits in common stock, by SKU and location."""
+    ids = batch.covering.network.location_ids
+    skus = {sku for line in lines for sku, _ in line.components or ()}
+    left = {sku: dict(zip(ids, batch.free[sku], strict=True)) for sku in skus}
+    parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
+    for number, index, quantity in plan.assignments:
+        for sku, per in parts[number]:
+            if sku in left:
+                left[sku][ids[index]] -= quantity * per
+    return left
+
+
+def _added(one: Mapping[tuple[int, int], int], other: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *(k for k in other if k not in one)]}
 
 
 def _uncovered(plan: Plan, covers: Sequence[NewClaim]) -> list[tuple[int, int]]:
@@ -519,9 +539,9 @@ def _release_after(
     """Return from when an order may be released: after its channel's delay, and not before a pre-order's release."""
     at = instant if submission.release_now else instant + timedelta(minutes=channel.release_delay_minutes)
     for line in submission.order.lines if covering.skus else ():
-        policy = covering.policy(skus[line.sku].ahead, channel.id) if line.sku in skus else None
-        if policy is not None and policy.release_on is not None:
-            at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
+        for policy in covering.parts(skus[line.sku], channel.id).values() if line.sku in skus else ():
+            if policy.release_on is not None:
+                at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
     return at
 
 
@@ -669,21 +689,44 @@ def _units_of(
             states.add(UnitState.ALLOCATED)
             left -= quantity
         if ahead_units := covered.get(n, 0):
-            part += 1
-            new.units.append((order_id, n, part, sku_id, ahead_units, UnitState.BACKORDERED.value, None))
+            new.units += _waiting(order_id, n, part, parts, ahead_units, UnitState.BACKORDERED)
+            part += len(parts)
             outcome.append(LineOutcome(n, line.sku, ahead_units, UnitState.BACKORDERED.value))
             states.add(UnitState.BACKORDERED)
             left -= ahead_units
         if left:
             state = UnitState.UNPLACED if card is None or plan is None else short
-            rows: tuple[tuple[int | None, int], ...] = parts or ((None, 1),)
-            new.units += [
-                (order_id, n, part + at, waiting, left * per, state.value, None)
-                for at, (waiting, per) in enumerate(rows, 1)
-            ]
+            new.units += _waiting(order_id, n, part, parts, left, state)
             outcome.append(LineOutcome(n, line.sku, left, state.value))
             states.add(state)
+    _claim_at_hand(batch, submission, order_id, reference, covers)
     return states, outcome, list(used)
+
+
+def _waiting(
+    order_id: str, line: int, part: int, parts: Sequence[tuple[int, int]], quantity: int, state: UnitState
+) -> list[tuple[Any, ...]]:
+    """Return rows of units without a place, numbered after `part`: of kits one for each component."""
+    rows: Sequence[tuple[int | None, int]] = parts or ((None, 1),)
+    return [
+        (order_id, line, part + at, sku, quantity * per, state.value, None) for at, (sku, per) in enumerate(rows, 1)
+    ]
+
+
+def _claim_at_hand(
+    batch: _Batch, submission: Submission, order_id: str, reference: Reference, covers: Sequence[NewClaim]
+) -> None:
+    """Claim what is there of the components of kits that wait for the rest; lower the running balances."""
+    led_skus, led_locations, led_quantities, led_orders, led_actors = batch.ledger
+    for c in at_hand(covers):
+        key = c.sku_id, c.location_id
+        batch.free[c.sku_id][reference.network.index[c.location_id]] -= c.quantity
+        batch.claims[key] = batch.claims.get(key, 0) + c.quantity
+        led_skus.append(c.sku_id)
+        led_locations.append(c.location_id)
+        led_quantities.append(c.quantity)
+        led_orders.append(order_id)
+        led_actors.append(submission.actor)
 
 
 def _out_of_stock(order: NewOrder, uncovered: Sequence[tuple[int, int]], caps: Sequence[str]) -> MalhaError:
@@ -742,7 +785,7 @@ def _keep_made(
     """Note what a promise is made of, where one is made and anything travels."""
     state = None if not promised or order.ship_to is None or order.method == "pickup" else order.ship_to.state
     stated = order.promised_at is not None
-    made = offering.made_of(plan, reference, released_at, state, covers, stated=stated)
+    made = offering.made_of(plan, reference, released_at, state, expected(covers), stated=stated)
     if made is not None:
         batch.made[order_id] = stored(made)
 

@@ -14,19 +14,24 @@ import msgspec
 
 from malha.intake import allotting as allot
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, Wanted, by_balance, by_line, promise_of
+from malha.intake.covering import Covering, There, Wanted, at_hand, behind, by_balance, by_line, promise_of
 from malha.intake.reference import Reference
+from malha.inventory import reads as stock_reads
+from malha.inventory import service as stock
 from malha.inventory.ahead import reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.model import ClaimState, Mode, NewClaim, Policy, SupplyClaim
-from malha.inventory.ahead.rules import excess, policy_for
+from malha.inventory.ahead.rules import Wish, excess, policy_for, whole_kits
 from malha.inventory.ahead.rules import let_go as let_go_of
 from malha.inventory.allotments.model import Taker, Used
 from malha.inventory.allotments.rules import touches
+from malha.inventory.model import Claim, Reason
+from malha.inventory.model import Reference as About
 from malha.ordering import promises
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderAwaitsSupply, OrderSupplied
 from malha.ordering.model import WAITING, Line, Move, Order, PromiseReason, Unit, UnitState
+from malha.ordering.rules import whole_units
 from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
@@ -69,15 +74,14 @@ async def stand(
     return Standing(claims, policies)
 
 
-async def settle(tx: Tx, order: Order, units: Sequence[Unit], standing: Standing) -> list[Unit]:
-    """Let units follow goods that arrived for them; return all units of the order afterwards."""
+async def settle(tx: Tx, order: Order, lines: Sequence[Line], units: Sequence[Unit], standing: Standing) -> list[Unit]:
+    """Let units follow goods that arrived for them, kits when all of a kit is there; return all units afterwards."""
     left = [u for u in units if u.state in WAITING]
     moves: list[Move] = []
     placed: list[tuple[int, int, int]] = []
-    for c in standing.claims:
-        if c.state is not ClaimState.ARRIVED:
-            continue
-        quantity = c.quantity
+    followed = _followed(lines, standing.claims)
+    for c, units_of in followed:
+        quantity = units_of
         for n, u in enumerate(left):
             taken = min(u.quantity, quantity) if (u.line, u.sku_id) == (c.line, c.sku_id) else 0
             if taken:
@@ -86,10 +90,45 @@ async def settle(tx: Tx, order: Order, units: Sequence[Unit], standing: Standing
                 quantity -= taken
         if quantity:
             raise RuntimeError(f"order {order.number}: goods arrived for units that do not wait")
-        placed.append((c.line, c.location_id, c.quantity))
-    await ahead.end_arrived(tx, standing.claims)
-    standing.claims = [c for c in standing.claims if c.state is not ClaimState.ARRIVED]
+        placed.append((c.line, c.location_id, units_of))
+    if not moves:
+        return list(units)
+    await ahead.end_arrived(tx, followed)
+    gone = {c.id: units_of for c, units_of in followed}
+    standing.claims = [
+        msgspec.structs.replace(c, quantity=c.quantity - gone.get(c.id, 0))
+        for c in standing.claims
+        if c.quantity > gone.get(c.id, 0)
+    ]
     return await ordering.move_units(tx, order.id, moves, OrderSupplied(id=order.id, seq=0, placed=placed))
+
+
+def _followed(lines: Sequence[Line], claims: Sequence[SupplyClaim]) -> list[tuple[SupplyClaim, int]]:
+    """Return the claims whose goods came, with the units that follow them: of kits only what makes whole ones."""
+    components = {line.line: line.components for line in lines if line.components}
+    arrived: dict[int, dict[tuple[int, int], int]] = {}
+    for c in claims:
+        if c.state is ClaimState.ARRIVED and c.line in components:
+            own = arrived.setdefault(c.line, {})
+            own[c.sku_id, c.location_id] = own.get((c.sku_id, c.location_id), 0) + c.quantity
+    left = {
+        (line, sku, place): kits * per
+        for line, own in arrived.items()
+        for place, kits in whole_kits(own, components[line]).items()
+        for sku, per in components[line].items()
+    }
+    followed = []
+    for c in claims:
+        if c.state is not ClaimState.ARRIVED:
+            continue
+        units = c.quantity
+        if c.line in components:
+            key = c.line, c.sku_id, c.location_id
+            units = min(units, left.get(key, 0))
+            left[key] = left.get(key, 0) - units
+        if units:
+            followed.append((c, units))
+    return followed
 
 
 def uses_let_go(
@@ -99,13 +138,16 @@ def uses_let_go(
     if not standing.claims:
         return []
     order_id = standing.claims[0].order_id
-    waiting: dict[tuple[UUID, int], int] = {}
-    leaving: dict[tuple[UUID, int], int] = {}
+    waiting: dict[Wish, int] = {}
+    leaving: dict[Wish, int] = {}
+    sku_of = {(u.line, u.part): u.sku_id for u in units}
     for u in units:
         if u.state in WAITING:
-            waiting[order_id, u.line] = waiting.get((order_id, u.line), 0) + u.quantity
+            wish = order_id, u.line, u.sku_id
+            waiting[wish] = waiting.get(wish, 0) + u.quantity
     for move in moves:
-        leaving[order_id, move.line] = leaving.get((order_id, move.line), 0) + move.quantity
+        wish = order_id, move.line, sku_of[move.line, move.part]
+        leaving[wish] = leaving.get(wish, 0) + move.quantity
     given: dict[tuple[int, int], int] = {}
     for c, quantity in let_go_of(standing.claims, excess(standing.claims, waiting, leaving)):
         given[c.sku_id, c.location_id] = given.get((c.sku_id, c.location_id), 0) + quantity
@@ -117,8 +159,9 @@ async def let_go(tx: Tx, units: Sequence[Unit], moves: Sequence[Move], standing:
     if not standing.claims:
         return
     order_id = standing.claims[0].order_id
-    if await ordering.give_back_ahead(tx, {order_id: moves}, {order_id: units}):
-        raise RuntimeError("goods that had arrived were given up for stock")  # `settle` comes first
+    # What came of kits that are found whole elsewhere is free again, before their units claim what they found.
+    arrived = await ordering.give_back_ahead(tx, {order_id: moves}, {order_id: units})
+    await stock.release(tx, [claim for _, claim in arrived], About("order", order_id), Reason.REROUTE)
     standing.claims = await ahead.lock_for(tx, [order_id])
 
 
@@ -138,9 +181,11 @@ async def cover(
     that wait by a person's wish: no policy is asked.
     """
     wanted, lost = _wanted(lines, units, standing, anyway)
-    if not wanted:
+    if not wanted and not lost:
         return units
-    grams = await reference.weights(tx, {line.sku_id for line in lines if line.sku_id is not None})
+    skus = {line.sku_id for line in lines if line.sku_id is not None}
+    parts = {sku for n, want in wanted.items() if want.parts for sku in _components(lines, n)}
+    grams = await reference.weights(tx, skus | parts)
     excluded = await routing_reads.exclusions(tx, order.id)
     request = Request(
         order_id=order.id,
@@ -149,11 +194,7 @@ async def cover(
         service_id=order.service_id,
         pickup_location_id=order.pickup_location_id,
         to_state=target,
-        lines=[
-            RequestLine(line.line, line.sku_id, wanted[line.line].quantity, grams[line.sku_id])
-            for line in lines
-            if line.line in wanted and line.sku_id is not None
-        ],
+        lines=[_request_line(line, wanted[line.line], grams) for line in lines if line.line in wanted],
         excluded={n: excluded[n] for n in wanted if n in excluded} or None,
         goods=await reference.goods_sold(tx, lines, {}),
         to_cep=(order.ship_to or {}).get("postal_code"),
@@ -161,26 +202,88 @@ async def cover(
     )
     now = await tx.now()
     covering = Covering(reference.network, now)
-    covering.skus = {line.sku_id for line in request.lines}
-    covering.policies = {w.policy.id for w in wanted.values() if w.policy is not None}
+    covering.skus = {line.sku_id for line in request.lines if not line.components} | parts | {c.sku_id for c in lost}
+    covering.policies = {p.id for w in wanted.values() for p in (w.policy, *(w.parts or {}).values()) if p is not None}
     await covering.ask(tx, lock=True)
     await covering.answer()
     # Who lost supply was counted on caps already, and is served before who asks for the first time.
-    again = covering.plan(*_only(request, wanted, lost))
+    again = covering.plan(*_only(request, wanted, {n for n, w in wanted.items() if w.since is not None}))
     covering.take(again)
-    fresh, uses = await _count(tx, *_only(request, wanted, wanted.keys() - lost.keys()), covering, reference, order)
+    again += _where_it_was(covering, order, lines, lost)
+    there = await _there(tx, parts, reference) if parts else {}
+    new = {n for n, w in wanted.items() if w.since is None}
+    fresh, uses = await _count(tx, *_only(request, wanted, new), covering, reference, order, there)
     claims = [msgspec.structs.replace(c, told=False) for c in (*again, *fresh)]
     if not claims:
         return units
-    found = by_line(claims)
     caps = reference.allotments.caps
-    replaced = [before for line in found for before in lost.get(line, ())]
-    if replaced:
-        await ahead.replace_lost(tx, replaced, again, caps)
+    if again:
+        await ahead.replace_lost(tx, lost, again, caps)
+    await _take(tx, order, at_hand(claims))
     await ahead.claim(tx, claims, caps, uses)
-    moves = _backordered(units, found)
-    told = OrderAwaitsSupply(id=order.id, seq=0, lines=sorted(found.items()))
+    moves = _backordered(units, claims)
+    told = OrderAwaitsSupply(id=order.id, seq=0, lines=sorted(by_line(claims).items()))
     return await ordering.move_units(tx, order.id, moves, told)
+
+
+def _components(lines: Sequence[Line], number: int) -> dict[int, int]:
+    return next(line.components for line in lines if line.line == number)
+
+
+def _request_line(line: Line, want: Wanted, grams: Mapping[int, int]) -> RequestLine:
+    assert line.sku_id is not None  # noqa: S101  (`_wanted` leaves others out)
+    if not line.components:
+        return RequestLine(line.line, line.sku_id, want.quantity, grams[line.sku_id])
+    weight = sum(grams[sku] * per for sku, per in line.components.items())
+    return RequestLine(line.line, line.sku_id, want.quantity, weight, tuple(sorted(line.components.items())))
+
+
+def _where_it_was(
+    covering: Covering, order: Order, lines: Sequence[Line], lost: Sequence[SupplyClaim]
+) -> list[NewClaim]:
+    """Return claims on other supply for components of kits that lost theirs: where the rest of the kit is."""
+    kits = {line.line: line.components for line in lines if line.components}
+    found: list[NewClaim] = []
+    for c in lost:
+        units = c.quantity if c.line in kits else 0
+        for supply in [s for s in covering.lines.get(c.sku_id, ()) if s.location_id == c.location_id]:
+            taken = min(units, supply.room)
+            units -= taken
+            if taken:
+                claim = NewClaim(
+                    order_id=order.id,
+                    line=c.line,
+                    sku_id=c.sku_id,
+                    location_id=c.location_id,
+                    supply_id=supply.id,
+                    quantity=taken,
+                    eta=supply.eta,
+                    days=c.days,
+                    not_before=c.not_before,
+                    policy_id=c.policy_id,
+                    told=False,
+                    since=c.since,
+                    per=kits[c.line][c.sku_id],
+                )
+                covering.take([claim])
+                found.append(claim)
+    return found
+
+
+async def _there(tx: Tx, skus: Collection[int], reference: Reference) -> dict[int, dict[int, int]]:
+    """Return what is there of components and nobody waits for, by SKU and location; the balances are locked."""
+    wanted = sorted(skus)
+    rows = await (await stock_reads.queue_free_stock(tx, wanted, lock=True)).fetchall()
+    first = await (await ahead.queue_ahead_of(tx, wanted)).fetchall()
+    free = reference.grid(wanted, behind(rows, first))
+    return {sku: dict(zip(reference.network.location_ids, column, strict=True)) for sku, column in free.items()}
+
+
+async def _take(tx: Tx, order: Order, claims: Sequence[NewClaim]) -> None:
+    """Claim what is there for kits that wait for the rest; what of it counts on caps is counted by the caller."""
+    taken = [Claim(c.sku_id, c.location_id, c.quantity) for c in claims]
+    if await stock.reserve(tx, taken, About("order", order.id), Reason.REROUTE):
+        raise RuntimeError(f"order {order.number}: components planned on locked balances were refused")
 
 
 def _only(request: Request, wanted: Mapping[int, Wanted], lines: Collection[int]) -> tuple[Request, dict[int, Wanted]]:
@@ -189,46 +292,58 @@ def _only(request: Request, wanted: Mapping[int, Wanted], lines: Collection[int]
 
 
 async def _count(
-    tx: Tx, request: Request, wanted: Mapping[int, Wanted], covering: Covering, reference: Reference, order: Order
+    tx: Tx,
+    request: Request,
+    wanted: Mapping[int, Wanted],
+    covering: Covering,
+    reference: Reference,
+    order: Order,
+    there: There,
 ) -> tuple[list[NewClaim], list[tuple[UUID, Used]]]:
     """Plan claims on supply within caps, whose counters are locked (`stand`); return them and what they count."""
-    skus = {line.sku_id for line in request.lines}
+    skus = {sku for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)}
     if not skus or not touches(reference.allotments, order.channel_id, skus):
-        return covering.plan(request, wanted), []
+        return covering.plan(request, wanted, None, there), []
     taker = Taker(order.channel_id, order.customer_group)
     allotting = Allotting(reference, await tx.now())
     allotting.add(taker, skus)
     await allot.lock_room(tx, allotting)
-    claims, _ = allotting.cover(taker, request, wanted, covering, {})
+    claims, _ = allotting.cover(taker, request, wanted, covering, {}, there)
     allotting.take(order.id, taker, {}, {}, by_balance(claims))
     return claims, allotting.uses
 
 
 def _wanted(
     lines: Sequence[Line], units: Sequence[Unit], standing: Standing, anyway: Collection[int]
-) -> tuple[dict[int, Wanted], dict[int, list[SupplyClaim]]]:
-    """Return what waits without supply by line, and the lost claims it had."""
-    lost: dict[int, list[SupplyClaim]] = {}
-    covered: dict[int, int] = {}
+) -> tuple[dict[int, Wanted], list[SupplyClaim]]:
+    """Return what waits without supply by line, and the claims that lost theirs.
+
+    Of kits that lost the supply of a component the rest waits where it is: they are not among what is wanted.
+    """
+    lost = [c for c in standing.claims if c.state is ClaimState.LOST]
+    covered: dict[tuple[int, int], int] = {}
     for c in standing.claims:
-        if c.state is ClaimState.LOST:
-            lost.setdefault(c.line, []).append(c)
-        else:
-            covered[c.line] = covered.get(c.line, 0) + c.quantity
-    short: dict[int, int] = {}
-    for u in uncovered(units, covered):
-        short[u.line] = short.get(u.line, 0) + u.quantity
+        if c.state is not ClaimState.LOST:
+            covered[c.line, c.sku_id] = covered.get((c.line, c.sku_id), 0) + c.quantity
+    short = uncovered(units, covered)
     wanted: dict[int, Wanted] = {}
     for line in lines:
-        if line.components or line.sku_id is None or line.line not in short:
+        if line.sku_id is None:
             continue
-        policy = standing.policies.get(line.sku_id)
-        if before := lost.get(line.line):
-            wanted[line.line] = Wanted(sum(c.quantity for c in before), _kept(before[0], policy), before[0].since)
-        elif line.line in anyway:
-            wanted[line.line] = Wanted(short[line.line])
-        elif policy is not None:
-            wanted[line.line] = Wanted(short[line.line], policy)
+        before = [c for c in lost if c.line == line.line]
+        quantity = whole_units(line, short)
+        if line.components:
+            parts = {sku: standing.policies[sku] for sku in line.components if sku in standing.policies}
+            if quantity and parts and not before:
+                wanted[line.line] = Wanted(quantity, parts=parts)
+        elif before:
+            units_lost = sum(c.quantity for c in before)
+            policy = _kept(before[0], standing.policies.get(line.sku_id))
+            wanted[line.line] = Wanted(units_lost, policy, before[0].since)
+        elif quantity and line.line in anyway:
+            wanted[line.line] = Wanted(quantity)
+        elif quantity and line.sku_id in standing.policies:
+            wanted[line.line] = Wanted(quantity, standing.policies[line.sku_id])
     return wanted, lost
 
 
@@ -240,27 +355,30 @@ def _kept(lost: SupplyClaim, policy: Policy | None) -> Policy | None:
     return Policy(lost.policy_id, None, Mode.BACKORDER, release_on=lost.not_before, handling_days=handling)
 
 
-def _backordered(units: Sequence[Unit], found: Mapping[int, int]) -> list[Move]:
+def _backordered(units: Sequence[Unit], found: Sequence[NewClaim]) -> list[Move]:
     """Return the moves by which units that found supply wait for it."""
-    left = dict(found)
+    left: dict[tuple[int, int | None], int] = {}
+    for c in found:
+        left[c.line, c.sku_id] = left.get((c.line, c.sku_id), 0) + c.quantity
     moves = []
     for u in units:
-        taken = min(u.quantity, left.get(u.line, 0)) if u.state is UnitState.UNPLACED else 0
+        taken = min(u.quantity, left.get((u.line, u.sku_id), 0)) if u.state is UnitState.UNPLACED else 0
         if taken:
             moves.append(Move(u.line, u.part, taken, UnitState.BACKORDERED))
-            left[u.line] -= taken
+            left[u.line, u.sku_id] -= taken
     return moves
 
 
-def uncovered(units: Sequence[Unit], covered: Mapping[int, int]) -> list[Unit]:
-    """Return the waiting units beyond those that wait for supply, by line; backordered ones wait first."""
-    left = dict(covered)
+def uncovered(units: Sequence[Unit], covered: Mapping[tuple[int, int], int]) -> list[Unit]:
+    """Return the waiting units beyond those that wait for supply, by (line, SKU); backordered ones wait first."""
+    left: dict[tuple[int, int | None], int] = dict(covered.items())
     short: list[Unit] = []
     for u in sorted(units, key=lambda u: (u.state is not UnitState.BACKORDERED, u.line, u.part)):
         if u.state not in WAITING:
             continue
-        mine = min(u.quantity, left.get(u.line, 0))
-        left[u.line] = left.get(u.line, 0) - mine
+        key = u.line, u.sku_id
+        mine = min(u.quantity, left.get(key, 0))
+        left[key] = left.get(key, 0) - mine
         if u.quantity > mine:
             short.append(msgspec.structs.replace(u, quantity=u.quantity - mine))
     return sorted(short, key=lambda u: (u.line, u.part))

@@ -381,19 +381,22 @@ async def give_back_ahead(
     Returns:
         What of it had arrived: claims on stock, which the caller releases with its own.
     """
-    leaving: dict[tuple[UUID, int], int] = {}
-    waiting: dict[tuple[UUID, int], int] = {}
+    leaving: dict[ahead_rules.Wish, int] = {}
+    waiting: dict[ahead_rules.Wish, int] = {}
     for order_id, wanted in moves.items():
         rows = {(u.line, u.part): u for u in units[order_id]}
         for u in rows.values():
             if u.state in WAITING:
-                waiting[order_id, u.line] = waiting.get((order_id, u.line), 0) + u.quantity
+                wish = order_id, u.line, u.sku_id
+                waiting[wish] = waiting.get(wish, 0) + u.quantity
         for move in wanted:
-            if rows[move.line, move.part].state in WAITING:
-                leaving[order_id, move.line] = leaving.get((order_id, move.line), 0) + move.quantity
+            unit = rows[move.line, move.part]
+            if unit.state in WAITING:
+                wish = order_id, unit.line, unit.sku_id
+                leaving[wish] = leaving.get(wish, 0) + move.quantity
     if not leaving:
         return []
-    claims = await ahead.lock_for(tx, sorted({order_id for order_id, _ in leaving}))
+    claims = await ahead.lock_for(tx, sorted({order_id for order_id, _, _ in leaving}))
     return await ahead.give_back(tx, claims, ahead_rules.excess(claims, waiting, leaving))
 
 

@@ -177,7 +177,8 @@ WHERE o.id IN (SELECT u.order_id FROM order_unit u
                WHERE u.state IN ('unplaced', 'backordered') AND u.sku_id = ANY (%(skus)s::int[])
                GROUP BY u.order_id, u.line
                HAVING sum(u.quantity) > (SELECT coalesce(sum(c.quantity), 0) FROM supply_claim c
-                                         WHERE c.order_id = u.order_id AND c.line = u.line AND c.state <> 'lost'))
+                                         WHERE c.order_id = u.order_id AND c.line = u.line AND c.state <> 'lost'
+                                           AND c.sku_id = ANY (%(skus)s::int[])))
   AND NOT EXISTS (SELECT FROM order_hold h
                   WHERE h.order_id = o.id AND h.kind = 'payment_lapsed' AND h.resolved_at IS NULL)
 ORDER BY o.placed_at, o.id LIMIT %(limit)s::int

@@ -15,6 +15,7 @@ import msgspec
 
 from malha.inventory import service as inventory
 from malha.inventory.ahead import service as ahead
+from malha.inventory.ahead.rules import Wish
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import retailer
 from malha.ordering import service as ordering
@@ -117,9 +118,10 @@ async def lapse_due(tx: Tx, limit: int = AT_ONCE) -> int:
                 )
                 claims.append((order_id, Claim(u.sku_id, u.location_id, u.quantity)))
     waiting = await ahead.lock_for(tx, sorted(lapsed))
-    all_of_it: dict[tuple[UUID, int], int] = {}
+    all_of_it: dict[Wish, int] = {}
     for c in waiting:
-        all_of_it[c.order_id, c.line] = all_of_it.get((c.order_id, c.line), 0) + c.quantity
+        wish = c.order_id, c.line, c.sku_id
+        all_of_it[wish] = all_of_it.get(wish, 0) + c.quantity
     claims += await ahead.give_back(tx, waiting, all_of_it)
     await ordering.ensure_holds(tx, {order_id: {} for order_id in lapsed}, HoldKind.PAYMENT_LAPSED)
     events = [

@@ -80,13 +80,17 @@ class SupplyClaim(msgspec.Struct, frozen=True):
 
 
 class NewClaim(msgspec.Struct, frozen=True):
-    """A claim to make. `eta` is what it was planned with; `told`: the promise that goes with it says so."""
+    """A claim to make. `eta` is what it was planned with; `told`: the promise that goes with it says so.
+
+    Without `supply_id` the units are there: components of a kit that wait for the others. `per` of them make one sold
+    unit of the line.
+    """
 
     order_id: UUID
     line: int
     sku_id: int
     location_id: int
-    supply_id: int
+    supply_id: int | None
     quantity: int
     eta: date
     days: int
@@ -94,6 +98,7 @@ class NewClaim(msgspec.Struct, frozen=True):
     policy_id: int | None
     told: bool
     since: datetime | None = None  # None: now, the end of the queue
+    per: int = 1
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -65,8 +65,8 @@ def flaws_of(draft: PolicyDraft, *, is_kit: bool) -> list[Flaw]:
     """Return everything that is wrong with a policy as it is stated; `is_kit`: of the SKU it is of."""
     flaws = []
     if is_kit:
-        says = N_("A kit is not sold ahead.")
-        flaws.append(Flaw("sku", says, N_("State it for its components, and sell those.")))
+        says = N_("Nothing is stated for a kit itself.")
+        flaws.append(Flaw("sku", says, N_("State it for its components: the kit is sold ahead by them.")))
     if draft.mode is Mode.PREORDER and draft.release_on is None:
         flaws.append(Flaw("release_on", N_("A pre-order needs the day of its release.")))
     if draft.mode is not Mode.PREORDER and draft.release_on is not None:

@@ -31,10 +31,10 @@ FROM variant v JOIN ahead_policy p ON p.sku_id = v.id OR (p.sku_id IS NULL AND p
 WHERE v.id = ANY (%(skus)s::int[]) AND NOT v.is_kit AND NOT p.removed
 ORDER BY v.id, p.sku_id IS NULL, p.channel_id IS NULL
 """
-# What waiting and lost claims cover of the lines of orders; by the index on orders.
+# What claims that are not lost cover of the lines of orders; by the index on orders.
 COVERED = """
-SELECT order_id, line, sum(quantity)::int FROM supply_claim
-WHERE order_id = ANY (%(orders)s::uuid[]) AND state = 'waiting' GROUP BY order_id, line
+SELECT line, sku_id, sum(quantity)::int FROM supply_claim
+WHERE order_id = %(order_id)s::uuid AND state <> 'lost' GROUP BY line, sku_id
 """
 # Those of a product and its SKUs; by the unique index and the partial one on SKUs.
 OF_PRODUCT = """
@@ -200,10 +200,9 @@ async def of_products(tx: Tx, product_ids: Collection[int]) -> list[PolicyRow]:
     return await tx.all(PolicyRow, OF_PRODUCTS, {"products": sorted(product_ids)})
 
 
-async def covered(tx: Tx, order_ids: Sequence[UUID]) -> dict[tuple[UUID, int], int]:
-    """Return how many units of order lines wait for supply that is expected."""
-    rows = await tx.tuples(COVERED, {"orders": list(order_ids)})
-    return {(order_id, line): units for order_id, line, units in rows}
+async def covered(tx: Tx, order_id: UUID) -> dict[tuple[int, int], int]:
+    """Return how many waiting units of an order, by (line, SKU), have supply that is expected, or goods that came."""
+    return {(line, sku): units for line, sku, units in await tx.tuples(COVERED, {"order_id": order_id})}
 
 
 async def lost_skus(tx: Tx, order_id: UUID) -> list[int]:

@@ -11,6 +11,8 @@ from malha.inventory.ahead.model import ClaimState, LinedUp, Mode, NewClaim, Par
 from malha.inventory.allotments.model import Cap, Used
 from malha.platform.ids import UUID
 
+Wish = tuple[UUID, int, int | None]  # (order_id, line, sku_id)
+
 
 def policy_for(policies: Sequence[Policy], channel_id: int, today: date) -> Policy | None:
     """Return the policy by which a channel may sell ahead now; `policies` come with the most particular first."""
@@ -95,15 +97,16 @@ def _standing(rows: Sequence[SupplyClaim]) -> dict[tuple[ClaimState, int | None]
 _LETS_GO = {ClaimState.LOST: 0, ClaimState.WAITING: 1, ClaimState.ARRIVED: 2}
 
 
-def let_go(claims: Sequence[SupplyClaim], excess: Mapping[tuple[UUID, int], int]) -> list[tuple[SupplyClaim, int]]:
-    """Return how many units of which claims are let go, to give up `excess` units by (order, line)."""
+def let_go(claims: Sequence[SupplyClaim], excess: Mapping[Wish, int]) -> list[tuple[SupplyClaim, int]]:
+    """Return how many units of which claims are let go, to give up `excess` units by (order, line, SKU)."""
     left = dict(excess)
     given: list[tuple[SupplyClaim, int]] = []
     for claim in sorted(claims, key=lambda c: (_LETS_GO[c.state], -(c.eta or date.min).toordinal(), c.id)):
-        units = min(left.get((claim.order_id, claim.line), 0), claim.quantity)
+        wish = claim.order_id, claim.line, claim.sku_id
+        units = min(left.get(wish, 0), claim.quantity)
         if units > 0:
             given.append((claim, units))
-            left[claim.order_id, claim.line] -= units
+            left[wish] -= units
     return given
 
 
@@ -130,11 +133,19 @@ def moved_uses(
     return moved
 
 
-def excess(
-    claims: Sequence[SupplyClaim], waiting: Mapping[tuple[UUID, int], int], leaving: Mapping[tuple[UUID, int], int]
-) -> dict[tuple[UUID, int], int]:
+def excess(claims: Sequence[SupplyClaim], waiting: Mapping[Wish, int], leaving: Mapping[Wish, int]) -> dict[Wish, int]:
     """Return how many units of claims are too many once `leaving` units of those that are `waiting` are gone."""
-    claimed: dict[tuple[UUID, int], int] = {}
+    claimed: dict[Wish, int] = {}
     for c in claims:
-        claimed[c.order_id, c.line] = claimed.get((c.order_id, c.line), 0) + c.quantity
+        wish = c.order_id, c.line, c.sku_id
+        claimed[wish] = claimed.get(wish, 0) + c.quantity
     return {key: claimed.get(key, 0) - (waiting.get(key, 0) - units) for key, units in leaving.items()}
+
+
+def whole_kits(arrived: Mapping[tuple[int, int], int], components: Mapping[int, int]) -> dict[int, int]:
+    """Return how many kits are complete, by location; `arrived` are units by (SKU, location)."""
+    places = {place for _, place in arrived}
+    found = {
+        place: min(arrived.get((sku, place), 0) // per for sku, per in components.items()) for place in sorted(places)
+    }
+    return {place: kits for place, kits in found.items() if kits}

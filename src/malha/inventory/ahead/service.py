@@ -87,6 +87,8 @@ async def queue_claims(tx: Tx, claims: Sequence[NewClaim]) -> tuple[AsyncCursor[
     etas: dict[int, date] = {}
     policies: dict[int, int] = {}
     for c in claims:
+        if c.supply_id is None:
+            continue
         units[c.supply_id] = units.get(c.supply_id, 0) + c.quantity
         etas[c.supply_id] = c.eta
         if c.policy_id is not None and c.since is None:
@@ -102,8 +104,9 @@ async def queue_claims(tx: Tx, claims: Sequence[NewClaim]) -> tuple[AsyncCursor[
     await _insert(
         tx,
         [
-            (c.order_id, c.line, c.sku_id, c.location_id, ClaimState.WAITING, c.supply_id, c.quantity, c.since, c.days,
-             c.not_before, c.eta if c.told else None, c.policy_id)
+            (c.order_id, c.line, c.sku_id, c.location_id,
+             ClaimState.ARRIVED if c.supply_id is None else ClaimState.WAITING, c.supply_id, c.quantity, c.since,
+             c.days, c.not_before, c.eta if c.told else None, c.policy_id)
             for c in claims
         ],
     )  # fmt: skip
@@ -131,9 +134,9 @@ async def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 async def give_back(
-    tx: Tx, claims: Sequence[SupplyClaim], excess: Mapping[tuple[UUID, int], int]
+    tx: Tx, claims: Sequence[SupplyClaim], excess: Mapping[rules.Wish, int]
 ) -> list[tuple[UUID, Claim]]:
-    """Let units of locked claims go, by (order, line); whoever waits behind them moves up.
+    """Let units of locked claims go, by (order, line, SKU); whoever waits behind them moves up.
 
     Returns:
         What of it had arrived, by order: claims on stock, which the caller releases.
@@ -141,13 +144,7 @@ async def give_back(
     given = rules.let_go(claims, excess)
     if not given:
         return []
-    whole = [c.id for c, units in given if units == c.quantity]
-    part = [(c.id, units) for c, units in given if units < c.quantity]
-    if whole:
-        await tx.execute(writes.DROP_CLAIMS, {"ids": whole})
-    if part:
-        params = {"ids": [id_ for id_, _ in part], "units": [units for _, units in part]}
-        await tx.execute(writes.SHRINK_CLAIMS, params)
+    await _lower(tx, given)
     freed: dict[int, int] = {}
     for c, units in given:
         if c.supply_id is not None:
@@ -161,6 +158,16 @@ async def give_back(
     return [(c.order_id, Claim(c.sku_id, c.location_id, units)) for c, units in given if c.state is ClaimState.ARRIVED]
 
 
+async def _lower(tx: Tx, given: Sequence[tuple[SupplyClaim, int]]) -> None:
+    whole = [c.id for c, units in given if units == c.quantity]
+    part = [(c.id, units) for c, units in given if units < c.quantity]
+    if whole:
+        await tx.execute(writes.DROP_CLAIMS, {"ids": whole})
+    if part:
+        params = {"ids": [id_ for id_, _ in part], "units": [units for _, units in part]}
+        await tx.execute(writes.SHRINK_CLAIMS, params)
+
+
 def _owned(given: Iterable[tuple[SupplyClaim, int]]) -> list[tuple[UUID, Claim]]:
     return [(c.order_id, Claim(c.sku_id, c.location_id, units)) for c, units in given]
 
@@ -170,17 +177,14 @@ async def replace_lost(tx: Tx, lost: Sequence[SupplyClaim], found: Sequence[NewC
 
     What was counted stays counted, also on caps that let nothing more through by now.
     """
-    units_of: dict[tuple[UUID, int], int] = {}
+    units_of: dict[rules.Wish, int] = {}
     for new in found:
-        units_of[new.order_id, new.line] = units_of.get((new.order_id, new.line), 0) + new.quantity
+        wish = new.order_id, new.line, new.sku_id
+        units_of[wish] = units_of.get(wish, 0) + new.quantity
     given = rules.let_go(lost, units_of)
     counted = await allotted.uncount_ahead(tx, _owned(given))
     await allotted.recount_ahead(tx, rules.moved_uses(counted, found, caps))
-    params = {"ids": [c.id for c, units in given if units == c.quantity]}
-    await tx.execute(writes.DROP_CLAIMS, params)
-    part = [(c.id, units) for c, units in given if units < c.quantity]
-    if part:
-        await tx.execute(writes.SHRINK_CLAIMS, {"ids": [id_ for id_, _ in part], "units": [units for _, units in part]})
+    await _lower(tx, given)
 
 
 async def claims_of(tx: Tx, order_id: UUID) -> list[SupplyClaim]:
@@ -188,11 +192,9 @@ async def claims_of(tx: Tx, order_id: UUID) -> list[SupplyClaim]:
     return await _claims(tx, writes.CLAIMS_OF_ORDERS, {"orders": [order_id]})
 
 
-async def end_arrived(tx: Tx, claims: Sequence[SupplyClaim]) -> None:
-    """Note that the units of locked orders have followed their goods: the stock is claimed by the units from now on."""
-    ids = [c.id for c in claims if c.state is ClaimState.ARRIVED]
-    if ids:
-        await tx.execute(writes.DROP_CLAIMS, {"ids": ids})
+async def end_arrived(tx: Tx, followed: Sequence[tuple[SupplyClaim, int]]) -> None:
+    """Note that units of locked orders have followed their goods: the stock is claimed by the units from now on."""
+    await _lower(tx, followed)
 
 
 async def note_told(tx: Tx, order_id: UUID, lines: Iterable[int]) -> None:
