@@ -334,7 +334,7 @@ CREATE TABLE channel_inbox (
     done_at timestamp with time zone,
     CONSTRAINT channel_inbox_pkey PRIMARY KEY (id),
     CONSTRAINT channel_inbox_connection_id_dedup_key UNIQUE (connection_id, dedup),
-    CONSTRAINT channel_inbox_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'pull'::text]))),
+    CONSTRAINT channel_inbox_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'pull'::text, 'file'::text]))),
     CONSTRAINT channel_inbox_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'unmapped'::text, 'parked'::text, 'done'::text, 'stale'::text, 'dropped'::text]))),
     CONSTRAINT channel_inbox_trust_check CHECK ((trust = ANY (ARRAY['data'::text, 'hint'::text])))
 ) WITH (fillfactor = 80);
@@ -366,7 +366,7 @@ CREATE TABLE channel_op (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     done_at timestamp with time zone,
     CONSTRAINT channel_op_pkey PRIMARY KEY (key),
-    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text]))),
+    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text, 'post_document'::text]))),
     CONSTRAINT channel_op_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'dead'::text, 'superseded'::text, 'dropped'::text])))
 ) WITH (fillfactor = 80);
 
@@ -375,6 +375,28 @@ CREATE TABLE channel_owner (
     legal_entity_id integer NOT NULL,
     CONSTRAINT channel_owner_pkey PRIMARY KEY (channel_id, legal_entity_id)
 );
+
+CREATE TABLE channel_variant (
+    connection_id integer NOT NULL,
+    code text NOT NULL,
+    external_id text DEFAULT ''::text NOT NULL,
+    gtin text DEFAULT ''::text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    price bigint,
+    active boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    source text NOT NULL,
+    sku_id integer,
+    how text,
+    ignored boolean DEFAULT false NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    mapped_at timestamp with time zone,
+    CONSTRAINT channel_variant_pkey PRIMARY KEY (connection_id, code),
+    CONSTRAINT channel_variant_check CHECK (((sku_id IS NULL) = (how IS NULL))),
+    CONSTRAINT channel_variant_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT channel_variant_how_check CHECK ((how = ANY (ARRAY['exact'::text, 'gtin'::text, 'sku'::text, 'name'::text, 'person'::text]))),
+    CONSTRAINT channel_variant_source_check CHECK ((source = ANY (ARRAY['catalog'::text, 'order'::text])))
+) WITH (fillfactor = 80);
 
 CREATE TABLE connection (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -424,6 +446,18 @@ CREATE TABLE connection_pace (
     limited_at timestamp with time zone,
     CONSTRAINT connection_pace_pkey PRIMARY KEY (connection_id)
 ) WITH (fillfactor = 60);
+
+CREATE TABLE connection_stock_role (
+    connection_id integer NOT NULL,
+    source_id integer NOT NULL,
+    scope text NOT NULL,
+    minutes integer NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT connection_stock_role_pkey PRIMARY KEY (connection_id),
+    CONSTRAINT connection_stock_role_source_id_key UNIQUE (source_id),
+    CONSTRAINT connection_stock_role_minutes_check CHECK (((minutes >= 1) AND (minutes <= 1440))),
+    CONSTRAINT connection_stock_role_scope_check CHECK ((scope = ANY (ARRAY['whole'::text, 'partial'::text])))
+);
 
 CREATE TABLE connection_token (
     connection_id integer NOT NULL,
@@ -486,13 +520,16 @@ CREATE TABLE count_task (
     created_by text NOT NULL,
     closed_at timestamp with time zone,
     closed_by text,
+    zone_frozen boolean DEFAULT false NOT NULL,
     CONSTRAINT count_task_pkey PRIMARY KEY (id),
     CONSTRAINT count_task_number_key UNIQUE (number),
     CONSTRAINT count_task_kind_check CHECK ((kind = ANY (ARRAY['cycle'::text, 'physical'::text]))),
     CONSTRAINT count_task_limit_units_check CHECK ((limit_units >= 0)),
     CONSTRAINT count_task_limit_value_check CHECK ((limit_value >= 0)),
+    CONSTRAINT count_task_one_freeze CHECK ((NOT (frozen AND zone_frozen))),
     CONSTRAINT count_task_source_check CHECK ((source = ANY (ARRAY['person'::text, 'abc'::text, 'short_pick'::text, 'suspicion'::text, 'drift'::text]))),
-    CONSTRAINT count_task_state_check CHECK ((state = ANY (ARRAY['open'::text, 'applying'::text, 'applied'::text, 'cancelled'::text])))
+    CONSTRAINT count_task_state_check CHECK ((state = ANY (ARRAY['open'::text, 'applying'::text, 'applied'::text, 'cancelled'::text]))),
+    CONSTRAINT count_task_thawed CHECK (((NOT zone_frozen) OR (state = ANY (ARRAY['open'::text, 'applying'::text]))))
 );
 
 CREATE TABLE customer (
@@ -881,7 +918,7 @@ CREATE TABLE import_run (
     undone_at timestamp with time zone,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
-    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text]))),
+    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text, 'ahead_policies'::text]))),
     CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text, 'undoing'::text, 'undone'::text])))
 );
 
@@ -1282,7 +1319,7 @@ CREATE TABLE method_mapping (
     ours text,
     seen_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT method_mapping_pkey PRIMARY KEY (connection_id, kind, theirs),
-    CONSTRAINT method_mapping_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'shipping'::text])))
+    CONSTRAINT method_mapping_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'shipping'::text, 'location'::text])))
 );
 
 CREATE TABLE movement (
@@ -1346,6 +1383,15 @@ CREATE TABLE order_customer (
     customer_id uuid NOT NULL,
     CONSTRAINT order_customer_pkey PRIMARY KEY (order_id)
 );
+
+CREATE TABLE order_document (
+    connection_id integer NOT NULL,
+    order_id uuid NOT NULL,
+    trail jsonb NOT NULL,
+    sale boolean NOT NULL,
+    posted bigint NOT NULL,
+    CONSTRAINT order_document_pkey PRIMARY KEY (connection_id, order_id)
+) WITH (fillfactor = 80);
 
 CREATE TABLE order_hold (
     id uuid NOT NULL,
@@ -1505,6 +1551,116 @@ CREATE TABLE parked_key (
     CONSTRAINT parked_key_check CHECK (((state = 'retrying'::text) = (retry_at IS NOT NULL))),
     CONSTRAINT parked_key_state_check CHECK ((state = ANY (ARRAY['retrying'::text, 'parked'::text])))
 );
+
+CREATE TABLE partner_answer (
+    file_id uuid NOT NULL,
+    dedup text NOT NULL,
+    rows integer[] NOT NULL,
+    CONSTRAINT partner_answer_pkey PRIMARY KEY (file_id, dedup)
+);
+
+CREATE TABLE partner_file (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    connection_id integer NOT NULL,
+    way text NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    fingerprint bytea NOT NULL,
+    bytes integer NOT NULL,
+    content bytea NOT NULL,
+    rows integer DEFAULT 0 NOT NULL,
+    held integer DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    stated jsonb,
+    says text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT partner_file_pkey PRIMARY KEY (id),
+    CONSTRAINT partner_file_connection_id_way_fingerprint_key UNIQUE (connection_id, way, fingerprint),
+    CONSTRAINT partner_file_number_key UNIQUE (number),
+    CONSTRAINT partner_file_state_check CHECK ((state = ANY (ARRAY['taken'::text, 'applied'::text, 'done'::text, 'held'::text]))),
+    CONSTRAINT partner_file_way_check CHECK ((way = ANY (ARRAY['in'::text, 'out'::text])))
+) WITH (fillfactor = 80);
+
+CREATE TABLE partner_flaw (
+    file_id uuid NOT NULL,
+    row integer NOT NULL,
+    problem text NOT NULL,
+    field text DEFAULT ''::text NOT NULL,
+    value text DEFAULT ''::text NOT NULL,
+    CONSTRAINT partner_flaw_pkey PRIMARY KEY (file_id, "row")
+);
+
+CREATE TABLE partner_host_key (
+    connection_id integer NOT NULL,
+    server text NOT NULL,
+    public_key text NOT NULL,
+    fingerprint text NOT NULL,
+    trusted_at timestamp with time zone DEFAULT now() NOT NULL,
+    trusted_by text NOT NULL,
+    CONSTRAINT partner_host_key_pkey PRIMARY KEY (connection_id)
+);
+
+CREATE TABLE partner_location (
+    location_id integer NOT NULL,
+    connection_id integer NOT NULL,
+    theirs text NOT NULL,
+    CONSTRAINT partner_location_pkey PRIMARY KEY (location_id),
+    CONSTRAINT partner_location_connection_id_theirs_key UNIQUE (connection_id, theirs),
+    CONSTRAINT partner_location_theirs_check CHECK ((theirs <> ''::text))
+);
+
+CREATE TABLE partner_notice (
+    connection_id integer NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    number bigint NOT NULL,
+    location_id integer NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    digest bytea NOT NULL,
+    op_key uuid NOT NULL,
+    told_at timestamp with time zone DEFAULT now() NOT NULL,
+    received_at timestamp with time zone,
+    CONSTRAINT partner_notice_pkey PRIMARY KEY (connection_id, name),
+    CONSTRAINT partner_notice_kind_check CHECK ((kind = ANY (ARRAY['purchase'::text, 'transfer'::text])))
+);
+
+CREATE TABLE partner_request (
+    fulfillment_id uuid NOT NULL,
+    connection_id integer NOT NULL,
+    order_id uuid NOT NULL,
+    location_id integer NOT NULL,
+    root uuid NOT NULL,
+    name text NOT NULL,
+    op_key uuid NOT NULL,
+    state text DEFAULT 'asked'::text NOT NULL,
+    outcome text,
+    note text DEFAULT ''::text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    answered_at timestamp with time zone,
+    told text,
+    left_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT partner_request_pkey PRIMARY KEY (fulfillment_id),
+    CONSTRAINT partner_request_outcome_check CHECK ((outcome = ANY (ARRAY['shipped'::text, 'refused'::text, 'cancelled'::text]))),
+    CONSTRAINT partner_request_state_check CHECK ((state = ANY (ARRAY['asked'::text, 'acknowledged'::text, 'ended'::text])))
+) WITH (fillfactor = 80);
+
+CREATE TABLE partner_request_line (
+    fulfillment_id uuid NOT NULL,
+    line integer NOT NULL,
+    sku_id integer NOT NULL,
+    asked integer NOT NULL,
+    cancelled integer DEFAULT 0 NOT NULL,
+    short integer DEFAULT 0 NOT NULL,
+    CONSTRAINT partner_request_line_pkey PRIMARY KEY (fulfillment_id, line, sku_id),
+    CONSTRAINT partner_request_line_asked_check CHECK ((asked > 0)),
+    CONSTRAINT partner_request_line_cancelled_check CHECK ((cancelled >= 0)),
+    CONSTRAINT partner_request_line_check CHECK (((cancelled + short) <= asked)),
+    CONSTRAINT partner_request_line_short_check CHECK ((short >= 0))
+) WITH (fillfactor = 80);
 
 CREATE TABLE password_link (
     id uuid NOT NULL,
@@ -1729,7 +1885,7 @@ CREATE TABLE reconciliation (
     differing text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT reconciliation_pkey PRIMARY KEY (id),
     CONSTRAINT reconciliation_connection_id_kind_day_key UNIQUE (connection_id, kind, day),
-    CONSTRAINT reconciliation_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'stock'::text])))
+    CONSTRAINT reconciliation_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'stock'::text, 'documents'::text])))
 );
 
 CREATE TABLE recovery_code (
@@ -1796,6 +1952,7 @@ CREATE TABLE routing_decision (
     record json NOT NULL,
     rule_set integer,
     promise json,
+    asked json,
     CONSTRAINT routing_decision_pkey PRIMARY KEY (order_id, attempt)
 );
 
@@ -2055,6 +2212,12 @@ CREATE TABLE shadow (
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    rules jsonb,
+    rule_content jsonb,
+    promoted integer,
+    promoted_at timestamp with time zone,
+    promoted_by text,
+    taken_back integer,
     CONSTRAINT shadow_pkey PRIMARY KEY (id),
     CONSTRAINT shadow_status_check CHECK ((status = ANY (ARRAY['running'::text, 'stopped'::text, 'failed'::text])))
 );
@@ -2120,10 +2283,37 @@ CREATE TABLE simulation (
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    rules jsonb,
+    rule_content jsonb,
+    promoted integer,
+    promoted_at timestamp with time zone,
+    promoted_by text,
+    taken_back integer,
     CONSTRAINT simulation_pkey PRIMARY KEY (id),
     CONSTRAINT simulation_check CHECK ((since <= until)),
     CONSTRAINT simulation_check1 CHECK (((status = 'done'::text) = (result IS NOT NULL))),
     CONSTRAINT simulation_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE simulation_order (
+    simulation_id uuid NOT NULL,
+    place smallint NOT NULL,
+    order_id uuid NOT NULL,
+    number text NOT NULL,
+    day date NOT NULL,
+    cost_before bigint NOT NULL,
+    cost_after bigint NOT NULL,
+    packages_before integer NOT NULL,
+    packages_after integer NOT NULL,
+    unplaced_before integer NOT NULL,
+    unplaced_after integer NOT NULL,
+    from_before text[] NOT NULL,
+    from_after text[] NOT NULL,
+    run text,
+    rule text,
+    rows integer[] NOT NULL,
+    record json,
+    CONSTRAINT simulation_order_pkey PRIMARY KEY (simulation_id, place)
 );
 
 CREATE TABLE stock_change (
@@ -2157,6 +2347,22 @@ CREATE TABLE stock_delta (
     outcome text NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT stock_delta_pkey PRIMARY KEY (source_id, ref)
+);
+
+CREATE TABLE stock_difference (
+    look_id bigint NOT NULL,
+    code text NOT NULL,
+    sku_id integer,
+    cause text NOT NULL,
+    shown integer,
+    told integer,
+    ours integer NOT NULL,
+    places jsonb,
+    since timestamp with time zone NOT NULL,
+    told_again_at timestamp with time zone,
+    repairs integer DEFAULT 0 NOT NULL,
+    CONSTRAINT stock_difference_pkey PRIMARY KEY (look_id, code),
+    CONSTRAINT stock_difference_cause_check CHECK ((cause = ANY (ARRAY['changed'::text, 'missing'::text, 'refused'::text, 'behind'::text, 'never_told'::text, 'push_off'::text, 'delisted'::text, 'unlisted'::text])))
 );
 
 CREATE TABLE stock_draw (
@@ -2218,6 +2424,19 @@ CREATE TABLE stock_hold_line (
     quantity integer NOT NULL,
     CONSTRAINT stock_hold_line_pkey PRIMARY KEY (hold_id, sku_id, location_id),
     CONSTRAINT stock_hold_line_quantity_check CHECK ((quantity > 0))
+);
+
+CREATE TABLE stock_look (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    connection_id integer NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone DEFAULT now() NOT NULL,
+    shown integer NOT NULL,
+    listed integer NOT NULL,
+    passing integer NOT NULL,
+    underway integer NOT NULL,
+    differing integer NOT NULL,
+    CONSTRAINT stock_look_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE stock_price (
@@ -2664,12 +2883,15 @@ CREATE INDEX channel_op_dead ON channel_op USING btree (connection_id, number) W
 CREATE INDEX channel_op_done ON channel_op USING btree (done_at) WHERE (state = ANY (ARRAY['done'::text, 'superseded'::text, 'dropped'::text]));
 CREATE INDEX channel_op_due ON channel_op USING btree (not_before, number) WHERE (state = 'waiting'::text);
 CREATE INDEX channel_op_waiting ON channel_op USING btree (connection_id, entity, number) WHERE (state = 'waiting'::text);
+CREATE INDEX channel_variant_open ON channel_variant USING btree (connection_id, code) WHERE (sku_id IS NULL);
+CREATE INDEX channel_variant_sku ON channel_variant USING btree (sku_id) WHERE (sku_id IS NOT NULL);
 CREATE INDEX connection_channel ON connection USING btree (channel_id);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
 CREATE UNIQUE INDEX count_task_frozen ON count_task USING btree (location_id) WHERE frozen;
 CREATE UNIQUE INDEX count_task_gathered ON count_task USING btree (location_id, source) WHERE ((state = 'open'::text) AND (source = ANY (ARRAY['short_pick'::text, 'suspicion'::text, 'drift'::text])));
 CREATE INDEX count_task_open ON count_task USING btree (location_id) WHERE (state = ANY (ARRAY['open'::text, 'applying'::text]));
+CREATE INDEX count_task_zone_frozen ON count_task USING btree (location_id) WHERE zone_frozen;
 CREATE UNIQUE INDEX customer_document ON customer USING btree (document) WHERE (document IS NOT NULL);
 CREATE INDEX customer_email ON customer USING btree (email) WHERE (email IS NOT NULL);
 CREATE UNIQUE INDEX customer_email_alone ON customer USING btree (email) WHERE ((document IS NULL) AND (email IS NOT NULL));
@@ -2729,6 +2951,7 @@ CREATE INDEX message_consent_newest ON message_consent USING btree (customer_id,
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
 CREATE INDEX movement_recorded ON ONLY movement USING brin (recorded_at) WITH (pages_per_range='16');
 CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
+CREATE INDEX order_document_order ON order_document USING btree (order_id);
 CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) WHERE (resolved_at IS NULL);
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_hold_routing_rule ON order_hold USING btree (((detail ->> 'cancel_on'::text))) WHERE ((kind = 'routing_rule'::text) AND (resolved_at IS NULL));
@@ -2741,6 +2964,15 @@ CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) 
 CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
 CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));
 CREATE INDEX parked_key_due ON parked_key USING btree (retry_at) WHERE (state = 'retrying'::text);
+CREATE INDEX partner_file_ended ON partner_file USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX partner_file_held ON partner_file USING btree (connection_id, number DESC) WHERE (state = 'held'::text);
+CREATE INDEX partner_file_newest ON partner_file USING btree (connection_id, number DESC);
+CREATE INDEX partner_file_open ON partner_file USING btree (connection_id, number) WHERE (state = ANY (ARRAY['taken'::text, 'applied'::text]));
+CREATE INDEX partner_request_left ON partner_request USING btree (location_id, ended_at) WHERE (left_at IS NOT NULL);
+CREATE INDEX partner_request_name ON partner_request USING btree (connection_id, name);
+CREATE INDEX partner_request_open ON partner_request USING btree (connection_id, due_at) WHERE (state <> 'ended'::text);
+CREATE INDEX partner_request_order ON partner_request USING btree (order_id);
+CREATE INDEX partner_request_root ON partner_request USING btree (root);
 CREATE INDEX password_link_expires ON password_link USING btree (expires_at);
 CREATE INDEX password_link_person ON password_link USING btree (person_id);
 CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NOT NULL));
@@ -2779,12 +3011,14 @@ CREATE INDEX short_step_order ON short_step USING btree (order_id, id);
 CREATE INDEX stock_change_version ON stock_change USING btree (version);
 CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
 CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
+CREATE INDEX stock_difference_cause ON stock_difference USING btree (look_id, cause);
 CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, location_id) WHERE (allotment_id IS NOT NULL);
 CREATE INDEX stock_drift_count ON stock_drift USING btree (count_id) WHERE (count_id IS NOT NULL);
 CREATE INDEX stock_drift_open ON stock_drift USING btree (found_at DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'counting'::text]));
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
 CREATE INDEX stock_hold_line_balance ON stock_hold_line USING btree (sku_id, location_id);
+CREATE INDEX stock_look_newest ON stock_look USING btree (connection_id, id DESC);
 CREATE UNIQUE INDEX stock_snapshot_key ON stock_snapshot USING btree (client, key) WHERE (key IS NOT NULL);
 CREATE UNIQUE INDEX stock_snapshot_seq ON stock_snapshot USING btree (source_id, seq) WHERE (accepted_at IS NOT NULL);
 CREATE INDEX stock_snapshot_unfinished ON stock_snapshot USING btree (source_id) WHERE (state = ANY (ARRAY['waiting'::text, 'applying'::text]));
@@ -2803,6 +3037,7 @@ CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
+CREATE INDEX variant_squeezed ON variant USING btree (upper(regexp_replace(sku, '[^A-Za-z0-9]'::text, ''::text, 'g'::text)));
 CREATE INDEX variant_substitute_back ON variant_substitute USING btree (substitute_id);
 CREATE INDEX webhook_attempt_at ON webhook_attempt USING btree (at);
 CREATE INDEX webhook_attempt_delivery ON webhook_attempt USING btree (endpoint_id, "position", id);
@@ -2848,9 +3083,13 @@ ALTER TABLE channel_location ADD CONSTRAINT channel_location_location_id_fkey FO
 ALTER TABLE channel_op ADD CONSTRAINT channel_op_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
+ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE connection ADD CONSTRAINT connection_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE connection_cursor ADD CONSTRAINT connection_cursor_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_pace ADD CONSTRAINT connection_pace_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE connection_token ADD CONSTRAINT connection_token_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE count_entry ADD CONSTRAINT count_entry_task_id_sku_id_fkey FOREIGN KEY (task_id, sku_id) REFERENCES count_line(task_id, sku_id);
 ALTER TABLE count_line ADD CONSTRAINT count_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
@@ -2904,10 +3143,22 @@ ALTER TABLE media ADD CONSTRAINT media_variant_id_fkey FOREIGN KEY (variant_id) 
 ALTER TABLE message_teller ADD CONSTRAINT message_teller_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE method_mapping ADD CONSTRAINT method_mapping_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE op_attempt ADD CONSTRAINT op_attempt_op_key_fkey FOREIGN KEY (op_key) REFERENCES channel_op(key) ON DELETE CASCADE;
+ALTER TABLE order_document ADD CONSTRAINT order_document_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE order_document ADD CONSTRAINT order_document_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id) ON DELETE CASCADE;
 ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
 ALTER TABLE parked_key ADD CONSTRAINT parked_key_subscriber_fkey FOREIGN KEY (subscriber) REFERENCES subscriber(name) ON DELETE CASCADE;
+ALTER TABLE partner_answer ADD CONSTRAINT partner_answer_file_id_fkey FOREIGN KEY (file_id) REFERENCES partner_file(id) ON DELETE CASCADE;
+ALTER TABLE partner_file ADD CONSTRAINT partner_file_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE partner_flaw ADD CONSTRAINT partner_flaw_file_id_fkey FOREIGN KEY (file_id) REFERENCES partner_file(id) ON DELETE CASCADE;
+ALTER TABLE partner_host_key ADD CONSTRAINT partner_host_key_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE partner_location ADD CONSTRAINT partner_location_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE partner_location ADD CONSTRAINT partner_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE partner_notice ADD CONSTRAINT partner_notice_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE partner_request ADD CONSTRAINT partner_request_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE partner_request ADD CONSTRAINT partner_request_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
+ALTER TABLE partner_request_line ADD CONSTRAINT partner_request_line_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES partner_request(fulfillment_id) ON DELETE CASCADE;
 ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE payment_deadline ADD CONSTRAINT payment_deadline_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
@@ -2944,8 +3195,11 @@ ALTER TABLE session ADD CONSTRAINT session_provider_id_fkey FOREIGN KEY (provide
 ALTER TABLE shadow_order ADD CONSTRAINT shadow_order_shadow_id_fkey FOREIGN KEY (shadow_id) REFERENCES shadow(id) ON DELETE CASCADE;
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
+ALTER TABLE simulation_order ADD CONSTRAINT simulation_order_simulation_id_fkey FOREIGN KEY (simulation_id) REFERENCES simulation(id) ON DELETE CASCADE;
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_difference ADD CONSTRAINT stock_difference_look_id_fkey FOREIGN KEY (look_id) REFERENCES stock_look(id) ON DELETE CASCADE;
+ALTER TABLE stock_difference ADD CONSTRAINT stock_difference_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE stock_draw ADD CONSTRAINT stock_draw_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_count_id_fkey FOREIGN KEY (count_id) REFERENCES count_task(id);
 ALTER TABLE stock_drift ADD CONSTRAINT stock_drift_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -2955,6 +3209,7 @@ ALTER TABLE stock_hold ADD CONSTRAINT stock_hold_channel_id_fkey FOREIGN KEY (ch
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES stock_hold(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_hold_line ADD CONSTRAINT stock_hold_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE stock_look ADD CONSTRAINT stock_look_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE stock_price ADD CONSTRAINT stock_price_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
 ALTER TABLE stock_price ADD CONSTRAINT stock_price_version_id_fkey FOREIGN KEY (version_id) REFERENCES stock_price_version(id) ON DELETE CASCADE;
 ALTER TABLE stock_push ADD CONSTRAINT stock_push_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
