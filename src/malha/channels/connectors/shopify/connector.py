@@ -246,7 +246,7 @@ async def _whole(ctx: Ctx, ids: Sequence[str]) -> list[Any]:
 
 
 async def _read(ctx: Ctx, row: dict[str, Any]) -> ExtOrder:
-    """Return an order with what did not come with it: more lines, more payments, and what went back of an edited one."""
+    """Return an order with what did not come with it: more lines and payments, and what went back of an edited one."""
     nodes = await rest(ctx, "more_lines", ("order", "lineItems"), row["id"], row["lineItems"])
     whole = {**row, "lineItems": {"nodes": nodes}}
     if (row["transactionsCount"] or {}).get("count", 0) > len(row["transactions"]):
