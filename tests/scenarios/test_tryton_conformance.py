@@ -213,55 +213,25 @@ async def test_products_are_read_once_with_code_gtin_and_price_and_later_only_wh
 
 
 async def test_stock_is_read_by_warehouse_and_what_is_set_apart_there_is_not_for_sale(rig: TrytonRig):
+    async def ask(path: str, body: dict[str, Any]) -> Any:
+        return await rig.apart.later(rig.erp.ask("POST", path, body))
+
     await rig.apart.later(rig.erp.put_stock("B", 25))
-    place = await rig.apart.later(
-        rig.erp.ask(
-            "POST",
-            "stock.location?f=id",
-            {
-                "name": "SP",
-                "code": "SP",
-                "type": "warehouse",
-                **{
-                    f"{part}_location": (
-                        await rig.apart.later(
-                            rig.erp.ask("POST", "stock.location?f=id", {"name": f"SP {part}", "type": "storage"})
-                        )
-                    )["id"]
-                    for part in ("input", "output", "storage")
-                },
-            },
-        )
-    )
-    storage = rig.erp.rows("SELECT storage_location FROM stock_location WHERE id = %s", place["id"])[0][0]
-    moved = {
-        "from_location": rig.erp.storage,
-        "to_location": storage,
-        "company": 1,
-        "moves": [
-            [
-                "create",
-                [
-                    {
-                        "product": rig.erp.products["B"],
-                        "quantity": quantity,
-                        "unit": 1,
-                        "company": 1,
-                        "from_location": rig.erp.storage,
-                        "to_location": storage,
-                    }
-                    for quantity in (4,)
-                ],
-            ]
-        ],
+    parts = {
+        f"{part}_location": (await ask("stock.location?f=id", {"name": f"SP {part}", "type": "storage"}))["id"]
+        for part in ("input", "output", "storage")
     }
-    internal = await rig.apart.later(rig.erp.ask("POST", "stock.shipment.internal?f=id", moved))
+    await ask("stock.location?f=id", {"name": "SP", "code": "SP", "type": "warehouse", **parts})
+    way = {"from_location": rig.erp.storage, "to_location": parts["storage_location"], "company": 1}
+    move = {"product": rig.erp.products["B"], "quantity": 4, "unit": 1, **way}
+    between = "stock.shipment.{}".format("internal")
+    id_ = (await ask(f"{between}?f=id", {**way, "moves": [["create", [move]]]}))["id"]
     for act in ("wait", "assign_force"):
-        await rig.apart.later(rig.erp.ask("POST", f"stock.shipment.internal/{internal['id']}/{act}", {}))
+        await ask(f"{between}/{id_}/{act}", {})
     levels = await all_levels(rig)
     assert levels["B", "DC"] == (21, 25), "four are set apart for the other warehouse"
     for act in ("pack", "ship", "do"):
-        await rig.apart.later(rig.erp.ask("POST", f"stock.shipment.internal/{internal['id']}/{act}", {}))
+        await ask(f"{between}/{id_}/{act}", {})
     levels = await all_levels(rig)
     assert (levels["B", "DC"], levels["B", "SP"]) == ((21, 21), (4, 4))
 
