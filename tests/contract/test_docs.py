@@ -168,9 +168,11 @@ def test_every_page_is_reached_from_the_index_of_the_docs():
 
 
 def test_code_calls_a_place_with_stock_a_location():
-    """The words that other systems use for it, see the glossary."""
+    """The words that other systems use for it, see the glossary; a connector has to name what its peer has."""
     wrong = []
     for path in tracked("src/malha/*.py", "src/malha/**/*.py"):
+        if relative(path).startswith("src/malha/channels/connectors/"):
+            continue
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             if re.search(r"\b(warehouses?(?! (management )?systems?)|facility|facilities)\b", line, re.IGNORECASE):
                 wrong.append(f"{relative(path)}:{number}: {line.strip()[:100]}")

@@ -45,9 +45,9 @@ def test_models_and_rules_of_every_capability_are_kept_pure():
 
 def test_every_folder_of_tests_is_collected():
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
-    folders = {
-        f"tests/{path.parent.relative_to(ROOT / 'tests').parts[0]}" for path in ROOT.glob("tests/*/**/test_*.py")
-    }
+    # What peers of connectors bring along lies in hidden folders.
+    found = [path.relative_to(ROOT) for path in ROOT.glob("tests/*/**/test_*.py")]
+    folders = {"/".join(path.parts[:2]) for path in found if not any(part.startswith(".") for part in path.parts)}
     assert folders <= set(configured["testpaths"])
 
 

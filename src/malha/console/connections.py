@@ -88,7 +88,7 @@ OWN_WORDS = (
     N_("Address with the database, as in https://erp.example.com/shop."),
     N_("Id of the company in Tryton."),
     N_(
-        "Code of Tryton's warehouse for each of our locations, as in DC=MAIN, SP=2;"
+        "Code that Tryton has for each of our locations, as in DC=MAIN, SP=2;"
         " a location that is not named has the code it has here."
     ),
     N_("Code of the service that freight is booked as."),

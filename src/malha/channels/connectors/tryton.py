@@ -96,7 +96,7 @@ class TrytonConfig(DocumentRules, frozen=True, kw_only=True, forbid_unknown_fiel
         str,
         Meta(
             max_length=4_000,
-            description="Code of Tryton's warehouse for each of our locations, as in DC=MAIN, SP=2;"
+            description="Code that Tryton has for each of our locations, as in DC=MAIN, SP=2;"
             " a location that is not named has the code it has here.",
         ),
     ] = ""
