@@ -221,3 +221,13 @@ def test_of_two_that_are_alike_none_is_clear():
     assert clear(both, 90) == both[0]
     assert clear(ranked([("A", "", "name", 1.0), ("B", "", "name", 0.97)]), 80) is None
     assert clear(both, 96) is None
+
+
+async def test_among_many_that_are_taken_at_once_only_what_nobody_knows_waits(shop: Linked):
+    for n in range(8):
+        lines = sold("A", "GREEN") if n % 2 else sold("A")
+        await shop.receive(shop.peer.webhook(shop.peer.sell(f"{1000 + n}", lines=lines)))
+    await shop.handle()
+    assert await shop.values(ORDERS) == ["1000", "1002", "1004", "1006"]
+    assert await shop.values("SELECT DISTINCT wants FROM channel_inbox WHERE state = 'unmapped'") == [["listing:GREEN"]]
+    assert await shop.values("SELECT kind FROM order_hold WHERE kind = 'unknown_sku'") == []

@@ -159,10 +159,20 @@ async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
 
 async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: Words, *, first: bool) -> NewOrder:
     (found,) = await skus_of(tx, [(connection, order)])
-    unknown = mapping_rules.unmapped(order.lines, dict(enumerate(found)))
-    if unknown and first:  # what is here already may be paid or cancelled, whatever was unmapped since
-        raise Unmapped([f"{mapping_rules.LISTING}:{seen.code}" for seen in unknown], unknown)
+    if first:  # what is here already may be paid or cancelled, whatever was unmapped since
+        refuse_unmapped(order, found)
     return new_order(connection, order, words, found)
+
+
+def refuse_unmapped(order: ExtOrder, found: Sequence[str | None]) -> None:
+    """Refuse an order with a line that is none of ours yet; `found` is our SKU of each line.
+
+    Raises:
+        Unmapped: somebody says first what it is.
+    """
+    unknown = mapping_rules.unmapped(order.lines, dict(enumerate(found)))
+    if unknown:
+        raise Unmapped([f"{mapping_rules.LISTING}:{seen.code}" for seen in unknown], unknown)
 
 
 async def skus_of(tx: Tx, orders: Sequence[tuple[Linked, ExtOrder]]) -> list[list[str | None]]:

@@ -101,6 +101,7 @@ async def _mapped(tx: Tx, plain: Sequence[_Plain]) -> list[_Plain]:
             continue
         try:
             words = orders.words_of(each.order, own | mapped[each.connection.id])
+            orders.refuse_unmapped(each.order, skus)
             each.new = orders.new_order(each.connection, each.order, words, skus)
         except (Unmapped, Invalid):
             continue
