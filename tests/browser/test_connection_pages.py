@@ -141,3 +141,28 @@ def test_a_connection_is_made_in_the_console(visit: Visit, seeded: str) -> None:
             await tx.execute("DELETE FROM connection WHERE code = 'other'")
 
     apart(away)
+
+
+def test_what_is_chosen_yes_or_no_stays_chosen(visit: Visit, seeded: str) -> None:
+    page = visit("/connections:new?connector=woocommerce", language="en")
+    page.get_by_label("Name").fill("Loja")
+    page.get_by_label("Code", exact=True).fill("woo")
+    page.get_by_label("Address", exact=True).fill("https://woo.example")
+    expect(page.get_by_label("Complete orders")).to_have_value("True")
+    page.get_by_label("Complete orders").select_option(label="No")
+    page.get_by_label("Keep sale prices").select_option(label="Yes")
+    page.get_by_role("button", name="Make connection").click()
+    expect(page.get_by_role("heading", name="Loja")).to_be_visible()
+    for viewport, language in ((WIDE, "pt-BR"), (NARROW, "pt-BR"), (WIDE, "en")):
+        page = visit("/connections/woo/edit", language=language, size=viewport)
+        assert violations(page) == []
+        shoot(page, f"woocommerce-edit-{language}-{viewport['width']}")
+    expect(page.get_by_label("Complete orders")).to_have_value("False")
+    expect(page.get_by_label("Keep sale prices")).to_have_value("True")
+    expect(page.get_by_label("Refund at the gateway")).to_have_value("True")
+
+    async def away() -> Any:
+        async with Database(seeded) as db, db.transaction() as tx:
+            await tx.execute("DELETE FROM connection WHERE code = 'woo'")
+
+    apart(away)

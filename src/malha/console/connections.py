@@ -101,6 +101,19 @@ OWN_WORDS = (
     N_("Whether what is cancelled afterwards is posted as a credit."),
     N_("Whether money that goes back beyond what was cancelled is posted as a credit."),
     N_("Channels whose orders are posted, by commas; empty: all of them."),
+    N_("Address of the shop, as https://shop.example."),
+    N_("Refund at the gateway"),
+    N_("Refunds give the money back through the payment gateway; else they are only noted down."),
+    N_("Complete orders"),
+    N_("An order is completed when all of it has left."),
+    N_("Notes to the shopper"),
+    N_("The shopper is sent the note about each parcel."),
+    N_("Keep sale prices"),
+    N_("Prices go to the regular price alone, and sale prices of the shop stay."),
+    N_("Pickup location"),
+    N_("Code of the location where orders with local pickup are collected."),
+    N_("Consumer key of a REST API key with read and write access"),
+    N_("Consumer secret of the REST API key"),
 )
 COLUMNS = (
     Column(N_("Code")), Column(N_("Name"), width=28), Column(N_("Sales channel")), Column(N_("Connector")),
@@ -373,13 +386,23 @@ def _fields(connector: Connector, config: dict[str, Any]) -> list[Field]:
             name=name,
             label=_(said.get("title", name)),
             hint=_(said["description"]) if said.get("description") else "",
-            value=str(config.get(name, said.get("default", "")) or ""),
-            options=[(str(o), str(o)) for o in said.get("enum", ())],
+            value=_written(config.get(name, said.get("default"))),
+            options=_options(said),
             number=said.get("type") == "integer",
             required=name in required,
         )
         for name, said in properties.items()
     ]
+
+
+def _written(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _options(said: dict[str, Any]) -> list[tuple[str, str]]:
+    if said.get("type") == "boolean":
+        return [("True", _("Yes")), ("False", _("No"))]
+    return [(str(each), str(each)) for each in said.get("enum", ())]
 
 
 def _config(read: Filled, connector: Connector) -> dict[str, Any]:

@@ -85,24 +85,40 @@ class WooCommerceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Where the shop is, and what of it is Malha's."""
 
     base_url: Annotated[
-        str, Meta(min_length=8, max_length=500, description="Address of the shop, as https://shop.example.")
+        str,
+        Meta(
+            min_length=8, max_length=500, title="Address", description="Address of the shop, as https://shop.example."
+        ),
     ]
     refund_at_gateway: Annotated[
         bool,
-        Meta(description="Refunds give the money back through the payment gateway; else they are only noted down."),
+        Meta(
+            title="Refund at the gateway",
+            description="Refunds give the money back through the payment gateway; else they are only noted down.",
+        ),
     ] = True
-    complete: Annotated[bool, Meta(description="An order is completed when all of it has left.")] = True
-    customer_note: Annotated[bool, Meta(description="The shopper is sent the note about each parcel.")] = False
+    complete: Annotated[
+        bool, Meta(title="Complete orders", description="An order is completed when all of it has left.")
+    ] = True
+    customer_note: Annotated[
+        bool, Meta(title="Notes to the shopper", description="The shopper is sent the note about each parcel.")
+    ] = False
     keep_sale_prices: Annotated[
-        bool, Meta(description="Prices go to the regular price alone, and sale prices of the shop stay.")
+        bool,
+        Meta(
+            title="Keep sale prices",
+            description="Prices go to the regular price alone, and sale prices of the shop stay.",
+        ),
     ] = False
     pickup_location: Annotated[
-        str, Meta(max_length=60, description="Code of the location where orders with local pickup are collected.")
+        str,
+        Meta(
+            max_length=60,
+            title="Pickup location",
+            description="Code of the location where orders with local pickup are collected.",
+        ),
     ] = ""
-    page: Annotated[int, Meta(ge=1, le=PAGE, description="Orders asked for at once.")] = PAGE
-
-
-# --- what WooCommerce says; what it says besides is passed over ---
+    page: Annotated[int, Meta(ge=1, le=PAGE, title="Orders of a page", description="Orders asked for at once.")] = PAGE
 
 
 class WooCommerce:
@@ -114,7 +130,7 @@ class WooCommerce:
     secrets: ClassVar[Mapping[str, str]] = {
         "consumer_key": "Consumer key of a REST API key with read and write access",
         "consumer_secret": "Consumer secret of the REST API key",
-        "webhook_secret": "Secret that the shop's webhooks are signed with",
+        "webhook_secret": "Secret that webhooks are signed with",
     }
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
