@@ -7,40 +7,25 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.channel_seller import Seller
 from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 
-from malha.channels import pushing, sending
-from malha.channels import reads as channel_reads
 from malha.channels import service as channels
-from malha.channels.connecting import following, inbox, operating, pulling, reconciling, service
-from malha.channels.connecting.model import ConnectionDraft, Linked
-from malha.channels.connecting.runtime import Runtime
+from malha.channels.connecting import following, service
+from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.contract import AuthExpired
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.doctor import examine
-from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import service as fulfillment
-from malha.fulfillment.model import Tracking
 from malha.intake.gate import Gate
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.settings import Settings
-from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, a_product
 
 CODE = "vendure"
-NOW_DUE = (
-    "UPDATE channel_inbox SET next_at = now() WHERE state = 'waiting'",
-    "UPDATE channel_op SET not_before = now(), taken_until = NULL WHERE state = 'waiting'",
-    "UPDATE connection_cursor SET next_at = now()",
-    "UPDATE connection_pace SET bucket = NULL, breaker = NULL",
-    "UPDATE stock_push SET next_at = now()",
-)
 
 
 @pytest.fixture(scope="module")
@@ -52,64 +37,6 @@ def here() -> None:
 async def shop(here: None, template_url: str) -> AsyncIterator[VendureShop]:
     async with vendure_shop(template_url) as made:
         yield made
-
-
-class Seller:
-    """A retailer on Malha who sells A and B in a Vendure shop."""
-
-    def __init__(self, database: Database, shop: VendureShop, settings: Settings, gate: Gate) -> None:
-        self.database = database
-        self.shop = shop
-        self.gate = gate
-        self.runtime = Runtime(database, settings, timeout_s=30.0)
-
-    async def go(self, rounds: int = 10) -> None:
-        """Do what the worker does, until nothing is left to do."""
-        for _ in range(rounds):
-            await drain(self.database, SUBSCRIPTIONS)
-            await following.offer_prices(self.database)
-            async with self.database.transaction() as tx:
-                for statement in NOW_DUE:
-                    await tx.execute(statement)
-                due = await channel_reads.due(tx)
-            await pushing.push(self.database, sending.senders(self.runtime), due)
-            await pulling.work(self.runtime)
-            if not await inbox.work(self.runtime, self.gate) + await operating.work(self.runtime, settle_s=0):
-                return
-
-    async def rows(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
-        async with self.database.transaction() as tx:
-            return await tx.tuples(statement, list(params))
-
-    async def ours(self, external_id: str) -> Any:
-        ((id_,),) = await self.rows("SELECT id FROM sales_order WHERE external_id = %s::text", external_id)
-        return id_
-
-    async def send(self, order_id: Any, tracking: str) -> None:
-        """Release, pick, pack and ship what an order has allocated."""
-        async with self.database.transaction() as tx:
-            works = await fulfillment.release_order(tx, order_id)
-        for work in works:
-            async with self.database.transaction() as tx:
-                await fulfillment.accept(tx, work.id)
-                await fulfillment.confirm_pick(tx, work.id)
-                await fulfillment.pack(tx, work.id)
-                await fulfillment.ship(tx, work.id, [Tracking(carrier="Correios", tracking_code=tracking)])
-
-    async def differing(self) -> list[str]:
-        """Compare today's orders on both sides."""
-        today = datetime.now(ZoneInfo(self.runtime.settings.timezone)).date()
-        async with self.database.transaction() as tx:
-            connection = await service.connection_of(tx, CODE)
-        found = await reconciling.compare_orders(self.runtime, connection, today)
-        ((ours, theirs, our_total, their_total),) = await self.rows(
-            "SELECT ours, theirs, ours_total, theirs_total FROM reconciliation WHERE kind = 'orders'"
-        )
-        return found + ([] if (ours, our_total) == (theirs, their_total) else [f"{our_total} and {their_total}"])
-
-    async def connection(self) -> Linked:
-        async with self.database.transaction() as tx:
-            return await service.connection_of(tx, CODE)
 
 
 @pytest.fixture
@@ -128,7 +55,7 @@ async def seller(
             await a_product(tx, world, "B", stock={"DC": 30})
             await channels.put_listings(tx, "web", [ListingDraft(sku="A", code="A"), ListingDraft(sku="B", code="B")])
         await gate.open()
-        made = Seller(database, shop, settings, gate)
+        made = Seller(database, settings, gate, CODE)
         draft = ConnectionDraft(
             code=CODE,
             name="Vendure",
