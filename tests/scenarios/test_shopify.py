@@ -292,7 +292,7 @@ async def test_a_shop_that_gives_few_points_is_asked_slowly_and_nothing_is_missi
 
 
 async def test_what_a_shop_says_is_left_slows_all_workers_of_the_connection(seller: Seller):
-    seller.shop.points = seller.shop.most_points = 100.0
+    seller.shop.points = seller.shop.most_points = 180.0
     seller.shop.restore = 0.0
     async with seller.database.transaction() as tx:
         line = seller.runtime.line(await service.connection_of(tx, CODE))
