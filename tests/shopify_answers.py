@@ -146,6 +146,10 @@ class Root:
         found = self._shop.products.get(number(id, "Product"))
         return self._product(found) if found else None
 
+    def productByIdentifier(self, _info: Any, identifier: dict[str, Any]) -> Any:
+        found = [p for p in self._shop.products.values() if p.handle == identifier["handle"]]
+        return self._product(found[0]) if found else None
+
     def order(self, _info: Any, id: str) -> Any:
         found = self._shop.orders.get(number(id, "Order"))
         return self.an_order(found) if found else None
@@ -241,7 +245,6 @@ class Root:
             "totalTipReceivedSet": in_(order.tip),
             "originalTotalDutiesSet": None,
             "originalTotalAdditionalFeesSet": None,
-            "customer": {"displayName": "Maria da Silva"},
             "customAttributes": [{"key": key, "value": value} for key, value in order.attributes.items()],
             "localizedFields": listed(order.fields.items(), lambda f: {"key": f[0], "value": f[1]}),
             "shippingAddress": {**order.address} if order.address else None,
@@ -424,6 +427,9 @@ class Root:
             found = variant.product
             found.handle = input["handle"]
         found.title, found.status = input["title"], input["status"]
+        for other in [v for v in found.variants if v.sku != row["sku"]]:  # what is not named is removed
+            found.variants.remove(other)
+            del shop.variants[other.id]
         found.variants[0].price = Decimal(row["price"])
         return {"product": self._product(found), "userErrors": []}
 

@@ -1,6 +1,7 @@
 """What a Shopify shop is told: stock with what it takes the place of, parcels from where they left, cancels, refunds, each once."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -200,11 +201,24 @@ async def test_a_new_product_is_made_once_and_then_kept_up(rig: ShopifyRig):
     assert [(str(v.price), v.barcode, v.product.status) for v in made] == [("21.00", "7891000100103", "DRAFT")]
 
 
+async def test_a_product_to_which_the_shop_gave_other_variants_loses_none_of_them(rig: ShopifyRig):
+    ctx = asking(rig)
+    await connector.upsert_products(ctx, [product("NEW")])
+    made = rig.shop.variant("NEW")
+    made.sku = "RENAMED"
+    rig.shop.list("MORE", product=made.product)
+    (result,) = await connector.upsert_products(ctx, [product("NEW")])
+    assert code_of(result) == "name_taken"
+    assert [v.sku for v in made.product.variants] == ["RENAMED", "MORE"]
+
+
 def test_no_two_skus_have_one_name_for_the_product():
     from malha.channels.connectors.shopify.goods import _handle
 
     skus = ["A", "a", "A-B", "A_B", "A B", "A--B", "AB", "-41-", "é", "e"]
-    assert len({_handle(sku) for sku in skus}) == len(skus)
+    handles = {_handle(sku) for sku in skus}
+    assert len(handles) == len(skus)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", handle) for handle in handles), "as Shopify would write them"
 
 
 async def test_products_are_read_by_when_they_changed_each_variant_by_its_options(rig: ShopifyRig):

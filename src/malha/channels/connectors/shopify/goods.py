@@ -4,7 +4,9 @@ Listings are named by their SKU there. Shopify lets several variants have one SK
 know, so nothing is said of such a one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -96,12 +98,16 @@ async def upsert_products(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Re
 
 
 async def _created(ctx: Ctx, item: ProductPush) -> Result:
+    # Named by us, so that the same one again is the same product; Shopify's search may not know it yet.
+    handle = _handle(item.code)
+    known = (await ask(ctx, "find_product", {"handle": handle}))["productByIdentifier"]
+    if known is not None and [str(row["sku"] or "") for row in known["variants"]["nodes"]] != [item.code]:
+        return Rejected("name_taken", f"the product {handle} has other variants now: give one of them this SKU", "code")
     asked = {
-        # Named by us, so that the same one again is the same product.
-        "handle": _handle(item.code),
+        "handle": handle,
         "input": {
             "title": item.name,
-            "handle": _handle(item.code),
+            "handle": handle,
             "status": "ACTIVE" if item.active else "DRAFT",
             "productOptions": [{"name": "Title", "values": [{"name": PLAIN}]}],
             "variants": [
@@ -136,8 +142,9 @@ async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Resul
 
 
 def _handle(code: str) -> str:
-    """Return a name for a product's address: letters and digits stay, each other sign is its number, so none meet."""
-    return "malha-" + "".join(c if c.isascii() and c.isalnum() and not c.isupper() else f"-{ord(c):x}-" for c in code)
+    """Return a name for a product's address: what people can read of a SKU, and what tells it from all others."""
+    plain = re.sub(r"[^a-z0-9]+", "-", code.lower()).strip("-")[:60]
+    return "-".join(part for part in ("malha", plain, sha256(code.encode()).hexdigest()[:12]) if part)
 
 
 # --- stock that is there ---

@@ -42,7 +42,6 @@ fragment AnOrder on Order {{
   totalTipReceivedSet {_MONEY}
   originalTotalDutiesSet {_MONEY}
   originalTotalAdditionalFeesSet {_MONEY}
-  customer {{ displayName }}
   customAttributes {{ key value }}
   localizedFields(first: 5) {{ nodes {{ key value }} }}
   shippingAddress {{
@@ -206,6 +205,14 @@ mutation SetFixedPrices($list: ID!, $prices: [PriceListPriceInput!]!) {
   }
 }
 """,
+    "find_product": """
+query FindProduct($handle: String!) {
+  productByIdentifier(identifier: { handle: $handle }) {
+    id variantsCount { count } variants(first: 2) { nodes { id sku } }
+  }
+}
+""",
+    # Variants that it does not name, it removes: only said of a product that is new, or has one variant, of this SKU.
     "set_product": """
 mutation SetProduct($handle: String!, $input: ProductSetInput!) {
   productSet(identifier: { handle: $handle }, input: $input, synchronous: true) {

@@ -270,8 +270,7 @@ def _outstanding(row: Mapping[str, Any], found: Sequence[ExtPayment]) -> list[Ex
 
 def _buyer(row: Mapping[str, Any]) -> ExtBuyer:
     address, bill = row["shippingAddress"] or {}, row["billingAddress"] or {}
-    customer = row["customer"] or {}
-    name = bill.get("name") or customer.get("displayName") or address.get("name") or ""
+    name = bill.get("name") or address.get("name") or ""
     phone = row["phone"] or address.get("phone") or bill.get("phone") or None
     return ExtBuyer(name=str(name), document=_document(row), email=row["email"] or None, phone=phone)
 
