@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.shopify_answers import DOMAIN
+from tests.shopify_answers import DOMAIN, Root
 from tests.shopify_artefacts import need_artefacts, webhook_example
 from tests.shopify_invariants import examine_shop
 from tests.shopify_shop import CLIENT_SECRET, TOKEN, Shop, shopify_shop
@@ -361,6 +361,33 @@ async def test_what_is_held_goes_on_by_itself_and_what_the_till_sold_waits(selle
     assert await seller.rows("SELECT external_id, status FROM sales_order") == [(str(held.id), "allocated")]
     left = await seller.rows("SELECT entity FROM channel_inbox WHERE state = 'parked'")
     assert left == [(f"order:{till.id}",)]
+
+
+async def test_what_was_sent_before_it_came_here_is_not_sent_again(seller: Seller):
+    shop = seller.shop
+    old, new = shop.sell(("A", 2)), shop.sell(("A", 1))
+    by_hand = {
+        "lineItemsByFulfillmentOrder": [
+            {
+                "fulfillmentOrderId": f"gid://shopify/FulfillmentOrder/{old.works[0].id}",
+                "fulfillmentOrderLineItems": [
+                    {"id": f"gid://shopify/FulfillmentOrderLineItem/{old.works[0].lines[0][0]}", "quantity": 1}
+                ],
+            }
+        ]
+    }
+    Root(shop).fulfillmentCreate(None, by_hand)
+    await seller.go()
+    assert await seller.rows("SELECT external_id FROM sales_order") == [(str(new.id),)]
+    ((entity, error),) = await seller.rows("SELECT entity, error FROM channel_inbox WHERE state = 'parked'")
+    assert entity == f"order:{old.id}"
+    assert "left before it came here" in error
+    # What left from here is no surprise: it is taken for what it is when it is read again.
+    await seller.send(await seller.ours(new), "N1")
+    await seller.go()
+    shop.touch(new)
+    await seller.go()
+    assert await seller.rows("SELECT count(*) FROM channel_inbox WHERE state = 'parked'") == [(1,)]
 
 
 async def test_an_order_that_is_to_be_paid_waits_and_a_payment_lets_it_go(seller: Seller):

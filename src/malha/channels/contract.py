@@ -437,6 +437,7 @@ class ExtOrder(msgspec.Struct, frozen=True, kw_only=True):
     pickup_location: str = ""  # our code of it; empty: it is shipped
     payments: Sequence[ExtPayment] = ()
     promised_at: datetime | None = None
+    sent: bool = False  # some of it left already: one that is not here yet is not sent again, a person looks
 
 
 class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):

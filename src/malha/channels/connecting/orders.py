@@ -79,6 +79,8 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
             return InboxState.STALE
         if known is None and order.state is ExtState.CANCELLED:
             return InboxState.DONE if not await _exists(tx, connection, order) else await _update(tx, connection, order)
+        if known is None and order.sent and not await _exists(tx, connection, order):
+            raise Parked("refused", "some of it left before it came here: here it would be sent again")
         words = await _words(tx, connection, order)
         new = await _mapped(tx, connection, order, words, first=known is None)
         if known is not None:

@@ -69,7 +69,7 @@ def _readable(taken: Sequence[Came], linked: Mapping[int, Linked]) -> list[_Plai
             orders.refuse_unknown(connection, order)
         except (msgspec.DecodeError, Parked):
             continue
-        if order.state is ExtState.OPEN:
+        if order.state is ExtState.OPEN and not order.sent:
             found.setdefault((connection.id, order.id), _Plain(came, connection, order))
     return list(found.values())
 

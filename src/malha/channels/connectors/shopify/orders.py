@@ -45,6 +45,7 @@ FULFILLMENT = frozenset(
         "UNFULFILLED",
     }
 )
+SENT = frozenset({"FULFILLED", "PARTIALLY_FULFILLED"})
 ROOTS = frozenset({"AUTHORIZATION", "EMV_AUTHORIZATION", "SALE"})
 FOLLOW = frozenset({"CAPTURE", "VOID", "REFUND", "CHANGE", "SUGGESTED_REFUND"})
 STATUS: Mapping[str, PaidState] = {
@@ -117,9 +118,9 @@ def _order(ctx: Ctx, row: Mapping[str, Any], returned: Mapping[str, int]) -> Ext
     lines = [line for said in row["lineItems"]["nodes"] if (line := _line(row, said, returned, included=included))]
     shipping, method = _shipping(row, included=included)
     total = shop_money(row["totalPriceSet"])
-    sum_ = sum(line.quantity * line.unit_price - line.discount for line in lines) + shipping
-    pickup, mode = _pickup(ctx, row)
-    why = _trouble(ctx, row, lines, sum_ - total, mode if mode and not pickup else "")
+    parts = sum(line.quantity * line.unit_price - line.discount for line in lines) + shipping
+    pickup, place = _pickup(ctx, row)
+    why = _trouble(ctx, row, lines, parts - total, "" if pickup else place)
     state = ExtState.UNKNOWN if why else ExtState.OPEN
     return ExtOrder(
         id=str(row["legacyResourceId"]),
@@ -136,6 +137,7 @@ def _order(ctx: Ctx, row: Mapping[str, Any], returned: Mapping[str, int]) -> Ext
         shipping_method="" if pickup else method,
         pickup_location=pickup,
         payments=_payments(row),
+        sent=row["displayFulfillmentStatus"] in SENT,
     )
 
 
@@ -144,15 +146,12 @@ def _trouble(ctx: Ctx, row: Mapping[str, Any], lines: Sequence[ExtLine], off: in
     paid, sent, pos = row["displayFinancialStatus"], row["displayFulfillmentStatus"], row["sourceName"] == POS
     troubles = (
         (row["test"] and not ctx.config.test_orders, "a test order"),
-        (
-            pos and ctx.config.pos_orders is not TillOrders.TAKE,
-            "sold at the point of sale, where its goods were handed over",
-        ),
+        (pos and ctx.config.pos_orders is not TillOrders.TAKE, "an order of the point of sale"),
         (paid not in FINANCIAL, f"payment {paid}"),
         (sent not in FULFILLMENT, f"fulfillment {sent}"),
-        (unmapped, f"a pickup at the Shopify location {unmapped}: say in `locations` which of ours it is"),
+        (unmapped, f"a pickup at {unmapped}, which is none of `locations`"),
         (not lines, "nothing of it is left: an edit took all lines out"),
-        (off, f"its lines and what is charged beside them are {off:+d} in minor units from its total"),
+        (off, f"its parts are {off:+d} in minor units from its total"),
     )
     return next((says for so, says in troubles if so), "")
 
