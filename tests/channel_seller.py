@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
 from malha.channels.connecting import following, inbox, operating, pulling, reconciling, service
+from malha.channels.connecting import reads as connections
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Runtime
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -74,10 +75,9 @@ class Seller:
         async with self.database.transaction() as tx:
             connection = await service.connection_of(tx, self.code)
         found = await reconciling.compare_orders(self.runtime, connection, today)
-        ((ours, theirs, our_total, their_total),) = await self.rows(
-            "SELECT ours, theirs, ours_total, theirs_total FROM reconciliation WHERE kind = 'orders'"
-        )
-        return found + ([] if (ours, our_total) == (theirs, their_total) else [f"{our_total} and {their_total}"])
+        async with self.database.transaction() as tx:
+            (row,) = await connections.compared(tx, connection.id)
+        return found or ([] if row.agrees else [str(row)])
 
     async def connection(self) -> Linked:
         async with self.database.transaction() as tx:

@@ -51,6 +51,7 @@ class Peer:
         self.under_way = 0
         self.most_under_way = 0
         self._clock = 0
+        self._server: Any = None
 
     @property
     def url(self) -> str:
@@ -83,12 +84,36 @@ class Peer:
         self.orders[id_] = order
         return order
 
+    def cancel_units(self, id_: str, line: str, units: int) -> dict[str, Any]:
+        """Cancel so many more units of a line, as the shop's own staff does."""
+        lines = [dict(x) for x in self.orders[id_]["lines"]]
+        for x in lines:
+            if x["id"] == line:
+                x["cancelled"] = x.get("cancelled", 0) + units
+        return self.sell(id_, lines=lines)
+
+    def give_back(self, id_: str, refund: str, amount: int, **more: Any) -> dict[str, Any]:
+        """Give money back, as the shop's own staff does."""
+        refunds = [*self.orders[id_].get("refunds", ()), {"id": refund, "amount": amount, **more}]
+        return self.sell(id_, refunds=refunds)
+
     def webhook(self, order: Any, *, secret: str = WEBHOOK_SECRET, id_: str = "", at: datetime | None = None) -> "Sent":
         """A signed message about an order (a dict), or a hint about one (a str)."""
         told = {"order_id": order} if isinstance(order, str) else {"order": order}
         return sign({"type": "order.changed", **told}, secret=secret, id_=id_, at=at)
 
     # --- the server ---
+
+    async def rise(self) -> None:
+        """Begin to answer, where it answered before; what it knows it still knows."""
+        self._server = await asyncio.start_server(self.talk, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def die(self) -> None:
+        """Answer nobody any more: not even a connection."""
+        self._server.close()
+        if hasattr(self._server, "close_clients"):
+            self._server.close_clients()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -161,6 +186,7 @@ class Peer:
                     "orders": len(found),
                     "total": sum(_total(o) for o in found),
                     "ids": [o["id"] for o in found],
+                    "refunds": {o["id"]: _given_back(o) for o in found if _given_back(o)},
                 }
             case "GET", ["orders", id_]:
                 return (200, self.orders[id_]) if id_ in self.orders else (404, {"message": "no such order"})
@@ -186,9 +212,20 @@ class Peer:
                     return 422, {"code": "no_order", "message": "no such order", "field": "order"}
                 getattr(self, what).append(body)
                 id_ = f"{what}-{len(getattr(self, what))}"
+                self._act(what, id_, body)
                 self.operations[headers["idempotency-key"]] = id_
                 return 200, {"pending": id_} if f"/{what}" in self.pending else {"id": id_}
         return 404, {"message": "no such page"}
+
+    def _act(self, what: str, id_: str, body: Any) -> None:
+        """Do what we asked for, as a shop does: its order changes, and it tells of that later."""
+        if what == "cancellations" and body["whole"]:
+            self.sell(body["order"], status="cancelled")
+        elif what == "cancellations":
+            for line in body["lines"]:
+                self.cancel_units(body["order"], line["line"], line["quantity"])
+        elif what == "refunds":
+            self.give_back(body["order"], id_, body["amount"], payment=body["payment"])
 
     def _token(self, body: Any) -> tuple[int, Any]:
         if body["refresh_token"] != self.refresh_token:
@@ -222,7 +259,13 @@ class Peer:
 
 
 def _total(order: dict[str, Any]) -> int:
-    return sum(x["quantity"] * x["unit_price"] for x in order["lines"]) + order.get("shipping", 0)
+    """What is left to pay of an order: cancelled units are off it, money that was given back is not."""
+    left = [(x["quantity"] - x.get("cancelled", 0)) * x["unit_price"] for x in order["lines"]]
+    return sum(left) + order.get("shipping", 0)
+
+
+def _given_back(order: dict[str, Any]) -> int:
+    return sum(r["amount"] for r in order.get("refunds", ()) if r.get("state", "done") == "done")
 
 
 class Sent:
@@ -262,10 +305,8 @@ async def write(writer: Any, status: int, body: bytes, more: dict[str, str], *, 
 async def peer_shop() -> AsyncIterator[Peer]:
     """Serve a channel for the block."""
     peer = Peer()
-    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0)
-    peer.port = server.sockets[0].getsockname()[1]
+    await peer.rise()
     try:
         yield peer
     finally:
-        server.close()
-        server.close_clients() if hasattr(server, "close_clients") else None
+        await peer.die()

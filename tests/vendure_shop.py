@@ -271,6 +271,43 @@ class VendureShop:
         assert paid["state"] == "PaymentSettled", paid
         return str(paid["id"])
 
+    async def cancel(self, order: str, sku: str, units: int) -> None:
+        """Cancel units of a line, as the shop's own staff does."""
+        query = "query ($id: ID!) { order(id: $id) { lines { id productVariant { sku } } } }"
+        found = (await self.admin(query, id=order))["order"]
+        line = next(x["id"] for x in found["lines"] if x["productVariant"]["sku"] == sku)
+        asked = {"orderId": order, "lines": [{"orderLineId": line, "quantity": units}], "reason": "out of it"}
+        done = await self.admin(
+            "mutation ($i: CancelOrderInput!) { cancelOrder(input: $i) { __typename ... on ErrorResult { message } } }",
+            i=asked,
+        )
+        assert done["cancelOrder"]["__typename"] == "Order", done
+
+    async def refund(self, order: str, amount: int) -> str:
+        """Give money back, as the shop's own staff does; return the refund's id."""
+        found = (await self.admin("query ($id: ID!) { order(id: $id) { payments { id } } }", id=order))["order"]
+        asked = {"lines": [], "shipping": 0, "adjustment": 0, "amount": amount, "paymentId": found["payments"][0]["id"]}
+        done = await self.admin(
+            """mutation ($i: RefundOrderInput!) { refundOrder(input: $i) {
+                 __typename ... on Refund { id } ... on ErrorResult { message } } }""",
+            i={**asked, "reason": "out of it"},
+        )
+        assert done["refundOrder"]["__typename"] == "Refund", done
+        await self.settle_refunds(order)
+        return str(done["refundOrder"]["id"])
+
+    async def settle_refunds(self, order: str) -> None:
+        """Say that the money of all refunds of an order went: the test's way to pay leaves that to a person."""
+        query = "query ($id: ID!) { order(id: $id) { payments { refunds { id state } } } }"
+        for payment in (await self.admin(query, id=order))["order"]["payments"]:
+            for refund in payment["refunds"]:
+                if refund["state"] == "Pending":
+                    done = await self.admin(
+                        "mutation ($i: SettleRefundInput!) { settleRefund(input: $i) { __typename } }",
+                        i={"id": refund["id"], "transactionId": f"t{refund['id']}"},
+                    )
+                    assert done["settleRefund"]["__typename"] == "Refund", done
+
     async def stock(self, sku: str) -> tuple[int, int]:
         """Return what is on hand of a SKU, and what of it is allocated."""
         found = await self.admin(

@@ -39,6 +39,13 @@ async def shop(here: None, template_url: str) -> AsyncIterator[VendureShop]:
         yield made
 
 
+REFUNDS = "SELECT amount, actor FROM payment_entry WHERE kind = 'refunded' ORDER BY amount"
+CANCELLED = """
+SELECT l.sku_text, sum(u.quantity)::int FROM order_unit u JOIN order_line l ON l.order_id = u.order_id AND l.line = u.line
+WHERE u.state = 'cancelled' GROUP BY 1
+"""
+
+
 @pytest.fixture
 async def seller(
     shop: VendureShop,
@@ -114,9 +121,41 @@ async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller
         await seller.go()
     (paid,) = (await shop.order(bought))["payments"]
     assert [refund["total"] for refund in paid["refunds"]] == [1_000]
+    assert await seller.rows(REFUNDS) == [], "it is asked for, and nobody says yet that it went"
+    await shop.settle_refunds(bought)
+    assert await seller.differing() == [f"~{bought}"], "Vendure's order is not touched by it: comparing shows it"
+    await seller.go()
+    assert await seller.rows(REFUNDS) == [(1_000, f"connection:{CODE}")]
 
     assert await seller.differing() == []
     assert await seller.rows("SELECT DISTINCT state FROM channel_op") == [("done",)]
+
+
+async def test_what_is_cancelled_and_given_back_in_the_shop_is_recorded_here_once(seller: Seller, shop: VendureShop):
+    bought = await shop.buy(("A", 3), ("B", 2))
+    await seller.go()
+    order_id = await seller.ours(bought)
+    await shop.cancel(bought, "A", 1)
+    await shop.refund(bought, 1_000)
+    for _ in range(2):
+        await seller.go()
+        await seller.differing()
+        await seller.go()
+        assert await seller.rows(CANCELLED) == [("A", 1)]
+        assert await seller.rows(REFUNDS) == [(1_000, f"connection:{CODE}")]
+    assert await seller.rows("SELECT kind FROM channel_op WHERE kind <> 'set_price'") == [], "it is not told back"
+    assert await seller.differing() == []
+
+    await seller.send(order_id, "BR1")
+    await seller.go()
+    await shop.cancel(bought, "B", 1)  # it left: that is for a person, and the money is recorded all the same
+    await shop.refund(bought, 500)
+    await seller.go()
+    await seller.differing()
+    await seller.go()
+    ((cause, error),) = await seller.rows("SELECT cause, error FROM channel_inbox WHERE state = 'parked'")
+    assert (cause, "have already left" in error) == ("left", True)
+    assert [amount for amount, _ in await seller.rows(REFUNDS)] == [500, 1_000]
 
 
 async def test_the_shop_is_killed_before_and_after_it_was_told(seller: Seller, shop: VendureShop):

@@ -376,7 +376,10 @@ class ExtBuyer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExtLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line. What it is of is looked up by `item` (the peer's id of the variant), then `sku`, then `gtin`."""
+    """A line. What it is of is looked up by `item` (the peer's id of the variant), then `sku`, then `gtin`.
+
+    `quantity` is what was sold and stays; `cancelled` is how many of these units are cancelled by now, whoever did it.
+    """
 
     quantity: int
     unit_price: int
@@ -386,6 +389,7 @@ class ExtLine(msgspec.Struct, frozen=True, kw_only=True):
     sku: str = ""
     gtin: str = ""
     name: str = ""
+    cancelled: int = 0
 
 
 class PaidState(StrEnum):
@@ -410,6 +414,30 @@ class ExtPayment(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
+class RefundState(StrEnum):
+    """How far a refund is."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # a state that the connector does not know: a person looks
+
+
+class ExtRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that the peer gave back. It is recorded once by its `id`, which must never change.
+
+    `payment` is the peer's id of the payment, empty where it does not say; `lines` are what it was for, where it says.
+    """
+
+    id: str
+    amount: int
+    payment: str = ""
+    state: RefundState = RefundState.DONE
+    lines: Sequence["ShippedLine"] = ()
+    reason: str = ""
+    refunded_at: datetime | None = None
+
+
 class ExtState(StrEnum):
     """What the peer says of an order. `UNKNOWN` is for every status the connector does not know: a person looks."""
 
@@ -419,7 +447,11 @@ class ExtState(StrEnum):
 
 
 class ExtOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as the peer has it now. `version` grows with each change there: microseconds of its last change, say."""
+    """An order as the peer has it now. `version` grows with each change there: microseconds of its last change, say.
+
+    Lines, `shipping`, `discount` and `total` are as they were sold; what was taken back since is told by `state`, by
+    `cancelled` of the lines, and by `refunds`.
+    """
 
     id: str
     version: int
@@ -436,6 +468,7 @@ class ExtOrder(msgspec.Struct, frozen=True, kw_only=True):
     shipping_method: str = ""
     pickup_location: str = ""  # our code of it; empty: it is shipped
     payments: Sequence[ExtPayment] = ()
+    refunds: Sequence[ExtRefund] = ()
     promised_at: datetime | None = None
     sent: bool = False  # some of it left already: one that is not here yet is not sent again, a person looks
 
@@ -605,12 +638,16 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class DaySummary(msgspec.Struct, frozen=True):
-    """What the peer counts of the orders placed on a day that are not cancelled, and their totals as they stand now."""
+    """What the peer counts of the orders placed on a day that are not cancelled, and their totals as they stand now.
+
+    What is cancelled of an order is off its total; what was given back is not, and is told apart, by order.
+    """
 
     day: str
     orders: int
     total: int
     ids: Sequence[str] | None = None  # where it can say which
+    refunds: Mapping[str, int] | None = None  # of those of which any money went back; None: it does not count that
 
 
 class Trust(StrEnum):

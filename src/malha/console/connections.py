@@ -10,7 +10,7 @@ from litestar.response import Response, Stream
 
 from malha.channels.connecting import mapping_reads, reads, registry, rules, service
 from malha.channels.connecting.model import ConnectionDraft, Linked, Status
-from malha.channels.connecting.reads import Compared, Dead, Standing, Stuck
+from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import Connector
 from malha.console import export, filling, render, shell, web
@@ -247,13 +247,9 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         },
         open_variants=variants["open"],
         calls=calls,
-        compared=[(each, _agrees(each)) for each in compared],
+        compared=compared,
         cursors=[(_(STREAMS[c.stream]) if c.stream in STREAMS else c.stream, c) for c in cursors],
     )
-
-
-def _agrees(each: Compared) -> bool:
-    return (each.ours, each.ours_total) == (each.theirs, each.theirs_total) and not each.differing
 
 
 def _cause(cause: str | None) -> tuple[str, str]:

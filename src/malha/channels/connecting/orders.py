@@ -1,8 +1,8 @@
 """Orders of peers become orders of ours: once, however often they are told, and never guessed.
 
 The first time an order is told it goes through the gate like any other; what a person must say once (which of ours a
-variant is, what their word for a way to pay means) keeps it waiting. Later it is compared with what was taken: payments
-and cancels are recorded, any other change waits for a person.
+variant is, what their word for a way to pay means) keeps it waiting. Later it is compared with what was taken:
+payments, cancels and refunds are recorded, any other change waits for a person.
 """
 
 import hashlib
@@ -12,17 +12,16 @@ from typing import Any
 
 import msgspec
 
-from malha.channels.connecting import mapping_rules, reads, writes
+from malha.channels.connecting import mapping_rules, reads, reversing, writes
 from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import InboxState, Linked
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import ExtOrder, ExtPayment, ExtState, Invalid, PaidState, Retryable
+from malha.channels.contract import ExtOrder, ExtPayment, ExtState, Invalid, PaidState, RefundState, Retryable
 from malha.intake.errors import OrderDiffers
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder
 from malha.network import reads as network
 from malha.ordering import service as ordering
-from malha.ordering.errors import DocumentStands, NothingToCancel, UnitsLeft
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind, NewTender, TenderKind
@@ -64,15 +63,40 @@ def actor_of(connection: Linked) -> Actor:
     return Actor("connection", connection.code, connection.name)
 
 
+class _New(msgspec.Struct):
+    """An order that is not here yet."""
+
+    order: NewOrder
+    words: Words
+
+
 async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder) -> InboxState:
     """Make an order ours, or bring it up to what the peer says now; return what became of it.
 
     Raises:
-        Unmapped, Parked: it waits for a person.
+        Unmapped, Parked: it waits for a person; what of it could be recorded is.
         Retryable: the gate is full.
         MalhaError: it was refused.
     """
     refuse_unknown(connection, order)
+    became = await _known(runtime, connection, order)
+    if isinstance(became, _New):
+        placed = await _place(gate, connection, became.order)
+        async with runtime.db.transaction(actor_of(connection)) as tx:
+            if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
+                await _refuse_other(tx, connection, order, became.order)
+                became = await _update(tx, connection, order, became.order, became.words)
+            else:
+                became = await _bound(tx, connection, order, placed, became.order)
+    if not isinstance(became, list):
+        return became
+    if became:
+        raise Parked(became[0].cause, "; ".join(problem.why for problem in became))
+    return InboxState.DONE
+
+
+async def _known(runtime: Runtime, connection: Linked, order: ExtOrder) -> _New | InboxState | list[reversing.Problem]:
+    """Bring an order up to date that is here; return what became of it, or the order to submit where it is not."""
     async with runtime.db.transaction(actor_of(connection)) as tx:
         known = await reads.binding(tx, connection.id, ENTITY, order.id)
         if known is not None and known.remote_version is not None and known.remote_version >= order.version:
@@ -85,13 +109,18 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
         new = await _mapped(tx, connection, order, words, first=known is None)
         if known is not None:
             return await _update(tx, connection, order, new, words)
-    placed = await _place(gate, connection, new)
-    async with runtime.db.transaction(actor_of(connection)) as tx:
-        if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
-            await _refuse_other(tx, connection, order, new)
-            return await _update(tx, connection, order, new, words)
-        await _bind(tx, connection, order, placed, hash_of(new))
-    return InboxState.DONE
+    return _New(new, words)
+
+
+async def _bound(tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, new: NewOrder) -> list[reversing.Problem]:
+    """Bind an order that was taken just now, and record what the channel took back of it before we heard of it."""
+    problems: list[reversing.Problem] = []
+    if reversing.is_any(order):
+        await ordering.lock_order(tx, order_id)
+        problems = await reversing.record(tx, order_id, order)
+    # With a problem the version stays open: the same one is looked at again when a person says so.
+    await _bind(tx, connection, order, order_id, hash_of(new), None if problems else order.version)
+    return problems
 
 
 def refuse_unknown(connection: Linked, order: ExtOrder) -> None:
@@ -104,6 +133,8 @@ def refuse_unknown(connection: Linked, order: ExtOrder) -> None:
         raise Parked("unknown_status", f"status {order.status[:80]}")
     if any(p.state is PaidState.UNKNOWN for p in order.payments):
         raise Parked("unknown_status", "a payment in a state that is not known")
+    if any(r.state is RefundState.UNKNOWN for r in order.refunds):
+        raise Parked("unknown_status", "a refund in a state that is not known")
     if order.currency != connection.currency:
         raise Parked("refused", f"{order.currency[:10]} on a channel in {connection.currency}")
 
@@ -271,7 +302,9 @@ async def _place(gate: Gate, connection: Linked, order: NewOrder) -> UUID | None
         raise
 
 
-async def _bind(tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, content: bytes | None) -> None:
+async def _bind(
+    tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, content: bytes | None, version: int | None
+) -> None:
     await tx.execute(
         writes.BIND,
         {
@@ -279,7 +312,7 @@ async def _bind(tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, con
             "entity": ENTITY,
             "internal_id": str(order_id),
             "external_id": order.id,
-            "version": order.version,
+            "version": version,
             "hash": content,
         },
     )
@@ -315,11 +348,11 @@ async def _update(
     order: ExtOrder,
     new: NewOrder | None = None,
     words: Words | None = None,
-) -> InboxState:
-    """Bring an order up to what the peer says now, under its lock.
+) -> InboxState | list[reversing.Problem]:
+    """Bring an order up to what the peer says now, under its lock; return what a person must look at.
 
     Raises:
-        Parked: something changed that a person must look at.
+        Parked: the order is gone, or a payment does not fit.
     """
     order_id = await _id_of(tx, connection, order)
     if order_id is None:
@@ -330,24 +363,17 @@ async def _update(
     if known is not None and known.remote_version is not None and known.remote_version >= order.version:
         return InboxState.STALE
     content = None if new is None else hash_of(new)
-    if order.state is ExtState.CANCELLED:
-        await _cancel(tx, order_id)
-    else:
+    problems: list[reversing.Problem] = []
+    if order.state is not ExtState.CANCELLED:
         if known is not None and known.content_hash is not None and content != known.content_hash:
-            raise Parked("changed", f"version {order.version} of the order is another than the one that was taken")
-        await _pay(tx, order_id, order, words or {})
-    await _bind(tx, connection, order, order_id, content)
-    return InboxState.DONE
-
-
-async def _cancel(tx: Tx, order_id: UUID) -> None:
-    try:
-        async with tx.savepoint():
-            await ordering.cancel(tx, order_id, reason="cancelled at the channel")
-    except NothingToCancel:
-        return
-    except (UnitsLeft, DocumentStands) as error:
-        raise Parked("left", str(error)) from None
+            why = f"version {order.version} of the order is another than the one that was taken"
+            problems.append(reversing.Problem("changed", why))
+        else:
+            await _pay(tx, order_id, order, words or {})
+    problems += await reversing.record(tx, order_id, order)
+    if not problems:
+        await _bind(tx, connection, order, order_id, content, order.version)
+    return problems
 
 
 async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words) -> None:

@@ -149,12 +149,16 @@ SELECT stream, value, since, read_at, next_at, failures, error, cardinality(hand
 FROM connection_cursor WHERE connection_id = %(connection_id)s::int ORDER BY stream
 """
 RECONCILIATIONS = """
-SELECT kind, day, at, ours, theirs, ours_total, theirs_total, differing FROM reconciliation
+SELECT kind, day, at, ours, theirs, ours_total, theirs_total, ours_refunded, theirs_refunded, differing
+FROM reconciliation
 WHERE connection_id = %(connection_id)s::int ORDER BY day DESC, kind LIMIT %(most)s::int
 """
 # Orders of a day that came over a connection, by the index on when they were placed.
 ORDERS_OF_DAY = """
-SELECT b.external_id, o.total - o.cancelled_total FROM sales_order o
+SELECT b.external_id, o.total - o.cancelled_total, coalesce((
+    SELECT sum(e.amount) FROM tender t JOIN payment_entry e ON e.tender_id = t.id AND e.kind = 'refunded'
+    WHERE t.order_id = o.id), 0)::bigint
+FROM sales_order o
 JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'order' AND b.internal_id = o.id::text
 WHERE o.channel_id = %(channel_id)s::int AND o.status <> 'cancelled'
   AND o.placed_at >= %(since)s::timestamptz AND o.placed_at < %(until)s::timestamptz
@@ -385,7 +389,15 @@ class Compared(msgspec.Struct, frozen=True):
     theirs: int
     ours_total: int
     theirs_total: int
+    ours_refunded: int
+    theirs_refunded: int | None
     differing: list[str]
+
+    @property
+    def agrees(self) -> bool:
+        """Tell whether both sides count the same."""
+        ours, theirs = (self.ours, self.ours_total), (self.theirs, self.theirs_total)
+        return ours == theirs and self.theirs_refunded in (None, self.ours_refunded) and not self.differing
 
 
 class Method(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """Comparing with peers what both sides count, because any webhook can be lost and any push be overwritten.
 
-Orders of a day are counted and summed on both sides; where the peer says which, those missing here are asked for one by
-one. The last days are compared again every few hours: an order may still be on its way.
+Orders of a day, and what was given back of them, are counted and summed on both sides; where the peer says which, those
+that are missing or differ are asked for one by one. The last days are compared again every few hours: an order may
+still be on its way.
 """
 
 import asyncio
@@ -46,9 +47,10 @@ async def compare_all(runtime: Runtime, days: int = DAYS) -> int:
 
 
 async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> list[str]:
-    """Compare a day's orders that are not cancelled; return the peer's ids of those that are on one side only.
+    """Compare a day's orders that are not cancelled; return the peer's ids of those that differ, each with a sign.
 
-    What only the peer has is asked for, as if it had hinted at it. Nothing is compared with a peer that does not count.
+    `+` only the peer has it, `-` only we do, `~` other money went back. What the peer has and we do not is asked for,
+    as if it had hinted at it. Nothing is compared with a peer that does not count.
 
     Raises:
         ChannelError: what the peer answered.
@@ -62,11 +64,16 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
     since = datetime.combine(day, time(), ZoneInfo(zone))
     until = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
     asked = {"connection_id": connection.id, "channel_id": connection.channel_id, "since": since, "until": until}
+    given = {id_: amount for id_, amount in (theirs.refunds or {}).items() if amount}
     async with runtime.db.transaction() as tx:
-        ours: dict[str, int] = dict(await tx.tuples(reads.ORDERS_OF_DAY, asked))
+        rows = await tx.tuples(reads.ORDERS_OF_DAY, asked)
+        ours: dict[str, int] = {id_: total for id_, total, _ in rows}
+        backs = {id_: back for id_, _, back in rows if back}
         absent = sorted(set(theirs.ids) - set(ours)) if theirs.ids is not None else []
         extra = sorted(set(ours) - set(theirs.ids)) if theirs.ids is not None else []
-        differing = [f"+{id_}" for id_ in absent] + [f"-{id_}" for id_ in extra]
+        # Orders on both sides of which other money went back: a refund may touch no order, so that no page tells of it.
+        other = sorted(id_ for id_ in set(ours) if theirs.refunds is not None and given.get(id_) != backs.get(id_))
+        differing = [f"+{id_}" for id_ in absent] + [f"-{id_}" for id_ in extra] + [f"~{id_}" for id_ in other]
         await tx.execute(
             writes.PUT_RECONCILIATION,
             {
@@ -77,11 +84,14 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
                 "theirs": theirs.orders,
                 "ours_total": sum(ours.values()),
                 "theirs_total": theirs.total,
+                "ours_refunded": sum(backs.values()),
+                "theirs_refunded": None if theirs.refunds is None else sum(given.values()),
                 "differing": differing[:MOST_NAMED],
             },
         )
-        if absent:
-            await inbox.keep(tx, connection.id, "pull", _missed(absent, day))
+        again = _missed(absent, day) + [_hint(f"refunds:{id_}:{given.get(id_, 0)}", id_) for id_ in other]
+        if again:
+            await inbox.keep(tx, connection.id, "pull", again)
     if differing or (len(ours), sum(ours.values())) != (theirs.orders, theirs.total):
         log.warning("orders_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
     return differing
@@ -124,6 +134,8 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
                 "theirs": theirs.orders,
                 "ours_total": sum(ours.values()),
                 "theirs_total": theirs.total,
+                "ours_refunded": 0,
+                "theirs_refunded": None,  # documents of money that goes back are documents of their own
                 "differing": differing[:MOST_NAMED],
             },
         )
@@ -135,9 +147,11 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
 def _missed(ids: Sequence[str], day: date) -> list[InboxEvent]:
     # Once a day: what could not be taken waits for a person already.
     stamp = f"{day.isoformat()}:{now().date().isoformat()}"
-    return [
-        InboxEvent(dedup=f"missed:{id_}:{stamp}", entity=f"order:{id_}", trust=Trust.HINT, order_id=id_) for id_ in ids
-    ]
+    return [_hint(f"missed:{id_}:{stamp}", id_) for id_ in ids]
+
+
+def _hint(dedup: str, id_: str) -> InboxEvent:
+    return InboxEvent(dedup=dedup, entity=f"order:{id_}", trust=Trust.HINT, order_id=id_)
 
 
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
-from malha.channels.connecting import orders, reads, writes
+from malha.channels.connecting import orders, reads, reversing, writes
 from malha.channels.connecting.mapping_rules import unmapped
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
@@ -69,7 +69,7 @@ def _readable(taken: Sequence[Came], linked: Mapping[int, Linked]) -> list[_Plai
             orders.refuse_unknown(connection, order)
         except (msgspec.DecodeError, Parked):
             continue
-        if order.state is ExtState.OPEN and not order.sent:
+        if order.state is ExtState.OPEN and not order.sent and not reversing.is_any(order):
             found.setdefault((connection.id, order.id), _Plain(came, connection, order))
     return list(found.values())
 

@@ -389,9 +389,11 @@ WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND s
 # --- reconciliation ---
 
 PUT_RECONCILIATION = """
-INSERT INTO reconciliation (connection_id, kind, day, ours, theirs, ours_total, theirs_total, differing)
+INSERT INTO reconciliation (connection_id, kind, day, ours, theirs, ours_total, theirs_total, ours_refunded,
+                            theirs_refunded, differing)
 VALUES (%(id)s::int, %(kind)s::text, %(day)s::date, %(ours)s::int, %(theirs)s::int, %(ours_total)s::bigint,
-        %(theirs_total)s::bigint, %(differing)s::text[])
+        %(theirs_total)s::bigint, %(ours_refunded)s::bigint, %(theirs_refunded)s::bigint, %(differing)s::text[])
 ON CONFLICT (connection_id, kind, day) DO UPDATE SET at = now(), ours = excluded.ours, theirs = excluded.theirs,
-    ours_total = excluded.ours_total, theirs_total = excluded.theirs_total, differing = excluded.differing
+    ours_total = excluded.ours_total, theirs_total = excluded.theirs_total, ours_refunded = excluded.ours_refunded,
+    theirs_refunded = excluded.theirs_refunded, differing = excluded.differing
 """

@@ -6,7 +6,7 @@ is no vendor's product, so the tier is C.
 
     GET  /orders?since=...&cursor=...&limit=...   {"orders": [...], "cursor": "...", "more": false}
     GET  /orders/{id}                             one of them
-    GET  /orders/summary?day=...&zone=...         {"orders": 12, "total": 345600, "ids": [...]}
+    GET  /orders/summary?day=...&zone=...         {"orders": 12, "total": 345600, "ids": [...], "refunds": {"7": 500}}
     POST /stock    {"items": [...]}               {"results": [{"status": "ok"}, {"status": "rejected", ...}]}
     GET  /stock?cursor=...&limit=...              {"items": [{"sku": "A", "quantity": 5}], "cursor": "...", ...}
     GET  /products?cursor=...&limit=...           {"products": [{"id": "7", "sku": "A", ...}], "cursor": "...", ...}
@@ -15,6 +15,9 @@ is no vendor's product, so the tier is C.
     GET  /operations/{key}                        {"id": "..."}, or 404: it never arrived
     POST /token    {"refresh_token": "..."}       {"access_token": "...", "refresh_token": "...", "expires_in": 3600}
     GET  /ping                                    {"name": "..."}
+
+Lines and totals of an order stay as they were sold. Units that are cancelled are counted on their line
+(`"cancelled": 1`), money that was given back is listed (`"refunds": [{"id": "r1", "payment": "p1", "amount": 1000}]`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +43,7 @@ from malha.channels.contract import (
     ExtPayment,
     ExtProduct,
     ExtRef,
+    ExtRefund,
     ExtState,
     ExtStock,
     Health,
@@ -55,10 +59,12 @@ from malha.channels.contract import (
     PricePush,
     RawRequest,
     RefundPush,
+    RefundState,
     Rejected,
     Reply,
     Result,
     ShipmentPush,
+    ShippedLine,
     StockUpdate,
     Tier,
     Tokens,
@@ -111,6 +117,17 @@ class _Line(msgspec.Struct):
     sku: str = ""
     gtin: str = ""
     name: str = ""
+    cancelled: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class _Refund(msgspec.Struct):
+    id: Annotated[str, Meta(min_length=1, max_length=200)]
+    amount: Amount
+    payment: str = ""
+    state: str = "done"
+    lines: list[ShippedLine] = []
+    reason: str = ""
+    refunded_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class _Order(msgspec.Struct):
@@ -130,6 +147,7 @@ class _Order(msgspec.Struct):
     shipping_method: str = ""
     pickup_location: str = ""
     payments: list[_Payment] = []
+    refunds: list[_Refund] = []
     promised_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
@@ -178,6 +196,7 @@ class _Summary(msgspec.Struct):
     orders: int
     total: int
     ids: list[str] | None = None
+    refunds: dict[str, int] | None = None
 
 
 class _ItemResult(msgspec.Struct):
@@ -216,6 +235,7 @@ class _Error(msgspec.Struct):
     version: str = ""
 
 
+REFUNDED = {state.value: state for state in RefundState}
 PAID = {state.value: state for state in PaidState}
 STATES = {"open": ExtState.OPEN, "paid": ExtState.OPEN, "cancelled": ExtState.CANCELLED}
 
@@ -309,7 +329,7 @@ class Generic:
         """Return what the channel counts of a day."""
         asked = urlencode({"day": day.isoformat(), "zone": zone})
         found = await self._ask(ctx, "GET", f"/orders/summary?{asked}", _Summary, operation="summarise")
-        return DaySummary(day.isoformat(), found.orders, found.total, found.ids)
+        return DaySummary(day.isoformat(), found.orders, found.total, found.ids, found.refunds)
 
     # --- stock and prices ---
 
@@ -514,6 +534,7 @@ def _order(said: _Order) -> ExtOrder:
         shipping_method=said.shipping_method,
         pickup_location=said.pickup_location,
         payments=[_payment(each) for each in said.payments],
+        refunds=[_refund(each) for each in said.refunds],
         promised_at=said.promised_at,
     )
 
@@ -527,4 +548,16 @@ def _payment(said: _Payment) -> ExtPayment:
         installments=said.installments,
         paid_at=said.paid_at,
         expires_at=said.expires_at,
+    )
+
+
+def _refund(said: _Refund) -> ExtRefund:
+    return ExtRefund(
+        id=said.id,
+        amount=said.amount,
+        payment=said.payment,
+        state=REFUNDED.get(said.state, RefundState.UNKNOWN),
+        lines=said.lines,
+        reason=said.reason[:200],
+        refunded_at=said.refunded_at,
     )

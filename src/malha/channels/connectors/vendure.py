@@ -29,6 +29,7 @@ from malha.channels.contract import (
     ExtPayment,
     ExtProduct,
     ExtRef,
+    ExtRefund,
     ExtState,
     ExtStock,
     Health,
@@ -40,6 +41,7 @@ from malha.channels.contract import (
     PaidState,
     PricePush,
     RefundPush,
+    RefundState,
     Rejected,
     Result,
     Retryable,
@@ -67,7 +69,7 @@ fragment AnOrder on Order {
     id quantity orderPlacedQuantity unitPriceWithTax proratedLinePriceWithTax
     productVariant { id sku name }
   }
-  payments { id method amount state createdAt }
+  payments { id method amount state createdAt refunds { id state total reason updatedAt } }
 }
 """
 _ORDERS = (
@@ -75,7 +77,10 @@ _ORDERS = (
 )
 _ONE_ORDER = "query ($id: ID!) { order(id: $id) { ...AnOrder } }" + _ORDER
 _SUMS = """
-query ($options: OrderListOptions) { orders(options: $options) { totalItems items { id state totalWithTax } } }
+query ($options: OrderListOptions) { orders(options: $options) {
+    totalItems items { id state totalWithTax payments { refunds { state total } } }
+  }
+}
 """
 _PRODUCTS = """
 query ($options: ProductVariantListOptions) {
@@ -179,12 +184,21 @@ class _Line(_Model):
     product_variant: _Variant
 
 
+class _Refund(_Model):
+    id: str
+    state: str
+    total: int
+    updated_at: Annotated[datetime, Meta(tz=True)]
+    reason: str | None = None
+
+
 class _Payment(_Model):
     id: str
     method: str
     amount: int
     state: str
     created_at: Annotated[datetime, Meta(tz=True)]
+    refunds: list[_Refund] | None = None
 
 
 class _Customer(_Model):
@@ -241,6 +255,11 @@ class _Cursor(msgspec.Struct, frozen=True):
 OPEN = frozenset(
     {"PaymentAuthorized", "PaymentSettled", "PartiallyShipped", "Shipped", "PartiallyDelivered", "Delivered"}
 )
+REFUNDED: Mapping[str, RefundState] = {
+    "Pending": RefundState.PENDING,
+    "Settled": RefundState.DONE,
+    "Failed": RefundState.FAILED,
+}
 PAID: Mapping[str, PaidState] = {
     "Created": PaidState.PENDING,
     "Authorized": PaidState.AUTHORISED,
@@ -341,6 +360,7 @@ class Vendure:
         start = datetime.combine(day, time(), ZoneInfo(zone))
         between = {"start": _iso(start), "end": _iso(start + timedelta(days=1) - timedelta(milliseconds=1))}
         ids: list[str] = []
+        refunds: dict[str, int] = {}
         total, skip = 0, 0
         while True:
             options = {
@@ -352,9 +372,10 @@ class Vendure:
             page = (await _ask(ctx, _SUMS, {"options": options}, "summarise"))["orders"]
             ids += [str(row["id"]) for row in page["items"]]
             total += sum(row["totalWithTax"] for row in page["items"])
+            refunds |= {str(row["id"]): back for row in page["items"] if (back := _given_back(row))}
             skip += len(page["items"])
             if not page["items"] or skip >= page["totalItems"]:
-                return DaySummary(day.isoformat(), len(ids), total, ids)
+                return DaySummary(day.isoformat(), len(ids), total, ids, refunds)
 
     # --- stock and prices ---
 
@@ -648,9 +669,11 @@ def _micros(at: datetime) -> int:
 def _order(row: Mapping[str, Any]) -> ExtOrder:
     said = msgspec.convert(row, _Order)
     lines = [_line(line) for line in said.lines]
+    paid = said.payments or ()
     return ExtOrder(
         id=said.id,
-        version=_micros(said.updated_at),
+        # A refund does not touch the order: what is newest of both makes the version.
+        version=max(_micros(at) for at in (said.updated_at, *(r.updated_at for p in paid for r in p.refunds or ()))),
         placed_at=said.order_placed_at,
         currency=said.currency_code,
         lines=lines,
@@ -669,8 +692,9 @@ def _order(row: Mapping[str, Any]) -> ExtOrder:
                 state=PAID.get(payment.state, PaidState.UNKNOWN),
                 paid_at=payment.created_at if payment.state == "Settled" else None,
             )
-            for payment in said.payments or ()
+            for payment in paid
         ],
+        refunds=[refund for payment in paid for refund in _refunds(payment)],
     )
 
 
@@ -694,7 +718,27 @@ def _line(said: _Line) -> ExtLine:
         item=said.product_variant.id,
         sku=said.product_variant.sku,
         name=said.product_variant.name,
+        cancelled=ordered - left,
     )
+
+
+def _refunds(payment: _Payment) -> list[ExtRefund]:
+    return [
+        ExtRefund(
+            id=refund.id,
+            amount=refund.total,
+            payment=payment.id,
+            state=REFUNDED.get(refund.state, RefundState.UNKNOWN),
+            reason=(refund.reason or "")[:200],
+            refunded_at=refund.updated_at if refund.state == "Settled" else None,
+        )
+        for refund in payment.refunds or ()
+    ]
+
+
+def _given_back(row: Mapping[str, Any]) -> int:
+    refunds = [refund for payment in row["payments"] or () for refund in payment["refunds"]]
+    return sum(int(refund["total"]) for refund in refunds if refund["state"] == "Settled")
 
 
 def _buyer(said: _Order) -> ExtBuyer:

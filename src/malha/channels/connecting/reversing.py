@@ -1,0 +1,130 @@
+"""Cancels and refunds that were done at the channel, recorded here once each.
+
+What the channel says is a state: so many units of a line are cancelled, these refunds were made. It is compared with
+what is known here, so it does not matter how often it is told, nor who cancelled first. What cannot be recorded (goods
+that left, more money than came) is a problem with its reason, and keeps nothing else from being recorded. None of it is
+told back: it is the connection that acts, and what a connection did is not told to it.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from malha.channels.connecting import reads
+from malha.channels.contract import ExtOrder, ExtRefund, ExtState, RefundState
+from malha.ordering import rules
+from malha.ordering import service as ordering
+from malha.ordering.errors import NothingToCancel
+from malha.ordering.model import CancelWish, UnitState
+from malha.payments import reads as payment_reads
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind
+from malha.platform.db import Tx
+from malha.platform.errors import MalhaError
+from malha.platform.ids import UUID
+
+REASON = "cancelled at the channel"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What cannot be recorded; `cause` is a key of `rules.FIXES`."""
+
+    cause: str
+    why: str
+
+
+def is_any(order: ExtOrder) -> bool:
+    """Tell whether the channel took anything back of an order."""
+    return order.state is ExtState.CANCELLED or bool(order.refunds) or any(line.cancelled for line in order.lines)
+
+
+async def record(tx: Tx, order_id: UUID, order: ExtOrder) -> list[Problem]:
+    """Record what the channel took back since; return what cannot be. The order must be locked."""
+    cancel = _cancel_whole if order.state is ExtState.CANCELLED else _cancel_units
+    problems = await _tried(tx, "left", lambda: cancel(tx, order_id, order))
+    for refund in order.refunds:
+        problems += await _tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
+    return problems
+
+
+async def _tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> list[Problem]:
+    try:
+        async with tx.savepoint():
+            return [Problem(cause, why) for why in await do()]
+    except MalhaError as error:
+        return [Problem(cause, str(error))]
+
+
+async def _cancel_whole(tx: Tx, order_id: UUID, _order: ExtOrder) -> list[str]:
+    with contextlib.suppress(NothingToCancel):
+        await ordering.cancel(tx, order_id, reason=REASON)
+    return []
+
+
+async def _cancel_units(tx: Tx, order_id: UUID, order: ExtOrder) -> list[str]:
+    if not any(line.cancelled for line in order.lines):
+        return []
+    lines = {line.line: line for line in (await ordering.lines_of(tx, [order_id]))[order_id]}
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    names = (await reads.order_lines(tx, [str(order_id)])).get(str(order_id), {})
+    gone = {
+        n: rules.whole_units(line, [u for u in units if u.line == n and u.state is UnitState.CANCELLED])
+        for n, line in lines.items()
+    }
+    problems: list[str] = []
+    for said in order.lines:
+        if not said.cancelled:
+            continue
+        mine = [n for n, (sku, id_) in names.items() if (id_ == said.id if said.id else sku == said.sku)]
+        if len(mine) != 1:
+            problems.append(f"{said.cancelled} units were cancelled of a line that is not here: {said.id or said.sku}")
+            continue
+        more = said.cancelled - gone[mine[0]]
+        if more > 0:  # fewer: what was cancelled here is not there yet
+            problems += await _cancel_line(tx, order_id, CancelWish(mine[0], more))
+    return problems
+
+
+async def _cancel_line(tx: Tx, order_id: UUID, wish: CancelWish) -> list[str]:
+    try:
+        async with tx.savepoint():
+            await ordering.cancel(tx, order_id, reason=REASON, wishes=[wish])
+    except MalhaError as error:
+        return [str(error)]
+    return []
+
+
+async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
+    recorded = [
+        entry.amount
+        for entry in await payment_reads.entries(tx, order_id)
+        if entry.kind == FactKind.REFUNDED and entry.reference == said.id
+    ]
+    if said.state is RefundState.FAILED and recorded:
+        return [f"refund {said.id} failed after it was recorded"]
+    if said.state is not RefundState.DONE or said.amount == 0:
+        return []
+    if recorded:
+        return [] if sum(recorded) == said.amount else [f"refund {said.id} is recorded with another amount"]
+    rows = await payment_reads.tenders(tx, order_id)
+    row = _tender_of(rows, said)
+    if row is None:
+        return [f"refund {said.id} is of a payment that is not here: {said.payment or 'none has so much left'}"]
+    fact = Fact(
+        position=row.position,
+        kind=FactKind.REFUNDED,
+        amount=said.amount,
+        reference=said.id,
+        occurred_at=said.refunded_at,
+    )
+    await payments.record_fact(tx, order_id, fact)
+    return []
+
+
+def _tender_of(rows: Any, said: ExtRefund) -> Any:
+    """Return the payment that was refunded; where the channel does not say, the first that has so much left."""
+    if said.payment:
+        return next((row for row in rows if row.reference == said.payment), None)
+    return next((row for row in rows if row.captured - row.refunded >= said.amount), None)

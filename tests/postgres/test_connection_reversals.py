@@ -1,0 +1,316 @@
+"""What a channel cancels and gives back is recorded here once, whatever order it is told in; what cannot be waits for a person."""
+
+import asyncio
+import random
+from datetime import date
+from typing import Any
+
+import pytest
+from linked_world import CODE, Linked, linked
+
+from malha.channels.connecting import following, reads, reconciling, service
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
+from malha.ordering import service as ordering
+from malha.ordering.model import CancelWish
+from malha.platform.subscribers import drain
+from peer_shop import Sent
+
+DAY = date(2026, 11, 26)
+LINES = [
+    {"id": "l1", "sku": "A", "quantity": 3, "unit_price": 1000},
+    {"id": "l2", "sku": "B", "quantity": 2, "unit_price": 500},
+]
+PAID = [{"id": "p1", "method": "pix", "amount": 4000, "state": "captured"}]
+UNITS = """
+SELECT l.external_id, u.state, sum(u.quantity)::int FROM order_unit u
+JOIN order_line l ON l.order_id = u.order_id AND l.line = u.line GROUP BY 1, 2 ORDER BY 1, 2
+"""
+MONEY = "SELECT kind, amount, reference, actor FROM payment_entry WHERE kind <> 'captured' ORDER BY reference"
+PARKED = "SELECT cause, error FROM channel_inbox WHERE state = 'parked' ORDER BY id"
+BACK = ("refunded", 1000, "r1", f"connection:{CODE}")
+
+
+@pytest.fixture
+async def shop(database, tmp_path):
+    async with linked(database, tmp_path) as made:
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+        yield made
+
+
+async def hear(shop: Linked, *orders) -> None:
+    """Have webhooks about orders come in and be handled."""
+    for order in orders:
+        await shop.receive(shop.peer.webhook(order))
+    await shop.handle()
+
+
+async def sold(shop: Linked, id_: str = "1001") -> None:
+    await hear(shop, shop.peer.sell(id_, lines=LINES, payments=PAID))
+
+
+async def ours(shop: Linked, id_: str = "1001"):
+    return (await shop.values("SELECT id FROM sales_order WHERE external_id = %s::text", (id_,)))[0]
+
+
+async def ship(shop: Linked, id_: str = "1001") -> None:
+    order_id = await ours(shop, id_)
+    async with shop.database.transaction() as tx:
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.accept(tx, work.id)
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id)
+        await fulfillment.ship(tx, work.id)
+
+
+async def differences(shop: Linked) -> list[str]:
+    """Compare the day; return what differs."""
+    async with shop.database.transaction() as tx:
+        connection = await service.connection_of(tx, CODE)
+    found = await reconciling.compare_orders(shop.runtime, connection, DAY)
+    async with shop.database.transaction() as tx:
+        (row,) = await reads.compared(tx, connection.id)
+    return found + ([] if row.agrees else [str(row)])
+
+
+async def test_units_and_money_are_taken_back_once_however_often_it_is_told(shop: Linked):
+    await sold(shop)
+    shop.peer.cancel_units("1001", "l1", 1)
+    told = shop.peer.give_back("1001", "r1", 1000, payment="p1")
+    await hear(shop, told, told, {**told, "version": told["version"] + 50})
+    assert await shop.rows(UNITS) == [("l1", "allocated", 2), ("l1", "cancelled", 1), ("l2", "allocated", 2)]
+    assert await shop.rows(MONEY) == [BACK]
+    assert await shop.rows("SELECT total - cancelled_total FROM sales_order") == [(3000,)]
+    assert await differences(shop) == []
+
+
+async def test_of_versions_out_of_order_the_newest_counts(shop: Linked):
+    await sold(shop)
+    one = shop.peer.cancel_units("1001", "l1", 1)
+    two = shop.peer.cancel_units("1001", "l1", 1)
+    await hear(shop, two)
+    await hear(shop, one)
+    assert await shop.rows(UNITS) == [("l1", "allocated", 1), ("l1", "cancelled", 2), ("l2", "allocated", 2)]
+    assert await shop.values("SELECT state FROM channel_inbox ORDER BY id") == ["done", "done", "stale"]
+
+
+async def test_an_order_that_is_first_heard_of_after_that_comes_in_with_it(shop: Linked):
+    shop.peer.sell("1001", lines=LINES, payments=PAID)
+    shop.peer.cancel_units("1001", "l2", 2)
+    await hear(shop, shop.peer.give_back("1001", "r1", 1000))
+    assert await shop.rows(UNITS) == [("l1", "allocated", 3), ("l2", "cancelled", 2)]
+    assert await shop.rows(MONEY) == [BACK]
+    assert await differences(shop) == []
+
+
+async def test_what_was_cancelled_here_and_told_there_is_not_cancelled_twice(shop: Linked):
+    await sold(shop)
+    async with shop.database.transaction() as tx:
+        await ordering.cancel(tx, await tx.value("SELECT id FROM sales_order"), reason="x", wishes=[CancelWish(1, 1)])
+    # The channel has not heard of it yet, and tells of something else.
+    await hear(shop, shop.peer.sell("1001", buyer={"name": "Maria da Silva", "email": "maria@example.com"}))
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert len(shop.peer.cancellations) == 1
+    await hear(shop, shop.peer.orders["1001"])
+    # Then it cancels one more by itself: that is not told back.
+    await hear(shop, shop.peer.cancel_units("1001", "l1", 1))
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert await shop.rows(UNITS) == [("l1", "allocated", 1), ("l1", "cancelled", 2), ("l2", "allocated", 2)]
+    assert len(shop.peer.cancellations) == 1
+    assert await differences(shop) == []
+
+
+async def test_money_that_we_had_given_back_is_recorded_when_the_channel_tells_of_it(shop: Linked):
+    await sold(shop)
+    async with shop.database.transaction() as tx:
+        order_id = await tx.value("SELECT id FROM sales_order")
+        await following.ask_refund(tx, CODE, order_id, "p1", 700, "damaged")
+    await shop.tell()
+    assert await shop.rows(MONEY) == [], "it was asked for: nobody says yet that it went back"
+    await hear(shop, shop.peer.orders["1001"])
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(MONEY) == [("refunded", 700, "refunds-1", f"connection:{CODE}")]
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert len(shop.peer.refunds) == 1
+    assert await differences(shop) == []
+
+
+async def test_goods_that_left_wait_for_a_person_and_the_money_is_recorded_all_the_same(shop: Linked):
+    await sold(shop)
+    await ship(shop)
+    shop.peer.cancel_units("1001", "l1", 1)
+    await hear(shop, shop.peer.give_back("1001", "r1", 1000, payment="p1"))
+    ((cause, error),) = await shop.rows(PARKED)
+    assert cause == "left"
+    assert "3 units of line 1 have already left" in error
+    assert await shop.rows(MONEY) == [BACK]
+    assert await shop.rows(UNITS) == [("l1", "shipped", 3), ("l2", "shipped", 2)]
+
+
+@pytest.mark.parametrize(
+    ("refund", "why"),
+    [
+        ({"amount": 4001, "payment": "p1"}, "4001"),
+        ({"amount": 4001}, "none has so much left"),
+        ({"amount": 100, "payment": "p9"}, "of a payment that is not here: p9"),
+    ],
+)
+async def test_more_money_than_came_waits_for_a_person(shop: Linked, refund, why):
+    await sold(shop)
+    shop.peer.give_back("1001", "r0", **refund)
+    shop.peer.cancel_units("1001", "l2", 1)
+    await hear(shop, shop.peer.give_back("1001", "r1", 1000, payment="p1"))
+    ((cause, error),) = await shop.rows(PARKED)
+    assert cause == "payment"
+    assert why in error.replace(".", "").replace(",", "") or why in error
+    assert await shop.rows(MONEY) == [BACK], "the good one is recorded"
+    assert ("l2", "cancelled", 1) in await shop.rows(UNITS)
+
+
+async def test_a_refund_under_way_counts_when_it_is_done_and_a_strange_one_waits(shop: Linked):
+    await sold(shop)
+    await hear(shop, shop.peer.give_back("1001", "r1", 1000, payment="p1", state="pending"))
+    assert await shop.rows(MONEY) == []
+    for state, count in (("failed", 0), ("done", 1), ("done", 1)):
+        await hear(shop, shop.peer.sell("1001", refunds=[{"id": "r1", "amount": 1000, "state": state}]))
+        assert len(await shop.rows(MONEY)) == count
+    for state, amount, cause in (
+        ("failed", 1000, "payment"),
+        ("done", 900, "payment"),
+        ("lost", 1000, "unknown_status"),
+    ):
+        refunds = [{"id": "r1", "amount": amount, "state": state}]
+        await hear(shop, shop.peer.sell("1001", refunds=refunds))
+        assert (await shop.values("SELECT cause FROM channel_inbox ORDER BY id DESC LIMIT 1")) == [cause]
+    assert await shop.rows(MONEY) == [BACK]
+
+
+async def test_once_a_person_made_room_the_same_message_is_applied(shop: Linked):
+    await sold(shop)
+    await hear(shop, shop.peer.sell("1001", refunds=[{"id": "r1", "amount": 1000, "payment": "p2"}]))
+    assert await shop.rows(PARKED) != []
+    shop.peer.sell("1001", payments=[*PAID, {"id": "p2", "method": "pix", "amount": 1000, "state": "captured"}])
+    async with shop.database.transaction() as tx:
+        (stuck,) = await reads.stuck(tx, await shop.id())
+        await tx.execute(
+            "UPDATE channel_inbox SET trust = 'hint', payload = '1001'::bytea WHERE id = %s::bigint", (stuck.id,)
+        )
+        await service.replay(tx, CODE, came=[stuck.id])
+    await shop.settle()
+    assert await shop.rows(PARKED) == []
+    assert [amount for _, amount, *_ in await shop.rows(MONEY)] == [1000]
+
+
+async def test_money_that_went_back_without_a_word_is_found_by_comparing(shop: Linked):
+    await sold(shop)
+    shop.peer.give_back("1001", "r1", 1000, payment="p1")
+    assert await differences(shop) != []
+    async with shop.database.transaction() as tx:
+        (row,) = await reads.compared(tx, await shop.id())
+    assert (row.differing, row.ours_refunded, row.theirs_refunded) == (["~1001"], 0, 1000)
+    await shop.handle()
+    assert await shop.rows(MONEY) == [BACK]
+    assert await differences(shop) == []
+
+
+async def test_cancelled_as_a_whole_with_its_money_given_back(shop: Linked):
+    await sold(shop)
+    shop.peer.give_back("1001", "r1", 4000, payment="p1")
+    await hear(shop, shop.peer.sell("1001", status="cancelled"))
+    assert await shop.values("SELECT status FROM sales_order") == ["cancelled"]
+    assert [amount for _, amount, *_ in await shop.rows(MONEY)] == [4000]
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert shop.peer.cancellations == []
+
+
+async def test_two_workers_that_hear_the_same_record_it_once(shop: Linked):
+    await sold(shop)
+    shop.peer.cancel_units("1001", "l1", 1)
+    told = shop.peer.give_back("1001", "r1", 1000)
+    for n in range(6):
+        await shop.receive(shop.peer.webhook({**told, "version": told["version"] + n}))
+    await asyncio.gather(*(shop.handle() for _ in range(4)))
+    await shop.handle()
+    assert await shop.rows(MONEY) == [BACK]
+    assert ("l1", "cancelled", 1) in await shop.rows(UNITS)
+
+
+class Post:
+    """A channel's webhooks on a bad day: one in four is lost, one in four comes twice, none in its order."""
+
+    def __init__(self, shop: Linked) -> None:
+        self._shop = shop
+        self._rng = random.Random(20261127)
+        self._waiting: list[Sent] = []
+
+    def say(self, order: dict[str, Any]) -> None:
+        draw = self._rng.random()
+        self._waiting += [self._shop.peer.webhook(order)] * (0 if draw < 0.25 else 2 if draw > 0.75 else 1)
+
+    async def deliver(self) -> None:
+        self._rng.shuffle(self._waiting)
+        while self._waiting:
+            await self._shop.receive(self._waiting.pop())
+        await self._shop.handle()
+
+
+async def test_a_full_loop_with_webhooks_lost_doubled_and_out_of_order_ends_without_a_difference(shop: Linked):
+    """Sold, paid, cancelled in part on both sides, shipped, given back on both sides; the peer dies and comes back."""
+    peer, post = shop.peer, Post(shop)
+    ids = [f"{n}" for n in range(1001, 1013)]
+    for id_ in ids:
+        payment = {**PAID[0], "id": f"p{id_}"}
+        post.say(peer.sell(id_, lines=LINES, payments=[{**payment, "state": "pending"}]))
+        post.say(peer.sell(id_, payments=[payment]))
+    await post.deliver()
+    for id_ in ids[::3]:
+        post.say(peer.cancel_units(id_, "l1", 1))
+    for id_ in ids[::6]:
+        post.say(peer.give_back(id_, f"r{id_}", 1000, payment=f"p{id_}"))
+    post.say(peer.sell(ids[-1], status="cancelled"))
+    await post.deliver()
+    await peer.die()
+    await shop.settle()
+    await peer.rise()
+    await shop.settle()
+    assert await differences(shop) == []
+    await _ship_all(shop, ids[:-1])
+    peer.fail("POST /shipments", "commit_then_cut", times=3)
+    peer.fail("POST /cancellations", "cut", times=2)
+    peer.fail("POST /shipments", "status 500", times=2)
+    await shop.tell(2)
+    await peer.die()
+    await shop.tell(2)
+    await peer.rise()
+    await shop.tell()
+    for id_ in ids[:-1]:
+        post.say(peer.orders[id_])
+    for id_ in ids[1:4]:
+        post.say(peer.give_back(id_, f"later-{id_}", 250, payment=f"p{id_}"))
+    await post.deliver()
+    await shop.settle()
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert sorted(s["order"] for s in peer.shipments) == ids[:-1]
+    assert await differences(shop) == []
+    assert await shop.rows(PARKED) == []
+    assert await shop.values("SELECT DISTINCT state FROM channel_op") == ["done"]
+    given = sum(r["amount"] for o in peer.orders.values() for r in o.get("refunds", ()))
+    assert sum(amount for _, amount, *_ in await shop.rows(MONEY)) == given
+
+
+async def _ship_all(shop: Linked, ids: list[str]) -> None:
+    """Cancel a unit of some orders here, and let all leave."""
+    await drain(shop.database, SUBSCRIPTIONS)  # money that came lifts the hold on its order
+    for n, id_ in enumerate(ids):
+        if n % 5 == 1:
+            async with shop.database.transaction() as tx:
+                order_id = await tx.value("SELECT id FROM sales_order WHERE external_id = %s::text", (id_,))
+                await ordering.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(2, 1)])
+        await ship(shop, id_)
+    await drain(shop.database, SUBSCRIPTIONS)
