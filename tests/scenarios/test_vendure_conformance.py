@@ -83,6 +83,12 @@ class VendureRig:
             id_,
         )
 
+    async def cancel_units(self, id_: str, units: int) -> None:
+        await self._apart.later(self.shop.cancel(id_, "A", units))
+
+    async def give_back(self, id_: str, amount: int) -> None:
+        await self._apart.later(self.shop.refund(id_, amount))
+
     async def told(self, operation: Operation) -> list[str]:
         statement = {
             Operation.SHIPMENT: "SELECT method FROM fulfillment",

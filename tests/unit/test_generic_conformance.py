@@ -63,6 +63,13 @@ class ShopRig:
     async def change_order(self, id_: str) -> None:
         self.peer.sell(id_, shipping=self.peer.orders[id_].get("shipping", 0) + 1)
 
+    async def cancel_units(self, id_: str, units: int) -> None:
+        self.peer.cancel_units(id_, "l1", units)
+
+    async def give_back(self, id_: str, amount: int) -> None:
+        given = len(self.peer.orders[id_].get("refunds", ()))
+        self.peer.give_back(id_, f"r{given + 1}", amount)
+
     async def told(self, operation: Operation) -> list[str]:
         of: dict[Operation, Callable[[], list[str]]] = {
             Operation.SHIPMENT: lambda: [s["shipment"] for s in self.peer.shipments],
@@ -171,6 +178,25 @@ class Lenient(Generic):
             return Page(items=[], cursor="0")
 
 
+class Shrinking(Generic):
+    """It takes what is cancelled off the line."""
+
+    async def get_order(self, ctx: Any, external_id: str) -> Any:
+        order = await super().get_order(ctx, external_id)
+        lines = [msgspec.structs.replace(x, quantity=x.quantity - x.cancelled, cancelled=0) for x in order.lines]
+        return msgspec.structs.replace(order, lines=lines)
+
+
+class Renaming(Generic):
+    """It numbers refunds from the newest."""
+
+    async def get_order(self, ctx: Any, external_id: str) -> Any:
+        order = await super().get_order(ctx, external_id)
+        count = len(order.refunds)
+        refunds = [msgspec.structs.replace(r, id=str(count - n)) for n, r in enumerate(order.refunds)]
+        return msgspec.structs.replace(order, refunds=refunds)
+
+
 class Boastful(Generic):
     """It says it can sell the catalogue, and cannot."""
 
@@ -204,6 +230,8 @@ async def fails(connector: Any, test: str, **given: Any) -> None:
         (Forgetful, "test_every_order_is_read_once_wherever_a_page_ends", {"pages": 1, "extra": 1}),
         (Glancing, "test_the_stock_that_was_told_is_read_back", {"fault": None}),
         (Lenient, "test_half_a_page_of_stock_is_no_page", {"fault": Fault.TRUNCATED}),
+        (Shrinking, "test_what_the_peer_cancelled_is_counted_on_lines_that_stay_as_they_were_sold", {}),
+        (Renaming, "test_what_the_peer_gave_back_is_told_with_one_name_for_ever", {}),
         (Boastful, "test_it_keeps_what_it_says_of_itself", {}),
     ],
 )

@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -49,6 +50,7 @@ from malha.channels.contract import (
     RateLimited,
     RawRequest,
     RefundPush,
+    RefundState,
     Rejected,
     Reply,
     Result,
@@ -63,6 +65,7 @@ from malha.channels.contract import (
     Verified,
 )
 from malha.platform.outward import Outward
+from malha.testing.specs import Exchange, SpecGate
 
 TIMEOUT_S = 1.5
 PAGES = 200  # more than any peer of a test has
@@ -123,6 +126,12 @@ class Rig(Protocol):
     async def change_order(self, id_: str) -> None:
         """Change an order: it is told again, with a greater version."""
 
+    async def cancel_units(self, id_: str, units: int) -> None:
+        """Cancel units of an order's first line at the peer, as its own staff does; the others stay."""
+
+    async def give_back(self, id_: str, amount: int) -> None:
+        """Give money of an order back at the peer, as its own staff does."""
+
     async def told(self, operation: Operation) -> Sequence[str]:
         """Return what arrived of shipments (ours), cancels (orders), refunds (payments) or documents, once for each."""
         ...
@@ -146,9 +155,10 @@ class Rig(Protocol):
 class Direct:
     """`contract.Http` without a budget: straight to the peer."""
 
-    def __init__(self, outward: Outward, secrets: Sequence[str]) -> None:
+    def __init__(self, outward: Outward, secrets: Sequence[str], gate: SpecGate | None = None) -> None:
         self._outward = outward
         self._secrets = secrets
+        self._gate = gate
         self.sent = 0
         self.left: float | None = None
 
@@ -165,6 +175,13 @@ class Direct:
         self.sent += 1
         clean = lambda text: rules.redacted(text, self._secrets)  # noqa: E731
         reply, error = await wire.ask(self._outward, method, url, headers, body, clean)
+        if self._gate is not None:
+            known = {name.lower(): value for name, value in (headers or {}).items()}
+            asked = Exchange(method=method, url=url, headers=known, body=body)
+            if reply is not None:
+                asked = msgspec.structs.replace(asked, status=reply.status, answer=reply.body)
+            if flaws := self._gate.check(asked):
+                raise AssertionError("the specification has it otherwise: " + "; ".join(flaws))
         if error is not None:
             raise error
         assert reply is not None
@@ -198,14 +215,16 @@ class Given:
         return self.tokens.access
 
 
-def context(connector: Connector, rig: Rig) -> Ctx:
-    """Return what a connector is given, for a rig."""
+def context(connector: Connector, rig: Rig, gate: SpecGate | None = None) -> Ctx:
+    """Return what a connector is given, for a rig; with a gate every exchange is held against its document."""
     secrets = dict(rig.secrets)
     given = Given(secrets)
     ctx = Ctx(
         connection=ConnectionRef("kit", connector.key, "web"),
         config=msgspec.convert(dict(rig.config), connector.config_model),
-        http=Direct(Outward(tuple(rig.allowed), timeout_s=getattr(rig, "timeout_s", TIMEOUT_S)), [*secrets.values()]),
+        http=Direct(
+            Outward(tuple(rig.allowed), timeout_s=getattr(rig, "timeout_s", TIMEOUT_S)), [*secrets.values()], gate
+        ),
         access=given,
         now=lambda: datetime.now(UTC),
     )
@@ -276,6 +295,7 @@ class ConnectorContract:
     """What every connector must do right. Inherit it, set `connector`, and give a fixture `rig`."""
 
     connector: ClassVar[Any]
+    spec: ClassVar[SpecGate | None] = None  # the vendor's document, where there is one: every exchange must fit it
 
     @pytest.fixture
     def rig(self) -> Rig:
@@ -298,11 +318,17 @@ class ConnectorContract:
         assert min(limits.rate, limits.burst, limits.in_flight, limits.batch) > 0
         assert self.connector.capabilities
 
+    async def test_its_specification_refuses_what_is_spoilt(self) -> None:
+        """A gate that takes everything proves nothing: controls are demanded, and waivers have reasons."""
+        if self.spec is None:
+            pytest.skip("no document is named")
+        assert self.spec.prove() == []
+
     async def test_a_check_says_yes_and_with_wrong_secrets_no(self, rig: Rig) -> None:
         """A check proves address and secrets."""
-        assert (await self.connector.check(context(self.connector, rig))).ok
+        assert (await self.connector.check(context(self.connector, rig, self.spec))).ok
         wrong = dict.fromkeys(rig.secrets, "wrong")
-        other = msgspec.structs.replace(context(self.connector, rig), access=Given(wrong))
+        other = msgspec.structs.replace(context(self.connector, rig, self.spec), access=Given(wrong))
         with pytest.raises(ChannelError):
             health = await self.connector.check(other)
             if not health.ok:
@@ -334,7 +360,7 @@ class ConnectorContract:
         self.needs(Capability.ORDERS)
         count = max(0, pages * rig.page + extra)
         made = [await rig.add_order() for _ in range(count)]
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         found, cursor = await self.read(ctx)
         assert sorted(o.id for o in found) == sorted(made)
         assert await self.read(ctx, cursor) == ([], cursor)
@@ -346,14 +372,14 @@ class ConnectorContract:
         """More orders than fit a page changed at the same moment: none is passed over."""
         self.needs(Capability.ORDERS)
         made = {await rig.add_order(at=1_000) for _ in range(2 * rig.page + 1)}
-        found, _ = await self.read(context(self.connector, rig))
+        found, _ = await self.read(context(self.connector, rig, self.spec))
         assert {o.id for o in found} == made
 
     async def test_an_order_that_changes_while_pages_are_read_is_told_again(self, rig: Rig) -> None:
         """Its newest version is among what is read, and none of the others is lost."""
         self.needs(Capability.ORDERS)
         made = [await rig.add_order() for _ in range(2 * rig.page)]
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         page = await self.connector.pull_orders(ctx, None, None)
         await rig.change_order(made[0])
         rest, _ = await self.read(ctx, page.cursor)
@@ -369,7 +395,7 @@ class ConnectorContract:
         """A failed page is an error of the contract, and read again nothing is missing or doubled."""
         self.needs(Capability.ORDERS)
         made = [await rig.add_order() for _ in range(rig.page + 1)]
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         rig.fail(Operation.ORDERS, fault)
         with pytest.raises((Retryable, Unsure)):
             await self.connector.pull_orders(ctx, None, None)
@@ -381,7 +407,7 @@ class ConnectorContract:
         """An unknown status is said to be unknown, unknown fields are passed over, and other orders are read."""
         self.needs(Capability.ORDERS)
         odd, plain = await rig.add_order(odd=True), await rig.add_order()
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         found = {o.id: o for o in (await self.read(ctx))[0]}
         assert found[plain].state is ExtState.OPEN
         strange = found[odd]
@@ -391,7 +417,7 @@ class ConnectorContract:
         """Lines, currency, an instant with a zone; all money whole numbers."""
         self.needs(Capability.ORDERS)
         id_ = await rig.add_order()
-        order = await self.connector.get_order(context(self.connector, rig), id_)
+        order = await self.connector.get_order(context(self.connector, rig, self.spec), id_)
         assert order.id == id_
         assert len(order.currency) == 3
         assert order.placed_at.tzinfo is not None
@@ -405,15 +431,60 @@ class ConnectorContract:
         """It is said so, and taken for no failure of the peer."""
         self.needs(Capability.ORDERS)
         with pytest.raises(ChannelError) as caught:
-            await self.connector.get_order(context(self.connector, rig), "0-never-there")
+            await self.connector.get_order(context(self.connector, rig, self.spec), "0-never-there")
         assert type(caught.value).__name__ == "Missing"
+
+    async def taken_back(self, rig: Rig, act: str, id_: str, *given: int) -> None:
+        """Have the peer take something back; skip the test where it cannot, or the rig does not know how."""
+        do = getattr(rig, act, None)
+        if do is None:
+            pytest.skip(f"the rig has no {act}")
+        await do(id_, *given)
+
+    async def test_what_the_peer_cancelled_is_counted_on_lines_that_stay_as_they_were_sold(self, rig: Rig) -> None:
+        """Quantity, discount and total do not move: else the order would look changed, and wait for a person."""
+        self.needs(Capability.ORDERS)
+        id_ = await rig.add_order()
+        ctx = context(self.connector, rig, self.spec)
+        sold = await self.connector.get_order(ctx, id_)
+        assert [line.cancelled for line in sold.lines] == [0] * len(sold.lines)
+        await self.taken_back(rig, "cancel_units", id_, 1)
+        left = await self.connector.get_order(ctx, id_)
+        assert left.version > sold.version
+        if left.state is ExtState.CANCELLED:  # its only unit
+            return
+        assert [line.cancelled for line in left.lines] == [1] + [0] * (len(sold.lines) - 1)
+        assert [msgspec.structs.replace(line, cancelled=0) for line in left.lines] == list(sold.lines)
+        assert (left.total, left.shipping, left.discount) == (sold.total, sold.shipping, sold.discount)
+
+    async def test_what_the_peer_gave_back_is_told_with_one_name_for_ever(self, rig: Rig) -> None:
+        """Each refund once, by an id that stays, with its amount in minor units and the payment it was of."""
+        self.needs(Capability.ORDERS)
+        id_ = await rig.add_order()
+        ctx = context(self.connector, rig, self.spec)
+        assert list((await self.connector.get_order(ctx, id_)).refunds) == []
+        await self.taken_back(rig, "give_back", id_, 300)
+        (first,) = (await self.connector.get_order(ctx, id_)).refunds
+        await self.taken_back(rig, "give_back", id_, 200)
+        order = await self.connector.get_order(ctx, id_)
+        assert [(r.amount, type(r.amount)) for r in order.refunds] == [(300, int), (200, int)]
+        assert len({r.id for r in order.refunds}) == 2
+        assert order.refunds[0].id == first.id != ""
+        assert {r.payment for r in order.refunds} <= {"", *(p.id for p in order.payments)}
+        assert {r.state for r in order.refunds} <= {RefundState.DONE, RefundState.PENDING}
+        if Capability.SUMMARIES in self.connector.capabilities:
+            zone = "America/Sao_Paulo"
+            day = order.placed_at.astimezone(ZoneInfo(zone)).date()
+            counted = (await self.connector.summarise(ctx, day, zone)).refunds
+            done = sum(r.amount for r in order.refunds if r.state is RefundState.DONE)
+            assert counted is None or counted.get(id_, 0) == done
 
     # --- failures are told apart ---
 
     async def test_throttling_says_how_long(self, rig: Rig) -> None:
         """`Retry-After` arrives; without it there is none."""
         self.needs(Capability.ORDERS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         rig.fail(Operation.ORDERS, Fault.LIMITED)
         with pytest.raises(RateLimited) as caught:
             await self.connector.pull_orders(ctx, None, None)
@@ -428,7 +499,7 @@ class ConnectorContract:
         self.needs(Capability.ORDERS)
         rig.fail(Operation.ORDERS, Fault.UNKNOWN_US)
         with pytest.raises(AuthExpired):
-            await self.connector.pull_orders(context(self.connector, rig), None, None)
+            await self.connector.pull_orders(context(self.connector, rig, self.spec), None, None)
 
     # --- things that are told once ---
 
@@ -494,7 +565,7 @@ class ConnectorContract:
     ) -> None:
         """A crash before or after the peer acted ends in exactly one of it, or with a person."""
         self.needs(TOLD_ONCE[operation])
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         # A document brings its order along.
         order = Told("") if operation is Operation.DOCUMENT else await self.told(ctx, await rig.add_order())
         if fault is not None:
@@ -509,7 +580,7 @@ class ConnectorContract:
     async def test_what_never_arrived_is_not_found(self, rig: Rig) -> None:
         """A look-up by a key nobody used says no instead of inventing one."""
         self.needs(Capability.SHIPMENTS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         order = await self.told(ctx, await rig.add_order())
         try:
             found = await self.connector.find_shipment(ctx, _shipment(order), "0d3f0a52-33b5-5f3e-8d53-7f1f6c6a2b01")
@@ -520,7 +591,7 @@ class ConnectorContract:
     async def test_what_the_peer_never_takes_is_refused_for_good(self, rig: Rig) -> None:
         """A parcel of an order that is not there is no time-out: it must not be tried for ever."""
         self.needs(Capability.SHIPMENTS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         try:
             result = await self.connector.push_shipment(ctx, _shipment(Told("0-never-there")), "k")
         except (Retryable, Unsure, AuthExpired) as error:
@@ -534,7 +605,7 @@ class ConnectorContract:
     async def test_a_document_is_posted_to_the_cent_and_what_is_taken_back_with_it(self, rig: Rig) -> None:
         """Discounts and freight are in the total, and of a sale and its credit what is left is summed."""
         self.needs(Capability.DOCUMENTS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         before = await self.connector.summarise_documents(ctx, date(2026, 11, 27), "America/Sao_Paulo")
         sale = await self.connector.post_document(ctx, _document(), "8d8a1c8e-2e0e-5d0a-8a80-1b3e7f1c9f01")
         assert isinstance(sale, Ok)
@@ -549,7 +620,7 @@ class ConnectorContract:
     async def test_a_document_with_an_unknown_sku_is_refused_and_nothing_of_it_posted(self, rig: Rig) -> None:
         """Nor is one for a total that its parts do not come to."""
         self.needs(Capability.DOCUMENTS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         before = await rig.told(Operation.DOCUMENT)
         odd = _document(lines=[DocumentLine(sku="NONE", code="NONE", quantity=2, unit_price=999)])
         for n, document in enumerate((odd, _document(2_691))):
@@ -561,7 +632,7 @@ class ConnectorContract:
     async def test_the_same_buyer_is_found_again(self, rig: Rig) -> None:
         """Two documents of one new buyer at the same moment are both posted."""
         self.needs(Capability.DOCUMENTS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         party = ExtBuyer(name="Loja Nova", document="11222333000181")
         keys = [f"8d8a1c8e-2e0e-5d0a-8a80-1b3e7f1c9f2{n}" for n in range(3)]
         ended = await asyncio.gather(*(self.connector.post_document(ctx, _document(party=party), k) for k in keys))
@@ -574,7 +645,7 @@ class ConnectorContract:
     async def test_the_last_word_about_stock_stays(self, rig: Rig, fault: Fault | None) -> None:
         """However a push breaks, said again the newest quantity is what the peer has; a refused code harms none."""
         self.needs(Capability.STOCK)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         rig.refuse("POISON")
         codes = [f"SKU-{n}" for n in range(min(self.connector.limits.batch, 12))]
         for version in (1, 2):
@@ -614,7 +685,7 @@ class ConnectorContract:
     async def test_the_stock_that_was_told_is_read_back(self, rig: Rig, fault: Fault | None) -> None:
         """More than fit a page: each variant once, with what it was told last; a failed page is read again."""
         self.needs(Capability.STOCK, Capability.STOCK_SOURCE)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         codes = [f"SKU-{n}" for n in range(min(self.connector.limits.batch, 12))]
         for version in (1, 2):
             items = [_stock(code, 10 * version + n, version) for n, code in enumerate(codes)]
@@ -630,12 +701,12 @@ class ConnectorContract:
         self.needs(Capability.STOCK_SOURCE)
         rig.fail(Operation.LEVELS, fault)
         with pytest.raises((Retryable, Unsure)):
-            await self.connector.pull_stock(context(self.connector, rig), None)
+            await self.connector.pull_stock(context(self.connector, rig, self.spec), None)
 
     async def test_prices_arrive_in_the_minor_units_of_their_currency(self, rig: Rig) -> None:
         """Centavos, cents, whole yen, thousandths of a dinar: the number that was said is the number that is there."""
         self.needs(Capability.PRICES)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         rig.refuse("POISON")
         items = [
             _price("BRL-1", 12_990, 1, "BRL"),
@@ -662,7 +733,7 @@ class ConnectorContract:
         """A connector holds no state between calls: each gets its own order."""
         self.needs(Capability.ORDERS)
         made = [await rig.add_order() for _ in range(10)]
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         found = await asyncio.gather(*(self.connector.get_order(ctx, id_) for id_ in made))
         assert [o.id for o in found] == made
 
@@ -745,7 +816,7 @@ class ConnectorContract:
     async def test_no_secret_shows_in_anything_that_is_told_to_people(self, rig: Rig) -> None:
         """Not in errors, not in `repr`, not in what a check says, when the peer fails in every way."""
         self.needs(Capability.ORDERS)
-        ctx = context(self.connector, rig)
+        ctx = context(self.connector, rig, self.spec)
         shown = [repr(self.connector), repr(msgspec.structs.replace(ctx, access=None, http=None))]
         shown.append(str(await self.connector.check(ctx)))
         for fault in (*NOT_DONE, *DONE_MAYBE, Fault.UNKNOWN_US):
