@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
+import msgspec
+
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
 from malha.flows import order_to_cash, stock_sync
@@ -93,6 +95,9 @@ WINDOW_OVER = "UPDATE fulfillment_order SET pickup_until = now() - interval '1 s
 EXPECTED = """
 SELECT o.number, o.id, l.location_id, l.sku_id FROM inbound_line l JOIN inbound_order o ON o.id = l.order_id
 WHERE l.expected > 0 ORDER BY o.number
+"""
+A_KIT_WAITS = """
+SELECT EXISTS (SELECT FROM supply_claim c JOIN order_component k ON k.order_id = c.order_id AND k.line = c.line)
 """
 CLAIMED = """
 SELECT location_id, allocated + held + fenced + safety FROM balance WHERE sku_id = %(sku)s ORDER BY location_id
@@ -531,6 +536,20 @@ async def sell_ahead(shop: Shop, a: int, b: int, c: int, _: int) -> None:
         draft = PolicyDraft(product_id=product, sku_id=sku, mode=Mode.BACKORDER, cap=2 + c if b % 3 else None)
         standing = {p.sku_id: p.version for p in await ahead.of_product(tx, product)}
         await policies.put(tx, draft, standing.get(sku))
+
+
+@claim
+async def kit_sold_ahead(shop: Shop, a: int, b: int, c: int, d: int) -> None:
+    """A component is on order, and kits are wanted that could not be made of what is there."""
+    await sell_ahead(shop, STOCKED.index("CUP"), 0, 0, 0)
+    await expect(shop, a, STOCKED.index("CUP"), 5, d)
+    gate = shop.gates[b % 2]
+    gate.cache.expire()  # it looks again at what may be sold ahead
+    wanted = shop.an_order(c, SOLD.index("SET"), c, 1)
+    await gate.submit(msgspec.structs.replace(wanted, lines=[NewLine("SET", 4 + c % 4, 1000)], payments=[]))
+    async with shop.db.snapshot() as tx:
+        if await tx.value(A_KIT_WAITS):
+            shop.done["a kit waits"] = shop.done.get("a kit waits", 0) + 1
 
 
 @claim

@@ -81,6 +81,9 @@ WITH draws AS (
            coalesce((SELECT sum(u.quantity) FROM order_unit u
                      WHERE u.order_id = d.claim_id AND u.sku_id = d.sku_id AND u.location_id = d.location_id
                        AND u.state = ANY (%(claiming)s::text[])), 0)
+           + coalesce((SELECT sum(s.quantity) FROM supply_claim s
+                       WHERE s.order_id = d.claim_id AND s.sku_id = d.sku_id AND s.location_id = d.location_id
+                         AND s.state = 'arrived'), 0)
            + coalesce((SELECT sum(h.quantity) FROM stock_hold_line h JOIN stock_hold s ON s.id = h.hold_id
                        WHERE h.hold_id = d.claim_id AND h.sku_id = d.sku_id AND h.location_id = d.location_id
                          AND s.state = 'active'), 0) AS claimed
