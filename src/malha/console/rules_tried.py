@@ -7,7 +7,7 @@ from malha.console.routing_rules import sign_of
 from malha.platform.db import Tx
 from malha.platform.i18n import _
 from malha.routing.ruling import reads
-from malha.routing.ruling.model import RuleSet, Standing, Status
+from malha.routing.ruling.model import Content, RuleSet, Standing, Status
 from malha.simulation.model import Result, RulesTried
 from malha.simulation.trying import Trial
 
@@ -50,7 +50,7 @@ def said_with(rules: RulesTried | None, scenario: str, *, plain: bool) -> str:
     """Return what a trial changes: its rules, and the scenario in words where it is not `plain`."""
     if rules is None:
         return scenario
-    said = _("by {rules}", rules=name_of(rules))
+    said = _("rules: {rules}", rules=name_of(rules))
     return said if plain else f"{said}, {scenario}"
 
 
@@ -71,8 +71,8 @@ def _choice(one: RuleSet, at: datetime) -> str:
     return f"{name} ({_(sign_of(one, at).word)})"
 
 
-async def tried(tx: Tx, trial: Trial, result: Result | None) -> Tried | None:
-    """Return the rules that a trial tries and what they took; None: it tries none."""
+async def tried(tx: Tx, trial: Trial, result: Result | None, content: Content | None) -> Tried | None:
+    """Return the rules that a trial tries, of a content, and what they took; None: it tries none."""
     rules = trial.rules
     if rules is None:
         return None
@@ -80,7 +80,6 @@ async def tried(tx: Tx, trial: Trial, result: Result | None) -> Tried | None:
     standing = await reads.standing(tx)
     stale = now is None or now.version != rules.version or standing != Standing(rules.live, rules.newest)
     ruled = None if result is None else result.ruled
-    content = now.content if now is not None and now.version == rules.version else None
     names = {str(n): row.name for n, row in enumerate([] if content is None else content.table.rows, 1)}
     rows: dict[str, int] = {} if ruled is None else dict(ruled.rows)
     if content is not None and ruled is not None:

@@ -91,7 +91,7 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         compared = await shadow_reads.comparison(tx, id)
         orders = await shadow_reads.orders(tx, id, limit=SHOWN)
         names = {x.code: x.name for x in await network.locations(tx)}
-        tried = await rules_tried.tried(tx, run, compared.result)
+        tried = await rules_tried.tried(tx, run, compared.result, await shadow_reads.rule_content(tx, id))
     result = compared.result
     days = reads.days_of(result)
     cost = [

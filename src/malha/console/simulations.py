@@ -314,7 +314,7 @@ async def simulation(request: Request[Any, Any, Any], id: FromPath[UUID], table:
         run = await service.show(tx, id)
         result = await reads.result(tx, id)
         names = {x.code: x.name for x in await network.locations(tx)}
-        tried = await rules_tried.tried(tx, run, result)
+        tried = await rules_tried.tried(tx, run, result, await reads.rule_content(tx, id))
         moved = await reads.moved(tx, id, SHOWN_MOVED)
     return render.html(
         "simulations/show.html",

@@ -47,7 +47,7 @@ def rule_told(bound: Bound) -> RuleTold:
 
 def rule_sentences(bound: Bound) -> list[str]:
     """Return which run and rule decided, which could not before, and what the rule said of what is left."""
-    run, number = bound.run, bound.number
+    run, number = bound.run, bound.number or _("(draft)")
     if bound.rule is not None:
         said = [
             _("Rule “{rule}” of the run “{run}” decided, rule set {number}.", rule=bound.rule, run=run, number=number)
