@@ -492,10 +492,10 @@ class _Carriage:
 # --- from a record ---
 
 
-def reopen_lane(facts: LaneFacts, rates: Sequence[Rates], *, beyond: bool = False) -> Lane:
+def reopen_lane(facts: LaneFacts, rates: Sequence[Rates], beyond: Pricing | None = None) -> Lane:
     """Return the lane a decision was taken in, knowing only the weights that were looked at then; index is position.
 
-    `beyond`: a parcel heavier than all of them goes as several of the heaviest; else it has no price (KeyError).
+    `beyond` prices a parcel that is heavier than all of them; without it that has no price (KeyError).
     """
     by_limit: dict[int, Bracket] = {}
     for rate in rates:
@@ -505,26 +505,9 @@ def reopen_lane(facts: LaneFacts, rates: Sequence[Rates], *, beyond: bool = Fals
         )
     klass = facts.klass()
     zones = 1 + max((zone for zone, _, _ in facts.classes), default=-1)
-    heaviest = max(by_limit, default=0)
 
     def price(limit: int) -> Bracket:
-        found = by_limit.get(limit)
-        if found is None and beyond and heaviest:
-            found = _several(by_limit[heaviest], limit)
-        return by_limit[limit] if found is None else found
+        return by_limit[limit] if beyond is None or limit in by_limit else beyond(limit)
 
     rows = Rows(facts.classes, klass, sorted(by_limit), price, tolls_of(facts))
     return Lane(facts, list(range(len(klass))), [], [NO_LIMIT] * zones, rows)
-
-
-def _several(bracket: Bracket, grams: int) -> Bracket:
-    """Return a weight as several parcels of a bracket, each as heavy as it lets."""
-    times = -(-grams // bracket.limit)
-    return Bracket(
-        grams,
-        [price * times for price in bracket.prices],
-        [packages * times for packages in bracket.packages],
-        bracket.leads,
-        bracket.services,
-        None if bracket.cartons is None else [cost * times for cost in bracket.cartons],
-    )

@@ -16,7 +16,7 @@ import msgspec
 
 from malha.network.model import Method
 from malha.network.tariff import Tariff
-from malha.routing.lanes import NO_RISK, Lane, LaneFacts, Rates, reopen_lane
+from malha.routing.lanes import NO_RISK, Bracket, Lane, LaneFacts, Rates, reopen_lane
 from malha.routing.model import Plan, RequestLine
 from malha.routing.records import Record, read_record
 from malha.routing.rules import decide, record_json
@@ -459,7 +459,7 @@ class Replay:
             classes=[(zone, handling, line) for zone, handling, line in costs], split=record.split, fees=fees,
         )  # fmt: skip
         priced = [self._priced(record, rate, percents, quoted, origin) for rate in rates]
-        lane = reopen_lane(facts, priced, beyond=True)
+        lane = reopen_lane(facts, priced, lambda grams: self._beyond(record, grams, priced, percents, origin))
         held = [(position, at) for position, id_ in enumerate(ids) if (at := self._at.get(id_)) is not None]
         return _Lane(
             lane=lane,
@@ -492,6 +492,40 @@ class Replay:
             (price * percent + 50) // 100 + self._penalty for price, percent in zip(prices, percents, strict=True)
         ]
         return Rates(rate.limit, prices, packages, cartons)
+
+    def _beyond(
+        self,
+        record: Record,
+        grams: int,
+        priced: Sequence[Rates],
+        percents: Sequence[int],
+        origin: Mapping[int, str],
+    ) -> Bracket:
+        """Return what a parcel costs that is heavier than all that were looked at: as several of the heaviest.
+
+        An order that nobody could serve looked at none: then today's tariff says it.
+        """
+        if priced:
+            most = max(priced, key=lambda rate: rate.limit)
+            times = -(-grams // max(most.limit, 1))
+            prices = [price * times for price in most.prices]
+            packages = [times * n for n in most.packages or [1] * len(prices)]
+            cartons = None if most.cartons is None else [carton * times for carton in most.cartons]
+        else:
+            found = [
+                self._leads.offer(record.service, origin.get(zone, ""), record.to or "", grams)
+                if record.method == Method.SHIP
+                else None
+                for zone in range(len(percents))
+            ]
+            dearest = max((offer[0] for offer in found if offer is not None), default=0)
+            prices = [
+                ((dearest if offer is None else offer[0]) * percent + 50) // 100 + self._penalty
+                for offer, percent in zip(found, percents, strict=True)
+            ]
+            packages, cartons = [1] * len(prices), None
+        nothing: list[int | None] = [None] * len(prices)
+        return Bracket(grams, prices, packages, nothing, nothing, cartons)
 
     # --- what is carried on, and what is counted ---
 
