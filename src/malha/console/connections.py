@@ -12,7 +12,7 @@ from malha.channels.connecting import mapping_reads, reads, registry, rules, ser
 from malha.channels.connecting.model import ConnectionDraft, Linked, Status
 from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import Connector
+from malha.channels.contract import Capability, Connector
 from malha.console import export, filling, render, shell, web
 from malha.console.filling import Filled
 from malha.console.words import TENDER, Sign
@@ -33,6 +33,12 @@ SIGNS = {
     Status.BROKEN: Sign(N_("Broken"), "fail", "fail"),
 }
 CAUSES = {
+    "unknown_request": N_("Of a request we know nothing of"),
+    "unknown_notice": N_("Of goods we know nothing of"),
+    "unknown_location": N_("Of a location that is not the partner's"),
+    "unknown_sku": N_("Of a SKU that we do not have"),
+    "not_asked": N_("More than was asked for"),
+    "no_source": N_("No stock source"),
     "unknown_outcome": N_("Nobody knows whether it arrived"),
     "invalid": N_("The channel refuses it, or it cannot be read"),
     "missing": N_("The channel does not have it"),
@@ -55,8 +61,10 @@ KINDS = {
     "refund": N_("Refund"),
     "set_price": N_("Price"),
     "post_document": N_("Sales document"),
+    "ask": N_("Request to a logistics partner"),
 }
 STREAMS = {
+    "files": N_("Files looked for"),
     "orders": N_("Orders read until"),
     "products": N_("Products read until"),
     "stock_look": N_("Stock compared"),
@@ -70,6 +78,49 @@ TIERS = {
 }
 # What our own connectors say of themselves; those of others are shown in their own words.
 OWN_WORDS = (
+    N_("Partner by files (SFTP)"),
+    N_("Server"),
+    N_("Name of the SFTP server."),
+    N_("User"),
+    N_("Who we log in as."),
+    N_("Port"),
+    N_("Usually 22."),
+    N_("Folder we write into"),
+    N_("The partner reads here."),
+    N_("Folder we read from"),
+    N_("The partner writes here."),
+    N_("Folder for what was read"),
+    N_("Made if it is missing."),
+    N_("Folder for errors"),
+    N_("Files to mend, and the rows."),
+    N_("Encoding"),
+    N_("Of what we write. UTF-8 is recognised when read, whatever is set here."),
+    N_("Separator"),
+    N_("Between columns."),
+    N_("Decimals"),
+    N_("Whether 1,5 or 1.5 is one and a half."),
+    N_("Time zone"),
+    N_("Of times without one."),
+    N_("When a file is whole"),
+    N_("quiet: it did not change between two looks; marker: an empty file NAME.done is beside it."),
+    N_("Files of acknowledgements"),
+    N_("Files of shipments"),
+    N_("Files of adjustments"),
+    N_("Files of receipts"),
+    N_("Files of stock"),
+    N_("By name."),
+    N_("Stock source"),
+    N_("Code of the source whose word its stock is."),
+    N_("Hours for an answer"),
+    N_("After them a request needs attention."),
+    N_("Largest file"),
+    N_("In megabytes."),
+    N_("Password of the user, where there is no key"),
+    N_("Private key of the user (OpenSSH or PEM)"),
+    N_("Passphrase of the private key, if it has one"),
+    N_("Partner by webhooks (JSON)"),
+    N_("Where we post what we ask."),
+    N_("Secret that we sign our posts with"),
     N_("JSON over HTTP"),
     N_("Address"),
     N_("Address of the channel's API."),
@@ -233,6 +284,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         sign_=SIGNS[Status(found.status)],
         person=_person(row),
         tier=_tier(connector) if connector else _("not installed"),
+        fulfils=connector is not None and Capability.FULFILMENT in connector.capabilities,
         connector=connector.name if connector else found.connector,
         webhook=f"{services.settings.address}/in/{code}",
         budget=budget,

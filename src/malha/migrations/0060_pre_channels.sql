@@ -2,7 +2,7 @@
 
 ALTER TABLE channel_op DROP CONSTRAINT channel_op_kind_check;
 ALTER TABLE channel_op ADD CONSTRAINT channel_op_kind_check
-    CHECK (kind IN ('set_price', 'push_shipment', 'cancel', 'refund', 'post_document')) NOT VALID;
+    CHECK (kind IN ('set_price', 'push_shipment', 'cancel', 'refund', 'ask', 'post_document')) NOT VALID;
 ALTER TABLE channel_op VALIDATE CONSTRAINT channel_op_kind_check;
 
 -- How far the events of an order were followed, and what came of them; begins when the order is placed. One row for

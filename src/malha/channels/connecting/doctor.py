@@ -7,7 +7,9 @@ import msgspec
 from malha.channels.connecting import reads, registry, service, stock_looks, stock_reads
 from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import ChannelError, ExtState, OrderSource, StockSource, SummarySource
+from malha.channels.contract import Capability, ChannelError, ExtState, OrderSource, StockSource, SummarySource
+from malha.channels.partners import list_reads as partner_lists
+from malha.channels.partners import reads as partners
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 
@@ -31,11 +33,23 @@ async def examine(runtime: Runtime, code: str) -> list[Finding]:
     async with runtime.db.transaction() as tx:
         connection = await service.connection_of(tx, code)
         (standing,) = await reads.health(tx, code)
+        counts = await partner_lists.counts(tx, connection.id, partner_lists.hours_of(connection.config))
+        places = await partners.locations(tx, connection.id)
+        key = await partners.host_key(tx, connection.id)
     connector = registry.connectors().get(connection.connector)
     if connector is None:
         return [Finding("connector", False, f"{connection.connector} is not installed")]
     tier = f"{connector.name}, tier {connector.evidence.value}"
     findings = [Finding("connector", True, tier), _status(connection)]
+    if Capability.FULFILMENT in connector.capabilities:
+        codes = ", ".join(p.code for p in places)
+        findings.append(Finding("locations", bool(places), codes or "none: it will be asked for nothing"))
+        if Capability.FILES in connector.capabilities:
+            trusted = key.fingerprint if key else "nobody has trusted one"
+            findings.append(Finding("key of the server", key is not None, trusted))
+        late = f"{counts.open} open, {counts.unanswered} unanswered, {counts.overdue} overdue"
+        findings.append(Finding("requests", not counts.overdue, late))
+        findings.append(Finding("files", not counts.held_files, f"{counts.held_files} with rows to mend"))
     health = await service.check(runtime, connection)
     findings.append(Finding("check", health.ok, health.says or ("it answers" if health.ok else "no")))
     if health.ok:

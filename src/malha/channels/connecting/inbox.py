@@ -162,7 +162,7 @@ def _is_answer(came: Came) -> bool:
 
 async def _taken(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> InboxState:
     if _is_answer(came):
-        await answering.take(runtime, connection, came.payload)
+        await answering.take(runtime, connection, came.payload, came.received_at)
         return InboxState.DONE
     return await orders.take(runtime, gate, connection, await _order_of(runtime, connection, came))
 

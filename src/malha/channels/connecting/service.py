@@ -185,7 +185,10 @@ async def check(runtime: Runtime, connection: Linked) -> Health:
     """Ask a connection's peer something harmless. Never raises for what the peer answers."""
     try:
         line = runtime.line(connection)
-        return await line.connector.check(line.ctx)
+        try:
+            return await line.connector.check(line.ctx)
+        finally:
+            await line.close()
     except ChannelError as error:
         return Health(ok=False, says=error.why)
     except MalhaError as error:

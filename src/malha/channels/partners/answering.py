@@ -5,6 +5,7 @@ work itself, or by the name of the statement that stands beside it.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -39,8 +40,8 @@ SETTLED = frozenset({Outcome.APPLIED, Outcome.DUPLICATE, Outcome.INCLUDED, Outco
 _answer = msgspec.json.Decoder(Answer).decode
 
 
-async def take(runtime: Runtime, connection: Linked, payload: bytes) -> None:
-    """Record what a partner said.
+async def take(runtime: Runtime, connection: Linked, payload: bytes, received_at: datetime) -> None:
+    """Record what a partner said. Goods without a time of leaving left, at the latest, when that was received.
 
     Raises:
         Parked: it fits nothing that was asked, and waits for a person.
@@ -53,7 +54,7 @@ async def take(runtime: Runtime, connection: Linked, payload: bytes) -> None:
             async with runtime.db.transaction(actor_of(connection)) as tx:
                 await _acknowledge(tx, connection, answer)
         case ShipmentTold():
-            await _ship(runtime, connection, answer)
+            await _ship(runtime, connection, answer, received_at)
         case AdjustmentTold():
             async with runtime.db.transaction(actor_of(connection)) as tx:
                 await _adjust(tx, connection, answer)
@@ -89,7 +90,7 @@ async def _acknowledge(tx: Tx, connection: Linked, told: RequestAnswer) -> None:
 # --- shipments ---
 
 
-async def _ship(runtime: Runtime, connection: Linked, told: ShipmentTold) -> None:
+async def _ship(runtime: Runtime, connection: Linked, told: ShipmentTold, received_at: datetime) -> None:
     """Record what is short and what was packed, then that it left: in two steps, since a document may be missing."""
     key = rules.dedup_of(told)
     async with runtime.db.transaction(actor_of(connection)) as tx:
@@ -98,7 +99,7 @@ async def _ship(runtime: Runtime, connection: Linked, told: ShipmentTold) -> Non
         return
     try:
         async with runtime.db.transaction(actor_of(connection)) as tx:
-            await _leave(tx, work_id, told)
+            await _leave(tx, work_id, told, told.shipped_at or received_at)
     except DocumentRequired as missing:
         async with runtime.db.transaction(actor_of(connection)) as tx:
             note = {"id": work_id, "state": "acknowledged", "outcome": None, "note": str(missing), "told": None}
@@ -173,7 +174,7 @@ async def _say(tx: Tx, work_id: UUID, key: str) -> None:
     await tx.value(writes.SET_REQUEST, {**row, "left_at": None, "heard": True})
 
 
-async def _leave(tx: Tx, work_id: UUID, told: ShipmentTold) -> None:
+async def _leave(tx: Tx, work_id: UUID, told: ShipmentTold, left_at: datetime) -> None:
     parcels = await fulfillment.parcels_of(tx, work_id)
     # In the order in which they were packed; a single parcel needs no name.
     tracking = [
@@ -187,7 +188,7 @@ async def _leave(tx: Tx, work_id: UUID, told: ShipmentTold) -> None:
     ]
     await fulfillment.ship(tx, work_id, tracking)
     row = {"id": work_id, "state": "ended", "outcome": "shipped", "note": None, "told": None, "heard": True}
-    await tx.value(writes.SET_REQUEST, {**row, "left_at": told.shipped_at or await tx.now()})
+    await tx.value(writes.SET_REQUEST, {**row, "left_at": left_at})
 
 
 # --- stock ---
