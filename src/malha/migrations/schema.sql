@@ -366,7 +366,7 @@ CREATE TABLE channel_op (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     done_at timestamp with time zone,
     CONSTRAINT channel_op_pkey PRIMARY KEY (key),
-    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text, 'post_document'::text]))),
+    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text, 'ask'::text, 'post_document'::text]))),
     CONSTRAINT channel_op_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'dead'::text, 'superseded'::text, 'dropped'::text])))
 ) WITH (fillfactor = 80);
 
@@ -1883,6 +1883,8 @@ CREATE TABLE reconciliation (
     ours_total bigint DEFAULT 0 NOT NULL,
     theirs_total bigint DEFAULT 0 NOT NULL,
     differing text[] DEFAULT '{}'::text[] NOT NULL,
+    ours_refunded bigint DEFAULT 0 NOT NULL,
+    theirs_refunded bigint,
     CONSTRAINT reconciliation_pkey PRIMARY KEY (id),
     CONSTRAINT reconciliation_connection_id_kind_day_key UNIQUE (connection_id, kind, day),
     CONSTRAINT reconciliation_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'stock'::text, 'documents'::text])))
