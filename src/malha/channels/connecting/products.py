@@ -91,15 +91,14 @@ async def ensure(runtime: Runtime) -> None:
 
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     """Read catalogues when they are due until `stop` is set; a failed round is logged and tried again."""
-    loop = asyncio.get_running_loop()
-    cared = 0.0
+    ensuring, caring = turns.Every(turns.ENSURE_S), turns.Every(CARE_EVERY_S)
     while not stop.is_set():
         try:
-            await ensure(runtime)
+            if ensuring.due():
+                await ensure(runtime)
             await turns.work(runtime, STREAM, read, stop)
-            if loop.time() - cared >= CARE_EVERY_S:
+            if caring.due():
                 await care(runtime)
-                cared = loop.time()
         except Exception:  # the database may be away: it will be back
             log.exception("reading_products_failed")
         await rest(stop, turns.IDLE_S)

@@ -191,9 +191,11 @@ async def ensure(runtime: Runtime) -> None:
 
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     """Compare every few hours, and whenever somebody asks for it, until `stop` is set."""
+    clock = turns.Every(turns.ENSURE_S)
     while not stop.is_set():
         try:
-            await ensure(runtime)
+            if clock.due():
+                await ensure(runtime)
             await turns.work(runtime, STREAM, look, stop)
         except Exception:  # the database may be away: it will be back
             log.exception("comparing_stock_failed")

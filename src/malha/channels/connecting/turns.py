@@ -4,6 +4,7 @@ Where a stream of orders moves a cursor page by page, these are read from the fi
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -25,8 +26,25 @@ PAGES = 100_000  # no peer has more
 TRIES = 6  # of one page
 FIRST_S, LONGEST_S = 30.0, 3600.0
 IDLE_S = 3.0
+ENSURE_S = 60.0  # how soon a connection that was just made has its streams
 T = TypeVar("T")
 Do = Callable[["Reading"], Awaitable[tuple[float, str | None]]]
+
+
+class Every:
+    """What is done again after so many seconds at the earliest; the first time at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last: float | None = None
+
+    def due(self) -> bool:
+        """Tell whether it is time again; if so, the next time counts from now."""
+        now = time.monotonic()
+        if self._last is not None and now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
 
 
 class Reading:
