@@ -313,6 +313,18 @@ async def test_what_changes_twice_within_a_second_is_told_as_it_ends(shop: WooSi
     assert await sweep(at(shop), cursor) == ([], cursor)
 
 
+async def test_a_cursor_stays_small_however_much_is_read(shop: WooSim):
+    for n in range(120):
+        shop.sell(at=n * 60)
+    shop.clock = BEGIN + 120 * 60
+    page = await woo.pull_orders(at(shop), None, None)
+    longest = 0
+    while page.more:
+        page = await woo.pull_orders(at(shop), page.cursor, None)
+        longest = max(longest, len(page.cursor))
+    assert longest < 300
+
+
 async def test_what_leaves_a_crowded_second_while_it_is_read_pushes_none_past(shop: WooSim):
     made = [shop.sell(at=500) for _ in range(14)]
     shop.clock = BEGIN + 600

@@ -86,8 +86,16 @@ async def is_all_gone(
         if name != shipment and isinstance(told, dict):
             for id_, n in told.items():
                 gone[int(id_)] = gone.get(int(id_), 0) + int(n)
+    if _covers(gone, order):
+        return True
+    if shipment and not order.refunds:
+        return False
     for id_, n in (await withdrawn(ctx, order.id)).items():
         gone[id_] = gone.get(id_, 0) + n
+    return _covers(gone, order)
+
+
+def _covers(gone: Mapping[int, int], order: Order) -> bool:
     return all(gone.get(line.id, 0) >= line.quantity for line in order.line_items)
 
 

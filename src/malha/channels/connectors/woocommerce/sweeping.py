@@ -14,6 +14,7 @@ from malha.channels.contract import Ctx, Invalid, Reply, Retryable
 SETTLED = timedelta(seconds=10)  # after it no change can bear this second any more
 LOOK_BACK = timedelta(seconds=30)  # what is read again: a change shows later than its time says
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What the second in which it changed says of an order that changed more than once within it: further is newer.
 RANK = {
     "checkout-draft": 0,
     "pending": 1,
@@ -41,9 +42,6 @@ class Cursor(msgspec.Struct, frozen=True):
     seen: dict[str, int] = {}
     torn: int = 0
     open: int | None = None
-
-
-# What the second in which it changed says of an order that changed more than once within it: further is newer.
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -94,17 +92,22 @@ def _read(
     seen = kept.seen | {id_: version for _row, id_, version in fresh}
     last = max([*seconds, *([] if kept.last is None else [kept.last])], default=None)
     open_ = min([*unsettled, *([] if kept.open is None else [kept.open])], default=None)
-    return fresh, Swept(Cursor(start, last, seen, torn, open_), True)
+    oldest = _beginning(last, open_)
+    kept_still = {id_: version for id_, version in seen.items() if oldest is None or version // STEPS >= oldest}
+    return fresh, Swept(Cursor(start, last, kept_still, torn, open_), True)
+
+
+def _beginning(last: int | None, open_: int | None) -> int | None:
+    """Return where the next sweep begins: a little before the last change, and before all that may change unseen."""
+    if last is None:
+        return None
+    start = last - int(LOOK_BACK.total_seconds())
+    return start if open_ is None else min(start, open_)
 
 
 def _ended(read: Cursor) -> Cursor:
-    """Return where the next sweep begins: a little before the last change, and before all that may change unseen."""
-    if read.last is None:
-        return read
-    start = read.last - int(LOOK_BACK.total_seconds())
-    if read.open is not None:
-        start = min(start, read.open)
-    return Cursor(start, read.last, {id_: version for id_, version in read.seen.items() if version // STEPS >= start})
+    start = _beginning(read.last, read.open)
+    return Cursor(read.start if start is None else start, read.last, read.seen)
 
 
 def _from(second: int) -> dict[str, str]:
@@ -155,9 +158,10 @@ def second_of(row: Mapping[str, Any]) -> int:
 def clock_of(ctx: Ctx, reply: Reply) -> datetime:
     """Return the time that the shop says it is."""
     try:
-        return parsedate_to_datetime(reply.headers["date"])
+        said = parsedate_to_datetime(reply.headers["date"])
     except (KeyError, ValueError):
         return ctx.now()
+    return said if said.tzinfo is not None else said.replace(tzinfo=UTC)
 
 
 def seconds_of(at: datetime) -> int:
