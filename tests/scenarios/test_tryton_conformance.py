@@ -287,6 +287,32 @@ async def test_a_shipment_that_was_left_half_way_is_done_once(rig: TrytonRig, st
     assert rig.erp.rows("SELECT shipment_state FROM sale_sale WHERE id = %s", int(sale)) == [("partially shipped",)]
 
 
+async def test_units_of_one_product_are_shared_among_its_lines_and_never_warned_of(rig: TrytonRig):
+    ctx = context(Tryton(), rig)
+    lines = [
+        DocumentLine(sku="A", code="A", quantity=units, unit_price=price) for units, price in ((2, 1_000), (1, 500))
+    ]
+    sale = await Tryton().post_document(ctx, a_sale(lines=lines, total=2_500), a_key())
+    assert isinstance(sale, Ok)
+    for units in (1, 2, 1):  # one more than was sold: what left has left
+        push = ShipmentPush(order=sale.ref, shipment=a_key(), lines=[ShippedLine("A", units)], shipped_at=AT)
+        assert isinstance(await Tryton().push_shipment(ctx, push, "k"), Ok)
+    moved = """SELECT l.unit_price::int, sum(m.quantity)::int FROM stock_move m JOIN sale_line l
+               ON m.origin = 'sale.line,' || l.id WHERE l.sale = %s AND m.state = 'done' GROUP BY 1 ORDER BY 1"""
+    assert rig.erp.rows(moved, int(sale.ref)) == [(5, 2), (10, 2)]
+
+
+async def test_where_tryton_ships_itself_it_makes_the_shipment_and_hears_of_none(rig: TrytonRig):
+    ctx = context(Tryton(), rig)
+    itself = msgspec.structs.replace(ctx, config=msgspec.structs.replace(ctx.config, shipments="tryton"))
+    sale = await Tryton().post_document(itself, a_sale(), a_key())
+    assert isinstance(sale, Ok)
+    (made,) = await rig.told(Operation.SHIPMENT)
+    push = ShipmentPush(order=sale.ref, shipment=a_key(), lines=[ShippedLine("A", 1)], shipped_at=AT)
+    assert await Tryton().push_shipment(itself, push, "k") == Ok()
+    assert await rig.told(Operation.SHIPMENT) == [made]
+
+
 async def test_a_buyer_without_a_document_is_the_one_that_is_set_or_is_not_posted(rig: TrytonRig):
     ctx = context(Tryton(), rig)
     sale = a_sale(party=ExtBuyer(name="Ana"))

@@ -166,7 +166,11 @@ class _Turn:
         if _NEEDS[op.kind] not in self._line.connector.capabilities:
             await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
             return
-        told = await self._what(op)
+        try:
+            told = await self._what(op)
+        except Exception as error:  # noqa: BLE001 -- what was queued cannot be read any more, or its order is gone
+            await self._failed(op, error, doubtful=op.doubtful)
+            return
         if told is None:
             await self._bury(op, "awaits_sale", "the sale of this order is not at the ERP yet", doubtful=op.doubtful)
             return

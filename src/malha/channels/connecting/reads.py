@@ -228,14 +228,13 @@ SELECT o.number, o.external_id, ch.code AS channel, o.placed_at, o.currency, o.s
        o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to
 FROM sales_order o JOIN channel ch ON ch.id = o.channel_id WHERE o.id = %(order_id)s::uuid
 """
-# What the connection calls each SKU: by its channel's listing, by what was bound, else as we do.
+# What the connection calls each SKU: by its channel's listing, else as we do.
 BOOKED_LINES = """
 SELECT l.line, coalesce(v.sku, l.sku_text) AS sku,
-       coalesce(nullif(i.code, ''), b.external_id, v.sku, l.sku_text) AS code, l.name, l.quantity, l.unit_price,
+       coalesce(nullif(i.code, ''), v.sku, l.sku_text) AS code, l.name, l.quantity, l.unit_price,
        l.replaces IS NOT NULL AS later
 FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id
 LEFT JOIN listing i ON i.channel_id = %(channel_id)s::int AND i.sku_id = l.sku_id
-LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'variant' AND b.internal_id = v.sku
 WHERE l.order_id = %(order_id)s::uuid ORDER BY l.line
 """
 SALE_OF = """
@@ -643,7 +642,7 @@ async def collected_lines(tx: Tx, orders: Sequence[str], works: Sequence[str]) -
 
 async def booked(tx: Tx, connection: Linked, order_id: str) -> Bookable:
     """Return an order as a document of a connection tells it."""
-    asked = {"connection_id": connection.id, "channel_id": connection.channel_id, "order_id": order_id}
+    asked = {"channel_id": connection.channel_id, "order_id": order_id}
     order = await tx.one(BookedOrder, BOOKED_ORDER, {"order_id": order_id})
     return Bookable(order, await tx.all(Booked, BOOKED_LINES, asked))
 
