@@ -20,6 +20,7 @@ CURRENCIES = {"BRL-1": 2, "USD-1": 2, "JPY-1": 0, "KWD-1": 3}
 WHERE = {
     Operation.ORDERS: "/wc/v3/orders?",
     Operation.ORDER: "/wc/v3/orders/",
+    Operation.LEVELS: "offset=",
     Operation.STOCK: "/products/batch",
     Operation.PRICES: "/products/batch",
     Operation.SHIPMENT: "_malha_shipment_",

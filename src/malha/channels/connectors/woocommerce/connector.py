@@ -147,7 +147,7 @@ class WooCommerce:
         }
     )
     limits: ClassVar[Limits] = Limits(rate=5.0, burst=20.0, in_flight=4, batch=PAGE)
-    evidence: ClassVar[Tier] = Tier.C
+    evidence: ClassVar[Tier] = Tier.A
     idempotent: ClassVar[bool] = False
 
     async def check(self, ctx: Ctx) -> Health:
