@@ -29,7 +29,7 @@ SHOWN = 50
 VIEWS = {
     Only.OVERDUE: N_("Need attention"),
     Only.OPEN: N_("With the partner"),
-    Only.ENDED: N_("Settled"),
+    Only.ENDED: N_("Not with the partner any more"),
     Only.ALL: N_("All"),
 }
 OUTCOMES = {
