@@ -1,0 +1,113 @@
+"""The whole way with the real WooCommerce: the story, and what it calls us with. By hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.channel_seller import Seller
+from tests.peer_shop import write
+from tests.woo_seller import CODE, RetailerOn, seller_of, story
+from tests.woocommerce_shop import WooShop, need_woocommerce, woocommerce_shop
+
+from malha.channels.connecting.receiving import Receiver
+from malha.channels.contract import ProductPush, RawRequest
+
+SETTLED_S = 11.0  # until a second is over for the connector
+
+
+@pytest.fixture(scope="module")
+def here() -> None:
+    need_woocommerce()
+
+
+@pytest.fixture
+async def shop(here: None) -> AsyncIterator[WooShop]:
+    async with woocommerce_shop() as made:
+        await made.offer("A", "99.00")
+        await made.offer("B", "45.50")
+        yield made
+
+
+@pytest.fixture
+async def seller(shop: WooShop, template_url: str, retailer_on: RetailerOn, tmp_path: Path) -> AsyncIterator[Seller]:
+    async with seller_of(shop, template_url, retailer_on, tmp_path, refund_at_gateway=False) as made:
+        yield made
+
+
+@asynccontextmanager
+async def ear(port: int) -> AsyncIterator[list[RawRequest]]:
+    """Listen where the shop calls, and answer 200."""
+    heard: list[RawRequest] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        heard.append(RawRequest("POST", f"https://malha.example/in/{CODE}", headers, body))
+        await write(writer, 200, b"{}", {})
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", port)
+    try:
+        yield heard
+    finally:
+        server.close()
+
+
+async def test_product_stock_order_cancel_parcel_refund_and_no_difference(seller: Seller, shop: WooShop):
+    await story(seller, shop)
+    await asyncio.sleep(SETTLED_S)
+    await seller.go()
+    assert await seller.differing() == []
+    assert await seller.rows("SELECT DISTINCT state FROM channel_inbox WHERE state NOT IN ('done', 'stale')") == []
+    assert await shop.over_https("/data/currencies/current") == 200, "Basic, where a proxy took https off"
+
+    connector, ctx = (line := seller.runtime.line(await seller.connection())).connector, line.ctx
+    await shop.vary("CAMISA", "AZUL", "VERDE")
+    new = ProductPush(sku="N", code="N", name="Nova", price=2_990, currency="BRL", gtin="7891000000003")
+    assert [type(x).__name__ for x in await connector.upsert_products(ctx, [new, new])] == ["Ok", "Ok"]
+    found, cursor = {}, None
+    for _ in range(20):
+        page = await connector.pull_products(ctx, cursor)
+        found |= {item.sku: item for item in page.items}
+        cursor = page.cursor
+        if not page.more:
+            break
+    assert set(found) == {"A", "B", "N", "CAMISA-AZUL", "CAMISA-VERDE"}
+    assert (found["N"].gtin, found["N"].price, found["CAMISA-AZUL"].name) == ("7891000000003", 2_990, "CAMISA AZUL")
+    stock, cursor = {}, None
+    for _ in range(20):
+        told = await connector.pull_stock(ctx, cursor)
+        stock |= {item.sku: item.quantity for item in told.items}
+        cursor = told.cursor
+        if not told.more:
+            break
+    assert stock == {"A": 38, "B": 28, "N": 0}
+
+
+async def test_what_the_shop_calls_with_is_signed_and_its_ping_is_not(seller: Seller, shop: WooShop):
+    receiver = Receiver(seller.database, seller.runtime.keys)
+    async with ear(shop.hook_port) as heard:
+        for topic in ("order.created", "order.updated", "product.updated"):
+            await shop.call(topic, f"http://127.0.0.1:{shop.hook_port}/in/{CODE}")
+        assert all(raw.body.startswith(b"webhook_id=") for raw in heard)
+        assert {"x-wc-webhook-signature"}.isdisjoint({name for raw in heard for name in raw.headers})
+        assert [await receiver.receive(CODE, raw) for raw in heard] == [0] * len(heard)
+        assert heard, "a webhook that is made pings"
+        heard.clear()
+        bought = await shop.buy(("A", 1))
+        for _ in range(5):
+            await shop.work()
+        topics = [raw.headers["x-wc-webhook-topic"] for raw in heard]
+        assert "order.created" in topics
+        kept = [await receiver.receive(CODE, raw) for raw in heard]
+        assert sum(kept) >= 1
+        assert [await receiver.receive(CODE, raw) for raw in heard] == [0] * len(heard), "again, they are known"
+    await seller.go()
+    assert await seller.rows("SELECT external_id FROM sales_order") == [(bought,)]
+    line = seller.runtime.line(await seller.connection())
+    health = await line.connector.check(line.ctx)
+    assert health.ok
+    assert "order.created active" in health.facts["webhooks"]
