@@ -25,7 +25,7 @@ DAY_BEGINS = {
 }
 YES_NO = {"yes": N_("Yes"), "no": N_("No")}
 GOODS = {"any": N_("at least one line"), "all": N_("every line")}
-RANGE = re.compile(r"(?P<least>[^<>=≤≥]+?)\s*(?:\.\.+|[\u2013\u2014-]|\ba\b|\bto\b)\s*(?P<most>[^<>=≤≥]+)")
+BETWEEN = re.compile(r"\.\.|[\u2013\u2014-]|\ba\b|\bto\b")
 DASHES = re.compile(r"\.\.+|[\u2013\u2014]")
 NO_RANGE = N_("{value} is no range.")
 LIKE_RANGE = N_("Write it like 100..500, >= 100 or <= 500.")
@@ -104,9 +104,9 @@ def bounds(text: str, number: Callable[[str], int]) -> tuple[int | None, int | N
                 return {
                     0: (found, None), 1: (None, found), 2: (None, found - 1), 3: (found + 1, None), 4: (found, found),
                 }[place]  # fmt: skip
-    both = RANGE.fullmatch(said)
-    if both is not None:
-        return number(both["least"]), number(both["most"])
+    ends = BETWEEN.split(said, maxsplit=1)
+    if len(ends) > 1:
+        return number(ends[0].strip()), number(ends[1].strip().lstrip("."))
     try:
         found = number(said)
     except BadCell:
