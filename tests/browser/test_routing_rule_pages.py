@@ -145,7 +145,7 @@ def test_a_person_writes_orders_tries_publishes_and_brings_back_rules(visit: Vis
     page.get_by_label("State", exact=True).fill("PA")
     page.get_by_role("button", name="Try").click()
     expect(page.get_by_text("There is no SKU NOT-THERE.").first).to_be_visible()
-    expect(page.locator(".m-rr-new").first).to_contain_text("North")
+    expect(page.locator(".m-rr-new").filter(has_text="North").first).to_be_visible()
 
     page.get_by_role("button", name="Publish").first.click()
     page.locator("#dlg-publish").get_by_label("Why").fill("North first")
