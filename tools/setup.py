@@ -381,9 +381,12 @@ def main() -> None:
         python_packages(venv, interpreter, "runtime" if mode == "runtime" else "dev")
         front_end(venv, dev=mode != "runtime")
         messages(venv)
-        if mode == "peers" or (mode == "test" and os.environ.get("CI")):
+        # Large downloads: outside CI by `make peers` alone, and the tests skip and say so.
+        everything = mode == "peers" or bool(os.environ.get("CI"))
+        if everything and mode != "runtime":
             artefacts(venv)
-            peers(venv, interpreter)  # a large download: elsewhere by `make peers`, and the tests skip and say so
+        if everything and mode in {"peers", "test"}:
+            peers(venv, interpreter)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ WHERE schemaname = 'malha' AND tablename NOT IN ('revision', 'sequencer') AND ta
 """
 CHANNELS = ("web", "till", "mall")
 # Claims here are of orders that have no rows: what the doctor compares with those is not looked at.
-WITHOUT_ORDERS = {"allocated_units", "draws_claimed"}
+WITHOUT_ORDERS = {"allocated_units", "draws_claimed", "cap_uses_claimed"}
 DRAWN_BY = "SELECT DISTINCT allotment_id, ref_id FROM fence_movement WHERE reason = 'drawn'"
 PASSED = """
 SELECT a.code, n.used, a.quota FROM cap_counter n JOIN allotment a ON a.id = n.allotment_id WHERE n.used > a.quota
