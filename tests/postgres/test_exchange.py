@@ -14,6 +14,9 @@ from xlsxwriter import Workbook
 from malha.exchange import kinds, reads, service
 from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
+from malha.inventory.ahead import policies
+from malha.inventory.ahead.model import Mode as SoldAhead
+from malha.inventory.ahead.policies import PolicyDraft
 from malha.inventory.allotments import service as fences
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow
 from malha.inventory.allotments.model import Kind as Fencing
@@ -257,6 +260,9 @@ async def test_what_is_exported_imports_back_and_changes_nothing(database, world
     if kind is Kind.SAFETY_RULES:
         async with database.transaction() as tx:
             await safety.put(tx, SafetyRuleDraft(code="SPARE", name="Spare", amount=2, location="DC"), None)
+    if kind is Kind.AHEAD_POLICIES:
+        async with database.transaction() as tx:
+            await policies.put(tx, PolicyDraft(product_id=1, sku_id=1, mode=SoldAhead.BACKORDER, cap=9), None)
     pieces = [piece async for piece in kinds.export(kind, format_, database, SYSTEM)]
     file = io.BytesIO(b"".join(pieces))
     report = await run_import(database, kinds.target_of(kind), file, mode=Mode.VALID)

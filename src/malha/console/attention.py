@@ -51,6 +51,7 @@ DOES = {
     "payment_deadlines": N_("Time to pay"),
     "stock_changes": N_("Stock that channels are told of"),
     "connector_operations": N_("What channels are told of orders"),
+    "connector_documents": N_("What ERPs are told of orders"),
     "partner_requests": N_("What logistics partners are asked"),
     "partner_notices": N_("Goods that logistics partners expect"),
     "short_pick_counts": N_("Counts of what was not found"),

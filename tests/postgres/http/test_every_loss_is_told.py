@@ -21,7 +21,8 @@ import malha
 from malha.capacity import service as slot_service
 from malha.capacity.model import Kind as SlotKind
 from malha.capacity.model import Template
-from malha.channels.connecting import orders as channel_orders
+from malha.channels.connecting import reversing
+from malha.channels.contract import ExtLine, ExtOrder, ExtState
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import asking, pickups, shortfalls, slipping
@@ -376,8 +377,19 @@ async def promise_slips(shop: Shop, world: World, order_id: UUID) -> None:
 
 async def channel_cancel(shop: Shop, world: World, order_id: UUID) -> None:
     """The channel says, of an order that it told before, that it is cancelled."""
+    await taken_back(shop, order_id, cancelled=2, state=ExtState.CANCELLED)
+
+
+async def channel_cancel_one(shop: Shop, world: World, order_id: UUID) -> None:
+    await taken_back(shop, order_id, cancelled=1, state=ExtState.OPEN)
+
+
+async def taken_back(shop: Shop, order_id: UUID, *, cancelled: int, state: ExtState) -> None:
+    lines = [ExtLine(sku="A", quantity=2, unit_price=1000, cancelled=cancelled)]
+    told = ExtOrder(id="1", version=2, placed_at=datetime.now(UTC), currency="BRL", lines=lines, state=state)
     async with shop.database.transaction() as tx:
-        await channel_orders._cancel(tx, order_id)
+        await ordering.lock_orders(tx, [order_id])
+        assert await reversing.record(tx, order_id, told) == []
 
 
 async def cancelled_for_want(shop: Shop, world: World, order_id: UUID) -> None:
@@ -462,7 +474,16 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "replaced on the order's page": ({"console.actions._replace"}, page_replace, Kind.REPLACED),
     "waiting for supply that was given up": ({"intake.replanning.follow_supply"}, supply_lost, Kind.ON_HOLD),
     "waiting for supply that comes later": ({"intake.supplying.promise_anew"}, supply_later, Kind.REPROMISED),
-    "cancelled at its channel": ({"channels.connecting.orders._cancel"}, channel_cancel, Kind.CANCELLED),
+    "cancelled at its channel": (
+        {"channels.connecting.reversing._cancel_whole"},
+        channel_cancel,
+        Kind.CANCELLED,
+    ),
+    "one unit cancelled at its channel": (
+        {"channels.connecting.reversing._cancel_line"},
+        channel_cancel_one,
+        Kind.CANCELLED_IN_PART,
+    ),
     "cancelled for want of goods": ({"fulfillment.shortfalls._carry_out"}, cancelled_for_want, Kind.CANCELLED),
     "left by its routing rule for too long": ({"intake.ruled.cancel_due"}, rule_waits_too_long, Kind.CANCELLED),
     "held by a routing rule that is gone": ({"intake.ruled.settle_hold"}, rule_is_gone, Kind.ON_HOLD),
