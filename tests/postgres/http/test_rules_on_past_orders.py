@@ -11,6 +11,7 @@ from test_simulations import wanted
 from tests_http import Shop
 
 from malha.identity.model import Role
+from malha.intake.reference import REFRESH_SECONDS
 from malha.platform.clock import now
 from malha.platform.ids import UUID
 from malha.simulation import reads, service, shadowing
@@ -264,6 +265,7 @@ async def test_rules_decide_new_orders_beside_live_and_are_promoted_from_there(r
     assert compared["result"]["ruled"]["rows"] == {"2": 1}
     assert (await said(retailer, "POST", f"{at}/promote", key))["promoted"] == 1
     assert await published(retailer) == [(1, True)]
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)  # the gate looks that often
     await placed(retailer, ("CAMA", 1))
     async with retailer.database.transaction() as tx:
         assert await tx.values("SELECT rule_set FROM routing_decision ORDER BY decided_at DESC LIMIT 1") == [1]
