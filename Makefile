@@ -55,7 +55,7 @@ peers: setup-dev ## The real systems and schemas that tests of connectors need (
 
 test-313: ## The unit and property tests on Python 3.13, where one is installed
 	@$(PYTHON) tools/setup.py py313
-	@if [ -x .venv313/bin/python ] && [ -n "$(PURE)" ]; then .venv313/bin/python -m pytest -q -p no:cacheprovider $(PURE); fi
+	@if [ -x .venv313/bin/python ] && [ -n "$(PURE)" ]; then .venv313/bin/python -m pytest -q -n auto -p no:cacheprovider $(PURE); fi
 
 format: setup-dev ## Put the code in its format and mend what can be mended by itself
 	@$(BIN)/ruff check --fix
