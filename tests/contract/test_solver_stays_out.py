@@ -1,27 +1,42 @@
-"""No process that serves or works loads NumPy or the solver: they are for benchmarks and a process of their own."""
+"""No process loads at its start what few ever need.
+
+NumPy and the solver are for benchmarks and a process of their own, the library of SFTP for partners who have a server.
+"""
 
 import subprocess
 import sys
 
 import pytest
 
-ASK = "import sys, {module}; print(sorted({{'numpy', 'highspy', 'malha.routing.pricing'}} & set(sys.modules)))"
+HEAVY = {"numpy", "highspy", "malha.routing.pricing", "asyncssh"}
+ASK = f"import sys, {{module}}; print(sorted({HEAVY} & set(sys.modules)))"
 
 
 @pytest.mark.parametrize("module", ["malha.app", "malha.worker"])
-def test_neither_the_web_application_nor_the_worker_loads_the_solver(module: str):
+def test_neither_the_web_application_nor_the_worker_loads_what_is_heavy(module: str):
     done = subprocess.run(
-        [sys.executable, "-c", ASK.format(module=module)], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", ASK.replace("{module}", module)], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout.strip() == "[]"
 
 
 def test_the_question_would_find_it():
     done = subprocess.run(
-        [sys.executable, "-c", ASK.format(module="malha.routing.pricing.columns")],
+        [sys.executable, "-c", ASK.replace("{module}", "malha.routing.pricing.columns")],
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
     assert done.stdout.strip().splitlines()[-1] == "['highspy', 'malha.routing.pricing', 'numpy']"
+
+
+def test_the_question_would_find_the_library_of_sftp():
+    done = subprocess.run(
+        [sys.executable, "-c", ASK.replace("{module}", "malha.channels.partners.sftp")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "['asyncssh']"

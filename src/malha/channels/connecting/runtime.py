@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -21,12 +21,14 @@ from malha.channels.contract import (
     TokenRefresher,
 )
 from malha.channels.partners import keeping
-from malha.channels.partners.sftp import Sftp
 from malha.platform import signing
 from malha.platform.clock import now
 from malha.platform.db import Database
 from malha.platform.outward import Outward
 from malha.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from malha.channels.partners.sftp import Sftp
 
 T = TypeVar("T")
 TIMEOUT_S = 20.0
@@ -64,6 +66,8 @@ class Runtime:
         safe = Safe(self.db, self.keys, connection, secrets)
         files = None
         if isinstance(connector, FileSource):
+            from malha.channels.partners.sftp import Sftp  # noqa: PLC0415 - heavy, see there
+
             kept = keeping.Kept(self.db, connection)
             files = Sftp(wire, self.outward, connector.server(config), safe, kept.host_key, kept.note)
         ctx = Ctx(
@@ -90,7 +94,7 @@ class Line:
         limits: Limits,
         ctx: Ctx,
         safe: Safe,
-        files: Sftp | None = None,
+        files: "Sftp | None" = None,
     ) -> None:
         self._db = db
         self.connection = connection

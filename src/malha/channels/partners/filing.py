@@ -8,7 +8,7 @@ transaction, so a crash on either side of it loses nothing and takes nothing twi
 
 import gzip
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -32,7 +32,6 @@ from malha.channels.contract import (
 )
 from malha.channels.partners import answering, reads, rules, writes
 from malha.channels.partners.reads import OpenFile
-from malha.channels.partners.sftp import moment
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
@@ -130,7 +129,7 @@ async def _take(db: Database, line: Line, source: FileSource, file: RemoteFile) 
 
 def _understood(line: Line, source: FileSource, file: RemoteFile, body: bytes) -> FileTold | Invalid:
     try:
-        return source.understand(line.ctx.config, file.name, body, moment(file.modified))
+        return source.understand(line.ctx.config, file.name, body, datetime.fromtimestamp(file.modified, UTC))
     except Invalid as error:
         return error
 

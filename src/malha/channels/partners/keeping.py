@@ -4,7 +4,7 @@ import gzip
 
 from malha.channels.connecting.model import Linked
 from malha.channels.partners import reads, rules, writes
-from malha.channels.partners.sftp import HostKey
+from malha.channels.partners.model import HostKey
 from malha.platform.db import Database
 from malha.platform.ids import new_id
 

@@ -9,9 +9,9 @@ from malha.channels.connecting.model import Linked, NewOp, OpKind
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import Capability, FileServer, FileSource
-from malha.channels.partners import asking, reads, sftp, writes
+from malha.channels.partners import asking, reads, writes
 from malha.channels.partners.errors import HostKeyChanged, LocationTaken, NoFiles, NotAPartner, NothingSent
-from malha.channels.partners.sftp import HostKey
+from malha.channels.partners.model import HostKey
 from malha.network import reads as network
 from malha.platform import audit
 from malha.platform.db import Actor, Tx
@@ -84,6 +84,8 @@ async def look_at_host(runtime: Runtime, actor: Actor, code: str) -> HostKey:
     """
     async with runtime.db.transaction(actor) as tx:
         found = await connection_of(tx, code)
+    from malha.channels.partners import sftp  # noqa: PLC0415 - heavy, see there
+
     return await sftp.host_key(runtime.outward, _server(found))
 
 

@@ -3,16 +3,17 @@
 A file is written under a hidden name, a mark is left that says "about to be named", and then it is given its name. So
 whatever is cut off, and whatever the partner took away meanwhile, tells later whether the file was ever to be seen: the
 mark is there and the hidden file is not.
+
+Imported where a partner has such a server, and nowhere else: the library takes a quarter of a second and some megabytes
+that every process would pay for.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from stat import S_ISREG
 from typing import Any, TypeVar, cast
 
 import asyncssh
-import msgspec
 from asyncssh.constants import FILEXFER_TYPE_REGULAR, FILEXFER_TYPE_UNKNOWN
 
 from malha.channels.connecting.wire import Wire
@@ -27,6 +28,7 @@ from malha.channels.contract import (
     Retryable,
     Unsure,
 )
+from malha.channels.partners.model import HostKey
 from malha.platform.outward import Outward, OutwardRefused, OutwardUnreachable
 
 T = TypeVar("T")
@@ -46,14 +48,6 @@ AWAY = (
     asyncssh.SFTPConnectionLost,
 )
 GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
-
-
-class HostKey(msgspec.Struct, frozen=True):
-    """A key that a server showed, or that a person trusted."""
-
-    server: str
-    public_key: str
-    fingerprint: str
 
 
 async def host_key(outward: Outward, server: FileServer) -> HostKey:
@@ -305,8 +299,3 @@ def _plain(attrs: asyncssh.SFTPAttrs) -> bool:
 async def _folder(sftp: asyncssh.SFTPClient, folder: str) -> None:
     if folder and not await sftp.isdir(folder):
         await sftp.makedirs(folder, exist_ok=True)
-
-
-def moment(modified: int) -> datetime:
-    """Return the time of a file."""
-    return datetime.fromtimestamp(modified, UTC)
