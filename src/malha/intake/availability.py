@@ -13,7 +13,7 @@ import msgspec
 
 from malha.intake import ruled
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, There, Wanted, by_line
+from malha.intake.covering import Covering, There, Wanted, by_line, left_of_kits
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
 from malha.inventory.ahead import service as ahead
@@ -364,27 +364,13 @@ async def planner(
     postal_code: str | None = None,
     goods: Sequence[int] = (),
     value: int | None = None,
-) -> Planner:
+) -> tuple[Planner, dict[int, list[int]]]:
     """Read what is there for a taker; return what plans a basket on it as intake would, with the caps in the way.
 
-    Baskets planned one after the other do not take units from each other. `goods` are the SKUs that are sold, kits
-    among them: routing rules may ask what they are, and what the order would come to (`value`; None: not known).
+    With it comes the common stock it plans on. Baskets planned one after the other do not take units from each other.
+    `goods` are the SKUs that are sold, kits among them: routing rules may ask what they are, and what the order would
+    come to (`value`; None: not known).
     """
-    decide, _ = await _planning(tx, reference, taker, stocked, now, postal_code, goods, value)
-    return decide
-
-
-async def _planning(
-    tx: Tx,
-    reference: Reference,
-    taker: Taker,
-    stocked: Sequence[int],
-    now: datetime,
-    postal_code: str | None = None,
-    goods: Sequence[int] = (),
-    value: int | None = None,
-) -> tuple[Planner, dict[int, list[int]]]:
-    """As `planner`; return with it the common stock it plans on."""
     await reference.learn_goods(tx, goods)
     places = sorted(reference.network.location_ids)
     there, standing = await _there(tx, reference, taker, stocked, places, now)
@@ -427,7 +413,7 @@ async def check(
     stocked = sorted({part for card in cards for part in card.stocked})
     goods = [card.id for card in cards]
     await reference.learn_kinds(tx, goods)
-    decide, free = await _planning(tx, reference, taker, stocked, now, postal_code, goods, value)
+    decide, free = await planner(tx, reference, taker, stocked, now, postal_code, goods, value)
     plan, cut = decide(request)
     if reference.rules is not None:
         under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
@@ -450,7 +436,7 @@ async def check(
         await covering.answer()
         lines = [line for line in request.lines if line.line in wanted]
         rest = msgspec.structs.replace(request, lines=lines)
-        there = _left_of(reference, request, plan, lines, free)
+        there = left_of_kits(reference.network.location_ids, free, request, plan, lines)
         claims, passed = await within_caps(tx, reference, taker, covering, rest, wanted, (request, plan), there)
         cut = sorted({*cut, *passed})
         for n, units in by_line(claims).items():
@@ -479,24 +465,6 @@ async def within_caps(
     room = await allotments.queue_room(tx, allotting.counters)
     allotting.stand(Standing({}, {(cap, sku): left for cap, sku, left in await room.fetchall()}))
     return allotting.cover(taker, request, wanted, covering, allotting.wanted(*placed), there)
-
-
-def _left_of(
-    reference: Reference,
-    request: Request,
-    plan: Plan,
-    lines: Sequence[RequestLine],
-    free: Mapping[int, Sequence[int]],
-) -> dict[int, dict[int, int]]:
-    """Return what a plan leaves of the components of kits, by SKU and location."""
-    ids = reference.network.location_ids
-    left = {sku: dict(zip(ids, free[sku], strict=True)) for line in lines for sku, _ in line.components or ()}
-    parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
-    for number, index, quantity in plan.assignments:
-        for sku, per in parts[number]:
-            if sku in left:
-                left[sku][ids[index]] -= quantity * per
-    return left
 
 
 def basket_request(

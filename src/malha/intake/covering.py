@@ -19,7 +19,7 @@ from malha.inventory.ahead.rules import policy_for, reaches
 from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.routing import rules as routing
-from malha.routing.model import Network, Request
+from malha.routing.model import Network, Plan, Request, RequestLine
 
 MOST_KITS = 1_000_000_000
 
@@ -457,6 +457,27 @@ def _draw(lines: Iterable[SupplyLine], taken: dict[int, int], quantity: int) -> 
             taken[line.id] = taken.get(line.id, 0) + units
             quantity -= units
     return drawn
+
+
+def left_of_kits(
+    location_ids: Sequence[int],
+    free: Mapping[int, Sequence[int]],
+    request: Request,
+    plan: Plan,
+    lines: Sequence[RequestLine],
+) -> dict[int, dict[int, int]]:
+    """Return what a plan leaves of the components of kits among some lines, by SKU and location.
+
+    `free` is the common stock by SKU, in the order of `location_ids`.
+    """
+    skus = {sku for line in lines for sku, _ in line.components or ()}
+    left = {sku: dict(zip(location_ids, free[sku], strict=True)) for sku in skus}
+    parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
+    for number, index, quantity in plan.assignments:
+        for sku, per in parts[number]:
+            if sku in left:
+                left[sku][location_ids[index]] -= quantity * per
+    return left
 
 
 def by_balance(claims: Iterable[NewClaim]) -> dict[Balance, int]:

@@ -163,7 +163,7 @@ async def options(
     stocked = sorted({part for card, _ in wanted for part in card.stocked})
     await reference.learn_kinds(tx, [card.id for card, _ in wanted])
     goods = [card.id for card, _ in wanted]
-    planner = await availability.planner(tx, reference, taker, stocked, now, postal_code, goods, value)
+    planner, _ = await availability.planner(tx, reference, taker, stocked, now, postal_code, goods, value)
     released = released_at(channel, [card for card, _ in wanted], now)
     fetched = collections(
         planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_

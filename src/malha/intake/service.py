@@ -25,7 +25,17 @@ from malha.intake import allotting as allot
 from malha.intake import promised as offering
 from malha.intake import ruled, rules
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, Wanted, at_hand, behind, by_balance, by_line, expected, promised
+from malha.intake.covering import (
+    Covering,
+    Wanted,
+    at_hand,
+    behind,
+    by_balance,
+    by_line,
+    expected,
+    left_of_kits,
+    promised,
+)
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
@@ -478,25 +488,12 @@ def _cover(
         return [], caps
     lines = [line for line in request.lines if line.line in wanted]
     ahead_of = msgspec.structs.replace(request, lines=lines, under=ruled.ahead_of(request, plan))
-    there = _left_of(batch, request, plan, lines)
+    there = left_of_kits(covering.network.location_ids, batch.free, request, plan, lines)
     if taker is None or batch.allotting is None:
         return covering.plan(ahead_of, wanted, None, there), []
     stock_of = batch.allotting.wanted(request, plan)
     claims, cut = batch.allotting.cover(taker, ahead_of, wanted, covering, stock_of, there)
     return claims, sorted({*caps, *cut})
-
-
-def _left_of(batch: _Batch, request: Request, plan: Plan, lines: Sequence[RequestLine]) -> dict[int, dict[int, int]]:
-    """Return what a plan leaves of the components of kits in common stock, by SKU and location."""
-    ids = batch.covering.network.location_ids
-    skus = {sku for line in lines for sku, _ in line.components or ()}
-    left = {sku: dict(zip(ids, batch.free[sku], strict=True)) for sku in skus}
-    parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
-    for number, index, quantity in plan.assignments:
-        for sku, per in parts[number]:
-            if sku in left:
-                left[sku][ids[index]] -= quantity * per
-    return left
 
 
 def _added(one: Mapping[tuple[int, int], int], other: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
