@@ -11,7 +11,6 @@ import csv
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 from malha.channels.connecting import reads, stock_reads, stock_rules, turns
 from malha.channels.connecting.errors import ReadTooLong
@@ -21,7 +20,7 @@ from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.stock_reads import Role
 from malha.channels.connecting.stock_service import STATEMENTS
 from malha.channels.connecting.turns import Reading
-from malha.channels.contract import ExtStock, Retryable, StockSource
+from malha.channels.contract import ExtStock, Retryable
 from malha.flows import stock_sync
 from malha.inventory.sync.model import Scope
 from malha.inventory.sync.receiving import Statement
@@ -45,7 +44,8 @@ async def state(reading: Reading) -> tuple[float, str | None]:
         places = await stock_reads.places(tx, connection.id)
     if role is None:
         return WITHOUT_ROLE_S, None
-    rows = await _read(reading)
+    nothing = Retryable("the connector does not say what stock there is", after=WITHOUT_ROLE_S)
+    rows = await reading.stock(without=nothing)
     unmapped = sorted({_word(row) for row in rows} - {word for word, ours in places.items() if ours is not None})
     if unmapped:
         async with runtime.db.transaction() as tx:
@@ -64,17 +64,6 @@ async def state(reading: Reading) -> tuple[float, str | None]:
         )
     wrong = f"not mapped: {', '.join(unmapped)[:300]}" if unmapped else None
     return role.minutes * 60.0, wrong
-
-
-async def _read(reading: Reading) -> list[ExtStock]:
-    line = reading.runtime.line(reading.connection)
-    source = line.connector
-    if not isinstance(source, StockSource):
-        raise Retryable("the connector does not say what stock there is", after=WITHOUT_ROLE_S)
-    rows: list[ExtStock] = []
-    async for page in reading.pages(line, partial(source.pull_stock, line.ctx)):
-        rows += page
-    return rows
 
 
 def _word(row: ExtStock) -> str:

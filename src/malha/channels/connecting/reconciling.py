@@ -6,7 +6,7 @@ still be on its way.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,9 @@ import structlog
 from malha.channels.connecting import documenting, inbox, reads, registry, writes
 from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
-from malha.channels.contract import ChannelError, DocumentSink, InboxEvent, SummarySource, Trust
+from malha.channels.contract import ChannelError, DaySummary, DocumentSink, InboxEvent, SummarySource, Trust
 from malha.platform.clock import now
+from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest
 
@@ -61,9 +62,7 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
     line = runtime.line(connection)
     zone = runtime.settings.timezone
     theirs = await line.call(lambda: connector.summarise(line.ctx, day, zone))
-    since = datetime.combine(day, time(), ZoneInfo(zone))
-    until = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
-    asked = {"connection_id": connection.id, "channel_id": connection.channel_id, "since": since, "until": until}
+    asked = {"connection_id": connection.id, "channel_id": connection.channel_id, **_bounds(day, zone)}
     given = {id_: amount for id_, amount in (theirs.refunds or {}).items() if amount}
     async with runtime.db.transaction() as tx:
         rows = await tx.tuples(reads.ORDERS_OF_DAY, asked)
@@ -74,25 +73,12 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
         # Orders on both sides of which other money went back: a refund may touch no order, so that no page tells of it.
         other = sorted(id_ for id_ in set(ours) if theirs.refunds is not None and given.get(id_) != backs.get(id_))
         differing = [f"+{id_}" for id_ in absent] + [f"-{id_}" for id_ in extra] + [f"~{id_}" for id_ in other]
-        await tx.execute(
-            writes.PUT_RECONCILIATION,
-            {
-                "id": connection.id,
-                "kind": "orders",
-                "day": day,
-                "ours": len(ours),
-                "theirs": theirs.orders,
-                "ours_total": sum(ours.values()),
-                "theirs_total": theirs.total,
-                "ours_refunded": sum(backs.values()),
-                "theirs_refunded": None if theirs.refunds is None else sum(given.values()),
-                "differing": differing[:MOST_NAMED],
-            },
-        )
+        refunded = sum(backs.values()), None if theirs.refunds is None else sum(given.values())
+        await _put(tx, connection, "orders", day, ours, theirs, differing, refunded)
         again = _missed(absent, day) + [_hint(f"refunds:{id_}:{given.get(id_, 0)}", id_) for id_ in other]
         if again:
             await inbox.keep(tx, connection.id, "pull", again)
-    if differing or (len(ours), sum(ours.values())) != (theirs.orders, theirs.total):
+    if differing or not _agree(ours, theirs):
         log.warning("orders_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
     return differing
 
@@ -115,8 +101,7 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
     said = documenting.rules_of(connection)
     asked = {
         "connection_id": connection.id,
-        "since": datetime.combine(day, time(), ZoneInfo(zone)),
-        "until": datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone)),
+        **_bounds(day, zone),
         "credits": said.document_cancels == "credit",
         "placed": said.document_when == "placed",
     }
@@ -124,24 +109,51 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
         ours: dict[str, int] = dict(await tx.tuples(reads.BOOKED_ON_DAY, asked))
         there = set(theirs.ids or ())
         differing = [f"+{id_}" for id_ in sorted(there - set(ours))] + [f"-{id_}" for id_ in sorted(set(ours) - there)]
-        await tx.execute(
-            writes.PUT_RECONCILIATION,
-            {
-                "id": connection.id,
-                "kind": "documents",
-                "day": day,
-                "ours": len(ours),
-                "theirs": theirs.orders,
-                "ours_total": sum(ours.values()),
-                "theirs_total": theirs.total,
-                "ours_refunded": 0,
-                "theirs_refunded": None,  # documents of money that goes back are documents of their own
-                "differing": differing[:MOST_NAMED],
-            },
-        )
-    if differing or (len(ours), sum(ours.values())) != (theirs.orders, theirs.total):
+        # Documents of money that goes back are documents of their own.
+        await _put(tx, connection, "documents", day, ours, theirs, differing, (0, None))
+    if differing or not _agree(ours, theirs):
         log.warning("documents_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
     return differing
+
+
+def _bounds(day: date, zone: str) -> dict[str, datetime]:
+    where = ZoneInfo(zone)
+    return {
+        "since": datetime.combine(day, time(), where),
+        "until": datetime.combine(day + timedelta(days=1), time(), where),
+    }
+
+
+def _agree(ours: Mapping[str, int], theirs: DaySummary) -> bool:
+    return (len(ours), sum(ours.values())) == (theirs.orders, theirs.total)
+
+
+async def _put(
+    tx: Tx,
+    connection: Linked,
+    kind: str,
+    day: date,
+    ours: Mapping[str, int],
+    theirs: DaySummary,
+    differing: Sequence[str],
+    refunded: tuple[int, int | None],
+) -> None:
+    """Keep what came of a comparison; `refunded` is what went back by our count and by theirs."""
+    await tx.execute(
+        writes.PUT_RECONCILIATION,
+        {
+            "id": connection.id,
+            "kind": kind,
+            "day": day,
+            "ours": len(ours),
+            "theirs": theirs.orders,
+            "ours_total": sum(ours.values()),
+            "theirs_total": theirs.total,
+            "ours_refunded": refunded[0],
+            "theirs_refunded": refunded[1],
+            "differing": list(differing[:MOST_NAMED]),
+        },
+    )
 
 
 def _missed(ids: Sequence[str], day: date) -> list[InboxEvent]:

@@ -8,7 +8,6 @@ is not compared at all. Nothing is changed at the channel: a person has it told 
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 
 import msgspec
 import structlog
@@ -20,7 +19,7 @@ from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.stock_rules import Cause, Ours, Shown
 from malha.channels.connecting.turns import Reading
-from malha.channels.contract import Capability, ExtStock, Retryable, StockSource
+from malha.channels.contract import Capability, Retryable
 from malha.intake.reference import reference_in
 from malha.platform.db import Tx
 from malha.platform.sequencer import rest
@@ -90,14 +89,8 @@ async def look(reading: Reading, *, again_s: float = AGAIN_S) -> tuple[float, st
 
 
 async def _shown(reading: Reading, apart: frozenset[str]) -> dict[str, Shown]:
-    line = reading.runtime.line(reading.connection)
-    source = line.connector
-    if not isinstance(source, StockSource):
-        raise Retryable("the connector does not say what stock the channel shows", after=EVERY_S)
-    rows: list[ExtStock] = []
-    async for page in reading.pages(line, partial(source.pull_stock, line.ctx)):
-        rows += page
-    return stock_rules.shown_of(rows, apart)
+    nothing = Retryable("the connector does not say what stock the channel shows", after=EVERY_S)
+    return stock_rules.shown_of(await reading.stock(without=nothing), apart)
 
 
 async def _compared(

@@ -6,6 +6,7 @@ Where a stream of orders moves a cursor page by page, these are read from the fi
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from malha.channels.connecting import reads, stock_writes, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
-from malha.channels.contract import ChannelError, Page, Retryable, Unsure
+from malha.channels.contract import ChannelError, ExtStock, Page, Retryable, StockSource, Unsure
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest
@@ -81,6 +82,22 @@ class Reading:
             cursor = page.cursor
             if self.stop.is_set() or not await self.still_mine():
                 raise Retryable("the reading was broken off", after=0.0)
+
+    async def stock(self, *, without: Retryable) -> list[ExtStock]:
+        """Return all stock that the peer states, page after page.
+
+        Raises:
+            Retryable: `without`, where its connector reads none.
+            ChannelError: see `pages`.
+        """
+        line = self.runtime.line(self.connection)
+        source = line.connector
+        if not isinstance(source, StockSource):
+            raise without
+        rows: list[ExtStock] = []
+        async for page in self.pages(line, partial(source.pull_stock, line.ctx)):
+            rows += page
+        return rows
 
     async def page(self, line: Line, read: Callable[[str | None], Awaitable[Page[T]]], cursor: str | None) -> Page[T]:
         """Return the page after a cursor; one that does not come is asked for again.
