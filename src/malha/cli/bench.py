@@ -1,7 +1,7 @@
 """`malha bench`: benchmarks as ratios measured in one run; with `--json` the last line is machine-readable."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,14 @@ def _show(title: str, figures: Mapping[str, object], *, as_json: bool) -> None:
 
 def _end(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _refuse_unknown(only: str, parts: Collection[str]) -> None:
+    unknown = [name for name in only.split(",") if name.strip() and name.strip() not in parts]
+    if unknown:
+        known = ", ".join(parts)
+        Console(stderr=True).print(f"There is no part {', '.join(unknown)}. There are: {known}.", style="red")
+        raise typer.Exit(2)
 
 
 @contextmanager
@@ -168,11 +176,7 @@ def stock(
     """What stock costs: races for last units, snapshots, changes, availability, the push to channels."""
     from malha.bench import stock as bench  # noqa: PLC0415 - heavy, and only here
 
-    unknown = [name for name in only.split(",") if name.strip() and name.strip() not in bench.PARTS]
-    if unknown:
-        known = ", ".join(bench.PARTS)
-        Console(stderr=True).print(f"There is no part {', '.join(unknown)}. There are: {known}.", style="red")
-        raise typer.Exit(2)
+    _refuse_unknown(only, bench.PARTS)
     with _saying() as say:
         size = bench.FULL if full else bench.QUICK
         if full and ledger_rows is not None:
@@ -216,11 +220,7 @@ def channels(
     """Connections to channels: stock out, orders in, and all that breaks; what is lost, doubled and different."""
     from malha.bench.channels import run as bench  # noqa: PLC0415 - heavy, and only here
 
-    unknown = [name for name in only.split(",") if name.strip() and name.strip() not in bench.PARTS]
-    if unknown:
-        known = ", ".join(bench.PARTS)
-        Console(stderr=True).print(f"There is no part {', '.join(unknown)}. There are: {known}.", style="red")
-        raise typer.Exit(2)
+    _refuse_unknown(only, bench.PARTS)
     size = bench.FULL if full else bench.QUICK
     size = msgspec.structs.replace(size, seconds=seconds or size.seconds, orders=orders or size.orders)
     with _saying() as say:
