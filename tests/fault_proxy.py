@@ -9,18 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from tests.peer_shop import write
 
 from malha.testing.connectors import Fault
+from malha.testing.peers import NO_PAGE, UNHEARD, read_request, write_answer
 
-STATUS = {
-    Fault.LIMITED: (429, {"Retry-After": "7"}),
-    Fault.LIMITED_BARE: (429, {}),
-    Fault.BROKEN: (500, {}),
-    Fault.BROKEN_HTML: (502, {}),
-    Fault.AWAY: (503, {}),
-    Fault.UNKNOWN_US: (401, {}),
-}
+DRIP_S = 0.05  # between two bytes
 
 
 class FaultProxy:
@@ -51,16 +44,13 @@ class FaultProxy:
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        method, target, _ = head[0].split(" ", 2)
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        fault = self._fault(head[0].encode() + b"\n" + body)
+        method, target, headers, body = await read_request(reader)
+        fault = self._fault(f"{method} {target}\n".encode() + body)
         if fault is Fault.CUT:
             return
-        if fault in STATUS:
-            status, more = STATUS[fault]
-            await write(writer, status, b"<html>no</html>", more)
+        if fault in UNHEARD:
+            status, more = UNHEARD[fault]
+            await write_answer(writer, status, NO_PAGE, more)
             return
         passed = {k: v for k, v in headers.items() if k not in {"content-length", "connection"}}
         said = await self._http.request(method, target, headers=passed, content=body)
@@ -72,7 +62,7 @@ class FaultProxy:
             return
         text = said.content[: len(said.content) // 2] if fault is Fault.TRUNCATED else said.content
         told = {k: v for k, v in said.headers.items() if k == "date" or k.startswith("x-wp-")}
-        await write(writer, said.status_code, text, told, drip=fault is Fault.DRIP)
+        await write_answer(writer, said.status_code, text, told, pause_s=DRIP_S if fault is Fault.DRIP else 0.0)
 
     def _fault(self, asked: bytes) -> Fault | None:
         for n, (marker, fault) in enumerate(self._faults):

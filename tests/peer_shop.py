@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+from malha.testing.peers import read_request, write_answer
+
 API_KEY = "key-of-the-shop-4711"
 WEBHOOK_SECRET = "webhook-secret-of-the-shop"
 PAGE = 3
@@ -117,11 +119,7 @@ class Peer:
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            line, *rest = head.split("\r\n")
-            headers = {k.strip().lower(): v.strip() for k, _, v in (h.partition(":") for h in rest if h)}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-            method, target = line.split(" ")[:2]
+            method, target, headers, body = await read_request(reader)
             if self.heard is not None:
                 self.heard.set()
             self.under_way += 1
@@ -151,7 +149,7 @@ class Peer:
             _, status, *after = kind.split(" ")
             more = {"Retry-After": after[0]} if after else {}
             page = b"<html><body>Bad Gateway</body></html>" if status == "502" else b"{}"
-            await write(writer, int(status), page, more)
+            await write_answer(writer, int(status), page, more)
             return
         status, answer = self._do(method, target, headers, json.loads(body) if body else None)
         if kind == "commit_then_cut":
@@ -162,7 +160,7 @@ class Peer:
         text = json.dumps(answer).encode()
         if kind == "truncated":
             text = text[: len(text) // 2]
-        await write(writer, status, text, {}, drip=kind == "drip")
+        await write_answer(writer, status, text, pause_s=0.05 if kind == "drip" else 0.0)
 
     def _do(  # noqa: C901, PLR0911, PLR0912 -- one case for each page
         self, method: str, target: str, headers: dict[str, str], body: Any
@@ -287,18 +285,6 @@ def sign(told: Any, *, secret: str = WEBHOOK_SECRET, id_: str = "", at: datetime
 
 
 STALE = timedelta(minutes=10)
-
-
-async def write(writer: Any, status: int, body: bytes, more: dict[str, str], *, drip: bool = False) -> None:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
-    lines += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in more.items())]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    for piece in [body[n : n + 1] for n in range(len(body))] if drip else [body]:
-        writer.write(piece)
-        await writer.drain()
-        if drip:
-            await asyncio.sleep(0.05)
-    await writer.drain()
 
 
 @asynccontextmanager

@@ -38,12 +38,12 @@ from graphql import (
     validate,
 )
 from graphql.execution.values import get_directive_values
-from tests.peer_shop import write
 from tests.shopify_answers import DOMAIN, Root, resolve
 from tests.shopify_artefacts import admin_schema
 from tests.shopify_state import ADDRESS, START, Line, Order, Product, Transaction, Variant, Work
 
 from malha.channels.connectors.shopify.operations import SUPPORTED, VERSION
+from malha.testing.peers import read_request, write_answer
 
 TOKEN = "shpat_of-a-test-only-000"
 CLIENT_SECRET = "shpss_of-a-test-only-1111"
@@ -252,16 +252,13 @@ class Shop:
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            _method, target, _ = head[0].split(" ", 2)
-            headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            _method, target, headers, body = await read_request(reader)
             try:
                 status, said = self.answer(target, headers, body)
             except Exception:  # noqa: BLE001 -- told at the end of the test
                 self.defects.append(traceback.format_exc())
                 status, said = 500, {}
-            await write(writer, status, json.dumps(said).encode(), {})
+            await write_answer(writer, status, json.dumps(said).encode())
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:

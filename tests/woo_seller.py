@@ -3,27 +3,19 @@
 `story` is told of both by tests/scenarios/test_woocommerce.py and test_woocommerce_by_hand.py.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.channel_seller import Seller
+from tests.channel_seller import RetailerOn, Seller, connected
 
-from malha.channels import service as channels
-from malha.channels.connecting import following, service
+from malha.channels.connecting import following
 from malha.channels.connecting.model import ConnectionDraft
-from malha.channels.model import ListingDraft, PushDraft, PushKind
-from malha.doctor import examine
-from malha.intake.gate import Gate
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
-from malha.platform.db import Database
-from malha.platform.settings import Settings
-from malha.testing.builders import a_network, a_product
 
 CODE = "loja"
-RetailerOn = Callable[[str], AbstractAsyncContextManager[Database]]
 
 
 class Shop(Protocol):
@@ -42,43 +34,26 @@ class Shop(Protocol):
     async def refunds_of(self, id_: str) -> list[Any]: ...
 
 
-@asynccontextmanager
-async def seller_of(
+def seller_of(
     shop: Shop, template_url: str, retailer_on: RetailerOn, data_dir: Path, **config: Any
-) -> AsyncIterator[Seller]:
+) -> AbstractAsyncContextManager[Seller]:
     """A retailer with 40 of A and 30 of B who is connected to a shop; at the end the doctor finds no drift."""
-    async with retailer_on(template_url) as database:
-        settings = Settings(database_url=database.url, data_dir=data_dir, outward_allow=(shop.allowed,))
-        gate = Gate(database)
-        async with database.transaction() as tx:
-            world = await a_network(tx)
-            await a_product(tx, world, "A", stock={"DC": 40})
-            await a_product(tx, world, "B", stock={"DC": 30})
-            await channels.put_listings(tx, "web", [ListingDraft(sku="A", code="A"), ListingDraft(sku="B", code="B")])
-        await gate.open()
-        made = Seller(database, settings, gate, CODE)
-        draft = ConnectionDraft(
-            code=CODE,
-            name="Loja",
-            connector="woocommerce",
-            channel="web",
-            config={"base_url": shop.url, "page": 2, **config},
-            secrets={"consumer_key": shop.key, "consumer_secret": shop.secret, "webhook_secret": shop.webhook_secret},
-        )
-        async with database.transaction() as tx:
-            await service.add_connection(tx, draft, made.runtime.keys)
-            await service.resume(tx, CODE)
-            await service.put_method(tx, CODE, "payment", "bacs", "prepaid")
-            for method in ("flat_rate", "flat_rate:1"):
-                await service.put_method(tx, CODE, "shipping", method, "standard")
-            await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
-            await channels.put_push(tx, "web", PushDraft(kind=PushKind.CONNECTOR), 0, made.runtime.keys)
-        try:
-            yield made
-        finally:
-            await gate.close()
-        report = await examine(database)
-        assert [line for f in report.findings if f.drifts for line in f.lines("en")] == []
+    draft = ConnectionDraft(
+        code=CODE,
+        name="Loja",
+        connector="woocommerce",
+        channel="web",
+        config={"base_url": shop.url, "page": 2, **config},
+        secrets={"consumer_key": shop.key, "consumer_secret": shop.secret, "webhook_secret": shop.webhook_secret},
+    )
+    methods = [
+        ("payment", "bacs", "prepaid"),
+        ("shipping", "flat_rate", "standard"),
+        ("shipping", "flat_rate:1", "standard"),
+    ]
+    return connected(
+        partial(Seller, code=CODE), draft, template_url, retailer_on, data_dir, allowed=shop.allowed, methods=methods
+    )
 
 
 def meta_of(order: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from tests.peer_shop import write
+from malha.testing.peers import read_request, write_answer
 
 KEY, SECRET = "ck_" + "0a1b2c3d4e" * 4, "cs_" + "5f6a7b8c9d" * 4
 WEBHOOK_SECRET = "webhook-secret-of-the-shop"
@@ -229,16 +229,13 @@ class WooSim:
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            method, target, _ = head[0].split(" ", 2)
-            headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            method, target, headers, body = await read_request(reader)
             more = {"Date": format_datetime(datetime.fromtimestamp(self.clock + self.ahead, UTC), usegmt=True)}
             try:
                 status, said, extra = self.answer(method, target, headers, body)
             except Refused as refused:
                 status, said, extra = refused.status, refused.body, {}
-            await write(writer, status, json.dumps(said).encode(), {**more, **extra})
+            await write_answer(writer, status, json.dumps(said).encode(), {**more, **extra})
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the test is over, or whoever asked went away
         finally:

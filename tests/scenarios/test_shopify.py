@@ -4,15 +4,15 @@ Malha is the real thing on PostgreSQL; the shop executes Shopify's own schema an
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.channel_seller import RetailerOn, Seller, connected
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.shopify_answers import DOMAIN, Root
 from tests.shopify_artefacts import need_artefacts, webhook_example
@@ -20,64 +20,32 @@ from tests.shopify_invariants import examine_shop
 from tests.shopify_shop import CLIENT_SECRET, TOKEN, Shop, shopify_shop
 from tests.shopify_state import Order, Transaction
 
-from malha.channels import pushing, sending
-from malha.channels import reads as channel_reads
-from malha.channels import service as channels
-from malha.channels.connecting import following, inbox, operating, pulling, reconciling, service
+from malha.channels.connecting import following, inbox, service
 from malha.channels.connecting.errors import NotProved, WebhookUnreadable
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.receiving import Receiver
-from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import RateLimited, RawRequest
-from malha.channels.model import ListingDraft, PushDraft, PushKind
-from malha.doctor import examine
-from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
-from malha.fulfillment.model import RejectReason, Tracking
+from malha.fulfillment.model import RejectReason
 from malha.intake.gate import Gate
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.settings import Settings
-from malha.platform.subscribers import drain
-from malha.testing.builders import a_network, a_product
 from malha.testing.connectors import Fault
 
 CODE = "shopify"
-NOW_DUE = (
-    "UPDATE channel_inbox SET next_at = now() WHERE state = 'waiting'",
-    "UPDATE channel_op SET not_before = now(), taken_until = NULL WHERE state = 'waiting'",
-    "UPDATE connection_cursor SET next_at = now()",
-    "UPDATE connection_pace SET bucket = NULL, breaker = NULL",
-    "UPDATE stock_push SET next_at = now()",
-)
 
 
-class Seller:
+class ShopifySeller(Seller):
     """A retailer on Malha who sells A and B in a Shopify shop."""
 
-    def __init__(self, database: Database, shop: Shop, proxy: FaultProxy, settings: Settings, gate: Gate) -> None:
-        self.database = database
+    def __init__(self, database: Database, settings: Settings, gate: Gate, shop: Shop, proxy: FaultProxy) -> None:
+        super().__init__(database, settings, gate, CODE, timeout_s=5.0)
         self.shop = shop
         self.proxy = proxy
-        self.gate = gate
-        self.runtime = Runtime(database, settings, timeout_s=5.0)
         self.receiver = Receiver(database, self.runtime.keys)
         self._events = 0
-
-    async def go(self, rounds: int = 12) -> None:
-        """Do what the worker does, until nothing is left to do."""
-        for _ in range(rounds):
-            await drain(self.database, SUBSCRIPTIONS)
-            await following.offer_prices(self.database)
-            async with self.database.transaction() as tx:
-                for statement in NOW_DUE:
-                    await tx.execute(statement)
-                due = await channel_reads.due(tx)
-            await pushing.push(self.database, sending.senders(self.runtime), due)
-            await pulling.work(self.runtime)
-            if not await inbox.work(self.runtime, self.gate) + await operating.work(self.runtime, settle_s=0):
-                return
 
     async def go_on(self) -> None:
         """Do it again and again, as where something fails once."""
@@ -99,36 +67,8 @@ class Seller:
         head, raw = self.shop.webhook(topic, body, **how)
         return RawRequest("POST", f"https://oms.example/in/{CODE}", {k.lower(): v for k, v in head.items()}, raw)
 
-    async def rows(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
-        async with self.database.transaction() as tx:
-            return await tx.tuples(statement, list(params))
-
-    async def ours(self, order: Order) -> Any:
-        ((id_,),) = await self.rows("SELECT id FROM sales_order WHERE external_id = %s::text", str(order.id))
-        return id_
-
-    async def send(self, order_id: Any, tracking: str) -> None:
-        """Release, pick, pack and ship what an order has allocated."""
-        async with self.database.transaction() as tx:
-            works = await fulfillment.release_order(tx, order_id)
-        for n, work in enumerate(works):
-            async with self.database.transaction() as tx:
-                await fulfillment.accept(tx, work.id)
-                await fulfillment.confirm_pick(tx, work.id)
-                await fulfillment.pack(tx, work.id)
-                code = f"{tracking}{n or ''}"
-                await fulfillment.ship(tx, work.id, [Tracking(carrier="Correios", tracking_code=code)])
-
-    async def differing(self, order: Order) -> list[str]:
-        """Compare the orders of the day of one on both sides."""
-        day = order.created.astimezone(ZoneInfo(self.runtime.settings.timezone)).date()
-        async with self.database.transaction() as tx:
-            connection = await service.connection_of(tx, CODE)
-        found = await reconciling.compare_orders(self.runtime, connection, day)
-        ((ours, theirs, our_total, their_total),) = await self.rows(
-            "SELECT ours, theirs, ours_total, theirs_total FROM reconciliation WHERE kind = 'orders'"
-        )
-        return found + ([] if (ours, our_total) == (theirs, their_total) else [f"{our_total} and {their_total}"])
+    async def ours(self, external_id: Order) -> Any:
+        return await super().ours(str(external_id.id))
 
     async def payments(self) -> list[tuple[Any, ...]]:
         """What the orders are paid with, and what happened on each."""
@@ -144,27 +84,17 @@ class Seller:
 @pytest.fixture
 async def seller(
     template_url: str,
-    retailer_on: Callable[[str], AbstractAsyncContextManager[Database]],
+    retailer_on: RetailerOn,
     tmp_path: Path,
-) -> AsyncIterator[Seller]:
+) -> AsyncIterator[ShopifySeller]:
     need_artefacts()
     async with (
         shopify_shop() as shop,
         fault_proxy(f"http://{shop.allowed}") as proxy,
-        retailer_on(template_url) as database,
     ):
         shop.now = datetime.now(UTC).replace(microsecond=0)
         for sku in ("A", "B"):
             shop.list(sku, "10.00")
-        settings = Settings(database_url=database.url, data_dir=tmp_path, outward_allow=(proxy.allowed,))
-        gate = Gate(database)
-        async with database.transaction() as tx:
-            world = await a_network(tx)
-            await a_product(tx, world, "A", stock={"DC": 40})
-            await a_product(tx, world, "B", stock={"DC": 30, "S1": 5})
-            await channels.put_listings(tx, "web", [ListingDraft(sku="A", code="A"), ListingDraft(sku="B", code="B")])
-        await gate.open()
-        made = Seller(database, shop, proxy, settings, gate)
         draft = ConnectionDraft(
             code=CODE,
             name="Shopify",
@@ -179,22 +109,21 @@ async def seller(
             },
             secrets={"access_token": TOKEN, "webhook_secret": CLIENT_SECRET},
         )
-        async with database.transaction() as tx:
-            await service.add_connection(tx, draft, made.runtime.keys)
-            await service.resume(tx, CODE)
-            await service.put_method(tx, CODE, "payment", "cartao", "credit_card")
-            await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
-            await channels.put_push(tx, "web", PushDraft(kind=PushKind.CONNECTOR), 0, made.runtime.keys)
-        try:
+        async with connected(
+            partial(ShopifySeller, shop=shop, proxy=proxy),
+            draft,
+            template_url,
+            retailer_on,
+            tmp_path,
+            allowed=proxy.allowed,
+            methods=[("payment", "cartao", "credit_card")],
+            stock={"A": {"DC": 40}, "B": {"DC": 30, "S1": 5}},
+        ) as made:
             yield made
-        finally:
-            await gate.close()
-        report = await examine(database)
-        assert [line for f in report.findings if f.drifts for line in f.lines("en")] == []
         assert examine_shop(shop) == []
 
 
-async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller: Seller):
+async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller: ShopifySeller):
     shop = seller.shop
     async with seller.database.transaction() as tx:
         line = seller.runtime.line(await service.connection_of(tx, CODE))
@@ -245,13 +174,13 @@ async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller
     for topic, order in (("orders/cancelled", lost), ("orders/fulfilled", first), ("orders/create", first)):
         await seller.receiver.receive(CODE, seller.message(order, topic))
     await seller.go()
-    assert await seller.differing(first) == []
+    assert await seller.differing(first.created) == []
     assert await seller.rows("SELECT DISTINCT state FROM channel_op") == [("done",)]
     assert await seller.rows("SELECT id FROM channel_inbox WHERE state IN ('parked', 'unmapped', 'waiting')") == []
     assert seller.sellable() == [38, 33]
 
 
-async def test_whatever_answer_is_lost_each_thing_is_there_once(seller: Seller):
+async def test_whatever_answer_is_lost_each_thing_is_there_once(seller: ShopifySeller):
     shop = seller.shop
     await seller.go()
     sent, stopped, paid = shop.sell(("A", 2)), shop.sell(("B", 1)), shop.sell(("A", 1), ("B", 1))
@@ -270,11 +199,11 @@ async def test_whatever_answer_is_lost_each_thing_is_there_once(seller: Seller):
     assert shop.cancels == [stopped.id]
     assert [line.removed for line in paid.lines] == [0, 1]
     assert await seller.rows("SELECT DISTINCT state FROM channel_op") == [("done",)]
-    assert await seller.differing(sent) == []
+    assert await seller.differing(sent.created) == []
     assert seller.sellable() == [37, 35]
 
 
-async def test_a_shop_that_gives_few_points_is_asked_slowly_and_nothing_is_missing(seller: Seller):
+async def test_a_shop_that_gives_few_points_is_asked_slowly_and_nothing_is_missing(seller: ShopifySeller):
     shop = seller.shop
     bought = [shop.sell(("A", 1)) for _ in range(15)]
     shop.points, shop.most_points, shop.restore = 1_000.0, 1_000.0, 400.0
@@ -287,11 +216,11 @@ async def test_a_shop_that_gives_few_points_is_asked_slowly_and_nothing_is_missi
     await seller.go_on()
     assert shop.throttled > 0, "it was too fast at times"
     assert await seller.rows("SELECT count(*) FROM sales_order WHERE status = 'allocated'") == [(15,)]
-    assert await seller.differing(bought[0]) == []
+    assert await seller.differing(bought[0].created) == []
     assert seller.sellable() == [25, 35]
 
 
-async def test_what_a_shop_says_is_left_slows_all_workers_of_the_connection(seller: Seller):
+async def test_what_a_shop_says_is_left_slows_all_workers_of_the_connection(seller: ShopifySeller):
     seller.shop.points = seller.shop.most_points = 180.0
     seller.shop.restore = 0.0
     async with seller.database.transaction() as tx:
@@ -303,7 +232,7 @@ async def test_what_a_shop_says_is_left_slows_all_workers_of_the_connection(sell
         await line.call(lambda: line.connector.check(line.ctx))
 
 
-async def test_a_parcel_from_a_shop_is_moved_there(seller: Seller):
+async def test_a_parcel_from_a_shop_is_moved_there(seller: ShopifySeller):
     shop = seller.shop
     await seller.go()
     shop.stock("B", 5, 12)
@@ -319,7 +248,7 @@ async def test_a_parcel_from_a_shop_is_moved_there(seller: Seller):
     assert [(f.tracking, f.location) for f in order.fulfillments] == [("S-1", 12)]
 
 
-async def test_a_message_of_another_shop_or_another_app_is_refused_though_it_is_well_made(seller: Seller):
+async def test_a_message_of_another_shop_or_another_app_is_refused_though_it_is_well_made(seller: ShopifySeller):
     order = seller.shop.sell(("A", 1))
     for how in ({"shop": "other.myshopify.com"}, {"secret": "another app's"}, {"shop": ""}):
         with pytest.raises(NotProved):
@@ -333,7 +262,7 @@ async def test_a_message_of_another_shop_or_another_app_is_refused_though_it_is_
     assert await seller.rows("SELECT refused FROM connection_pace") == [(3,)]
 
 
-async def test_what_the_law_wants_comes_to_a_person_with_ids_only_and_stays_until_it_is_done(seller: Seller):
+async def test_what_the_law_wants_comes_to_a_person_with_ids_only_and_stays_until_it_is_done(seller: ShopifySeller):
     for topic in ("customers/data_request", "customers/redact", "shop/redact"):
         body = {**webhook_example("2026-07", topic), "shop_domain": DOMAIN}
         sent = seller.posted(topic, body, event=f"law-{topic}")
@@ -347,7 +276,7 @@ async def test_what_the_law_wants_comes_to_a_person_with_ids_only_and_stays_unti
     assert "@" not in " ".join(says)
 
 
-async def test_what_is_held_goes_on_by_itself_and_what_the_till_sold_waits(seller: Seller):
+async def test_what_is_held_goes_on_by_itself_and_what_the_till_sold_waits(seller: ShopifySeller):
     shop = seller.shop
     held, till = shop.sell(("A", 1), hold=True), shop.sell(("A", 1), source="pos")
     await seller.go()
@@ -363,7 +292,7 @@ async def test_what_is_held_goes_on_by_itself_and_what_the_till_sold_waits(selle
     assert left == [(f"order:{till.id}",)]
 
 
-async def test_what_was_sent_before_it_came_here_is_not_sent_again(seller: Seller):
+async def test_what_was_sent_before_it_came_here_is_not_sent_again(seller: ShopifySeller):
     shop = seller.shop
     old, new = shop.sell(("A", 2)), shop.sell(("A", 1))
     by_hand = {
@@ -390,7 +319,7 @@ async def test_what_was_sent_before_it_came_here_is_not_sent_again(seller: Selle
     assert await seller.rows("SELECT count(*) FROM channel_inbox WHERE state = 'parked'") == [(1,)]
 
 
-async def test_an_order_that_is_to_be_paid_waits_and_a_payment_lets_it_go(seller: Seller):
+async def test_an_order_that_is_to_be_paid_waits_and_a_payment_lets_it_go(seller: ShopifySeller):
     shop = seller.shop
     order = shop.sell(("A", 1), pay="", attributes={"CPF": "529.982.247-25"})
     await seller.go()

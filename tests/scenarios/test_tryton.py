@@ -4,29 +4,26 @@ Both sides are the real thing: Tryton answers over HTTP from a database of its o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.channel_seller import RetailerOn, Seller
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.tryton_erp import TrytonErp, need_tryton, tryton_erp, tryton_template
 
 from malha.channels import service as channels
 from malha.channels.connecting import operating, products, reads, reconciling, service, stock_service, turns
-from malha.channels.connecting.model import ConnectionDraft, Linked
-from malha.channels.connecting.runtime import Runtime
+from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.stock_service import RoleDraft
 from malha.channels.contract import StockSource
 from malha.channels.model import ListingDraft
 from malha.doctor import examine
 from malha.flows import stock_from_channels
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import service as fulfillment
-from malha.fulfillment.model import Tracking
 from malha.intake.gate import Gate
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment
 from malha.inventory.sync import applying, sources
@@ -36,7 +33,6 @@ from malha.ordering.model import CancelWish
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
 from malha.platform.address import Address
-from malha.platform.db import Database
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, a_product
@@ -68,13 +64,8 @@ async def proxy(erp: TrytonErp) -> AsyncIterator[FaultProxy]:
         yield made
 
 
-class Retailer:
+class Retailer(Seller):
     """A retailer on Malha whose books are in Tryton."""
-
-    def __init__(self, database: Database, settings: Settings, gate: Gate) -> None:
-        self.database = database
-        self.gate = gate
-        self.runtime = Runtime(database, settings, timeout_s=30.0)
 
     async def go(self, rounds: int = 12) -> None:
         """Do what the worker does, until nothing is left to do."""
@@ -85,21 +76,6 @@ class Retailer:
                     await tx.execute(statement)
             if not await operating.work(self.runtime, settle_s=0):
                 return
-
-    async def rows(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
-        async with self.database.transaction() as tx:
-            return await tx.tuples(statement, list(params))
-
-    async def send(self, order_id: Any) -> None:
-        """Release, pick, pack and ship what an order has allocated."""
-        async with self.database.transaction() as tx:
-            works = await fulfillment.release_order(tx, order_id)
-        for work in works:
-            async with self.database.transaction() as tx:
-                await fulfillment.accept(tx, work.id)
-                await fulfillment.confirm_pick(tx, work.id)
-                await fulfillment.pack(tx, work.id)
-                await fulfillment.ship(tx, work.id, [Tracking(carrier="Correios", tracking_code="BR1")])
 
     async def cancel(self, order_id: Any, *wishes: CancelWish) -> None:
         async with self.database.transaction() as tx:
@@ -113,10 +89,6 @@ class Retailer:
             "SELECT ours, theirs, ours_total, theirs_total FROM reconciliation WHERE kind = 'documents'"
         )
         return found + ([] if (ours, our_total) == (theirs, their_total) else [f"{our_total} and {their_total}"])
-
-    async def connection(self) -> Linked:
-        async with self.database.transaction() as tx:
-            return await service.connection_of(tx, CODE)
 
     async def buy(self, number: str, *lines: NewLine, channel: str = "web", shipping: int = 0) -> Any:
         """Have a customer with a CPF buy and pay; return the order's id."""
@@ -182,13 +154,13 @@ async def retailer(
     erp: TrytonErp,
     proxy: FaultProxy,
     template_url: str,
-    retailer_on: Callable[[str], AbstractAsyncContextManager[Database]],
+    retailer_on: RetailerOn,
     tmp_path: Path,
 ) -> AsyncIterator[Retailer]:
     async with retailer_on(template_url) as database:
         settings = Settings(database_url=database.url, data_dir=tmp_path, outward_allow=(proxy.allowed,))
         gate = Gate(database)
-        made = Retailer(database, settings, gate)
+        made = Retailer(database, settings, gate, CODE)
         path = erp.base_url.rpartition("/")[2]
         draft = ConnectionDraft(
             code=CODE,

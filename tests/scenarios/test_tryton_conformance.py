@@ -1,8 +1,6 @@
 """The Tryton connector keeps the contract against a real Tryton, with everything breaking in between."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.apart import Apart
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.tryton_erp import TrytonErp, need_tryton, tryton_erp, tryton_template
 
@@ -36,26 +35,6 @@ WHERE = {
 }
 NUMBERS = count(1)
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
-
-
-class Apart:
-    """An event loop in a thread of its own: the ERP outlives the loops of the tests that use it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-
-    def run(self, what: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
-
-    async def later(self, what: Coroutine[Any, Any, Any]) -> Any:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(what, self._loop))
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 def a_sale(quantity: int = 3, **more: Any) -> Document:

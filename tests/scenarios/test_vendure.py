@@ -3,27 +3,20 @@
 Both sides are the real thing: Vendure answers over HTTP from a database of its own, Malha places, allocates and ships.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.channel_seller import Seller
+from tests.channel_seller import RetailerOn, Seller, connected
 from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 
-from malha.channels import service as channels
 from malha.channels.connecting import following, service
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.contract import AuthExpired
-from malha.channels.model import ListingDraft, PushDraft, PushKind
-from malha.doctor import examine
-from malha.intake.gate import Gate
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
-from malha.platform.db import Database
-from malha.platform.settings import Settings
-from malha.testing.builders import a_network, a_product
 
 CODE = "vendure"
 
@@ -48,41 +41,21 @@ WHERE u.state = 'cancelled' GROUP BY 1
 
 @pytest.fixture
 async def seller(
-    shop: VendureShop,
-    template_url: str,
-    retailer_on: Callable[[str], AbstractAsyncContextManager[Database]],
-    tmp_path: Path,
+    shop: VendureShop, template_url: str, retailer_on: RetailerOn, tmp_path: Path
 ) -> AsyncIterator[Seller]:
-    async with retailer_on(template_url) as database:
-        settings = Settings(database_url=database.url, data_dir=tmp_path, outward_allow=(shop.allowed,))
-        gate = Gate(database)
-        async with database.transaction() as tx:
-            world = await a_network(tx)
-            await a_product(tx, world, "A", stock={"DC": 40})
-            await a_product(tx, world, "B", stock={"DC": 30})
-            await channels.put_listings(tx, "web", [ListingDraft(sku="A", code="A"), ListingDraft(sku="B", code="B")])
-        await gate.open()
-        made = Seller(database, settings, gate, CODE)
-        draft = ConnectionDraft(
-            code=CODE,
-            name="Vendure",
-            connector="vendure",
-            channel="web",
-            config={"base_url": shop.admin_url, "page": 2},
-            secrets={"api_key": shop.api_key},
-        )
-        async with database.transaction() as tx:
-            await service.add_connection(tx, draft, made.runtime.keys)
-            await service.resume(tx, CODE)
-            await service.put_method(tx, CODE, "payment", "cartao", "credit_card")
-            await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
-            await channels.put_push(tx, "web", PushDraft(kind=PushKind.CONNECTOR), 0, made.runtime.keys)
-        try:
-            yield made
-        finally:
-            await gate.close()
-        report = await examine(database)
-        assert [line for f in report.findings if f.drifts for line in f.lines("en")] == []
+    draft = ConnectionDraft(
+        code=CODE,
+        name="Vendure",
+        connector="vendure",
+        channel="web",
+        config={"base_url": shop.admin_url, "page": 2},
+        secrets={"api_key": shop.api_key},
+    )
+    methods = [("payment", "cartao", "credit_card")]
+    async with connected(
+        partial(Seller, code=CODE), draft, template_url, retailer_on, tmp_path, allowed=shop.allowed, methods=methods
+    ) as made:
+        yield made
 
 
 async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller: Seller, shop: VendureShop):

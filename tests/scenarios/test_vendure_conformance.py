@@ -1,14 +1,13 @@
 """The Vendure connector keeps the contract against a real Vendure, with everything breaking in between."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
 import psycopg
 import pytest
+from tests.apart import Apart
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 
@@ -29,26 +28,6 @@ WHERE = {
     Operation.CANCEL: "cancelOrder",
     Operation.REFUND: "refundOrder",
 }
-
-
-class Apart:
-    """An event loop in a thread of its own: the shop outlives the loops of the tests that use it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-
-    def run(self, what: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
-
-    async def later(self, what: Coroutine[Any, Any, Any]) -> Any:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(what, self._loop))
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 class VendureRig:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.channel_seller import Seller
-from tests.peer_shop import write
 from tests.woo_seller import CODE, RetailerOn, seller_of, story
 from tests.woocommerce_shop import WooShop, need_woocommerce, woocommerce_shop
 
 from malha.channels.connecting.receiving import Receiver
 from malha.channels.contract import ProductPush, RawRequest
+from malha.testing.peers import read_request, write_answer
 
 SETTLED_S = 11.0  # until a second is over for the connector
 
@@ -42,11 +42,9 @@ async def ear(port: int) -> AsyncIterator[list[RawRequest]]:
     heard: list[RawRequest] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        _method, _target, headers, body = await read_request(reader)
         heard.append(RawRequest("POST", f"https://malha.example/in/{CODE}", headers, body))
-        await write(writer, 200, b"{}", {})
+        await write_answer(writer, 200, b"{}")
         writer.close()
 
     server = await asyncio.start_server(listen, "127.0.0.1", port)

@@ -21,14 +21,16 @@ from malha.testing.connectors import Fault
 
 SILENCE_S = 30.0
 DRIP_S = 0.02  # between two bytes
-UNHEARD: Mapping[Fault, tuple[int, str]] = {
-    Fault.LIMITED: (429, "Retry-After: 7\r\n"),
-    Fault.LIMITED_BARE: (429, ""),
-    Fault.BROKEN: (500, ""),
-    Fault.BROKEN_HTML: (502, ""),
-    Fault.AWAY: (503, ""),
-    Fault.UNKNOWN_US: (401, ""),
+# Faults that an answer tells of: its status, and what its head says besides.
+UNHEARD: Mapping[Fault, tuple[int, Mapping[str, str]]] = {
+    Fault.LIMITED: (429, {"Retry-After": "7"}),
+    Fault.LIMITED_BARE: (429, {}),
+    Fault.BROKEN: (500, {}),
+    Fault.BROKEN_HTML: (502, {}),
+    Fault.AWAY: (503, {}),
+    Fault.UNKNOWN_US: (401, {}),
 }
+NO_PAGE = b"<html>no</html>"
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -80,17 +82,14 @@ class FailingPeer:
         writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        method, target, _ = head[0].split(" ", 2)
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        method, target, headers, body = await read_request(reader)
         parts = urlsplit(target)
         fault = self._drawn(f"{method} {parts.path}")
         if fault is Fault.CUT:
             return
         if fault is not None and fault in UNHEARD:
             status, more = UNHEARD[fault]
-            await _write(writer, status, b"<html>no</html>", more)
+            await write_answer(writer, status, NO_PAGE, more)
             return
         asked = Asked(
             method, parts.path, dict(parse_qsl(parts.query)), headers, msgspec.json.decode(body) if body else None
@@ -104,19 +103,34 @@ class FailingPeer:
         text = msgspec.json.encode(said)
         if fault is Fault.TRUNCATED:
             text = text[: len(text) // 2]
-        await _write(writer, status, text, "", drip=fault is Fault.DRIP)
+        await write_answer(writer, status, text, pause_s=min(DRIP_S, 1.0 / len(text)) if fault is Fault.DRIP else 0.0)
 
 
-async def _write(writer: asyncio.StreamWriter, status: int, body: bytes, more: str, *, drip: bool = False) -> None:
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\n{more}"
-    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
-    if drip:
-        for n in range(len(body)):
-            writer.write(body[n : n + 1])
-            await writer.drain()
-            await asyncio.sleep(min(DRIP_S, 1.0 / len(body)))
-    else:
-        writer.write(body)
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str], bytes]:
+    """Return method, target, headers (their names in lower case) and body of the next request of a connection."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, target, _ = head[0].split(" ", 2)
+    headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
+    return method, target, headers, await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+async def write_answer(
+    writer: asyncio.StreamWriter,
+    status: int,
+    body: bytes,
+    more: Mapping[str, str] | None = None,
+    *,
+    pause_s: float = 0.0,
+) -> None:
+    """Answer with JSON; with a pause, byte by byte."""
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in (more or {}).items())]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    for piece in [body[n : n + 1] for n in range(len(body))] if pause_s else [body]:
+        writer.write(piece)
+        await writer.drain()
+        if pause_s:
+            await asyncio.sleep(pause_s)
     await writer.drain()
 
 
