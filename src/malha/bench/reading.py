@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -36,6 +37,7 @@ from malha.platform.signing import Keys, keys_of
 
 PAGE_GOAL_MS, AVAILABILITY_GOAL_MS = 100.0, 10.0
 WARM_UP = 5
+PAGES_OF_A_VISITOR = 100  # shoppers who ask for more within a minute are told to wait
 PASSWORD = "a long bench password"  # noqa: S105 -- of a retailer that is gone in a minute
 OWNER, STORE = "owner@bench.example", "store@bench.example"
 FILLED = "SELECT EXISTS (SELECT FROM sales_order)"
@@ -302,18 +304,30 @@ async def _prepare(url: str, size: Size, at: datetime, say: Say) -> tuple[Past, 
     return past, callers, size_of / 1e9
 
 
+def _visitor(port: int, n: int) -> http.client.HTTPConnection:
+    """Return a connection from an address of its own: a shopper who asks for page after page is told to wait."""
+    source = f"127.1.{n // 250}.{n % 250 + 1}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120, source_address=(source, 0))
+    connection.connect()
+    return connection
+
+
 def _measure(
     port: int, pids: list[int], asked: list[Question], callers: dict[str, dict[str, str]], rounds: int, say: Say
 ) -> list[Measured]:
     times = []
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    visitors = count()
     for question in asked:
+        connection = _visitor(port, next(visitors))
         headers = {"Accept": "text/html", "Accept-Language": "pt-BR", **callers[question.who]}
         taken = []
         before = 0.0
         for n in range(-WARM_UP, rounds):
             if n == 0:
                 before = _cpu(pids)
+            if (n + WARM_UP) % PAGES_OF_A_VISITOR == PAGES_OF_A_VISITOR - 1:
+                connection.close()
+                connection = _visitor(port, next(visitors))
             address = question.ask if isinstance(question.ask, str) else question.ask(n + WARM_UP)
             began = time.perf_counter()
             connection.request("GET", address, headers=headers)
@@ -338,7 +352,7 @@ def _measure(
         times.append(found)
         verdict = "met" if found.met else "MISSED"
         say(f"{verdict:6} {found.name}: p50 {found.p50_ms}, p99 {found.p99_ms}, cpu {found.cpu_ms}")
-    connection.close()
+        connection.close()
     return times
 
 
