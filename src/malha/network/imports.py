@@ -5,7 +5,7 @@ A row names its establishment by code, or by CNPJ: one that is not there is then
 new location leaves empty its CEP tells.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import time
 
 import msgspec
@@ -37,7 +37,6 @@ from malha.platform.tabular import (
     parse_state,
     scaled,
     whole,
-    write_table,
     yes_no,
 )
 
@@ -294,12 +293,6 @@ async def location_pages(
 def location_rows(locations: Iterable[Location], owners: Mapping[int, Establishment]) -> list[list[object]]:
     """Return some locations, header first, as rows that `LocationImport` reads back unchanged."""
     return [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
-
-
-def locations_table(locations: Iterable[Location], owners: Mapping[int, Establishment]) -> Iterator[bytes]:
-    """Yield some locations as a table that `LocationImport` reads back unchanged."""
-    head, *rows = location_rows(locations, owners)
-    return write_table([str(name) for name in head], rows)
 
 
 def _exported(x: Location, owner: Establishment) -> list[object]:

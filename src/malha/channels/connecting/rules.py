@@ -63,11 +63,6 @@ def redacted(text: str, secrets: Collection[str]) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:LONGEST]
 
 
-def wanted_words(kind: str, words: Collection[str], known: Mapping[tuple[str, str], str | None]) -> list[str]:
-    """Return the words of a kind that nobody mapped yet."""
-    return sorted({word for word in words if known.get((kind, word)) is None})
-
-
 def told(value: Any) -> str:
     """Return the short text that stands for a result in an attempt's row."""
     return str(value)[:LONGEST]

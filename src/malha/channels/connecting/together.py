@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from malha.channels.connecting import orders, reads, reversing, writes
-from malha.channels.connecting.mapping_rules import unmapped
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -97,8 +96,6 @@ async def _mapped(tx: Tx, plain: Sequence[_Plain]) -> list[_Plain]:
     found = await orders.skus_of(tx, [(p.connection, p.order) for p in plain])
     good = []
     for each, skus in zip(plain, found, strict=True):
-        if unmapped(each.order.lines, dict(enumerate(skus))):
-            continue
         try:
             words = orders.words_of(each.order, own | mapped[each.connection.id])
             orders.refuse_unmapped(each.order, skus)
