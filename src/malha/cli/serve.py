@@ -1,18 +1,22 @@
 """`malha serve`: web processes, the worker and, without DATABASE_URL, PostgreSQL, under one parent.
 
-In this order: settings, port, database, migrations, then the application is imported once and the processes are forked
-from it. They stop in the opposite order: web processes finish what they answer, the worker what it is at, then the
-database.
+In this order: settings, port, database, migrations, then the processes are forked from the application, which is
+imported once, while the database starts. They stop in the opposite order: web processes finish what they answer, the
+worker what it is at, then the database.
 """
 
 import asyncio
+import gc
+import importlib
 import logging
 import os
 import shutil
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import structlog
@@ -29,6 +33,14 @@ from malha.platform.supervision import Child, Supervisor, end_soon
 
 log = structlog.get_logger(__name__)
 
+_SERVED = (  # the application, and what its processes would each import by themselves
+    "malha.app",
+    "malha.intake.gate",
+    "malha.worker",
+    "granian.server.embed",
+    "uvloop",
+    "prometheus_client",
+)
 WEB_PATIENCE_S = 10.0  # open streams (live pages) do not end by themselves
 WORKER_PATIENCE_S = 30.0
 
@@ -64,7 +76,11 @@ def serve(
     logs.configure(settings.log_level, settings.log_format, role="main")
     shared = metrics.share()
     try:
-        with listeners(settings) as listening, database_of(settings) as (ready, server):
+        with (
+            listeners(settings) as listening,
+            _importing() as imported,
+            database_of(settings) as (ready, server),
+        ):
             if migrate:
                 applied = migrate_surely(ready, server)
                 if applied:
@@ -72,7 +88,9 @@ def serve(
             else:
                 asyncio.run(require(ready.database_url or "", ready.retailer))
             export(ready)
+            imported()
             app = _application(ready)
+            gc.enable()
             children = [
                 *(_deaf(child, listening) for child in beside),
                 *(_web(ready, app, listening, n) for n in range(1, ready.web_workers + 1)),
@@ -105,12 +123,35 @@ def _close(listening: Listeners) -> None:
         listening.close()
 
 
+@contextmanager
+def _importing() -> Iterator[Callable[[], None]]:
+    """Import what is served in a thread of its own while the database starts; give what waits for it.
+
+    Nothing is collected until the application stands: a million objects are made that stay, and walking them again and
+    again is a third of the time. The supervisor collects once before it forks.
+    """
+
+    def load_all() -> None:
+        with suppress(Exception):  # told where it is wanted: `_application` imports it again
+            for module in _SERVED:
+                importlib.import_module(module)
+
+    gc.disable()
+    thread = threading.Thread(target=load_all, name="imports")
+    thread.start()
+    try:
+        yield thread.join
+    finally:
+        thread.join()
+        gc.enable()
+
+
 def _application(settings: Settings) -> Any:
-    """Import and build what the web processes serve, once, before they are forked."""
+    """Build what the web processes serve, once, before they are forked."""
+    for module in _SERVED:
+        importlib.import_module(module)
     from malha.app import create_app  # noqa: PLC0415 -- after `metrics.share`, and nothing before needs it
 
-    for module in ("malha.intake.gate", "malha.worker", "granian.server.embed", "uvloop", "prometheus_client"):
-        __import__(module)  # what the children would each import by themselves
     return create_app(settings)
 
 
