@@ -15,7 +15,6 @@ from tests.woocommerce_shop import WEBHOOK_SECRET, WooShop, need_woocommerce, wo
 
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import RawRequest
-from malha.testing import connectors
 from malha.testing.connectors import ConnectorContract, Fault, Operation
 
 PAGE = 3
@@ -40,6 +39,7 @@ class WooRig:
 
     page = PAGE
     webhook_secret = WEBHOOK_SECRET
+    timeout_s = PATIENCE_S
 
     def __init__(self, apart: Apart, shop: WooShop, proxy: FaultProxy) -> None:
         self._apart = apart
@@ -131,8 +131,7 @@ class TestRealWooCommerce(ConnectorContract):
     connector = WooCommerce()
 
     @pytest.fixture
-    async def rig(self, apart: Apart, shop: WooShop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WooRig]:
-        monkeypatch.setattr(connectors, "TIMEOUT_S", PATIENCE_S)
+    async def rig(self, apart: Apart, shop: WooShop) -> AsyncIterator[WooRig]:
         async with fault_proxy(shop.url) as proxy:
             shop.forget_orders()
             yield WooRig(apart, shop, proxy)
