@@ -1,0 +1,27 @@
+"""Where a shop is, and how much is asked of it at once."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+PAGE = 50
+BATCH = 100
+
+
+class VendureConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the shop is, and what of it is ours."""
+
+    base_url: Annotated[
+        str, Meta(min_length=8, max_length=500, description="Address of the Admin API, ending in /admin-api.")
+    ]
+    channel_token: Annotated[
+        str, Meta(max_length=100, description="Token of the Vendure channel; empty: the default one.")
+    ] = ""
+    stock_location: Annotated[
+        str, Meta(max_length=40, description="Id of the stock location that holds what Malha says; empty: the first.")
+    ] = ""
+    fulfillment_handler: Annotated[
+        str, Meta(min_length=1, max_length=100, description="Code of the fulfillment handler.")
+    ] = "manual-fulfillment"
+    page: Annotated[int, Meta(ge=1, le=500, description="Orders asked for at once.")] = PAGE
