@@ -295,9 +295,12 @@ class Root:
             "id": gid("Refund", said.id),
             "note": said.note,
             "refundLineItems": listed(
-                said.lines, lambda row: {"quantity": row[1], "lineItem": self._line(order, row[0])}
+                said.lines,
+                lambda row: {
+                    "quantity": row[1], "restockType": said.restock, "lineItem": self._line(order, row[0])
+                },
             ),
-        }
+        }  # fmt: skip
 
     def _fulfillment(self, order: Order, said: Fulfillment) -> dict[str, Any]:
         info = {"number": said.tracking or None, "company": said.company or None}
@@ -538,10 +541,14 @@ class Root:
         shop = self._shop
         order = shop.orders[number(asked["orderId"], "Order")]
         lines: list[tuple[Line, int]] = []
+        restock = "CANCEL"
         for row in asked.get("refundLineItems") or ():
             line = next(each for each in order.lines if gid("LineItem", each.id) == row["lineItemId"])
+            restock = row["restockType"]
             open_ = sum(r[2] for work in order.works for r in work.lines if r[1] is line)
-            if not 0 < row["quantity"] <= open_ or row["restockType"] != "CANCEL":
+            gone = sum(n for f in order.fulfillments for sent, n in f.lines if sent is line) - line.returned
+            most = {"CANCEL": open_, "RETURN": gone, "NO_RESTOCK": open_ + gone}[restock]
+            if not 0 < row["quantity"] <= most:
                 return _no_refund("Quantity cannot refund more items than were purchased", "refundLineItems")
             lines.append((line, row["quantity"]))
         amounts: list[tuple[Transaction, Decimal]] = []
@@ -556,12 +563,13 @@ class Root:
         for line, units in lines:
             line.removed += units
             line.refunded += units
-            shop._take_out(order, line, units)
+            shop._unsell(order, line, units, restock)
         for parent, amount in amounts:
             order.transactions.append(
                 Transaction(shop.next_id(), "REFUND", amount, parent=parent.id, gateway=parent.gateway, at=shop.now)
             )
-        made = Refund(shop.next_id(), asked.get("note") or "", lines, sum((a for _, a in amounts), Decimal(0)))
+        back = sum((a for _, a in amounts), Decimal(0))
+        made = Refund(shop.next_id(), asked.get("note") or "", lines, back, restock)
         order.refunds.append(made)
         shop.touch(order)
         return {"refund": self._refund(order, made), "userErrors": []}

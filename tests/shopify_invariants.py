@@ -42,7 +42,7 @@ def _units(order: Order) -> Iterator[str]:
     for _, line, remaining, _ in (row for work in order.works for row in work.lines):
         open_[line.id] += remaining
     for line in order.lines:
-        parts = (sent[line.id], open_[line.id], line.removed)
+        parts = (sent[line.id], open_[line.id], line.removed - line.returned)
         if sum(parts) != line.quantity or min(parts) < 0:
             yield f"{order.name} {line.variant.sku}: {parts} sent, open, taken out of {line.quantity}"
 

@@ -59,10 +59,16 @@ class ShopifyRig:
 
     async def add_order(self, *, at: int | None = None, odd: bool = False) -> str:
         moment = None if at is None else START + timedelta(seconds=at)
-        return str(self.shop.sell(("A", 1), at=moment, hold=odd).id)
+        return str(self.shop.sell(("A", 2), at=moment, hold=odd).id)
 
     async def change_order(self, id_: str) -> None:
         self.shop.touch(self._order(id_))
+
+    async def cancel_units(self, id_: str, units: int) -> None:
+        self.shop.give_back(self._order(id_), units=units)
+
+    async def give_back(self, id_: str, amount: int) -> None:
+        self.shop.give_back(self._order(id_), f"{amount / 100:.2f}")
 
     async def told(self, operation: Operation) -> list[str]:
         orders = self.shop.orders.values()

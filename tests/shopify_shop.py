@@ -40,7 +40,7 @@ from graphql import (
 from graphql.execution.values import get_directive_values
 from tests.shopify_answers import DOMAIN, Root, resolve
 from tests.shopify_artefacts import admin_schema
-from tests.shopify_state import ADDRESS, START, Line, Order, Product, Transaction, Variant, Work
+from tests.shopify_state import ADDRESS, START, Line, Order, Product, Transaction, Variant, Work, gid
 
 from malha.channels.connectors.shopify.operations import SUPPORTED, VERSION
 from malha.testing.peers import read_request, write_answer
@@ -208,6 +208,46 @@ class Shop:
         self._take_out(order, line, units)
         order.edited = True
         self.touch(order)
+
+    def give_back(
+        self, order: Order, amount: str = "0", *, units: int = 0, n: int = 0, restock: str = "CANCEL"
+    ) -> None:
+        """Have the shop's own staff refund units of a line, money of the first payment, or both."""
+        asked: dict[str, Any] = {"orderId": gid("Order", order.id)}
+        if units:
+            line = gid("LineItem", order.lines[n].id)
+            asked["refundLineItems"] = [{"lineItemId": line, "quantity": units, "restockType": restock}]
+        if Decimal(amount):
+            took = next(t for t in order.done if t.kind in {"SALE", "CAPTURE"})
+            parent = gid("OrderTransaction", took.id)
+            asked["transactions"] = [
+                {"parentId": parent, "kind": "REFUND", "gateway": took.gateway, "amount": amount}
+            ]  # fmt: skip
+        said = Root(self)._pay_back(asked)
+        assert not said["userErrors"], said
+
+    def send(self, order: Order, n: int, units: int) -> None:
+        """Have the shop's own staff send units of a line."""
+        work = next(w for w in order.works for row in w.lines if row[1] is order.lines[n] and row[2])
+        row = next(r for r in work.lines if r[1] is order.lines[n])
+        wish = {"id": gid("FulfillmentOrderLineItem", row[0]), "quantity": units}
+        part = {"fulfillmentOrderId": gid("FulfillmentOrder", work.id), "fulfillmentOrderLineItems": [wish]}
+        said = Root(self).fulfillmentCreate(None, {"lineItemsByFulfillmentOrder": [part]})
+        assert not said["userErrors"], said
+
+    def _unsell(self, order: Order, line: Line, units: int, restock: str) -> None:
+        """Take units off what is to leave, then off what has left; put them back where that was said."""
+        open_ = 0 if restock == "RETURN" else sum(r[2] for w in order.works for r in w.lines if r[1] is line)
+        inside = min(units, open_)
+        place = order.works[0].location
+        if restock == "NO_RESTOCK":  # they are gone: neither to sell nor on the shelf
+            line.variant.available[place] -= inside
+            line.variant.on_hand[place] -= inside
+        elif restock == "RETURN":
+            line.variant.available[place] += units
+            line.variant.on_hand[place] += units
+        self._take_out(order, line, inside)
+        line.returned += units - inside
 
     def _take_out(self, order: Order, line: Line, units: int) -> None:
         for work in order.works:

@@ -58,6 +58,7 @@ class Line:
     tax: Decimal = Decimal(0)
     removed: int = 0  # by refunds or edits
     refunded: int = 0  # by refunds
+    returned: int = 0  # of these, those that had left
     gift_card: bool = False
 
 
@@ -79,6 +80,7 @@ class Refund:
     note: str
     lines: list[tuple[Line, int]]
     amount: Decimal
+    restock: str = "CANCEL"
 
 
 @dataclass

@@ -12,7 +12,7 @@ from tests.shopify_state import ADDRESS, Order, Transaction
 
 from malha.channels.connectors.shopify import Shopify
 from malha.channels.connectors.shopify.money import decimal, minor
-from malha.channels.contract import AuthExpired, Ctx, ExtOrder, ExtState, Invalid, PaidState, RateLimited
+from malha.channels.contract import AuthExpired, Ctx, ExtOrder, ExtState, Invalid, PaidState, RateLimited, RefundState
 from malha.testing.connectors import context
 
 connector = Shopify()
@@ -217,6 +217,69 @@ async def test_units_that_an_edit_took_out_are_gone_and_those_paid_back_are_not(
     order = await read(rig, made)
     assert [(each.sku, each.quantity) for each in order.lines] == [("A", 2), ("B", 2)]
     assert adds_up(order)
+
+
+async def test_units_that_staff_took_off_before_they_left_are_cancelled_however_they_restocked(rig: ShopifyRig):
+    made = rig.shop.sell(("A", 6), ("B", 2))
+    sold = await read(rig, made)
+    rig.shop.send(made, 0, 2)
+    rig.shop.give_back(made, "10.00", units=1, restock="CANCEL")
+    rig.shop.give_back(made, units=2, restock="NO_RESTOCK")
+    rig.shop.give_back(made, units=1, n=1, restock="CANCEL")
+    order = await read(rig, made)
+    assert [(line.quantity, line.cancelled) for line in order.lines] == [(6, 3), (2, 1)]
+    assert (order.total, order.sent, order.state) == (sold.total, True, ExtState.OPEN)
+    assert order.version > sold.version
+    day = await connector.summarise(asking(rig), date(2026, 11, 27), "America/Sao_Paulo")
+    assert (day.total, day.refunds) == ((sold.total or 0) - 4_000, {str(made.id): 1_000})
+
+
+async def test_units_that_came_back_or_were_paid_back_after_they_left_are_no_cancel(rig: ShopifyRig):
+    made = rig.shop.sell(("A", 4))
+    rig.shop.send(made, 0, 4)
+    rig.shop.give_back(made, "10.00", units=1, restock="RETURN")
+    rig.shop.give_back(made, "10.00", units=1, restock="NO_RESTOCK")
+    order = await read(rig, made)
+    assert [(line.quantity, line.cancelled) for line in order.lines] == [(4, 0)]
+    assert [refund.amount for refund in order.refunds] == [1_000, 1_000]
+    day = await connector.summarise(asking(rig), date(2026, 11, 27), "America/Sao_Paulo")
+    assert day.total == order.total, "money that went back is told apart, and off no total"
+    assert day.refunds == {order.id: 2_000}
+
+
+async def test_units_that_an_edit_took_out_are_not_taken_for_cancelled_ones(rig: ShopifyRig):
+    made = rig.shop.sell(("A", 5))
+    rig.shop.edit(made, 0, 1)
+    rig.shop.give_back(made, units=1, restock="NO_RESTOCK")
+    order = await read(rig, made)
+    assert [(line.quantity, line.cancelled) for line in order.lines] == [(4, 1)]
+    assert adds_up(order)
+
+
+async def test_an_order_of_which_staff_left_nothing_is_not_counted(rig: ShopifyRig):
+    made, other = rig.shop.sell(("A", 2)), rig.shop.sell(("A", 1))
+    rig.shop.give_back(made, units=2)
+    day = await connector.summarise(asking(rig), date(2026, 11, 27), "America/Sao_Paulo")
+    assert list(day.ids or ()) == [str(other.id)]
+
+
+async def test_money_that_went_back_is_of_the_payment_that_it_came_by_and_as_far_as_shopify_says(rig: ShopifyRig):
+    made = rig.shop.sell(("A", 2), pay="AUTHORIZATION")
+    rig.shop.capture(made)
+    rig.shop.give_back(made, "3.00")
+    rig.shop.give_back(made, "2.00")
+    for transaction, status in zip(made.transactions[2:], ("SUCCESS", "PENDING"), strict=True):
+        transaction.status = status
+    order = await read(rig, made)
+    assert [(r.amount, r.state, r.payment) for r in order.refunds] == [
+        (300, RefundState.DONE, order.payments[0].id),
+        (200, RefundState.PENDING, order.payments[0].id),
+    ]
+    made.refunds.pop()  # the shop of the tests counts what was done
+    made.transactions[3].status = "FAILURE"
+    assert (await read(rig, made)).refunds[1].state is RefundState.FAILED
+    made.transactions[3].status = "UNKNOWN"
+    assert (await read(rig, made)).refunds[1].state is RefundState.UNKNOWN
 
 
 async def test_an_order_with_more_lines_than_come_at_once_is_whole(rig: ShopifyRig):

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.channels.connectors.shopify import goods, telling, webhooks
+from malha.channels.connectors.shopify import goods, taking_back, telling, webhooks
 from malha.channels.connectors.shopify.asking import TooDear, ask
 from malha.channels.connectors.shopify.config import ShopifyConfig, gid
 from malha.channels.connectors.shopify.money import shop_money
 from malha.channels.connectors.shopify.orders import instant, is_ours, listed_version, order_of
-from malha.channels.connectors.shopify.reading import UNREAD, Cursor, page, rest, stamp
+from malha.channels.connectors.shopify.reading import Cursor, page, rest, stamp
 from malha.channels.contract import (
     CancelPush,
     Capability,
@@ -171,22 +171,38 @@ class Shopify:
         """Do nothing: Shopify has nothing to acknowledge."""
 
     async def summarise(self, ctx: Ctx, day: date, zone: str) -> DaySummary:
-        """Return what Shopify counts of the orders made on a day that are not cancelled."""
+        """Return what Shopify counts of the orders made on a day that are not cancelled.
+
+        Shopify's total of now is less what was returned, too. So an order of which something was taken back is read
+        whole.
+        """
         start = datetime.combine(day, time(), ZoneInfo(zone))
         end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
         query = f"created_at:>='{stamp(start)}' created_at:<'{stamp(end)}'"
         ids: list[str] = []
+        refunds: dict[str, int] = {}
         total = 0
         after: str | None = None
         while True:
             found = (await ask(ctx, "summarise", {"after": after, "query": query}))["orders"]
             for row in found["nodes"]:
-                if row["cancelledAt"] is None and start <= instant(row["createdAt"]) < end and is_ours(ctx, row):
-                    ids.append(str(row["legacyResourceId"]))
+                if row["cancelledAt"] or not start <= instant(row["createdAt"]) < end or not is_ours(ctx, row):
+                    continue
+                id_ = str(row["legacyResourceId"])
+                if not row["refunds"]:
+                    ids.append(id_)
                     total += shop_money(row["currentTotalPriceSet"])
+                    continue
+                order = await self.get_order(ctx, id_)
+                if taking_back.is_nothing_left(order):
+                    continue
+                ids.append(id_)
+                total += taking_back.left_of(order)
+                if back := taking_back.given_back(order):
+                    refunds[id_] = back
             after = found["pageInfo"]["endCursor"]
             if not found["pageInfo"]["hasNextPage"]:
-                return DaySummary(day.isoformat(), len(ids), total, ids)
+                return DaySummary(day.isoformat(), len(ids), total, ids, refunds)
 
     # --- what is told once: see `telling` ---
 
@@ -246,18 +262,12 @@ async def _whole(ctx: Ctx, ids: Sequence[str]) -> list[Any]:
 
 
 async def _read(ctx: Ctx, row: dict[str, Any]) -> ExtOrder:
-    """Return an order with what did not come with it: more lines and payments, and what went back of an edited one."""
+    """Return an order with what did not come with it: more lines and payments, and what was taken back of it."""
     nodes = await rest(ctx, "more_lines", ("order", "lineItems"), row["id"], row["lineItems"])
     whole = {**row, "lineItems": {"nodes": nodes}}
     if (row["transactionsCount"] or {}).get("count", 0) > len(row["transactions"]):
         more = (await ask(ctx, "more_payments", {"id": row["id"]}))["order"]
         whole["transactions"] = row["transactions"] if more is None else more["transactions"]
-    if not row["edited"]:
+    if not row["refunds"]:
         return order_of(ctx, whole)
-    order = (await ask(ctx, "returns", {"id": row["id"]}))["order"] or {"refunds": []}
-    returned: dict[str, int] = {}
-    for refund in order["refunds"]:
-        for each in await rest(ctx, "returned", ("refund", "refundLineItems"), refund["id"], UNREAD):
-            id_ = str(each["lineItem"]["id"])
-            returned[id_] = returned.get(id_, 0) + int(each["quantity"])
-    return order_of(ctx, whole, returned)
+    return order_of(ctx, whole, await taking_back.read(ctx, whole))

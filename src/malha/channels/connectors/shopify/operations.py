@@ -106,11 +106,15 @@ query MoreLines($id: ID!, $after: String!) {
     + _PAYMENT,
     # Units that were paid back are still part of what was ordered; those that an edit took out are not.
     "returns": "query Returns($id: ID!) { order(id: $id) { refunds(first: 250) { id } } }",
+    # Asked for where a refund does not say whether its units had left.
+    "whereabouts": """
+query Whereabouts($id: ID!) { order(id: $id) { fulfillments(first: 250) { id status } } }
+""",
     "returned": """
 query Returned($id: ID!, $after: String) {
   refund(id: $id) {
     refundLineItems(first: 100, after: $after) {
-      nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor }
+      nodes { quantity restockType lineItem { id } } pageInfo { hasNextPage endCursor }
     }
   }
 }
@@ -118,7 +122,9 @@ query Returned($id: ID!, $after: String) {
     "summarise": f"""
 query Summarise($after: String, $query: String!) {{
   orders(first: 100, after: $after, query: $query, sortKey: CREATED_AT) {{
-    nodes {{ legacyResourceId createdAt cancelledAt test sourceName currentTotalPriceSet {_MONEY} }}
+    nodes {{
+      id legacyResourceId createdAt cancelledAt test sourceName currentTotalPriceSet {_MONEY} refunds(first: 1) {{ id }}
+    }}
     pageInfo {{ hasNextPage endCursor }}
   }}
 }}

@@ -22,9 +22,11 @@ from malha.channels.contract import (
     ExtLine,
     ExtOrder,
     ExtPayment,
+    ExtRefund,
     ExtState,
     Invalid,
     PaidState,
+    RefundState,
 )
 
 POS = "pos"
@@ -55,10 +57,27 @@ STATUS: Mapping[str, PaidState] = {
     "FAILURE": PaidState.DECLINED,
     "ERROR": PaidState.DECLINED,
 }
+BACK: Mapping[str, RefundState] = {
+    "SUCCESS": RefundState.DONE,
+    "PENDING": RefundState.PENDING,
+    "AWAITING_RESPONSE": RefundState.PENDING,
+    "FAILURE": RefundState.FAILED,
+    "ERROR": RefundState.FAILED,
+}
 DOCUMENT_FIELDS = ("TAX_CREDENTIAL_BR", "SHIPPING_CREDENTIAL_BR")
 DOCUMENT_NOTES = re.compile(r"^[\s_]*(cpf|cnpj)([\s_/-]*(cpf|cnpj))?[\s_:]*$", re.IGNORECASE)
 DOCUMENT = re.compile(r"^(\d{11}|[0-9A-Z]{12}\d{2})$")
 BETWEEN = "\u2060"  # what Shopify puts between the parts of an address that it keeps in one line
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """Units that refunds took back, by line: all of them, and those that had not left and will not."""
+
+    units: Mapping[str, int] = {}
+    cancelled: Mapping[str, int] = {}
+
+
+NOTHING = TakenBack()
 
 
 def version_of(row: Mapping[str, Any]) -> int:
@@ -101,21 +120,21 @@ def is_ours(ctx: Ctx, row: Mapping[str, Any]) -> bool:
     return not (row["sourceName"] == POS and ctx.config.pos_orders is TillOrders.LEAVE)
 
 
-def order_of(ctx: Ctx, row: Mapping[str, Any], returned: Mapping[str, int] | None = None) -> ExtOrder:
-    """Return an order; `returned` are the units of each line that were paid back, where it was edited.
+def order_of(ctx: Ctx, row: Mapping[str, Any], back: TakenBack = NOTHING) -> ExtOrder:
+    """Return an order as it was sold, with what was taken back of it since.
 
     Raises:
         Invalid: it cannot be read.
     """
     try:
-        return _order(ctx, row, returned or {})
+        return _order(ctx, row, back)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Invalid(f"the order cannot be read: {type(error).__name__} {error}"[:200]) from None
 
 
-def _order(ctx: Ctx, row: Mapping[str, Any], returned: Mapping[str, int]) -> ExtOrder:
+def _order(ctx: Ctx, row: Mapping[str, Any], back: TakenBack) -> ExtOrder:
     included = bool(row["taxesIncluded"])
-    lines = [line for said in row["lineItems"]["nodes"] if (line := _line(row, said, returned, included=included))]
+    lines = [line for said in row["lineItems"]["nodes"] if (line := _line(row, said, back, included=included))]
     shipping, method = _shipping(row, included=included)
     total = shop_money(row["totalPriceSet"])
     parts = sum(line.quantity * line.unit_price - line.discount for line in lines) + shipping
@@ -137,6 +156,7 @@ def _order(ctx: Ctx, row: Mapping[str, Any], returned: Mapping[str, int]) -> Ext
         shipping_method="" if pickup else method,
         pickup_location=pickup,
         payments=_payments(row),
+        refunds=_refunds(row),
         sent=row["displayFulfillmentStatus"] in SENT,
     )
 
@@ -156,12 +176,10 @@ def _trouble(ctx: Ctx, row: Mapping[str, Any], lines: Sequence[ExtLine], off: in
     return next((says for so, says in troubles if so), "")
 
 
-def _line(
-    row: Mapping[str, Any], said: Mapping[str, Any], returned: Mapping[str, int], *, included: bool
-) -> ExtLine | None:
+def _line(row: Mapping[str, Any], said: Mapping[str, Any], back: TakenBack, *, included: bool) -> ExtLine | None:
     """Return a line as it was ordered: with the units that were paid back since, without those an edit took out."""
-    asked = int(said["quantity"])
-    gone = max(0, asked - int(said["currentQuantity"]) - returned.get(str(said["id"]), 0)) if row["edited"] else 0
+    asked, name = int(said["quantity"]), str(said["id"])
+    gone = max(0, asked - int(said["currentQuantity"]) - back.units.get(name, 0)) if row["edited"] else 0
     quantity = asked - gone
     if quantity <= 0:
         return None
@@ -181,6 +199,7 @@ def _line(
         sku=str(said["sku"] or ""),
         gtin=str(variant.get("barcode") or ""),
         name=str(said["name"]),
+        cancelled=min(quantity, back.cancelled.get(name, 0)),
     )
 
 
@@ -262,6 +281,34 @@ def _outstanding(row: Mapping[str, Any], found: Sequence[ExtPayment]) -> list[Ex
         method = str(next(iter(row["paymentGatewayNames"]), "") or "pending")
         return [ExtPayment(id=id_, method=method, amount=open_)]
     return [ExtPayment(id=id_, method="pending", amount=shop_money(row["totalPriceSet"]), state=PaidState.DECLINED)]
+
+
+def _refunds(row: Mapping[str, Any]) -> list[ExtRefund]:
+    """Return each movement of money back by its own id, with the payment that its money once came by.
+
+    What Shopify calls a refund may hold several of them, and units without any money.
+    """
+    parents = {str(each["id"]): str((each["parentTransaction"] or {}).get("id", "")) for each in row["transactions"]}
+    return [
+        ExtRefund(
+            id=number_of(str(each["id"])),
+            amount=shop_money(each["amountSet"]),
+            payment=number_of(_root_of(parents, str(each["id"]))),
+            state=BACK.get(each["status"], RefundState.UNKNOWN),
+            refunded_at=instant(each["processedAt"]) if each["processedAt"] else None,
+        )
+        for each in row["transactions"]
+        if each["kind"] == "REFUND"
+    ]
+
+
+def _root_of(parents: Mapping[str, str], id_: str) -> str:
+    """Return the authorisation or sale that a movement of money goes back to; empty where it has none."""
+    found, left = "", len(parents)
+    above = parents.get(id_, "")
+    while above and left:
+        found, above, left = above, parents.get(above, ""), left - 1
+    return found
 
 
 # --- people and places ---
