@@ -361,14 +361,18 @@ class WooSim:
         if sent.get("api_refund", True) and "refunds" not in self.gateways.get(order["payment_method"], ()):
             raise Refused(500, "woocommerce_rest_cannot_create_order_refund", "The payment gateway cannot refund.")
         lines = {line["id"]: line for line in order["line_items"]}
+        for item in sent.get("line_items", ()) if sent.get("api_restock", True) else ():
+            row = self.products[lines[item["id"]]["variation_id"] or lines[item["id"]]["product_id"]]
+            if row["stock_quantity"] is not None:
+                row["stock_quantity"] += item["quantity"]
         refund = {
             "id": self.new_id(), "date_created_gmt": moment(self.clock), "date_created": moment(self.clock - 10_800),
             "amount": f"{amount:.2f}", "reason": sent.get("reason", ""), "refunded_by": 1,
             "refunded_payment": sent.get("api_refund", True), "meta_data": [],
             "line_items": [
                 {
-                    **lines[item["id"]], "id": self.new_id(), "quantity": -item["quantity"], "total": "0.00",
-                    "subtotal": "0.00",
+                    **lines[item["id"]], "id": self.new_id(), "quantity": -item["quantity"],
+                    "total": f"{-Decimal(str(item.get('refund_total', 0))):.2f}", "subtotal": "0.00",
                     "meta_data": [{"id": self.new_id(), "key": "_refunded_item_id", "value": str(item["id"])}],
                 }
                 for item in sent.get("line_items", ())

@@ -113,6 +113,27 @@ async def test_what_the_shop_cancels_is_cancelled_and_what_it_completes_a_person
     assert parked == sorted((f"order:{id_}", "unknown_status") for id_ in (completed, plugin))
 
 
+async def test_what_staff_cancel_and_give_back_in_the_shop_is_recorded_here_once(seller: Seller, shop: SimShop):
+    bought = await shop.buy(("A", 3), ("B", 1))
+    await seller.go()
+    order = shop.sim.orders[int(bought)]
+    line = {"id": order["line_items"][0]["id"], "quantity": 1, "refund_total": "99.00"}
+    shop.sim.refund(order, {"amount": "99.00", "reason": "faltou", "api_refund": False, "line_items": [line]})
+    for _ in range(2):
+        await seller.go()
+        assert await seller.differing() == []
+        gone = "SELECT sum(quantity)::int FROM order_unit WHERE state = 'cancelled'"
+        back = "SELECT amount FROM payment_entry WHERE kind = 'refunded'"
+        assert (await seller.rows(gone), await seller.rows(back)) == ([(1,)], [(9_900,)])
+    assert await seller.rows("SELECT kind FROM channel_op WHERE kind IN ('cancel', 'refund')") == []
+
+    sent_there = shop.sim.sell(("A", 1), meta_data=[{"key": "_correios_tracking_code", "value": "AA123456789BR"}])
+    await seller.go()
+    assert await seller.rows("SELECT entity, cause FROM channel_inbox WHERE state = 'parked'") == [
+        (f"order:{sent_there}", "refused")
+    ]
+
+
 async def test_what_was_never_told_is_found_and_what_the_shop_lost_waits_for_a_person(seller: Seller, shop: SimShop):
     await seller.go()
     lost = shop.sim.sell(("B", 2), date_modified_gmt="2020-01-01T00:00:00")  # behind where reading is

@@ -510,6 +510,55 @@ async def test_an_order_that_malha_refunded_in_full_stays_open_and_one_the_shop_
     assert [(await woo.get_order(ctx, x)).state for x in (ours, theirs)] == [ExtState.OPEN, ExtState.CANCELLED]
 
 
+async def by_staff(shop: WooSim, order: str, units: int, amount: str = "0", *, line: int = 0) -> None:
+    row = shop.orders[int(order)]
+    asked = {"id": row["line_items"][line]["id"], "quantity": units, "refund_total": amount}
+    shop.refund(row, {"amount": amount, "reason": "faltou", "api_refund": False, "line_items": [asked]})
+
+
+async def test_units_that_the_shop_refunds_are_cancelled_as_far_as_they_had_not_left(shop: WooSim):
+    order = shop.sell(("A", 3), ("B", 1))
+    ctx = at(shop)
+    sold = await woo.get_order(ctx, order)
+    a, b = await lines_of(ctx, order)
+    await woo.push_shipment(ctx, parcel(order, ShippedLine("A", 2, a.line)), "k")
+    await by_staff(shop, order, 2, "20.00")
+    said = await woo.get_order(ctx, order)
+    assert [(line.quantity, line.cancelled) for line in said.lines] == [(3, 1), (1, 0)], "one of the two was on its way"
+    assert (said.total, said.discount, said.shipping) == (sold.total, sold.discount, sold.shipping)
+    assert [(r.amount, r.payment, r.refunded_at is not None) for r in said.refunds] == [(2_000, order, True)]
+    await woo.cancel(ctx, CancelPush(order=order, lines=[b], whole=False), A_KEY)
+    both = await woo.get_order(ctx, order)
+    assert [line.cancelled for line in both.lines] == [1, 1], "ours are counted with theirs"
+    assert [r.amount for r in both.refunds] == [2_000], "a refund of no money is a cancel alone"
+    page = await woo.pull_orders(ctx, None, None)
+    assert [o.refunds for o in page.items] == [both.refunds], "a page tells the same"
+
+
+async def test_an_order_that_the_shop_refunds_in_full_after_a_parcel_has_only_the_rest_cancelled(shop: WooSim):
+    order = shop.sell(("A", 3))
+    ctx = at(shop)
+    (a,) = await lines_of(ctx, order)
+    await woo.push_shipment(ctx, parcel(order, ShippedLine("A", 1, a.line)), "k")
+    shop.refund(shop.orders[int(order)], {"amount": "45.00", "reason": "quis devolver"})
+    said = await woo.get_order(ctx, order)
+    assert (said.state, said.status, [line.cancelled for line in said.lines]) == (ExtState.OPEN, "refunded", [2])
+    assert [r.amount for r in said.refunds] == [4_500]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"key": "_wc_shipment_tracking_items", "value": [{"tracking_number": "BR1", "tracking_id": "x"}]},
+        {"key": "_correios_tracking_code", "value": "AA123456789BR"},
+    ],
+)
+async def test_what_a_plug_in_sent_is_said_to_have_left(shop: WooSim, meta: dict[str, Any]):
+    plain, tracked, done = shop.sell(), shop.sell(meta_data=[meta]), shop.sell(status="completed")
+    ctx = at(shop)
+    assert [(await woo.get_order(ctx, order)).sent for order in (plain, tracked, done)] == [False, True, True]
+
+
 # --- the day ---
 
 
@@ -530,6 +579,12 @@ async def test_a_day_counts_what_is_not_cancelled_in_the_retailers_zone(shop: Wo
     shop.refund(shop.orders[int(late)], {"amount": "1.00", "reason": "goodwill", "api_refund": False})
     after = await woo.summarise(ctx, date(2026, 11, 20), "America/Sao_Paulo")
     assert after.total == found.total - 1_000, "units that were cancelled are off; money that went back is not"
+    assert after.refunds == {late: 100}
+    await by_staff(shop, inside, 1, "10.00")
+    await by_staff(shop, first, 1, "10.00")  # its only unit: nothing is left of it
+    last = await woo.summarise(ctx, date(2026, 11, 20), "America/Sao_Paulo")
+    assert (last.total, first in (last.ids or ())) == (found.total - 2_000 - 2_500, False)
+    assert last.refunds == {late: 100, inside: 1_000}
 
 
 # --- stock, prices, products ---

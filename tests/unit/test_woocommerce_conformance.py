@@ -54,6 +54,14 @@ class WooRig:
     async def change_order(self, id_: str) -> None:
         self.shop.touch(id_)
 
+    async def cancel_units(self, id_: str, units: int) -> None:
+        order = self.shop.orders[int(id_)]
+        line = {"id": order["line_items"][0]["id"], "quantity": units, "refund_total": 0}
+        self.shop.refund(order, {"amount": "0", "reason": "faltou", "api_refund": False, "line_items": [line]})
+
+    async def give_back(self, id_: str, amount: int) -> None:
+        self.shop.refund(self.shop.orders[int(id_)], {"amount": f"{amount / 100:.2f}", "reason": "quis devolver"})
+
     async def told(self, operation: Operation) -> list[str]:
         shop = self.shop
         if operation is Operation.SHIPMENT:

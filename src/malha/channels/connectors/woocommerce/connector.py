@@ -36,15 +36,14 @@ from malha.channels.connectors.woocommerce.marking import (
     OPERATION,
     SHIPMENT,
     is_all_gone,
-    is_cancel,
     lines_of,
     mark_of,
     parcels_of,
+    refunds_of,
     tracked,
-    withdrawn,
 )
 from malha.channels.connectors.woocommerce.money import digits_of, minor_of, text_of
-from malha.channels.connectors.woocommerce.reading import order_of, share_of, state_of
+from malha.channels.connectors.woocommerce.reading import left_of, order_of, state_of
 from malha.channels.connectors.woocommerce.sweeping import clock_of, cursor_of, sweep, version_of
 from malha.channels.connectors.woocommerce.words import OPEN, PAGE, Gateway, Hook, Note, Order, Product, Refund, Setting
 from malha.channels.contract import (
@@ -222,7 +221,8 @@ class WooCommerce:
         items, unread = [], []
         for row, id_, version in fresh:
             try:
-                items.append(order_of(ctx, read_as(row, Order), version))
+                said = read_as(row, Order)
+                items.append(order_of(ctx, said, version, await refunds_of(ctx, said)))
             except Invalid:
                 unread.append(id_)
         return Page(items=items, cursor=encode(page.cursor).decode(), more=page.more, unread=unread)
@@ -230,7 +230,8 @@ class WooCommerce:
     async def get_order(self, ctx: Ctx, external_id: str) -> ExtOrder:
         """Return an order as it is now."""
         row, reply = await one_order(ctx, external_id, "get_order")
-        return order_of(ctx, read_as(row, Order), version_of(row, clock_of(ctx, reply)))
+        said = read_as(row, Order)
+        return order_of(ctx, said, version_of(row, clock_of(ctx, reply)), await refunds_of(ctx, said))
 
     async def acknowledge(self, ctx: Ctx, handles: Sequence[str]) -> None:
         """Do nothing: WooCommerce has nothing to acknowledge."""
@@ -250,18 +251,24 @@ class WooCommerce:
             "order": "asc",
         }
         ids: list[str] = []
+        refunds: dict[str, int] = {}
         total = 0
         async for row in pages(ctx, "/orders", asked, "summarise"):
             said = read_as(row, Order)
             if state_of(said) is ExtState.CANCELLED:
                 continue
-            cancels = any(is_cancel(refund.reason) for refund in said.refunds)
-            gone = await withdrawn(ctx, said.id, ours=True) if cancels else {}
-            lines = {line.id: line for line in said.line_items}
-            ids.append(str(said.id))
-            total += minor_of(said.total, said.currency)
-            total -= sum(share_of(lines[id_], n, said.currency) for id_, n in gone.items() if id_ in lines)
-        return DaySummary(day.isoformat(), len(ids), total, ids)
+            if not said.refunds:
+                ids.append(str(said.id))
+                total += minor_of(said.total, said.currency)
+                continue
+            order = order_of(ctx, said, 0, await refunds_of(ctx, said))
+            if all(line.cancelled >= line.quantity for line in order.lines):
+                continue
+            ids.append(order.id)
+            total += left_of(order)
+            if back := sum(refund.amount for refund in order.refunds):
+                refunds[order.id] = back
+        return DaySummary(day.isoformat(), len(ids), total, ids, refunds)
 
     # --- stock and prices ---
 

@@ -1,7 +1,7 @@
 """What Malha writes to an order: what has left and what will not come, so that it is found again."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -90,7 +90,7 @@ async def is_all_gone(
         return True
     if shipment and not order.refunds:
         return False
-    for id_, n in (await withdrawn(ctx, order.id)).items():
+    for id_, n in withdrawn(await _refunds(ctx, order.id)).items():
         gone[id_] = gone.get(id_, 0) + n
     return _covers(gone, order)
 
@@ -105,18 +105,36 @@ def is_ours(reason: str | None) -> bool:
     return bool(hash_) and len(key) == 36 and key.count("-") == 4
 
 
-def is_cancel(reason: str | None) -> bool:
-    """Tell whether a refund is a cancel of ours."""
-    return is_ours(reason) and (reason or "").rpartition("#")[0].endswith(CANCELLED)
+async def refunds_of(ctx: Ctx, order: Order) -> dict[int, Refund]:
+    """Return the refunds that an order names, by their ids; one that came meanwhile is of its next version."""
+    known = {each.id for each in order.refunds}
+    return {each.id: each for each in await _refunds(ctx, order.id) if each.id in known} if known else {}
 
 
-async def withdrawn(ctx: Ctx, order: int, *, ours: bool = False) -> dict[int, int]:
-    """Return units by line that will not come: those of all refunds, or only of what Malha cancelled."""
+async def _refunds(ctx: Ctx, order: int) -> list[Refund]:
+    return [read_as(row, Refund) async for row in pages(ctx, f"/orders/{order}/refunds", {}, "find_refunds")]
+
+
+def left_by(order: Order) -> dict[int, int]:
+    """Return the units of each line that left in parcels of Malha."""
+    gone: dict[int, int] = {}
+    for parcel in parcels_of(order).values():
+        told = parcel.get("lines")
+        for id_, n in told.items() if isinstance(told, dict) else ():
+            gone[int(id_)] = gone.get(int(id_), 0) + int(n)
+    return gone
+
+
+def is_sent(order: Order) -> bool:
+    """Tell whether anything of an order left: a parcel of Malha, a plug-in's tracking code, or the shop says so."""
+    codes = bool(order.meta.get(TRACKING)) or bool(str(order.meta.get(CORREIOS) or "").strip())
+    return order.status == "completed" or bool(parcels_of(order)) or codes
+
+
+def withdrawn(refunds: Iterable[Refund]) -> dict[int, int]:
+    """Return the units of each line that refunds took off an order."""
     found: dict[int, int] = {}
-    async for row in pages(ctx, f"/orders/{order}/refunds", {}, "find_refunds"):
-        refund = read_as(row, Refund)
-        if ours and not is_cancel(refund.reason):
-            continue
+    for refund in refunds:
         for line in refund.line_items:
             of = next((entry.value for entry in line.meta_data if entry.key == "_refunded_item_id"), None)
             if of is not None:

@@ -3,11 +3,12 @@
 import html
 from collections.abc import Mapping
 from datetime import UTC
+from types import MappingProxyType
 from typing import Any
 
-from malha.channels.connectors.woocommerce.marking import is_ours, parcels_of
+from malha.channels.connectors.woocommerce.marking import is_ours, is_sent, left_by, parcels_of, withdrawn
 from malha.channels.connectors.woocommerce.money import minor_of
-from malha.channels.connectors.woocommerce.words import OPEN, Charge, Item, Order
+from malha.channels.connectors.woocommerce.words import OPEN, Charge, Item, Order, Refund
 from malha.channels.contract import (
     Ctx,
     ExtAddress,
@@ -15,21 +16,24 @@ from malha.channels.contract import (
     ExtLine,
     ExtOrder,
     ExtPayment,
+    ExtRefund,
     ExtState,
     Invalid,
     PaidState,
 )
 
+NONE: Mapping[int, Refund] = MappingProxyType({})
 LOCAL_PICKUP = frozenset({"local_pickup", "pickup_location"})
 
 
-def order_of(ctx: Ctx, said: Order, version: int) -> ExtOrder:
-    """Return an order as Malha takes it.
+def order_of(ctx: Ctx, said: Order, version: int, refunds: Mapping[int, Refund] = NONE) -> ExtOrder:
+    """Return an order as Malha takes it, with what its refunds, by their ids, took back of it.
 
     Raises:
         Invalid: it has no lines, or an amount that is none.
     """
-    lines = [line_of(line, said.currency) for line in said.line_items if line.quantity]
+    cancelled = _cancelled(said, refunds)
+    lines = [line_of(line, said.currency, cancelled.get(line.id, 0)) for line in said.line_items if line.quantity]
     if not lines:
         raise Invalid(f"{said.id}: it has no lines", field="line_items")
     shipping = sum(_charged(each, said.currency) for each in said.shipping_lines)
@@ -60,7 +64,46 @@ def order_of(ctx: Ctx, said: Order, version: int) -> ExtOrder:
         shipping_method=method + instance,
         pickup_location=ctx.config.pickup_location if method in LOCAL_PICKUP else "",
         payments=[_payment(said, total)],
+        refunds=_refunds(said, refunds),
+        sent=is_sent(said),
     )
+
+
+def _cancelled(said: Order, refunds: Mapping[int, Refund]) -> dict[int, int]:
+    """Return the units of each line that had not left and will not.
+
+    WooCommerce does not say whether refunded units had left: they are taken off those that had not first, as it takes
+    them off what is to be sent. What the shop refunded in full is not sent any more.
+    """
+    gone, back = left_by(said), withdrawn(refunds.values())
+    open_ = {line.id: max(0, line.quantity - gone.get(line.id, 0)) for line in said.line_items}
+    if is_given_up(said):
+        return open_
+    return {id_: min(units, open_.get(id_, 0)) for id_, units in back.items()}
+
+
+def is_given_up(said: Order) -> bool:
+    """Tell whether the shop, and not Malha, refunded an order in full."""
+    return said.status == "refunded" and not (said.refunds and all(is_ours(each.reason) for each in said.refunds))
+
+
+def _refunds(said: Order, refunds: Mapping[int, Refund]) -> list[ExtRefund]:
+    """Return the refunds of any money, the first one first: what is refunded by hand is noted down there as well."""
+    found = []
+    for each in sorted(said.refunds, key=lambda each: each.id):
+        known, amount = refunds.get(each.id), -minor_of(each.total, said.currency)
+        at = None if known is None else known.date_created_gmt
+        if amount > 0:
+            found.append(
+                ExtRefund(
+                    id=str(each.id),
+                    amount=amount,
+                    payment=str(said.id),
+                    reason=(each.reason or "")[:200],
+                    refunded_at=None if at is None else at.replace(tzinfo=UTC),
+                )
+            )
+    return found
 
 
 def _charged(said: Charge, currency: str) -> int:
@@ -74,8 +117,7 @@ def state_of(said: Order) -> ExtState:
     if said.status == "completed":
         return ExtState.OPEN if parcels_of(said) else ExtState.UNKNOWN
     if said.status == "refunded":
-        ours = all(is_ours(refund.reason) for refund in said.refunds)
-        return ExtState.OPEN if said.refunds and ours else ExtState.CANCELLED
+        return ExtState.CANCELLED if is_given_up(said) and not parcels_of(said) else ExtState.OPEN
     return ExtState.CANCELLED if said.status == "cancelled" else ExtState.UNKNOWN
 
 
@@ -91,7 +133,7 @@ def _payment(said: Order, total: int) -> ExtPayment:
     )
 
 
-def line_of(said: Item, currency: str) -> ExtLine:
+def line_of(said: Item, currency: str, cancelled: int = 0) -> ExtLine:
     """Return a line with taxes in its price, which WooCommerce keeps apart, and coupons as its discount."""
     paid = minor_of(said.total, currency) + minor_of(said.total_tax, currency)
     before = max(paid, minor_of(said.subtotal, currency) + minor_of(said.subtotal_tax, currency))
@@ -104,14 +146,14 @@ def line_of(said: Item, currency: str) -> ExtLine:
         item=str(said.variation_id or said.product_id or ""),
         sku=said.sku or "",
         name=html.unescape(said.name),
+        cancelled=cancelled,
     )
 
 
-def share_of(line: Item, units: int, currency: str) -> int:
-    """Return what units of a line cost."""
-    said = line_of(line, currency)
-    whole = said.quantity * said.unit_price - said.discount
-    return whole * min(units, said.quantity) // said.quantity
+def left_of(order: ExtOrder) -> int:
+    """Return the total of an order less what is cancelled of it."""
+    lines = ((line.quantity * line.unit_price - line.discount, line) for line in order.lines)
+    return (order.total or 0) - sum(whole * line.cancelled // line.quantity for whole, line in lines)
 
 
 def _buyer(said: Order) -> ExtBuyer:

@@ -86,6 +86,7 @@ class Refund(msgspec.Struct):
 
     id: int
     reason: str | None = ""
+    date_created_gmt: datetime | None = None
     line_items: list[RefundLine] = []
 
 
