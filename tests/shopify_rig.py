@@ -29,6 +29,7 @@ WHERE = {
     Operation.SHIPMENT: "fulfillmentCreate",
     Operation.CANCEL: "orderCancel(",
     Operation.REFUND: "refundCreate",
+    Operation.PRODUCTS: "query PullProducts",
 }
 
 
@@ -69,6 +70,13 @@ class ShopifyRig:
 
     async def give_back(self, id_: str, amount: int) -> None:
         self.shop.give_back(self._order(id_), f"{amount / 100:.2f}")
+
+    async def add_product(self, sku: str) -> None:
+        self.shop.list(sku)
+
+    async def change_product(self, sku: str) -> None:
+        product = self.shop.variant(sku).product
+        product.title, product.updated = f"{sku} now", self.shop.tick()
 
     async def told(self, operation: Operation) -> list[str]:
         orders = self.shop.orders.values()

@@ -35,6 +35,7 @@ WHERE = {
     Operation.SHIPMENT: "POST /shipments",
     Operation.CANCEL: "POST /cancellations",
     Operation.REFUND: "POST /refunds",
+    Operation.PRODUCTS: "GET /products",
 }
 
 
@@ -69,6 +70,13 @@ class ShopRig:
     async def give_back(self, id_: str, amount: int) -> None:
         given = len(self.peer.orders[id_].get("refunds", ()))
         self.peer.give_back(id_, f"r{given + 1}", amount)
+
+    async def add_product(self, sku: str) -> None:
+        self.peer.products.append({"id": f"V-{sku}", "sku": sku, "name": sku, "price": 1_000, "version": 1})
+
+    async def change_product(self, sku: str) -> None:
+        (row,) = [row for row in self.peer.products if row["sku"] == sku]
+        self.peer.products.append({**row, "price": row["price"] + 1, "version": row["version"] + 1})
 
     async def told(self, operation: Operation) -> list[str]:
         of: dict[Operation, Callable[[], list[str]]] = {
@@ -178,6 +186,32 @@ class Lenient(Generic):
             return Page(items=[], cursor="0")
 
 
+class Browsing(Generic):
+    """It reads the first page of the catalogue, and says that was all."""
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        return msgspec.structs.replace(await super().pull_products(ctx, cursor), more=False)
+
+
+class Amnesiac(Generic):
+    """It reads the catalogue from its beginning each time."""
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        del cursor
+        page = await super().pull_products(ctx, None)
+        return msgspec.structs.replace(page, more=False, cursor="0")
+
+
+class Blind(Generic):
+    """It takes half an answer for an empty catalogue."""
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        try:
+            return await super().pull_products(ctx, cursor)
+        except Unsure:
+            return Page(items=[], cursor="0")
+
+
 class Shrinking(Generic):
     """It takes what is cancelled off the line."""
 
@@ -230,6 +264,10 @@ async def fails(connector: Any, test: str, **given: Any) -> None:
         (Forgetful, "test_every_order_is_read_once_wherever_a_page_ends", {"pages": 1, "extra": 1}),
         (Glancing, "test_the_stock_that_was_told_is_read_back", {"fault": None}),
         (Lenient, "test_half_a_page_of_stock_is_no_page", {"fault": Fault.TRUNCATED}),
+        (Browsing, "test_every_variant_is_read_once_and_what_it_says_is_usable", {}),
+        (Amnesiac, "test_every_variant_is_read_once_and_what_it_says_is_usable", {}),
+        (Amnesiac, "test_a_variant_that_changes_is_told_again", {}),
+        (Blind, "test_reading_variants_survives_every_failure", {"fault": Fault.TRUNCATED}),
         (Shrinking, "test_what_the_peer_cancelled_is_counted_on_lines_that_stay_as_they_were_sold", {}),
         (Renaming, "test_what_the_peer_gave_back_is_told_with_one_name_for_ever", {}),
         (Boastful, "test_it_keeps_what_it_says_of_itself", {}),

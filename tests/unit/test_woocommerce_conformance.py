@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.woocommerce_sim import KEY, SECRET, WEBHOOK_SECRET, WooSim, woocommerce_sim
+from tests.woocommerce_sim import KEY, SECRET, WEBHOOK_SECRET, WooSim, moment, woocommerce_sim
 from tests.woocommerce_spec import recorded_index
 
 from malha.channels.connectors.woocommerce.connector import WooCommerce
@@ -26,6 +26,7 @@ WHERE = {
     Operation.SHIPMENT: "_malha_shipment_",
     Operation.CANCEL: '"cancelled"',
     Operation.REFUND: '"amount"',
+    Operation.PRODUCTS: "/wc/v3/products?",
 }
 
 pytestmark = pytest.mark.shared
@@ -61,6 +62,12 @@ class WooRig:
 
     async def give_back(self, id_: str, amount: int) -> None:
         self.shop.refund(self.shop.orders[int(id_)], {"amount": f"{amount / 100:.2f}", "reason": "quis devolver"})
+
+    async def add_product(self, sku: str) -> None:
+        self.shop.offer(sku)
+
+    async def change_product(self, sku: str) -> None:
+        self.shop.by_sku(sku).update(name=f"{sku} now", date_modified_gmt=moment(self.shop.tick()))
 
     async def told(self, operation: Operation) -> list[str]:
         shop = self.shop

@@ -16,11 +16,14 @@ database: queues, budgets and locks are the runtime's, and proved with it.
 """
 
 from malha.testing.connectors.asked import Told
+from malha.testing.connectors.catalog import CatalogChecks
 from malha.testing.connectors.documents import DocumentChecks
+from malha.testing.connectors.folder import FolderFiles
 from malha.testing.connectors.goods import GoodsChecks
 from malha.testing.connectors.itself import SelfChecks
 from malha.testing.connectors.once import TOLD_ONCE, OnceChecks
 from malha.testing.connectors.orders import OrderChecks
+from malha.testing.connectors.partners import PartnerChecks
 from malha.testing.connectors.rig import (
     DONE_MAYBE,
     NOT_DONE,
@@ -36,7 +39,9 @@ from malha.testing.connectors.rig import (
 from malha.testing.connectors.webhooks import WebhookChecks
 
 
-class ConnectorContract(SelfChecks, OrderChecks, OnceChecks, DocumentChecks, GoodsChecks, WebhookChecks):
+class ConnectorContract(
+    SelfChecks, CatalogChecks, OrderChecks, OnceChecks, DocumentChecks, GoodsChecks, PartnerChecks, WebhookChecks
+):
     """What every connector must do right. Inherit it, set `connector`, and give a fixture `rig`."""
 
 
@@ -49,6 +54,7 @@ __all__ = [
     "ConnectorContract",
     "Direct",
     "Fault",
+    "FolderFiles",
     "Given",
     "Operation",
     "Rig",

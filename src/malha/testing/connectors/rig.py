@@ -44,12 +44,15 @@ class Operation(StrEnum):
     CANCEL = "cancel"
     REFUND = "refund"
     DOCUMENT = "document"
+    PRODUCTS = "products"
+    ASK = "ask"  # of a logistics partner
 
 
 class Rig(Protocol):
     """The peer. Methods of capabilities that the connector lacks are never called.
 
-    A peer that may take longer than `TIMEOUT_S` for an answer says how long in `timeout_s`.
+    A peer that may take longer than `TIMEOUT_S` for an answer says how long in `timeout_s`. Where answers come as
+    files, `files` is the way to them: a `FolderFiles`, say.
     """
 
     config: Mapping[str, Any]
@@ -76,6 +79,20 @@ class Rig(Protocol):
 
     async def give_back(self, id_: str, amount: int) -> None:
         """Give money of an order back at the peer, as its own staff does."""
+
+    async def add_product(self, sku: str) -> None:
+        """Have the peer sell a variant that it did not sell yet."""
+
+    async def change_product(self, sku: str) -> None:
+        """Change a variant, its name or price: it is told again."""
+
+    async def asked(self) -> Sequence[str]:
+        """Return what a partner was asked that arrived, once for each message that it takes for one."""
+        ...
+
+    async def answer_by_file(self, rows: Sequence[tuple[str, str, str]]) -> str:
+        """Have the partner write, row by row, how much of a request left: request, SKU, quantity. Returns its name."""
+        ...
 
     async def told(self, operation: Operation) -> Sequence[str]:
         """Return what arrived of shipments (ours), cancels (orders), refunds (payments) or documents, once for each."""
@@ -172,6 +189,7 @@ def context(connector: Connector, rig: Rig, gate: SpecGate | None = None) -> Ctx
         ),
         access=given,
         now=lambda: datetime.now(UTC),
+        files=getattr(rig, "files", None),
     )
     if Capability.TOKENS in connector.capabilities:
         given.renew = lambda token: connector.refresh(ctx, token)  # type: ignore[attr-defined]
