@@ -11,7 +11,8 @@ from linked_world import CODE, Linked, linked
 from malha.channels.connecting import inbox, mapping, reads, service
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
 from malha.channels.connecting.model import ConnectionDraft
-from malha.channels.contract import RawRequest
+from malha.channels.contract import InboxEvent, RawRequest, RequestAnswer, StockTold, Trust
+from malha.channels.partners import filing
 from malha.intake.model import NewLine, NewOrder
 from malha.platform.db import SYSTEM
 from peer_shop import STALE, Sent, sign
@@ -407,3 +408,75 @@ async def test_no_secret_shows_in_what_is_written_down_or_printed(shop: Linked):
     assert len(kept) > 3
     for secret in ("key-of-the-shop-4711", "webhook-secret-of-the-shop"):
         assert not [text for text in [shown, *kept] if secret in text or secret.encode().hex() in text]
+
+
+async def both_wait(db) -> None:
+    """Wait until two transactions wait for others."""
+    while True:
+        async with db.transaction() as tx:
+            if await tx.value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") >= 2:
+                return
+        await asyncio.sleep(0.02)
+
+
+async def meet(db, middle, keep) -> list[int]:
+    """Have two processes keep the same three things in opposite orders, and meet in the middle; return what was new.
+
+    Somebody else holds the one in the middle until both have done what they can before it, and then gives it up.
+    """
+
+    async def one(order: int) -> int:
+        async with db.transaction() as tx:
+            return await keep(tx, order)
+
+    async with asyncio.timeout(30), db.transaction() as tx:
+        await tx.execute("SAVEPOINT before")
+        await middle(tx)
+        tasks = [asyncio.create_task(one(order)) for order in (1, -1)]
+        await both_wait(db)
+        await tx.execute("ROLLBACK TO before")
+    return await asyncio.gather(*tasks)
+
+
+async def test_two_processes_that_are_told_the_same_in_opposite_orders_do_not_wait_for_one_another(shop: Linked):
+    id_ = await shop.id()
+
+    def hint(name: str) -> tuple[int, InboxEvent]:
+        return id_, InboxEvent(dedup=name, entity=f"order:{name}", trust=Trust.HINT, order_id=name)
+
+    async def keep(tx, order: int) -> int:
+        return len(await inbox.keep_all(tx, "webhook", [hint(name) for name in ("a", "m", "z")[::order]]))
+
+    async def middle(tx) -> None:
+        await inbox.keep_all(tx, "webhook", [hint("m")])
+
+    assert sorted(await meet(shop.database, middle, keep)) == [0, 3]
+    assert sorted(await shop.values("SELECT dedup FROM channel_inbox")) == ["a", "m", "z"]
+
+
+@pytest.mark.parametrize("what", ["answers", "stock"])
+async def test_so_do_answers_of_partners_and_the_stock_they_state(shop: Linked, what: str):
+    id_ = await shop.id()
+
+    def told(name: str) -> tuple[int, list[InboxEvent]]:
+        answer = RequestAnswer(request=name, accepted=True)
+        stock = StockTold(as_of=datetime(2026, 11, 1, tzinfo=UTC), locations=[name], lines=[])
+        said = answer if what == "answers" else stock
+        return id_, [InboxEvent(dedup=f"said:{name}", entity=name, trust=Trust.DATA, answer=said)]
+
+    async def keep(tx, order: int) -> int:
+        return sum(await filing.keep_events(tx, [told(name) for name in ("a", "m", "z")[::order]]))
+
+    async def middle(tx) -> None:
+        await filing.keep_events(tx, [told("m")])
+
+    assert sorted(await meet(shop.database, middle, keep)) == [0, 3]
+
+
+async def test_what_is_kept_together_is_numbered_in_the_order_in_which_it_came(shop: Linked):
+    id_ = await shop.id()
+    names = ["z", "b", "z", "a", "m"]
+    told = [(id_, InboxEvent(dedup=n, entity="order:1", trust=Trust.HINT, order_id=n)) for n in names]
+    async with shop.database.transaction() as tx:
+        assert await inbox.keep_all(tx, "webhook", told) == {(id_, name) for name in names}
+    assert await shop.values("SELECT dedup FROM channel_inbox ORDER BY id") == ["z", "b", "a", "m"]

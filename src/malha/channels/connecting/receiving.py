@@ -166,12 +166,13 @@ def _of_another(connector: Any, connection: Linked, verified: Verified) -> Rejec
 
 async def _keep_answers(tx: Tx, read: Sequence[Read]) -> list[int]:
     """Keep what partners answer, and return how much of each message is new."""
-    counts = []
-    for one in read:
-        answers = [] if isinstance(one, Exception) else [event for event in one[1] if event.answer is not None]
-        kept = 0 if isinstance(one, Exception) or not answers else await filing.keep_events(tx, one[0].id, answers)
-        counts.append(kept)
-    return counts
+    answers = {
+        n: (one[0].id, [event for event in one[1] if event.answer is not None])
+        for n, one in enumerate(read)
+        if not isinstance(one, Exception) and any(event.answer is not None for event in one[1])
+    }
+    counts = dict(zip(answers, await filing.keep_events(tx, list(answers.values())), strict=True)) if answers else {}
+    return [counts.get(n, 0) for n in range(len(read))]
 
 
 def _secrets(generations: Sequence[Mapping[str, str]]) -> list[str]:

@@ -94,13 +94,17 @@ WHERE connection_id = %(id)s::int AND generation = %(generation)s::int
 
 # --- inbox ---
 
-# The natural key decides: what came before is acknowledged again and kept once. In the order in which it came.
+# The natural key decides: what came before is acknowledged again and kept once. Numbered in the order in which it came,
+# written in the order of its keys: two processes that are told the same in opposite orders wait for one another, and
+# never both. Materialized, so that numbers are drawn before the rows are sorted.
 RECEIVE = """
-INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload)
-SELECT c, d, e, %(source)s::text, t, p
-FROM unnest(%(connections)s::int[], %(dedups)s::text[], %(entities)s::text[], %(trusts)s::text[],
-            %(payloads)s::bytea[]) WITH ORDINALITY AS w(c, d, e, t, p, n)
-ORDER BY n
+WITH came AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('channel_inbox', 'id')) AS id, w.*
+    FROM (SELECT * FROM unnest(%(connections)s::int[], %(dedups)s::text[], %(entities)s::text[], %(trusts)s::text[],
+                               %(payloads)s::bytea[]) WITH ORDINALITY AS u(c, d, e, t, p, n) ORDER BY n) AS w
+)
+INSERT INTO channel_inbox (id, connection_id, dedup, entity, source, trust, payload) OVERRIDING SYSTEM VALUE
+SELECT id, c, d, e, %(source)s::text, t, p FROM came ORDER BY c, d, n
 ON CONFLICT (connection_id, dedup) DO NOTHING RETURNING connection_id, dedup
 """
 # The first open thing of each entity, as far as its time has come and nobody has it. SKIP LOCKED: another worker is

@@ -7,6 +7,7 @@ transaction, so a crash on either side of it loses nothing and takes nothing twi
 """
 
 import gzip
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -18,7 +19,6 @@ from malha.channels.connecting import writes as connection_writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.orders import Parked, actor_of
 from malha.channels.contract import (
-    Answer,
     FileSource,
     FileTold,
     InboxEvent,
@@ -166,7 +166,7 @@ async def _keep(
     if await tx.value(writes.ADD_FILE, row) is None:
         return False
     await _add_flaws(tx, row["id"], flaws)
-    await keep_said(tx, connection.id, "file", good, row["id"])
+    await keep_said(tx, "file", [(connection.id, one) for one in good], row["id"])
     return True
 
 
@@ -191,42 +191,63 @@ async def _add_flaws(tx: Tx, file_id: UUID, flaws: Sequence[RowFlaw]) -> None:
         )
 
 
-async def keep_said(tx: Tx, connection_id: int, way: str, said: Sequence[Said], file_id: UUID | None = None) -> int:
-    """Keep what a partner said; what it said before and waits for a person is tried again. Returns how much is new."""
-    if not said:
-        return 0
-    dedups = [rules.dedup_of(s.answer) for s in said]
-    new = await tx.tuples(
+async def keep_said(tx: Tx, way: str, told: Sequence[tuple[int, Said]], file_id: UUID | None = None) -> Counter[int]:
+    """Keep what partners said over connections; what was said before and waits for a person is tried again.
+
+    Returns how much of it is new, by its place in `told`.
+    """
+    new: Counter[int] = Counter()
+    if not told:
+        return new
+    said = [one for _, one in told]
+    keys = [(connection_id, rules.dedup_of(one.answer)) for connection_id, one in told]
+    columns = {"connections": [connection_id for connection_id, _ in keys], "dedups": [dedup for _, dedup in keys]}
+    found = await tx.tuples(
         connection_writes.RECEIVE,
         {
-            "connections": [connection_id] * len(said),
+            **columns,
             "source": way,
-            "dedups": dedups,
             "entities": [rules.entity_of(s.answer) for s in said],
             "trusts": [Trust.DATA.value] * len(said),
             "payloads": [_encode(s.answer) for s in said],
         },
     )
-    await tx.values(writes.REPLAY_SAID, {"connection_id": connection_id, "dedups": dedups})
+    await tx.values(writes.REPLAY_SAID, columns)
     if file_id is not None:
-        rows = {"file_id": file_id, "dedups": dedups, "rows": [",".join(map(str, s.rows)) for s in said]}
-        await tx.execute(writes.ADD_ANSWERS, rows)
-    return len(new)
-
-
-async def keep_events(tx: Tx, connection_id: int, events: Sequence[InboxEvent]) -> int:
-    """Keep what a partner said by webhook; return how much of it is new."""
-    answers: list[Answer] = [e.answer for e in events if e.answer is not None and not isinstance(e.answer, StockTold)]
-    new = await keep_said(tx, connection_id, "webhook", [Said([], answer) for answer in answers])
-    for event in events:
-        if isinstance(event.answer, StockTold):
-            new += await _keep_stock(tx, connection_id, event.answer, event.dedup)
+        rows = {"file_id": file_id, "rows": [",".join(map(str, s.rows)) for s in said]}
+        await tx.execute(writes.ADD_ANSWERS, {**rows, "dedups": columns["dedups"]})
+    first = {key: n for n, key in reversed(list(enumerate(keys)))}
+    new.update(first[connection_id, dedup] for connection_id, dedup in found)
     return new
 
 
-async def _keep_stock(tx: Tx, connection_id: int, stock: StockTold, name: str) -> int:
+async def keep_events(tx: Tx, told: Sequence[tuple[int, Sequence[InboxEvent]]]) -> list[int]:
+    """Keep what partners said by webhooks, over one connection each; return how much of each is new.
+
+    Written in the order of its keys, not of its arrival: another process may keep the same at the same time.
+    """
+    answers: list[tuple[int, Said]] = []
+    stocks: list[tuple[int, str, StockTold, int]] = []
+    whose: list[int] = []
+    for at, (connection_id, events) in enumerate(told):
+        for event in events:
+            if isinstance(event.answer, StockTold):
+                stocks.append((connection_id, event.dedup, event.answer, at))
+            elif event.answer is not None:
+                answers.append((connection_id, Said([], event.answer)))
+                whose.append(at)
+    counts = [0] * len(told)
+    for n, count in (await keep_said(tx, "webhook", answers)).items():
+        counts[whose[n]] += count
+    files = [(_stock_file(connection_id, stock, name), at) for connection_id, name, stock, at in stocks]
+    for row, at in sorted(files, key=lambda file: (file[0]["connection_id"], file[0]["fingerprint"])):
+        counts[at] += await tx.value(writes.ADD_FILE, row) is not None
+    return counts
+
+
+def _stock_file(connection_id: int, stock: StockTold, name: str) -> dict[str, Any]:
     body = _encode(stock)
-    row = {
+    return {
         "id": new_id(),
         "connection_id": connection_id,
         "way": "in",
@@ -241,7 +262,6 @@ async def _keep_stock(tx: Tx, connection_id: int, stock: StockTold, name: str) -
         "stated": _encode({"json": True}).decode(),
         "says": "",
     }
-    return int(await tx.value(writes.ADD_FILE, row) is not None)
 
 
 # --- what earlier turns left ---

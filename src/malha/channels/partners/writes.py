@@ -138,7 +138,10 @@ WHERE id = %(id)s::uuid AND state = 'applied' RETURNING state
 # What was said before and waits for a person is tried again when the partner says it again.
 REPLAY_SAID = """
 UPDATE channel_inbox SET state = 'waiting', failures = 0, next_at = now(), cause = NULL, error = NULL
-WHERE connection_id = %(connection_id)s::int AND dedup = ANY (%(dedups)s::text[]) AND state = 'parked'
+WHERE id IN (
+    SELECT i.id FROM channel_inbox i
+    JOIN unnest(%(connections)s::int[], %(dedups)s::text[]) AS w(connection_id, dedup) USING (connection_id, dedup)
+    WHERE i.state = 'parked' ORDER BY i.id FOR NO KEY UPDATE OF i)
 RETURNING id
 """
 FORGET_FILES = """
