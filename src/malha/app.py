@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.events import BaseEventEmitterBackend
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
 import malha.api
 from malha.api import feeds, health, incoming, observe
@@ -31,6 +31,7 @@ from malha.intake.pages import PromisePages
 from malha.platform import logs
 from malha.platform import settings as configuration
 from malha.platform.db import Database
+from malha.platform.errors import MalhaError
 from malha.platform.settings import Settings, SettingsError
 from malha.shopper import pages as shopper
 from malha.shopper.desk import Desk
@@ -101,7 +102,8 @@ def furnish(app: Litestar, settings: Settings) -> Litestar:
     access_log = observe.AccessLog(settings)
     services.extra["flush_log"] = access_log.flush
     observers: tuple[Observer, ...] = (observe.count, access_log) if settings.metrics else (access_log,)
-    app.asgi_handler = Edge(Lane(app, Bodies(app.asgi_handler), services), settings, services.cookie.name, observers)
+    inner = Lane(app, Bodies(app.asgi_handler), services)
+    app.asgi_handler = Edge(inner, settings, services.cookie.name, observers, page=_early(app))
     return app
 
 
@@ -121,10 +123,27 @@ def _api_handlers() -> list[ControllerRouterHandler]:
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Any:
     """Answer what went wrong: people get a page, programs a problem."""
     refusal = told(request, error)
-    headers = request.headers
-    if not request.scope["path"].startswith("/v1") and "text/html" in headers.get("accept", ""):
-        return routes.refuse(request, refusal)
-    return answer_refusal(request, refusal, error)
+    return _page(request, refusal) or answer_refusal(request, refusal, error)
+
+
+def _page(request: Request[Any, Any, Any], refusal: MalhaError) -> Response[Any] | None:
+    """Return a refusal as a person sees it: the retailer's people, or its customers. None for a program."""
+    path, headers = request.scope["path"], request.headers
+    if path.startswith("/v1") or not ("text/html" in headers.get("accept", "") or headers.get("hx-request") == "true"):
+        return None
+    return shopper.refuse(request, refusal) if shopper.owns(path) else routes.refuse(request, refusal)
+
+
+def _early(app: Litestar) -> Callable[[Scope, MalhaError], ASGIApp | None]:
+    """Return what shows a person a refusal from before the application was asked."""
+
+    def page(scope: Scope, refusal: MalhaError) -> ASGIApp | None:
+        cast("dict[str, Any]", scope)["litestar_app"] = app
+        request: Request[Any, Any, Any] = Request(scope)
+        found = _page(request, refusal)
+        return None if found is None else found.to_asgi_response(app=None, request=request)
+
+    return page
 
 
 @asynccontextmanager

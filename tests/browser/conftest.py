@@ -168,7 +168,7 @@ def address(web_settings: Settings) -> Iterator[str]:
     server = subprocess.Popen([*command, "--port", str(port), "malha.app:create_app"], env=env, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 urllib.request.urlopen(f"{base}/login", timeout=5)  # noqa: S310

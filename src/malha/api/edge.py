@@ -55,8 +55,18 @@ Observer = Callable[[str, str, int, float, Scope], None]
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, cookie: str, observers: tuple[Observer, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        cookie: str,
+        observers: tuple[Observer, ...] = (),
+        *,
+        page: Callable[[Scope, MalhaError], ASGIApp | None] = lambda _scope, _refusal: None,
+    ) -> None:
+        """Wrap `app`; `page` returns what shows a refusal to a person, None where a program asks."""
         self._app = app
+        self._show = page
         self._cookie = cookie.encode() + b"="
         self._default_language = settings.language
         self._zone = settings.timezone
@@ -84,8 +94,13 @@ class Edge:
             if refusal is None:
                 await self._app(scope, receive, answer.send)
             else:
-                body = problem_bytes(refusal, facts["language"], instance=facts["path"], request_id=facts["request_id"])
-                await Raw(body, refusal.status, None, MEDIA_TYPE)(scope, receive, answer.send)
+                shown = self._show(scope, refusal) if isinstance(refusal, CrossSite) else None
+                if shown is None:
+                    said = problem_bytes(
+                        refusal, facts["language"], instance=facts["path"], request_id=facts["request_id"]
+                    )
+                    shown = Raw(said, refusal.status, None, MEDIA_TYPE)
+                await shown(scope, receive, answer.send)
         finally:
             seconds = time.perf_counter() - started
             template = facts.get("path_template") or "(unknown)"

@@ -3,7 +3,6 @@
 from typing import Any
 
 from litestar import Request, Response, Router, get
-from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from malha.console import (
@@ -81,10 +80,19 @@ from malha.console import (
 )
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PUBLIC
-from malha.platform.errors import Forbidden, MalhaError, NotFound
-from malha.platform.i18n import _
+from malha.platform.errors import Forbidden, MalhaError
+from malha.platform.i18n import N_, _
 
-NO_PAGE = "no_such_route"  # what the API says of an address helps those who call it, not those who read pages
+# What the API says of these helps those who call it, not those who read pages: what is so, and how to mend it.
+FOR_READERS: dict[str, tuple[str, str]] = {
+    "no_such_route": ("", N_("Check the address, or search with Ctrl K from any page.")),
+    "method_not_allowed": (
+        N_("There is no page at {path}: what was sent there is done, or was refused."),
+        N_("Go back, and look there for what became of it."),
+    ),
+    "unavailable": ("", N_("Nothing was changed. Try again in a few seconds.")),
+    "busy": ("", N_("Nothing was changed. Try again in a moment.")),
+}
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
@@ -109,31 +117,28 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     web.speak_now(request)
     if isinstance(error, NotSignedIn):
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        address = web.login_address(wanted if request.method == "GET" else "/")
-        if web.by_htmx(request):
+        if web.by_htmx(request):  # back to the page, not to the part of it that was asked for
+            address = web.login_address(web.page_address(request))
             return Response(b"", status_code=200, headers={"HX-Redirect": address})
-        return web.see_other(address)
+        return web.see_other(web.login_address(wanted if request.method == "GET" else "/"))
     caller = request.scope.get("user")
     if isinstance(error, Forbidden) and caller is not None and caller.must_enrol and request.method == "GET":
         return web.see_other("/account/second-factor")
     says, mend = web.refusal_text(error)
-    if error.code == NO_PAGE:
-        mend = _("Check the address, or search with Ctrl K from any page.")
+    if error.code in FOR_READERS:
+        so, then = FOR_READERS[error.code]
+        says, mend = _(so, **error.facts) if so else says, _(then)
     at = web.problem_fields(error)
+    wait = error.facts.get("retry_after", error.retry_after)
+    later = {} if wait is None else {"Retry-After": str(wait)}
     terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error), "fields": at}
     if web.by_htmx(request):
         slot = request.headers.get("x-slot", "#refusal")
-        headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false", **later}
         return render.html("parts/refusal.html", status=error.status, headers=headers, **terms)
     page = menu.page_of(request.url.path, caller.may if caller else lambda _permission: False)
     theme = shell.theme_of(request)
-    return render.html("refused.html", status=error.status, theme=theme, back=page, **terms)
-
-
-def fail(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """Show what the framework refused, like an address that does not exist."""
-    web.speak_now(request)
-    return refuse(request, NotFound(what="page", key=request.url.path) if error.status_code == 404 else MalhaError())
+    return render.html("refused.html", status=error.status, headers=later, theme=theme, back=page, **terms)
 
 
 router = Router(
@@ -211,6 +216,6 @@ router = Router(
         live.stock_events,
     ],
     before_request=web.speak,
-    exception_handlers={MalhaError: refuse, HTTPException: fail},
+    exception_handlers={MalhaError: refuse},
     include_in_schema=False,
 )

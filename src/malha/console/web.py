@@ -91,6 +91,12 @@ def login_address(wanted: str) -> str:
     return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
 
 
+def page_address(request: Asking) -> str:
+    """Return the address of the page a script acts in, as a path of this server."""
+    shown = urlsplit(request.headers.get("hx-current-url", ""))
+    return safe_address(shown.path + (f"?{shown.query}" if shown.query else ""), "/")
+
+
 def page_query(request: Asking) -> dict[str, str]:
     """Return the query of the page a script acts in: the list as the person sees it."""
     return dict(parse_qsl(urlsplit(request.headers.get("hx-current-url", "")).query))

@@ -180,5 +180,6 @@ def refused(request: Asking, error: MalhaError) -> Response[str]:
     shop = desk_of(request).shop or UNKNOWN
     settle(request, shop)
     says, mend = words_of(error)
-    headers = {"Retry-After": str(error.facts["seconds"])} if "seconds" in error.facts else {}
+    wait = error.facts.get("seconds", error.retry_after)
+    headers = {} if wait is None else {"Retry-After": str(wait)}
     return page(request, "refused.html", shop, status=error.status, headers=headers, says=says, mend=mend)

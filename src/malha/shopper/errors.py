@@ -20,6 +20,16 @@ class NoSuchPage(NotFound):
     mend = "Open the link exactly as it was sent, or look your order up by its number."
 
 
+class OutOfOrder(MalhaError):
+    """Something the page needs does not answer, or failed. Why is in the log, not on a shopper's page."""
+
+    status = 503
+    code = "out_of_order"
+    says = "This page cannot be shown right now."
+    mend = "Your order is safe. Try again in a minute."
+    retry_after = 5
+
+
 class AskTheChannel(MalhaError):
     """An order of a marketplace is changed there."""
 

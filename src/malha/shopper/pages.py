@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from litestar import Router, get, post
-from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Response
 
@@ -25,7 +24,7 @@ from malha.platform.i18n import N_, _, n_, translate
 from malha.platform.ids import UUID
 from malha.shopper import desk, reads, view, wishes
 from malha.shopper.desk import Asking
-from malha.shopper.errors import AskTheChannel, ChooseUnits, NoSuchPage
+from malha.shopper.errors import AskTheChannel, ChooseUnits, NoSuchPage, OutOfOrder
 from malha.shopper.reads import Candidate, Tracked
 
 HEX = re.compile(r"^[0-9a-f]{6}$")
@@ -222,19 +221,23 @@ async def logo(request: Asking, digest: FromPath[str]) -> Response[bytes]:
 
 
 def refuse(request: Asking, error: MalhaError) -> Response[Any]:
-    """Show a refusal in the retailer's colours."""
+    """Show a refusal in the retailer's colours; what only the retailer's people understand, in other words."""
+    if error.status in {404, 405} and error.code in {"no_such_route", "method_not_allowed"}:
+        error = NoSuchPage()
+    elif error.status >= 500 or error.code == "busy":
+        error = OutOfOrder()
     return desk.refused(request, error)
 
 
-def fail(request: Asking, error: HTTPException) -> Response[Any]:
-    """Show what the framework refused, like an address that does not exist."""
-    return desk.refused(request, NoSuchPage() if error.status_code in {404, 405} else MalhaError())
+def owns(path: str) -> bool:
+    """Return whether an address is one of these pages, whether or not there is one."""
+    return path.startswith(("/track/", "/wishes/")) or path in {"/track", "/wishes"}
 
 
 router = Router(
     path="/",
     route_handlers=[look_up_page, look_up, follow, cancel_page, cancel, colours, logo, *wishes.HANDLERS],
     before_request=desk.arrive,
-    exception_handlers={MalhaError: refuse, HTTPException: fail},
+    exception_handlers={MalhaError: refuse},
     include_in_schema=False,
 )

@@ -2,11 +2,13 @@
 // matrix and the open order are fetched anew, at most once a second; a hidden tab lets go of the stream and catches up when
 // it is seen again.
 
+import { QUIET } from "./answers.js";
+
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 const REFRESH_MS = 900;
 
-export const listen = () => {
+export const listen = ({ toast }) => {
   const words = document.body.dataset;
   const text = $("[data-sync-text]");
   const pulse = $("[data-pulse]");
@@ -17,15 +19,16 @@ export const listen = () => {
   let state = "wait";
   let pause = 1000;
   let retry = 0;
+  let failed = 0; // times in a row
   const changed = new Set();
   const moved = new Set(); // SKUs
   let flushing = 0;
 
   const span = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);
   const show = () => {
-    pulse.className = "m-pulse" + ({ wait: " m-pulse-wait", lost: " m-pulse-fail" }[state] ?? "");
+    pulse.className = "m-pulse" + ({ wait: " m-pulse-wait", lost: " m-pulse-fail", out: " m-pulse-fail" }[state] ?? "");
     const ago = Math.round((Date.now() - heard) / 1000);
-    text.textContent = state === "lost" ? words.lost : state === "paused" ? words.paused : ago < 2 ? words.now : words.since.replace("{time}", span(ago));
+    text.textContent = state === "lost" ? words.lost : state === "out" ? words.out : state === "paused" ? words.paused : ago < 2 ? words.now : words.since.replace("{time}", span(ago));
   };
   const set = (next) => { state = next; show(); };
 
@@ -43,7 +46,7 @@ export const listen = () => {
     clearTimeout(retry);
     if (source || document.hidden) return;
     source = new EventSource(address());
-    source.addEventListener("open", () => { pause = 1000; heard = Date.now(); set("live"); });
+    source.addEventListener("open", () => { pause = 1000; failed = 0; heard = Date.now(); set("live"); });
     source.addEventListener("here", (event) => { heard = Date.now(); if (event.lastEventId) position = event.lastEventId; set("live"); });
     source.addEventListener("orders", (event) => {
       heard = Date.now();
@@ -72,7 +75,18 @@ export const listen = () => {
       set("lost");
       retry = setTimeout(connect, pause);
       pause = Math.min(pause * 2, 15000);
+      failed += 1;
+      if (failed > 1) signedOut();
     });
+  };
+  // A stream does not tell why it was refused. Who is signed out, here or elsewhere, waits in vain for it.
+  const signedOut = async () => {
+    const answer = await fetch("/find?q=", { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (!answer?.headers.has("HX-Redirect")) return;
+    close();
+    clearTimeout(retry);
+    set("out");
+    toast(words.signedOut, "fail");
   };
 
   const flush = async () => {
@@ -117,7 +131,7 @@ export const listen = () => {
     if (!open || !shown.includes(open.closest("tr")) || !drawer?.children.length) return;
     if ($("dialog[open]") || drawer.contains(document.activeElement?.closest("input, select, textarea"))) return;
     const focused = drawer.contains(document.activeElement) ? [...drawer.querySelectorAll("a, button")].indexOf(document.activeElement) : -1;
-    await window.htmx.ajax("GET", `${open.pathname}?beside=list`, { target: "#drawer", swap: "innerHTML" });
+    await window.htmx.ajax("GET", `${open.pathname}?beside=list`, { target: "#drawer", swap: "innerHTML", headers: QUIET });
     if (focused >= 0) drawer.querySelectorAll("a, button")[focused]?.focus({ preventScroll: true });
   };
 
@@ -164,11 +178,11 @@ export const listen = () => {
     if (!shown || !ids.has(shown.dataset.openOrder)) return;
     const busy = $("dialog[open]:not([data-command])") || (shown.contains(document.activeElement) && document.activeElement.matches("input, textarea, select"));
     if (busy) { changed.add(shown.dataset.openOrder); flushing ||= setTimeout(flush, 3000); return; }
-    if (shown.dataset.peekOf) await window.htmx.ajax("GET", shown.dataset.peekOf, { target: "#detail", swap: "innerHTML" });
+    if (shown.dataset.peekOf) await window.htmx.ajax("GET", shown.dataset.peekOf, { target: "#detail", swap: "innerHTML", headers: QUIET });
     else {
       const page = $("#content");
       const top = page.scrollTop;
-      await window.htmx.ajax("GET", location.pathname, { target: "#content", swap: "outerHTML show:none" });
+      await window.htmx.ajax("GET", location.pathname, { target: "#content", swap: "outerHTML show:none", headers: QUIET });
       $("#content").scrollTop = top;
     }
   };
@@ -192,7 +206,7 @@ export const listen = () => {
     const kept = $$(".m-board, .m-col-body, .m-table-wrap", page).map((box) => [box.scrollLeft, box.scrollTop]);
     const unfolded = $$("details[id][open]", page).map((box) => box.id);
     const focused = page.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    await window.htmx.ajax("GET", from, { target: "#content", swap: "outerHTML show:none" });
+    await window.htmx.ajax("GET", from, { target: "#content", swap: "outerHTML show:none", headers: QUIET });
     const fresh = $("#content");
     unfolded.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     fresh.scrollTop = top;

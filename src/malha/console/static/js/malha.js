@@ -1,6 +1,7 @@
 // Malha's small behaviours. One ES module; hooks are data-* attributes, htmx fetches, nothing here knows what an order is
 // but its number and id. Everything works again after a part of the page was replaced, because listeners sit on the document.
 
+import { mind } from "./answers.js";
 import { listen } from "./live.js";
 import "./validity.js";
 
@@ -199,16 +200,17 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Toasts leave by themselves; the tray is a live region of the page.
-export const toast = (text) => {
+export const toast = (text, kind = "") => {
   const tray = $("#toasts");
-  const template = $("#toast");
+  const template = $(kind ? `#toast-${kind}` : "#toast");
   if (!tray || !template || !text) return;
+  $$("[data-toast]", tray).filter((old) => $("span", old).textContent === text).forEach((old) => old.remove());
   const box = template.content.firstElementChild.cloneNode(true);
   $("span", box).textContent = text;
   tray.append(box);
   expire(box);
 };
-const expire = (box) => setTimeout(() => box.remove(), 6000);
+const expire = (box) => setTimeout(() => box.remove(), box.matches(".m-toast-fail") ? 12000 : 6000);
 $$("[data-toast]").forEach(expire);
 document.addEventListener("toast", (event) => toast(event.detail.value));
 
@@ -222,11 +224,11 @@ document.addEventListener("htmx:afterSettle", (event) => {
   wrong?.focus();
 });
 // A form whose answer goes elsewhere on the page: its dialog is done with, unless it was refused.
-document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) event.target.closest?.("[data-close-after]")?.closest("dialog")?.close(); });
-document.addEventListener("htmx:sendError", () => toast(document.body.dataset.lost));
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful && event.detail.xhr.status < 400) event.target.closest?.("[data-close-after]")?.closest("dialog")?.close(); });
 
 $$("[data-select]").forEach(paint);
 fromAddress();
+mind({ toast });
 listen({ toast });
 
 // A frame that shows what a form would make: filled when the page opens, and after a field of it was changed.
