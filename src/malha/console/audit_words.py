@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from malha.console import network_words as say
 from malha.console.words import HOLD
 from malha.fulfillment.short_model import WAY_WORDS
+from malha.identity.model import ROLE_NAMES
 from malha.platform import i18n
 from malha.platform.audit import CHANGED, Entry
 from malha.platform.i18n import N_, _
@@ -367,6 +368,9 @@ _VALUES: dict[str, Mapping[Any, Any]] = {
     "document_policy": say.DOCUMENT_POLICY,
     "shortage_policy": say.SHORTAGE_POLICY,
     "payment_policy": say.PAYMENT_POLICY,
+    "role": ROLE_NAMES,
+    "theme": {"light": N_("Light"), "dark": N_("Dark")},
+    "shown": {"buyer": N_("the buyer's data")},
 }
 _KINDS: dict[str, Mapping[Any, Any]] = {
     "order": HOLD,
