@@ -58,13 +58,13 @@ async def list_shadow_orders(
 
 @command("/shadows/{id:uuid}/promote", permission="network:write", tag=TAG)
 async def promote_shadow(work: Work, id: UUID, data: Promotion) -> Shadow:  # noqa: A002
-    """Publish the rules by which a draft decides beside live; as for a simulation. The draft goes on."""
+    """Put the rules or costs by which a draft decides beside live into force; as for a simulation. It goes on."""
     return await shadowing.promote(work.tx, id, effective_from=data.effective_from)
 
 
 @command("/shadows/{id:uuid}/take-back", permission="network:write", tag=TAG)
 async def take_back_shadow(work: Work, id: UUID) -> Shadow:  # noqa: A002
-    """Undo a promotion: the rules that were in force before come back, or the promoted ones never come into force."""
+    """Undo a promotion: what was in force before comes back, or promoted rules never come into force."""
     return await shadowing.take_back(work.tx, id)
 
 

@@ -16,7 +16,7 @@ TAG = "routing"
 
 
 class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From when the rules that were tried decide; absent: at once."""
+    """From when the rules that were tried decide; absent: at once. Costs have no such time."""
 
     effective_from: Annotated[datetime, Meta(tz=True)] | None = None
 
@@ -34,8 +34,9 @@ async def start_simulation(work: Work, data: Draft) -> Simulation:
 
     Only what the scenario names is changed: a location may be closed, keep units back, cost more or less, take more or
     fewer orders a day; carriage may cost more or less; a location may be opened with a share of another's stock. With
-    `rule_set`, a draft of the routing rules, or a published one, decides in place of those that decided then.
-    Nothing real changes.
+    `rule_set`, a draft of the routing rules, or a published one, decides in place of those that decided then; with
+    `cost_draft` plans are compared by a draft of costs, and `before` is the real plans at its costs. Nothing real
+    changes.
     """
     started = await service.start(work.tx, data)
     work.created(f"/v1/simulations/{started.id}")
@@ -63,16 +64,16 @@ async def list_simulation_orders(work: Work, id: UUID) -> list[Moved]:  # noqa: 
 
 @command("/simulations/{id:uuid}/promote", permission="network:write", tag=TAG)
 async def promote_simulation(work: Work, id: UUID, data: Promotion) -> Simulation:  # noqa: A002
-    """Publish the rules that a simulation tried.
+    """Publish the rules, or put the costs into force, that a simulation tried.
 
-    Only if nothing else was changed, and the draft and the rules in force are those that were compared.
+    Only if nothing else was changed, and the draft and what is in force are those that were compared.
     """
     return await service.promote(work.tx, id, effective_from=data.effective_from)
 
 
 @command("/simulations/{id:uuid}/take-back", permission="network:write", tag=TAG)
 async def take_back_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002
-    """Undo a promotion: the rules that were in force before come back, or the promoted ones never come into force."""
+    """Undo a promotion: what was in force before comes back, or promoted rules never come into force."""
     return await service.take_back(work.tx, id)
 
 

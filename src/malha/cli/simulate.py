@@ -23,7 +23,7 @@ from malha.platform.i18n import money
 from malha.platform.settings import Settings
 from malha.simulation import reads, service, trying
 from malha.simulation.gap_rules import Compared, captured, ratio, whole
-from malha.simulation.model import At, Draft, Freight, Gap, Opening, Result, Scenario, Sums
+from malha.simulation.model import At, Bill, Costed, Draft, Freight, Gap, Opening, Result, Scenario, Sums
 
 FREIGHT = re.compile(r"(?P<from>[A-Z]{2}|\*):(?P<to>[A-Z]{2}|\*)=(?P<percent>\d{1,4})")
 OPENING = re.compile(r"(?P<name>[^:]+):(?P<state>[A-Z]{2})=(?P<share>\d{1,3})%(?P<source>.+)")
@@ -49,6 +49,9 @@ def command(
         int | None,
         typer.Option(help="Id of a draft of the routing rules, or of a published set, that decides on paper."),
     ] = None,
+    costs: Annotated[
+        int | None, typer.Option(help="Id of a draft of the costs of routing by which plans are compared on paper.")
+    ] = None,
     gap: Annotated[
         bool, typer.Option(help="Compare each day with its hindsight bound, in a process of its own.")
     ] = True,
@@ -71,6 +74,7 @@ def command(
         channel=channel,
         scenario=wanted,
         rule_set=rules,
+        cost_draft=costs,
     )
     with runtime() as settings:
         asyncio.run(_simulate(settings, draft, gap=gap, as_json=as_json))
@@ -126,13 +130,14 @@ async def _simulate(settings: Settings, draft: Draft, *, gap: bool, as_json: boo
             span = await service.span_of(tx, draft, known)
             by_day = await reads.count_by_day(tx, span)
             tried = await trying.tried_of(tx, draft.rule_set)
-            replay = await trying.replay_of(tx, draft.scenario, known, *tried)
+            _, drafted = await trying.costs_tried_of(tx, draft.cost_draft)
+            replay = await trying.replay_of(tx, draft.scenario, known, *tried, drafted)
         compared = Compared(by_day)
         began = time.monotonic()
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("orders", total=sum(by_day.values()))
             async for piece in service.pieces(database, span):
-                if replay.asks_goods:
+                if replay.asks_goods or replay.asks_kinds:
                     async with database.transaction() as tx:
                         await trying.learn(tx, replay, piece)
                 service.take(replay, piece, compared)
@@ -170,6 +175,8 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
         table.add_row(name, shown(was), shown(would), shown(would - was))
     table.add_row("business days on the way", *(f"{days:.2f}" for days in _transits(before, after)))
     console.print(table)
+    if result.costed is not None:
+        console.print(_costed(result.costed))
     if result.ruled is not None:
         runs = Table("run of the rules on paper", "orders")
         for name, orders in result.ruled.runs.items():
@@ -194,6 +201,17 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
             str(load.peak if load else 0),
         )
     console.print(places)
+
+
+def _costed(costed: Costed) -> Table:
+    """Return each term of the costs tried: of the real plans then, of the same plans, and of those on paper."""
+    table = Table("term", "as decided", "the same plans, costs on paper", "plans on paper")
+    for name in (*Bill.__struct_fields__, "total"):
+        amounts = [getattr(bill, name) for bill in (costed.then, costed.kept, costed.after)]
+        if any(amounts):
+            sign = -1 if name == "credit" else 1
+            table.add_row(name, *(money(sign * amount) for amount in amounts))
+    return table
 
 
 def _gap(gap: Gap) -> Table:

@@ -192,6 +192,7 @@ ENTITIES = {
     "routing_costs": N_("Costs of routing"),
     "tax_costs": N_("Tax costs"),
     "markdowns": N_("Credits for aged stock"),
+    "routing_cost_draft": N_("Draft of costs"),
     "routing_rules": N_("Routing rules"),
     "listing": N_("Listings"),
     "stock_push": N_("Stock told to a channel"),

@@ -1,12 +1,16 @@
 """What a retailer set of routing's costs, what was learned of its locations, and both as the planner takes them."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from malha.catalog.trait_reads import trait
 from malha.fiscal import tax_cost_reads
+from malha.fiscal.tax_cost_reads import TaxCost
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import revisions
 from malha.platform.db import Tx
+from malha.routing.cost_draft_model import Tax
 from malha.routing.cost_model import Costs, Markdown, Restriction, Risk
 from malha.routing.cost_rules import centavos_of
 from malha.routing.terms import NO_TERMS, Taxes, TaxRate, Terms
@@ -71,15 +75,35 @@ async def learned_within(tx: Tx, seconds: float) -> bool:
 
 async def terms(tx: Tx, snapshot: NetworkSnapshot) -> Terms:
     """Return all of it as the planner takes it; `NO_TERMS` where nothing is set."""
-    stated = await costs(tx)
-    taxes = {
+    made = await terms_of(tx, snapshot, await costs(tx))
+    return made if _says_anything(made) else NO_TERMS
+
+
+async def terms_of(
+    tx: Tx,
+    snapshot: NetworkSnapshot,
+    stated: Costs,
+    taxes: Iterable[Tax] | None = None,
+    credits_: Iterable[tuple[int, int, int]] | None = None,
+) -> Terms:
+    """Return a document as the planner takes it, with what is learned of locations.
+
+    Args:
+        tx: what is not given is read in it.
+        snapshot: the network; what a document names that is not there is left out.
+        stated: the document.
+        taxes: the table of tax costs; None: the one in force.
+        credits_: (SKU, location, centavos) of aged stock, by ids; None: those in force.
+    """
+    rows: Iterable[Tax | TaxCost] = await tax_cost_reads.tax_costs(tx) if taxes is None else taxes
+    rates = {
         (row.from_state, row.to_state, row.ncm): TaxRate(row.basis_points, row.centavos)
-        for row in await tax_cost_reads.tax_costs(tx)
+        for row in rows
         if row.basis_points or row.centavos
     }
-    credits_: dict[int, dict[int, int]] = {}
-    for sku, location, centavos in await tx.tuples(CREDITS):
-        credits_.setdefault(sku, {})[location] = centavos
+    by_sku: dict[int, dict[int, int]] = {}
+    for sku, location, centavos in await tx.tuples(CREDITS) if credits_ is None else credits_:
+        by_sku.setdefault(sku, {})[location] = centavos
     risky: dict[int, tuple[int, int]] = {}
     learned = None
     if stated.reroute_cost or stated.late_penalty:
@@ -90,7 +114,7 @@ async def terms(tx: Tx, snapshot: NetworkSnapshot) -> Terms:
                 risky[risk.location_id] = both
     ids = snapshot.location_ids
     channels = snapshot.channel_ids
-    made = Terms(
+    return Terms(
         split=stated.split_penalty,
         splits={
             channels[own.channel]: own.split_penalty
@@ -100,9 +124,9 @@ async def terms(tx: Tx, snapshot: NetworkSnapshot) -> Terms:
         cartons=tuple(sorted((carton.max_grams, carton.price) for carton in stated.cartons)),
         risks=risky,
         learned=learned if risky else None,
-        taxes=Taxes(taxes),
+        taxes=Taxes(rates),
         busy=tuple((step.percent, step.price) for step in stated.capacity),
-        credits=credits_,
+        credits=by_sku,
         unserved=_unserved(stated.restrictions, ids),
         reach={ids[one.location]: one.max_km for one in stated.reach if one.location in ids},
         reaches={
@@ -116,7 +140,6 @@ async def terms(tx: Tx, snapshot: NetworkSnapshot) -> Terms:
             if place.latitude is not None and place.longitude is not None
         },
     )
-    return made if _says_anything(made) else NO_TERMS
 
 
 def _says_anything(made: Terms) -> bool:

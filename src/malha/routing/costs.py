@@ -53,22 +53,7 @@ async def set_markdowns(tx: Tx, rows: Sequence[Markdown], version: int | None) -
         Conflict: it is not at `version` any more; None does not ask.
     """
     refuse_limited(tx)
-    flaws: list[Flaw] = []
-    if len(rows) > MOST_MARKDOWNS:
-        says, mend = N_("The table has {count} rows."), N_("Use at most {most}.")
-        refuse([Flaw("rows", says, mend, {"count": len(rows), "most": MOST_MARKDOWNS})])
-    seen: set[tuple[str, str]] = set()
-    for n, row in enumerate(rows):
-        if not 1 <= row.centavos <= MOST:
-            says, mend = N_("{value} is out of range."), N_("Use a whole number from {least} to {most}.")
-            facts = {"value": row.centavos, "least": 1, "most": MOST}
-            flaws.append(Flaw(f"rows/{n}/centavos", says, mend, facts))
-        if (row.sku, row.location) in seen:
-            says, mend = N_("{sku} at {location} is there twice."), N_("Leave one row.")
-            flaws.append(Flaw(f"rows/{n}", says, mend, {"sku": row.sku, "location": row.location}))
-        seen.add((row.sku, row.location))
-    flaws += await _unknown(tx, rows)
-    refuse(flaws)
+    refuse(await flaws_of_markdowns(tx, rows))
     after = await _turn(tx, reads.MARKDOWNS_REVISION, "credits for aged stock", version)
     was = len(await reads.markdowns(tx))
     await tx.execute(writes.CLEAR_CREDITS)
@@ -85,6 +70,25 @@ async def set_markdowns(tx: Tx, rows: Sequence[Markdown], version: int | None) -
     )
     await revisions.bump(tx, network.REVISION)
     return after
+
+
+async def flaws_of_markdowns(tx: Tx, rows: Sequence[Markdown]) -> list[Flaw]:
+    """Return what is wrong with a table of credits for aged stock. `at` is `rows/n/field`."""
+    flaws: list[Flaw] = []
+    if len(rows) > MOST_MARKDOWNS:
+        says, mend = N_("The table has {count} rows."), N_("Use at most {most}.")
+        return [Flaw("rows", says, mend, {"count": len(rows), "most": MOST_MARKDOWNS})]
+    seen: set[tuple[str, str]] = set()
+    for n, row in enumerate(rows):
+        if not 1 <= row.centavos <= MOST:
+            says, mend = N_("{value} is out of range."), N_("Use a whole number from {least} to {most}.")
+            facts = {"value": row.centavos, "least": 1, "most": MOST}
+            flaws.append(Flaw(f"rows/{n}/centavos", says, mend, facts))
+        if (row.sku, row.location) in seen:
+            says, mend = N_("{sku} at {location} is there twice."), N_("Leave one row.")
+            flaws.append(Flaw(f"rows/{n}", says, mend, {"sku": row.sku, "location": row.location}))
+        seen.add((row.sku, row.location))
+    return flaws + await _unknown(tx, rows)
 
 
 async def _unknown(tx: Tx, rows: Sequence[Markdown]) -> list[Flaw]:

@@ -48,21 +48,30 @@ class TooManySimulations(MalhaError):
 
 
 class NoRulesTried(MalhaError):
-    """It did not try other rules: there is nothing to promote."""
+    """It tried neither other rules nor other costs: there is nothing to promote."""
 
     status = 409
     code = "no_rules_tried"
-    says = "{name} tried no other routing rules."
-    mend = "Choose a draft of the rules when you start one."
+    says = "{name} tried no other routing rules or costs."
+    mend = "Choose a draft of the rules or of the costs when you start one."
 
 
 class NotOnlyRules(MalhaError):
-    """It changed more than rules: they alone were not compared."""
+    """It changed more than rules, or more than costs: they alone were not compared."""
 
     status = 409
     code = "not_only_rules"
-    says = "{name} changed the network too, so it does not say what the rules alone come to."
-    mend = "Simulate the rules alone, or publish the draft from its own page."
+    says = "{name} changed several things at once, so it does not say what the rules or the costs alone come to."
+    mend = "Simulate the rules alone, or the costs alone, and promote that."
+
+
+class CostsComeAtOnce(MalhaError):
+    """Costs have no time from which on they count."""
+
+    status = 422
+    code = "costs_come_at_once"
+    says = "Costs are in force as soon as they are promoted."
+    mend = "Leave the time out, or promote them when it has come."
 
 
 class AlreadyPromoted(MalhaError):

@@ -57,8 +57,9 @@ class Compared:
             return
         day = self.days[decided.day]
         day.compared += 1
-        day.live += told.before.cost
-        day.draft += told.after.cost
+        live, draft = (told.before.cost, told.after.cost) if told.then is None else told.then
+        day.live += live
+        day.draft += draft
         day.alike = day.alike and told.before.units == told.after.units
 
     def finish(self, bounds: Mapping[date, tuple[float, float]], seconds: float) -> Gap:

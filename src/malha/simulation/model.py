@@ -88,7 +88,7 @@ class Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A simulation that is wanted: orders placed from `since` to `until`, both included, in the retailer's days.
 
     `rule_set` is the id of the routing rules, a draft or published, that decide on paper; absent: those that decided
-    each order then.
+    each order then. `cost_draft` is the id of a draft of costs by which plans are compared, in the same way.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
@@ -97,6 +97,16 @@ class Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     channel: Code | None = None
     scenario: Scenario = Scenario()
     rule_set: int | None = None
+    cost_draft: int | None = None
+
+
+class CostsTried(msgspec.Struct, frozen=True, kw_only=True):
+    """The draft of costs that is tried, as it was when it began, and a fingerprint of what was in force beside it."""
+
+    draft: int  # id
+    version: int
+    note: str
+    beside: str
 
 
 class RulesTried(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +190,46 @@ class Gap(msgspec.Struct, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
 
 
+class Bill(msgspec.Struct, omit_defaults=True):
+    """What parcels cost, by term. `credit` is taken off."""
+
+    freight: int = 0
+    handling: int = 0
+    picking: int = 0
+    split: int = 0
+    carton: int = 0
+    rejection: int = 0
+    lateness: int = 0
+    tax: int = 0
+    busy: int = 0
+    credit: int = 0
+
+    @property
+    def total(self) -> int:
+        """Return all of it."""
+        return (
+            self.freight + self.handling + self.picking + self.split + self.carton + self.rejection + self.lateness
+            + self.tax + self.busy - self.credit
+        )  # fmt: skip
+
+    def add(self, other: "Bill") -> None:
+        """Add another one up."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Costed(msgspec.Struct, omit_defaults=True):
+    """What a draft of costs comes to, by term.
+
+    `then` is what the real plans cost by the costs that decided them, `kept` what the same plans cost by the draft's,
+    `after` what the plans cost that are cheapest by the draft's. Only the last two are compared.
+    """
+
+    then: Bill = msgspec.field(default_factory=Bill)
+    kept: Bill = msgspec.field(default_factory=Bill)
+    after: Bill = msgspec.field(default_factory=Bill)
+
+
 class Result(msgspec.Struct, kw_only=True):
     """What came of a simulation. `unreadable` orders have a decision that this program cannot read."""
 
@@ -194,6 +244,7 @@ class Result(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     gap: Gap | None = None
     ruled: "Ruled | None" = None  # only where rules were tried
+    costed: Costed | None = None  # only where a draft of costs was tried; `before` is `costed.kept` then
 
 
 class Ruled(msgspec.Struct, omit_defaults=True):
@@ -251,6 +302,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     promoted_at: datetime | None = None
     promoted_by: str | None = None
     taken_back: int | None = None  # number of the set that replaced it again; 0: withdrawn before its time
+    costs: CostsTried | None = None
 
 
 class Decided(msgspec.Struct, frozen=True):

@@ -1,17 +1,19 @@
 """Simulations as people look at them, and the past decisions that they replay."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.routing.cost_draft_model import Drafted
 from malha.routing.ruling.model import Content
 from malha.simulation.model import Decided, Moved, Result, Simulation
 
 COLUMNS = """
 SELECT id, name, since, until, channel, scenario, status, done, total, problem, created_by, created_at, finished_at,
-       rules, promoted, promoted_at, promoted_by, taken_back
+       rules, promoted, promoted_at, promoted_by, taken_back, costs
 FROM simulation
 """
 # Few: people make them by hand.
@@ -19,6 +21,13 @@ SIMULATIONS = COLUMNS + "ORDER BY id DESC LIMIT %(limit)s::int"
 SIMULATION = COLUMNS + "WHERE id = %(id)s::uuid"
 # What the rules on paper were when it began, by primary key; as text, for a struct to be read from it.
 RULE_CONTENT = "SELECT rule_content::text FROM simulation WHERE id = %(id)s::uuid"
+# The costs on paper, the same way.
+COST_CONTENT = "SELECT cost_content::text FROM simulation WHERE id = %(id)s::uuid"
+# What a unit of each line was sold for, by primary key.
+WORTHS = """
+SELECT order_id, line, (total / quantity)::bigint FROM order_line
+WHERE order_id = ANY (%(orders)s::uuid[]) AND sku_id IS NOT NULL
+"""
 # By primary key, the largest difference first.
 MOVED = """
 SELECT order_id, number, day, cost_before, cost_after, packages_before, packages_after, unplaced_before,
@@ -31,6 +40,13 @@ SELECT order_id, number, day, cost_before, cost_after, packages_before, packages
        unplaced_after, from_before, from_after, run, rule, rows, record::text AS record
 FROM simulation_order WHERE simulation_id = %(id)s::uuid AND order_id = %(order_id)s::uuid
 """
+# The same with a draft of costs.
+COSTS_TRIED = (
+    COLUMNS
+    + """
+WHERE status = 'done' AND (costs ->> 'draft')::int = %(draft)s::int ORDER BY id DESC LIMIT 1
+"""
+)
 # Ones that are done and tried a rule set, the newest first; few.
 TRIED = (
     COLUMNS
@@ -105,6 +121,20 @@ async def rule_content(tx: Tx, id_: UUID) -> Content | None:
     return None if found is None else msgspec.json.decode(found, type=Content)
 
 
+async def cost_content(tx: Tx, id_: UUID) -> Drafted | None:
+    """Return the costs a simulation tries; None: those that decided then."""
+    found = await tx.value(COST_CONTENT, {"id": id_})
+    return None if found is None else msgspec.json.decode(found, type=Drafted)
+
+
+async def worths(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, dict[int, int]]:
+    """Return centavos of a unit of each line, after discounts, by order."""
+    found: dict[UUID, dict[int, int]] = {}
+    for order_id, line, worth in await tx.tuples(WORTHS, {"orders": list(order_ids)}):
+        found.setdefault(order_id, {})[line] = worth
+    return found
+
+
 async def moved(tx: Tx, id_: UUID, limit: int, offset: int = 0) -> list[Moved]:
     """Return orders that would have gone elsewhere, without their decisions, the largest difference first."""
     return await tx.all(Moved, MOVED, {"id": id_, "limit": limit, "offset": offset})
@@ -118,6 +148,12 @@ async def moved_order(tx: Tx, id_: UUID, order_id: UUID) -> Moved | None:
 async def last_of(tx: Tx, rule_set: int) -> Simulation | None:
     """Return the last simulation that tried a rule set to its end."""
     found = await tx.maybe(dict, TRIED, {"rule_set": rule_set})
+    return None if found is None else msgspec.convert(found, Simulation)
+
+
+async def last_of_costs(tx: Tx, draft: int) -> Simulation | None:
+    """Return the last simulation that tried a draft of costs to its end."""
+    found = await tx.maybe(dict, COSTS_TRIED, {"draft": draft})
     return None if found is None else msgspec.convert(found, Simulation)
 
 

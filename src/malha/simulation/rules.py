@@ -16,6 +16,7 @@ import msgspec
 
 from malha.network.model import Method
 from malha.network.tariff import Tariff
+from malha.platform.ids import UUID
 from malha.routing.lanes import NO_RISK, Bracket, Lane, LaneFacts, Rates, reopen_lane
 from malha.routing.model import Plan, RequestLine
 from malha.routing.records import Record, read_record
@@ -23,11 +24,15 @@ from malha.routing.rules import decide, record_json
 from malha.routing.ruling.bounded import Binding
 from malha.routing.ruling.model import Asked, Bound, Facts, Traits
 from malha.routing.ruling.planning import Rules, Under
-from malha.routing.terms import OrderTerms, runs, unfold
+from malha.routing.terms import Goods, OrderTerms, runs, unfold
+from malha.simulation import costing
+from malha.simulation.costing import CostsOnPaper, Ground
 from malha.simulation.model import (
     EXAMPLES,
     MOST_MOVED,
     At,
+    Bill,
+    Costed,
     Decided,
     Example,
     Freight,
@@ -67,12 +72,16 @@ class Told(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """An order in both worlds. `shifts` is (sku, location id, units): what is there on paper, or missed."""
+    """An order in both worlds. `shifts` is (sku, location id, units): what is there on paper, or missed.
+
+    `then` is what both ways cost by the costs that decided the real one, where others are tried on paper.
+    """
 
     record: Record
     before: Told
     after: Told
     shifts: list[tuple[int, int, int]]
+    then: tuple[int, int] | None = None
 
     @property
     def differs(self) -> bool:
@@ -103,6 +112,7 @@ class _Lane(NamedTuple):
     capped: list[tuple[int, int]]  # (position, daily capacity on paper)
     watched: list[int]  # location ids that may be full on some days
     dearer: bool  # some cost differs
+    origins: dict[int, str]  # by zone: the state its parcels leave from
 
 
 class OnPaper(NamedTuple):
@@ -120,6 +130,7 @@ class _Second(NamedTuple):
     unplaced: list[tuple[int, int]]
     plan: Plan
     paper: _Lane
+    kept: list[Bill] | None  # what the real parcels cost by costs on paper
 
 
 class Leads:
@@ -140,10 +151,19 @@ class Replay:
     """The two worlds while orders go by, oldest first."""
 
     def __init__(
-        self, scenario: Scenario, sites: Mapping[int, Site], leads: Leads, on_paper: OnPaper | None = None
+        self,
+        scenario: Scenario,
+        sites: Mapping[int, Site],
+        leads: Leads,
+        on_paper: OnPaper | None = None,
+        costs: CostsOnPaper | None = None,
     ) -> None:
         self._on_paper = on_paper
+        self._costs = costs
+        self._then: dict[_Key, tuple[frozenset[int], Lane]] = {}
         self.goods: dict[int, Traits] = {}  # what rules on paper ask of products today, by SKU: see `asks_goods`
+        self.kinds: dict[int, Goods] = {}  # what costs on paper ask of them, the same way: see `asks_kinds`
+        self.worths: dict[UUID, dict[int, int]] = {}  # centavos of a unit, by order and line: the same
         self._moved: list[tuple[int, int, Moved]] = []
         self._sites = sites
         self._leads = leads
@@ -172,7 +192,12 @@ class Replay:
         self._seen = 0
         self._dearer: list[tuple[int, int, Example]] = []
         self._cheaper: list[tuple[int, int, Example]] = []
-        self.result = Result(ruled=None if on_paper is None else Ruled())
+        self.result = Result(ruled=None if on_paper is None else Ruled(), costed=None if costs is None else Costed())
+
+    @property
+    def asks_kinds(self) -> bool:
+        """Tell whether `kinds` and `worths` have to say what the lines of the next orders are."""
+        return self._costs is not None and self._costs.asks_goods
 
     @property
     def asks_goods(self) -> bool:
@@ -194,12 +219,17 @@ class Replay:
         before = self._recorded(record, ids)
         again = self._again(record, decided)
         after, unplaced = (before, record.unplaced) if again is None else (again.parcels, again.unplaced)
+        then = None
+        if again is not None and again.kept is not None:
+            then = sum(parcel.cost for parcel in before), self._then_cost(record, again)
+            before = [parcel._replace(cost=bill.total) for parcel, bill in zip(before, again.kept, strict=True)]
+            self._count_bills(record, again)
         was = self._add(self.result.before, record, decided, before, record.unplaced, 0)
         would = self._add(self.result.after, record, decided, after, unplaced, 1)
         shifts = [] if again is None else self._compare(record, decided, before, after)
         if again is not None and shifts:
             self._keep_moved(record, decided, was, would, again)
-        return Outcome(record, was, would, shifts)
+        return Outcome(record, was, would, shifts, then)
 
     def resume(
         self, result: Result, rows: Iterable[tuple[date, list[str], list[str], list[tuple[int, int, int]]]]
@@ -213,6 +243,8 @@ class Replay:
         self.result = result
         if self._on_paper is not None and result.ruled is None:
             result.ruled = Ruled()
+        if self._costs is not None and result.costed is None:
+            result.costed = Costed()
         self._seen = result.moved
         for heap, found, sign in ((self._dearer, result.dearer, 1), (self._cheaper, result.cheaper, -1)):
             heap[:] = [(sign * (x.cost_after - x.cost_before), -n, x) for n, x in enumerate(found)]
@@ -240,7 +272,7 @@ class Replay:
         paper = self._lane_of(record)
         stock = record.stock()
         under = None
-        changed = bool(paper.dearer or paper.added or paper.keep or paper.capped)
+        changed = bool(paper.dearer or paper.added or paper.keep or paper.capped or self._costs is not None)
         if self._on_paper is not None:
             under = self._under(self._on_paper, record, decided)
             changed = changed or under is not None or record.bound is not None
@@ -250,6 +282,8 @@ class Replay:
         free = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
         prices = record.stock_prices()
         terms = _on_paper(record.terms, paper.lane)
+        if self._costs is not None:
+            terms = self._order_terms(self._costs, terms, record, decided, paper, free)
 
         def place(bind: Binding | None) -> Plan:
             return decide(
@@ -277,11 +311,81 @@ class Replay:
         for n, parcel in enumerate(plan.parcels):
             _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
             carriage = parcel.freight - self._penalty
-            cost = carriage + parcel.packages * handling + line * len(parcel.units) + (record.split if n else 0)
+            cost = carriage + parcel.packages * handling + line * len(parcel.units) + (paper.lane.split if n else 0)
             if parcel.amounts is not None:
                 cost += parcel.amounts.total
             parcels.append(Parcel(paper.ids[parcel.index], cost, parcel.packages, parcel.grams, parcel.units))
-        return _Second(parcels, plan.unplaced, plan, paper)
+        kept = None
+        if self._costs is not None:
+            went = [(position, units) for position, _service, _freight, _packages, units in record.parcels]
+            kept = costing.bills(paper.lane, record.lines, terms, went, self._penalty)
+        return _Second(parcels, plan.unplaced, plan, paper, kept)
+
+    def _order_terms(
+        self,
+        costs: CostsOnPaper,
+        kept: OrderTerms | None,
+        record: Record,
+        decided: Decided,
+        paper: _Lane,
+        free: Mapping[int, Sequence[int]],
+    ) -> OrderTerms | None:
+        capped = dict(paper.capped)
+        gave = self._loads[1]
+
+        def load(position: int) -> tuple[int, int] | None:
+            id_ = paper.ids[position]
+            site = self._sites.get(id_)
+            limit = capped.get(position, None if site is None else site.daily_capacity)
+            return None if limit is None else (gave[id_], limit)
+
+        worth = self.worths.get(decided.order_id, {})
+        ground = Ground(paper.lane, paper.ids, paper.origins, worth, self.kinds)
+        return costing.order_terms(costs, kept, record, ground, free, decided.postal_code, load)
+
+    def _count_bills(self, record: Record, again: _Second) -> None:
+        costed = self.result.costed
+        assert costed is not None  # noqa: S101  (costs are tried)
+        costed.then.add(costing.recorded_bill(record))
+        for bill in again.kept or ():
+            costed.kept.add(bill)
+        plan = again.plan
+        went = [(parcel.index, parcel.units) for parcel in plan.parcels]
+        for bill in costing.bills(again.paper.lane, record.lines, plan.basis.terms, went, self._penalty):
+            costed.after.add(bill)
+
+    def _then_cost(self, record: Record, again: _Second) -> int:
+        """Return what the plan on paper costs by the costs that decided the real one.
+
+        Hindsight bounds are in those. A location that was not there costs what it does on paper.
+        """
+        plan = again.plan
+        known = len(record.location_ids())
+        if any(parcel.index >= known for parcel in plan.parcels):
+            return sum(parcel.cost for parcel in again.parcels)
+        lane = self._then_lane(record)
+        went = [(parcel.index, parcel.units) for parcel in plan.parcels]
+        return sum(bill.total for bill in costing.bills(lane, record.lines, record.terms, went))
+
+    def _then_lane(self, record: Record) -> Lane:
+        key = _Key(record.network, record.channel, record.method, record.service, record.to, record.pickup)
+        limits, lane = self._then.get(key, (frozenset(), None))
+        if lane is None or not limits.issuperset(rate.limit for rate in record.rates):
+            known = self._rates[key]  # `_lane_of` was asked before
+            rates = list(known.values())
+            zones = 1 + max((zone for zone, _, _ in record.classes), default=-1)
+            klass = record.klass()
+            origin = {
+                record.classes[k][0]: self._states.get(id_, "")
+                for id_, k in zip(record.location_ids(), klass, strict=True)
+            }
+
+            def beyond(grams: int) -> Bracket:
+                return self._beyond(record, grams, rates, [100] * zones, origin, penalty=0)
+
+            lane = reopen_lane(record.facts(), rates, beyond)
+            self._then[key] = frozenset(known), lane
+        return lane
 
     def _under(self, on_paper: OnPaper, record: Record, decided: Decided) -> Under | None:
         """Return the run of the rules on paper that takes an order, and count it."""
@@ -433,7 +537,7 @@ class Replay:
                         costs[position][n] = cost
                         dearer = True
         added, quoted = [], []
-        fees = [record.fees[k] for k in klass] if record.fees else []
+        fees = costing.fees_of(self._costs, record, ids)
         for id_, opening, source in self._opened:
             if record.method != Method.SHIP or source not in ids:
                 continue
@@ -456,9 +560,11 @@ class Replay:
         facts = LaneFacts(
             rules=record.rules, network=record.network, channel=record.channel, method=record.method,
             service=record.service, to=record.to, pickup=record.pickup, locations=runs(ids), refused=record.refused,
-            classes=[(zone, handling, line) for zone, handling, line in costs], split=record.split, fees=fees,
+            classes=[(zone, handling, line) for zone, handling, line in costs],
+            split=costing.split_of(self._costs, record), fees=fees,
         )  # fmt: skip
-        priced = [self._priced(record, rate, percents, quoted, origin) for rate in rates]
+        boxed = costing.with_cartons(self._costs, record, rates)
+        priced = [self._priced(record, rate, percents, quoted, origin) for rate in boxed]
         lane = reopen_lane(facts, priced, lambda grams: self._beyond(record, grams, priced, percents, origin))
         held = [(position, at) for position, id_ in enumerate(ids) if (at := self._at.get(id_)) is not None]
         return _Lane(
@@ -473,6 +579,7 @@ class Replay:
                 id_ for id_ in ids if (site := self._sites.get(id_)) is not None and site.daily_capacity is not None
             ],
             dearer=dearer,
+            origins=origin,
         )
 
     def _priced(
@@ -500,11 +607,13 @@ class Replay:
         priced: Sequence[Rates],
         percents: Sequence[int],
         origin: Mapping[int, str],
+        penalty: int | None = None,
     ) -> Bracket:
         """Return what a parcel costs that is heavier than all that were looked at: as several of the heaviest.
 
         An order that nobody could serve looked at none: then today's tariff says it.
         """
+        penalty = self._penalty if penalty is None else penalty
         if priced:
             most = max(priced, key=lambda rate: rate.limit)
             times = -(-grams // max(most.limit, 1))
@@ -520,7 +629,7 @@ class Replay:
             ]
             dearest = max((offer[0] for offer in found if offer is not None), default=0)
             prices = [
-                ((dearest if offer is None else offer[0]) * percent + 50) // 100 + self._penalty
+                ((dearest if offer is None else offer[0]) * percent + 50) // 100 + penalty
                 for offer, percent in zip(found, percents, strict=True)
             ]
             packages, cartons = [1] * len(prices), None

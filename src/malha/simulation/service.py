@@ -58,7 +58,7 @@ async def start(tx: Tx, draft: Draft) -> Simulation:
     Raises:
         SharedByAll: the actor is limited to some locations; a simulation tells of all.
         Invalid: a code is unknown, named twice, or the days make no sense.
-        RuleSetNotFound: there are no such rules.
+        RuleSetNotFound, CostDraftNotFound: there are no such rules, or costs.
         TooManySimulations: `MOST_OPEN` have not ended.
     """
     refuse_limited(tx)
@@ -67,7 +67,7 @@ async def start(tx: Tx, draft: Draft) -> Simulation:
     await tx.execute(writes.TAKE_TURNS)
     if await tx.value(writes.COUNT_OPEN) >= MOST_OPEN:
         raise TooManySimulations(most=MOST_OPEN)
-    tried = await trying.chosen(tx, draft.rule_set)
+    tried = await trying.chosen(tx, draft.rule_set, draft.cost_draft)
     span = await span_of(tx, draft, known)
     id_ = new_id()
     total = await reads.count(tx, span)
@@ -152,12 +152,13 @@ async def outcome(tx: Tx, id_: UUID) -> Result:
 
 
 async def promote(tx: Tx, id_: UUID, *, effective_from: datetime | None = None) -> Simulation:
-    """Let the rules that a simulation tried decide new orders, at once or from a time on.
+    """Let the rules that a simulation tried decide new orders, at once or from a time on, or the costs at once.
 
     Raises:
         SimulationNotFound: there is none.
         NoResult: it has not ended, or not well.
-        NoRulesTried, NotOnlyRules, AlreadyPromoted, RulesMovedOn, RulesStand: see `trying.promote`.
+        NoRulesTried, NotOnlyRules, AlreadyPromoted, RulesMovedOn, RulesStand, CostsMovedOn, CostsComeAtOnce: see
+            `trying.promote`.
         SharedByAll, Invalid, EffectiveInThePast: as above.
     """
     found = await _locked(tx, id_)
@@ -334,7 +335,8 @@ async def run(db: Database, *, simulation_id: str) -> None:
         )
         span = await span_of(tx, draft, known)
         content = await reads.rule_content(tx, id_)
-        replay = await trying.replay_of(tx, found.scenario, known, found.rules, content)
+        drafted = await reads.cost_content(tx, id_)
+        replay = await trying.replay_of(tx, found.scenario, known, found.rules, content, drafted)
     try:
         result = await _replayed(db, id_, replay, span)
     except _Stopped:
@@ -358,7 +360,7 @@ async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Resu
     async with db.transaction() as tx:
         compared = Compared(await reads.count_by_day(tx, span))
     async for piece in pieces(db, span):
-        if replay.asks_goods:
+        if replay.asks_goods or replay.asks_kinds:
             async with db.transaction() as tx:
                 await trying.learn(tx, replay, piece)
         await asyncio.to_thread(take, replay, piece, compared)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.platform.ids import UUID
-from malha.simulation.model import Result, RulesTried, Scenario
+from malha.simulation.model import CostsTried, Result, RulesTried, Scenario
 
 MOST_DAYS = 60
 
@@ -29,6 +29,7 @@ class ShadowDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     scenario: Scenario
     days: Annotated[int, Meta(ge=1, le=MOST_DAYS)] = 14
     rule_set: int | None = None  # id of the rules that decide; absent: those that decide live
+    cost_draft: int | None = None  # id of a draft of costs by which plans are compared; absent: those in force
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -67,6 +68,7 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True):
     promoted_at: datetime | None = None
     promoted_by: str | None = None
     taken_back: int | None = None  # number of the set that replaced it again; 0: withdrawn before its time
+    costs: CostsTried | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

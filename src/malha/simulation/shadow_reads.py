@@ -7,6 +7,7 @@ import msgspec
 
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.routing.cost_draft_model import Drafted
 from malha.routing.ruling.model import Content
 from malha.simulation.model import Decided
 from malha.simulation.shadow_model import Comparison, Running, Shadow, ShadowOrder, compare
@@ -19,13 +20,14 @@ SELECT s.id, s.name, s.scenario, s.status, s.decided, s.passed_over,
             SELECT e.at FROM event e WHERE e.position > s.position ORDER BY e.position LIMIT 1)), 0)
             ELSE 0 END::float8 AS lag,
        s.problem, s.until, s.created_by, s.created_at, s.ended_at,
-       s.rules, s.promoted, s.promoted_at, s.promoted_by, s.taken_back
+       s.rules, s.promoted, s.promoted_at, s.promoted_by, s.taken_back, s.costs
 FROM shadow s CROSS JOIN sequencer q
 """
 SHADOWS = _COLUMNS + "ORDER BY s.id DESC LIMIT %(limit)s::int"
 SHADOW = _COLUMNS + "WHERE s.id = %(id)s::uuid"
 RUNNING = "SELECT id FROM shadow WHERE status = 'running' ORDER BY id"
 RULE_CONTENT = "SELECT rule_content::text FROM shadow WHERE id = %(id)s::uuid"
+COST_CONTENT = "SELECT cost_content::text FROM shadow WHERE id = %(id)s::uuid"
 RESULT = "SELECT result::text FROM shadow WHERE id = %(id)s::uuid"
 # Within a window of the log, by its primary key.
 PLACED = """
@@ -86,6 +88,12 @@ async def rule_content(tx: Tx, id_: UUID) -> Content | None:
     """Return the rules by which a draft decides; None: those that decide live."""
     found = await tx.value(RULE_CONTENT, {"id": id_})
     return None if found is None else msgspec.json.decode(found, type=Content)
+
+
+async def cost_content(tx: Tx, id_: UUID) -> Drafted | None:
+    """Return the costs by which a draft decides; None: those in force."""
+    found = await tx.value(COST_CONTENT, {"id": id_})
+    return None if found is None else msgspec.json.decode(found, type=Drafted)
 
 
 async def running(tx: Tx) -> list[UUID]:

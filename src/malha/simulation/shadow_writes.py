@@ -1,9 +1,10 @@
 """Statements that keep drafts beside the live network. Private to simulation."""
 
 ADD_SHADOW = """
-INSERT INTO shadow (id, name, scenario, position, until, created_by, rules, rule_content)
+INSERT INTO shadow (id, name, scenario, position, until, created_by, rules, rule_content, costs,
+                    cost_content)
 SELECT %(id)s::uuid, %(name)s::text, %(scenario)s::jsonb, q.position, now() + make_interval(days => %(days)s::int),
-       %(by)s::text, %(rules)s::jsonb, %(rule_content)s::jsonb
+       %(by)s::text, %(rules)s::jsonb, %(rule_content)s::jsonb, %(costs)s::jsonb, %(cost_content)s::jsonb
 FROM sequencer q
 """
 # Two people who start one at the same time are counted one after the other; two retailers of one server are not.

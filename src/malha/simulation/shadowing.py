@@ -63,7 +63,7 @@ async def start(tx: Tx, draft: ShadowDraft) -> Shadow:
     Raises:
         SharedByAll: the actor is limited to some locations; a draft tells of all.
         Invalid: a code is unknown or named twice.
-        RuleSetNotFound: there are no such rules.
+        RuleSetNotFound, CostDraftNotFound: there are no such rules, or costs.
         TooManyShadows: `MOST_RUNNING` decide already.
     """
     refuse_limited(tx)
@@ -82,7 +82,7 @@ async def start(tx: Tx, draft: ShadowDraft) -> Shadow:
             "scenario": _encode(draft.scenario).decode(),
             "days": draft.days,
             "by": tx.actor.name,
-            **await trying.chosen(tx, draft.rule_set),
+            **await trying.chosen(tx, draft.rule_set, draft.cost_draft),
         },
     )
     after = {"name": draft.name, "days": draft.days}
@@ -107,11 +107,12 @@ async def stop(tx: Tx, id_: UUID) -> Shadow:
 
 
 async def promote(tx: Tx, id_: UUID, *, effective_from: datetime | None = None) -> Shadow:
-    """Let the rules that a draft decides by decide new orders, at once or from a time on. The draft goes on.
+    """Let the rules, or the costs, that a draft decides by decide new orders. The draft goes on.
 
     Raises:
         ShadowNotFound: there is none.
-        NoRulesTried, NotOnlyRules, AlreadyPromoted, RulesMovedOn, RulesStand: see `trying.promote`.
+        NoRulesTried, NotOnlyRules, AlreadyPromoted, RulesMovedOn, RulesStand, CostsMovedOn, CostsComeAtOnce: see
+            `trying.promote`.
         SharedByAll, Invalid, EffectiveInThePast: as above.
     """
     found = await _locked(tx, id_)
@@ -246,7 +247,7 @@ async def _piece(db: Database, id_: UUID) -> bool:
         chosen = [e for e in events if kept.sparse == 1 or e.order_id.int % kept.sparse == 0]
         found = await shadow_reads.decisions(tx, [e.order_id for e in chosen], kept.zone)
         pairs = [(e, found[e.order_id]) for e in chosen if e.order_id in found]
-        if kept.replay.asks_goods:
+        if kept.replay.asks_goods or kept.replay.asks_kinds:
             await trying.learn(tx, kept.replay, [decided for _, decided in pairs])
         rows = await asyncio.to_thread(_decide, kept, pairs)
         await _keep(tx, id_, kept, until, events, rows, passed_over=len(events) - len(chosen))
@@ -291,7 +292,8 @@ async def _remembered(tx: Tx, key: tuple[str, str, UUID], row: dict[str, Any]) -
     zone = (await retailer.current(tx)).timezone or i18n.current_zone()
     running = Running() if row["result"] is None else msgspec.json.decode(row["result"], type=Running)
     content = await shadow_reads.rule_content(tx, key[2])
-    replay = await trying.replay_of(tx, found.scenario, known, found.rules, content)
+    drafted = await shadow_reads.cost_content(tx, key[2])
+    replay = await trying.replay_of(tx, found.scenario, known, found.rules, content, drafted)
     today = (await tx.now()).astimezone(ZoneInfo(zone)).date()
     since = today - timedelta(days=found.scenario.replenished_after)
     replay.resume(running.result, await shadow_reads.shifts(tx, key[2], since))

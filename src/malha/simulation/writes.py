@@ -1,9 +1,11 @@
 """Statements that keep simulations. Private to simulation."""
 
 ADD_SIMULATION = """
-INSERT INTO simulation (id, name, since, until, channel, scenario, total, created_by, rules, rule_content)
+INSERT INTO simulation (id, name, since, until, channel, scenario, total, created_by, rules, rule_content, costs,
+                        cost_content)
 VALUES (%(id)s::uuid, %(name)s::text, %(since)s::date, %(until)s::date, %(channel)s::text, %(scenario)s::jsonb,
-        %(total)s::bigint, %(by)s::text, %(rules)s::jsonb, %(rule_content)s::jsonb)
+        %(total)s::bigint, %(by)s::text, %(rules)s::jsonb, %(rule_content)s::jsonb,
+        %(costs)s::jsonb, %(cost_content)s::jsonb)
 """
 
 # Only one that has not ended: a person may have stopped it, and then its worker ends with it.
