@@ -39,7 +39,9 @@ class Peer:
         self.products: list[dict[str, Any]] = []  # in the order in which they changed
         self.places: list[dict[str, Any]] = []  # stock at places of its own, where it is asked for these instead
         self.prices: dict[str, tuple[int, int]] = {}
+        self.listings: dict[str, dict[str, Any]] = {}  # by code, as they were told last
         self.refuses: dict[str, str] = {}  # code: why
+        self.wants: dict[str, list[str]] = {}  # code: fields of a listing that are refused when they are empty
         self.shipments: list[dict[str, Any]] = []
         self.cancellations: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
@@ -203,6 +205,8 @@ class Peer:
                 return 200, {
                     "results": [self._set(self.prices, i["code"], i["version"], i["price"]) for i in body["items"]]
                 }
+            case "POST", ["listings"]:
+                return 200, {"results": [self._list(item) for item in body["items"]]}
             case "GET", ["operations", key]:
                 return (200, {"id": self.operations[key]}) if key in self.operations else (404, {})
             case "POST", [("shipments" | "cancellations" | "refunds") as what]:
@@ -254,6 +258,20 @@ class Peer:
         if version >= table.get(code, (-1, 0))[0]:
             table[code] = (version, value)
         return {"status": "ok", "id": code}
+
+    def _list(self, item: dict[str, Any]) -> dict[str, Any]:
+        code = item["code"]
+        if code in self.refuses:
+            return {"status": "rejected", "code": "not_sold", "message": self.refuses[code]}
+        wrong = [
+            {"code": "empty", "message": f"{name} must not be empty", "field": name}
+            for name in self.wants.get(code, [])
+            if not item["fields"].get(name)
+        ]
+        if wrong and item["active"]:
+            return {"status": "rejected", **wrong[0], "others": wrong[1:]}
+        self.listings[code] = item
+        return {"status": "ok", "id": f"listing-{code}"}
 
 
 def _total(order: dict[str, Any]) -> int:

@@ -29,6 +29,7 @@ from malha.channels.connecting import (
 )
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.feeds import service as feeds
+from malha.channels.listings import service as listings
 from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
@@ -117,6 +118,7 @@ CHORES = (
     Chore("forget_deliveries", 60, webhooks.forget),
     Chore("care_for_ledger", 3600, care_for_ledger),
     Chore("offer_prices", 20, following.offer_prices),
+    Chore("offer_listings", 20, listings.offer),
     Chore("forget_connections", 3600, _in_one(housekeeping.forget_old)),
     Chore("learn_routing_risks", 600, learning_risks.renew, first_s=120),
 )

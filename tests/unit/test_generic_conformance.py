@@ -11,6 +11,7 @@ import pytest
 from malha.channels.connectors.generic import Generic
 from malha.channels.contract import Capability, ExtState, Ok, Page, RawRequest, Unsure, Verified
 from malha.testing.connectors import ConnectorContract, Fault, Operation
+from malha.testing.listings import ListingContract, Shown
 from peer_shop import API_KEY, PAGE, WEBHOOK_SECRET, Peer, Sent, peer_shop, sign
 
 HOW = {
@@ -90,6 +91,13 @@ class ShopRig:
         table = self.peer.stock if operation is Operation.STOCK else self.peer.prices
         return {code: value for code, (_, value) in table.items()}
 
+    def fail_listing(self, fault: Fault) -> None:
+        self.peer.fail("POST /listings", HOW[fault])
+
+    async def shown(self, code: str) -> list[Shown]:
+        found = self.peer.listings.get(code)
+        return [] if found is None else [Shown(active=found["active"], fields=found["fields"])]
+
     def refuse(self, code: str) -> None:
         self.peer.refuses[code] = "not sold here"
 
@@ -105,7 +113,7 @@ def raw(sent: Sent) -> RawRequest:
     return RawRequest("POST", "/in/kit", sent.headers, sent.body)
 
 
-class TestGeneric(ConnectorContract):
+class TestGeneric(ConnectorContract, ListingContract):
     """What the kit asks of the generic connector."""
 
     connector = Generic()
@@ -232,21 +240,44 @@ class Renaming(Generic):
 
 
 class Boastful(Generic):
-    """It says it can sell the catalogue, and cannot."""
+    """It says it can post sales documents, and cannot."""
 
-    capabilities = Generic.capabilities | {Capability.CATALOG_SINK}
+    capabilities = Generic.capabilities | {Capability.DOCUMENTS}
+
+
+class Undying(Generic):
+    """What it lists is for sale for ever."""
+
+    async def upsert_products(self, ctx: Any, items: Any) -> Any:
+        return await super().upsert_products(ctx, [msgspec.structs.replace(item, active=True) for item in items])
+
+
+class Hopeful(Generic):
+    """It takes a call that went through for a product that was taken."""
+
+    async def upsert_products(self, ctx: Any, items: Any) -> Any:
+        await super().upsert_products(ctx, items)
+        return [Ok(item.code) for item in items]
+
+
+class Timid(Generic):
+    """It writes a product once and never again."""
+
+    async def upsert_products(self, ctx: Any, items: Any) -> Any:
+        return await super().upsert_products(ctx, [i for i in items if i.version == 1]) or [Ok() for _ in items]
 
 
 async def fails(connector: Any, test: str, **given: Any) -> None:
-    contract = ConnectorContract()
-    ConnectorContract.connector, former = connector, getattr(ConnectorContract, "connector", None)
+    kit: Any = ListingContract if hasattr(ListingContract, test) else ConnectorContract
+    contract = kit()
+    kit.connector, former = connector, getattr(kit, "connector", None)
     try:
         async with peer_shop() as peer:
             rig = {} if test == "test_it_keeps_what_it_says_of_itself" else {"rig": ShopRig(peer)}
             with pytest.raises((AssertionError, pytest.fail.Exception)):
                 await getattr(contract, test)(**rig, **given)
     finally:
-        ConnectorContract.connector = former
+        kit.connector = former
 
 
 @pytest.mark.parametrize(
@@ -270,6 +301,9 @@ async def fails(connector: Any, test: str, **given: Any) -> None:
         (Blind, "test_reading_variants_survives_every_failure", {"fault": Fault.TRUNCATED}),
         (Shrinking, "test_what_the_peer_cancelled_is_counted_on_lines_that_stay_as_they_were_sold", {}),
         (Renaming, "test_what_the_peer_gave_back_is_told_with_one_name_for_ever", {}),
+        (Undying, "test_a_product_that_ends_is_not_for_sale_and_comes_back", {}),
+        (Hopeful, "test_a_product_that_is_refused_holds_up_no_others", {}),
+        (Timid, "test_whatever_breaks_a_product_is_there_once_and_says_the_last_word", {"fault": None}),
         (Boastful, "test_it_keeps_what_it_says_of_itself", {}),
     ],
 )

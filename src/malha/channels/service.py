@@ -11,7 +11,7 @@ from malha.network import reads as network
 from malha.network.errors import UnknownChannel
 from malha.network.model import Channel
 from malha.network.service import refuse_limited
-from malha.platform import audit, outbox, sealing, signing
+from malha.platform import audit, outbox, revisions, sealing, signing
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -125,8 +125,9 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
 
 
 async def look_again(tx: Tx, channel_id: int) -> None:
-    """Look at all listings of a channel again, if it hears of stock: some are called otherwise now."""
+    """Look at all listings of a channel again, if it hears of stock: some are called otherwise now, or in use again."""
     await tx.execute(writes.RESEND, {"channel_id": channel_id})
+    await revisions.bump(tx, "listings")
 
 
 async def unsettle(tx: Tx, channel_id: int, skus: Sequence[str]) -> None:
@@ -161,7 +162,7 @@ async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> lis
             "active": [d.active for d in known],
         },
     )
-    await tx.value(writes.RESEND, {"channel_id": channel.id})
+    await look_again(tx, channel.id)
     facts = {"count": len(known), "skus": [d.sku for d in known[:100]]}
     await audit.record(tx, action="list", entity="listing", entity_id=code, after=facts)
     return [d.sku for d in drafts if d.sku not in ids]

@@ -60,6 +60,7 @@ KINDS = {
     "cancel": N_("Cancel"),
     "refund": N_("Refund"),
     "set_price": N_("Price"),
+    "put_listing": N_("Listing"),
     "post_document": N_("Sales document"),
     "ask": N_("Request to a logistics partner"),
 }

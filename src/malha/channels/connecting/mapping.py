@@ -126,6 +126,7 @@ async def unmap(tx: Tx, code: str, codes: Sequence[str]) -> int:
     found = await connection_of(tx, code)
     params = {"connection_id": found.id, "codes": list(codes)}
     await tx.execute(mapping_writes.UNLIST_MAPPED, params)
+    await channels.look_again(tx, found.channel_id)
     return await _told(tx, code, "unmap_variants", await tx.values(mapping_writes.UNMAP, params), codes)
 
 

@@ -44,6 +44,7 @@ class OpKind(StrEnum):
     """What is told to a peer."""
 
     SET_PRICE = "set_price"
+    PUT_LISTING = "put_listing"
     PUSH_SHIPMENT = "push_shipment"
     CANCEL = "cancel"
     REFUND = "refund"
@@ -51,7 +52,7 @@ class OpKind(StrEnum):
     POST_DOCUMENT = "post_document"
 
 
-NEWEST_WINS = frozenset({OpKind.SET_PRICE})
+NEWEST_WINS = frozenset({OpKind.SET_PRICE, OpKind.PUT_LISTING})
 
 
 class ConnectionDraft(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,8 @@ from malha.channels.contract import (
     Unknown,
     Unsure,
 )
+from malha.channels.listings import posting
+from malha.channels.listings.errors import NoListings
 from malha.platform import retrying
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
@@ -115,16 +117,23 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
             return 0, []
         ask = {"id": connection.id, "lease": LEASE_S}
         singly = {**ask, "kinds": [k.value for k in OpKind if k not in NEWEST_WINS], "room": limits.in_flight}
-        together = {**ask, "kinds": [k.value for k in NEWEST_WINS], "room": limits.batch}
         single = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, singly)]
-        prices = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, together)]
+        together = {**ask, "room": limits.batch}
+        prices = [
+            _op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, {**together, "kinds": [OpKind.SET_PRICE.value]})
+        ]
+        listings = [
+            _op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, {**together, "kinds": [OpKind.PUT_LISTING.value]})
+        ]
     turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
         tasks.append(partial(turn.prices, prices))
+    if listings:
+        tasks.append(partial(turn.listings, listings))
     if line.stays_open:
         tasks = [partial(_and_close, line, tasks)]
-    return len(single) + len(prices), tasks
+    return len(single) + len(prices) + len(listings), tasks
 
 
 async def _and_close(line: Line, tasks: Sequence[Task]) -> None:
@@ -260,6 +269,43 @@ class _Turn:
         missing = [Unknown("the channel said nothing of it")] * (len(ops) - len(results))
         for op, result in zip(ops, [*results, *missing], strict=False):
             await self._ended(op, result)
+
+    async def listings(self, ops: Sequence[Op]) -> None:
+        sink: Any = self._line.connector
+        connection = self._line.connection
+        try:
+            async with self._db.transaction() as tx:
+                told = await posting.postings(tx, connection, ops)
+        except NoListings as error:
+            for op in ops:
+                await self._bury(op, "no_capability", str(error), doubtful=False)
+            return
+        both = list(zip(ops, told, strict=True))
+        # Something is wrong with it by now: that shows at the listing, which is queued anew when it is mended.
+        left = [(op, each) for op, each in both if each.push is None]
+        await self._note_listings([(each, None) for _, each in left])
+        for op, each in left:
+            await self._write(op, "not sent", ", ".join(e.code for e in each.errors), writes.END_OP, reference=None)
+        sent = [(op, each) for op, each in both if each.push is not None]
+        if not sent:
+            return
+        items = [each.push for _, each in sent]
+        try:
+            results = await self._line.call(lambda: sink.upsert_products(self._line.ctx, items))
+        except Exception as error:  # noqa: BLE001 -- as above
+            for op, _ in sent:
+                await self._failed(op, error, doubtful=False)
+            return
+        results = [*results, *[Unknown("the channel said nothing of it")] * (len(sent) - len(results))]
+        # Before the operations end: a crash in between tells them again, and loses nothing of what came of them.
+        await self._note_listings([(each, result) for (_, each), result in zip(sent, results, strict=False)])
+        for (op, _), result in zip(sent, results, strict=False):
+            await self._ended(op, result)
+
+    async def _note_listings(self, came: Sequence[tuple[posting.Posting, Result | None]]) -> None:
+        if came:
+            async with self._db.transaction() as tx:
+                await posting.note(tx, self._line.connection, came)
 
     # --- what became of it ---
 

@@ -279,7 +279,7 @@ INSERT INTO channel_op (key, connection_id, kind, entity, version, payload)
 SELECT w.key, w.connection_id, w.kind, w.entity, w.version, w.payload
 FROM unnest(%(keys)s::uuid[], %(connections)s::int[], %(kinds)s::text[], %(entities)s::text[], %(versions)s::bigint[],
             %(payloads)s::jsonb[]) AS w(key, connection_id, kind, entity, version, payload)
-WHERE w.kind <> 'set_price' OR NOT EXISTS (
+WHERE w.kind NOT IN ('set_price', 'put_listing') OR NOT EXISTS (
     SELECT FROM channel_op o WHERE o.connection_id = w.connection_id AND o.entity = w.entity AND o.kind = w.kind
        AND o.state = 'waiting' AND o.version > w.version)
 ON CONFLICT (key) DO NOTHING RETURNING key
@@ -287,7 +287,8 @@ ON CONFLICT (key) DO NOTHING RETURNING key
 # What nobody has in hand is replaced by what is newer.
 SUPERSEDE = """
 UPDATE channel_op o SET state = 'superseded', done_at = now()
-WHERE o.state = 'waiting' AND o.kind = 'set_price' AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
+WHERE o.state = 'waiting' AND o.kind IN ('set_price', 'put_listing')
+  AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
   AND (o.connection_id, o.entity) IN (SELECT * FROM unnest(%(connections)s::int[], %(entities)s::text[]))
   AND EXISTS (SELECT FROM channel_op n WHERE n.connection_id = o.connection_id AND n.entity = o.entity
               AND n.kind = o.kind AND n.version > o.version AND n.state IN ('waiting', 'done'))

@@ -11,6 +11,7 @@ is no vendor's product, so the tier is C.
     GET  /stock?cursor=...&limit=...              {"items": [{"sku": "A", "quantity": 5}], "cursor": "...", ...}
     GET  /products?cursor=...&limit=...           {"products": [{"id": "7", "sku": "A", ...}], "cursor": "...", ...}
     POST /prices   {"items": [...]}               the same
+    POST /listings {"items": [...]}               the same; a refusal names the "field", others are in "others"
     POST /shipments, /cancellations, /refunds     {"id": "..."}; `Idempotency-Key` is our key of it
     GET  /operations/{key}                        {"id": "..."}, or 404: it never arrived
     POST /token    {"refresh_token": "..."}       {"access_token": "...", "refresh_token": "...", "expires_in": 3600}
@@ -46,10 +47,13 @@ from malha.channels.contract import (
     ExtRefund,
     ExtState,
     ExtStock,
+    Field,
     Health,
     InboxEvent,
     Invalid,
+    Kind,
     Limits,
+    ListingFields,
     Missing,
     Ok,
     Page,
@@ -57,6 +61,7 @@ from malha.channels.contract import (
     Pending,
     Ping,
     PricePush,
+    ProductPush,
     RawRequest,
     RefundPush,
     RefundState,
@@ -205,6 +210,13 @@ class _ItemResult(msgspec.Struct):
     message: str = ""
     field: str = ""
     id: str = ""
+    others: list["_Refusal"] = []
+
+
+class _Refusal(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+    field: str = ""
 
 
 class _Results(msgspec.Struct):
@@ -254,6 +266,7 @@ class Generic:
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             Capability.CATALOG_SOURCE,
+            Capability.CATALOG_SINK,
             Capability.STOCK,
             Capability.STOCK_SOURCE,
             Capability.PRICES,
@@ -264,6 +277,17 @@ class Generic:
             Capability.SUMMARIES,
             Capability.TOKENS,
         }
+    )
+    listing_fields: ClassVar[ListingFields] = ListingFields(
+        (
+            Field("title", required=True, longest=200),
+            Field("description", Kind.LONG),
+            Field("brand", longest=100),
+            Field("gtin", Kind.GTIN),
+            Field("category", Kind.CATEGORY),
+            Field("images", Kind.URLS, longest=20),
+        ),
+        attributes=True,
     )
     limits: ClassVar[Limits] = Limits(rate=RATE, burst=2 * RATE, in_flight=IN_FLIGHT, batch=200)
     evidence: ClassVar[Tier] = Tier.C
@@ -358,6 +382,10 @@ class Generic:
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
         """Hand prices over."""
         return await self._batch(ctx, "/prices", items, "set_prices")
+
+    async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
+        """Hand variants over, each as a whole."""
+        return await self._batch(ctx, "/listings", items, "upsert_products")
 
     async def _batch(self, ctx: Ctx, path: str, items: Sequence[Any], operation: str) -> Sequence[Result]:
         found = await self._ask(ctx, "POST", path, _Results, body={"items": list(items)}, operation=operation)
@@ -511,7 +539,8 @@ def _result(said: _ItemResult) -> Result:
     if said.status == "ok":
         return Ok(said.id)
     if said.status == "rejected":
-        return Rejected(said.code or "rejected", said.message, said.field)
+        others = [Rejected(each.code or "rejected", each.message, each.field) for each in said.others]
+        return Rejected(said.code or "rejected", said.message, said.field, others)
     if said.status == "pending":
         return Pending(said.id)
     return Unknown(f"status {said.status[:40]}")

@@ -6,6 +6,7 @@ What of it a class provides it says in `capabilities`; each capability is one of
 see `StockSender`.
 """
 
+from malha.channels.contract.content import Field, Kind, ListingFields
 from malha.channels.contract.documents import Document, DocumentKind, DocumentLine, DocumentRules
 from malha.channels.contract.goods import ExtProduct, ExtStock, PricePush, ProductPush
 from malha.channels.contract.incoming import InboxEvent, Ping, RawRequest, Tokens, Trust, Verified
@@ -126,6 +127,7 @@ __all__ = [
     "ExtRefund",
     "ExtState",
     "ExtStock",
+    "Field",
     "FileServer",
     "FileSource",
     "FileTold",
@@ -137,7 +139,9 @@ __all__ = [
     "InboundNotice",
     "InboxEvent",
     "Invalid",
+    "Kind",
     "Limits",
+    "ListingFields",
     "Missing",
     "NotHanded",
     "Ok",

@@ -1,5 +1,6 @@
 """Variants, stock and prices, as a peer tells them and is told."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,7 +19,13 @@ class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProductPush(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant as the peer shall sell it."""
+    """A variant as the peer shall sell it, absolutely: whatever of it the peer has otherwise is made so.
+
+    `fields` are those of the connector's `listing_fields` that have a value, by name: a text, or texts where there can
+    be several; one that it states and that is not there is to be empty at the peer. `attributes` are the others.
+    `price` is for who makes the variant; a later one comes as a `PricePush`. Not `active`: it is not for sale there any
+    more; what the peer does not have is then left so.
+    """
 
     sku: str
     code: str
@@ -28,6 +35,14 @@ class ProductPush(msgspec.Struct, frozen=True, kw_only=True):
     gtin: str = ""
     active: bool = True
     version: int = 0
+    product: str = ""  # our code of the product: variants of one belong together
+    fields: Mapping[str, str | Sequence[str]] = {}
+    attributes: Mapping[str, str] = {}
+    options: Mapping[str, str] = {}  # what tells the variant from others of its product
+    weight_grams: int = 0
+    length_mm: int = 0
+    width_mm: int = 0
+    height_mm: int = 0
 
 
 class ExtStock(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What a connector can do and how much is asked of it; what became of what was handed over, and what may be raised."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -110,11 +111,12 @@ class Pending(msgspec.Struct, frozen=True, tag="pending"):
 
 
 class Rejected(msgspec.Struct, frozen=True, tag="rejected"):
-    """The peer will not take it; the others of its batch are not affected."""
+    """The peer will not take it; the others of its batch are not affected. `others`: what else is wrong with it."""
 
     code: str
     message: str = ""
     field: str = ""
+    others: Sequence["Rejected"] = ()
 
 
 class Unknown(msgspec.Struct, frozen=True, tag="unknown"):

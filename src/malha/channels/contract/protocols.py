@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
+from malha.channels.contract.content import ListingFields
 from malha.channels.contract.documents import Document
 from malha.channels.contract.goods import ExtProduct, ExtStock, PricePush, ProductPush
 from malha.channels.contract.incoming import InboxEvent, Ping, RawRequest, Tokens, Verified
@@ -55,8 +56,15 @@ class CatalogSource(Protocol):
 class CatalogSink(Protocol):
     """Takes what the peer shall sell."""
 
+    listing_fields: ClassVar[ListingFields]
+
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
-        """Hand variants over; one result for each, in their order."""
+        """Hand variants over; one result for each, in their order.
+
+        Each is looked up at the peer by its `code` before anything is made, so that the same one again, after an answer
+        that was lost, is made once. What the peer does not take is `Rejected` with the name of our field where it is
+        known; of several refusals the others are in `others`.
+        """
         ...
 
 

@@ -57,12 +57,7 @@ class Maker:
     ) -> None:
         self._plan = plan
         self._channel_id = channel_id
-        by_code = {c.code: c for c in categories}
-        lines = {c.code: list(reversed(c.path.split("/"))) for c in categories}
-        self._names = {
-            code: " > ".join(by_code[one].name for one in reversed(line) if one in by_code)
-            for code, line in lines.items()
-        }
+        self._names, lines = tree_of(categories)
         self.compiled = rules.Compiled(plan, currency, website, lines)
         self._by_place = PROFILES[plan.profile].per_location
         self.places = FEW_PLACES  # rows that one listing makes, known after the first page
@@ -98,7 +93,7 @@ class Maker:
         return [self._made(goods, places) for goods in page]
 
     def _made(self, goods: Goods, places: Places) -> Made:
-        facts = self._facts(goods)
+        facts = facts_of(goods, self._names)
         left = self.compiled.left_out(facts)
         if left is not None:
             return Made(goods.sku_id, goods.stamp, [], left)
@@ -120,33 +115,46 @@ class Maker:
             rows.append(self.compiled.row(facts))
         return Made(goods.sku_id, goods.stamp, rows, None, short)
 
-    def _facts(self, g: Goods) -> dict[str, Any]:
-        urls = g.urls or []
-        return {
-            "active": g.active,
-            "on_sale": g.on_sale,
-            "code": g.code,
-            "sku": g.sku,
-            "product": g.product,
-            "name": g.name,
-            "product_name": g.product_name,
-            "description": g.description,
-            "brand": g.brand,
-            "gtin": g.gtin,
-            "ncm": g.ncm,
-            "category": g.category,
-            "category_path": self._names.get(g.category or ""),
-            "item_group": g.product if g.has_variants else None,
-            "price": g.price,
-            "image": urls[0] if urls else None,
-            "images": urls[1:],
-            "weight": f"{g.weight_grams} g" if g.weight_grams else None,
-            "length": g.length_mm or None,
-            "width": g.width_mm or None,
-            "height": g.height_mm or None,
-            "attributes": g.attributes,
-            "options": g.options,
-        }
+
+def tree_of(categories: Sequence[Category]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return categories by code: their names from the root on, and their codes up to the root, nearest first."""
+    by_code = {c.code: c for c in categories}
+    lines = {c.code: list(reversed(c.path.split("/"))) for c in categories}
+    names = {
+        code: " > ".join(by_code[one].name for one in reversed(line) if one in by_code) for code, line in lines.items()
+    }
+    return names, lines
+
+
+def facts_of(g: Goods, paths: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is known of a listing by the names of `rules.FIELDS`, but its stock."""
+    urls = g.urls or []
+    return {
+        "active": g.active,
+        "on_sale": g.on_sale,
+        "code": g.code,
+        "sku": g.sku,
+        "product": g.product,
+        "name": g.name,
+        "product_name": g.product_name,
+        "description": g.description,
+        "brand": g.brand,
+        "gtin": g.gtin,
+        "ncm": g.ncm,
+        "category": g.category,
+        "category_path": paths.get(g.category or ""),
+        "item_group": g.product if g.has_variants else None,
+        "price": g.price,
+        "image": urls[0] if urls else None,
+        "images": urls[1:],
+        "pictures": urls,
+        "weight": f"{g.weight_grams} g" if g.weight_grams else None,
+        "length": g.length_mm or None,
+        "width": g.width_mm or None,
+        "height": g.height_mm or None,
+        "attributes": g.attributes,
+        "options": g.options,
+    }
 
 
 def _put_stock(facts: dict[str, Any], units: int, ahead: date | None) -> None:

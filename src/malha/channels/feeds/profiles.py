@@ -4,37 +4,13 @@ Google: product data specification and local inventory specification; the enumer
 Meta: written from its documentation, not tried against an account.
 """
 
-from enum import StrEnum
-
 import msgspec
 
+from malha.channels.contract.content import Field, Kind
 from malha.channels.feeds.model import Format, Mapped, Origin
 from malha.platform.i18n import N_
 
-
-class Kind(StrEnum):
-    """What a field holds, and so how it is written and checked."""
-
-    TEXT = "text"
-    ID = "id"
-    GTIN = "gtin"
-    URL = "url"
-    URLS = "urls"  # several addresses
-    PRICE = "price"
-    COUNT = "count"
-    WORD = "word"  # one of `values`
-    CATEGORY = "category"
-    DAY = "day"
-
-
-class Field(msgspec.Struct, frozen=True):
-    """One field of a target. `longest` in characters (0: any), for `URLS` how many."""
-
-    name: str
-    kind: Kind = Kind.TEXT
-    required: bool = False
-    longest: int = 0
-    values: tuple[str, ...] = ()
+__all__ = ["AGES", "CONDITIONS", "GENDERS", "GENERIC", "PROFILES", "Field", "Kind", "Profile"]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

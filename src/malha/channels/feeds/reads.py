@@ -83,14 +83,17 @@ HAS_PARTS = "SELECT EXISTS (SELECT FROM feed_part WHERE build_id = %(id)s::uuid)
 STAMP = """hashtextextended(concat_ws('|', v.version, p.version, p.category_id, l.code, l.active, v.active, p.active,
     m.ids, CASE WHEN v.is_kit THEN (SELECT string_agg(k.component_id || 'x' || k.quantity, ',' ORDER BY k.component_id)
                                     FROM kit_component k WHERE k.kit_id = v.id) END), 0)"""
-OF_LISTING = """
-JOIN variant v ON v.id = l.sku_id
-JOIN product p ON p.id = v.product_id
+PICTURES = """
 LEFT JOIN LATERAL (
     SELECT array_agg(m.url ORDER BY m.variant_id NULLS LAST, m.position, m.id) AS urls,
            string_agg(m.id::text, ',' ORDER BY m.id) AS ids
     FROM media m WHERE m.product_id = p.id AND (m.variant_id = v.id OR m.variant_id IS NULL)
 ) AS m ON true
+"""
+OF_LISTING = f"""
+JOIN variant v ON v.id = l.sku_id
+JOIN product p ON p.id = v.product_id
+{PICTURES}
 """
 _GOODS = f"""
 SELECT l.sku_id, l.code, l.active, v.sku, v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm,

@@ -41,6 +41,7 @@ FIELDS: dict[str, str] = {
     "availability_date": N_("Day from which it is there"),
     "image": N_("First picture"),
     "images": N_("Further pictures"),
+    "pictures": N_("All pictures"),
     "weight": N_("Weight with its unit"),
     "length": N_("Length in millimetres"),
     "width": N_("Width in millimetres"),
@@ -116,9 +117,9 @@ class Row(msgspec.Struct, frozen=True):
 # --- checking a plan ---
 
 
-def check_plan(plan: Plan) -> Iterator[Flaw]:
-    """Yield what is wrong with a plan before anything is built."""
-    profile = PROFILES.get(plan.profile)
+def check_plan(plan: Plan, profile: Profile | None = None) -> Iterator[Flaw]:
+    """Yield what is wrong with a plan before anything is built; `profile`: of a target that is not well known."""
+    profile = profile or PROFILES.get(plan.profile)
     if profile is None:
         yield Flaw("profile", N_("There is no target {name}."), facts={"name": plan.profile[:80]})
         return
@@ -180,16 +181,27 @@ def has_unique_ids(plan: Plan) -> bool:
 class Compiled:
     """A plan made ready for many rows."""
 
-    def __init__(self, plan: Plan, currency: str, website: str, parents: Mapping[str, Sequence[str]]) -> None:
-        """`currency` is the channel's; `parents` are the codes of a category and those above it, nearest first."""
+    def __init__(
+        self,
+        plan: Plan,
+        currency: str,
+        website: str,
+        parents: Mapping[str, Sequence[str]],
+        profile: Profile | None = None,
+    ) -> None:
+        """`currency` is the channel's; `parents` are the codes of a category and those above it, nearest first.
+
+        `profile` is a target that is none of the well-known ones.
+        """
         self.plan = plan
-        self.profile = PROFILES[plan.profile]
+        self.profile = profile or PROFILES[plan.profile]
         self._currency = currency
         self.website = website.rstrip("/")
         self._parents = parents
         order = {f.name: n for n, f in enumerate(self.profile.fields)}
         # The order of the target's spec, then what it does not name, as mapped.
         chosen = plan.mapping if self.profile.open else sorted(plan.mapping, key=lambda m: order[m.target])
+        self._chosen = chosen
         self._cells = [(self._checked(m), self._source(m)) for m in chosen]
         self.columns = [m.target for m in chosen]
         self._key = [self.columns.index(n) for n in ("store_code", "id") if n in self.columns]
@@ -218,6 +230,16 @@ class Compiled:
         place = goods.get("location") or ""
         bad = any(f.severity is Severity.ERROR for f in found)
         return Row(key, place, values, found, bad)
+
+    def each(self, goods: Goods, said: Mapping[str, Any]) -> Iterator[tuple[Mapped, Value, Any, list[Found]]]:
+        """Yield each field: its mapping, what that makes, what is written, and what is wrong with it.
+
+        `said` is what stands instead of what the mapping makes, by field.
+        """
+        for mapped, (check, source) in zip(self._chosen, self._cells, strict=True):
+            found: list[Found] = []
+            usual = source(goods)
+            yield mapped, usual, check(said.get(mapped.target, usual), found), found
 
     def gone(self, key: str) -> list[Any]:
         """Return the values of a row that says that something is no more."""
@@ -304,6 +326,7 @@ class Compiled:
         field = self.profile.field(mapped.target) or Field(mapped.target)
         check = {
             Kind.TEXT: self._text,
+            Kind.LONG: self._long,
             Kind.ID: self._id,
             Kind.GTIN: self._gtin,
             Kind.URL: self._url,
@@ -336,6 +359,13 @@ class Compiled:
         text = tidy(self._said(value))
         if field.longest and len(text) > field.longest:
             found.append(Found("too_long", field.name, Severity.WARNING, text[:200]))
+            text = cut(text, field.longest)
+        return text or str(self._empty(field, found))
+
+    def _long(self, field: Field, value: Value, found: list[Found]) -> str:
+        text = "\n".join(tidy(line) for line in self._said(value).splitlines()).strip()
+        if field.longest and len(text) > field.longest:
+            found.append(Found("too_long", field.name, Severity.WARNING, tidy(text)[:200]))
             text = cut(text, field.longest)
         return text or str(self._empty(field, found))
 

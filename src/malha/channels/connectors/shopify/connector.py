@@ -22,10 +22,13 @@ from malha.channels.contract import (
     ExtProduct,
     ExtRef,
     ExtStock,
+    Field,
     Health,
     InboxEvent,
     Invalid,
+    Kind,
     Limits,
+    ListingFields,
     Missing,
     Page,
     Ping,
@@ -78,6 +81,10 @@ class Shopify:
             Capability.WEBHOOKS,
             Capability.SUMMARIES,
         }
+    )
+    # The title of a product is written when it is made, and then the shop's affair, like all that it looks like.
+    listing_fields: ClassVar[ListingFields] = ListingFields(
+        (Field("title", required=True, longest=255), Field("gtin", Kind.GTIN))
     )
     limits: ClassVar[Limits] = Limits(rate=4.0, burst=20.0, in_flight=4, batch=50)
     evidence: ClassVar[Tier] = Tier.B

@@ -56,10 +56,13 @@ from malha.channels.contract import (
     ExtRef,
     ExtState,
     ExtStock,
+    Field,
     Health,
     InboxEvent,
     Invalid,
+    Kind,
     Limits,
+    ListingFields,
     Missing,
     Ok,
     Page,
@@ -144,6 +147,9 @@ class WooCommerce:
             Capability.WEBHOOKS,
             Capability.SUMMARIES,
         }
+    )
+    listing_fields: ClassVar[ListingFields] = ListingFields(
+        (Field("title", required=True, longest=200), Field("gtin", Kind.GTIN))
     )
     limits: ClassVar[Limits] = Limits(rate=5.0, burst=20.0, in_flight=4, batch=PAGE)
     evidence: ClassVar[Tier] = Tier.A

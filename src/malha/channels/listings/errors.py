@@ -1,0 +1,27 @@
+"""Refusals about listings over a connection."""
+
+from malha.platform.errors import Conflict, MalhaError, NotFound
+
+
+class NoListings(MalhaError):
+    """The connector takes no products."""
+
+    status = 409
+    code = "listings_not_taken"
+    says = "Connection {key} cannot be told what to sell: its connector takes no products."
+    mend = "Make and end listings at the channel itself; stock, prices and orders go on as they do."
+
+
+class UnknownListing(NotFound):
+    """There is no such SKU."""
+
+    code = "unknown_listing"
+    says = "There is no SKU {key}."
+    mend = "Check the SKU in the list of products."
+
+
+class ListingChanged(Conflict):
+    """What is said of a listing, or how fields are mapped, changed since it was read."""
+
+    code = "listing_changed"
+    says = "The listing of {key} was changed by someone else meanwhile."

@@ -1,0 +1,254 @@
+"""Listings over a connection: their goods, what is said of them there, and how they stand."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from malha.channels.feeds import reads as feeds
+from malha.channels.feeds.model import Mapped
+from malha.channels.listings.model import ListingError, Post, Status
+from malha.platform.db import Tx
+from malha.platform.text import fold
+
+# What the content is worked out from; the tree of categories and the website, which no row has a mark of, come as text.
+_STAMP = f"""hashtextextended(concat_ws('|', {feeds.STAMP}, coalesce(o.version, 0), coalesce(q.version, 0),
+    coalesce(k.version, 0), %(around)s::text), 0)"""
+_OF = f"""
+FROM variant v
+JOIN product p ON p.id = v.product_id
+LEFT JOIN listing l ON l.channel_id = %(channel_id)s::int AND l.sku_id = v.id
+LEFT JOIN listing_post w ON w.connection_id = %(connection_id)s::int AND w.sku_id = v.id
+LEFT JOIN listing_override o ON o.connection_id = %(connection_id)s::int AND o.product_id = p.id AND o.sku_id = v.id
+LEFT JOIN listing_override q ON q.connection_id = %(connection_id)s::int AND q.product_id = p.id AND q.sku_id IS NULL
+LEFT JOIN listing_plan k ON k.connection_id = %(connection_id)s::int
+LEFT JOIN category c ON c.id = p.category_id
+{feeds.PICTURES}
+"""
+_GOODS = f"""
+SELECT v.id AS sku_id, coalesce(l.code, v.sku) AS code, coalesce(l.active, false) AS active, v.sku, v.name, v.gtin,
+       v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.active AND p.active AS on_sale,
+       p.id AS product_id, p.code AS product, p.name AS product_name, p.description, p.brand, p.ncm, p.attributes,
+       p.options <> '[]' AS has_variants, c.code AS category, m.urls, {_STAMP} AS stamp,
+       coalesce(o.said, '{{}}') AS said, coalesce(q.said, '{{}}') AS said_of_product,
+       coalesce(o.version, 0) + coalesce(q.version, 0) AS said_version,
+       coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted, coalesce(w.version, 0) AS version,
+       w.queued, w.sent_version, w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors
+{_OF}
+"""
+# By primary keys.
+GOODS_OF = f"{_GOODS} WHERE v.id = ANY (%(skus)s::int[]) ORDER BY v.id"
+GOODS_OF_SKU = f"{_GOODS} WHERE v.sku = %(sku)s::text"
+# What was published and differs in anything from what it was worked out from; pages by the primary key of what was.
+TO_LOOK_AT = f"""
+SELECT v.id {_OF}
+WHERE w.sku_id > %(after)s::int AND w.version + w.wanted::int > 0 AND w.stamp IS DISTINCT FROM {_STAMP}
+ORDER BY w.sku_id LIMIT %(most)s::int
+"""
+OF_PRODUCTS = """
+SELECT w.sku_id FROM listing_post w JOIN variant v ON v.id = w.sku_id
+WHERE w.connection_id = %(connection_id)s::int AND v.product_id = ANY (%(products)s::int[]) ORDER BY w.sku_id
+"""
+_LISTED = """
+FROM variant v
+LEFT JOIN listing l ON l.channel_id = %(channel_id)s::int AND l.sku_id = v.id
+LEFT JOIN listing_post w ON w.connection_id = %(connection_id)s::int AND w.sku_id = v.id
+WHERE (l.sku_id IS NOT NULL OR w.sku_id IS NOT NULL)
+"""
+# A page by the index on SKU.
+LISTED = f"""
+SELECT v.id AS sku_id, v.sku, v.name, coalesce(l.code, v.sku) AS code, v.price, v.active AND p.active AS on_sale,
+       coalesce(l.active, false) AS active, coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted,
+       w.sent_at, w.changed_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors,
+       (SELECT count(*) FROM listing_override o CROSS JOIN LATERAL jsonb_object_keys(o.said)
+        WHERE o.connection_id = %(connection_id)s::int AND o.product_id = v.product_id
+          AND (o.sku_id = v.id OR o.sku_id IS NULL))::int AS overrides
+{_LISTED.replace("WHERE (", "JOIN product p ON p.id = v.product_id WHERE (")}
+  AND v.sku > %(after)s::text
+  AND (%(status)s::text IS NULL OR coalesce(w.status, 'draft') = %(status)s::text)
+  AND (NOT %(wrong)s::boolean OR w.errors <> '[]')
+  AND (%(sought)s::text IS NULL OR v.folded LIKE '%%' || %(folded)s::text || '%%' OR l.code = %(sought)s::text)
+ORDER BY v.sku LIMIT %(most)s::int
+"""
+COUNTS = f"""
+SELECT coalesce(w.status, 'draft'), count(*), count(*) FILTER (WHERE w.errors <> '[]') {_LISTED} GROUP BY 1
+"""
+SKUS_OF = """
+SELECT v.sku, v.id, v.product_id FROM variant v WHERE v.sku = ANY (%(skus)s::text[])
+"""
+OVERRIDES_OF = """
+SELECT o.product_id, coalesce(o.sku_id, 0), o.said FROM listing_override o
+WHERE o.connection_id = %(connection_id)s::int AND o.product_id = ANY (%(products)s::int[])
+"""
+# Rows for a file: one for each override of each variant, and what is said of a product at its first variant.
+OVERRIDES_AFTER = """
+SELECT k.code, v.sku, s.key, s.value, o.connection_id, o.product_id, coalesce(o.sku_id, 0)
+FROM listing_override o
+JOIN connection k ON k.id = o.connection_id
+JOIN LATERAL (SELECT v.sku FROM variant v WHERE v.product_id = o.product_id AND (o.sku_id IS NULL OR v.id = o.sku_id)
+              ORDER BY v.id LIMIT 1) AS v ON true
+CROSS JOIN LATERAL jsonb_each(o.said) AS s
+WHERE (o.connection_id, o.product_id, coalesce(o.sku_id, 0))
+      > (%(connection_id)s::int, %(product_id)s::int, %(sku_id)s::int)
+  AND (o.connection_id, o.product_id, coalesce(o.sku_id, 0)) IN (
+    SELECT x.connection_id, x.product_id, coalesce(x.sku_id, 0) FROM listing_override x
+    WHERE (x.connection_id, x.product_id, coalesce(x.sku_id, 0))
+          > (%(connection_id)s::int, %(product_id)s::int, %(sku_id)s::int)
+    ORDER BY 1, 2, 3 LIMIT %(most)s::int)
+ORDER BY 5, 6, 7, s.key
+"""
+PLAN = "SELECT mapping, version, seen FROM listing_plan WHERE connection_id = %(connection_id)s::int"
+# What no row of a listing has a mark of changes with one of these.
+REVISIONS = """
+SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
+WHERE name IN ('catalog', 'listings', 'network')
+"""
+
+
+class Goods(feeds.Goods, frozen=True, kw_only=True):
+    """A variant with everything that a channel can be told of it, what is said of it there, and how it stands."""
+
+    product_id: int
+    said: dict[str, Any]
+    said_of_product: dict[str, Any]
+    said_version: int
+    status: Status
+    wanted: bool
+    version: int
+    queued: bytes | None
+    sent_version: int | None
+    sent_at: datetime | None
+    reference: str
+    errors: list[ListingError]
+
+    @property
+    def post(self) -> Post:
+        """Return how it stands."""
+        return Post(
+            status=self.status,
+            wanted=self.wanted,
+            version=self.version,
+            sent_version=self.sent_version,
+            sent_at=self.sent_at,
+            reference=self.reference,
+            errors=self.errors,
+        )
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list."""
+
+    sku_id: int
+    sku: str
+    name: str
+    code: str
+    price: int | None
+    on_sale: bool
+    active: bool
+    status: Status
+    wanted: bool
+    sent_at: datetime | None
+    changed_at: datetime | None
+    reference: str
+    errors: list[ListingError]
+    overrides: int
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where listings are: over which connection, on which channel; `around`: all that no row has a mark of."""
+
+    connection_id: int
+    channel_id: int
+    around: str = ""
+
+
+def _params(place: Place) -> dict[str, Any]:
+    return {"connection_id": place.connection_id, "channel_id": place.channel_id}
+
+
+def _goods(rows: Sequence[dict[str, Any]]) -> list[Goods]:
+    return [
+        msgspec.convert({**row, "queued": None if row["queued"] is None else bytes(row["queued"])}, Goods)
+        for row in rows
+    ]
+
+
+async def goods_of(tx: Tx, place: Place, skus: Sequence[int]) -> list[Goods]:
+    """Return variants by id."""
+    return _goods(await tx.all(dict, GOODS_OF, {**_params(place), "around": place.around, "skus": list(skus)}))
+
+
+async def goods_of_sku(tx: Tx, place: Place, sku: str) -> Goods | None:
+    """Return a variant by its SKU."""
+    found = _goods(await tx.all(dict, GOODS_OF_SKU, {**_params(place), "around": place.around, "sku": sku}))
+    return found[0] if found else None
+
+
+async def to_look_at(tx: Tx, place: Place, after: int, most: int) -> list[int]:
+    """Return variants that were published and differ in anything from what their content was worked out from."""
+    return await tx.values(TO_LOOK_AT, {**_params(place), "around": place.around, "after": after, "most": most})
+
+
+async def of_products(tx: Tx, connection_id: int, products: Sequence[int]) -> list[int]:
+    """Return the variants of products that were published."""
+    return await tx.values(OF_PRODUCTS, {"connection_id": connection_id, "products": list(products)})
+
+
+async def listed(
+    tx: Tx,
+    place: Place,
+    *,
+    after: str = "",
+    status: Status | None = None,
+    wrong: bool = False,
+    sought: str | None = None,
+    most: int = 100,
+) -> list[Listed]:
+    """Return a page of listings by SKU: all, of a status, with errors, or that are called like something."""
+    asked = {"after": after, "status": status and status.value, "wrong": wrong, "sought": sought, "most": most}
+    folded = fold(sought or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    rows = await tx.all(dict, LISTED, {**_params(place), **asked, "folded": folded})
+    return [msgspec.convert(row, Listed) for row in rows]
+
+
+async def counts(tx: Tx, place: Place) -> tuple[dict[Status, int], int]:
+    """Return how many listings there are of each status, and how many have errors."""
+    rows = await tx.tuples(COUNTS, _params(place))
+    return {Status(status): count for status, count, _ in rows}, sum(wrong for _, _, wrong in rows)
+
+
+async def skus_of(tx: Tx, skus: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return the variant and the product of SKUs that are known."""
+    return {sku: (id_, product) for sku, id_, product in await tx.tuples(SKUS_OF, {"skus": list(skus)})}
+
+
+async def overrides_of(tx: Tx, connection_id: int, products: Sequence[int]) -> dict[tuple[int, int], dict[str, Any]]:
+    """Return what is said of products (variant 0) and their variants."""
+    rows = await tx.tuples(OVERRIDES_OF, {"connection_id": connection_id, "products": list(products)})
+    return {(product, sku): said for product, sku, said in rows}
+
+
+OverridePlace = tuple[int, int, int]
+
+
+async def overrides_after(tx: Tx, after: OverridePlace, most: int) -> list[tuple[str, str, str, Any, OverridePlace]]:
+    """Return overrides of all connections after a place: connection, SKU, field, value, and the place of each."""
+    asked = dict(zip(("connection_id", "product_id", "sku_id"), after, strict=True))
+    rows = await tx.tuples(OVERRIDES_AFTER, {**asked, "most": most})
+    return [(code, sku, field, value, tuple(place)) for code, sku, field, value, *place in rows]
+
+
+async def plan(tx: Tx, connection_id: int) -> tuple[list[Mapped] | None, int, str]:
+    """Return how fields are mapped (None: in the usual way), the version of that, and what was looked at last."""
+    rows = await tx.tuples(PLAN, {"connection_id": connection_id})
+    if not rows:
+        return None, 0, ""
+    mapping, version, seen = rows[0]
+    return None if mapping is None else msgspec.convert(mapping, list[Mapped]), version, seen
+
+
+async def revisions(tx: Tx) -> str:
+    """Return what the catalogue, the listings of channels and the network are at."""
+    found: str = await tx.value(REVISIONS)
+    return found
