@@ -1,0 +1,337 @@
+"""Listings over a connection: what its channel gets and from where, saying it otherwise, publishing and ending."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.channels.connecting.service import connection_of
+from malha.channels.feeds.model import Mapped
+from malha.channels.listings import making, reads, service
+from malha.channels.listings.model import ListingError, Status
+from malha.channels.listings.reads import Listed
+from malha.platform import paging
+from malha.platform.paging import Page
+
+TAG = "connections"
+
+Sku = Annotated[str, Meta(min_length=1, max_length=80)]
+Said = dict[Annotated[str, Meta(min_length=1, max_length=80)], str | list[str] | None]
+
+
+class ConnectionListingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A listing over a connection.
+
+    `status` at the channel: draft (never published), submitted (on its way), live, rejected (by the channel) or ended.
+    `wanted`: somebody published it; it is for sale there while it is for sale here. `overrides`: fields that are said
+    otherwise there. `errors`: of the channel, or of our own checks, which keep it from being sent.
+    """
+
+    sku: str
+    name: str
+    code: str
+    price: int | None
+    status: Status
+    wanted: bool
+    on_sale: bool
+    overrides: int
+    reference: str
+    sent_at: datetime | None
+    errors: list[ListingError]
+
+
+class FoundInField(msgspec.Struct, frozen=True):
+    """What a rule finds in a field; an error keeps the listing from being sent."""
+
+    rule: str
+    severity: str
+
+
+class ExplainedField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field: what the channel gets and from where, and what it would get if nothing were said.
+
+    `source` is product, mapping, override or missing. `shared`: the channel has it once for all variants of a product.
+    """
+
+    field: str
+    kind: str
+    required: bool
+    shared: bool
+    value: str | list[str]
+    source: str
+    usual: str | list[str]
+    usual_source: str
+    origin: str
+    found: list[FoundInField]
+
+
+class ExplainedListing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel gets of a SKU. `ready`: nothing keeps it from being sent. `version` is of what is said of it."""
+
+    sku: str
+    name: str
+    code: str
+    product: str
+    price: int | None
+    currency: str
+    status: Status
+    wanted: bool
+    on_sale: bool
+    ready: bool
+    version: int
+    reference: str
+    sent_at: datetime | None
+    errors: list[ListingError]
+    fields: list[ExplainedField]
+
+
+class SayFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields to say otherwise, by name: a text, a list of addresses, or null to take back what was said."""
+
+    overrides: Annotated[Said, Meta(min_length=1, max_length=200)]
+
+
+class SayMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of several SKUs to say otherwise, whatever is said of them now; all of it, or nothing."""
+
+    items: Annotated[dict[Sku, Said], Meta(min_length=1, max_length=500)]
+
+
+class ChosenListings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which SKUs."""
+
+    skus: Annotated[list[Sku], Meta(min_length=1, max_length=1_000)]
+
+
+class ListingsChanged(msgspec.Struct, frozen=True):
+    """How many fields are other than before."""
+
+    changed: int
+
+
+class ListingSaid(msgspec.Struct, frozen=True):
+    """The version that what is said of it has now."""
+
+    sku: str
+    version: int
+
+
+class PublishedView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many are on their way, how many are as the channel was told, and by SKU why others cannot be sent.
+
+    `unknown`: there is no such SKU, or its code means another one on the channel.
+    """
+
+    queued: int
+    unchanged: int
+    refused: dict[str, list[ListingError]]
+    unknown: list[str]
+
+
+class ListingFieldView(msgspec.Struct, frozen=True, kw_only=True):
+    """A field that the channel takes; `values` are the words of one that takes only these."""
+
+    name: str
+    kind: str
+    required: bool
+    shared: bool
+    longest: int
+    values: list[str]
+
+
+class ListingPlanView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel takes of goods, and how its fields are made of ours; null: in the usual way.
+
+    `attributes`: it takes fields of any name as well.
+    """
+
+    fields: list[ListingFieldView]
+    attributes: bool
+    mapping: list[Mapped] | None
+    version: int
+
+
+class StateListingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fields are made of ours; those that are not mentioned in the usual way. Null: all of them so."""
+
+    mapping: Annotated[list[Mapped], Meta(max_length=100)] | None
+
+
+class ListingPlanStored(msgspec.Struct, frozen=True):
+    """The version it has now."""
+
+    version: int
+
+
+@query("/connections/{code:str}/listings", permission="network:read", tag=TAG)
+async def list_connection_listings(
+    work: Work,
+    code: str,
+    status: Status | None = None,
+    with_errors: bool = False,
+    q: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[ConnectionListingView]:
+    """List what may be sold over a connection, by SKU: all, of a status, with errors, or by name or code."""
+    found = await connection_of(work.tx, code)
+    making.profile_of(found)
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "connection_listings", (str,))
+    rows = await reads.listed(
+        work.tx,
+        service.place_of(found),
+        after=after[0] if after else "",
+        status=status,
+        wrong=with_errors,
+        sought=q or None,
+        most=size + 1,
+    )
+    page = paging.page_of(rows, size, "connection_listings", lambda row: (row.sku,))
+    return Page([_view(row) for row in page.items], page.next)
+
+
+def _view(row: Listed) -> ConnectionListingView:
+    return ConnectionListingView(
+        sku=row.sku,
+        name=row.name,
+        code=row.code,
+        price=row.price,
+        status=row.status,
+        wanted=row.wanted,
+        on_sale=row.on_sale and row.active,
+        overrides=row.overrides,
+        reference=row.reference,
+        sent_at=row.sent_at,
+        errors=row.errors,
+    )
+
+
+@query("/connections/{code:str}/listings/{sku:str}", permission="network:read", tag=TAG)
+async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedListing:
+    """Explain what the channel gets of a SKU, field by field, and how it stands there."""
+    connection, _maker, found = await service.listing_of(work.tx, code, sku)
+    goods = found.goods
+    work.tag(found.version)
+    return ExplainedListing(
+        sku=goods.sku,
+        name=goods.name,
+        code=goods.code,
+        product=goods.product,
+        price=goods.price,
+        currency=connection.currency,
+        status=goods.status,
+        wanted=goods.wanted,
+        on_sale=goods.on_sale and goods.active,
+        ready=not found.content.errors,
+        version=found.version,
+        reference=goods.reference,
+        sent_at=goods.sent_at,
+        errors=[*goods.errors, *(e for e in found.content.errors if e not in goods.errors)],
+        fields=[
+            ExplainedField(
+                field=each.field,
+                kind=each.kind,
+                required=each.required,
+                shared=each.shared,
+                value=each.value,
+                source=each.source.value,
+                usual=each.usual,
+                usual_source=each.usual_source.value,
+                origin=each.origin,
+                found=[FoundInField(f.rule, f.severity.value) for f in each.found],
+            )
+            for each in found.content.fields
+        ],
+    )
+
+
+@command(
+    "/connections/{code:str}/listings/{sku:str}",
+    method="PATCH",
+    permission="network:write",
+    versioned="required",
+    tag=TAG,
+)
+async def say_connection_listing(work: Work, code: str, sku: str, data: SayFields) -> ListingSaid:
+    """Say fields of a SKU otherwise on this channel, or take back what was said. What is published follows."""
+    version = await service.say(work.tx, code, sku, data.overrides, work.expected_version or 0)
+    work.tag(version)
+    return ListingSaid(sku, version)
+
+
+@command("/connections/{code:str}/listings", method="PATCH", permission="network:write", tag=TAG)
+async def say_connection_listings(work: Work, code: str, data: SayMany) -> ListingsChanged:
+    """Say fields of several SKUs otherwise on this channel, or take back what was said; all of it, or nothing."""
+    items: list[tuple[str, str, Any]] = [
+        (sku, name, value) for sku, said in data.items.items() for name, value in said.items()
+    ]
+    return ListingsChanged(await service.say_many(work.tx, code, items))
+
+
+@command("/connections/{code:str}/listings/publish", permission="network:write", tag=TAG)
+async def publish_connection_listings(work: Work, code: str, data: ChosenListings) -> PublishedView:
+    """Have SKUs sold over a connection, and kept there as they are here. What has errors goes once they are mended."""
+    return _published(await service.publish(work.tx, code, data.skus))
+
+
+@command("/connections/{code:str}/listings/end", permission="network:write", tag=TAG)
+async def end_connection_listings(work: Work, code: str, data: ChosenListings) -> PublishedView:
+    """Have SKUs not sold over a connection any more."""
+    return _published(await service.end(work.tx, code, data.skus))
+
+
+def _published(done: service.Published) -> PublishedView:
+    return PublishedView(queued=done.queued, unchanged=done.unchanged, refused=done.refused, unknown=done.unknown)
+
+
+@query("/connections/{code:str}/listing-fields", permission="network:read", tag=TAG)
+async def get_listing_fields(work: Work, code: str) -> ListingPlanView:
+    """Return what fields a connection's channel takes, and how they are made of ours."""
+    found = await connection_of(work.tx, code)
+    profile = making.profile_of(found)
+    mapping, version, _seen = await reads.plan(work.tx, found.id)
+    work.tag(version)
+    return ListingPlanView(
+        fields=[
+            ListingFieldView(
+                name=f.name,
+                kind=f.kind.value,
+                required=f.required,
+                shared=f.shared,
+                longest=f.longest,
+                values=list(f.values),
+            )
+            for f in profile.fields
+        ],
+        attributes=profile.open,
+        mapping=mapping,
+        version=version,
+    )
+
+
+@command(
+    "/connections/{code:str}/listing-fields", method="PUT", permission="network:write", versioned="required", tag=TAG
+)
+async def put_listing_fields(work: Work, code: str, data: StateListingPlan) -> ListingPlanStored:
+    """Say how a channel's fields are made of ours: from a field, an attribute, a text, with words replaced by its own.
+
+    All that is published is worked out anew; what differs then is told.
+    """
+    version = await service.put_mapping(work.tx, code, data.mapping, work.expected_version or 0)
+    work.tag(version)
+    return ListingPlanStored(version)
+
+
+handlers = [
+    list_connection_listings,
+    get_connection_listing,
+    say_connection_listing,
+    say_connection_listings,
+    publish_connection_listings,
+    end_connection_listings,
+    get_listing_fields,
+    put_listing_fields,
+]

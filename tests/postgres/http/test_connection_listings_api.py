@@ -1,0 +1,106 @@
+"""Listings over a connection by the API: explained, said otherwise, published, ended, and refused with words."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from linked_world import CODE, linked
+from tests_http import open_shop
+
+from malha.platform.db import Database
+
+URL = f"/v1/connections/{CODE}/listings"
+FIELDS = f"/v1/connections/{CODE}/listing-fields"
+
+
+@pytest.fixture
+async def made(database: Database, tmp_path: Path):
+    """A connection over which nothing is published yet."""
+    async with linked(database, tmp_path) as world, AsyncExitStack() as stack:
+        shop = await open_shop(stack, database, tmp_path, outward_allow=(world.peer.allowed,))
+        yield world, shop, await shop.key(["network:read", "network:write"])
+
+
+async def test_a_listing_is_explained_said_otherwise_published_and_ended(made):
+    world, shop, key = made
+    first = await shop.http.get(f"{URL}/A", headers=key)
+    assert first.status_code == 200, first.text
+    title = next(f for f in first.json()["fields"] if f["field"] == "title")
+    assert (title["source"], title["required"], first.json()["status"]) == ("product", True, "draft")
+
+    said = {"overrides": {"title": "Na loja", "images": ["https://img.example/a.jpg"]}}
+    bare = await shop.http.patch(f"{URL}/A", json=said, headers=key)
+    assert (bare.status_code, bare.json()["code"]) == (428, "version_required")
+    etag = {**key, "If-Match": first.headers["etag"]}
+    done = await shop.http.patch(f"{URL}/A", json=said, headers=etag)
+    assert done.status_code == 200, done.text
+    stale = await shop.http.patch(f"{URL}/A", json=said, headers=etag)
+    assert (stale.status_code, stale.json()["code"]) == (409, "listing_changed")
+
+    published = await shop.http.post(f"{URL}/publish", json={"skus": ["A", "B", "NOPE"]}, headers=key)
+    assert published.json() == {"queued": 2, "unchanged": 0, "refused": {}, "unknown": ["NOPE"]}
+    await world.tell()
+    assert world.peer.listings["A"]["fields"]["title"] == "Na loja"
+    live = (await shop.http.get(f"{URL}?status=live&limit=1", headers=key)).json()
+    rest = (await shop.http.get(f"{URL}?status=live&limit=1&cursor={live['next']}", headers=key)).json()
+    rows = [*live["items"], *rest["items"]]
+    assert [(r["sku"], r["status"], r["overrides"], r["reference"]) for r in rows] == [
+        ("A", "live", 2, "listing-A"),
+        ("B", "live", 0, "listing-B"),
+    ]
+    ended = await shop.http.post(f"{URL}/end", json={"skus": ["B"]}, headers=key)
+    assert ended.json()["queued"] == 1
+    await world.tell()
+    assert not world.peer.listings["B"]["active"]
+    assert [r["sku"] for r in (await shop.http.get(f"{URL}?status=ended", headers=key)).json()["items"]] == ["B"]
+
+
+async def test_what_the_channel_refuses_is_there_with_its_fields_and_words(made):
+    world, shop, key = made
+    world.peer.wants["A"] = ["brand"]
+    await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key)
+    await world.tell()
+    (row,) = (await shop.http.get(f"{URL}?with_errors=true", headers=key)).json()["items"]
+    assert (row["status"], row["errors"]) == (
+        "rejected",
+        [{"code": "empty", "field": "brand", "message": "brand must not be empty"}],
+    )
+    many = {"items": {"A": {"brand": "Alfa"}, "B": {"brand": "Beta", "title": None}}}
+    assert (await shop.http.patch(URL, json=many, headers=key)).json() == {"changed": 2}
+    await world.tell()
+    assert (await shop.http.get(f"{URL}/A", headers=key)).json()["status"] == "live"
+
+
+async def test_a_value_of_another_kind_is_refused_where_it_stands(made):
+    _, shop, key = made
+    wrong = await shop.http.patch(URL, json={"items": {"A": {"images": "x"}, "NOPE": {"title": "x"}}}, headers=key)
+    assert wrong.status_code == 422
+    assert [(e["at"]) for e in wrong.json()["errors"]] == ["/sku", "/images"]
+    assert (await shop.http.get(f"{URL}/NOPE", headers=key)).json()["code"] == "unknown_listing"
+
+
+async def test_fields_are_mapped_with_a_version(made):
+    _, shop, key = made
+    found = await shop.http.get(FIELDS, headers=key)
+    assert [f["name"] for f in found.json()["fields"] if f["required"]] == ["title"]
+    assert (found.json()["mapping"], found.json()["attributes"], found.headers["etag"]) == (None, True, '"0"')
+    mapping = [{"target": "title", "origin": "template", "value": "{name} {sku}"}]
+    etag = {**key, "If-Match": '"0"'}
+    stored = await shop.http.put(FIELDS, json={"mapping": mapping}, headers=etag)
+    assert stored.json() == {"version": 1}, stored.text
+    assert (await shop.http.put(FIELDS, json={"mapping": None}, headers=etag)).status_code == 409
+    row = (await shop.http.get(f"{URL}/A", headers=key)).json()
+    title = next(f for f in row["fields"] if f["field"] == "title")
+    assert (title["source"], title["origin"]) == ("mapping", "template: {name} {sku}")
+
+
+async def test_a_connector_that_takes_no_products_says_so(made):
+    world, shop, key = made
+    async with world.database.transaction() as tx:
+        await tx.execute("UPDATE connection SET connector = 'tryton'")
+    for asked in (
+        await shop.http.get(URL, headers=key),
+        await shop.http.get(FIELDS, headers=key),
+        await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key),
+    ):
+        assert (asked.status_code, asked.json()["code"]) == (409, "listings_not_taken")
