@@ -366,7 +366,7 @@ CREATE TABLE channel_op (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     done_at timestamp with time zone,
     CONSTRAINT channel_op_pkey PRIMARY KEY (key),
-    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text, 'ask'::text, 'post_document'::text]))),
+    CONSTRAINT channel_op_kind_check CHECK ((kind = ANY (ARRAY['set_price'::text, 'put_listing'::text, 'push_shipment'::text, 'cancel'::text, 'refund'::text, 'ask'::text, 'post_document'::text]))),
     CONSTRAINT channel_op_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'dead'::text, 'superseded'::text, 'dropped'::text])))
 ) WITH (fillfactor = 80);
 
@@ -1019,6 +1019,42 @@ CREATE TABLE listing (
     CONSTRAINT listing_pkey PRIMARY KEY (channel_id, sku_id),
     CONSTRAINT listing_channel_id_code_key UNIQUE (channel_id, code),
     CONSTRAINT listing_code_check CHECK ((code <> ''::text))
+) WITH (fillfactor = 80);
+
+CREATE TABLE listing_override (
+    connection_id integer NOT NULL,
+    product_id integer NOT NULL,
+    sku_id integer,
+    said jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT listing_override_connection_id_product_id_sku_id_key UNIQUE NULLS NOT DISTINCT (connection_id, product_id, sku_id)
+);
+
+CREATE TABLE listing_plan (
+    connection_id integer NOT NULL,
+    mapping jsonb,
+    version integer DEFAULT 0 NOT NULL,
+    seen text DEFAULT ''::text NOT NULL,
+    CONSTRAINT listing_plan_pkey PRIMARY KEY (connection_id)
+);
+
+CREATE TABLE listing_post (
+    connection_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    status text NOT NULL,
+    wanted boolean NOT NULL,
+    stamp bigint,
+    version bigint DEFAULT 0 NOT NULL,
+    queued bytea,
+    sent bytea,
+    sent_version bigint,
+    sent_at timestamp with time zone,
+    reference text DEFAULT ''::text NOT NULL,
+    errors jsonb DEFAULT '[]'::jsonb NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT listing_post_pkey PRIMARY KEY (connection_id, sku_id),
+    CONSTRAINT listing_post_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'submitted'::text, 'live'::text, 'rejected'::text, 'ended'::text])))
 ) WITH (fillfactor = 80);
 
 CREATE TABLE location (
@@ -1939,6 +1975,24 @@ CREATE TABLE role_policy (
     CONSTRAINT role_policy_pkey PRIMARY KEY (role)
 );
 
+CREATE TABLE routing_cost_draft (
+    id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    content jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    promoted_at timestamp with time zone,
+    promoted_by text,
+    before jsonb,
+    taken_back_at timestamp with time zone,
+    taken_back_by text,
+    CONSTRAINT routing_cost_draft_pkey PRIMARY KEY (id),
+    CONSTRAINT routing_cost_draft_check CHECK (((promoted_at IS NULL) = (before IS NULL))),
+    CONSTRAINT routing_cost_draft_check1 CHECK (((taken_back_at IS NULL) OR (promoted_at IS NOT NULL)))
+);
+
 CREATE TABLE routing_costs (
     id smallint DEFAULT 1 NOT NULL,
     costs jsonb NOT NULL,
@@ -2220,6 +2274,8 @@ CREATE TABLE shadow (
     promoted_at timestamp with time zone,
     promoted_by text,
     taken_back integer,
+    costs jsonb,
+    cost_content jsonb,
     CONSTRAINT shadow_pkey PRIMARY KEY (id),
     CONSTRAINT shadow_status_check CHECK ((status = ANY (ARRAY['running'::text, 'stopped'::text, 'failed'::text])))
 );
@@ -2291,6 +2347,8 @@ CREATE TABLE simulation (
     promoted_at timestamp with time zone,
     promoted_by text,
     taken_back integer,
+    costs jsonb,
+    cost_content jsonb,
     CONSTRAINT simulation_pkey PRIMARY KEY (id),
     CONSTRAINT simulation_check CHECK ((since <= until)),
     CONSTRAINT simulation_check1 CHECK (((status = 'done'::text) = (result IS NOT NULL))),
@@ -2931,6 +2989,9 @@ CREATE UNIQUE INDEX inbound_order_reference ON inbound_order USING btree (kind, 
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX listing_error ON listing USING btree (channel_id, sku_id) WHERE (error IS NOT NULL);
 CREATE INDEX listing_sku ON listing USING btree (sku_id);
+CREATE INDEX listing_override_product ON listing_override USING btree (product_id);
+CREATE INDEX listing_override_sku ON listing_override USING btree (sku_id);
+CREATE INDEX listing_post_sku ON listing_post USING btree (sku_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
 CREATE INDEX location_group_member_location ON location_group_member USING btree (location_id);
@@ -3127,6 +3188,12 @@ ALTER TABLE kit_component ADD CONSTRAINT kit_component_component_id_fkey FOREIGN
 ALTER TABLE kit_component ADD CONSTRAINT kit_component_kit_id_fkey FOREIGN KEY (kit_id) REFERENCES variant(id);
 ALTER TABLE listing ADD CONSTRAINT listing_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE listing ADD CONSTRAINT listing_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE listing_override ADD CONSTRAINT listing_override_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE listing_override ADD CONSTRAINT listing_override_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE;
+ALTER TABLE listing_override ADD CONSTRAINT listing_override_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
+ALTER TABLE listing_plan ADD CONSTRAINT listing_plan_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE listing_post ADD CONSTRAINT listing_post_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE listing_post ADD CONSTRAINT listing_post_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE location ADD CONSTRAINT location_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES establishment(id);
 ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
