@@ -139,7 +139,6 @@ async def partnered(
             code=CODE,
             name="Parceiro",
             connector="partner_files",
-            channel="web",
             config={"host": "127.0.0.1", "port": host.port, "user": USER, "stock_source": "wms", **config},
             secrets=secrets or {"password": PASSWORD},
         )

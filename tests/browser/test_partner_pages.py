@@ -66,12 +66,10 @@ def partnered(seeded: str) -> None:
 
     async def run() -> None:
         async with Database(seeded) as db, db.transaction() as tx:
-            channel = await tx.value("SELECT code FROM channel WHERE active ORDER BY id LIMIT 1")
             draft = ConnectionDraft(
                 code="parceiro",
                 name="Armazéns do Sul",
                 connector="partner_files",
-                channel=channel,
                 config={"host": "127.0.0.1", "user": "loja", "stock_source": "wms"},
                 secrets={"password": "secret-of-the-partner"},
             )

@@ -44,7 +44,6 @@ async def test_a_partner_without_sftp_is_asked_and_answers_by_signed_webhooks(
             code="http",
             name="HTTP",
             connector="partner_http",
-            channel="web",
             config={"base_url": sink.url, "stock_source": "wms"},
             secrets={"signing_secret": OURS, "webhook_secret": THEIRS},
         )

@@ -40,12 +40,15 @@ class ConnectorView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A connection. Secrets that are not mentioned stay, an empty one is removed; none is ever shown again."""
+    """A connection. Secrets that are not mentioned stay, an empty one is removed; none is ever shown again.
+
+    One that sells nothing, as to a logistics partner, has no `channel`.
+    """
 
     code: Code
     name: Text
     connector: Code
-    channel: Annotated[str, Meta(min_length=1, max_length=80)]
+    channel: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
     config: dict[str, Any]
     secrets: dict[Code, Secret] = {}
 
@@ -64,7 +67,7 @@ class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     name: str
     connector: str
-    channel: str
+    channel: str | None
     status: str
     why: str
     version: int
@@ -229,7 +232,7 @@ def _state(row: reads.Standing) -> ConnectionState:
         code=row.code,
         name=row.name,
         connector=row.connector,
-        channel=row.channel,
+        channel=row.channel or None,
         status=row.status,
         why=row.why,
         version=row.version,
@@ -289,7 +292,7 @@ def _draft(data: StateConnection) -> ConnectionDraft:
         code=data.code,
         name=data.name,
         connector=data.connector,
-        channel=data.channel,
+        channel=data.channel or "",
         config=data.config,
         secrets=dict(data.secrets),
     )

@@ -414,7 +414,7 @@ async def _form(request: Request[Any, Any, Any], connector: Connector, found: Li
         c=found,
         connector=connector,
         tier=_tier(connector),
-        channels=channels,
+        channels=channels if registry.is_selling(connector) else None,
         fields=list(_fields(connector, found.config if found else {})),
         secrets=[(name, _(text)) for name, text in connector.secrets.items()],
         action=f"/connections/{found.code}/edit" if found else "/connections:new",

@@ -65,6 +65,37 @@ async def test_what_does_not_fit_the_connector_is_refused_where_it_is_wrong(made
     assert [e["at"] for e in answer.json()["errors"]] == [at]
 
 
+PARTNER = {"code": "parceiro", "name": "Parceiro", "connector": "partner_http", "config": {}}
+
+
+async def test_what_sells_nothing_has_no_channel_and_what_sells_must_name_one(made):
+    world, shop, key = made
+    body = {**PARTNER, "config": {"base_url": world.peer.url}}
+    answer = await shop.http.post("/v1/connections", json=body, headers=key)
+    assert answer.status_code == 201, answer.text
+    state = (await shop.http.get("/v1/connections/parceiro", headers=key)).json()["state"]
+    assert (state["code"], state["channel"]) == ("parceiro", None)
+    rows = (await shop.http.get("/v1/connections", headers=key)).json()
+    assert {row["code"]: row["channel"] for row in rows} == {"loja": "web", "parceiro": None}
+    tested = await shop.http.post("/v1/connections/parceiro/test", headers=key)
+    assert tested.status_code == 200, tested.text
+
+    changed = {**body, "name": "Armazéns do Sul"}
+    url = "/v1/connections/parceiro"
+    version = {"if-match": '"1"'}
+    named = await shop.http.put(url, json={**changed, "channel": "web"}, headers={**key, **version})
+    assert (named.status_code, [e["at"] for e in named.json()["errors"]]) == (422, ["/channel"])
+    assert "sells nothing" in named.text
+    assert (await shop.http.put(url, json=changed, headers={**key, **version})).status_code == 200
+    other = await shop.http.post("/v1/connections", json={**body, "code": "x", "channel": "web"}, headers=key)
+    assert [e["at"] for e in other.json()["errors"]] == ["/channel"]
+    selling = {name: said for name, said in BODY.items() if name != "channel"}
+    without = await shop.http.post(
+        "/v1/connections", json={**selling, "config": {"base_url": world.peer.url}}, headers=key
+    )
+    assert (without.status_code, [e["at"] for e in without.json()["errors"]]) == (422, ["/channel"])
+
+
 async def test_unknown_connectors_channels_and_connections_are_named(made):
     _, shop, key = made
     for change, code in (({"connector": "sap"}, "unknown_connector"), ({"channel": "moon"}, "unknown_channel")):

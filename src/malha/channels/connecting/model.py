@@ -56,18 +56,18 @@ NEWEST_WINS = frozenset({OpKind.SET_PRICE, OpKind.PUT_LISTING})
 
 
 class ConnectionDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection to make or change. Secrets that are not mentioned stay."""
+    """A connection to make or change. Secrets that are not mentioned stay; one that sells nothing has no channel."""
 
     code: str
     name: str
     connector: str
-    channel: str
+    channel: str = ""
     config: dict[str, Any]
     secrets: dict[str, str] = {}
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as the runtime needs it."""
+    """A connection as the runtime needs it. One that sells nothing has no channel: 0, and empty words."""
 
     id: int
     code: str

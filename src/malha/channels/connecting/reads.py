@@ -11,10 +11,11 @@ from malha.channels.contract import ShippedLine
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
+# No channel has the id 0: what is asked by it finds nothing.
 _LINKED = """
-SELECT c.id, c.code, c.name, c.connector, c.channel_id, ch.code AS channel, ch.currency, c.config, c.secrets,
-       c.former_secrets, c.former_until, c.status, c.version
-FROM connection c JOIN channel ch ON ch.id = c.channel_id
+SELECT c.id, c.code, c.name, c.connector, coalesce(c.channel_id, 0) AS channel_id, coalesce(ch.code, '') AS channel,
+       coalesce(ch.currency, '') AS currency, c.config, c.secrets, c.former_secrets, c.former_until, c.status, c.version
+FROM connection c LEFT JOIN channel ch ON ch.id = c.channel_id
 """
 LINKED = _LINKED + " WHERE c.code = %(code)s::text"
 LINKED_BY_CODE = _LINKED + " WHERE c.code = ANY (%(codes)s::text[])"
@@ -106,7 +107,7 @@ ORDER BY at DESC LIMIT %(most)s::int
 """
 # Each count by a partial index on what it counts.
 HEALTH = """
-SELECT c.code, c.name, c.connector, ch.code AS channel, c.status, c.why, c.version, c.checked_at, c.check_says,
+SELECT c.code, c.name, c.connector, coalesce(ch.code, '') AS channel, c.status, c.why, c.version, c.checked_at, c.check_says,
        p.calls, p.failures, p.refused, p.refused_at, p.limited_at, p.bucket, p.breaker,
        extract(epoch FROM clock_timestamp())::float8 AS clock,
        (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting') AS inbox_waiting,
@@ -122,7 +123,7 @@ SELECT c.code, c.name, c.connector, ch.code AS channel, c.status, c.why, c.versi
             AND i.done_at > now() - interval '1 hour') AS in_last_hour,
        (SELECT count(*) FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'done'
             AND o.done_at > now() - interval '1 hour') AS out_last_hour
-FROM connection c JOIN channel ch ON ch.id = c.channel_id JOIN connection_pace p ON p.connection_id = c.id
+FROM connection c LEFT JOIN channel ch ON ch.id = c.channel_id JOIN connection_pace p ON p.connection_id = c.id
 WHERE %(code)s::text IS NULL OR c.code = %(code)s::text
 ORDER BY c.name
 """

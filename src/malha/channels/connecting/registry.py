@@ -62,6 +62,20 @@ PROTOCOLS: Mapping[Capability, type] = {
 }
 
 
+# What is done with orders, listings or prices is done on a sales channel.
+SELLING = frozenset(Capability) - {
+    Capability.FULFILMENT,
+    Capability.FILES,
+    Capability.WEBHOOKS,
+    Capability.TOKENS,
+}
+
+
+def is_selling(connector: Connector) -> bool:
+    """Tell whether a connection of a connector is to a sales channel; one to a logistics partner is not."""
+    return bool(connector.capabilities & SELLING)
+
+
 def connectors() -> Mapping[str, Connector]:
     """Return the connectors by key."""
     return _found()

@@ -45,6 +45,11 @@ async def connection_of(tx: Tx, code: str) -> Linked:
 
 def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
     flaws: list[Flaw] = []
+    if registry.is_selling(connector) and not draft.channel:
+        flaws.append(Flaw("channel", N_("A sales channel is missing."), N_("Say whose orders come this way.")))
+    if draft.channel and not registry.is_selling(connector):
+        says = N_("{connector} sells nothing: such a connection has no sales channel.")
+        flaws.append(Flaw("channel", says, N_("Leave the sales channel out."), {"connector": connector.name}))
     try:
         config = msgspec.convert(draft.config, connector.config_model)
     except msgspec.ValidationError as error:
@@ -69,18 +74,19 @@ async def add_connection(tx: Tx, draft: ConnectionDraft, keys: signing.Keys) -> 
 
     Raises:
         SharedByAll, UnknownChannel, UnknownConnector, ConnectionExists: as the names say.
-        Invalid: the configuration or a secret does not fit the connector.
+        Invalid: the configuration or a secret does not fit the connector, a channel is missing, or is named for a
+            connector that sells nothing.
     """
-    channel = await channel_of(tx, draft.channel)
     connector = registry.connector_of(draft.connector)
     refuse(_check(connector, draft))
+    channel = await channel_of(tx, draft.channel) if draft.channel else None
     id_ = await tx.value(
         writes.ADD,
         {
             "code": draft.code,
             "name": draft.name,
             "connector": draft.connector,
-            "channel_id": channel.id,
+            "channel_id": None if channel is None else channel.id,
             "config": msgspec.json.encode(draft.config).decode(),
             "secrets": access.seal(keys, draft.secrets),
         },
@@ -120,7 +126,8 @@ async def change_connection(tx: Tx, draft: ConnectionDraft, version: int, keys: 
     await tx.value(writes.LOCK, {"code": draft.code})
     before = await connection_of(tx, draft.code)
     flaws = _check(registry.connector_of(before.connector), draft)
-    if (draft.connector, draft.channel) != (before.connector, before.channel):
+    other_channel = before.channel and draft.channel not in {"", before.channel}
+    if draft.connector != before.connector or other_channel:
         says = N_("A connection keeps its connector and its channel.")
         flaws.append(Flaw("connector", says, N_("Make another connection for another one.")))
     refuse(flaws)
