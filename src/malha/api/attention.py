@@ -5,6 +5,8 @@ from datetime import datetime
 import msgspec
 
 from malha.api.work import Work, command, query
+from malha.channels.partners import list_reads as partners
+from malha.channels.partners.list_reads import Overdue
 from malha.ordering import reads as orders
 from malha.platform import audit, parking
 from malha.platform.parking import ParkedKey
@@ -23,10 +25,14 @@ class DisabledWebhook(msgspec.Struct, frozen=True):
 
 
 class Attention(msgspec.Struct, frozen=True):
-    """Records whose events wait, those that are no longer tried first; at most 200. And webhooks that we gave up on."""
+    """Records whose events wait, those that are no longer tried first; at most 200. And webhooks that we gave up on.
+
+    `partners` are those with requests that are overdue; empty for who is limited to some locations.
+    """
 
     items: list[ParkedKey]
     webhooks: list[DisabledWebhook]
+    partners: list[Overdue]
 
 
 @query("/attention", permission="doctor:read")
@@ -44,7 +50,7 @@ async def list_attention(work: Work) -> Attention:
         for e in await webhooks.all_seen(work.tx)
         if e.state == EndpointState.DISABLED
     ]
-    return Attention(own, disabled)
+    return Attention(own, disabled, [] if scope is not None else await partners.overdue(work.tx))
 
 
 @command("/attention/{subscriber:str}/{key:str}/replay", permission="settings:manage")

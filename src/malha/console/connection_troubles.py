@@ -1,4 +1,4 @@
-"""What of connections needs attention: broken ones, what waits for a person by cause, stock that differs."""
+"""What of connections needs attention: broken ones, what waits for a person by cause, partners, stock that differs."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,7 @@ from litestar import Request, post
 from litestar.response import Response
 
 from malha.channels.connecting import reads, rules, service, stock_reads
+from malha.channels.partners import list_reads
 from malha.console import filling, web
 from malha.console.connections import CAUSES
 from malha.platform.db import Tx
@@ -35,6 +36,7 @@ async def troubles(tx: Tx) -> list[Trouble]:
         for b in await reads.broken(tx)
     ]
     found += [_waiting(t) for t in await reads.all_causes(tx)]
+    found += [_overdue(o) for o in await list_reads.overdue(tx)]
     names = {c.code: c.name for c in await reads.all_linked(tx)}
     for code, (_at, count) in sorted((await stock_reads.standing(tx)).items()):
         if count:
@@ -47,6 +49,23 @@ async def troubles(tx: Tx) -> list[Trouble]:
             says = _("It differed at two readings: look at the causes, and tell it again.")
             found.append(Trouble(code, "", "", count, title, says, f"{_address(code)}/stock"))
     return found
+
+
+def _overdue(o: list_reads.Overdue) -> Trouble:
+    title = n_(
+        "{connection}: {n} request to the partner is overdue",
+        "{connection}: {n} requests to the partner are overdue",
+        o.requests,
+        connection=o.name,
+    )
+    if o.late:
+        what = n_("Of {n} the goods should have left by now.", "Of {n} the goods should have left by now.", o.late)
+    else:
+        what = _("There was no answer in time.")
+    mend = _("Ask the partner. Send it again if they do not have it, or let another location take it.")
+    return Trouble(
+        o.connection, "", "", o.requests, title, f"{what} {mend}", f"{_address(o.connection)}/partner?view=overdue"
+    )
 
 
 def _address(code: str) -> str:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import Request
 
+from malha.channels.partners import list_reads as partners
 from malha.console import home_reads, render, shell, web
 from malha.console import reads as page_reads
 from malha.console.home_reads import Cell, Deficit, Held, Load, Scope
@@ -114,6 +115,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: datetime | None
     deficits: list[Deficit]
     parked: home_reads.Parked | None
+    overdue: list[partners.Overdue]  # requests to logistics partners
     places: list[Load]
     every_place: list[Load]  # those the person may look at one by one
     location: str  # code of the one they look at; empty is all
@@ -169,6 +171,7 @@ async def facts_of(tx: Tx, request: Request[Any, Any, Any]) -> Facts:
         waiting_since=await home_reads.waiting_since(tx, scope),
         deficits=await home_reads.deficits(tx, scope) if caller.may("stock:read") else [],
         parked=await home_reads.parked(tx) if caller.may("doctor:read") else None,
+        overdue=await partners.overdue(tx) if scope is None and caller.may("network:read") else [],
         places=[chosen] if chosen else every_place,
         every_place=every_place,
         location=chosen.code if chosen else "",

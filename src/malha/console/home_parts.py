@@ -223,7 +223,7 @@ def day_line(at: datetime) -> str:
 
 def todos(facts: Facts) -> list[Todo]:
     """Return what needs a person, the worst first: late, failed, held, missing."""
-    found = [*late_todo(facts), *parked_todo(facts), *deficit_todos(facts)]
+    found = [*late_todo(facts), *parked_todo(facts), *overdue_todos(facts), *deficit_todos(facts)]
     found += [held_todo(h, facts) for h in facts.held]
     return found + waiting_todo(facts)
 
@@ -267,6 +267,28 @@ def parked_todo(facts: Facts) -> list[Todo]:
             act=_("See the cause"),
             href="/attention",
         )
+    ]
+
+
+def overdue_todos(facts: Facts) -> list[Todo]:
+    """Return the logistics partners with requests that are overdue, the one that waits longest first."""
+    return [
+        Todo(
+            icon="clock",
+            family="fail",
+            title=n_(
+                "{n} request to {partner} is overdue",
+                "{n} requests to {partner} are overdue",
+                o.requests,
+                partner=o.name,
+            ),
+            detail=_("No answer in time.") if not o.late else _("It should have left by now."),
+            since=o.since,
+            late=True,
+            act=_("Ask the partner"),
+            href=f"/connections/{o.connection}/partner?view=overdue",
+        )
+        for o in facts.overdue
     ]
 
 

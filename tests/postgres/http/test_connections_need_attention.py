@@ -55,6 +55,50 @@ async def test_what_waits_is_shown_by_cause_and_all_of_a_cause_is_tried_again(ma
         assert again.status_code == 404
 
 
+PARTNER = """
+INSERT INTO connection (code, name, connector, config, status) VALUES
+    ('sul', 'Armazéns do Sul', 'partner_files', '{"answer_hours": 2}', 'active'),
+    ('norte', 'Norte Log', 'partner_http', '{}', 'active')
+"""
+ASKED = """
+INSERT INTO channel_op (key, connection_id, kind, entity, payload, state, done_at)
+SELECT (w.id || '-0000-7000-8000-000000000000')::uuid, c.id, 'ask', w.id, '{}', w.told, now() - w.ago * interval '1 hour'
+FROM connection c JOIN (VALUES ('00000001', 'sul', 'done', 3), ('00000002', 'sul', 'done', 1), ('00000003', 'sul', 'done', 3),
+    ('00000004', 'sul', 'dead', 3), ('00000005', 'norte', 'done', 3), ('00000006', 'norte', 'waiting', 3))
+    AS w(id, code, told, ago) ON w.code = c.code
+"""
+REQUESTS = """
+INSERT INTO partner_request (fulfillment_id, connection_id, name, root, order_id, location_id, op_key, state, due_at)
+SELECT o.key, o.connection_id, 'F' || o.entity, o.key, gen_random_uuid(), 1, o.key,
+       CASE WHEN o.entity = '00000003' THEN 'acknowledged' ELSE 'asked' END,
+       now() + CASE WHEN o.entity IN ('00000003', '00000004') THEN -1 ELSE 24 END * interval '1 hour'
+FROM channel_op o
+"""
+
+
+async def test_requests_that_a_partner_leaves_unanswered_or_late_are_shown_counted_and_on_the_first_page(made):
+    world, shop = made
+    owner = await shop.session()
+    async with world.database.transaction() as tx:
+        await tx.execute("SET LOCAL session_replication_role = replica")  # of work that this test needs no orders for
+        for statement in (PARTNER, ASKED, REQUESTS):
+            await tx.execute(statement)
+    page = (await shop.http.get("/attention", headers=owner)).text
+    assert "Armazéns do Sul: 2 requests to the partner are overdue" in page
+    assert "Of 1 the goods should have left by now." in page
+    assert 'href="/connections/sul/partner?view=overdue"' in page
+    assert "Norte Log:" not in page, "its hours are not over, and what was not told yet is nobody's debt"
+    home = (await shop.http.get("/", headers=owner)).text
+    assert "2 requests to Armazéns do Sul are overdue" in home
+    told = await shop.http.get("/v1/attention", headers=await shop.key(["doctor:read"]))
+    assert len(told.json()["partners"]) == 1
+    partner = told.json()["partners"][0]
+    assert (partner["connection"], partner["requests"], partner["late"]) == ("sul", 2, 1)
+    async with world.database.transaction() as tx:
+        await tx.execute("UPDATE partner_request SET state = 'ended', outcome = 'shipped', ended_at = now()")
+    assert "are overdue" not in (await shop.http.get("/attention", headers=owner)).text
+
+
 async def test_what_may_have_arrived_is_not_sent_again_together(made):
     world, shop = made
     async with world.database.transaction() as tx:

@@ -107,8 +107,8 @@ ORDER BY at DESC LIMIT %(most)s::int
 """
 # Each count by a partial index on what it counts.
 HEALTH = """
-SELECT c.code, c.name, c.connector, coalesce(ch.code, '') AS channel, c.status, c.why, c.version, c.checked_at, c.check_says,
-       p.calls, p.failures, p.refused, p.refused_at, p.limited_at, p.bucket, p.breaker,
+SELECT c.code, c.name, c.connector, coalesce(ch.code, '') AS channel, c.status, c.why, c.version, c.checked_at,
+       c.check_says, p.calls, p.failures, p.refused, p.refused_at, p.limited_at, p.bucket, p.breaker,
        extract(epoch FROM clock_timestamp())::float8 AS clock,
        (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting') AS inbox_waiting,
        (SELECT min(i.received_at) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting')

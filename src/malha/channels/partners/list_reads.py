@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+from malha.channels.connecting import reads as connections
+from malha.channels.connecting import registry
+from malha.channels.contract import Capability
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -68,6 +71,21 @@ SELECT (SELECT count(*) FROM partner_request r
        (SELECT max(at) FROM partner_file f WHERE f.connection_id = %(connection_id)s::int AND f.way = 'in') AS heard_at
 """
 )
+# Of all partners, each by its own hours; what could not be told stands among what could not be told. By the partial
+# index on open requests.
+OVERDUE = """
+SELECT c.code AS connection, c.name, count(*)::int AS requests,
+       count(*) FILTER (WHERE r.due_at < now())::int AS late,
+       min(least(r.due_at, o.done_at + make_interval(hours => w.hours))) AS since
+FROM unnest(%(connections)s::int[], %(hours)s::int[]) AS w(connection_id, hours)
+JOIN connection c ON c.id = w.connection_id
+JOIN partner_request r ON r.connection_id = w.connection_id AND r.state <> 'ended'
+LEFT JOIN channel_op o ON o.key = r.op_key
+WHERE o.state IS DISTINCT FROM 'dead'
+  AND (r.due_at < now()
+       OR (r.state = 'asked' AND o.state = 'done' AND o.done_at < now() - make_interval(hours => w.hours)))
+GROUP BY c.id ORDER BY since
+"""
 FILES = """
 SELECT f.number, f.way, f.kind, f.name, f.bytes, f.rows, f.held, f.state, f.says, f.at, f.ended_at
 FROM partner_file f WHERE f.connection_id = %(connection_id)s::int
@@ -120,6 +138,16 @@ class Counts(msgspec.Struct, frozen=True):
     overdue: int
     held_files: int
     heard_at: datetime | None
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """Requests of a partner that somebody must ask about: no answer in time, or `late`, they should have left."""
+
+    connection: str
+    name: str
+    requests: int
+    late: int
+    since: datetime
 
 
 class FileRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +215,19 @@ async def requests(
 async def counts(tx: Tx, connection_id: int, hours: int) -> Counts:
     """Return how much a partner has in hand."""
     return await tx.one(Counts, COUNTS, {"connection_id": connection_id, "hours": hours})
+
+
+async def overdue(tx: Tx) -> list[Overdue]:
+    """Return the partners with requests that are overdue, the one that waits longest first."""
+    partners = [c for c in await connections.all_linked(tx) if is_partner(c.connector)]
+    asked = {"connections": [c.id for c in partners], "hours": [hours_of(c.config) for c in partners]}
+    return await tx.all(Overdue, OVERDUE, asked) if partners else []
+
+
+def is_partner(connector: str) -> bool:
+    """Tell whether connections of a connector are to logistics partners."""
+    known = registry.connectors().get(connector)
+    return known is not None and Capability.FULFILMENT in known.capabilities
 
 
 async def files(
