@@ -14,6 +14,7 @@ from malha.console.filling import Filled
 from malha.fiscal import tax_cost_reads, tax_costs
 from malha.fiscal.tax_cost_reads import TaxCost
 from malha.network import reads as network
+from malha.network.model import Channel, Location
 from malha.network.service import refuse_limited
 from malha.platform import i18n
 from malha.platform.db import Tx
@@ -79,28 +80,15 @@ async def page(request: Request[Any, Any, Any]) -> Response[str]:
         tax_version = await tax_cost_reads.version(tx)
         markdowns = await cost_reads.markdowns(tx)
         markdowns_version = await cost_reads.markdowns_version(tx)
-        channels = sorted((c for c in await network.channels(tx) if c.active), key=lambda c: (c.priority, fold(c.name)))
-        places = sorted(
-            (p for p in await network.locations(tx) if p.status != "closed" and tx.actor.sees(p.id)),
-            key=lambda p: fold(p.name),
-        )
+        channels, places = await named(tx)
     caller = web.caller_of(request)
-    own = {one.channel: one for one in stated.channels}
     return render.html(
         "routing_costs/page.html",
         shell=around,
         may=around.may,
         may_change=caller.may(CHANGE) and caller.locations is None,
-        c=stated,
-        decimal=i18n.number,
         version=version,
-        cartons=[*stated.cartons, *[None] * MORE],
-        capacity=[*stated.capacity, *[None] * MORE],
-        reach=[*stated.reach, *[None] * MORE],
-        restrictions=[*stated.restrictions, *[None] * MORE],
-        channels=[(one, own.get(one.code)) for one in channels],
-        places=[(p.code, p.name) for p in places],
-        kinds=[(kind.value, _(word)) for kind, word in KINDS.items()],
+        **fields_of(stated, channels, places),
         learned=_learned(risks, stated),
         outcomes=(sum(r.works for r in risks), sum(r.promises for r in risks), LEAST_OUTCOMES),
         taxes=taxes[:12],
@@ -113,6 +101,29 @@ async def page(request: Request[Any, Any, Any]) -> Response[str]:
         markdown_exports=export.choices(str, f"{HERE}/markdowns:export"),
         risk_exports=export.choices(str, f"{HERE}/risks:export"),
     )
+
+
+async def named(tx: Tx) -> tuple[list[Channel], list[Location]]:
+    """Return the channels and locations that a form names."""
+    channels = sorted((c for c in await network.channels(tx) if c.active), key=lambda c: (c.priority, fold(c.name)))
+    places = [p for p in await network.locations(tx) if p.status != "closed" and tx.actor.sees(p.id)]
+    return channels, sorted(places, key=lambda p: fold(p.name))
+
+
+def fields_of(stated: Costs, channels: Sequence[Channel], places: Sequence[Location]) -> dict[str, Any]:
+    """Return what the fields of the document are drawn from, with empty rows at the end of each table."""
+    own = {one.channel: one for one in stated.channels}
+    return {
+        "c": stated,
+        "decimal": i18n.number,
+        "cartons": [*stated.cartons, *[None] * MORE],
+        "capacity": [*stated.capacity, *[None] * MORE],
+        "reach": [*stated.reach, *[None] * MORE],
+        "restrictions": [*stated.restrictions, *[None] * MORE],
+        "channels": [(one, own.get(one.code)) for one in channels],
+        "places": [(p.code, p.name) for p in places],
+        "kinds": [(kind.value, _(word)) for kind, word in KINDS.items()],
+    }
 
 
 async def _risks(tx: Tx) -> list[Risk]:
@@ -149,10 +160,10 @@ def _share(probability: float | None) -> str:
 async def save(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace what is set. Rows left empty go away."""
     read = filling.filled(await request.form())
-    stated, kept = _stated(read)
+    stated, kept = stated_in(read)
     read.refuse()
     async with web.writing(request) as tx:
-        with _at_the_fields(kept):
+        with at_the_fields(kept):
             await costs.set_costs(tx, stated, read.version())
     return web.go_on(request, HERE, _("Saved: orders planned from now on follow it"))
 
@@ -160,7 +171,8 @@ async def save(request: Request[Any, Any, Any]) -> Response[Any]:
 Kept = dict[str, list[int]]  # by table: the row of the form that each row of the document was
 
 
-def _stated(read: Filled) -> tuple[Costs, Kept]:
+def stated_in(read: Filled) -> tuple[Costs, Kept]:
+    """Return the document that a form states, and which of its rows became which of the document's."""
     kept: Kept = {}
 
     def rows(table: str, *fields: str) -> Iterator[str]:
@@ -215,7 +227,7 @@ def _stated(read: Filled) -> tuple[Costs, Kept]:
 
 
 @contextlib.contextmanager
-def _at_the_fields(kept: Kept) -> Iterator[None]:
+def at_the_fields(kept: Kept) -> Iterator[None]:
     """Let a refusal point at the rows of the form: those that were left empty are no rows of the document."""
     try:
         yield
@@ -282,10 +294,10 @@ async def risks_export(request: Request[Any, Any, Any]) -> Stream:
 async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the table of tax costs by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_tax(await _file(request))
-    _refuse(problems)
+    rows, lines, problems = read_tax(await file_of(request))
+    refuse_rows(problems)
     async with web.writing(request) as tx:
-        with _at_the_lines(lines):
+        with at_the_lines(lines):
             await tax_costs.replace(tx, rows, read.version())
     return web.go_on(request, HERE, n_("The table has {n} row now", "The table has {n} rows now", len(rows)))
 
@@ -294,15 +306,20 @@ async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
 async def markdowns_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the credits for aged stock by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_markdowns(await _file(request))
-    _refuse(problems)
+    rows, lines, problems = read_markdowns(await file_of(request))
+    refuse_rows(problems)
     async with web.writing(request) as tx:
-        with _at_the_lines(lines):
+        with at_the_lines(lines):
             await costs.set_markdowns(tx, rows, read.version())
     return web.go_on(request, HERE, n_("The table has {n} row now", "The table has {n} rows now", len(rows)))
 
 
-async def _file(request: Request[Any, Any, Any]) -> bytes:
+async def file_of(request: Request[Any, Any, Any]) -> bytes:
+    """Return the file that was sent.
+
+    Raises:
+        Invalid: none was chosen.
+    """
     found = (await request.form()).get("file")
     if not isinstance(found, UploadFile) or not found.filename:
         refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
@@ -310,12 +327,17 @@ async def _file(request: Request[Any, Any, Any]) -> bytes:
     return await found.read()
 
 
-def _refuse(problems: Sequence[Problem]) -> None:
+def refuse_rows(problems: Sequence[Problem]) -> None:
+    """Refuse a file whose rows cannot be read, and say which.
+
+    Raises:
+        Invalid: there is a problem.
+    """
     refuse([Flaw("file", p.says, p.mend, {**p.facts, "line": p.line}) for p in problems[:MOST_PROBLEMS]])
 
 
 @contextlib.contextmanager
-def _at_the_lines(lines: Sequence[int]) -> Iterator[None]:
+def at_the_lines(lines: Sequence[int]) -> Iterator[None]:
     """Let a refusal of rows point at the file, and say the line."""
     try:
         yield

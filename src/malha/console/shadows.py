@@ -9,8 +9,8 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, plots, render, rules_tried, shell, web
-from malha.console.simulations import Figure, figures, places, told
+from malha.console import cost_drafts, export, filling, plots, render, rules_tried, shell, web
+from malha.console.simulations import Figure, changes_said, figures, places, promoted_said
 from malha.console.words import Sign
 from malha.network import reads as network
 from malha.platform import i18n
@@ -78,7 +78,9 @@ async def shadow_start(request: Request[Any, Any, Any], id: FromPath[UUID]) -> R
     async with web.writing(request) as tx:
         run = await service.show(tx, id)
         rule_set = None if run.rules is None else run.rules.rule_set
-        started = await shadowing.start(tx, ShadowDraft(name=run.name, scenario=run.scenario, rule_set=rule_set))
+        costs = None if run.costs is None else run.costs.draft
+        wanted = ShadowDraft(name=run.name, scenario=run.scenario, rule_set=rule_set, cost_draft=costs)
+        started = await shadowing.start(tx, wanted)
     return web.go_on(request, f"/shadows/{started.id}", _("New orders are decided on the draft, too"))
 
 
@@ -92,6 +94,8 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         orders = await shadow_reads.orders(tx, id, limit=SHOWN)
         names = {x.code: x.name for x in await network.locations(tx)}
         tried = await rules_tried.tried(tx, run, compared.result, await shadow_reads.rule_content(tx, id))
+        content = await shadow_reads.cost_content(tx, id)
+        costs = await cost_drafts.panel(tx, run.costs, content, compared.result.costed)
     result = compared.result
     days = reads.days_of(result)
     cost = [
@@ -107,6 +111,7 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         lag=render.span(timedelta(seconds=run.lag)) if run.lag > SLOW_S else "",
         changes=changes(run),
         tried=tried,
+        costs_tried=costs,
         ready=compared.orders > 0,
         at=f"/shadows/{id}",
         alone=run.scenario == Scenario(replenished_after=run.scenario.replenished_after),
@@ -126,7 +131,7 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
 
 def changes(run: Shadow) -> str:
     """Return what a draft changes, in words."""
-    return rules_tried.said_with(run.rules, told(run.scenario), plain=run.scenario == Scenario())
+    return changes_said(run.rules, run.costs, run.scenario)
 
 
 def saved(compared: Comparison) -> Figure:
@@ -196,7 +201,7 @@ async def shadow_promote(request: Request[Any, Any, Any], id: FromPath[UUID]) ->
     read.refuse()
     async with web.writing(request) as tx:
         done = await shadowing.promote(tx, id, effective_from=at)
-    return web.go_on(request, f"/shadows/{id}", _("Rule set {number} published", number=done.promoted))
+    return web.go_on(request, f"/shadows/{id}", promoted_said(done.promoted))
 
 
 @post("/shadows/{id:uuid}/take-back", opt={"permission": "network:write"}, status_code=200)

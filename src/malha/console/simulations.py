@@ -7,7 +7,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, plots, render, rules_tried, shell, web
+from malha.console import cost_drafts, export, filling, plots, render, rules_tried, shell, web
 from malha.console.filling import Filled
 from malha.console.why import drawn
 from malha.console.words import Sign
@@ -26,6 +26,7 @@ from malha.simulation.model import (
     MOST_MOVED,
     OVER,
     At,
+    CostsTried,
     DayGap,
     Draft,
     Freight,
@@ -34,6 +35,7 @@ from malha.simulation.model import (
     Moved,
     Opening,
     Result,
+    RulesTried,
     Scenario,
     Simulation,
     Status,
@@ -117,7 +119,17 @@ async def simulations_export(request: Request[Any, Any, Any]) -> Stream:
 
 def changes(run: Simulation) -> str:
     """Return what a simulation changes, in words."""
-    return rules_tried.said_with(run.rules, told(run.scenario), plain=run.scenario == Scenario())
+    return changes_said(run.rules, run.costs, run.scenario)
+
+
+def changes_said(rules: RulesTried | None, costs: CostsTried | None, scenario: Scenario) -> str:
+    """Return what a trial changes, in words: its rules, its costs, and the scenario."""
+    plain = scenario == Scenario()
+    said = told(scenario)
+    if costs is not None:
+        named = _("costs: {costs}", costs=cost_drafts.name_of(costs))
+        said, plain = named if plain else f"{named}, {said}", False
+    return rules_tried.said_with(rules, said, plain=plain)
 
 
 def told(scenario: Scenario) -> str:
@@ -162,7 +174,12 @@ def told(scenario: Scenario) -> str:
 
 
 async def _form(
-    tx: Tx, request: Request[Any, Any, Any], read: Filled | None, rows: int, rule_set: str = ""
+    tx: Tx,
+    request: Request[Any, Any, Any],
+    read: Filled | None,
+    rows: int,
+    rule_set: str = "",
+    cost_draft: str = "",
 ) -> dict[str, Any]:
     around = await shell.around(tx, request, "simulations")
     refuse_limited(tx)
@@ -177,6 +194,8 @@ async def _form(
         "until": today.isoformat(),
         "rules": await rules_tried.choices(tx, now()),
         "rule_set": rule_set,
+        "cost_drafts": await cost_drafts.choices(tx),
+        "cost_draft": cost_draft,
         "rows": rows,
         "most_rows": MOST_ROWS,
         "places": [(x.code, f"{x.name} ({x.code})") for x in places],
@@ -186,10 +205,13 @@ async def _form(
 
 
 @get("/simulations:new", opt={"permission": "network:write"})
-async def simulation_new(request: Request[Any, Any, Any], rule_set: FromQuery[str] = "") -> Response[str]:
-    """Show the empty form; `rule_set` is the id of the rules that are chosen."""
+async def simulation_new(
+    request: Request[Any, Any, Any], rule_set: FromQuery[str] = "", cost_draft: FromQuery[str] = ""
+) -> Response[str]:
+    """Show the empty form; `rule_set` and `cost_draft` are the ids of the rules and costs that are chosen."""
     async with web.reading(request) as tx:
-        return render.html("simulations/form.html", **await _form(tx, request, None, FIRST_ROWS, rule_set[:12]))
+        found = await _form(tx, request, None, FIRST_ROWS, rule_set[:12], cost_draft[:12])
+        return render.html("simulations/form.html", **found)
 
 
 @post("/simulations:more", opt={"permission": "network:write"}, status_code=200)
@@ -256,12 +278,15 @@ def _draft(read: Filled) -> Draft:
         name = read.text(f"new/{n}/name", 80)
         if name:
             opened.append(_opening(read, n, name))
-    rule_set = read.maybe_whole("rule_set")
+    rule_set, cost_draft = read.maybe_whole("rule_set"), read.maybe_whole("cost_draft")
     scenario = Scenario(locations=locations, freight=freight)
-    name = told(scenario) if rule_set is None or scenario != Scenario() else _("Other routing rules")
+    name = told(scenario)
+    if scenario == Scenario() and (rule_set is not None or cost_draft is not None):
+        name = _("Other costs of routing") if rule_set is None else _("Other routing rules")
     return Draft(
         name=read.text("name", 120) or name[:120],
         rule_set=rule_set,
+        cost_draft=cost_draft,
         since=read.day("since") or today - timedelta(days=USUAL_DAYS - 1),
         until=read.day("until") or today,
         channel=read.text("channel", 80) or None,
@@ -315,6 +340,8 @@ async def simulation(request: Request[Any, Any, Any], id: FromPath[UUID], table:
         result = await reads.result(tx, id)
         names = {x.code: x.name for x in await network.locations(tx)}
         tried = await rules_tried.tried(tx, run, result, await reads.rule_content(tx, id))
+        costed = None if result is None else result.costed
+        costs = await cost_drafts.panel(tx, run.costs, await reads.cost_content(tx, id), costed)
         moved = await reads.moved(tx, id, SHOWN_MOVED)
     return render.html(
         "simulations/show.html",
@@ -326,6 +353,7 @@ async def simulation(request: Request[Any, Any, Any], id: FromPath[UUID], table:
         share=100 * run.done // run.total if run.total else 0,
         changes=changes(run),
         tried=tried,
+        costs_tried=costs,
         ready=run.status is Status.DONE,
         moved=moved,
         at=f"/simulations/{id}",
@@ -521,7 +549,12 @@ async def simulation_promote(request: Request[Any, Any, Any], id: FromPath[UUID]
     read.refuse()
     async with web.writing(request) as tx:
         done = await service.promote(tx, id, effective_from=at)
-    return web.go_on(request, f"/simulations/{id}", _("Rule set {number} published", number=done.promoted))
+    return web.go_on(request, f"/simulations/{id}", promoted_said(done.promoted))
+
+
+def promoted_said(number: int | None) -> str:
+    """Return what a promotion did: rules have a number, costs have none."""
+    return _("The costs are in force") if number is None else _("Rule set {number} published", number=number)
 
 
 @post("/simulations/{id:uuid}/take-back", opt={"permission": "network:write"}, status_code=200)
