@@ -39,7 +39,7 @@ SIGNS = {
 TERMS = {
     "freight": N_("Freight"),
     "handling": N_("Handling"),
-    "picking": N_("Picking"),
+    "picking": N_("Picking of lines"),
     "split": N_("Further parcels"),
     "carton": N_("Cartons"),
     "rejection": N_("Risk of being given back"),
