@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -14,13 +15,14 @@ from malha.fulfillment import service as work_at_locations
 from malha.intake import replanning, substituting
 from malha.inventory.ahead import reads as ahead
 from malha.network import reads as network
+from malha.network import retailer
 from malha.ordering import promises, reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
 from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus, PromiseReason, word_of
-from malha.ordering.reads import Place, Sort, View, Wanted
+from malha.ordering.reads import Due, Place, Sort, View, Wanted
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
-from malha.platform import brazil, paging
+from malha.platform import brazil, i18n, paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
@@ -231,6 +233,9 @@ async def list_orders(
     method: str | None = None,
     placed_since: datetime | None = None,
     placed_until: datetime | None = None,
+    promised: Due | None = None,
+    promised_since: datetime | None = None,
+    promised_until: datetime | None = None,
     search: Annotated[str, Meta(max_length=200)] = "",
     sort: Sort = Sort.NEWEST,
     cursor: str | None = None,
@@ -240,7 +245,9 @@ async def list_orders(
 
     `search` finds a number, the channel's own id or its beginning, CPF, CNPJ, e-mail, phone, SKU, GTIN, the tracking
     code of a parcel, the access key of a fiscal document, or words of the name. `channel` and `location` are codes;
-    `placed_until` is exclusive. A person or key limited to locations sees their orders only.
+    `placed_until` and `promised_until` are exclusive. `promised` is `late` (promised before now, not over), `today` or
+    `week` (from Monday on, in the retailer's days), or `none`. A person or key limited to locations sees their orders
+    only.
     """
     size = paging.bounded(limit)
     found = paging.position(cursor, f"orders.{sort}", (str, UUID, int))
@@ -248,6 +255,12 @@ async def list_orders(
     place = None if location is None else await network.location_by_code(work.tx, location)
     if (channel is not None and not channels) or (location is not None and place is None):
         return Page([])
+    zone = ZoneInfo((await retailer.current(work.tx)).timezone or i18n.current_zone())
+    within = reads.promised_between(promised, None, None, await work.tx.now(), zone)
+    since, until = (
+        [instant if instant.tzinfo else instant.replace(tzinfo=zone) for instant in bounds if instant is not None]
+        for bounds in ((promised_since, within[0]), (promised_until, within[1]))
+    )
     wanted = Wanted(
         view=view,
         statuses=() if status is None else (status,),
@@ -256,6 +269,9 @@ async def list_orders(
         scope=None if work.actor.locations is None else tuple(sorted(work.actor.locations)),
         since=placed_since,
         until=placed_until,
+        due=promised,
+        promised_since=max(since, default=None),
+        promised_until=min(until, default=None),
         method=method,
         search=search,
         overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),

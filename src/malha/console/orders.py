@@ -22,7 +22,7 @@ from malha.fulfillment import finding
 from malha.fulfillment import reads as jobs
 from malha.ordering import reads
 from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
-from malha.ordering.reads import OrderRow, Place, Sort, View, Wanted
+from malha.ordering.reads import Due, OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
 from malha.platform import i18n, paging
 from malha.platform.brazil import STATE_NAMES, STATES
@@ -54,6 +54,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""  # UF of the destination
     since: date | None = None
     until: date | None = None
+    due: str = ""  # a `Due`
+    due_from: date | None = None
+    due_to: date | None = None
     sort: Sort = Sort.NEWEST
     after: str = ""
     before: str = ""
@@ -62,8 +65,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Return whether anything but the view narrows the list."""
-        texts = (self.q, self.channel, self.status, self.location, self.method, self.hold, self.state)
-        return any(texts) or bool(self.since or self.until)
+        texts = (self.q, self.channel, self.status, self.location, self.method, self.hold, self.state, self.due)
+        return any(texts) or bool(self.since or self.until or self.due_from or self.due_to)
 
     def address(self, path: str = "/orders", **changes: Any) -> str:
         """Return the address of this list with parts changed; a change of what is listed goes to its first page."""
@@ -141,6 +144,9 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         "sort": one("sort", Sort),
         "since": one("since", date),
         "until": one("until", date),
+        "due": one("due", Due) or "",
+        "due_from": one("due_from", date),
+        "due_to": one("due_to", date),
         "open": one("open", int),
         **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location")},
         "status": one("status", OrderStatus) or "",
@@ -165,7 +171,10 @@ async def reference(tx: Tx) -> Reference:
 
 async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ...] | None) -> Wanted:
     """Return the read model's terms: codes become ids, days become instants in the reader's zone."""
-    since, until = reads.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
+    zone = ZoneInfo(i18n.current_zone())
+    since, until = reads.day_bounds(asked.since, asked.until, zone)
+    due = Due(asked.due) if asked.due else None
+    promised_since, promised_until = reads.promised_between(due, asked.due_from, asked.due_to, now(), zone)
     location = next((id_ for id_, code, _name in names.locations if code == asked.location), None)
     wanted = Wanted(
         view=asked.view,
@@ -175,6 +184,9 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
         scope=scope,
         since=since,
         until=until,
+        due=due,
+        promised_since=promised_since,
+        promised_until=promised_until,
         method=asked.method or None,
         hold=asked.hold or None,
         ship_state=asked.state or None,
@@ -289,7 +301,12 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "search": asked.q,
             "since": asked.since.isoformat() if asked.since else "",
             "until": asked.until.isoformat() if asked.until else "",
-            "range_text": _range_text(asked),
+            "range_text": _range_text(asked.since, asked.until),
+            "due": asked.due,
+            "due_from": asked.due_from.isoformat() if asked.due_from else "",
+            "due_to": asked.due_to.isoformat() if asked.due_to else "",
+            "due_text": _due_text(asked),
+            "dues": [(due.value, _(word)) for due, word in words.DUE.items()],
             "sort": asked.sort,
             "sorts": [(sort, _(word)) for sort, word in words.SORT.items() if sort in sorts_of(asked.view)],
             "tabs": [
@@ -328,9 +345,16 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
     )
 
 
-def _range_text(asked: Asked) -> str:
-    ends = [i18n.date(asked.since) if asked.since else "…", i18n.date(asked.until) if asked.until else "…"]
-    return ends[0] if asked.since and asked.since == asked.until else render.DASH.join(ends)
+def _range_text(first: date | None, last: date | None) -> str:
+    ends = [i18n.date(first) if first else "…", i18n.date(last) if last else "…"]
+    return ends[0] if first and first == last else render.DASH.join(ends)
+
+
+def _due_text(asked: Asked) -> str:
+    said = [_(words.DUE[Due(asked.due)])] if asked.due else []
+    if asked.due_from or asked.due_to:
+        said.append(_range_text(asked.due_from, asked.due_to))
+    return ", ".join(said)
 
 
 def _fields(asked: Asked, names: Reference) -> list[Field]:

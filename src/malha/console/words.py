@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from malha.fulfillment.model import RejectReason
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
-from malha.ordering.reads import Sort, View
+from malha.ordering.reads import Due, Sort, View
 from malha.platform.i18n import N_, n_
 
 
@@ -165,6 +165,13 @@ SORT: dict[Sort, str] = {
     Sort.NEWEST: N_("Newest first"),
     Sort.OLDEST: N_("Oldest first"),
     Sort.DUE: N_("Due first"),
+}
+
+DUE: dict[Due, str] = {
+    Due.LATE: N_("Late, promise broken"),
+    Due.TODAY: N_("For today"),
+    Due.WEEK: N_("For this week"),
+    Due.NONE: N_("Without a promise"),
 }
 
 METHOD = {"ship": N_("Delivery"), "pickup": N_("Pickup")}

@@ -22,6 +22,7 @@ from malha.platform.parking import ParkedKey
 COUNT_LIMIT = 10_000
 FILTERED_LIMIT = 1_000  # of a filtered list, whose rows have to be looked for
 NEWEST = 500  # orders that are looked at whether or not the projections know them yet
+FEW_PROMISES = timedelta(days=62)  # a range of promises up to this is looked up by the promise
 WALKED = 5_000  # orders of all locations that a list of one location looks through before it asks the projection
 
 CLOSED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED)
@@ -34,6 +35,15 @@ class Sort(StrEnum):
     NEWEST = "newest"
     OLDEST = "oldest"
     DUE = "due"  # promised soonest first; orders without a promise last
+
+
+class Due(StrEnum):
+    """Orders by their promise, as of the moment they are looked at."""
+
+    LATE = "late"  # promised before now, and neither delivered nor cancelled
+    TODAY = "today"
+    WEEK = "week"  # from Monday to Sunday
+    NONE = "none"  # without a promise
 
 
 class View(StrEnum):
@@ -72,6 +82,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[int, ...] | None = None  # locations the asker may see; None is all
     since: datetime | None = None
     until: datetime | None = None  # exclusive
+    due: Due | None = None  # LATE or NONE; the others are instants: `promised_within`
+    promised_since: datetime | None = None
+    promised_until: datetime | None = None  # exclusive
     method: str | None = None
     hold: str | None = None  # kind of an open hold
     ship_state: str | None = None  # UF it is delivered to
@@ -469,6 +482,15 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
             " AND h.resolved_at IS NULL)",
             hold=wanted.hold,
         )
+    if wanted.due is Due.NONE:
+        add("o.promised_at IS NULL")
+    if wanted.due is Due.LATE:
+        parts.append(sql.SQL("o.id IN (") + sql.SQL(_LATE) + sql.SQL(")"))
+        params.setdefault("overdue", [])
+    if wanted.promised_since:
+        add("o.promised_at >= %(promised_since)s::timestamptz", promised_since=wanted.promised_since)
+    if wanted.promised_until:
+        add("o.promised_at < %(promised_until)s::timestamptz", promised_until=wanted.promised_until)
     times, instants = _times(wanted)
     parts += _of(times, "o.placed_at", "o.id")
     params |= instants
@@ -517,6 +539,14 @@ def _is_long(wanted: Wanted) -> bool:
     return _places(wanted) is not None and wanted.found is None and not only_open
 
 
+def _by_promise(wanted: Wanted) -> bool:
+    """Return whether few orders have the promise that is asked for: a list is then looked up by it, not walked."""
+    if wanted.due is Due.LATE:
+        return True
+    since, until = wanted.promised_since, wanted.promised_until
+    return since is not None and until is not None and until - since <= FEW_PROMISES
+
+
 def _where(parts: Sequence[sql.Composable]) -> sql.Composable:
     return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts) if parts else sql.SQL("")
 
@@ -536,7 +566,8 @@ async def page(
         return Page([], 0, None, None)
     parts, params = _conditions(wanted)
     key, descending = _SORTS[sort]
-    if sort is not Sort.DUE and (wanted.view is View.LATE or (wanted.view is View.OPEN and sort is Sort.OLDEST)):
+    rare = wanted.view is View.LATE or _by_promise(wanted) or (wanted.view is View.OPEN and sort is Sort.OLDEST)
+    if sort is not Sort.DUE and rare:
         key = _NO_INDEX
     backward = before is not None
     place = before or after
@@ -550,7 +581,7 @@ async def page(
         params |= {"place_key": place.key, "place_id": place.id}
     params["limit"] = size + 1
     order = _Order(key, down, descending)
-    if sort is Sort.DUE or not _is_long(wanted):
+    if sort is Sort.DUE or _by_promise(wanted) or not _is_long(wanted):
         rows = await tx.all(OrderRow, _page(sql.SQL(" FROM sales_order o") + _where(parts), order), params)
     else:
         params |= {"walked": WALKED, "places": list(_places(wanted) or ())}
@@ -658,7 +689,7 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
         return min(len(wanted.found), most + 1)
     params["limit"] = most + 1
     source = sql.SQL("SELECT o.id FROM sales_order o") + _where(parts)
-    if _is_long(wanted):
+    if _is_long(wanted) and not _by_promise(wanted):
         params |= {"walked": NEWEST, "places": list(_places(wanted) or ())}
         times, _instants = _times(wanted)
         source = (
@@ -807,6 +838,27 @@ async def notes(tx: Tx, order_id: UUID) -> list[NoteRow]:
 async def timeline(tx: Tx, order_id: UUID) -> list[TimelineRow]:
     """Return what happened to an order, newest first, at most the last 200 things."""
     return await tx.all(TimelineRow, TIMELINE, {"id": order_id})
+
+
+def promised_within(due: Due | None, today: date) -> tuple[date | None, date | None]:
+    """Return the days, both included, that TODAY and WEEK mean; None: no bound."""
+    if due is Due.TODAY:
+        return today, today
+    if due is Due.WEEK:
+        monday = today - timedelta(days=today.weekday())
+        return monday, monday + timedelta(days=6)
+    return None, None
+
+
+def promised_between(
+    due: Due | None, first: date | None, last: date | None, at: datetime, zone: tzinfo
+) -> tuple[datetime | None, datetime | None]:
+    """Return the instants within which promises are asked for, by a word and by days; the second is exclusive."""
+    among, named = day_bounds(first, last, zone), promised_within(due, at.astimezone(zone).date())
+    word = day_bounds(*named, zone)
+    since = [instant for instant in (among[0], word[0]) if instant is not None]
+    until = [instant for instant in (among[1], word[1]) if instant is not None]
+    return max(since, default=None), min(until, default=None)
 
 
 def day_bounds(first: date | None, last: date | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:

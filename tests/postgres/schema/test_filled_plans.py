@@ -1,7 +1,7 @@
 """On a retailer with a past, each question of the lists and searches goes by the index that was made for it."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -17,12 +17,13 @@ from malha.fulfillment import finding
 from malha.inventory import reads as inventory
 from malha.notifications import reads as messages
 from malha.ordering import finding_reads, reads
-from malha.ordering.reads import Sort, View, Wanted
+from malha.ordering.reads import Due, Sort, View, Wanted
 from malha.platform.db import Database, Tx
 from malha.platform.text import fold
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ORDERS = 4_000
+DAY = NOW.replace(hour=3)
 STORE = (7,)
 # Holds of carts: most are over.
 HOLDS = """
@@ -102,6 +103,24 @@ def questions(past: Past) -> dict[str, tuple[Ask, set[str]]]:
             {"order_unit_claimed", "order_location_pkey", "sales_order_pkey"},
         ),
         "late": (lambda tx: reads.page(tx, Wanted(view=View.LATE), size=50), {"sales_order_promised"}),
+        "promised for a day": (
+            lambda tx: reads.page(tx, Wanted(promised_since=DAY, promised_until=DAY + timedelta(days=1)), size=50),
+            {"sales_order_promised_for"},
+        ),
+        "promised for a day at a store": (
+            lambda tx: reads.page(
+                tx, Wanted(scope=STORE, promised_since=DAY, promised_until=DAY + timedelta(days=1)), size=50
+            ),
+            {"sales_order_promised_for", "order_unit_pkey"},
+        ),
+        "count of what is promised for a day": (
+            lambda tx: reads.count(tx, Wanted(promised_since=DAY, promised_until=DAY + timedelta(days=1))),
+            {"sales_order_promised_for"},
+        ),
+        "promised before now, not over": (
+            lambda tx: reads.page(tx, Wanted(due=Due.LATE), size=50),
+            {"sales_order_promised"},
+        ),
         "open at a store": (
             lambda tx: reads.page(tx, Wanted(view=View.OPEN, scope=STORE), size=50),
             {"order_unit_claimed", "order_location_pkey"},
