@@ -58,7 +58,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
-from malha.routing import price_process
+from malha.routing import aging, price_process
 from malha.simulation import service as simulation
 from malha.simulation import shadowing
 from malha.webhooks import sending as webhooks
@@ -121,6 +121,7 @@ CHORES = (
     Chore("offer_listings", 20, listings.offer),
     Chore("forget_connections", 3600, _in_one(housekeeping.forget_old)),
     Chore("learn_routing_risks", 600, learning_risks.renew, first_s=120),
+    Chore("work_out_stock_ages", 600, aging.renew, first_s=180),
 )
 
 

@@ -152,6 +152,12 @@ def _costs(now: Costs, draft: Costs) -> Iterator[Change]:
             for one in (now, draft)
         ],
     }  # fmt: skip
+    tables[N_("Credit by age")] = [
+        "" if one.aging is None
+        else _("{amount} a day after {days} days, at most {most}", amount=i18n.money(one.aging.per_day),
+               days=one.aging.after_days, most=i18n.money(one.aging.most))
+        for one in (now, draft)
+    ]  # fmt: skip
     for word, (was, would) in tables.items():
         if was != would:
             yield Change(_(word), was or "-", would or "-")

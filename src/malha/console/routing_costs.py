@@ -26,7 +26,7 @@ from malha.platform.sheets import Kind as Cell
 from malha.platform.text import fold
 from malha.routing import cost_reads, costs
 from malha.routing.cost_files import MARKDOWN_HEADER, TAX_HEADER, read_markdowns, read_tax
-from malha.routing.cost_model import Carton, ChannelCosts, Costs, Kind, Markdown, Reach, Restriction, Risk, Step
+from malha.routing.cost_model import Aging, Carton, ChannelCosts, Costs, Kind, Markdown, Reach, Restriction, Risk, Step
 from malha.routing.cost_rules import LEAST_OUTCOMES, centavos_of
 
 SEE, CHANGE = "network:read", "network:write"
@@ -220,6 +220,16 @@ def stated_in(read: Filled) -> tuple[Costs, Kept]:
             for at in rows("restrictions", "value", "locations")
         ],
     )
+    aging = [read.text(f"aging/{name}") for name in ("after_days", "per_day", "most")]
+    if any(aging):
+        stated = msgspec.structs.replace(
+            stated,
+            aging=Aging(
+                after_days=read.whole("aging/after_days"),
+                per_day=read.centavos("aging/per_day"),
+                most=read.centavos("aging/most"),
+            ),
+        )
     kept["channels"] = [
         n for n in kept["channels"] if read.text(f"channels/{n}/split_penalty") or read.text(f"channels/{n}/max_km")
     ]

@@ -52,6 +52,17 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     only: bool = False
 
 
+class Aging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it is worth that a unit leaves which has lain long: `per_day` for each day beyond `after_days`.
+
+    At most `most` a unit. A SKU's credit of its own at a location stands before it.
+    """
+
+    after_days: int
+    per_day: int
+    most: int
+
+
 class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it. Zero, or an empty list, is off."""
 
@@ -63,6 +74,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     channels: list[ChannelCosts] = []
     reach: list[Reach] = []
     restrictions: list[Restriction] = []
+    aging: Aging | None = None
 
 
 class Markdown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,19 +7,27 @@ import msgspec
 from malha.catalog.trait_reads import trait
 from malha.fiscal import tax_cost_reads
 from malha.fiscal.tax_cost_reads import TaxCost
+from malha.inventory import age_reads
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import revisions
 from malha.platform.db import Tx
 from malha.routing.cost_draft_model import Tax
 from malha.routing.cost_model import Costs, Markdown, Restriction, Risk
-from malha.routing.cost_rules import centavos_of
+from malha.routing.cost_rules import centavos_of, credit_of
 from malha.routing.terms import NO_TERMS, Taxes, TaxRate, Terms
 
 COSTS_REVISION = "routing_costs"
 MARKDOWNS_REVISION = "markdowns"
+MOST_AGED = 200_000  # SKUs at locations that have a credit by age: those that have lain longest
 
 # One row.
 COSTS = "SELECT costs FROM routing_costs"
+
+# One row, and the few drafts.
+ASKS_AGES = """
+SELECT EXISTS (SELECT FROM routing_costs WHERE costs ->> 'aging' IS NOT NULL)
+    OR EXISTS (SELECT FROM routing_cost_draft WHERE content -> 'costs' ->> 'aging' IS NOT NULL)
+"""
 
 # Read whole: what is aged is a fraction of a stock.
 CREDITS = "SELECT sku_id, location_id, centavos FROM markdown_credit"
@@ -40,6 +48,11 @@ NEWEST = "SELECT id FROM routing_risk_version ORDER BY id DESC LIMIT 1"
 MADE_WITHIN = """
 SELECT made_at > now() - make_interval(secs => %(seconds)s::float8) FROM routing_risk_version ORDER BY id DESC LIMIT 1
 """
+
+
+async def asks_ages(tx: Tx) -> bool:
+    """Return whether somebody set a credit by age, or drafts one."""
+    return bool(await tx.value(ASKS_AGES))
 
 
 async def costs(tx: Tx) -> Costs:
@@ -102,6 +115,9 @@ async def terms_of(
         if row.basis_points or row.centavos
     }
     by_sku: dict[int, dict[int, int]] = {}
+    if stated.aging is not None:
+        for sku, location, days in await age_reads.aged(tx, stated.aging.after_days, MOST_AGED):
+            by_sku.setdefault(sku, {})[location] = credit_of(stated.aging, days)
     for sku, location, centavos in await tx.tuples(CREDITS) if credits_ is None else credits_:
         by_sku.setdefault(sku, {})[location] = centavos
     risky: dict[int, tuple[int, int]] = {}

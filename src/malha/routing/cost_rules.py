@@ -6,11 +6,12 @@ import msgspec
 
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.routing.cost_model import Costs, Kind
+from malha.routing.cost_model import Aging, Costs, Kind
 
 MOST = 100_000_000  # centavos of any one cost
 MOST_GRAMS = 1_000_000
 MOST_KM = 6_000
+MOST_DAYS = 3_650
 MOST_ROWS = 2_000
 LEAST_OUTCOMES = 200  # of the whole network; fewer say too little
 PRIOR = 20.0  # outcomes that a location's own count as many as
@@ -56,6 +57,10 @@ def flaws_of(costs: Costs, locations: Collection[str], channels: Collection[str]
     for n, reach in enumerate(costs.reach):
         yield from _within(f"reach/{n}/max_km", reach.max_km, 1, MOST_KM)
     yield from _restrictions(costs, locations)
+    if costs.aging is not None:
+        yield from _within("aging/after_days", costs.aging.after_days, 1, MOST_DAYS)
+        yield from _within("aging/per_day", costs.aging.per_day, 1, MOST)
+        yield from _within("aging/most", costs.aging.most, 1, MOST)
 
 
 def _rows(costs: Costs, name: str) -> dict[str, int]:
@@ -117,6 +122,11 @@ def _restrictions(costs: Costs, locations: Collection[str]) -> Iterator[Flaw]:
         for code in one.locations:
             if code not in locations:
                 yield Flaw(f"{at}/locations", N_("There is no location {value}."), facts={"value": code})
+
+
+def credit_of(aging: Aging, days: int) -> int:
+    """Return what a unit is worth leaving that has lain so many days, in centavos."""
+    return min(max(days - aging.after_days, 0) * aging.per_day, aging.most)
 
 
 def learn(lived: Mapping[int, Lived]) -> dict[int, Learned]:

@@ -113,7 +113,7 @@ async def _costs_on_paper(tx: Tx, known: NetworkSnapshot, drafted: Drafted) -> C
         costing.FEES: differ("reroute_cost", "late_penalty"),
         costing.BUSY: differ("capacity"),
         costing.TAXES: taxes is not None,
-        costing.CREDITS: credits_ is not None,
+        costing.CREDITS: credits_ is not None or differ("aging"),
         costing.UNSERVED: differ("restrictions"),
         costing.FAR: differ("reach") or reaches[0] != reaches[1],
     }
