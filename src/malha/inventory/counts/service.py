@@ -284,13 +284,13 @@ async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int
 
     Raises:
         Forbidden: the actor may not approve.
-        OwnCount: the actor counted some of them last.
+        OwnCount: the actor counted some of them, first or again.
     """
     task = await _lock_to_approve(tx, number)
     waiting = await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.REVIEW.value]})
     wanted = [sku for sku in waiting if skus is None or sku in set(skus)]
     lines = await _lines(tx, task.id, wanted)
-    own = [line for line in lines if line.counted_by == tx.actor.label]
+    own = await tx.values(writes.COUNTED_BY, {"task_id": task.id, "skus": wanted, "actor": tx.actor.label})
     if own:
         raise OwnCount(lines=len(own))
     params = {

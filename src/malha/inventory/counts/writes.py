@@ -89,6 +89,11 @@ INSERT INTO count_entry (task_id, sku_id, attempt, counted, set_aside, expected,
 SELECT %(task_id)s::uuid, s.sku_id, l.attempts, s.counted, s.set_aside, s.expected, s.as_of, %(actor)s::text
 FROM said s JOIN line l ON l.sku_id = s.sku_id
 """
+# Which lines somebody counted, in whichever attempt. The primary key begins with the task and the SKU.
+COUNTED_BY = """
+SELECT DISTINCT sku_id FROM count_entry
+WHERE task_id = %(task_id)s::uuid AND sku_id = ANY (%(skus)s::int[]) AND actor = %(actor)s::text
+"""
 SET_LINE_STATES = """
 UPDATE count_line SET state = %(state)s::text, approved_by = coalesce(%(approved_by)s::text, approved_by), tally = NULL
 WHERE task_id = %(task_id)s::uuid AND state = ANY (%(from_states)s::text[])
