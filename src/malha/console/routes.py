@@ -80,7 +80,7 @@ from malha.console import (
     webhooks,
 )
 from malha.identity.errors import NotSignedIn
-from malha.identity.model import PUBLIC
+from malha.identity.model import PERMISSIONS, PUBLIC
 from malha.platform.errors import Forbidden, MalhaError
 from malha.platform.i18n import N_, _
 
@@ -129,6 +129,8 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     if error.code in FOR_READERS:
         so, then = FOR_READERS[error.code]
         says, mend = _(so, **error.facts) if so else says, _(then)
+    if isinstance(error, Forbidden) and (permission := PERMISSIONS.get(str(error.facts.get("permission")))):
+        says = _("This needs a permission that you do not have: {permission}.", permission=_(permission))
     at = web.problem_fields(error)
     wait = error.facts.get("retry_after", error.retry_after)
     later = {} if wait is None else {"Retry-After": str(wait)}

@@ -1,0 +1,59 @@
+"""A page on which nothing can be done says why, and leads to where something can."""
+
+import pytest
+from tests_http import Shop
+
+from malha.exchange import service
+from malha.identity.model import Role
+from malha.platform import jobs
+from malha.testing.builders import a_network, a_product
+
+
+async def test_a_form_without_anything_to_choose_from_leads_to_where_it_comes_from(shop: Shop) -> None:
+    owner = await shop.session()
+    for path, leads in {
+        "/allotments:new": ("/channels:new",),
+        "/capacity:several": ("/locations:new",),
+        "/channels:new": ("/locations:new",),
+        "/channel-feeds:new": ("/channels:new",),
+        "/connections:new": ("/channels:new",),
+        "/counts:new": ("/locations:new",),
+        "/location-groups:new": ("/locations:new",),
+        "/purchase-orders:new": ("/locations:new",),
+        "/receive": ("/locations:new",),
+        "/stock-sync/sources:new": ("/locations:new",),
+        "/transfers:new": ("/locations:new",),
+    }.items():
+        page = (await shop.http.get(path, headers=owner)).text
+        for href in leads:
+            assert f'yet. <a href="{href}">' in page, (path, href)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [("NOWHERE;1,00\n", "Every row was refused."), ("", "The file has headings, but no rows below them.")],
+)
+async def test_a_table_of_which_nothing_can_be_imported_says_what_to_do(shop: Shop, rows: str, says: str) -> None:
+    async with shop.database.transaction() as tx:
+        await a_product(tx, await a_network(tx), "A", stock={"DC": 1}, price=100)
+    await jobs.install(shop.database.url)
+    planner = await shop.session(Role.PLANNER)
+    sent = await shop.http.post("/imports/prices", files={"file": ("p.csv", f"sku;price\n{rows}")}, headers=planner)
+    address = sent.headers["location"]
+    found = (await shop.http.get("/v1/imports", headers=planner)).json()
+    checked = await shop.http.post(f"/v1/imports/{found[0]['id']}/check", json={}, headers=planner)
+    assert checked.status_code == 200
+    await service.go_on.work(shop.database, run_id=found[0]["id"])
+    page = (await shop.http.get(address, headers=planner)).text
+    assert "There is nothing to import." in page
+    assert says in page
+    assert "Choose another file" in page
+    assert "can be undone" not in page
+
+
+async def test_what_somebody_may_not_do_is_called_by_its_name(shop: Shop) -> None:
+    associate = await shop.session(Role.STORE_ASSOCIATE)
+    page = await shop.http.get("/people", headers={**associate, "accept": "text/html"})
+    assert page.status_code == 403
+    assert "This needs a permission that you do not have: " in page.text
+    assert "identity:manage" not in page.text
