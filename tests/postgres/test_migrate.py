@@ -14,6 +14,7 @@ from malha.platform.migrate import (
     Migration,
     MigrationBlocked,
     MigrationChanged,
+    NothingMigrated,
     NotMigrated,
     PostgresTooOld,
     migrate,
@@ -86,10 +87,13 @@ async def test_a_database_that_lacks_migrations_is_refused_with_the_command_that
     empty: str, plan: list[Migration]
 ) -> None:
     plan.append(a_file(1, "CREATE TABLE thing (id int)"))
-    with pytest.raises(NotMigrated, match=r"lacks 1 migrations .* 0001_pre_step\.sql"):
+    with pytest.raises(NothingMigrated, match=r"no retailer in this database yet"):
         await require(empty, "malha")
     await migrate(empty, "malha")
     await require(empty, "malha")
+    plan.append(a_file(2, "CREATE TABLE other (id int)"))
+    with pytest.raises(NotMigrated, match=r"lacks 1 migrations .* 0002_pre_step\.sql"):
+        await require(empty, "malha")
 
 
 async def test_a_file_that_fails_leaves_nothing_and_the_files_before_it_stay(empty: str, plan: list[Migration]) -> None:

@@ -102,6 +102,14 @@ class NotMigrated(MigrationRefused):
     mend = "Run: malha migrate"
 
 
+class NothingMigrated(NotMigrated):
+    """Nothing of the retailer is there."""
+
+    code = "nothing_migrated"
+    says = "There is no retailer in this database yet."
+    mend = "Run: malha serve. The demo has a database of its own, which is examined by: malha demo --exit"
+
+
 class Migration(msgspec.Struct, frozen=True):
     """One file."""
 
@@ -219,12 +227,13 @@ async def require(url: str, retailer: str) -> None:
     One that a newer version has prepared for itself (its pre phase) is none: old and new run side by side on it.
 
     Raises:
-        NotMigrated: it lacks files of the pre phase.
+        NotMigrated: it lacks files of the pre phase, or all of them.
         MigrationRefused: as `migrate` would.
     """
-    needed = (await status(url, retailer, beside_newer=True)).needed
-    if needed:
-        raise NotMigrated(count=len(needed), name=needed[0])
+    found = await status(url, retailer, beside_newer=True)
+    if found.needed:
+        what = NotMigrated if found.applied else NothingMigrated
+        raise what(count=len(found.needed), name=found.needed[0])
 
 
 def check_server(info: ConnectionInfo) -> None:
