@@ -68,15 +68,15 @@ FORMS = [Form(*each) for each in product(LANGUAGES, SIZES, THEMES)]
 
 
 @contextmanager
-def served(*command: str) -> Iterator[str]:
-    """Run a command of `malha` that serves, in a directory of its own; give its address."""
+def served(*command: str, zone: str = ZONE) -> Iterator[str]:
+    """Run a command of `malha` that serves, in a directory and a time zone of its own; give its address."""
     home = tempfile.mkdtemp(prefix="malha-screens-")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MALHA_") and k != "DATABASE_URL"}
     whole = [sys.executable, "-m", "malha.cli.main", *command, "--port", str(port)]
-    process = subprocess.Popen(whole, env=environment | {"MALHA_DATA_DIR": home})
+    process = subprocess.Popen(whole, env=environment | {"MALHA_DATA_DIR": home, "MALHA_TIMEZONE": zone})
     base = f"http://127.0.0.1:{port}"
     try:
         wait(base, process)
@@ -233,29 +233,35 @@ def welcome(browser: Any, base: str, forms: list[Form]) -> int:
     return len(forms)
 
 
-def publish(base: str) -> None:
+def publish(base: str, zone: str) -> None:
     """Take the pictures that the documentation shows: small enough to be kept with the text."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- a development dependency
 
     DOCS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        door = browser.new_context()
+        enter(door.request, base)
+        records.make(door.request, base)
         for language, ending in (("en", ""), ("pt-BR", ".pt-BR")):
             context = browser.new_context(
-                viewport={"width": 1366, "height": 900}, reduced_motion="reduce", locale=language, timezone_id=ZONE
+                viewport={"width": 1366, "height": 900}, reduced_motion="reduce", locale=language, timezone_id=zone
             )
             context.request.post(f"{base}/login", form={"email": OWNER, "password": PASSWORD}, max_redirects=0)
             context.add_cookies([{"name": "malha_language", "value": language, "url": base}])
             page = context.new_page()
-            for name, address in (("home", "/"), ("orders", "/orders?view=open"), ("stock", "/stock")):
+            shown = {"home": "/", "orders": "/orders?view=open", "stock": "/stock"}
+            # A delivery, because several locations could have served it; and the simulation that was made.
+            for name, listed, link in (
+                ("order", "/orders?view=to_pick&method=ship", "[data-rows] a.m-id"),
+                ("simulation", "/simulations", "main a.m-id"),
+            ):
+                page.goto(f"{base}{listed}")
+                shown[name] = page.locator(link).first.get_attribute("href") or listed
+            for name, address in shown.items():
                 page.goto(f"{base}{address}")
                 page.wait_for_timeout(600)
                 page.screenshot(path=DOCS / f"{name}{ending}.png")
-            # A delivery, because several locations could have served it.
-            page.goto(f"{base}/orders?view=to_pick&method=ship")
-            page.goto(base + (page.locator("[data-rows] a.m-id").first.get_attribute("href") or "/orders"))
-            page.wait_for_timeout(600)
-            page.screenshot(path=DOCS / f"order{ending}.png")
             context.close()
         browser.close()
     for path in DOCS.glob("*.png"):
@@ -354,6 +360,9 @@ def main() -> None:
     arguments.add_argument("--url", default="", help="a demo that runs already (its owner's password as here)")
     arguments.add_argument("--quick", action="store_true", help="without axe-core, which takes most of the time")
     arguments.add_argument("--docs", action="store_true", help="write docs/images, and nothing else")
+    arguments.add_argument(
+        "--zone", default=ZONE, help="time zone of the retailer: where it is night, a day looks empty"
+    )
     given = arguments.parse_args()
     if not Path(CHROMIUM).exists():
         sys.exit("screenshots: Chromium is missing. Mend: apt-get install chromium, or set MALHA_TEST_CHROMIUM")
@@ -363,9 +372,9 @@ def main() -> None:
     taken = 0
     full = ("demo", "--no-traffic", "--orders", str(given.orders), "--password", PASSWORD)
     if given.docs or given.world in {"demo", "both"}:
-        with nullcontext(given.url) if given.url else served(*full) as base:
+        with nullcontext(given.url) if given.url else served(*full, zone=given.zone) as base:
             if given.docs:
-                publish(base)
+                publish(base, given.zone)
             else:
                 taken += take(base, "demo", given.only, forms, axe=not given.quick)
     if not given.docs and given.world in {"empty", "both"}:
