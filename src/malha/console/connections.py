@@ -13,6 +13,7 @@ from malha.channels.connecting.model import ConnectionDraft, Linked, Status
 from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import Capability, Connector
+from malha.channels.listings import making
 from malha.console import export, filling, render, shell, web
 from malha.console.filling import Filled
 from malha.console.words import TENDER, Sign
@@ -299,6 +300,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
             "location": places,
         },
         open_variants=variants["open"],
+        takes_listings=making.takes(found.connector),
         calls=calls,
         compared=compared,
         cursors=[(_(STREAMS[c.stream]) if c.stream in STREAMS else c.stream, c) for c in cursors],

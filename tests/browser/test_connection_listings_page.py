@@ -1,0 +1,123 @@
+"""Listings of a connection in a real browser: what a channel gets, said otherwise, taken back, published and ended."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.channels.connecting import service
+from malha.channels.connecting.model import ConnectionDraft
+from malha.channels.listings import service as listings
+from malha.platform.db import Database
+from malha.platform.signing import Keys
+
+from .conftest import NARROW, WIDE, apart, violations
+
+Visit = Callable[..., Page]
+SHOTS = os.environ.get("MALHA_TEST_SHOTS")
+CODE = "seller"
+STOOD = """
+UPDATE listing_post w SET status = x.status, sent_at = now() - interval '2 hours', sent_version = 1, version = 1,
+    reference = 'p-' || w.sku_id, errors = x.errors::jsonb
+FROM (VALUES (1, 'live', '[]'), (2, 'ended', '[]'),
+             (3, 'rejected', '[{"code": "too_short", "field": "description", "message": "The description is too short"},
+                               {"code": "category", "field": "category", "message": "Choose a leaf category"},
+                               {"code": "policy", "message": "The shop needs a return policy"}]')) AS x(n, status, errors),
+     (SELECT sku_id, row_number() OVER (ORDER BY sku_id) AS n FROM listing_post) AS p
+WHERE w.sku_id = p.sku_id AND p.n = x.n
+"""
+
+
+@pytest.fixture(scope="module")
+def sold(seeded: str) -> Iterator[list[str]]:
+    """A connection with a listing of each status; the third one is refused with three reasons."""
+    skus: list[str] = []
+
+    async def run() -> None:
+        async with Database(seeded) as db, db.transaction() as tx:
+            channel = await tx.value("SELECT code FROM channel WHERE active ORDER BY id LIMIT 1")
+            draft = ConnectionDraft(
+                code=CODE, name="Marketplace", connector="generic", channel=channel,
+                config={"base_url": "https://loja.example/oms"},
+            )  # fmt: skip
+            await service.add_connection(tx, draft, Keys(b"k" * 32))
+            draft = ConnectionDraft(
+                code="erp", name="ERP", connector="tryton", channel=channel,
+                config={"base_url": "https://erp.example/db", "company": 1},
+            )  # fmt: skip
+            await service.add_connection(tx, draft, Keys(b"k" * 32))
+            skus.extend(await tx.values("SELECT sku FROM variant WHERE price > 0 AND NOT is_kit ORDER BY id LIMIT 6"))
+            await listings.publish(tx, CODE, skus[:4])
+            await tx.execute(STOOD)
+            said = [
+                (skus[0], "title", "Oferta: só no marketplace"),
+                (skus[0], "images", ["https://img.example/frente.jpg", "https://img.example/costas.jpg"]),
+                (skus[0], "description", "Algodão penteado.\nModelagem reta.\nLavar à máquina."),
+            ]
+            await listings.say_many(tx, CODE, said)
+            await tx.execute(STOOD)
+
+    async def away() -> None:
+        async with Database(seeded) as db, db.transaction() as tx:
+            await tx.execute("DELETE FROM listing WHERE channel_id IN (SELECT channel_id FROM connection)")
+            await tx.execute("DELETE FROM connection WHERE code IN ('erp', 'seller')")
+
+    apart(run)
+    yield skus
+    apart(away)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+def test_the_pages_are_whole_in_both_languages_and_widths(
+    visit: Visit, sold: list[str], language: str, viewport: dict[str, int]
+) -> None:
+    base = f"/connections/{CODE}/listings"
+    for n, path in enumerate((base, f"{base}/{sold[0]}", f"{base}/{sold[2]}", f"/connections/{CODE}")):
+        page = visit(path, language=language, size=viewport)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        if SHOTS:
+            page.screenshot(path=str(Path(SHOTS) / f"a_l{n}-{language}-{viewport['width']}.png"), full_page=True)
+
+
+@pytest.mark.usefixtures("sold")
+def test_a_channel_that_takes_no_products_says_so(visit: Visit) -> None:
+    page = visit("/connections/erp/listings", language="en")
+    expect(page.get_by_text("This channel cannot be told what to sell")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_a_field_is_said_otherwise_and_taken_back(visit: Visit, sold: list[str]) -> None:
+    page = visit(f"/connections/{CODE}/listings/{sold[3]}", language="en")
+    page.get_by_role("button", name="Say Brand otherwise").click()
+    page.locator("dialog[open] [name=value]").fill("Nobody's brand")
+    page.locator("dialog[open]").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Nobody's brand", exact=True)).to_be_visible()
+    expect(page.get_by_text("Said here").first).to_be_visible()
+    page.get_by_role("button", name="Take back what is said of Brand").click()
+    expect(page.get_by_text("It is again as it would be")).to_be_visible()
+    expect(page.get_by_text("Nobody's brand", exact=True)).to_have_count(0)
+
+
+def test_what_the_channel_refuses_stands_beside_the_field_it_concerns(visit: Visit, sold: list[str]) -> None:
+    page = visit(f"/connections/{CODE}/listings/{sold[2]}", language="en")
+    row = page.locator("tr", has=page.get_by_role("button", name="Say Description otherwise"))
+    expect(row.get_by_text("The description is too short")).to_be_visible()
+    expect(page.get_by_text("The shop needs a return policy")).to_be_visible()
+
+
+def test_listings_are_narrowed_published_and_ended_together(visit: Visit, sold: list[str]) -> None:
+    page = visit(f"/connections/{CODE}/listings?view=errors", language="en")
+    expect(page.locator("[data-select-row]")).to_have_count(1)
+    page = visit(f"/connections/{CODE}/listings", language="en")
+    page.get_by_role("button", name="Publish SKUs").click()
+    page.get_by_label("SKUs", exact=True).fill(f"{sold[4]}, {sold[5]} NOPE")
+    page.locator("dialog[open]").get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("2 are on their way; unknown: NOPE")).to_be_visible()
+    for sku in sold[4:]:
+        page.get_by_label(f"Choose {sku}").check()
+    page.get_by_role("button", name="End", exact=True).click()
+    expect(page.get_by_text("2 are being ended")).to_be_visible()
