@@ -462,9 +462,9 @@ async def test_a_zone_is_what_was_last_counted_in_it(shop: Database) -> None:
     async with shop.transaction(ANA) as tx:
         await service.enter(tx, number, [Entry(3, 10, bin="A-07")], {})
     async with shop.snapshot() as tx:
-        assert await reads.skus_of_zone(tx, SHOP, "A") == [1, 3]
-        assert await reads.skus_of_zone(tx, SHOP, "B") == [2]
-        assert await reads.skus_of_zone(tx, CENTRE, "A") == []
+        assert await reads.skus_of_zone(tx, [SHOP], "A") == [1, 3]
+        assert await reads.skus_of_zone(tx, [SHOP], "B") == [2]
+        assert await reads.skus_of_zone(tx, [CENTRE], "A") == []
     async with shop.transaction(LEAD) as tx:
         number = await a_zone_count(tx, SHOP, zone="A")
         assert sorted(await reads.frozen_goods(tx)) == [1, 3]

@@ -184,6 +184,15 @@ INJECTED = {
         "WITH m AS (INSERT INTO movement (sku_id, location_id, d_on_hand, reason) VALUES (1, 1, -1, 'loss')) UPDATE balance SET on_hand = 4 WHERE sku_id = 1",
         "SKU-1 at CD01: on hand 4, allocated 5.",
     ),
+    "sites": (
+        (
+            "WITH e AS (INSERT INTO establishment (legal_entity_id, code, name, cnpj, state)"
+            " SELECT legal_entity_id, 'V', 'V', '11222333000262', 'SP' FROM establishment LIMIT 1 RETURNING id)"
+            " INSERT INTO location (code, name, kind, establishment_id, site_id, state, cut_off)"
+            " SELECT 'CD01-V', 'V', 'store', e.id, 1, 'SP', '03:33' FROM e"
+        ),
+        "CD01-V is not as the site of CD01.",
+    ),
     "capacity_taken": (
         "UPDATE location_day SET taken = 2",
         "CD01 on 2026-11-03: taken 2, fulfillment orders 1.",

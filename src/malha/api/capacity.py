@@ -223,23 +223,30 @@ async def list_capacity(
     return [_view(slot, codes[slot.key.location_id]) for slot in found]
 
 
+async def _home(work: Work, code: str) -> Location:
+    """Return the first location of the site of one that the caller sees: slots are stated of a site."""
+    place = await place_of(work, code)
+    return place if place.site_id is None else (await network.locations_by_id(work.tx, [place.home]))[place.home]
+
+
 async def _places(work: Work, codes: Sequence[str] | None, group: str | None) -> list[Location]:
     if not codes and group is None:
         refuse([Flaw("?location", N_("Name locations, or a group of them."))])
     if group is None:
-        return [await place_of(work, code) for code in dict.fromkeys(codes or ())]
+        return list({x.id: x for code in codes or () for x in [await _home(work, code)]}.values())
     groups = await network.location_groups(work.tx, [group])
     if not groups:
         raise UnknownLocationGroup(key=group)
     members = await network.locations_by_code(work.tx, groups[0].locations[:MOST_LOCATIONS])
     seen = [place for place in members.values() if work.actor.sees(place.id)]
-    return [place for place in seen if not codes or place.code in codes]
+    homes = await network.locations_by_id(work.tx, {place.home for place in seen if not codes or place.code in codes})
+    return sorted(homes.values(), key=lambda place: place.code)
 
 
 @query("/capacity/{code:str}", permission="network:read", snapshot=True, tag=TAG)
 async def get_capacity_plan(work: Work, code: str) -> PlanView:
     """Return what a location states of slots, with the version as `ETag`."""
-    place = await place_of(work, code)
+    place = await _home(work, code)
     today = service.today_at(place, await work.tx.now())
     plan = await reads.plan_of(work.tx, place.id, today)
     days: dict[tuple[date, Kind], list[DaySlot]] = {}
@@ -262,7 +269,7 @@ async def get_capacity_plan(work: Work, code: str) -> PlanView:
 @command("/capacity/{code:str}/templates", method="PUT", permission="network:write", versioned="required", tag=TAG)
 async def change_capacity_templates(work: Work, code: str, data: PlanDraft) -> Stated:
     """State the slots of a location's week. Slots of today and later follow; what is reserved stays reserved."""
-    place = await place_of(work, code)
+    place = await _home(work, code)
     work.expect(await service.lock_plan(work.tx, place))
     weeks = {Kind.PICK: data.pick, Kind.PICKUP: data.pickup, Kind.DELIVERY: data.delivery}
     stated = {
@@ -281,7 +288,7 @@ async def change_capacity_day(work: Work, code: str, day: date, data: DayDraft) 
 
     A closure of the location ends all slots whatever is stated here; on a holiday only what is stated here stands.
     """
-    place = await place_of(work, code)
+    place = await _home(work, code)
     work.expect(await service.lock_plan(work.tx, place))
     overrides = [
         Override(starts=_clock(s.starts), ends=_clock(s.ends), quota=s.quota, reason=s.reason) for s in data.slots
@@ -300,7 +307,7 @@ async def hold_slot(work: Work, data: NewHold) -> HeldSlot:
 
     A full slot is refused with the next free ones as `alternatives`. An expired hold gives its place back by itself.
     """
-    place = await place_of(work, data.location)
+    place = await _home(work, data.location)
     made = await service.hold(
         work.tx,
         place,
@@ -347,7 +354,7 @@ async def change_order_slot(work: Work, order_id: UUID, data: SlotWish) -> Order
     """
     await open_order(work, order_id)
     if data.location is not None:
-        await place_of(work, data.location)
+        await _home(work, data.location)
     starts = time.fromisoformat(data.starts)
     found = await slots.agree(
         work.tx, order_id, data.day, starts, location=data.location, reason=data.reason, note=data.note

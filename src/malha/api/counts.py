@@ -34,9 +34,13 @@ class NewCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     A variance up to both limits is believed; `limit_value` is centavos. `freeze` lets the whole location stand still,
     `freeze_zone` only these goods while the rest goes on selling; without `skus` they are what the `zone` had when it
     was last counted. Both need `stock:approve`.
+
+    Where several owners' goods are at the location's site they are on one shelf and counted together, and a variance is
+    divided between them; with an `owner` (an establishment) only its goods are counted.
     """
 
     location: Code
+    owner: Code | None = None
     kind: CountKind = CountKind.CYCLE
     skus: Skus | None = None
     abc: Literal["A", "B", "C"] | None = None
@@ -145,7 +149,7 @@ async def _ids(work: Work, skus: Sequence[str] | None) -> list[int] | None:
 @command("/counts", permission="stock:count", status=201, tag=TAG)
 async def raise_count(work: Work, data: NewCount) -> CountNumber:
     """Have goods of a location counted."""
-    place = await place_of(work, data.location)
+    place = await place_of(work, data.location, data.owner)
     skus, source = await _ids(work, data.skus), Source.PERSON
     if data.abc is not None:
         skus, source = await service.of_class(work.tx, place.id, data.abc, data.most), Source.ABC
@@ -161,6 +165,7 @@ async def raise_count(work: Work, data: NewCount) -> CountNumber:
         blind=data.blind,
         freeze=data.freeze,
         freeze_zone=data.freeze_zone,
+        owner_alone=data.owner is not None,
         limits=Limits(data.limit_units, data.limit_value),
     )
     number = await service.raise_count(work.tx, draft)
@@ -215,7 +220,7 @@ async def enter_counts(work: Work, number: int, data: CountEntries) -> list[Line
     """State what is on the shelf. Goods that are picked and wait for their parcel are added by themselves."""
     head = await _head(work, number)
     cards = await scanning.goods_of(work.tx, [item.sku for item in data.items], "items/{}/sku")
-    aside = await fulfillment.set_aside(work.tx, head.location_id, [card.id for card in cards])
+    aside = await fulfillment.set_aside(work.tx, head.places, [card.id for card in cards])
     entries = [Entry(card.id, item.counted, item.as_of, item.bin) for card, item in zip(cards, data.items, strict=True)]
     states = await service.enter(work.tx, number, entries, aside)
     names = {card.id: card.sku for card in cards}
@@ -238,7 +243,7 @@ async def approve_count(work: Work, number: int, data: SkuList) -> Changed:
 async def close_count(work: Work, number: int, data: CountClosing) -> CountApplying:
     """End a count and apply it: the ledger gets the variances. Large counts are finished by a job."""
     head = await _head(work, number)
-    aside = await fulfillment.set_aside(work.tx, head.location_id)
+    aside = await fulfillment.set_aside(work.tx, head.places)
     done = await service.close(work.tx, number, aside, uncounted_is_zero=data.uncounted == "zero")
     return CountApplying(done.lines, done.left, await missing_of(work.tx, done.deficits))
 
@@ -260,7 +265,7 @@ async def lift_suspicions(work: Work, data: Lifted) -> Changed:
     """Say that suspected stock is there: it may be sold again."""
     place = await place_of(work, data.location)
     skus = await _ids(work, data.skus) or []
-    lifted = await suspicions.lift(work.tx, place.id, skus, data.reason)
+    lifted = await suspicions.lift(work.tx, [place.id], skus, data.reason)
     facts = {"location": data.location, "skus": data.skus[:100], "reason": data.reason}
     await audit.record(work.tx, action="lift_suspicion", entity="stock", entity_id="-", after=facts)
     return Changed(lifted)

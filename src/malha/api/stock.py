@@ -18,7 +18,7 @@ from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
 from malha.inventory.reads import LedgerRow
 from malha.network import reads as network
-from malha.network.errors import UnknownChannel, UnknownLocation
+from malha.network.errors import OwnerNotAtSite, UnknownChannel, UnknownLocation
 from malha.payments import deadlines
 from malha.payments.model import TenderKind
 from malha.payments.terms import Awaited
@@ -72,27 +72,30 @@ class StockRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A quantity of a SKU at a location."""
+    """A quantity of a SKU at a location; `owner` is an establishment, where its site keeps several owners' goods."""
 
     sku: Code
     location: Code
     quantity: Quantity
+    owner: Code | None = None
 
 
 class ChangedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A difference in units, negative when units are missing."""
+    """A difference in units, negative when units are missing; `owner` as of a quantity."""
 
     sku: Code
     location: Code
     change: Change
+    owner: Code | None = None
 
 
 class HeldItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Units to hold."""
+    """Units to hold; `owner` as of a quantity."""
 
     sku: Code
     location: Code
     quantity: Units
+    owner: Code | None = None
 
 
 Items = Annotated[list[Item], Meta(min_length=1, max_length=MAX_ITEMS)]
@@ -184,17 +187,13 @@ class Keys(msgspec.Struct, frozen=True):
     """Codes to ids and back."""
 
     skus: dict[str, int]
-    locations: dict[str, int]
+    locations: dict[tuple[str, str | None], int]  # by code and owner
+    location_of: dict[int, str]
 
     @property
     def sku_of(self) -> dict[int, str]:
         """Return SKUs by id."""
         return {id_: sku for sku, id_ in self.skus.items()}
-
-    @property
-    def location_of(self) -> dict[int, str]:
-        """Return location codes by id."""
-        return {id_: code for code, id_ in self.locations.items()}
 
 
 async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> Keys:
@@ -204,10 +203,21 @@ async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> K
         Invalid: some do not exist, are kits, or are outside the caller's scope; every one is named.
     """
     cards = {card.sku: card for card in await catalog.by_skus(work.tx, sorted({item.sku for item in items}))}
-    places = await network.locations_by_code(work.tx, sorted({item.location for item in items}))
+    owned = await network.kept_at(work.tx, {(item.location, item.owner) for item in items if item.owner})
+    codes = {item.location for item in items} | set(owned.values())
+    places = await network.locations_by_code(work.tx, sorted(codes))
+    locations: dict[tuple[str, str | None], int] = {}
     flaws = []
     for i, item in enumerate(items):
         card, place = cards.get(item.sku), places.get(item.location)
+        if item.owner and place is not None:
+            place = places.get(owned.get((item.location, item.owner), ""))
+            if place is None or not work.actor.sees(place.id):
+                facts = {"owner": item.owner, "key": item.location}
+                flaws.append(Flaw(f"items/{i}/owner", OwnerNotAtSite.says, OwnerNotAtSite.mend, facts))
+                continue
+        if place is not None:
+            locations[item.location, item.owner] = place.id
         if card is None:
             flaws.append(Flaw(f"items/{i}/sku", UNKNOWN_SKU, facts={"sku": item.sku}))
         elif card.is_kit:
@@ -215,14 +225,16 @@ async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> K
         if place is None or not work.actor.sees(place.id):  # what is out of sight is not there
             flaws.append(Flaw(f"items/{i}/location", UNKNOWN_LOCATION, facts={"location": item.location}))
     refuse(flaws)
-    return Keys({sku: card.id for sku, card in cards.items()}, {code: place.id for code, place in places.items()})
+    return Keys(
+        {sku: card.id for sku, card in cards.items()}, locations, {place.id: code for code, place in places.items()}
+    )
 
 
 def _claims(keys: Keys, items: Sequence[Item | ChangedItem | HeldItem]) -> list[Claim]:
     return [
         Claim(
             keys.skus[item.sku],
-            keys.locations[item.location],
+            keys.locations[item.location, item.owner],
             item.change if isinstance(item, ChangedItem) else item.quantity,
         )
         for item in items
@@ -380,7 +392,7 @@ def _not_enough(keys: Keys, items: Sequence[HeldItem], short: Sequence[Shortfall
     problems = [
         {"at": f"/items/{i}/quantity", "says": N_("Only {free} are free."), "facts": {"free": free[key]}}
         for i, item in enumerate(items)
-        if (key := (keys.skus[item.sku], keys.locations[item.location])) in free
+        if (key := (keys.skus[item.sku], keys.locations[item.location, item.owner])) in free
     ]
     return NotEnoughStock(count=len(problems), problems=problems)
 

@@ -104,12 +104,14 @@ class DeltaRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One change: `delta` units more or fewer, or `set` to so many. `ref` is the source's own name for it, for ever.
 
     `expected` makes it conditional: it is carried out when there are exactly so many units. `seq` places it among the
-    source's snapshots; without one `occurred_at` does.
+    source's snapshots; without one `occurred_at` does. `owner` is an establishment, where the site of the location
+    keeps several owners' goods.
     """
 
     ref: Ref
     sku: Code
     location: Code
+    owner: Code | None = None
     delta: Change | None = None
     set: Units | None = None
     expected: Change | None = None
@@ -418,6 +420,7 @@ async def report_deltas(work: Work, data: Deltas) -> DeltasReply:
             ref=row.ref,
             sku=row.sku,
             location=row.location,
+            owner=row.owner,
             quantity=cast("int", row.delta if row.set is None else row.set),
             sets=row.set is not None,
             expected=row.expected,

@@ -20,7 +20,7 @@ from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
 from malha.inventory.supply.reads import Incoming, OrderLine, OrderRow, OrdersWanted, ReceiptLineRow, ReceiptRow
 from malha.network import reads as network
-from malha.network.errors import UnknownLocation
+from malha.network.errors import OwnerNotAtSite, UnknownLocation
 from malha.network.model import Location
 from malha.platform import paging
 from malha.platform.db import Tx
@@ -46,10 +46,14 @@ class OrderedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class NewInbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Goods that are to come. The same `reference` of the same supplier again is the order that is there."""
+    """Goods that are to come. The same `reference` of the same supplier again is the order that is there.
+
+    `owner` is the establishment whose goods they are, where several owners' are kept at the location's site.
+    """
 
     supplier: Annotated[str, Meta(min_length=1, max_length=120)]
     location: Code
+    owner: Code | None = None
     lines: Annotated[list[OrderedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
     kind: InboundKind = InboundKind.PURCHASE
     reference: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
@@ -112,10 +116,12 @@ class ArrivedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class NewReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Goods that arrived, on an order or without one. Give an `id` of your own: sent twice, it is received once.
 
-    `accept_over` takes more than was ordered; it needs the permission `stock:approve`.
+    `accept_over` takes more than was ordered; it needs the permission `stock:approve`. `owner` is the establishment
+    whose goods they are, where several owners' are kept at the location's site.
     """
 
     location: Code
+    owner: Code | None = None
     lines: Annotated[list[ArrivedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
     id: UUID | None = None
     order: int | None = None
@@ -165,9 +171,10 @@ class MovedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BucketMove(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"source": "from", "target": "to"}
 ):
-    """Units of a location that go from one bucket into another."""
+    """Units of a location, or of one `owner` at its site, that go from one bucket into another."""
 
     location: Code
+    owner: Code | None = None
     items: Annotated[list[MovedItem], Meta(min_length=1, max_length=service.MOST_LINES)]
     source: Bucket
     target: Bucket
@@ -201,12 +208,20 @@ class IncomingRow(msgspec.Struct, frozen=True):
     supplier: str
 
 
-async def place_of(work: Work, code: str) -> Location:
-    """Return a location of the caller's scope.
+async def place_of(work: Work, code: str, owner: str | None = None) -> Location:
+    """Return a location of the caller's scope, or the one of its site that keeps an owner's goods.
 
     Raises:
         UnknownLocation: it does not exist, or is not the caller's to see.
+        OwnerNotAtSite: no location there keeps goods of the owner.
     """
+    if owner is not None:
+        if await network.location_by_code(work.tx, code) is None:
+            raise UnknownLocation(key=code)
+        kept = (await network.kept_at(work.tx, [(code, owner)])).get((code, owner))
+        if kept is None:
+            raise OwnerNotAtSite(key=code, owner=owner)
+        code = kept
     place = await network.location_by_code(work.tx, code)
     if place is None or not work.actor.sees(place.id):
         raise UnknownLocation(key=code)
@@ -228,7 +243,7 @@ async def missing_of(tx: Tx, deficits: Sequence[Deficit]) -> list[Missing]:
 @command("/purchase-orders", permission="stock:write", status=201, tag=TAG)
 async def place_inbound_order(work: Work, data: NewInbound) -> InboundPlaced:
     """Note that goods are to come from a supplier, or from a factory (`kind` production)."""
-    place = await place_of(work, data.location)
+    place = await place_of(work, data.location, data.owner)
     cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
     lines = [
         InboundLineDraft(card.id, line.quantity, line.eta, line.unit_cost)
@@ -296,7 +311,7 @@ async def close_inbound_order(work: Work, number: int, data: Dropped) -> Changed
 @command("/receipts", permission="stock:count", status=201, tag=TAG)
 async def receive_goods(work: Work, data: NewReceipt) -> ReceiptReply:
     """Take goods in. What is damaged or to be examined goes into its bucket and is not sold."""
-    place = await place_of(work, data.location)
+    place = await place_of(work, data.location, data.owner)
     order_id = None
     if data.order is not None:
         order = await reads.order(work.tx, data.order)
@@ -349,7 +364,7 @@ async def undo_receipt(work: Work, number: int, data: Undo) -> DeficitsReply:
 @command("/stock:move", permission="stock:count", tag=TAG)
 async def move_between_buckets(work: Work, data: BucketMove) -> DeficitsReply:
     """Put units of a location from one bucket into another: from quality control to sellable, say."""
-    place = await place_of(work, data.location)
+    place = await place_of(work, data.location, data.owner)
     cards = await scanning.goods_of(work.tx, [item.sku for item in data.items], "items/{}/sku")
     lines = [(card.id, item.quantity) for card, item in zip(cards, data.items, strict=True)]
     left = await service.move_by_hand(work.tx, place.id, lines, data.source, data.target, data.note)

@@ -22,7 +22,7 @@ from malha.inventory.transfers.model import (
 )
 from malha.inventory.transfers.reads import DiscrepancyRow, TransferHead, TransferLineRow, TransferRow
 from malha.network import reads as network
-from malha.network.errors import UnknownLocation
+from malha.network.errors import OwnerNotAtSite, UnknownLocation
 from malha.platform import paging
 from malha.platform.ids import UUID, new_id
 from malha.platform.paging import Page
@@ -39,10 +39,15 @@ class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Goods that are to go from one location to another."""
+    """Goods that are to go from one location to another, or change their owner within a site.
+
+    The owners are establishments, where several owners' goods are kept at a location's site.
+    """
 
     origin: Code
     destination: Code
+    origin_owner: Code | None = None
+    destination_owner: Code | None = None
     lines: Annotated[list[AskedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
     eta: date | None = None
     note: Text = ""
@@ -122,17 +127,28 @@ class GivenUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason
 
 
+async def _end(work: Work, code: str, owner: str | None) -> int:
+    """Return the location of one end, or the one of its site that keeps an owner's goods; it may be out of sight."""
+    place = await network.location_by_code(work.tx, code)
+    if place is None:
+        raise UnknownLocation(key=code)
+    if owner is None:
+        return place.id
+    kept = (await network.kept_at(work.tx, [(code, owner)])).get((code, owner))
+    if kept is None:
+        raise OwnerNotAtSite(key=code, owner=owner)
+    return (await network.locations_by_code(work.tx, [kept]))[kept].id
+
+
 @command("/transfers", permission="stock:count", status=201, tag=TAG)
 async def request_transfer(work: Work, data: NewTransfer) -> TransferNumber:
     """Ask for goods of another location, or offer some of one's own."""
-    places = await network.locations_by_code(work.tx, [data.origin, data.destination])
-    for code in (data.origin, data.destination):
-        if code not in places:
-            raise UnknownLocation(key=code)
+    origin = await _end(work, data.origin, data.origin_owner)
+    destination = await _end(work, data.destination, data.destination_owner)
     cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
     draft = TransferDraft(
-        origin_id=places[data.origin].id,
-        destination_id=places[data.destination].id,
+        origin_id=origin,
+        destination_id=destination,
         lines=[(card.id, line.quantity) for card, line in zip(cards, data.lines, strict=True)],
         eta=data.eta,
         note=data.note,

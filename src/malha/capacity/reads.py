@@ -113,10 +113,12 @@ def takes_work(location: Location, kind: Kind, day: date, starts: time) -> bool:
 async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], days: Collection[date]) -> list[Slot]:
     """Return the slots of locations on some days, with what is taken, by location, kind, day and start.
 
+    Slots are those of a site, under the id of its first location.
+
     What is reserved in a slot that is stated no more is there as well, with the quota 0. Picking is counted by day: its
     orders fill the slots of their day from the first on.
     """
-    places = {place.id: place for place in locations}
+    places = {place.home: place for place in locations}
     wanted = sorted(set(days))
     if not wanted or not places:
         return []

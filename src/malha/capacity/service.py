@@ -148,15 +148,16 @@ async def offers(
     A location that states none is absent: it is not limited.
     """
     stating = set(await reads.stating(tx, kind))
-    places = {x.id: x for x in locations if x.id in stating and x.id in ready}
+    places = {x.id: x for x in locations if x.home in stating and x.id in ready}
     if not places:
         return {}
     since = min(ready[id_].astimezone(ZoneInfo(place.timezone)).date() for id_, place in places.items())
-    by_place: dict[int, list[Slot]] = {id_: [] for id_ in places}
+    by_home: dict[int, list[Slot]] = {}
     for slot in await reads.slots(tx, places.values(), [kind], reads.days_from(since, days)):
-        by_place[slot.key.location_id].append(slot)
+        by_home.setdefault(slot.key.location_id, []).append(slot)
     return {
-        id_: rules.next_free(found, ZoneInfo(places[id_].timezone), ready[id_], most) for id_, found in by_place.items()
+        id_: rules.next_free(by_home.get(place.home, []), ZoneInfo(place.timezone), ready[id_], most)
+        for id_, place in places.items()
     }
 
 
@@ -208,19 +209,19 @@ async def pick_quotas(tx: Tx, locations: Collection[Location]) -> dict[int, Call
     The slots of picking stand before the location's daily capacity. Ask it of today and later days.
     """
     stating = set(await reads.stating(tx, Kind.PICK))
-    places = {x.id: x for x in locations if x.id in stating}
+    places = {x.id: x for x in locations if x.home in stating}
     if not places:
         return {}
-    plans = await reads.plans(tx, places)
+    plans = await reads.plans(tx, {x.home for x in places.values()})
 
     def quota_of(place: Location) -> Callable[[date], int | None]:
         def quota(day: date) -> int | None:
             holiday = is_holiday(place.holiday_calendar, day)
-            return rules.day_quota(plans[place.id], day, holiday=holiday, closed=False)
+            return rules.day_quota(plans[place.home], day, holiday=holiday, closed=False)
 
         return quota
 
-    return {id_: quota_of(place) for id_, place in places.items() if id_ in plans}
+    return {id_: quota_of(place) for id_, place in places.items() if place.home in plans}
 
 
 # --- holds ---
@@ -236,21 +237,21 @@ async def hold(
         NoSuchSlot: the location states no such slot, or it is over.
         SlotHoldExists: the reference holds a slot already.
     """
-    key = Key(place.id, kind.value, day, starts)
+    key = Key(place.home, kind.value, day, starts)
     now = await tx.now()
     slot = (await stand(tx, [key])).get(key)
     if slot is None or not is_available(slot, place, now):
         raise await refusal(tx, key, place, slot, now)
     row = {
-        "id": new_id(), "location": place.id, "kind": kind.value, "day": day, "starts": starts, "ends": slot.ends,
-        "reference": reference, "seconds": seconds, "actor": tx.actor.label,
+        "id": new_id(), "location": key.location_id, "kind": kind.value, "day": day, "starts": starts,
+        "ends": slot.ends, "reference": reference, "seconds": seconds, "actor": tx.actor.label,
     }  # fmt: skip
     made = await tx.tuples(writes.ADD_HOLD, row)
     if not made and await _expire_hold_of(tx, reference):
         made = await tx.tuples(writes.ADD_HOLD, row)
     if not made:
         raise SlotHoldExists(reference=reference)
-    await _take(tx, {key: (1, 0)}, {place.id: place}, now)
+    await _take(tx, {key: (1, 0)}, {key.location_id: place}, now)
     return reads.reservation_of(made[0])
 
 
@@ -341,7 +342,7 @@ async def book(tx: Tx, order_id: UUID, place: Location, key: Key) -> Slot:
     if slot is None or not is_available(slot, place, now):
         raise await refusal(tx, key, place, slot, now)
     await tx.execute(writes.ADD_CONFIRMED, _rows([Booking(order_id, key, slot.ends, actor=tx.actor.label)]))
-    await _take(tx, {key: (0, 1)}, {place.id: place}, now)
+    await _take(tx, {key: (0, 1)}, {key.location_id: place}, now)
     return slot
 
 
@@ -441,8 +442,8 @@ async def lock_plan(tx: Tx, place: Location, expected: int | None = None) -> int
     Raises:
         Conflict: it is at another version than expected.
     """
-    await tx.execute(writes.ENSURE_PLAN, {"location": place.id})
-    version = int(await tx.value(writes.LOCK_PLAN, {"location": place.id}))
+    await tx.execute(writes.ENSURE_PLAN, {"location": place.home})
+    version = int(await tx.value(writes.LOCK_PLAN, {"location": place.home}))
     if expected is not None and expected != version:
         raise Conflict(what=Word(N_("The capacity of")), key=place.code)
     return version
@@ -464,11 +465,11 @@ async def set_templates(
         flaws += rules.check_templates(rows, kind.value)
     refuse(flaws)
     await lock_plan(tx, place, expected)
-    before = await reads.plan_of(tx, place.id)
+    before = await reads.plan_of(tx, place.home)
     after = Plan(before.version, {**before.templates, **{k: sorted(v) for k, v in templates.items()}}, before.overrides)
     _check_days(after)
     kinds = sorted(templates)
-    await tx.execute(writes.DROP_TEMPLATES, {"location": place.id, "kinds": [k.value for k in kinds]})
+    await tx.execute(writes.DROP_TEMPLATES, {"location": place.home, "kinds": [k.value for k in kinds]})
     rows_of = [(kind, t) for kind in kinds for t in sorted(templates[kind])]
     columns = {
         "kinds": [k.value for k, _ in rows_of],
@@ -477,7 +478,7 @@ async def set_templates(
         "ends": [t.ends for _, t in rows_of],
         "quotas": [t.quota for _, t in rows_of],
     }
-    await tx.execute(writes.ADD_TEMPLATES, {"location": place.id} | columns)
+    await tx.execute(writes.ADD_TEMPLATES, {"location": place.home} | columns)
     return await _stated(tx, place, before, after)
 
 
@@ -504,14 +505,14 @@ async def set_overrides(
             flaws.append(Flaw("day", says, facts={"day": day}))
     refuse(flaws)
     await lock_plan(tx, place, expected)
-    before = await reads.plan_of(tx, place.id)
+    before = await reads.plan_of(tx, place.home)
     after = before
     for (kind, day), rows in sorted(dated.items()):
         after = rules.with_overrides(after, kind, day, rows)
     _check_days(after)
     keys = sorted(dated)
     where = {"kinds": [k.value for k, _ in keys], "days": [d for _, d in keys]}
-    await tx.execute(writes.DROP_OVERRIDES, {"location": place.id} | where)
+    await tx.execute(writes.DROP_OVERRIDES, {"location": place.home} | where)
     rows_of = [(kind, day, o) for kind, day in keys for o in dated[kind, day]]
     columns = {
         "kinds": [k.value for k, _, _ in rows_of],
@@ -521,7 +522,7 @@ async def set_overrides(
         "quotas": [o.quota for _, _, o in rows_of],
         "reasons": [o.reason.strip() for _, _, o in rows_of],
     }
-    await tx.execute(writes.ADD_OVERRIDES, {"location": place.id} | columns)
+    await tx.execute(writes.ADD_OVERRIDES, {"location": place.home} | columns)
     return await _stated(tx, place, before, after)
 
 
@@ -535,9 +536,9 @@ def _check_days(plan: Plan) -> None:
 
 async def _stated(tx: Tx, place: Location, before: Plan, after: Plan) -> Stated:
     """Let counters follow what a location now states, and keep both statements on record."""
-    version = int(await tx.value(writes.BUMP_PLAN, {"location": place.id}))
+    version = int(await tx.value(writes.BUMP_PLAN, {"location": place.home}))
     today = (await tx.now()).astimezone(ZoneInfo(place.timezone)).date()
-    rows = await tx.tuples(writes.FUTURE_SLOTS, {"location": place.id, "since": today})
+    rows = await tx.tuples(writes.FUTURE_SLOTS, {"location": place.home, "since": today})
     changed: list[Slot] = []
     above: list[Slot] = []
     for location_id, kind, day, starts, ends, quota, held, confirmed in rows:

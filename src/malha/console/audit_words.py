@@ -281,6 +281,8 @@ FIELDS = {
     "legal_name": N_("Company"),
     "currency": N_("Currency"),
     "pickup_days": N_("Days to collect"),
+    "site": N_("At the site of"),
+    "site_id": N_("At the site of"),
     "shortage_policy": N_("When stock is short"),
     "payment_policy": N_("Payment"),
     "release_delay_minutes": N_("Release delay (min)"),

@@ -190,7 +190,7 @@ async def slots_export(request: Request[Any, Any, Any]) -> Stream:
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], code: str, kind: Kind) -> dict[str, Any]:
     around = await shell.around(tx, request, "capacity")
-    place = await locations.one(tx, request, code)
+    place = await locations.home_of(tx, request, code)
     today = service.today_at(place, now())
     plan = await reads.plan_of(tx, place.id, today)
     return {
@@ -248,7 +248,7 @@ async def capacity_week(request: Request[Any, Any, Any], code: FromPath[str]) ->
     week = grid.week_of(read)
     read.refuse()
     async with web.writing(request) as tx:
-        place = await locations.one(tx, request, code)
+        place = await locations.home_of(tx, request, code)
         done = await service.set_templates(tx, place, {kind: week}, expected=read.version())
     return web.go_on(request, f"/capacity/{code}/edit?{urlencode({'kind': kind})}", _told(done))
 
@@ -291,7 +291,7 @@ async def capacity_day(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     day, stated = (read.day("day") or date.min, []) if again else _day_of(read)
     read.refuse()
     async with web.writing(request) as tx:
-        place = await locations.one(tx, request, code)
+        place = await locations.home_of(tx, request, code)
         await service.lock_plan(tx, place, read.version())
         if not again:
             stated = _beside(await reads.plan_of(tx, place.id, day, day), kind, day, stated)

@@ -294,7 +294,7 @@ async def finish(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     """Take what the person scanned as counted."""
     async with web.writing(request) as tx:
         task = await _one(tx, request, number)
-        aside = await fulfillment.set_aside(tx, task.location_id)
+        aside = await fulfillment.set_aside(tx, task.places)
         states = await service.finish(tx, number, aside)
     again = sum(1 for state in states.values() if state is LineState.RECOUNT)
     notice = n_("{n} SKU counted", "{n} SKUs counted", len(states))
@@ -310,7 +310,7 @@ async def entries(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
     async with web.writing(request) as tx:
         task = await _one(tx, request, number)
         lines = await goods_forms.sheet_of(tx, form)
-        aside = await fulfillment.set_aside(tx, task.location_id, [line.card.id for line in lines])
+        aside = await fulfillment.set_aside(tx, task.places, [line.card.id for line in lines])
         states = await service.enter(tx, number, [Entry(x.card.id, x.quantity) for x in lines], aside)
     return web.go_on(request, f"/counts/{number}", n_("{n} SKU counted", "{n} SKUs counted", len(states)))
 
@@ -338,7 +338,7 @@ async def close(request: Request[Any, Any, Any], number: FromPath[int]) -> Respo
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
         task = await _one(tx, request, number)
-        aside = await fulfillment.set_aside(tx, task.location_id)
+        aside = await fulfillment.set_aside(tx, task.places)
         done = await service.close(tx, number, aside, uncounted_is_zero=read.text("uncounted") == "zero")
     notice = n_("Count applied: {n} SKU", "Count applied: {n} SKUs", done.lines)
     if done.left:
@@ -408,7 +408,7 @@ async def lift(request: Request[Any, Any, Any]) -> Response[Any]:
             place = await goods_forms.place_of(tx, request, code)
             cards = await catalog.by_skus(tx, skus)
             reason = read.text("reason", 200) or "seen"
-            lifted += await suspicions.lift(tx, place.id, [card.id for card in cards], reason)
+            lifted += await suspicions.lift(tx, [place.id], [card.id for card in cards], reason)
             facts = {"location": code, "skus": sorted(skus), "reason": reason}
             await audit.record(tx, action="lift_suspicion", entity="stock", entity_id="-", after=facts)
     return web.go_on(request, "/suspicions", n_("{n} suspicion lifted", "{n} suspicions lifted", lifted))

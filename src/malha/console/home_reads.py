@@ -103,13 +103,17 @@ WHERE d.resolved_at IS NULL AND (%(scope)s::int[] IS NULL OR d.location_id = ANY
 ORDER BY d.quantity DESC, d.found_at LIMIT %(most)s::int
 """
 
-# Open work by the partial index of the queue, today's capacity by primary key; a location's day is that of its zone.
+# Open work by the partial index of the queue, today's capacity, which all of a site has together, by primary key; a
+# location's day is that of its zone.
 LOCATIONS = """
-SELECT l.id, l.code, l.name, l.kind, l.latitude, l.longitude, l.daily_capacity, coalesce(d.taken, 0) AS taken,
+SELECT l.id, l.code, l.name, l.kind, l.latitude, l.longitude, l.daily_capacity, coalesce(d.taken, 0)::int AS taken,
        coalesce(w.open, 0) AS open, coalesce(w.late, 0) AS late, coalesce(w.to_accept, 0) AS to_accept,
        coalesce(w.ready, 0) AS ready, w.due
 FROM location l
-LEFT JOIN location_day d ON d.location_id = l.id AND d.day = (now() AT TIME ZONE l.timezone)::date
+LEFT JOIN LATERAL (
+    SELECT sum(d.taken) AS taken FROM location m JOIN location_day d ON d.location_id = m.id
+    WHERE coalesce(m.site_id, m.id) = coalesce(l.site_id, l.id) AND d.day = (now() AT TIME ZONE l.timezone)::date
+) d ON true
 LEFT JOIN (
     SELECT location_id, count(*)::int AS open, min(due_at) FILTER (WHERE state <> 'ready') AS due,
            (count(*) FILTER (WHERE due_at < now() AND state <> 'ready'))::int AS late,

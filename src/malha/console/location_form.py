@@ -29,12 +29,19 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], found: Location | None)
     around = await shell.around(tx, request, "locations")
     owners = await reads.establishments(tx)
     draft = msgspec.structs.replace(BLANK, code=request.query_params.get("code", "")[:40])  # a held order waits for it
+    site = None
+    if found is not None and found.site is not None:
+        site = await reads.location_by_code(tx, found.site)
+    elif found is None and (code := request.query_params.get("site", "")[:40]):
+        site = await locations.home_of(tx, request, code)
+        draft = msgspec.structs.replace(draft, site=site.code, kind=site.kind, status=site.status)
     if found is not None:
         draft = reads.location_draft(found, next(e.code for e in owners if e.id == found.establishment_id))
     return {
         "shell": around,
         "may": around.may,
         "draft": draft,
+        "site": site,
         "version": found.version if found else 0,
         "latitude": _degrees(draft.latitude),
         "longitude": _degrees(draft.longitude),
@@ -80,6 +87,9 @@ async def _change(tx: Tx, request: Request[Any, Any, Any], read: Filled, code: s
 
 def draft_of(read: Filled, before: Location | None) -> LocationDraft:
     """Return the location the form states; what follows from the CEP is found anew when the CEP has changed."""
+    site = read.text("site", 40) or None
+    if site is not None:
+        return _draft_at(site, read, before)
     parts = {part: read.text(f"address/{part}", 200) for part in ADDRESS_PARTS}
     address = Address(**parts, ibge=before.address.ibge if before else "")
     latitude, longitude = read.degrees("latitude"), read.degrees("longitude")
@@ -112,6 +122,20 @@ def draft_of(read: Filled, before: Location | None) -> LocationDraft:
         line_cost=read.centavos("line_cost"),
         priority=read.whole("priority"),
         pickup_days=read.whole("pickup_days"),
+    )
+
+
+def _draft_at(site: str, read: Filled, before: Location | None) -> LocationDraft:
+    """Return the draft of a location at another's site: the form states only what is its own."""
+    draft = BLANK if before is None else reads.location_draft(before, "")
+    return msgspec.structs.replace(
+        draft,
+        code=before.code if before else read.text("code", 40),
+        name=read.text("name"),
+        kind=read.choice("kind", LocationKind),
+        establishment=read.text("establishment", 40),
+        priority=read.whole("priority"),
+        site=site,
     )
 
 

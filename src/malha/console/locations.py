@@ -67,6 +67,7 @@ class LocationRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     town: str
     issuer: str
+    site: str  # name of the location at whose site it is; empty: its own
     can: list[str]
     hours: str
     taken: int
@@ -156,22 +157,34 @@ def _pause_note(location: Location) -> str:
     return ", ".join(x for x in (location.paused_reason, end) if x)
 
 
-async def _rows(tx: Tx, shown: Sequence[Location], issuers: Mapping[int, Establishment]) -> list[LocationRow]:
+def _by_site(found: Sequence[Location], names: Mapping[int, str]) -> list[Location]:
+    """Return locations by name, those of a site together: its first one, then the others."""
+    return sorted(
+        found, key=lambda x: (fold(names.get(x.home, x.name)), x.home, x.site is not None, fold(x.name), x.code)
+    )
+
+
+async def _rows(
+    tx: Tx, shown: Sequence[Location], issuers: Mapping[int, Establishment], names: Mapping[int, str]
+) -> list[LocationRow]:
     at = now()
     days = {x.id: at.astimezone(ZoneInfo(x.timezone)).date() for x in shown}
     taken = await reads.capacity_taken(tx, list(days), sorted(set(days.values())))
     closed = await reads.closures_on(tx, list(days), sorted(set(days.values())))
-    return [_row(x, taken.get((x.id, days[x.id]), 0), closed.get((x.id, days[x.id])), issuers) for x in shown]
+    return [_row(x, taken.get((x.id, days[x.id]), 0), closed.get((x.id, days[x.id])), issuers, names) for x in shown]
 
 
-def _row(x: Location, taken: int, closed: str | None, issuers: Mapping[int, Establishment]) -> LocationRow:
+def _row(
+    x: Location, taken: int, closed: str | None, issuers: Mapping[int, Establishment], names: Mapping[int, str]
+) -> LocationRow:
     used = min(100, round(100 * taken / x.daily_capacity)) if x.daily_capacity else 100 if x.daily_capacity == 0 else 0
     return LocationRow(
         code=x.code,
         name=x.name,
         kind=_(say.LOCATION_KIND[x.kind]),
         town=render.DASH.join(part for part in (x.address.city, x.state) if part),
-        issuer=issuers[x.establishment_id].name,
+        issuer=issuers[x.keeps].name,
+        site=names.get(x.home, x.site or "") if x.site else "",
         can=[_(word) for name, (word, _means) in say.CAPABILITIES.items() if getattr(x, name)],
         hours=_hours_of(x, closed),
         taken=taken,
@@ -193,10 +206,11 @@ async def location_list(request: Request[Any, Any, Any]) -> Response[str]:
         words = fold(asked.q).split()
         fitting = [x for x in everything if _fits(x, asked, words)]
         counts = {key: sum(x.status in statuses for x in fitting) for key, (statuses, _word) in TABS.items()}
-        found = [x for x in fitting if x.status in TABS[asked.status][0]]
+        names = {x.id: x.name for x in everything}
+        found = _by_site([x for x in fitting if x.status in TABS[asked.status][0]], names)
         first = min((asked.page - 1) * PAGE_SIZE, max(len(found) - 1, 0) // PAGE_SIZE * PAGE_SIZE)
         issuers = {e.id: e for e in await reads.establishments(tx)}
-        rows = await _rows(tx, found[first : first + PAGE_SIZE], issuers)
+        rows = await _rows(tx, found[first : first + PAGE_SIZE], issuers, names)
     number = first // PAGE_SIZE + 1
     part = web.wants_part(request)
     return render.html(
@@ -273,6 +287,16 @@ async def one(tx: Tx, request: Request[Any, Any, Any], code: str) -> Location:
     return found
 
 
+async def home_of(tx: Tx, request: Request[Any, Any, Any], code: str) -> Location:
+    """Return the first location at the site of one the caller may see: what a site shares is stated of that one.
+
+    Raises:
+        UnknownLocation: as `one`.
+    """
+    found = await one(tx, request, code)
+    return found if found.site is None else await one(tx, request, found.site)
+
+
 @get("/locations/{code:str}", opt={"permission": "network:read"})
 async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
     """Show one location."""
@@ -287,7 +311,9 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         slots = await capacity_view.of_location(tx, found, monday)
         limited = await capacity_view.limited(tx, found, today)
         waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
-        others = [x for x in await in_scope(tx, request) if x.id != found.id]
+        seen = await in_scope(tx, request)
+        others = [x for x in seen if x.id != found.id]
+        owners = await _owners_at(tx, [x for x in seen if x.home == found.home], found)
         history = (
             await audit.trail(tx, entity="location", entity_id=code, limit=HISTORY) if around.may("audit:read") else []
         )
@@ -303,6 +329,8 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         slots=slots,
         slot_days=[monday + timedelta(days=n) for n in range(7)],
         note=_pause_note(found),
+        owners=owners,
+        site=next((x for x in seen if x.id == found.site_id), None),
         answers=_answers(limited, calendar, taken, waiting, around.may("fulfillment:work")),
         week=week_of(found),
         closures=[_closure(c, today) for c in closures if c.day >= today - timedelta(days=1)],
@@ -318,6 +346,21 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
             (audit_words.act(e.action), audit_words.summary(e), e.actor_name, render.moment(e.at)) for e in history
         ],
     )
+
+
+class OwnerRow(NamedTuple):
+    """One owner of goods at a site: its establishment and company, and the location that keeps its goods."""
+
+    owner: Establishment
+    place: Location
+    sign: Sign
+    here: bool
+
+
+async def _owners_at(tx: Tx, places: Sequence[Location], shown: Location) -> list[OwnerRow]:
+    keepers = await reads.establishments_by_id(tx, sorted({x.keeps for x in places}))
+    ordered = sorted(places, key=lambda x: (x.site is not None, fold(keepers[x.keeps].name)))
+    return [OwnerRow(keepers[x.keeps], x, say.LOCATION_STATUS[x.status], x.id == shown.id) for x in ordered]
 
 
 def _point(x: Location) -> tuple[float, float] | None:

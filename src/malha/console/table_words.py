@@ -81,6 +81,7 @@ COLUMNS: dict[str, str] = {
     "line_cost": N_("Cost per line"),
     "priority": N_("Priority"),
     "pickup_days": N_("Days for pickup"),
+    "site": N_("At the site of"),
     "document": N_("CPF or CNPJ"),
     "email": N_("E-mail"),
     "phone": N_("Telephone"),

@@ -212,8 +212,10 @@ async def transfer_ship(request: Request[Any, Any, Any], number: FromPath[int]) 
         eta=eta,
     )
     async with web.writing(request) as tx:
+        found = await _one(tx, request, number)
         left = await service.ship(tx, number, departure)
-    return web.go_on(request, f"/transfers/{number}", _said(_("Goods are on their way"), left))
+    says = _("The goods have changed their owner") if found.changes_owner else _("Goods are on their way")
+    return web.go_on(request, f"/transfers/{number}", _said(says, left))
 
 
 def _said(says: str, left: list[Deficit]) -> str:

@@ -340,6 +340,12 @@ CHECKS: tuple[Check, ...] = (
         statement=reads.DEFICIT_MISSING,
     ),
     Check(
+        name="sites",
+        says=N_("Locations that differ in what they share with the site they are at: {total}"),
+        row=N_("{location} is not as the site of {site}."),
+        statement=reads.SITES_DISAGREE,
+    ),
+    Check(
         name="capacity_taken",
         says=N_("Days on which a location's taken capacity is not its work: {total}"),
         row=N_("{location} on {day}: taken {taken}, fulfillment orders {pieces}."),

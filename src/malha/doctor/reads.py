@@ -318,6 +318,26 @@ WHERE b.allocated > greatest(b.on_hand, 0) AND NOT EXISTS (
 ORDER BY v.sku, l.code
 LIMIT %(cap)s::int
 """
+# What all of a site share is written to each of its locations; a closed one keeps its own state.
+SITES_DISAGREE = """
+SELECT x.code AS location, s.code AS site, count(*) OVER () AS total
+FROM location x JOIN location s ON s.id = x.site_id
+WHERE s.site_id IS NOT NULL
+   OR (x.address, x.state, x.postal_code, x.latitude, x.longitude, x.timezone, x.opening_hours, x.holiday_calendar,
+       x.can_ship, x.can_pickup, x.can_curbside, x.can_return, x.cut_off, x.daily_capacity, x.handling_cost,
+       x.line_cost, x.pickup_days)
+    IS DISTINCT FROM (s.address, s.state, s.postal_code, s.latitude, s.longitude, s.timezone, s.opening_hours,
+       s.holiday_calendar, s.can_ship, s.can_pickup, s.can_curbside, s.can_return, s.cut_off, s.daily_capacity,
+       s.handling_cost, s.line_cost, s.pickup_days)
+   OR (x.status <> 'closed' AND (x.status, x.paused_until) IS DISTINCT FROM (s.status, s.paused_until))
+   OR EXISTS ((SELECT day FROM location_closure WHERE location_id = x.id
+               EXCEPT SELECT day FROM location_closure WHERE location_id = s.id)
+              UNION ALL
+              (SELECT day FROM location_closure WHERE location_id = s.id
+               EXCEPT SELECT day FROM location_closure WHERE location_id = x.id))
+ORDER BY s.code, x.code
+LIMIT %(cap)s::int
+"""
 # Capacity taken on a day is that of the work that was not given back.
 CAPACITY_IS_NOT_WORK = """
 WITH work AS (

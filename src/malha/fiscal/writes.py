@@ -1,9 +1,10 @@
 """Statements that record fiscal documents. Private to `fiscal`. The order's row is locked by the caller."""
 
-# Who issues for a location: the establishment that owns its stock. Two primary keys.
+# Who issues for a location: the establishment whose goods it keeps. Two primary keys.
 ISSUERS_OF_LOCATIONS = """
 SELECT l.id, e.id, e.code, e.cnpj, e.state, e.document_policy
-FROM location l JOIN establishment e ON e.id = l.establishment_id WHERE l.id = ANY (%(locations)s::int[])
+FROM location l JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
+WHERE l.id = ANY (%(locations)s::int[])
 """
 
 _DOCUMENT = "SELECT id, access_key, model, series, number, state, source_id, total FROM fiscal_document"

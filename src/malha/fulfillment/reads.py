@@ -13,7 +13,7 @@ OVERDUE_LIMIT = 1_000
 # The partial index on claimed units.
 SET_ASIDE = """
 SELECT sku_id, sum(quantity)::int FROM order_unit
-WHERE location_id = %(location_id)s::int AND (%(skus)s::int[] IS NULL OR sku_id = ANY (%(skus)s::int[]))
+WHERE location_id = ANY (%(places)s::int[]) AND (%(skus)s::int[] IS NULL OR sku_id = ANY (%(skus)s::int[]))
   AND sku_id IS NOT NULL AND state IN ('picked', 'awaiting_document', 'packed', 'invoiced', 'ready')
 GROUP BY sku_id
 """
@@ -109,7 +109,7 @@ SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_cod
        f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version
 FROM fulfillment_order f
 JOIN location l ON l.id = f.location_id
-JOIN establishment e ON e.id = l.establishment_id
+JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
 LEFT JOIN service s ON s.id = f.service_id
 WHERE f.order_id = %(id)s::uuid ORDER BY f.number
 """
@@ -149,9 +149,9 @@ GROUP BY state
 """
 
 
-async def set_aside(tx: Tx, location_id: int, sku_ids: Sequence[int] | None = None) -> dict[int, int]:
-    """Return the units by SKU that are picked at a location and have not left: on hand, and not on the shelf."""
-    params = {"location_id": location_id, "skus": None if sku_ids is None else list(sku_ids)}
+async def set_aside(tx: Tx, places: Sequence[int], sku_ids: Sequence[int] | None = None) -> dict[int, int]:
+    """Return the units by SKU that are picked at some locations and have not left: on hand, and not on the shelf."""
+    params = {"places": list(places), "skus": None if sku_ids is None else list(sku_ids)}
     return dict(await tx.tuples(SET_ASIDE, params))
 
 

@@ -198,11 +198,11 @@ def _sender(
     details = {x.id: x for x in reference.details}
     empty = {x.location_id for x in tried if x.line == line.line and x.reason in _EMPTY_THERE}
     able = [place for place in there if place != to and place not in empty and place in details]
-    seat = details[to].establishment_id
+    seat = details[to].keeps
     return min(
         able,
         key=lambda place: (
-            details[place].establishment_id != seat,
+            details[place].keeps != seat,
             there[place].free < line.quantity,
             -there[place].free,
             place,

@@ -119,24 +119,36 @@ CLEAR_RETURNED = "UPDATE fulfillment_order SET pickup_returned = NULL, reason = 
 
 # --- capacity ---
 
+# With those of all at the same site, which have one capacity.
 ENSURE_DAYS = """
 INSERT INTO location_day (location_id, day)
-SELECT location_id, day FROM unnest(%(locations)s::int[], %(days)s::date[]) AS w(location_id, day)
-ORDER BY day, location_id
+SELECT DISTINCT m.id, w.day
+FROM unnest(%(locations)s::int[], %(days)s::date[]) AS w(location_id, day)
+JOIN location x ON x.id = w.location_id JOIN location m ON coalesce(m.site_id, m.id) = coalesce(x.site_id, x.id)
+ORDER BY 2, 1
 ON CONFLICT DO NOTHING
 """
 
-# Takes as much as there is room for, up to what is wanted; after a lock wait the newest count decides. A location
-# without a daily capacity is counted all the same. What is granted comes back.
+# Takes as much as there is room for at the site, up to what is wanted; after a lock wait the newest counts decide. A
+# location without a daily capacity is counted all the same. What is granted comes back.
 TAKE_CAPACITY = """
-WITH locked AS MATERIALIZED (
-    SELECT d.location_id, d.day, least(w.wanted, greatest(w.capacity - d.taken, 0)) AS granted
-    FROM location_day d
-    JOIN unnest(%(locations)s::int[], %(days)s::date[], %(wanted)s::int[], %(capacities)s::int[])
+WITH want AS (
+    SELECT w.location_id, w.day, w.wanted, w.capacity, coalesce(x.site_id, x.id) AS site,
+           sum(w.wanted) OVER (PARTITION BY coalesce(x.site_id, x.id), w.day ORDER BY w.location_id) - w.wanted
+               AS before
+    FROM unnest(%(locations)s::int[], %(days)s::date[], %(wanted)s::int[], %(capacities)s::int[])
          AS w(location_id, day, wanted, capacity)
-      ON d.location_id = w.location_id AND d.day = w.day
+    JOIN location x ON x.id = w.location_id
+), counted AS MATERIALIZED (
+    SELECT d.location_id, d.day, d.taken, coalesce(m.site_id, m.id) AS site
+    FROM location_day d JOIN location m ON m.id = d.location_id
+    WHERE (coalesce(m.site_id, m.id), d.day) IN (SELECT site, day FROM want)
     ORDER BY d.day, d.location_id
     FOR NO KEY UPDATE OF d
+), locked AS (
+    SELECT w.location_id, w.day, least(w.wanted, greatest(w.capacity - c.taken - w.before, 0))::int AS granted
+    FROM want w
+    JOIN (SELECT site, day, sum(taken) AS taken FROM counted GROUP BY site, day) c ON c.site = w.site AND c.day = w.day
 )
 UPDATE location_day d SET taken = d.taken + l.granted
 FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day

@@ -18,7 +18,7 @@ FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices',
 """
 
 # Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no
-# rows.
+# rows; slots are stated of a site's first location and hold for all that are there.
 TAKEN_TODAY = """
 SELECT l.id,
        coalesce((SELECT d.taken FROM location_day d
@@ -26,7 +26,7 @@ SELECT l.id,
        + (SELECT count(DISTINCT u.order_id)::int FROM order_unit u WHERE u.location_id = l.id AND u.state = 'allocated')
 FROM location l
 WHERE (l.daily_capacity IS NOT NULL
-       OR l.id = ANY (ARRAY(SELECT location_id FROM capacity_template WHERE kind = 'pick'
+       OR coalesce(l.site_id, l.id) = ANY (ARRAY(SELECT location_id FROM capacity_template WHERE kind = 'pick'
                             UNION SELECT location_id FROM capacity_override WHERE kind = 'pick')))
   AND l.status = 'active'
 """

@@ -64,6 +64,7 @@ class Reference:
     """One revision of everything a batch needs."""
 
     __slots__ = (
+        "_homes",
         "allotments",
         "calendars",
         "channel_codes",
@@ -122,11 +123,20 @@ class Reference:
         self.location_codes = [snapshot.locations[id_].code for id_ in self.network.location_ids]
         self.known = known  # cards by SKU, shared by the references of one catalogue revision
         self.taken: list[int] = []
+        self._homes = {x.id: x.home for x in snapshot.locations.values() if x.site_id is not None}
         self.count(taken)
 
     def count(self, taken: Mapping[int, int]) -> None:
-        """State how many orders each location with a daily capacity has for today."""
-        self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
+        """State how many orders each location with a daily capacity has for today; those of a site count together."""
+        homes = self._homes
+        if homes:
+            sums: dict[int, int] = {}
+            for id_, orders in taken.items():
+                home = homes.get(id_, id_)
+                sums[home] = sums.get(home, 0) + orders
+            self.taken = [sums.get(homes.get(id_, id_), 0) for id_ in self.network.location_ids]
+        else:
+            self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
 
     def under(
         self,

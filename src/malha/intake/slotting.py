@@ -48,8 +48,9 @@ class Slotting:
         if location_id is None:
             return
         kind = Kind.PICKUP if pickup else Kind.DELIVERY
-        self._places[location_id] = reference.details[reference.network.index[location_id]]
-        self._keys[order_id] = Key(location_id, kind.value, slot.day, time.fromisoformat(slot.starts))
+        home = reference.snapshot.locations[location_id].home
+        self._places[home] = reference.details[reference.network.index[home]]
+        self._keys[order_id] = Key(home, kind.value, slot.day, time.fromisoformat(slot.starts))
         if slot.hold is not None:
             self._references[order_id] = slot.hold
 
@@ -142,10 +143,10 @@ class Seat:
         return service.ends_at(place, self.booking.key.day, self.booking.ends)
 
     def narrow(self, request: Request, reference: Reference) -> Request:
-        """Return a request that asks nobody but the location whose delivery slot the order names."""
+        """Return a request that asks nobody but the site whose delivery slot the order names."""
         if self._key is None or self._key.kind != Kind.DELIVERY:
             return request
-        others = {id_ for id_ in reference.network.location_ids if id_ != self._key.location_id}
+        others = {x.id for x in reference.details if x.home != self._key.location_id}
         return msgspec.structs.replace(request, excluded={line.line: others for line in request.lines})
 
     def not_before(self, released: datetime, submission: Submission, reference: Reference) -> datetime:

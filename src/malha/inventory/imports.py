@@ -12,6 +12,7 @@ from malha.catalog.model import VariantCard
 from malha.inventory import reads, service
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
+from malha.network.errors import OwnerNotAtSite
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -44,6 +45,7 @@ COLUMNS = (
         required=True,
     ),
     Column("safety", ("segurança", "estoque de segurança", "safety stock", "buffer"), parse=units),
+    Column("owner", ("dono", "dono dos produtos", "consignante", "consignor")),
 )
 
 
@@ -60,13 +62,15 @@ class StockImport:
         outcome = Outcome()
         cards = {card.sku: card for card in await catalog.by_skus(tx, [row.values["sku"] for row in rows])}
         places = {place.code: place.id for place in await network.locations(tx) if tx.actor.sees(place.id)}
+        kept = await network.kept_at(tx, {_named(row) for row in rows if "owner" in row.values})
         good: dict[tuple[int, int], Row] = {}
         for row in rows:
-            flaws = list(_flaws(row, cards, places))
+            flaws = list(_flaws(row, cards, places, kept))
             if flaws:
                 combine(outcome, row.line, flaws)
             else:
-                good[cards[row.values["sku"]].id, places[row.values["location"]]] = row
+                location = kept.get(_named(row), row.values["location"])
+                good[cards[row.values["sku"]].id, places[location]] = row
         standing = await _standing(tx, sorted(good), lock=apply)
         stated: dict[tuple[int, int], tuple[int, int]] = {}
         for key, row in good.items():
@@ -79,9 +83,9 @@ class StockImport:
         if apply and good:
             counted = [Claim(*key, on_hand) for key, (on_hand, _safety) in stated.items()]
             await service.set_on_hand(tx, counted, Reference("import"), Reason.SET)
-            kept = [Claim(*key, row.values["safety"]) for key, row in good.items() if "safety" in row.values]
-            if kept:
-                await service.set_safety(tx, kept)
+            buffers = [Claim(*key, row.values["safety"]) for key, row in good.items() if "safety" in row.values]
+            if buffers:
+                await service.set_safety(tx, buffers)
             outcome.traces = [
                 _trace(key, good[key], standing.get(key, (0, 0)), after)
                 for key, after in sorted(stated.items())
@@ -127,7 +131,13 @@ def _trace(key: tuple[int, int], row: Row, before: tuple[int, int], after: tuple
     return Trace(key=f"{key[0]}:{key[1]}", label=label, before=told(before), after=told(after))
 
 
-def _flaws(row: Row, cards: Mapping[str, VariantCard], places: Mapping[str, int]) -> list[Flaw]:
+def _named(row: Row) -> tuple[str, str]:
+    return row.values["location"], row.values.get("owner", "")
+
+
+def _flaws(
+    row: Row, cards: Mapping[str, VariantCard], places: Mapping[str, int], kept: Mapping[tuple[str, str], str]
+) -> list[Flaw]:
     sku, location = row.values["sku"], row.values["location"]
     flaws = []
     card = cards.get(sku)
@@ -139,6 +149,9 @@ def _flaws(row: Row, cards: Mapping[str, VariantCard], places: Mapping[str, int]
     if location not in places:
         says, mend = N_("There is no location {value}, or it is not one of yours."), N_("Use the code of a location.")
         flaws.append(Flaw("location", says, mend, {"value": location}))
+    elif "owner" in row.values and kept.get(_named(row)) not in places:
+        facts = {"owner": row.values["owner"], "key": location}
+        flaws.append(Flaw("owner", OwnerNotAtSite.says, OwnerNotAtSite.mend, facts))
     return flaws
 
 
@@ -146,7 +159,11 @@ async def stock_pages(database: Database, actor: Actor) -> AsyncIterator[list[li
     """Yield the balances an actor may see, header first, as rows that `StockImport` reads back unchanged."""
     yield [[column.name for column in COLUMNS]]
     async with database.transaction(actor) as tx:
-        places = {place.id: place.code for place in await network.locations(tx) if actor.sees(place.id)}
+        seen = [place for place in await network.locations(tx) if actor.sees(place.id)]
+        establishments = {e.id: e.code for e in await network.establishments(tx)}
+    places = {place.id: place.code for place in seen}
+    parted = {place.home for place in seen if place.site_id is not None}
+    owners = {place.id: establishments[place.keeps] for place in seen if place.home in parted}
     after = ""
     while True:
         async with database.transaction(actor) as tx:
@@ -157,4 +174,7 @@ async def stock_pages(database: Database, actor: Actor) -> AsyncIterator[list[li
             return
         after = found[-1].sku
         balances.sort(key=lambda a: (skus[a.sku_id], places[a.location_id]))
-        yield [[skus[a.sku_id], places[a.location_id], a.on_hand, a.safety] for a in balances]
+        yield [
+            [skus[a.sku_id], places[a.location_id], a.on_hand, a.safety, owners.get(a.location_id, "")]
+            for a in balances
+        ]

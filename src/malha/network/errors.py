@@ -74,3 +74,38 @@ class SharedByAll(MalhaError):
     code = "shared_by_all"
     says = "This concerns the whole retailer, and your access is limited to some locations."
     mend = "Ask somebody whose access is not limited."
+
+
+class SiteShared(MalhaError):
+    """What is to change concerns all of a site, and the actor sees only a part of it."""
+
+    status = 403
+    code = "site_shared"
+    says = "{key} shares the site of {site}, which your access does not include."
+    mend = "Ask somebody whose access includes {site}."
+
+
+class SiteIsClosed(MalhaError):
+    """A location cannot be opened at a site that is closed."""
+
+    status = 409
+    code = "site_closed"
+    says = "{key} is at the site of {site}, which is closed."
+    mend = "Open {site} first."
+
+
+class OwnerTwiceAtSite(MalhaError):
+    """Each owner has one location at a site."""
+
+    status = 409
+    code = "owner_twice_at_site"
+    says = "{other} keeps this owner's goods at the site of {key} already."
+    mend = "Choose another owner, or move the goods between the two by a transfer."
+
+
+class OwnerNotAtSite(NotFound):
+    """An owner keeps nothing at a site."""
+
+    code = "owner_not_at_site"
+    says = "No goods of {owner} are kept at the site of {key}."
+    mend = "Check the owner's establishment, or add a location for its goods to the site."

@@ -10,7 +10,7 @@ from datetime import time
 
 import msgspec
 
-from malha.network import reads, rules, service
+from malha.network import reads, rules, service, sites
 from malha.network.model import (
     Establishment,
     EstablishmentDraft,
@@ -110,7 +110,7 @@ _ADDRESS = ("postal_code", "street", "number", "complement", "district", "city",
 _STATED = (
     "name", "kind", "status", "latitude", "longitude", "timezone", "opening_hours", "holiday_calendar", "can_ship",
     "can_pickup", "can_curbside", "can_return", "cut_off", "daily_capacity", "handling_cost", "line_cost", "priority",
-    "pickup_days",
+    "pickup_days", "site",
 )  # fmt: skip
 
 COLUMNS = (
@@ -144,6 +144,7 @@ COLUMNS = (
     Column("line_cost", ("custo por linha",), parse=centavos),
     Column("priority", ("prioridade",), parse=lambda text: scaled(text, 0)),
     Column("pickup_days", ("dias para retirada", "prazo de retirada"), parse=whole),
+    Column("site", ("no endereço de", "at the site of")),
 )
 
 
@@ -158,6 +159,7 @@ class LocationImport:
     def __init__(self) -> None:
         self._lines: dict[str, int] = {}
         self._promised: dict[str, EstablishmentDraft] = {}  # made by earlier rows, not written in a preview
+        self._places: dict[str, LocationDraft] = {}  # the same
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk."""
@@ -179,17 +181,29 @@ class LocationImport:
             if owner is None or flaws:
                 combine(outcome, row.line, flaws)
                 continue
-            draft = rules.complete_location(_draft(row, before, owner.code), owner.state)
-            flaws = [Flaw(_column_of(f.at), f.says, f.mend, f.facts) for f in rules.check_location(draft)]
-            if flaws:
-                combine(outcome, row.line, flaws)
+            draft = _draft(row, before, owner.code)
+            drafts[code] = row, draft if draft.site else rules.complete_location(draft, owner.state)
+        placed = await sites.place(tx, [draft for _, draft in drafts.values()], {} if apply else self._places)
+        refused: set[str] = set()
+        for draft in sorted(placed.drafts, key=lambda d: d.site is not None):
+            code, row = draft.code, drafts[draft.code][0]
+            found = list(placed.flaws.get(code) or rules.check_location(draft))
+            if draft.site in refused:
+                says, mend = N_("The row of the site {value} cannot be saved."), N_("Correct that row first.")
+                found.append(Flaw("site", says, mend, {"value": draft.site}))
+            if found:
+                refused.add(code)
+                combine(outcome, row.line, [Flaw(_column_of(f.at), f.says, f.mend, f.facts) for f in found])
+                del drafts[code]
                 continue
             drafts[code] = row, draft
+            before = old.get(code)
             same = before is not None and draft == reads.location_draft(before, owners.code_of(before))
             outcome.created += before is None
             outcome.unchanged += same
             outcome.changed += before is not None and not same
         self._promised |= owners.made
+        self._places |= {code: draft for code, (_, draft) in drafts.items()}
         if apply and drafts:
             needed = {draft.establishment for _, draft in drafts.values()}
             made = [draft for code, draft in owners.made.items() if code in needed]
@@ -292,7 +306,8 @@ async def location_pages(
 
 def location_rows(locations: Iterable[Location], owners: Mapping[int, Establishment]) -> list[list[object]]:
     """Return some locations, header first, as rows that `LocationImport` reads back unchanged."""
-    return [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in locations)]
+    sites_first = sorted(locations, key=lambda x: x.site is not None)
+    return [[c.name for c in COLUMNS], *(_exported(x, owners[x.establishment_id]) for x in sites_first)]
 
 
 def _exported(x: Location, owner: Establishment) -> list[object]:

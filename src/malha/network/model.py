@@ -177,6 +177,7 @@ class LocationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     line_cost: int = 0
     priority: int = 100
     pickup_days: int = 7  # that goods wait for a customer who collects
+    site: str | None = None  # code of the location whose shelf, people and hours it shares; None: a site of its own
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,6 +211,18 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     paused_reason: str | None = None
     paused_until: datetime | None = None
     owner_id: int | None = None  # establishment whose goods it keeps; None: its own
+    site_id: int | None = None  # location at whose site it is; None: a site of its own
+    site: str | None = None  # that location's code
+
+    @property
+    def home(self) -> int:
+        """Return the id of the site's first location: what it shares with others there is stated of that one."""
+        return self.id if self.site_id is None else self.site_id
+
+    @property
+    def keeps(self) -> int:
+        """Return the id of the establishment whose goods it keeps, which invoices them."""
+        return self.establishment_id if self.owner_id is None else self.owner_id
 
 
 class LocationGroup(msgspec.Struct, frozen=True, kw_only=True):

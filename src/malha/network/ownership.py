@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from psycopg.errors import ForeignKeyViolation
 
 from malha.network import ownership_writes as writes
-from malha.network import reads, rules, service
+from malha.network import reads, rules, service, sites
 from malha.network.errors import UnknownChannel, UnknownEstablishment, UnknownLegalEntity, UnknownLocation
 from malha.network.model import LocationGroup, LocationGroupDraft
 from malha.platform import audit, revisions
@@ -116,6 +116,7 @@ async def set_owner(tx: Tx, code: str, establishment: str | None) -> None:
     Raises:
         SharedByAll: the actor is limited to some locations.
         UnknownLocation, UnknownEstablishment: they do not exist.
+        OwnerTwiceAtSite: another location of its site keeps this owner's goods.
     """
     service.refuse_limited(tx)
     place = await reads.location_by_code(tx, code)
@@ -127,6 +128,8 @@ async def set_owner(tx: Tx, code: str, establishment: str | None) -> None:
         if establishment not in found:
             raise UnknownEstablishment(key=establishment)
         owner = found[establishment].id
+    await sites.lock(tx, [code])
+    await sites.refuse_owner_twice(tx, place, place.establishment_id if owner is None else owner)
     await tx.execute(writes.SET_OWNER, {"code": code, "owner": owner})
     await revisions.bump(tx, reads.REVISION)
     before = {"owner_id": place.owner_id}

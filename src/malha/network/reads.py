@@ -34,24 +34,54 @@ REVISION = "network"
 LOCATIONS = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id
-FROM location ORDER BY code
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
+       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
+FROM location x ORDER BY code
 """
 
 # By primary key.
 LOCATIONS_BY_ID = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id
-FROM location WHERE id = ANY(%(ids)s::int[]) ORDER BY code
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
+       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
+FROM location x WHERE id = ANY(%(ids)s::int[]) ORDER BY code
 """
 
 # By the unique index on code.
 LOCATIONS_BY_CODE = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id
-FROM location WHERE code = ANY(%(codes)s::text[]) ORDER BY code
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
+       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
+FROM location x WHERE code = ANY(%(codes)s::text[]) ORDER BY code
+"""
+
+# All that are at the sites of these, themselves included, by the index on sites.
+LOCATIONS_AT_SITES = """
+SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
+       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
+       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
+       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
+FROM location x
+WHERE coalesce(site_id, id) IN (SELECT coalesce(site_id, id) FROM location WHERE code = ANY(%(codes)s::text[]))
+ORDER BY site_id NULLS FIRST, code
+"""
+
+# Where the goods of owners are at sites, by the index on sites.
+KEPT_AT_SITES = """
+SELECT w.location, w.owner, m.code
+FROM unnest(%(locations)s::text[], %(owners)s::text[]) AS w (location, owner)
+JOIN location x ON x.code = w.location JOIN establishment e ON e.code = w.owner
+JOIN location m ON coalesce(m.site_id, m.id) = coalesce(x.site_id, x.id)
+               AND coalesce(m.owner_id, m.establishment_id) = e.id
+"""
+
+# The same of all locations and all owners at their sites.
+ALL_KEPT = """
+SELECT x.code, e.code, m.code
+FROM location x JOIN location m ON coalesce(m.site_id, m.id) = coalesce(x.site_id, x.id)
+JOIN establishment e ON e.id = coalesce(m.owner_id, m.establishment_id)
 """
 
 # Joined with their companies: an establishment is shown with its legal name.
@@ -132,10 +162,13 @@ CLOSURES_OF = """
 SELECT day, reason FROM location_closure WHERE location_id = %(location)s::int ORDER BY day
 """
 
-# What a location has taken on some days, for capacity shown and planned with.
+# What a location has taken on some days, for capacity shown and planned with: all of a site has one capacity.
 CAPACITY_TAKEN = """
-SELECT location_id, day, taken FROM location_day
-WHERE location_id = ANY(%(locations)s::int[]) AND day = ANY(%(days)s::date[])
+SELECT x.id, d.day, sum(d.taken)::int
+FROM location x JOIN location m ON coalesce(m.site_id, m.id) = coalesce(x.site_id, x.id)
+JOIN location_day d ON d.location_id = m.id
+WHERE x.id = ANY(%(locations)s::int[]) AND d.day = ANY(%(days)s::date[])
+GROUP BY x.id, d.day
 """
 
 # One row always: the retailer's own, else what is true before its first change.
@@ -264,6 +297,28 @@ async def location_by_code(tx: Tx, code: str) -> Location | None:
     return (await locations_by_code(tx, [code])).get(code)
 
 
+async def locations_at_sites(tx: Tx, codes: Sequence[str]) -> list[Location]:
+    """Return all locations at the sites of some, these included: the first of each site before the others."""
+    return await _all(tx, Location, LOCATIONS_AT_SITES, {"codes": list(codes)})
+
+
+async def kept_at(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return, for (location, owner's establishment), which location of its site keeps the owner's goods, by codes.
+
+    Pairs of which nobody knows one, or whose owner keeps nothing there, are absent.
+    """
+    asked = sorted(set(pairs))
+    if not asked:
+        return {}
+    columns = {"locations": [location for location, _ in asked], "owners": [owner for _, owner in asked]}
+    return {(location, owner): code for location, owner, code in await tx.tuples(KEPT_AT_SITES, columns)}
+
+
+async def all_kept(tx: Tx) -> dict[tuple[str, str], str]:
+    """Return what `kept_at` does of all there are."""
+    return {(location, owner): code for location, owner, code in await tx.tuples(ALL_KEPT)}
+
+
 async def location_groups(tx: Tx, codes: Sequence[str] | None = None) -> list[LocationGroup]:
     """Return all groups of locations by code, or those with some codes."""
     return await tx.all(LocationGroup, LOCATION_GROUPS, {"codes": None if codes is None else list(codes)})
@@ -300,7 +355,7 @@ async def closures(tx: Tx, location_id: int) -> list[Closure]:
 
 
 async def capacity_taken(tx: Tx, locations: Sequence[int], days: Sequence[date]) -> dict[tuple[int, date], int]:
-    """Return how many fulfillment orders each (location, day) has taken; days without any are absent."""
+    """Return how many fulfillment orders the site of each (location, day) has taken; days without any are absent."""
     rows = await tx.tuples(CAPACITY_TAKEN, {"locations": list(locations), "days": list(days)})
     return {(location, day): taken for location, day, taken in rows}
 
@@ -354,6 +409,7 @@ def location_draft(x: Location, establishment: str) -> LocationDraft:
         line_cost=x.line_cost,
         priority=x.priority,
         pickup_days=x.pickup_days,
+        site=x.site,
     )
 
 

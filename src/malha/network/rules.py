@@ -16,6 +16,7 @@ from malha.network.model import (
     EstablishmentDraft,
     Hours,
     LocationDraft,
+    LocationStatus,
     RateDraft,
     Repeat,
     RetailerDraft,
@@ -23,7 +24,7 @@ from malha.network.model import (
 )
 from malha.network.places import STATE_ZONES, locate, locate_city
 from malha.network.tariff import ANY
-from malha.platform.address import check_parts, tidied
+from malha.platform.address import Address, check_parts, tidied
 from malha.platform.brazil import (
     STATES,
     bare,
@@ -179,6 +180,35 @@ def check_location(draft: LocationDraft) -> Iterator[Flaw]:
     yield from check_range("line_cost", draft.line_cost)
     yield from check_range("priority", draft.priority, -MAX_INT)
     yield from check_range("pickup_days", draft.pickup_days, 1, MOST_PICKUP_DAYS)
+
+
+# What all locations of a site share, as a draft names it: it is stated of the site's first location. Whether it takes
+# work is shared too, except that one whose owner is gone is closed by itself.
+SHARED = (
+    "address", "latitude", "longitude", "timezone", "opening_hours", "holiday_calendar", "can_ship", "can_pickup",
+    "can_curbside", "can_return", "cut_off", "daily_capacity", "handling_cost", "line_cost", "pickup_days",
+)  # fmt: skip
+_UNSTATED = {f.name: f.default for f in msgspec.structs.fields(LocationDraft) if f.name in SHARED} | {
+    "address": Address(),
+    "opening_hours": {},
+}
+
+
+def at_site(draft: LocationDraft, site: LocationDraft) -> LocationDraft:
+    """Return the draft of a location at another's site with what it does not state itself taken from there."""
+    taken = {name: getattr(site, name) for name in SHARED if getattr(draft, name) == _UNSTATED[name]}
+    if draft.status is not LocationStatus.CLOSED:
+        taken["status"] = site.status
+    return msgspec.structs.replace(draft, **taken)
+
+
+def check_at_site(draft: LocationDraft, site: LocationDraft) -> Iterator[Flaw]:
+    """Yield what a completed location states otherwise than the site it is at."""
+    for name in SHARED:
+        if getattr(draft, name) != getattr(site, name):
+            says = N_("This is shared by the whole site of {site}.")
+            mend = N_("Leave it out here, or change it at {site}: the others follow.")
+            yield Flaw("address/street" if name == "address" else name, says, mend, {"site": site.code})
 
 
 def _check_zone(zone: str | None) -> Iterator[Flaw]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from malha.network import reads, rules, writes
+from malha.network import reads, rules, sites, writes
 from malha.network.errors import (
     CnpjTaken,
     CodeTaken,
@@ -195,6 +195,8 @@ async def update_legal_entity(tx: Tx, root: str, draft: LegalEntityDraft, versio
 async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     """Create or change locations by code. Address, coordinates and time zone are completed from the CEP.
 
+    What a site shares is taken from its first location, and goes from there to all that are at it.
+
     Raises:
         SharedByAll: the actor is limited to other locations, or one of these is new.
         Invalid: one of them is not valid; nothing was changed.
@@ -204,12 +206,21 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     for draft in drafts:
         if draft.establishment not in establishments:
             raise UnknownEstablishment(key=draft.establishment)
-    drafts = [rules.complete_location(d, establishments[d.establishment].state) for d in drafts]
-    _check_all(drafts, rules.check_location)
+    drafts = [d if d.site else rules.complete_location(d, establishments[d.establishment].state) for d in drafts]
+    await sites.lock(tx, sorted({d.code for d in drafts} | {d.site for d in drafts if d.site}))
+    placed = await sites.place(tx, drafts)
+    drafts = placed.drafts
+    _check_all(drafts, lambda d: placed.flaws.get(d.code) or list(rules.check_location(d)))
     known = await reads.locations_by_code(tx, [d.code for d in drafts])
     if any(d.code not in known or not tx.actor.sees(known[d.code].id) for d in drafts):
         refuse_limited(tx)
-    if await writes.upsert(tx, writes.UPSERT_LOCATIONS, drafts):
+    if any(d.code in known and known[d.code].site != d.site for d in drafts):
+        refuse_limited(tx)
+    # A site is there before what is at it: no statement sees the rows that it writes itself.
+    written = await writes.upsert(tx, writes.UPSERT_LOCATIONS, [d for d in drafts if not d.site])
+    written += await writes.upsert(tx, writes.UPSERT_LOCATIONS, [d for d in drafts if d.site])
+    if written:
+        await sites.follow(tx, placed.sites, placed.came)
         await revisions.bump(tx, reads.REVISION)
     return await _saved(tx, writes.LOCATION_IDS, set(known), drafts)
 
@@ -259,17 +270,28 @@ async def set_location_status(
 ) -> Location:
     """Pause, close or open a location. New work goes elsewhere at once; what the location has, it finishes.
 
-    Why and until when are kept of a pause only; the worker resumes the location when that time is over.
+    Why and until when are kept of a pause only; the worker resumes the location when that time is over. All of a site
+    is paused, closed and opened together; a location at another's site can be closed by itself.
 
     Raises:
         UnknownLocation: there is no such location.
+        SiteShared: its site is another's, which the actor does not see.
+        SiteIsClosed: it was closed, and so is its site.
         Conflict: it no longer has `version`; None does not ask.
         Invalid: `until` is over.
     """
     before = await _own_location(tx, code)
-    params = {"code": code, "version": version, **await _status_facts(tx, status, reason, until)}
-    if not await tx.tuples(writes.SET_LOCATION_STATUS, params):
+    facts = await _status_facts(tx, status, reason, until)
+    others: list[str] = []
+    if before.site is None or LocationStatus.CLOSED not in {before.status, status}:
+        others = [other for other in await sites.together(tx, [code]) if other != code]
+    elif status is not LocationStatus.CLOSED:
+        await sites.lock(tx, [code])
+        facts = await sites.reopened(tx, before)
+    if not await tx.tuples(writes.SET_LOCATION_STATUS, {"code": code, "version": version, **facts}):
         raise Conflict(what="location", key=code)
+    if others:
+        await _set_status_of(tx, others, list(LocationStatus), facts)
     after = await _location(tx, code)
     if (before.status, before.paused_reason, before.paused_until) != (
         after.status,
@@ -289,19 +311,22 @@ async def _status_facts(tx: Tx, status: LocationStatus, reason: str, until: date
 
 
 async def pause_locations(tx: Tx, codes: Sequence[str], reason: str, until: datetime | None = None) -> list[str]:
-    """Pause the locations among these that are active and in the actor's scope; return their codes.
+    """Pause the locations among these that are active and in the actor's scope, with their sites; return the codes.
 
     Raises:
         Invalid: `until` is over.
+        SiteShared: one is at a site that the actor does not see.
     """
     facts = await _status_facts(tx, LocationStatus.PAUSED, reason, until)
-    return await _set_status_of(tx, await _in_scope(tx, codes), [LocationStatus.ACTIVE], facts)
+    codes = await sites.together(tx, await _in_scope(tx, codes))
+    return await _set_status_of(tx, codes, [LocationStatus.ACTIVE], facts)
 
 
 async def resume_locations(tx: Tx, codes: Sequence[str]) -> list[str]:
     """Let the paused ones among these locations take work again, those in the actor's scope; return their codes."""
     facts = await _status_facts(tx, LocationStatus.ACTIVE, "", None)
-    return await _set_status_of(tx, await _in_scope(tx, codes), [LocationStatus.PAUSED], facts)
+    codes = await sites.together(tx, await _in_scope(tx, codes))
+    return await _set_status_of(tx, codes, [LocationStatus.PAUSED], facts)
 
 
 async def resume_due(tx: Tx) -> list[str]:
@@ -335,7 +360,7 @@ async def _change_status(tx: Tx, rows: Sequence[dict[str, Any]], facts: dict[str
 
 
 async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> None:
-    """Close a location on days it would work: municipal holidays, stocktaking, a flood.
+    """Close a location, with its site, on days it would work: municipal holidays, stocktaking, a flood.
 
     Raises:
         UnknownLocation: there is no such location.
@@ -343,6 +368,7 @@ async def close_days(tx: Tx, code: str, days: Sequence[date], reason: str) -> No
     """
     refuse(list(rules.check_text("reason", reason)))
     await _own_location(tx, code)
+    await sites.together(tx, [code])
     closed = sorted(set(days))
     await writes.add_closures(tx, [(code, day, reason.strip()) for day in closed])
     facts = {"days": closed, "reason": reason.strip()}
@@ -357,6 +383,7 @@ async def open_days(tx: Tx, code: str, days: Sequence[date]) -> None:
         UnknownLocation: there is no such location.
     """
     await _own_location(tx, code)
+    await sites.together(tx, [code])
     if await tx.execute(writes.REMOVE_CLOSURES, {"code": code, "days": list(days)}):
         await audit.record(tx, action="open_days", entity="location", entity_id=code, after={"days": sorted(days)})
         await revisions.bump(tx, reads.REVISION)

@@ -44,17 +44,18 @@ UPSERT_LOCATIONS = """
 INSERT INTO location AS x
     (code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
      opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-     handling_cost, line_cost, priority, pickup_days)
+     handling_cost, line_cost, priority, pickup_days, site_id)
 SELECT r.code, r.name, r.kind, e.id, r.status, r.address, r.address ->> 'state', r.address ->> 'postal_code',
        r.latitude, r.longitude, r.timezone, r.opening_hours, r.holiday_calendar, r.can_ship, r.can_pickup,
        r.can_curbside, r.can_return, r.cut_off, r.daily_capacity, r.handling_cost, r.line_cost, r.priority,
-       r.pickup_days
+       r.pickup_days, s.id
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
     (code text, name text, kind text, establishment text, status text, address jsonb, latitude double precision,
      longitude double precision, timezone text, opening_hours jsonb, holiday_calendar text, can_ship boolean,
      can_pickup boolean, can_curbside boolean, can_return boolean, cut_off time, daily_capacity integer,
-     handling_cost integer, line_cost integer, priority integer, pickup_days smallint)
+     handling_cost integer, line_cost integer, priority integer, pickup_days smallint, site text)
 JOIN establishment e ON e.code = r.establishment
+LEFT JOIN location s ON s.code = r.site
 ORDER BY r.code
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, establishment_id = excluded.establishment_id, status = excluded.status,
@@ -66,14 +67,61 @@ ON CONFLICT (code) DO UPDATE SET
     handling_cost = excluded.handling_cost, line_cost = excluded.line_cost, priority = excluded.priority,
     paused_reason = CASE WHEN excluded.status = 'paused' THEN x.paused_reason END,
     paused_until = CASE WHEN excluded.status = 'paused' THEN x.paused_until END,
-    pickup_days = excluded.pickup_days, version = x.version + 1
+    pickup_days = excluded.pickup_days, site_id = excluded.site_id, version = x.version + 1
 WHERE (x.name, x.kind, x.establishment_id, x.status, x.address, x.latitude, x.longitude, x.timezone, x.opening_hours,
        x.holiday_calendar, x.can_ship, x.can_pickup, x.can_curbside, x.can_return, x.cut_off, x.daily_capacity,
-       x.handling_cost, x.line_cost, x.priority, x.pickup_days)
+       x.handling_cost, x.line_cost, x.priority, x.pickup_days, x.site_id)
     IS DISTINCT FROM (excluded.name, excluded.kind, excluded.establishment_id, excluded.status, excluded.address,
        excluded.latitude, excluded.longitude, excluded.timezone, excluded.opening_hours, excluded.holiday_calendar,
        excluded.can_ship, excluded.can_pickup, excluded.can_curbside, excluded.can_return, excluded.cut_off,
-       excluded.daily_capacity, excluded.handling_cost, excluded.line_cost, excluded.priority, excluded.pickup_days)
+       excluded.daily_capacity, excluded.handling_cost, excluded.line_cost, excluded.priority, excluded.pickup_days,
+       excluded.site_id)
+"""
+
+# Before a change of locations: all of their sites, in the order of codes, so that no other change parts a site.
+LOCK_SITES = """
+SELECT id FROM location
+WHERE coalesce(site_id, id) IN (SELECT coalesce(site_id, id) FROM location WHERE code = ANY(%(codes)s::text[]))
+ORDER BY code FOR NO KEY UPDATE
+"""
+
+# What a site shares is written to all of it, so that whoever reads a location reads what is so. One that is closed
+# stays closed: an owner whose goods are gone.
+FOLLOW_SITES = """
+UPDATE location x SET
+    status = CASE WHEN x.status = 'closed' THEN x.status ELSE s.status END,
+    paused_reason = CASE WHEN x.status <> 'closed' THEN s.paused_reason END,
+    paused_until = CASE WHEN x.status <> 'closed' THEN s.paused_until END,
+    address = s.address, state = s.state, postal_code = s.postal_code, latitude = s.latitude, longitude = s.longitude,
+    timezone = s.timezone, opening_hours = s.opening_hours, holiday_calendar = s.holiday_calendar,
+    can_ship = s.can_ship, can_pickup = s.can_pickup, can_curbside = s.can_curbside, can_return = s.can_return,
+    cut_off = s.cut_off, daily_capacity = s.daily_capacity, handling_cost = s.handling_cost, line_cost = s.line_cost,
+    pickup_days = s.pickup_days, version = x.version + 1
+FROM location s
+WHERE x.site_id = s.id AND s.code = ANY(%(codes)s::text[])
+  AND (CASE WHEN x.status = 'closed' THEN s.status ELSE x.status END,
+       CASE WHEN x.status = 'closed' THEN s.paused_reason ELSE x.paused_reason END,
+       CASE WHEN x.status = 'closed' THEN s.paused_until ELSE x.paused_until END, x.address, x.latitude, x.longitude,
+       x.timezone, x.opening_hours, x.holiday_calendar, x.can_ship, x.can_pickup, x.can_curbside, x.can_return,
+       x.cut_off, x.daily_capacity, x.handling_cost, x.line_cost, x.pickup_days)
+    IS DISTINCT FROM (s.status, s.paused_reason, s.paused_until, s.address, s.latitude, s.longitude, s.timezone,
+       s.opening_hours, s.holiday_calendar, s.can_ship, s.can_pickup, s.can_curbside, s.can_return, s.cut_off,
+       s.daily_capacity, s.handling_cost, s.line_cost, s.pickup_days)
+"""
+
+# Whoever comes to a site is closed on its days, and on no others.
+DROP_OTHER_CLOSURES = """
+DELETE FROM location_closure c USING location x
+WHERE c.location_id = x.id AND x.code = ANY(%(codes)s::text[]) AND x.site_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM location_closure s WHERE s.location_id = x.site_id AND s.day = c.day)
+"""
+COPY_CLOSURES = """
+INSERT INTO location_closure AS c (location_id, day, reason)
+SELECT x.id, s.day, s.reason
+FROM location x JOIN location_closure s ON s.location_id = x.site_id
+WHERE x.code = ANY(%(codes)s::text[])
+ORDER BY x.id, s.day
+ON CONFLICT (location_id, day) DO UPDATE SET reason = excluded.reason WHERE c.reason <> excluded.reason
 """
 
 # The version is the caller's: zero rows means someone else was faster, or there is no such code.
@@ -136,20 +184,23 @@ LOCK_ESTABLISHMENT = """
 SELECT version FROM establishment WHERE code = %(code)s::text FOR NO KEY UPDATE
 """
 
-# A day closed twice keeps its newest reason.
+# A day closed twice keeps its newest reason. A site is closed as a whole.
 ADD_CLOSURES = """
 INSERT INTO location_closure AS c (location_id, day, reason)
 SELECT x.id, r.day, r.reason
 FROM unnest(%(codes)s::text[], %(days)s::date[], %(reasons)s::text[]) AS r (code, day, reason)
-JOIN location x ON x.code = r.code
+JOIN location n ON n.code = r.code
+JOIN location x ON coalesce(x.site_id, x.id) = coalesce(n.site_id, n.id)
 ORDER BY x.id, r.day
 ON CONFLICT (location_id, day) DO UPDATE SET reason = excluded.reason
 """
 
-# By primary key.
+# By primary key, of a whole site.
 REMOVE_CLOSURES = """
 DELETE FROM location_closure
-WHERE location_id = (SELECT id FROM location WHERE code = %(code)s::text) AND day = ANY(%(days)s::date[])
+WHERE location_id IN (SELECT id FROM location WHERE coalesce(site_id, id) IN
+                          (SELECT coalesce(site_id, id) FROM location WHERE code = %(code)s::text))
+  AND day = ANY(%(days)s::date[])
 """
 
 # Unchanged rows keep their version.

@@ -63,7 +63,7 @@ async def agree(
     had = (await reads.of_orders(tx, [order_id])).get(order_id)
     place = await _place(tx, order, units, had, location)
     kind = Kind.PICKUP if order.method == Method.PICKUP else Kind.DELIVERY
-    key = Key(place.id, kind.value, day, starts)
+    key = Key(place.home, kind.value, day, starts)
     if had is not None and had.key == key:
         raise OrderHasSlot(number=order.number)
     before, slot = await service.move(tx, order_id, place, key, reason="moved")
@@ -88,7 +88,8 @@ async def choices(tx: Tx, order_id: UUID, most: int = 30) -> tuple[Reservation |
     had = (await reads.of_orders(tx, [order_id])).get(order_id)
     if not any(is_to_come(u) for u in units):
         return had, []
-    places = await network.locations_by_id(tx, places_of(order, units))
+    named = await network.locations_by_id(tx, places_of(order, units))
+    places = await network.locations_by_id(tx, {x.home for x in named.values()})
     kind = Kind.PICKUP if order.method == Method.PICKUP else Kind.DELIVERY
     now = await tx.now()
     found = await service.offers(tx, places.values(), kind, ready=dict.fromkeys(places, now), most=most)
@@ -99,15 +100,15 @@ async def choices(tx: Tx, order_id: UUID, most: int = 30) -> tuple[Reservation |
 async def _place(
     tx: Tx, order: Order, units: Iterable[Unit], had: Reservation | None, location: str | None
 ) -> Location:
-    """Return the location whose slots an order may have."""
-    may = places_of(order, units)
+    """Return the location whose slots an order may have: the first of a site from which its goods come."""
+    may = {x.home for x in (await network.locations_by_id(tx, places_of(order, units))).values()}
     if location is not None:
         found = await network.location_by_code(tx, location)
         if found is None:
             raise UnknownLocation(key=location)
-        if found.id not in may:
+        if found.home not in may:
             raise SlotNotForOrder(number=order.number)
-        return found
+        return found if found.site_id is None else (await network.locations_by_id(tx, [found.home]))[found.home]
     id_ = had.location_id if had is not None and had.location_id in may else min(may, default=None)
     if id_ is None:
         raise SlotNotForOrder(number=order.number)

@@ -253,7 +253,7 @@ def compile_network(snapshot: NetworkSnapshot, terms: Terms = NO_TERMS) -> Netwo
     """Return the network as routing uses it, locations ordered by (priority, id), under a retailer's terms."""
     places = []
     for location in sorted(snapshot.locations.values(), key=lambda x: (x.priority, x.id)):
-        establishment = snapshot.establishments[location.owner_id or location.establishment_id]
+        establishment = snapshot.establishments[location.keeps]
         places.append(
             Place(
                 id=location.id,
@@ -267,6 +267,7 @@ def compile_network(snapshot: NetworkSnapshot, terms: Terms = NO_TERMS) -> Netwo
                 entity_id=establishment.legal_entity_id,
                 entity_kind=establishment.kind,
                 priority=location.priority,
+                site_id=location.site_id,
             )
         )
     channels = {}
@@ -314,7 +315,7 @@ def barred(place: Place, door: Door) -> Reason | None:
 
 
 def _refusal(place: Place, door: Door, method: str, pickup: int | None) -> Reason | None:
-    """Return why a location is closed to a lane, tariff apart."""
+    """Return why a location is closed to a lane, tariff apart; `pickup` is the site where the customer collects."""
     if place.status != LocationStatus.ACTIVE:
         return Reason.PAUSED if place.status == LocationStatus.PAUSED else Reason.CLOSED
     if door.location_ids and place.id not in door.location_ids:
@@ -325,7 +326,7 @@ def _refusal(place: Place, door: Door, method: str, pickup: int | None) -> Reaso
     if method == Method.PICKUP:
         if not place.can_pickup:
             return Reason.METHOD
-        return None if place.id == pickup else Reason.ELSEWHERE
+        return None if place.home == pickup else Reason.ELSEWHERE
     return None if place.can_ship else Reason.METHOD
 
 
@@ -351,8 +352,9 @@ def open_lane(
     split = terms.split_of(channel_id) if ships else 0
     classes: dict[tuple[int, int, int, tuple[int, int]], int] = {}
     klass: list[int] = []
+    counter = network.places[network.index[pickup]].home if pickup in network.index else pickup
     for index, place in enumerate(network.places):
-        reason = _refusal(place, door, method, pickup)
+        reason = _refusal(place, door, method, counter)
         if reason is None and carriage is not None and not carriage.limit(place.state):
             reason = Reason.NO_SERVICE
         if reason is not None:

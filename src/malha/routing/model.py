@@ -98,6 +98,12 @@ class Place(msgspec.Struct, frozen=True):
     entity_id: int  # whose the goods are: the owner's company, else the establishment's
     entity_kind: str
     priority: int
+    site_id: int | None = None  # location at whose site it is; None: a site of its own
+
+    @property
+    def home(self) -> int:
+        """Return the id of the first location of its site."""
+        return self.id if self.site_id is None else self.site_id
 
 
 class Door(msgspec.Struct, frozen=True):

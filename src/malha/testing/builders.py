@@ -171,6 +171,33 @@ async def a_network(tx: Tx, *, capacity: int | None = None, policy: str = "requi
     return World(establishments, locations, channels, services, cnpjs)
 
 
+ADD_AT_SITE = """
+INSERT INTO location (code, name, kind, establishment_id, site_id, state, opening_hours, can_pickup, cut_off,
+                      daily_capacity, handling_cost, line_cost, holiday_calendar, latitude, longitude)
+SELECT %(code)s::text, %(code)s::text, kind, %(establishment)s::int, id, state, opening_hours, can_pickup, cut_off,
+       daily_capacity, handling_cost, line_cost, holiday_calendar, latitude, longitude
+FROM location WHERE id = %(site)s::int
+RETURNING id
+"""
+
+
+async def an_owner_at(tx: Tx, world: World, site: str, owner: str, *, root: str | None = None) -> str:
+    """Write a location for the goods of an owner at another location's site; return its code, like `DC-SP1`.
+
+    An owner that is not there yet is made, a franchise in the site's state, when the `root` of its CNPJ is given.
+    """
+    if owner not in world.establishments and root is not None:
+        entity = await tx.value(ADD_ENTITY, {"name": owner, "root": root})
+        await tx.execute("UPDATE legal_entity SET kind = 'franchise' WHERE id = %(id)s::int", {"id": entity})
+        world.cnpjs[owner] = f"{root}0001{cnpj_check_digits(f'{root}0001')}"
+        row = {"entity": entity, "code": owner, "cnpj": world.cnpjs[owner], "state": "SP", "policy": "required"}
+        world.establishments[owner] = await tx.value(ADD_ESTABLISHMENT, row)
+    code = f"{site}-{owner}"
+    facts = {"code": code, "establishment": world.establishments[owner], "site": world.locations[site]}
+    world.locations[code] = await tx.value(ADD_AT_SITE, facts)
+    return code
+
+
 async def a_product(
     tx: Tx,
     world: World,

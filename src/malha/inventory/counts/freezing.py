@@ -45,20 +45,20 @@ async def thaw(tx: Tx, task: Task) -> None:
     await places.resume_locations(tx, [place.code])
 
 
-async def freeze_zone(tx: Tx, location_id: int, skus: Sequence[int]) -> None:
-    """Let goods of a location stand still: no order is sent there for them from now on, and they do not leave.
+async def freeze_zone(tx: Tx, places: Sequence[int], skus: Sequence[int]) -> None:
+    """Let goods of some locations stand still: no order is sent there for them from now on, and they do not leave.
 
     A batch of orders that was planned before finds the number changed under which it claims, and plans again.
     """
     await revisions.bump(tx, allotments.REVISION)
-    await announcing.decreased(tx, [(sku, location_id) for sku in skus], Reason.COUNT.value)
+    await announcing.decreased(tx, [(sku, place) for sku in skus for place in places], Reason.COUNT.value)
 
 
 async def thaw_zone(tx: Tx, task: Task, skus: Sequence[int]) -> None:
     """Let the goods of a count's zone be sold again, to whoever waits for them first."""
     if task.zone_frozen:
         await revisions.bump(tx, allotments.REVISION)
-        await announcing.increased(tx, [(sku, task.location_id) for sku in skus], Reason.COUNT.value)
+        await announcing.increased(tx, [(sku, place) for sku in skus for place in task.places], Reason.COUNT.value)
 
 
 async def refuse_frozen(tx: Tx, goods: Iterable[tuple[int | None, int]]) -> None:

@@ -74,6 +74,7 @@ class CountDraft(msgspec.Struct, frozen=True, kw_only=True):
     blind: bool = True
     freeze: bool = False  # the whole location
     freeze_zone: bool = False  # what is counted; without SKUs what the zone had when it was last counted
+    owner_alone: bool = False  # only the goods of the location's owner, where its site keeps several owners'
     limits: Limits = Limits()
 
 
@@ -101,6 +102,7 @@ class Task(msgspec.Struct, frozen=True):
     zone_frozen: bool
     limit_units: int
     limit_value: int
+    places: list[int]  # whose balances are counted together: the location, or all of its site
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from malha.inventory.counts import writes
+from malha.inventory.counts import reads, writes
 from malha.inventory.counts.events import CountRaised
 from malha.inventory.counts.model import Source
 from malha.platform import outbox
@@ -19,9 +19,12 @@ class Raised(NamedTuple):
 
 
 async def raise_for(tx: Tx, location_id: int, skus: Sequence[int], source: Source, note: str = "") -> Raised:
-    """Have SKUs counted because something about them is odd; they join its open count. Safe to repeat."""
+    """Have SKUs counted because something about them is odd; they join the open count of its site. Safe to repeat."""
+    places = await reads.on_one_shelf(tx, location_id)
+    location_id = places[0]
     params = {
         "id": new_id(),
+        "whole_site": len(places) > 1,
         "location_id": location_id,
         "source": source.value,
         "note": note,

@@ -9,35 +9,38 @@ from malha.inventory.counts.model import CountKind, Habits, LineState, Source, T
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
-# The partial unique index on frozen locations, which are few or none.
+# The partial unique index on frozen locations, which are few or none. All of a site stands still together.
 FROZEN = """
 SELECT t.location_id, p.code AS location, t.number FROM count_task t JOIN location p ON p.id = t.location_id
-WHERE t.frozen AND t.location_id = ANY (%(locations)s::int[])
+WHERE t.frozen AND coalesce(p.site_id, p.id) IN
+    (SELECT coalesce(site_id, id) FROM location WHERE id = ANY (%(locations)s::int[]))
 """
 # The partial index on frozen zones, which are few or none, and the key of their lines.
 FROZEN_GOODS = """
-SELECT l.sku_id, array_agg(t.location_id) FROM count_task t JOIN count_line l ON l.task_id = t.id
+SELECT l.sku_id, array_agg(p.id) FROM count_task t JOIN count_line l ON l.task_id = t.id
+JOIN location p ON p.id = t.location_id OR (t.whole_site AND p.site_id = t.location_id)
 WHERE t.zone_frozen GROUP BY l.sku_id
 """
 FROZEN_AMONG = """
 SELECT v.sku, p.code AS location, t.zone, t.number
 FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
-JOIN count_task t ON t.zone_frozen AND t.location_id = w.location_id
+JOIN location p ON p.id = w.location_id
+JOIN count_task t ON t.zone_frozen AND (t.location_id = p.id OR (t.whole_site AND t.location_id = p.site_id))
 JOIN count_line l ON l.task_id = t.id AND l.sku_id = w.sku_id
-JOIN variant v ON v.id = w.sku_id JOIN location p ON p.id = w.location_id
+JOIN variant v ON v.id = w.sku_id
 ORDER BY t.number, v.sku LIMIT 1
 """
 # What was last counted in a zone, or in a place whose name begins with its; the newest line of a SKU says where it is.
 # By the indexes on a SKU's lines, from what the location has.
 SKUS_OF_ZONE = """
-SELECT b.sku_id FROM balance b
+SELECT DISTINCT b.sku_id FROM balance b
 CROSS JOIN LATERAL (
     SELECT t.zone, l.bin FROM count_line l JOIN count_task t ON t.id = l.task_id
-    WHERE l.sku_id = b.sku_id AND t.location_id = b.location_id AND (l.bin <> '' OR t.zone <> '')
+    WHERE l.sku_id = b.sku_id AND t.location_id = ANY (%(places)s::int[]) AND (l.bin <> '' OR t.zone <> '')
       AND l.counted IS NOT NULL
     ORDER BY t.number DESC LIMIT 1
 ) last
-WHERE b.location_id = %(location_id)s::int
+WHERE b.location_id = ANY (%(places)s::int[])
   AND (lower(last.zone) = lower(%(zone)s::text) OR starts_with(lower(last.bin), lower(%(zone)s::text)))
 ORDER BY b.sku_id
 """
@@ -65,7 +68,10 @@ LIMIT %(limit)s::int
 TASK = """
 SELECT t.id, t.number, t.location_id, p.code AS location, p.name AS location_name, t.kind, t.source, t.zone, t.note,
        t.state, t.blind, t.frozen, t.zone_frozen, t.limit_units, t.limit_value, t.created_at, t.created_by, t.closed_at,
-       t.closed_by
+       t.closed_by,
+       CASE WHEN t.whole_site THEN ARRAY(SELECT m.id FROM location m
+                                         WHERE coalesce(m.site_id, m.id) = t.location_id ORDER BY m.id)
+            ELSE ARRAY[t.location_id] END AS places
 FROM count_task t JOIN location p ON p.id = t.location_id
 WHERE t.number = %(number)s::bigint
 """
@@ -98,7 +104,7 @@ WHERE e.task_id = %(task_id)s::uuid AND e.sku_id = ANY (%(skus)s::int[]) ORDER B
 """
 # Units that left a location, by SKU, from the balances to their movements by index movement_balance.
 LEFT_BY_SKU = """
-SELECT b.sku_id, coalesce(m.units, 0)::int AS units, m.counted_at
+SELECT b.sku_id, coalesce(sum(m.units), 0)::int AS units, max(m.counted_at) AS counted_at
 FROM balance b
 CROSS JOIN LATERAL (
     SELECT -sum(d_on_hand) FILTER (WHERE reason IN ('ship', 'hand_over', 'sale')) AS units,
@@ -107,7 +113,8 @@ CROSS JOIN LATERAL (
     WHERE sku_id = b.sku_id AND location_id = b.location_id AND bucket = 'sellable'
       AND recorded_at >= now() - make_interval(days => %(days)s::int)
 ) m
-WHERE b.location_id = %(location_id)s::int AND b.on_hand > 0
+WHERE b.location_id = ANY (%(places)s::int[]) AND b.on_hand > 0
+GROUP BY b.sku_id
 """
 # Balances of one location with something on hand, each with its movements of the days looked back by index
 # movement_balance. Silence begins with the last thing that proved stock to be there: a sale, a receipt, a count.
@@ -129,7 +136,9 @@ CROSS JOIN LATERAL (
                         c.counted_at) AS stated_at
         FROM movement v
         CROSS JOIN (SELECT max(l.as_of) AS counted_at FROM count_line l JOIN count_task t ON t.id = l.task_id
-                    WHERE l.sku_id = b.sku_id AND t.location_id = b.location_id AND l.state = 'applied') c
+                    WHERE l.sku_id = b.sku_id AND l.state = 'applied'
+                      AND (t.location_id = b.location_id OR (t.whole_site AND t.location_id = (
+                          SELECT p.site_id FROM location p WHERE p.id = b.location_id)))) c
         WHERE v.sku_id = b.sku_id AND v.location_id = b.location_id AND v.bucket = 'sellable' AND v.d_on_hand <> 0
           AND v.recorded_at >= now() - make_interval(days => %(days)s::int)
     ) r
@@ -137,6 +146,12 @@ CROSS JOIN LATERAL (
 WHERE b.location_id = %(location_id)s::int AND b.on_hand > 0
   AND NOT EXISTS (SELECT FROM stock_suspicion s
                   WHERE s.sku_id = b.sku_id AND s.location_id = b.location_id AND s.lifted_at IS NULL)
+"""
+# The first of a site before the others, by the index on sites.
+ON_ONE_SHELF = """
+SELECT id FROM location
+WHERE coalesce(site_id, id) = (SELECT coalesce(site_id, id) FROM location WHERE id = %(location_id)s::int)
+ORDER BY site_id NULLS FIRST, id
 """
 IS_SUSPECTED = """
 SELECT EXISTS (SELECT FROM stock_suspicion
@@ -222,6 +237,7 @@ class TaskHead(msgspec.Struct, frozen=True):
     created_by: str
     closed_at: datetime | None
     closed_by: str | None
+    places: list[int]  # whose balances are counted together
 
 
 class LineRow(msgspec.Struct, frozen=True):
@@ -304,9 +320,14 @@ async def frozen_among(tx: Tx, goods: Collection[tuple[int, int]]) -> FrozenZone
     return await tx.maybe(FrozenZone, FROZEN_AMONG, params)
 
 
-async def skus_of_zone(tx: Tx, location_id: int, zone: str) -> list[int]:
-    """Return the SKUs that were last counted in a zone of a location, or in a place whose name begins with its."""
-    return await tx.values(SKUS_OF_ZONE, {"location_id": location_id, "zone": zone})
+async def skus_of_zone(tx: Tx, places: Sequence[int], zone: str) -> list[int]:
+    """Return the SKUs that were last counted in a zone of a shelf, or in a place whose name begins with its."""
+    return await tx.values(SKUS_OF_ZONE, {"places": list(places), "zone": zone})
+
+
+async def on_one_shelf(tx: Tx, location_id: int) -> list[int]:
+    """Return the locations at the site of one, the first of the site first."""
+    return await tx.values(ON_ONE_SHELF, {"location_id": location_id})
 
 
 async def frozen(tx: Tx, location_ids: Sequence[int]) -> list[FrozenPlace]:
@@ -366,8 +387,9 @@ async def entries(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[EntryRow]:
 
 
 async def left_by_sku(tx: Tx, location_id: int, days: int = 90) -> list[tuple[int, int, datetime | None]]:
-    """Return (SKU id, units that left, last counted) of what a location has."""
-    return await tx.tuples(LEFT_BY_SKU, {"location_id": location_id, "days": days})
+    """Return (SKU id, units that left, last counted) of what the site of a location has."""
+    places = await on_one_shelf(tx, location_id)
+    return await tx.tuples(LEFT_BY_SKU, {"places": places, "days": days})
 
 
 async def habits(tx: Tx, location_id: int, days: int) -> list[Habits]:

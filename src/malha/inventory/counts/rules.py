@@ -1,6 +1,7 @@
 """Pure decisions of counts: whether a variance is believed, and whether stock is suspected."""
 
 import math
+from collections.abc import Mapping
 
 from malha.inventory.counts.model import Habits, Limits, LineState, PhantomRule, Suspicion
 
@@ -17,6 +18,32 @@ def judge(variance: int, price: int | None, limits: Limits, attempts: int) -> Li
     if within or variance == 0:
         return LineState.ACCEPTED
     return LineState.RECOUNT if attempts < 2 else LineState.REVIEW
+
+
+def divide(variance: int, on_hand: Mapping[int, int], first: int) -> dict[int, int]:
+    """Return what of a variance on one shelf goes to which of the balances there, by location; zeros are left out.
+
+    Where only one owner has units it is that one's; where several have, each bears it in proportion to what it has, odd
+    units going to the larger. What nobody has is the site's own, which is `first`. Nobody is taken below zero as long
+    as all together have as much as is missing; beyond that it is the largest one's, as if it were alone.
+    """
+    having = {place: units for place, units in on_hand.items() if units > 0}
+    if not variance:
+        return {}
+    if len(having) < 2:
+        return {next(iter(having), first): variance}
+    total = sum(having.values())
+    sign, most = (1 if variance > 0 else -1), abs(variance)
+    order = sorted(having, key=lambda place: (-having[place], place))
+    beyond = max(most - total, 0) if sign < 0 else 0
+    parts = {place: (most - beyond) * having[place] // total for place in order}
+    odd = most - beyond - sum(parts.values())
+    for place in order:
+        if odd and (sign > 0 or parts[place] < having[place]):
+            parts[place] += 1
+            odd -= 1
+    parts[order[0]] += beyond
+    return {place: sign * units for place, units in parts.items() if units}
 
 
 def chance_of_silence(sales: int, observed: float, silence: float) -> float:

@@ -2,7 +2,10 @@
 
 A variance is what was counted without what was on hand at that moment, so that goods may come and go meanwhile; what is
 applied is the variance, not the number. Picked goods that wait for their parcel are on hand and not on the shelf: the
-caller says how many are set aside, and they are added to what was counted. Lock order: task, lines, holds, balances.
+caller says how many are set aside, and they are added to what was counted. The goods of all owners at a site are on one
+shelf: they are counted together, and the variance is divided between their balances.
+
+Lock order: task, lines, holds, balances.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,6 +53,8 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
     """
     if (draft.freeze or draft.freeze_zone) and not tx.actor.may(APPROVE):
         raise Forbidden(permission=APPROVE)
+    home, places = await _shelf(tx, draft)
+    draft = msgspec.structs.replace(draft, location_id=home)
     if draft.freeze_zone:
         draft = await _of_zone(tx, draft)
     id_ = new_id()
@@ -70,19 +75,20 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
             "limit_units": draft.limits.units,
             "limit_value": draft.limits.value,
             "actor": tx.actor.label,
+            "whole_site": len(places) > 1,
         },
     )
     if not made:
         raise AlreadyFrozen
     number: int = made[0]
     if draft.skus is None:
-        lines = await tx.execute(writes.ADD_ALL_LINES, {"task_id": id_, "location_id": draft.location_id})
+        lines = await tx.execute(writes.ADD_ALL_LINES, {"task_id": id_, "places": places})
     else:
         lines = await tx.execute(writes.ADD_LINES, {"task_id": id_, "skus": sorted(set(draft.skus))})
     if not lines and draft.kind is CountKind.CYCLE:
         refuse([Flaw("skus", N_("There is nothing to count: choose SKUs."))])
     if draft.freeze_zone:
-        await freezing.freeze_zone(tx, draft.location_id, draft.skus or [])
+        await freezing.freeze_zone(tx, places, draft.skus or [])
     await outbox.add(
         tx,
         CountRaised(
@@ -102,6 +108,14 @@ async def raise_count(tx: Tx, draft: CountDraft) -> int:
     return number
 
 
+async def _shelf(tx: Tx, draft: CountDraft) -> tuple[int, list[int]]:
+    """Return the location a count is of, and those whose balances it counts: all of a site, or one owner's alone."""
+    if draft.owner_alone:
+        return draft.location_id, [draft.location_id]
+    places = await reads.on_one_shelf(tx, draft.location_id)
+    return places[0], sorted(places)
+
+
 async def _of_zone(tx: Tx, draft: CountDraft) -> CountDraft:
     """Return the draft of a zone that is frozen with the SKUs that stand still."""
     if draft.freeze or draft.kind is CountKind.PHYSICAL:
@@ -119,7 +133,8 @@ async def of_zone(tx: Tx, location_id: int, zone: str) -> list[int]:
     Raises:
         Invalid: no zone is named, or nothing was counted there yet.
     """
-    found = await reads.skus_of_zone(tx, location_id, zone.strip()) if zone.strip() else []
+    places = await reads.on_one_shelf(tx, location_id)
+    found = await reads.skus_of_zone(tx, places, zone.strip()) if zone.strip() else []
     if not found:
         says = N_("Nothing was counted in this zone yet.") if zone.strip() else N_("Say which zone.")
         refuse([Flaw("zone", says, N_("Name its SKUs; where they are counted is remembered for the next time."))])
@@ -130,7 +145,7 @@ async def _join(tx: Tx, task: Task, skus: Sequence[int]) -> None:
     """Let SKUs join a count; what is found in a frozen zone stands still as it does."""
     joined = await tx.values(writes.ADD_LINES, {"task_id": task.id, "skus": sorted(set(skus))})
     if joined and task.zone_frozen:
-        await freezing.freeze_zone(tx, task.location_id, joined)
+        await freezing.freeze_zone(tx, task.places, joined)
 
 
 async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = True, bin_: str = "") -> int:
@@ -219,13 +234,14 @@ async def _record(
     """Write counts against what was on hand at their moment, and what follows from each variance."""
     if not entries:
         return {}
-    keys = {"skus": [e.sku_id for e in entries], "locations": [task.location_id] * len(entries)}
+    pairs = sorted((e.sku_id, place) for e in entries for place in task.places)
+    keys = {"skus": [sku for sku, _ in pairs], "locations": [place for _, place in pairs]}
     await tx.execute(balances.ENSURE_BALANCES, keys)
     await tx.tuples(balances.LOCK_BALANCES, keys)
     # Under the lock nothing moves, so the present needs no looking back: the end of time is after every movement.
     now = await tx.value(writes.CLOCK)
     moments = [entry.as_of or now for entry in entries]
-    params = {"location_id": task.location_id, "skus": keys["skus"], "moments": moments}
+    params = {"places": task.places, "skus": [e.sku_id for e in entries], "moments": moments}
     there = dict(await tx.tuples(writes.ON_HAND_AT, params))
     by_sku = {line.sku_id: line for line in lines}
     limits = Limits(task.limit_units, task.limit_value)
@@ -355,8 +371,8 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
     if task.zone_frozen:
         await revisions.bump(tx, allotments.REVISION)  # as who saves allotments does: before any balance
     rows = await tx.tuples(writes.NEXT_ACCEPTED, {"task_id": task.id, "limit": limit})
-    changes = [Claim(sku, task.location_id, variance) for sku, variance in rows]
-    await suspicions.lift(tx, task.location_id, [sku for sku, _ in rows], f"C{number}")
+    await suspicions.lift(tx, task.places, [sku for sku, _ in rows], f"C{number}")
+    changes = await _divided(tx, task, rows)
     deficits = await stock.adjust(tx, changes, Reason.COUNT, Reference("count", task.id, f"C{number}"))
     params = {
         "task_id": task.id,
@@ -372,6 +388,20 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
         await _thaw(tx, task)
         await outbox.add(tx, CountApplied(id=task.id, seq=seq, number=number, location_id=task.location_id))
     return Applied(len(rows), left, deficits)
+
+
+async def _divided(tx: Tx, task: Task, rows: Sequence[tuple[int, int]]) -> list[Claim]:
+    """Return what the variances of SKUs change where; between several owners under the locks of their balances."""
+    if len(task.places) == 1:
+        return [Claim(sku, task.location_id, variance) for sku, variance in rows]
+    keys = [(sku, place) for sku, _ in rows for place in task.places]
+    there = await stock.lock_balances(tx, keys)
+    changes = []
+    for sku, variance in rows:
+        on_hand = {place: there[sku, place].on_hand for place in task.places if (sku, place) in there}
+        parts = rules.divide(variance, on_hand, task.location_id)
+        changes += [Claim(sku, place, units) for place, units in sorted(parts.items())]
+    return changes
 
 
 @jobs.task("counts.apply", attempts=20)

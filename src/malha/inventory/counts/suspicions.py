@@ -97,17 +97,19 @@ def _why(suspicion: Suspicion) -> dict[str, float | int | None]:
     }
 
 
-async def lift(tx: Tx, location_id: int, skus: Sequence[int], reason: str) -> int:
-    """End suspicions of SKUs at a location: what was held back is free again. Their balances stay locked.
+async def lift(tx: Tx, places: Sequence[int], skus: Sequence[int], reason: str) -> int:
+    """End suspicions of SKUs at some locations: what was held back is free again. Their balances stay locked.
 
     Returns:
         How many there were.
     """
-    params = {"location_id": location_id, "skus": list(skus), "actor": tx.actor.label, "reason": reason}
+    params = {"places": list(places), "skus": list(skus), "actor": tx.actor.label, "reason": reason}
     lifted = await tx.tuples(writes.LIFT_SUSPICIONS, params)
-    references = [hold_of(sku, location_id) for _, sku in lifted]
-    await stock.release_holds(tx, references, [Claim(sku, location_id, 0) for sku in skus])
-    events = [SuspicionLifted(id=id_, seq=2, sku_id=sku, location_id=location_id, reason=reason) for id_, sku in lifted]
+    references = [hold_of(sku, place) for _, sku, place in lifted]
+    await stock.release_holds(tx, references, [Claim(sku, place, 0) for sku in skus for place in places])
+    events = [
+        SuspicionLifted(id=id_, seq=2, sku_id=sku, location_id=place, reason=reason) for id_, sku, place in lifted
+    ]
     await outbox.add_all(tx, events)
     return len(lifted)
 

@@ -2,19 +2,19 @@
 
 INSERT_TASK = """
 INSERT INTO count_task (id, location_id, kind, source, zone, note, blind, frozen, paused, zone_frozen,
-                        limit_units, limit_value, created_by)
+                        limit_units, limit_value, created_by, whole_site)
 VALUES (%(id)s::uuid, %(location_id)s::int, %(kind)s::text, %(source)s::text, %(zone)s::text, %(note)s::text,
         %(blind)s::boolean, %(frozen)s::boolean, %(paused)s::boolean, %(zone_frozen)s::boolean, %(limit_units)s::int,
-        %(limit_value)s::bigint, %(actor)s::text)
+        %(limit_value)s::bigint, %(actor)s::text, %(whole_site)s::boolean)
 ON CONFLICT (location_id) WHERE frozen DO NOTHING
 RETURNING number
 """
 CLOCK = "SELECT clock_timestamp()"
 # What the system raises gathers in one open count per location and source: the partial unique index decides.
 ENSURE_RAISED = """
-INSERT INTO count_task (id, location_id, kind, source, note, limit_units, limit_value, created_by)
+INSERT INTO count_task (id, location_id, kind, source, note, limit_units, limit_value, created_by, whole_site)
 VALUES (%(id)s::uuid, %(location_id)s::int, 'cycle', %(source)s::text, %(note)s::text, %(limit_units)s::int,
-        %(limit_value)s::bigint, %(actor)s::text)
+        %(limit_value)s::bigint, %(actor)s::text, %(whole_site)s::boolean)
 ON CONFLICT (location_id, source) WHERE state = 'open' AND source IN ('short_pick', 'suspicion', 'drift')
 DO UPDATE SET seq = count_task.seq + 1
 RETURNING id, number, seq
@@ -29,19 +29,23 @@ LINES_OF = "SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid ORDE
 # Everything that is there, or should be.
 ADD_ALL_LINES = """
 INSERT INTO count_line (task_id, sku_id)
-SELECT %(task_id)s::uuid, sku_id FROM balance
-WHERE location_id = %(location_id)s::int AND (on_hand <> 0 OR allocated <> 0 OR held <> 0)
+SELECT DISTINCT %(task_id)s::uuid, sku_id FROM balance
+WHERE location_id = ANY (%(places)s::int[]) AND (on_hand <> 0 OR allocated <> 0 OR held <> 0)
 """
 # Those who count share the task; who closes or cancels it has it alone.
 SHARE_TASK = """
-SELECT id, number, location_id, kind, source, state, blind, frozen, paused, zone_frozen, limit_units,
-       limit_value
+SELECT id, number, location_id, kind, source, state, blind, frozen, paused, zone_frozen, limit_units, limit_value,
+       CASE WHEN whole_site THEN ARRAY(SELECT m.id FROM location m
+                                       WHERE coalesce(m.site_id, m.id) = location_id ORDER BY m.id)
+            ELSE ARRAY[location_id] END AS places
 FROM count_task WHERE number = %(number)s::bigint
 FOR SHARE
 """
 LOCK_TASK = """
-SELECT id, number, location_id, kind, source, state, blind, frozen, paused, zone_frozen, limit_units,
-       limit_value
+SELECT id, number, location_id, kind, source, state, blind, frozen, paused, zone_frozen, limit_units, limit_value,
+       CASE WHEN whole_site THEN ARRAY(SELECT m.id FROM location m
+                                       WHERE coalesce(m.site_id, m.id) = location_id ORDER BY m.id)
+            ELSE ARRAY[location_id] END AS places
 FROM count_task WHERE number = %(number)s::bigint
 FOR NO KEY UPDATE
 """
@@ -63,15 +67,17 @@ UPDATE count_line SET tally = CASE WHEN %(add)s::boolean THEN greatest(coalesce(
 WHERE task_id = %(task_id)s::uuid AND sku_id = %(sku_id)s::int
 RETURNING tally
 """
-# What was on hand at each line's moment: what is there now, under the lock, without what was written since. Index
-# movement_balance, the newest rows only.
+# What was on hand at each line's moment, of all owners at the site: what is there now, under the lock, without what was
+# written since. Index movement_balance, the newest rows only.
 ON_HAND_AT = """
-SELECT w.sku_id, (coalesce(b.on_hand, 0) - coalesce((
+SELECT w.sku_id, sum(coalesce(b.on_hand, 0) - coalesce((
     SELECT sum(m.d_on_hand) FROM movement m
-    WHERE m.sku_id = w.sku_id AND m.location_id = %(location_id)s::int AND m.bucket = 'sellable'
+    WHERE m.sku_id = w.sku_id AND m.location_id = p.id AND m.bucket = 'sellable'
       AND m.recorded_at > w.as_of), 0))::int
 FROM unnest(%(skus)s::int[], %(moments)s::timestamptz[]) AS w(sku_id, as_of)
-LEFT JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = %(location_id)s::int
+CROSS JOIN unnest(%(places)s::int[]) AS p(id)
+LEFT JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = p.id
+GROUP BY w.sku_id
 """
 RECORD_COUNTS = """
 WITH said AS (
@@ -127,6 +133,6 @@ RETURNING id
 """
 LIFT_SUSPICIONS = """
 UPDATE stock_suspicion SET lifted_at = now(), lifted_by = %(actor)s::text, lift_reason = %(reason)s::text
-WHERE lifted_at IS NULL AND location_id = %(location_id)s::int AND sku_id = ANY (%(skus)s::int[])
-RETURNING id, sku_id
+WHERE lifted_at IS NULL AND location_id = ANY (%(places)s::int[]) AND sku_id = ANY (%(skus)s::int[])
+RETURNING id, sku_id, location_id
 """

@@ -19,6 +19,7 @@ from malha.inventory.sync.following import follow
 from malha.inventory.sync.model import Delta, Outcome, Source
 from malha.inventory.sync.receiving import CLOCK_AHEAD
 from malha.inventory.sync.sources import refuse_inactive
+from malha.network import reads as network
 from malha.platform import arrays
 from malha.platform.db import Tx
 
@@ -51,12 +52,25 @@ async def apply_deltas(tx: Tx, code: str, deltas: Sequence[Delta]) -> list[Reply
     refuse_inactive(source)
     now = await tx.now()
     replies: list[Reply | None] = [None] * len(deltas)
-    rows = await _resolved(tx, source, deltas, replies, now)
+    rows = await _resolved(tx, source, await _of_owners(tx, deltas), replies, now)
     fresh = await _claimed(tx, source, rows, replies)
     fresh = await _against_snapshots(tx, source, fresh, replies)
     for wave in waves(fresh):
         await _apply(tx, source, wave, replies)
     return [reply for reply in replies if reply is not None]
+
+
+async def _of_owners(tx: Tx, deltas: Sequence[Delta]) -> list[Delta]:
+    """Return changes with the location of their owner in place of the site's; where there is none the owner stays."""
+    kept = await network.kept_at(tx, {(d.location, d.owner) for d in deltas if d.owner is not None})
+    if not kept:
+        return list(deltas)
+    return [
+        d
+        if (code := kept.get((d.location, d.owner or ""))) is None
+        else msgspec.structs.replace(d, location=code, owner=None)
+        for d in deltas
+    ]
 
 
 async def _resolved(
@@ -79,6 +93,8 @@ async def _resolved(
             wrong = Outcome.UNKNOWN_SKU
         elif found[1]:
             wrong = Outcome.KIT
+        elif delta.owner is not None:
+            wrong = Outcome.UNKNOWN_OWNER
         elif place is None or not tx.actor.sees(place):
             wrong = Outcome.NOT_ITS_LOCATION if delta.location in known else Outcome.UNKNOWN_LOCATION
         elif delta.occurred_at is not None and delta.occurred_at > latest:

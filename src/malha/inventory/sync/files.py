@@ -10,7 +10,7 @@ import hashlib
 import io
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Self
 
 import msgspec
@@ -38,7 +38,9 @@ COLUMNS = (
         ("físico", "saldo", "estoque", "quantidade", "qtd", "qtde", "estoque físico", "quantity", "stock", "qty"),
         required=True,
     ),
+    Column("owner", ("dono", "dono dos produtos", "consignante", "consignor")),
 )
+UNOWNED = " @ "  # between a location and an owner that keeps nothing there; no code has it
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,12 +126,16 @@ class Arriving:
         self._file.seek(0)
         start = self._file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
         self._file.seek(0)
+        owned = True
         if "json" in media_type or start.startswith(b"{"):
-            self._replace(_from_json(self._file))
+            made, owned = _from_json(self._file)
+            self._replace(made)
         elif workbook.is_workbook(self._file):
             self._replace(workbook.as_text(self._file))
         table = open_table(self._file, COLUMNS)
         at = {column.name: i for i, column in table.columns.items()}
+        if not owned:
+            at.pop("owner", None)
         if "sku" not in at and "gtin" not in at:
             table.release()
             open_table(self._file, (Column("sku", required=True), *COLUMNS[1:]))
@@ -149,6 +155,29 @@ class Arriving:
         if encoding == "utf-8-sig" and self._file.read(3) != b"\xef\xbb\xbf":
             self._file.seek(0)
         return self._file, shape
+
+    def of_owners(self, shape: Shape, kept: Mapping[tuple[str, str], str]) -> tuple[BinaryIO, Shape]:
+        """Return the table with the location of each row's owner in place of the site's, and without owners.
+
+        `kept` is that location by (location, owner). What it does not have is named by both. Work for a thread.
+        """
+        names = [name for name in shape.columns if name != "owner"]
+        out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- __exit__ closes it
+        text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+        writer = csv.writer(text, delimiter=";", lineterminator="\n")
+        writer.writerow(names)
+        at = shape.columns
+        for _, *cells in rows_one_by_one(self._file, shape):
+            location, owner = cells[at["location"]].strip(), cells[at["owner"]].strip()
+            if owner:
+                cells[at["location"]] = kept.get((location, owner)) or f"{location}{UNOWNED}{owner}"
+            writer.writerow([cells[at[name]] for name in names])
+        text.flush()
+        text.detach()
+        out.seek(0)
+        self._replace(out)
+        columns = {name: i for i, name in enumerate(names)}
+        return out, Shape(header=names, columns=columns, delimiter=";", encoding="UTF8", trimmed=True)
 
     def _replace(self, file: BinaryIO) -> None:
         if file is not self._file:
@@ -181,17 +210,22 @@ def rows_one_by_one(file: BinaryIO, shape: Shape) -> Iterator[list[Any]]:
 
 class _Line(msgspec.Struct, frozen=True):
     location: str = ""
+    owner: str | None = None
     sku: str = ""
     gtin: str = ""
     on_hand: int | str | None = None
 
 
-def _from_json(file: BinaryIO) -> BinaryIO:
-    """Turn lines of JSON objects with the names of `COLUMNS` into a table; a line that is none becomes a broken row."""
+def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool]:
+    """Turn lines of JSON objects with the names of `COLUMNS` into a table, and say whether any names an owner.
+
+    A line that is none becomes a broken row.
+    """
     out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.writer(text, delimiter=";", lineterminator="\n")
-    writer.writerow(["sku", "gtin", "location", "on_hand"])
+    writer.writerow(["sku", "gtin", "location", "on_hand", "owner"])
+    owned = False
     decode = msgspec.json.Decoder(_Line).decode
     for line in file:
         if line.isspace():
@@ -199,14 +233,16 @@ def _from_json(file: BinaryIO) -> BinaryIO:
         try:
             said = decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            writer.writerow(["", "", "", UNREADABLE])
+            writer.writerow(["", "", "", UNREADABLE, ""])
             continue
-        cells: Sequence[Any] = [said.sku, said.gtin, said.location, "" if said.on_hand is None else said.on_hand]
+        owned = owned or bool(said.owner)
+        units = "" if said.on_hand is None else said.on_hand
+        cells: Sequence[Any] = [said.sku, said.gtin, said.location, units, said.owner or ""]
         writer.writerow([str(cell).replace("\x00", "") for cell in cells])
     text.flush()
     text.detach()
     out.seek(0)
-    return out
+    return out, owned
 
 
 def _recoded(file: BinaryIO) -> BinaryIO:

@@ -66,6 +66,7 @@ class Problem(StrEnum):
     OTHER_GTIN = "other_gtin"
     KIT = "kit"
     UNKNOWN_LOCATION = "unknown_location"
+    UNKNOWN_OWNER = "unknown_owner"
     NOT_ITS_LOCATION = "not_its_location"
     NO_QUANTITY = "no_quantity"
     NEGATIVE = "negative"
@@ -82,6 +83,9 @@ PROBLEMS: dict[Problem, str] = {
     Problem.OTHER_GTIN: N_("The GTIN belongs to another SKU. Correct one of the two."),
     Problem.KIT: N_("It is a kit, which has no stock of its own. State the stock of its components."),
     Problem.UNKNOWN_LOCATION: N_("There is no such location. Use the code of a location."),
+    Problem.UNKNOWN_OWNER: N_(
+        "The owner keeps no goods at the site of this location. Check both codes, or add a location for its goods."
+    ),
     Problem.NOT_ITS_LOCATION: N_(
         "The source is not declared for this location, or the snapshot does not speak of it. Declare it first."
     ),
@@ -126,6 +130,7 @@ class Outcome(StrEnum):
     UNKNOWN_SKU = "unknown_sku"
     KIT = "kit"
     UNKNOWN_LOCATION = "unknown_location"
+    UNKNOWN_OWNER = "unknown_owner"
     NOT_ITS_LOCATION = "not_its_location"
     TOO_MANY = "too_many"
     IN_FUTURE = "in_future"
@@ -215,6 +220,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     sku: str
     location: str
     quantity: int
+    owner: str | None = None  # establishment whose goods they are; None: the location's
     sets: bool = False
     expected: int | None = None
     seq: int | None = None

@@ -21,6 +21,7 @@ from malha.inventory.sync.model import Leaves, Scope, Snapshot, Source, State, Z
 from malha.inventory.sync.sieve import Balances, Known, Rows, Sifted
 from malha.inventory.sync.sources import places_of, refuse_inactive
 from malha.inventory.sync.writes import Again, Stage
+from malha.network import reads as network
 from malha.network.errors import UnknownLocation
 from malha.platform import arrays, audit, idempotency
 from malha.platform.db import Actor, Database, Tx
@@ -103,6 +104,10 @@ async def receive(
         if known is not None:
             return _refused(known)
         table, shape = await asyncio.to_thread(file.table, said.media_type)
+        if "owner" in shape.columns:
+            async with db.transaction(actor) as tx:
+                kept = await network.all_kept(tx)
+            table, shape = await asyncio.to_thread(file.of_owners, shape, kept)
         return await _Intake(db, actor, source, said, sift_from).take(file, table, shape, underway, begin)
 
 

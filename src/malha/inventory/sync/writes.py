@@ -685,6 +685,7 @@ CROSS JOIN LATERAL (
         WHEN d.is_kit THEN 'kit'
         WHEN d.other_gtin AND NOT {gtin_good} THEN 'bad_gtin'
         WHEN d.other_gtin THEN 'other_gtin'
+        WHEN d.location_id IS NULL AND p.id IS NULL AND strpos(n.location, ' @ ') > 0 THEN 'unknown_owner'
         WHEN d.location_id IS NULL AND p.id IS NULL THEN 'unknown_location'
         WHEN d.location_id IS NULL THEN 'not_its_location'
         WHEN btrim(n.said) = '' THEN 'no_quantity'

@@ -12,8 +12,9 @@ from malha.platform.ids import UUID
 # Newest first by the unique index on number. A scope sees what comes and what goes.
 TRANSFERS = """
 SELECT t.number, t.state, o.code AS origin, o.name AS origin_name, d.code AS destination, d.name AS destination_name,
-       t.needs_document, t.document, t.eta, t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived,
-       l.transit, (SELECT coalesce(sum(quantity), 0)::int FROM transfer_discrepancy x
+       coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
+       t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived, l.transit,
+       (SELECT coalesce(sum(quantity), 0)::int FROM transfer_discrepancy x
                    WHERE x.transfer_id = t.id AND x.decision IS NULL) AS undecided
 FROM transfer t
 JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
@@ -30,9 +31,10 @@ LIMIT %(limit)s::int
 """
 TRANSFER = """
 SELECT t.id, t.number, t.state, t.origin_id, o.code AS origin, o.name AS origin_name, t.destination_id,
-       d.code AS destination, d.name AS destination_name, t.needs_document, t.document, t.eta, t.carrier,
-       t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by, t.shipped_at, t.shipped_by,
-       t.closed_at
+       d.code AS destination, d.name AS destination_name,
+       coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
+       t.carrier, t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by, t.shipped_at,
+       t.shipped_by, t.closed_at
 FROM transfer t JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
 WHERE t.number = %(number)s::bigint
 """
@@ -59,6 +61,7 @@ class TransferRow(msgspec.Struct, frozen=True):
     origin_name: str
     destination: str
     destination_name: str
+    changes_owner: bool  # both ends at one site: nothing travels
     needs_document: bool
     document: str | None
     eta: date | None
@@ -84,6 +87,7 @@ class TransferHead(msgspec.Struct, frozen=True):
     destination_id: int
     destination: str
     destination_name: str
+    changes_owner: bool
     needs_document: bool
     document: str | None
     eta: date | None

@@ -2,7 +2,10 @@
 
 Approved units are set aside at the origin by a stock hold, so that nobody sells them meanwhile. When they leave they
 become the destination's, in its in-transit bucket, and stay there until they arrive or somebody says what became of
-them: no unit vanishes by itself. Lock order: transfer, queues of those who wait (`ahead`), hold, balances, buckets.
+them: no unit vanishes by itself. Between two owners of one site nothing travels: what leaves one is the other's at once
+(a change of owner), and the transfer is closed with it.
+
+Lock order: transfer, queues of those who wait (`ahead`), hold, balances, buckets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,7 +97,7 @@ async def request(tx: Tx, draft: TransferDraft) -> int:
             "id": id_,
             "origin_id": origin.id,
             "destination_id": destination.id,
-            "needs_document": origin.establishment_id != destination.establishment_id,
+            "needs_document": origin.keeps != destination.keeps,
             "eta": draft.eta,
             "note": draft.note,
             "actor": tx.actor.label,
@@ -167,13 +170,13 @@ def _flaws_of(given: Mapping[int, int], lines: Sequence[TransferLine]) -> list[F
 
 
 async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
-    """Let goods leave: they are the destination's from now on, on their way.
+    """Let goods leave: they are the destination's from now on, on their way, or there at once at the same site.
 
     Returns:
         What is promised at the origin and, after this, not there: goods that left did leave.
 
     Raises:
-        NotYourEnd: the origin is not in the actor's scope.
+        NotYourEnd: the origin is not in the actor's scope, or at the same site the destination.
         WrongTransferState: it is not approved, or has left.
         LocationFrozen, ZoneFrozen: everything at the origin, or some of this, is being counted.
         DocumentNeeded: it goes to another establishment without a fiscal document.
@@ -196,8 +199,12 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     document = (departure.document or "").strip() or transfer.document
     if transfer.needs_document and not document:
         raise DocumentNeeded(number=number)
+    there = await _changes_owner(tx, transfer)
+    if there:
+        await _at_end(tx, transfer.destination_id)
     await ahead.lock_queues(tx, {(line.sku_id, transfer.destination_id) for line in lines})
     await stock.release_holds(tx, [hold_of(number)])
+    arriving = Bucket.SELLABLE if there else Bucket.IN_TRANSIT
     left = await buckets.move(
         tx,
         [
@@ -206,7 +213,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
             if leaving[line.line]
             for leg in (
                 Leg(line.sku_id, transfer.origin_id, Bucket.SELLABLE, -leaving[line.line]),
-                Leg(line.sku_id, transfer.destination_id, Bucket.IN_TRANSIT, leaving[line.line]),
+                Leg(line.sku_id, transfer.destination_id, arriving, leaving[line.line]),
             )
         ],
         Reason.TRANSFER,
@@ -228,10 +235,38 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     gone = [(line.line, line.sku_id, leaving[line.line]) for line in lines if leaving[line.line]]
     event = TransferShipped(id=transfer.id, seq=seq, lines=gone, document=document, **_about(transfer))
     await outbox.add(tx, event)
-    await ahead.line_up(tx, {(sku, transfer.destination_id) for _, sku, _ in gone})
+    if there:
+        await _change_owner(tx, transfer, gone)
+    else:
+        await ahead.line_up(tx, {(sku, transfer.destination_id) for _, sku, _ in gone})
     facts = {"units": sum(leaving.values()), "document": document}
     await audit.record(tx, action="ship", entity="transfer", entity_id=number, after=facts)
     return left
+
+
+async def _changes_owner(tx: Tx, transfer: Transfer) -> bool:
+    """Tell whether both ends are at one site."""
+    places = await network.locations_by_id(tx, [transfer.origin_id, transfer.destination_id])
+    return places[transfer.origin_id].home == places[transfer.destination_id].home
+
+
+async def _change_owner(tx: Tx, transfer: Transfer, gone: Sequence[tuple[int, int, int]]) -> None:
+    """Note that goods are at the destination already: a receipt of its own, nothing on its way, nothing to decide."""
+    receipt_id = new_id()
+    note = ReceiptDraft(id=receipt_id, location_id=transfer.destination_id, lines=[])
+    await supply.note_receipt(tx, note, transfer.id)
+    came = [ReceivedLine(sku, units, Bucket.SELLABLE, line) for line, sku, units in gone]
+    await supply.note_lines(tx, receipt_id, came)
+    params = {"id": transfer.id, "lines": [line for line, _, _ in gone], "units": [units for _, _, units in gone]}
+    await tx.execute(writes.ARRIVE_LINES, params)
+    seq = await _step(tx, transfer, TransferState.CLOSED)
+    queues = {(sku, transfer.destination_id) for _, sku, _ in gone}
+    await ahead.line_up(tx, queues, supply.sellable(transfer.destination_id, came))
+    event = TransferReceived(
+        id=transfer.id, seq=seq, receipt_id=receipt_id, lines=list(gone), missing=0, damaged=0, excess=0,
+        **_about(transfer),
+    )  # fmt: skip
+    await outbox.add(tx, event)
 
 
 async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
