@@ -16,6 +16,7 @@ from malha.api.work import Work, command, query
 from malha.capacity import reads, service
 from malha.capacity.model import MOST_HOLD_S, MOST_SLOTS, Clock, Key, Kind, Override, Plan, Quota, Slot, Template
 from malha.network import reads as network
+from malha.network.errors import SiteShared
 from malha.network.model import Location
 from malha.network.ownership import UnknownLocationGroup
 from malha.ordering import promises, slots
@@ -223,10 +224,20 @@ async def list_capacity(
     return [_view(slot, codes[slot.key.location_id]) for slot in found]
 
 
-async def _home(work: Work, code: str) -> Location:
-    """Return the first location of the site of one that the caller sees: slots are stated of a site."""
+async def _home(work: Work, code: str, *, change: bool = False) -> Location:
+    """Return the first location of the site of one that the caller sees: slots are stated of a site.
+
+    Raises:
+        UnknownLocation: there is none, or it is not the caller's to see.
+        SiteShared: with `change`, the caller sees a location at the site, and not its first one.
+    """
     place = await place_of(work, code)
-    return place if place.site_id is None else (await network.locations_by_id(work.tx, [place.home]))[place.home]
+    if place.site_id is None:
+        return place
+    home = (await network.locations_by_id(work.tx, [place.home]))[place.home]
+    if change and not work.actor.sees(home.id):
+        raise SiteShared(key=place.code, site=home.code)
+    return home
 
 
 async def _places(work: Work, codes: Sequence[str] | None, group: str | None) -> list[Location]:
@@ -269,7 +280,7 @@ async def get_capacity_plan(work: Work, code: str) -> PlanView:
 @command("/capacity/{code:str}/templates", method="PUT", permission="network:write", versioned="required", tag=TAG)
 async def change_capacity_templates(work: Work, code: str, data: PlanDraft) -> Stated:
     """State the slots of a location's week. Slots of today and later follow; what is reserved stays reserved."""
-    place = await _home(work, code)
+    place = await _home(work, code, change=True)
     work.expect(await service.lock_plan(work.tx, place))
     weeks = {Kind.PICK: data.pick, Kind.PICKUP: data.pickup, Kind.DELIVERY: data.delivery}
     stated = {
@@ -288,7 +299,7 @@ async def change_capacity_day(work: Work, code: str, day: date, data: DayDraft) 
 
     A closure of the location ends all slots whatever is stated here; on a holiday only what is stated here stands.
     """
-    place = await _home(work, code)
+    place = await _home(work, code, change=True)
     work.expect(await service.lock_plan(work.tx, place))
     overrides = [
         Override(starts=_clock(s.starts), ends=_clock(s.ends), quota=s.quota, reason=s.reason) for s in data.slots
@@ -307,7 +318,7 @@ async def hold_slot(work: Work, data: NewHold) -> HeldSlot:
 
     A full slot is refused with the next free ones as `alternatives`. An expired hold gives its place back by itself.
     """
-    place = await _home(work, data.location)
+    place = await _home(work, data.location, change=True)
     made = await service.hold(
         work.tx,
         place,

@@ -13,6 +13,8 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
+from malha.fulfillment import settlements
+from malha.fulfillment.settlements import Settled
 from malha.inventory import reads, service
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
@@ -210,9 +212,9 @@ async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> K
     flaws = []
     for i, item in enumerate(items):
         card, place = cards.get(item.sku), places.get(item.location)
-        if item.owner and place is not None:
-            place = places.get(owned.get((item.location, item.owner), ""))
-            if place is None or not work.actor.sees(place.id):
+        if item.owner:
+            named, place = place, places.get(owned.get((item.location, item.owner), ""))
+            if named is not None and work.actor.sees(named.id) and (place is None or not work.actor.sees(place.id)):
                 facts = {"owner": item.owner, "key": item.location}
                 flaws.append(Flaw(f"items/{i}/owner", OwnerNotAtSite.says, OwnerNotAtSite.mend, facts))
                 continue
@@ -409,7 +411,29 @@ async def release_stock_hold(work: Work, reference: str) -> None:
     await service.release_hold(work.tx, reference)
 
 
+@query("/stock/settlement", permission="stock:read", tag=TAG)
+async def list_settlement(
+    work: Work,
+    since: Instant,
+    until: Instant,
+    owner: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[Settled]:
+    """List what left of each owner's goods from `since` until before `until`, by owner, SKU and location.
+
+    Units are those of the ledger: shipped or handed over, recorded in that time. `value` is what customers paid for
+    them in minor units, without the `unpriced` ones: components of kits, and what was reported without an order.
+    """
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "settlement", (str, str, str, str))
+    scope = None if work.actor.locations is None else sorted(work.actor.locations)
+    rows = await settlements.settlement(work.tx, since, until, owner=owner, scope=scope, after=after, limit=size + 1)
+    return paging.page_of(rows, size, "settlement", lambda row: row.place)
+
+
 handlers = [
+    list_settlement,
     list_stock,
     list_movements,
     set_stock,

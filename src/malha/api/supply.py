@@ -215,16 +215,16 @@ async def place_of(work: Work, code: str, owner: str | None = None) -> Location:
         UnknownLocation: it does not exist, or is not the caller's to see.
         OwnerNotAtSite: no location there keeps goods of the owner.
     """
+    named = code
     if owner is not None:
-        if await network.location_by_code(work.tx, code) is None:
-            raise UnknownLocation(key=code)
         kept = (await network.kept_at(work.tx, [(code, owner)])).get((code, owner))
-        if kept is None:
+        site = await network.location_by_code(work.tx, code)
+        if kept is None and site is not None and work.actor.sees(site.id):
             raise OwnerNotAtSite(key=code, owner=owner)
-        code = kept
+        code = kept or ""
     place = await network.location_by_code(work.tx, code)
     if place is None or not work.actor.sees(place.id):
-        raise UnknownLocation(key=code)
+        raise UnknownLocation(key=named)
     return place
 
 

@@ -38,6 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     view: View = View.ALL
     q: str = ""
     location: str = ""
+    owner: str = ""  # name of the establishment whose goods are shown
     category: str = ""
     after: str = ""
     before: str = ""
@@ -46,7 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Return whether anything but the view narrows the list."""
-        return bool(self.q or self.location or self.category)
+        return bool(self.q or self.location or self.owner or self.category)
 
     def address(self, path: str = "/stock", **changes: Any) -> str:
         """Return the address of this list with parts changed; a change of what is listed goes to its first page."""
@@ -92,7 +93,8 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
 async def wanted_of(tx: Tx, asked: Asked, places: list[Place], *, whole: bool) -> tuple[Wanted, list[Place]]:
     """Return the read model's terms and the columns; `whole` says that the caller sees all locations."""
-    shown = [place for place in places if place.code == asked.location] or places
+    owned = [place for place in places if asked.owner and place.owner == asked.owner] or places
+    shown = [place for place in owned if place.code == asked.location] or owned
     paths = {c.code: c.path for c in await catalog.categories(tx)} if asked.category else {}
     narrowed = len(shown) < len(places)
     wanted = Wanted(
@@ -163,7 +165,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
     return {
         "view": asked.view,
         "search": asked.q,
-        "location": asked.location if len(shown) < len(places) else "",
+        "location": asked.location if len(shown) < len(places) and shown[0].code == asked.location else "",
         "category": asked.category,
         "categories": [(c.code, "\N{NO-BREAK SPACE}" * 3 * c.path.count("/") + c.name) for c in categories],
         "filtered": asked.filtered,
@@ -173,6 +175,8 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
             for view in View
         ],
         "places": places,
+        "owners": sorted({place.owner for place in places if place.owner}),
+        "owner": asked.owner if any(place.owner == asked.owner for place in places) else "",
         "columns": [(place, asked.address(location=place.code)) for place in shown],
         "kinds": words.PLACE_KIND,
         "rows": rows,

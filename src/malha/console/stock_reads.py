@@ -76,12 +76,16 @@ FROM (
 ) sku
 """
 
-# A few dozen rows: where most is kept comes first.
+# A few dozen rows: where most is kept comes first, the owners of a site one after the other.
 PLACES = """
-SELECT id, code, name, kind FROM location
-WHERE status <> 'closed' AND (%(scope)s::int[] IS NULL OR id = ANY(%(scope)s::int[]))
+SELECT n.id, n.code, n.name, n.kind,
+       CASE WHEN s.id IS NOT NULL OR EXISTS (SELECT FROM location m WHERE m.site_id = n.id) THEN e.name ELSE '' END
+           AS owner
+FROM location n JOIN establishment e ON e.id = coalesce(n.owner_id, n.establishment_id)
+LEFT JOIN location s ON s.id = n.site_id
+WHERE n.status <> 'closed' AND (%(scope)s::int[] IS NULL OR n.id = ANY(%(scope)s::int[]))
 ORDER BY array_position(ARRAY['distribution_centre', 'factory', 'third_party', 'store', 'vendor', 'pickup_point'],
-                        kind), name
+                        coalesce(s.kind, n.kind)), coalesce(s.name, n.name), s.id NULLS FIRST, n.name
 """
 
 # The partial index on claimed units, once per location.
@@ -138,6 +142,7 @@ class Place(msgspec.Struct, frozen=True):
     code: str
     name: str
     kind: str
+    owner: str = ""  # whose goods it keeps, where its site keeps several owners'
 
 
 class Claim(msgspec.Struct, frozen=True):

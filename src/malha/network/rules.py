@@ -195,17 +195,18 @@ _UNSTATED = {f.name: f.default for f in msgspec.structs.fields(LocationDraft) if
 
 
 def at_site(draft: LocationDraft, site: LocationDraft) -> LocationDraft:
-    """Return the draft of a location at another's site with what it does not state itself taken from there."""
-    taken = {name: getattr(site, name) for name in SHARED if getattr(draft, name) == _UNSTATED[name]}
-    if draft.status is not LocationStatus.CLOSED:
-        taken["status"] = site.status
-    return msgspec.structs.replace(draft, **taken)
+    """Return the draft of a location at another's site with what the site shares; see `check_at_site`."""
+    shared = {name: getattr(site, name) for name in SHARED}
+    status = draft.status if draft.status is LocationStatus.CLOSED else site.status
+    return msgspec.structs.replace(draft, name=draft.name.strip(), status=status, **shared)
 
 
 def check_at_site(draft: LocationDraft, site: LocationDraft) -> Iterator[Flaw]:
-    """Yield what a completed location states otherwise than the site it is at."""
+    """Yield what a draft states otherwise than the site it is at. What it leaves out it does not state."""
+    completed = complete_location(draft)
     for name in SHARED:
-        if getattr(draft, name) != getattr(site, name):
+        said, shared = getattr(draft, name), getattr(site, name)
+        if said not in (_UNSTATED[name], shared) and getattr(completed, name) != shared:
             says = N_("This is shared by the whole site of {site}.")
             mend = N_("Leave it out here, or change it at {site}: the others follow.")
             yield Flaw("address/street" if name == "address" else name, says, mend, {"site": site.code})

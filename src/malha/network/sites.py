@@ -55,8 +55,8 @@ async def place(tx: Tx, drafts: Sequence[LocationDraft], promised: Mapping[str, 
         found = list(_check_site(draft, site_of, firsts))
         if draft.site and not found:
             site = stated.get(draft.site) or reads.location_draft(around[draft.site], "")
-            draft = rules.complete_location(rules.at_site(draft, site))  # noqa: PLW2901
             found += rules.check_at_site(draft, site)
+            draft = rules.at_site(draft, site)  # noqa: PLW2901
         flaws[draft.code] = found
         done.append(draft)
     for code, flaw in _owners_twice(mine, site_of, owners):

@@ -8,13 +8,17 @@ import pytest
 from tests_http import Shop
 
 from malha.doctor import examine
+from malha.fiscal import service as fiscal
+from malha.fiscal.model import DocumentFacts
+from malha.fulfillment import service as fulfillment
+from malha.identity.model import Role
 from malha.inventory.imports import StockImport, stock_pages
 from malha.inventory.sync import applying
 from malha.platform import jobs
 from malha.platform.db import Actor
 from malha.platform.ids import UUID, new_id
 from malha.platform.tabular import Row
-from malha.testing.builders import a_network, a_product, an_owner_at
+from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order, an_owner_at
 
 RIGHTS = ["stock:read", "stock:write", "stock:count", "stock:approve", "network:read", "network:write"]
 
@@ -159,3 +163,48 @@ async def test_exported_stock_names_the_owners_of_a_site_and_is_read_back_unchan
         told = await StockImport().handle(tx, [Row(2, {**values, "owner": "RJ1"}, {})], apply=True, turn=0)
         assert [flaw.at for flaw in told.flaws[2]] == ["owner"]
     assert await on_hand(sited) == {"DC": 10, "DC-SP9": 1}
+
+
+async def test_a_settlement_says_what_left_of_each_owners_goods_and_what_customers_paid(sited: Shop) -> None:
+    async with sited.database.transaction() as tx:
+        ids = dict(await tx.tuples("SELECT sku, id FROM variant"))
+        kit = await a_product(tx, sited.world, "SET", components={ids["CUP"]: 2})
+        bought = [
+            Sold(ids["CUP"], 3, price=500, discount=100),
+            Sold(ids["BOWL"], 1, price=900, at="DC-SP9"),
+            Sold(kit, 1),
+        ]
+        order = await an_order(tx, sited.world, bought)
+        await an_order(tx, sited.world, [Sold(ids["CUP"], 1)])  # placed only: nothing left
+        for work in await fulfillment.release_order(tx, order):
+            await fulfillment.confirm_pick(tx, work.id)
+            await fulfillment.pack(tx, work.id)
+            owner = "SP1" if work.location_id == sited.world.locations["DC"] else "SP9"
+            await fiscal.record_document(tx, work.id, DocumentFacts(access_key=an_access_key(sited.world, owner)))
+            await fulfillment.ship(tx, work.id)
+    period = {"since": ago(1), "until": ago(-1)}
+    answer = await sited.http.get("/v1/stock/settlement", params=period, headers=sited.headers)
+    found = [
+        (r["owner"], r["sku"], r["location"], r["units"], r["unpriced"], r["value"]) for r in answer.json()["items"]
+    ]
+    assert found == [("SP1", "CUP", "DC", 5, 2, 1400), ("SP9", "BOWL", "DC-SP9", 1, 0, 900)]
+    first = await sited.http.get("/v1/stock/settlement", params={**period, "limit": 1}, headers=sited.headers)
+    rest = {**period, "cursor": first.json()["next"]}
+    assert [
+        r["sku"]
+        for r in (await sited.http.get("/v1/stock/settlement", params=rest, headers=sited.headers)).json()["items"]
+    ] == ["BOWL"]
+    before = {"since": ago(9), "until": ago(8)}
+    assert (await sited.http.get("/v1/stock/settlement", params=before, headers=sited.headers)).json()["items"] == []
+    reader = await sited.session()
+    page = (await sited.http.get("/stock-owners/settlement?owner=SP9", headers=reader)).text
+    assert "BOWL" in page
+    assert ">CUP<" not in page
+    exported = (await sited.http.get("/stock-owners/settlement:export.csv", headers=reader)).text
+    assert [line.split(";")[0] for line in exported.splitlines()[1:]] == ["SP1", "SP9"]
+    keeper = await sited.session(Role.MANAGER, locations=["DC-SP9"])
+    page = (await sited.http.get("/stock-owners/settlement", headers=keeper)).text
+    assert "CUP" not in page
+    assert "BOWL" in page
+    empty = await sited.http.get("/stock-owners/settlement?since=2020-01-01&until=2020-01-02", headers=reader)
+    assert "Nothing left in this time" in empty.text
