@@ -18,7 +18,16 @@ from malha.network import reads as network
 from malha.network import retailer
 from malha.ordering import promises, reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
-from malha.ordering.model import AUTOMATIC_HOLDS, Address, CancelWish, HoldKind, OrderStatus, PromiseReason, word_of
+from malha.ordering.model import (
+    AUTOMATIC_HOLDS,
+    Address,
+    CancelWish,
+    HoldKind,
+    OrderDetails,
+    OrderStatus,
+    PromiseReason,
+    word_of,
+)
 from malha.ordering.reads import Due, Place, Sort, View, Wanted
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
@@ -58,9 +67,13 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """An order with everything that belongs to it. `awaits`: supply its units wait for. The `ETag` is its version."""
+    """An order with everything that belongs to it. `awaits`: supply its units wait for. The `ETag` is its version.
+
+    `details` is what it says besides what is bought, as field rules of its connection or its sender said.
+    """
 
     order: reads.Header
+    details: OrderDetails | None
     lines: list[reads.LineRow]
     units: list[reads.UnitRow]
     awaits: list[ahead.ClaimRow]
@@ -302,6 +315,7 @@ async def get_order(work: Work, order_id: UUID) -> OrderView:
     rows = await fulfillment.of_order(tx, order_id)
     return OrderView(
         order=header,
+        details=await reads.details(tx, order_id),
         lines=await reads.lines(tx, order_id),
         units=await reads.units(tx, order_id),
         awaits=await ahead.claims_of_order(tx, order_id),

@@ -29,7 +29,16 @@ from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
 from malha.ordering import reads
 from malha.ordering.errors import OrderNotFound
-from malha.ordering.model import AUTOMATIC_HOLDS, GONE, PROMISE_REASON_WORDS, WAITING, HoldKind, OrderStatus, UnitState
+from malha.ordering.model import (
+    AUTOMATIC_HOLDS,
+    GONE,
+    PROMISE_REASON_WORDS,
+    WAITING,
+    HoldKind,
+    OrderDetails,
+    OrderStatus,
+    UnitState,
+)
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
 from malha.platform import brazil
@@ -49,6 +58,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     units: list[UnitRow]
     holds: list[HoldRow]
     notes: list[NoteRow]
+    details: OrderDetails | None
     timeline: list[reads.TimelineRow]
     work: list[jobs.WorkRow]
     shipments: list[jobs.ShipmentRow]
@@ -207,6 +217,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         units=units,
         holds=await reads.holds(tx, header.id),
         notes=await reads.notes(tx, header.id),
+        details=await reads.details(tx, header.id),
         timeline=await reads.timeline(tx, header.id),
         work=await jobs.of_order(tx, header.id),
         shipments=await jobs.shipments(tx, header.id),

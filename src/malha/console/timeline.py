@@ -238,6 +238,11 @@ def _repromised(facts: Facts, _names: Names) -> tuple[str, str]:
     return title, _joined(part, _("it was {day}", day=render.day(former)) if former else "", reason)
 
 
+def _details(facts: Facts, _names: Names) -> tuple[str, str]:
+    said = [_(words.DETAILS[name]) for name in facts.get("fields") or () if name in words.DETAILS]
+    return _("The channel says other details"), ", ".join(said)
+
+
 def _slot_changed(facts: Facts, names: Names) -> tuple[str, str]:
     day, former = _day_of(facts.get("day")), _day_of(facts.get("former_day"))
     was = _("it was {day} at {time}", day=former, time=facts.get("former_starts")) if former else ""
@@ -350,6 +355,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.late": (_late, "clock", "fail"),
     "order.line_replaced": (_replaced, "arrows-left-right", "done"),
     "order.repromised": (_repromised, "calendar-event", "plain"),
+    "order.details_changed": (_details, "note", "plain"),
     "order.slot_changed": (_slot_changed, "calendar-event", "plain"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }

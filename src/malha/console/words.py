@@ -80,6 +80,19 @@ UNIT_ORDER = (
     UnitState.BACKORDERED, UnitState.UNPLACED, UnitState.CANCELLED,
 )  # fmt: skip
 
+# What an order says besides what is bought.
+DETAILS: dict[str, str] = {
+    "gift_message": N_("Gift message"),
+    "note": N_("Note of the customer"),
+    "tags": N_("Tags"),
+    "desired_on": N_("Desired day"),
+    "seller": N_("Sold by"),
+    "company": N_("Company"),
+    "state_registration": N_("State registration"),
+    "attributes": N_("Other details"),
+    "lines": N_("Details of lines"),
+}
+
 HOLD: dict[str, str] = {
     HoldKind.UNKNOWN_SKU: N_("Unknown SKU"),
     HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),

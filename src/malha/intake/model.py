@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.capacity.model import Clock
+from malha.ordering.model import OrderDetails
 from malha.platform.address import Address
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
@@ -97,7 +98,8 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     hold_reference: Short | None = None
     promised_at: Instant | None = None
     customer_group: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
-    slot: NewSlot | None = None  # keep these two last: see rules.hash_of
+    slot: NewSlot | None = None
+    details: OrderDetails | None = None  # keep these three last: see rules.hash_of
 
 
 class Submission(msgspec.Struct, frozen=True):

@@ -14,15 +14,19 @@ _encode = msgspec.json.Encoder().encode
 
 _NO_GROUP = b',"customer_group":null}'
 _NO_SLOT = b',"slot":null}'
+_NO_DETAILS = b',"details":null}'
 
 
 def hash_of(order: NewOrder) -> str:
     """Return 128 bits in hex that tell bodies apart whatever their white space or key order (BLAKE2b, decoded).
 
-    A body without a slot, or a customer group, has the hash it had before there were any: it may be sent again after an
-    upgrade.
+    A body without details, a slot, or a customer group, has the hash it had before there were any: it may be sent again
+    after an upgrade.
     """
     body = _encode(order)
+    if order.details is not None:
+        return hashlib.blake2b(body, digest_size=16).hexdigest()
+    body = body.removesuffix(_NO_DETAILS) + b"}"
     if order.slot is not None:
         return hashlib.blake2b(body, digest_size=16).hexdigest()
     body = body.removesuffix(_NO_SLOT) + b"}"

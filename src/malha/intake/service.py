@@ -423,6 +423,7 @@ def _plan_one(
             order.customer_group,
         )
     )
+    batch.new.details += _details_of(order, id_text)
     for kind, detail in holds.items():
         batch.new.holds.append((str(new_id()), id_text, kind.value, _json(detail).decode()))
     if order.payments:
@@ -785,6 +786,10 @@ def _keep_made(
     made = offering.made_of(plan, reference, released_at, state, expected(covers), stated=stated)
     if made is not None:
         batch.made[order_id] = stored(made)
+
+
+def _details_of(order: NewOrder, order_id: str) -> list[tuple[str, str]]:
+    return [] if order.details is None else [(order_id, _json(order.details).decode())]
 
 
 async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision: int) -> None:

@@ -73,6 +73,14 @@ class SlotChanged(OrderEvent, frozen=True, kw_only=True):
     why: str = ""
 
 
+class DetailsChanged(OrderEvent, frozen=True, kw_only=True):
+    """What the order says besides what is bought is another now, by the channel; `fields` are their names."""
+
+    TYPE: ClassVar[str] = "order.details_changed"
+
+    fields: list[str]
+
+
 class AddressChanged(OrderEvent, frozen=True, kw_only=True):
     """The order goes elsewhere: where it comes from must be decided again."""
 

@@ -4,11 +4,12 @@ The unit is the truth. A header status is derived from units, open holds and pay
 the order for lists, and never drives anything.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Annotated, Any, NewType
 
 import msgspec
+from msgspec import Meta
 
 from malha.platform.address import Address
 from malha.platform.i18n import N_, Word
@@ -28,8 +29,10 @@ __all__ = [
     "Hold",
     "HoldKind",
     "Line",
+    "LineDetails",
     "Move",
     "Order",
+    "OrderDetails",
     "OrderId",
     "OrderStatus",
     "PromiseReason",
@@ -303,3 +306,34 @@ class Cancellation(msgspec.Struct, frozen=True):
     lines: dict[int, int]
     amount: int
     whole: bool
+
+
+# --- what an order says besides ---
+
+DetailName = Annotated[str, Meta(min_length=1, max_length=60)]
+DetailText = Annotated[str, Meta(max_length=500)]
+
+
+class LineDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be known of a line, like an engraving, by name; `line` counts from 1."""
+
+    line: Annotated[int, Meta(ge=1, le=500)]
+    attributes: Annotated[dict[DetailName, DetailText], Meta(min_length=1, max_length=50)]
+
+
+class OrderDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What an order says besides what is bought, by whom and where it goes. It decides nothing here; people read it.
+
+    `desired_on` is the day that the customer would like, which is no promise; `seller` is the code of who sold it;
+    `company` and `state_registration` are of a buyer that is a company.
+    """
+
+    gift_message: Annotated[str, Meta(max_length=1_000)] = ""
+    note: Annotated[str, Meta(max_length=2_000)] = ""
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=60)]], Meta(max_length=30)] = []
+    desired_on: date | None = None
+    seller: Annotated[str, Meta(max_length=80)] = ""
+    company: Annotated[str, Meta(max_length=200)] = ""
+    state_registration: Annotated[str, Meta(max_length=40)] = ""
+    attributes: Annotated[dict[DetailName, DetailText], Meta(max_length=50)] = {}
+    lines: Annotated[list[LineDetails], Meta(max_length=500)] = []

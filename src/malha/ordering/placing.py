@@ -79,12 +79,16 @@ PROMISE_COLUMNS: Columns = {
     "line": arrays.ints,
     "promised_at": arrays.bare,
 }
+DETAIL_COLUMNS: Columns = {
+    "order_id": arrays.bare,
+    "details": arrays.texts,
+}
 
 
 class NewOrders:
     """Rows of new orders, collected before they are written together. Each tuple follows its `*_COLUMNS`."""
 
-    __slots__ = ("components", "holds", "lines", "orders", "promises", "units")
+    __slots__ = ("components", "details", "holds", "lines", "orders", "promises", "units")
 
     def __init__(self) -> None:
         self.orders: list[tuple[Any, ...]] = []
@@ -93,6 +97,7 @@ class NewOrders:
         self.units: list[tuple[Any, ...]] = []
         self.holds: list[tuple[Any, ...]] = []
         self.promises: list[tuple[Any, ...]] = []  # of lines whose day is not the order's
+        self.details: list[tuple[Any, ...]] = []  # of the few orders that say anything besides
 
 
 def _columns(
@@ -123,6 +128,8 @@ async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
         await tx.cursor_of(writes.INSERT_HOLDS, _columns(HOLD_COLUMNS, new.holds))
     if new.promises:
         await tx.cursor_of(writes.INSERT_LINE_PROMISES, _columns(PROMISE_COLUMNS, new.promises))
+    if new.details:
+        await tx.cursor_of(writes.INSERT_DETAILS, _columns(DETAIL_COLUMNS, new.details))
     return inserted
 
 

@@ -49,6 +49,11 @@ INSERT INTO order_line_promise (order_id, line, promised_at)
 SELECT * FROM unnest(%(order_id)s::uuid[], %(line)s::smallint[], %(promised_at)s::timestamptz[])
 """
 
+INSERT_DETAILS = """
+INSERT INTO order_details (order_id, details)
+SELECT * FROM unnest(%(order_id)s::uuid[], %(details)s::jsonb[])
+"""
+
 # By the unique index on the natural key, for a whole batch.
 FIND_BY_KEYS = """
 SELECT o.channel_id, o.external_id, o.id, o.number, o.status, o.body_hash, o.total, o.currency

@@ -14,7 +14,7 @@ import msgspec
 from psycopg import sql
 
 from malha.ordering.finding_reads import find
-from malha.ordering.model import OrderStatus
+from malha.ordering.model import OrderDetails, OrderStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, first_id
 from malha.platform.parking import ParkedKey
@@ -426,6 +426,7 @@ HOLDS = """
 SELECT id, kind, detail, placed_at, placed_by, resolved_at, resolved_by, resolution
 FROM order_hold WHERE order_id = %(id)s::uuid ORDER BY placed_at, kind
 """
+DETAILS = "SELECT details FROM order_details WHERE order_id = %(id)s::uuid"
 NOTES = "SELECT id, text, written_at, author FROM order_note WHERE order_id = %(id)s::uuid ORDER BY written_at DESC"
 TIMELINE = """
 SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::uuid ORDER BY seq DESC LIMIT 200
@@ -828,6 +829,12 @@ async def units(tx: Tx, order_id: UUID) -> list[UnitRow]:
 async def holds(tx: Tx, order_id: UUID) -> list[HoldRow]:
     """Return an order's holds, resolved ones too, oldest first."""
     return await tx.all(HoldRow, HOLDS, {"id": order_id})
+
+
+async def details(tx: Tx, order_id: UUID) -> OrderDetails | None:
+    """Return what an order says besides what is bought; None: nothing."""
+    found = await tx.value(DETAILS, {"id": order_id})
+    return None if found is None else msgspec.convert(found, OrderDetails)
 
 
 async def notes(tx: Tx, order_id: UUID) -> list[NoteRow]:

@@ -16,7 +16,7 @@ from malha.inventory import service as inventory
 from malha.inventory.ahead import rules as ahead_rules
 from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
-from malha.ordering import rules, writes
+from malha.ordering import reads, rules, writes
 from malha.ordering.errors import (
     HoldAlreadyOpen,
     HoldAutomatic,
@@ -32,6 +32,7 @@ from malha.ordering.errors import (
 from malha.ordering.events import (
     AddressChanged,
     BuyerChanged,
+    DetailsChanged,
     HoldPlaced,
     HoldResolved,
     NoteAdded,
@@ -51,6 +52,7 @@ from malha.ordering.model import (
     Line,
     Move,
     Order,
+    OrderDetails,
     OrderStatus,
     Unit,
     UnitState,
@@ -213,6 +215,17 @@ async def record(tx: Tx, *events: OrderEvent) -> None:
     They come with `seq` 0 and are numbered here.
     """
     await _number(tx, {event.id: None for event in events}, events)
+
+
+async def set_details(tx: Tx, order_id: UUID, details: OrderDetails) -> bool:
+    """State what a locked order says besides what is bought; tell whether that is anything new."""
+    before = await reads.details(tx, order_id) or OrderDetails()
+    if before == details:
+        return False
+    await tx.value(writes.PUT_DETAILS, {"order_id": order_id, "details": _encode(details).decode()})
+    fields = [name for name in details.__struct_fields__ if getattr(before, name) != getattr(details, name)]
+    await record(tx, DetailsChanged(id=order_id, seq=0, fields=fields))
+    return True
 
 
 async def restate(tx: Tx, order_ids: Iterable[UUID], *events: OrderEvent) -> None:

@@ -183,3 +183,10 @@ WHERE o.id IN (SELECT u.order_id FROM order_unit u
                   WHERE h.order_id = o.id AND h.kind = 'payment_lapsed' AND h.resolved_at IS NULL)
 ORDER BY o.placed_at, o.id LIMIT %(limit)s::int
 """
+
+# Under the lock of the order. The same again writes nothing, and says so.
+PUT_DETAILS = """
+INSERT INTO order_details AS d (order_id, details) VALUES (%(order_id)s::uuid, %(details)s::jsonb)
+ON CONFLICT (order_id) DO UPDATE SET details = excluded.details WHERE d.details <> excluded.details
+RETURNING order_id
+"""

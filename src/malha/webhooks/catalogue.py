@@ -40,6 +40,7 @@ _ORDERS = (
     ordering.SlotChanged,
     ordering.AddressChanged,
     ordering.BuyerChanged,
+    ordering.DetailsChanged,
     ordering.NoteAdded,
     ordering.LineMapped,
     ordering.LineReplaced,

@@ -120,3 +120,18 @@ class StockRoleChanged(Conflict):
 
     code = "stock_role_changed"
     says = "What connection {key} states was changed by someone else meanwhile."
+
+
+class FieldRulesChanged(Conflict):
+    """Somebody saved other field rules since these were read."""
+
+    code = "field_rules_changed"
+    says = "The field rules of connection {key} were changed by someone else meanwhile."
+
+
+class UnknownFieldRules(NotFound):
+    """The connection has no such version of its field rules."""
+
+    code = "unknown_field_rules"
+    says = "The field rules of this connection have no version {key}."
+    mend = "Choose one of the list of versions."

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from malha.channels.connecting import mapping_rules, reads, reversing, writes
+from malha.channels.connecting import fields, mapping_rules, reads, reversing, writes
 from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import InboxState, Linked
 from malha.channels.connecting.runtime import Runtime
@@ -32,6 +32,7 @@ from malha.platform.ids import UUID
 ENTITY = "order"
 TENDER = "payment"
 Words = dict[tuple[str, str], str | None]  # (kind, their word): ours, None where nobody said yet
+HASH = 32  # bytes
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _FACTS = {
     PaidState.AUTHORISED: FactKind.AUTHORISED,
@@ -64,10 +65,11 @@ def actor_of(connection: Linked) -> Actor:
 
 
 class _New(msgspec.Struct):
-    """An order that is not here yet."""
+    """An order as the gate takes it; `content` stands for what a person must look at when it changes."""
 
     order: NewOrder
     words: Words
+    content: bytes
 
 
 async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder) -> InboxState:
@@ -85,9 +87,9 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
         async with runtime.db.transaction(actor_of(connection)) as tx:
             if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
                 await _refuse_other(tx, connection, order, became.order)
-                became = await _update(tx, connection, order, became.order, became.words)
+                became = await _update(tx, connection, order, became)
             else:
-                became = await _bound(tx, connection, order, placed, became.order)
+                became = await _bound(tx, connection, order, placed, became.content)
     if not isinstance(became, list):
         return became
     if became:
@@ -105,22 +107,39 @@ async def _known(runtime: Runtime, connection: Linked, order: ExtOrder) -> _New 
             return InboxState.DONE if not await _exists(tx, connection, order) else await _update(tx, connection, order)
         if known is None and order.sent and not await _exists(tx, connection, order):
             raise Parked("refused", "some of it left before it came here: here it would be sent again")
-        words = await _words(tx, connection, order)
-        new = await _mapped(tx, connection, order, words, first=known is None)
+        ruled = fields.ruled(
+            (await fields.newest(tx, [connection.id]))[connection.id], order, runtime.settings.timezone
+        )
+        if known is None:
+            refuse_unfilled(ruled)
+        words = await _words(tx, connection, ruled.order)
+        new = await _mapped(tx, connection, ruled, words, first=known is None)
         if known is not None:
-            return await _update(tx, connection, order, new, words)
-    return _New(new, words)
+            return await _update(tx, connection, order, new)
+    return new
 
 
-async def _bound(tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, new: NewOrder) -> list[reversing.Problem]:
+async def _bound(
+    tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, content: bytes
+) -> list[reversing.Problem]:
     """Bind an order that was taken just now, and record what the channel took back of it before we heard of it."""
     problems: list[reversing.Problem] = []
     if reversing.is_any(order):
         await ordering.lock_order(tx, order_id)
         problems = await reversing.record(tx, order_id, order)
     # With a problem the version stays open: the same one is looked at again when a person says so.
-    await _bind(tx, connection, order, order_id, hash_of(new), None if problems else order.version)
+    await _bind(tx, connection, order, order_id, content, None if problems else order.version)
     return problems
+
+
+def refuse_unfilled(ruled: fields.Ruled) -> None:
+    """Refuse an order of which a field rule cannot fill its field.
+
+    Raises:
+        Parked: it waits until the rule or the order is mended.
+    """
+    if ruled.failed:
+        raise Parked("field", "; ".join(each.text() for each in ruled.failed[:5]))
 
 
 def refuse_unknown(connection: Linked, order: ExtOrder) -> None:
@@ -190,11 +209,12 @@ async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
 # --- an order as the gate takes it ---
 
 
-async def _mapped(tx: Tx, connection: Linked, order: ExtOrder, words: Words, *, first: bool) -> NewOrder:
-    (found,) = await skus_of(tx, [(connection, order)])
+async def _mapped(tx: Tx, connection: Linked, ruled: fields.Ruled, words: Words, *, first: bool) -> _New:
+    (found,) = await skus_of(tx, [(connection, ruled.order)])
     if first:  # what is here already may be paid or cancelled, whatever was unmapped since
-        refuse_unmapped(order, found)
-    return new_order(connection, order, words, found)
+        refuse_unmapped(ruled.order, found)
+    new = new_order(connection, ruled, words, found)
+    return _New(new, words, content_of(connection, ruled, words, found, new))
 
 
 def refuse_unmapped(order: ExtOrder, found: Sequence[str | None]) -> None:
@@ -229,12 +249,13 @@ async def skus_of(tx: Tx, orders: Sequence[tuple[Linked, ExtOrder]]) -> list[lis
     return found
 
 
-def new_order(connection: Linked, order: ExtOrder, words: Words, found: Sequence[str | None]) -> NewOrder:
+def new_order(connection: Linked, ruled: fields.Ruled, words: Words, found: Sequence[str | None]) -> NewOrder:
     """Return an order as the gate takes it; `found` is our SKU of each line.
 
     Raises:
         Invalid: it cannot be one.
     """
+    order = ruled.order
     buyer, ship_to = order.buyer, order.ship_to
     service = words.get(("shipping", order.shipping_method))
     value: dict[str, Any] = {
@@ -251,6 +272,8 @@ def new_order(connection: Linked, order: ExtOrder, words: Words, found: Sequence
         "discount": order.discount,
         "total": order.total,
         "promised_at": order.promised_at,
+        "customer_group": ruled.customer_group,
+        "details": ruled.details,
         "lines": [
             {
                 # What has no name at all goes in without one: the gate holds the order for it.
@@ -284,8 +307,38 @@ def _payment(said: ExtPayment, words: Words) -> dict[str, Any]:
 
 
 def hash_of(order: NewOrder) -> bytes:
-    """Return what stands for all that a person must look at when it changes: everything but how far it is paid."""
-    return hashlib.sha256(_encode(msgspec.structs.replace(order, payments=[]))).digest()
+    """Return what stands for all that a person must look at when it changes.
+
+    That is everything but how far it is paid, and what it says besides, which is brought up to date. An order has the
+    hash that it had before there were such details.
+    """
+    body = _encode(msgspec.structs.replace(order, payments=[], details=None))
+    return hashlib.sha256(body.removesuffix(b',"details":null}') + b"}").digest()
+
+
+def content_of(
+    connection: Linked, ruled: fields.Ruled, words: Words, found: Sequence[str | None], new: NewOrder
+) -> bytes:
+    """Return what stands for an order: of what the channel says, and where rules counted, which and of what they made.
+
+    So an order is not another one because somebody changed a rule, but is where the channel changed what a rule reads.
+    """
+    if not ruled.version:
+        return hash_of(new)
+    try:
+        told = hash_of(new_order(connection, fields.Ruled(ruled.told, ruled.told), words, found))
+    except (Invalid, KeyError):  # only the rules make it an order
+        told = bytes(HASH)
+    return told + ruled.version.to_bytes(4, "big") + (hash_of(new) if not ruled.failed else b"")
+
+
+def is_same(known: bytes, now: bytes) -> bool:
+    """Tell whether two versions of an order are the same but for what rules changed; see `content_of`."""
+    if known[:HASH] != now[:HASH]:
+        return False
+    known, now = known[HASH:], now[HASH:]
+    compared = len(known) == len(now) == 4 + HASH and known[:4] == now[:4]
+    return known == now if compared else True
 
 
 async def _place(gate: Gate, connection: Linked, order: NewOrder) -> UUID | None:
@@ -346,8 +399,7 @@ async def _update(
     tx: Tx,
     connection: Linked,
     order: ExtOrder,
-    new: NewOrder | None = None,
-    words: Words | None = None,
+    new: _New | None = None,
 ) -> InboxState | list[reversing.Problem]:
     """Bring an order up to what the peer says now, under its lock; return what a person must look at.
 
@@ -362,14 +414,16 @@ async def _update(
     known = await reads.binding(tx, connection.id, ENTITY, order.id)
     if known is not None and known.remote_version is not None and known.remote_version >= order.version:
         return InboxState.STALE
-    content = None if new is None else hash_of(new)
+    content = None if new is None else new.content
     problems: list[reversing.Problem] = []
     if order.state is not ExtState.CANCELLED:
-        if known is not None and known.content_hash is not None and content != known.content_hash:
+        if known is not None and known.content_hash is not None and not is_same(known.content_hash, content or b""):
             why = f"version {order.version} of the order is another than the one that was taken"
             problems.append(reversing.Problem("changed", why))
         else:
-            await _pay(tx, order_id, order, words or {})
+            await _pay(tx, order_id, order, {} if new is None else new.words)
+            if new is not None and new.order.details is not None:
+                await ordering.set_details(tx, order_id, new.order.details)
     problems += await reversing.record(tx, order_id, order)
     if not problems:
         await _bind(tx, connection, order, order_id, content, order.version)

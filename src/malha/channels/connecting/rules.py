@@ -32,6 +32,9 @@ FIXES: dict[str, str] = {
     "defect": N_("The connector has a defect here: keep the error for its maker, then try again with a newer one."),
     "unknown_status": N_("The channel says a status that the connector does not know: look at the order there."),
     "changed": N_("The order was changed at the channel after it was taken: change it here by hand, then drop this."),
+    "field": N_(
+        "A field rule cannot fill its field: mend the rule or the order at the channel; it then goes on by itself."
+    ),
     "refused": N_("The order cannot be taken as it is: correct what the message names, then try again."),
     "left": N_("The channel cancelled what has left or has a document: settle it with the customer, then drop this."),
     "payment": N_("The payment does not fit what is known: compare both sides, then try again or drop this."),

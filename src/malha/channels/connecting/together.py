@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
-from malha.channels.connecting import orders, reads, reversing, writes
+from malha.channels.connecting import fields, orders, reads, reversing, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -36,6 +36,7 @@ class _Plain(msgspec.Struct):
     connection: Linked
     order: ExtOrder
     new: NewOrder | None = None
+    content: bytes = b""
     placed: UUID | None = None
 
 
@@ -48,7 +49,7 @@ async def take(runtime: Runtime, gate: Gate, taken: Sequence[Came], linked: Mapp
         plain = _readable(taken, linked)
         async with runtime.db.transaction() as tx:
             plain, stale = await _unknown(tx, plain)
-            plain = await _mapped(tx, plain)
+            plain = await _mapped(tx, plain, runtime.settings.timezone)
         ended |= await _end(runtime, stale, InboxState.STALE)
         placed = await _placed(gate, plain)
         ended |= await _end(runtime, placed, InboxState.DONE)
@@ -87,20 +88,24 @@ async def _unknown(tx: Tx, plain: Sequence[_Plain]) -> tuple[list[_Plain], list[
     return fresh, stale
 
 
-async def _mapped(tx: Tx, plain: Sequence[_Plain]) -> list[_Plain]:
+async def _mapped(tx: Tx, plain: Sequence[_Plain], zone: str) -> list[_Plain]:
     """Return those whose words and lines make an order, with that order."""
     if not plain:
         return []
     own = orders.own_words(await network.services(tx))
     mapped = await reads.methods_of(tx, sorted({p.connection.id for p in plain}))
+    ruling = await fields.newest(tx, sorted({p.connection.id for p in plain}))
     found = await orders.skus_of(tx, [(p.connection, p.order) for p in plain])
     good = []
     for each, skus in zip(plain, found, strict=True):
         try:
-            words = orders.words_of(each.order, own | mapped[each.connection.id])
+            ruled = fields.ruled(ruling[each.connection.id], each.order, zone)
+            orders.refuse_unfilled(ruled)
+            words = orders.words_of(ruled.order, own | mapped[each.connection.id])
             orders.refuse_unmapped(each.order, skus)
-            each.new = orders.new_order(each.connection, each.order, words, skus)
-        except (Unmapped, Invalid):
+            each.new = orders.new_order(each.connection, ruled, words, skus)
+            each.content = orders.content_of(each.connection, ruled, words, skus, each.new)
+        except (Unmapped, Parked, Invalid):
             continue
         good.append(each)
     return good
@@ -140,7 +145,7 @@ async def _end(runtime: Runtime, plain: Sequence[_Plain], state: InboxState) -> 
                     "internal_ids": [str(each.placed) for each in bound],
                     "external_ids": [each.order.id for each in bound],
                     "versions": [each.order.version for each in bound],
-                    "hashes": [orders.hash_of(each.new) for each in bound if each.new is not None],
+                    "hashes": [each.content for each in bound],
                 },
             )
         rows = await tx.tuples(

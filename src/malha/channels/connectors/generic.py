@@ -19,6 +19,7 @@ is no vendor's product, so the tier is C.
 
 Lines and totals of an order stay as they were sold. Units that are cancelled are counted on their line
 (`"cancelled": 1`), money that was given back is listed (`"refunds": [{"id": "r1", "payment": "p1", "amount": 1000}]`).
+What is to be known of an order besides comes as `"note"` and `"attributes"` (texts by name, of its lines too).
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,6 +124,7 @@ class _Line(msgspec.Struct):
     gtin: str = ""
     name: str = ""
     cancelled: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    attributes: dict[str, str] = {}
 
 
 class _Refund(msgspec.Struct):
@@ -154,6 +156,8 @@ class _Order(msgspec.Struct):
     payments: list[_Payment] = []
     refunds: list[_Refund] = []
     promised_at: Annotated[datetime, Meta(tz=True)] | None = None
+    note: str = ""
+    attributes: dict[str, str] = {}
 
 
 class _Named(msgspec.Struct):
@@ -565,6 +569,8 @@ def _order(said: _Order) -> ExtOrder:
         payments=[_payment(each) for each in said.payments],
         refunds=[_refund(each) for each in said.refunds],
         promised_at=said.promised_at,
+        note=said.note,
+        attributes=said.attributes,
     )
 
 

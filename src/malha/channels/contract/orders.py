@@ -53,6 +53,7 @@ class ExtLine(msgspec.Struct, frozen=True, kw_only=True):
     gtin: str = ""
     name: str = ""
     cancelled: int = 0
+    attributes: Mapping[str, str] = {}  # what the peer keeps of it besides, like an engraving, by its own names
 
 
 class PaidState(StrEnum):
@@ -133,6 +134,8 @@ class ExtOrder(msgspec.Struct, frozen=True, kw_only=True):
     payments: Sequence[ExtPayment] = ()
     refunds: Sequence[ExtRefund] = ()
     promised_at: datetime | None = None
+    note: str = ""  # what the buyer wrote
+    attributes: Mapping[str, str] = {}  # what the peer keeps of it besides, by its own names; rules of people read it
     sent: bool = False  # some of it left already: one that is not here yet is not sent again, a person looks
 
 
