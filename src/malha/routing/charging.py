@@ -200,12 +200,22 @@ class Charges:
     less the credit for its aged units, which is at most all that; and the price of its stock.
     """
 
-    __slots__ = ("_by_subset", "_lane", "_lines", "credit", "prices", "tax", "tolls")
+    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "credit", "prices", "tax", "tolls")
 
     def __init__(
-        self, lane: Lane, lines: Sequence[RequestLine], prices: Prices | None, terms: OrderTerms | None
+        self,
+        lane: Lane,
+        lines: Sequence[RequestLine],
+        prices: Prices | None,
+        terms: OrderTerms | None,
+        *,
+        even: bool = False,
     ) -> None:
-        """Take an order's prices of stock and terms; each line has its place in `lines`."""
+        """Take an order's prices of stock and terms; each line has its place in `lines`.
+
+        `even`: of parcels that cost the same the first position counts, whatever it cost before charges.
+        """
+        self._even = even
         self._lane = lane
         self._lines = lines
         self.prices: list[Mapping[int, int]] = [by_unit(line, prices or {}) for line in lines]
@@ -315,7 +325,7 @@ class Charges:
     def cheapest(self, s: int, serving: Sequence[int] | None, row: Row, asked: "Asked", bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with the whole lines of a subset; `NEVER` and -1: none.
 
-        Equals as `subsets.cheapest_priced` has them: the cheapest before charges, then the first.
+        Equals as `subsets.cheapest_priced` has them: the cheapest before charges, then the first; `even`: the first.
 
         Args:
             s: the subset; the ones it consists of were asked for before.
@@ -340,7 +350,7 @@ class Charges:
                 costs[n] = self._special(subset, serving[n], costs[n])
         best = min(costs)
         n = costs.index(best)
-        if costs.count(best) > 1:
+        if costs.count(best) > 1 and not self._even:
             equal = [n for n, cost in enumerate(costs) if cost == best]
             n = min(equal, key=lambda n: by_class[klass[serving[n]]])
         return best, serving[n]
@@ -374,6 +384,7 @@ class Charges:
     ) -> tuple[int, int, int]:
         """Return cost, cost before charges and position of the cheapest of some positions, if it beats one before."""
         by_class, klass, special = row.by_class, self._lane.klass, subset.special
+        even = self._even
         best, alone, where = before
         for position in positions:
             base = by_class[klass[position]]
@@ -386,7 +397,8 @@ class Charges:
             else:
                 if position in special:
                     cost = self._special(subset, position, cost)
-                if cost < best or (cost == best and (base < alone or (base == alone and position < where))):
+                alike = cost == best and (even or base == alone)
+                if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
                     best, alone, where = cost, base, position
         return best, alone, where
 
@@ -398,7 +410,7 @@ class Charges:
             if all(units[position] >= wanted for units, wanted in asked):
                 base = row.by_class[lane.klass[position]]
                 cost = self._special(subset, position, base + (subset.tax[lane.zone_at[position]] if subset.tax else 0))
-                if cost < best or (cost == best and base < alone):
+                if cost < best or (cost == best and base < alone and not self._even):
                     best, alone, where = cost, base, position
         return best, alone, where
 

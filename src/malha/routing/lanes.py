@@ -176,6 +176,7 @@ class Lane:
     """One lane of a network. Channels that may use the same locations share their `Rows`."""
 
     __slots__ = (
+        "bounds",
         "capped",
         "classes",
         "counted",
@@ -229,6 +230,7 @@ class Lane:
         self.counted: list[int] = []  # the day's counts that `full` follows from: (position, taken, capacity)
         self.full: list[tuple[int, int, int]] = []
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
+        self.bounds: dict[Any, Any] = {}  # what routing rules asked before: `ruling.bounded`
 
 
 def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:

@@ -33,9 +33,10 @@ from malha.routing.model import (
     StockPrices,
     most_exact,
 )
-from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded
+from malha.routing.parting import EVERYWHERE, Tier, part_lines
+from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded, tiers_of
 from malha.routing.ruling.model import Bound
-from malha.routing.subsets import assign, extras_of, part_lines
+from malha.routing.subsets import assign, extras_of
 from malha.routing.terms import NO_TERMS, NOTHING, Amounts, OrderTerms
 
 __all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
@@ -44,6 +45,7 @@ _encode = msgspec.json.Encoder().encode
 
 Blocks = list[tuple[int, list[int]]]  # (line number, positions that may not serve it)
 Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
+Shipment = tuple[int, Row, list[tuple[int, int]]]  # position, costs, [(line's place, quantity)]
 
 
 def plan(
@@ -173,18 +175,10 @@ def decide(
     spell = partial(_spell, lane, lines, stock, full, excluded, heavy, prices=prices, version=version, terms=terms)
     fits = n <= most_exact(len(lane.open)) and needs == len(stock)
     if fits and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
-        quick = part_lines(
-            lane,
-            [line.quantity * line.grams for line in lines],
-            have,
-            [line.quantity for line in lines],
-            [_worth(line, prices) for line in lines] if prices and charges is None else None,
-            charges,
-        )
+        quick = _parted(lane, lines, have, prices, charges)
         if quick is not None:
-            parts, rows = quick
-            brackets = {row.bracket.limit: row.bracket for row in rows}
-            return spell(_shipped(lines, parts, rows), [], brackets, charges=charges)
+            shipped, brackets = quick
+            return spell(shipped, [], brackets, charges=charges)
     elif fits:
         keys = lane.keys(n)
         bit = 1
@@ -209,6 +203,34 @@ def decide(
     return spell(hard.shipped, hard.costs, hard.brackets, hard.unplaced, exact=hard.exact, charges=charges)
 
 
+def _parted(
+    lane: Lane,
+    lines: Sequence[RequestLine],
+    have: Sequence[Sequence[int]],
+    prices: Prices | None,
+    charges: Charges | None,
+    tiers: Sequence[Tier] = EVERYWHERE,
+    keep: int = 0,
+) -> tuple[list[Shipment], dict[int, Bracket]] | None:
+    """Return the parcels of the cheapest plan, and the brackets looked at; None: nobody has one of the lines in full.
+
+    `keep` units of every line's SKU stay where they are.
+    """
+    quick = part_lines(
+        lane,
+        [line.quantity * line.grams for line in lines],
+        have,
+        [line.quantity + keep for line in lines],
+        [_worth(line, prices) for line in lines] if prices and charges is None else None,
+        charges,
+        tiers,
+    )
+    if quick is None:
+        return None
+    parts, rows = quick
+    return _shipped(lines, parts, rows), {row.bracket.limit: row.bracket for row in rows}
+
+
 def _within(  # noqa: PLR0917 - as `decide`
     bound: Bound,
     lane: Lane,
@@ -224,6 +246,11 @@ def _within(  # noqa: PLR0917 - as `decide`
     costs: bool | None,
 ) -> Plan:
     """Return the plan a routing rule lets. The cheapest of what it leaves open is it, where nothing else is asked."""
+    wanted = len(lane.open) < MANY_LOCATIONS if costs is None else costs
+    if not wanted:
+        found = _quickly(bound, lane, lines, stock, full, excluded, heavy, prices, version, terms)
+        if found is not None:
+            return found
     left = left_free(bound, stock)
     closed = shut(bound, full)
     rates = b""
@@ -235,7 +262,6 @@ def _within(  # noqa: PLR0917 - as `decide`
         rates = plan.rates
     have, _ = servable(lines, left, closed, excluded, heavy, terms)
     charges = Charges(lane, lines, prices, terms) if prices or (terms is not None and terms.charges) else None
-    wanted = len(lane.open) < MANY_LOCATIONS if costs is None else costs
     if bound.plain:  # complete, and not all is there
         unplaced = [(line.line, line.quantity) for line in lines]
         nothing = [-1] * len(have[0])
@@ -260,6 +286,44 @@ def _within(  # noqa: PLR0917 - as `decide`
         charges=charges,
     )
     return _bound(plan, bound, stock, full, rates)
+
+
+def _quickly(  # noqa: PLR0917 - as `decide`
+    bound: Bound,
+    lane: Lane,
+    lines: list[RequestLine],
+    stock: Mapping[int, Sequence[int]],
+    full: Full,
+    excluded: Blocks,
+    heavy: Blocks,
+    prices: Prices | None,
+    version: int | None,
+    terms: OrderTerms | None,
+) -> Plan | None:
+    """Return the plan a rule lets where it is the cheapest, or the preferred, for whole lines; None: look further.
+
+    It is the one that is found without haste. Packages are only counted, and where they are too many, it is not it.
+    """
+    kits = bound.keep and any(line.components is not None for line in lines)
+    if kits or len(lines) > most_exact(len(lane.open)):
+        return None
+    have, needs = servable(lines, stock, full, excluded, heavy, terms)
+    if needs != len(stock):
+        return None
+    charges = None
+    if terms is not None and terms.charges:
+        charges = Charges(lane, lines, prices, terms, even=bool(bound.tiers))
+    parted = _parted(lane, lines, have, prices, charges, tiers_of(bound, lane, len(lines)), bound.keep)
+    if parted is None:
+        return None
+    shipped, brackets = parted
+    if bound.tiers:
+        shipped.sort(key=lambda parcel: (parcel[0], parcel[2]))
+    plan = _spell(
+        lane, lines, stock, full, excluded, heavy, shipped, [], brackets,
+        prices=prices, version=version, terms=terms, charges=charges, bound=bound,
+    )  # fmt: skip
+    return plan if bound.packages is None or plan.packages <= bound.packages else None
 
 
 def _bound(plan: Plan, bound: Bound, stock: Mapping[int, Sequence[int]], full: Full, rates: bytes = b"") -> Plan:
@@ -348,6 +412,7 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
     version: int | None = None,
     terms: OrderTerms | None = None,
     charges: Charges | None = None,
+    bound: Bound | None = None,
 ) -> Plan:
     """Write out a plan. `shipped` are (position, row, [(line's place in `lines`, quantity)])."""
     cost = packages = worth = 0
@@ -413,6 +478,7 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
         worth=worth,
         terms=terms,
         amounts=amounts if any(parcel.amounts for parcel in parcels) else [],
+        bound=bound,
     )
     rates = b",".join([brackets[limit].fragment for limit in sorted(brackets)])
     return Plan(assignments, left, cost, packages, lead, parcels, basis, lane.head, rates)

@@ -8,21 +8,18 @@ Where stock has a price (`malha.routing.pricing`), a parcel costs that of its un
 them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 
 NEVER = 1 << 80
 MANY_SUBSETS = 16
-SPARSE = 0.7  # of the positions without a unit: then those that have one are written down
 
 # A subset of lines and the position it leaves from.
 Part = tuple[int, int]
 # Lines: the units each position has of one, and how many are wanted.
 Asked = list[tuple[Sequence[int], int]]
-# By line: the price of stock by position, and of how many units.
-Worth = Sequence[tuple[Mapping[int, int], int]]
 # By position, for every subset of lines, the scaled price of the units; positions where all are free of it are absent.
 Extras = Mapping[int, Sequence[int]]
 
@@ -246,133 +243,6 @@ def _options(rows: Sequence[Row], g: Sequence[int], whole: int, mask: int, n: in
         if rest < rests.get(row, NEVER):
             rests[row] = rest
     return [(row.by_class, rest) for row, rest in rests.items()]
-
-
-def part_lines(
-    lane: Lane,
-    grams: Sequence[int],
-    have: Sequence[Sequence[int]],
-    asked: Sequence[int],
-    worth: Worth | None = None,
-    charges: Charging | None = None,
-) -> tuple[list[Part], list[Row]] | None:
-    """Return the parts of the cheapest plan that `assign` finds, and the rows, without any position's forced cost.
-
-    A parcel that costs more than its lines in several can be part of no cheapest plan, so positions are looked at from
-    the cheapest on, until one serves or they cost more than that: a few of a thousand.
-
-    Args:
-        lane: where orders of the kind go.
-        grams: by line.
-        have: by line, the units of each position.
-        asked: by line.
-        worth: by line, the price of stock by position, and of how many units; None: nothing.
-        charges: what parcels cost by terms and the price of stock, `worth` being None; None: there are no terms.
-
-    Returns:
-        None where nobody can serve one of the lines in full.
-    """
-    for units, wanted in zip(have, asked, strict=True):
-        if not any(u >= wanted for u in units):
-            return None  # before any row is asked for: a record has only those that were looked at
-    n = len(grams)
-    rows = rows_of(lane, grams, [1] * n)
-    klass = lane.klass
-    sparse = SPARSE * len(klass)
-    few: list[list[int] | None] = [None]  # by subset: the positions that serve it, where they are few
-    held: list[Asked] = [[]]
-    f, at, g, first = [0], [-1], [0], [0]
-    for s, ways in tables(n).splits:
-        low = s & -s
-        k = low.bit_length() - 1
-        units, wanted = have[k], asked[k]
-        held.append([(units, wanted), *held[s ^ low]])
-        bound, part = _in_several(s, ways, f, g)
-        serving = few[s ^ low]
-        if serving is not None:
-            serving = [position for position in serving if units[position] >= wanted]
-        elif s == low and units.count(0) >= sparse:
-            serving = [position for position, u in enumerate(units) if u >= wanted]
-        elif s != low and few[low] is not None:
-            serving = _serving(few[low] or [], held[s ^ low])
-        few.append(serving)
-        extra = None if worth is None else [worth[j] for j in range(n) if s >> j & 1]
-        row = rows[s]
-        if charges is not None:
-            best, where = charges.cheapest(s, serving, row, held[s], bound)
-        elif serving is not None:
-            best, where = _cheapest_of(serving, row.by_class, klass, extra)
-        else:
-            best, where = _cheapest_down(row, klass, held[s], bound, extra)
-        f.append(best)
-        at.append(where)
-        g.append(min(best, bound))
-        first.append(s if best <= bound else part)
-    return unroll(first, at, len(g) - 1), rows
-
-
-def _in_several(s: int, ways: Sequence[tuple[int, int]], f: Sequence[int], g: Sequence[int]) -> tuple[int, int]:
-    """Return the least that a subset costs in several parcels, and the part that holds its lowest line."""
-    bound = NEVER
-    part = s
-    for t, rest in ways:
-        cost = f[t] + g[rest]
-        if cost < bound:
-            bound = cost
-            part = t
-    return bound, part
-
-
-def _serving(positions: Sequence[int], lines: Asked) -> list[int]:
-    for units, wanted in lines:
-        positions = [position for position in positions if units[position] >= wanted]
-    return list(positions)
-
-
-def _worth_at(position: int, extra: Worth) -> int:
-    """Return the scaled price of stock of some lines at a position."""
-    worth = 0
-    for prices, times in extra:
-        worth += prices.get(position, 0) * times
-    return worth << SCALE_BITS
-
-
-def _cheapest_of(
-    positions: Iterable[int], by_class: Sequence[int], klass: Sequence[int], extra: Worth | None
-) -> tuple[int, int]:
-    """Return cost and position of the cheapest parcel from some positions, equals as `Row.ranked` has them."""
-    best = alone = NEVER
-    where = -1
-    for position in positions:
-        base = by_class[klass[position]]
-        cost = base if extra is None else base + _worth_at(position, extra)
-        if cost < best or (cost == best and base < alone):
-            best = cost
-            alone = base
-            where = position
-    return best, where
-
-
-def _cheapest_down(row: Row, klass: Sequence[int], lines: Asked, bound: int, extra: Worth | None) -> tuple[int, int]:
-    """Return the same of all positions, unless it costs more than `bound`."""
-    by_class = row.by_class
-    best = NEVER
-    where = -1
-    for position in row.ranked:
-        cost = by_class[klass[position]]
-        if cost > bound or cost >= best:  # a parcel that costs as much as several is preferred to them
-            break
-        for units, wanted in lines:
-            if units[position] < wanted:
-                break
-        else:
-            if extra is None:
-                return cost, position
-            cost += _worth_at(position, extra)
-            if cost < best:
-                best = cost
-                where = position
-    return best, where
 
 
 def assign(

@@ -17,10 +17,12 @@ from malha.routing.charging import Charges
 from malha.routing.hard import Content, Hard
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import MAX_EXACT, RequestLine, most_exact
+from malha.routing.parting import EVERYWHERE, Tier
 from malha.routing.ruling.model import Bound
 from malha.routing.subsets import rows_of, tables
 from malha.routing.terms import unfold
 
+KEPT_BOUNDS = 256  # what rules ask that a lane remembers
 PREFERENCE_BITS = 100  # above any scaled cost
 _COST = (1 << PREFERENCE_BITS) - 1
 Stock = Mapping[int, Sequence[int]]
@@ -40,6 +42,35 @@ def shut(bound: Bound, full: Full) -> Full:
     """Return the positions that are closed, those that a rule closes among them."""
     closed = [(position, 0, 0) for position in unfold([*bound.outside, *bound.far])]
     return [*full, *closed] if closed else full
+
+
+def tiers_of(bound: Bound, lane: Lane, lines: int) -> Sequence[Tier]:
+    """Return where a rule lets parcels of so many lines leave from, the preferred first. A lane keeps what it found."""
+    if not (bound.tiers or bound.outside or bound.far):
+        return EVERYWHERE
+    # A rule's lists are the same ones for every order of the lane: holding them, no other list gets their identity.
+    kept = lane.bounds
+    key = lines, id(bound.outside), id(bound.far), id(bound.tiers)
+    found = kept.get(key)
+    if found is None:
+        if len(kept) >= KEPT_BOUNDS:
+            kept.clear()
+        found = kept[key] = _work_out(bound, len(lane.klass), lines), (bound.outside, bound.far, bound.tiers)
+    return found[0]
+
+
+def _work_out(bound: Bound, positions: int, lines: int) -> list[Tier]:
+    closed = unfold([*bound.outside, *bound.far])
+    masks = [bytearray(positions) for _ in bound.tiers]
+    for mask, members in zip(masks, bound.tiers, strict=True):
+        for position in unfold(members):
+            mask[position] = 1
+    masks.append(bytearray(b"\1" * positions))  # whoever is in no tier comes last
+    for mask in masks:
+        for position in closed:
+            mask[position] = 0
+    weights = _weights(len(bound.tiers), lines)
+    return [Tier(bytes(mask), weight) for mask, weight in zip(masks, weights, strict=True)]
 
 
 def solve_bounded(

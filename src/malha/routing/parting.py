@@ -1,0 +1,223 @@
+"""The cheapest plan of an order, or of a rule's preference, looked for no further than it needs. Pure.
+
+`part_lines` finds what `subsets.assign` finds, without the cost of every location: a parcel that costs more than its
+lines in several can be part of no cheapest plan, so positions are looked at from the cheapest on until one serves or
+they cost more than that, a few of a thousand.
+
+What a routing rule closes costs no copy of the stock: a mask over positions, worked out once for a lane, is one more
+line that everybody has to serve. Preferred positions are `Tier`s: a parcel leaves from the first tier that can serve
+it, because one more line from an earlier tier outweighs all money (`ruling.bounded`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from malha.routing.lanes import SCALE_BITS, Lane, Row
+from malha.routing.subsets import Asked, Charging, Part, rows_of, tables, unroll
+
+NEVER = 1 << 200  # above any preference
+MONEY = 1 << 80  # above any cost of parcels
+SPARSE = 0.7  # of the positions without a unit: then those that have one are written down
+
+# By line: the price of stock by position, and of how many units.
+Worth = Sequence[tuple[Mapping[int, int], int]]
+
+
+class Tier:
+    """Positions that are looked at together: those of a mask, all without one."""
+
+    __slots__ = ("few", "mask", "weight")
+
+    def __init__(self, mask: bytes | None, weight: int = 0) -> None:
+        self.mask = mask  # 1 where it may serve
+        self.weight = weight  # what a line from here adds to a plan's cost, above any money
+        scarce = mask is not None and mask.count(0) >= SPARSE * len(mask)
+        self.few = [position for position, may in enumerate(mask or b"") if may] if scarce else None
+
+
+EVERYWHERE = (Tier(None),)
+
+
+class _Search:
+    """The cheapest parcels of one order from one tier."""
+
+    __slots__ = ("_charges", "_even", "_few", "_have", "_held", "_klass", "_sparse", "_worth")
+
+    def __init__(
+        self,
+        tier: Tier,
+        klass: Sequence[int],
+        have: Sequence[tuple[Sequence[int], int]],
+        worth: Worth | None,
+        charges: Charging | None,
+        *,
+        even: bool,
+    ) -> None:
+        self._klass = klass
+        self._have = have
+        self._worth = worth
+        self._charges = charges
+        self._even = even
+        self._sparse = SPARSE * len(klass)
+        self._held: dict[int, Asked] = {0: [] if tier.mask is None else [(tier.mask, 1)]}
+        # By subset: the positions that serve it, where they are few; None: look for them.
+        self._few: dict[int, list[int] | None] = {0: tier.few}
+
+    def find(self, s: int, row: Row, bound: int) -> tuple[int, int]:
+        """Return cost and position of the cheapest parcel with a subset of lines; it may be passed over beyond a bound.
+
+        `NEVER` and -1: there is none.
+        """
+        serving = self._few[s] if s in self._few else self._serving(s)
+        if self._charges is not None:
+            found = self._charges.cheapest(s, serving, row, self._held[s], bound)
+        else:
+            extra = None if self._worth is None else [worth for j, worth in enumerate(self._worth) if s >> j & 1]
+            if serving is not None:
+                return _cheapest_of(serving, row.by_class, self._klass, extra, even=self._even)
+            found = _cheapest_down(row, self._klass, self._held[s], bound, extra, even=self._even)
+        if found[1] < 0 and bound >= MONEY:
+            self._few[s] = []  # nobody was passed over: nobody serves more lines either
+        return found
+
+    def _serving(self, s: int) -> list[int] | None:
+        low = s & -s
+        rest = s ^ low
+        if rest not in self._few:
+            self._serving(rest)
+        units, wanted = self._have[low.bit_length() - 1]
+        before = self._held[rest]
+        self._held[s] = [(units, wanted), *before]
+        serving = self._few[rest]
+        if serving is not None:
+            serving = [position for position in serving if units[position] >= wanted]
+        elif not rest and units.count(0) >= self._sparse:
+            serving = [position for position, u in enumerate(units) if u >= wanted]
+            for mask, _ in before:
+                serving = [position for position in serving if mask[position]]
+        elif rest and (one := self._one(low)) is not None:
+            serving = one
+            for others, least in before:
+                serving = [position for position in serving if others[position] >= least]
+        self._few[s] = serving
+        return serving
+
+    def _one(self, low: int) -> list[int] | None:
+        return self._few[low] if low in self._few else self._serving(low)
+
+
+def part_lines(
+    lane: Lane,
+    grams: Sequence[int],
+    have: Sequence[Sequence[int]],
+    asked: Sequence[int],
+    worth: Worth | None = None,
+    charges: Charging | None = None,
+    tiers: Sequence[Tier] = EVERYWHERE,
+) -> tuple[list[Part], list[Row]] | None:
+    """Return the parts of the cheapest plan, and the rows, without any position's forced cost.
+
+    Args:
+        lane: where orders of the kind go.
+        grams: by line.
+        have: by line, the units of each position.
+        asked: by line.
+        worth: by line, the price of stock by position, and of how many units; None: nothing.
+        charges: what parcels cost by terms and the price of stock, `worth` being None; None: there are no terms.
+        tiers: where from, the preferred first, each with the positions of all before it or others.
+
+    Returns:
+        None where nobody can serve one of the lines in full.
+    """
+    for units, wanted in zip(have, asked, strict=True):
+        if not any(u >= wanted for u in units):
+            return None  # before any row is asked for: a record has only those that were looked at
+    n = len(grams)
+    rows = rows_of(lane, grams, [1] * n)
+    lines = list(zip(have, asked, strict=True))
+    even = len(tiers) > 1
+    searches = [(tier.weight, _Search(tier, lane.klass, lines, worth, charges, even=even)) for tier in tiers]
+    f, at, g, first = [0], [-1], [0], [0]
+    for s, ways in tables(n).splits:
+        bound, part = _in_several(s, ways, f, g)
+        best, where = NEVER, -1
+        for weight, search in searches:
+            floor = weight * s.bit_count()
+            if floor > bound:
+                break
+            best, where = search.find(s, rows[s], bound - floor)
+            if where >= 0:
+                best += floor
+                break
+        if where < 0:
+            if not ways:
+                return None
+            best = NEVER
+        f.append(best)
+        at.append(where)
+        g.append(min(best, bound))
+        first.append(s if best <= bound else part)
+    return unroll(first, at, len(g) - 1), rows
+
+
+def _in_several(s: int, ways: Sequence[tuple[int, int]], f: Sequence[int], g: Sequence[int]) -> tuple[int, int]:
+    """Return the least that a subset costs in several parcels, and the part that holds its lowest line."""
+    bound = NEVER
+    part = s
+    for t, rest in ways:
+        cost = f[t] + g[rest]
+        if cost < bound:
+            bound = cost
+            part = t
+    return bound, part
+
+
+def _worth_at(position: int, extra: Worth) -> int:
+    """Return the scaled price of stock of some lines at a position."""
+    worth = 0
+    for prices, times in extra:
+        worth += prices.get(position, 0) * times
+    return worth << SCALE_BITS
+
+
+def _cheapest_of(
+    positions: Iterable[int], by_class: Sequence[int], klass: Sequence[int], extra: Worth | None, *, even: bool
+) -> tuple[int, int]:
+    """Return cost and position of the cheapest parcel from some positions, in order.
+
+    Equals are as `Row.ranked` has them, the cheapest without `extra` first; `even`: the first position.
+    """
+    best = alone = NEVER
+    where = -1
+    for position in positions:
+        base = by_class[klass[position]]
+        cost = base if extra is None else base + _worth_at(position, extra)
+        if cost < best or (cost == best and base < alone and not even):
+            best = cost
+            alone = base
+            where = position
+    return best, where
+
+
+def _cheapest_down(
+    row: Row, klass: Sequence[int], lines: Asked, bound: int, extra: Worth | None, *, even: bool
+) -> tuple[int, int]:
+    """Return the same of all positions, unless it costs more than `bound`."""
+    by_class = row.by_class
+    best = NEVER
+    where = -1
+    for position in row.ranked:
+        cost = by_class[klass[position]]
+        # A parcel that costs as much as several is preferred to them.
+        if cost > bound or cost > best or (cost == best and not even):
+            break
+        for units, wanted in lines:
+            if units[position] < wanted:
+                break
+        else:
+            if extra is None:
+                return cost, position
+            cost += _worth_at(position, extra)
+            if cost < best or (even and cost == best and position < where):
+                best = cost
+                where = position
+    return best, where
