@@ -403,7 +403,7 @@ CREATE TABLE connection (
     code text NOT NULL,
     name text NOT NULL,
     connector text NOT NULL,
-    channel_id integer NOT NULL,
+    channel_id integer,
     config jsonb NOT NULL,
     secrets bytea,
     former_secrets bytea,
@@ -521,6 +521,7 @@ CREATE TABLE count_task (
     closed_at timestamp with time zone,
     closed_by text,
     zone_frozen boolean DEFAULT false NOT NULL,
+    whole_site boolean DEFAULT false NOT NULL,
     CONSTRAINT count_task_pkey PRIMARY KEY (id),
     CONSTRAINT count_task_number_key UNIQUE (number),
     CONSTRAINT count_task_kind_check CHECK ((kind = ANY (ARRAY['cycle'::text, 'physical'::text]))),
@@ -1086,6 +1087,7 @@ CREATE TABLE location (
     paused_until timestamp with time zone,
     pickup_days smallint DEFAULT 7 NOT NULL,
     owner_id integer,
+    site_id integer,
     CONSTRAINT location_pkey PRIMARY KEY (id),
     CONSTRAINT location_code_key UNIQUE (code),
     CONSTRAINT location_daily_capacity_check CHECK ((daily_capacity >= 0)),
@@ -1093,6 +1095,7 @@ CREATE TABLE location (
     CONSTRAINT location_kind_check CHECK ((kind = ANY (ARRAY['store'::text, 'distribution_centre'::text, 'factory'::text, 'third_party'::text, 'vendor'::text, 'pickup_point'::text]))),
     CONSTRAINT location_line_cost_check CHECK ((line_cost >= 0)),
     CONSTRAINT location_pickup_days_check CHECK (((pickup_days >= 1) AND (pickup_days <= 90))),
+    CONSTRAINT location_site_check CHECK ((site_id <> id)),
     CONSTRAINT location_status_check CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text, 'closed'::text])))
 );
 
@@ -1420,6 +1423,12 @@ CREATE TABLE order_customer (
     CONSTRAINT order_customer_pkey PRIMARY KEY (order_id)
 );
 
+CREATE TABLE order_details (
+    order_id uuid NOT NULL,
+    details jsonb NOT NULL,
+    CONSTRAINT order_details_pkey PRIMARY KEY (order_id)
+);
+
 CREATE TABLE order_document (
     connection_id integer NOT NULL,
     order_id uuid NOT NULL,
@@ -1428,6 +1437,16 @@ CREATE TABLE order_document (
     posted bigint NOT NULL,
     CONSTRAINT order_document_pkey PRIMARY KEY (connection_id, order_id)
 ) WITH (fillfactor = 80);
+
+CREATE TABLE order_field_rules (
+    connection_id integer NOT NULL,
+    version integer NOT NULL,
+    rules json NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT order_field_rules_pkey PRIMARY KEY (connection_id, version),
+    CONSTRAINT order_field_rules_version_check CHECK ((version > 0))
+);
 
 CREATE TABLE order_hold (
     id uuid NOT NULL,
@@ -2376,6 +2395,19 @@ CREATE TABLE simulation_order (
     CONSTRAINT simulation_order_pkey PRIMARY KEY (simulation_id, place)
 );
 
+CREATE TABLE stock_age (
+    sku_id integer NOT NULL,
+    location_id integer NOT NULL,
+    days integer NOT NULL,
+    oldest integer NOT NULL,
+    units integer NOT NULL,
+    worked_out_at timestamp with time zone NOT NULL,
+    CONSTRAINT stock_age_pkey PRIMARY KEY (sku_id, location_id),
+    CONSTRAINT stock_age_days_check CHECK ((days >= 0)),
+    CONSTRAINT stock_age_oldest_check CHECK ((oldest >= 0)),
+    CONSTRAINT stock_age_units_check CHECK ((units > 0))
+);
+
 CREATE TABLE stock_change (
     sku_id integer NOT NULL,
     version bigint NOT NULL,
@@ -2938,6 +2970,7 @@ CREATE INDEX category_path ON category USING btree (path text_pattern_ops);
 CREATE INDEX channel_inbox_done ON channel_inbox USING btree (done_at) WHERE (state = ANY (ARRAY['done'::text, 'stale'::text, 'dropped'::text]));
 CREATE INDEX channel_inbox_due ON channel_inbox USING btree (next_at, id) WHERE (state = 'waiting'::text);
 CREATE INDEX channel_inbox_stuck ON channel_inbox USING btree (connection_id, id) WHERE (state = ANY (ARRAY['unmapped'::text, 'parked'::text]));
+CREATE INDEX channel_inbox_told ON channel_inbox USING btree (connection_id, id) WHERE (trust = 'data'::text);
 CREATE INDEX channel_inbox_waiting ON channel_inbox USING btree (connection_id, entity, id) WHERE (state = 'waiting'::text);
 CREATE INDEX channel_op_dead ON channel_op USING btree (connection_id, number) WHERE (state = 'dead'::text);
 CREATE INDEX channel_op_done ON channel_op USING btree (done_at) WHERE (state = ANY (ARRAY['done'::text, 'superseded'::text, 'dropped'::text]));
@@ -2994,6 +3027,7 @@ CREATE INDEX listing_override_sku ON listing_override USING btree (sku_id);
 CREATE INDEX listing_post_sku ON listing_post USING btree (sku_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
+CREATE UNIQUE INDEX location_site ON location USING btree (COALESCE(site_id, id), COALESCE(owner_id, establishment_id));
 CREATE INDEX location_group_member_location ON location_group_member USING btree (location_id);
 CREATE INDEX login_answer_until ON login_answer USING btree (until);
 CREATE INDEX login_attempt_last ON login_attempt USING btree (last_at);
@@ -3060,6 +3094,7 @@ CREATE INDEX sales_order_due ON sales_order USING btree (release_after) WHERE (s
 CREATE INDEX sales_order_open ON sales_order USING btree (status, placed_at DESC, id DESC) WHERE (status <> ALL (ARRAY['delivered'::text, 'cancelled'::text]));
 CREATE INDEX sales_order_placed ON sales_order USING btree (placed_at DESC, id DESC);
 CREATE INDEX sales_order_promised ON sales_order USING btree (promised_at) WHERE ((promised_at IS NOT NULL) AND (status <> ALL (ARRAY['ready'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text])));
+CREATE INDEX sales_order_promised_for ON sales_order USING btree (promised_at, id) WHERE (promised_at IS NOT NULL);
 CREATE UNIQUE INDEX sales_order_request ON sales_order USING btree (request_key) WHERE (request_key IS NOT NULL);
 CREATE INDEX saved_view_role ON saved_view USING btree (role, list) WHERE (role IS NOT NULL);
 CREATE INDEX session_expires ON session USING btree (expires_at);
@@ -3071,6 +3106,9 @@ CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
 CREATE INDEX short_step_order ON short_step USING btree (order_id, id);
+CREATE INDEX stock_age_days ON stock_age USING btree (days DESC, sku_id, location_id);
+CREATE INDEX stock_age_location ON stock_age USING btree (location_id);
+CREATE INDEX stock_age_worked_out ON stock_age USING btree (worked_out_at);
 CREATE INDEX stock_change_version ON stock_change USING btree (version);
 CREATE UNIQUE INDEX stock_deficit_open ON stock_deficit USING btree (sku_id, location_id) WHERE (resolved_at IS NULL);
 CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
@@ -3196,6 +3234,7 @@ ALTER TABLE listing_post ADD CONSTRAINT listing_post_connection_id_fkey FOREIGN 
 ALTER TABLE listing_post ADD CONSTRAINT listing_post_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE location ADD CONSTRAINT location_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES establishment(id);
+ALTER TABLE location ADD CONSTRAINT location_site_id_fkey FOREIGN KEY (site_id) REFERENCES location(id);
 ALTER TABLE location_closure ADD CONSTRAINT location_closure_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE location_day ADD CONSTRAINT location_day_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE location_group_member ADD CONSTRAINT location_group_member_group_id_fkey FOREIGN KEY (group_id) REFERENCES location_group(id);
@@ -3214,6 +3253,7 @@ ALTER TABLE method_mapping ADD CONSTRAINT method_mapping_connection_id_fkey FORE
 ALTER TABLE op_attempt ADD CONSTRAINT op_attempt_op_key_fkey FOREIGN KEY (op_key) REFERENCES channel_op(key) ON DELETE CASCADE;
 ALTER TABLE order_document ADD CONSTRAINT order_document_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE order_document ADD CONSTRAINT order_document_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id) ON DELETE CASCADE;
+ALTER TABLE order_field_rules ADD CONSTRAINT order_field_rules_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE order_hold ADD CONSTRAINT order_hold_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE order_note ADD CONSTRAINT order_note_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE parked_event ADD CONSTRAINT parked_event_subscriber_key_fkey FOREIGN KEY (subscriber, key) REFERENCES parked_key(subscriber, key) ON DELETE CASCADE;
@@ -3265,6 +3305,8 @@ ALTER TABLE shadow_order ADD CONSTRAINT shadow_order_shadow_id_fkey FOREIGN KEY 
 ALTER TABLE shipment ADD CONSTRAINT shipment_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE shipment ADD CONSTRAINT shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE simulation_order ADD CONSTRAINT simulation_order_simulation_id_fkey FOREIGN KEY (simulation_id) REFERENCES simulation(id) ON DELETE CASCADE;
+ALTER TABLE stock_age ADD CONSTRAINT stock_age_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
+ALTER TABLE stock_age ADD CONSTRAINT stock_age_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_deficit ADD CONSTRAINT stock_deficit_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE stock_difference ADD CONSTRAINT stock_difference_look_id_fkey FOREIGN KEY (look_id) REFERENCES stock_look(id) ON DELETE CASCADE;
