@@ -76,13 +76,17 @@ async def test_a_parcel_goes_from_release_to_delivery_and_stock_and_ledger_follo
             await service.ship(tx, work)
         await fiscal.record_document(tx, work, DocumentFacts(access_key=an_access_key(world)))
         assert await status_of(tx, order_id) == "invoiced"
-        with pytest.raises(ShipmentNotSent):
-            await service.deliver(tx, parcel)
+        for early in (service.send_out, service.deliver):
+            with pytest.raises(ShipmentNotSent):
+                await early(tx, parcel)
         await service.ship(tx, work, [Tracking(tracking_code="BR123")])
         assert await balance(tx, world, sku, "DC") == (3, 0, 3)
+        await service.send_out(tx, parcel)
+        await service.send_out(tx, parcel)
         assert await status_of(tx, order_id) == "shipped"
         await service.deliver(tx, parcel)
         await service.deliver(tx, parcel)
+        await service.send_out(tx, parcel)  # a carrier tells late
         assert await status_of(tx, order_id) == "delivered"
         assert await tx.tuples("SELECT carrier, tracking_code, weight_grams FROM shipment") == [
             ("Correios", "BR123", 700)
@@ -91,7 +95,7 @@ async def test_a_parcel_goes_from_release_to_delivery_and_stock_and_ledger_follo
         types = await tx.values("SELECT type FROM outbox WHERE key = %(k)s ORDER BY seq", {"k": f"order:{order_id}"})
         assert types == [
             "order.placed", "fulfillment.released", "fulfillment.accepted", "fulfillment.picked", "fulfillment.packed",
-            "fiscal.document_recorded", "fulfillment.shipped", "shipment.delivered",
+            "fiscal.document_recorded", "fulfillment.shipped", "shipment.out_for_delivery", "shipment.delivered",
         ]  # fmt: skip
 
 

@@ -12,6 +12,8 @@ import pytest
 from mail_server import mail_server
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
+from malha.fulfillment.model import Tracking
 from malha.notifications import reads, service, wishes
 from malha.notifications.errors import KindAlways, MessageOnItsWay, NotBounceable
 from malha.notifications.model import Channel, Kind, State, Text
@@ -295,6 +297,28 @@ async def test_a_cancelled_unit_is_named_with_what_it_cost_and_what_is_left(data
     assert "1 x T" in words
     assert words.count("R$\xa010,00") == 3  # the item, what is left, what goes back
     assert "segredo" not in words
+
+
+async def test_a_parcel_that_is_out_for_delivery_is_told_once_a_day_with_its_tracking(database, settings, tmp_path):
+    order_id = await sold(database)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+        [work] = (await fulfillment.release(tx, [order_id])).work
+        await fulfillment.accept(tx, work.id)
+        await fulfillment.confirm_pick(tx, work.id)
+        [parcel] = await fulfillment.pack(tx, work.id)
+        await fulfillment.ship(tx, work.id, [Tracking(tracking_code="BR123")])
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM message")
+        await fulfillment.send_out(tx, parcel)
+        await fulfillment.send_out(tx, parcel)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    [mail] = box.inbox
+    assert mail["Subject"].startswith("Chega hoje")
+    assert "BR123" in mail.get_body(("plain",)).get_content()
 
 
 async def test_a_promise_that_was_broken_is_found_once_and_told_once(database, settings):

@@ -283,6 +283,7 @@ def sell_and_send(story: Story) -> None:
     do("cancel_document", document_id=document["id"], body={"reason": "wrong series"})
     do("record_document", fulfillment_id=work, body={"access_key": a_key(2)})
     do("ship_work", fulfillment_id=work, body={"parcels": [{"tracking_code": "BR000000001BR"}]})
+    do("send_shipment_out", shipment_id=parcel, body={})
     do("deliver_shipment", shipment_id=parcel, body={"received_by": "Porteiro"})
     do("get_work", fulfillment_id=work)
     do("get_order", order_id=sent)

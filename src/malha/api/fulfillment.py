@@ -169,6 +169,12 @@ class HandOverWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     received_by: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+class Out(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When."""
+
+    out_at: datetime | None = None
+
+
 class Delivered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When, and who took it."""
 
@@ -355,6 +361,12 @@ async def hand_over(work: Work, fulfillment_id: UUID, data: HandOverWork) -> Wor
     return WorkStanding(id=row.id, state=row.state, version=row.version)
 
 
+@command("/shipments/{shipment_id:uuid}/out-for-delivery", permission="fulfillment:work", idempotent=False, tag=TAG)
+async def send_shipment_out(work: Work, shipment_id: UUID, data: Out) -> None:
+    """Record that a parcel was taken out for delivery: its customer hears it. Within 12 hours again changes nothing."""
+    await service.send_out(work.tx, shipment_id, at=data.out_at)
+
+
 @command("/shipments/{shipment_id:uuid}/deliver", permission="fulfillment:work", idempotent=False, tag=TAG)
 async def deliver_shipment(work: Work, shipment_id: UUID, data: Delivered) -> None:
     """Record that a parcel arrived. The same fact again changes nothing."""
@@ -375,4 +387,5 @@ handlers = [
     get_pickup_code,
     hand_over,
     deliver_shipment,
+    send_shipment_out,
 ]

@@ -328,6 +328,13 @@ async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
     return _("Delivery recorded")
 
 
+async def _out(tx: Tx, order_id: UUID, _form: Form) -> str:
+    for parcel in await jobs.shipments(tx, order_id):
+        if parcel.shipped_at and not parcel.delivered_at:
+            await work.send_out(tx, parcel.id)
+    return _("Recorded: out for delivery")
+
+
 ACTS: dict[str, tuple[str, Act]] = {
     "cancel": ("orders:cancel", _cancel),
     "hold": ("orders:write", _hold),
@@ -351,6 +358,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "ready": ("fulfillment:work", _ready),
     "extend": ("orders:write", _extend),
     "time": ("orders:write", _time),
+    "out": ("fulfillment:work", _out),
     "deliver": ("fulfillment:work", _deliver),
 }
 

@@ -134,6 +134,7 @@ ACTIONS = {
     "fulfillment.short": N_("fewer found than asked"),
     "fulfillment.packed": N_("packed"),
     "fulfillment.shipped": N_("shipped"),
+    "shipment.out_for_delivery": N_("out for delivery"),
     "shipment.delivered": N_("delivered"),
     "fulfillment.ready": N_("ready for pickup"),
     "fulfillment.pickup_expiring": N_("pickup ends soon"),

@@ -357,6 +357,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.repromised": (_repromised, "calendar-event", "plain"),
     "order.details_changed": (_details, "note", "plain"),
     "order.slot_changed": (_slot_changed, "calendar-event", "plain"),
+    "shipment.out_for_delivery": (_at(N_("Out for delivery")), "truck-delivery", "plain"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),
 }
 

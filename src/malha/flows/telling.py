@@ -79,6 +79,7 @@ TELLS: dict[str, Kinds] = {
     "fulfillment.pickup_extended": rules.kinds_of_extension,
     "fulfillment.ready": _always(Kind.READY),
     "fulfillment.pickup_expiring": _always(Kind.PICKUP_REMINDER),
+    "shipment.out_for_delivery": _always(Kind.OUT_FOR_DELIVERY),
     "shipment.delivered": _always(Kind.DELIVERED),
 }
 # What is no news for a customer, and why.

@@ -85,6 +85,15 @@ class WorkShipped(WorkEvent, frozen=True, kw_only=True):
     units: int
 
 
+class ShipmentOut(OrderEvent, frozen=True, kw_only=True):
+    """A parcel was taken out for delivery: it comes today."""
+
+    TYPE: ClassVar[str] = "shipment.out_for_delivery"
+
+    shipment_id: UUID
+    out_at: datetime
+
+
 class ShipmentDelivered(OrderEvent, frozen=True, kw_only=True):
     """A parcel arrived."""
 

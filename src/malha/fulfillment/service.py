@@ -24,6 +24,7 @@ from malha.fulfillment.errors import (
 from malha.fulfillment.events import (
     PickupRefused,
     ShipmentDelivered,
+    ShipmentOut,
     UnitsPicked,
     UnitsShort,
     WorkAccepted,
@@ -76,6 +77,7 @@ __all__ = [
     "release_due",
     "release_order",
     "renew_code",
+    "send_out",
     "settle",
     "ship",
 ]
@@ -257,13 +259,25 @@ def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID]) -> dict[UUID,
     return found
 
 
-async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, received_by: str | None = None) -> None:
-    """Record that a parcel arrived; the same fact again changes nothing.
+async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> None:
+    """Record that a parcel was taken out for delivery, which its customer hears; within 12 hours again changes nothing.
+
+    Nothing happens either when it has arrived by now: carriers tell late.
 
     Raises:
         ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
         ShipmentNotSent: it has not left.
     """
+    order_id, _sent = await _lock_sent(tx, shipment_id)
+    out_at = await tx.value(writes.SEND_OUT_SHIPMENT, {"id": shipment_id, "at": at})
+    if out_at is not None:
+        await ordering.record(tx, ShipmentOut(id=order_id, seq=0, shipment_id=shipment_id, out_at=out_at))
+    elif not await tx.value(writes.HAS_LEFT, {"id": shipment_id}):
+        raise ShipmentNotSent
+
+
+async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[UUID, list[Unit]]:
+    """Lock the order of a parcel; return it with the units in the parcel."""
     found = await tx.tuples(writes.FIND_SHIPMENT, {"id": shipment_id})
     if not found:
         raise ShipmentNotFound(key=shipment_id)
@@ -273,6 +287,17 @@ async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, rece
     sent = [u for u in units if u.shipment_id == shipment_id]
     if not all(tx.actor.sees(u.location_id) for u in sent):
         raise ShipmentNotFound(key=shipment_id)
+    return order_id, sent
+
+
+async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, received_by: str | None = None) -> None:
+    """Record that a parcel arrived; the same fact again changes nothing.
+
+    Raises:
+        ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
+        ShipmentNotSent: it has not left.
+    """
+    order_id, sent = await _lock_sent(tx, shipment_id)
     row = {"id": shipment_id, "at": at, "received_by": received_by}
     delivered_at = await tx.value(writes.DELIVER_SHIPMENT, row)
     if delivered_at is None:

@@ -236,6 +236,17 @@ WHERE s.id = w.id
 
 FIND_SHIPMENT = "SELECT order_id, fulfillment_id FROM shipment WHERE id = %(id)s::uuid"
 
+# Under the order's lock; conditional, so that the same fact again changes nothing. Who found nobody at home goes out
+# again on another day: that is another fact.
+SEND_OUT_SHIPMENT = """
+UPDATE shipment SET out_at = coalesce(%(at)s::timestamptz, now())
+WHERE id = %(id)s::uuid AND shipped_at IS NOT NULL AND delivered_at IS NULL
+  AND (out_at IS NULL OR out_at < coalesce(%(at)s::timestamptz, now()) - interval '12 hours')
+RETURNING out_at
+"""
+
+HAS_LEFT = "SELECT shipped_at IS NOT NULL FROM shipment WHERE id = %(id)s::uuid"
+
 # Under the order's lock; conditional, so that a second delivery of the same fact changes nothing.
 DELIVER_SHIPMENT = """
 UPDATE shipment SET delivered_at = coalesce(%(at)s::timestamptz, now()), received_by = %(received_by)s::text

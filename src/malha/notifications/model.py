@@ -37,6 +37,7 @@ class Kind(StrEnum):
     LATE = "late"
     REPROMISED = "repromised"
     SHIPPED = "shipped"
+    OUT_FOR_DELIVERY = "out_for_delivery"
     DELIVERED = "delivered"
     READY = "ready"
     PICKUP_REMINDER = "pickup_reminder"
@@ -140,6 +141,11 @@ KINDS: dict[Kind, KindRules] = {
     Kind.SHIPPED: KindRules(
         word=N_("On its way"),
         says=N_("When parcels leave a location; once for each departure."),
+        placeholders=(*_COMMON, _PARCEL, _PARCELS),
+    ),
+    Kind.OUT_FOR_DELIVERY: KindRules(
+        word=N_("Out for delivery"),
+        says=N_("When the carrier, or your own courier, is on the way with a parcel."),
         placeholders=(*_COMMON, _PARCEL, _PARCELS),
     ),
     Kind.DELIVERED: KindRules(

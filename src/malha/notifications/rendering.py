@@ -137,6 +137,7 @@ def filled_up(real: Facts, made_up: Facts, kind: Kind) -> Facts:
     """Return a real order's facts with invented ones where it has none that a kind of message tells of."""
     told = {
         Kind.SHIPPED: ("parcels",),
+        Kind.OUT_FOR_DELIVERY: ("parcels",),
         Kind.DELIVERED: ("parcels",),
         Kind.ON_HOLD: ("hold_kind",),
         Kind.LATE: ("promised_day",),

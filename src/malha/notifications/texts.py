@@ -108,6 +108,22 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
             ),
         ),
     },
+    Kind.OUT_FOR_DELIVERY: {
+        "pt-BR": (
+            "Chega hoje: pedido #{order_number}",
+            (
+                "O pedido **#{order_number}** saiu para entrega e deve chegar hoje.\n\n{parcels}\n\n"
+                "Tenha alguém em casa para receber.\n\n{track_button}"
+            ),
+        ),
+        "en": (
+            "Arriving today: order #{order_number}",
+            (
+                "Your order **#{order_number}** is out for delivery and should arrive today.\n\n{parcels}\n\n"
+                "Somebody should be there to receive it.\n\n{track_button}"
+            ),
+        ),
+    },
     Kind.DELIVERED: {
         "pt-BR": (
             "Entregue: pedido #{order_number}",
@@ -256,6 +272,10 @@ _SHORT: dict[Kind, dict[str, str]] = {
     Kind.SHIPPED: {
         "pt-BR": "{retailer}: seu pedido #{order_number} está a caminho. Rastreio: {tracking_code}. Acompanhe: {tracking_address}",
         "en": "{retailer}: your order #{order_number} is on its way. Tracking: {tracking_code}. Follow it: {tracking_address}",
+    },
+    Kind.OUT_FOR_DELIVERY: {
+        "pt-BR": "{retailer}: seu pedido #{order_number} saiu para entrega e deve chegar hoje. Acompanhe: {tracking_address}",
+        "en": "{retailer}: your order #{order_number} is out for delivery and should arrive today. Follow it: {tracking_address}",
     },
     Kind.DELIVERED: {
         "pt-BR": "{retailer}: seu pedido #{order_number} foi entregue. Obrigado!",

@@ -149,6 +149,7 @@ TOLD = (
     "fulfillment.ready",
     "fulfillment.collected",
     "fiscal.document_recorded",
+    "shipment.out_for_delivery",
     "shipment.delivered",
 )
 

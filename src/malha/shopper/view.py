@@ -207,6 +207,13 @@ class _Facts:
         return promised is not None and promised < self.at and not self.states <= THERE
 
     @property
+    def out_today(self) -> bool:
+        """Return whether a parcel was taken out for delivery today, and something has not arrived."""
+        today = render.local(self.at).date()
+        out = (e for e in self.order.events if e.type == "shipment.out_for_delivery")
+        return UnitState.SHIPPED in self.states and any(render.local(e.at).date() == today for e in out)
+
+    @property
     def promised_day(self) -> date | None:
         """Return the promised day in the retailer's zone."""
         return render.local(self.order.promised_at).date() if self.order.promised_at else None
@@ -244,6 +251,8 @@ def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: C901, PLR0911 -- one l
                 ]
             ),
         )
+    if facts.out_today:
+        return _("Arrives today"), _("It is out for delivery.")
     if facts.promised_day is None:
         return _progress(facts, headline=True), _hint(facts)
     day = render.long_day(facts.promised_day)
@@ -584,6 +593,8 @@ def _told(facts: _Facts, event: Event) -> tuple[str, str, str] | None:  # noqa: 
             return _("Ready for pickup"), place.name if place else "", "building-store"
         case "fulfillment.collected":
             return _("Collected"), place.name if place else "", "hand-grab"
+        case "shipment.out_for_delivery":
+            return _("Out for delivery"), "", "truck-delivery"
         case "shipment.delivered":
             return _("Delivered"), "", "map-pin"
         case "fiscal.document_recorded":

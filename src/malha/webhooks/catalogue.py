@@ -66,6 +66,7 @@ _ORDERS = (
     fulfillment.UnitsShort,
     fulfillment.WorkPacked,
     fulfillment.WorkShipped,
+    fulfillment.ShipmentOut,
     fulfillment.ShipmentDelivered,
     fulfillment.WorkReady,
     fulfillment.PickupExpiring,

@@ -185,6 +185,10 @@ async def test_a_parcel_is_followed_from_order_to_door(shop: Shop) -> None:
     assert "Correios" in words(html)
     assert "can no longer be cancelled" in await case.page()
     async with shop.database.transaction() as tx:
+        await work.send_out(tx, parcel)
+    await case.told()
+    assert "Arrives today It is out for delivery." in await case.page()
+    async with shop.database.transaction() as tx:
         await work.deliver(tx, parcel, received_by="Elisa Couto Prado")
     await case.told()
     page = await case.page()
