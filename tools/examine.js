@@ -57,7 +57,7 @@
     const small = {};
     for (const node of document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')) {
       if (!seen(node) || node.closest('dialog:not([open]), .m-side, .m-skip, svg, details:not([open]) > :not(summary)')) continue;
-      const label = node.type === 'checkbox' || node.type === 'radio' ? node.closest('label, td, th') || node : node;
+      const label = node.closest(node.type === 'checkbox' || node.type === 'radio' ? 'label, td, th' : 'label') || node;
       const rect = label.getBoundingClientRect();
       // Links inside a sentence or a cell that opens as a whole are spared, as by WCAG.
       const inline = node.tagName === 'A' && getComputedStyle(node).display.startsWith('inline') && !node.classList.contains('m-btn');
