@@ -164,14 +164,14 @@ class Forgetful(PartnerFiles):
 class Sunny(PartnerFiles):
     """It passes over rows that it cannot read, and says nothing."""
 
-    def understand(self, config: Any, name: str, body: bytes, modified: datetime) -> Any:
+    def understand(self, config: Any, name: str, body: Any, modified: datetime) -> Any:
         return msgspec.structs.replace(super().understand(config, name, body, modified), flaws=[])
 
 
 class Miscounting(PartnerFiles):
     """It counts rows from behind the header."""
 
-    def understand(self, config: Any, name: str, body: bytes, modified: datetime) -> Any:
+    def understand(self, config: Any, name: str, body: Any, modified: datetime) -> Any:
         told = super().understand(config, name, body, modified)
         return msgspec.structs.replace(told, flaws=[msgspec.structs.replace(f, row=f.row - 1) for f in told.flaws])
 
@@ -179,9 +179,9 @@ class Miscounting(PartnerFiles):
 class Returning(PartnerFiles):
     """It sends the whole file back as what is to be mended."""
 
-    def error_file(self, config: Any, body: bytes, errors: Any) -> bytes:
+    def error_file(self, config: Any, body: Any, errors: Any) -> bytes:
         del config
-        return body + "".join(errors.values()).encode()
+        return body.getvalue() + "".join(errors.values()).encode()
 
 
 class Messy(PartnerFiles):

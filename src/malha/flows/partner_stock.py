@@ -1,6 +1,6 @@
 """Stock that a partner states becomes a snapshot of its source: compared, applied, its drift shown."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from malha.channels.partners import reads
@@ -15,11 +15,11 @@ from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 
 LIMIT_MB = 128
-PIECE = 1 << 20
+PIECE = 1 << 18
 MOST_HELD = 5_000
 
 
-async def take_stock(db: Database, actor: Actor, stated: Stated, table: bytes) -> Mapping[int, str]:
+async def take_stock(db: Database, actor: Actor, stated: Stated, table: Iterator[bytes]) -> Mapping[int, str]:
     """Take a stock in and have it applied; return the rows that are held, each with why.
 
     What the partner says left before that moment, and we heard of later, counts as gone: it is in neither side's stock.
@@ -39,8 +39,13 @@ async def take_stock(db: Database, actor: Actor, stated: Stated, table: bytes) -
     )
 
     async def body() -> AsyncIterator[bytes]:
-        for start in range(0, len(table), PIECE):
-            yield table[start : start + PIECE]
+        piece = bytearray()
+        for row in table:
+            piece += row
+            if len(piece) >= PIECE:
+                yield bytes(piece)
+                piece.clear()
+        yield bytes(piece)
 
     taken = await receiving.receive(
         db, actor, said, body(), underway=_underway, begin=stock_sync.begin, limit_mb=LIMIT_MB

@@ -10,11 +10,13 @@ are described on the page "Connect a logistics partner".
 """
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Literal
+from itertools import islice
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -176,18 +178,18 @@ class PartnerFiles:
         ]
         return sorted(whole, key=lambda f: (_kind(config, f.name) == "stock", f.modified, f.name))
 
-    async def fetch(self, ctx: Ctx, name: str) -> bytes:
-        """Return a file."""
-        return await _files(ctx).read(f"{ctx.config.incoming}/{name}", most=ctx.config.most_mb * MB)
+    async def fetch(self, ctx: Ctx, name: str, into: BinaryIO) -> None:
+        """Read a file into another one."""
+        await _files(ctx).read(f"{ctx.config.incoming}/{name}", into, most=ctx.config.most_mb * MB)
 
-    def understand(self, config: PartnerFilesConfig, name: str, body: bytes, modified: datetime) -> FileTold:
-        """Return what a file tells."""
+    def understand(self, config: PartnerFilesConfig, name: str, body: BinaryIO, modified: datetime) -> FileTold:
+        """Return what a file tells; stock is read from it again whenever its lines are asked for."""
         kind = _kind(config, name)
         if kind is None:
             raise Invalid(name, code="unknown_file")
-        most = STOCK_ROWS if kind == "stock" else ROWS
-        found = tables.rows(kind, body, _style(config), most=most)
-        return _READERS[kind](config, found, modified)
+        if kind == "stock":
+            return _stock(config, body, modified)
+        return _READERS[kind](config, tables.rows(kind, body, _style(config), most=ROWS), modified)
 
     async def put_away(self, ctx: Ctx, name: str, number: int, errors: bytes | None) -> None:
         """Move a file, and write the rows to mend beside it."""
@@ -201,7 +203,7 @@ class PartnerFiles:
         if config.whole == "marker":
             await _files(ctx).remove(f"{config.incoming}/{name}{MARKER}")
 
-    def error_file(self, config: PartnerFilesConfig, body: bytes, errors: Mapping[int, str]) -> bytes:
+    def error_file(self, config: PartnerFilesConfig, body: BinaryIO, errors: Mapping[int, str]) -> bytes:
         """Return the rows to mend."""
         try:
             return tables.mended(body, errors, _style(config))
@@ -485,38 +487,77 @@ def _receipts(config: PartnerFilesConfig, found: Found, _modified: datetime) -> 
     return reading.told("receipts", said)
 
 
-def _stock(config: PartnerFilesConfig, found: Found, modified: datetime) -> FileTold:
+def _stock(config: PartnerFilesConfig, body: BinaryIO, modified: datetime) -> FileTold:
     """Read stock. A row that cannot be used goes on without a number: it is held there, and empties no shelf.
+
+    Of half a million rows none is kept but its number: whoever wants them has the file read again.
 
     Raises:
         Invalid: a row cannot be read at all: what it is of would be taken for gone.
     """
-    reading = _Reading(found)
-    lines: list[CountedLine] = []
-    numbers: list[int] = []
-    as_of: datetime | None = None
-    for row in reading.rows():
-        shown: int | str
-        try:
-            as_of = _one_moment(config, row, as_of)
-        except _Bad as bad:
-            reading.bad(row, bad)
-            shown = "?"
-        else:
-            quantity = tables.whole(row["quantity"], config.numbers)
-            shown = row["quantity"] if quantity is None else quantity
-        lines.append(CountedLine(location=row["location"], sku=row["sku"], quantity=shown))
-        numbers.append(row.line)
-    broken = [f for f in reading.flaws if f.problem in {"unreadable", "too_many_cells", "empty_field"}]
+    counting = _Counting(config, body)
+    numbers = array("I", (line for line, _ in counting.rows()))
+    broken = [f for f in counting.flaws if f.problem in {"unreadable", "too_many_cells", "empty_field"}]
     if broken:
         raise Invalid(f"line {broken[0].row}", code="stock_unreadable")
     return FileTold(
         kind="stock",
-        rows=reading.count,
-        stock=StockTold(as_of=as_of or modified, lines=lines),
+        rows=counting.count,
+        stock=StockTold(as_of=counting.as_of or modified, lines=_Lines(config, body, len(numbers))),
         stock_rows=numbers,
-        flaws=reading.flaws,
+        flaws=counting.flaws,
     )
+
+
+class _Counting:
+    """Rows of stock on their way to what they say."""
+
+    def __init__(self, config: PartnerFilesConfig, body: BinaryIO) -> None:
+        self._config = config
+        self._reading = _Reading(tables.rows("stock", body, _style(config), most=STOCK_ROWS))
+        self.as_of: datetime | None = None
+
+    @property
+    def count(self) -> int:
+        return self._reading.count
+
+    @property
+    def flaws(self) -> list[RowFlaw]:
+        return self._reading.flaws
+
+    def rows(self) -> Iterator[tuple[int, CountedLine]]:
+        """Yield rows with their lines in the file."""
+        for row in self._reading.rows():
+            shown: int | str
+            try:
+                self.as_of = _one_moment(self._config, row, self.as_of)
+            except _Bad as bad:
+                self._reading.bad(row, bad)
+                shown = "?"
+            else:
+                quantity = tables.whole(row["quantity"], self._config.numbers)
+                shown = row["quantity"] if quantity is None else quantity
+            yield row.line, CountedLine(location=row["location"], sku=row["sku"], quantity=shown)
+
+
+class _Lines(Sequence[CountedLine]):
+    """The rows of a stock file, read from it each time they are asked for."""
+
+    def __init__(self, config: PartnerFilesConfig, body: BinaryIO, count: int) -> None:
+        self._config = config
+        self._body = body
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[CountedLine]:
+        return (line for _, line in _Counting(self._config, self._body).rows())
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return list(self)[at]
+        return next(islice(self, range(self._count)[at], None))
 
 
 def _one_moment(config: PartnerFilesConfig, row: Row, as_of: datetime | None) -> datetime | None:
@@ -531,5 +572,4 @@ _READERS = {
     "shipments": _shipments,
     "adjustments": _adjustments,
     "receipts": _receipts,
-    "stock": _stock,
 }

@@ -1,17 +1,19 @@
 """Tables that partners write and read: their columns, their numbers and times, and what is wrong with a row.
 
-Pure. One row is in memory at a time beside the file itself. What is written cannot be run by a spreadsheet: a cell that
-would be a formula begins with an apostrophe, which reading takes away again.
+One row is in memory at a time: a file is read piece by piece, from its beginning. What is written cannot be run by a
+spreadsheet: a cell that would be a formula begins with an apostrophe, which reading takes away again.
 """
 
+import codecs
 import csv
 import io
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Any, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,6 +24,8 @@ Numbers = Literal["comma", "point"]
 DELIMITERS = ";,\t|"
 MOST_CELL = 10_000
 MOST_COLUMNS = 200
+MOST_LINE = 1 << 20  # letters
+HEAD, PIECE = 4_096, 1 << 16
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _YES = frozenset({"", "sim", "s", "yes", "y", "1", "true", "aceito", "aceita", "accepted", "ok"})
@@ -101,16 +105,53 @@ class Row(msgspec.Struct, frozen=True):
 # --- reading ---
 
 
-def decoded(body: bytes, encoding: str) -> str:
-    """Return a file as text: as its mark says, as UTF-8 if all of it is, else as the partner writes."""
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", "replace")
-    if b"\x00" in body[:4096]:
+def decoded(body: BinaryIO, encoding: str) -> Iterator[str]:
+    """Yield a file as lines of text: as its mark says, as UTF-8 if all of it is, else as the partner writes.
+
+    Raises:
+        Invalid: it is no text, or has a line beyond all measure.
+    """
+    body.seek(0)
+    head = body.read(HEAD)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        how = "utf-16"
+    elif b"\x00" in head:
         raise Invalid("it is no text", code="no_table")
+    elif _is_utf8(body):
+        how = "utf-8-sig"
+    else:
+        how = "cp1252" if encoding == "utf-8" else encoding
+    return _lines(body, codecs.getincrementaldecoder(how)("replace"))
+
+
+def _is_utf8(body: BinaryIO) -> bool:
+    body.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
     try:
-        return body.decode("utf-8-sig")
+        while piece := body.read(PIECE):
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return body.decode("cp1252" if encoding == "utf-8" else encoding, "replace")
+        return False
+    return True
+
+
+def _lines(body: BinaryIO, decoder: codecs.IncrementalDecoder) -> Iterator[str]:
+    """Yield lines with their ends. Between two of them others may have moved the file."""
+    rest, at = "", 0
+    while True:
+        body.seek(at)
+        piece = body.read(PIECE)
+        at += len(piece)
+        rest += decoder.decode(piece, final=not piece)
+        # A return that ends a piece may be the first half of an end of line.
+        end = len(rest) if not piece else max(rest.rfind("\n"), rest.rfind("\r", 0, -1)) + 1
+        yield from io.StringIO(rest[:end], newline="")
+        rest = rest[end:]
+        if not piece:
+            return
+        if len(rest) > MOST_LINE:
+            raise Invalid(f"it has a line of more than {MOST_LINE} letters", code="no_table")
 
 
 def fold(text: str) -> str:
@@ -126,17 +167,34 @@ def _delimiter(first: str, usual: str) -> str:
     return usual if counts.get(usual, 0) == best else max(DELIMITERS, key=lambda d: counts[d])
 
 
-def rows(kind: str, body: bytes, style: Style, *, most: int) -> Iterator[Row | RowFlaw]:
+def _reader(body: BinaryIO, style: Style) -> Any:
+    """Return what reads the cells of a file, line by line.
+
+    Raises:
+        Invalid: it is empty, or no text.
+    """
+    lines = decoded(body, style.encoding)
+    first = next(lines, "")
+    started = [first]
+    while not started[-1].strip():
+        following = next(lines, None)
+        if following is None:
+            raise Invalid("it is empty", code="empty")
+        if len(started) < MOST_COLUMNS:
+            started.append(following)
+        else:  # blank lines without end: none of them is a row
+            started[-1] = following
+    csv.field_size_limit(MOST_CELL)
+    return csv.reader(itertools.chain(started, lines), delimiter=_delimiter(first, style.delimiter))
+
+
+def rows(kind: str, body: BinaryIO, style: Style, *, most: int) -> Iterator[Row | RowFlaw]:
     """Yield the rows of a file; one that cannot be read is a flaw. Empty rows are passed over.
 
     Raises:
         Invalid: it is no table, lacks a column, or has more than `most` rows.
     """
-    text = decoded(body, style.encoding)
-    if not text.strip():
-        raise Invalid("it is empty", code="empty")
-    csv.field_size_limit(MOST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0], style.delimiter))
+    reader = _reader(body, style)
     try:
         header = [undo(cell).strip() for cell in next(reader)]
     except (csv.Error, StopIteration):
@@ -257,11 +315,9 @@ def _cell(value: object, style: Style) -> str:
     return defuse(str(value))
 
 
-def mended(body: bytes, errors: Mapping[int, str], style: Style) -> bytes:
+def mended(body: BinaryIO, errors: Mapping[int, str], style: Style) -> bytes:
     """Return the rows of a file that have errors, with one more column that says which. Errors of no row come first."""
-    text = decoded(body, style.encoding)
-    delimiter = _delimiter(text.split("\n", 1)[0], style.delimiter)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = _reader(body, style)
     header: list[str] = []
     bad: list[list[object]] = []
     last = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
@@ -105,8 +105,8 @@ class Files(Protocol):
         """Return the plain files of a folder by name; none where there is no such folder."""
         ...
 
-    async def read(self, path: str, *, most: int) -> bytes:
-        """Return a file.
+    async def read(self, path: str, into: BinaryIO, *, most: int) -> None:
+        """Read a file into another one, piece by piece.
 
         Raises:
             Missing: it is gone.

@@ -171,7 +171,7 @@ class StockTold(msgspec.Struct, frozen=True, kw_only=True):
     """All that lies at the locations it names, at a moment: what it does not mention there is zero."""
 
     as_of: datetime
-    lines: Sequence[CountedLine]
+    lines: Sequence[CountedLine]  # of a file: read from it each time they are asked for, one after the other
     locations: Sequence[str] = ()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, BinaryIO, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -274,8 +274,8 @@ class FileSource(Protocol):
         """Return the files that wait, those first that must be read first; what is still written is left out."""
         ...
 
-    async def fetch(self, ctx: Ctx, name: str) -> bytes:
-        """Return one of them.
+    async def fetch(self, ctx: Ctx, name: str, into: BinaryIO) -> None:
+        """Read one of them into another file.
 
         Raises:
             Missing: it is gone.
@@ -283,8 +283,10 @@ class FileSource(Protocol):
         """
         ...
 
-    def understand(self, config: Any, name: str, body: bytes, modified: datetime) -> FileTold:
-        """Return what a file tells. Pure.
+    def understand(self, config: Any, name: str, body: BinaryIO, modified: datetime) -> FileTold:
+        """Return what a file tells, which may be large: it is read piece by piece, from its beginning.
+
+        What it says of stock may be read from it anew each time it is asked for, as long as it is open.
 
         Raises:
             Invalid: it is no table of any kind; `code` is a key of the runtime's texts.
@@ -295,6 +297,6 @@ class FileSource(Protocol):
         """Take a file out of the way, beside it the rows that are to be mended; called again if that was lost."""
         ...
 
-    def error_file(self, config: Any, body: bytes, errors: Mapping[int, str]) -> bytes:
+    def error_file(self, config: Any, body: BinaryIO, errors: Mapping[int, str]) -> bytes:
         """Return the rows of a file that are to be mended, each with why. Pure."""
         ...

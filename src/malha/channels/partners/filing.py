@@ -7,10 +7,11 @@ transaction, so a crash on either side of it loses nothing and takes nothing twi
 """
 
 import gzip
+from array import array
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import structlog
@@ -30,7 +31,7 @@ from malha.channels.contract import (
     StockTold,
     Trust,
 )
-from malha.channels.partners import answering, reads, rules, writes
+from malha.channels.partners import answering, reads, rules, spooling, writes
 from malha.channels.partners.reads import OpenFile
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
@@ -58,7 +59,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Takes a stock in and has it applied; returns the rows of its table that are held (1 is the first behind the header).
-TakeStock = Callable[[Database, Actor, Stated, bytes], Awaitable[Mapping[int, str]]]
+TakeStock = Callable[[Database, Actor, Stated, Iterator[bytes]], Awaitable[Mapping[int, str]]]
 
 
 class Line(Protocol):
@@ -99,27 +100,29 @@ async def read(
 
 async def _take(db: Database, line: Line, source: FileSource, file: RemoteFile) -> int:
     """Keep a file and what it says; one that was taken before is put away again."""
-    try:
-        body: bytes = await line.call(lambda: source.fetch(line.ctx, file.name))
-    except Missing:
-        return 0
-    except Invalid as error:
-        if error.code != "too_large":
-            raise
-        told: FileTold | Invalid = error
-        body = b""
-    else:
-        if len(body) != file.size:
-            return 0  # somebody writes it while we read
-        told = _understood(line, source, file, body)
-    kind = told.kind if isinstance(told, FileTold) else ""
-    stamp = file.modified if kind in {"stock", ""} else None
-    print_ = rules.fingerprint(file.name, body, stamp)
     connection = line.connection
-    async with db.transaction(actor_of(connection)) as tx:
-        params = {"connection_id": connection.id, "fingerprint": print_}
-        known = await tx.tuples(reads.FILE_BY_FINGERPRINT, params)
-        new = not known and await _keep(tx, connection, file, body, print_, told)
+    with spooling.spool() as body:
+        try:
+            await line.call(lambda: source.fetch(line.ctx, file.name, body))
+        except Missing:
+            return 0
+        except Invalid as error:
+            if error.code != "too_large":
+                raise
+            told: FileTold | Invalid = error
+            body.seek(0)
+            body.truncate()
+        else:
+            if spooling.size_of(body) != file.size:
+                return 0  # somebody writes it while we read
+            told = _understood(line, source, file, body)
+        kind = told.kind if isinstance(told, FileTold) else ""
+        print_ = spooling.fingerprint(file.name, body, file.modified if kind in {"stock", ""} else None)
+        content = spooling.squeezed(body)
+        async with db.transaction(actor_of(connection)) as tx:
+            params = {"connection_id": connection.id, "fingerprint": print_}
+            known = await tx.tuples(reads.FILE_BY_FINGERPRINT, params)
+            new = not known and await _keep(tx, connection, file, content, print_, told)
     if known and known[0][2] in {"done", "held"}:
         # Handled before and here once more: the partner sent it again, or we died before it was out of the way.
         number = known[0][1]
@@ -127,7 +130,7 @@ async def _take(db: Database, line: Line, source: FileSource, file: RemoteFile) 
     return int(new)
 
 
-def _understood(line: Line, source: FileSource, file: RemoteFile, body: bytes) -> FileTold | Invalid:
+def _understood(line: Line, source: FileSource, file: RemoteFile, body: BinaryIO) -> FileTold | Invalid:
     try:
         return source.understand(line.ctx.config, file.name, body, datetime.fromtimestamp(file.modified, UTC))
     except Invalid as error:
@@ -135,7 +138,7 @@ def _understood(line: Line, source: FileSource, file: RemoteFile, body: bytes) -
 
 
 async def _keep(
-    tx: Tx, connection: Linked, file: RemoteFile, body: bytes, print_: bytes, told: FileTold | Invalid
+    tx: Tx, connection: Linked, file: RemoteFile, content: bytes, print_: bytes, told: FileTold | Invalid
 ) -> bool:
     row: dict[str, Any] = {
         "id": new_id(),
@@ -145,7 +148,7 @@ async def _keep(
         "name": file.name,
         "fingerprint": print_,
         "bytes": file.size,
-        "content": gzip.compress(body, 5, mtime=0),
+        "content": content,
         "rows": 0,
         "held": 0,
         "state": "taken",
@@ -297,43 +300,44 @@ async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: Tak
     connection = line.connection
     says = ""
     flaws: list[RowFlaw] = []
-    try:
-        stock, rows = _stock_of(line, file)
-        async with db.transaction() as tx:
-            codes = {p.theirs: p.code for p in await reads.locations(tx, connection.id)}
-        named = list(stock.locations) or sorted({each.location for each in stock.lines})
-        strange = {each.location for each in stock.lines} - codes.keys()
-        flaws = [
-            RowFlaw(row, "unknown_location", "location", each.location)
-            for row, each in zip(rows, stock.lines, strict=True)
-            if each.location in strange
-        ]
-        mine = [(row, each) for row, each in zip(rows, stock.lines, strict=True) if each.location in codes]
-        stated = Stated(
-            source=answering.source_of(connection),
-            as_of=stock.as_of,
-            locations=sorted({codes[each] for each in named if each in codes}),
-            name=file.name,
-            key=f"partner:{file.id}",
-        )
-        if mine:
-            known = msgspec.structs.replace(stock, lines=[each for _, each in mine])
-            held = await take_stock(db, actor_of(connection), stated, rules.table_of(known, codes))
-            flaws += [RowFlaw(mine[n - 1][0], "stock_row", "", why) for n, why in held.items() if n <= len(mine)]
-    except Parked as error:
-        says = _encode({"problem": error.cause, "value": error.why}).decode()
-    except MalhaError as error:
-        says = _encode({"problem": "refused", "value": str(error)[:300]}).decode()
+    async with db.transaction() as tx:
+        codes = {p.theirs: p.code for p in await reads.locations(tx, connection.id)}
+        content: bytes = await tx.value(reads.CONTENT, {"id": file.id})
+    with spooling.opened(content) as body:
+        try:
+            stock, rows = _stock_of(line, file, body)
+            named: set[str] = set(stock.locations)
+            mine = array("I")  # lines of the file that are of our locations
+            for row, each in zip(rows, stock.lines, strict=True):
+                if each.location in codes:
+                    mine.append(row)
+                    if not stock.locations:
+                        named.add(each.location)
+                elif len(flaws) < MOST_FLAWS:
+                    flaws.append(RowFlaw(row, "unknown_location", "location", each.location))
+            stated = Stated(
+                source=answering.source_of(connection),
+                as_of=stock.as_of,
+                locations=sorted({codes[each] for each in named if each in codes}),
+                name=file.name,
+                key=f"partner:{file.id}",
+            )
+            if mine:
+                held = await take_stock(db, actor_of(connection), stated, rules.table_of(stock, codes))
+                flaws += [RowFlaw(mine[n - 1], "stock_row", "", why) for n, why in held.items() if n <= len(mine)]
+        except Parked as error:
+            says = _encode({"problem": error.cause, "value": error.why}).decode()
+        except MalhaError as error:
+            says = _encode({"problem": "refused", "value": str(error)[:300]}).decode()
     async with db.transaction(actor_of(connection)) as tx:
         await _add_flaws(tx, file.id, flaws)
         await tx.value(writes.SETTLE_FILE, {"id": file.id, "says": says})
 
 
-def _stock_of(line: Line, file: OpenFile) -> tuple[StockTold, Sequence[int]]:
-    body = gzip.decompress(file.content)
+def _stock_of(line: Line, file: OpenFile, body: BinaryIO) -> tuple[StockTold, Sequence[int]]:
     stated = file.stated or {}
     if stated.get("json"):
-        stock = msgspec.json.decode(body, type=StockTold)
+        stock = msgspec.json.decode(body.read(), type=StockTold)
         return stock, range(1, len(stock.lines) + 1)
     as_of = msgspec.convert(stated["as_of"], datetime)
     told = line.connector.understand(line.ctx.config, file.name, body, as_of)
@@ -345,7 +349,12 @@ async def _put_away(db: Database, line: Line, file: OpenFile, language: str) -> 
     async with db.transaction() as tx:
         errors = await errors_of(tx, file.id, language)
     if isinstance(source, FileSource) and not (file.stated or {}).get("json"):
-        body = source.error_file(line.ctx.config, gzip.decompress(file.content), errors) if errors else None
+        body = None
+        if errors:
+            async with db.transaction() as tx:
+                content: bytes = await tx.value(reads.CONTENT, {"id": file.id})
+            with spooling.opened(content) as kept:
+                body = source.error_file(line.ctx.config, kept, errors)
         await line.call(lambda: source.put_away(line.ctx, file.name, file.number, body))
     async with db.transaction() as tx:
         await tx.value(writes.END_FILE, {"id": file.id})

@@ -125,12 +125,14 @@ ORDER BY o.entity, o.number DESC
 FILE_SAYS = "SELECT says FROM partner_file WHERE id = %(id)s::uuid"
 # Files that are not at their end, by the partial index; those of stock when nothing else waits.
 OPEN_FILES = """
-SELECT f.id, f.number, f.kind, f.name, f.state, f.content, f.stated,
+SELECT f.id, f.number, f.kind, f.name, f.state, f.stated,
        EXISTS (SELECT FROM partner_answer a JOIN channel_inbox i
                ON i.connection_id = f.connection_id AND i.dedup = a.dedup
                WHERE a.file_id = f.id AND i.state = 'waiting') AS waits
 FROM partner_file f WHERE f.connection_id = %(connection_id)s::int AND f.state IN ('taken', 'applied') ORDER BY f.number
 """
+# One at a time: a file may be large.
+CONTENT = "SELECT content FROM partner_file WHERE id = %(id)s::uuid"
 # What a partner said and is not handled yet, by the partial index on what waits.
 SAID_WAITS = """
 SELECT EXISTS (SELECT FROM channel_inbox WHERE connection_id = %(connection_id)s::int AND state = 'waiting'
@@ -263,7 +265,6 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     name: str
     state: str
-    content: bytes
     stated: dict[str, Any] | None
     waits: bool
 

@@ -1,7 +1,7 @@
 """What is decided about a partner without asking anybody: names, keys, what is wanted, what is said."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -150,10 +150,10 @@ def share_out(
     return shares
 
 
-def table_of(stock: StockTold, codes: Mapping[str, str]) -> bytes:
-    """Return a stock as a table with our codes of locations; `codes` is ours by theirs."""
-    lines = [b"location;sku;on_hand"]
+def table_of(stock: StockTold, codes: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield a stock, row by row, as a table with our codes of locations: of those of `codes`, ours by theirs."""
+    yield b"location;sku;on_hand\n"
     for each in stock.lines:
-        cells = (codes.get(each.location, each.location), each.sku, str(each.quantity))
-        lines.append(";".join('"' + cell.replace('"', '""') + '"' for cell in cells).encode())
-    return b"\n".join(lines) + b"\n"
+        if each.location in codes:
+            cells = (codes[each.location], each.sku, str(each.quantity))
+            yield ";".join('"' + cell.replace('"', '""') + '"' for cell in cells).encode() + b"\n"

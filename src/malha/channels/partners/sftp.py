@@ -11,7 +11,7 @@ that every process would pay for.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from stat import S_ISREG
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import asyncssh
 from asyncssh.constants import FILEXFER_TYPE_REGULAR, FILEXFER_TYPE_UNKNOWN
@@ -128,19 +128,20 @@ class Sftp:
 
         return await self._call("LIST", folder, ask)
 
-    async def read(self, path: str, *, most: int) -> bytes:
-        """Return a file; see `contract.Files`."""
+    async def read(self, path: str, into: BinaryIO, *, most: int) -> None:
+        """Read a file into another one; see `contract.Files`."""
 
-        async def ask(sftp: asyncssh.SFTPClient) -> bytes:
-            read = bytearray()
+        async def ask(sftp: asyncssh.SFTPClient) -> None:
+            into.seek(0)
+            into.truncate()
+            read = 0
             async with sftp.open(path, "rb") as file:
                 while piece := cast("bytes", await file.read(PIECE)):
-                    read += piece
-                    if len(read) > most:
+                    read += into.write(piece)
+                    if read > most:
                         raise Invalid(f"it is larger than {most} bytes", code="too_large")
-            return bytes(read)
 
-        return await self._call("READ", path, ask)
+        await self._call("READ", path, ask)
 
     async def write(self, folder: str, name: str, body: bytes) -> None:
         """Write a file and name it; see `contract.Files`."""

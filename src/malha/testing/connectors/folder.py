@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from malha.channels.contract import AuthExpired, Invalid, Missing, RemoteFile, Retryable, Unsure
 from malha.testing.connectors.rig import Fault
@@ -26,13 +27,13 @@ class FolderFiles:
         found = sorted(each for each in (self.root / folder).glob("*") if each.is_file())
         return [RemoteFile(each.name, each.stat().st_size, int(each.stat().st_mtime)) for each in found]
 
-    async def read(self, path: str, *, most: int) -> bytes:
-        """Return a file."""
+    async def read(self, path: str, into: BinaryIO, *, most: int) -> None:
+        """Read a file into another one."""
         if not (self.root / path).is_file():
             raise Missing(path)
         if (self.root / path).stat().st_size > most:
             raise Invalid(path, code="too_large")
-        return (self.root / path).read_bytes()
+        into.write((self.root / path).read_bytes())
 
     async def write(self, folder: str, name: str, body: bytes) -> None:
         """Write a file; one that is there already is left as it is."""

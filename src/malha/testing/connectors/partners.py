@@ -1,6 +1,7 @@
 """Logistics partners: what they are asked arrives once, and what they answer by files is understood row by row."""
 
 from datetime import UTC, date, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -119,9 +120,11 @@ class PartnerChecks(Kit):
         name = await rig.answer_by_file([(f"{REQUEST}{n}", "A", said) for n, said in enumerate(quantities)])
         ctx = context(self.connector, rig, self.spec)
         (file,) = [each for each in await self.connector.look(ctx) if each.name == name]
-        body = await self.connector.fetch(ctx, name)
+        into = BytesIO()
+        await self.connector.fetch(ctx, name, into)
+        body = into.getvalue()
         assert len(body) == file.size
-        return ctx, file, body, self.connector.understand(ctx.config, name, body, AT)
+        return ctx, file, body, self.connector.understand(ctx.config, name, into, AT)
 
     async def test_what_a_file_says_is_told_row_by_row_and_a_bad_row_harms_no_other(self, rig: Rig) -> None:
         """The row that cannot be used is named with its line of the file; nothing of it is told as if it were right."""
@@ -134,13 +137,13 @@ class PartnerChecks(Kit):
         (flaw,) = told.flaws
         assert told.rows == 3
         assert b"many" in body.splitlines()[flaw.row - 1]
-        again = self.connector.understand(ctx.config, _file.name, body, AT)
+        again = self.connector.understand(ctx.config, _file.name, BytesIO(body), AT)
         assert again == told, "the same bytes say the same"
 
     async def test_the_rows_to_mend_go_back_with_why_and_only_they(self, rig: Rig) -> None:
         """So that they can be mended and sent again."""
         ctx, _file, body, told = await self.filed(rig, "2", "many", "1")
-        back: bytes = self.connector.error_file(ctx.config, body, {told.flaws[0].row: "quantity is no number"})
+        back: bytes = self.connector.error_file(ctx.config, BytesIO(body), {told.flaws[0].row: "quantity is no number"})
         assert b"many" in back
         assert b"quantity is no number" in back
         assert f"{REQUEST}0".encode() not in back
@@ -152,4 +155,4 @@ class PartnerChecks(Kit):
             await self.connector.put_away(ctx, file.name, 7, None)
         assert file.name not in {each.name for each in await self.connector.look(ctx)}
         with pytest.raises(Invalid):
-            self.connector.understand(ctx.config, file.name, b"\x00\x01\x02", AT)
+            self.connector.understand(ctx.config, file.name, BytesIO(b"\x00\x01\x02"), AT)
