@@ -54,6 +54,9 @@ class Peer:
         self.heard: asyncio.Event | None = None  # set by the next request
         self.under_way = 0
         self.most_under_way = 0
+        self.keeps = True  # connections stay open for the next request
+        self.connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
         self._clock = 0
         self._server: Any = None
 
@@ -116,28 +119,36 @@ class Peer:
     async def die(self) -> None:
         """Answer nobody any more: not even a connection."""
         self._server.close()
-        if hasattr(self._server, "close_clients"):
-            self._server.close_clients()
+        for writer in self._writers:
+            writer.close()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.add(writer)
         try:
-            method, target, headers, body = await read_request(reader)
-            if self.heard is not None:
-                self.heard.set()
-            self.under_way += 1
-            self.most_under_way = max(self.most_under_way, self.under_way)
-            try:
-                if self.slow_s:
-                    await asyncio.sleep(self.slow_s)
-                await self._answer(writer, method, target, headers, body)
-            finally:
-                self.under_way -= 1
+            while await self._one(reader, writer) and self.keeps:
+                pass
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, writer: Any, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        method, target, headers, body = await read_request(reader)
+        if self.heard is not None:
+            self.heard.set()
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            if self.slow_s:
+                await asyncio.sleep(self.slow_s)
+            return await self._answer(writer, method, target, headers, body)
+        finally:
+            self.under_way -= 1
+
+    async def _answer(self, writer: Any, method: str, target: str, headers: dict[str, str], body: bytes) -> bool:
+        """Answer, or fail; tell whether the connection may go on."""
         path = urlsplit(target).path
         said = f"{method} {path}"
         self.asked.append((method, target, json.loads(body) if body else None))
@@ -146,23 +157,28 @@ class Peer:
             self.faults.remove(how)
         kind = how[1] if how is not None else ""
         if kind == "cut":
-            return
+            return False
         if kind.startswith("status "):
             _, status, *after = kind.split(" ")
             more = {"Retry-After": after[0]} if after else {}
             page = b"<html><body>Bad Gateway</body></html>" if status == "502" else b"{}"
             await write_answer(writer, int(status), page, more)
-            return
+            return False
         status, answer = self._do(method, target, headers, json.loads(body) if body else None)
         if kind == "commit_then_cut":
-            return
+            return False
         if kind == "commit_then_silence":
             await asyncio.sleep(30)
-            return
+            return False
         text = json.dumps(answer).encode()
         if kind == "truncated":
             text = text[: len(text) // 2]
+        if self.keeps and not kind:
+            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
+            await writer.drain()
+            return True
         await write_answer(writer, status, text, pause_s=0.05 if kind == "drip" else 0.0)
+        return False
 
     def _do(  # noqa: C901, PLR0911, PLR0912 -- one case for each page
         self, method: str, target: str, headers: dict[str, str], body: Any

@@ -25,12 +25,17 @@ class Sent:
 
 
 class Sink:
-    """`answer` decides about each request: a status, headers and a body; 200 unless it is set."""
+    """`answer` decides about each request: a status, headers and a body; 200 unless it is set.
+
+    Where it raises a `ConnectionError` the connection is closed without an answer.
+    """
 
     def __init__(self) -> None:
         self.port = 0
         self.sent: list[Sent] = []
         self.connections = 0
+        self.open = 0
+        self._writers: set[asyncio.StreamWriter] = set()
         self.under_way = 0
         self.most_under_way = 0
         self.delay = 0.0
@@ -49,8 +54,15 @@ class Sink:
         """How often each identifier came."""
         return Counter(one.id for one in self.sent)
 
+    def hang_up(self) -> None:
+        """Close every connection, as a server does that waited for long enough."""
+        for writer in self._writers:
+            writer.close()
+
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.open += 1
+        self._writers.add(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -63,13 +75,15 @@ class Sink:
                     await asyncio.sleep(self.delay)
                 self.under_way -= 1
                 status, more, body = self.answer(sent)
-                lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}"]
-                lines += [f"{name}: {value}" for name, value in more.items()]
+                lines = [f"HTTP/1.1 {status} X"]
+                lines += [f"{name}: {value}" for name, value in {"content-length": len(body), **more}.items()]
                 writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.open -= 1
+            self._writers.discard(writer)
             writer.close()
 
 

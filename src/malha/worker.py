@@ -132,13 +132,13 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     size = settings.worker_pool_size
     async with (
         Database(settings.database_url, settings.retailer, min_size=2, max_size=size) as database,
+        Runtime(database, settings, take_stock=partner_stock.take_stock, keep=True) as runtime,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(sequencer.run_sequencer(database, stop))
         tasks.create_task(subscribers.run_subscribers(database, SUBSCRIPTIONS, stop))
         tasks.create_task(jobs.run_jobs(database, stop, concurrency=settings.worker_jobs, settings=settings))
         tasks.create_task(order_to_cash.run_release(database, stop))
-        runtime = Runtime(database, settings, take_stock=partner_stock.take_stock)
         tasks.create_task(pushing.run_pushes(database, sending.senders(runtime), stop))
         tasks.create_task(_run_connections(runtime, stop))
         tasks.create_task(webhooks.run_sending(database, webhooks.sending_of(settings), stop))

@@ -35,7 +35,7 @@ class Linked:
         self.peer = peer
         self.gate = gate
         self.world = world
-        self.runtime = Runtime(database, settings, timeout_s=1.0)
+        self.runtime = Runtime(database, settings, timeout_s=1.0, keep=True)
         self.receiver = Receiver(database, self.keys)
 
     @property
@@ -115,6 +115,7 @@ async def linked(database: Database, tmp_path: Path, *, resume: bool = True, **c
             if resume:
                 await service.resume(tx, CODE)
         try:
-            yield made
+            async with made.runtime:
+                yield made
         finally:
             await gate.close()

@@ -1,15 +1,40 @@
 """Connections that stay open: used again for their own server only, and every new one goes to a judged address."""
 
 import asyncio
+import gzip
 
 import pytest
 
+from malha.platform import outward
 from malha.platform.outward import Kept, Outward, OutwardRefused, OutwardUnanswered, OutwardUnreachable
 from webhook_sink import webhook_sink
 
 
-async def send(kept, url, body=b"{}"):
-    return await kept.send("POST", url, headers={"webhook-id": "1"}, body=body)
+HERE = Outward(("127.0.0.1/32",))
+
+
+async def send(kept, url, body=b"{}", *, again=True):
+    return await kept.send("POST", url, headers={"webhook-id": "1"}, body=body, again=again)
+
+
+def hangs_up(*which):
+    """Answer, but close the connection at these requests, counted from 1."""
+    count = 0
+
+    def answer(_sent):
+        nonlocal count
+        count += 1
+        if count in which:
+            raise ConnectionResetError
+        return 200, {}, b""
+
+    return answer
+
+
+async def until(said):
+    async with asyncio.timeout(10):
+        while not said():
+            await asyncio.sleep(0.01)
 
 
 async def test_requests_one_after_the_other_share_a_connection():
@@ -72,3 +97,135 @@ async def test_an_endless_answer_ends_the_connection():
         sink.answer = lambda _sent: (200, {}, b"")
         await send(kept, sink.url)
         assert sink.connections == 2
+
+
+async def test_what_must_not_be_sent_twice_goes_over_a_new_connection_each_time():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        for _ in range(3):
+            await send(kept, sink.url, again=False)
+        assert (sink.connections, len(sink.sent)) == (3, 3)
+
+
+async def test_what_may_be_sent_twice_is_when_a_connection_that_waited_was_closed():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        sink.answer = hangs_up(2)
+        assert (await send(kept, sink.url)).status == 200
+        assert (await send(kept, sink.url)).status == 200
+        assert (sink.connections, len(sink.sent)) == (2, 3)
+
+
+async def test_it_is_not_sent_a_third_time_nor_again_over_a_new_connection():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        sink.answer = hangs_up(2, 3, 4)
+        assert (await send(kept, sink.url)).status == 200
+        with pytest.raises(OutwardUnanswered):
+            await send(kept, sink.url)
+        assert len(sink.sent) == 3
+        with pytest.raises(OutwardUnanswered):
+            await send(kept, sink.url)
+        assert len(sink.sent) == 4
+
+
+async def test_what_is_not_answered_in_time_is_not_sent_again():
+    async with webhook_sink() as sink, Kept(Outward(("127.0.0.1/32",), timeout_s=0.5)) as kept:
+        assert (await send(kept, sink.url)).status == 200
+        sink.delay = 30.0
+        with pytest.raises(OutwardUnanswered):
+            await send(kept, sink.url)
+        assert (sink.connections, len(sink.sent)) == (1, 2)
+
+
+async def test_half_an_answer_is_not_a_connection_that_was_closed_meanwhile():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        assert (await send(kept, sink.url)).status == 200
+        sink.answer = lambda _sent: (200, {"content-length": "50", "connection": "close"}, b"")
+        with pytest.raises(OutwardUnanswered):
+            await send(kept, sink.url)
+        assert len(sink.sent) == 2
+
+
+async def test_a_connection_that_the_other_side_closed_while_it_waited_is_not_used():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        sink.answer = lambda _sent: (200, {"x": "y"}, b"")
+        await send(kept, sink.url)
+        (waiting,) = kept._idle.values()
+        assert len(waiting) == 1
+        sink.hang_up()
+        await until(lambda: not sink.open)
+        await send(kept, sink.url)
+        assert (sink.connections, len(sink.sent)) == (2, 2)
+
+
+async def test_after_a_while_a_name_is_judged_anew_although_its_connection_is_busy(monkeypatch):
+    answers = ["127.0.0.1"]
+
+    async def resolve(_host, _port):
+        return [answers[0]]
+
+    async with webhook_sink() as sink, Kept(Outward(("127.0.0.1/32",), resolve=resolve)) as kept:
+        url = f"http://hooks.example:{sink.port}/x"
+        await send(kept, url)
+        answers[0] = "10.0.0.7"
+        assert (await send(kept, url)).status == 200
+        monkeypatch.setattr(outward, "LONGEST_S", 0.0)
+        with pytest.raises(OutwardRefused):
+            await send(kept, url)
+        assert len(sink.sent) == 2
+
+
+async def test_no_more_connections_wait_than_were_allowed_of_one_server_and_of_all():
+    async with webhook_sink() as one, webhook_sink() as other, Kept(HERE, idle=3, idle_of_one=2) as kept:
+        one.delay = other.delay = 0.1
+        await asyncio.gather(*(send(kept, sink.url) for sink in (one,) * 5 + (other,) * 5))
+        await until(lambda: one.open + other.open == 3)
+        assert {one.open, other.open} == {1, 2}
+
+
+async def test_at_the_end_what_waits_is_closed_and_what_is_under_way_when_it_is_done():
+    async with webhook_sink() as sink:
+        kept = Kept(HERE)
+        await send(kept, sink.url)
+        sink.delay = 0.2
+        late = asyncio.create_task(send(kept, sink.url, again=False))
+        await until(lambda: sink.under_way)
+        await kept.aclose()
+        await until(lambda: sink.open == 1)
+        assert (await late).status == 200
+        await until(lambda: not sink.open)
+
+
+async def test_packed_answers_are_unpacked_as_far_as_an_answer_may_go():
+    async with webhook_sink() as sink, Kept(Outward(("127.0.0.1/32",), limit=1_000)) as kept:
+        sink.answer = lambda _sent: (200, {"content-encoding": "gzip"}, gzip.compress(b"so it is"))
+        assert (await send(kept, sink.url)).body == b"so it is"
+        sink.answer = lambda _sent: (200, {"content-encoding": "gzip"}, gzip.compress(b"x" * 10_000_000))
+        with pytest.raises(OutwardUnanswered, match="endless"):
+            await send(kept, sink.url)
+        sink.answer = lambda _sent: (200, {"content-encoding": "gzip"}, b"no gzip at all")
+        with pytest.raises(OutwardUnanswered):
+            await send(kept, sink.url)
+        sink.answer = lambda _sent: (200, {"content-encoding": "br"}, b"")
+        with pytest.raises(OutwardUnanswered, match="packed as br"):
+            await send(kept, sink.url)
+
+
+async def test_headers_and_methods_that_would_say_something_else_are_refused():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        for method, headers in (
+            ("GET /x HTTP/1.1\r\n", {}),
+            ("GET", {"x": "a\r\ny: b"}),
+            ("GET", {"x\r\n": "a"}),
+            ("GET", {"x": "a\x00"}),
+        ):
+            with pytest.raises(ValueError):
+                await kept.send(method, sink.url, headers=headers)
+        assert sink.sent == []
+
+
+async def test_nobody_else_s_host_or_length_is_said():
+    async with webhook_sink() as sink, Kept(HERE) as kept:
+        said = {"Host": "other.example", "Content-Length": "999", "Transfer-Encoding": "chunked"}
+        await kept.send("POST", sink.url, headers=said, body=b"abc")
+        (sent,) = sink.sent
+        assert (sent.headers["host"], sent.body) == (f"127.0.0.1:{sink.port}", b"abc")
+        assert "transfer-encoding" not in sent.headers

@@ -35,6 +35,14 @@ def pss_mb(pids: list[int]) -> float:
     return total / 1024
 
 
+def parent_of(pid: int) -> int:
+    """Return the process that started another; 0 where that is not of this machine."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def peak_mb(pid: int) -> float:
     """Return the most memory a process ever had resident, in megabytes; nothing once it is gone."""
     try:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from malha.bench.machine import descendants, parent_of
 from malha.doctor import examine
 from malha.platform import jobs
 from malha.platform.db import Database
@@ -155,11 +156,12 @@ def own_ground() -> Iterator[Ground]:
 
 
 class Served(NamedTuple):
-    """A retailer that is served: its database, its port, and a key for it."""
+    """A retailer that is served: its database, its port, a key for it, and the process that serves it."""
 
     url: str
     port: int
     key: str
+    pid: int
 
 
 @contextlib.contextmanager
@@ -179,13 +181,23 @@ def served(
         server = Server(home, port, web_workers, url, more)
         try:
             server.wait()
-            yield Served(url, port, key)
+            yield Served(url, port, key, server.process.pid)
         finally:
             server.stop()
 
 
 async def _seeded(seed: Callable[[str], Awaitable[str]], url: str) -> str:
     return await seed(url)
+
+
+BACKEND = "SELECT pg_backend_pid()"
+
+
+async def processes(shop: Served) -> dict[str, list[int]]:
+    """Return the processes of a retailer that is served: the database's, if it runs here, and the others."""
+    async with Database(shop.url, "malha", min_size=1, max_size=1) as db, db.transaction() as tx:
+        server = parent_of(await tx.value(BACKEND))
+    return {"serve": descendants(shop.pid), "database": descendants(server) if server > 1 else []}
 
 
 async def drift(url: str) -> int:

@@ -47,7 +47,7 @@ async def read(tx: Tx, code: str, cursor: str | None, most: int) -> Told:
         following = page[-1].sku_id if len(page) == most else -1
         return Told(await _updates(tx, channel.id, page), _cursor(position, following), following >= 0)
     changed = await reads.changed_since(tx, position, most)
-    found = await reads.listings_of(tx, channel.id, changed)
+    found = (await reads.listings_of(tx, [channel.id], changed))[channel.id]
     reached = changed[-1].version if changed else position
     return Told(await _updates(tx, channel.id, found), _cursor(reached, -1), len(changed) >= most)
 

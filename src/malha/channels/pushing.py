@@ -10,7 +10,8 @@ No transaction is open while a channel is spoken to; a lease keeps a second work
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import structlog
@@ -19,6 +20,7 @@ from malha.channels import quantities, reads, writes
 from malha.channels.contract import MOST, Handed, NotHanded, StockSender, StockUpdate
 from malha.channels.model import Change, Taken
 from malha.intake.reference import Reference, reference_in
+from malha.platform import arrays
 from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.subscribers import Recorded
@@ -32,7 +34,31 @@ IDLE_S = 2.0  # where no channel hears of stock
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 AT_ONCE = 16  # channels spoken to at the same time
 
-Senders = Callable[[Taken], StockSender]
+
+class Senders(Protocol):
+    """How the sender of a push is made."""
+
+    def __call__(self, taken: Taken, /) -> StockSender:
+        """Return who tells a channel."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """Senders that do something together for the channels of a round, in its transaction."""
+
+    async def prepare(self, tx: Tx, made: Sequence[StockSender]) -> None:
+        """Read or take what the senders need first. What it locks, it locks after everything else."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A sender with something to write about its requests, in the transaction that keeps what became of them."""
+
+    async def settle(self, tx: Tx) -> None:
+        """Write it. What it locks, it locks after everything else."""
+        ...
 
 
 # --- from the log ---
@@ -54,13 +80,15 @@ async def sweep_changes(tx: Tx, since: int, reach: int) -> None:
 
 
 class _Turn(msgspec.Struct):
-    """What one turn of one channel hands over, and where that leaves it."""
+    """What one turn of one channel hands over and to whom, and where that leaves it."""
 
     taken: Taken
     updates: list[StockUpdate]
     skus: dict[str, int]
     position: int
     resend_after: int | None
+    sender: StockSender | None = None
+    broken: Exception | None = None  # why there is none
 
 
 async def push(db: Database, senders: Senders, channels: list[int]) -> int:
@@ -68,31 +96,64 @@ async def push(db: Database, senders: Senders, channels: list[int]) -> int:
 
     What the channels of one round have in common, what changed and how much of it they may sell, is read once.
     """
-    turns = await _begin(db, channels)
-    return sum(await asyncio.gather(*(_hand_over(db, senders, turn) for turn in turns)))
+    turns = await _begin(db, senders, channels)
+    return sum(await asyncio.gather(*(_hand_over(db, turn) for turn in turns if turn.updates)))
 
 
-async def _begin(db: Database, channels: list[int]) -> list[_Turn]:
+async def _begin(db: Database, senders: Senders, channels: list[int]) -> list[_Turn]:
+    """Take channels and read what each is to be told. A turn with nothing to tell is over with that."""
     async with db.transaction() as tx:
         wanted = {"channels": channels, "lease": LEASE_S, "most": AT_ONCE, "seen": await reads.revisions(tx)}
         taken = await tx.all(Taken, writes.TAKE, wanted)
-        round_ = _Round(await reference_in(tx)) if taken else None
-        return [await round_.prepare(tx, one) for one in taken] if round_ else []
+        if not taken:
+            return []
+        round_ = _Round(await reference_in(tx))
+        await round_.read(tx, taken)
+        turns = [await round_.prepare(tx, one) for one in taken]
+        for turn in turns:
+            if turn.updates:
+                _give_sender(turn, senders)
+            else:
+                await _store(tx, turn, Handed())
+        made = [turn.sender for turn in turns if turn.sender is not None]
+        if made and isinstance(senders, Preparing):
+            await senders.prepare(tx, made)
+    return turns
 
 
-async def _hand_over(db: Database, senders: Senders, turn: _Turn) -> int:
+def _give_sender(turn: _Turn, senders: Senders) -> None:
     try:
-        handed = await senders(turn.taken).send(turn.updates) if turn.updates else Handed()
+        turn.sender = senders(turn.taken)
+    except Exception as error:  # noqa: BLE001 -- the channel's trouble, not the others'; told when its turn comes
+        turn.broken = error
+
+
+async def _hand_over(db: Database, turn: _Turn) -> int:
+    try:
+        handed = await _send(turn)
     except NotHanded as why:
-        await _fail(db, turn.taken, why.why, why.after)
+        await _fail(db, turn, why.why, why.after)
         return 0
     except Exception as error:  # a sender's defect is the channel's trouble, not the others'
         log.exception("stock_sender_failed", channel=turn.taken.channel)
-        await _fail(db, turn.taken, f"{type(error).__name__}: {error}", None)
+        await _fail(db, turn, f"{type(error).__name__}: {error}", None)
         return 0
     async with db.transaction() as tx:
         await _store(tx, turn, handed)
+        await _settle(tx, turn)
     return len(turn.updates)
+
+
+async def _send(turn: _Turn) -> Handed:
+    if turn.sender is None:
+        raise turn.broken or AssertionError("a turn without a sender")
+    return await turn.sender.send(turn.updates)
+
+
+async def _settle(tx: Tx, turn: _Turn) -> None:
+    sender: object = turn.sender
+    if isinstance(sender, Settling):
+        await sender.settle(tx)
 
 
 class _Round:
@@ -101,14 +162,22 @@ class _Round:
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._changed: dict[int, list[reads.Changed]] = {}
+        self._listings: dict[int, list[Change]] = {}
+        self._views: dict[int, Hashable] = {}
         self._units: dict[Hashable, dict[int, int]] = {}
 
+    async def read(self, tx: Tx, taken: Sequence[Taken]) -> None:
+        """Read what changed after each position, and what of it the channels there list: mostly all are at one."""
+        self._views = await quantities.views_of(tx, self._reference, [one.channel_id for one in taken])
+        for position in sorted({one.position for one in taken}):
+            changed = self._changed[position] = await reads.changed_since(tx, position, MOST)
+            here = [one.channel_id for one in taken if one.position == position]
+            self._listings |= await reads.listings_of(tx, here, changed)
+
     async def prepare(self, tx: Tx, taken: Taken) -> _Turn:
-        """Read what a channel is to be told: what changed, then a page of all listings while those are looked at."""
-        if taken.position not in self._changed:
-            self._changed[taken.position] = await reads.changed_since(tx, taken.position, MOST)
+        """Work out what a channel is told: what changed, then a page of all listings while those are looked at."""
         changed = self._changed[taken.position]
-        found = {c.sku_id: c for c in await self._listings(tx, taken, changed)}
+        found = {c.sku_id: c for c in await self._listed(tx, taken, changed)}
         position = changed[-1].version if changed else taken.position
         resend_after = taken.resend_after
         if resend_after is not None and len(found) < MOST:
@@ -126,18 +195,17 @@ class _Round:
             resend_after=resend_after,
         )
 
-    async def _listings(self, tx: Tx, taken: Taken, changed: list[reads.Changed]) -> list[Change]:
-        found = await reads.listings_of(tx, taken.channel_id, changed) if changed else []
+    async def _listed(self, tx: Tx, taken: Taken, changed: list[reads.Changed]) -> list[Change]:
+        found = self._listings[taken.channel_id]
         if taken.all_skus:
             missing = sorted({c.sku_id for c in changed} - {c.sku_id for c in found})
             params = {"channel_id": taken.channel_id, "skus": missing}
             if missing and await tx.execute(writes.LIST_ALL, params):
-                return await reads.listings_of(tx, taken.channel_id, changed)
+                return (await reads.listings_of(tx, [taken.channel_id], changed))[taken.channel_id]
         return found
 
     async def _published(self, tx: Tx, channel_id: int, found: Mapping[int, Change]) -> dict[int, int]:
-        view = await quantities.view_of(tx, self._reference, channel_id)
-        known = self._units.setdefault(view, {})
+        known = self._units.setdefault(self._views[channel_id], {})
         missing = {change.sku: sku for sku, change in found.items() if sku not in known}
         if missing:
             known |= await quantities.published(tx, self._reference, channel_id, missing)
@@ -151,34 +219,36 @@ def _update(change: Change, quantity: int) -> StockUpdate:
 
 
 async def _store(tx: Tx, turn: _Turn, handed: Handed) -> None:
-    if turn.updates:
-        await tx.execute(
-            writes.STORE_SENT,
-            {
-                "channel_id": turn.taken.channel_id,
-                "skus": [turn.skus[u.code] for u in turn.updates],
-                "quantities": [u.quantity for u in turn.updates],
-                "versions": [u.version for u in turn.updates],
-                "errors": [handed.refused.get(u.code) for u in turn.updates],
-            },
-        )
-    await tx.execute(
-        writes.FINISH,
-        {
-            "channel_id": turn.taken.channel_id,
-            "position": turn.position,
-            "resend_after": turn.resend_after,
-            "count": len(turn.updates) - len(handed.refused),
-        },
-    )
+    end = {
+        "channel_id": turn.taken.channel_id,
+        "position": turn.position,
+        "resend_after": turn.resend_after,
+        "count": len(turn.updates) - len(handed.refused),
+    }
+    if not turn.updates:
+        await tx.execute(writes.FINISH, end)
+        return
+    columns = {
+        "skus": arrays.ints([turn.skus[u.code] for u in turn.updates]),
+        "quantities": arrays.ints([u.quantity for u in turn.updates]),
+        "versions": arrays.ints([u.version for u in turn.updates]),
+        "errors": arrays.texts(_told(handed.refused.get(u.code)) for u in turn.updates),
+    }
+    await tx.execute(writes.STORE_SENT, {**end, **columns})
 
 
-async def _fail(db: Database, taken: Taken, why: str, after: float | None) -> None:
+def _told(why: str | None) -> str | None:
+    return why if why is None else why.replace("\x00", "")
+
+
+async def _fail(db: Database, turn: _Turn, why: str, after: float | None) -> None:
     """Note why nothing was handed over, and wait: as the channel said, else twice as long each time, jittered."""
+    taken = turn.taken
     longest = min(FIRST_WAIT_S * 2 ** min(taken.failures, 16), LONGEST_WAIT_S)
     wait = after if after is not None else random.uniform(longest / 2, longest)  # noqa: S311 -- jitter
     async with db.transaction() as tx:
         await tx.execute(writes.FAIL, {"channel_id": taken.channel_id, "error": why[:500], "after": wait})
+        await _settle(tx, turn)
     log.warning("stock_not_handed_over", channel=taken.channel, why=why[:200], failures=taken.failures + 1)
 
 
@@ -199,15 +269,16 @@ async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> Non
         try:
             async with db.transaction() as tx:
                 due = await reads.due(tx)
-            turns = await _begin(db, due) if due else []
+            turns = await _begin(db, senders, due) if due else []
             active = bool(turns or under_way) or await _anybody_hears(db)
         except Exception:  # the next round tries again; the worker's other work goes on
             log.exception("pushes_failed")
             active, turns = True, []
         for turn in turns:
-            task = asyncio.create_task(_hand_over_surely(db, senders, turn))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
+            if turn.updates:
+                task = asyncio.create_task(_hand_over_surely(db, turn))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
         if any(len(turn.updates) >= MOST for turn in turns):  # there is more of it
             await asyncio.wait(set(under_way), timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         else:
@@ -215,9 +286,9 @@ async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> Non
     await asyncio.gather(*under_way)
 
 
-async def _hand_over_surely(db: Database, senders: Senders, turn: _Turn) -> int:
+async def _hand_over_surely(db: Database, turn: _Turn) -> int:
     try:
-        return await _hand_over(db, senders, turn)
+        return await _hand_over(db, turn)
     except Exception:  # the database may be away; the lease runs out, and it is told again
         log.exception("push_not_recorded", channel=turn.taken.channel)
         return 0

@@ -1,13 +1,13 @@
 """How many units a channel is told it may sell: what intake would give it, less what rules keep unpublished."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 from malha.intake import availability
 from malha.intake.reference import Channel, Reference
 from malha.platform.db import Tx
 
-# Whether a rule is about this very channel; rules are few.
-OWN_RULE = "SELECT EXISTS (SELECT FROM safety_rule WHERE channel_id = %(channel_id)s::int)"
+# Which channels a rule is about; rules are few.
+OWN_RULES = "SELECT DISTINCT channel_id FROM safety_rule WHERE channel_id = ANY (%(channels)s::int[])"
 
 
 def channel_of(reference: Reference, channel_id: int) -> Channel:
@@ -15,11 +15,14 @@ def channel_of(reference: Reference, channel_id: int) -> Channel:
     return next(channel for channel in reference.channels.values() if channel.id == channel_id)
 
 
-async def view_of(tx: Tx, reference: Reference, channel_id: int) -> Hashable:
-    """Return what a channel's quantities depend on: channels with equal views may sell the same."""
-    places = tuple(availability.places_of(reference, channel_of(reference, channel_id), None))
-    alone = channel_id in reference.allotments.watched or await tx.value(OWN_RULE, {"channel_id": channel_id})
-    return places, channel_id if alone else None
+async def views_of(tx: Tx, reference: Reference, channels: Sequence[int]) -> dict[int, Hashable]:
+    """Return by channel what its quantities depend on: channels with equal views may sell the same."""
+    alone = {*reference.allotments.watched, *await tx.values(OWN_RULES, {"channels": list(channels)})}
+    return {id_: (_places(reference, id_), id_ if id_ in alone else None) for id_ in channels}
+
+
+def _places(reference: Reference, channel_id: int) -> tuple[int, ...]:
+    return tuple(availability.places_of(reference, channel_of(reference, channel_id), None))
 
 
 async def published(tx: Tx, reference: Reference, channel_id: int, skus: Mapping[str, int]) -> dict[int, int]:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from malha.channels.model import Change
+from malha.platform import arrays
 from malha.platform.db import Tx
 
 # Pushes that have something to do, by their primary key; the newest version is the end of an index, revisions are a few
@@ -28,7 +29,7 @@ CHANGED_SINCE = """
 SELECT sku_id, version, changed_at FROM stock_change
 WHERE version > %(since)s::bigint ORDER BY version FETCH FIRST (%(most)s::int) ROWS WITH TIES
 """
-# Listings of changed SKUs and of kits that hold one, by the index on the SKU.
+# Listings of changed SKUs and of kits that hold one, of several channels, by the index on the SKU.
 LISTINGS_OF = """
 WITH changed AS MATERIALIZED (
     SELECT * FROM unnest(%(skus)s::int[], %(versions)s::bigint[], %(times)s::timestamptz[]) AS c(sku_id, version, at)
@@ -39,9 +40,9 @@ WITH changed AS MATERIALIZED (
           SELECT k.kit_id, c.version, c.at FROM changed c JOIN kit_component k ON k.component_id = c.sku_id) AS x
     GROUP BY sku_id
 )
-SELECT l.sku_id, v.sku, l.code, m.version, m.at AS changed_at, l.sent_quantity
+SELECT l.channel_id, l.sku_id, v.sku, l.code, m.version, m.at AS changed_at, l.sent_quantity
 FROM meant m
-JOIN listing l ON l.sku_id = m.sku_id AND l.channel_id = %(channel_id)s::int AND l.active
+JOIN listing l ON l.sku_id = m.sku_id AND l.channel_id = ANY (%(channels)s::int[]) AND l.active
 JOIN variant v ON v.id = l.sku_id
 ORDER BY l.sku_id
 """
@@ -146,14 +147,20 @@ async def changed_since(tx: Tx, position: int, most: int) -> list[Changed]:
     return await tx.all(Changed, CHANGED_SINCE, {"since": position, "most": most})
 
 
-async def listings_of(tx: Tx, channel_id: int, changed: Sequence[Changed]) -> list[Change]:
-    """Return the active listings of changed SKUs, and of kits with a changed component."""
+async def listings_of(tx: Tx, channels: Sequence[int], changed: Sequence[Changed]) -> dict[int, list[Change]]:
+    """Return by channel the active listings of changed SKUs, and of kits with a changed component."""
+    found: dict[int, list[Change]] = {channel: [] for channel in channels}
+    if not changed:
+        return found
     columns = {
-        "skus": [c.sku_id for c in changed],
-        "versions": [c.version for c in changed],
-        "times": [c.changed_at for c in changed],
+        "channels": list(channels),
+        "skus": arrays.ints([c.sku_id for c in changed]),
+        "versions": arrays.ints([c.version for c in changed]),
+        "times": arrays.bare([c.changed_at.isoformat() for c in changed]),
     }
-    return await tx.all(Change, LISTINGS_OF, {"channel_id": channel_id, **columns})
+    for channel, *row in await tx.tuples(LISTINGS_OF, columns):
+        found[channel].append(Change(*row))
+    return found
 
 
 async def listings_after(tx: Tx, channel_id: int, after: int, most: int) -> list[Change]:

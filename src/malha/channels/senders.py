@@ -17,7 +17,7 @@ from malha.platform import retrying
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 from malha.platform.ids import new_id
-from malha.platform.outward import Answer, Outward
+from malha.platform.outward import Answer, Kept, Outward
 
 _encode = msgspec.json.Encoder().encode
 TIMEOUT_S = 10.0
@@ -39,7 +39,7 @@ def sign(secret: str, id_: str, timestamp: int, body: bytes) -> str:
 class Webhook:
     """Posts quantities to one address."""
 
-    def __init__(self, outward: Outward, channel: str, url: str, secret: str) -> None:
+    def __init__(self, outward: Outward | Kept, channel: str, url: str, secret: str) -> None:
         self._outward = outward
         self._channel = channel
         self._url = url
@@ -56,7 +56,7 @@ class Webhook:
             "webhook-signature": sign(self._secret, id_, at, body),
         }
         try:
-            answer = await self._outward.send("POST", self._url, headers=headers, body=body)
+            answer = await self._outward.send("POST", self._url, headers=headers, body=body, again=True)
         except MalhaError as error:
             raise NotHanded(str(error)) from error
         if answer.status // 100 != 2:

@@ -53,20 +53,27 @@ WHERE c.id = p.channel_id AND p.channel_id IN (
 RETURNING p.channel_id, c.code AS channel, p.kind, p.url, p.secret, p.position, p.resend_after, p.failures, p.all_skus
 """
 
-# What was handed over; keys in order. `sent_*` and `error` are in no index but the partial one on errors.
-STORE_SENT = """
-UPDATE listing l SET sent_quantity = CASE WHEN w.error IS NULL THEN w.quantity ELSE l.sent_quantity END,
-    sent_version = w.version, sent_at = now(), error = w.error
-FROM unnest(%(skus)s::int[], %(quantities)s::int[], %(versions)s::bigint[], %(errors)s::text[])
-     AS w(sku_id, quantity, version, error)
-WHERE l.channel_id = %(channel_id)s::int AND l.sku_id = w.sku_id
-"""
-FINISH = """
+_FINISH = """
 UPDATE stock_push SET position = greatest(position, %(position)s::bigint), resend_after = %(resend_after)s::int,
     taken_until = NULL, failures = 0, error = NULL, next_at = clock_timestamp(),
     sent_count = sent_count + %(count)s::bigint, sent_at = CASE WHEN %(count)s::bigint > 0 THEN now() ELSE sent_at END
 WHERE channel_id = %(channel_id)s::int
 """
+FINISH = _FINISH
+# What was handed over, and the end of the turn, in one statement. `sent_*` and `error` of a listing are in no index but
+# the partial one on errors.
+STORE_SENT = (
+    """
+WITH told AS (
+    UPDATE listing l SET sent_quantity = CASE WHEN w.error IS NULL THEN w.quantity ELSE l.sent_quantity END,
+        sent_version = w.version, sent_at = now(), error = w.error
+    FROM unnest(%(skus)s::int[], %(quantities)s::int[], %(versions)s::bigint[], %(errors)s::text[])
+         AS w(sku_id, quantity, version, error)
+    WHERE l.channel_id = %(channel_id)s::int AND l.sku_id = w.sku_id
+)
+"""
+    + _FINISH
+)
 FAIL = """
 UPDATE stock_push SET taken_until = NULL, failures = failures + 1, error = %(error)s::text,
     next_at = clock_timestamp() + make_interval(secs => %(after)s::float8)

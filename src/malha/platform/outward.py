@@ -29,8 +29,9 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import httpcore
@@ -45,6 +46,8 @@ CONNECT_S = 5.0
 LIMIT = 1 << 20  # bytes of an answer
 LONGEST = 2_048  # characters of an address
 IDLE_S = 20.0  # how long a kept connection waits for the next request
+LONGEST_S = 300.0  # how long one is used before its name is resolved and judged anew
+IDLE, IDLE_OF_ONE = 64, 8  # how many wait, in all and of one server
 _SAID = 300
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -55,7 +58,17 @@ _KEPT_FAILURES = (
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
     OSError,  # TimeoutError is one, and what TLS says
+    zlib.error,
 )
+# What a connection that waited says when the other side has closed it. A time-out is none of these.
+_CLOSED = (
+    httpcore.RemoteProtocolError,
+    httpcore.ReadError,
+    httpcore.WriteError,
+    ConnectionError,
+)
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_Origin = tuple[str, str, int]
 IpAddress = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _NAT64 = ip_network("64:ff9b::/96")
@@ -133,6 +146,7 @@ class Outward:
         self._limit = limit
         self._ca_file = ca_file
         self._resolve = resolve or _look_up
+        self._context: ssl.SSLContext | None = None
 
     @property
     def timeout_s(self) -> float:
@@ -145,11 +159,12 @@ class Outward:
         return self._limit
 
     def context(self) -> ssl.SSLContext:
-        """Return what certificates are checked with."""
-        context = ssl.create_default_context()
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
-        return context
+        """Return what certificates are checked with. Made once: reading all authorities takes longer than a request."""
+        if self._context is None:
+            self._context = ssl.create_default_context()
+            if self._ca_file:
+                self._context.load_verify_locations(self._ca_file)
+        return self._context
 
     async def judge(self, url: str) -> Target:
         """Return where a request to an address goes.
@@ -183,6 +198,7 @@ class Outward:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | AsyncIterable[bytes] | None = None,
+        again: bool = False,  # noqa: ARG002 -- as `Kept.send` has it; here every request has its own connection
     ) -> Answer:
         """Send one request and return the answer, whatever its status.
 
@@ -192,11 +208,7 @@ class Outward:
             OutwardRefused, OutwardUnreachable, OutwardUnanswered: see the module. A redirect is `OutwardUnanswered`.
             ValueError: a header or the method is none.
         """
-        if not re.fullmatch(r"[A-Z]{3,10}", method):
-            raise ValueError("the method is none")
-        for name, value in (headers or {}).items():
-            if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value or "\x00" in value:
-                raise ValueError("a header cannot be sent")
+        _check(method, headers)
         target = await self.judge(url)
         sent = False
 
@@ -236,136 +248,223 @@ class Outward:
         ):
             if response.is_redirect:
                 raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, a redirect")
-            packing = response.headers.get("content-encoding", "identity").strip().lower()
-            unpack = zlib.decompressobj(_GZIP) if packing in {"gzip", "x-gzip"} else None
-            if unpack is None and packing not in {"identity", ""}:
-                raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, packed as {packing[:40]}")
-            read = bytearray()
-            # As it came: the client would unpack each piece whole, however large it becomes.
+            read = _Body(target.host, response.status_code, response.headers.get("content-encoding", ""), self._limit)
             async for piece in response.aiter_raw():
-                read += piece if unpack is None else unpack.decompress(piece, self._limit + 1 - len(read))
-                if len(read) > self._limit:
-                    raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, an endless answer")
+                read.take(piece)
             said = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, said, bytes(read))
+            return Answer(response.status_code, said, bytes(read.data))
 
 
 class Kept:
     """As `Outward.send`, over connections that stay open between requests. Leave its `async with` block to close them.
 
-    At most `connections` carry a request at the same time, to all servers together; one that was idle for `IDLE_S` is
-    not used again. httpcore's own pool looks at each connection for each request, which costs more than the request.
+    Each new connection goes to an address that was judged for it, and none is used for longer than `LONGEST_S`: then
+    its name is resolved and judged anew. One that was idle for `IDLE_S`, or that the other side closed, is not used
+    again; at most `idle` wait at the same time, and `idle_of_one` of one server. With `connections`, so many carry a
+    request at the same time, to all servers together. httpcore's own pool looks at each connection for each request,
+    which costs more than the request.
     """
 
-    def __init__(self, outward: Outward, *, connections: int = 64) -> None:
+    def __init__(
+        self, outward: Outward, *, connections: int | None = None, idle: int = IDLE, idle_of_one: int = IDLE_OF_ONE
+    ) -> None:
         """Requests are judged, bounded and told apart as those of `outward`."""
         self._outward = outward
-        self._room = asyncio.Semaphore(connections)
-        self._context: ssl.SSLContext | None = None
-        self._idle: dict[tuple[str, str, int], list[httpcore.AsyncHTTPConnection]] = {}
+        self._room: AbstractAsyncContextManager[Any] = nullcontext()
+        if connections is not None:
+            self._room = asyncio.Semaphore(connections)
+        self._most_idle = idle
+        self._most_of_one = idle_of_one
+        self._idle: dict[_Origin, list[_Open]] = {}
         self._swept = time.monotonic()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for idle in self._idle.values():
-            for connection in idle:
-                await connection.aclose()
-        self._idle.clear()
+        await self.aclose()
 
-    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send one request and return the answer; see `Outward.send`. A packed answer is not unpacked.
+    async def aclose(self) -> None:
+        """Close what waits, and have what still carries a request closed at its end."""
+        self._closed = True
+        idle = [kept for kept_of_one in self._idle.values() for kept in kept_of_one]
+        self._idle.clear()
+        for kept in idle:
+            await kept.connection.aclose()
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        again: bool = False,
+    ) -> Answer:
+        """Send one request and return the answer; see `Outward.send`.
+
+        `again`: the same request twice does no harm. Only such a one goes over a connection that waited: where the
+        other side turns out to have closed it, the request is sent once more, over a new one. Others get a new one at
+        once, since nobody knows what became of a request on a connection that was closed meanwhile.
 
         Raises:
             OutwardRefused, OutwardUnreachable, OutwardUnanswered: see the module. A redirect is `OutwardUnanswered`.
+            ValueError: a header or the method is none.
         """
+        _check(method, headers)
         scheme, host, port, path = _taken_apart(url)
+        said = {name.lower(): value for name, value in (headers or {}).items()}
+        lines = [(b"host", Target(scheme, host, port, path, "").origin.encode())]
+        for name, value in (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "Malha")):
+            said.setdefault(name, value)
+        lines += [(name.encode("ascii"), value.encode("latin-1")) for name, value in said.items() if name not in _OURS]
+        if body is not None or method in {"POST", "PUT", "PATCH"}:
+            lines.append((b"content-length", b"%d" % len(body or b"")))
+        timeout = self._outward.timeout_s
+        limits = {"connect": min(CONNECT_S, timeout), "read": timeout, "write": timeout, "pool": timeout}
         sent = False
 
         async def follow(event: str, _facts: Any) -> None:
             nonlocal sent
             sent = sent or event.endswith("send_request_headers.started")
 
-        lines = [
-            (b"host", Target(scheme, host, port, path, "").origin.encode()),
-            (b"accept-encoding", b"identity"),
-            *((name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()),
-            (b"content-length", b"%d" % len(body)),
-        ]
-        timeout = self._outward.timeout_s
-        limits = {"connect": min(CONNECT_S, timeout), "read": timeout, "write": timeout, "pool": timeout}
-        request = httpcore.Request(
-            method,
-            httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=path.encode()),
-            headers=lines,
-            content=body,
-            extensions={"timeout": limits, "trace": follow},
-        )
+        def request() -> httpcore.Request:
+            return httpcore.Request(
+                method,
+                httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=path.encode()),
+                headers=lines,
+                content=body or b"",
+                extensions={"timeout": limits, "trace": follow},
+            )
+
+        origin = (scheme, host, port)
         try:
             async with self._room, asyncio.timeout(timeout):
-                return await self._exchange((scheme, host, port), request)
+                waiting = await self._waiting(origin) if again else None
+                if waiting is not None:
+                    try:
+                        return await self._exchange(origin, waiting, request(), waited=True)
+                    except _ClosedMeanwhile:
+                        sent = False
+                return await self._exchange(origin, self._new(origin), request())
         except _KEPT_FAILURES as error:
             kind = OutwardUnanswered if sent else OutwardUnreachable
             raise kind(host=host, answer=_said(error)) from None
 
-    async def _exchange(self, origin: tuple[str, str, int], request: httpcore.Request) -> Answer:
-        connection = await self._connection(origin)
+    async def _exchange(
+        self, origin: _Origin, kept: "_Open", request: httpcore.Request, *, waited: bool = False
+    ) -> Answer:
+        connection = kept.connection
         whole = False
         try:
-            response = await connection.handle_async_request(request)
+            try:
+                response = await connection.handle_async_request(request)
+            except _CLOSED as error:  # before any of an answer
+                raise _ClosedMeanwhile if waited else error from None
             try:
                 answer = await self._read(origin[1], response)
                 whole = True
             finally:
                 await response.aclose()
         finally:
-            if whole and connection.is_idle() and not connection.is_closed():
-                self._idle.setdefault(origin, []).append(connection)
+            if whole and self._may_wait(origin, kept):
+                self._idle.setdefault(origin, []).append(kept)
             else:
                 await connection.aclose()
         return answer
 
+    def _may_wait(self, origin: _Origin, kept: "_Open") -> bool:
+        connection = kept.connection
+        if self._closed or kept.is_old() or connection.is_closed() or not connection.is_idle():
+            return False
+        mine = len(self._idle.get(origin, ()))
+        return mine < self._most_of_one and sum(map(len, self._idle.values())) < self._most_idle
+
     async def _read(self, host: str, response: httpcore.Response) -> Answer:
+        said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         if 300 <= response.status < 400:
             raise OutwardUnanswered(host=host, answer=f"{response.status}, a redirect")
-        read = bytearray()
+        read = _Body(host, response.status, said.get("content-encoding", ""), self._outward.limit)
         async for piece in response.aiter_stream():
-            read += piece
-            if len(read) > self._outward.limit:
-                raise OutwardUnanswered(host=host, answer=f"{response.status}, an endless answer")
-        said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Answer(response.status, said, bytes(read))
+            read.take(piece)
+        return Answer(response.status, said, bytes(read.data))
 
-    async def _connection(self, origin: tuple[str, str, int]) -> httpcore.AsyncHTTPConnection:
+    async def _waiting(self, origin: _Origin) -> "_Open | None":
+        """Return a connection that waits and may be used, the one that was used last; None if there is none."""
         if time.monotonic() - self._swept > IDLE_S:
             await self._sweep()
         idle = self._idle.get(origin, [])
         while idle:
-            connection = idle.pop()
-            if connection.is_available() and not connection.has_expired():
-                return connection
-            await connection.aclose()
+            kept = idle.pop()
+            if kept.connection.is_available() and not kept.is_over():
+                return kept
+            await kept.connection.aclose()
+        return None
+
+    def _new(self, origin: _Origin) -> "_Open":
         scheme, host, port = origin
-        if scheme == "https" and self._context is None:
-            self._context = self._outward.context()
-        return httpcore.AsyncHTTPConnection(
+        connection = httpcore.AsyncHTTPConnection(
             httpcore.Origin(scheme.encode(), host.encode(), port),
-            ssl_context=self._context,
+            ssl_context=self._outward.context() if scheme == "https" else None,
             keepalive_expiry=IDLE_S,
             network_backend=_Judged(self._outward, scheme),
         )
+        return _Open(connection, time.monotonic())
 
     async def _sweep(self) -> None:
         """Close what has been idle for too long, of servers that nobody asks any more too."""
         self._swept = time.monotonic()
+        over: list[_Open] = []
         for origin, idle in list(self._idle.items()):
-            old = [connection for connection in idle if connection.has_expired()]
-            self._idle[origin] = [connection for connection in idle if connection not in old]
+            over += [kept for kept in idle if kept.is_over()]
+            self._idle[origin] = [kept for kept in idle if kept not in over]
             if not self._idle[origin]:
                 del self._idle[origin]
-            for connection in old:
-                await connection.aclose()
+        for kept in over:
+            await kept.connection.aclose()
+
+
+class _ClosedMeanwhile(Exception):
+    """The other side has closed a connection that waited."""
+
+
+class _Open(NamedTuple):
+    """A connection, and since when it is open."""
+
+    connection: httpcore.AsyncHTTPConnection
+    since: float
+
+    def is_old(self) -> bool:
+        return time.monotonic() - self.since > LONGEST_S
+
+    def is_over(self) -> bool:
+        """Tell whether it is to be closed: old, idle for too long, or closed by the other side."""
+        return self.is_old() or self.connection.has_expired()
+
+
+class _Body:
+    """An answer's body as it comes, unpacked if need be, within bounds whatever it was packed into."""
+
+    def __init__(self, host: str, status: int, packing: str, limit: int) -> None:
+        self._host, self._status, self._limit = host, status, limit
+        packing = packing.strip().lower()
+        self._unpack = zlib.decompressobj(_GZIP) if packing in {"gzip", "x-gzip"} else None
+        if self._unpack is None and packing not in {"identity", ""}:
+            raise OutwardUnanswered(host=host, answer=f"{status}, packed as {packing[:40]}")
+        self.data = bytearray()
+
+    def take(self, piece: bytes) -> None:
+        """Add a piece.
+
+        Raises:
+            OutwardUnanswered: more came than an answer may have.
+        """
+        # As it came: a client would unpack each piece whole, however large it becomes.
+        room = self._limit + 1 - len(self.data)
+        self.data += piece if self._unpack is None else self._unpack.decompress(piece, room)
+        if len(self.data) > self._limit:
+            raise OutwardUnanswered(host=self._host, answer=f"{self._status}, an endless answer")
 
 
 class _Judged(httpcore.AsyncNetworkBackend):
@@ -437,6 +536,14 @@ def is_public(address: IpAddress) -> bool:
         if address.is_site_local:
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def _check(method: str, headers: Mapping[str, str] | None) -> None:
+    if not re.fullmatch(r"[A-Z]{3,10}", method):
+        raise ValueError("the method is none")
+    for name, value in (headers or {}).items():
+        if not _HEADER.fullmatch(name) or "\r" in value or "\n" in value or "\x00" in value:
+            raise ValueError("a header cannot be sent")
 
 
 def check_address(url: str) -> None:

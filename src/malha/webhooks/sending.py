@@ -23,7 +23,7 @@ from malha.platform import retrying, sealing, signing
 from malha.platform.clock import now
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy, MalhaError
-from malha.platform.outward import Answer, Kept, Outward, OutwardUnanswered
+from malha.platform.outward import Answer, Kept, Outward
 from malha.platform.retrying import Breaker, Circuit
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
@@ -49,7 +49,7 @@ class Sending:
     """What sending needs: where it goes out, and the keys that unseal secrets."""
 
     def __init__(self, outward: Outward, keys: Callable[[], signing.Keys], *, lease_s: float = LEASE_S) -> None:
-        self.kept = Kept(outward, connections=CONNECTIONS)
+        self.kept = Kept(outward, connections=CONNECTIONS, idle=CONNECTIONS, idle_of_one=CONCURRENCY)
         self.keys = keys
         self.lease_s = lease_s
 
@@ -91,14 +91,7 @@ class Sending:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": rules.signature_of(keys, id_, timestamp, body),
         }
-        began = time.monotonic()
-        try:
-            return await self.kept.send("POST", url, headers=headers, body=body)
-        except OutwardUnanswered:
-            if time.monotonic() - began > 1.0:
-                raise
-            # A kept connection that the other side closed at the same moment. The id tells the same again.
-            return await self.kept.send("POST", url, headers=headers, body=body)
+        return await self.kept.send("POST", url, headers=headers, body=body, again=True)  # the id tells the same again
 
 
 def sending_of(settings: Settings) -> Sending:

@@ -15,7 +15,8 @@ from typing import Any
 from malha.bench import stock_push
 from malha.bench.channels.shop import shops
 from malha.bench.channels.webhooks import SETTINGS, connect
-from malha.bench.server import Grounds, own_ground, served
+from malha.bench.machine import cpu_seconds
+from malha.bench.server import Grounds, Served, own_ground, processes, served
 from malha.channels.connectors.generic import RATE
 from malha.channels.model import PushDraft, PushKind
 from malha.channels.service import put_push
@@ -50,6 +51,11 @@ def heard(port: int) -> list[tuple[int, str, int]]:
         return [(at, code, quantity) for at, code, quantity in json.loads(answer.read())]
 
 
+def _used(shop: Served) -> dict[str, float]:
+    """Return the processor time that serving took so far, and the database."""
+    return {name: cpu_seconds(pids) for name, pids in asyncio.run(processes(shop)).items()}
+
+
 def pushes(seconds: float, port: int, say: Say, grounds: Grounds = own_ground) -> dict[str, Any]:
     """Measure; return the delays from commit to arrival, what was coalesced, and how many requests a second it took."""
     with (
@@ -59,10 +65,12 @@ def pushes(seconds: float, port: int, say: Say, grounds: Grounds = own_ground) -
         say("Telling every channel everything first")
         stock_push.wait_until_told(shop.url)
         before = asyncio.run(_values(shop.url, CALLS))[0]
+        used = _used(shop)
         say("Changing stock")
         made, rate = asyncio.run(stock_push.change(shop.url, seconds))
         settled = stock_push.wait_until_told(shop.url)
         calls = asyncio.run(_values(shop.url, CALLS))[0] - before
+        used = {name: seconds - used[name] for name, seconds in _used(shop).items()}
         ids = asyncio.run(_values(shop.url, CHANNEL_IDS))
         noted = [
             (at, id_, code, units) for id_, port in zip(ids, ports, strict=True) for at, code, units in heard(port)
@@ -71,4 +79,7 @@ def pushes(seconds: float, port: int, say: Say, grounds: Grounds = own_ground) -
     return stock_push.figures(made, noted, rate) | {
         "push_calls_per_s": round(asked, 1),
         "push_budget_per_s": RATE,
+        "push_serve_cpu_s": round(used["serve"], 2),
+        "push_database_cpu_s": round(used["database"], 2),
+        "push_cpu_ms_per_call": round(1000 * sum(used.values()) / max(calls, 1), 2),
     }

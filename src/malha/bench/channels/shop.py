@@ -134,7 +134,7 @@ async def _read(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str],
 
 
 def _reply(status: int, body: bytes, more: str = "") -> bytes:
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\n{more}"
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{more}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -157,33 +157,39 @@ class _Server:
         return None
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request, or fail it."""
+        """Answer the requests of a connection, until one fails or the other side has no more."""
         try:
-            method, target, headers, body = await _read(reader)
-            if target == "/bench/failures":
-                writer.write(_reply(200, _encode(self.failures)))
-                return
-            failure = None if target.startswith("/bench") else self._drawn()
-            if failure not in UNHEARD:
-                status, said = self._shop.answer(method, target, headers, body)
-                answer = _reply(status, _encode(said))
-            match failure:
-                case None:
-                    writer.write(answer)
-                case Failure.TRUNCATED:
-                    writer.write(answer[: -max(1, len(_encode(said)) // 2)])
-                case Failure.SILENT:
-                    await asyncio.wait_for(reader.read(), SILENCE_S)
-                case failure if failure in SAYS:
-                    status, more = SAYS[failure]
-                    writer.write(_reply(status, b"<html><body>no</body></html>", more))
-                case _:
-                    pass
-            await writer.drain()
+            while await self._one(reader, writer):
+                pass
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request, or fail it; tell whether the connection is good for another."""
+        method, target, headers, body = await _read(reader)
+        if target == "/bench/failures":
+            writer.write(_reply(200, _encode(self.failures)))
+            return True
+        failure = None if target.startswith("/bench") else self._drawn()
+        if failure not in UNHEARD:
+            status, said = self._shop.answer(method, target, headers, body)
+            answer = _reply(status, _encode(said))
+        match failure:
+            case None:
+                writer.write(answer)
+            case Failure.TRUNCATED:
+                writer.write(answer[: -max(1, len(_encode(said)) // 2)])
+            case Failure.SILENT:
+                await asyncio.wait_for(reader.read(), SILENCE_S)
+            case failure if failure in SAYS:
+                status, more = SAYS[failure]
+                writer.write(_reply(status, b"<html><body>no</body></html>", more))
+            case _:
+                pass
+        await writer.drain()
+        return failure is None or failure in SAYS
 
 
 async def _serve(count: int, chances: dict[Failure, float], seed: int, say: Any) -> None:

@@ -9,7 +9,7 @@ keys, it waits for a person. Absolute statements (prices) are simply made again.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import structlog
@@ -49,7 +49,7 @@ from malha.channels.contract import (
 from malha.channels.listings import posting
 from malha.channels.listings.errors import NoListings
 from malha.platform import retrying
-from malha.platform.db import Database
+from malha.platform.db import Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.sequencer import rest
 
@@ -125,6 +125,7 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
         listings = [
             _op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, {**together, "kinds": [OpKind.PUT_LISTING.value]})
         ]
+    line.wire.settles = True
     turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
@@ -172,6 +173,13 @@ class _Turn:
     # --- things that are told once ---
 
     async def one(self, op: Op) -> None:
+        """Tell one thing, and write what became of it together with what was asked and answered."""
+        try:
+            await self._one(op)
+        finally:
+            await self._line.wire.flush()
+
+    async def _one(self, op: Op) -> None:
         if _NEEDS[op.kind] not in self._line.connector.capabilities:
             await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
             return
@@ -254,53 +262,58 @@ class _Turn:
     # --- absolute statements, many in one call ---
 
     async def prices(self, ops: Sequence[Op]) -> None:
+        """Tell prices in one call, and write what became of all of them in one transaction."""
+        try:
+            await self._write(*await self._prices(ops))
+        finally:
+            await self._line.wire.flush()
+
+    async def _prices(self, ops: Sequence[Op]) -> "list[_End]":
         sink: Any = self._line.connector
         if not isinstance(sink, PriceSink):
-            for op in ops:
-                await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
-            return
+            return [self._dead(op, "no_capability", "the connector cannot tell it", doubtful=False) for op in ops]
         items = [msgspec.convert(op.payload, PricePush) for op in ops]
         try:
-            results = await self._line.call(lambda: sink.set_prices(self._line.ctx, items))
+            results = await self._line.call(lambda: sink.set_prices(self._line.repeatable, items))
         except Exception as error:  # noqa: BLE001 -- as above
-            for op in ops:
-                await self._failed(op, error, doubtful=False)
-            return
+            return [self._end_of_failed(op, error, doubtful=False) for op in ops]
         missing = [Unknown("the channel said nothing of it")] * (len(ops) - len(results))
-        for op, result in zip(ops, [*results, *missing], strict=False):
-            await self._ended(op, result)
+        return [self._end(op, result) for op, result in zip(ops, [*results, *missing], strict=False)]
 
     async def listings(self, ops: Sequence[Op]) -> None:
+        """Publish listings in one call, and write what became of all of them in one transaction."""
+        try:
+            await self._write(*await self._listings(ops))
+        finally:
+            await self._line.wire.flush()
+
+    async def _listings(self, ops: Sequence[Op]) -> "list[_End]":
         sink: Any = self._line.connector
-        connection = self._line.connection
         try:
             async with self._db.transaction() as tx:
-                told = await posting.postings(tx, connection, ops)
+                told = await posting.postings(tx, self._line.connection, ops)
         except NoListings as error:
-            for op in ops:
-                await self._bury(op, "no_capability", str(error), doubtful=False)
-            return
+            return [self._dead(op, "no_capability", str(error), doubtful=False) for op in ops]
         both = list(zip(ops, told, strict=True))
         # Something is wrong with it by now: that shows at the listing, which is queued anew when it is mended.
         left = [(op, each) for op, each in both if each.push is None]
         await self._note_listings([(each, None) for _, each in left])
-        for op, each in left:
-            await self._write(op, "not sent", ", ".join(e.code for e in each.errors), writes.END_OP, reference=None)
-        sent = [(op, each) for op, each in both if each.push is not None]
+        ends = [
+            _End(op, "not sent", ", ".join(e.code for e in each.errors), writes.END_OPS, {"reference": None})
+            for op, each in left
+        ]
+        sent = [(op, each, each.push) for op, each in both if each.push is not None]
         if not sent:
-            return
-        items = [each.push for _, each in sent]
+            return ends
+        items = [push for _, _, push in sent]
         try:
             results = await self._line.call(lambda: sink.upsert_products(self._line.ctx, items))
         except Exception as error:  # noqa: BLE001 -- as above
-            for op, _ in sent:
-                await self._failed(op, error, doubtful=False)
-            return
+            return [*ends, *(self._end_of_failed(op, error, doubtful=False) for op, _, _ in sent)]
         results = [*results, *[Unknown("the channel said nothing of it")] * (len(sent) - len(results))]
         # Before the operations end: a crash in between tells them again, and loses nothing of what came of them.
-        await self._note_listings([(each, result) for (_, each), result in zip(sent, results, strict=False)])
-        for (op, _), result in zip(sent, results, strict=False):
-            await self._ended(op, result)
+        await self._note_listings([(each, result) for (_, each, _), result in zip(sent, results, strict=False)])
+        return [*ends, *(self._end(op, result) for (op, _, _), result in zip(sent, results, strict=False))]
 
     async def _note_listings(self, came: Sequence[tuple[posting.Posting, Result | None]]) -> None:
         if came:
@@ -310,46 +323,54 @@ class _Turn:
     # --- what became of it ---
 
     async def _ended(self, op: Op, result: Result) -> None:
+        if isinstance(result, Ok):
+            if op.kind is OpKind.CANCEL:
+                await self._unsettle(op)
+            if op.kind is OpKind.POST_DOCUMENT:
+                async with self._db.transaction() as tx:
+                    await documenting.note_sale(tx, op, result.ref)
+        await self._write(self._end(op, result))
+
+    async def _failed(self, op: Op, error: Exception, *, doubtful: bool) -> None:
+        await self._write(self._end_of_failed(op, error, doubtful=doubtful))
+
+    async def _bury(self, op: Op, cause: str, why: str, *, doubtful: bool) -> None:
+        await self._write(self._dead(op, cause, why, doubtful=doubtful))
+
+    def _end(self, op: Op, result: Result) -> "_End":
         match result:
             case Ok(ref):
-                if op.kind is OpKind.CANCEL:
-                    await self._unsettle(op)
-                if op.kind is OpKind.POST_DOCUMENT:
-                    async with self._db.transaction() as tx:
-                        await documenting.note_sale(tx, op, ref)
-                await self._write(op, "ok", ref, writes.END_OP, reference=ref)
-                if op.kind is OpKind.SET_PRICE:
-                    await self._note_price(op)
+                return _End(op, "ok", ref, writes.END_OPS, {"reference": ref})
             case Pending(handle):
                 # It is not there before the peer says so: it is looked up later, like what nobody knows.
                 later = {"after": PENDING_S, "cause": "pending", "error": None, "reference": handle}
-                doubtful = op.kind not in NEWEST_WINS
-                await self._write(op, "pending", handle, writes.PUT_OFF_OP, doubtful=doubtful, **later)
+                told = {"doubtful": op.kind not in NEWEST_WINS, **later}
+                return _End(op, "pending", handle, writes.PUT_OFF_OP, told)
             case Rejected(code, message, field):
                 why = " ".join(part for part in (code, field, message) if part)
-                await self._bury(op, "invalid", why, doubtful=False)
+                return self._dead(op, "invalid", why, doubtful=False)
             case Unknown(why):
-                await self._failed(op, Unsure(why), doubtful=True)
+                return self._end_of_failed(op, Unsure(why), doubtful=True)
 
-    async def _failed(self, op: Op, error: Exception, *, doubtful: bool) -> None:
+    def _end_of_failed(self, op: Op, error: Exception, *, doubtful: bool) -> "_End":
         why = str(error)[:500]
         doubtful = doubtful and op.kind not in NEWEST_WINS
         match error:
             case Resting() | Waiting():
                 # A token that was renewed or looked up with before does not matter: nothing of this one was sent.
                 wait = retrying.wait_of(1, after=error.after)
-                await self._write(op, "waits", why, writes.RETURN_OP, doubtful=doubtful or op.doubtful, after=wait)
+                waits = {"doubtful": doubtful or op.doubtful, "after": wait}
+                return _End(op, "waits", why, writes.RETURN_OP, waits)
             case AuthExpired():
-                await self._write(op, "auth", why, writes.RETURN_OP, doubtful=doubtful, after=30.0)
+                return _End(op, "auth", why, writes.RETURN_OP, {"doubtful": doubtful, "after": 30.0})
             case Invalid():
-                await self._bury(op, "invalid", f"{error.field} {why}".strip(), doubtful=False)
-            case Missing():
-                await self._bury(op, "missing", why, doubtful=False)
-            case Conflicting():
-                await self._bury(op, "conflict", why, doubtful=False)
+                return self._dead(op, "invalid", f"{error.field} {why}".strip(), doubtful=False)
+            case Missing() | Conflicting():
+                cause = "missing" if isinstance(error, Missing) else "conflict"
+                return self._dead(op, cause, why, doubtful=False)
             case _ if op.failures + 1 >= ATTEMPTS:
                 cause = "exhausted" if isinstance(error, ChannelError) else "defect"
-                await self._bury(op, "unknown_outcome" if doubtful else cause, why, doubtful=doubtful)
+                return self._dead(op, "unknown_outcome" if doubtful else cause, why, doubtful=doubtful)
             case _:
                 if not isinstance(error, ChannelError):
                     log.error("connector_failed", connection=self._line.connection.code, exc_info=error)
@@ -358,20 +379,29 @@ class _Turn:
                 if doubtful:
                     wait = max(wait, self._settle_s)
                 cause = "unsure" if doubtful else "retry"
-                told = {"cause": cause, "error": why, "reference": None, "after": wait}
-                await self._write(op, cause, why, writes.PUT_OFF_OP, doubtful=doubtful, **told)
+                told = {"cause": cause, "error": why, "reference": None, "after": wait, "doubtful": doubtful}
+                return _End(op, cause, why, writes.PUT_OFF_OP, told)
 
-    async def _bury(self, op: Op, cause: str, why: str, *, doubtful: bool) -> None:
-        told = {"cause": cause, "error": why[:500]}
-        await self._write(op, f"dead: {cause}", why, writes.BURY_OP, doubtful=doubtful, **told)
+    def _dead(self, op: Op, cause: str, why: str, *, doubtful: bool) -> "_End":
         log.warning("operation_dead", connection=self._line.connection.code, kind=op.kind.value, cause=cause)
+        told = {"cause": cause, "error": why[:500], "doubtful": doubtful}
+        return _End(op, f"dead: {cause}", why, writes.BURY_OP, told)
 
-    async def _write(self, op: Op, outcome: str, says: str, statement: Any, **params: Any) -> None:
-        """Write what became of it, unless somebody else has it by now."""
+    async def _write(self, *ends: "_End") -> None:
+        """Write what became of operations, unless somebody else has them by now, and what the peer was asked for it.
+
+        In the order of their keys, as everybody who holds several of one connection does.
+        """
         async with self._db.transaction() as tx:
-            fence = {"key": op.key, "attempts": op.attempts}
-            if await tx.value(statement, {**fence, **params}) is not None:
-                await tx.execute(writes.ADD_ATTEMPT, {"key": op.key, "outcome": outcome, "says": rules.told(says)})
+            well = sorted((end for end in ends if end.statement is writes.END_OPS), key=lambda end: end.op.key)
+            if well:
+                await _write_well(tx, well)
+            for end in sorted((end for end in ends if end.statement is not writes.END_OPS), key=lambda end: end.op.key):
+                fence = {"key": end.op.key, "attempts": end.op.attempts}
+                if await tx.value(end.statement, {**fence, **end.params}) is not None:
+                    attempt = {"key": end.op.key, "outcome": end.outcome, "says": rules.told(end.says)}
+                    await tx.execute(writes.ADD_ATTEMPT, attempt)
+            await self._line.wire.settle(tx)
 
     async def _unsettle(self, op: Op) -> None:
         # The peer has units back that it had set apart for the order: what it shows is more than it was told, if it was
@@ -380,20 +410,48 @@ class _Turn:
         async with self._db.transaction() as tx:
             await channels.unsettle(tx, self._line.connection.channel_id, [line.sku for line in push.lines])
 
-    async def _note_price(self, op: Op) -> None:
-        push = msgspec.convert(op.payload, PricePush)
-        async with self._db.transaction() as tx:
-            await tx.execute(
-                writes.BIND,
-                {
-                    "connection_id": op.connection_id,
-                    "entity": "price",
-                    "internal_id": push.sku,
-                    "external_id": push.code,
-                    "version": op.version,
-                    "hash": push.price.to_bytes(8, "big"),
-                },
-            )
+
+class _End(NamedTuple):
+    """What becomes of an operation: what its history says, and the statement that writes it."""
+
+    op: Op
+    outcome: str
+    says: str
+    statement: Any
+    params: dict[str, Any]
+
+
+async def _write_well(tx: Tx, ends: Sequence[_End]) -> None:
+    """Write that things arrived, all at once, and which prices a peer has now."""
+    says = {end.op.key: rules.told(end.says) for end in ends}
+    columns = {
+        "keys": list(says),
+        "attempts": [end.op.attempts for end in ends],
+        "references": [end.params["reference"] for end in ends],
+    }
+    keys = sorted(await tx.values(writes.END_OPS, columns))
+    if keys:
+        outcomes = {end.op.key: end.outcome for end in ends}
+        attempts = {"outcomes": [outcomes[key] for key in keys], "says": [says[key] for key in keys]}
+        await tx.execute(writes.ADD_ATTEMPTS, {"keys": keys, **attempts})
+    told = {
+        push.sku: (end.op, push)
+        for end in sorted(ends, key=lambda end: end.op.version)
+        if end.op.kind is OpKind.SET_PRICE
+        for push in [msgspec.convert(end.op.payload, PricePush)]
+    }
+    if told:
+        await tx.execute(
+            writes.BIND_MANY,
+            {
+                "entity": "price",
+                "connections": [op.connection_id for op, _ in told.values()],
+                "internal_ids": list(told),
+                "external_ids": [push.code for _, push in told.values()],
+                "versions": [op.version for op, _ in told.values()],
+                "hashes": [push.price.to_bytes(8, "big") for _, push in told.values()],
+            },
+        )
 
 
 def _may_have_arrived(error: Exception) -> bool:

@@ -23,7 +23,7 @@ LINKED_BY_ID = _LINKED + " WHERE c.id = ANY (%(ids)s::int[])"
 # Small table.
 ALL_LINKED = _LINKED + " ORDER BY c.name"
 # By the index on the channel.
-LINKED_OF_CHANNEL = _LINKED + " WHERE c.channel_id = %(channel_id)s::int AND c.status = 'active' ORDER BY c.id"
+LINKED_OF_CHANNELS = _LINKED + " WHERE c.channel_id = ANY (%(channels)s::int[]) AND c.status = 'active' ORDER BY c.id"
 
 TOKENS = """
 SELECT tokens, expires_at, generation,
@@ -494,9 +494,9 @@ async def all_linked(tx: Tx) -> list[Linked]:
     return await tx.all(Linked, ALL_LINKED)
 
 
-async def linked_of_channel(tx: Tx, channel_id: int) -> list[Linked]:
-    """Return the active connections of a channel."""
-    return await tx.all(Linked, LINKED_OF_CHANNEL, {"channel_id": channel_id})
+async def linked_of_channels(tx: Tx, channels: Sequence[int]) -> list[Linked]:
+    """Return the active connections of channels."""
+    return await tx.all(Linked, LINKED_OF_CHANNELS, {"channels": list(channels)})
 
 
 async def methods(tx: Tx, connection_id: int) -> list[Method]:

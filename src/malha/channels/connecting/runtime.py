@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
 from malha.channels.connecting import access, registry, writes
 from malha.channels.connecting.access import Safe
 from malha.channels.connecting.model import Linked
-from malha.channels.connecting.wire import Wire
+from malha.channels.connecting.wire import Repeatable, Wire
 from malha.channels.contract import (
     AuthExpired,
     ConnectionRef,
@@ -24,7 +24,7 @@ from malha.channels.partners import keeping
 from malha.platform import signing
 from malha.platform.clock import now
 from malha.platform.db import Database
-from malha.platform.outward import Outward
+from malha.platform.outward import Kept, Outward
 from malha.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,10 +35,19 @@ TIMEOUT_S = 20.0
 
 
 class Runtime:
-    """What one worker process has for all its connections. Cheap to make; opens nothing."""
+    """What one worker process has for all its connections. Cheap to make; opens nothing.
+
+    With `keep`, HTTP connections stay open between requests: leave its `async with` block to close them.
+    """
 
     def __init__(
-        self, db: Database, settings: Settings, *, timeout_s: float = TIMEOUT_S, take_stock: Any = None
+        self,
+        db: Database,
+        settings: Settings,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        take_stock: Any = None,
+        keep: bool = False,
     ) -> None:
         """`take_stock` (a `partners.filing.TakeStock`) takes the stock that partners state; without one it waits."""
         self.take_stock = take_stock
@@ -46,6 +55,23 @@ class Runtime:
         self.settings = settings
         self.keys = signing.keys_of(settings)
         self.outward = Outward(settings.outward_allow, timeout_s=timeout_s, limit=8 << 20)
+        self._keeps = keep
+        self._kept: list[Kept] = []
+        self._way = self.way(self.outward)
+
+    def way(self, outward: Outward) -> Outward | Kept:
+        """Return how requests leave: over connections that stay open, where they do."""
+        if not self._keeps:
+            return outward
+        self._kept.append(Kept(outward))
+        return self._kept[-1]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for kept in self._kept:
+            await kept.aclose()
 
     def line(self, connection: Linked) -> "Line":
         """Return a connection ready to be used.
@@ -62,7 +88,7 @@ class Runtime:
             raise AuthExpired(f"the configuration does not fit: {error}") from None
         secrets = access.unseal(self.keys, connection.secrets)
         limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits
-        wire = Wire(self.db, self.outward, connection.id, limits, secrets.values())
+        wire = Wire(self.db, self._way, connection.id, limits, secrets.values())
         safe = Safe(self.db, self.keys, connection, secrets)
         files = None
         if isinstance(connector, FileSource):
@@ -80,7 +106,7 @@ class Runtime:
         )
         if isinstance(connector, TokenRefresher):
             safe.renew = partial(connector.refresh, ctx)
-        return Line(self.db, connection, connector, limits, ctx, safe, files)
+        return Line(self.db, connection, connector, limits, ctx, safe, wire, files)
 
 
 class Line:
@@ -94,15 +120,22 @@ class Line:
         limits: Limits,
         ctx: Ctx,
         safe: Safe,
+        wire: Wire,
         files: "Sftp | None" = None,
     ) -> None:
         self._db = db
+        self.wire = wire
         self.connection = connection
         self.connector = connector
         self.limits = limits
         self.ctx = ctx
         self._safe = safe
         self._files = files
+
+    @property
+    def repeatable(self) -> Ctx:
+        """Return the context for absolute statements: what is sent may be sent twice."""
+        return msgspec.structs.replace(self.ctx, http=Repeatable(self.wire))
 
     @property
     def stays_open(self) -> bool:

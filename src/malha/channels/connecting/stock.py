@@ -5,7 +5,7 @@ Quantities are absolute and carry a version, so what nobody knows the fate of is
 
 from collections.abc import Sequence
 
-from malha.channels.connecting import reads, registry
+from malha.channels.connecting import reads, registry, wire
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import (
@@ -20,6 +20,7 @@ from malha.channels.contract import (
     StockUpdate,
     Unknown,
 )
+from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 
 NO_ONE = "no active connection of this channel takes stock"
@@ -30,25 +31,49 @@ class ConnectionSender:
 
     def __init__(self, runtime: Runtime, channel_id: int) -> None:
         self._runtime = runtime
-        self._channel_id = channel_id
+        self.channel_id = channel_id
+        self._ways: list[Line | str] | None = None
+
+    def over(self, linked: Sequence[Linked]) -> list[Line]:
+        """Have it go over these connections of its channel; return those that can be used."""
+        able = registry.connectors()
+        takes = [c for c in linked if c.connector in able and Capability.STOCK in able[c.connector].capabilities]
+        self._ways = [self._way(connection) for connection in takes]
+        return [way for way in self._ways if isinstance(way, Line)]
+
+    def _way(self, connection: Linked) -> Line | str:
+        try:
+            line = self._runtime.line(connection)
+        except ChannelError as error:
+            return error.why
+        except MalhaError as error:
+            return str(error)
+        line.wire.settles = True
+        return line
 
     async def send(self, updates: Sequence[StockUpdate]) -> Handed:
         """Hand updates over; see `contract.StockSender`."""
-        async with self._runtime.db.transaction() as tx:
-            linked = await reads.linked_of_channel(tx, self._channel_id)
-        able = registry.connectors()
-        takes = [c for c in linked if c.connector in able and Capability.STOCK in able[c.connector].capabilities]
-        if not takes:
+        if self._ways is None:
+            async with self._runtime.db.transaction() as tx:
+                self.over(await reads.linked_of_channels(tx, [self.channel_id]))
+        if not self._ways:
             raise NotHanded(NO_ONE, after=60.0)
         refused: dict[str, str] = {}
-        for connection in takes:
-            refused |= await self._over(connection, updates)
+        for way in self._ways:
+            if isinstance(way, str):
+                raise NotHanded(way)
+            refused |= await self._over(way, updates)
         return Handed(refused)
 
-    async def _over(self, connection: Linked, updates: Sequence[StockUpdate]) -> dict[str, str]:
+    async def settle(self, tx: Tx) -> None:
+        """Write down what was asked and answered; see `pushing.Settling`."""
+        for way in self._ways or ():
+            if isinstance(way, Line):
+                await way.wire.settle(tx)
+
+    async def _over(self, line: Line, updates: Sequence[StockUpdate]) -> dict[str, str]:
         refused: dict[str, str] = {}
         try:
-            line = self._runtime.line(connection)
             size = line.limits.batch
             for start in range(0, len(updates), size):
                 part = updates[start : start + size]
@@ -69,4 +94,13 @@ class ConnectionSender:
         sink = line.connector
         if not isinstance(sink, StockSink):
             raise NotHanded(NO_ONE, after=60.0)
-        return await line.call(lambda: sink.set_stock(line.ctx, part))
+        return await line.call(lambda: sink.set_stock(line.repeatable, part))
+
+
+async def prepare(tx: Tx, senders: Sequence[ConnectionSender]) -> None:
+    """Read the connections of these senders together and take what their first requests cost, last in a transaction."""
+    found: dict[int, list[Linked]] = {}
+    for connection in await reads.linked_of_channels(tx, [sender.channel_id for sender in senders]):
+        found.setdefault(connection.channel_id, []).append(connection)
+    lines = [line for sender in senders for line in sender.over(found.get(sender.channel_id, []))]
+    await wire.ahead(tx, [line.wire for line in lines])

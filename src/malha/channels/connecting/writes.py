@@ -45,16 +45,34 @@ WHERE connection_id = %(id)s::int FOR NO KEY UPDATE
 PUT_PACE = """
 UPDATE connection_pace SET bucket = %(bucket)s::jsonb, breaker = %(breaker)s::jsonb WHERE connection_id = %(id)s::int
 """
-END_CALL = """
-UPDATE connection_pace SET bucket = %(bucket)s::jsonb, breaker = %(breaker)s::jsonb, calls = calls + 1,
-    failures = failures + %(failed)s::int,
-    limited_at = CASE WHEN %(limited)s::boolean THEN clock_timestamp() ELSE limited_at END
-WHERE connection_id = %(id)s::int RETURNING calls
+# Budgets of many at the end of a round. SKIP LOCKED: one that somebody else asks for just now takes its own later, and
+# holds up nobody here.
+LOCK_PACES = """
+SELECT connection_id, bucket, breaker, extract(epoch FROM clock_timestamp())::float8 FROM connection_pace
+WHERE connection_id = ANY (%(ids)s::int[]) ORDER BY connection_id FOR NO KEY UPDATE SKIP LOCKED
 """
-ADD_LOG = """
+PUT_PACES = """
+UPDATE connection_pace p SET bucket = w.bucket, breaker = w.breaker
+FROM unnest(%(ids)s::int[], %(buckets)s::jsonb[], %(breakers)s::jsonb[]) AS w(id, bucket, breaker)
+WHERE p.connection_id = w.id
+"""
+# Calls that ended, in their order, with their places in the log. `plain`: all of them said that the peer is well and
+# nothing of its budget, so that nothing had to be read before; a breaker that never failed is none.
+END_CALLS = """
+WITH ended AS (
+    UPDATE connection_pace
+    SET bucket = CASE WHEN %(plain)s::boolean THEN bucket ELSE %(bucket)s::jsonb END,
+        breaker = CASE WHEN %(plain)s::boolean THEN NULL ELSE %(breaker)s::jsonb END,
+        calls = calls + %(calls)s::int, failures = failures + %(failed)s::int,
+        limited_at = CASE WHEN %(limited)s::boolean THEN clock_timestamp() ELSE limited_at END
+    WHERE connection_id = %(id)s::int RETURNING calls
+)
 INSERT INTO api_log (connection_id, slot, at, operation, method, path, status, ms, says)
-VALUES (%(id)s::int, %(slot)s::int, clock_timestamp(), %(operation)s::text, %(method)s::text, %(path)s::text,
-        %(status)s::int, %(ms)s::int, %(says)s::text)
+SELECT %(id)s::int, (e.calls - cardinality(%(operations)s::text[]) + w.n) %% %(ring)s::int, clock_timestamp(),
+       w.operation, w.method, w.path, w.status, w.ms, w.says
+FROM ended e, unnest(%(operations)s::text[], %(methods)s::text[], %(paths)s::text[], %(statuses)s::int[],
+                     %(took)s::int[], %(says)s::text[]) WITH ORDINALITY
+                     AS w(operation, method, path, status, ms, says, n)
 ON CONFLICT (connection_id, slot) DO UPDATE SET at = excluded.at, operation = excluded.operation,
     method = excluded.method, path = excluded.path, status = excluded.status, ms = excluded.ms, says = excluded.says
 """
@@ -319,13 +337,6 @@ WHERE key IN (
 RETURNING key, connection_id, kind, entity, version, payload, attempts, failures, doubtful
 """
 _FENCE = "WHERE key = %(key)s::uuid AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING key"
-END_OP = (
-    """
-UPDATE channel_op SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL, error = NULL,
-    reference = %(reference)s::text, done_at = now()
-"""
-    + _FENCE
-)
 PUT_OFF_OP = (
     """
 UPDATE channel_op SET taken_until = NULL, sending = false, failures = failures + 1, doubtful = %(doubtful)s::boolean,
@@ -363,6 +374,21 @@ RETURNING key
 SETTLE_OPS = """
 UPDATE channel_op SET state = %(state)s::text, done_at = now(), doubtful = false
 WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
+"""
+# It arrived; many at once, locked in the order of their keys.
+END_OPS = """
+UPDATE channel_op o SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL,
+    error = NULL, reference = w.reference, done_at = now()
+FROM (SELECT l.key, u.attempts, u.reference
+      FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(references)s::text[]) AS u(key, attempts, reference)
+      JOIN channel_op l ON l.key = u.key ORDER BY l.key FOR NO KEY UPDATE OF l) AS w
+WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key
+"""
+ADD_ATTEMPTS = """
+INSERT INTO op_attempt (op_key, attempt, outcome, says)
+SELECT w.key, (SELECT coalesce(max(a.attempt), 0) + 1 FROM op_attempt a WHERE a.op_key = w.key), w.outcome,
+       w.says
+FROM unnest(%(keys)s::uuid[], %(outcomes)s::text[], %(says)s::text[]) AS w(key, outcome, says)
 """
 ADD_ATTEMPT = """
 INSERT INTO op_attempt (op_key, attempt, outcome, says)

@@ -1,0 +1,308 @@
+"""What leaves over a connection shares HTTP connections and transactions, and can be killed between any two of them."""
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from linked_world import CODE, SECRETS, Linked, linked
+
+from malha.channels import pushing, sending
+from malha.channels import reads as channel_reads
+from malha.channels import service as channels
+from malha.channels.connecting import operating, queueing, reads, service
+from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
+from malha.channels.contract import PricePush, ShipmentPush, ShippedLine
+from malha.channels.model import PushDraft, PushKind
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
+from malha.platform.clock import now
+from malha.platform.db import Database
+from malha.platform.subscribers import drain
+
+OVER_IT = PushDraft(kind=PushKind.CONNECTOR)
+CALLS = "SELECT calls, failures FROM connection_pace"
+LOG = "SELECT operation, status FROM api_log ORDER BY slot"
+
+
+@pytest.fixture
+async def shop(database, tmp_path):
+    """A channel that was told of A (52) and B (30) over its connection."""
+    async with linked(database, tmp_path) as made:
+        async with database.transaction() as tx:
+            await channels.put_push(tx, "web", OVER_IT, 0, made.keys)
+        await push(made)
+        assert shown(made) == {"A": 52, "B": 30}
+        yield made
+
+
+def shown(shop: Linked) -> dict[str, int]:
+    return {code: quantity for code, (_, quantity) in shop.peer.stock.items()}
+
+
+async def due(shop: Linked) -> list[int]:
+    await drain(shop.database, SUBSCRIPTIONS)
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE stock_push SET next_at = now()")
+        return await channel_reads.due(tx)
+
+
+async def push(shop: Linked, rounds: int = 3) -> None:
+    senders = sending.senders(shop.runtime)
+    for _ in range(rounds):
+        await pushing.push(shop.database, senders, await due(shop))
+
+
+async def count(shop: Linked, sku: str, units: int) -> None:
+    """Have stock of a SKU at the warehouse counted anew."""
+    async with shop.database.transaction() as tx:
+        sku_id = await tx.value("SELECT id FROM variant WHERE sku = %s::text", [sku])
+        place = await tx.value("SELECT id FROM location WHERE code = 'DC'")
+        await inventory.set_on_hand(tx, [Claim(sku_id, place, units)], Reference("test"), Reason.COUNT)
+
+
+class Counting(Database):
+    """Counts the transactions that are opened."""
+
+    opened = 0
+
+    @asynccontextmanager
+    async def transaction(self, *given):
+        self.opened += 1
+        async with super().transaction(*given) as tx:
+            yield tx
+
+
+@asynccontextmanager
+async def counting(shop: Linked):
+    async with Counting(shop.database.url, shop.database.retailer, min_size=1, max_size=4) as db:
+        former, shop.runtime.db = shop.runtime.db, db
+        try:
+            yield db
+        finally:
+            shop.runtime.db = former
+
+
+async def queue(shop: Linked, *ops: NewOp) -> None:
+    async with shop.database.transaction() as tx:
+        await queueing.add(tx, ops)
+
+
+def price(id_: int, sku: str, amount: int, version: int = 1) -> NewOp:
+    push = PricePush(sku=sku, code=sku, price=amount, currency="BRL", version=version)
+    return NewOp(
+        connection_id=id_, kind=OpKind.SET_PRICE, entity=f"price:{sku}", name=sku, payload=push, version=version
+    )
+
+
+# --- HTTP connections ---
+
+
+async def test_stock_goes_over_one_connection_that_stays_open(shop: Linked):
+    for units in range(5):
+        await count(shop, "A", units)
+        await push(shop, 1)
+    assert shown(shop)["A"] == 4 + 2
+    assert shop.peer.connections == 1
+    assert await shop.rows(CALLS) == [(6, 0)]
+    assert await shop.rows(LOG) == [("set_stock", 200)] * 6
+
+
+@pytest.mark.parametrize("how", ["cut", "commit_then_cut"])
+async def test_stock_over_a_connection_that_was_closed_meanwhile_is_said_again_at_once(shop: Linked, how: str):
+    shop.peer.fail("POST /stock", how)
+    await count(shop, "A", 7)
+    await push(shop, 1)
+    assert shown(shop)["A"] == 9
+    assert shop.peer.connections == 2
+    assert await shop.rows(CALLS) == [(2, 0)]
+    assert await shop.values("SELECT failures FROM stock_push") == [0]
+
+
+async def test_what_is_told_once_never_goes_over_a_connection_that_waited(shop: Linked):
+    shop.peer.sell("1001")
+    lines = [ShippedLine("A", 1, "l1")]
+    parcel = ShipmentPush(order="1001", shipment="s1", lines=lines, shipped_at=now())
+    told = NewOp(
+        connection_id=await shop.id(), kind=OpKind.PUSH_SHIPMENT, entity="order:1001", name="s1", payload=parcel
+    )
+    await queue(shop, told)
+    shop.peer.fail("POST /shipments", "commit_then_cut")
+    assert await operating.work(shop.runtime, settle_s=0) == 1
+    assert [path for method, path, _ in shop.peer.asked if path == "/shipments"] == ["/shipments"]
+    assert shop.peer.connections == 2
+    assert await shop.rows("SELECT state, doubtful FROM channel_op") == [("waiting", True)]
+    await shop.tell()
+    assert len(shop.peer.shipments) == 1
+    assert await shop.values("SELECT state FROM channel_op") == ["done"]
+
+
+async def test_a_token_is_renewed_over_a_connection_of_its_own(database, tmp_path):
+    """The refresh token is good once: that request is not made twice, although the stock it is for may be."""
+    secrets = {**SECRETS, "refresh_token": "first-refresh"}
+    async with linked(database, tmp_path, access="token", secrets=secrets) as shop:
+        shop.peer.access_token = "the peer's"
+        async with database.transaction() as tx:
+            await channels.put_push(tx, "web", OVER_IT, 0, shop.keys)
+        await push(shop)
+        assert shown(shop) == {"A": 52, "B": 30}
+        before = shop.peer.connections
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE connection_token SET expires_at = now() - interval '1 hour'")
+        await count(shop, "A", 7)
+        await push(shop, 1)
+        assert shown(shop)["A"] == 9
+        assert shop.peer.connections == before + 1
+        assert shop.peer.refreshed == 2
+
+
+# --- transactions ---
+
+
+async def test_a_push_takes_one_transaction_to_begin_and_one_to_end(shop: Linked):
+    await count(shop, "A", 7)
+    channel = await due(shop)
+    async with counting(shop) as db:
+        await pushing.push(db, sending.senders(shop.runtime), channel)
+        assert db.opened == 2
+    assert shown(shop)["A"] == 9
+    assert await shop.rows(CALLS) == [(2, 0)]
+
+
+async def test_prices_of_one_call_end_in_one_transaction(shop: Linked):
+    id_ = await shop.id()
+    await queue(shop, *(price(id_, sku, amount) for sku, amount in (("A", 100), ("B", 200), ("C", 300))))
+    shop.peer.refuses["C"] = "not sold here"
+    async with counting(shop) as db:
+        assert await operating.work(shop.runtime) == 3
+        assert db.opened == 4  # what is due, what of it is taken, a token, what became of it
+    assert shop.peer.prices == {"A": (1, 100), "B": (1, 200)}
+    assert sorted(await shop.rows("SELECT entity, state FROM channel_op")) == [
+        ("price:A", "done"),
+        ("price:B", "done"),
+        ("price:C", "dead"),
+    ]
+    assert await shop.values("SELECT outcome FROM op_attempt ORDER BY outcome") == ["dead: invalid", "ok", "ok"]
+    assert await shop.values("SELECT internal_id FROM binding WHERE entity = 'price' ORDER BY 1") == ["A", "B"]
+    assert (await shop.rows(LOG))[-1] == ("set_prices", 200)
+
+
+async def test_a_price_that_somebody_else_took_meanwhile_is_not_ended_twice(shop: Linked):
+    id_ = await shop.id()
+    await queue(shop, price(id_, "A", 100), price(id_, "B", 200))
+    shop.peer.slow_s = 0.5
+    working = asyncio.create_task(operating.work(shop.runtime))
+    async with asyncio.timeout(30):
+        while not shop.peer.under_way:
+            await asyncio.sleep(0.01)
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE channel_op SET attempts = attempts + 1 WHERE entity = 'price:A'")
+    await working
+    assert sorted(await shop.rows("SELECT entity, state FROM channel_op")) == [
+        ("price:A", "waiting"),
+        ("price:B", "done"),
+    ]
+    assert await shop.values("SELECT count(*) FROM op_attempt") == [1]
+
+
+async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop: Linked):
+    async with shop.database.transaction() as tx:
+        draft = ConnectionDraft(
+            code="two",
+            name="Two",
+            connector="generic",
+            channel="mall",
+            config={"base_url": shop.peer.url},
+            secrets=SECRETS,
+        )
+        await service.add_connection(tx, draft, shop.keys)
+        await service.resume(tx, "two")
+        await channels.put_push(tx, "mall", OVER_IT, 0, shop.keys)
+    await push(shop)
+    await count(shop, "A", 7)
+    both = await due(shop)
+    assert len(both) == 2
+    calls = "SELECT p.calls FROM connection_pace p JOIN connection c ON c.id = p.connection_id WHERE c.code = 'two'"
+    (before,) = await shop.values(calls)
+    async with shop.database.transaction() as tx:
+        held = "SELECT FROM connection_pace WHERE connection_id = %s::int FOR NO KEY UPDATE"
+        await tx.execute(held, [(await shop.values("SELECT id FROM connection WHERE code = %s::text", [CODE]))[0]])
+        pushed = asyncio.create_task(pushing.push(shop.database, sending.senders(shop.runtime), both))
+        async with asyncio.timeout(4):  # less than a lock is waited for
+            while await shop.values(calls) == [before]:
+                await asyncio.sleep(0.01)
+        assert not pushed.done()
+    assert await pushed == 2
+
+
+async def test_a_budget_that_is_used_up_is_waited_for_and_asks_nothing(shop: Linked):
+    await count(shop, "A", 7)
+    async with shop.database.transaction() as tx:
+        pace = await tx.value("SELECT bucket FROM connection_pace")
+        await tx.execute("UPDATE connection_pace SET bucket = %s::jsonb", [_emptied(pace)])
+    await push(shop, 1)
+    assert shown(shop)["A"] == 52
+    assert await shop.rows(CALLS) == [(1, 0)]
+    ((failures, error, waits),) = await shop.rows(
+        "SELECT failures, error, next_at > now() + interval '5 seconds' FROM stock_push"
+    )
+    assert (failures, error, waits) == (1, "the budget is used up", True)
+
+
+def _emptied(bucket: dict[str, float]) -> str:
+    rate = bucket["rate"]
+    return f'{{"rate": {rate}, "burst": {bucket["burst"]}, "tokens": {-rate * 60}, "at": {bucket["at"]}}}'
+
+
+async def test_failures_of_the_peer_open_its_breaker_as_before(shop: Linked):
+    for n in range(5):
+        shop.peer.fail("POST /stock", "status 503")
+        await count(shop, "A", n)
+        await push(shop, 1)
+    standing = (await shop.health()).breaker
+    assert standing is not None
+    assert standing["failures"] == 5
+    assert standing["until"] is not None
+    assert await shop.rows(CALLS) == [(6, 5)]
+    await push(shop, 1)
+    assert await shop.rows(CALLS) == [(6, 5)], "nothing is asked"
+    assert "rests" in (await shop.values("SELECT error FROM stock_push"))[0]
+
+
+# --- killed ---
+
+
+async def test_a_process_killed_while_stock_is_told_leaves_nothing_untold(shop: Linked):
+    """SIGKILL, while the channel takes it in: whoever comes after says the same again."""
+    told = asyncio.Event()
+    shop.peer.heard = told
+    shop.peer.slow_s = 0.3
+    for turn in range(3):
+        await count(shop, "A", 10 + turn)
+        await drain(shop.database, SUBSCRIPTIONS)
+        told.clear()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("connection_worker.py")),
+            shop.database.url,
+            str(shop.settings.data_dir),
+            shop.peer.allowed,
+            "stock",
+        )
+        async with asyncio.timeout(60):
+            await told.wait()
+        process.kill()
+        await process.wait()
+        assert await shop.values("SELECT sent_quantity FROM listing WHERE code = 'A'") == [52], "not kept as told"
+        async with shop.database.transaction() as tx:
+            await tx.execute("UPDATE stock_push SET taken_until = now() - interval '1 second'")
+    shop.peer.slow_s = 0.0
+    await push(shop)
+    assert shown(shop)["A"] == 12 + 2
+    assert await shop.values("SELECT sent_quantity FROM listing WHERE code = 'A'") == [14]
+    async with shop.database.transaction() as tx:
+        linked_ = await reads.linked(tx, CODE)
+    assert linked_ is not None
+    assert linked_.status == "active"
