@@ -238,12 +238,14 @@ def mask_email(email: str) -> str:
 
 def gtin_check_digit(base: str) -> int:
     """Return the check digit of a GTIN's other digits: weights 3, 1, 3 ... from the right (GS1)."""
-    return -sum((ord(d) - 48) * (1 if i % 2 else 3) for i, d in enumerate(reversed(base))) % 10
+    digits = base.encode("ascii")
+    heavy, light = digits[::-2], digits[-2::-2]
+    return (48 * (3 * len(heavy) + len(light)) - 3 * sum(heavy) - sum(light)) % 10  # the digit 0 is byte 48
 
 
 def normalise_gtin(text: str) -> str | None:
     """Return a GTIN of 8, 12, 13 or 14 digits, or None when length or check digit are wrong, or it is all zeros."""
-    digits = bare(text)
+    digits = text if _is_digits(text) else bare(text)
     if len(digits) not in {8, 12, 13, 14} or not _is_digits(digits) or not digits.strip("0"):
         return None
     return digits if gtin_check_digit(digits[:-1]) == int(digits[-1]) else None

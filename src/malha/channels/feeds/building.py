@@ -22,7 +22,7 @@ from malha.channels import reads as channel_reads
 from malha.channels.feeds import making, reads, rules, writes, writing
 from malha.channels.feeds.making import Made, Maker
 from malha.channels.feeds.model import Build, BuildKind, Feed, Severity, State
-from malha.platform import jobs, sealing, signing
+from malha.platform import arrays, jobs, sealing, signing
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.i18n import N_
@@ -52,10 +52,13 @@ class _Piece(NamedTuple):
 async def build(db: Database, *, build_id: str) -> None:
     """Build a file from where it stands. Killed and started again, it goes on; stopped, it ends."""
     id_ = UUID(build_id)
+    ahead: _Ahead | None = None
     try:
         maker = await _begin(db, id_)
-        while maker is not None and await _step(db, id_, maker):
-            pass
+        if maker is not None:
+            ahead = _Ahead(db, maker)
+            while await _step(db, id_, ahead):
+                pass
     except (OperationalError, PoolTimeout, Busy):  # the database is away, or another worker is at it: tried again
         raise
     except MalhaError as refusal:
@@ -64,6 +67,9 @@ async def build(db: Database, *, build_id: str) -> None:
     except Exception:
         await _fail(db, id_, DEFECT)
         raise
+    finally:
+        if ahead is not None:
+            await ahead.aclose()
 
 
 async def _fail(db: Database, build_id: UUID, problem: str) -> None:
@@ -107,8 +113,57 @@ async def _begin(db: Database, build_id: UUID) -> Maker | None:
     return maker
 
 
-async def _step(db: Database, build_id: UUID, maker: Maker) -> bool:
+class _Page(NamedTuple):
+    """Listings after a SKU id, and what becomes of each."""
+
+    after: int
+    made: list[Made]
+
+
+class _Ahead:
+    """Reads and makes the next page while the one before is written: the database and this process work side by side.
+
+    One page at a time, in a transaction of its own. What changes between that and the page's own transaction changes
+    after the build began, and is found by the next build of changes.
+    """
+
+    def __init__(self, db: Database, maker: Maker) -> None:
+        self.maker = maker
+        self._db = db
+        self._next: asyncio.Task[_Page] | None = None
+
+    async def page(self, at: Build, channel_id: int) -> list[Made]:
+        """Return what becomes of the listings after the last one of a build, and begin with those after them."""
+        waiting, self._next = self._next, None
+        found = None if waiting is None else await waiting
+        if found is None or found.after != at.at_sku:  # the first, or another worker went on meanwhile
+            found = await self._made(at, channel_id, at.at_sku)
+        if found.made:
+            last = found.made[-1].sku_id
+            self._next = asyncio.create_task(self._made(at, channel_id, last))
+        return found.made
+
+    async def _made(self, at: Build, channel_id: int, after: int) -> _Page:
+        maker = self.maker
+        limit = PAGE if not maker.compiled.profile.per_location else max(20, PAGE // maker.places)
+        async with self._db.transaction() as tx:
+            if at.kind is BuildKind.FULL:
+                page = await reads.goods_after(tx, channel_id, after, limit)
+            else:
+                page = await reads.goods_to_do(tx, at.id, channel_id, after, limit)
+            places = await maker.stock(tx, page) if page else None
+        return _Page(after, await asyncio.to_thread(maker.made, page, places) if places is not None else [])
+
+    async def aclose(self) -> None:
+        """Have done with what was begun."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+
+
+async def _step(db: Database, build_id: UUID, ahead: _Ahead) -> bool:
     """Build one page; return whether there is more to do."""
+    maker = ahead.maker
     async with db.transaction() as tx:
         # The lock of the build's row: of two workers that believe it theirs, one waits and goes on after the other.
         if await tx.value(writes.LOCK_BUILD, {"id": build_id}) != State.BUILDING:
@@ -117,16 +172,10 @@ async def _step(db: Database, build_id: UUID, maker: Maker) -> bool:
         feed = None if at is None else await reads.feed_of_id(tx, at.feed_id)
         if at is None or feed is None:
             return False
-        limit = PAGE if not maker.compiled.profile.per_location else max(20, PAGE // maker.places)
-        if at.kind is BuildKind.FULL:
-            page = await reads.goods_after(tx, feed.channel_id, at.at_sku, limit)
-        else:
-            page = await reads.goods_to_do(tx, at.id, feed.channel_id, at.at_sku, limit)
-        if not page:
+        made = await ahead.page(at, feed.channel_id)
+        if not made:
             await _finish(tx, feed, at, maker)
             return False
-        places = await maker.stock(tx, page)
-        made = await asyncio.to_thread(maker.made, page, places)
         skus = [one.sku_id for one in made]
         twice = await _twice(tx, feed, at, maker, made)
         before = await reads.rows_of(tx, feed.id, skus) if at.kind is BuildKind.CHANGES else None
@@ -211,8 +260,16 @@ async def _keep(tx: Tx, feed: Feed, at: Build, made: Sequence[Made], twice: dict
         skus = [one.sku_id for one in made]
         keys = ["\n".join(piece.said[sku][0]) for sku in skus]
         checked = [_last(piece.said[sku][0]) if id_is_free else None for sku in skus]
-        row = {"feed_id": feed.id, "skus": skus, "stamps": [one.stamp for one in made], "keys": keys}
-        await tx.execute(writes.PUT_ROWS, {**row, "digests": [piece.said[sku][1] for sku in skus], "checked": checked})
+        row = {
+            "feed_id": feed.id,
+            "skus": arrays.ints(skus),
+            "stamps": arrays.ints([one.stamp for one in made]),
+            "keys": arrays.texts(keys),
+            # An escape is one backslash of bytea and one of the array.
+            "digests": arrays.bare('"\\\\x' + piece.said[sku][1].hex() + '"' for sku in skus),
+            "checked": arrays.texts(checked),
+        }
+        await tx.execute(writes.PUT_ROWS, row)
     await _advance(tx, at, piece, at_sku=made[-1].sku_id, looked=len(made), refused=refused, warned=warned)
 
 
@@ -269,12 +326,12 @@ async def _keep_flaws(tx: Tx, at: Build, made: Sequence[Made], twice: dict[int, 
             writes.ADD_FLAWS,
             {
                 "id": at.id,
-                "skus": [sku for sku, _, _ in kept],
-                "places": [place for _, place, _ in kept],
-                "rules": [found.rule for _, _, found in kept],
-                "fields": [found.field for _, _, found in kept],
-                "severities": [found.severity.value for _, _, found in kept],
-                "values": [found.value for _, _, found in kept],
+                "skus": arrays.ints([sku for sku, _, _ in kept]),
+                "places": arrays.texts(place for _, place, _ in kept),
+                "rules": arrays.bare(found.rule for _, _, found in kept),
+                "fields": arrays.texts(found.field for _, _, found in kept),
+                "severities": arrays.bare(found.severity.value for _, _, found in kept),
+                "values": arrays.texts(found.value for _, _, found in kept),
             },
         )
     return refused, warned

@@ -1,6 +1,7 @@
 """How a listing becomes rows of a file: mapped, checked against what the target wants, left out or warned of. Pure."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -83,6 +84,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 _PLACE = re.compile(r"\{([^{}|]+)(\|url)?\}")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+_AS_IT_IS = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _LINK = re.compile(r"https?://[^\s/@\\]+(/[^\s\\]*)?")
 _PRICE = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,4}))?(?: ([A-Z]{3}))?")
 
@@ -201,8 +203,9 @@ class Compiled:
         order = {f.name: n for n, f in enumerate(self.profile.fields)}
         # The order of the target's spec, then what it does not name, as mapped.
         chosen = plan.mapping if self.profile.open else sorted(plan.mapping, key=lambda m: order[m.target])
-        self._chosen = chosen
-        self._cells = [(self._checked(m), self._source(m)) for m in chosen]
+        parts = [(m, self._source(m), self._checked(m)) for m in chosen]
+        self._parts = parts
+        self._cells = [self._cell(m, source, check) for m, source, check in parts]
         self.columns = [m.target for m in chosen]
         self._key = [self.columns.index(n) for n in ("store_code", "id") if n in self.columns]
         self._wants_gtin = self.profile is not GENERIC and "gtin" in self.columns
@@ -222,13 +225,11 @@ class Compiled:
 
     def row(self, goods: Goods) -> Row:
         """Return one row with everything that is wrong with it."""
-        values: list[Any] = []
         found: list[Found] = []
-        for check, source in self._cells:
-            values.append(check(source(goods), found))
-        key = "\t".join(str(values[n]) for n in self._key)
+        values = [cell(goods, found) for cell in self._cells]
+        key = "\t".join([str(values[n]) for n in self._key])
         place = goods.get("location") or ""
-        bad = any(f.severity is Severity.ERROR for f in found)
+        bad = bool(found) and any(f.severity is Severity.ERROR for f in found)
         return Row(key, place, values, found, bad)
 
     def each(self, goods: Goods, said: Mapping[str, Any]) -> Iterator[tuple[Mapped, Value, Any, list[Found]]]:
@@ -236,7 +237,7 @@ class Compiled:
 
         `said` is what stands instead of what the mapping makes, by field.
         """
-        for mapped, (check, source) in zip(self._chosen, self._cells, strict=True):
+        for mapped, source, check in self._parts:
             found: list[Found] = []
             usual = source(goods)
             yield mapped, usual, check(said.get(mapped.target, usual), found), found
@@ -300,8 +301,9 @@ class Compiled:
             said = ""
             for before, value_of, encoded in parts:
                 value = value_of(goods) if value_of else ""
-                piece = "" if value is None else self._said(value)
-                said += before + (quote(piece, safe="") if encoded else piece)
+                piece = value if isinstance(value, str) else "" if value is None else self._said(value)
+                # Letters, digits, hyphens and the like stay as they are.
+                said += before + (quote(piece, safe="") if encoded and not _AS_IT_IS(piece) else piece)
             return said + rest
 
         return filled
@@ -339,11 +341,33 @@ class Compiled:
         }[field.kind]
 
         def run(value: Value, found: list[Found]) -> Any:
-            if value is None or value in ("", []):
+            if not value and (value is None or value in ("", [])):
                 return self._empty(field, found)
             return check(field, value, found)
 
         return run
+
+    def _cell(
+        self, mapped: Mapped, source: Callable[[Goods], Value], check: Callable[[Value, list[Found]], Any]
+    ) -> Callable[[Goods, list[Found]], Any]:
+        """Return what makes a cell of a row. Most are texts as they should be, or the same in every row: quickly."""
+        if mapped.origin is Origin.CONSTANT:
+            flaws: list[Found] = []
+            always = check(source({}), flaws)
+            if not flaws and not isinstance(always, list):
+                return lambda _goods, _found: always
+        field = self.profile.field(mapped.target) or Field(mapped.target)
+        if field.kind is not Kind.TEXT:
+            return lambda goods, found: check(source(goods), found)
+        longest = field.longest or sys.maxsize
+
+        def text(goods: Goods, found: list[Found]) -> Any:
+            value = source(goods)
+            if isinstance(value, str) and value and len(value) <= longest and is_tidy(value):
+                return value
+            return check(value, found)
+
+        return text
 
     def _empty(self, field: Field, found: list[Found]) -> Any:
         if field.required:
@@ -385,13 +409,14 @@ class Compiled:
 
     def _url(self, field: Field, value: Value, found: list[Found]) -> str:
         text = str(value).strip()
-        if not _LINK.fullmatch(text) or _UNSAFE.search(text) or (field.longest and len(text) > field.longest):
+        strange = not text.isprintable() and _UNSAFE.search(text)
+        if strange or not _LINK.fullmatch(text) or (field.longest and len(text) > field.longest):
             found.append(Found("link_wrong", field.name, Severity.ERROR, tidy(text)[:200]))
         return text
 
     def _urls(self, field: Field, value: Value, found: list[Found]) -> list[str]:
         stated = value if isinstance(value, list) else str(value).split(",")
-        good = [one.strip().replace(",", "%2C") for one in stated if _LINK.fullmatch(one.strip())]
+        good = [one.replace(",", "%2C") for one in map(str.strip, stated) if _LINK.fullmatch(one)]
         if len(good) < len(stated):
             found.append(Found("link_wrong", field.name, Severity.WARNING, tidy(self._said(value))[:200]))
         if field.longest and len(good) > field.longest:
@@ -443,7 +468,14 @@ class Compiled:
 
 def tidy(text: str) -> str:
     """Return a text in one line, without control characters."""
+    if is_tidy(text):
+        return text
     return _UNSAFE.sub("", _SPACE.sub(" ", text)).strip()
+
+
+def is_tidy(text: str) -> bool:
+    """Tell whether a text is as `tidy` leaves it, as nearly all are; of some that are it says no."""
+    return text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " "
 
 
 def cut(text: str, longest: int) -> str:

@@ -47,10 +47,10 @@ def rows(format_: Format, columns: Sequence[str], values: Sequence[Sequence[Any]
     """Return rows as bytes; a value is a text or a list of texts. Empty ones are absent where a format allows it."""
     match format_:
         case Format.TSV:  # no value holds a tab or a line break: nothing needs quotes
-            return "".join("\t".join(map(_flat, row)) + "\n" for row in values).encode()
+            return "".join(["\t".join(_flat_row(row)) + "\n" for row in values]).encode()
         case Format.CSV:
             out = io.StringIO()
-            csv.writer(out, lineterminator="\n").writerows([_flat(cell) for cell in row] for row in values)
+            csv.writer(out, lineterminator="\n").writerows(map(_flat_row, values))
             return out.getvalue().encode()
         case Format.RSS:
             return _xml([f"g:{name}" for name in columns], values)
@@ -63,8 +63,8 @@ def rows(format_: Format, columns: Sequence[str], values: Sequence[Sequence[Any]
             )
 
 
-def _flat(cell: Any) -> str:
-    return ",".join(cell) if isinstance(cell, list) else cell
+def _flat_row(row: Sequence[Any]) -> list[str]:
+    return [cell if isinstance(cell, str) else ",".join(cell) for cell in row]
 
 
 def _xml(names: Sequence[str], values: Sequence[Sequence[Any]]) -> bytes:
