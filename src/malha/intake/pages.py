@@ -6,7 +6,8 @@ taken, and of every SKU the units at each location *as far as they matter*, whic
 So a sale from a full shelf leaves every answer standing, and the last unit that goes makes those stale that need it.
 
 Stock is read for some SKUs at once: one question is under way, those who come meanwhile share the next. It is served
-up to `OLDEST_S`, and read again ahead of that while it was asked for lately, so that hardly anybody waits. An answer
+up to `OLDEST_S`, and read again ahead of that while it was asked for lately, so that hardly anybody waits; who does has
+a question of its own, which neither waits for what is read ahead nor brings any of it along. An answer
 says `as_of` when the oldest of what it rests on was read. SKUs that fences or caps touch go the long way: their answers
 depend on who asks and are kept for `FRESH_S` only.
 """
@@ -120,12 +121,13 @@ class PromisePages:
         self._wanted: dict[int, None] = {}  # and those that are read ahead of need
         self._next: asyncio.Future[None] | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._ahead: asyncio.Task[None] | None = None
         self._warmer: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """End the questions that are under way."""
         await self._cache.close()
-        tasks = [task for task in (self._warmer, self._reader) if task is not None]
+        tasks = [task for task in (self._warmer, self._reader, self._ahead) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -185,16 +187,22 @@ class PromisePages:
                 self._warmer = asyncio.get_running_loop().create_task(self._warm())
             if not missing and not ageing:
                 return waited
-            self._urgent.update(dict.fromkeys(missing))
-            self._wanted.update(dict.fromkeys(ageing))
-            future = self._begin()
+            self._begin_ahead(ageing)
             if not missing:
                 return waited
+            self._urgent.update(dict.fromkeys(missing))
+            future = self._begin()
             waited = True
             await asyncio.shield(future)
 
+    def _begin_ahead(self, skus: Sequence[int]) -> None:
+        """Have SKUs read that nobody waits for."""
+        self._wanted.update(dict.fromkeys(skus))
+        if self._wanted and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.get_running_loop().create_task(self._read_ahead())
+
     def _begin(self) -> "asyncio.Future[None]":
-        """Have what is wanted read; the future ends with the next question, which may not be that of who asks yet."""
+        """Have what is urgent read; the future ends with the next question, which may not be that of who asks yet."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
         if self._reader is None or self._reader.done():
@@ -210,19 +218,28 @@ class PromisePages:
             if not used:
                 return
             due = [sku for asked, sku in sorted(used)[:MOST_WARM] if now - asked > AHEAD_S]
-            if due:
-                self._wanted.update(dict.fromkeys(due))
-                self._begin()
+            self._begin_ahead(due)
+
+    async def _read_ahead(self) -> None:
+        """Read what nobody waits for, again and again until nothing is wanted."""
+        while self._wanted:
+            skus = list(self._wanted)[:MOST_READ]
+            for sku in skus:
+                del self._wanted[sku]
+            try:
+                await self._read_some(skus)
+            except Exception as error:  # noqa: BLE001 -- who comes to need it reads it
+                log.warning("stock_of_pages_unread", error=str(error))
 
     async def _read(self) -> None:
-        """Read what is wanted, again and again until nothing is."""
-        while (self._urgent or self._wanted) and self._next is not None:
+        """Read what is urgent, again and again until nothing is."""
+        while self._urgent and self._next is not None:
             future, self._next = self._next, None
-            skus = list(dict.fromkeys([*self._urgent, *self._wanted]))[:MOST_READ]
+            skus = list(self._urgent)[:MOST_READ]
             for sku in skus:
-                self._urgent.pop(sku, None)
+                del self._urgent[sku]
                 self._wanted.pop(sku, None)
-            if self._urgent or self._wanted:
+            if self._urgent:
                 self._next = asyncio.get_running_loop().create_future()
             try:
                 await self._read_some(skus)
@@ -243,7 +260,9 @@ class PromisePages:
             return  # the network changed meanwhile: who waits asks again
         for sku, column in columns.items():
             before = self._shelves.pop(sku, None)
-            if before is not None and before.column == column:
+            if before is not None and before.asked >= asked:  # another question was asked later, and was quicker
+                self._shelves[sku] = before
+            elif before is not None and before.column == column:
                 before.asked = asked
                 self._shelves[sku] = before
             else:
