@@ -4,6 +4,9 @@ A retailer of 200 locations and 2,000 SKUs on `malha serve`; wrk asks over 64 co
 postal codes of ten states, while a process of its own changes stock, a thousand balances a second if the machine can.
 Each answer says what it cost the server (`Server-Timing`) and how it was come by; wrk reads that from each.
 
+Callers who wait for their answers saturate a server: that says how many answers it can give, and little of how long one
+takes. So it is asked again at a quarter, half and three quarters of that many, at fixed instants (`bench.offered`).
+
 Two things show whether an answer is ever older than it says. Some SKUs are there and gone again at known instants: an
 answer must fit a stretch that lies between its `as_of` and its arrival. And when all is still, answers are compared
 with those of `POST /v1/promises`, which reads everything anew.
@@ -27,6 +30,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from malha.bench.load import LoadMissing
+from malha.bench.offered import PATIENCE_S, Offered, offer
 from malha.bench.seed import seed
 from malha.bench.server import Server, bench_home
 from malha.identity import service as identity
@@ -41,6 +45,7 @@ WATCHED = 8  # SKUs that come and go at known instants
 AT_ONCE = 50  # balances in one change
 STILL = 300  # answers compared when all is still
 GOAL_MS = 5.0
+SHARES = (25, 50, 75)  # of what saturates the server, in percent
 CODES = (
     "01310100", "20040002", "30130010", "40015080", "50030230",
     "60025001", "80010010", "90010001", "74003010", "69005141",
@@ -60,6 +65,7 @@ function init(args)
   for n = 1, skus do total = total + 1 / n; sums[n] = total end
   headers = {{ ["Authorization"] = "Bearer {key}" }}
   counts, kept, planned, read, asked, failed = {{}}, 0, 0, 0, 0, 0
+  slow_kept, slow_planned, slow_read, slow_asked = 0, 0, 0, 0
   for n = 1, #bounds do counts[n] = 0 end
 end
 local function zipf()
@@ -82,14 +88,19 @@ function response(status, heads, body)
   if by == "kept" then kept = kept + 1 elseif by == "planned" then planned = planned + 1
   elseif by == "read" then read = read + 1 else asked = asked + 1 end
   for n = 1, #bounds do if took <= bounds[n] then counts[n] = counts[n] + 1; break end end
+  if took > {goal} then
+    if by == "kept" then slow_kept = slow_kept + 1 elseif by == "planned" then slow_planned = slow_planned + 1
+    elseif by == "read" then slow_read = slow_read + 1 else slow_asked = slow_asked + 1 end
+  end
 end
 function done(summary, latency, requests)
   local said = {{}}
   local found = all:get("counts")
   for n = 1, #bounds do said[n] = tostring(found[n] or 0) end
-  io.write(string.format("RESULT %d %d %d %d %d %d %d %d %d %s\\n", summary.requests, summary.duration,
+  io.write(string.format("RESULT %d %d %d %d %d %d %d %d %d %d %d %d %d %s\\n", summary.requests, summary.duration,
     latency:percentile(50), latency:percentile(99), all:get("kept"), all:get("planned"), all:get("read"),
-    all:get("asked"), all:get("failed"), table.concat(said, ",")))
+    all:get("asked"), all:get("failed"), all:get("slow_kept"), all:get("slow_planned"), all:get("slow_read"),
+    all:get("slow_asked"), table.concat(said, ",")))
 end
 """
 
@@ -107,6 +118,7 @@ class PageReport(msgspec.Struct, frozen=True):
     planned: int
     read: int
     failed: int
+    slow: dict[str, int]  # answers above 5 ms, by how they were come by; "read" waited for stock
     changes_per_s: float
     watched: int
     stale: int  # answers that fit no stretch since their `as_of`
@@ -118,6 +130,13 @@ class PageReport(msgspec.Struct, frozen=True):
     connections: int
     web_workers: int
     seconds: int
+    offered: dict[str, float]  # see `_offered`
+
+    def figures(self) -> dict[str, object]:
+        """Return all of it by name, what was offered beside the rest."""
+        found: dict[str, object] = msgspec.structs.asdict(self)
+        del found["offered"]
+        return found | self.offered
 
 
 def run(*, seconds: int, connections: int, web_workers: int, port: int, changes: int, say: Say) -> PageReport:
@@ -139,7 +158,10 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, changes:
                 server.wait()
                 say("Warming up")
                 _load(server.base, key, home, seconds=max(3, seconds // 2), connections=connections)
-                return _measure(_World(url, server, key, home), seconds, connections, web_workers, changes, say)
+                world = _World(url, server, key, home)
+                report = _measure(world, seconds, connections, web_workers, changes, say)
+                offered = _offered(world, report.per_s, seconds, connections, changes, say)
+                return msgspec.structs.replace(report, offered=offered)
             finally:
                 server.stop()
         finally:
@@ -169,7 +191,7 @@ def _measure(world: _World, seconds: int, connections: int, web_workers: int, ch
     say("Comparing with what is worked out anew")
     time.sleep(3)
     compared, differ = _compare(server.port, key)
-    requests, micros, p50, p99, kept, planned, read, asked, failed, counts = result
+    requests, micros, p50, p99, kept, planned, read, asked, failed, *slow, counts = result
     return PageReport(
         per_s=round(requests / (micros / 1e6), 1),
         server_p50_ms=_percentile(counts, 0.50),
@@ -183,6 +205,7 @@ def _measure(world: _World, seconds: int, connections: int, web_workers: int, ch
         planned=planned,
         read=read,
         failed=failed,
+        slow=dict(zip(("kept", "planned", "read", "asked"), slow, strict=True)),
         changes_per_s=round(done / stretch, 1),
         watched=answers,
         stale=stale,
@@ -194,7 +217,57 @@ def _measure(world: _World, seconds: int, connections: int, web_workers: int, ch
         connections=connections,
         web_workers=web_workers,
         seconds=seconds,
+        offered={},
     )
+
+
+def _offered(
+    world: _World, saturation: float, seconds: int, connections: int, changes: int, say: Say
+) -> dict[str, float]:
+    """Ask at shares of what saturated the server, by an open loop, while stock moves as before; see `bench.offered`.
+
+    `offered_50_...` is half of it: what was answered a second, how much of it below 5 ms by the server's own count and
+    as the caller saw it (from the instant a request was due), percentiles of both, and how late requests left.
+    """
+    found: dict[str, float] = {}
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        for ready in [pool.apply_async(_ready) for _ in range(2)]:
+            ready.get(120)
+        for share in SHARES:
+            rate = saturation * share / 100
+            say(f"Asking {rate:,.0f} times a second while stock moves")
+            moved = pool.apply_async(_move, (world.url, changes, time.time() + seconds))
+            asked = pool.apply_async(_offer, (world.server.port, world.key, rate, seconds, connections))
+            load = asked.get(seconds + 2 * PATIENCE_S)
+            moved.get(seconds + 60)
+            found |= {
+                f"offered_{share}_{name}": figure
+                for name, figure in (
+                    ("per_s", round(load.per_s, 1)),
+                    ("below_5ms", round(load.share("server", GOAL_MS), 5)),
+                    ("p50_ms", round(load.at("server", 0.5), 2)),
+                    ("p99_ms", round(load.at("server", 0.99), 2)),
+                    ("seen_below_5ms", round(load.share("seen", GOAL_MS), 5)),
+                    ("seen_p50_ms", round(load.at("seen", 0.5), 2)),
+                    ("seen_p99_ms", round(load.at("seen", 0.99), 2)),
+                    ("late_p99_ms", round(load.at("late", 0.99), 2)),
+                    ("failed", load.failed),
+                )
+            }
+    return found
+
+
+def _offer(port: int, key: str, rate: float, seconds: float, connections: int) -> Offered:
+    dice = random.Random(11)  # noqa: S311 - a load, no secret
+    weights = [1 / n for n in range(1, SKUS + 1)]
+    skus = iter(dice.choices(range(1, SKUS + 1), weights, k=round(rate * seconds) + connections))
+
+    def request() -> bytes:
+        asked = f"channel=web&sku=SKU{next(skus)}&postal_code={dice.choice(CODES)}"
+        return f"GET /v1/promises?{asked} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+
+    return asyncio.run(offer(port, request, rate=rate, seconds=seconds, connections=connections))
 
 
 def _ready() -> None:
@@ -220,6 +293,7 @@ def _load(base: str, key: str, work: Path, *, seconds: int, connections: int) ->
             codes=", ".join(f'"{code}"' for code in CODES),
             bounds=", ".join(str(bound) for bound in BUCKETS),
             seed=seconds,
+            goal=GOAL_MS,
             key=key,
         )
     )

@@ -280,7 +280,7 @@ def promise_page(
     except LoadMissing as missing:
         Console(stderr=True).print(str(missing), style="red")
         raise typer.Exit(2) from None
-    _show("Product pages", msgspec.structs.asdict(report), as_json=as_json)
+    _show("Product pages", report.figures(), as_json=as_json)
     if report.stale or report.differ or report.failed:
         raise typer.Exit(1)
 
