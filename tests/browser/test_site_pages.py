@@ -57,6 +57,7 @@ def test_an_owner_is_added_to_a_site_and_shares_what_the_site_states(visit: Visi
     page.get_by_label("Name").fill("Terra, in Cajamar")
     page.get_by_label("Code", exact=True).fill("CD-CAJ-TERRA")
     page.get_by_label("Establishment").select_option(consignor)
+    expect(page.get_by_role("heading", name="New owner at")).to_be_visible()
     page.get_by_role("button", name="Create location").click()
     expect(page.get_by_role("heading", name="Owners at this site")).to_be_visible()
     assert page.locator("section[aria-labelledby=h-owners] tbody tr").count() == 2
@@ -88,6 +89,7 @@ def test_pages_with_several_owners_are_whole_in_both_languages(
         ("/stock-owners", "owners"),
         ("/stock-owners/settlement", "settlement"),
         ("/stock?owner=Terra+Cosm%C3%A9ticos", "stock"),
+        ("/counts:new", "count"),
     ):
         page = visit(path, size=size, language=language, theme=theme)
         kept(page, f"{name}-{language}-{size['width']}-{theme}")

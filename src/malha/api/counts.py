@@ -152,7 +152,9 @@ async def raise_count(work: Work, data: NewCount) -> CountNumber:
     place = await place_of(work, data.location, data.owner)
     skus, source = await _ids(work, data.skus), Source.PERSON
     if data.abc is not None:
-        skus, source = await service.of_class(work.tx, place.id, data.abc, data.most), Source.ABC
+        alone = data.owner is not None
+        skus = await service.of_class(work.tx, place.id, data.abc, data.most, owner_alone=alone)
+        source = Source.ABC
     if skus is None and data.kind is CountKind.CYCLE and not data.freeze_zone:
         refuse([Flaw("skus", N_("There is nothing to count: choose SKUs."))])
     draft = CountDraft(

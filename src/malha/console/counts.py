@@ -109,7 +109,11 @@ async def count_new(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "counts")
         places = await goods_forms.places_of(tx, request)
     return render.html(
-        "counts/new.html", shell=around, may=around.may, places=[(place.code, place.name) for place in places]
+        "counts/new.html",
+        shell=around,
+        may=around.may,
+        places=[(place.code, place.name) for place in places],
+        parted=any(place.owner for place in places),
     )
 
 
@@ -128,7 +132,8 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
         skus, source, kind = None, Source.PERSON, CountKind.CYCLE
         zone = read.text("zone", 80)
         if what in {"A", "B", "C"}:
-            skus, source = await service.of_class(tx, place.id, what, most), Source.ABC
+            skus = await service.of_class(tx, place.id, what, most, owner_alone=read.flag("owner_alone"))
+            source = Source.ABC
         elif what == "all":
             kind = CountKind.PHYSICAL
         elif what == "zone":
@@ -145,6 +150,7 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
             blind=not read.flag("open"),
             freeze=kind is CountKind.PHYSICAL and read.flag("freeze"),
             freeze_zone=kind is CountKind.CYCLE and read.flag("freeze_zone"),
+            owner_alone=read.flag("owner_alone"),
             limits=Limits(limit_units or 0, limit_value),
         )
         number = await service.raise_count(tx, draft)

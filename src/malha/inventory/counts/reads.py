@@ -386,10 +386,9 @@ async def entries(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[EntryRow]:
     return await tx.all(EntryRow, ENTRIES, {"task_id": task_id, "skus": list(skus)})
 
 
-async def left_by_sku(tx: Tx, location_id: int, days: int = 90) -> list[tuple[int, int, datetime | None]]:
-    """Return (SKU id, units that left, last counted) of what the site of a location has."""
-    places = await on_one_shelf(tx, location_id)
-    return await tx.tuples(LEFT_BY_SKU, {"places": places, "days": days})
+async def left_by_sku(tx: Tx, places: Sequence[int], days: int = 90) -> list[tuple[int, int, datetime | None]]:
+    """Return (SKU id, units that left, last counted) of what some locations have."""
+    return await tx.tuples(LEFT_BY_SKU, {"places": list(places), "days": days})
 
 
 async def habits(tx: Tx, location_id: int, days: int) -> list[Habits]:

@@ -128,7 +128,7 @@ async def _of_zone(tx: Tx, draft: CountDraft) -> CountDraft:
 
 
 async def of_zone(tx: Tx, location_id: int, zone: str) -> list[int]:
-    """Return the SKUs that a zone of a location had when they were last counted.
+    """Return the SKUs that a zone of a location's shelf had when they were last counted.
 
     Raises:
         Invalid: no zone is named, or nothing was counted there yet.
@@ -267,9 +267,9 @@ async def _record(
     return states
 
 
-async def of_class(tx: Tx, location_id: int, wanted: str, most: int) -> list[int]:
-    """Return the SKUs of a class (A, B or C) at a location, those whose last count is longest ago first."""
-    rows = await reads.left_by_sku(tx, location_id)
+async def of_class(tx: Tx, location_id: int, wanted: str, most: int, *, owner_alone: bool = False) -> list[int]:
+    """Return the SKUs of a class (A, B or C) of a shelf, those whose last count is longest ago first."""
+    rows = await reads.left_by_sku(tx, [location_id] if owner_alone else await reads.on_one_shelf(tx, location_id))
     classes = rules.abc([(sku, units) for sku, units, _ in rows])
     mine = [(counted_at is not None, counted_at, sku) for sku, _, counted_at in rows if classes[sku] == wanted]
     return [sku for _, _, sku in sorted(mine, key=lambda row: (row[0], str(row[1]), row[2]))][:most]
