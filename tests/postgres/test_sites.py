@@ -194,6 +194,9 @@ async def test_who_sees_only_an_owners_location_changes_nothing_of_its_site(data
             await service.close_days(tx, "SP01-V", [in_days(1)], "Mine")
         with pytest.raises(SharedByAll):
             await service.put_locations(tx, [a_location("SP01-V", establishment="E2")])  # would leave the site
+        rows = [{"code": "SP01-V", "site": "AM01"}, {"code": "SP01-V", "site": "NOWHERE"}]
+        told = [(await _handle(tx, [row])).flaws[2][0] for row in rows]
+        assert {(flaw.at, flaw.says) for flaw in told} == {("site", "There is no location {value}.")}
         await service.set_location_status(tx, "SP01-V", LocationStatus.CLOSED)
     async with database.transaction(actor=Actor("person", "S", locations=frozenset({ids["SP01"]}))) as tx:
         await service.pause_locations(tx, ["SP01"], "The shelf is mine")

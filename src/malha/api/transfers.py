@@ -135,6 +135,8 @@ async def _end(work: Work, code: str, owner: str | None) -> int:
     if owner is None:
         return place.id
     kept = (await network.kept_at(work.tx, [(code, owner)])).get((code, owner))
+    if kept is None and not work.actor.sees(place.id):
+        raise UnknownLocation(key=code)
     if kept is None:
         raise OwnerNotAtSite(key=code, owner=owner)
     return (await network.locations_by_code(work.tx, [kept]))[kept].id

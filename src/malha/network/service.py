@@ -207,15 +207,16 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
         if draft.establishment not in establishments:
             raise UnknownEstablishment(key=draft.establishment)
     drafts = [d if d.site else rules.complete_location(d, establishments[d.establishment].state) for d in drafts]
+    known = await reads.locations_by_code(tx, [d.code for d in drafts])
+    if tx.actor.locations is not None:  # before sites are looked at, which may be out of sight
+        own = [d for d in drafts if d.code in known and tx.actor.sees(known[d.code].id)]
+        if len(own) < len(drafts) or any(d.site != known[d.code].site for d in own):
+            _check_all([d for d in drafts if not d.site], rules.check_location)
+            refuse_limited(tx)
     await sites.lock(tx, sorted({d.code for d in drafts} | {d.site for d in drafts if d.site}))
     placed = await sites.place(tx, drafts)
     drafts = placed.drafts
     _check_all(drafts, lambda d: placed.flaws.get(d.code) or list(rules.check_location(d)))
-    known = await reads.locations_by_code(tx, [d.code for d in drafts])
-    if any(d.code not in known or not tx.actor.sees(known[d.code].id) for d in drafts):
-        refuse_limited(tx)
-    if any(d.code in known and known[d.code].site != d.site for d in drafts):
-        refuse_limited(tx)
     # A site is there before what is at it: no statement sees the rows that it writes itself.
     written = await writes.upsert(tx, writes.UPSERT_LOCATIONS, [d for d in drafts if not d.site])
     written += await writes.upsert(tx, writes.UPSERT_LOCATIONS, [d for d in drafts if d.site])

@@ -48,6 +48,11 @@ async def place(tx: Tx, drafts: Sequence[LocationDraft], promised: Mapping[str, 
         code: d.establishment for code, d in stated.items() if code not in around or around[code].owner_id is None
     }
     site_of = {x.code: x.site for x in around.values()} | {code: d.site for code, d in stated.items()}
+    for draft in drafts:  # what is out of sight is not there, for whoever would come to it
+        named = around.get(draft.site or "")
+        stays = draft.code in around and around[draft.code].site == draft.site
+        if named is not None and not stays and not tx.actor.sees(named.id):
+            site_of.pop(named.code, None)
     firsts = {site for site in site_of.values() if site}
     flaws: dict[str, list[Flaw]] = {}
     done = []
@@ -93,6 +98,8 @@ def _owners_twice(
         kept.setdefault((site_of[code] or code, owners[code]), code)
     found = []
     for code in mine:
+        if code not in site_of:
+            continue
         site = site_of[code] or code
         first = kept[site, owners[code]]
         if first != code:
