@@ -25,6 +25,7 @@ from malha.channels.connecting import (
     products,
     pulling,
     reconciling,
+    samples,
     stock_looks,
 )
 from malha.channels.connecting.runtime import Runtime
@@ -119,6 +120,7 @@ CHORES = (
     Chore("care_for_ledger", 3600, care_for_ledger),
     Chore("offer_prices", 20, following.offer_prices),
     Chore("offer_listings", 20, listings.offer),
+    Chore("sample_connections", 60, _in_one(samples.sample)),
     Chore("forget_connections", 3600, _in_one(housekeeping.forget_old)),
     Chore("learn_routing_risks", 600, learning_risks.renew, first_s=120),
     Chore("work_out_stock_ages", 600, aging.renew, first_s=180),

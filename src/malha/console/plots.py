@@ -152,6 +152,43 @@ def days(values: Sequence[int], before: Sequence[int]) -> Days:
     )
 
 
+class Stacks(msgspec.Struct, frozen=True, kw_only=True):
+    """Bars that are made of parts: which part, counted from 0, and where it stands."""
+
+    bars: list[tuple[int, Bar]]
+    rows: list[Tick]
+    columns: list[Tick]  # which are named: their index
+
+
+def stacks(values: Sequence[Sequence[int]], count: int) -> Stacks:
+    """Return the plot of `count` bars, each made of one part of each of `values`, the first at the bottom."""
+    sums = [sum(each[n] for each in values) for n in range(count)]
+    frame = days(sums, [])
+    top, _step = nice_top(max(sums, default=0))
+    slot = (HOURS_WIDTH - HOURS_LEFT) / count
+    width = min(slot * BAR_SHARE, 44.0)
+    bars = []
+    for n in range(count):
+        at = HOURS_BOTTOM
+        for part, each in enumerate(values):
+            if each[n]:
+                height = (HOURS_BOTTOM - HOURS_TOP) * each[n] / top
+                at -= height
+                bars.append(
+                    (
+                        part,
+                        Bar(
+                            round(HOURS_LEFT + slot * (n + 0.5) - width / 2, 1),
+                            round(at, 1),
+                            round(width, 1),
+                            round(height, 1),
+                            soft=False,
+                        ),
+                    )
+                )
+    return Stacks(bars=bars, rows=frame.rows, columns=frame.columns)
+
+
 def so_far(usual: Sequence[float], at: float) -> float:
     """Return how much of a usual day has come by `at`: whole hours, and the share of the one that runs."""
     hour = int(at)
