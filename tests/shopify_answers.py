@@ -245,6 +245,7 @@ class Root:
             "totalTipReceivedSet": in_(order.tip),
             "originalTotalDutiesSet": None,
             "originalTotalAdditionalFeesSet": None,
+            "note": order.buyer_note or None,
             "customAttributes": [{"key": key, "value": value} for key, value in order.attributes.items()],
             "localizedFields": listed(order.fields.items(), lambda f: {"key": f[0], "value": f[1]}),
             "shippingAddress": {**order.address} if order.address else None,
@@ -276,6 +277,7 @@ class Root:
             "originalUnitPriceSet": in_(line.unit),
             "discountAllocations": [{"allocatedAmountSet": in_(line.discount)}] if line.discount else [],
             "taxLines": lambda first=None: [{"priceSet": in_(line.tax)}] if line.tax else [],
+            "customAttributes": [{"key": key, "value": value} for key, value in line.attributes.items()],
         }
 
     def _transaction(self, order: Order, said: Transaction) -> dict[str, Any]:

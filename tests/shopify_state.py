@@ -60,6 +60,7 @@ class Line:
     refunded: int = 0  # by refunds
     returned: int = 0  # of these, those that had left
     gift_card: bool = False
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -128,6 +129,7 @@ class Order:
     job: int = 0
     note: str = ""
     pending_note: str = ""
+    buyer_note: str = ""
     edited: bool = False
     test: bool = False
     source: str = "web"

@@ -168,6 +168,17 @@ async def test_a_document_is_found_where_shops_of_brazil_ask_for_it(rig: Shopify
     assert (await read(rig, rig.shop.sell(("A", 1), **more))).buyer.document == document
 
 
+async def test_what_shopify_keeps_of_an_order_besides_comes_under_its_own_names(rig: ShopifyRig):
+    made = rig.shop.sell(
+        ("A", 1), fields={"TAX_CREDENTIAL_BR": "12345678909"}, attributes={"gift": "yes"}, buyer_note="Oi"
+    )
+    made.lines[0].attributes = {"Gravação": "Ana & Zé"}
+    order = await read(rig, made)
+    assert order.note == "Oi"
+    assert order.attributes == {"TAX_CREDENTIAL_BR": "12345678909", "gift": "yes"}
+    assert order.lines[0].attributes == {"Gravação": "Ana & Zé"}
+
+
 async def test_an_address_that_shopify_keeps_in_one_line_is_taken_apart(rig: ShopifyRig):
     parts = {"address1": "Rua Augusta,\u2060 99", "address2": "bloco 2,\u2060 Consolação"}
     order = await read(rig, rig.shop.sell(("A", 1), address={**ADDRESS, **parts}))

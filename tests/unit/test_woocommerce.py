@@ -220,6 +220,24 @@ async def test_an_order_has_its_taxes_in_and_its_coupons_as_discounts(shop: WooS
     )
 
 
+async def test_what_the_shop_keeps_of_an_order_besides_comes_under_its_own_names(shop: WooSim):
+    made = shop.sell(customer_note="Deixar na portaria")
+    order = shop.orders[int(made)]
+    order["meta_data"] += [
+        {"id": 8, "key": "_gift", "value": 1},
+        {"id": 9, "key": "_parts", "value": {"a": "b"}},
+        {"id": 10, "key": "_gift", "value": "yes "},
+    ]
+    order["line_items"][0]["meta_data"] = [{"id": 11, "key": "Gravação", "value": "Ana & Zé"}]
+    said = await woo.get_order(at(shop), made)
+    assert said.note == "Deixar na portaria"
+    assert said.attributes["_gift"] == "yes"
+    assert said.attributes["_billing_cpf"] == "529.982.247-25"
+    assert said.attributes["billing.email"] == "maria@example.com"
+    assert "_parts" not in said.attributes
+    assert said.lines[0].attributes == {"Gravação": "Ana & Zé"}
+
+
 async def test_documents_numbers_and_districts_are_where_brazilian_checkouts_put_them(shop: WooSim):
     person = shop.sell()
     said = await woo.get_order(at(shop), person)

@@ -23,6 +23,7 @@ fragment ALine on LineItem {{
   originalUnitPriceSet {_MONEY}
   discountAllocations {{ allocatedAmountSet {_MONEY} }}
   taxLines {{ priceSet {_MONEY} }}
+  customAttributes {{ key value }}
 }}
 """
 
@@ -42,6 +43,7 @@ fragment AnOrder on Order {{
   totalTipReceivedSet {_MONEY}
   originalTotalDutiesSet {_MONEY}
   originalTotalAdditionalFeesSet {_MONEY}
+  note
   customAttributes {{ key value }}
   localizedFields(first: 5) {{ nodes {{ key value }} }}
   shippingAddress {{

@@ -156,6 +156,8 @@ def _order(ctx: Ctx, row: Mapping[str, Any], back: TakenBack) -> ExtOrder:
         shipping_method="" if pickup else method,
         pickup_location=pickup,
         payments=_payments(row),
+        note=str(row["note"] or ""),
+        attributes=_texts([*row["localizedFields"]["nodes"], *row["customAttributes"]]),
         refunds=_refunds(row),
         sent=row["displayFulfillmentStatus"] in SENT,
     )
@@ -199,6 +201,7 @@ def _line(row: Mapping[str, Any], said: Mapping[str, Any], back: TakenBack, *, i
         sku=str(said["sku"] or ""),
         gtin=str(variant.get("barcode") or ""),
         name=str(said["name"]),
+        attributes=_texts(said["customAttributes"]),
         cancelled=min(quantity, back.cancelled.get(name, 0)),
     )
 
@@ -332,6 +335,11 @@ def _document(row: Mapping[str, Any]) -> str | None:
         if DOCUMENT.match(bare):
             return bare
     return None
+
+
+def _texts(said: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what Shopify keeps by keys, the last one of a key."""
+    return {str(each["key"]): str(each["value"] or "") for each in said}
 
 
 def _address(said: Mapping[str, Any] | None) -> ExtAddress | None:

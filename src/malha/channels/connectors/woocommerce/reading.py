@@ -1,14 +1,14 @@
 """An order of the shop as Malha takes it."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from types import MappingProxyType
 from typing import Any
 
 from malha.channels.connectors.woocommerce.marking import is_ours, is_sent, left_by, parcels_of, withdrawn
 from malha.channels.connectors.woocommerce.money import minor_of
-from malha.channels.connectors.woocommerce.words import OPEN, Charge, Item, Order, Refund
+from malha.channels.connectors.woocommerce.words import OPEN, Charge, Entry, Item, Order, Refund
 from malha.channels.contract import (
     Ctx,
     ExtAddress,
@@ -64,6 +64,8 @@ def order_of(ctx: Ctx, said: Order, version: int, refunds: Mapping[int, Refund] 
         shipping_method=method + instance,
         pickup_location=ctx.config.pickup_location if method in LOCAL_PICKUP else "",
         payments=[_payment(said, total)],
+        note=said.customer_note or "",
+        attributes=texts_of(said.meta_data) | _parts("billing", said.billing) | _parts("shipping", said.shipping),
         refunds=_refunds(said, refunds),
         sent=is_sent(said),
     )
@@ -145,6 +147,7 @@ def line_of(said: Item, currency: str, cancelled: int = 0) -> ExtLine:
         id=str(said.id),
         item=str(said.variation_id or said.product_id or ""),
         sku=said.sku or "",
+        attributes=texts_of(said.meta_data),
         name=html.unescape(said.name),
         cancelled=cancelled,
     )
@@ -189,6 +192,16 @@ def _address(said: Order) -> ExtAddress | None:
         state=_word(part, "state"),
         country=_word(part, "country") or "BR",
     )
+
+
+def texts_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the texts and numbers among metadata by key, the last one of a key; what is made of parts is no text."""
+    return {e.key: str(e.value).strip() for e in entries if e.key and isinstance(e.value, str | int | float)}
+
+
+def _parts(name: str, address: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts of an address by their places, with what plug-ins add."""
+    return {f"{name}.{key}": text for key in address if (text := _word(address, key))}
 
 
 def _word(part: Mapping[str, Any], name: str) -> str:

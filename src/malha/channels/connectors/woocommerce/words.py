@@ -30,6 +30,7 @@ class Item(msgspec.Struct):
     product_id: int = 0
     variation_id: int | None = 0
     sku: str | None = None
+    meta_data: list[Entry] = []
 
 
 class Charge(msgspec.Struct):
@@ -65,6 +66,7 @@ class Order(msgspec.Struct):
     billing: dict[str, Any] = {}
     shipping: dict[str, Any] = {}
     meta_data: list[Entry] = []
+    customer_note: str | None = ""
     payment_method: str = ""
     date_paid_gmt: datetime | None = None
 
