@@ -11,6 +11,9 @@ from contextlib import suppress
 import pytest
 from xlsxwriter import Workbook
 
+from malha.channels.connecting import service as connections
+from malha.channels.connecting.model import ConnectionDraft
+from malha.channels.listings import service as listings
 from malha.exchange import kinds, reads, service
 from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
@@ -26,6 +29,7 @@ from malha.platform.db import SYSTEM, Actor
 from malha.platform.errors import Forbidden
 from malha.platform.imports import Mode, run_import
 from malha.platform.sheets import Format
+from malha.platform.signing import Keys
 from malha.platform.tabular import UnreadableTable, as_csv
 from malha.testing.builders import a_network, a_product
 
@@ -263,6 +267,18 @@ async def test_what_is_exported_imports_back_and_changes_nothing(database, world
     if kind is Kind.AHEAD_POLICIES:
         async with database.transaction() as tx:
             await policies.put(tx, PolicyDraft(product_id=1, sku_id=1, mode=SoldAhead.BACKORDER, cap=9), None)
+    if kind is Kind.LISTINGS:
+        draft = ConnectionDraft(
+            code="loja",
+            name="Loja",
+            connector="generic",
+            channel="web",
+            config={"base_url": "https://loja.example/oms"},
+        )
+        said = [("SKU-1", "title", "Só na loja"), ("SKU-1", "images", ["https://a.example/1", "https://a.example/2"])]
+        async with database.transaction() as tx:
+            await connections.add_connection(tx, draft, Keys(b"k" * 32))
+            await listings.say_many(tx, "loja", [*said, ("SKU-2", "Composição", "=lã")])
     pieces = [piece async for piece in kinds.export(kind, format_, database, SYSTEM)]
     file = io.BytesIO(b"".join(pieces))
     report = await run_import(database, kinds.target_of(kind), file, mode=Mode.VALID)

@@ -49,6 +49,7 @@ SEEDS = {
     Kind.ALLOTMENTS: "allotment;sku;local;quantidade\nAPP;G-1;DC;10\nAPP;G-2;DC;3\n",
     Kind.SAFETY_RULES: "código;nome;medida;quantidade;local;uf;sku;fim\nR-1;Reserva;percent;10;DC;;G-1;27/11/2026\nR-2;Outra;;2;;SP;;\n",
     Kind.AHEAD_POLICIES: "produto;sku;canal;modo;lançamento;limite;horizonte\nA;;;backorder;;10;30\n;G-1;web;preorder;27/11/2026;;\n",
+    Kind.LISTINGS: "conexão;sku;campo;valor\nloja;G-1;title;Só na loja\nloja;G-2;images;https://a.example/1\n",
     Kind.CUSTOMERS: "nome;cpf;email;telefone\nAna;111.444.777-35;ana@example.com;11 98765-4321\nBia;529.982.247-25;;\n",
 }
 NASTY = ["\x00", '"', ";;;;", "9" * 400, "-1", "2147483648", "9223372036854775808", "'", "=1+1", "ﷺ", "\u202e", "\n", "\r", "NaN", "\ufffd", " " * 300,

@@ -462,6 +462,9 @@ ELSEWHERE = {
     "test_connections_api.py": "add_connection ask_refund change_connection drop_entries get_connection list_calls"
     " list_connections list_connectors list_dead list_methods list_stuck mark_operations_done pause_connection"
     " put_method read_again replay_entries resume_connection test_connection",
+    "test_connection_listings_api.py": "list_connection_listings get_connection_listing say_connection_listing"
+    " say_connection_listings publish_connection_listings end_connection_listings get_listing_fields put_listing_fields"
+    " import_listings export_listings upload_listings",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
     " list_channel_variants map_channel_variants unmap_channel_variants",
     "test_connection_fields_api.py": "list_field_rules put_field_rules restore_field_rules show_field_rules try_field_rules",

@@ -12,6 +12,7 @@ import msgspec
 from malha.api.replies import Pieces
 from malha.api.work import Work, command, query
 from malha.catalog.imports import PriceImport, ProductImport
+from malha.channels.listings.imports import OverrideImport
 from malha.customers.imports import CustomerImport
 from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.model import KINDS, Kind, Run, State
@@ -166,6 +167,23 @@ async def import_ahead_policies(work: Work, data: bytes, mode: Mode = Mode.PREVI
 async def export_ahead_policies(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
     """Export the policies of selling ahead as a table that imports back unchanged."""
     return _export(work, Kind.AHEAD_POLICIES, format)
+
+
+@command("/listings:import", permission="network:write", transaction=False, media_type=TABLES, tag="connections")
+async def import_listings(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
+    """Import what is said of listings: a row says one field of a SKU on a connection otherwise.
+
+    One without a value takes back what was said. Fields that are not there stay as they are. What is published follows.
+    """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
+    return await _import(work, OverrideImport(), data, mode, name)
+
+
+@query("/listings:export", permission="network:read", transaction=False, media_type=TABLES, tag="connections")
+async def export_listings(work: Work, format: Format = Format.CSV) -> bytes:  # noqa: A002
+    """Export what is said of the listings of all connections as a table that imports back unchanged."""
+    return _export(work, Kind.LISTINGS, format)
 
 
 @command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
@@ -389,6 +407,8 @@ handlers = [
     import_safety_rules,
     export_safety_rules,
     import_ahead_policies,
+    import_listings,
+    export_listings,
     export_ahead_policies,
     import_locations,
     export_all_locations,

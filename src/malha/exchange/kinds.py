@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from types import MappingProxyType
 
 from malha.catalog.imports import PriceImport, ProductImport, price_pages, product_pages
+from malha.channels.listings.imports import OverrideImport, override_pages
 from malha.customers import reads as customers
 from malha.customers.imports import CustomerImport, customer_pages
 from malha.customers.model import Customer
@@ -31,6 +32,7 @@ TARGETS: Mapping[Kind, Callable[[], Target]] = {
     Kind.ALLOTMENTS: FenceImport,
     Kind.SAFETY_RULES: SafetyImport,
     Kind.AHEAD_POLICIES: AheadImport,
+    Kind.LISTINGS: OverrideImport,
 }
 
 
@@ -62,6 +64,7 @@ PAGES: Mapping[Kind, Callable[[Database, Actor], Pages]] = {
     Kind.ALLOTMENTS: fence_pages,
     Kind.SAFETY_RULES: rule_pages,
     Kind.AHEAD_POLICIES: policy_pages,
+    Kind.LISTINGS: override_pages,
 }
 
 

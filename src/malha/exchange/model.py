@@ -21,6 +21,7 @@ class Kind(StrEnum):
     ALLOTMENTS = "allotments"
     SAFETY_RULES = "safety_rules"
     AHEAD_POLICIES = "ahead_policies"
+    LISTINGS = "listings"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -88,6 +89,13 @@ KINDS: dict[Kind, Rules] = {
         N_("There is no undo. Export the policies first; importing that file puts back what they were."),
         undoable=False,
     ),
+    Kind.LISTINGS: Rules(
+        N_("What is said of listings"),
+        "network:write",
+        "network:read",
+        N_("There is no undo. Export what is said first; importing that file puts back what it was."),
+        undoable=False,
+    ),
 }
 
 
@@ -108,7 +116,9 @@ class State(StrEnum):
 
 BUSY = frozenset({State.CHECKING, State.APPLYING, State.UNDOING})
 ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
-EVERYWHERE = frozenset({Kind.CUSTOMERS, Kind.ALLOTMENTS, Kind.SAFETY_RULES})  # their rows concern all locations
+EVERYWHERE = frozenset(
+    {Kind.CUSTOMERS, Kind.ALLOTMENTS, Kind.SAFETY_RULES, Kind.LISTINGS}
+)  # their rows concern all locations
 KEEP_DAYS = 30  # files, refused rows, and what an undo needs
 OPEN = frozenset({State.MAPPING, State.CHECKED})
 

@@ -104,3 +104,39 @@ async def test_a_connector_that_takes_no_products_says_so(made):
         await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key),
     ):
         assert (asked.status_code, asked.json()["code"]) == (409, "listings_not_taken")
+
+
+async def test_what_is_said_comes_and_goes_as_a_table_and_every_wrong_row_is_told(made):
+    world, shop, key = made
+    await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key)
+    await world.tell()
+    table = (
+        "conexão;sku;campo;valor\n"
+        f"{CODE};A;title;Da tabela\n"
+        f"{CODE};A;images;https://img.example/1.jpg https://img.example/2.jpg\n"
+        f"{CODE};NOPE;title;x\n"
+        f"{CODE};A;title;duas vezes\n"
+        "nowhere;A;title;x\n"
+    ).encode()
+    csv = {**key, "content-type": "text/csv"}
+    seen = (await shop.http.post("/v1/listings:import", content=table, headers=csv)).json()
+    assert (seen["created"], seen["bad"], seen["applied"]) == (2, 3, False), seen
+    assert [(p["line"], p["column"]) for p in seen["problems"]] == [(4, "sku"), (5, "campo"), (6, "conexão")]
+    assert (await shop.http.get(f"{URL}/A", headers=key)).json()["version"] == 0
+    done = (await shop.http.post("/v1/listings:import?mode=valid", content=table, headers=csv)).json()
+    assert (done["created"], done["applied"]) == (2, True)
+    await world.tell()
+    assert world.peer.listings["A"]["fields"]["title"] == "Da tabela"
+    assert len(world.peer.listings["A"]["fields"]["images"]) == 2
+    file = (await shop.http.get("/v1/listings:export", headers=key)).text.lstrip("\ufeff").splitlines()
+    assert file == [
+        "connection;sku;field;value",
+        f"{CODE};A;images;https://img.example/1.jpg https://img.example/2.jpg",
+        f"{CODE};A;title;Da tabela",
+    ]
+    back = f"connection,sku,field,value\n{CODE},A,title,\n".encode()
+    assert (await shop.http.post("/v1/listings:import?mode=all", content=back, headers=csv)).json()["changed"] == 1
+    await world.tell()
+    assert world.peer.listings["A"]["fields"]["title"] != "Da tabela"
+    kept = await shop.http.post("/v1/imports/listings?name=a.csv", content=table, headers=csv)
+    assert kept.status_code == 201, kept.text

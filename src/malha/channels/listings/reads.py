@@ -94,7 +94,7 @@ WHERE (o.connection_id, o.product_id, coalesce(o.sku_id, 0))
   AND (o.connection_id, o.product_id, coalesce(o.sku_id, 0)) IN (
     SELECT x.connection_id, x.product_id, coalesce(x.sku_id, 0) FROM listing_override x
     WHERE (x.connection_id, x.product_id, coalesce(x.sku_id, 0))
-          > (%(connection_id)s::int, %(product_id)s::int, %(sku_id)s::int)
+          > (%(connection_id)s::int, %(product_id)s::int, %(sku_id)s::int) AND x.said <> '{}'
     ORDER BY 1, 2, 3 LIMIT %(most)s::int)
 ORDER BY 5, 6, 7, s.key
 """

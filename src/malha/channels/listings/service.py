@@ -83,13 +83,13 @@ async def say(tx: Tx, code: str, sku: str, said: Mapping[str, Any], version: int
     """
     connection = await connection_of(tx, code)
     maker = await making.maker_of(tx, connection)
-    await _lock(tx, connection)
+    await lock(tx, connection)
     before = await reads.goods_of_sku(tx, maker.place, sku)
     if before is None:
         raise UnknownListing(key=sku)
     if before.said_version != version:
         raise ListingChanged(what="listing", key=sku)
-    await _say(tx, connection, maker, [(sku, name, value) for name, value in said.items()])
+    await say_all(tx, connection, maker, [(sku, name, value) for name, value in said.items()])
     after = await reads.goods_of_sku(tx, maker.place, sku)
     return version if after is None else after.said_version
 
@@ -103,16 +103,18 @@ async def say_many(tx: Tx, code: str, said: Sequence[tuple[str, str, Any]]) -> i
     """
     connection = await connection_of(tx, code)
     maker = await making.maker_of(tx, connection)
-    await _lock(tx, connection)
-    return await _say(tx, connection, maker, said)
+    await lock(tx, connection)
+    return await say_all(tx, connection, maker, said)
 
 
-async def _lock(tx: Tx, connection: Linked) -> None:
+async def lock(tx: Tx, connection: Linked) -> None:
+    """Let nobody else say anything of a connection's listings until the transaction ends."""
     await tx.execute(writes.ENSURE_PLAN, {"connection_id": connection.id})
     await tx.execute(writes.LOCK_PLAN, {"connection_id": connection.id})
 
 
-async def _say(tx: Tx, connection: Linked, maker: Maker, said: Sequence[tuple[str, str, Any]]) -> int:
+async def say_all(tx: Tx, connection: Linked, maker: Maker, said: Sequence[tuple[str, str, Any]]) -> int:
+    """Do what `say_many` does, for who has the lock already and what makes the connection's content."""
     known = await reads.skus_of(tx, sorted({sku for sku, _, _ in said}))
     flaws = [Flaw("sku", N_("There is no SKU {value}."), facts={"value": s[:80]}) for s, _, _ in said if s not in known]
     flaws += [f for _, name, value in said if value is not None for f in rules.check_said(maker.profile, {name: value})]
@@ -163,7 +165,7 @@ async def put_mapping(tx: Tx, code: str, mapping: Sequence[Mapped] | None, versi
     connection = await connection_of(tx, code)
     profile = making.profile_of(connection)
     refuse(list(rules.check_mapping(profile, mapping or [], connection.currency)))
-    await _lock(tx, connection)
+    await lock(tx, connection)
     before, _, _ = await reads.plan(tx, connection.id)
     told = None if mapping is None else _encode(list(mapping)).decode()
     stored: int | None = await tx.value(
