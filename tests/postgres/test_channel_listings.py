@@ -368,12 +368,7 @@ async def test_many_go_in_calls_of_what_the_channel_takes_at_once(shop: Linked):
     await state(shop, *drafts)
     done = await publish(shop, *(d.code for d in drafts))
     assert done.queued == 450
-    await shop.tell(20)
+    await shop.tell(30)
     assert len(shop.peer.listings) == 450
     asked = [len(body["items"]) for _, path, body in shop.peer.asked if path == "/listings"]
-    assert max(asked) <= shop.runtime.line(await connection(shop)).limits.batch
-
-
-async def connection(shop: Linked) -> Any:
-    async with shop.database.transaction() as tx:
-        return (await service.listing_of(tx, CODE, "A"))[0]
+    assert (max(asked), shop.peer.most_under_way) == (operating.LISTINGS_AT_ONCE, 1), "one call at a time"

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from tests.apart import Apart
@@ -12,8 +13,10 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 
 from malha.channels.connectors.vendure import Vendure
-from malha.channels.contract import RawRequest
-from malha.testing.connectors import ConnectorContract, Fault, Operation
+from malha.channels.connectors.vendure.listings import slug_of
+from malha.channels.contract import Ok, ProductPush, RawRequest, Unsure
+from malha.testing.connectors import ConnectorContract, Fault, Operation, context
+from malha.testing.listings import ListingContract, Shown, a_push
 
 PAGE = 2
 CURRENCIES = {"BRL-1": "BRL", "USD-1": "USD", "JPY-1": "JPY", "KWD-1": "KWD"}
@@ -35,6 +38,7 @@ class VendureRig:
 
     page = PAGE
     webhook_secret = ""
+    timeout_s = 6.0  # on a machine with much to do
 
     def __init__(self, apart: Apart, shop: VendureShop, proxy: FaultProxy) -> None:
         self._apart = apart
@@ -91,7 +95,28 @@ class VendureRig:
         return dict(found)
 
     def refuse(self, code: str) -> None:
-        """Do nothing: the shop has no such SKU."""
+        """Let a product of ours have a plain variant of the shop's own: another one beside it is refused.
+
+        Stock and prices are refused anyway: the shop has no such SKU.
+        """
+        slug = slug_of(f"P-{code}")
+        if not self._sql("SELECT id FROM product_translation WHERE slug = %s", slug):
+            self._apart.run(self.shop.list(f"OWN-{code}", 1_000))
+            self._sql("UPDATE product_translation SET slug = %s WHERE name = %s", slug, f"Ware OWN-{code}")
+
+    def fail_listing(self, fault: Fault) -> None:
+        self.proxy.fail("createProductVariants", fault)
+
+    async def shown(self, code: str) -> list[Shown]:
+        rows = self._sql(
+            """SELECT v.enabled, w.name, q.name, q.description FROM product_variant v
+               JOIN product_variant_translation w ON w."baseId" = v.id
+               JOIN product_translation q ON q."baseId" = v."productId"
+               WHERE v.sku = %s AND v."deletedAt" IS NULL""",
+            code,
+        )
+        names = ("title", "product_title", "description")
+        return [Shown(active=row[0], fields=dict(zip(names, row[1:], strict=True))) for row in rows]
 
     def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
         raise NotImplementedError
@@ -100,8 +125,12 @@ class VendureRig:
         return None
 
     def forget(self) -> None:
-        """Let a test begin without orders."""
+        """Let a test begin without orders, and without the products of the tests before it."""
         self._sql('TRUNCATE "order", refund, fulfillment, history_entry CASCADE')
+        gone = """SELECT "productId" FROM product_variant WHERE sku LIKE 'L-%'"""
+        self._sql(f"UPDATE product_translation SET slug = 'gone-' || id WHERE \"baseId\" IN ({gone})")
+        self._sql(f'UPDATE product SET "deletedAt" = now() WHERE id IN ({gone})')
+        self._sql("""UPDATE product_variant SET sku = 'gone-' || id, "deletedAt" = now() WHERE sku LIKE 'L-%'""")
 
     def _sql(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.shop.database_url, autocommit=True) as connection:
@@ -138,7 +167,7 @@ def shop(here: None, apart: Apart, template_url: str) -> Iterator[VendureShop]:
 
 
 @pytest.mark.usefixtures("here")
-class TestVendure(ConnectorContract):
+class TestVendure(ConnectorContract, ListingContract):
     """What the kit asks of the Vendure connector."""
 
     connector = Vendure()
@@ -149,3 +178,55 @@ class TestVendure(ConnectorContract):
             rig = VendureRig(apart, shop, proxy)
             rig.forget()
             yield rig
+
+
+@pytest.fixture
+async def peer(apart: Apart, shop: VendureShop) -> AsyncIterator[VendureRig]:
+    async with fault_proxy(f"http://{shop.allowed}") as proxy:
+        rig = VendureRig(apart, shop, proxy)
+        rig.forget()
+        yield rig
+
+
+def varied(code: str, size: str, **more: Any) -> ProductPush:
+    push = a_push(Vendure(), code)
+    return msgspec.structs.replace(push, product="P-L-SHIRT", options={"Tamanho": size, "Cor": "Azul"}, **more)
+
+
+@pytest.mark.usefixtures("here")
+async def test_variants_of_one_product_are_one_product_there_with_its_options(peer: VendureRig):
+    ctx = context(Vendure(), peer)
+    first = await Vendure().upsert_products(ctx, [varied("L-S", "P"), varied("L-M", "M")])
+    assert [type(r) for r in first] == [Ok, Ok]
+    peer.proxy.fail("createProductOption(", Fault.LOST)
+    with pytest.raises(Unsure):
+        await Vendure().upsert_products(ctx, [varied("L-G", "G")])
+    assert [type(r) for r in await Vendure().upsert_products(ctx, [varied("L-G", "G")])] == [Ok]
+    rows = peer._sql(
+        """SELECT v.sku, string_agg(t.name, ' ' ORDER BY t.name)
+           FROM product_variant v
+           JOIN product_variant_options_product_option o ON o."productVariantId" = v.id
+           JOIN product_option_translation t ON t."baseId" = o."productOptionId"
+           WHERE v.sku LIKE 'L-%' GROUP BY v.id ORDER BY v.sku"""
+    )
+    assert [row[:2] for row in rows] == [("L-G", "Azul G"), ("L-M", "Azul M"), ("L-S", "Azul P")]
+    products = peer._sql("""SELECT count(DISTINCT "productId") FROM product_variant WHERE sku LIKE 'L-%'""")
+    options = peer._sql(
+        "SELECT count(*) FROM product_option o JOIN product_option_translation t ON t.\"baseId\" = o.id WHERE t.name = 'G'"
+    )
+    assert (products, options) == ([(1,)], [(1,)])
+
+
+@pytest.mark.usefixtures("here")
+async def test_the_price_and_the_stock_of_what_is_there_stay_with_who_tells_them(peer: VendureRig):
+    ctx = context(Vendure(), peer)
+    push = a_push(Vendure(), "L-P")
+    await Vendure().upsert_products(ctx, [push])
+    price = """SELECT p.price FROM product_variant v JOIN product_variant_price p ON p."variantId" = v.id
+               WHERE v.sku = 'L-P'"""
+    assert peer._sql(price) == [(12_990,)]
+    peer._sql(
+        "UPDATE product_variant_price SET price = 9 WHERE \"variantId\" = (SELECT id FROM product_variant WHERE sku = 'L-P')"
+    )
+    await Vendure().upsert_products(ctx, [msgspec.structs.replace(push, price=1)])
+    assert peer._sql(price) == [(9,)]

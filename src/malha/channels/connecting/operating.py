@@ -61,6 +61,7 @@ FIRST_S, LONGEST_S = 2.0, 1800.0
 SETTLE_S = 5.0  # what a peer that said nothing gets to end before it is asked what became of it
 PENDING_S = 60.0
 IDLE_S = 1.0
+LISTINGS_AT_ONCE = 25  # of one call: they are large, and a peer may need several requests for each
 GATHER_S = 0.02  # for others that end at the same moment
 
 _NEEDS = {
@@ -122,9 +123,11 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
         prices = [
             _op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, {**together, "kinds": [OpKind.SET_PRICE.value]})
         ]
-        listings = [
-            _op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, {**together, "kinds": [OpKind.PUT_LISTING.value]})
-        ]
+        # One call about listings at a time: who makes a product looks first whether another variant of it made it.
+        listings = []
+        if not await tx.value(reads.LISTINGS_UNDER_WAY, {"id": connection.id}):
+            few = {**ask, "kinds": [OpKind.PUT_LISTING.value], "room": min(limits.batch, LISTINGS_AT_ONCE)}
+            listings = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, few)]
     line.wire.settles = True
     turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
     tasks: list[Task] = [partial(turn.one, op) for op in single]

@@ -164,6 +164,11 @@ JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'order
 WHERE o.channel_id = %(channel_id)s::int AND o.status <> 'cancelled'
   AND o.placed_at >= %(since)s::timestamptz AND o.placed_at < %(until)s::timestamptz
 """
+# By the index on what waits.
+LISTINGS_UNDER_WAY = """
+SELECT EXISTS (SELECT FROM channel_op WHERE connection_id = %(id)s::int AND state = 'waiting' AND kind = 'put_listing'
+               AND taken_until >= clock_timestamp())
+"""
 # Prices that differ from what the peer was told last, by primary key of the listings.
 PRICES_TO_TELL = """
 SELECT v.sku, l.code, v.price, b.remote_version FROM listing l JOIN variant v ON v.id = l.sku_id

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from malha.channels.connectors.vendure import listings
 from malha.channels.connectors.vendure.asking import ask, mark_of, variants, written
 from malha.channels.connectors.vendure.config import BATCH, VendureConfig
 from malha.channels.connectors.vendure.operations import (
@@ -37,10 +38,12 @@ from malha.channels.contract import (
     Health,
     Invalid,
     Limits,
+    ListingFields,
     Missing,
     Ok,
     Page,
     PricePush,
+    ProductPush,
     RefundPush,
     Rejected,
     Result,
@@ -62,6 +65,7 @@ class Vendure:
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             Capability.CATALOG_SOURCE,
+            Capability.CATALOG_SINK,
             Capability.STOCK,
             Capability.STOCK_SOURCE,
             Capability.PRICES,
@@ -71,6 +75,7 @@ class Vendure:
             Capability.SUMMARIES,
         }
     )
+    listing_fields: ClassVar[ListingFields] = listings.FIELDS
     limits: ClassVar[Limits] = Limits(rate=20.0, burst=40.0, in_flight=4, batch=BATCH)
     evidence: ClassVar[Tier] = Tier.A
     idempotent: ClassVar[bool] = False
@@ -107,6 +112,10 @@ class Vendure:
             for row, id_, micros in fresh
         ]
         return Page(items=items, cursor=advanced(kept, fresh), more=more(found, options))
+
+    async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
+        """Change what is there by its SKU, and make what is not; see `listings`."""
+        return await listings.upsert(ctx, items)
 
     # --- orders ---
 
