@@ -67,3 +67,32 @@ def test_the_level_is_kept_by_parcels_of_the_same_kind() -> None:
     before = sum(day <= found - 1 for day in days[1::2]) / 2_000
     assert kept >= 0.88
     assert before < 0.92
+
+
+FAR = (1, "SP", "AM")
+
+
+def test_a_service_that_slows_down_makes_all_its_lanes_longer_within_days() -> None:
+    """The far lane had no parcel in the last days: it is the same service."""
+    past = [came(day, 200, age=age) for age in range(10, 60) for day in (2, 3, 4)]
+    far = [came(day, 40, lane=FAR, age=age) for age in range(20, 60) for day in (5, 6, 7)]
+    usual = learn([*past, *far], 0.9)
+    late = [waiting(5, 600), waiting(4, 600), waiting(3, 600), came(4, 100, age=6)]
+    slowed = learn([*past, *far, *late], 0.9)
+    assert slowed[LANE].days > usual[LANE].days
+    assert slowed[FAR].days > usual[FAR].days
+    others = learn([*past, *[row._replace(service_id=2) for row in far], *late], 0.9)
+    assert others[2, "SP", "AM"].days == usual[FAR].days, "another service is as quick as it was"
+
+
+def test_a_service_that_gets_quicker_is_promised_sooner_before_months_have_passed() -> None:
+    slow = [came(day, 100, age=age) for age in range(30, 60) for day in (6, 8, 10)]
+    quick = [came(day, 100, age=age) for age in range(6, 16) for day in (2, 3, 4)]
+    assert learn([*slow, *quick], 0.9)[LANE].days < learn(slow, 0.9)[LANE].days
+
+
+def test_no_pace_beyond_twice_or_half_is_believed() -> None:
+    """Nobody said of any parcel of the last days that it came: a feed that stopped, rather than a carrier."""
+    past = [came(day, 500, age=age) for age in range(12, 70) for day in (2, 3, 4, 5)]
+    silent = [waiting(days, 5_000) for days in range(1, 9)]
+    assert learn([*past, *silent], 0.9)[LANE].days <= 12

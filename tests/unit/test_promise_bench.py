@@ -5,11 +5,14 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from malha.bench import promise
+from malha.bench.promise_live import DAWN, Roads, _between, _known, _working_days
+from malha.fulfillment import learning_days
 
 
 def write(folder, first: int, last: int) -> None:
@@ -32,6 +35,7 @@ def write(folder, first: int, last: int) -> None:
     items = {
         "order_id": ids, "order_item_id": [1] * len(ids), "product_id": ["p"] * len(ids), "seller_id": ["s"] * len(ids),
         "price": [10.0] * len(ids), "freight_value": [5.0] * len(ids),
+        "shipping_limit_date": [at + timedelta(days=2) for at in bought],
     }  # fmt: skip
     people = {
         "customer_id": table["customer_id"],
@@ -69,6 +73,39 @@ def test_later_orders_of_another_folder_are_the_test_and_cancelled_ones_are_left
     assert report.olist_days == 9.0
     assert report.days_shorter > 3.5
     assert [m.month for m in report.months] == ["2024-04"]
+    before = report.before.months
+    assert before and {m.month for m in before} < {"2024-01", "2024-02", "2024-03", "2024-04"}
+    off = sum(abs(m.on_time - m.said) * 100 * m.orders for m in before) / sum(m.orders for m in before)
+    assert report.before.coverage_error == pytest.approx(off, abs=0.001)
+    assert report.live is not None
+    # Of the first day, which both folders have orders of, all count: there is no test in days learned week by week.
+    assert (report.live.orders, report.live.on_time, report.live.level) == (200, 1.0, 0.9)
+    # Two days after the limit, or the next business day: as the tariff would be, had it been learned.
+    assert 4.0 <= report.live.promise_days < 6.0
+    assert report.live.days_shorter == pytest.approx(9.0 - report.live.promise_days, abs=0.001)
+
+
+def test_live_days_are_learned_from_what_was_known_when_a_week_began():
+    """A parcel that comes tomorrow is on its way today; one that has not left says nothing."""
+    n = 400
+    days = np.repeat(np.arange(100, 100 + n // 4), 4)
+    roads = Roads(days, days + 1, (days + 6).astype(np.float64), [("RJ", "SP")] * n, np.full(n, 9.0))
+    calendar = {"SP": _working_days("SP", 400)}
+    now = 150
+    known = _known(roads, calendar, now)
+    assert sum(row.parcels for row in known if row.came) == 4 * sum(day + 6 < now for day in range(100, now))
+    assert sum(row.parcels for row in known) == 4 * sum(day + 1 <= now for day in range(100, now))
+    later = Roads(days, days + 1, np.where(days + 6 < now, days + 6.0, np.inf), roads.states, roads.estimate)
+    assert _known(later, calendar, now) == known
+
+
+def test_business_days_of_a_live_promise_are_those_of_its_calendar():
+    """1 January 2016 was a Friday and a holiday: the count is the worker's own."""
+    working = _working_days("SP", 60)
+    for first in range(35):
+        for last in range(first, 55):
+            wanted = learning_days._between(DAWN + timedelta(first), DAWN + timedelta(last), "SP")
+            assert _between(working, first, last) == wanted
 
 
 def test_without_lightgbm_the_benchmark_says_what_to_install(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from malha.bench import promise_live
+from malha.bench.promise_live import Live, Roads
 from malha.promising.learning import expecting, features, levels, tracking
 from malha.promising.learning.past import PARENTS, Floats, Ints, Past
 
@@ -66,8 +68,18 @@ class Fixed(msgspec.Struct, frozen=True):
     days_shorter: float
 
 
+class Before(msgspec.Struct, frozen=True):
+    """Months before the test, promised day by day as the test was: what the test is one more draw of."""
+
+    coverage_error: float
+    months: list[Month]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it. Shares are of one, except `coverage_error`, which is in points."""
+    """What came of it. Shares are of one, except `coverage_error`, which is in points.
+
+    `live` and `live_before` are of the table that runs live, over the test and the months before it.
+    """
 
     orders: int  # of the test
     trained_on: int  # delivered orders before it
@@ -84,6 +96,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     level_at_start: float  # what the rule said when the test began
     fixed: list[Fixed]  # the same test with levels that are one number for ever
     months: list[Month]
+    before: Before
+    live: Live | None  # None: it knew too little to promise any
+    live_before: Live | None
     seconds: float
 
 
@@ -94,6 +109,7 @@ class _Orders(msgspec.Struct):
     estimate: Floats  # days after the day of purchase by whose end Olist promised
     test: NDArray[np.bool_]  # comes from the test's folder
     delivered: NDArray[np.bool_]
+    roads: Roads
 
 
 def run(train: Path, test: Path | None, level: float | None, say: Say) -> Report:
@@ -133,8 +149,16 @@ def run(train: Path, test: Path | None, level: float | None, say: Say) -> Report
     olist = arrived <= orders.estimate
     kept = arrived[at] <= given.days[tested]
     months = _months(past, orders, at, kept, given, tested, olist)
-    errors = [(abs(m.on_time - m.said) * 100, m.orders) for m in months]
     start = int(past.day[rows].min())
+    earlier = orders.delivered[found.rows] & (past.day[found.rows] < start)
+    was = found.rows[earlier]
+    before = [
+        month
+        for month in _months(past, orders, was, arrived[was] <= given.days[earlier], given, earlier, olist)
+        if month.orders >= promise_live.LEAST
+    ]
+    say("Promising by what runs live, week after week")
+    first = int(past.day[found.rows].min())
     return Report(
         orders=len(at),
         trained_on=len(training),
@@ -145,12 +169,15 @@ def run(train: Path, test: Path | None, level: float | None, say: Say) -> Report
         days_shorter=_round((orders.estimate[at] - given.days[tested]).mean()),
         on_time=_round(kept.mean()),
         olist_on_time=_round(olist[at].mean()),
-        coverage_error=_round(sum(e * n for e, n in errors) / sum(n for _, n in errors)),
-        coverage_error_worst=_round(max((e for e, n in errors if n >= 200), default=0.0)),
+        coverage_error=_error(months),
+        coverage_error_worst=_round(max((_off(m) for m in months if m.orders >= 200), default=0.0)),
         level="parity" if level is None else str(level),
         level_at_start=_round(parity(start) if level is None else level),
         fixed=[_fixed(orders, found, zones, tested, at, arrived, one) for one in FIXED],
         months=months,
+        before=Before(_error(before), before),
+        live=promise_live.run(orders.roads, start, int(past.day[rows].max())),
+        live_before=promise_live.run(orders.roads, first, start - 1),
         seconds=_round((datetime.now().astimezone() - began).total_seconds()),
     )
 
@@ -229,6 +256,15 @@ def _months(
     ]
 
 
+def _off(month: Month) -> float:
+    return abs(month.on_time - month.said) * 100
+
+
+def _error(months: Sequence[Month]) -> float:
+    """Return the mean over months of |kept - said|, weighted by orders, in points."""
+    return _round(sum(_off(m) * m.orders for m in months) / max(1, sum(m.orders for m in months)))
+
+
 def _round(value: Any) -> float:
     return round(float(value), 4)
 
@@ -275,7 +311,13 @@ def _read(train: Path, test: Path | None) -> _Orders:
     )
     estimate = np.floor(_days(row["order_estimated_delivery_date"] for row in chosen)) - np.floor(bought)
     tested = np.array([row["order_id"] in from_test and row["order_id"] not in from_train for row in chosen])
-    return _Orders(past, estimate, tested, there)
+    firsts = [min(items[row["order_id"]], key=lambda item: item["order_item_id"]) for row in chosen]
+    due = np.floor(_days(item.get("shipping_limit_date") for item in firsts))
+    due = np.where(np.isfinite(due), due, past.day)  # nobody said by when: then leaving is part of what a lane takes
+    roads = Roads(
+        past.day, due.astype(np.int64), past.delivered, [(d.from_state, d.to_state) for d in described], estimate
+    )
+    return _Orders(past, estimate, tested, there, roads)
 
 
 def _table(folders: Sequence[Path], name: str) -> list[Mapping[str, Any]]:
