@@ -200,7 +200,7 @@ class Charges:
     less the credit for its aged units, which is at most all that; and the price of its stock.
     """
 
-    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "credit", "prices", "tax", "tolls")
+    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "_tolled", "credit", "prices", "tax", "tolls")
 
     def __init__(
         self,
@@ -223,6 +223,9 @@ class Charges:
         taxes = dict(known.taxes)
         self.tax: list[Sequence[int] | None] = [taxes.get(line.line) for line in lines]
         self.tolls = dict(known.busy)
+        self._tolled = bytearray(len(lane.klass))
+        for position in self.tolls:
+            self._tolled[position] = 1
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[Mapping[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
         self._by_subset: dict[int, _Subset] = {}
@@ -345,9 +348,15 @@ class Charges:
             costs = [by_class[klass[position]] for position in serving]
         else:
             costs = [by_class[klass[position]] + tax[zone_at[position]] for position in serving]
-        if special:
-            for n in [n for n, position in enumerate(serving) if position in special]:
-                costs[n] = self._special(subset, serving[n], costs[n])
+        if subset.bits:
+            # Only aged stock takes anything off: others that cost more than one without charges are not looked into.
+            most = min(
+                [cost for position, cost in zip(serving, costs, strict=True) if not special[position]], default=NEVER
+            )
+            aged = subset.aged
+            for n in [n for n, position in enumerate(serving) if special[position]]:
+                position, cost = serving[n], costs[n]
+                costs[n] = self._special(subset, position, cost) if cost <= most or position in aged else NEVER
         best = min(costs)
         n = costs.index(best)
         if costs.count(best) > 1 and not self._even:
@@ -395,7 +404,7 @@ class Charges:
                 if units[position] < wanted:
                     break
             else:
-                if position in special:
+                if special[position]:
                     cost = self._special(subset, position, cost)
                 alike = cost == best and (even or base == alone)
                 if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
@@ -449,18 +458,23 @@ class Charges:
             n = low.bit_length() - 1
             quantity = self._lines[n].quantity
             tax = self.tax[n]
-            special = {*self.prices[n], *self.tolls, *(self.credit[n] if self.credit else ())}
+            mask = self._tolled.copy()
+            for charged in (self.prices[n], self.credit[n] if self.credit else NO_CHARGE):
+                for position in charged:
+                    mask[position] = 1
+            special = int.from_bytes(mask, "little")
             aged: AbstractSet[int] = set(self.credit[n]) if self.credit else NONE
             scaled = None if tax is None else [t * quantity << SCALE_BITS for t in tax]
-            return _Subset([(n, quantity)], scaled, special, aged)
+            return _Subset([(n, quantity)], scaled, special, bytes(mask), aged)
         one, rest = self._subset(low), self._subset(s ^ low)
         if one.tax is None or rest.tax is None:
             tax = one.tax if rest.tax is None else rest.tax
         else:
             tax = list(map(add, one.tax, rest.tax))
-        special = rest.special if one.special <= rest.special else one.special | rest.special
+        special = one.bits | rest.bits
         aged = rest.aged if one.aged <= rest.aged else one.aged | rest.aged
-        return _Subset(one.content + rest.content, tax, special, aged)
+        where = special.to_bytes(len(self._tolled), "little")
+        return _Subset(one.content + rest.content, tax, special, where, aged)
 
 
 Asked = Sequence[tuple[Sequence[int], int]]
@@ -469,18 +483,20 @@ Asked = Sequence[tuple[Sequence[int], int]]
 class _Subset:
     """Lines that travel together: what they are taxed by zone, and where they cost something of their own."""
 
-    __slots__ = ("aged", "content", "special", "tax")
+    __slots__ = ("aged", "bits", "content", "special", "tax")
 
     def __init__(
         self,
         content: list[tuple[int, int]],
         tax: Sequence[int] | None,
-        special: set[int],
+        bits: int,
+        special: bytes,
         aged: AbstractSet[int],
     ) -> None:
         self.content = content
         self.tax = tax  # scaled, by zone
-        self.special = special
+        self.bits = bits  # `special` as one number: joining a thousand positions is one step
+        self.special = special  # by position, 1 where something is charged there only
         self.aged = aged  # positions where aged stock takes something off
 
 
