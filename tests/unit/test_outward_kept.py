@@ -9,7 +9,6 @@ from malha.platform import outward
 from malha.platform.outward import Kept, Outward, OutwardRefused, OutwardUnanswered, OutwardUnreachable
 from webhook_sink import webhook_sink
 
-
 HERE = Outward(("127.0.0.1/32",))
 
 

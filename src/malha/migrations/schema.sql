@@ -447,6 +447,23 @@ CREATE TABLE connection_pace (
     CONSTRAINT connection_pace_pkey PRIMARY KEY (connection_id)
 ) WITH (fillfactor = 60);
 
+CREATE TABLE connection_sample (
+    connection_id integer NOT NULL,
+    slot timestamp with time zone NOT NULL,
+    came integer DEFAULT 0 NOT NULL,
+    ended integer DEFAULT 0 NOT NULL,
+    told integer DEFAULT 0 NOT NULL,
+    waiting_in integer,
+    waiting_out integer,
+    lag_in_s integer,
+    lag_out_s integer,
+    stuck jsonb DEFAULT '{}'::jsonb NOT NULL,
+    calls bigint,
+    failures bigint,
+    budget integer,
+    CONSTRAINT connection_sample_pkey PRIMARY KEY (connection_id, slot)
+);
+
 CREATE TABLE connection_stock_role (
     connection_id integer NOT NULL,
     source_id integer NOT NULL,
@@ -919,7 +936,7 @@ CREATE TABLE import_run (
     undone_at timestamp with time zone,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
-    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text, 'ahead_policies'::text]))),
+    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text, 'ahead_policies'::text, 'listings'::text]))),
     CONSTRAINT import_run_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'mapping'::text, 'checking'::text, 'checked'::text, 'applying'::text, 'done'::text, 'stopped'::text, 'failed'::text, 'undoing'::text, 'undone'::text])))
 );
 
@@ -2329,6 +2346,7 @@ CREATE TABLE shipment (
     shipped_at timestamp with time zone,
     delivered_at timestamp with time zone,
     received_by text,
+    out_at timestamp with time zone,
     CONSTRAINT shipment_pkey PRIMARY KEY (id),
     CONSTRAINT shipment_weight_grams_check CHECK ((weight_grams >= 0))
 );
@@ -3189,6 +3207,7 @@ ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_sku_id_fkey FOREIGN K
 ALTER TABLE connection ADD CONSTRAINT connection_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE connection_cursor ADD CONSTRAINT connection_cursor_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_pace ADD CONSTRAINT connection_pace_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE connection_sample ADD CONSTRAINT connection_sample_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE connection_token ADD CONSTRAINT connection_token_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
