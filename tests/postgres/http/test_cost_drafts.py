@@ -209,3 +209,23 @@ async def test_a_draft_decides_beside_live_orders_and_its_gap_is_told_in_the_cos
     (day,) = told["gap"]["days"].values()
     assert (day["live"], day["draft"]) == (1240, 1840)
     assert day["bound"] == pytest.approx(1240)
+
+
+async def test_a_credit_by_age_is_set_on_the_page_and_taken_away_by_empty_fields(retailer: Shop) -> None:
+    headers = await retailer.session()
+
+    async def saved(version: int, **fields: str) -> None:
+        form = {"version": str(version), **{name.replace("__", "/"): value for name, value in fields.items()}}
+        answer = await retailer.http.post("/routing-costs", data=form, headers=headers)
+        assert answer.status_code in {200, 303}, answer.text
+
+    await saved(0, aging__after_days="45", aging__per_day="0,10", aging__most="12,00")
+    async with retailer.database.transaction() as tx:
+        stated, version = await cost_reads.costs(tx), await cost_reads.version(tx)
+    assert stated.aging is not None
+    assert (stated.aging.after_days, stated.aging.per_day, stated.aging.most) == (45, 10, 1_200)
+    page = await retailer.http.get("/routing-costs", headers=headers)
+    assert 'name="aging/after_days"' in page.text
+    await saved(version, aging__after_days="", aging__per_day="", aging__most="")
+    async with retailer.database.transaction() as tx:
+        assert (await cost_reads.costs(tx)).aging is None
