@@ -203,12 +203,11 @@ class Compiled:
         order = {f.name: n for n, f in enumerate(self.profile.fields)}
         # The order of the target's spec, then what it does not name, as mapped.
         chosen = plan.mapping if self.profile.open else sorted(plan.mapping, key=lambda m: order[m.target])
-        parts = [(m, self._source(m), self._checked(m)) for m in chosen]
-        self._parts = parts
-        self._cells = [self._cell(m, source, check) for m, source, check in parts]
         self.columns = [m.target for m in chosen]
         self._key = [self.columns.index(n) for n in ("store_code", "id") if n in self.columns]
         self._wants_gtin = self.profile is not GENERIC and "gtin" in self.columns
+        self._chosen = [(m, self._checked(m), self._source(m)) for m in chosen]
+        self._cells = [self._cell(*each) for each in self._chosen]
 
     def left_out(self, goods: Goods) -> str | None:
         """Return why filters leave a listing out; None if they do not. Stock is looked at where rows are made."""
@@ -237,7 +236,7 @@ class Compiled:
 
         `said` is what stands instead of what the mapping makes, by field.
         """
-        for mapped, source, check in self._parts:
+        for mapped, check, source in self._chosen:
             found: list[Found] = []
             usual = source(goods)
             yield mapped, usual, check(said.get(mapped.target, usual), found), found
@@ -348,17 +347,20 @@ class Compiled:
         return run
 
     def _cell(
-        self, mapped: Mapped, source: Callable[[Goods], Value], check: Callable[[Value, list[Found]], Any]
+        self, mapped: Mapped, check: Callable[[Value, list[Found]], Any], source: Callable[[Goods], Value]
     ) -> Callable[[Goods, list[Found]], Any]:
         """Return what makes a cell of a row. Most are texts as they should be, or the same in every row: quickly."""
+        field = self.profile.field(mapped.target) or Field(mapped.target)
+
+        def cell(goods: Goods, found: list[Found]) -> Any:
+            return check(source(goods), found)
+
         if mapped.origin is Origin.CONSTANT:
             flaws: list[Found] = []
-            always = check(source({}), flaws)
-            if not flaws and not isinstance(always, list):
-                return lambda _goods, _found: always
-        field = self.profile.field(mapped.target) or Field(mapped.target)
+            always = cell({}, flaws)
+            return cell if flaws or isinstance(always, list) else lambda _goods, _found: always
         if field.kind is not Kind.TEXT:
-            return lambda goods, found: check(source(goods), found)
+            return cell
         longest = field.longest or sys.maxsize
 
         def text(goods: Goods, found: list[Found]) -> Any:

@@ -85,11 +85,14 @@ PURCHASE_LINES = """
 SELECT order_id AS id, line, sku_id, quantity - dropped AS quantity, eta FROM inbound_line
 WHERE order_id = ANY (%(ids)s::uuid[]) AND quantity > dropped ORDER BY order_id, line
 """
+# Not what only changes its owner: nothing arrives there.
 TRANSFERS = """
 SELECT t.id, t.number, t.destination_id AS location_id, l.name AS sender, coalesce(t.document, '') AS document, t.state,
        p.connection_id, p.theirs
 FROM transfer t JOIN partner_location p ON p.location_id = t.destination_id JOIN location l ON l.id = t.origin_id
-WHERE t.id = ANY (%(ids)s::uuid[]) AND (t.state <> 'requested')
+     JOIN location d ON d.id = t.destination_id
+WHERE t.id = ANY (%(ids)s::uuid[]) AND t.state <> 'requested'
+  AND coalesce(l.site_id, l.id) <> coalesce(d.site_id, d.id)
 """
 TRANSFER_LINES = """
 SELECT l.transfer_id AS id, l.line, l.sku_id,
