@@ -372,3 +372,19 @@ async def test_many_go_in_calls_of_what_the_channel_takes_at_once(shop: Linked):
     assert len(shop.peer.listings) == 450
     asked = [len(body["items"]) for _, path, body in shop.peer.asked if path == "/listings"]
     assert (max(asked), shop.peer.most_under_way) == (operating.LISTINGS_AT_ONCE, 1), "one call at a time"
+
+
+async def test_what_is_there_for_the_first_time_is_told_its_stock_again(shop: Linked):
+    """A channel refuses the stock of what it does not have: what it has since then has none."""
+    await state(shop, shirt())
+    await publish(shop, "A")
+    told = "SELECT sent_quantity FROM listing l JOIN variant v ON v.id = l.sku_id WHERE v.sku = 'A'"
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE listing SET sent_quantity = 5")
+    await shop.tell()
+    assert await shop.values(told) == [None]
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE listing SET sent_quantity = 5")
+    await say(shop, title="Outro")
+    await shop.tell()
+    assert await shop.values(told) == [5], "but not with every change of its words"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from malha.channels import service as channels
 from malha.channels.connecting.model import Linked, Op
 from malha.channels.contract import Ok, Pending, ProductPush, Rejected, Result, Unknown
 from malha.channels.listings import making, reads, rules, writes
@@ -48,9 +49,16 @@ async def note(tx: Tx, connection: Linked, came: Sequence[tuple[Posting, Result 
     rows = [_row(posting, result) for posting, result in came if not isinstance(result, Unknown | Pending)]
     if not rows:
         return
+    # What was not there before was not told its stock, or refused it.
+    taken = [
+        posting.sku_id for posting, result in came if isinstance(result, Ok) and posting.push and posting.push.active
+    ]
+    fresh = await tx.values(reads.NEVER_TAKEN, {"connection_id": connection.id, "skus": taken}) if taken else []
     columns = ("skus", "versions", "takens", "digests", "references", "statuses", "errors")
     params = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
     await tx.execute(writes.NOTE_OUTCOMES, {"connection_id": connection.id, **params})
+    if fresh:
+        await channels.unsettle(tx, connection.channel_id, fresh)
 
 
 def _row(posting: Posting, result: Result | None) -> tuple[int, int, bool, bytes | None, str, str | None, str]:

@@ -77,6 +77,12 @@ SELECT coalesce(w.status, 'draft'), count(*), count(*) FILTER (WHERE w.errors <>
 SKUS_OF = """
 SELECT v.sku, v.id, v.product_id FROM variant v WHERE v.sku = ANY (%(skus)s::text[])
 """
+# What the channel has not taken yet, not once.
+NEVER_TAKEN = """
+SELECT v.sku FROM listing_post w JOIN variant v ON v.id = w.sku_id
+WHERE w.connection_id = %(connection_id)s::int AND w.sku_id = ANY (%(skus)s::int[])
+  AND w.sent_version IS NULL
+"""
 OVERRIDES_OF = """
 SELECT o.product_id, coalesce(o.sku_id, 0), o.said FROM listing_override o
 WHERE o.connection_id = %(connection_id)s::int AND o.product_id = ANY (%(products)s::int[])

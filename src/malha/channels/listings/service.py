@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels import service as channels
 from malha.channels.connecting import queueing, registry
 from malha.channels.connecting import reads as connections
 from malha.channels.connecting.model import Linked, NewOp, OpKind
@@ -192,7 +193,8 @@ async def publish(tx: Tx, code: str, skus: Sequence[str]) -> Published:
     """
     connection, maker, known = await _chosen(tx, code, skus)
     ids = sorted(known.values())
-    await tx.values(writes.LIST_THEM, {"channel_id": connection.channel_id, "skus": ids})
+    if await tx.values(writes.LIST_THEM, {"channel_id": connection.channel_id, "skus": ids}):
+        await channels.look_again(tx, connection.channel_id)
     columns = {"connection_id": connection.id, "channel_id": connection.channel_id, "skus": ids}
     await tx.execute(writes.WANT, columns)
     done = await _work_out(tx, connection, maker, ids, again=True)
