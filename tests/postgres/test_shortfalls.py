@@ -1,5 +1,6 @@
 """Goods that no location has: how far an order is asked elsewhere by itself, what is suggested then, and doing it."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from malha.fulfillment.errors import NotShort, WayClosed
 from malha.fulfillment.model import RejectReason, Short
 from malha.fulfillment.short_model import Way
 from malha.fulfillment.suggesting import suggest
+from malha.intake import replanning
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.counts import reads as counts
@@ -19,6 +21,8 @@ from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import service as purchases
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
 from malha.inventory.transfers import reads as transfers
+from malha.inventory.transfers import service as moving
+from malha.inventory.transfers.model import Arrival, Arrived, Departure
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, UnitState
 from malha.platform.clock import now
@@ -80,12 +84,17 @@ async def settled(database):
     await drain(database, SUBSCRIPTIONS)
     async with database.transaction() as tx:
         waiting = await tx.tuples(
-            "SELECT task_name, args->>'order_id' FROM malha_jobs.procrastinate_jobs"
+            "SELECT task_name, args FROM malha_jobs.procrastinate_jobs"
             " WHERE status = 'todo' AND args->>'order_id' IS NOT NULL ORDER BY id"
         )
-    jobs = {"orders.place_waiting": order_to_cash.place_waiting, "orders.follow_supply": order_to_cash.follow_supply}
-    for task, order_id in waiting:
-        await jobs[task].work(database, order_id=order_id)
+        await tx.execute("UPDATE malha_jobs.procrastinate_jobs SET status = 'succeeded'")
+    jobs = {
+        "orders.place_waiting": order_to_cash.place_waiting,
+        "orders.follow_supply": order_to_cash.follow_supply,
+        "orders.wait_for_transfer": order_to_cash.wait_for_transfer,
+    }
+    for task, args in waiting:
+        await jobs[task].work(database, **args)
     await drain(database, SUBSCRIPTIONS)
 
 
@@ -282,6 +291,78 @@ async def test_a_transfer_is_suggested_from_who_has_the_goods_and_does_not_serve
         assert Way.TRANSFER not in await ways_of(tx, order_id)  # one is on its way
         with pytest.raises(WayClosed):
             await shortfalls.take(tx, order_id, Way.TRANSFER, 1)
+
+
+async def a_transfer_on_its_way(database, shop, order_id, units=2, stock=4):
+    """Goods at a store that ships nothing, asked for an order and sent to the centre."""
+    async with database.transaction() as tx:
+        store = shop.world.locations["S1"]
+        await tx.execute("UPDATE location SET can_ship = false WHERE id = %(id)s", {"id": store})
+        await tx.execute("UPDATE revision SET n = n + 1 WHERE name = 'network'")
+        await inventory.receive(tx, [Claim(shop.red, store, stock)], Reference("test"))
+    await settled(database)
+    async with database.transaction() as tx:
+        done = await shortfalls.take(tx, order_id, Way.TRANSFER, 1)
+        assert done.quantity == units
+    async with database.transaction() as tx:
+        day = now().date() + timedelta(days=3)
+        await moving.ship(tx, done.transfer, Departure(document="nota 1", eta=day))
+    return done.transfer
+
+
+async def arrives(database, shop, number, units=2):
+    async with database.transaction() as tx:
+        await moving.receive(tx, number, Arrival(id=new_id(), lines=[Arrived(shop.red, units)]))
+
+
+async def test_goods_sent_for_an_order_are_set_apart_for_it_before_they_are_there(database, shop):
+    async with database.transaction() as tx:
+        older = await a_short_order(tx, shop, 1)  # it would be served first by what simply comes in
+        order_id = await a_short_order(tx, shop)
+    number = await a_transfer_on_its_way(database, shop, order_id)
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await states(tx, order_id) == [(1, "backordered", 2)]
+        assert await holds(tx, order_id) == set()
+        promised = await tx.value("SELECT promised_at FROM sales_order WHERE id = %(id)s", {"id": order_id})
+    assert promised.date() > now().date() + timedelta(days=3)
+    await arrives(database, shop, number)
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await states(tx, order_id) == [(1, "allocated", 2)]
+        assert await states(tx, older) == [(1, "unplaced", 1)]
+
+
+async def test_buyers_who_come_while_it_arrives_get_nothing_of_what_was_sent_for_an_order(database, shop):
+    async with database.transaction() as tx:
+        order_id = await a_short_order(tx, shop)
+        others = [await a_short_order(tx, shop, 1) for _ in range(6)]
+    number = await a_transfer_on_its_way(database, shop, order_id)
+    await settled(database)
+
+    async def buys(other):
+        for _ in range(5):
+            async with database.transaction() as tx:
+                await ordering.lock_order(tx, other)
+                await replanning.place_units(tx, other)
+
+    await asyncio.gather(arrives(database, shop, number), *(buys(other) for other in others))
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await states(tx, order_id) == [(1, "allocated", 2)]
+        assert [await states(tx, other) for other in others] == [[(1, "unplaced", 1)]] * 6
+
+
+async def test_no_more_of_an_order_waits_for_a_transfer_than_is_on_its_way(database, shop):
+    async with database.transaction() as tx:
+        await goods_on_order(tx, shop, 5, days=60)
+        order_id = await a_short_order(tx, shop, 5)
+    await a_transfer_on_its_way(database, shop, order_id, units=3, stock=3)
+    await settled(database)
+    async with database.transaction() as tx:
+        waits = await tx.tuples("SELECT s.kind, c.quantity FROM supply_claim c JOIN supply s ON s.id = c.supply_id")
+        assert waits == [("transfer", 3)]  # nobody chose to wait sixty days for the rest
+        assert (await short_reads.short_orders(tx))[0].lines[0].quantity == 2
 
 
 async def test_who_may_not_approve_asks_for_the_transfer_only(database, shop):

@@ -57,6 +57,7 @@ DOES = {
     "short_pick_counts": N_("Counts of what was not found"),
     "waiting_orders": N_("Orders that wait for stock"),
     "supply_followers": N_("Orders that wait for goods on order"),
+    "transferred_orders": N_("Orders that wait for goods on order"),
     "counted_disagreements": N_("Disagreements that were counted"),
     "promise_outcomes": N_("What became of promises"),
     "webhooks": N_("Webhooks"),
@@ -65,6 +66,7 @@ DOES = {
 TASKS = {
     "orders.place_waiting": N_("Choice of the location"),
     "orders.follow_supply": N_("Orders that wait for goods on order"),
+    "orders.wait_for_transfer": N_("Orders that wait for goods on order"),
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
     "promises.promise_slipping": N_("Promises that slip"),

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from malha.fulfillment import pickups
+from malha.fulfillment import pickups, short_reads
 from malha.fulfillment import service as fulfillment
-from malha.intake import replanning, ruled, supplying
+from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.ordering import service as ordering
@@ -144,6 +144,22 @@ async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
     short = await ordering.short_of(tx, skus, PLACE_AT_ONCE) if skus else []
     again = [{"order_id": str(order_id)} for order_id in short]
     await jobs.defer_many(tx, follow_supply, again, locks=[f"order:{order_id}" for order_id in short])
+
+
+@jobs.task("orders.wait_for_transfer", attempts=5)
+async def wait_for_transfer(db: Database, *, order_id: str, line: int, units: int) -> None:
+    """Set goods on their way apart for the order they were asked for, as far as it still lacks them."""
+    async with db.transaction() as tx:
+        if await ordering.lock_orders(tx, [UUID(order_id)]):
+            await awaiting.wait_for_supply(tx, UUID(order_id), {line: units})
+
+
+async def look_at_transfers(tx: Tx, events: list[Recorded]) -> None:
+    """Goods left for another location: the orders they were asked for claim them before they are there."""
+    sent = {f["number"]: sum(units for _line, _sku, units in f["lines"]) for f in (event.facts() for event in events)}
+    asked = await short_reads.asked_of(tx, sent)
+    wanted = [{"order_id": str(order_id), "line": line, "units": sent[number]} for number, order_id, line in asked]
+    await jobs.defer_many(tx, wait_for_transfer, wanted, locks=[f"order:{order_id}" for _, order_id, _ in asked])
 
 
 async def release_due(db: Database) -> int:

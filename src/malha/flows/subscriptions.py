@@ -91,6 +91,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         types=("supply.claims_moved", "supply.offered"),
         handler=order_to_cash.look_at_supply,
     ),
+    Subscription(name="transferred_orders", types=("transfer.shipped",), handler=order_to_cash.look_at_transfers),
     Subscription(
         name="short_pick_counts",
         types=("fulfillment.short", "fulfillment.rejected"),

@@ -1,6 +1,6 @@
 """Which orders lack goods that no location has, what was tried, and what somebody did about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -87,6 +87,12 @@ SELECT count(*)::int, count(*) FILTER (WHERE decisions >= %(least)s::int)::int F
 """
 )
 # The one row.
+# By the partial index on transfers.
+ASKED_OF = """
+SELECT DISTINCT facts->>'transfer', order_id, line FROM short_step
+WHERE way = 'transfer' AND facts->>'transfer' = ANY (%(numbers)s::text[])
+ORDER BY order_id, line
+"""
 POLICY = "SELECT most_decisions, version FROM reroute_policy"
 
 Place = tuple[datetime, UUID]
@@ -143,3 +149,9 @@ async def counts(tx: Tx, least: int, *, text: str = "", scope: Sequence[int] | N
     """Return how many orders lack goods, and how many of them a person has to decide."""
     ((every, decide),) = await tx.tuples(COUNTS, _wanted(text, scope) | {"least": least})
     return every, decide
+
+
+async def asked_of(tx: Tx, numbers: Iterable[int]) -> list[tuple[int, UUID, int]]:
+    """Return for which orders and lines transfers were asked for: number of the transfer, order, line."""
+    rows = await tx.tuples(ASKED_OF, {"numbers": [str(number) for number in numbers]})
+    return [(int(number), order_id, line) for number, order_id, line in rows]

@@ -16,10 +16,15 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing.model import Request
 
+MOST = 1 << 31  # no limit
 
-async def wait_for_supply(tx: Tx, order_id: UUID, lines: Collection[int], reference: Reference | None = None) -> int:
+
+async def wait_for_supply(
+    tx: Tx, order_id: UUID, lines: Collection[int] | Mapping[int, int], reference: Reference | None = None
+) -> int:
     """Claim supply for units of some lines that have neither a place nor supply; return how many wait for it now.
 
+    All such units of a line, or as many as a mapping says at most.
     They join the end of the queue and the customer is promised the day; what arrives goes to them. When nothing is
     short any more, a shortage hold is lifted. Kits do not wait: their components would come one by one.
     """
@@ -33,7 +38,8 @@ async def wait_for_supply(tx: Tx, order_id: UUID, lines: Collection[int], refere
     skus = [row.sku_id for row in rows if row.line in lines and row.sku_id is not None and not row.components]
     standing = await supplying.stand(tx, order, units, reference, anyway=skus)
     before = _covered(standing)
-    await supplying.cover(tx, order, rows, units, reference, target, standing, anyway=lines)
+    most = lines if isinstance(lines, Mapping) else dict.fromkeys(lines, MOST)
+    await supplying.cover(tx, order, rows, units, reference, target, standing, anyway=most)
     await supplying.promise_anew(tx, order)
     await replanning.place_units(tx, order_id, reference)  # lifts the hold when nothing is short
     after = await supplying.stand(tx, order, (await ordering.units_of(tx, [order_id]))[order_id], reference)

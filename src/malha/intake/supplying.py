@@ -8,6 +8,7 @@ queues it stands in. Doing it twice changes nothing.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -173,12 +174,12 @@ async def cover(
     reference: Reference,
     target: str,
     standing: Standing,
-    anyway: Collection[int] = (),
+    anyway: Mapping[int, int] = MappingProxyType({}),
 ) -> list[Unit]:
     """Claim supply for waiting units that have none; return all units of the order afterwards.
 
     Units that were sold ahead before keep their place in the queue, whatever the policy says by now. `anyway` are lines
-    that wait by a person's wish: no policy is asked.
+    that wait by a person's wish, and how many units at most: no policy is asked.
     """
     wanted, lost = _wanted(lines, units, standing, anyway)
     if not wanted and not lost:
@@ -314,7 +315,7 @@ async def _count(
 
 
 def _wanted(
-    lines: Sequence[Line], units: Sequence[Unit], standing: Standing, anyway: Collection[int]
+    lines: Sequence[Line], units: Sequence[Unit], standing: Standing, anyway: Mapping[int, int]
 ) -> tuple[dict[int, Wanted], list[SupplyClaim]]:
     """Return what waits without supply by line, and the claims that lost theirs.
 
@@ -341,7 +342,7 @@ def _wanted(
             policy = _kept(before[0], standing.policies.get(line.sku_id))
             wanted[line.line] = Wanted(units_lost, policy, before[0].since)
         elif quantity and line.line in anyway:
-            wanted[line.line] = Wanted(quantity)
+            wanted[line.line] = Wanted(min(quantity, anyway[line.line]))
         elif quantity and line.sku_id in standing.policies:
             wanted[line.line] = Wanted(quantity, standing.policies[line.sku_id])
     return wanted, lost

@@ -3124,6 +3124,7 @@ CREATE INDEX shipment_fulfillment ON shipment USING btree (fulfillment_id);
 CREATE INDEX shipment_order ON shipment USING btree (order_id);
 CREATE INDEX shipment_tracking ON shipment USING btree (tracking_code) WHERE (tracking_code IS NOT NULL);
 CREATE INDEX short_step_order ON short_step USING btree (order_id, id);
+CREATE INDEX short_step_transfer ON short_step USING btree (((facts ->> 'transfer'::text))) WHERE (way = 'transfer'::text);
 CREATE INDEX stock_age_days ON stock_age USING btree (days DESC, sku_id, location_id);
 CREATE INDEX stock_age_location ON stock_age USING btree (location_id);
 CREATE INDEX stock_age_worked_out ON stock_age USING btree (worked_out_at);
