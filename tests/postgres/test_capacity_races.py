@@ -141,6 +141,39 @@ async def test_while_quotas_change_and_orders_come_go_and_move_no_counter_drifts
         assert await drift(db) == []
 
 
+async def test_who_loses_the_last_place_and_who_changes_quotas_do_not_wait_for_one_another(
+    wide: tuple[Database, Location],
+) -> None:
+    db, place = wide
+
+    async def hold() -> None:
+        async with db.transaction() as tx:
+            await service.hold(tx, place, Kind.PICKUP, DAY, NINE, reference="second", seconds=600)
+
+    async def change() -> None:
+        async with db.transaction() as tx:
+            await service.set_overrides(tx, place, {(Kind.PICKUP, DAY): [Override(starts=NINE, ends=TEN, quota=2)]})
+
+    async def waiting() -> int:
+        async with db.transaction() as tx:
+            waits = "datname = current_database() AND wait_event_type = 'Lock'"
+            return int(await tx.value(f"SELECT count(*) FROM pg_stat_activity WHERE {waits}"))
+
+    async with db.transaction() as tx:  # the counter is there
+        await service.hold(tx, place, Kind.PICKUP, DAY, NINE, reference="first", seconds=600)
+        await service.release_hold(tx, "first")
+    async with db.transaction() as tx:
+        await service.hold(tx, place, Kind.PICKUP, DAY, NINE, reference="first", seconds=600)
+        second = asyncio.create_task(hold())  # it saw a free place, and waits for its counter
+        while not await waiting():
+            assert not second.done()
+        changed = asyncio.create_task(change())
+        while await waiting() < 2:
+            assert not changed.done()
+    assert await at_once([second, changed]) == {"SlotFull": 1, "done": 1}
+    assert await drift(db) == []
+
+
 async def test_a_first_reservation_beside_a_change_of_quotas_counts_by_the_new_ones(
     wide: tuple[Database, Location],
 ) -> None:

@@ -246,6 +246,7 @@ async def hold(
         "id": new_id(), "location": key.location_id, "kind": kind.value, "day": day, "starts": starts,
         "ends": slot.ends, "reference": reference, "seconds": seconds, "actor": tx.actor.label,
     }  # fmt: skip
+    await _share(tx, key)
     made = await tx.tuples(writes.ADD_HOLD, row)
     if not made and await _expire_hold_of(tx, reference):
         made = await tx.tuples(writes.ADD_HOLD, row)
@@ -260,6 +261,11 @@ async def _expire_hold_of(tx: Tx, reference: str) -> bool:
     gone = [reads.reservation_of(row) for row in await tx.tuples(writes.EXPIRE_HOLD_OF, {"reference": reference})]
     await _apply(tx, _sum((r.key, (-1, 0)) for r in gone))
     return bool(gone)
+
+
+async def _share(tx: Tx, key: Key) -> None:
+    """Keep what a location states as it is, before a counter is locked: a refused one is stated anew under it."""
+    await tx.tuples(writes.SHARE_PLANS, {"locations": [key.location_id]})
 
 
 async def _take(tx: Tx, changes: Deltas, places: Mapping[int, Location], now: datetime) -> None:
@@ -341,6 +347,7 @@ async def book(tx: Tx, order_id: UUID, place: Location, key: Key) -> Slot:
     slot = (await stand(tx, [key])).get(key)
     if slot is None or not is_available(slot, place, now):
         raise await refusal(tx, key, place, slot, now)
+    await _share(tx, key)
     await tx.execute(writes.ADD_CONFIRMED, _rows([Booking(order_id, key, slot.ends, actor=tx.actor.label)]))
     await _take(tx, {key: (0, 1)}, {key.location_id: place}, now)
     return slot
