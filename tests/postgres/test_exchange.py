@@ -195,7 +195,7 @@ async def test_people_see_their_own_imports_and_write_only_where_they_may(databa
     run = await do(database, run_id, apply=True, actor=narrow)
     assert (run.created, run.bad) == (1, 1)
     exported = b"".join([p async for p in kinds.export(Kind.STOCK, Format.CSV, database, narrow)]).decode("utf-8-sig")
-    assert exported.splitlines() == ["sku;location;on_hand;safety", "SKU-1;S1;4;0"]
+    assert exported.splitlines() == ["sku;location;on_hand;safety;owner", "SKU-1;S1;4;0;"]
     prices = await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n", actor=narrow)
     with pytest.raises(Forbidden):
         await do(database, prices, apply=True, actor=narrow)
