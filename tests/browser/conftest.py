@@ -48,6 +48,7 @@ FLAGS = [
     "--disable-quic",
 ]
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+expect.set_options(timeout=20_000)  # on a busy machine a page takes its time; what is there is found at once
 WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 
 

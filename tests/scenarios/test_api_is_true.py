@@ -480,6 +480,9 @@ ELSEWHERE = {
     " get_capacity_plan get_order_slot hold_slot list_capacity release_order_slot release_slot_hold",
     "test_routing_rules_api.py": "change_rules draft_rules drop_rules list_rule_sets publish_rules roll_back_rules"
     " show_rule_set try_routing_rules withdraw_rules",
+    "test_cost_drafts.py": "change_cost_draft draft_costs drop_cost_draft list_cost_drafts promote_cost_draft"
+    " show_cost_draft take_back_cost_draft",
+    "test_owners_at_sites.py": "list_settlement",
     "test_shadows.py": "compare_shadow forget_shadow list_shadow_orders list_shadows show_shadow start_shadow stop_shadow",
     "test_shortages.py": "end_shortage get_reroute_policy list_shortages put_reroute_policy",
     "test_feeds_api.py": "drop_feed feed_file get_build get_feed list_builds list_feed_profiles list_feeds list_flaws"
