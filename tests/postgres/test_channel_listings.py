@@ -57,13 +57,13 @@ async def end(shop: Linked, *skus: str) -> Published:
 async def say(shop: Linked, sku: str = "A", version: int | None = None, **said: Any) -> int:
     async with shop.database.transaction() as tx:
         if version is None:
-            version = (await service.listing_of(tx, CODE, sku))[2].version
+            version = (await service.listing_of(tx, CODE, sku))[1].version
         return await service.say(tx, CODE, sku, said, version)
 
 
 async def listing(shop: Linked, sku: str = "A") -> Listing:
     async with shop.database.transaction() as tx:
-        return (await service.listing_of(tx, CODE, sku))[2]
+        return (await service.listing_of(tx, CODE, sku))[1]
 
 
 async def status(shop: Linked, sku: str = "A") -> Status:

@@ -212,7 +212,7 @@ def _view(row: Listed) -> ConnectionListingView:
 @query("/connections/{code:str}/listings/{sku:str}", permission="network:read", tag=TAG)
 async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedListing:
     """Explain what the channel gets of a SKU, field by field, and how it stands there."""
-    connection, _maker, found = await service.listing_of(work.tx, code, sku)
+    connection, found = await service.listing_of(work.tx, code, sku)
     goods = found.goods
     work.tag(found.version)
     return ExplainedListing(

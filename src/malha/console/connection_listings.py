@@ -216,7 +216,7 @@ async def listing_show(request: Request[Any, Any, Any], code: FromPath[str], sku
     """Show field by field what the channel gets of a SKU and from where, with what is wrong beside each."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")
-        found, _maker, listing = await service.listing_of(tx, code, sku)
+        found, listing = await service.listing_of(tx, code, sku)
     goods = listing.goods
     errors = [*goods.errors, *(e for e in listing.content.errors if e not in goods.errors)]
     known = {each.field for each in listing.content.fields}

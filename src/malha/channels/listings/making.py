@@ -28,7 +28,6 @@ class Maker(msgspec.Struct, frozen=True):
     compiled: Compiled
     paths: dict[str, str]
     currency: str
-    plan_version: int
 
     def made(self, goods: Goods, version: int = 0) -> Content:
         """Return what the channel gets of a listing as it is now."""
@@ -71,7 +70,7 @@ async def maker_of(tx: Tx, connection: Linked) -> Maker:
         NoListings: its connector takes no products.
     """
     profile = profile_of(connection)
-    mapping, version, _seen = await reads.plan(tx, connection.id)
+    mapping, _version, _seen = await reads.plan(tx, connection.id)
     categories = await catalog.categories(tx)
     paths, lines = tree_of(categories)
     website = (await retailer.current(tx)).website or ""
@@ -80,5 +79,5 @@ async def maker_of(tx: Tx, connection: Linked) -> Maker:
     )
     said = msgspec.json.encode([website, profile.fields, sorted((c.code, c.name, c.path) for c in categories)])
     around = hashlib.blake2b(said, digest_size=8).hexdigest()
-    return Maker(Place(connection.id, connection.channel_id, around), profile, compiled, paths, connection.currency,
-                 version)  # fmt: skip
+    place = Place(connection.id, connection.channel_id, around)
+    return Maker(place, profile, compiled, paths, connection.currency)

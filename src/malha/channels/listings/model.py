@@ -1,6 +1,5 @@
 """Words of listings over a connection."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -79,15 +78,3 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[ListingError]
     push: ProductPush | None
     digest: bytes
-
-
-class Post(msgspec.Struct, frozen=True, kw_only=True):
-    """How a listing stands."""
-
-    status: Status = Status.DRAFT
-    wanted: bool = False
-    version: int = 0
-    sent_version: int | None = None
-    sent_at: datetime | None = None
-    reference: str = ""
-    errors: list[ListingError] = []

@@ -8,7 +8,7 @@ import msgspec
 
 from malha.channels.feeds import reads as feeds
 from malha.channels.feeds.model import Mapped
-from malha.channels.listings.model import ListingError, Post, Status
+from malha.channels.listings.model import ListingError, Status
 from malha.platform.db import Tx
 from malha.platform.text import fold
 
@@ -34,7 +34,7 @@ SELECT v.id AS sku_id, coalesce(l.code, v.sku) AS code, coalesce(l.active, false
        coalesce(o.said, '{{}}') AS said, coalesce(q.said, '{{}}') AS said_of_product,
        coalesce(o.version, 0) + coalesce(q.version, 0) AS said_version,
        coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted, coalesce(w.version, 0) AS version,
-       w.queued, w.sent_version, w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors
+       w.queued, w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors
 {_OF}
 """
 # By primary keys.
@@ -54,25 +54,27 @@ _LISTED = """
 FROM variant v
 LEFT JOIN listing l ON l.channel_id = %(channel_id)s::int AND l.sku_id = v.id
 LEFT JOIN listing_post w ON w.connection_id = %(connection_id)s::int AND w.sku_id = v.id
-WHERE (l.sku_id IS NOT NULL OR w.sku_id IS NOT NULL)
 """
+_IS_LISTED = "(l.sku_id IS NOT NULL OR w.sku_id IS NOT NULL)"
 # A page by the index on SKU.
 LISTED = f"""
 SELECT v.id AS sku_id, v.sku, v.name, coalesce(l.code, v.sku) AS code, v.price, v.active AND p.active AS on_sale,
        coalesce(l.active, false) AS active, coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted,
-       w.sent_at, w.changed_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors,
+       w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors,
        (SELECT count(*) FROM listing_override o CROSS JOIN LATERAL jsonb_object_keys(o.said)
         WHERE o.connection_id = %(connection_id)s::int AND o.product_id = v.product_id
           AND (o.sku_id = v.id OR o.sku_id IS NULL))::int AS overrides
-{_LISTED.replace("WHERE (", "JOIN product p ON p.id = v.product_id WHERE (")}
-  AND v.sku > %(after)s::text
+{_LISTED}
+JOIN product p ON p.id = v.product_id
+WHERE {_IS_LISTED} AND v.sku > %(after)s::text
   AND (%(status)s::text IS NULL OR coalesce(w.status, 'draft') = %(status)s::text)
   AND (NOT %(wrong)s::boolean OR w.errors <> '[]')
   AND (%(sought)s::text IS NULL OR v.folded LIKE '%%' || %(folded)s::text || '%%' OR l.code = %(sought)s::text)
 ORDER BY v.sku LIMIT %(most)s::int
 """
 COUNTS = f"""
-SELECT coalesce(w.status, 'draft'), count(*), count(*) FILTER (WHERE w.errors <> '[]') {_LISTED} GROUP BY 1
+SELECT coalesce(w.status, 'draft'), count(*), count(*) FILTER (WHERE w.errors <> '[]') {_LISTED}
+WHERE {_IS_LISTED} GROUP BY 1
 """
 SKUS_OF = """
 SELECT v.sku, v.id, v.product_id FROM variant v WHERE v.sku = ANY (%(skus)s::text[])
@@ -123,23 +125,9 @@ class Goods(feeds.Goods, frozen=True, kw_only=True):
     wanted: bool
     version: int
     queued: bytes | None
-    sent_version: int | None
     sent_at: datetime | None
     reference: str
     errors: list[ListingError]
-
-    @property
-    def post(self) -> Post:
-        """Return how it stands."""
-        return Post(
-            status=self.status,
-            wanted=self.wanted,
-            version=self.version,
-            sent_version=self.sent_version,
-            sent_at=self.sent_at,
-            reference=self.reference,
-            errors=self.errors,
-        )
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +143,6 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     wanted: bool
     sent_at: datetime | None
-    changed_at: datetime | None
     reference: str
     errors: list[ListingError]
     overrides: int

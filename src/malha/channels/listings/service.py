@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from malha.channels import service as channels
-from malha.channels.connecting import queueing, registry
+from malha.channels.connecting import queueing
 from malha.channels.connecting import reads as connections
 from malha.channels.connecting.model import Linked, NewOp, OpKind
 from malha.channels.connecting.model import Status as ConnectionStatus
@@ -52,7 +52,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str] = []
 
 
-async def listing_of(tx: Tx, code: str, sku: str) -> tuple[Linked, Maker, Listing]:
+async def listing_of(tx: Tx, code: str, sku: str) -> tuple[Linked, Listing]:
     """Return what a channel gets of a SKU, field by field.
 
     Raises:
@@ -65,7 +65,7 @@ async def listing_of(tx: Tx, code: str, sku: str) -> tuple[Linked, Maker, Listin
         raise UnknownListing(key=sku)
     content = maker.made(goods, goods.version)
     sells = maker.sells(goods)
-    return connection, maker, Listing(goods=goods, content=content, sells=sells, version=goods.said_version)
+    return connection, Listing(goods=goods, content=content, sells=sells, version=goods.said_version)
 
 
 # --- saying it otherwise ---
@@ -290,8 +290,7 @@ async def offer(db: Database) -> int:
     """
     async with db.transaction() as tx:
         linked = [c for c in await connections.all_linked(tx) if c.status == ConnectionStatus.ACTIVE]
-    able = registry.connectors()
-    return sum([await _offer(db, c) for c in linked if c.connector in able and making.takes(c.connector)])
+    return sum([await _offer(db, c) for c in linked if making.takes(c.connector)])
 
 
 async def _offer(db: Database, connection: Linked) -> int:
