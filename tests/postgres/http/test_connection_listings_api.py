@@ -128,12 +128,21 @@ async def test_what_is_said_comes_and_goes_as_a_table_and_every_wrong_row_is_tol
     await world.tell()
     assert world.peer.listings["A"]["fields"]["title"] == "Da tabela"
     assert len(world.peer.listings["A"]["fields"]["images"]) == 2
+    empty = {"items": {"A": {"description": "", "brand": "Marca"}}}
+    assert (await shop.http.patch(URL, json=empty, headers=key)).json() == {"changed": 2}
     file = (await shop.http.get("/v1/listings:export", headers=key)).text.lstrip("\ufeff").splitlines()
     assert file == [
         "connection;sku;field;value",
+        f"{CODE};A;brand;Marca",
         f"{CODE};A;images;https://img.example/1.jpg https://img.example/2.jpg",
         f"{CODE};A;title;Da tabela",
     ]
+    again = {**csv, "Idempotency-Key": "the-same-table"}
+    whole = "\n".join(file).encode()
+    same = (await shop.http.post("/v1/listings:import?mode=all", content=whole, headers=again)).json()
+    assert (same["created"], same["changed"], same["unchanged"]) == (0, 0, 3)
+    said = (await shop.http.get(f"{URL}/A", headers=key)).json()["fields"]
+    assert [f["source"] for f in said if f["field"] == "description"] == ["override"]
     back = f"connection,sku,field,value\n{CODE},A,title,\n".encode()
     assert (await shop.http.post("/v1/listings:import?mode=all", content=back, headers=csv)).json()["changed"] == 1
     await world.tell()

@@ -37,7 +37,7 @@ class OverrideImport:
     passes = 1
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str, str], int] = {}  # where a file says a field
+        self._lines: dict[tuple[str, int, int, str], int] = {}  # where a file says a field
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk of rows, with a few statements for each connection."""
@@ -47,7 +47,7 @@ class OverrideImport:
         by_code: dict[str, list[Row]] = {}
         for row in rows:
             by_code.setdefault(row.values["connection"], []).append(row)
-        for code, own in by_code.items():
+        for code, own in sorted(by_code.items()):  # each is locked: in one order, whatever that of the file
             connection = linked.get(code)
             if connection is None:
                 says, mend = N_("There is no connection {value}."), N_("Check the code in the list of connections.")
@@ -82,7 +82,7 @@ class OverrideImport:
             else:
                 sku_id, product = known[sku]
                 key = (product, 0 if rules.shared_of(maker.profile, name) else sku_id)
-                said = (connection.code, f"{key}", name)
+                said = (connection.code, *key, name)
                 if (other := self._lines.setdefault(said, row.line)) != row.line:
                     says, mend = N_("Line {line} says the same field."), N_("Leave one of the two out.")
                     flaws.append(Flaw("field", says, mend, {"line": other}))
@@ -108,7 +108,8 @@ def _all(outcome: Outcome, rows: Sequence[Row], flaw: Flaw) -> None:
 async def override_pages(database: Database, actor: Actor) -> AsyncIterator[list[list[object]]]:
     """Yield what is said of listings of all connections, header first, as `OverrideImport` reads it back unchanged.
 
-    What is said of a product stands at its first variant. Who is limited to locations sees no connection, and nothing.
+    What is said of a product stands at its first variant. What is said to be empty has no row: one without a value
+    would take it back. Who is limited to locations sees no connection, and nothing.
     """
     yield [[column.name for column in COLUMNS]]
     if actor.locations is not None:
@@ -119,7 +120,7 @@ async def override_pages(database: Database, actor: Actor) -> AsyncIterator[list
             rows = await reads.overrides_after(tx, after, AT_ONCE)
         if not rows:
             return
-        yield [[code, sku, field, _cell(value)] for code, sku, field, value, _ in rows]
+        yield [[code, sku, field, _cell(value)] for code, sku, field, value, _ in rows if value]
         after = rows[-1][4]
 
 
