@@ -390,10 +390,10 @@ class Root:
             at = ["variants", str(n)]
             if product is None or variant not in product.variants:
                 errors.append(user_error("not of it", "MUST_BE_FOR_THIS_PRODUCT", *at, "id"))
-            elif variant is not None and (variant.sku in shop.refuses or Decimal(row["price"]) < 0):
+            elif variant is not None and (variant.sku in shop.refuses or Decimal(row.get("price", 0)) < 0):
                 errors.append(user_error("must be more", "GREATER_THAN_OR_EQUAL_TO", *at, "price"))
             elif variant is not None:
-                variant.price = Decimal(row["price"])
+                variant.price = Decimal(row.get("price", variant.price))
                 variant.barcode = row.get("barcode", variant.barcode)
                 variant.product.updated = shop.tick()
                 done.append(variant)

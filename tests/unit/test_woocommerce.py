@@ -714,14 +714,18 @@ async def test_products_are_made_once_and_changed_after(shop: WooSim):
         ProductPush(sku="N", code="N", name="Nova", price=2_990, currency="BRL", gtin="7891000000003"),
         ProductPush(sku="V", code="CAMISA-AZUL", name="ignored", price=100, currency="BRL", active=False),
     ]
+    before = shop.by_sku("CAMISA-AZUL")["regular_price"]
+    assert before != "1.00"
     for _ in range(2):
         assert [type(r) for r in await woo.upsert_products(at(shop), items)] == [Ok, Ok]
+    again = msgspec.structs.replace(items[0], price=1)
+    assert [type(r) for r in await woo.upsert_products(at(shop), [again])] == [Ok], "its price is told by itself"
     made = [row for row in shop.products.values() if row["sku"] == "N"]
     assert [(row["name"], row["regular_price"], row["status"], row["stock_quantity"]) for row in made] == [
         ("Nova", "29.90", "publish", 0)
     ]
     varied = shop.by_sku("CAMISA-AZUL")
-    assert (varied["name"], varied["regular_price"], varied["status"]) == ("Ware CAMISA-AZUL", "1.00", "private")
+    assert (varied["name"], varied["regular_price"], varied["status"]) == ("Ware CAMISA-AZUL", before, "private")
 
 
 # --- webhooks ---

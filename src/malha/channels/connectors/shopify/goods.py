@@ -76,7 +76,7 @@ def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], versi
 
 
 async def upsert_products(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
-    """Hand variants over: a new one becomes a product of its own, of one there is price and GTIN are written.
+    """Hand variants over: a new one becomes a product of its own, of one there is the GTIN is written.
 
     What a product is called and how it looks is the shop's affair once it is there. `active` is written where the
     variant is the only one of its product.
@@ -126,13 +126,11 @@ async def _created(ctx: Ctx, item: ProductPush) -> Result:
 
 
 async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Result:
-    variant = {"id": row["id"], "price": decimal(item.price, item.currency)}
     if item.gtin:
-        variant["barcode"] = item.gtin
-    asked = {"product": row["product"]["id"], "variants": [variant]}
-    said = (await ask(ctx, "set_prices", asked))["productVariantsBulkUpdate"]
-    if said["userErrors"]:
-        return refused(said["userErrors"])
+        asked = {"product": row["product"]["id"], "variants": [{"id": row["id"], "barcode": item.gtin}]}
+        said = (await ask(ctx, "set_prices", asked))["productVariantsBulkUpdate"]
+        if said["userErrors"]:
+            return refused(said["userErrors"])
     if (row["product"]["variantsCount"] or {}).get("count") == 1:
         status = {"id": row["product"]["id"], "status": "ACTIVE" if item.active else "DRAFT"}
         told = (await ask(ctx, "set_status", {"product": status}))["productUpdate"]

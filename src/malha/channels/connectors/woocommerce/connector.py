@@ -192,7 +192,7 @@ class WooCommerce:
         return Page(items=items, cursor=encode(page.cursor).decode(), more=page.more)
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
-        """Change what is there by its SKU, and make what is not, as simple products.
+        """Change what is there by its SKU, and make what is not, as simple products with a price.
 
         A variation keeps its name, which its product and its attributes make.
         """
@@ -201,13 +201,13 @@ class WooCommerce:
         made: dict[str, dict[str, Any]] = {}
         for item in items:
             row = found.get(item.code)
-            fields: dict[str, Any] = priced(ctx, item.price, item.currency)
+            fields: dict[str, Any] = {"status": "publish" if item.active else "draft"}
             if item.gtin:
                 fields["global_unique_id"] = item.gtin
-            fields["status"] = "publish" if item.active else "draft"
             if row is None:
                 new = {"type": "simple", "sku": item.code, "manage_stock": True, "stock_quantity": 0}
-                made[item.code] = {**new, **fields, "name": item.name}
+                price = priced(ctx, item.price, item.currency)
+                made[item.code] = {**new, **price, **fields, "name": item.name}
             elif row.type == "variation":
                 changes[item.code] = {**fields, "status": "publish" if item.active else "private"}
             else:
