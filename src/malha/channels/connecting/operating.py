@@ -7,7 +7,7 @@ keys, it waits for a person. Absolute statements (prices) are simply made again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -116,28 +116,27 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
     async with runtime.db.transaction() as tx:
         if not await tx.values(writes.LOCK_ROOM, {"ids": [connection.id]}):
             return 0, []
-        ask = {"id": connection.id, "lease": LEASE_S}
-        singly = {**ask, "kinds": [k.value for k in OpKind if k not in NEWEST_WINS], "room": limits.in_flight}
-        single = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, singly)]
-        together = {**ask, "room": limits.batch}
-        prices = [
-            _op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, {**together, "kinds": [OpKind.SET_PRICE.value]})
-        ]
+        single = await _take(tx, connection, set(OpKind) - NEWEST_WINS, limits.in_flight)
+        prices = await _take(tx, connection, {OpKind.SET_PRICE}, limits.batch)
         # One call about listings at a time: who makes a product looks first whether another variant of it made it.
         listings = []
         if not await tx.value(reads.LISTINGS_UNDER_WAY, {"id": connection.id}):
-            few = {**ask, "kinds": [OpKind.PUT_LISTING.value], "room": min(limits.batch, LISTINGS_AT_ONCE)}
-            listings = [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, few)]
+            listings = await _take(tx, connection, {OpKind.PUT_LISTING}, min(limits.batch, LISTINGS_AT_ONCE))
     line.wire.settles = True
     turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
-        tasks.append(partial(turn.prices, prices))
+        tasks.append(partial(turn.together, turn.prices, prices))
     if listings:
-        tasks.append(partial(turn.listings, listings))
+        tasks.append(partial(turn.together, turn.listings, listings))
     if line.stays_open:
         tasks = [partial(_and_close, line, tasks)]
     return len(single) + len(prices) + len(listings), tasks
+
+
+async def _take(tx: Tx, connection: Linked, kinds: Collection[OpKind], room: int) -> list[Op]:
+    asked = {"id": connection.id, "lease": LEASE_S, "kinds": [kind.value for kind in kinds], "room": room}
+    return [_op(row) for row in await tx.all(_Taken, writes.TAKE_OPS, asked)]
 
 
 async def _and_close(line: Line, tasks: Sequence[Task]) -> None:
@@ -264,14 +263,15 @@ class _Turn:
 
     # --- absolute statements, many in one call ---
 
-    async def prices(self, ops: Sequence[Op]) -> None:
-        """Tell prices in one call, and write what became of all of them in one transaction."""
+    async def together(self, tell: "Callable[[Sequence[Op]], Awaitable[list[_End]]]", ops: Sequence[Op]) -> None:
+        """Tell things in one call, and write what became of all of them in one transaction."""
         try:
-            await self._write(*await self._prices(ops))
+            await self._write(*await tell(ops))
         finally:
             await self._line.wire.flush()
 
-    async def _prices(self, ops: Sequence[Op]) -> "list[_End]":
+    async def prices(self, ops: Sequence[Op]) -> "list[_End]":
+        """Tell prices; return what becomes of each."""
         sink: Any = self._line.connector
         if not isinstance(sink, PriceSink):
             return [self._dead(op, "no_capability", "the connector cannot tell it", doubtful=False) for op in ops]
@@ -283,14 +283,8 @@ class _Turn:
         missing = [Unknown("the channel said nothing of it")] * (len(ops) - len(results))
         return [self._end(op, result) for op, result in zip(ops, [*results, *missing], strict=False)]
 
-    async def listings(self, ops: Sequence[Op]) -> None:
-        """Publish listings in one call, and write what became of all of them in one transaction."""
-        try:
-            await self._write(*await self._listings(ops))
-        finally:
-            await self._line.wire.flush()
-
-    async def _listings(self, ops: Sequence[Op]) -> "list[_End]":
+    async def listings(self, ops: Sequence[Op]) -> "list[_End]":
+        """Publish listings; return what becomes of each."""
         sink: Any = self._line.connector
         try:
             async with self._db.transaction() as tx:
