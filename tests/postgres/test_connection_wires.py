@@ -207,6 +207,28 @@ async def test_a_price_that_somebody_else_took_meanwhile_is_not_ended_twice(shop
     assert await shop.values("SELECT count(*) FROM op_attempt") == [1]
 
 
+async def test_what_became_of_one_call_is_locked_in_the_order_of_keys(shop: Linked):
+    """Whoever holds the first keeps the writer from the second, whatever became of them: nobody waits in a circle."""
+    id_ = await shop.id()
+    await queue(shop, price(id_, "A", 100), price(id_, "B", 200))
+    (first, sku), (second, _) = await shop.rows("SELECT key, right(entity, 1) FROM channel_op ORDER BY key")
+    shop.peer.refuses[sku] = "not sold here"
+    shop.peer.slow_s = 0.3
+    working = asyncio.create_task(operating.work(shop.runtime))
+    async with asyncio.timeout(30):
+        while not shop.peer.under_way:
+            await asyncio.sleep(0.01)
+    lock = "SELECT key FROM channel_op WHERE key = %s::uuid FOR NO KEY UPDATE SKIP LOCKED"
+    async with shop.database.transaction() as tx:
+        assert await tx.value(lock, [first]) == first
+        async with asyncio.timeout(4):  # less than a lock is waited for
+            while not await shop.values("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                await asyncio.sleep(0.01)
+        assert await shop.values(lock, [second]) == [second]
+    await working
+    assert sorted(await shop.values("SELECT state FROM channel_op")) == ["dead", "done"]
+
+
 async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop: Linked):
     async with shop.database.transaction() as tx:
         draft = ConnectionDraft(

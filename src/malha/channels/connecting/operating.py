@@ -51,6 +51,7 @@ from malha.channels.listings.errors import NoListings
 from malha.platform import retrying
 from malha.platform.db import Database, Tx
 from malha.platform.errors import MalhaError
+from malha.platform.ids import UUID
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -390,14 +391,22 @@ class _Turn:
         In the order of their keys, as everybody who holds several of one connection does.
         """
         async with self._db.transaction() as tx:
-            well = sorted((end for end in ends if end.statement is writes.END_OPS), key=lambda end: end.op.key)
-            if well:
-                await _write_well(tx, well)
-            for end in sorted((end for end in ends if end.statement is not writes.END_OPS), key=lambda end: end.op.key):
-                fence = {"key": end.op.key, "attempts": end.op.attempts}
-                if await tx.value(end.statement, {**fence, **end.params}) is not None:
-                    attempt = {"key": end.op.key, "outcome": end.outcome, "says": rules.told(end.says)}
-                    await tx.execute(writes.ADD_ATTEMPT, attempt)
+            if len(ends) > 1:
+                await tx.execute(writes.LOCK_OPS, {"keys": [end.op.key for end in ends]})
+            well = [end for end in ends if end.statement is writes.END_OPS]
+            written = set(await _write_well(tx, well)) if well else set()
+            for end in ends:
+                if end.statement is not writes.END_OPS:
+                    fence = {"key": end.op.key, "attempts": end.op.attempts}
+                    written.add(await tx.value(end.statement, {**fence, **end.params}))
+            attempts = [end for end in ends if end.op.key in written]
+            if attempts:
+                columns = {
+                    "keys": [end.op.key for end in attempts],
+                    "outcomes": [end.outcome for end in attempts],
+                    "says": [rules.told(end.says) for end in attempts],
+                }
+                await tx.execute(writes.ADD_ATTEMPTS, columns)
             await self._line.wire.settle(tx)
 
     async def _unsettle(self, op: Op) -> None:
@@ -418,19 +427,14 @@ class _End(NamedTuple):
     params: dict[str, Any]
 
 
-async def _write_well(tx: Tx, ends: Sequence[_End]) -> None:
-    """Write that things arrived, all at once, and which prices a peer has now."""
-    says = {end.op.key: rules.told(end.says) for end in ends}
+async def _write_well(tx: Tx, ends: Sequence[_End]) -> list[UUID]:
+    """Write that things arrived, all at once, and which prices a peer has now; return the keys of what was written."""
     columns = {
-        "keys": list(says),
+        "keys": [end.op.key for end in ends],
         "attempts": [end.op.attempts for end in ends],
         "references": [end.params["reference"] for end in ends],
     }
-    keys = sorted(await tx.values(writes.END_OPS, columns))
-    if keys:
-        outcomes = {end.op.key: end.outcome for end in ends}
-        attempts = {"outcomes": [outcomes[key] for key in keys], "says": [says[key] for key in keys]}
-        await tx.execute(writes.ADD_ATTEMPTS, {"keys": keys, **attempts})
+    written: list[UUID] = await tx.values(writes.END_OPS, columns)
     told = {
         push.sku: (end.op, push)
         for end in sorted(ends, key=lambda end: end.op.version)
@@ -449,6 +453,7 @@ async def _write_well(tx: Tx, ends: Sequence[_End]) -> None:
                 "hashes": [push.price.to_bytes(8, "big") for _, push in told.values()],
             },
         )
+    return written
 
 
 def _may_have_arrived(error: Exception) -> bool:

@@ -375,13 +375,13 @@ SETTLE_OPS = """
 UPDATE channel_op SET state = %(state)s::text, done_at = now(), doubtful = false
 WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
 """
-# It arrived; many at once, locked in the order of their keys.
+# In the order of their keys: two that write what became of the same ones wait for one another, and never both.
+LOCK_OPS = "SELECT FROM channel_op WHERE key = ANY (%(keys)s::uuid[]) ORDER BY key FOR NO KEY UPDATE"
+# It arrived; many at once, locked before.
 END_OPS = """
 UPDATE channel_op o SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL,
     error = NULL, reference = w.reference, done_at = now()
-FROM (SELECT l.key, u.attempts, u.reference
-      FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(references)s::text[]) AS u(key, attempts, reference)
-      JOIN channel_op l ON l.key = u.key ORDER BY l.key FOR NO KEY UPDATE OF l) AS w
+FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(references)s::text[]) AS w(key, attempts, reference)
 WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key
 """
 ADD_ATTEMPTS = """
@@ -389,11 +389,6 @@ INSERT INTO op_attempt (op_key, attempt, outcome, says)
 SELECT w.key, (SELECT coalesce(max(a.attempt), 0) + 1 FROM op_attempt a WHERE a.op_key = w.key), w.outcome,
        w.says
 FROM unnest(%(keys)s::uuid[], %(outcomes)s::text[], %(says)s::text[]) AS w(key, outcome, says)
-"""
-ADD_ATTEMPT = """
-INSERT INTO op_attempt (op_key, attempt, outcome, says)
-SELECT %(key)s::uuid, coalesce(max(attempt), 0) + 1, %(outcome)s::text, %(says)s::text
-FROM op_attempt WHERE op_key = %(key)s::uuid
 """
 FORGET_OPS = """
 DELETE FROM channel_op WHERE key IN (
