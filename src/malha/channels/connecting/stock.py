@@ -32,7 +32,7 @@ class ConnectionSender:
     def __init__(self, runtime: Runtime, channel_id: int) -> None:
         self._runtime = runtime
         self.channel_id = channel_id
-        self._ways: list[Line | str] | None = None
+        self._ways: list[Line | str] = []
 
     def over(self, linked: Sequence[Linked]) -> list[Line]:
         """Have it go over these connections of its channel; return those that can be used."""
@@ -52,10 +52,7 @@ class ConnectionSender:
         return line
 
     async def send(self, updates: Sequence[StockUpdate]) -> Handed:
-        """Hand updates over; see `contract.StockSender`."""
-        if self._ways is None:
-            async with self._runtime.db.transaction() as tx:
-                self.over(await reads.linked_of_channels(tx, [self.channel_id]))
+        """Hand updates over; see `contract.StockSender`. It goes over what `prepare` found."""
         if not self._ways:
             raise NotHanded(NO_ONE, after=60.0)
         refused: dict[str, str] = {}
@@ -67,7 +64,7 @@ class ConnectionSender:
 
     async def settle(self, tx: Tx) -> None:
         """Write down what was asked and answered; see `pushing.Settling`."""
-        for way in self._ways or ():
+        for way in self._ways:
             if isinstance(way, Line):
                 await way.wire.settle(tx)
 

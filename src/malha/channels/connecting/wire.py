@@ -9,6 +9,7 @@ written together with what became of the thing (`settle`). A crash in between lo
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -328,23 +329,8 @@ class Repeatable:
     """The `contract.Http` of statements that may be made twice: a connection that waited may carry them."""
 
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    async def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        operation: str = "",
-    ) -> Reply:
-        """Send one request; see `contract.Http`."""
-        return await self._wire.send(method, url, headers=headers, body=body, operation=operation, again=True)
-
-    async def learned(self, left: float) -> None:
-        """Take what the peer says is left of its budget for ours; see `contract.Http`."""
-        await self._wire.learned(left)
+        self.send = partial(wire.send, again=True)
+        self.learned = wire.learned
 
 
 def _taken(pace: Pace) -> tuple[Pace, float]:
