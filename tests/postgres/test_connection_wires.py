@@ -11,8 +11,9 @@ from linked_world import CODE, SECRETS, Linked, linked
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
 from malha.channels import service as channels
-from malha.channels.connecting import operating, queueing, reads, service
+from malha.channels.connecting import operating, queueing, reads, registry, service
 from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
+from malha.channels.connectors.generic import Generic
 from malha.channels.contract import PricePush, ShipmentPush, ShippedLine
 from malha.channels.model import PushDraft, PushKind
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -229,7 +230,8 @@ async def test_what_became_of_one_call_is_locked_in_the_order_of_keys(shop: Link
     assert sorted(await shop.values("SELECT state FROM channel_op")) == ["dead", "done"]
 
 
-async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop: Linked):
+async def another(shop: Linked) -> None:
+    """Have a second channel hear of stock over a connection of its own."""
     async with shop.database.transaction() as tx:
         draft = ConnectionDraft(
             code="two",
@@ -243,6 +245,34 @@ async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop
         await service.resume(tx, "two")
         await channels.put_push(tx, "mall", OVER_IT, 0, shop.keys)
     await push(shop)
+
+
+class Hasty(Generic):
+    """Another version of the connector, with a defect."""
+
+    key = "hasty"
+
+    def limits_for(self, config):
+        raise KeyError("in_flight")
+
+
+async def test_a_connector_that_breaks_down_over_a_configuration_keeps_no_other_channel_waiting(shop: Linked):
+    await another(shop)
+    found = registry.connectors()
+    found["hasty"] = Hasty()  # type: ignore[index]
+    try:
+        await shop.values("UPDATE connection SET connector = 'hasty' WHERE code = 'two' RETURNING 1")
+        await count(shop, "A", 7)
+        assert await pushing.push(shop.database, sending.senders(shop.runtime), await due(shop)) == 1
+    finally:
+        del found["hasty"]  # type: ignore[attr-defined]
+    assert shown(shop)["A"] == 9
+    told = await shop.rows("SELECT c.code, p.error FROM stock_push p JOIN channel c ON c.id = p.channel_id ORDER BY 1")
+    assert told == [("mall", "the connector breaks down over its configuration: KeyError: 'in_flight'"), ("web", None)]
+
+
+async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop: Linked):
+    await another(shop)
     await count(shop, "A", 7)
     both = await due(shop)
     assert len(both) == 2

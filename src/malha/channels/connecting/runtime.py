@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
+import structlog
 
 from malha.channels.connecting import access, registry, writes
 from malha.channels.connecting.access import Safe
@@ -29,6 +30,8 @@ from malha.platform.settings import Settings
 
 if TYPE_CHECKING:
     from malha.channels.partners.sftp import Sftp
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 TIMEOUT_S = 20.0
@@ -79,7 +82,7 @@ class Runtime:
         Raises:
             UnknownConnector: its connector is not installed.
             SealBroken: its secrets were sealed with another key.
-            AuthExpired: its configuration does not fit the connector any more.
+            AuthExpired: its configuration does not fit the connector any more, or the connector breaks down over it.
         """
         connector = registry.connector_of(connection.connector)
         try:
@@ -87,15 +90,21 @@ class Runtime:
         except msgspec.ValidationError as error:
             raise AuthExpired(f"the configuration does not fit: {error}") from None
         secrets = access.unseal(self.keys, connection.secrets)
-        limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits
+        try:
+            limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits
+            server = connector.server(config) if isinstance(connector, FileSource) else None
+        except Exception as error:  # the defect of one connector is its connections' trouble, not the others'
+            log.exception("connector_failed", connection=connection.code)
+            why = f"the connector breaks down over its configuration: {type(error).__name__}: {error}"
+            raise AuthExpired(why) from None
         wire = Wire(self.db, self._way, connection.id, limits, secrets.values())
         safe = Safe(self.db, self.keys, connection, secrets)
         files = None
-        if isinstance(connector, FileSource):
+        if server is not None:
             from malha.channels.partners.sftp import Sftp  # noqa: PLC0415 - heavy, see there
 
             kept = keeping.Kept(self.db, connection)
-            files = Sftp(wire, self.outward, connector.server(config), safe, kept.host_key, kept.note)
+            files = Sftp(wire, self.outward, server, safe, kept.host_key, kept.note)
         ctx = Ctx(
             connection=ConnectionRef(connection.code, connection.connector, connection.channel, connection.currency),
             config=config,
