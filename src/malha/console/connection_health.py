@@ -10,7 +10,7 @@ from litestar.response import Response, Stream
 
 from malha.channels.connecting import reads, samples, service, stock_reads
 from malha.channels.connecting.model import Status
-from malha.channels.connecting.samples import Bin, Course
+from malha.channels.connecting.samples import Course
 from malha.console import export, plots, render, shell, web
 from malha.console.connections import CAUSES, SIGNS
 from malha.platform import i18n
@@ -19,11 +19,7 @@ from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
 
 SEE = "network:read"
-PERIODS: dict[str, tuple[str, timedelta, int]] = {
-    "6h": (N_("6 hours"), timedelta(minutes=5), 72),
-    "2d": (N_("2 days"), timedelta(hours=1), 48),
-    "14d": (N_("14 days"), timedelta(hours=6), 56),
-}
+PERIODS = {"6h": N_("6 hours"), "2d": N_("2 days"), "14d": N_("14 days")}
 USUAL = "2d"
 COMPARED = 14
 LOOKS = 30
@@ -91,7 +87,7 @@ def _plot(
     )
 
 
-def _lag(bins: Sequence[Bin], labels: Sequence[tuple[str, str]]) -> Plot:
+def _lag(bins: Sequence[Course], labels: Sequence[tuple[str, str]]) -> Plot:
     coming, going = [b.lag_in_s for b in bins], [b.lag_out_s for b in bins]
     long = max([value or 0 for value in (*coming, *going)], default=0) > LONG_S
     if long:
@@ -101,15 +97,15 @@ def _lag(bins: Sequence[Bin], labels: Sequence[tuple[str, str]]) -> Plot:
     return _plot("lag", _("Lag"), says, [_("of what came in"), _("of what goes out")], labels, coming, going)
 
 
-def _stuck(course: Course, labels: Sequence[tuple[str, str]]) -> Plot:
-    causes = samples.causes_of(course.stuck)
+def _stuck(course: Sequence[Course], labels: Sequence[tuple[str, str]]) -> Plot:
+    causes = samples.causes_of(course)
     named, others = causes[:MOST_CAUSES], causes[MOST_CAUSES:]
-    values = [[each.get(key, 0) for each in course.stuck] for key in named]
+    values = [[each.stuck.get(key, 0) for each in course] for key in named]
     series = [Series(_cause(key), f"c{n}") for n, key in enumerate(named, 1)]
     if others:
-        values.append([sum(each.get(key, 0) for key in others) for each in course.stuck])
+        values.append([sum(each.stuck.get(key, 0) for key in others) for each in course])
         series.append(Series(_("other causes"), "c6"))
-    most = max((sum(each.values()) for each in course.stuck), default=0)
+    most = max((sum(each.stuck.values()) for each in course), default=0)
     return Plot(
         id="stuck",
         title=_("What waits for a person"),
@@ -129,24 +125,24 @@ def _cause(key: str) -> str:
     return _("in: {cause}", cause=word) if way == "in" else _("out: {cause}", cause=word)
 
 
-def _used(bins: Sequence[Bin]) -> list[int | None]:
-    return [None if b.budget is None else 100 - b.budget for b in bins]
+def _used(course: Course) -> int | None:
+    return None if course.budget_left is None else 100 - course.budget_left
 
 
-def _plots(course: Course, step: timedelta) -> list[Plot]:
-    bins = course.bins
+def _plots(bins: Sequence[Course], step: timedelta) -> list[Plot]:
     labels = [_label(b.at, step) for b in bins]
     came, told = [b.came for b in bins], [b.told for b in bins]
     calls, failed = [b.calls for b in bins], [b.failures for b in bins]
     return [
         _lag(bins, labels),
-        _stuck(course, labels),
+        _stuck(bins, labels),
         _plot("in", _("In"), _("messages and orders that were read"), [_("Came in"), _("Handled")], labels, came,
               [b.ended for b in bins]),
         _plot("out", _("Out"), _("what the channel was told"), [_("Told"), _("Most waiting")], labels, told,
               [b.waiting_out for b in bins]),
         _plot("calls", _("Requests to the channel"), "", [_("Calls"), _("Failed calls")], labels, calls, failed),
-        _plot("budget", _("Budget used"), _("in percent, the most of each while"), [_("Used")], labels, _used(bins)),
+        _plot("budget", _("Budget used"), _("in percent, the most of each while"), [_("Used")], labels,
+              [_used(b) for b in bins]),
     ]  # fmt: skip
 
 
@@ -172,14 +168,14 @@ async def health_show(request: Request[Any, Any, Any], code: FromPath[str]) -> R
     """Show how a connection did in a period (`period`), and how both sides differed."""
     period = request.query_params.get("period", "")
     period = period if period in PERIODS else USUAL
-    _word, step, count = PERIODS[period]
+    step, count = samples.PERIODS[period]
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")
         found = await service.connection_of(tx, code)
         course = await samples.course(tx, found.id, step, count)
         compared = await _compared(tx, found.id)
     here = f"/connections/{code}/health"
-    any_ = any(b.waiting_in is not None or b.came or b.ended or b.told for b in course.bins)
+    any_ = any(b.waiting_in is not None or b.came or b.ended or b.told for b in course)
     return render.html(
         "connections/health_body.html" if web.wants_part(request) else "connections/health.html",
         shell=around,
@@ -188,7 +184,7 @@ async def health_show(request: Request[Any, Any, Any], code: FromPath[str]) -> R
         sign_=SIGNS[Status(found.status)],
         here=here,
         period=period,
-        periods=[(_(word), f"{here}?period={key}", key == period) for key, (word, _s, _n) in PERIODS.items()],
+        periods=[(_(word), f"{here}?period={key}", key == period) for key, word in PERIODS.items()],
         plots=(_plots(course, step) if any_ else []) + compared,
         exports=export.choices(lambda path: f"{path}?period={period}", f"{here}:export"),
     )
@@ -198,20 +194,18 @@ async def health_show(request: Request[Any, Any, Any], code: FromPath[str]) -> R
 async def health_export(request: Request[Any, Any, Any], code: FromPath[str]) -> Stream:
     """Send what is plotted as a file."""
     period = request.query_params.get("period", "")
-    _word, step, count = PERIODS[period if period in PERIODS else USUAL]
+    step, count = samples.PERIODS[period if period in PERIODS else USUAL]
     async with web.reading(request) as tx:
         found = await service.connection_of(tx, code)
         course = await samples.course(tx, found.id, step, count)
 
-    def cells(row: tuple[Bin, int | None, int]) -> list[Any]:
-        b, used, stuck = row
+    def cells(b: Course) -> list[Any]:
         return [
             b.at, b.came, b.ended, b.told, b.waiting_in, b.waiting_out, b.lag_in_s, b.lag_out_s, b.calls, b.failures,
-            used, stuck,
+            _used(b), sum(b.stuck.values()),
         ]  # fmt: skip
 
-    rows = list(zip(course.bins, _used(course.bins), (sum(s.values()) for s in course.stuck), strict=True))
-    return export.send_all(request, f"health-{code}", COLUMNS, rows, cells)
+    return export.send_all(request, f"health-{code}", COLUMNS, course, cells)
 
 
 HANDLERS = [health_show, health_export]

@@ -16,26 +16,32 @@ from malha.platform.retrying import Bucket
 
 SLOT = timedelta(minutes=5)
 BACK = timedelta(days=1)  # counted anew at most
-AT_ONCE = 10_000
+# What is shown: so many whiles of so long.
+PERIODS = {"6h": (timedelta(minutes=5), 72), "2d": (timedelta(hours=1), 48), "14d": (timedelta(hours=6), 56)}
 
-# By primary key; a bin holds what its slots hold: sums, or the worst of them. Counters of calls become differences.
-BINS = """
-SELECT date_bin(make_interval(secs => %(step)s::int), slot, %(since)s::timestamptz) AS at, sum(came)::int AS came,
-       sum(ended)::int AS ended, sum(told)::int AS told, max(waiting_in) AS waiting_in, max(waiting_out) AS waiting_out,
-       max(lag_in_s) AS lag_in_s, max(lag_out_s) AS lag_out_s, sum(asked)::int AS calls, sum(failed)::int AS failures,
-       min(budget) AS budget
-FROM (SELECT s.*, calls - lag(calls) OVER w AS asked, failures - lag(failures) OVER w AS failed
-      FROM connection_sample s WHERE connection_id = %(connection_id)s::int
-        AND slot >= %(since)s::timestamptz - interval '5 minutes'
-      WINDOW w AS (ORDER BY slot)) x
-WHERE slot >= %(since)s::timestamptz
-GROUP BY 1 ORDER BY 1
-"""
-STUCK = """
-SELECT date_bin(make_interval(secs => %(step)s::int), slot, %(since)s::timestamptz) AS at, e.key, max(e.value::int)
-FROM connection_sample s CROSS JOIN LATERAL jsonb_each_text(s.stuck) AS e(key, value)
-WHERE connection_id = %(connection_id)s::int AND slot >= %(since)s::timestamptz
-GROUP BY 1, 2 ORDER BY 1, 2
+# By primary key; a while holds what its slots hold: sums, or the worst of them. Counters of calls become differences.
+COURSE = """
+WITH slots AS (
+    SELECT s.*, date_bin(make_interval(secs => %(step)s::int), slot, %(since)s::timestamptz) AS at,
+           calls - lag(calls) OVER w AS asked, failures - lag(failures) OVER w AS failed
+    FROM connection_sample s
+    WHERE connection_id = %(connection_id)s::int AND slot >= %(since)s::timestamptz - interval '5 minutes'
+    WINDOW w AS (ORDER BY slot)
+), whiles AS (
+    SELECT at, sum(came)::int AS came, sum(ended)::int AS ended, sum(told)::int AS told, max(waiting_in) AS waiting_in,
+           max(waiting_out) AS waiting_out, max(lag_in_s) AS lag_in_s, max(lag_out_s) AS lag_out_s,
+           sum(asked)::int AS calls, sum(failed)::int AS failures, min(budget) AS budget_left
+    FROM slots GROUP BY at
+), standing AS (
+    SELECT at, jsonb_object_agg(key, most) AS stuck
+    FROM (SELECT at, e.key, max(e.value::int) AS most FROM slots, jsonb_each_text(slots.stuck) AS e GROUP BY at, e.key)
+         AS x
+    GROUP BY at
+)
+SELECT at, coalesce(came, 0) AS came, coalesce(ended, 0) AS ended, coalesce(told, 0) AS told, waiting_in, waiting_out,
+       lag_in_s, lag_out_s, calls, failures, budget_left, coalesce(stuck, '{}') AS stuck
+FROM generate_series(%(since)s::timestamptz, %(last)s::timestamptz, make_interval(secs => %(step)s::int)) AS w(at)
+LEFT JOIN whiles USING (at) LEFT JOIN standing USING (at) ORDER BY at
 """
 PACES = """
 SELECT connection_id, bucket, extract(epoch FROM clock_timestamp())::float8 AS clock FROM connection_pace
@@ -47,8 +53,13 @@ SELECT max(x.slot) FROM connection c CROSS JOIN LATERAL (
 """
 
 
-class Bin(msgspec.Struct, frozen=True, kw_only=True):
-    """How a connection did in a while. What nobody looked at, or was never asked, is None; lags are in seconds."""
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connection did in a while that begins at `at`. What nobody looked at is null; lags are in seconds.
+
+    `came`, `ended` (handled) and `told` are counts; `waiting_in`, `waiting_out` and the lags the most that was seen,
+    `budget_left` (percent of the requests that may be sent) the least. `stuck` is what waited for a person, by
+    `in:cause` and `out:cause`.
+    """
 
     at: datetime
     came: int
@@ -60,14 +71,8 @@ class Bin(msgspec.Struct, frozen=True, kw_only=True):
     lag_out_s: int | None
     calls: int | None
     failures: int | None
-    budget: int | None  # percent that was left, the least of it
-
-
-class Course(msgspec.Struct, frozen=True):
-    """How a connection did: while by while, and what waited for a person then, by way and cause."""
-
-    bins: list[Bin]
-    stuck: list[dict[str, int]]  # beside each bin, by `in:cause` and `out:cause`
+    budget_left: int | None
+    stuck: dict[str, int]
 
 
 async def sample(tx: Tx) -> int:
@@ -77,7 +82,7 @@ async def sample(tx: Tx) -> int:
     newest: datetime | None = await tx.value(NEWEST)
     since = max(floor(now - BACK, SLOT), (newest or now - BACK) - SLOT)
     budgets = [(id_, _left(bucket, clock)) for id_, bucket, clock in await tx.tuples(PACES)]
-    done = await tx.execute(
+    return await tx.execute(
         sample_writes.SAMPLE,
         {
             "since": min(since, slot),
@@ -86,7 +91,6 @@ async def sample(tx: Tx) -> int:
             "budgets": [left for _, left in budgets],
         },
     )
-    return done + await tx.execute(sample_writes.FORGET_SAMPLES, {"most": AT_ONCE})
 
 
 def _left(bucket: dict[str, Any] | None, clock: float) -> int | None:
@@ -105,29 +109,17 @@ def floor(at: datetime, step: timedelta) -> datetime:
     return datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, at.tzinfo)
 
 
-async def course(tx: Tx, connection_id: int, step: timedelta, count: int) -> Course:
+async def course(tx: Tx, connection_id: int, step: timedelta, count: int) -> list[Course]:
     """Return the last `count` whiles of `step` each, the oldest first, the present one last; those without rows too."""
-    first = floor(await tx.now(), step) - step * (count - 1)
-    params = {"connection_id": connection_id, "since": first, "step": int(step.total_seconds())}
-    found = {each.at: each for each in await tx.all(Bin, BINS, params)}
-    stuck: dict[datetime, dict[str, int]] = {}
-    for at, key, most in await tx.tuples(STUCK, params):
-        stuck.setdefault(at, {})[key] = most
-    whiles = [first + step * n for n in range(count)]
-    return Course([found.get(at) or _nothing(at) for at in whiles], [stuck.get(at, {}) for at in whiles])
+    last = floor(await tx.now(), step)
+    params = {"since": last - step * (count - 1), "last": last, "step": int(step.total_seconds())}
+    return await tx.all(Course, COURSE, {"connection_id": connection_id, **params})
 
 
-def _nothing(at: datetime) -> Bin:
-    return Bin(
-        at=at, came=0, ended=0, told=0, waiting_in=None, waiting_out=None, lag_in_s=None, lag_out_s=None, calls=None,
-        failures=None, budget=None,
-    )  # fmt: skip
-
-
-def causes_of(stuck: Sequence[dict[str, int]]) -> list[str]:
+def causes_of(course: Sequence[Course]) -> list[str]:
     """Return what stood, by way and cause, that which stood most first."""
     most: dict[str, int] = {}
-    for each in stuck:
-        for key, count in each.items():
+    for each in course:
+        for key, count in each.stuck.items():
             most[key] = max(most.get(key, 0), count)
     return sorted(most, key=lambda key: (-most[key], key))
