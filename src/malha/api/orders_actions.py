@@ -269,11 +269,7 @@ async def list_orders(
     if (channel is not None and not channels) or (location is not None and place is None):
         return Page([])
     zone = ZoneInfo((await retailer.current(work.tx)).timezone or i18n.current_zone())
-    within = reads.promised_between(promised, None, None, await work.tx.now(), zone)
-    since, until = (
-        [instant if instant.tzinfo else instant.replace(tzinfo=zone) for instant in bounds if instant is not None]
-        for bounds in ((promised_since, within[0]), (promised_until, within[1]))
-    )
+    since, until = reads.promised_between(promised, promised_since, promised_until, await work.tx.now(), zone)
     wanted = Wanted(
         view=view,
         statuses=() if status is None else (status,),
@@ -283,8 +279,8 @@ async def list_orders(
         since=placed_since,
         until=placed_until,
         due=promised,
-        promised_since=max(since, default=None),
-        promised_until=min(until, default=None),
+        promised_since=since,
+        promised_until=until,
         method=method,
         search=search,
         overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),

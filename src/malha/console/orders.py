@@ -174,7 +174,8 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
     zone = ZoneInfo(i18n.current_zone())
     since, until = reads.day_bounds(asked.since, asked.until, zone)
     due = Due(asked.due) if asked.due else None
-    promised_since, promised_until = reads.promised_between(due, asked.due_from, asked.due_to, now(), zone)
+    days = reads.day_bounds(asked.due_from, asked.due_to, zone)
+    promised_since, promised_until = reads.promised_between(due, *days, now(), zone)
     location = next((id_ for id_, code, _name in names.locations if code == asked.location), None)
     wanted = Wanted(
         view=asked.view,

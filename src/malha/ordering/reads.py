@@ -82,7 +82,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[int, ...] | None = None  # locations the asker may see; None is all
     since: datetime | None = None
     until: datetime | None = None  # exclusive
-    due: Due | None = None  # LATE or NONE; the others are instants: `promised_within`
+    due: Due | None = None  # LATE or NONE; the others are instants: `promised_between`
     promised_since: datetime | None = None
     promised_until: datetime | None = None  # exclusive
     method: str | None = None
@@ -858,14 +858,18 @@ def promised_within(due: Due | None, today: date) -> tuple[date | None, date | N
 
 
 def promised_between(
-    due: Due | None, first: date | None, last: date | None, at: datetime, zone: tzinfo
+    due: Due | None, since: datetime | None, until: datetime | None, at: datetime, zone: tzinfo
 ) -> tuple[datetime | None, datetime | None]:
-    """Return the instants within which promises are asked for, by a word and by days; the second is exclusive."""
-    among, named = day_bounds(first, last, zone), promised_within(due, at.astimezone(zone).date())
-    word = day_bounds(*named, zone)
-    since = [instant for instant in (among[0], word[0]) if instant is not None]
-    until = [instant for instant in (among[1], word[1]) if instant is not None]
-    return max(since, default=None), min(until, default=None)
+    """Return the instants within which promises are asked for, by a word and by instants; the second is exclusive.
+
+    Instants that name no zone are `zone`'s.
+    """
+    named = day_bounds(*promised_within(due, at.astimezone(zone).date()), zone)
+    begins, ends = (
+        [one if one.tzinfo else one.replace(tzinfo=zone) for one in bounds if one is not None]
+        for bounds in ((since, named[0]), (until, named[1]))
+    )
+    return max(begins, default=None), min(ends, default=None)
 
 
 def day_bounds(first: date | None, last: date | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:

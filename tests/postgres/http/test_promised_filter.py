@@ -135,5 +135,5 @@ def test_a_week_is_from_monday_to_sunday() -> None:
     friday = datetime(2026, 11, 27, 22, 30, tzinfo=ZONE)
     since, until = reads.promised_between(Due.WEEK, None, None, friday, ZONE)
     assert (since, until) == (datetime(2026, 11, 23, tzinfo=ZONE), datetime(2026, 11, 30, tzinfo=ZONE))
-    since, until = reads.promised_between(Due.TODAY, friday.date() - timedelta(days=3), None, friday, ZONE)
+    since, until = reads.promised_between(Due.TODAY, friday - timedelta(days=3), None, friday, ZONE)
     assert (since, until) == (datetime(2026, 11, 27, tzinfo=ZONE), datetime(2026, 11, 28, tzinfo=ZONE))
