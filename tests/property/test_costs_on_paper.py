@@ -8,10 +8,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from malha.network.model import Rate
+from malha.network.model import Rate, RateDraft
 from malha.network.tariff import ANY, Tariff
 from malha.platform.ids import UUID
-from malha.routing.cost_draft_model import Bracket, Carriage
+from malha.routing.cost_draft_model import Carriage
 from malha.routing.cost_draft_rules import percent_of, rescaled
 from malha.routing.model import Door, Network, Place, Request, RequestLine
 from malha.routing.records import read_record
@@ -193,7 +193,7 @@ def test_a_tariff_that_is_changed_costs_its_percent_between_every_two_states(row
         )  # fmt: skip
 
     before = [
-        Bracket(from_state=a, to_state=b, max_grams=grams, price=price, lead_days=3, per_extra_kg=0)
+        RateDraft(from_state=a, to_state=b, max_grams=grams, price=price, lead_days=3, per_extra_kg=0)
         for (a, b, grams), price in rows.items()
     ]
     was, now = tariff(before), tariff(rescaled({"x": before}, carriage)["x"])

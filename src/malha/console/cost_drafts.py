@@ -21,7 +21,7 @@ from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
 from malha.routing import cost_draft_reads as reads
 from malha.routing import cost_drafts, cost_reads
-from malha.routing.cost_draft_model import Carriage, CostDraft, Drafted, Labour, Standing, Tax
+from malha.routing.cost_draft_model import Carriage, CostDraft, Drafted, Labour, Standing
 from malha.routing.cost_draft_rules import print_of
 from malha.routing.cost_files import read_markdowns, read_tax
 from malha.routing.cost_model import Costs
@@ -334,8 +334,7 @@ async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> 
     read = filling.filled(await request.form())
     rows, lines, problems = read_tax(await routing_costs.file_of(request))
     routing_costs.refuse_rows(problems)
-    taxes = [msgspec.convert(row, Tax, from_attributes=True) for row in rows]
-    return await _table(request, id, read.version(), lines, "taxes", taxes)
+    return await _table(request, id, read.version(), lines, "taxes", rows)
 
 
 @post(HERE + "/{id:int}/markdowns", opt={"permission": CHANGE}, status_code=200)

@@ -6,21 +6,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from malha.fiscal.tax_cost_reads import TaxCost
+from malha.network.model import RateDraft
 from malha.routing.cost_model import Costs, Markdown
 
 Centavos = Annotated[int, Meta(ge=0, le=100_000_000)]
 State = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
-
-
-class Tax(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row of the table of tax costs; its fields are those of `fiscal`."""
-
-    from_state: str
-    to_state: str
-    ncm: str = ""
-    basis_points: int = 0
-    centavos: int = 0
 
 
 class Labour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,31 +35,20 @@ class Drafted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What a draft changes. None, or an empty list of `labour` or `carriage`: that part stays as it is in force."""
 
     costs: Costs | None = None
-    taxes: list[Tax] | None = None  # the whole table
+    taxes: list[TaxCost] | None = None  # the whole table
     markdowns: list[Markdown] | None = None  # the same
     labour: Annotated[list[Labour], Meta(max_length=2_000)] = []
     carriage: Annotated[list[Carriage], Meta(max_length=800)] = []
-
-
-class Bracket(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the tariff, as `network` states it."""
-
-    from_state: str
-    to_state: str
-    max_grams: int
-    price: int
-    lead_days: int
-    per_extra_kg: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is in force of the parts that a draft changes."""
 
     costs: Costs | None = None
-    taxes: list[Tax] | None = None
+    taxes: list[TaxCost] | None = None
     markdowns: list[Markdown] | None = None
     labour: list[Labour] = []
-    tariff: dict[str, list[Bracket]] = {}  # by service
+    tariff: dict[str, list[RateDraft]] = {}  # by service
 
 
 class CostDraft(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from malha.fiscal import tax_cost_reads
 from malha.network import reads as network
 from malha.platform.db import Tx
 from malha.routing import cost_reads
-from malha.routing.cost_draft_model import Bracket, CostDraft, Drafted, Labour, Standing, Tax
+from malha.routing.cost_draft_model import CostDraft, Drafted, Labour, Standing
 
 # Few: people write them. The newest first.
 DRAFTS = """
@@ -30,31 +30,19 @@ async def draft(tx: Tx, id_: int) -> CostDraft | None:
 
 async def standing(tx: Tx, drafted: Drafted) -> Standing:
     """Return what is in force now of the parts that a draft changes."""
-    taxes = markdowns = None
-    if drafted.taxes is not None:
-        rows = [msgspec.convert(row, Tax, from_attributes=True) for row in await tax_cost_reads.tax_costs(tx)]
-        taxes = sorted(rows, key=lambda row: (row.from_state, row.to_state, row.ncm))
-    if drafted.markdowns is not None:
-        markdowns = sorted(await cost_reads.markdowns(tx), key=lambda row: (row.location, row.sku))
     places = await network.locations_by_code(tx, [one.location for one in drafted.labour])
-    labour = [
-        Labour(location=one.location, handling=place.handling_cost, line=place.line_cost)
-        for one in drafted.labour
-        if (place := places.get(one.location)) is not None
-    ]
-    tariff: dict[str, list[Bracket]] = {}
+    services, rates = [], []
     if drafted.carriage:
-        codes = {service.id: service.code for service in await network.services(tx)}
-        for rate in await network.rates(tx):
-            tariff.setdefault(codes[rate.service_id], []).append(msgspec.convert(rate, Bracket, from_attributes=True))
+        services, rates = await network.services(tx), await network.rates(tx)
+    tariff = {service.code: network.service_draft(service, rates).rates for service in services}
     return Standing(
         costs=None if drafted.costs is None else await cost_reads.costs(tx),
-        taxes=taxes,
-        markdowns=markdowns,
-        labour=labour,
-        tariff={code: _sorted(rates) for code, rates in sorted(tariff.items())},
+        taxes=None if drafted.taxes is None else await tax_cost_reads.tax_costs(tx),
+        markdowns=None if drafted.markdowns is None else await cost_reads.markdowns(tx),
+        labour=[
+            Labour(location=one.location, handling=place.handling_cost, line=place.line_cost)
+            for one in drafted.labour
+            if (place := places.get(one.location)) is not None
+        ],
+        tariff={code: brackets for code, brackets in tariff.items() if brackets},
     )
-
-
-def _sorted(rates: list[Bracket]) -> list[Bracket]:
-    return sorted(rates, key=lambda rate: (rate.from_state, rate.to_state, rate.max_grams))

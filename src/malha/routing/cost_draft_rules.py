@@ -3,13 +3,16 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import product
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
+from malha.network.model import RateDraft
 from malha.network.tariff import ANY
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.routing.cost_draft_model import Bracket, Carriage, Drafted, Standing
+from malha.routing.cost_draft_model import Carriage, Drafted, Standing
 from malha.routing.cost_rules import flaws_of as flaws_of_costs
 
 MOST_ROWS = 20_000  # of tax costs, or of credits
@@ -40,8 +43,20 @@ def flaws_of(drafted: Drafted, locations: Collection[str], channels: Collection[
 
 
 def print_of(standing: Standing) -> str:
-    """Return a fingerprint: two that differ are not the same costs."""
-    return sha256(_encode(standing)).hexdigest()[:32]
+    """Return a fingerprint: two that differ are not the same costs. The order of a table's rows does not count."""
+    ordered = msgspec.structs.replace(
+        standing,
+        taxes=_ordered(standing.taxes, "from_state", "to_state", "ncm"),
+        markdowns=_ordered(standing.markdowns, "location", "sku"),
+        tariff={
+            code: _ordered(rates, "from_state", "to_state", "max_grams") for code, rates in standing.tariff.items()
+        },
+    )
+    return sha256(_encode(ordered)).hexdigest()[:32]
+
+
+def _ordered(rows: list[Any] | None, *names: str) -> list[Any] | None:
+    return None if rows is None else sorted(rows, key=attrgetter(*names))
 
 
 def percent_of(carriage: Sequence[Carriage], origin: str, target: str) -> int:
@@ -53,7 +68,7 @@ def percent_of(carriage: Sequence[Carriage], origin: str, target: str) -> int:
     return percent
 
 
-def rescaled(tariff: Mapping[str, Sequence[Bracket]], carriage: Sequence[Carriage]) -> dict[str, list[Bracket]]:
+def rescaled(tariff: Mapping[str, Sequence[RateDraft]], carriage: Sequence[Carriage]) -> dict[str, list[RateDraft]]:
     """Return a tariff by which every parcel costs its percent of what it did, to half a centavo a price.
 
     A row for any state is parted where a change names states: each pair of states finds the row it found before, at
@@ -62,8 +77,8 @@ def rescaled(tariff: Mapping[str, Sequence[Bracket]], carriage: Sequence[Carriag
     return {service: _rescaled(rates, carriage) for service, rates in tariff.items()}
 
 
-def _rescaled(rates: Sequence[Bracket], carriage: Sequence[Carriage]) -> list[Bracket]:
-    zones: dict[Zone, list[Bracket]] = {}
+def _rescaled(rates: Sequence[RateDraft], carriage: Sequence[Carriage]) -> list[RateDraft]:
+    zones: dict[Zone, list[RateDraft]] = {}
     for rate in rates:
         zones.setdefault((rate.from_state, rate.to_state), []).append(rate)
     named: set[Zone] = {(change.from_state or ANY, change.to_state or ANY) for change in carriage}

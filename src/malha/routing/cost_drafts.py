@@ -9,10 +9,8 @@ from collections.abc import Iterable
 import msgspec
 
 from malha.fiscal import tax_costs
-from malha.fiscal.tax_cost_reads import TaxCost
 from malha.network import reads as network
 from malha.network import service as network_service
-from malha.network.model import RateDraft
 from malha.network.service import refuse_limited
 from malha.platform import audit
 from malha.platform.db import Tx
@@ -21,7 +19,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.routing import cost_draft_reads as reads
 from malha.routing import cost_draft_writes as writes
 from malha.routing import costs
-from malha.routing.cost_draft_model import Bracket, CostDraft, Drafted, Labour, Standing, Tax
+from malha.routing.cost_draft_model import CostDraft, Drafted, Labour, Standing
 from malha.routing.cost_draft_rules import flaws_of, print_of, rescaled
 from malha.routing.errors import CostDraftNotFound, CostDraftPromoted, CostsMovedOn, CostsNotPromoted
 
@@ -152,7 +150,7 @@ async def _check(tx: Tx, content: Drafted) -> None:
     known = await network.snapshot(tx)
     flaws = list(flaws_of(content, known.location_ids, known.channel_ids))
     if content.taxes is not None:
-        flaws += _under("taxes", tax_costs.flaws_of(_taxes(content.taxes)))
+        flaws += _under("taxes", tax_costs.flaws_of(content.taxes))
     if content.markdowns is not None:
         flaws += _under("markdowns", await costs.flaws_of_markdowns(tx, content.markdowns))
     refuse(flaws)
@@ -162,17 +160,13 @@ def _under(part: str, flaws: Iterable[Flaw]) -> list[Flaw]:
     return [msgspec.structs.replace(flaw, at=part + flaw.at.removeprefix("rows")) for flaw in flaws]
 
 
-def _taxes(rows: Iterable[Tax]) -> list[TaxCost]:
-    return [msgspec.convert(row, TaxCost, from_attributes=True) for row in rows]
-
-
 def _made_of(content: Drafted, before: Standing) -> Standing:
-    """Return what is in force once a draft is, given what was: in the order in which tables are read."""
+    """Return what is in force once a draft is, given what was."""
     was = {one.location: one for one in before.labour}
     return Standing(
         costs=content.costs,
-        taxes=None if content.taxes is None else sorted(content.taxes, key=lambda x: (x.from_state, x.to_state, x.ncm)),
-        markdowns=None if content.markdowns is None else sorted(content.markdowns, key=lambda x: (x.location, x.sku)),
+        taxes=content.taxes,
+        markdowns=content.markdowns,
         labour=[
             Labour(
                 location=one.location,
@@ -191,7 +185,7 @@ async def _put(tx: Tx, wanted: Standing) -> None:
     if wanted.costs is not None:
         await costs.set_costs(tx, wanted.costs, None)
     if wanted.taxes is not None:
-        await tax_costs.replace(tx, _taxes(wanted.taxes), None)
+        await tax_costs.replace(tx, wanted.taxes, None)
     if wanted.markdowns is not None:
         await costs.set_markdowns(tx, wanted.markdowns, None)
     if wanted.labour:
@@ -208,12 +202,8 @@ async def _put(tx: Tx, wanted: Standing) -> None:
         rates = await network.rates(tx)
         for code, brackets in sorted(wanted.tariff.items()):  # a retailer has some dozens
             stated_service = network.service_draft(services[code], rates)
-            stated_service = msgspec.structs.replace(stated_service, rates=_rates(brackets))
+            stated_service = msgspec.structs.replace(stated_service, rates=brackets)
             await network_service.update_service(tx, stated_service, services[code].version)
-
-
-def _rates(brackets: Iterable[Bracket]) -> list[RateDraft]:
-    return [msgspec.convert(bracket, RateDraft, from_attributes=True) for bracket in brackets]
 
 
 async def _note(

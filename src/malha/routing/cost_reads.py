@@ -11,7 +11,6 @@ from malha.inventory import age_reads
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import revisions
 from malha.platform.db import Tx
-from malha.routing.cost_draft_model import Tax
 from malha.routing.cost_model import Costs, Markdown, Restriction, Risk
 from malha.routing.cost_rules import centavos_of, credit_of
 from malha.routing.terms import NO_TERMS, Taxes, TaxRate, Terms
@@ -96,7 +95,7 @@ async def terms_of(
     tx: Tx,
     snapshot: NetworkSnapshot,
     stated: Costs,
-    taxes: Iterable[Tax] | None = None,
+    taxes: Iterable[TaxCost] | None = None,
     credits_: Iterable[tuple[int, int, int]] | None = None,
 ) -> Terms:
     """Return a document as the planner takes it, with what is learned of locations.
@@ -108,10 +107,9 @@ async def terms_of(
         taxes: the table of tax costs; None: the one in force.
         credits_: (SKU, location, centavos) of aged stock, by ids; None: those in force.
     """
-    rows: Iterable[Tax | TaxCost] = await tax_cost_reads.tax_costs(tx) if taxes is None else taxes
     rates = {
         (row.from_state, row.to_state, row.ncm): TaxRate(row.basis_points, row.centavos)
-        for row in rows
+        for row in (await tax_cost_reads.tax_costs(tx) if taxes is None else taxes)
         if row.basis_points or row.centavos
     }
     by_sku: dict[int, dict[int, int]] = {}

@@ -10,10 +10,11 @@ from test_simulations import a_past, wanted
 from tests_http import Shop
 
 from malha.fiscal import tax_cost_reads
+from malha.fiscal.tax_cost_reads import TaxCost
 from malha.network import reads as network
 from malha.platform.errors import MalhaError
 from malha.routing import cost_draft_reads, cost_drafts, cost_reads
-from malha.routing.cost_draft_model import Carriage, Drafted, Labour, Tax
+from malha.routing.cost_draft_model import Carriage, Drafted, Labour
 from malha.routing.cost_draft_rules import print_of
 from malha.routing.cost_model import Carton, Costs, Markdown
 from malha.simulation import service, shadowing
@@ -74,8 +75,8 @@ async def test_every_part_is_put_into_force_and_put_back_as_it_was(retailer: Sho
     content = Drafted(
         costs=Costs(late_penalty=900, cartons=[Carton(max_grams=2_000, price=150)]),
         taxes=[
-            Tax(from_state="SP", to_state="PB", basis_points=700),
-            Tax(from_state="*", to_state="*", basis_points=1800),
+            TaxCost(from_state="SP", to_state="PB", basis_points=700),
+            TaxCost(from_state="*", to_state="*", basis_points=1800),
         ],
         markdowns=[Markdown(sku="CAMA", location="REC", centavos=300)],
         labour=[Labour(location="CAJ", line=77)],
