@@ -166,6 +166,35 @@ async def test_an_owner_cannot_come_to_a_site_twice_however_many_try_at_once(dat
     assert sum(await asyncio.gather(*[come(f"V{n}") for n in range(5)])) == 1
 
 
+async def test_who_changes_two_locations_of_a_site_do_not_wait_for_one_another(database: Database) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        await service.put_locations(tx, [at_site("SP01-V", "SP01")])
+
+    async def change(tx: Tx, draft: LocationDraft) -> None:
+        version = await service.lock(tx, "location", draft.code)
+        await service.update_location(tx, draft, version)
+
+    async def change_first() -> None:
+        async with database.transaction() as tx:
+            await change(tx, a_location("SP01", daily_capacity=7))
+
+    async with database.transaction() as tx:
+        await service.lock(tx, "location", "SP01-V")
+        first = asyncio.create_task(change_first())
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        while not await tx.value(waits):
+            assert not first.done()
+            await tx.execute("SELECT pg_stat_clear_snapshot()")
+        await change(tx, at_site("SP01-V", "SP01", priority=3))
+    await first
+    async with database.transaction() as tx:
+        await agreed(tx, "SP01", 2)
+        member = await reads.location_by_code(tx, "SP01-V")
+        assert member is not None
+        assert (member.priority, member.daily_capacity) == (3, 7)
+
+
 async def test_locations_come_to_a_site_and_leave_it(database: Database) -> None:
     async with database.transaction() as tx:
         await a_network(tx)

@@ -164,9 +164,16 @@ LOCK_LEGAL_ENTITY = """
 SELECT version FROM legal_entity WHERE cnpj_root = %(code)s::text FOR NO KEY UPDATE
 """
 
-# FOR NO KEY UPDATE: the row is about to be rewritten, rows that point to it need not wait.
+# FOR NO KEY UPDATE: the row is about to be rewritten, rows that point to it need not wait. With its site, as LOCK_SITES
+# does: who changes another location there would else wait for this one, and this one for that.
 LOCK_LOCATION = """
-SELECT version FROM location WHERE code = %(code)s::text FOR NO KEY UPDATE
+WITH site AS MATERIALIZED (
+    SELECT code, version FROM location
+    WHERE code = %(code)s::text
+       OR coalesce(site_id, id) = (SELECT coalesce(site_id, id) FROM location WHERE code = %(code)s::text)
+    ORDER BY code FOR NO KEY UPDATE
+)
+SELECT version FROM site WHERE code = %(code)s::text
 """
 
 # As above, for a channel.
