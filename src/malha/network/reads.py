@@ -30,40 +30,25 @@ T = TypeVar("T")
 
 REVISION = "network"
 
-# All columns a Location has; the table is read whole.
-LOCATIONS = """
+# All columns a Location has.
+_LOCATION = """
 SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
        opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
        handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
        (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
-FROM location x ORDER BY code
-"""
+FROM location x"""
+
+# The table is read whole.
+LOCATIONS = f"{_LOCATION} ORDER BY code"
 
 # By primary key.
-LOCATIONS_BY_ID = """
-SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
-       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
-       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
-FROM location x WHERE id = ANY(%(ids)s::int[]) ORDER BY code
-"""
+LOCATIONS_BY_ID = f"{_LOCATION} WHERE id = ANY(%(ids)s::int[]) ORDER BY code"
 
 # By the unique index on code.
-LOCATIONS_BY_CODE = """
-SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
-       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
-       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
-FROM location x WHERE code = ANY(%(codes)s::text[]) ORDER BY code
-"""
+LOCATIONS_BY_CODE = f"{_LOCATION} WHERE code = ANY(%(codes)s::text[]) ORDER BY code"
 
 # All that are at the sites of these, themselves included, by the index on sites.
-LOCATIONS_AT_SITES = """
-SELECT id, code, name, kind, establishment_id, status, address, state, postal_code, latitude, longitude, timezone,
-       opening_hours, holiday_calendar, can_ship, can_pickup, can_curbside, can_return, cut_off, daily_capacity,
-       handling_cost, line_cost, priority, pickup_days, version, paused_reason, paused_until, owner_id, site_id,
-       (SELECT s.code FROM location s WHERE s.id = x.site_id) AS site
-FROM location x
+LOCATIONS_AT_SITES = f"""{_LOCATION}
 WHERE coalesce(site_id, id) IN (SELECT coalesce(site_id, id) FROM location WHERE code = ANY(%(codes)s::text[]))
 ORDER BY site_id NULLS FIRST, code
 """

@@ -151,17 +151,12 @@ async def reopened(tx: Tx, place: Location) -> dict[str, object]:
     return {"status": site.status, "reason": site.paused_reason, "until": site.paused_until}
 
 
-async def at(tx: Tx, code: str) -> list[Location]:
-    """Return the locations at the site of one, the first of the site first; one alone is its own site."""
-    return await reads.locations_at_sites(tx, [code])
-
-
 async def refuse_owner_twice(tx: Tx, place: Location, establishment_id: int) -> None:
     """Refuse an owner whose goods another location of the site keeps.
 
     Raises:
         OwnerTwiceAtSite: one does.
     """
-    for other in await at(tx, place.code):
+    for other in await reads.locations_at_sites(tx, [place.code]):
         if other.id != place.id and other.keeps == establishment_id:
             raise OwnerTwiceAtSite(key=place.code, other=other.code)
