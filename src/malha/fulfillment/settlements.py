@@ -3,7 +3,8 @@
 Units are those of the ledger: they left with a shipment or were handed over, recorded in the period. The ledger is
 never edited, so a period that is over stays as it is. The owner is who the location's goods belong to now. What the
 customers paid is their orders' total for the SKU, by unit; a component of a kit has no price of its own, and its units
-are told apart (of an order with both, in proportion: the ledger does not say which unit was of which line).
+are told apart (of an order with both, in proportion: the ledger does not say which unit was of which line). What is
+in proportion is rounded once, in the sum.
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,14 @@ SELECT e.code AS owner, e.name AS owner_name, c.name AS company, v.sku, v.name, 
        m.units, m.unpriced, m.value
 FROM (
     SELECT m.sku_id, m.location_id, coalesce(o.currency, 'BRL') AS currency, -sum(m.d_on_hand)::int AS units,
-           sum(-m.d_on_hand - coalesce(round(-m.d_on_hand * k.alone / (k.alone + k.parts)), 0))::int AS unpriced,
-           coalesce(sum(round(-m.d_on_hand * k.total / (k.alone + k.parts))), 0)::bigint AS value
+           -sum(m.d_on_hand)::int
+               - coalesce(round(sum(-m.d_on_hand * k.alone / (k.alone + k.parts))), 0)::int AS unpriced,
+           coalesce(round(sum(-m.d_on_hand * k.total / (k.alone + k.parts))), 0)::bigint AS value
     FROM movement m
     LEFT JOIN sales_order o ON m.ref_kind = 'order' AND o.id = m.ref_id
     LEFT JOIN LATERAL (
         SELECT sum(l.total) FILTER (WHERE l.sku_id = m.sku_id) AS total,
-               sum(l.quantity) FILTER (WHERE l.sku_id = m.sku_id) AS alone,
+               sum(l.quantity) FILTER (WHERE l.sku_id = m.sku_id)::numeric AS alone,
                coalesce(sum(l.quantity * c.quantity) FILTER (WHERE c.sku_id = m.sku_id), 0) AS parts
         FROM order_line l
         LEFT JOIN order_component c ON c.order_id = l.order_id AND c.line = l.line AND c.sku_id = m.sku_id

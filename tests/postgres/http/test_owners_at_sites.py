@@ -208,3 +208,20 @@ async def test_a_settlement_says_what_left_of_each_owners_goods_and_what_custome
     assert "BOWL" in page
     empty = await sited.http.get("/stock-owners/settlement?since=2020-01-01&until=2020-01-02", headers=reader)
     assert "Nothing left in this time" in empty.text
+
+
+async def test_a_settlement_tells_units_of_kits_apart_though_an_order_left_in_pieces(sited: Shop) -> None:
+    async with sited.database.transaction() as tx:
+        ids = dict(await tx.tuples("SELECT sku, id FROM variant"))
+        kit = await a_product(tx, sited.world, "SET", components={ids["CUP"]: 2})
+        order = await an_order(tx, sited.world, [Sold(ids["CUP"], 1, price=1000), Sold(kit, 1, at="DC-SP9")])
+        for work in await fulfillment.release_order(tx, order):
+            await fulfillment.confirm_pick(tx, work.id)
+            await fulfillment.pack(tx, work.id)
+            owner = "SP1" if work.location_id == sited.world.locations["DC"] else "SP9"
+            await fiscal.record_document(tx, work.id, DocumentFacts(access_key=an_access_key(sited.world, owner)))
+            await fulfillment.ship(tx, work.id)
+    period = {"since": ago(1), "until": ago(-1)}
+    answer = await sited.http.get("/v1/stock/settlement", params=period, headers=sited.headers)
+    found = [(r["owner"], r["units"], r["unpriced"], r["value"]) for r in answer.json()["items"]]
+    assert found == [("SP1", 1, 1, 333), ("SP9", 2, 1, 667)]
