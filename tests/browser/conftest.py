@@ -49,6 +49,7 @@ FLAGS = [
 ]
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=20_000)  # on a busy machine a page takes its time; what is there is found at once
+SHOTS = os.environ.get("MALHA_TEST_SHOTS")  # a directory: pages are drawn into it, to be looked at
 WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 
 
@@ -63,6 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(skip)
+
+
+def shot(page: Page, name: str, *, whole: bool = True) -> None:
+    """Draw a page into the directory that the environment names; none named, nothing is drawn."""
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=whole)
 
 
 def apart(make: Callable[[], Any]) -> Any:

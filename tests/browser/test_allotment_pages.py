@@ -1,8 +1,6 @@
 """Allotments and safety rules in a real browser: made, watched, tried and explained, in both languages and sizes."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,18 +15,12 @@ from malha.inventory.safety.model import Measure, SafetyRuleDraft
 from malha.platform.db import Database
 from malha.platform.ids import new_id
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 from .seeding import CHANNELS
 
 Visit = Callable[..., Page]
 TOWEL = "AR-3307-TE"
 CHANNEL, OTHER = CHANNELS[0][0], CHANNELS[1][0]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture
@@ -113,7 +105,7 @@ def test_every_page_is_whole_in_both_sizes_languages_and_themes(visit: Visit, al
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
         assert violations(page) == []
         name = path.strip("/").replace("/", "-").replace(":", "-").replace("?", "-")
-        shoot(page, f"{name}-{size['width']}-{language}-{theme}")
+        shot(page, f"{name}-{size['width']}-{language}-{theme}")
 
 
 def test_a_fence_is_made_changed_and_ended(visit: Visit, allotted: None) -> None:
@@ -149,7 +141,7 @@ def test_a_rule_says_what_it_would_change_before_it_is_saved(visit: Visit, allot
     page.get_by_label("Quanto", exact=True).fill("1")
     page.get_by_role("button", name="O que mudaria?").click()
     expect(page.locator("#trial")).to_contain_text("saldos")
-    shoot(page, "safety-trial")
+    shot(page, "safety-trial")
     page.get_by_role("button", name="Criar regra de segurança").click()
     expect(page.locator("tbody tr")).to_have_count(3)
 

@@ -1,6 +1,5 @@
 """The pages of capacity: a week as a grid, what a location states, several at once, files, and the slot of an order."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import time, timedelta
 from pathlib import Path
@@ -16,10 +15,9 @@ from malha.ordering import slots
 from malha.platform.db import Database, Tx
 from malha.platform.ids import UUID, new_id
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
 HOURS = ((9, 11, 6), (11, 13, 8), (13, 15, 8), (15, 17, 6), (17, 19, 4))
 CLEAR = (
     "DELETE FROM capacity_reservation",
@@ -34,11 +32,6 @@ SELECT o.id, o.number, l.code FROM sales_order o JOIN location l ON l.id = o.pic
 WHERE o.method = 'pickup' AND o.status IN ('allocated', 'picking', 'ready') ORDER BY o.number LIMIT 1
 """
 STORES = "SELECT code FROM location WHERE can_pickup AND status = 'active' ORDER BY code LIMIT 3"
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 def within(seeded: str, work: Callable[[Tx], Any]) -> Any:
@@ -105,7 +98,7 @@ def test_the_pages_have_no_barrier_and_nothing_sticks_out(
     }
     for name, path in pages.items():
         page = visit(path, language=language, size=size, theme=theme)
-        shoot(page, f"{name}-{look}")
+        shot(page, f"{name}-{look}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
 

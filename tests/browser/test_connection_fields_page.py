@@ -1,9 +1,7 @@
 """Field rules in a real browser: filled in, tried on the last orders, wrong cells marked, saved; what an order says besides."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,10 +14,9 @@ from malha.channels.contract import ExtLine, ExtOrder, InboxEvent, Trust
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 PAGE = "/connections/ruled/fields"
 HELD = """
 UPDATE channel_inbox SET state = 'parked', cause = 'field', error = 'rule 1, buyer.document: attributes.cpf is missing.'
@@ -97,11 +94,6 @@ def ruled(seeded: str) -> Iterator[int]:
     apart(away)
 
 
-def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
-
-
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("language", ["pt-BR", "en"])
 def test_the_rules_and_what_an_order_says_besides_are_whole_in_both_languages_and_widths(
@@ -129,6 +121,7 @@ def test_rules_are_tried_corrected_in_the_cell_that_is_wrong_and_saved(visit: Vi
     expect(page.get_by_label("Field here, row 1")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Field here, row 1").fill("buyer.document")
     page.get_by_role("button", name="Copy row 5").click()
+    expect(page.get_by_label("If it is missing, row 6")).to_have_value("marketplace")
     page.get_by_label("If it is missing, row 6").fill("extra")
     page.get_by_role("button", name="Save the rules").click()
     expect(page.get_by_text("6 rules saved; 1 order goes on")).to_be_visible()

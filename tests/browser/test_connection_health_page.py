@@ -1,8 +1,6 @@
 """How a connection does, in a real browser: plots and their tables in both languages, widths and lights, read anew."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,10 +10,9 @@ from malha.channels.connecting.model import ConnectionDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 PAGE = "/connections/watched/health"
 SAMPLES = """
 INSERT INTO connection_sample (connection_id, slot, came, ended, told, waiting_in, waiting_out, lag_in_s, lag_out_s,
@@ -78,9 +75,9 @@ def test_plots_and_their_tables_are_whole_in_both_languages_widths_and_lights(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     if SHOTS:
         name = f"health-{language}-{viewport['width']}-{theme}"
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+        shot(page, name)
         page.locator("svg.m-chart").nth(4).scroll_into_view_if_needed()
-        page.screenshot(path=str(Path(SHOTS) / f"{name}-2.png"), full_page=True)
+        shot(page, f"{name}-2")
     page = visit("/connections/new/health", language=language, size=viewport, theme=theme)
     expect(page.locator(".m-empty")).to_be_visible()
     assert violations(page) == []

@@ -1,8 +1,6 @@
 """Listings of a connection in a real browser: what a channel gets, said otherwise, taken back, published and ended."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,10 +11,9 @@ from malha.channels.listings import service as listings
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 CODE = "seller"
 STOOD = """
 UPDATE listing_post w SET status = x.status, sent_at = now() - interval '2 hours', sent_version = 1, version = 1,
@@ -79,8 +76,7 @@ def test_the_pages_are_whole_in_both_languages_and_widths(
         page = visit(path, language=language, size=viewport)
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        if SHOTS:
-            page.screenshot(path=str(Path(SHOTS) / f"a_l{n}-{language}-{viewport['width']}.png"), full_page=True)
+        shot(page, f"a_l{n}-{language}-{viewport['width']}")
 
 
 @pytest.mark.usefixtures("sold")

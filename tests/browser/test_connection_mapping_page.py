@@ -1,8 +1,6 @@
 """The mapping of a channel's variants in a real browser: suggestions beside each, chosen, accepted together."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,10 +10,9 @@ from malha.channels.connecting.model import ConnectionDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 SEEN = """
 INSERT INTO channel_variant (connection_id, code, external_id, gtin, name, price, source, active)
 SELECT c.id, 'ML-' || lower(replace(v.sku, '-', '')), 'x' || v.id, coalesce(v.gtin, ''), v.name || ' (oferta)', 12990,
@@ -70,9 +67,8 @@ def test_the_page_and_what_needs_attention_are_whole_in_both_languages_and_width
         page = visit(path, language=language, size=viewport)
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        if SHOTS:
-            name = f"{path.strip('/').replace('/', '-')}-{language}-{viewport['width']}"
-            page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+        name = f"{path.strip('/').replace('/', '-')}-{language}-{viewport['width']}"
+        shot(page, name)
 
 
 @pytest.mark.usefixtures("mapped")

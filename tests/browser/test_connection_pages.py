@@ -1,9 +1,7 @@
 """Connections in a real browser: made, tested, looked after; what its words mean, and what nobody can know."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +13,9 @@ from malha.channels.contract import ExtLine, ExtOrder, ExtPayment, InboxEvent, P
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 CAME = """
 INSERT INTO reconciliation (connection_id, kind, day, ours, theirs, ours_total, theirs_total, differing)
 SELECT id, 'orders', DATE '2026-11-25' - n, 40 + n, 40 + n + (n = 1)::int, 812300, 812300 + 9900 * (n = 1)::int,
@@ -92,11 +89,6 @@ def linked(seeded: str) -> Iterator[None]:
     apart(away)
 
 
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
-
-
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("language", ["pt-BR", "en"])
 @pytest.mark.usefixtures("linked")
@@ -108,7 +100,7 @@ def test_the_pages_are_whole_in_both_languages_and_widths(
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
         name = path.strip("/").replace("/", "-").partition("?")[0].replace(":", "-")
-        shoot(page, f"{name}-{language}-{viewport['width']}")
+        shot(page, f"{name}-{language}-{viewport['width']}")
 
 
 @pytest.mark.usefixtures("linked")
@@ -156,7 +148,7 @@ def test_what_is_chosen_yes_or_no_stays_chosen(visit: Visit, seeded: str) -> Non
     for viewport, language in ((WIDE, "pt-BR"), (NARROW, "pt-BR"), (WIDE, "en")):
         page = visit("/connections/woo/edit", language=language, size=viewport)
         assert violations(page) == []
-        shoot(page, f"woocommerce-edit-{language}-{viewport['width']}")
+        shot(page, f"woocommerce-edit-{language}-{viewport['width']}")
     expect(page.get_by_label("Complete orders")).to_have_value("False")
     expect(page.get_by_label("Keep sale prices")).to_have_value("True")
     expect(page.get_by_label("Refund at the gateway")).to_have_value("True")

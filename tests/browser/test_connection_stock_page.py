@@ -1,8 +1,6 @@
 """Stock that a channel shows, in a real browser: differences by cause, chosen and told again."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,10 +13,9 @@ from malha.inventory.sync.model import SourceDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 PUSH = """
 INSERT INTO stock_push (channel_id, kind) SELECT channel_id, 'connector' FROM connection WHERE code = 'shown'
 ON CONFLICT DO NOTHING
@@ -76,11 +73,6 @@ def shown(seeded: str) -> Iterator[None]:
     apart(away)
 
 
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
-
-
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("language", ["pt-BR", "en"])
 @pytest.mark.usefixtures("shown")
@@ -88,7 +80,7 @@ def test_the_page_is_whole_in_both_languages_and_widths(visit: Visit, language: 
     page = visit("/connections/shown/stock", language=language, size=viewport)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    shoot(page, f"connection-stock-{language}-{viewport['width']}")
+    shot(page, f"connection-stock-{language}-{viewport['width']}")
 
 
 @pytest.mark.usefixtures("shown")

@@ -1,9 +1,7 @@
 """Drafts of costs in a real browser: written, simulated, promoted and taken back, with no barrier in any look."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +15,13 @@ from malha.routing.cost_model import Carton, Costs
 from malha.simulation import service
 from malha.simulation.model import Draft
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
 BUSIEST = """
 SELECT l.code FROM order_unit u JOIN location l ON l.id = u.location_id GROUP BY l.code ORDER BY count(*) DESC, l.code LIMIT 1
 """
 CLEAN = ("DELETE FROM simulation", "DELETE FROM routing_cost_draft")
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 async def replayed(database: Database, draft: int) -> str:
@@ -79,7 +71,7 @@ def test_the_pages_have_no_flaws(
     ):  # fmt: skip
         page = visit(path, language=language, size=size, theme=theme)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-        shoot(page, f"costdraft-{name}-{language}-{size['width']}")
+        shot(page, f"costdraft-{name}-{language}-{size['width']}")
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 

@@ -1,6 +1,5 @@
 """Feeds in a real browser: from the empty page over the form with its preview to a built file and the rows to mend."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +11,9 @@ from playwright.sync_api import Page, expect
 
 from malha.channels.feeds import building  # noqa: F401 -- declares its jobs
 
-from .conftest import NARROW, unsound, violations
+from .conftest import NARROW, SHOTS, shot, unsound, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("FEED_SHOTS")
 
 
 def ask(seeded: str, statement: str, *params: Any) -> list[Any]:
@@ -43,12 +41,6 @@ def listed(seeded: str) -> Iterator[str]:
         "DELETE FROM listing l USING channel c WHERE c.id = l.channel_id AND c.code = %s AND l.sent_at IS NULL",
         channel,
     )
-
-
-def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.wait_for_timeout(300)
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=False)
 
 
 def test_a_feed_is_made_previewed_built_and_its_rows_to_mend_are_read(
@@ -136,7 +128,8 @@ def test_pages_of_feeds_are_sound_wide_and_narrow_light_and_dark_in_both_languag
         for name, path in paths.items():
             for size, of in ((NARROW, "narrow"), ({"width": 1366, "height": 768}, "wide")):
                 page = visit(path, size=size, language="pt-BR" if of == "narrow" else "en")
-                shot(page, f"{name}-{of}")
+                page.wait_for_timeout(300)
+                shot(page, f"{name}-{of}", whole=False)
                 page.context.close()
     assert unsound(visit, paths) == {}
     assert unsound(visit, paths, size=NARROW, language="en") == {}

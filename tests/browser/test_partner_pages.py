@@ -1,8 +1,6 @@
 """A logistics partner in a real browser: what it has not answered, files with errors, its locations and its key."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,10 +10,9 @@ from malha.channels.connecting.model import ConnectionDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")
 HERE = "/connections/parceiro/partner"
 PLACE = """
 INSERT INTO partner_location (location_id, connection_id, theirs)
@@ -90,8 +87,7 @@ def test_a_partner_page_shows_what_needs_somebody_and_is_sound(partnered: None, 
         expect(page.get_by_text("No space left on device")).to_be_visible()
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        if SHOTS:
-            page.screenshot(path=str(Path(SHOTS) / f"a_partner_{name}_{language}.png"), full_page=True)
+        shot(page, f"a_partner_{name}_{language}")
 
 
 def test_the_rows_of_a_file_to_mend_are_told_and_requests_can_be_found(partnered: None, visit: Visit) -> None:
@@ -100,8 +96,7 @@ def test_the_rows_of_a_file_to_mend_are_told_and_requests_can_be_found(partnered
     page.get_by_role("link", name="SHIP_2026-11-26.csv").first.click()
     expect(page.get_by_text("there is no SKU “NOPE”")).to_be_visible()
     assert violations(page) == []
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / "a_partner_file.png"), full_page=True)
+    shot(page, "a_partner_file")
     page = visit(HERE + "?view=ended", size=WIDE, language="en")
     expect(page.get_by_text("Shipped")).to_be_visible()
 

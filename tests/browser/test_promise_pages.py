@@ -1,18 +1,15 @@
 """The page of kept and broken promises: shares, the weeks as bars and as a table, filters, and no barrier in any look."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
 # Promises of six weeks by the orders that are there: every seventh came late, every 31st has not come.
 FILL = """
 INSERT INTO promise_outcome (work_id, order_id, channel_id, location_id, method, service_id, from_state, to_state,
@@ -35,11 +32,11 @@ JOIN (SELECT id, row_number() OVER (ORDER BY id) AS r, count(*) OVER () AS many 
 
 def shoot(page: Page, name: str) -> None:
     if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+        shot(page, name, whole=False)
         page.locator("#by-2-h").scroll_into_view_if_needed()
-        page.screenshot(path=str(Path(SHOTS) / f"{name}-groups.png"))
+        shot(page, f"{name}-groups", whole=False)
         page.locator("#broken-h").evaluate("at => at.scrollIntoView()")
-        page.screenshot(path=str(Path(SHOTS) / f"{name}-broken.png"))
+        shot(page, f"{name}-broken", whole=False)
 
 
 @pytest.fixture

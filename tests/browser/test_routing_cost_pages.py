@@ -1,6 +1,5 @@
 """The page of routing's costs: each term with its form, what is learned as bars, tables by file, no barrier in any look."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from playwright.sync_api import Page, expect
 
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
 FILL = """
 WITH v AS (INSERT INTO routing_risk_version (works, refused, promises, broken) VALUES (900, 60, 700, 90) RETURNING id)
 INSERT INTO routing_risk (version_id, location_id, works, refused, promises, broken, rejection, lateness)
@@ -45,10 +43,10 @@ def learned(seeded: str) -> Iterator[None]:
 
 def shoot(page: Page, name: str) -> None:
     if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+        shot(page, name, whole=False)
         for at in ("s-not", "s-learned", "s-tax"):
             page.locator(f"#{at}").evaluate("at => at.scrollIntoView()")
-            page.screenshot(path=str(Path(SHOTS) / f"{name}-{at}.png"))
+            shot(page, f"{name}-{at}", whole=False)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """Routing rules on screen: written, ordered, tried, published and brought back by a person; no barrier in any look."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,15 +12,9 @@ from malha.platform.db import Actor, Database
 from malha.routing.ruling import service
 from malha.routing.ruling.model import Content, Row, Rule, Run, Table, Then, Unfilled, When, Where
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture
@@ -112,7 +104,7 @@ def test_the_pages_of_rules_have_no_barrier_and_nothing_sticks_out(
     }
     for name, path in pages.items():
         page = visit(path, language=language, size=size, theme=theme)
-        shoot(page, f"rules-{name}-{look}")
+        shot(page, f"rules-{name}-{look}")
         assert violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
 

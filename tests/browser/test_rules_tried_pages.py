@@ -1,10 +1,8 @@
 """Rules on past orders in a real browser: the comparison, both explanations, the press that promotes and its undoing."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +15,9 @@ from malha.routing.ruling.model import Content, Row, Rule, Run, Table, Then, Whe
 from malha.simulation import reads, service
 from malha.simulation.model import Draft, Scenario
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +73,7 @@ def test_the_pages_have_no_barrier_and_nothing_sticks_out(
 ) -> None:
     for name, path in replayed.items():
         page = visit(path, size=size, language=language, theme=theme)
-        shoot(page, f"tried-{name}-{language}-{size['width']}")
+        shot(page, f"tried-{name}-{language}-{size['width']}")
         assert violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
 
@@ -100,7 +92,7 @@ def test_a_person_compares_reads_both_explanations_promotes_and_takes_back(
     page.get_by_role("button", name="Promote").first.click()
     page.locator("dialog[open]").get_by_role("button", name="Promote").click()
     expect(page.get_by_text("Promoted as rule set 1")).to_be_visible()
-    shoot(page, "tried-promoted")
+    shot(page, "tried-promoted")
     page.get_by_role("button", name="Undo the promotion").click()
     expect(page.get_by_text("taken back: rule set 2 replaced it")).to_be_visible()
     assert violations(page) == []

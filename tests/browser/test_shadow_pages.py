@@ -1,9 +1,7 @@
 """Drafts beside the live network in a real browser: what one comes to, in both languages, sizes and looks."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +13,9 @@ from malha.simulation import shadowing
 from malha.simulation.model import At, Scenario
 from malha.simulation.shadow_model import ShadowDraft
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture
@@ -63,11 +55,11 @@ def test_the_pages_have_no_flaws(visit: Visit, draft: str, language: str, size: 
     page = visit(draft, size=size, language=language, theme=theme)
     label = {"pt-BR": "Economia por pedido", "en": "Saved an order"}[language]
     expect(page.get_by_text(label, exact=True)).to_be_visible()
-    shoot(page, f"shadow-{language}-{size['width']}")
+    shot(page, f"shadow-{language}-{size['width']}")
     assert violations(page) == []
     page = visit("/shadows", size=size, language=language, theme=theme)
     expect(page.get_by_role("table")).to_be_visible()
-    shoot(page, f"shadows-{language}-{size['width']}")
+    shot(page, f"shadows-{language}-{size['width']}")
     assert violations(page) == []
 
 

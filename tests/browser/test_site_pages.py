@@ -1,6 +1,5 @@
 """Owners at a site in a real browser: an owner is added on the page of a location, and what left is settled."""
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,7 @@ from malha.network import service
 from malha.network.model import EstablishmentDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
 BOTH = pytest.mark.parametrize(
@@ -20,13 +19,6 @@ BOTH = pytest.mark.parametrize(
     [(WIDE, "pt-BR", "dark"), (NARROW, "en", "light"), (WIDE, "en", "light"), (NARROW, "pt-BR", "light")],
     ids=["wide, dark, pt-BR", "narrow, light, en", "wide, light, en", "narrow, light, pt-BR"],
 )
-
-
-def kept(page: Page, name: str) -> None:
-    """Keep a picture where the environment names a folder for it."""
-    folder = os.environ.get("MALHA_TEST_PICTURES")
-    if folder:
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +45,7 @@ def test_an_owner_is_added_to_a_site_and_shares_what_the_site_states(visit: Visi
     page.locator("details[data-pop] > summary", has_text="More").click()
     page.get_by_role("link", name="Add an owner").click()
     expect(page.get_by_text("are those of the site")).to_be_visible()
-    kept(page, "new-owner")
+    shot(page, "new-owner")
     page.get_by_label("Name").fill("Terra, in Cajamar")
     page.get_by_label("Code", exact=True).fill("CD-CAJ-TERRA")
     page.get_by_label("Establishment").select_option(consignor)
@@ -92,6 +84,6 @@ def test_pages_with_several_owners_are_whole_in_both_languages(
         ("/counts:new", "count"),
     ):
         page = visit(path, size=size, language=language, theme=theme)
-        kept(page, f"{name}-{language}-{size['width']}-{theme}")
+        shot(page, f"{name}-{language}-{size['width']}-{theme}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path

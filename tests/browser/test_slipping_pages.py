@@ -1,18 +1,15 @@
 """Promises that slip, and why an order has its date: no barrier in any look, and the way to promise another day."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("SHOTS_OF_PAGES")
 # Open orders, promised for days to come; three of them held up for three reasons. What their dates were made of.
 PROMISE = """
 UPDATE sales_order SET promised_at = date_trunc('day', now()) + interval '3 days 23:59:59'
@@ -67,11 +64,6 @@ LOOKS = pytest.mark.parametrize(
 )
 
 
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
-
-
 @LOOKS
 def test_the_list_has_no_barrier_and_nothing_sticks_out(
     visit: Visit, slips: int, language: str, size: dict[str, int], theme: str, request: pytest.FixtureRequest
@@ -79,12 +71,12 @@ def test_the_list_has_no_barrier_and_nothing_sticks_out(
     page = visit("/promises/slipping", language=language, size=size, theme=theme)
     title = "Promises that slip" if language == "en" else "Promessas em risco"
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
-    shoot(page, f"slipping-{request.node.callspec.id}")
+    shot(page, f"slipping-{request.node.callspec.id}", whole=False)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page = visit("/attention", language=language, size=size, theme=theme)
     expect(page.locator("#slips")).to_be_visible()
-    shoot(page, f"attention-{request.node.callspec.id}")
+    shot(page, f"attention-{request.node.callspec.id}", whole=False)
     assert violations(page) == []
 
 
@@ -96,7 +88,7 @@ def test_an_order_says_why_it_has_its_date(
     panel = page.locator("section[aria-labelledby=why-date-h]")
     expect(panel.locator("tbody tr")).to_have_count(2)
     panel.scroll_into_view_if_needed()
-    shoot(page, f"why-date-{request.node.callspec.id}")
+    shot(page, f"why-date-{request.node.callspec.id}", whole=False)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 

@@ -1,11 +1,9 @@
 """Webhooks in a real browser: made, their secret copied, tried, failing, sent again, started again, removed."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -19,10 +17,9 @@ from malha.platform.subscribers import drain
 from malha.webhooks import reads, rules, sending, service
 from malha.webhooks.model import Replay
 
-from .conftest import NARROW, WIDE, apart, unsound
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, unsound
 
 Visit = Callable[..., Page]
-SHOTS = os.environ.get("MALHA_TEST_SHOTS")  # a directory: pages are drawn into it
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +79,6 @@ def replayed(url: str, name: str) -> None:
                     )
 
     apart(work)
-
-
-def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
 
 
 def test_a_webhook_is_made_tried_fails_and_is_sent_again(
