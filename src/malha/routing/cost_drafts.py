@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from malha.fiscal import tax_costs
+from malha.fiscal import tax_cost_reads, tax_costs
 from malha.network import reads as network
 from malha.network import service as network_service
 from malha.network.service import refuse_limited
@@ -18,7 +18,7 @@ from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
 from malha.routing import cost_draft_reads as reads
 from malha.routing import cost_draft_writes as writes
-from malha.routing import costs
+from malha.routing import cost_reads, costs
 from malha.routing.cost_draft_model import CostDraft, Drafted, Labour, Standing
 from malha.routing.cost_draft_rules import flaws_of, print_of, rescaled
 from malha.routing.errors import CostDraftNotFound, CostDraftPromoted, CostsMovedOn, CostsNotPromoted
@@ -86,18 +86,20 @@ async def promote(tx: Tx, id_: int, version: int, beside: str | None = None) -> 
 
     Raises:
         CostsMovedOn: the draft, or what is in force, is another one than then.
+        Conflict: somebody changed a part at the same time; what they stated stays.
         SharedByAll, CostDraftNotFound, Invalid: as `save_draft`.
     """
     refuse_limited(tx)
     await tx.execute(writes.LOCK_DRAFTS)
     found = await show(tx, id_)
+    versions = await _versions(tx)
     before = await reads.standing(tx, found.content)
     if found.version != version or (beside is not None and print_of(before) != beside):
         raise CostsMovedOn
     if found.in_force:
         raise CostDraftPromoted(key=id_)
     await _check(tx, found.content)
-    await _put(tx, _made_of(found.content, before))
+    await _put(tx, _made_of(found.content, before), versions)
     row = {"id": id_, "by": tx.actor.name, "before": _encode(before).decode()}
     await tx.execute(writes.PROMOTED, row)
     after = await show(tx, id_)
@@ -111,6 +113,7 @@ async def take_back(tx: Tx, id_: int) -> CostDraft:
     Raises:
         CostsNotPromoted: it is not in force.
         CostsMovedOn: a part was changed since; it would be lost.
+        Conflict: the same, by somebody at the same time.
         SharedByAll, CostDraftNotFound: as `save_draft`.
     """
     refuse_limited(tx)
@@ -118,9 +121,10 @@ async def take_back(tx: Tx, id_: int) -> CostDraft:
     found = await show(tx, id_)
     if not found.in_force or found.before is None:
         raise CostsNotPromoted(key=id_)
+    versions = await _versions(tx)
     if print_of(await reads.standing(tx, found.content)) != print_of(_made_of(found.content, found.before)):
         raise CostsMovedOn
-    await _put(tx, found.before)
+    await _put(tx, found.before, versions)
     await tx.execute(writes.TAKEN_BACK, {"id": id_, "by": tx.actor.name})
     after = await show(tx, id_)
     await _note(tx, "take_back", after, before=found, after=after)
@@ -180,14 +184,20 @@ def _made_of(content: Drafted, before: Standing) -> Standing:
     )
 
 
-async def _put(tx: Tx, wanted: Standing) -> None:
+async def _versions(tx: Tx) -> tuple[int, int, int]:
+    """Return the versions of the document, the taxes and the credits: read before what they say is."""
+    return await cost_reads.version(tx), await tax_cost_reads.version(tx), await cost_reads.markdowns_version(tx)
+
+
+async def _put(tx: Tx, wanted: Standing, versions: tuple[int, int, int]) -> None:
     """Bring parts into force, each by the service it belongs to, with its checks and its trail."""
+    document, taxes, credits_ = versions
     if wanted.costs is not None:
-        await costs.set_costs(tx, wanted.costs, None)
+        await costs.set_costs(tx, wanted.costs, document)
     if wanted.taxes is not None:
-        await tax_costs.replace(tx, wanted.taxes, None)
+        await tax_costs.replace(tx, wanted.taxes, taxes)
     if wanted.markdowns is not None:
-        await costs.set_markdowns(tx, wanted.markdowns, None)
+        await costs.set_markdowns(tx, wanted.markdowns, credits_)
     if wanted.labour:
         known = await network.snapshot(tx)
         places = await network.locations_by_code(tx, [one.location for one in wanted.labour])

@@ -9,12 +9,13 @@ from test_shadows import fresh, swept
 from test_simulations import a_past, wanted
 from tests_http import Shop
 
-from malha.fiscal import tax_cost_reads
+from malha.fiscal import tax_cost_reads, tax_costs
 from malha.fiscal.tax_cost_reads import TaxCost
 from malha.network import reads as network
+from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
-from malha.routing import cost_draft_reads, cost_drafts, cost_reads
-from malha.routing.cost_draft_model import Carriage, Drafted, Labour
+from malha.routing import cost_draft_reads, cost_drafts, cost_reads, costs
+from malha.routing.cost_draft_model import Carriage, Drafted, Labour, Standing
 from malha.routing.cost_draft_rules import print_of
 from malha.routing.cost_model import Carton, Costs, Markdown
 from malha.simulation import service, shadowing
@@ -22,6 +23,8 @@ from malha.simulation.model import Scenario
 from malha.simulation.shadow_model import ShadowDraft
 
 __all__ = ["fresh", "retailer"]
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def api(shop: Shop, method: str, path: str, body: Any = None, version: int | None = None) -> Any:
@@ -133,6 +136,56 @@ async def test_two_people_who_promote_two_drafts_at_once_do_it_one_after_the_oth
         return "done"
 
     assert sorted(await asyncio.gather(promote(0), promote(1))) == ["costs_moved_on", "done"]
+
+
+@pytest.mark.parametrize(
+    ("content", "table"),
+    [
+        (Drafted(costs=Costs(split_penalty=100)), "costs"),
+        (Drafted(taxes=[TaxCost(from_state="*", to_state="*", basis_points=1800)]), "taxes"),
+        (Drafted(markdowns=[Markdown(sku="CAMA", location="REC", centavos=300)]), "markdowns"),
+    ],
+)
+async def test_what_somebody_states_while_a_draft_is_promoted_is_not_lost(
+    retailer: Shop, content: Drafted, table: str
+) -> None:
+    async def state(tx: Tx) -> None:
+        match table:
+            case "costs":
+                await costs.set_costs(tx, Costs(late_penalty=7), None)
+            case "taxes":
+                await tax_costs.replace(tx, [TaxCost(from_state="SP", to_state="PB", basis_points=700)], None)
+            case _:
+                await costs.set_markdowns(tx, [Markdown(sku="CAMA", location="JPA", centavos=5)], None)
+
+    async def promote() -> str:
+        try:
+            async with retailer.database.transaction() as tx:
+                await cost_drafts.promote(tx, made.id, made.version)
+        except MalhaError as refused:
+            return refused.code
+        return "done"
+
+    async def waiting() -> int:
+        async with retailer.database.transaction() as tx:
+            return int(await tx.value(WAITING))
+
+    async with retailer.database.transaction() as tx:
+        made = await cost_drafts.start_draft(tx, content)
+    async with retailer.database.transaction() as tx:
+        await state(tx)  # not there for others before it is committed, and they wait for it
+        promoting = asyncio.create_task(promote())
+        while not await waiting():
+            assert not promoting.done()
+    assert await promoting == "conflict"
+    async with retailer.database.transaction() as tx:
+        assert (await cost_drafts.show(tx, made.id)).promoted_at is None
+        stated = await cost_draft_reads.standing(tx, content)
+    assert stated in (
+        Standing(costs=Costs(late_penalty=7)),
+        Standing(taxes=[TaxCost(from_state="SP", to_state="PB", basis_points=700)]),
+        Standing(markdowns=[Markdown(sku="CAMA", location="JPA", centavos=5)]),
+    )
 
 
 @pytest.mark.parametrize(
