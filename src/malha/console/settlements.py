@@ -18,6 +18,7 @@ from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.i18n import N_
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import fold
 
 SEE = "stock:read"
 SHOWN = 500
@@ -99,7 +100,7 @@ async def settlement_page(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "owners", here=asked.address())
         keepers = {place.keeps for place in await network.locations(tx) if scope is None or place.id in scope}
-        owners = sorted((await network.establishments_by_id(tx, sorted(keepers))).values(), key=lambda e: e.name)
+        owners = sorted((await network.establishments_by_id(tx, sorted(keepers))).values(), key=lambda e: fold(e.name))
         rows = await settlements.settlement(
             tx, since, until, owner=asked.owner or None, scope=scope, limit=settlements.MOST + 1
         )
@@ -113,7 +114,7 @@ async def settlement_page(request: Request[Any, Any, Any]) -> Response[str]:
         rows=rows[:SHOWN],
         more=len(rows) > SHOWN,
         partial=len(rows) > settlements.MOST,
-        range=f"{render.calendar_day(asked.since)} – {render.calendar_day(asked.until)}",  # noqa: RUF001
+        range=render.DASH.join([render.calendar_day(asked.since), render.calendar_day(asked.until)]),
         exports=export.choices(asked.address, "/stock-owners/settlement:export"),
     )
 
