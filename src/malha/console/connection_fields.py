@@ -4,33 +4,26 @@ Rows move and go without anything being written. The grid is saved as a whole, u
 is wrong stands in the cell it is about.
 """
 
-import contextlib
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from litestar import Request, get, post
-from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.channels.connecting import field_reads, field_rules, fields, service
 from malha.channels.connecting.field_rules import Failed, FieldRule, Form
 from malha.channels.connecting.fields import Tried
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, grids, render, shell, web
 from malha.console.filling import Filled
-from malha.platform import i18n, sheets, tabular, workbook
+from malha.console.grids import Cell, Texts, chosen
 from malha.platform.db import Tx
-from malha.platform.flaws import Flaw, Invalid, refuse
+from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, _, n_
 from malha.platform.tabular import BadCell
-from malha.platform.text import fold
 
 SEE, CHANGE = "network:read", "network:write"
-SPARE = 2
-MOST_PROBLEMS = 20
 SHOWN_HELD = 20
-Texts = dict[str, str]
 Asking = Request[Any, Any, Any]
 
 NAMES = {
@@ -85,29 +78,6 @@ STATES = {
 }
 
 
-class Cell(NamedTuple):
-    """A column: its name in a file, its heading and hint, how it is read and shown, and what may be chosen."""
-
-    name: str
-    head: str
-    hint: str
-    read: Callable[[str], Any]
-    show: Callable[[Any], str]
-    choices: Mapping[str, str] | None = None
-
-
-def _one_of(among: Mapping[str, str]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        for value, word in among.items():
-            if fold(text) in {fold(value), fold(word), fold(_(word))}:
-                return value
-        mend = N_("Choose one of these: {options}.")
-        options = ", ".join(_(word) for word in among.values())
-        raise BadCell(N_("{value} is no choice here."), mend, value=text, options=options)
-
-    return read
-
-
 def _values(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in text.replace("\n", ";").split(";"):
@@ -133,7 +103,6 @@ def _bounded(most: int) -> Callable[[str], str]:
     return read
 
 
-_form, _yes = _one_of(FORMS), _one_of(YES)
 CELLS = (
     Cell("to", N_("Field here"), N_("Like gift_message"), _bounded(120), str),
     Cell("source", N_("Text of the channel"), N_("Like attributes.cpf"), _bounded(220), str),
@@ -144,10 +113,11 @@ CELLS = (
         "values", N_("Values"), N_("Like 1 = Centro; 2 = Norte"), _values,
         lambda said: "; ".join(f"{theirs} = {ours}" for theirs, ours in said.items()),
     ),
-    Cell("form", N_("Form"), "", lambda text: Form(_form(text)), lambda form: "" if form is Form.AS_IS else form.value,
+    Cell("form", N_("Format"), "", lambda text: Form(chosen(text, FORMS)),
+         lambda form: "" if form is Form.AS_IS else form.value,
          {value: word for value, word in FORMS.items() if value != Form.AS_IS.value}),
     Cell("default", N_("If it is missing"), N_("A default"), _bounded(500), str),
-    Cell("required", N_("Required"), "", lambda text: bool(_yes(text)), lambda on: "yes" if on else "", YES),
+    Cell("required", N_("Required"), "", lambda text: bool(chosen(text, YES)), lambda on: "yes" if on else "", YES),
 )  # fmt: skip
 
 
@@ -218,8 +188,7 @@ async def _page(
     rules = (await fields.newest(tx, [found.id]))[found.id]
     zone = request.app.state.services.settings.timezone
     if rows is None:
-        rows = [texts_of(rule) for rule in rules.rules]
-        rows += [Texts() for _n in range(SPARE if rows else SPARE + 1)]
+        rows = grids.with_spare([texts_of(rule) for rule in rules.rules])
     told = await field_reads.told(tx, found.id, fields.TRIED)
     waiting, held = await field_reads.held(tx, found.id, SHOWN_HELD)
     why = [Tried(each, field_rules.apply(rules.rules, each.order, zone)) for each in held]
@@ -232,15 +201,7 @@ async def _page(
         "version": rules.version,
         "rows": list(rows)[: field_rules.MOST],
         "most": field_rules.MOST,
-        "cells": [
-            {
-                "name": c.name,
-                "head": _(c.head),
-                "hint": _(c.hint) if c.hint else "",
-                "options": None if c.choices is None else [(value, _(word)) for value, word in c.choices.items()],
-            }
-            for c in CELLS
-        ],
+        "cells": [grids.head(cell, grids.options(cell)) for cell in CELLS],
         "targets": [(name, _named(name)) for name in field_rules.FIELDS],
         "sources": [(name, _named(name) if name in NAMES else "") for name in own],
         "seen": len(told),
@@ -266,22 +227,7 @@ async def fields_arrange(request: Asking, code: FromPath[str]) -> Response[str]:
     """Draw the grid as it was filled in, with a row moved, copied, added or gone; nothing is written."""
     read = filling.filled(await request.form())
     rows = _texts(read)
-    what, _sep, at = read.text("do", 20).partition(":")
-    n = int(at) if at.isascii() and at.isdigit() else -1
-    focus = ""
-    if what in {"up", "down"} and 0 <= n < len(rows):
-        other = n - 1 if what == "up" else n + 1
-        if 0 <= other < len(rows):
-            rows[n], rows[other] = rows[other], rows[n]
-            focus = f"{what}:{other}"
-    elif what == "copy" and 0 <= n < len(rows):
-        rows.insert(n + 1, dict(rows[n]))
-        focus = f"copy:{n + 1}"
-    elif what == "remove" and 0 <= n < len(rows):
-        del rows[n]
-    elif what == "add":
-        focus = f"to:{len(rows)}"
-        rows += [Texts() for _n in range(SPARE)]
+    focus = grids.arrange(rows, read.text("do", 20), "to")
     async with web.reading(request) as tx:
         page = await _page(tx, request, code, rows or [Texts()], focus)
     return render.html("connections/fields.html", **page)
@@ -338,9 +284,7 @@ def _rule(texts: Texts, read: Filled, n: int) -> FieldRule:
 
 
 def _texts(read: Filled) -> list[Texts]:
-    text = read.text("rows", 4)
-    count = min(int(text), field_rules.MOST) if text.isascii() and text.isdigit() else 0
-    return [{c.name: said for c in CELLS if (said := read.text(f"rows/{n}/{c.name}", 20_000))} for n in range(count)]
+    return grids.texts(read, CELLS, field_rules.MOST, 20_000)
 
 
 def _at_cell(flaw: Flaw, places: Sequence[int]) -> Flaw:
@@ -363,7 +307,7 @@ async def fields_restore(request: Asking, code: FromPath[str]) -> Response[Any]:
 
 # --- as a file ---
 
-COLUMNS = tuple(sheets.Column(cell.name, sheets.Kind.TEXT, fixed=True, width=24) for cell in CELLS)
+COLUMNS = grids.sheet(CELLS, 24)
 
 
 @get(export.paths("/connections/{code:str}/fields:export"), opt={"permission": SEE})
@@ -383,54 +327,15 @@ async def fields_export(request: Asking, code: FromPath[str]) -> Stream:
 @post("/connections/{code:str}/fields:import", opt={"permission": CHANGE}, status_code=200)
 async def fields_import(request: Asking, code: FromPath[str]) -> Response[Any]:
     """Replace the rules by a file's, if nothing in it is wrong."""
-    form = await request.form()
-    read = filling.filled(form)
-    rules, lines = _read_file(await _file(form.get("file")))
+    read = filling.filled(await request.form())
+    rows, lines = grids.read_file(await read.file(), CELLS, field_rules.MOST, N_("Leave some out."), required="to")
+    rules = [FieldRule(**{"to": "", **values}) for values in rows]
     try:
         async with web.writing(request) as tx:
             _version, orders = await fields.put(tx, code, rules, read.version())
     except Invalid as refused:
-        raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[:MOST_PROBLEMS]]) from refused
+        raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[: grids.MOST_PROBLEMS]]) from refused
     return web.go_on(request, f"/connections/{code}/fields", _saved(len(rules), orders))
-
-
-async def _file(given: object) -> bytes:
-    if not isinstance(given, UploadFile) or not given.filename:
-        refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
-        return b""
-    return await given.read()
-
-
-def _read_file(raw: bytes) -> tuple[list[FieldRule], list[int]]:
-    """Return the rules of a file, and the line of each.
-
-    Raises:
-        UnreadableTable, EmptyTable: it is no table.
-        Invalid: cells of it cannot be read.
-    """
-
-    def heads(cell: Cell) -> tuple[str, ...]:
-        found = [cell.head]
-        for language in i18n.LANGUAGES:
-            with i18n.speaking(language):
-                found.append(_(cell.head))
-        return tuple(fold(head) for head in found)
-
-    columns = tuple(tabular.Column(c.name, heads(c), c.read, required=c.name == "to") for c in CELLS)
-    rules: list[FieldRule] = []
-    lines: list[int] = []
-    flaws: list[Flaw] = []
-    with contextlib.closing(workbook.as_text(io.BytesIO(raw))) as file:
-        text = file.read()
-    for row in tabular.open_table(io.BytesIO(text), columns):
-        flaws += [Flaw("file", flaw.says, flaw.mend, {**flaw.facts, "line": row.line}) for flaw in row.flaws]
-        if not row.flaws:
-            rules.append(FieldRule(**{"to": "", **row.values}))
-            lines.append(row.line)
-        if len(flaws) >= MOST_PROBLEMS or len(rules) > field_rules.MOST:
-            break
-    refuse(flaws)
-    return rules, lines
 
 
 def _at_line(flaw: Flaw, lines: Sequence[int]) -> Flaw:

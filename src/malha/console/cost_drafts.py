@@ -51,7 +51,7 @@ TERMS = {
 
 
 class Change(NamedTuple):
-    """One thing that a draft changes: what it is, as it stands, and by the draft."""
+    """One thing that a draft changes: what it is, as it stands, and by the draft; empty: there is none."""
 
     what: str
     now: str
@@ -99,7 +99,7 @@ def changes_of(drafted: Drafted, now: Standing) -> Iterator[Change]:
         for name, word in (("handling", N_("Parcel at {code}")), ("line", N_("Line picked at {code}"))):
             wanted = getattr(labour, name)
             if wanted is not None:
-                stood = "-" if before is None else i18n.money(getattr(before, name) or 0)
+                stood = "" if before is None else i18n.money(getattr(before, name) or 0)
                 yield Change(_(word, code=labour.location), stood, i18n.money(wanted))
     for one in drafted.carriage:
         ends = {"origin": one.from_state or _("anywhere"), "target": one.to_state or _("anywhere")}
@@ -160,7 +160,7 @@ def _costs(now: Costs, draft: Costs) -> Iterator[Change]:
     ]  # fmt: skip
     for word, (was, would) in tables.items():
         if was != would:
-            yield Change(_(word), was or "-", would or "-")
+            yield Change(_(word), was, would)
 
 
 # --- the list ---
@@ -332,7 +332,7 @@ def _content(read: Filled, kept: routing_costs.Kept) -> Drafted:
 async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's table of taxes."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_tax(await routing_costs.file_of(request))
+    rows, lines, problems = read_tax(await read.file())
     routing_costs.refuse_rows(problems)
     return await _table(request, id, read.version(), lines, "taxes", rows)
 
@@ -341,7 +341,7 @@ async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> 
 async def cost_draft_markdowns(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's credits for aged stock."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_markdowns(await routing_costs.file_of(request))
+    rows, lines, problems = read_markdowns(await read.file())
     routing_costs.refuse_rows(problems)
     return await _table(request, id, read.version(), lines, "markdowns", rows)
 

@@ -11,10 +11,10 @@ from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from litestar.datastructures import FormMultiDict
+from litestar.datastructures import FormMultiDict, UploadFile
 
 from malha.platform import i18n
-from malha.platform.flaws import Flaw, refuse
+from malha.platform.flaws import Flaw, Invalid, refuse
 from malha.platform.i18n import N_
 from malha.platform.tabular import BadCell, scaled
 
@@ -124,6 +124,17 @@ class Filled:
         """Return the version of the record the form was made from; a missing one matches nothing."""
         text = self.text("version")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+    async def file(self) -> bytes:
+        """Return the table that was sent as `file`.
+
+        Raises:
+            Invalid: none was chosen.
+        """
+        found = self.form.get("file")
+        if not isinstance(found, UploadFile) or not found.filename:
+            raise Invalid([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
+        return await found.read()
 
     def _number(self, name: str, digits: int) -> int | None:
         text = self.text(name, 40)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, get, post
-from litestar.datastructures import UploadFile
 from litestar.response import Response, Stream
 
 from malha.console import export, filling, render, shell, web
@@ -304,7 +303,7 @@ async def risks_export(request: Request[Any, Any, Any]) -> Stream:
 async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the table of tax costs by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_tax(await file_of(request))
+    rows, lines, problems = read_tax(await read.file())
     refuse_rows(problems)
     async with web.writing(request) as tx:
         with at_the_lines(lines):
@@ -316,25 +315,12 @@ async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
 async def markdowns_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the credits for aged stock by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_markdowns(await file_of(request))
+    rows, lines, problems = read_markdowns(await read.file())
     refuse_rows(problems)
     async with web.writing(request) as tx:
         with at_the_lines(lines):
             await costs.set_markdowns(tx, rows, read.version())
     return web.go_on(request, HERE, n_("The table has {n} row now", "The table has {n} rows now", len(rows)))
-
-
-async def file_of(request: Request[Any, Any, Any]) -> bytes:
-    """Return the file that was sent.
-
-    Raises:
-        Invalid: none was chosen.
-    """
-    found = (await request.form()).get("file")
-    if not isinstance(found, UploadFile) or not found.filename:
-        refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
-        return b""
-    return await found.read()
 
 
 def refuse_rows(problems: Sequence[Problem]) -> None:

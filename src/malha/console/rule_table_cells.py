@@ -5,9 +5,10 @@ The same texts stand in the grid of the page and in a spreadsheet.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from malha.console import routing_rule_words as words
+from malha.console.grids import Cell, chosen
 from malha.network.model import Method
 from malha.platform import i18n
 from malha.platform.brazil import STATES
@@ -33,17 +34,6 @@ LIKE_RANGE = N_("Write it like 100..500, >= 100 or <= 500.")
 Said = dict[str, Any]
 
 
-class Cell(NamedTuple):
-    """A column: its name in a file, its heading, what may stand in it; read into fields of a row and written out."""
-
-    name: str
-    head: str
-    hint: str
-    read: Callable[[str], Said]
-    show: Callable[[Any], str]
-    choices: Mapping[str, str] | None = None  # value -> word, where one is chosen
-
-
 def codes(text: str) -> list[str]:
     """Return what stands between commas, each once."""
     parts = text.replace("\n", ",").replace(";", ",").split(",")
@@ -66,16 +56,6 @@ def _states(text: str) -> Said:
     return {"states": found}
 
 
-def _chosen(text: str, among: Mapping[str, str]) -> str:
-    """Return the value that a text names, as it is or by its word in the reader's language."""
-    wanted = fold(text)
-    for value, word in among.items():
-        if wanted in {fold(value), fold(word), fold(_(word))}:
-            return value
-    options = ", ".join(_(word) for word in among.values())
-    raise BadCell(N_("{value} is no choice here."), N_("Choose one of these: {options}."), value=text, options=options)
-
-
 METHODS = {method.value: word for method, word in words.METHODS.items()}
 UNFILLED = {
     Unfilled.NEXT.value: N_("Next rule, then any location"),
@@ -85,7 +65,7 @@ UNFILLED = {
 
 
 def _methods(text: str) -> Said:
-    return {"methods": [Method(_chosen(part, METHODS)) for part in codes(text)]}
+    return {"methods": [Method(chosen(part, METHODS)) for part in codes(text)]}
 
 
 def bounds(text: str, number: Callable[[str], int]) -> tuple[int | None, int | None]:
@@ -268,7 +248,7 @@ WHEN = (
     Cell("brands", N_("Brand"), N_("With commas"), _list("brands"), _listed("brands")),
     Cell("categories", N_("Category"), N_("Codes, with commas"), _list("categories"), _listed("categories")),
     Cell("attributes", N_("Attributes"), N_("Like class: fragile"), _attributes, _attributes_shown),
-    Cell("goods", N_("Which lines"), "", lambda text: {"goods": _chosen(text, GOODS) if text.strip() else "any"},
+    Cell("goods", N_("Which lines"), "", lambda text: {"goods": chosen(text, GOODS) if text.strip() else "any"},
          lambda when: "all" if when.goods == "all" else "", GOODS),
     Cell("weekdays", N_("Weekday"), N_("Like Mon-Fri"), _weekdays, _weekdays_shown),
     Cell("hours", N_("Hours"), N_("Like 8-18"), _hours, _hours_shown),
@@ -279,12 +259,12 @@ THEN = (
     Cell("prefer", N_("First from groups"), N_("In order, with commas"), _prefer, _listed("prefer")),
     Cell("keep", N_("Keep back"), N_("Units"), _whole("keep", 0, 1_000_000), _plain("keep")),
     Cell("complete", N_("Complete only"), "",
-         lambda text: {"complete": None if not text.strip() else _chosen(text, YES_NO) == "yes"},
+         lambda text: {"complete": None if not text.strip() else chosen(text, YES_NO) == "yes"},
          lambda then: "" if then.complete is None else "yes" if then.complete else "no", YES_NO),
     Cell("max_packages", N_("Packages at most"), N_("1: no split"), _whole("max_packages", 1, 100),
          _plain("max_packages")),
     Cell("unfilled", N_("If it cannot"), "",
-         lambda text: {"unfilled": Unfilled(_chosen(text, UNFILLED)) if text.strip() else None},
+         lambda text: {"unfilled": Unfilled(chosen(text, UNFILLED)) if text.strip() else None},
          lambda then: "" if then.unfilled is None else then.unfilled.value, UNFILLED),
     Cell("cancel_after_days", N_("Cancel after, days"), "", _whole("cancel_after_days", 1, 365),
          _plain("cancel_after_days")),

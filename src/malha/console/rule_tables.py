@@ -5,30 +5,26 @@ draft's version, and what is wrong stands in the cell it is about.
 """
 
 import asyncio
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, get, post
-from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, grids, render, shell, web
 from malha.console import routing_rule_words as words
 from malha.console import rule_table_cells as cells
 from malha.console.filling import Filled
+from malha.console.grids import Cell, Texts
 from malha.network import reads as network
 from malha.network.service import refuse_limited
-from malha.platform import i18n, sheets, tabular, workbook
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
-from malha.platform.flaws import Flaw, Invalid, refuse
+from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, _, n_
 from malha.platform.tabular import BadCell
-from malha.platform.text import fold
 from malha.routing.ruling import service
 from malha.routing.ruling.errors import RuleSetPublished
 from malha.routing.ruling.model import MAX_ROWS, Content, Hit, Row, RuleSet, Status, Table, Then, When
@@ -36,11 +32,8 @@ from malha.routing.ruling.tables import Hits
 from malha.simulation import reads as simulations
 
 FORM_ROWS = 150  # shown in a form; larger tables go by file
-SPARE = 2
 USUAL = ("channels", "states", "value", "run", "prefer", "max_packages")
-MOST_PROBLEMS = 20
 HITS = {Hit.FIRST: N_("The first row that fits"), Hit.COLLECT: N_("All rows that fit, the earlier one first")}
-Texts = dict[str, str]
 Asking = Request[Any, Any, Any]
 
 
@@ -123,17 +116,13 @@ async def _grid(
     shown = cells.used(rows) | set(USUAL) | ticked
     runs = [(run.name, run.name) for run in found.content.runs]
 
-    def options(cell: cells.Cell) -> list[tuple[str, str]] | None:
+    def options(cell: Cell) -> list[tuple[str, str]] | None:
         if cell.name == "run":
             return runs
-        return None if cell.choices is None else [(value, _(word)) for value, word in cell.choices.items()]
+        return grids.options(cell)
 
-    def heads(chosen: Sequence[cells.Cell]) -> list[dict[str, Any]]:
-        return [
-            {"name": c.name, "head": _(c.head), "hint": _(c.hint) if c.hint else "", "options": options(c)}
-            for c in chosen
-            if c.name in shown
-        ]
+    def heads(among: Sequence[Cell]) -> list[dict[str, Any]]:
+        return [grids.head(cell, options(cell)) for cell in among if cell.name in shown]
 
     taken, _name, _at = await _taken(tx, found)
     never = await _never(found.content.table)
@@ -172,8 +161,7 @@ async def table_edit(request: Asking, id: FromPath[int]) -> Response[str]:  # no
     """Show the grid of a draft's table."""
     async with web.reading(request) as tx:
         found = await _draft(tx, id)
-        rows = [cells.texts_of(row) for row in found.content.table.rows]
-        rows += [Texts() for _n in range(SPARE if rows else SPARE + 1)]
+        rows = grids.with_spare([cells.texts_of(row) for row in found.content.table.rows])
         grid = await _grid(tx, request, found, rows[:FORM_ROWS], found.content.table.hit, set())
     if len(found.content.table.rows) > FORM_ROWS:
         grid["rows"] = []
@@ -185,22 +173,7 @@ async def table_arrange(request: Asking, id: FromPath[int]) -> Response[str]:  #
     """Draw the grid as it was filled in, with a row moved, copied, added or gone; nothing is written."""
     read = filling.filled(await request.form())
     rows = _texts(read)
-    what, _sep, at = read.text("do", 20).partition(":")
-    n = int(at) if at.isascii() and at.isdigit() else -1
-    focus = ""
-    if what in {"up", "down"} and 0 <= n < len(rows):
-        other = n - 1 if what == "up" else n + 1
-        if 0 <= other < len(rows):
-            rows[n], rows[other] = rows[other], rows[n]
-            focus = f"{what}:{other}"
-    elif what == "copy" and 0 <= n < len(rows):
-        rows.insert(n + 1, dict(rows[n]))
-        focus = f"copy:{n + 1}"
-    elif what == "remove" and 0 <= n < len(rows):
-        del rows[n]
-    elif what == "add":
-        focus = f"name:{len(rows)}"
-        rows += [Texts() for _n in range(SPARE)]
+    focus = grids.arrange(rows, read.text("do", 20), "name")
     ticked = {str(value) for value in read.form.getall("cols", [])}
     async with web.reading(request) as tx:
         found = await _draft(tx, id)
@@ -249,11 +222,7 @@ def _at_cell(flaw: Flaw, places: Sequence[int]) -> Flaw:
 
 
 def _texts(read: Filled) -> list[Texts]:
-    text = read.text("rows", 4)
-    count = min(int(text), FORM_ROWS) if text.isascii() and text.isdigit() else 0
-    return [
-        {c.name: said for c in cells.EVERY if (said := read.text(f"rows/{n}/{c.name}", 4_000))} for n in range(count)
-    ]
+    return grids.texts(read, cells.EVERY, FORM_ROWS, 4_000)
 
 
 def _hit(read: Filled) -> Hit:
@@ -262,7 +231,7 @@ def _hit(read: Filled) -> Hit:
 
 # --- the table as a file ---
 
-COLUMNS = tuple(sheets.Column(cell.name, sheets.Kind.TEXT, fixed=True, width=20) for cell in cells.EVERY)
+COLUMNS = grids.sheet(cells.EVERY, 20)
 
 
 @get(export.paths("/routing-rules/{id:int}/table:export"), opt={"permission": "network:read"})
@@ -279,71 +248,28 @@ async def table_export(request: Asking, id: FromPath[int]) -> Stream:  # noqa: A
     return export.send_all(request, f"decision-table-{id}", COLUMNS, found.content.table.rows, line)
 
 
-def _columns() -> tuple[tabular.Column, ...]:
-    def heads(cell: cells.Cell) -> tuple[str, ...]:
-        found = [cell.head]
-        for language in i18n.LANGUAGES:
-            with i18n.speaking(language):
-                found.append(_(cell.head))
-        return tuple(fold(head) for head in found)
-
-    return tuple(tabular.Column(cell.name, heads(cell), cell.read) for cell in cells.EVERY)
-
-
 @post("/routing-rules/{id:int}/table:import", opt={"permission": "network:write"}, status_code=200)
 async def table_import(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Replace the rows of a draft's table by a file's, if nothing in it is wrong."""
-    form = await request.form()
-    read = filling.filled(form)
-    rows, lines = _read_file(await _file(form.get("file")))
+    read = filling.filled(await request.form())
+    said, lines = grids.read_file(await read.file(), cells.EVERY, MAX_ROWS, N_("Split the table."))
+    rows = [_row(values) for values in said]
     async with web.writing(request) as tx:
         found = await _draft(tx, id)
         try:
             table = msgspec.structs.replace(found.content.table, rows=rows)
             await _save(tx, found, read.version(), table, range(len(rows)))
         except Invalid as refused:
-            raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[:MOST_PROBLEMS]]) from refused
+            raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[: grids.MOST_PROBLEMS]]) from refused
     return web.go_on(
         request, f"/routing-rules/{id}", n_("Table of {n} row saved", "Table of {n} rows saved", len(rows))
     )
 
 
-async def _file(given: object) -> bytes:
-    if not isinstance(given, UploadFile) or not given.filename:
-        refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
-        return b""
-    return await given.read()
-
-
-def _read_file(raw: bytes) -> tuple[list[Row], list[int]]:
-    """Return the rows of a file, and the line of each.
-
-    Raises:
-        UnreadableTable, EmptyTable: it is no table.
-        Invalid: cells of it cannot be read, or it is too long.
-    """
-    rows: list[Row] = []
-    lines: list[int] = []
-    flaws: list[Flaw] = []
-    with contextlib.closing(workbook.as_text(io.BytesIO(raw))) as file:
-        text = file.read()
-    for row in tabular.open_table(io.BytesIO(text), _columns()):
-        flaws += [Flaw("file", flaw.says, flaw.mend, {**flaw.facts, "line": row.line}) for flaw in row.flaws]
-        if not row.flaws:
-            rows.append(_row(row.values))
-            lines.append(row.line)
-        if len(flaws) >= MOST_PROBLEMS or len(rows) > MAX_ROWS:
-            break
-    if len(rows) > MAX_ROWS:
-        flaws.append(Flaw("file", N_("More than {most} rows."), N_("Split the table."), {"most": MAX_ROWS}))
-    refuse(flaws)
-    return rows, lines
-
-
 def _row(values: Mapping[str, Any]) -> Row:
-    def fields(chosen: Sequence[cells.Cell]) -> dict[str, Any]:
+    def fields(among: Sequence[Cell]) -> dict[str, Any]:
         said: dict[str, Any] = {}
-        for cell in chosen:
+        for cell in among:
             said |= values.get(cell.name) or {}
         return said
 

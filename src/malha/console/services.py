@@ -6,7 +6,6 @@ from urllib.parse import quote as quoted
 
 import msgspec
 from litestar import Request, get, post
-from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
@@ -152,7 +151,7 @@ async def rates_export(request: Request[Any, Any, Any], code: FromPath[str]) -> 
 @post("/services/{code:str}/rates/preview", opt={"permission": "network:write"}, status_code=200)
 async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
     """Say what a file would do to the tariff, or what is wrong with it."""
-    raw = await _file(request)
+    raw = await filling.filled(await request.form()).file()
     async with web.reading(request) as tx:
         _found, draft = await _one(tx, code)
     try:
@@ -173,7 +172,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
 async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Replace the whole tariff by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rates, problems = read_rates(await _file(request))
+    rates, problems = read_rates(await read.file())
     refuse([Flaw("file", p.says, p.mend, {**p.facts, "line": p.line}) for p in problems[:MOST_PROBLEMS]])
     async with web.writing(request) as tx:
         _found, draft = await _one(tx, code)
@@ -182,14 +181,6 @@ async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     count = change.new + change.changed + change.gone
     notice = n_("{n} price changed", "{n} prices changed", count)
     return web.go_on(request, f"/services/{code}", notice)
-
-
-async def _file(request: Request[Any, Any, Any]) -> bytes:
-    found = (await request.form()).get("file")
-    if not isinstance(found, UploadFile):
-        refuse([Flaw("file", N_("No file was chosen."), N_("Choose a CSV or Excel file."))])
-        return b""
-    return await found.read()
 
 
 def _told(problem: Problem) -> str:
