@@ -13,6 +13,7 @@ from malha.channels.connectors.shopify.config import ShopifyConfig, gid
 from malha.channels.connectors.shopify.money import shop_money
 from malha.channels.connectors.shopify.orders import instant, is_ours, listed_version, order_of
 from malha.channels.connectors.shopify.reading import Cursor, page, rest, stamp
+from malha.channels.connectors.tallying import Tally
 from malha.channels.contract import (
     CancelPush,
     Capability,
@@ -186,9 +187,7 @@ class Shopify:
         start = datetime.combine(day, time(), ZoneInfo(zone))
         end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
         query = f"created_at:>='{stamp(start)}' created_at:<'{stamp(end)}'"
-        ids: list[str] = []
-        refunds: dict[str, int] = {}
-        total = 0
+        tally = Tally()
         after: str | None = None
         while True:
             found = (await ask(ctx, "summarise", {"after": after, "query": query}))["orders"]
@@ -196,20 +195,13 @@ class Shopify:
                 if row["cancelledAt"] or not start <= instant(row["createdAt"]) < end or not is_ours(ctx, row):
                     continue
                 id_ = str(row["legacyResourceId"])
-                if not row["refunds"]:
-                    ids.append(id_)
-                    total += shop_money(row["currentTotalPriceSet"])
-                    continue
-                order = await self.get_order(ctx, id_)
-                if taking_back.is_nothing_left(order):
-                    continue
-                ids.append(id_)
-                total += taking_back.left_of(order)
-                if back := taking_back.given_back(order):
-                    refunds[id_] = back
+                if row["refunds"]:
+                    tally.add_left(await self.get_order(ctx, id_))
+                else:
+                    tally.add(id_, shop_money(row["currentTotalPriceSet"]))
             after = found["pageInfo"]["endCursor"]
             if not found["pageInfo"]["hasNextPage"]:
-                return DaySummary(day.isoformat(), len(ids), total, ids, refunds)
+                return tally.summary(day)
 
     # --- what is told once: see `telling` ---
 

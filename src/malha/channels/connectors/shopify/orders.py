@@ -178,17 +178,22 @@ def _trouble(ctx: Ctx, row: Mapping[str, Any], lines: Sequence[ExtLine], off: in
     return next((says for so, says in troubles if so), "")
 
 
+def ordered_of(row: Mapping[str, Any], said: Mapping[str, Any], back: Mapping[str, int]) -> int:
+    """Return the units of a line without those that an edit took out, which are gone and were not taken back."""
+    asked = int(said["quantity"])
+    gone = asked - int(said["currentQuantity"]) - back.get(str(said["id"]), 0) if row["edited"] else 0
+    return asked - max(0, gone)
+
+
 def _line(row: Mapping[str, Any], said: Mapping[str, Any], back: TakenBack, *, included: bool) -> ExtLine | None:
     """Return a line as it was ordered: with the units that were paid back since, without those an edit took out."""
-    asked, name = int(said["quantity"]), str(said["id"])
-    gone = max(0, asked - int(said["currentQuantity"]) - back.units.get(name, 0)) if row["edited"] else 0
-    quantity = asked - gone
+    name, asked, quantity = str(said["id"]), int(said["quantity"]), ordered_of(row, said, back.units)
     if quantity <= 0:
         return None
     unit = shop_money(said["originalUnitPriceSet"])
     discount = sum(shop_money(each["allocatedAmountSet"]) for each in said["discountAllocations"])
     tax = 0 if included else sum(shop_money(each["priceSet"]) for each in said["taxLines"])
-    if gone:  # discounts and taxes are of all units
+    if quantity < asked:  # discounts and taxes are of all units
         discount, tax = discount * quantity // asked, tax * quantity // asked
     above = -(-tax // quantity)
     variant = said["variant"] or {}

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from malha.channels.connectors.shopify.asking import ask
-from malha.channels.connectors.shopify.orders import TakenBack
+from malha.channels.connectors.shopify.orders import TakenBack, ordered_of
 from malha.channels.connectors.shopify.reading import UNREAD, rest
-from malha.channels.connectors.shopify.telling import GONE
-from malha.channels.contract import Ctx, ExtOrder, RefundState
+from malha.channels.connectors.shopify.telling import GONE, sent_by, units_of, works_of
+from malha.channels.contract import Ctx
 
 CANCELLED, RETURNED = "CANCEL", "RETURN"
 
@@ -35,9 +35,8 @@ async def read(ctx: Ctx, row: Mapping[str, Any]) -> TakenBack:
     if unsaid:
         elsewhere = await _sent(ctx, row["id"]) + await _open(ctx, row["id"])
         for said in row["lineItems"]["nodes"]:
-            line, bought = str(said["id"]), int(said["quantity"])
-            edited = max(0, bought - int(said["currentQuantity"]) - units[line]) if row["edited"] else 0
-            nowhere = bought - edited - cancelled[line] - elsewhere[line]
+            line, ordered = str(said["id"]), ordered_of(row, said, units)
+            nowhere = ordered - cancelled[line] - elsewhere[line]
             cancelled[line] += max(0, min(unsaid[line], nowhere))
     return TakenBack(dict(units), dict(cancelled))
 
@@ -48,35 +47,14 @@ async def _sent(ctx: Ctx, order: str) -> Counter[str]:
     sent: Counter[str] = Counter()
     for each in found["fulfillments"]:
         if each["status"] not in GONE:
-            lines = await rest(ctx, "sent", ("fulfillment", "fulfillmentLineItems"), str(each["id"]), UNREAD)
-            for line in lines:
-                sent[str(line["lineItem"]["id"])] += int(line["quantity"] or 0)
+            sent.update(units_of(await sent_by(ctx, str(each["id"]))))
     return sent
 
 
 async def _open(ctx: Ctx, order: str) -> Counter[str]:
     """Return the units that are still to leave, by line."""
     left: Counter[str] = Counter()
-    for work in await rest(ctx, "work", ("order", "fulfillmentOrders"), order, UNREAD):
-        path = ("fulfillmentOrder", "lineItems")
-        for line in await rest(ctx, "more_work", path, str(work["id"]), work["lineItems"]):
+    for work in await works_of(ctx, order):
+        for line in work["rows"]:
             left[str(line["lineItem"]["id"])] += int(line["remainingQuantity"])
     return left
-
-
-def left_of(order: ExtOrder) -> int:
-    """Return the total of an order less what is cancelled of it."""
-    gone = sum(
-        (line.quantity * line.unit_price - line.discount) * line.cancelled // line.quantity for line in order.lines
-    )
-    return (order.total or 0) - gone
-
-
-def is_nothing_left(order: ExtOrder) -> bool:
-    """Tell whether every unit of an order is cancelled, though the order itself is not."""
-    return all(line.cancelled >= line.quantity for line in order.lines)
-
-
-def given_back(order: ExtOrder) -> int:
-    """Return how much money of an order went back."""
-    return sum(refund.amount for refund in order.refunds if refund.state is RefundState.DONE)

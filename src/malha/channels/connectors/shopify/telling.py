@@ -54,18 +54,28 @@ async def find_shipment(ctx: Ctx, shipment: ShipmentPush) -> ExtRef | None:
 
 
 async def _same_lines(ctx: Ctx, fulfillment: str, wanted: Sequence[ShippedLine]) -> bool:
-    nodes = await rest(ctx, "sent", ("fulfillment", "fulfillmentLineItems"), fulfillment, UNREAD)
-    lines = _lines([node["lineItem"] for node in nodes], wanted)
-    sent: dict[str, int] = {}
+    nodes = await sent_by(ctx, fulfillment)
+    return _lines([node["lineItem"] for node in nodes], wanted) == units_of(nodes)
+
+
+async def sent_by(ctx: Ctx, fulfillment: str) -> list[Any]:
+    """Return the lines of a fulfillment."""
+    return await rest(ctx, "sent", ("fulfillment", "fulfillmentLineItems"), fulfillment, UNREAD)
+
+
+def units_of(nodes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the units of lines of a fulfillment, by line of the order."""
+    units: dict[str, int] = {}
     for node in nodes:
         line = str(node["lineItem"]["id"])
-        sent[line] = sent.get(line, 0) + int(node["quantity"] or 0)
-    return lines == sent
+        units[line] = units.get(line, 0) + int(node["quantity"] or 0)
+    return units
 
 
 async def push_shipment(ctx: Ctx, shipment: ShipmentPush) -> Result:
     """Fulfill what left, in one fulfillment; what Shopify has elsewhere is moved to where it left from first."""
-    works = await _works(ctx, shipment.order)
+    await _order(ctx, "marks", shipment.order)
+    works = await works_of(ctx, gid("Order", shipment.order))
     lines = _lines([row["lineItem"] | {"sku": row["sku"]} for work in works for row in work["rows"]], shipment.lines)
     if isinstance(lines, Rejected):
         return lines
@@ -90,14 +100,9 @@ async def push_shipment(ctx: Ctx, shipment: ShipmentPush) -> Result:
     return Ok(number_of(str(made["fulfillment"]["id"])))
 
 
-async def _works(ctx: Ctx, order: str) -> list[dict[str, Any]]:
-    """Return Shopify's fulfillment orders of an order, each with all its lines as `rows`.
-
-    Raises:
-        Missing: there is no such order.
-    """
-    await _order(ctx, "marks", order)
-    works = await rest(ctx, "work", ("order", "fulfillmentOrders"), gid("Order", order), UNREAD)
+async def works_of(ctx: Ctx, order: str) -> list[dict[str, Any]]:
+    """Return Shopify's fulfillment orders of an order, each with all its lines as `rows`."""
+    works = await rest(ctx, "work", ("order", "fulfillmentOrders"), order, UNREAD)
     return [{**work, "rows": await _rows(ctx, work)} for work in works]
 
 

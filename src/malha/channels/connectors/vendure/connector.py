@@ -56,7 +56,7 @@ from malha.channels.contract import (
 
 
 class Vendure:
-    """See the module."""
+    """See the package."""
 
     key: ClassVar[str] = "vendure"
     name: ClassVar[str] = "Vendure"
@@ -135,11 +135,9 @@ class Vendure:
 
     async def get_order(self, ctx: Ctx, external_id: str) -> ExtOrder:
         """Return an order as it is now."""
-        found = await ask(ctx, ONE_ORDER, {"id": external_id}, "get_order")
-        if found["order"] is None:
-            raise Missing(f"there is no order {external_id}")
+        found = await _order(ctx, ONE_ORDER, external_id, "get_order")
         try:
-            return order_of(found["order"])
+            return order_of(found)
         except msgspec.ValidationError as error:
             raise Invalid(str(error)[:200]) from None
 
@@ -228,9 +226,7 @@ class Vendure:
     async def find_shipment(self, ctx: Ctx, shipment: ShipmentPush, key: str) -> ExtRef | None:
         """Return the fulfillment that bears the shipment's number; one that did not leave yet is sent on its way."""
         del key
-        order = (await ask(ctx, FULFILLMENTS, {"id": shipment.order}, "find_shipment"))["order"]
-        if order is None:
-            raise Missing(f"there is no order {shipment.order}")
+        order = await _order(ctx, FULFILLMENTS, shipment.order, "find_shipment")
         mark = mark_of(shipment.shipment)
         found = next((each for each in order["fulfillments"] or () if each["method"].endswith(mark)), None)
         if found is None:
@@ -241,9 +237,7 @@ class Vendure:
     async def push_shipment(self, ctx: Ctx, shipment: ShipmentPush, key: str) -> Result:
         """Add a fulfillment and bring it to Shipped."""
         del key
-        order = (await ask(ctx, FULFILLMENTS, {"id": shipment.order}, "push_shipment"))["order"]
-        if order is None:
-            raise Missing(f"there is no order {shipment.order}")
+        order = await _order(ctx, FULFILLMENTS, shipment.order, "push_shipment")
         lines = lines_of(order, shipment.lines)
         if isinstance(lines, Rejected):
             return lines
@@ -271,9 +265,7 @@ class Vendure:
 
     async def find_operation(self, ctx: Ctx, order: str, key: str) -> ExtRef | None:
         """Return the cancel or refund whose reason bears the mark of a key."""
-        found = (await ask(ctx, MARKS, {"id": order}, "find_operation"))["order"]
-        if found is None:
-            raise Missing(f"there is no order {order}")
+        found = await _order(ctx, MARKS, order, "find_operation")
         mark = mark_of(key)
         for entry in found["history"]["items"]:
             if entry["type"] == "ORDER_CANCELLATION" and str((entry["data"] or {}).get("reason", "")).endswith(mark):
@@ -292,9 +284,7 @@ class Vendure:
             "cancelShipping": push.whole,
         }
         if not push.whole:
-            order = (await ask(ctx, FULFILLMENTS, {"id": push.order}, "cancel"))["order"]
-            if order is None:
-                raise Missing(f"there is no order {push.order}")
+            order = await _order(ctx, FULFILLMENTS, push.order, "cancel")
             lines = lines_of(order, push.lines)
             if isinstance(lines, Rejected):
                 return lines
@@ -309,6 +299,18 @@ class Vendure:
         asked = {"paymentId": push.payment, "amount": push.amount, "reason": mark_of(key), **beside}
         done = (await ask(ctx, REFUND, {"input": asked}, "refund"))["refundOrder"]
         return Ok(str(done["id"])) if done["__typename"] == "Refund" else Rejected(done["errorCode"], done["message"])
+
+
+async def _order(ctx: Ctx, query: str, id_: str, operation: str) -> dict[str, Any]:
+    """Return an order as a query asks for it.
+
+    Raises:
+        Missing: there is none.
+    """
+    found: dict[str, Any] | None = (await ask(ctx, query, {"id": id_}, operation))["order"]
+    if found is None:
+        raise Missing(f"there is no order {id_}")
+    return found
 
 
 def lines_of(order: Mapping[str, Any], wanted: Sequence[ShippedLine]) -> list[dict[str, Any]] | Rejected:

@@ -11,6 +11,18 @@ from hashlib import sha256
 from typing import Any
 
 from malha.channels.connectors.vendure.asking import ask
+from malha.channels.connectors.vendure.operations import (
+    ADD_GROUP,
+    CREATE_GROUP,
+    CREATE_OPTION,
+    CREATE_PRODUCT,
+    CREATE_VARIANTS,
+    FIND_PRODUCT,
+    FIND_VARIANTS,
+    LANGUAGE,
+    UPDATE_PRODUCTS,
+    UPDATE_VARIANTS,
+)
 from malha.channels.contract import Ctx, Field, Invalid, Kind, ListingFields, Missing, Ok, ProductPush, Rejected, Result
 
 FIELDS = ListingFields(
@@ -22,43 +34,12 @@ FIELDS = ListingFields(
 )
 OPERATION = "upsert_products"
 
-_LANGUAGE = "query { activeChannel { defaultLanguageCode } }"
-_FIND = """
-query ($options: ProductVariantListOptions) {
-  productVariants(options: $options) { items { id sku product { id } } }
-}
-"""
-_PRODUCT = """
-query ($options: ProductListOptions) {
-  products(options: $options) {
-    items { id optionGroups { id code name options { id code name } } variantList { items { id sku } } }
-  }
-}
-"""
-_UPDATE_VARIANTS = """
-mutation ($input: [UpdateProductVariantInput!]!) { updateProductVariants(input: $input) { id } }
-"""
-_UPDATE_PRODUCTS = "mutation ($input: [UpdateProductInput!]!) { updateProducts(input: $input) { id } }"
-_CREATE_PRODUCT = "mutation ($input: CreateProductInput!) { createProduct(input: $input) { id } }"
-_CREATE_VARIANTS = """
-mutation ($input: [CreateProductVariantInput!]!) { createProductVariants(input: $input) { id } }
-"""
-_CREATE_GROUP = """
-mutation ($input: CreateProductOptionGroupInput!) {
-  createProductOptionGroup(input: $input) { id options { id code name } }
-}
-"""
-_ADD_GROUP = """
-mutation ($product: ID!, $group: ID!) { addOptionGroupToProduct(productId: $product, optionGroupId: $group) { id } }
-"""
-_CREATE_OPTION = "mutation ($input: CreateProductOptionInput!) { createProductOption(input: $input) { id } }"
-
 
 async def upsert(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
     """Change what is there by its SKU, and make what is not; one that is refused holds up no others."""
-    language = (await ask(ctx, _LANGUAGE, {}, OPERATION))["activeChannel"]["defaultLanguageCode"]
+    language = (await ask(ctx, LANGUAGE, {}, OPERATION))["activeChannel"]["defaultLanguageCode"]
     asked = {"options": {"take": len(items), "filter": {"sku": {"in": sorted({item.code for item in items})}}}}
-    rows = (await ask(ctx, _FIND, asked, OPERATION))["productVariants"]["items"]
+    rows = (await ask(ctx, FIND_VARIANTS, asked, OPERATION))["productVariants"]["items"]
     known = {str(row["sku"]): row for row in rows}
     results: dict[int, Result] = {}
     there = [(n, item, known[item.code]) for n, item in enumerate(items) if item.code in known]
@@ -102,7 +83,7 @@ async def _write(ctx: Ctx, there: Sequence[tuple[int, ProductPush, Mapping[str, 
         }
         for _, item, row in there
     ]
-    await ask(ctx, _UPDATE_VARIANTS, {"input": variants}, OPERATION)
+    await ask(ctx, UPDATE_VARIANTS, {"input": variants}, OPERATION)
     # Once for each product: its variants say the same of it. An end says nothing of a product that others sell on.
     products = {
         str(row["product"]["id"]): {
@@ -114,7 +95,7 @@ async def _write(ctx: Ctx, there: Sequence[tuple[int, ProductPush, Mapping[str, 
         if item.active
     }
     if products:
-        await ask(ctx, _UPDATE_PRODUCTS, {"input": list(products.values())}, OPERATION)
+        await ask(ctx, UPDATE_PRODUCTS, {"input": list(products.values())}, OPERATION)
 
 
 def _texts(item: ProductPush, language: str) -> dict[str, Any]:
@@ -126,14 +107,14 @@ async def _made(ctx: Ctx, item: ProductPush, language: str) -> str:
     """Make a variant, and before it its product and its options where they are missing; return its id."""
     slug = slug_of(item.product or item.code)
     query = {"options": {"take": 1, "filter": {"slug": {"eq": slug}}}}
-    found = (await ask(ctx, _PRODUCT, query, OPERATION))["products"]["items"]
+    found = (await ask(ctx, FIND_PRODUCT, query, OPERATION))["products"]["items"]
     if found:
         product, groups = str(found[0]["id"]), found[0]["optionGroups"]
         texts = {"id": product, "enabled": True, "translations": [_texts(item, language)]}
-        await ask(ctx, _UPDATE_PRODUCTS, {"input": [texts]}, OPERATION)
+        await ask(ctx, UPDATE_PRODUCTS, {"input": [texts]}, OPERATION)
     else:
         draft = {"enabled": True, "translations": [{**_texts(item, language), "slug": slug}]}
-        product = str((await ask(ctx, _CREATE_PRODUCT, {"input": draft}, OPERATION))["createProduct"]["id"])
+        product = str((await ask(ctx, CREATE_PRODUCT, {"input": draft}, OPERATION))["createProduct"]["id"])
         groups = []
     options = [
         await _option(ctx, product, groups, name, value, language) for name, value in sorted(item.options.items())
@@ -148,7 +129,7 @@ async def _made(ctx: Ctx, item: ProductPush, language: str) -> str:
         "trackInventory": "TRUE",
         "translations": [{"languageCode": language, "name": item.name}],
     }
-    made = await ask(ctx, _CREATE_VARIANTS, {"input": [variant]}, OPERATION)
+    made = await ask(ctx, CREATE_VARIANTS, {"input": [variant]}, OPERATION)
     return str(made["createProductVariants"][0]["id"])
 
 
@@ -161,14 +142,14 @@ async def _option(
     if group is None:
         texts = [{"languageCode": language, "name": name}]
         draft = {"code": _code(name), "translations": texts, "options": [option]}
-        made = (await ask(ctx, _CREATE_GROUP, {"input": draft}, OPERATION))["createProductOptionGroup"]
-        await ask(ctx, _ADD_GROUP, {"product": product, "group": made["id"]}, OPERATION)
+        made = (await ask(ctx, CREATE_GROUP, {"input": draft}, OPERATION))["createProductOptionGroup"]
+        await ask(ctx, ADD_GROUP, {"product": product, "group": made["id"]}, OPERATION)
         return str(made["options"][0]["id"])
     known = next((o for o in group["options"] if o["name"] == value or o["code"] == _code(value)), None)
     if known is not None:
         return str(known["id"])
     more = {"productOptionGroupId": group["id"], **option}
-    return str((await ask(ctx, _CREATE_OPTION, {"input": more}, OPERATION))["createProductOption"]["id"])
+    return str((await ask(ctx, CREATE_OPTION, {"input": more}, OPERATION))["createProductOption"]["id"])
 
 
 def _code(text: str) -> str:

@@ -84,3 +84,31 @@ query ($id: ID!) {
   }
 }
 """
+# Listings.
+LANGUAGE = "query { activeChannel { defaultLanguageCode } }"
+FIND_VARIANTS = """
+query ($options: ProductVariantListOptions) {
+  productVariants(options: $options) { items { id sku product { id } } }
+}
+"""
+FIND_PRODUCT = """
+query ($options: ProductListOptions) {
+  products(options: $options) {
+    items { id optionGroups { id code name options { id code name } } }
+  }
+}
+"""
+UPDATE_PRODUCTS = "mutation ($input: [UpdateProductInput!]!) { updateProducts(input: $input) { id } }"
+CREATE_PRODUCT = "mutation ($input: CreateProductInput!) { createProduct(input: $input) { id } }"
+CREATE_VARIANTS = """
+mutation ($input: [CreateProductVariantInput!]!) { createProductVariants(input: $input) { id } }
+"""
+CREATE_GROUP = """
+mutation ($input: CreateProductOptionGroupInput!) {
+  createProductOptionGroup(input: $input) { id options { id code name } }
+}
+"""
+ADD_GROUP = """
+mutation ($product: ID!, $group: ID!) { addOptionGroupToProduct(productId: $product, optionGroupId: $group) { id } }
+"""
+CREATE_OPTION = "mutation ($input: CreateProductOptionInput!) { createProductOption(input: $input) { id } }"

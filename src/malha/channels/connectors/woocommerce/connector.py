@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.channels import signatures
+from malha.channels.connectors.tallying import Tally
 from malha.channels.connectors.woocommerce.asking import (
     ask,
     decimals_of,
@@ -43,7 +44,7 @@ from malha.channels.connectors.woocommerce.marking import (
     tracked,
 )
 from malha.channels.connectors.woocommerce.money import digits_of, minor_of, text_of
-from malha.channels.connectors.woocommerce.reading import left_of, order_of, state_of
+from malha.channels.connectors.woocommerce.reading import order_of, state_of
 from malha.channels.connectors.woocommerce.sweeping import clock_of, cursor_of, sweep, version_of
 from malha.channels.connectors.woocommerce.words import OPEN, PAGE, Gateway, Hook, Note, Order, Product, Refund, Setting
 from malha.channels.contract import (
@@ -256,25 +257,16 @@ class WooCommerce:
             "orderby": "id",
             "order": "asc",
         }
-        ids: list[str] = []
-        refunds: dict[str, int] = {}
-        total = 0
+        tally = Tally()
         async for row in pages(ctx, "/orders", asked, "summarise"):
             said = read_as(row, Order)
             if state_of(said) is ExtState.CANCELLED:
                 continue
-            if not said.refunds:
-                ids.append(str(said.id))
-                total += minor_of(said.total, said.currency)
-                continue
-            order = order_of(ctx, said, 0, await refunds_of(ctx, said))
-            if all(line.cancelled >= line.quantity for line in order.lines):
-                continue
-            ids.append(order.id)
-            total += left_of(order)
-            if back := sum(refund.amount for refund in order.refunds):
-                refunds[order.id] = back
-        return DaySummary(day.isoformat(), len(ids), total, ids, refunds)
+            if said.refunds:
+                tally.add_left(order_of(ctx, said, 0, await refunds_of(ctx, said)))
+            else:
+                tally.add(str(said.id), minor_of(said.total, said.currency))
+        return tally.summary(day)
 
     # --- stock and prices ---
 

@@ -1,6 +1,7 @@
 """What Malha writes to an order: what has left and what will not come, so that it is found again."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -80,18 +81,13 @@ async def is_all_gone(
     """Tell whether with a parcel every unit of an open order has left or will not come."""
     if order.status not in OPEN:
         return False
-    gone = dict(lines)
-    for name, parcel in parcels_of(order).items():
-        told = parcel.get("lines")
-        if name != shipment and isinstance(told, dict):
-            for id_, n in told.items():
-                gone[int(id_)] = gone.get(int(id_), 0) + int(n)
+    gone = left_by(order, but=shipment)
+    gone.update(lines)
     if _covers(gone, order):
         return True
     if shipment and not order.refunds:
         return False
-    for id_, n in withdrawn(await _refunds(ctx, order.id)).items():
-        gone[id_] = gone.get(id_, 0) + n
+    gone.update(withdrawn(await _refunds(ctx, order.id)))
     return _covers(gone, order)
 
 
@@ -115,13 +111,13 @@ async def _refunds(ctx: Ctx, order: int) -> list[Refund]:
     return [read_as(row, Refund) async for row in pages(ctx, f"/orders/{order}/refunds", {}, "find_refunds")]
 
 
-def left_by(order: Order) -> dict[int, int]:
-    """Return the units of each line that left in parcels of Malha."""
-    gone: dict[int, int] = {}
-    for parcel in parcels_of(order).values():
+def left_by(order: Order, *, but: str = "") -> Counter[int]:
+    """Return the units of each line that left in parcels of Malha; of all but one that is named."""
+    gone: Counter[int] = Counter()
+    for name, parcel in parcels_of(order).items():
         told = parcel.get("lines")
-        for id_, n in told.items() if isinstance(told, dict) else ():
-            gone[int(id_)] = gone.get(int(id_), 0) + int(n)
+        if name != but and isinstance(told, dict):
+            gone.update({int(id_): int(n) for id_, n in told.items()})
     return gone
 
 

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from types import MappingProxyType
 from typing import Any
 
 from malha.channels.connectors.woocommerce.marking import is_ours, is_sent, left_by, parcels_of, withdrawn
@@ -22,11 +21,10 @@ from malha.channels.contract import (
     PaidState,
 )
 
-NONE: Mapping[int, Refund] = MappingProxyType({})
 LOCAL_PICKUP = frozenset({"local_pickup", "pickup_location"})
 
 
-def order_of(ctx: Ctx, said: Order, version: int, refunds: Mapping[int, Refund] = NONE) -> ExtOrder:
+def order_of(ctx: Ctx, said: Order, version: int, refunds: Mapping[int, Refund]) -> ExtOrder:
     """Return an order as Malha takes it, with what its refunds, by their ids, took back of it.
 
     Raises:
@@ -151,12 +149,6 @@ def line_of(said: Item, currency: str, cancelled: int = 0) -> ExtLine:
         name=html.unescape(said.name),
         cancelled=cancelled,
     )
-
-
-def left_of(order: ExtOrder) -> int:
-    """Return the total of an order less what is cancelled of it."""
-    lines = ((line.quantity * line.unit_price - line.discount, line) for line in order.lines)
-    return (order.total or 0) - sum(whole * line.cancelled // line.quantity for whole, line in lines)
 
 
 def _buyer(said: Order) -> ExtBuyer:
