@@ -15,8 +15,7 @@ from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 from malha.channels.connectors.vendure import Vendure
 from malha.channels.connectors.vendure.listings import slug_of
 from malha.channels.contract import Ok, ProductPush, RawRequest, Unsure
-from malha.testing.connectors import ConnectorContract, Fault, Operation, context
-from malha.testing.listings import ListingContract, Shown, a_push
+from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown, a_push, context
 
 PAGE = 2
 CURRENCIES = {"BRL-1": "BRL", "USD-1": "USD", "JPY-1": "JPY", "KWD-1": "KWD"}
@@ -30,6 +29,7 @@ WHERE = {
     Operation.SHIPMENT: "addFulfillmentToOrder",
     Operation.CANCEL: "cancelOrder",
     Operation.REFUND: "refundOrder",
+    Operation.LISTING: "createProductVariants",
 }
 
 
@@ -104,9 +104,6 @@ class VendureRig:
             self._apart.run(self.shop.list(f"OWN-{code}", 1_000))
             self._sql("UPDATE product_translation SET slug = %s WHERE name = %s", slug, f"Ware OWN-{code}")
 
-    def fail_listing(self, fault: Fault) -> None:
-        self.proxy.fail("createProductVariants", fault)
-
     async def shown(self, code: str) -> list[Shown]:
         rows = self._sql(
             """SELECT v.enabled, w.name, q.name, q.description FROM product_variant v
@@ -167,7 +164,7 @@ def shop(here: None, apart: Apart, template_url: str) -> Iterator[VendureShop]:
 
 
 @pytest.mark.usefixtures("here")
-class TestVendure(ConnectorContract, ListingContract):
+class TestVendure(ConnectorContract):
     """What the kit asks of the Vendure connector."""
 
     connector = Vendure()

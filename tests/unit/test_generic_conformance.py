@@ -10,8 +10,7 @@ import pytest
 
 from malha.channels.connectors.generic import Generic
 from malha.channels.contract import Capability, ExtState, Ok, Page, RawRequest, Unsure, Verified
-from malha.testing.connectors import ConnectorContract, Fault, Operation
-from malha.testing.listings import ListingContract, Shown
+from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown
 from peer_shop import API_KEY, PAGE, WEBHOOK_SECRET, Peer, Sent, peer_shop, sign
 
 HOW = {
@@ -37,6 +36,7 @@ WHERE = {
     Operation.CANCEL: "POST /cancellations",
     Operation.REFUND: "POST /refunds",
     Operation.PRODUCTS: "GET /products",
+    Operation.LISTING: "POST /listings",
 }
 
 
@@ -91,9 +91,6 @@ class ShopRig:
         table = self.peer.stock if operation is Operation.STOCK else self.peer.prices
         return {code: value for code, (_, value) in table.items()}
 
-    def fail_listing(self, fault: Fault) -> None:
-        self.peer.fail("POST /listings", HOW[fault])
-
     async def shown(self, code: str) -> list[Shown]:
         found = self.peer.listings.get(code)
         return [] if found is None else [Shown(active=found["active"], fields=found["fields"])]
@@ -113,7 +110,7 @@ def raw(sent: Sent) -> RawRequest:
     return RawRequest("POST", "/in/kit", sent.headers, sent.body)
 
 
-class TestGeneric(ConnectorContract, ListingContract):
+class TestGeneric(ConnectorContract):
     """What the kit asks of the generic connector."""
 
     connector = Generic()
@@ -268,16 +265,15 @@ class Timid(Generic):
 
 
 async def fails(connector: Any, test: str, **given: Any) -> None:
-    kit: Any = ListingContract if hasattr(ListingContract, test) else ConnectorContract
-    contract = kit()
-    kit.connector, former = connector, getattr(kit, "connector", None)
+    contract = ConnectorContract()
+    ConnectorContract.connector, former = connector, getattr(ConnectorContract, "connector", None)
     try:
         async with peer_shop() as peer:
             rig = {} if test == "test_it_keeps_what_it_says_of_itself" else {"rig": ShopRig(peer)}
             with pytest.raises((AssertionError, pytest.fail.Exception)):
                 await getattr(contract, test)(**rig, **given)
     finally:
-        kit.connector = former
+        ConnectorContract.connector = former
 
 
 @pytest.mark.parametrize(

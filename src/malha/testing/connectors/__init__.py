@@ -21,6 +21,7 @@ from malha.testing.connectors.documents import DocumentChecks
 from malha.testing.connectors.folder import FolderFiles
 from malha.testing.connectors.goods import GoodsChecks
 from malha.testing.connectors.itself import SelfChecks
+from malha.testing.connectors.listings import ListingChecks, a_push
 from malha.testing.connectors.once import TOLD_ONCE, OnceChecks
 from malha.testing.connectors.orders import OrderChecks
 from malha.testing.connectors.partners import PartnerChecks
@@ -34,13 +35,22 @@ from malha.testing.connectors.rig import (
     Given,
     Operation,
     Rig,
+    Shown,
     context,
 )
 from malha.testing.connectors.webhooks import WebhookChecks
 
 
 class ConnectorContract(
-    SelfChecks, CatalogChecks, OrderChecks, OnceChecks, DocumentChecks, GoodsChecks, PartnerChecks, WebhookChecks
+    SelfChecks,
+    CatalogChecks,
+    ListingChecks,
+    OrderChecks,
+    OnceChecks,
+    DocumentChecks,
+    GoodsChecks,
+    PartnerChecks,
+    WebhookChecks,
 ):
     """What every connector must do right. Inherit it, set `connector`, and give a fixture `rig`."""
 
@@ -58,6 +68,8 @@ __all__ = [
     "Given",
     "Operation",
     "Rig",
+    "Shown",
     "Told",
+    "a_push",
     "context",
 ]

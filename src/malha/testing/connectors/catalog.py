@@ -1,39 +1,26 @@
 """Variants are read whole, once, and again when they change."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from malha.channels.contract import Capability, Ctx, ExtProduct, Retryable, Unsure
 from malha.testing.connectors.base import Kit
-from malha.testing.connectors.rig import DONE_MAYBE, NOT_DONE, PAGES, Fault, Operation, Rig, context
+from malha.testing.connectors.rig import DONE_MAYBE, NOT_DONE, Fault, Operation, Rig, context
 
 
 class CatalogChecks(Kit):
     """Variants are read whole, once, and again when they change. The rig says how: `add_product`, `change_product`."""
 
-    async def catalogue(self, ctx: Ctx, cursor: str | None = None) -> tuple[list[ExtProduct], str | None]:
-        """Read all variants that changed after a cursor, as the runtime does: again where the peer fails."""
-        found: list[ExtProduct] = []
-        for _ in range(PAGES):
-            try:
-                page = await self.connector.pull_products(ctx, cursor)
-            except (Retryable, Unsure):
-                continue
-            found += page.items
-            assert page.cursor is not None, "a page says where to go on"
-            if page.more:
-                assert page.cursor != cursor, "a page that promises more moves the cursor"
-            cursor = page.cursor
-            if not page.more:
-                return found, cursor
-        pytest.fail("the pages have no end")
+    async def catalogue(self, ctx: Ctx, cursor: str | None = None) -> tuple[list[ExtProduct], str]:
+        """Read all variants that changed after a cursor."""
+        return await self.read_on(partial(self.connector.pull_products, ctx), cursor)
 
     async def offered(self, rig: Rig, count: int) -> list[str]:
         """Have the peer sell so many new variants and return their SKUs; skip where the rig does not know how."""
         self.needs(Capability.CATALOG_SOURCE)
-        if not hasattr(rig, "add_product"):
-            pytest.skip("the rig has no add_product")
+        self.knows(rig, "add_product")
         skus = [f"KIT-{n}" for n in range(count)]
         for sku in skus:
             await rig.add_product(sku)
@@ -55,8 +42,7 @@ class CatalogChecks(Kit):
     async def test_a_variant_that_changes_is_told_again(self, rig: Rig) -> None:
         """Behind where reading was, with a version that is not older; the others are not told with it."""
         skus = await self.offered(rig, rig.page + 1)
-        if not hasattr(rig, "change_product"):
-            pytest.skip("the rig has no change_product")
+        self.knows(rig, "change_product")
         ctx = context(self.connector, rig, self.spec)
         found, cursor = await self.catalogue(ctx)
         before = next(item for item in found if item.sku == skus[0])

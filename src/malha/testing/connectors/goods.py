@@ -1,15 +1,13 @@
 """Stock and prices."""
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import pytest
 
-from malha.channels.contract import Capability, Ctx, Rejected, Result, Retryable, Unsure
+from malha.channels.contract import Capability, Ctx, Rejected, Retryable, Unsure
 from malha.testing.connectors.asked import price_of, stock_of
 from malha.testing.connectors.base import Kit
-from malha.testing.connectors.rig import DONE_MAYBE, NOT_DONE, PAGES, Fault, Operation, Rig, context
+from malha.testing.connectors.rig import DONE_MAYBE, NOT_DONE, Fault, Operation, Rig, context
 
 
 class GoodsChecks(Kit):
@@ -27,33 +25,23 @@ class GoodsChecks(Kit):
                 rig.fail(Operation.STOCK, fault)
             items = [stock_of(code, 10 * version + n, version) for n, code in enumerate(codes)]
             items.insert(len(items) // 2, stock_of("POISON", 1, version))
-            results = await self._settled(partial(self.connector.set_stock, ctx, items), len(items))
+            results = await self.settled(partial(self.connector.set_stock, ctx, items), len(items))
             for item, result in zip(items, results, strict=True):
                 assert isinstance(result, Rejected) == (item.code == "POISON"), (item.code, result)
         assert await rig.values(Operation.STOCK) == {code: 20 + n for n, code in enumerate(codes)}
 
     async def levels(self, ctx: Ctx) -> dict[str, int]:
-        """Read all the stock the peer has, as the runtime does: again where the peer fails."""
-        found: dict[tuple[str, str], int] = {}
-        cursor: str | None = None
-        for _ in range(PAGES):
-            try:
-                page = await self.connector.pull_stock(ctx, cursor)
-            except (Retryable, Unsure):
-                continue
-            for row in page.items:
-                assert row.as_of.tzinfo is not None
-                assert type(row.quantity) is int
-                assert (row.sku, row.location) not in found, f"{row.sku} was told twice in one reading"
-                found[row.sku, row.location] = row.quantity
-            if not page.more:
-                told: dict[str, int] = {}
-                for (sku, _place), quantity in found.items():
-                    told[sku] = told.get(sku, 0) + quantity
-                return told
-            assert page.cursor != cursor, "a page that promises more moves the cursor"
-            cursor = page.cursor
-        pytest.fail("the pages have no end")
+        """Read all the stock the peer has, the places of a variant together."""
+        rows, _ = await self.read_on(partial(self.connector.pull_stock, ctx))
+        told: dict[str, int] = {}
+        seen: set[tuple[str, str]] = set()
+        for row in rows:
+            assert row.as_of.tzinfo is not None
+            assert type(row.quantity) is int
+            assert (row.sku, row.location) not in seen, f"{row.sku} was told twice in one reading"
+            seen.add((row.sku, row.location))
+            told[row.sku] = told.get(row.sku, 0) + row.quantity
+        return told
 
     @pytest.mark.parametrize("fault", [None, *NOT_DONE, *DONE_MAYBE, Fault.DRIP])
     async def test_the_stock_that_was_told_is_read_back(self, rig: Rig, fault: Fault | None) -> None:
@@ -63,7 +51,7 @@ class GoodsChecks(Kit):
         codes = [f"SKU-{n}" for n in range(min(self.connector.limits.batch, 12))]
         for version in (1, 2):
             items = [stock_of(code, 10 * version + n, version) for n, code in enumerate(codes)]
-            await self._settled(partial(self.connector.set_stock, ctx, items), len(items))
+            await self.settled(partial(self.connector.set_stock, ctx, items), len(items))
         if fault is not None:
             rig.fail(Operation.LEVELS, fault)
         found = await self.levels(ctx)
@@ -89,16 +77,6 @@ class GoodsChecks(Kit):
             price_of("JPY-1", 12_990, 1, "JPY"),
             price_of("KWD-1", 12_345, 1, "KWD"),
         ]
-        results = await self._settled(partial(self.connector.set_prices, ctx, items), len(items))
+        results = await self.settled(partial(self.connector.set_prices, ctx, items), len(items))
         assert [isinstance(r, Rejected) for r in results] == [False, False, True, False, False]
         assert await rig.values(Operation.PRICES) == {i.code: i.price for i in items if i.code != "POISON"}
-
-    async def _settled(self, hand: Callable[[], Any], count: int) -> Sequence[Result]:
-        for _ in range(6):
-            try:
-                results: Sequence[Result] = await hand()
-            except (Retryable, Unsure):
-                continue
-            assert len(results) == count, "one result for each item, in their order"
-            return results
-        pytest.fail("it never ends")

@@ -1,5 +1,6 @@
 """What is told once: parcels, cancels, refunds, documents."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,14 +12,11 @@ from malha.channels.contract import (
     ChannelError,
     Ctx,
     ExtOrder,
-    Ok,
-    Pending,
     RefundPush,
     Rejected,
     Result,
     Retryable,
     ShippedLine,
-    Unknown,
     Unsure,
 )
 from malha.testing.connectors.asked import Told, document_of, shipment_of
@@ -45,30 +43,10 @@ class OnceChecks(Kit):
         return Told(order, line, read.payments[0].id if read.payments else "p1")
 
     async def once(self, operation: Operation, ctx: Ctx, order: Told, key: str) -> str:
-        """Tell something as the runtime does: looked up before it is sent again. Returns what became of it."""
-        doubtful = False
-        for _ in range(6):
-            if doubtful:
-                try:
-                    if await self._find(operation, ctx, order, key) is not None:
-                        return "found"
-                except NotImplementedError:
-                    if not self.connector.idempotent:
-                        return "a person decides"
-                except (Retryable, Unsure):
-                    continue
-            try:
-                result: Result = await self._tell(operation, ctx, order, key)
-            except Retryable:
-                continue
-            except Unsure:
-                doubtful = True
-                continue
-            if isinstance(result, Ok):
-                return "ok"
-            assert isinstance(result, Pending | Unknown), f"a good one was refused: {result}"
-            doubtful = True
-        return "gave up"
+        """Tell something of an order until it is settled; return what became of it."""
+        return await self.told_once(
+            partial(self._find, operation, ctx, order, key), partial(self._tell, operation, ctx, order, key)
+        )
 
     async def _tell(self, operation: Operation, ctx: Ctx, order: Told, key: str) -> Result:
         result: Result

@@ -1,6 +1,7 @@
 """Logistics partners: what they are asked arrives once, and what they answer by files is understood row by row."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -20,9 +21,8 @@ from malha.channels.contract import (
     PickCancel,
     PickLine,
     PickRequest,
-    Retryable,
+    Result,
     ShipmentTold,
-    Unsure,
 )
 from malha.testing.connectors.base import Kit
 from malha.testing.connectors.rig import DONE_MAYBE, NOT_DONE, Fault, Operation, Rig, context
@@ -54,28 +54,14 @@ class PartnerChecks(Kit):
     """
 
     async def asked_once(self, ctx: Ctx, ask: Ask, key: str) -> str:
-        """Ask as the runtime does: looked for before it is sent again. Returns what became of it."""
-        doubtful = False
-        for _ in range(6):
-            if doubtful:
-                try:
-                    if await self.connector.find_ask(ctx, ask, key) is not None:
-                        return "found"
-                except NotImplementedError:
-                    if not self.connector.idempotent:
-                        return "a person decides"
-                except (Retryable, Unsure):
-                    continue
-            try:
-                result = await self.connector.ask(ctx, ask, key)
-            except Retryable:
-                continue
-            except Unsure:
-                doubtful = True
-                continue
+        """Ask a partner until it is settled; return what became of it. What it does not take at once it refuses."""
+
+        async def tell() -> Result:
+            result: Result = await self.connector.ask(ctx, ask, key)
             assert isinstance(result, Ok), f"a good one was refused: {result}"
-            return "ok"
-        return "gave up"
+            return result
+
+        return await self.told_once(partial(self.connector.find_ask, ctx, ask, key), tell)
 
     @pytest.mark.parametrize("fault", [None, *NOT_DONE, *DONE_MAYBE, Fault.DRIP])
     @pytest.mark.parametrize("kind", ["pick", "cancel", "inbound"])
@@ -115,8 +101,7 @@ class PartnerChecks(Kit):
     async def filed(self, rig: Rig, *quantities: str) -> tuple[Ctx, Any, bytes, FileTold]:
         """Have the partner write that so much of each request left, and return the file and what it tells."""
         self.needs(Capability.FILES)
-        if not hasattr(rig, "answer_by_file"):
-            pytest.skip("the rig has no answer_by_file")
+        self.knows(rig, "answer_by_file")
         name = await rig.answer_by_file([(f"{REQUEST}{n}", "A", said) for n, said in enumerate(quantities)])
         ctx = context(self.connector, rig, self.spec)
         (file,) = [each for each in await self.connector.look(ctx) if each.name == name]

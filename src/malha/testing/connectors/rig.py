@@ -44,8 +44,16 @@ class Operation(StrEnum):
     CANCEL = "cancel"
     REFUND = "refund"
     DOCUMENT = "document"
-    PRODUCTS = "products"
+    PRODUCTS = "products"  # variants that are read
+    LISTING = "listing"  # a variant that is written
     ASK = "ask"  # of a logistics partner
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant as the peer shows it: `fields` by the names of the connector's `listing_fields`, those with a value."""
+
+    active: bool
+    fields: Mapping[str, str | Sequence[str]] = {}
 
 
 class Rig(Protocol):
@@ -86,6 +94,10 @@ class Rig(Protocol):
     async def change_product(self, sku: str) -> None:
         """Change a variant, its name or price: it is told again."""
 
+    async def shown(self, code: str) -> Sequence[Shown]:
+        """Return all variants that the peer has under a code: more than one is a double."""
+        ...
+
     async def asked(self) -> Sequence[str]:
         """Return what a partner was asked that arrived, once for each message that it takes for one."""
         ...
@@ -103,7 +115,7 @@ class Rig(Protocol):
         ...
 
     def refuse(self, code: str) -> None:
-        """Refuse stock and prices of a code for good."""
+        """Refuse stock, prices and a listing of a code for good."""
 
     def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
         """Return a message about an order as the peer would send it, signed at a moment."""
