@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.channels.connecting import field_reads, field_rules, fields, service
+from malha.channels.connecting.field_reads import FormerFieldRules
 from malha.channels.connecting.field_rules import FieldRule
 from malha.platform.i18n import _
 
@@ -51,15 +52,6 @@ class RestoreFieldRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     version: Version
 
 
-class FormerFieldRules(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of the rules, and who made it."""
-
-    version: int
-    rules: list[FieldRule]
-    made_at: datetime
-    made_by: str
-
-
 class TryFieldRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules to try, on so many of the orders that were told last."""
 
@@ -101,12 +93,11 @@ async def show_field_rules(work: Work, code: str) -> FieldRulesView:
     """Return the rules by which texts of the channel's orders become fields here."""
     found = await service.connection_of(work.tx, code)
     rules = (await fields.newest(work.tx, [found.id]))[found.id]
-    waiting, _held = await field_reads.held(work.tx, found.id, 0)
     told = await field_reads.told(work.tx, found.id, fields.TRIED)
     return FieldRulesView(
         version=rules.version,
         rules=rules.rules,
-        waiting=waiting,
+        waiting=await field_reads.waiting(work.tx, found.id),
         fields=list(field_rules.FIELDS),
         sources=field_rules.names_of([each.order for each in told]),
     )
@@ -125,8 +116,7 @@ async def put_field_rules(work: Work, code: str, data: StateFieldRules) -> Field
 async def list_field_rules(work: Work, code: str) -> list[FormerFieldRules]:
     """List the last 50 versions of the rules, the newest first."""
     found = await service.connection_of(work.tx, code)
-    rows = await field_reads.versions(work.tx, found.id)
-    return [FormerFieldRules(version=r.version, rules=r.rules, made_at=r.made_at, made_by=r.made_by) for r in rows]
+    return await field_reads.versions(work.tx, found.id)
 
 
 @command(
@@ -147,34 +137,19 @@ async def try_field_rules(work: Work, code: str, data: TryFieldRules) -> list[Fi
     """
     zone = work.services.settings.timezone
     tried = await fields.tried(work.tx, code, data.rules, zone, data.most)
-    reads, reveals = work.actor.may("orders:read"), work.actor.may("customers:reveal")
-
-    def value(to: str, text: str) -> str:
-        if not reads:
-            return "…" if text else ""
-        return text if reveals else field_rules.shown(to, text)
-
     return [
         FieldsTried(
             order=each.told.order.id,
             received_at=each.told.received_at,
-            given=[
-                FieldGiven(rule=g.rule, field=g.to, line=g.line, value=value(g.to, g.value), was=value(g.to, g.was))
-                for g in each.applied.given
-            ],
+            given=[FieldGiven(rule=g.rule, field=g.to, line=g.line, value=g.value, was=g.was) for g in shown.given],
             failed=[
-                FieldFailed(
-                    rule=f.rule, field=f.to, line=f.line, says=_(f.says, **_facts(f.facts, reads)), mend=_(f.mend)
-                )
-                for f in each.applied.failed
+                FieldFailed(rule=f.rule, field=f.to, line=f.line, says=_(f.says, **f.facts), mend=_(f.mend))
+                for f in shown.failed
             ],
         )
         for each in tried
+        for shown in [field_rules.shown_to(each.applied, work.actor.may)]
     ]
-
-
-def _facts(facts: dict[str, object], reads: bool) -> dict[str, object]:
-    return facts if reads or "value" not in facts else {**facts, "value": "…"}
 
 
 handlers = [show_field_rules, put_field_rules, list_field_rules, restore_field_rules, try_field_rules]

@@ -150,29 +150,22 @@ def _named(to: str, line: int | None = None) -> str:
     return _("{name}, line {line}", name=name, line=line) if line else name
 
 
-def _says(failed: Failed, reads: bool) -> str:
-    facts = failed.facts if reads or "value" not in failed.facts else {**failed.facts, "value": "…"}
+def _says(failed: Failed) -> str:
     where = _("Row {n}, {field}:", n=failed.rule, field=_named(failed.to, failed.line))
-    return f"{where} {_(failed.says, **facts)} {_(failed.mend, **facts)}"
+    return f"{where} {_(failed.says, **failed.facts)} {_(failed.mend, **failed.facts)}"
 
 
 def _tried(found: Sequence[Tried], may: Callable[[str], bool]) -> list[TriedView]:
-    reads, reveals = may("orders:read"), may("customers:reveal")
-
-    def value(to: str, text: str) -> str:
-        if not reads:
-            return "…" if text else ""
-        return text if reveals else field_rules.shown(to, text)
-
     return [
         TriedView(
             order=each.told.order.id,
             at=each.told.received_at,
             state=_(STATES[each.told.state]),
-            got=[Got(_named(g.to, g.line), value(g.to, g.value), value(g.to, g.was)) for g in each.applied.given],
-            wrong=[_says(flaw, reads) for flaw in each.applied.failed],
+            got=[Got(_named(g.to, g.line), g.value, g.was) for g in shown.given],
+            wrong=[_says(flaw) for flaw in shown.failed],
         )
         for each in found
+        for shown in [field_rules.shown_to(each.applied, may)]
     ]
 
 
@@ -190,7 +183,7 @@ async def _page(
     if rows is None:
         rows = grids.with_spare([texts_of(rule) for rule in rules.rules])
     told = await field_reads.told(tx, found.id, fields.TRIED)
-    waiting, held = await field_reads.held(tx, found.id, SHOWN_HELD)
+    held = await field_reads.held(tx, found.id, SHOWN_HELD)
     why = [Tried(each, field_rules.apply(rules.rules, each.order, zone)) for each in held]
     own = field_rules.names_of([each.order for each in told])
     return {
@@ -207,7 +200,7 @@ async def _page(
         "seen": len(told),
         "focus": focus,
         "tried": None if tried is None else _tried(tried, around.may),
-        "waiting": waiting,
+        "waiting": await field_reads.waiting(tx, found.id),
         "held": _tried(why, around.may),
         "versions": await field_reads.versions(tx, found.id, 10),
         "exports": export.choices(str, f"/connections/{code}/fields:export"),

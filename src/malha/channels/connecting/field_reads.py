@@ -27,13 +27,13 @@ WHERE connection_id = %(connection_id)s::int AND version = %(version)s::int
 """
 # By the index on what was told, backwards; a little more than is shown, since versions of one order are one.
 TOLD = """
-SELECT id, payload, state, received_at FROM channel_inbox
+SELECT payload, state, received_at FROM channel_inbox
 WHERE connection_id = %(connection_id)s::int AND trust = 'data' AND starts_with(entity, 'order:')
 ORDER BY id DESC LIMIT %(most)s::int
 """
 # By the index on what is stuck.
 HELD = """
-SELECT id, payload, state, received_at FROM channel_inbox
+SELECT payload, state, received_at FROM channel_inbox
 WHERE connection_id = %(connection_id)s::int AND state IN ('unmapped', 'parked') AND cause = 'field'
   AND trust = 'data'
 ORDER BY id DESC LIMIT %(most)s::int
@@ -53,8 +53,8 @@ class RuleSet(msgspec.Struct, frozen=True):
     rules: list[FieldRule]
 
 
-class Former(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a connection's rules, and who made it."""
+class FormerFieldRules(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of the rules, and who made it."""
 
     version: int
     rules: list[FieldRule]
@@ -65,7 +65,6 @@ class Former(msgspec.Struct, frozen=True, kw_only=True):
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """An order as a channel told it, and what became of that."""
 
-    id: int
     order: ExtOrder
     state: str
     received_at: datetime
@@ -79,20 +78,21 @@ async def newest(tx: Tx, connections: Sequence[int]) -> dict[int, RuleSet]:
     return found
 
 
-async def versions(tx: Tx, connection_id: int, most: int = 50) -> list[Former]:
+async def versions(tx: Tx, connection_id: int, most: int = 50) -> list[FormerFieldRules]:
     """Return the versions of a connection's rules, the newest first."""
     return [_former(row) for row in await tx.tuples(VERSIONS, {"connection_id": connection_id, "most": most})]
 
 
-async def version(tx: Tx, connection_id: int, number: int) -> Former | None:
+async def version(tx: Tx, connection_id: int, number: int) -> FormerFieldRules | None:
     """Return one version of a connection's rules."""
     found = await tx.tuples(VERSION, {"connection_id": connection_id, "version": number})
     return _former(found[0]) if found else None
 
 
-def _former(row: tuple[int, list[dict[str, Any]], datetime, str]) -> Former:
+def _former(row: tuple[int, list[dict[str, Any]], datetime, str]) -> FormerFieldRules:
     number, rules, made_at, made_by = row
-    return Former(version=number, rules=msgspec.convert(rules, list[FieldRule]), made_at=made_at, made_by=made_by)
+    read = msgspec.convert(rules, list[FieldRule])
+    return FormerFieldRules(version=number, rules=read, made_at=made_at, made_by=made_by)
 
 
 async def told(tx: Tx, connection_id: int, most: int) -> list[Told]:
@@ -104,17 +104,22 @@ async def told(tx: Tx, connection_id: int, most: int) -> list[Told]:
     return list(once.values())[:most]
 
 
-async def held(tx: Tx, connection_id: int, most: int) -> tuple[int, list[Told]]:
-    """Return how many orders wait because a rule failed, and the newest of them."""
-    params = {"connection_id": connection_id, "most": most}
-    return await tx.value(COUNT_HELD, params), _read(await tx.tuples(HELD, params))
+async def waiting(tx: Tx, connection_id: int) -> int:
+    """Return how many orders wait because a rule failed."""
+    count: int = await tx.value(COUNT_HELD, {"connection_id": connection_id})
+    return count
 
 
-def _read(rows: Sequence[tuple[int, bytes, str, datetime]]) -> list[Told]:
+async def held(tx: Tx, connection_id: int, most: int) -> list[Told]:
+    """Return the newest orders that wait because a rule failed."""
+    return _read(await tx.tuples(HELD, {"connection_id": connection_id, "most": most}))
+
+
+def _read(rows: Sequence[tuple[bytes, str, datetime]]) -> list[Told]:
     found = []
-    for id_, payload, state, at in rows:
+    for payload, state, at in rows:
         try:
-            found.append(Told(id=id_, order=_order(payload), state=state, received_at=at))
+            found.append(Told(order=_order(payload), state=state, received_at=at))
         except msgspec.DecodeError:  # what another version of Malha kept
             continue
     return found

@@ -6,7 +6,7 @@ cannot be read, or is missing where it is required, fails: the order waits until
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -65,17 +65,7 @@ SOURCES = (
     "id",
     "shipping_method",
     "pickup_location",
-    "buyer.name",
-    "buyer.document",
-    "buyer.email",
-    "buyer.phone",
-    "ship_to.postal_code",
-    "ship_to.street",
-    "ship_to.number",
-    "ship_to.complement",
-    "ship_to.district",
-    "ship_to.city",
-    "ship_to.state",
+    *(name for name in FIELDS if name.startswith(("buyer.", "ship_to."))),
 )
 LINE_SOURCES = ("line.sku", "line.name", "line.item", "line.gtin")
 
@@ -250,12 +240,11 @@ def apply(rules: Sequence[FieldRule], order: ExtOrder, zone: str) -> Applied:
             except _Bad as bad:
                 failed.append(Failed(number, rule.to, place, bad.says, bad.mend, _kept(rule.to, bad.facts)))
                 continue
-            got.setdefault(key, []).extend(Given(number, rule.to, place, value, was) for value in values)
-            if not got[key]:
-                del got[key]
-                if rule.required and not was:
-                    says, mend = N_("{name} is missing."), N_("Add it at the channel, or give the rule a default.")
-                    missing[key] = Failed(number, rule.to, place, says, mend, {"name": rule.source or rule.to})
+            if values:
+                got.setdefault(key, []).extend(Given(number, rule.to, place, value, was) for value in values)
+            elif rule.required and not was:
+                says, mend = N_("{name} is missing."), N_("Add it at the channel, or give the rule a default.")
+                missing[key] = Failed(number, rule.to, place, says, mend, {"name": rule.source or rule.to})
     failed += [flaw for key, flaw in missing.items() if key not in got]
     given = [each for found in got.values() for each in found]
     failed += _too_many(given)
@@ -361,13 +350,12 @@ def _fit(to: str, value: str) -> None:
 
 
 def _too_many(given: Sequence[Given]) -> list[Failed]:
-    counts = {"tags": len({g.value for g in given if g.to == "tags"})}
-    found = []
-    if counts["tags"] > MOST_TAGS:
-        last = next(g for g in reversed(given) if g.to == "tags")
-        says, mend = N_("There are {count} tags, more than {most}."), N_("Have the rule pick some of them.")
-        found.append(Failed(last.rule, "tags", None, says, mend, {"count": counts["tags"], "most": MOST_TAGS}))
-    return found
+    tags = [g for g in given if g.to == "tags"]
+    count = len({g.value for g in tags})
+    if count <= MOST_TAGS:
+        return []
+    says, mend = N_("There are {count} tags, more than {most}."), N_("Have the rule pick some of them.")
+    return [Failed(tags[-1].rule, "tags", None, says, mend, {"count": count, "most": MOST_TAGS})]
 
 
 def _texts(order: ExtOrder, name: str, place: int | None) -> list[str]:
@@ -399,8 +387,26 @@ def _kept(to: str, facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def shown(to: str, value: str) -> str:
-    """Return a value as those see it who may not see personal data in full."""
+def shown_to(applied: Applied, may: Callable[[str], bool]) -> Applied:
+    """Return what an order gets as somebody sees it; `may` tells whether they hold a permission.
+
+    Values are hidden from those who may not read orders, and of who somebody is from those who may not see it in full.
+    """
+    reads, reveals = may("orders:read"), may("customers:reveal")
+
+    def shown(to: str, text: str) -> str:
+        if not reads:
+            return "…" if text else ""
+        return text if reveals else _masked(to, text)
+
+    given = [g._replace(value=shown(g.to, g.value), was=shown(g.to, g.was)) for g in applied.given]
+    failed = [
+        f if reads or "value" not in f.facts else f._replace(facts={**f.facts, "value": "…"}) for f in applied.failed
+    ]
+    return replace(applied, given=given, failed=failed)
+
+
+def _masked(to: str, value: str) -> str:
     match to:
         case "buyer.document":
             return mask_document(normalise_document(value) or "") or f"{value[:3]}…"
