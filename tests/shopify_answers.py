@@ -182,6 +182,10 @@ class Root:
             "status": product.status,
             "updatedAt": iso(product.updated),
             "variantsCount": {"count": len(product.variants)},
+            "tags": sorted(product.tags),
+            "metafield": lambda namespace, key: (
+                {"value": product.metafields[namespace, key]} if (namespace, key) in product.metafields else None
+            ),
             "variants": listed(product.variants, self._variant),
         }
 
@@ -431,18 +435,29 @@ class Root:
             variant = shop.list(row["sku"], row["price"], barcode=row.get("barcode") or "")
             found = variant.product
             found.handle = input["handle"]
-        found.title, found.status = input["title"], input["status"]
+        if no := self._unwritable([each["originalSource"] for each in input.get("files", ())]):
+            return {"product": None, "userErrors": [user_error(no, "INVALID_INPUT", "input", "files", "0")]}
+        write(found, input)
+        found.images = [each["originalSource"] for each in input.get("files", ())]
         for other in [v for v in found.variants if v.sku != row["sku"]]:  # what is not named is removed
             found.variants.remove(other)
             del shop.variants[other.id]
         found.variants[0].price = Decimal(row["price"])
         return {"product": self._product(found), "userErrors": []}
 
-    def productUpdate(self, _info: Any, product: dict[str, Any]) -> Any:
+    def productUpdate(self, _info: Any, product: dict[str, Any], media: list[dict[str, Any]] | None = None) -> Any:
         found = self._shop.products[number(product["id"], "Product")]
-        found.status = product["status"]
+        urls = [each["originalSource"] for each in media or ()]
+        if no := self._unwritable(urls):
+            return {"product": None, "userErrors": [{"message": no, "field": ["media", "0", "originalSource"]}]}
+        write(found, product)
+        found.images += urls  # as often as it is said
         found.updated = self._shop.tick()
         return {"product": self._product(found), "userErrors": []}
+
+    @staticmethod
+    def _unwritable(urls: list[str]) -> str:
+        return "" if all(url.startswith("https://") for url in urls) else "Image URL is invalid"
 
     def fulfillmentCreate(self, _info: Any, fulfillment: dict[str, Any]) -> Any:
         shop = self._shop
@@ -575,6 +590,19 @@ class Root:
         order.refunds.append(made)
         shop.touch(order)
         return {"refund": self._refund(order, made), "userErrors": []}
+
+
+def write(product: Product, said: dict[str, Any]) -> None:
+    """Write what is said of a product; what is not stays."""
+    names = {"title": "title", "status": "status", "descriptionHtml": "html", "vendor": "vendor", "productType": "kind"}
+    for there, here in names.items():
+        if there in said:
+            setattr(product, here, said[there])
+    if "tags" in said:
+        product.tags = [*said["tags"]]
+    for each in said.get("metafields", ()):
+        json.loads(each["value"])
+        product.metafields[each["namespace"], each["key"]] = each["value"]
 
 
 def user_error(message: str, code: str, *at: str) -> dict[str, Any]:

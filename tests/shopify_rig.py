@@ -1,5 +1,6 @@
 """The Shopify shop of the tests behind a proxy that fails on cue, as the conformance kit needs it."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -11,10 +12,10 @@ from tests.shopify_answers import DOMAIN
 from tests.shopify_artefacts import need_artefacts, webhook_example
 from tests.shopify_invariants import examine_shop
 from tests.shopify_shop import CLIENT_SECRET, TOKEN, Shop, shopify_shop
-from tests.shopify_state import START, Order
+from tests.shopify_state import START, Order, Product
 
 from malha.channels.contract import RawRequest
-from malha.testing.connectors import Fault, Operation
+from malha.testing.connectors import Fault, Operation, Shown
 
 PAGE = 2
 STOCKED = [f"SKU-{n}" for n in range(12)]
@@ -30,6 +31,7 @@ WHERE = {
     Operation.CANCEL: "orderCancel(",
     Operation.REFUND: "refundCreate",
     Operation.PRODUCTS: "query PullProducts",
+    Operation.LISTING: "productSet(",
 }
 
 
@@ -99,6 +101,10 @@ class ShopifyRig:
             assert Decimal(found[sku]) == price.scaleb(digits)
         return found
 
+    async def shown(self, code: str) -> list[Shown]:
+        found = [v.product for v in self.shop.variants.values() if v.sku == code]
+        return [Shown(active=each.status == "ACTIVE", fields=fields_of(each)) for each in found]
+
     def refuse(self, code: str) -> None:
         self.shop.refuses.add(code)
 
@@ -111,6 +117,18 @@ class ShopifyRig:
 
     def ping(self) -> None:
         return None
+
+
+def fields_of(product: Product) -> dict[str, str]:
+    """What a product says of itself, by the names of a listing."""
+    said = {
+        "title": product.title,
+        "description": re.sub(r"</?p>", "", product.html),
+        "brand": product.vendor,
+        "product_type": product.kind,
+        "tags": ", ".join(product.tags),
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 @asynccontextmanager

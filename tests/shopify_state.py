@@ -44,6 +44,12 @@ class Product:
     title: str
     handle: str
     status: str = "ACTIVE"
+    html: str = ""
+    vendor: str = ""
+    kind: str = ""
+    tags: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    metafields: dict[tuple[str, str], str] = field(default_factory=dict)
     variants: list[Variant] = field(default_factory=list)
     updated: datetime = START
 

@@ -73,6 +73,10 @@ MUTANTS = [
     ("ship", "$fulfillment: FulfillmentInput!", "$fulfillment: FulfillmentInput"),
     ("refund", "@idempotent(key: $key)", "@idempotent"),
     ("set_product", "identifier: { handle: $handle }", "identifier: { name: $handle }"),
+    ("update_product", "media: $media", "images: $media"),
+    ("update_product", "[CreateMediaInput!]", "[FileSetInput!]"),
+    ("find_listings", 'namespace: "malha", key: "listing"', 'namespace: "malha"'),
+    ("find_listings", "tags metafield", "labels metafield"),
 ]
 
 

@@ -212,11 +212,77 @@ async def test_a_product_to_which_the_shop_gave_other_variants_loses_none_of_the
     assert [v.sku for v in made.product.variants] == ["RENAMED", "MORE"]
 
 
+def listing(code: str, *, active: bool = True, **fields: Any) -> ProductPush:
+    return msgspec.structs.replace(product(code, active=active), fields={"title": f"Ware {code}", **fields})
+
+
+async def handed(rig: ShopifyRig, item: ProductPush) -> Any:
+    (result,) = await connector.upsert_products(asking(rig), [item])
+    return result
+
+
+async def test_an_image_is_given_once_and_those_of_the_shop_stay(rig: ShopifyRig):
+    one, two = "https://img.example/1.jpg", "https://img.example/2.jpg"
+    await handed(rig, listing("NEW", images=[one]))
+    made = rig.shop.variant("NEW").product
+    made.images.append("https://img.example/own.jpg")
+    rig.proxy.fail("productUpdate(", Fault.LOST)
+    with pytest.raises(Exception, match="did not answer"):
+        await handed(rig, listing("NEW", images=[two, one]))
+    for _ in range(2):
+        assert isinstance(await handed(rig, listing("NEW", images=[two, one])), Ok)
+    assert made.images == [one, "https://img.example/own.jpg", two]
+
+
+async def test_what_malha_wrote_is_emptied_and_what_the_shop_wrote_stays(rig: ShopifyRig):
+    await handed(rig, listing("NEW", description="Boa", tags="verão, Praia, verão"))
+    made = rig.shop.variant("NEW").product
+    made.tags.append("oferta")
+    made.vendor = "of the shop"
+    await handed(rig, listing("NEW", tags="praia"))
+    assert (made.html, made.vendor, made.tags) == ("", "of the shop", ["oferta", "praia"])
+
+
+async def test_a_product_of_several_variants_is_the_shop_s_but_for_the_gtin(rig: ShopifyRig):
+    made = rig.shop.list("P-1").product
+    rig.shop.list("P-2", product=made)
+    before = (made.title, made.html, made.status)
+    assert isinstance(await handed(rig, listing("P-1", active=False, description="Boa")), Ok)
+    assert (made.title, made.html, made.status) == before
+    assert rig.shop.variant("P-1").barcode == "7891000100103"
+
+
+async def test_an_end_says_nothing_of_what_it_looks_like_and_makes_nothing(rig: ShopifyRig):
+    await handed(rig, listing("NEW", description="Boa"))
+    made = rig.shop.variant("NEW").product
+    assert isinstance(await handed(rig, product("NEW", active=False)), Ok)
+    assert (made.html, made.status) == ("<p>Boa</p>", "DRAFT")
+    assert isinstance(await handed(rig, product("NEVER", active=False)), Ok)
+    assert all(v.sku != "NEVER" for v in rig.shop.variants.values())
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_refusal_names_the_field_as_the_listing_does(rig: ShopifyRig, there: bool):
+    if there:
+        rig.shop.list("NEW")
+    result = await handed(rig, listing("NEW", images=["ftp://img.example/1.jpg"]))
+    assert isinstance(result, Rejected)
+    assert result.field == "images"
+
+
+def test_a_text_becomes_html_and_html_stays_as_it_is():
+    from malha.channels.connectors.shopify.listings import html_of
+
+    assert html_of("a < b\nc\r\n\r\nd & e") == "<p>a &lt; b<br>c</p><p>d &amp; e</p>"
+    assert html_of("<p>Algodão<br>100%</p>") == "<p>Algodão<br>100%</p>"
+    assert html_of("") == ""
+
+
 def test_no_two_skus_have_one_name_for_the_product():
-    from malha.channels.connectors.shopify.goods import _handle
+    from malha.channels.connectors.shopify.listings import handle_of
 
     skus = ["A", "a", "A-B", "A_B", "A B", "A--B", "AB", "-41-", "é", "e"]
-    handles = {_handle(sku) for sku in skus}
+    handles = {handle_of(sku) for sku in skus}
     assert len(handles) == len(skus)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", handle) for handle in handles), "as Shopify would write them"
 

@@ -84,8 +84,8 @@ class ListingChecks(Kit):
 
     async def test_a_product_that_is_refused_holds_up_no_others(self, rig: Rig) -> None:
         """A poison item is told from those beside it, for good."""
-        items = [self.listed(rig, code) for code in ("L-4", "POISON", "L-5")]
-        rig.refuse("POISON")
+        items = [self.listed(rig, code) for code in ("L-4", "L-BAD", "L-5")]
+        rig.refuse("L-BAD")
         results = await self.handed(rig, *items)
         assert [type(r) for r in results] == [Ok, Rejected, Ok]
         refused = results[1]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.channels.connectors.shopify import goods, taking_back, telling, webhooks
+from malha.channels.connectors.shopify import goods, listings, taking_back, telling, webhooks
 from malha.channels.connectors.shopify.asking import TooDear, ask
 from malha.channels.connectors.shopify.config import ShopifyConfig, gid
 from malha.channels.connectors.shopify.money import shop_money
@@ -23,11 +23,9 @@ from malha.channels.contract import (
     ExtProduct,
     ExtRef,
     ExtStock,
-    Field,
     Health,
     InboxEvent,
     Invalid,
-    Kind,
     Limits,
     ListingFields,
     Missing,
@@ -83,10 +81,7 @@ class Shopify:
             Capability.SUMMARIES,
         }
     )
-    # The title of a product is written when it is made, and then the shop's affair, like all that it looks like.
-    listing_fields: ClassVar[ListingFields] = ListingFields(
-        (Field("title", required=True, longest=255), Field("gtin", Kind.GTIN))
-    )
+    listing_fields: ClassVar[ListingFields] = listings.FIELDS
     limits: ClassVar[Limits] = Limits(rate=4.0, burst=20.0, in_flight=4, batch=50)
     evidence: ClassVar[Tier] = Tier.B
     idempotent: ClassVar[bool] = False  # not for all that is told, and for a time only
@@ -128,8 +123,8 @@ class Shopify:
         return await goods.pull_products(ctx, cursor)
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
-        """Hand variants over."""
-        return await goods.upsert_products(ctx, items)
+        """Hand variants over; see `listings`."""
+        return await listings.upsert(ctx, items)
 
     async def set_stock(self, ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
         """Write quantities that may be sold."""

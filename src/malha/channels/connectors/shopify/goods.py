@@ -4,9 +4,8 @@ Listings are named by their SKU there. Shopify lets several variants have one SK
 know, so nothing is said of such a one.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +24,6 @@ from malha.channels.contract import (
     Ok,
     Page,
     PricePush,
-    ProductPush,
     Rejected,
     Result,
     StockUpdate,
@@ -38,7 +36,8 @@ LEVELS = 100
 ROUNDS = 4  # how often a quantity that changed meanwhile is looked at again
 STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
 NOT_YET = frozenset({"IDEMPOTENCY_CONCURRENT_REQUEST"})
-PLAIN = "Default Title"  # the only variant of a product that has no options
+ONLY = "Default Title"  # the variant of a product that has no options
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 # --- products ---
@@ -63,7 +62,7 @@ async def pull_products(ctx: Ctx, text: str | None) -> Page[ExtProduct]:
 
 
 def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], version: int) -> ExtProduct:
-    options = [each["value"] for each in row["selectedOptions"] if each["value"] != PLAIN]
+    options = [each["value"] for each in row["selectedOptions"] if each["value"] != ONLY]
     return ExtProduct(
         id=str(row["legacyResourceId"]),
         sku=str(row["sku"] or ""),
@@ -73,76 +72,6 @@ def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], versi
         active=product["status"] == "ACTIVE",
         version=version,
     )
-
-
-async def upsert_products(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
-    """Hand variants over: a new one becomes a product of its own, of one there is the GTIN is written.
-
-    What a product is called and how it looks is the shop's affair once it is there. `active` is written where the
-    variant is the only one of its product.
-    """
-    found = await _variants(ctx, [item.code for item in items])
-    results: list[Result] = []
-    for item in items:
-        if item.currency != ctx.connection.currency:
-            results.append(Rejected("currency", f"the shop sells in {ctx.connection.currency}", "currency"))
-            continue
-        rows = found.get(item.code, [])
-        if len(rows) > 1:
-            results.append(_ambiguous(item.code))
-        elif rows:
-            results.append(await _changed(ctx, item, rows[0]))
-        else:
-            results.append(await _created(ctx, item))
-    return results
-
-
-async def _created(ctx: Ctx, item: ProductPush) -> Result:
-    # Named by us, so that the same one again is the same product; Shopify's search may not know it yet.
-    handle = _handle(item.code)
-    known = (await ask(ctx, "find_product", {"handle": handle}))["productByIdentifier"]
-    if known is not None and [str(row["sku"] or "") for row in known["variants"]["nodes"]] != [item.code]:
-        return Rejected("name_taken", f"the product {handle} has other variants now: give one of them this SKU", "code")
-    asked = {
-        "handle": handle,
-        "input": {
-            "title": item.name,
-            "handle": handle,
-            "status": "ACTIVE" if item.active else "DRAFT",
-            "productOptions": [{"name": "Title", "values": [{"name": PLAIN}]}],
-            "variants": [
-                {
-                    "optionValues": [{"optionName": "Title", "name": PLAIN}],
-                    "sku": item.code,
-                    "barcode": item.gtin or None,
-                    "price": decimal(item.price, item.currency),
-                    "inventoryItem": {"tracked": True},
-                }
-            ],
-        },
-    }
-    said = (await ask(ctx, "set_product", asked))["productSet"]
-    return refused(said["userErrors"]) if said["userErrors"] else Ok(str(said["product"]["id"]))
-
-
-async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Result:
-    if item.gtin:
-        asked = {"product": row["product"]["id"], "variants": [{"id": row["id"], "barcode": item.gtin}]}
-        said = (await ask(ctx, "set_prices", asked))["productVariantsBulkUpdate"]
-        if said["userErrors"]:
-            return refused(said["userErrors"])
-    if (row["product"]["variantsCount"] or {}).get("count") == 1:
-        status = {"id": row["product"]["id"], "status": "ACTIVE" if item.active else "DRAFT"}
-        told = (await ask(ctx, "set_status", {"product": status}))["productUpdate"]
-        if told["userErrors"]:
-            return refused(told["userErrors"])
-    return Ok(str(row["id"]))
-
-
-def _handle(code: str) -> str:
-    """Return a name for a product's address: what people can read of a SKU, and what tells it from all others."""
-    plain = re.sub(r"[^a-z0-9]+", "-", code.lower()).strip("-")[:60]
-    return "-".join(part for part in ("malha", plain, sha256(code.encode()).hexdigest()[:12]) if part)
 
 
 # --- stock that is there ---
@@ -196,14 +125,14 @@ async def pull_stock(ctx: Ctx, text: str | None) -> Page[ExtStock]:
 
 async def set_prices(ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
     """Write prices: in the shop's currency on the variants, in another on the price list that was named for it."""
-    found = await _variants(ctx, [item.code for item in items])
+    found = await variants_of(ctx, "find_variants", [item.code for item in items])
     results: dict[int, Result] = {}
     own: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     others: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for n, item in enumerate(items):
         rows = found.get(item.code, [])
         if len(rows) != 1:
-            results[n] = _ambiguous(item.code) if rows else Rejected("unknown_sku", item.code, "code")
+            results[n] = ambiguous(item.code) if rows else Rejected("unknown_sku", item.code, "code")
             continue
         amount = decimal(item.price, item.currency)
         if item.currency == ctx.connection.currency:
@@ -322,13 +251,13 @@ async def _write(ctx: Ctx, wanted: list[tuple[int, dict[str, Any]]], results: di
 async def _levels(ctx: Ctx, codes: Sequence[str]) -> dict[str, tuple[str, int] | Rejected]:
     """Return the inventory item and what may be sold of it, by SKU, or why nothing can be said of it."""
     found: dict[str, tuple[str, int] | Rejected] = {}
-    rows = await _search(ctx, "find_stock", codes, {"location": gid("Location", ctx.config.location)})
+    rows = await variants_of(ctx, "find_stock", codes, {"location": gid("Location", ctx.config.location)})
     for code, variants in rows.items():
         item = variants[0]["inventoryItem"]
         quantities = (item["inventoryLevel"] or {}).get("quantities") or []
         # Several variants that share one item are one stock.
         if len({row["inventoryItem"]["id"] for row in variants}) > 1:
-            found[code] = _ambiguous(code)
+            found[code] = ambiguous(code)
         elif not item["tracked"]:
             found[code] = Rejected("not_tracked", "Shopify does not track its quantity: turn that on for it", "code")
         elif not quantities:
@@ -338,15 +267,14 @@ async def _levels(ctx: Ctx, codes: Sequence[str]) -> dict[str, tuple[str, int] |
     return found
 
 
-def _ambiguous(code: str) -> Rejected:
+def ambiguous(code: str) -> Rejected:
+    """Return why nothing can be said of a SKU that several variants have."""
     return Rejected("ambiguous_sku", f"several variants have the SKU {code}: give each its own in Shopify", "code")
 
 
-async def _variants(ctx: Ctx, codes: Sequence[str]) -> dict[str, list[Any]]:
-    return await _search(ctx, "find_variants", codes, {})
-
-
-async def _search(ctx: Ctx, operation: str, codes: Sequence[str], more: Mapping[str, Any]) -> dict[str, list[Any]]:
+async def variants_of(
+    ctx: Ctx, operation: str, codes: Sequence[str], more: Mapping[str, Any] = NOTHING
+) -> dict[str, list[Any]]:
     """Return variants by SKU. Shopify's search finds more than was asked for: only the very same are kept."""
     found: dict[str, list[Any]] = {}
     wanted = sorted(set(codes))

@@ -156,7 +156,18 @@ query MoreVariants($id: ID!, $after: String!) {
     "find_variants": """
 query FindVariants($first: Int!, $after: String, $query: String!) {
   productVariants(first: $first, after: $after, query: $query) {
-    nodes { id sku product { id variantsCount { count } } }
+    nodes { id sku product { id } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+""",
+    "find_listings": """
+query FindListings($first: Int!, $after: String, $query: String!) {
+  productVariants(first: $first, after: $after, query: $query) {
+    nodes {
+      id sku
+      product { id variantsCount { count } tags metafield(namespace: "malha", key: "listing") { value } }
+    }
     pageInfo { hasNextPage endCursor }
   }
 }
@@ -216,11 +227,12 @@ mutation SetFixedPrices($list: ID!, $prices: [PriceListPriceInput!]!) {
     "find_product": """
 query FindProduct($handle: String!) {
   productByIdentifier(identifier: { handle: $handle }) {
-    id variantsCount { count } variants(first: 2) { nodes { id sku } }
+    id variantsCount { count } tags metafield(namespace: "malha", key: "listing") { value }
+    variants(first: 2) { nodes { id sku } }
   }
 }
 """,
-    # Variants that it does not name, it removes: only said of a product that is new, or has one variant, of this SKU.
+    # What it does not name of a list, as variants, it removes: only said of a product that is new.
     "set_product": """
 mutation SetProduct($handle: String!, $input: ProductSetInput!) {
   productSet(identifier: { handle: $handle }, input: $input, synchronous: true) {
@@ -229,9 +241,9 @@ mutation SetProduct($handle: String!, $input: ProductSetInput!) {
   }
 }
 """,
-    "set_status": """
-mutation SetStatus($product: ProductUpdateInput!) {
-  productUpdate(product: $product) { product { id } userErrors { field message } }
+    "update_product": """
+mutation UpdateProduct($product: ProductUpdateInput!, $media: [CreateMediaInput!]) {
+  productUpdate(product: $product, media: $media) { product { id } userErrors { field message } }
 }
 """,
     "fulfillments": """
