@@ -31,7 +31,7 @@ from malha.platform.errors import Conflict, Forbidden
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
 from malha.platform.subscribers import drain
-from malha.testing.builders import Sold, a_network, a_product, an_order
+from malha.testing.builders import Sold, a_network, a_product, an_order, in_days
 
 
 class Shop:
@@ -293,8 +293,8 @@ async def test_a_transfer_is_suggested_from_who_has_the_goods_and_does_not_serve
             await shortfalls.take(tx, order_id, Way.TRANSFER, 1)
 
 
-async def a_transfer_on_its_way(database, shop, order_id, units=2, stock=4):
-    """Goods at a store that ships nothing, asked for an order and sent to the centre."""
+async def a_transfer_on_its_way(database, shop, order_id, units=2, stock=4, days=3):
+    """Goods at a store that ships nothing, asked for an order and sent to the centre; None: nobody says for when."""
     async with database.transaction() as tx:
         store = shop.world.locations["S1"]
         await tx.execute("UPDATE location SET can_ship = false WHERE id = %(id)s", {"id": store})
@@ -305,7 +305,7 @@ async def a_transfer_on_its_way(database, shop, order_id, units=2, stock=4):
         done = await shortfalls.take(tx, order_id, Way.TRANSFER, 1)
         assert done.quantity == units
     async with database.transaction() as tx:
-        day = now().date() + timedelta(days=3)
+        day = None if days is None else now().date() + timedelta(days=days)
         await moving.ship(tx, done.transfer, Departure(document="nota 1", eta=day))
     return done.transfer
 
@@ -363,6 +363,51 @@ async def test_no_more_of_an_order_waits_for_a_transfer_than_is_on_its_way(datab
         waits = await tx.tuples("SELECT s.kind, c.quantity FROM supply_claim c JOIN supply s ON s.id = c.supply_id")
         assert waits == [("transfer", 3)]  # nobody chose to wait sixty days for the rest
         assert (await short_reads.short_orders(tx))[0].lines[0].quantity == 2
+
+
+async def test_who_asked_for_a_transfer_that_is_there_by_now_is_not_made_to_wait_for_other_supply(database, shop):
+    async with database.transaction() as tx:
+        await goods_on_order(tx, shop, 5, days=60)
+        older = await a_short_order(tx, shop)
+        order_id = await a_short_order(tx, shop)
+    number = await a_transfer_on_its_way(database, shop, order_id)
+    await arrives(database, shop, number)  # before anybody looks at what left
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await tx.values("SELECT quantity FROM supply_claim") == []
+        assert await states(tx, order_id) == [(1, "unplaced", 2)]
+        assert await states(tx, older) == [(1, "allocated", 2)]
+
+
+async def test_who_asked_for_a_transfer_that_another_claimed_is_not_made_to_wait_for_other_supply(database, shop):
+    async with database.transaction() as tx:
+        order_id = await a_short_order(tx, shop)
+        other = await a_short_order(tx, shop)
+    await a_transfer_on_its_way(database, shop, order_id)
+    async with database.transaction() as tx:
+        await shortfalls.take(tx, other, Way.WAIT, 1)
+        await goods_on_order(tx, shop, 5, days=60)
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await states(tx, other) == [(1, "backordered", 2)]
+        assert await states(tx, order_id) == [(1, "unplaced", 2)]
+
+
+async def test_goods_that_leave_without_a_day_are_set_apart_for_the_day_their_way_usually_takes(database, shop):
+    async with database.transaction() as tx:
+        older = await a_short_order(tx, shop, 1)
+        order_id = await a_short_order(tx, shop)
+    number = await a_transfer_on_its_way(database, shop, order_id, days=None)
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await states(tx, order_id) == [(1, "backordered", 2)]
+        promised = await tx.value("SELECT promised_at FROM sales_order WHERE id = %(id)s", {"id": order_id})
+    assert promised.date() > in_days(moving.USUAL_DAYS)
+    await arrives(database, shop, number)
+    await settled(database)
+    async with database.transaction() as tx:
+        assert await states(tx, order_id) == [(1, "allocated", 2)]
+        assert await states(tx, older) == [(1, "unplaced", 1)]
 
 
 async def test_who_may_not_approve_asks_for_the_transfer_only(database, shop):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from supply_rows import ANA, CENTRE, DAY, LEAD, OTHER, SHOP, SKUS, a_retailer, there
@@ -23,6 +24,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID, new_id
+from malha.testing.builders import in_days
 
 UNITS = 10
 
@@ -288,3 +290,41 @@ async def test_transfers_both_ways_while_carts_hold_neither_lose_units_nor_deadl
 
     await asyncio.gather(*(there_and_back(n) for n in range(6)), *(hold(n) for n in range(5)))
     assert [await everything(shop, sku) for sku in SKUS] == [3 * UNITS] * len(SKUS)
+
+
+async def without_a_day(db: Database) -> tuple[int, tuple[object, bool]]:
+    """Send one unit to the shop without saying when it comes; return the transfer and when it is expected."""
+    draft = TransferDraft(origin_id=CENTRE, destination_id=SHOP, lines=[(1, 1)])
+    async with db.transaction(LEAD) as tx:
+        number = await service.request(tx, draft)
+    await approve(db, number)
+    await ship(db, number)
+    async with db.snapshot() as tx:
+        found = await reads.transfer(tx, number)
+        assert found is not None
+    return number, (found.eta, found.eta_usual)
+
+
+async def test_goods_that_leave_without_a_day_are_expected_after_the_days_the_way_usually_takes(shop: Database) -> None:
+    took = (1, 6, 30)
+    for days in took:
+        number, expected = await without_a_day(shop)
+        await arrive(shop, number, Arrived(1, 1))
+        if days == took[0]:  # nothing came this way so far
+            assert expected == (in_days(service.USUAL_DAYS), True)
+        async with shop.transaction() as tx:
+            long_ago = {"number": number, "by": timedelta(days=days)}
+            await tx.execute(
+                "UPDATE transfer SET shipped_at = shipped_at - %(by)s::interval WHERE number = %(number)s", long_ago
+            )
+    await without_a_day(shop)  # what is on its way says nothing yet
+    _, expected = await without_a_day(shop)
+    assert expected == (in_days(6), True)
+
+
+async def test_a_day_that_was_stated_when_goods_were_asked_for_stays(shop: Database) -> None:
+    number = await sent(shop, (1, 1))
+    async with shop.snapshot() as tx:
+        found = await reads.transfer(tx, number)
+    assert found is not None
+    assert (found.eta, found.eta_usual) == (DAY, False)

@@ -74,7 +74,10 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shipping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the goods leave. Between establishments `document` (number or access key) is needed."""
+    """How the goods leave. Between establishments `document` (number or access key) is needed.
+
+    Without `eta`, here or asked for, they are expected after the days that the way between the two usually takes.
+    """
 
     quantities: Line = {}
     document: Annotated[str, Meta(min_length=1, max_length=120)] | None = None

@@ -15,6 +15,7 @@ from malha.fulfillment import service as fulfillment
 from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
+from malha.inventory.transfers import service as transfers
 from malha.ordering import service as ordering
 from malha.ordering import slots
 from malha.ordering.model import WAITING, HoldKind
@@ -147,18 +148,22 @@ async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
 
 
 @jobs.task("orders.wait_for_transfer", attempts=5)
-async def wait_for_transfer(db: Database, *, order_id: str, line: int, units: int) -> None:
-    """Set goods on their way apart for the order they were asked for, as far as it still lacks them."""
+async def wait_for_transfer(db: Database, *, order_id: str, line: int, number: int) -> None:
+    """Set goods on their way apart for the order they were asked for, as far as it still lacks them.
+
+    What is there by now, or went to who waited longer, is no supply to wait for: nobody chose to wait for any other.
+    """
     async with db.transaction() as tx:
-        if await ordering.lock_orders(tx, [UUID(order_id)]):
+        if not await ordering.lock_orders(tx, [UUID(order_id)]):
+            return
+        if units := await transfers.expected(tx, number):
             await awaiting.wait_for_supply(tx, UUID(order_id), {line: units})
 
 
 async def look_at_transfers(tx: Tx, events: list[Recorded]) -> None:
     """Goods left for another location: the orders they were asked for claim them before they are there."""
-    sent = {f["number"]: sum(units for _line, _sku, units in f["lines"]) for f in (event.facts() for event in events)}
-    asked = await short_reads.asked_of(tx, sent)
-    wanted = [{"order_id": str(order_id), "line": line, "units": sent[number]} for number, order_id, line in asked]
+    asked = await short_reads.asked_of(tx, [event.facts()["number"] for event in events])
+    wanted = [{"order_id": str(order_id), "line": line, "number": number} for number, order_id, line in asked]
     await jobs.defer_many(tx, wait_for_transfer, wanted, locks=[f"order:{order_id}" for _, order_id, _ in asked])
 
 

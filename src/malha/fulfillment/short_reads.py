@@ -86,13 +86,13 @@ COUNTS = (
 SELECT count(*)::int, count(*) FILTER (WHERE decisions >= %(least)s::int)::int FROM orders
 """
 )
-# The one row.
 # By the partial index on transfers.
 ASKED_OF = """
 SELECT DISTINCT facts->>'transfer', order_id, line FROM short_step
 WHERE way = 'transfer' AND facts->>'transfer' = ANY (%(numbers)s::text[])
 ORDER BY order_id, line
 """
+# The one row.
 POLICY = "SELECT most_decisions, version FROM reroute_policy"
 
 Place = tuple[datetime, UUID]

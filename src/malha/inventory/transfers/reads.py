@@ -13,7 +13,7 @@ from malha.platform.ids import UUID
 TRANSFERS = """
 SELECT t.number, t.state, o.code AS origin, o.name AS origin_name, d.code AS destination, d.name AS destination_name,
        coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
-       t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived, l.transit,
+       t.eta_usual, t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived, l.transit,
        (SELECT coalesce(sum(quantity), 0)::int FROM transfer_discrepancy x
                    WHERE x.transfer_id = t.id AND x.decision IS NULL) AS undecided
 FROM transfer t
@@ -33,8 +33,8 @@ TRANSFER = """
 SELECT t.id, t.number, t.state, t.origin_id, o.code AS origin, o.name AS origin_name, t.destination_id,
        d.code AS destination, d.name AS destination_name,
        coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
-       t.carrier, t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by, t.shipped_at,
-       t.shipped_by, t.closed_at
+       t.eta_usual, t.carrier, t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by,
+       t.shipped_at, t.shipped_by, t.closed_at
 FROM transfer t JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
 WHERE t.number = %(number)s::bigint
 """
@@ -65,6 +65,7 @@ class TransferRow(msgspec.Struct, frozen=True):
     needs_document: bool
     document: str | None
     eta: date | None
+    eta_usual: bool  # nobody stated the day: it is the one the way usually takes
     requested_at: datetime
     shipped_at: datetime | None
     lines: int
@@ -91,6 +92,7 @@ class TransferHead(msgspec.Struct, frozen=True):
     needs_document: bool
     document: str | None
     eta: date | None
+    eta_usual: bool  # nobody stated the day: it is the one the way usually takes
     carrier: str | None
     tracking_code: str | None
     note: str

@@ -9,8 +9,11 @@ Lock order: transfer, queues of those who wait (`ahead`), hold, balances, bucket
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from malha.inventory import service as stock
+from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
@@ -52,6 +55,7 @@ from malha.inventory.transfers.model import (
     TransferState,
 )
 from malha.network import reads as network
+from malha.network.model import Location
 from malha.platform import audit, outbox
 from malha.platform.db import Tx
 from malha.platform.errors import Forbidden
@@ -62,6 +66,8 @@ from malha.platform.ids import UUID, new_id
 APPROVE = "stock:approve"
 MOST_LINES = 1_000
 MAX_UNITS = 1_000_000_000
+USUAL_DAYS = 3  # to another location that nothing came to from there so far
+USUAL_OF = 20  # the last transfers that say how long the way takes
 SET_ASIDE_S = 60 * 24 * 3600.0  # how long approved units wait for their departure before they may be sold again
 
 
@@ -172,6 +178,8 @@ def _flaws_of(given: Mapping[int, int], lines: Sequence[TransferLine]) -> list[F
 async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     """Let goods leave: they are the destination's from now on, on their way, or there at once at the same site.
 
+    Where nobody stated a day they are expected after the days that the way usually takes: they are supply like others.
+
     Returns:
         What is promised at the origin and, after this, not there: goods that left did leave.
 
@@ -199,7 +207,13 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     document = (departure.document or "").strip() or transfer.document
     if transfer.needs_document and not document:
         raise DocumentNeeded(number=number)
-    there = await _changes_owner(tx, transfer)
+    places = await network.locations_by_id(tx, [transfer.origin_id, transfer.destination_id])
+    origin, destination = places[transfer.origin_id], places[transfer.destination_id]
+    there = origin.home == destination.home  # a change of owner
+    eta = departure.eta or transfer.eta
+    usual = eta is None and not there
+    if usual:
+        eta = await _usual_day(tx, origin, destination)
     if there:
         await _at_end(tx, transfer.destination_id)
     await ahead.lock_queues(tx, {(line.sku_id, transfer.destination_id) for line in lines})
@@ -228,7 +242,8 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
             "document": document,
             "carrier": departure.carrier,
             "tracking_code": departure.tracking_code,
-            "eta": departure.eta,
+            "eta": eta,
+            "usual": usual,
         },
     )
     seq = await _step(tx, transfer, TransferState.SHIPPED)
@@ -244,10 +259,29 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     return left
 
 
-async def _changes_owner(tx: Tx, transfer: Transfer) -> bool:
-    """Tell whether both ends are at one site."""
-    places = await network.locations_by_id(tx, [transfer.origin_id, transfer.destination_id])
-    return places[transfer.origin_id].home == places[transfer.destination_id].home
+async def expected(tx: Tx, number: int) -> int:
+    """Return the units of a transfer that are on their way, expected on a day and promised to nobody yet.
+
+    None of them arrives before the transaction ends.
+
+    Raises:
+        UnknownTransfer: neither end is in the actor's scope, or there is no such transfer.
+    """
+    transfer = await _lock(tx, number)
+    return sum(supply.free for supply in await ahead_reads.supply_from(tx, transfer.id))
+
+
+async def _usual_day(tx: Tx, origin: Location, destination: Location) -> date:
+    """Return the day on which what leaves now is expected there, by what came that way lately."""
+    params = {
+        "origin_id": origin.id,
+        "destination_id": destination.id,
+        "zone": destination.timezone,
+        "most": USUAL_OF,
+    }
+    known: int | None = await tx.value(writes.USUAL_DAYS, params)
+    days = USUAL_DAYS if known is None else known
+    return (await tx.now()).astimezone(ZoneInfo(destination.timezone)).date() + timedelta(days=days)
 
 
 async def _change_owner(tx: Tx, transfer: Transfer, gone: Sequence[tuple[int, int, int]]) -> None:

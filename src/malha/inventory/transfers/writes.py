@@ -61,8 +61,22 @@ RETURNING seq
 """
 SET_DEPARTURE = """
 UPDATE transfer SET document = coalesce(%(document)s::text, document), carrier = %(carrier)s::text,
-       tracking_code = %(tracking_code)s::text, eta = coalesce(%(eta)s::date, eta)
+       tracking_code = %(tracking_code)s::text, eta = coalesce(%(eta)s::date, eta), eta_usual = %(usual)s::boolean
 WHERE id = %(id)s::uuid
+"""
+# Days from leaving to what came first of the last ones that came, by the index on ways; the one in the middle.
+USUAL_DAYS = """
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY days)::int
+FROM (
+    SELECT (first.at AT TIME ZONE %(zone)s::text)::date - (t.shipped_at AT TIME ZONE %(zone)s::text)::date AS days
+    FROM transfer t
+    CROSS JOIN LATERAL (
+        SELECT min(received_at) AS at FROM receipt r WHERE r.transfer_id = t.id AND r.undone_at IS NULL
+    ) first
+    WHERE t.origin_id = %(origin_id)s::int AND t.destination_id = %(destination_id)s::int
+      AND t.shipped_at IS NOT NULL AND first.at IS NOT NULL
+    ORDER BY t.number DESC LIMIT %(most)s::int
+) w
 """
 ADD_DISCREPANCIES = """
 INSERT INTO transfer_discrepancy (id, transfer_id, line, kind, quantity, found_by)
