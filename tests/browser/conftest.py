@@ -15,11 +15,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
@@ -50,6 +50,7 @@ FLAGS = [
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=20_000)  # on a busy machine a page takes its time; what is there is found at once
 SHOTS = os.environ.get("MALHA_TEST_SHOTS")  # a directory: pages are drawn into it, to be looked at
+STILL = "/static/css/tokens.css"  # a page of ours in which nothing happens
 WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 
 
@@ -232,12 +233,51 @@ def nothing_kept(seeded: str) -> Iterator[None]:
         connection.execute("DELETE FROM recent_choice")
 
 
+class Contexts:
+    """Contexts that were cleared and are used again, a page of ours open in each.
+
+    A new one has neither scripts nor their compiled code at hand, and its processes start anew: twice the work of the
+    page itself.
+    """
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.browser = browser
+        self.address = address
+        self._idle: dict[bool, list[BrowserContext]] = {False: [], True: []}
+
+    def one(self, size: Any) -> BrowserContext:
+        """Return a context as if it were new. Every page of it begins with this size; narrow ones are touched."""
+        touched = size is NARROW
+        if self._idle[touched]:
+            return self._idle[touched].pop()
+        context = self.browser.new_context(viewport=size, has_touch=touched, reduced_motion="reduce")
+        context.new_page().goto(self.address + STILL)
+        return context
+
+    def back(self, context: BrowserContext, size: Any) -> None:
+        """Leave nothing of what was done in a context but what its pages have loaded."""
+        kept, *others = context.pages
+        for page in others:
+            page.close()
+        tools = context.new_cdp_session(kept)
+        kinds = "local_storage,indexeddb,service_workers,cache_storage"
+        tools.send("Storage.clearDataForOrigin", {"origin": self.address, "storageTypes": kinds})
+        tools.detach()
+        context.clear_cookies()
+        self._idle[size is NARROW].append(context)
+
+
+@pytest.fixture(scope="package")
+def contexts(browser: Browser, address: str) -> Contexts:
+    return Contexts(browser, address)
+
+
 @pytest.fixture
 def visit(  # noqa: C901 -- small ears, one per kind of trouble
-    browser: Browser, address: str, session_cookies: list[Any], nothing_kept: None
+    contexts: Contexts, address: str, session_cookies: list[Any], nothing_kept: None
 ) -> Iterator[Callable[..., Page]]:
     """Open a page: `visit("/orders", size=NARROW, language="en")`. At the end nothing may have gone wrong in it."""
-    contexts: list[BrowserContext] = []
+    used: list[tuple[BrowserContext, Any]] = []
     wrong: list[str] = []
 
     def hear(kind: str, text: str) -> None:
@@ -250,52 +290,71 @@ def visit(  # noqa: C901 -- small ears, one per kind of trouble
         page.on("console", lambda said: hear(said.type, said.text))
         page.on("response", lambda got: wrong.append(f"{got.status} {got.url}") if got.status >= 500 else None)
 
-    def guard(context: BrowserContext) -> None:
-        def ask(request: Request) -> None:
-            # What a page of another server loads, like a log-in provider's, is its own affair.
-            ours = request.is_navigation_request() or request.frame.url.startswith(address)
-            if ours and urlsplit(request.url).hostname not in {"127.0.0.1", None}:
-                wrong.append(f"left this machine: {request.url}")
-
-        context.on("request", ask)
+    def guard(request: Request) -> None:
+        # What a page of another server loads, like a log-in provider's, is its own affair.
+        ours = request.is_navigation_request() or request.frame.url.startswith(address)
+        if ours and urlsplit(request.url).hostname not in {"127.0.0.1", None}:
+            wrong.append(f"left this machine: {request.url}")
 
     def open_(
         path: str, *, size: Any = WIDE, language: str = "pt-BR", theme: str = "light", signed_in: bool = True
     ) -> Page:
-        context = browser.new_context(viewport=size, has_touch=size is NARROW, reduced_motion="reduce")
-        contexts.append(context)
+        context = contexts.one(size)
+        used.append((context, size))
         if signed_in:
             context.add_cookies(session_cookies)
         for name, value in (("malha_language", language), ("malha_theme", theme)):
             context.add_cookies([{"name": name, "value": value, "url": address}])
-        guard(context)
+        context.on("request", guard)
         page = context.new_page()
+        if page.viewport_size != size:
+            page.set_viewport_size(size)
         watch(page)
         page.goto(address + path)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for context, size in used:
+        context.remove_listener("request", guard)
+        contexts.back(context, size)
     assert not wrong, wrong
+
+
+# Only what is wrong is looked up in detail and comes back: all else is ten times as much to carry out of the browser.
+RUN_AXE = """async () => {
+    const found = await axe.run(document, {
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'],
+        resultTypes: ['violations'],
+    });
+    const first = nodes => nodes.slice(0, 3).map(node => node.html.slice(0, 200));
+    return found.violations.map(({id, help, nodes}) => ({id, help, nodes: first(nodes)}));
+}"""
 
 
 def violations(page: Page) -> list[str]:
     """Return what axe-core finds wrong on a page: WCAG 2.1 A and AA, and best practice."""
     page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})")
-    return [f"{v['id']}: {v['help']}: {[n['html'][:200] for n in v['nodes'][:3]]}" for v in found["violations"]]
+    return [f"{v['id']}: {v['help']}: {v['nodes']}" for v in page.evaluate(RUN_AXE)]
+
+
+def walk(visit: Callable[..., Page], paths: Iterable[str], **how: Any) -> Iterator[tuple[str, Page]]:
+    """Go through pages in one tab, as people do: each as soon as the one before it is left."""
+    page = None
+    for path in paths:
+        if page is None:
+            page = visit(path, **how)
+        else:
+            page.goto(urljoin(page.url, path))
+        yield path, page
 
 
 def unsound(visit: Callable[..., Page], paths: Mapping[str, str], **how: Any) -> dict[str, list[str]]:
     """Return what is wrong on which page: what axe-core finds, and what is wider than the screen."""
     wrong = {}
-    for name, path in paths.items():
-        page = visit(path, **how)
+    for name, (_, page) in zip(paths, walk(visit, paths.values(), **how), strict=True):
         expect(page.locator("#content h1")).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found = violations(page) + ([f"{overflow} px too wide"] if overflow > 0 else [])
         if found:
             wrong[name] = found
-        page.context.close()
     return wrong

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, violations
+from .conftest import NARROW, WIDE, violations, walk
 
 Visit = Callable[..., Page]
 PAGES = {
@@ -57,13 +57,13 @@ def stopped(seeded: str) -> Iterator[str]:
 @pytest.mark.usefixtures("stopped")
 def test_pages_are_accessible_and_fit(visit: Visit, size: Any, theme: str) -> None:
     found = {}
-    for name, path in PAGES.items():
-        page = visit(path, size=size, theme=theme, language="en" if theme == "dark" else "pt-BR")
+    language = "en" if theme == "dark" else "pt-BR"
+    walked = walk(visit, PAGES.values(), size=size, theme=theme, language=language)
+    for name, (_, page) in zip(PAGES, walked, strict=True):
         found[name] = violations(page)
         sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if sideways > 0:
             found[name].append(f"{sideways} px too wide")
-        page.context.close()
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

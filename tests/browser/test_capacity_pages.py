@@ -15,7 +15,7 @@ from malha.ordering import slots
 from malha.platform.db import Database, Tx
 from malha.platform.ids import UUID, new_id
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 HOURS = ((9, 11, 6), (11, 13, 8), (13, 15, 8), (15, 17, 6), (17, 19, 4))
@@ -96,8 +96,8 @@ def test_the_pages_have_no_barrier_and_nothing_sticks_out(
         "capacity-empty": "/capacity?kind=delivery",
         "capacity-order": f"/orders/{stated['number']}",
     }
-    for name, path in pages.items():
-        page = visit(path, language=language, size=size, theme=theme)
+    walked = walk(visit, pages.values(), language=language, size=size, theme=theme)
+    for name, (path, page) in zip(pages, walked, strict=True):
         shot(page, f"{name}-{look}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path

@@ -14,7 +14,7 @@ from malha.channels.contract import ExtLine, ExtOrder, InboxEvent, Trust
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 PAGE = "/connections/ruled/fields"
@@ -99,8 +99,7 @@ def ruled(seeded: str) -> Iterator[int]:
 def test_the_rules_and_what_an_order_says_besides_are_whole_in_both_languages_and_widths(
     visit: Visit, ruled: int, language: str, viewport: dict[str, int]
 ) -> None:
-    for path in (PAGE, f"/orders/{ruled}"):
-        page = visit(path, language=language, size=viewport)
+    for path, page in walk(visit, (PAGE, f"/orders/{ruled}"), language=language, size=viewport):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         shot(page, f"{'fields' if path == PAGE else 'details'}-{language}-{viewport['width']}")

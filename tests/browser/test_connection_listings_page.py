@@ -11,7 +11,7 @@ from malha.channels.listings import service as listings
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 CODE = "seller"
@@ -72,8 +72,8 @@ def test_the_pages_are_whole_in_both_languages_and_widths(
     visit: Visit, sold: list[str], language: str, viewport: dict[str, int]
 ) -> None:
     base = f"/connections/{CODE}/listings"
-    for n, path in enumerate((base, f"{base}/{sold[0]}", f"{base}/{sold[2]}", f"/connections/{CODE}")):
-        page = visit(path, language=language, size=viewport)
+    paths = (base, f"{base}/{sold[0]}", f"{base}/{sold[2]}", f"/connections/{CODE}")
+    for n, (_, page) in enumerate(walk(visit, paths, language=language, size=viewport)):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         shot(page, f"a_l{n}-{language}-{viewport['width']}")

@@ -10,7 +10,7 @@ from malha.channels.connecting.model import ConnectionDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 SEEN = """
@@ -63,8 +63,7 @@ def mapped(seeded: str) -> Iterator[None]:
 def test_the_page_and_what_needs_attention_are_whole_in_both_languages_and_widths(
     visit: Visit, language: str, viewport: dict[str, int]
 ) -> None:
-    for path in ("/connections/mapped/mapping", "/attention"):
-        page = visit(path, language=language, size=viewport)
+    for path, page in walk(visit, ("/connections/mapped/mapping", "/attention"), language=language, size=viewport):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         name = f"{path.strip('/').replace('/', '-')}-{language}-{viewport['width']}"

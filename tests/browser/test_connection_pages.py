@@ -13,7 +13,7 @@ from malha.channels.contract import ExtLine, ExtOrder, ExtPayment, InboxEvent, P
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 CAME = """
@@ -95,8 +95,8 @@ def linked(seeded: str) -> Iterator[None]:
 def test_the_pages_are_whole_in_both_languages_and_widths(
     visit: Visit, language: str, viewport: dict[str, int]
 ) -> None:
-    for path in ("/connections", "/connections/loja", "/connections:new?connector=generic"):
-        page = visit(path, language=language, size=viewport)
+    paths = ("/connections", "/connections/loja", "/connections:new?connector=generic")
+    for path, page in walk(visit, paths, language=language, size=viewport):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
         name = path.strip("/").replace("/", "-").partition("?")[0].replace(":", "-")

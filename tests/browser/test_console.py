@@ -1,5 +1,6 @@
 """The console in a real browser: signing in, finding an order, acting on it, hearing of changes; both languages, wide and narrow."""
 
+import itertools
 import re
 import urllib.request
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from malha.identity.model import Role
 from malha.identity.service import PersonDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, seeding, violations
+from .conftest import NARROW, WIDE, apart, seeding, violations, walk
 
 Visit = Callable[..., Page]
 
@@ -429,16 +430,14 @@ PAGES = {
 @pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"])
 def test_pages_are_accessible_and_fit(visit: Visit, seeded: str, size: Any, theme: str) -> None:
     found = {}
-    for name, path in PAGES.items():
-        where = path if path.startswith("/") else f"/orders/{number_of(seeded, path)}"
-        page = visit(
-            where, size=size, theme=theme, signed_in=name != "login", language="en" if theme == "dark" else "pt-BR"
-        )
+    how = {"size": size, "theme": theme, "language": "en" if theme == "dark" else "pt-BR"}
+    paths = [path if path.startswith("/") else f"/orders/{number_of(seeded, path)}" for path in PAGES.values()]
+    walked = itertools.chain(walk(visit, paths[:1], signed_in=False, **how), walk(visit, paths[1:], **how))
+    for name, (_, page) in zip(PAGES, walked, strict=True):
         found[name] = violations(page)
         sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if sideways > 0:
             found[name].append(f"{sideways} px too wide")
-        page.context.close()
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

@@ -15,7 +15,7 @@ from malha.routing.cost_model import Carton, Costs
 from malha.simulation import service
 from malha.simulation.model import Draft
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 BUSIEST = """
@@ -66,10 +66,9 @@ def test_the_pages_have_no_flaws(
     visit: Visit, tried: tuple[str, str], language: str, size: dict[str, int], theme: str
 ) -> None:
     draft, simulation = tried
-    for name, path in (
-        ("list", "/cost-drafts"), ("new", "/cost-drafts:new"), ("draft", draft), ("simulation", simulation),
-    ):  # fmt: skip
-        page = visit(path, language=language, size=size, theme=theme)
+    paths = {"list": "/cost-drafts", "new": "/cost-drafts:new", "draft": draft, "simulation": simulation}
+    walked = walk(visit, paths.values(), language=language, size=size, theme=theme)
+    for name, (_, page) in zip(paths, walked, strict=True):
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         shot(page, f"costdraft-{name}-{language}-{size['width']}")
         assert violations(page) == []

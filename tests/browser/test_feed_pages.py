@@ -113,7 +113,7 @@ def test_pages_of_feeds_are_sound_wide_and_narrow_light_and_dark_in_both_languag
         expect(page).to_have_url(re.compile(f"/channel-feeds/{code}$"))
         page.get_by_role("button", name="Build now").click()
         expect(page.get_by_role("heading", name="The feed is being built")).to_be_visible()
-        page.context.close()
+        page.close()
     run_jobs(lambda: {state for (state,) in ask(seeded, "SELECT state FROM feed_build")} == {"done"})
     number = ask(
         seeded, "SELECT max(number) FROM feed_build WHERE feed_id = (SELECT id FROM feed WHERE code = 'lojas')"
@@ -130,7 +130,7 @@ def test_pages_of_feeds_are_sound_wide_and_narrow_light_and_dark_in_both_languag
                 page = visit(path, size=size, language="pt-BR" if of == "narrow" else "en")
                 page.wait_for_timeout(300)
                 shot(page, f"{name}-{of}", whole=False)
-                page.context.close()
+                page.close()
     assert unsound(visit, paths) == {}
     assert unsound(visit, paths, size=NARROW, language="en") == {}
     assert unsound(visit, paths, theme="dark") == {}

@@ -12,7 +12,7 @@ from malha.notifications.model import Channel
 from malha.platform.settings import Settings
 from malha.platform.signing import keys_of
 
-from .conftest import NARROW, WIDE, violations
+from .conftest import NARROW, WIDE, violations, walk
 
 Visit = Callable[..., Page]
 PAGES = [
@@ -46,8 +46,7 @@ def customer(seeded: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("size", "language"), [(WIDE, "pt-BR"), (NARROW, "en")], ids=["wide", "narrow"])
 def test_pages_of_means_are_accessible_and_fit(visit: Visit, size: object, language: str, customer) -> None:
-    for path in [*PAGES, f"/customers/{customer[0]}"]:
-        page = visit(path, size=size, language=language)
+    for path, page in walk(visit, [*PAGES, f"/customers/{customer[0]}"], size=size, language=language):
         assert violations(page) == [], path
         fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert fits, path

@@ -12,7 +12,7 @@ from malha.platform.db import Actor, Database
 from malha.routing.ruling import service
 from malha.routing.ruling.model import Content, Row, Rule, Run, Table, Then, Unfilled, When, Where
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 
@@ -102,8 +102,8 @@ def test_the_pages_of_rules_have_no_barrier_and_nothing_sticks_out(
         "run": f"/routing-rules/{ruled['draft']}/runs/0/edit",
         "rule": f"/routing-rules/{ruled['draft']}/runs/0/rules/0/edit",
     }
-    for name, path in pages.items():
-        page = visit(path, language=language, size=size, theme=theme)
+    walked = walk(visit, pages.values(), language=language, size=size, theme=theme)
+    for name, (_, page) in zip(pages, walked, strict=True):
         shot(page, f"rules-{name}-{look}")
         assert violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name

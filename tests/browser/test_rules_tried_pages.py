@@ -15,7 +15,7 @@ from malha.routing.ruling.model import Content, Row, Rule, Run, Table, Then, Whe
 from malha.simulation import reads, service
 from malha.simulation.model import Draft, Scenario
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 
@@ -71,8 +71,8 @@ def replayed(seeded: str) -> Iterator[dict[str, str]]:
 def test_the_pages_have_no_barrier_and_nothing_sticks_out(
     visit: Visit, replayed: dict[str, str], language: str, size: Any, theme: str
 ) -> None:
-    for name, path in replayed.items():
-        page = visit(path, size=size, language=language, theme=theme)
+    walked = walk(visit, replayed.values(), size=size, language=language, theme=theme)
+    for name, (_, page) in zip(replayed, walked, strict=True):
         shot(page, f"tried-{name}-{language}-{size['width']}")
         assert violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name

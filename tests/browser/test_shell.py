@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, violations
+from .conftest import NARROW, WIDE, violations, walk
 from .test_console import number_of
 
 Visit = Callable[..., Page]
@@ -177,15 +177,14 @@ PAGES = ["/", "/me", "/components", "/orders?view=open&hold=fraud"]
 @pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"])
 def test_pages_of_the_shell_are_accessible_and_fit(visit: Visit, size: Any, theme: str) -> None:
     found = {}
-    for path in PAGES:
-        page = visit(path, size=size, theme=theme, language="en" if theme == "dark" else "pt-BR")
+    language = "en" if theme == "dark" else "pt-BR"
+    for path, page in walk(visit, PAGES, size=size, theme=theme, language=language):
         for summary in page.locator("main details > summary").all():
             summary.evaluate("summary => summary.parentElement.open = true")
         found[path] = violations(page)
         sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if sideways > 0:
             found[path].append(f"{sideways} px too wide")
-        page.context.close()
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

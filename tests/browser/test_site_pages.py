@@ -11,7 +11,7 @@ from malha.network import service
 from malha.network.model import EstablishmentDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 BOTH = pytest.mark.parametrize(
@@ -74,16 +74,17 @@ def test_an_owner_is_added_to_a_site_and_shares_what_the_site_states(visit: Visi
 def test_pages_with_several_owners_are_whole_in_both_languages(
     visit: Visit, consignor: str, size: dict[str, int], language: str, theme: str
 ) -> None:
-    for path, name in (
-        ("/locations/CD-CAJ-TERRA", "show"),
-        ("/locations?q=cajamar", "list"),
-        ("/locations:new?site=CD-CAJ", "new"),
-        ("/stock-owners", "owners"),
-        ("/stock-owners/settlement", "settlement"),
-        ("/stock?owner=Terra+Cosm%C3%A9ticos", "stock"),
-        ("/counts:new", "count"),
-    ):
-        page = visit(path, size=size, language=language, theme=theme)
+    paths = {
+        "show": "/locations/CD-CAJ-TERRA",
+        "list": "/locations?q=cajamar",
+        "new": "/locations:new?site=CD-CAJ",
+        "owners": "/stock-owners",
+        "settlement": "/stock-owners/settlement",
+        "stock": "/stock?owner=Terra+Cosm%C3%A9ticos",
+        "count": "/counts:new",
+    }
+    walked = walk(visit, paths.values(), size=size, language=language, theme=theme)
+    for name, (path, page) in zip(paths, walked, strict=True):
         shot(page, f"{name}-{language}-{size['width']}-{theme}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
