@@ -2806,6 +2806,7 @@ CREATE TABLE transfer (
     shipped_at timestamp with time zone,
     shipped_by text,
     closed_at timestamp with time zone,
+    eta_usual boolean DEFAULT false NOT NULL,
     CONSTRAINT transfer_pkey PRIMARY KEY (id),
     CONSTRAINT transfer_number_key UNIQUE (number),
     CONSTRAINT transfer_check CHECK ((origin_id <> destination_id)),
@@ -3151,6 +3152,7 @@ CREATE INDEX supply_claim_policy ON supply_claim USING btree (policy_id) WHERE (
 CREATE INDEX supply_claim_queue ON supply_claim USING btree (sku_id, location_id, since, order_id) WHERE (state <> 'arrived'::text);
 CREATE INDEX supply_claim_supply ON supply_claim USING btree (supply_id) WHERE (supply_id IS NOT NULL);
 CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
+CREATE INDEX transfer_way ON transfer USING btree (origin_id, destination_id, number) WHERE (shipped_at IS NOT NULL);
 CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
 CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
 CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
