@@ -51,7 +51,7 @@ class Past:
             services=[1], rates={1: [(r.max_grams, r.per_extra_kg) for r in rates]}, tariff=Tariff(rates), terms=terms,
         )  # fmt: skip
         stock = {sku: [pick.randrange(units + 1) for _ in places] for sku in range(1, skus + 1)}
-        self.sites = {place.id: Site(place.id, f"L{place.id}", place.state, 20) for place in places}
+        self.sites = {place.id: Site(place.id, f"L{place.id}", place.state, 20, place.home) for place in places}
         self.leads = Leads(Tariff(rates), [1])
         self.decided: list[Decided] = []
         self.worths: dict[UUID, dict[int, int]] = {}

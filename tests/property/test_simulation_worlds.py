@@ -1,6 +1,7 @@
 """Whatever is changed on paper: nothing is sold twice there either, and what is not changed stays as it was."""
 
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -79,7 +80,9 @@ def a_past(
         stored = record_json(found).decode()
         kept = msgspec.json.encode(asked).decode()
         past.append((Decided(UUID(int=number + 1), str(number), at, at.date(), to, 1, stored, asked=kept), lines))
-    sites = {place.id: Site(place.id, f"L{place.id}", place.state, place.daily_capacity) for place in places}
+    sites = {
+        place.id: Site(place.id, f"L{place.id}", place.state, place.daily_capacity, place.home) for place in places
+    }
     return past, initial, sites, Leads(Tariff(rates), [1])
 
 
@@ -199,6 +202,37 @@ def test_whatever_rules_decide_on_paper_no_unit_is_lost_and_what_moved_is_told(s
         again = replay_of(record)
         assert (again.cost, again.unplaced) == (record.cost, record.unplaced)
         assert [parcel[0] for parcel in again.basis.parcels] == [parcel[0] for parcel in record.parcels]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(5, 30), st.integers(0, 4), st.sampled_from((None, "L10", "L11")))
+def test_locations_at_one_site_share_its_capacity_on_paper(seed, orders, most, stated):
+    """Three locations have plenty, two of them are at one site. Its capacity is today's, or stated for one of them."""
+    past, _, places, leads = a_past(seed, 3, 1, orders, 1_000, least=1_000)
+    today = most if stated is None else None
+    sites = {
+        id_: msgspec.structs.replace(site, home=10, daily_capacity=today) if id_ < 12 else site
+        for id_, site in places.items()
+    }
+    capped = [At(location=stated, capacity=most)] if stated else []
+    dearer = At(location="L12", handling=1_000_000)  # everybody would rather have the site
+    replay = Replay(Scenario(locations=[dearer, *capped]), sites, leads)
+    limited = {"L11"} if stated == "L11" else {"L10", "L11"}  # what is stated for the first is for all of its site
+    was, would = Counter(), Counter()  # orders of the site, by day
+    for decided, _ in past:
+        outcome = replay.step(decided)
+        if limited.intersection(outcome.after.locations):
+            taken, really = would[decided.day], was[decided.day]
+            assert taken < most or (stated is None and taken <= really)
+        for loads, told in ((was, outcome.before), (would, outcome.after)):
+            loads[decided.day] += len({"L10", "L11"}.intersection(told.locations))
+    result = replay.finish()
+    assert result.after.total.unplaced == 0
+    assert max((load.peak for code, load in result.after.locations.items() if code != "L12"), default=0) == max(
+        would.values(), default=0
+    )
+    if stated == "L10":
+        assert would == Counter({day: min(most, n) for day, n in Counter(d.day for d, _ in past).items()})
 
 
 @settings(max_examples=60, deadline=None)

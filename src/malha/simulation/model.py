@@ -138,7 +138,7 @@ class Sums(msgspec.Struct, omit_defaults=True):
 
 
 class Load(msgspec.Struct, omit_defaults=True):
-    """What some orders meant for a location. `peak` is the most orders of one day."""
+    """What some orders meant for a location. `peak` is the most orders of one day at its site."""
 
     orders: int = 0
     units: int = 0
@@ -328,4 +328,5 @@ class Site(msgspec.Struct, frozen=True):
     id: int
     code: str
     state: str
-    daily_capacity: int | None
+    daily_capacity: int | None  # of its site
+    home: int  # the first location of its site, whose orders of the day are counted together

@@ -110,7 +110,7 @@ class _Lane(NamedTuple):
     keep: list[tuple[int, int]]  # (position, units)
     closed: list[int]  # positions
     capped: list[tuple[int, int]]  # (position, daily capacity on paper)
-    watched: list[int]  # location ids that may be full on some days
+    watched: set[int]  # sites that may be full on some days
     dearer: bool  # some cost differs
     origins: dict[int, str]  # by zone: the state its parcels leave from
 
@@ -188,7 +188,8 @@ class Replay:
         self._differs: dict[int, Counter[int]] = {}  # sku -> location -> units more (or less) than there were
         self._ends: deque[tuple[date, int, int, int]] = deque()
         self._day = date.min
-        self._loads: tuple[Counter[int], Counter[int]] = (Counter(), Counter())  # orders of the day by location
+        self._homes = {site.id: site.home for site in sites.values()}  # a location on paper is a site of its own
+        self._loads: tuple[Counter[int], Counter[int]] = (Counter(), Counter())  # orders of the day by site
         self._seen = 0
         self._dearer: list[tuple[int, int, Example]] = []
         self._cheaper: list[tuple[int, int, Example]] = []
@@ -253,7 +254,7 @@ class Replay:
         for day, was, would, shifts in rows:
             self._turn_to(day)
             for loads, names in zip(self._loads, (was, would), strict=True):
-                loads.update(ids[name] for name in names if name in ids)
+                loads.update(self._home(ids[name]) for name in names if name in ids)
             self._take(shifts)
 
     def _recorded(self, record: Record, ids: Sequence[int]) -> list[Parcel]:
@@ -337,7 +338,7 @@ class Replay:
             id_ = paper.ids[position]
             site = self._sites.get(id_)
             limit = capped.get(position, None if site is None else site.daily_capacity)
-            return None if limit is None else (gave[id_], limit)
+            return None if limit is None else (gave[self._home(id_)], limit)
 
         worth = self.worths.get(decided.order_id, {})
         ground = Ground(paper.lane, paper.ids, paper.origins, worth, self.kinds)
@@ -463,7 +464,7 @@ class Replay:
         if any(sku in self._differs for sku in stock):
             return True
         before, after = self._loads
-        return any(after[id_] != before[id_] for id_ in paper.watched)
+        return any(after[home] != before[home] for home in paper.watched)
 
     def _free(self, paper: _Lane, sku: int, units: Sequence[int]) -> list[int]:
         free = list(units) + [0] * len(paper.added)
@@ -487,6 +488,13 @@ class Replay:
             free[position] = max(0, free[position] - keep)
         return free
 
+    def _home(self, location: int) -> int:
+        return self._homes.get(location, location)
+
+    def _capacity_on_paper(self, location: int) -> int | None:
+        at = (self._at.get(location), self._at.get(self._home(location)))
+        return next((x.capacity for x in at if x is not None and x.capacity is not None), None)
+
     def _full(self, record: Record, paper: _Lane) -> Full:
         """Return the positions that take no order: closed on paper, or full with what the plans of the day gave."""
         before, after = self._loads
@@ -495,18 +503,20 @@ class Replay:
         recorded = {position: (taken, cap) for position, taken, cap in record.full}
         for position, (taken, cap) in recorded.items():
             if position not in capacity:
-                now = taken + after[paper.ids[position]] - before[paper.ids[position]]
+                home = self._home(paper.ids[position])
+                now = taken + after[home] - before[home]
                 if now >= cap:
                     full.append((position, now, cap))
         for position, id_ in enumerate(paper.ids):
-            more = after[id_] - before[id_]
+            home = self._home(id_)
+            more = after[home] - before[home]
             limit = capacity.get(position)
             if limit is None:
                 site = self._sites.get(id_)
                 if site is None or site.daily_capacity is None or position in recorded or more <= 0:
                     continue
                 limit = site.daily_capacity
-            taken = recorded[position][0] if position in recorded else before[id_]
+            taken = recorded[position][0] if position in recorded else before[home]
             if taken + more >= limit:
                 full.append((position, taken + more, limit))
         return full
@@ -574,10 +584,16 @@ class Replay:
             added=added,
             keep=[(position, at.keep) for position, at in held if at.keep],
             closed=[position for position, at in held if at.closed],
-            capped=[(position, at.capacity) for position, at in held if at.capacity is not None],
-            watched=[
-                id_ for id_ in ids if (site := self._sites.get(id_)) is not None and site.daily_capacity is not None
+            capped=[
+                (position, capacity)
+                for position, id_ in enumerate(ids)
+                if (capacity := self._capacity_on_paper(id_)) is not None
             ],
+            watched={
+                site.home
+                for id_ in ids
+                if (site := self._sites.get(id_)) is not None and site.daily_capacity is not None
+            },
             dearer=dearer,
             origins=origin,
         )
@@ -675,10 +691,10 @@ class Replay:
         loads = self._loads[world]
         places = {parcel.location_id for parcel in parcels}
         for location in places:
-            loads[location] += 1
+            loads[self._home(location)] += 1
             load = side.locations.setdefault(self._name(location), Load())
             load.orders += 1
-            load.peak = max(load.peak, loads[location])
+            load.peak = max(load.peak, loads[self._home(location)])
         for parcel in parcels:
             cost += parcel.cost
             packages += parcel.packages

@@ -171,7 +171,7 @@ async def replay_of(
     if drafted is not None:
         costs = await _costs_on_paper(tx, known, drafted)
         scenario = with_costs(scenario, drafted)
-    sites = {x.id: Site(x.id, x.code, x.state, x.daily_capacity) for x in known.locations.values()}
+    sites = {x.id: Site(x.id, x.code, x.state, x.daily_capacity, x.home) for x in known.locations.values()}
     leads = Leads(known.tariff, [s.id for s in known.active_services(Method.SHIP)])
     if tried is None or content is None:
         return Replay(scenario, sites, leads, None, costs)
