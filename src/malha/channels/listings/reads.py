@@ -34,7 +34,7 @@ SELECT v.id AS sku_id, coalesce(l.code, v.sku) AS code, coalesce(l.active, false
        coalesce(o.said, '{{}}') AS said, coalesce(q.said, '{{}}') AS said_of_product,
        coalesce(o.version, 0) + coalesce(q.version, 0) AS said_version,
        coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted, coalesce(w.version, 0) AS version,
-       w.queued, w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors
+       w.queued, w.sent_version, w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors
 {_OF}
 """
 # By primary keys.
@@ -125,6 +125,7 @@ class Goods(feeds.Goods, frozen=True, kw_only=True):
     wanted: bool
     version: int
     queued: bytes | None
+    sent_version: int | None
     sent_at: datetime | None
     reference: str
     errors: list[ListingError]
