@@ -111,18 +111,21 @@ INSERT INTO feed_flaw (build_id, sku_id, place, rule, field, severity, value)
 SELECT %(id)s::uuid, * FROM unnest(%(skus)s::int[], %(places)s::text[], %(rules)s::text[], %(fields)s::text[],
                                    %(severities)s::text[], %(values)s::text[])
 """
-# What the file says of listings. Unchanged rows are not written again.
+# What the file says of listings. Unchanged rows are neither written nor locked: a conflict would lock them, and most
+# are unchanged. By primary key; only the build writes them, which holds its own row's lock.
 PUT_ROWS = """
 INSERT INTO feed_row AS r (feed_id, sku_id, stamp, keys, digest, checked)
-SELECT %(feed_id)s::int, sku_id, stamp, CASE WHEN keys = '' THEN '{}'::text[] ELSE string_to_array(keys, E'\\n') END,
-       digest, checked
-FROM unnest(%(skus)s::int[], %(stamps)s::bigint[], %(keys)s::text[], %(digests)s::bytea[], %(checked)s::text[])
-     AS w(sku_id, stamp, keys, digest, checked)
-ORDER BY sku_id
+SELECT %(feed_id)s::int, w.sku_id, w.stamp, w.keys, w.digest, w.checked
+FROM (SELECT sku_id, stamp, CASE WHEN keys = '' THEN '{}'::text[] ELSE string_to_array(keys, E'\\n') END AS keys,
+             digest, checked
+      FROM unnest(%(skus)s::int[], %(stamps)s::bigint[], %(keys)s::text[], %(digests)s::bytea[], %(checked)s::text[])
+           AS u(sku_id, stamp, keys, digest, checked)) AS w
+LEFT JOIN feed_row o ON o.feed_id = %(feed_id)s::int AND o.sku_id = w.sku_id
+WHERE o.sku_id IS NULL
+   OR (o.stamp, o.keys, o.digest, o.checked) IS DISTINCT FROM (w.stamp, w.keys, w.digest, w.checked)
+ORDER BY w.sku_id
 ON CONFLICT (feed_id, sku_id) DO UPDATE
 SET stamp = excluded.stamp, keys = excluded.keys, digest = excluded.digest, checked = excluded.checked
-WHERE (r.stamp, r.keys, r.digest, r.checked)
-      IS DISTINCT FROM (excluded.stamp, excluded.keys, excluded.digest, excluded.checked)
 """
 # While a full build rewrites the rows they tell of no file.
 FORGET_BASELINE = "UPDATE feed SET baseline = NULL WHERE id = %(feed_id)s::int"
