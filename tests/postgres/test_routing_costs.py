@@ -121,6 +121,40 @@ async def test_cartons_count_in_every_parcel_and_a_penalty_in_each_beyond_the_fi
     assert (chosen.split, chosen.carton, chosen.cost) == (250, 80, record.cost)
 
 
+async def test_two_owners_goods_leave_one_site_where_that_saves_more_than_it_costs(gate: Gate, retailer: Database):
+    async with retailer.transaction() as tx:  # A at L2 only; B at L1, and as another owner's goods where L2 is
+        await stocked(tx, {(1, 1): 0, (1, 3): 0, (2, 2): 0, (2, 3): 0})
+        await tx.execute(
+            "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state) "
+            "VALUES (1, 'E2', 'E2', '12345678000276', 'RJ')"
+        )
+        await tx.execute(
+            "INSERT INTO location (code, name, kind, establishment_id, site_id, state, handling_cost, can_pickup) "
+            "SELECT 'L4', 'Far, E2', kind, 2, id, state, handling_cost, can_pickup FROM location WHERE code = 'L2'"
+        )
+        await stocked(tx, {(2, 4): 9})
+    await set_costs(retailer, split_penalty=200)
+    order, where = await place(gate, 1, "A", "B")
+    assert where == ["L2", "L1"]  # 1200 + 1100 + 200
+    record, _ = await decided(retailer, order)
+    assert record.sites == []
+    await set_costs(retailer, split_penalty=200, same_site=150)
+    order, where = await place(gate, 2, "A", "B")
+    assert where == ["L2", "L4"]  # 1200 + 1200 + 200 - 150
+    record, told = await decided(retailer, order)
+    ids = record.location_ids()
+    assert [(saving, [ids[p] for p in those]) for saving, those in record.sites] == [(150, [2, 4])]
+    assert record.cost == 2450
+    chosen, other = told.alternatives
+    assert (chosen.cost, chosen.split, chosen.same_site) == (2450, 200, -150)
+    assert (other.cost, other.split, other.same_site) == (2500, 200, 0)
+    assert [spot.code for spot in other.locations] == ["L1", "L2"]
+    assert "Parcels that leave one site together make R$1.50 of the difference." in told.sentences
+    await set_costs(retailer, split_penalty=200, same_site=90_000)
+    record, _ = await decided(retailer, (await place(gate, 3, "A", "B"))[0])
+    assert record.sites[0][0] == 200 + 100, "never more than the penalty and one handling"
+
+
 async def test_goods_go_only_where_they_are_served_and_only_so_far(gate: Gate, retailer: Database):
     await set_costs(
         retailer,

@@ -25,7 +25,7 @@ from malha.simulation.rules import Leads, Replay
 
 STATES = ("SP", "PE", "RS")
 ALL = frozenset(
-    (costing.SPLIT, costing.CARTONS, costing.FEES, costing.BUSY, costing.TAXES, costing.CREDITS, costing.UNSERVED,
+    (costing.SPLIT, costing.SITES, costing.CARTONS, costing.FEES, costing.BUSY, costing.TAXES, costing.CREDITS, costing.UNSERVED,
      costing.FAR)
 )  # fmt: skip
 KINDS = {sku: Goods(5_000 * sku, f"6302{sku}000", (f"brand:b{sku % 2}",)) for sku in range(1, 6)}
@@ -43,7 +43,8 @@ class Past:
         ]  # fmt: skip
         places = [
             Place(id=10 + n, status="active", state=STATES[n % 3], can_ship=True, can_pickup=True, handling=pick.randrange(300),
-                  line=pick.randrange(50), daily_capacity=20, entity_id=1, entity_kind="own", priority=100)
+                  line=pick.randrange(50), daily_capacity=20, entity_id=1, entity_kind="own", priority=100,
+                  site_id=10 + n % 3 if n > 2 else None)  # each a further owner's goods at one of the first three
             for n in range(locations)
         ]  # fmt: skip
         network = Network(
@@ -88,6 +89,8 @@ money = st.integers(0, 3_000)
 terms = st.builds(
     Terms,
     split=money,
+    same_site=st.sampled_from((0, 120, 4_000)),
+    homes=st.just({10 + n: 10 + n % 3 for n in range(9)}),
     cartons=st.lists(st.tuples(st.sampled_from((300, 1_000, 2_000, 9_000)), money), max_size=3).map(
         lambda rows: tuple(sorted(dict(rows).items()))
     ),

@@ -3,10 +3,21 @@
 import random
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_routing_rule_plans import bounds
-from test_routing_terms import ORDER, STATES, TAKEN, a_network, a_place, networks, orders, prices, stocks
+from test_routing_terms import (
+    ORDER,
+    STATES,
+    TAKEN,
+    a_network,
+    a_place,
+    every_plan,
+    networks,
+    orders,
+    prices,
+    stocks,
+)
 
 from malha.network.model import Rate
 from malha.routing.model import Network, Plan, Request, RequestLine, StockPrices
@@ -48,6 +59,30 @@ def test_a_plan_under_a_rule_is_the_same_whether_every_location_is_looked_at_or_
     quick = planned(network, request, free, priced, asked, costs=False)
     slow = planned(network, request, free, priced, asked, costs=True)
     assert told(quick) == told(slow), "byte for byte"
+
+
+@settings(max_examples=200, deadline=None)
+@given(networks(), orders(most=3, alike=False), stocks, st.integers(1, 3))
+def test_within_its_packages_a_plan_costs_what_the_best_of_all_plans_costs_and_so_does_each_location(
+    network: Network, request: Request, rows: dict, most: int
+):
+    free = {sku: units[: len(network.places)] for sku, units in rows.items()}
+    every = list(every_plan(network, request, free, {}))
+    assume(every)
+    plans = [one for one in every if one[1] <= most]
+    asked = Bound(number=1, run="Run", rule="Rule", packages=most, complete=True)
+    found = planned(network, request, free, None, asked, costs=True)
+    assert bool(found.parcels) == bool(plans)
+    if plans:
+        assert (found.cost, found.packages) == min((cost, packages) for cost, packages, _ in plans)
+        # Where the cheapest of all keeps to the packages, the others are told as they are without a limit.
+        told_of = every if min(one[:2] for one in every)[1] <= most else plans
+        forced: dict[int, int] = {}
+        for cost, _, indexes in told_of:
+            for index in indexes:
+                forced[index] = min(cost, forced.get(index, cost))
+        open_ = network.lanes[1, "ship", None, "BA", None].open
+        assert {i: c for i, c in zip(open_, found.basis.costs, strict=True) if c >= 0} == forced
 
 
 def test_among_many_locations_that_cost_the_same_a_rule_finds_the_same_plan():

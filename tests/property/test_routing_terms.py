@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 import msgspec
@@ -24,7 +24,10 @@ SKUS = (11, 12, 13)
 TAKEN = [4, 9, 0, 7]
 SAO_PAULO = "01310-100"
 TRAITS = ("brand:acme", "category:cold")
-TERMS = ("freight", "handling", "picking", "worth", "carton", "rejection", "lateness", "tax", "busy", "credit", "split")
+TERMS = (
+    "freight", "handling", "picking", "worth", "carton", "rejection", "lateness", "tax", "busy", "credit", "split",
+    "same_site",
+)  # fmt: skip
 
 
 def a_network(places: list[Place], rates: list[Rate], terms: Terms) -> Network:
@@ -42,10 +45,12 @@ def a_network(places: list[Place], rates: list[Rate], terms: Terms) -> Network:
     )
 
 
-def a_place(id_: int, state: str, *, handling: int = 0, line: int = 0, capacity: int | None = None) -> Place:
+def a_place(
+    id_: int, state: str, *, handling: int = 0, line: int = 0, capacity: int | None = None, site: int | None = None
+) -> Place:
     return Place(
         id=id_, status="active", state=state, can_ship=True, can_pickup=True, handling=handling, line=line,
-        daily_capacity=capacity, entity_id=1, entity_kind="own", priority=100,
+        daily_capacity=capacity, entity_id=1, entity_kind="own", priority=100, site_id=site,
     )  # fmt: skip
 
 
@@ -66,6 +71,7 @@ def terms_(draw) -> Terms:
     cartons = at_times(st.dictionaries(st.sampled_from((300, 900, 2_000)), money, min_size=1), {})
     return Terms(
         split=draw(st.sampled_from((0, 0, 150, 900))),
+        same_site=draw(st.sampled_from((0, 80, 300, 5_000))),
         splits=at_times(st.just({1: 400}), {}),
         cartons=tuple(sorted(cartons.items())),
         risks=at_times(st.dictionaries(ids, st.tuples(money, money)), {}),
@@ -82,16 +88,22 @@ def terms_(draw) -> Terms:
 
 @st.composite
 def networks(draw) -> Network:
-    places = [
-        a_place(
+    places: list[Place] = []
+    for n in range(draw(st.integers(1, 4))):
+        place = a_place(
             n + 1,
             draw(st.sampled_from(STATES)),
             handling=draw(st.sampled_from((0, 100, 350))),
             line=draw(st.sampled_from((0, 50))),
             capacity=draw(st.sampled_from((None, 10, 8))),
         )
-        for n in range(draw(st.integers(1, 4)))
-    ]
+        first = draw(st.sampled_from((None, *(p for p in places if p.site_id is None))))
+        if first is not None:  # another owner's goods there
+            place = a_place(
+                n + 1, first.state, handling=first.handling, line=first.line, capacity=first.daily_capacity,
+                site=first.id,
+            )  # fmt: skip
+        places.append(place)
     rates = [
         Rate(
             service_id=1, from_state=state, to_state="*", max_grams=grams, price=draw(st.integers(0, 1_500)),
@@ -189,7 +201,9 @@ def parcel_cost(
         fullness = TAKEN[index] / place.daily_capacity * 100
         cost += max((price for percent, price in terms.busy if percent <= fullness), default=0)
     units = [(sku, per * q) for line, q in content for sku, per in needs_of(line)]
-    cost -= min(cost, sum(terms.credits.get(sku, {}).get(place.id, 0) * n for sku, n in units))
+    shared = sum(other.home == place.home for other in network.places) > 1
+    kept = max(0, min(terms.same_site, split_of(network) + place.handling) - split_of(network)) if shared else 0
+    cost -= min(cost - kept, sum(terms.credits.get(sku, {}).get(place.id, 0) * n for sku, n in units))
     assert cost >= 0
     return cost + sum(worth.get(sku, {}).get(place.id, 0) * n for sku, n in units), packages
 
@@ -223,6 +237,14 @@ def split_of(network: Network) -> int:
     return network.terms.splits.get(1, network.terms.split)
 
 
+def together(network: Network, indexes: Iterable[int]) -> int:
+    """Centavos that parcels save by leaving from one site: for each location of it beyond the first."""
+    places = [network.places[index] for index in set(indexes)]
+    homes = {place.home: place for place in places}
+    most = {id_: min(network.terms.same_site, split_of(network) + home.handling) for id_, home in homes.items()}
+    return sum(most[place.home] for place in places) - sum(most.values())
+
+
 def every_plan(network: Network, request: Request, free: dict, worth: dict) -> Iterator[tuple[int, int, set[int]]]:
     """All ways to place every line in full: (cost with the price of stock, packages, locations)."""
     for parts in partitions(list(request.lines)):
@@ -240,7 +262,7 @@ def every_plan(network: Network, request: Request, free: dict, worth: dict) -> I
                     parcel_cost(network, request, worth, index, [(line, line.quantity) for line in part])
                     for part, index in zip(parts, indexes, strict=True)
                 ]
-                apart = split_of(network) * (len(parts) - 1)
+                apart = split_of(network) * (len(parts) - 1) - together(network, indexes)
                 yield sum(c for c, _ in costs) + apart, sum(p for _, p in costs), set(indexes)
 
 
@@ -250,7 +272,7 @@ def check_cost(network: Network, request: Request, worth: dict, found: Plan) -> 
     costs = [
         parcel_cost(network, request, worth, p.index, [(lines[n], q) for n, q in p.units])[0] for p in found.parcels
     ]
-    apart = split_of(network) * max(0, len(costs) - 1)
+    apart = split_of(network) * max(0, len(costs) - 1) - together(network, (p.index for p in found.parcels))
     assert found.cost + found.basis.worth == sum(costs) + apart
     assert found.cost >= 0
     for n, index, _ in found.assignments:

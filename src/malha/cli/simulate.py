@@ -23,7 +23,7 @@ from malha.platform.i18n import money
 from malha.platform.settings import Settings
 from malha.simulation import reads, service, trying
 from malha.simulation.gap_rules import Compared, captured, ratio, whole
-from malha.simulation.model import At, Bill, Costed, Draft, Freight, Gap, Opening, Result, Scenario, Sums
+from malha.simulation.model import TAKEN_OFF, At, Bill, Costed, Draft, Freight, Gap, Opening, Result, Scenario, Sums
 
 FREIGHT = re.compile(r"(?P<from>[A-Z]{2}|\*):(?P<to>[A-Z]{2}|\*)=(?P<percent>\d{1,4})")
 OPENING = re.compile(r"(?P<name>[^:]+):(?P<state>[A-Z]{2})=(?P<share>\d{1,3})%(?P<source>.+)")
@@ -209,7 +209,7 @@ def _costed(costed: Costed) -> Table:
     for name in (*Bill.__struct_fields__, "total"):
         amounts = [getattr(bill, name) for bill in (costed.then, costed.kept, costed.after)]
         if any(amounts):
-            sign = -1 if name == "credit" else 1
+            sign = -1 if name in TAKEN_OFF else 1
             table.add_row(name, *(money(sign * amount) for amount in amounts))
     return table
 

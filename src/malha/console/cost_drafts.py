@@ -26,7 +26,7 @@ from malha.routing.cost_draft_rules import print_of
 from malha.routing.cost_files import read_markdowns, read_tax
 from malha.routing.cost_model import Costs
 from malha.simulation import reads as simulations
-from malha.simulation.model import Bill, Costed, CostsTried
+from malha.simulation.model import TAKEN_OFF, Bill, Costed, CostsTried
 
 SEE, CHANGE = "network:read", "network:write"
 HERE = "/cost-drafts"
@@ -41,6 +41,7 @@ TERMS = {
     "handling": N_("Handling"),
     "picking": N_("Picking of lines"),
     "split": N_("Further parcels"),
+    "same_site": N_("Saved by one site"),
     "carton": N_("Cartons"),
     "rejection": N_("Risk of being given back"),
     "lateness": N_("Risk of being late"),
@@ -117,6 +118,7 @@ def _rows(count: int) -> str:
 def _costs(now: Costs, draft: Costs) -> Iterator[Change]:
     words = {
         "split_penalty": N_("Each parcel beyond the first"),
+        "same_site": N_("A further owner's parcel from one site saves"),
         "reroute_cost": N_("An order that is given back costs"),
         "late_penalty": N_("A broken promise costs"),
     }
@@ -404,7 +406,7 @@ def terms_of(costed: Costed) -> list[TermRow]:
 
 def _amount(bill: Bill, name: str) -> int:
     amount: int = getattr(bill, name)
-    return -amount if name == "credit" else amount
+    return -amount if name in TAKEN_OFF else amount
 
 
 @post(HERE + "/{id:int}/promote", opt={"permission": CHANGE}, status_code=200)

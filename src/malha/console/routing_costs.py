@@ -186,6 +186,7 @@ def stated_in(read: Filled) -> tuple[Costs, Kept]:
 
     stated = Costs(
         split_penalty=read.centavos("split_penalty"),
+        same_site=read.centavos("same_site"),
         reroute_cost=read.centavos("reroute_cost"),
         late_penalty=read.centavos("late_penalty"),
         cartons=[

@@ -124,6 +124,9 @@ def _choice(one: Alternative, most: int, currency: str) -> Choice:
     if one.credit:
         said.append(f"{_('Aged stock')} {i18n.money(one.credit, currency)}")
         detail.append(_("aged stock {amount}", amount=i18n.money(one.credit, currency)))
+    if one.same_site:
+        said.append(f"{_('From one site')} {i18n.money(one.same_site, currency)}")
+        detail.append(_("from one site {amount}", amount=i18n.money(one.same_site, currency)))
     if not bars:
         bars.append(Bar("c6", 0, round(100 * one.cost / most, 2)))
     return Choice(

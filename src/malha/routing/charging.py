@@ -242,7 +242,7 @@ class Charges:
     def _beside(self, position: int, content: Content, cost: int) -> int:
         """Return centavos that terms add to a parcel of this scaled cost; below zero where aged stock is worth more."""
         added = self._taxed(position, content) + self.tolls.get(position, 0)
-        return added - self._credited(position, content, (cost >> SCALE_BITS) - self._lane.split + added)
+        return added - self._credited(position, content, (cost >> SCALE_BITS) - self._lane.floor_at[position] + added)
 
     def _taxed(self, position: int, content: Content) -> int:
         zone = self._lane.zone_at[position]
@@ -261,7 +261,7 @@ class Charges:
         rejection, lateness = lane.fees[k] if lane.fees else (0, 0)
         tax = self._taxed(position, content)
         busy = self.tolls.get(position, 0)
-        rates = (row.by_class[k] >> SCALE_BITS) - lane.split
+        rates = (row.by_class[k] >> SCALE_BITS) - lane.floor_at[position]
         return Amounts(
             carton=0 if cartons is None else cartons[lane.zone_at[position]],
             rejection=rejection,
@@ -307,7 +307,7 @@ class Charges:
                 worth = _sums([self.worth(position, item) for item in items])
                 k = klass[position]
                 if credit is not None:
-                    floor = lane.split
+                    floor = lane.floor_at[position]
                     for s in range(1, len(sums)):
                         sums[s] -= min(credit[s], (rows[s].by_class[k] >> SCALE_BITS) - floor + sums[s])
                 sums = [(a + b) << SCALE_BITS for a, b in zip(sums, worth, strict=True)]
@@ -443,7 +443,7 @@ class Charges:
             if self.credit:
                 credit += self.credit[n].get(position, 0) * quantity
         if credit:
-            cost -= min(credit, (cost >> SCALE_BITS) - self._lane.split) << SCALE_BITS
+            cost -= min(credit, (cost >> SCALE_BITS) - self._lane.floor_at[position]) << SCALE_BITS
         return cost + (worth << SCALE_BITS)
 
     def _subset(self, s: int) -> "_Subset":

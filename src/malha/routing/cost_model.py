@@ -67,6 +67,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """All of it. Zero, or an empty list, is off."""
 
     split_penalty: int = 0  # each parcel beyond an order's first
+    same_site: int = 0  # what each further owner's parcel from one site saves: at most its penalty and a handling
     cartons: list[Carton] = []
     reroute_cost: int = 0  # what an order that a location gives back costs
     late_penalty: int = 0  # what a broken promise costs

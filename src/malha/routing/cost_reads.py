@@ -130,6 +130,8 @@ async def terms_of(
     channels = snapshot.channel_ids
     return Terms(
         split=stated.split_penalty,
+        same_site=stated.same_site,
+        homes={one.id: one.site_id or one.id for one in snapshot.locations.values()} if stated.same_site else {},
         splits={
             channels[own.channel]: own.split_penalty
             for own in stated.channels
@@ -158,8 +160,8 @@ async def terms_of(
 
 def _says_anything(made: Terms) -> bool:
     return bool(
-        made.split or made.splits or made.cartons or made.risks or made.taxes or made.busy or made.credits
-        or made.unserved or made.reach or made.reaches
+        made.split or made.splits or made.same_site or made.cartons or made.risks or made.taxes or made.busy
+        or made.credits or made.unserved or made.reach or made.reaches
     )  # fmt: skip
 
 

@@ -15,9 +15,11 @@ from malha.routing.charging import Charges
 from malha.routing.hard import priced_line
 from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
 from malha.routing.model import Reason, RequestLine
+from malha.routing.parting import offers_of
 from malha.routing.records import Record, costs_of
 from malha.routing.rules import decide, servable
 from malha.routing.ruling.bounded import left_free, shut
+from malha.routing.siting import forced_at, improve, saved, saving_of, sites_of, spread
 from malha.routing.subsets import NEVER, Part, cheapest_priced, combine, rows_of, tables, unroll
 from malha.routing.terms import NOTHING, Amounts, OrderTerms, unfold
 
@@ -55,6 +57,7 @@ class Option(msgspec.Struct, frozen=True):
     chosen: bool
     loads: list[Load] | None
     penalty: int = 0  # centavos of a parcel beyond the first
+    saved: int = 0  # centavos: what parcels of several owners save by leaving from one site
 
     @property
     def packages(self) -> int | None:
@@ -62,11 +65,13 @@ class Option(msgspec.Struct, frozen=True):
         return None if self.loads is None else sum(load.packages for load in self.loads)
 
     def term(self, name: str) -> int | None:
-        """Return the sum of a term: one of `Load`'s, or "split"."""
+        """Return the sum of a term: one of `Load`'s, "split", or "same_site", which is not above zero."""
         if self.loads is None:
             return None
         if name == "split":
             return self.penalty * max(len(self.loads) - 1, 0)
+        if name == "same_site":
+            return -self.saved
         amounts: list[int] = [getattr(load, name) for load in self.loads]
         return sum(amounts)
 
@@ -136,7 +141,8 @@ def _chosen(record: Record, ids: Sequence[int]) -> Option:
         _load(record, ids[position], position, freight, packages, lines, amounts, service)
         for (position, service, freight, packages, lines), amounts in zip_longest(record.parcels, record.amounts)
     ]
-    return Option(_places(loads), record.cost + record.worth, True, loads, record.split)
+    together = sum(saved(record.sites, [position for position, *_ in record.parcels]))
+    return Option(_places(loads), record.cost + record.worth, True, loads, record.split, together)
 
 
 def _load(
@@ -266,9 +272,14 @@ def _others(
         return [Option((ids[position],), cost, False, None) for position, cost in costs.items()]
     n = len(record.lines)
     rebuilt = _Rebuilt(record, ids, stock, have)
+    whole = rebuilt.whole
     f, at = cheapest_priced(rebuilt.rows, rebuilt.keys, rebuilt.extras, rebuilt.charges.lowest(rebuilt.extras))
     g, first = combine(f, n)
-    whole = rebuilt.whole
+    offer = offers_of(rebuilt.lane, rebuilt.rows, rebuilt.extras)
+    sites = sites_of(rebuilt.lane, n, lambda position: rebuilt.keys[position] & whole, offer)
+    placed = improve(sites, f, at, g)
+    g, first = combine(f, n)
+    grouped = forced_at(sites, g, whole)
     nothing = [0] * (whole + 1)
     found: dict[tuple[int, ...], Option] = {}
 
@@ -282,11 +293,17 @@ def _others(
         mask = rebuilt.keys[position] & whole
         worth = rebuilt.extras.get(position, nothing)
         total, s = min((rebuilt.rows[s].by_class[k] + worth[s] + g[whole ^ s], s) for s in tables(n).subsets[mask])
-        loads = rebuilt.loads([(s, position), *unroll(first, at, whole ^ s)]) if total < NEVER else None
+        parts: Sequence[Part] = [(s, position)]
+        left = whole ^ s
+        if position in grouped and grouped[position][0] < total:
+            total, parts, left = grouped[position]
+        parts = [*parts, *spread(unroll(first, at, left), placed)] if total < NEVER else []
+        loads = rebuilt.loads(parts) if parts else None
         if loads is None or (total >> SCALE_BITS) - record.split != cost:
             keep(Option((ids[position],), cost, False, None))
         else:
-            keep(Option(_places(loads), cost, False, loads, record.split))
+            together = saving_of(rebuilt.lane, [p for _, p in parts])
+            keep(Option(_places(loads), cost, False, loads, record.split, together))
     if len(chosen) > 1:
         for position in chosen:
             option = _without(record, ids, position, rebuilt.lane)
@@ -320,4 +337,5 @@ def _without(record: Record, ids: Sequence[int], position: int, lane: Lane) -> O
         _load(record, ids[p], p, freight, packages, units, amounts)
         for (p, _, freight, packages, units), amounts in zip_longest(plan.basis.parcels, plan.basis.amounts)
     ]
-    return Option(_places(loads), plan.cost + plan.basis.worth, False, loads, record.split)
+    together = saving_of(lane, [position for position, *_ in plan.basis.parcels])
+    return Option(_places(loads), plan.cost + plan.basis.worth, False, loads, record.split, together)

@@ -16,7 +16,9 @@ import msgspec
 from malha.routing.charging import Charges
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import RequestLine, most_exact
-from malha.routing.subsets import NEVER, Extras, cheapest, cheapest_priced, combine, forced, rows_of, unroll
+from malha.routing.parting import offers_of
+from malha.routing.siting import Best, Site, forced_at, improve, own_of, saving_of, spread
+from malha.routing.subsets import NEVER, Extras, Part, cheapest, cheapest_priced, combine, forced, rows_of, unroll
 
 MAX_SHARED_WORK = 30_000  # sets of lines times tight locations; beyond, locations are taken one by one
 MAX_RECOUNTED = 10_000  # pairs of a line and a location that has it
@@ -180,6 +182,7 @@ def solve_hard(
         for parcel in case.parcels[position]
     ]
     total = sum(case.cost(position, content) for position, _, content in shipped)
+    total -= saving_of(lane, [position for position, _, _ in shipped]) << SCALE_BITS
     beside = (
         total - planned
     ) >> SCALE_BITS  # what was decided apart from the programme costs the same in every alternative
@@ -293,8 +296,8 @@ def _fits(limits: Sequence[tuple[Sequence[int], int]]) -> Feasible:
     return lambda s: all(sum(u for k, u in enumerate(units) if s >> k & 1) <= limit for units, limit in limits)
 
 
-# Sets of items one tight position can serve together: (set, scaled cost, its parcels).
-Loads = list[tuple[int, int, list[int]]]
+# Sets of items one tight position, or the site of one, can serve together: (set, scaled cost, its parcels).
+Loads = list[tuple[int, int, Sequence[Part]]]
 
 
 def _loads(case: _Case, rows: Sequence[Row], mask: int, position: int, fits: Feasible, n: int, extras: Extras) -> Loads:
@@ -304,7 +307,7 @@ def _loads(case: _Case, rows: Sequence[Row], mask: int, position: int, fits: Fea
     g, first = combine(f, n)
     at = [position] * len(f)
     # A set that does not fit must not be served in two parcels either: fits() is about the set, not its parcels.
-    return [(s, g[s], [t for t, _ in unroll(first, at, s)]) for s in range(1, 1 << n) if f[s] < NEVER]
+    return [(s, g[s], unroll(first, at, s)) for s in range(1, 1 << n) if f[s] < NEVER]
 
 
 def _extend(g: Sequence[int], loads: Loads) -> tuple[list[int], list[int]]:
@@ -351,8 +354,14 @@ def _programme(
     lowest = case.charges.lowest(extras) if extras and case.charges is not None else None
     f, at = cheapest_priced(rows, loose, extras, lowest) if extras else cheapest(rows, loose)
     base, first = combine(f, n)
-    positions = sorted(tight)
-    loads = [_loads(case, rows, masks[p], p, tight[p], n, extras or {}) for p in positions]
+    by_position = {p: _loads(case, rows, masks[p], p, tight[p], n, extras or {}) for p in sorted(tight)}
+    loose_sites, tight_sites = _sites(case, n, masks, by_position, offers_of(case.lane, rows, extras))
+    placed = improve(loose_sites, f, at, base)
+    if placed:
+        base, first = combine(f, n)
+    together = {p for site in tight_sites for p in site.positions}
+    units: list[Site | int] = [*tight_sites, *(p for p in by_position if p not in together)]
+    loads = [by_position[unit] if isinstance(unit, int) else _of_groups(unit.groups()) for unit in units]
     g = base
     levels = []
     for load in loads:
@@ -360,20 +369,72 @@ def _programme(
         levels.append(used)
     _, whole = min(((-s.bit_count(), g[s]), s) for s in range(1, 1 << n) if g[s] < NEVER)
     costs = forced(rows, loose, g, whole, n, extras)
-    if positions:
-        for position, load, others in zip(positions, loads, _leave_one_out(base, loads), strict=True):
-            found = [cost + others[whole ^ s] for s, cost, _ in load if s & whole == s]
-            if found and min(found) < NEVER:
-                costs[position] = min(found) >> SCALE_BITS
-    parts = []
-    s = whole
-    for position, load, used in zip(reversed(positions), reversed(loads), reversed(levels), strict=True):
-        if used[s] >= 0:
-            taken, _, parcels = load[used[s]]
-            parts += [(part, position) for part in parcels]
-            s ^= taken
-    parts += unroll(first, at, s)
-    for part, position in parts:
+    for position, (cost, _, _) in forced_at(loose_sites, g, whole).items():
+        costs[position] = min(costs[position], cost >> SCALE_BITS)
+    if units:
+        _force_units(costs, units, loads, base, whole)
+    parts, left = _used(loads, levels, whole)
+    for part, position in [*parts, *spread(unroll(first, at, left), placed)]:
         members = [n for k, item in enumerate(items) if part >> k & 1 for n in item]
         case.send(position, [(n, case.lines[n].quantity) for n in members])
     return costs, g[whole]
+
+
+def _used(loads: Sequence[Loads], levels: Sequence[Sequence[int]], whole: int) -> tuple[list[Part], int]:
+    """Return the parcels of the loads that the cheapest plan uses, and what it leaves to loose positions."""
+    parts: list[Part] = []
+    for load, used in zip(reversed(loads), reversed(levels), strict=True):
+        if used[whole] >= 0:
+            taken, _, parcels = load[used[whole]]
+            parts += parcels
+            whole ^= taken
+    return parts, whole
+
+
+def _force_units(
+    costs: list[int], units: Sequence[Site | int], loads: Sequence[Loads], base: Sequence[int], whole: int
+) -> None:
+    """Say what tight positions, and those at their sites, cost."""
+    for unit, load, others in zip(units, loads, _leave_one_out(base, loads), strict=True):
+        if isinstance(unit, int):
+            _force(costs, unit, load, others, whole)
+        else:
+            for position in unit.positions:
+                _force(costs, position, _of_groups(unit.with_(position)), others, whole)
+
+
+def _force(costs: list[int], position: int, load: Loads, others: Sequence[int], whole: int) -> None:
+    """Lower what a position costs to the cheapest plan with one of its loads."""
+    least = min((cost + others[whole ^ s] for s, cost, _ in load if s & whole == s), default=NEVER)
+    if least < NEVER and not 0 <= costs[position] < least >> SCALE_BITS:
+        costs[position] = least >> SCALE_BITS
+
+
+def _of_groups(groups: Best) -> Loads:
+    return [(s, *by_packages[0]) for s, by_packages in sorted(groups.items()) if 0 in by_packages]
+
+
+def _sites(
+    case: _Case,
+    n: int,
+    masks: Sequence[int],
+    tight: Mapping[int, Loads],
+    offer: Callable[[int, int], tuple[int, int]],
+) -> tuple[list[Site], list[Site]]:
+    """Return the sites where several locations can serve items: without a tight one, and with one.
+
+    What leaves the second kind is decided at once for all its locations, as it is for a tight location.
+    """
+    found: tuple[list[Site], list[Site]] = [], []
+    for saving, members in case.lane.sites if n > 1 else ():
+        able = [position for position in members if masks[position]]
+        if len(able) > 1:
+            owns = [
+                {s: {0: (cost, tuple(parts))} for s, cost, parts in tight[position]}
+                if position in tight
+                else own_of(position, masks[position], n, offer)
+                for position in able
+            ]
+            kind = found[any(position in tight for position in able)]
+            kind.append(Site(saving << SCALE_BITS, able, owns, n))
+    return found

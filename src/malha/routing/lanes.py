@@ -51,6 +51,8 @@ class LaneFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     split: int = 0  # centavos of a parcel beyond the first
     fees: list[tuple[int, int]] = msgspec.field(default_factory=list)  # by class: (rejection, lateness), a parcel
     learned: int | None = None  # version of the risks behind the fees
+    # What a further location of a site saves in centavos, and the site's open positions, where there are several.
+    sites: list[tuple[int, list[int]]] = msgspec.field(default_factory=list)
 
     def klass(self) -> list[int]:
         """Return the class of each position."""
@@ -182,6 +184,7 @@ class Lane:
         "counted",
         "facts",
         "fees",
+        "floor_at",
         "full",
         "head",
         "kept",
@@ -195,6 +198,7 @@ class Lane:
         "priced",
         "prices",
         "row",
+        "sites",
         "split",
         "states",
         "zone_at",
@@ -224,6 +228,11 @@ class Lane:
         self.row = rows.row
         self.keys = rows.keys
         self.split = facts.split
+        self.sites = facts.sites
+        self.floor_at = [facts.split] * len(self.klass)  # what credits leave of a parcel's cost, in centavos
+        for saving, members in facts.sites:
+            for position in members:
+                self.floor_at[position] = max(facts.split, saving)
         self.fees = facts.fees
         self.states = states  # by zone: the state its parcels leave from
         self.zone_at = [facts.classes[k][0] for k in self.klass]
@@ -381,6 +390,14 @@ def open_lane(
         split=split,
         fees=[fee for *_, fee in classes] if any(fee != NO_RISK for *_, fee in classes) else [],
         learned=terms.learned if risks else None,
+        sites=sites_of(
+            [network.places[index].home for index in open_],
+            [network.places[index].handling for index in open_],
+            terms.same_site,
+            split,
+        )
+        if ships and terms.same_site
+        else [],
     )
     tolls = tolls_of(facts)
     capped = [
@@ -403,6 +420,22 @@ def open_lane(
         rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits, cartons), tolls)
         network.rows[shared] = rows
     return Lane(facts, open_, capped, limits, rows, states)
+
+
+def sites_of(homes: Sequence[int], handling: Sequence[int], saving: int, split: int) -> list[tuple[int, list[int]]]:
+    """Return the sites with several positions, and what a further one of each saves.
+
+    It is at most what it adds for certain: the penalty, and the handling of a package. `homes` are sites, by position.
+    """
+    members: dict[int, list[int]] = {}
+    for position, home in enumerate(homes):
+        members.setdefault(home, []).append(position)
+    found = []
+    for those in members.values():
+        most = min(saving, split + min(handling[position] for position in those))
+        if len(those) > 1 and most:
+            found.append((most, those))
+    return found
 
 
 def tolls_of(facts: LaneFacts) -> list[int]:

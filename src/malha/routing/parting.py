@@ -1,18 +1,31 @@
 """The cheapest plan of an order, or of a rule's preference, looked for no further than it needs. Pure.
 
-`part_lines` finds what `subsets.assign` finds, without the cost of every location: a parcel that costs more than its
-lines in several can be part of no cheapest plan, so positions are looked at from the cheapest on until one serves or
-they cost more than that, a few of a thousand.
+`assign` fills the tables of the programme, and finds what every location would cost. `part_lines` finds the same plan
+without that: a parcel that costs more than its lines in several can be part of no cheapest plan, so positions are
+looked at from the cheapest on until one serves or they cost more than that, a few of a thousand.
 
 What a routing rule closes costs no copy of the stock: a mask over positions, worked out once for a lane, is one more
 line that everybody has to serve. Preferred positions are `Tier`s: a parcel leaves from the first tier that can serve
 it, because one more line from an earlier tier outweighs all money (`ruling.bounded`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from malha.routing.lanes import SCALE_BITS, Lane, Row
-from malha.routing.subsets import Asked, Charging, Part, rows_of, tables, unroll
+from malha.routing.siting import forced_at, improve, sites_of, spread
+from malha.routing.subsets import (
+    Asked,
+    Charging,
+    Extras,
+    Part,
+    cheapest,
+    cheapest_priced,
+    combine,
+    forced,
+    rows_of,
+    tables,
+    unroll,
+)
 
 NEVER = 1 << 200  # above any preference
 MONEY = 1 << 80  # above any cost of parcels
@@ -105,6 +118,49 @@ class _Search:
         return self._few[low] if low in self._few else self._serving(low)
 
 
+def assign(
+    lane: Lane,
+    grams: Sequence[int],
+    lines: Sequence[int],
+    keys: Sequence[int],
+    extras: Extras | None = None,
+    charges: Charging | None = None,
+) -> tuple[list[Part], list[int], list[Row]]:
+    """Return the cheapest plan for all lines: its parts, every position's forced cost, and the rows looked at.
+
+    Every line must have a position that can serve it.
+    """
+    n = len(grams)
+    rows = rows_of(lane, grams, lines)
+    lowest = None
+    if charges is not None:
+        extras = charges.extras(rows, charges.whole())
+        lowest = charges.lowest(extras)
+    f, at = cheapest_priced(rows, keys, extras, lowest) if extras else cheapest(rows, keys)
+    g, first = combine(f, n)
+    whole = len(f) - 1
+    if not lane.sites or n == 1:
+        return unroll(first, at, whole), forced(rows, keys, g, whole, n, extras), rows
+    found = sites_of(lane, n, lambda position: keys[position] & whole, offers_of(lane, rows, extras))
+    placed = improve(found, f, at, g)
+    g, first = combine(f, n)
+    costs = forced(rows, keys, g, whole, n, extras)
+    for position, (cost, _, _) in forced_at(found, g, whole).items():
+        costs[position] = min(costs[position], cost >> SCALE_BITS)
+    return spread(unroll(first, at, whole), placed), costs, rows
+
+
+def offers_of(lane: Lane, rows: Sequence[Row], extras: Extras | None) -> Callable[[int, int], tuple[int, int]]:
+    """Return what tells the scaled cost of a parcel by position and lines, from tables."""
+    klass = lane.klass
+
+    def offer(position: int, s: int) -> tuple[int, int]:
+        cost = rows[s].by_class[klass[position]]
+        return 0, cost + extras[position][s] if extras and position in extras else cost
+
+    return offer
+
+
 def part_lines(
     lane: Lane,
     grams: Sequence[int],
@@ -156,7 +212,47 @@ def part_lines(
         at.append(where)
         g.append(min(best, bound))
         first.append(s if best <= bound else part)
+    if lane.sites and n > 1:
+        return _grouped(lane, rows, lines, worth, charges, tiers, f, at, g), rows
     return unroll(first, at, len(g) - 1), rows
+
+
+def _grouped(  # noqa: PLR0917 - called once per order: keywords cost
+    lane: Lane,
+    rows: Sequence[Row],
+    lines: Sequence[tuple[Sequence[int], int]],
+    worth: Worth | None,
+    charges: Charging | None,
+    tiers: Sequence[Tier],
+    f: list[int],
+    at: list[int],
+    g: Sequence[int],
+) -> list[Part]:
+    """Return the parts of the cheapest plan where parcels from one site cost less together."""
+    items = [] if charges is None else charges.whole()
+
+    def weight_of(position: int) -> int | None:
+        return next((tier.weight for tier in tiers if tier.mask is None or tier.mask[position]), None)
+
+    def serves(position: int) -> int:
+        if weight_of(position) is None:
+            return 0
+        return sum(1 << j for j, (units, wanted) in enumerate(lines) if units[position] >= wanted)
+
+    def offer(position: int, s: int) -> tuple[int, int]:
+        row = rows[s]
+        if charges is not None:
+            cost = charges.parcel(position, row, [one for j, item in enumerate(items) if s >> j & 1 for one in item])
+        else:
+            cost = row.by_class[lane.klass[position]]
+            if worth is not None:
+                cost += _worth_at(position, [one for j, one in enumerate(worth) if s >> j & 1])
+        return 0, cost + (weight_of(position) or 0) * s.bit_count()
+
+    n = len(lines)
+    placed = improve(sites_of(lane, n, serves, offer, max(g)), f, at, g)
+    _, first = combine(f, n)
+    return spread(unroll(first, at, len(f) - 1), placed)
 
 
 def _in_several(s: int, ways: Sequence[tuple[int, int]], f: Sequence[int], g: Sequence[int]) -> tuple[int, int]:

@@ -33,10 +33,11 @@ from malha.routing.model import (
     StockPrices,
     most_exact,
 )
-from malha.routing.parting import EVERYWHERE, Tier, part_lines
+from malha.routing.parting import EVERYWHERE, Tier, assign, part_lines
 from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded, tiers_of
 from malha.routing.ruling.model import Bound
-from malha.routing.subsets import assign, extras_of
+from malha.routing.siting import saving_of
+from malha.routing.subsets import extras_of
 from malha.routing.terms import NO_TERMS, NOTHING, Amounts, OrderTerms
 
 __all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
@@ -457,7 +458,7 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
         stored.append((position, service, freight, several, units))
     if len(stored) > 1:
         assignments.sort()
-        cost += lane.split * (len(stored) - 1)
+        cost += lane.split * (len(stored) - 1) - saving_of(lane, [position for position, _, _ in shipped])
     if lane.split and stored:
         costs = [found - lane.split if found >= 0 else found for found in costs]
     left = unplaced or []

@@ -36,6 +36,9 @@ class Charging(Protocol):
     def lowest(self, extras: Extras) -> Sequence[int] | None:
         """Return the least of them by subset, as far as below zero."""
 
+    def parcel(self, position: int, row: Row, content: Sequence[tuple[int, int]]) -> int:
+        """Return the scaled cost of one parcel."""
+
     def cheapest(self, s: int, serving: Sequence[int] | None, row: Row, asked: Asked, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel."""
 
@@ -243,27 +246,3 @@ def _options(rows: Sequence[Row], g: Sequence[int], whole: int, mask: int, n: in
         if rest < rests.get(row, NEVER):
             rests[row] = rest
     return [(row.by_class, rest) for row, rest in rests.items()]
-
-
-def assign(
-    lane: Lane,
-    grams: Sequence[int],
-    lines: Sequence[int],
-    keys: Sequence[int],
-    extras: Extras | None = None,
-    charges: Charging | None = None,
-) -> tuple[list[Part], list[int], list[Row]]:
-    """Return the cheapest plan for all lines: its parts, every position's forced cost, and the rows looked at.
-
-    Every line must have a position that can serve it.
-    """
-    n = len(grams)
-    rows = rows_of(lane, grams, lines)
-    lowest = None
-    if charges is not None:
-        extras = charges.extras(rows, charges.whole())
-        lowest = charges.lowest(extras)
-    f, at = cheapest_priced(rows, keys, extras, lowest) if extras else cheapest(rows, keys)
-    g, first = combine(f, n)
-    whole = len(f) - 1
-    return unroll(first, at, whole), forced(rows, keys, g, whole, n, extras), rows

@@ -42,7 +42,16 @@ LINE_SAYS: dict[Reason, str] = {
     Reason.PRODUCT: N_("It does not serve goods like {item}."),
     Reason.KEPT: N_("Has {free} of {asked} units of {item} beyond what the rule keeps back."),
 }
-TERMS = ("split", "carton", "rejection", "lateness", "tax", "busy", "credit")  # what the retailer's terms make
+TERMS = (
+    "split",
+    "same_site",
+    "carton",
+    "rejection",
+    "lateness",
+    "tax",
+    "busy",
+    "credit",
+)  # what the retailer's terms make
 FROM_ELSEWHERE = N_("The order's delivery slot is of another location.")
 HAS_NONE = N_("It has none of {item}.")
 HAS_NOTHING = N_("It has none of what was ordered.")
@@ -118,6 +127,7 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     tax: int | None = 0
     busy: int | None = 0
     credit: int | None = 0
+    same_site: int | None = 0  # parcels of several owners from one site: not above zero
     lacks: dict[str, list[Lack]]  # by location code: lines it could not have served
 
 
@@ -436,6 +446,7 @@ class Teller:
             "picking": N_("Picking makes {amount} of the difference."),
             "worth": N_("The price of stock that others need more makes {amount} of the difference."),
             "split": N_("More parcels make {amount} of the difference."),
+            "same_site": N_("Parcels that leave one site together make {amount} of the difference."),
             "carton": N_("Cartons make {amount} of the difference."),
             "rejection": N_("The risk that the work is given back makes {amount} of the difference."),
             "lateness": N_("The risk that it comes late makes {amount} of the difference."),

@@ -1,12 +1,13 @@
 """What parcels cost beyond their rates, and what locations may not serve, as a retailer set it. Pure.
 
 A retailer that sets nothing has `NO_TERMS`, and planning looks no further. What does not depend on the order is part of
-its lane (`lanes`): the split penalty, cartons by weight, risks by location. What does is worked out for each order
-(`OrderTerms`), as far as it can matter, and stored with its decision:
+its lane (`lanes`): the split penalty, sites, cartons by weight, risks by location. What does is worked out for each
+order (`OrderTerms`), as far as it can matter, and stored with its decision:
 
 * tax, by line and the state a parcel leaves from,
 * the price of a busy location's capacity, by parcel,
-* the credit for aged stock, by unit; a parcel's credits are at most what the parcel costs otherwise,
+* the credit for aged stock, by unit; a parcel's credits are at most what the parcel costs otherwise (less what it may
+  save of its handling by `same_site`),
 * locations that do not serve a line's product, or are too far from the destination.
 """
 
@@ -76,6 +77,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """All that a retailer set, by ids. Costs are centavos."""
 
     split: int = 0  # a parcel beyond an order's first
+    same_site: int = 0  # what a further location of a site that sends a parcel already saves
     splits: Mapping[int, int] = {}  # the same by channel, where it has its own
     cartons: tuple[tuple[int, int], ...] = ()  # (up to grams, centavos a package), rising; the last one goes on
     risks: Mapping[int, tuple[int, int]] = {}  # by location: of rejection and of lateness, a parcel
@@ -86,6 +88,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     unserved: Mapping[str, frozenset[int]] = {}  # by trait: locations that do not serve it
     reach: Mapping[int, int] = {}  # kilometres by location
     reaches: Mapping[int, int] = {}  # the same by channel
+    homes: Mapping[int, int] = {}  # first location of the site, by location, where `same_site` asks
     spots: Mapping[int, tuple[float, float]] = {}  # coordinates of locations that have any
 
     def split_of(self, channel_id: int) -> int:

@@ -9,6 +9,7 @@ from malha.routing import wave_writes
 from malha.routing.charging import Charges, order_terms
 from malha.routing.lanes import SCALE_BITS, Lane, open_lane
 from malha.routing.model import Network, Request
+from malha.routing.siting import saving_of
 from malha.routing.terms import NO_TERMS
 from malha.routing.wave_model import Proposed
 
@@ -42,7 +43,7 @@ def standing(
             return None
         loads.setdefault(position, []).append((n, line.quantity))
     charges = charges_of(request, network, lane, taken)
-    cost = -lane.split if loads else 0
+    cost = -lane.split - saving_of(lane, list(loads)) if loads else 0
     days = 0
     for position, content in loads.items():
         row = lane.row(sum(request.lines[n].grams * quantity for n, quantity in content), len(content))

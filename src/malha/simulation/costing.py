@@ -11,14 +11,16 @@ from typing import NamedTuple
 from malha.network.model import Method
 from malha.network.places import locate
 from malha.network.tariff import distance_km
+from malha.routing import lanes
 from malha.routing.charging import Charges, Prices, price_of
 from malha.routing.lanes import Lane, Rates, carton_of
 from malha.routing.model import RequestLine
 from malha.routing.records import Record
+from malha.routing.siting import saved
 from malha.routing.terms import NOTHING, Goods, OrderTerms, Run, Terms, runs
 from malha.simulation.model import Bill
 
-SPLIT, CARTONS, FEES, BUSY = "split", "cartons", "fees", "busy"
+SPLIT, SITES, CARTONS, FEES, BUSY = "split", "sites", "cartons", "fees", "busy"
 TAXES, CREDITS, UNSERVED, FAR = "taxes", "credits", "unserved", "far"
 Units = Sequence[tuple[int, int]]  # (line, quantity)
 
@@ -50,6 +52,20 @@ def split_of(costs: CostsOnPaper | None, record: Record) -> int:
     if costs is None or SPLIT not in costs.changed or record.method != Method.SHIP:
         return record.split
     return costs.terms.split_of(record.channel)
+
+
+def sites_of(
+    costs: CostsOnPaper | None, record: Record, ids: Sequence[int], handling: Sequence[int], split: int
+) -> list[tuple[int, list[int]]]:
+    """Return what parcels from one site save, on paper: never more than they cost for certain. Lists follow positions.
+
+    Where the draft changes it, sites are those of today.
+    """
+    if costs is None or not costs.changed & {SPLIT, SITES} or record.method != Method.SHIP:
+        found = [(min(saving, split + min(handling[p] for p in those)), those) for saving, those in record.sites]
+        return [(saving, those) for saving, those in found if saving]
+    homes = costs.terms.homes
+    return lanes.sites_of([homes.get(id_, id_) for id_ in ids], handling, costs.terms.same_site, split)
 
 
 def fees_of(costs: CostsOnPaper | None, record: Record, ids: Sequence[int]) -> list[tuple[int, int]]:
@@ -194,6 +210,7 @@ def recorded_bill(record: Record) -> Bill:
     """Return what the real plan cost by the costs that decided it."""
     found = Bill()
     klass = record.klass()
+    together = saved(record.sites, [parcel[0] for parcel in record.parcels])
     for n, (position, _service, freight, packages, units) in enumerate(record.parcels):
         _zone, handling, line = record.classes[klass[position]]
         amounts = record.amounts[n] if record.amounts else NOTHING
@@ -209,6 +226,7 @@ def recorded_bill(record: Record) -> Bill:
                 tax=amounts.tax,
                 busy=amounts.busy,
                 credit=amounts.credit,
+                same_site=together[n],
             )
         )
     return found
@@ -228,6 +246,7 @@ def bills(
     """
     place = {line.line: n for n, line in enumerate(lines)}
     charges = Charges(lane, lines, prices, terms)
+    together = saved(lane.sites, [position for position, _ in parcels])
     found = []
     for n, (position, units) in enumerate(parcels):
         grams = sum(lines[place[number]].grams * quantity for number, quantity in units)
@@ -246,6 +265,7 @@ def bills(
                 tax=amounts.tax,
                 busy=amounts.busy,
                 credit=amounts.credit,
+                same_site=together[n],
             )
         )
     return found

@@ -33,8 +33,11 @@ def is_drawn(order_id: UUID, share: float) -> bool:
 
 
 def is_comparable(record: Record) -> bool:
-    """Tell whether the programme can speak of an order: few plain lines, each placed whole from one location."""
-    if not record.exact or not record.parcels or len(record.lines) > MOST_LINES:
+    """Tell whether the programme can speak of an order: few plain lines, each placed whole from one location.
+
+    Its parcels cost what they cost alone: where some save by leaving from one site, its bound would be none.
+    """
+    if record.sites or not record.exact or not record.parcels or len(record.lines) > MOST_LINES:
         return False
     if any(line.components is not None for line in record.lines):
         return False

@@ -190,8 +190,11 @@ class Gap(msgspec.Struct, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
 
 
+TAKEN_OFF = frozenset({"credit", "same_site"})
+
+
 class Bill(msgspec.Struct, omit_defaults=True):
-    """What parcels cost, by term. `credit` is taken off."""
+    """What parcels cost, by term. Those of `TAKEN_OFF` are taken off."""
 
     freight: int = 0
     handling: int = 0
@@ -203,13 +206,14 @@ class Bill(msgspec.Struct, omit_defaults=True):
     tax: int = 0
     busy: int = 0
     credit: int = 0
+    same_site: int = 0
 
     @property
     def total(self) -> int:
         """Return all of it."""
         return (
             self.freight + self.handling + self.picking + self.split + self.carton + self.rejection + self.lateness
-            + self.tax + self.busy - self.credit
+            + self.tax + self.busy - self.credit - self.same_site
         )  # fmt: skip
 
     def add(self, other: "Bill") -> None:

@@ -24,6 +24,7 @@ from malha.routing.rules import decide, record_json
 from malha.routing.ruling.bounded import Binding
 from malha.routing.ruling.model import Asked, Bound, Facts, Traits
 from malha.routing.ruling.planning import Rules, Under
+from malha.routing.siting import saved
 from malha.routing.terms import Goods, OrderTerms, runs, unfold
 from malha.simulation import costing
 from malha.simulation.costing import CostsOnPaper, Ground
@@ -259,10 +260,11 @@ class Replay:
 
     def _recorded(self, record: Record, ids: Sequence[int]) -> list[Parcel]:
         klass = record.members or range(len(record.classes))
+        together = saved(record.sites, [parcel[0] for parcel in record.parcels])
         parcels = []
         for n, (position, _service, freight, packages, units) in enumerate(record.parcels):
             _zone, handling, line = record.classes[klass[position]]
-            cost = freight + packages * handling + line * len(units) + (record.split if n else 0)
+            cost = freight + packages * handling + line * len(units) + (record.split if n else 0) - together[n]
             if record.amounts:
                 cost += record.amounts[n].total
             parcels.append(Parcel(ids[position], cost, packages, _grams(record.lines, units), units))
@@ -309,10 +311,12 @@ class Replay:
             then = _bound_on_paper(record.bound, paper)
             plan = place(lambda _lane: then)
         parcels = []
+        together = saved(paper.lane.sites, [parcel.index for parcel in plan.parcels])
         for n, parcel in enumerate(plan.parcels):
             _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
             carriage = parcel.freight - self._penalty
-            cost = carriage + parcel.packages * handling + line * len(parcel.units) + (paper.lane.split if n else 0)
+            cost = carriage + parcel.packages * handling + line * len(parcel.units)
+            cost += (paper.lane.split if n else 0) - together[n]
             if parcel.amounts is not None:
                 cost += parcel.amounts.total
             parcels.append(Parcel(paper.ids[parcel.index], cost, parcel.packages, parcel.grams, parcel.units))
@@ -567,11 +571,13 @@ class Replay:
                 fees.append(NO_RISK)  # nothing is known of it
         percents = [_percent(self._freight, origin.get(zone, ""), record.to or "") for zone in range(zones)]
         dearer = dearer or any(percent != 100 for percent in percents)
+        split = costing.split_of(self._costs, record)
         facts = LaneFacts(
             rules=record.rules, network=record.network, channel=record.channel, method=record.method,
             service=record.service, to=record.to, pickup=record.pickup, locations=runs(ids), refused=record.refused,
             classes=[(zone, handling, line) for zone, handling, line in costs],
-            split=costing.split_of(self._costs, record), fees=fees,
+            split=split, fees=fees,
+            sites=costing.sites_of(self._costs, record, ids, [handling for _, handling, _ in costs], split),
         )  # fmt: skip
         boxed = costing.with_cartons(self._costs, record, rates)
         priced = [self._priced(record, rate, percents, quoted, origin) for rate in boxed]

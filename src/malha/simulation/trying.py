@@ -109,6 +109,7 @@ async def _costs_on_paper(tx: Tx, known: NetworkSnapshot, drafted: Drafted) -> C
     )  # fmt: skip
     changed = {
         costing.SPLIT: differ("split_penalty") or splits[0] != splits[1],
+        costing.SITES: differ("same_site"),
         costing.CARTONS: differ("cartons"),
         costing.FEES: differ("reroute_cost", "late_penalty"),
         costing.BUSY: differ("capacity"),

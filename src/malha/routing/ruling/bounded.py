@@ -19,6 +19,7 @@ from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import MAX_EXACT, RequestLine, most_exact
 from malha.routing.parting import EVERYWHERE, Tier
 from malha.routing.ruling.model import Bound
+from malha.routing.siting import Parts, Site, saving_of, sites_of, spread
 from malha.routing.subsets import rows_of, tables
 from malha.routing.terms import unfold
 
@@ -137,6 +138,8 @@ class _Programme:
         weights = _weights(len(bound.tiers), n)
         self.kinds: dict[tuple[int, int, int], int] = {}  # (class, preference of a line, lines) -> first position
         self.by_position: dict[int, tuple[int, int, int]] = {}
+        self.sites: list[Site] = []
+        self.placed: list[Parts] = []  # what leaves sites with several locations
         self.singled: list[tuple[tuple[int, int, int], int]] = []
         for position, k in enumerate(lane.klass):
             mask = sum(1 << j for j, line in enumerate(lines) if have[j][position] >= line.quantity)
@@ -171,6 +174,10 @@ class _Programme:
                     if packages not in f[s] or offer < f[s][packages]:
                         f[s][packages] = offer
         g = self._combine(f)
+        if self.lane.sites and n > 1:
+            self.sites = sites_of(self.lane, n, self._serves, self._offer, most=self.most)
+            self._group(f, g)
+            g = self._combine(f)
         served = [s for s in range(1, 1 << n) if g[s]]
         whole = min(served, key=lambda s: (-s.bit_count(), min(g[s].values())), default=0)
         shipped = sorted(self._unroll(f, g, whole), key=lambda part: (part[0], part[2]))
@@ -181,6 +188,25 @@ class _Programme:
             brackets={row.bracket.limit: row.bracket for row in self.rows},
             exact=True,
         )
+
+    def _serves(self, position: int) -> int:
+        return self.by_position[position][2] if position in self.by_position else 0
+
+    def _offer(self, position: int, s: int) -> tuple[int, int] | None:
+        kind = self.by_position[position]
+        packages = self.packages(s, kind[0])
+        return None if self.most is not None and packages > self.most else (packages, self.cost(s, kind, position))
+
+    def _group(self, f: Sequence[Best], g: Sequence[Ways]) -> None:
+        """Put the groups of sites into f that cost less than any plan without them, as `siting.improve` does."""
+        for site in self.sites:
+            for s, by_packages in sorted(site.groups().items()):
+                for packages, (cost, parts) in sorted(by_packages.items()):
+                    if len({position for _, position in parts}) == 1 or (self.most or packages) < packages:
+                        continue
+                    if all(packages not in known or cost < known[packages][0] for known in (f[s], g[s])):
+                        f[s][packages] = cost, -2 - len(self.placed)
+                        self.placed.append(parts)
 
     def _combine(self, f: Sequence[Best]) -> list[Ways]:
         g: list[Ways] = [{0: (0, 0, 0)}]
@@ -203,8 +229,9 @@ class _Programme:
         packages = min(g[s], key=lambda k: (g[s][k][0], k))
         while s:
             _, part, mine = g[s][packages]
-            content = [(j, line.quantity) for j, line in enumerate(self.lines) if part >> j & 1]
-            parts.append((f[part][mine][1], self.rows[part], content))
+            for subset, position in spread([(part, f[part][mine][1])], self.placed):
+                content = [(j, line.quantity) for j, line in enumerate(self.lines) if subset >> j & 1]
+                parts.append((position, self.rows[subset], content))
             s ^= part
             packages -= mine
         return parts
@@ -213,18 +240,27 @@ class _Programme:
         """Return, by position, centavos of the plan that would be chosen if it had to be used; -1: none."""
         found = [-1] * len(self.lane.klass)
         known: dict[tuple[int, int, int], int] = {}
+        grouped = {position: site for site in self.sites for position in site.positions}
         for position, kind in self.by_position.items():
-            if position in self.extras or kind not in known:
-                best = self._forced_at(g, whole, kind, position)
-                if position in self.extras:
+            own = position in self.extras or position in grouped
+            if own or kind not in known:
+                best = self._forced_at(g, whole, kind, position, grouped.get(position))
+                if own:
                     found[position] = best
                     continue
                 known[kind] = best
             found[position] = known[kind]
         return found
 
-    def _forced_at(self, g: Sequence[Ways], whole: int, kind: tuple[int, int, int], position: int) -> int:
+    def _forced_at(
+        self, g: Sequence[Ways], whole: int, kind: tuple[int, int, int], position: int, site: Site | None
+    ) -> int:
         best: int | None = None
+        for s, by_packages in {} if site is None else site.with_(position).items():
+            for mine, (cost, _) in by_packages.items() if s & whole == s else ():
+                for others, (more, _, _) in g[whole ^ s].items():
+                    if (self.most is None or mine + others <= self.most) and (best is None or cost + more < best):
+                        best = cost + more
         for s in tables(self.n).subsets[kind[2] & whole]:
             mine = self.packages(s, kind[0])
             for others, (cost, _, _) in g[whole ^ s].items():
@@ -279,6 +315,11 @@ class _Draft:
     def packages(self) -> int:
         """Return how many packages there are so far."""
         return sum(self.measure(position, content)[0] for position, content in self.parcels.items())
+
+    def cost(self) -> int:
+        """Return the scaled cost of all parcels so far."""
+        together = saving_of(self.lane, list(self.parcels)) << SCALE_BITS
+        return sum(self.measure(position, content)[1] for position, content in self.parcels.items()) - together
 
     def joined(self, position: int, more: Content) -> Content:
         """Return a location's parcel with more in it."""
@@ -351,11 +392,11 @@ def _fill(
 
     def merit(draft: _Draft) -> tuple[int, int]:
         away = sum(weights[tier[p]] * q for p, content in draft.parcels.items() for _, q in content)
-        return sum(draft.missing), away + sum(draft.measure(p, content)[1] for p, content in draft.parcels.items())
+        return sum(draft.missing), away + draft.cost()
 
     best = min(drafts, key=merit)
     shipped = [(position, best.row(content), content) for position, content in sorted(best.parcels.items())]
-    total = sum(best.measure(position, content)[1] for position, content in best.parcels.items()) >> SCALE_BITS
+    total = best.cost() >> SCALE_BITS
     return Hard(
         shipped=shipped,
         unplaced=[(line.line, left) for line, left in zip(lines, best.missing, strict=True) if left],
