@@ -6,21 +6,24 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-from feed_world import a_draft, a_feed, a_plan, a_shop, built, contents, hear, rows_in
+from feed_world import LIST, a_draft, a_feed, a_plan, a_shop, built, contents, hear, rows_in
 
 from malha.catalog import service as catalog
 from malha.catalog.model import CategoryDraft, MediaDraft, ProductDraft
+from malha.channels import quantities
 from malha.channels import service as channels
 from malha.channels.feeds import building, reads, service
 from malha.channels.feeds.errors import BuildRunning, FeedChanged, FeedNotFound, NoFileYet, TooManyPulls
 from malha.channels.feeds.model import BuildKind, Filters, Format, Mapped, Origin, State
 from malha.channels.model import ListingDraft
+from malha.intake.reference import reference_in
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.platform import jobs
 from malha.platform.db import Actor
 from malha.platform.flaws import Invalid
 from malha.platform.signing import Keys
+from malha.testing.builders import a_product
 
 KEYS = Keys(b"k" * 32, None)
 CHANGES = BuildKind.CHANGES
@@ -53,6 +56,34 @@ async def test_a_file_says_what_the_channel_may_sell(database):
     assert rows["c-A"]["link"] == "https://loja.example/A"
     assert rows["c-A"]["image_link"] == "https://img.example/A.jpg"
     assert build.size == len(await contents(database, build))
+
+
+async def test_plain_goods_kits_and_what_is_no_more_sold_count_as_channels_are_told(database):
+    world, ids = await a_shop(database, ("A", "B", "C"))
+    async with database.transaction() as tx:
+        ids["SET"] = await a_product(tx, world, "SET", components={ids["A"]: 2, ids["B"]: 1})
+        await tx.execute(LIST, {"channel": world.channels["web"], "ids": [ids["SET"]]})
+        await tx.execute("UPDATE variant SET active = false WHERE sku = 'C'")
+        told = await quantities.published(tx, await reference_in(tx), world.channels["web"], ids)
+    await a_feed(database, of="generic")
+    rows = await rows_in(database, await built(database))
+    assert {id_: int(row["quantity"]) for id_, row in rows.items()} == {"c-A": 7, "c-B": 7, "c-SET": 3}
+    assert told == {ids["A"]: 7, ids["B"]: 7, ids["C"]: 0, ids["SET"]: 3}
+
+
+async def test_building_again_neither_writes_nor_locks_what_is_kept_of_unchanged_listings(database):
+    _, ids = await a_shop(database)
+    await a_feed(database)
+    await built(database)
+    kept = "SELECT sku_id, ctid::text, xmin::text, xmax::text FROM feed_row ORDER BY sku_id"
+    async with database.transaction() as tx:
+        before = await tx.tuples(kept)
+        await catalog.set_prices(tx, {"B": 2_500})
+    await built(database)
+    async with database.transaction() as tx:
+        after = await tx.tuples(kept)
+    assert len(before) == 3
+    assert [row[0] for row in after if row not in before] == [ids["B"]]
 
 
 async def test_rss_is_well_formed_and_local_inventory_has_a_row_for_each_store(database):
