@@ -69,10 +69,10 @@ class Past:
             to, id_ = pick.choice(STATES), UUID(int=number + 1)
             goods = {line.line: msgspec.structs.replace(KINDS[line.sku_id], value=worth[line.line]) for line in lines}
             request = Request(order_id=id_, channel_id=1, to_state=to, lines=lines, goods=goods, to_cep="50030230")
-            found = plan(request, network, stock, [taken[n] for n in range(len(places))])
+            found = plan(request, network, stock, [taken[place.home] for place in places])  # as a site's are counted
             for line, index, quantity in found.assignments:
                 stock[lines[line - 1].sku_id][index] -= quantity
-            taken.update({index for _, index, _ in found.assignments})
+            taken.update(places[index].home for index in {index for _, index, _ in found.assignments})
             at = datetime(2026, 11, 2, tzinfo=UTC) + timedelta(days=number // 5)
             self.worths[id_] = worth
             self.decided.append(
