@@ -150,7 +150,9 @@ def test_a_damaged_file_is_refused_before_anything_is_touched(settings: Settings
     dump = made.place / "database.dump"
     with dump.open("r+b") as file:
         file.seek(dump.stat().st_size // 2)
-        file.write(b"\0\0\0\0")
+        there = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([there ^ 0xFF]))  # not zeros: those may be there already
     with pytest.raises(BackupDamaged, match=r"database\.dump"), open_backup(made.place):
         pass
 
