@@ -50,7 +50,6 @@ FLAGS = [
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=20_000)  # on a busy machine a page takes its time; what is there is found at once
 SHOTS = os.environ.get("MALHA_TEST_SHOTS")  # a directory: pages are drawn into it, to be looked at
-STILL = "/static/css/tokens.css"  # a page of ours in which nothing happens
 WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 
 
@@ -233,51 +232,12 @@ def nothing_kept(seeded: str) -> Iterator[None]:
         connection.execute("DELETE FROM recent_choice")
 
 
-class Contexts:
-    """Contexts that were cleared and are used again, a page of ours open in each.
-
-    A new one has neither scripts nor their compiled code at hand, and its processes start anew: twice the work of the
-    page itself.
-    """
-
-    def __init__(self, browser: Browser, address: str) -> None:
-        self.browser = browser
-        self.address = address
-        self._idle: dict[bool, list[BrowserContext]] = {False: [], True: []}
-
-    def one(self, size: Any) -> BrowserContext:
-        """Return a context as if it were new. Every page of it begins with this size; narrow ones are touched."""
-        touched = size is NARROW
-        if self._idle[touched]:
-            return self._idle[touched].pop()
-        context = self.browser.new_context(viewport=size, has_touch=touched, reduced_motion="reduce")
-        context.new_page().goto(self.address + STILL)
-        return context
-
-    def back(self, context: BrowserContext, size: Any) -> None:
-        """Leave nothing of what was done in a context but what its pages have loaded."""
-        kept, *others = context.pages
-        for page in others:
-            page.close()
-        tools = context.new_cdp_session(kept)
-        kinds = "local_storage,indexeddb,service_workers,cache_storage"
-        tools.send("Storage.clearDataForOrigin", {"origin": self.address, "storageTypes": kinds})
-        tools.detach()
-        context.clear_cookies()
-        self._idle[size is NARROW].append(context)
-
-
-@pytest.fixture(scope="package")
-def contexts(browser: Browser, address: str) -> Contexts:
-    return Contexts(browser, address)
-
-
 @pytest.fixture
-def visit(  # noqa: C901 -- small ears, one per kind of trouble
-    contexts: Contexts, address: str, session_cookies: list[Any], nothing_kept: None
+def visit(
+    browser: Browser, address: str, session_cookies: list[Any], nothing_kept: None
 ) -> Iterator[Callable[..., Page]]:
     """Open a page: `visit("/orders", size=NARROW, language="en")`. At the end nothing may have gone wrong in it."""
-    used: list[tuple[BrowserContext, Any]] = []
+    contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
     def hear(kind: str, text: str) -> None:
@@ -299,24 +259,21 @@ def visit(  # noqa: C901 -- small ears, one per kind of trouble
     def open_(
         path: str, *, size: Any = WIDE, language: str = "pt-BR", theme: str = "light", signed_in: bool = True
     ) -> Page:
-        context = contexts.one(size)
-        used.append((context, size))
+        context = browser.new_context(viewport=size, has_touch=size is NARROW, reduced_motion="reduce")
+        contexts.append(context)
         if signed_in:
             context.add_cookies(session_cookies)
         for name, value in (("malha_language", language), ("malha_theme", theme)):
             context.add_cookies([{"name": name, "value": value, "url": address}])
         context.on("request", guard)
         page = context.new_page()
-        if page.viewport_size != size:
-            page.set_viewport_size(size)
         watch(page)
         page.goto(address + path)
         return page
 
     yield open_
-    for context, size in used:
-        context.remove_listener("request", guard)
-        contexts.back(context, size)
+    for context in contexts:
+        context.close()
     assert not wrong, wrong
 
 
