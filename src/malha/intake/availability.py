@@ -249,10 +249,6 @@ class _Told:
 
     def offer(self, sku: str, card: Card) -> Offer:
         """Return what may be sold of a SKU or kit."""
-        if card.components is None and not self._caps and card.id not in self._there.hidden:  # nearly all
-            own = self._there.available[card.id]
-            total = sum(own)
-            return Offer(sku, total, total, [(at, units, units) for at, units in enumerate(own) if units], [])
         columns, published, limits = [], [], []
         cut: set[str] = set()
         for part, per in card.components or ((card.id, 1),):

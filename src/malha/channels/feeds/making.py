@@ -14,10 +14,9 @@ from malha.channels.feeds.model import Plan
 from malha.channels.feeds.profiles import PROFILES
 from malha.channels.feeds.reads import Goods
 from malha.intake import availability
-from malha.intake.reference import Card, Reference, reference_in
+from malha.intake.reference import reference_in
 from malha.network import reads as network
 from malha.network import retailer
-from malha.network.tariff import billable_grams
 from malha.platform.db import Tx
 
 
@@ -73,7 +72,7 @@ class Maker:
             only = {reference.locations[code] for group in groups for code in group.locations}
         elif self._by_place:
             only = {place.id for place in reference.details if place.can_pickup}
-        cards = await _cards(tx, reference, [g for g in page if g.active and g.on_sale])
+        cards = await reference.cards(tx, [g.sku for g in page if g.active and g.on_sale])
         offers = await availability.offers(tx, reference, channel, cards, only=only)
         names = {place.code: place.name for place in reference.details}
         self.places = max(1, len(offers.locations))
@@ -115,19 +114,6 @@ class Maker:
             facts["location"], facts["location_name"] = code, name
             rows.append(self.compiled.row(facts))
         return Made(goods.sku_id, goods.stamp, rows, None, short)
-
-
-async def _cards(tx: Tx, reference: Reference, sold: Sequence[Goods]) -> dict[str, Card]:
-    """Return what availability asks of goods. Of plain ones that is known already, unless something is sold ahead."""
-    if reference.sells_ahead:
-        return await reference.cards(tx, [g.sku for g in sold])
-    kits = [g.sku for g in sold if g.is_kit]
-    cards = await reference.cards(tx, kits) if kits else {}
-    for g in sold:
-        if not g.is_kit:
-            grams = billable_grams(g.weight_grams, g.length_mm, g.width_mm, g.height_mm)
-            cards[g.sku] = Card(g.sku_id, g.name, grams, None, (g.sku_id,))
-    return cards
 
 
 def tree_of(categories: Sequence[Category]) -> tuple[dict[str, str], dict[str, list[str]]]:

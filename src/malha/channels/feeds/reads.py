@@ -97,7 +97,7 @@ JOIN product p ON p.id = v.product_id
 """
 _GOODS = f"""
 SELECT l.sku_id, l.code, l.active, v.sku, v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm,
-       v.height_mm, v.price, v.is_kit, v.active AND p.active AS on_sale, p.code AS product, p.name AS product_name,
+       v.height_mm, v.price, v.active AND p.active AS on_sale, p.code AS product, p.name AS product_name,
        p.description, p.brand, p.ncm, p.attributes, p.options <> '[]' AS has_variants, c.code AS category,
        m.urls, {STAMP} AS stamp
 FROM listing l
@@ -153,7 +153,6 @@ class Goods(msgspec.Struct, frozen=True, kw_only=True):
     width_mm: int
     height_mm: int
     price: int | None
-    is_kit: bool
     on_sale: bool
     product: str
     product_name: str

@@ -28,8 +28,7 @@ LEFT JOIN category c ON c.id = p.category_id
 """
 _GOODS = f"""
 SELECT v.id AS sku_id, coalesce(l.code, v.sku) AS code, coalesce(l.active, false) AS active, v.sku, v.name, v.gtin,
-       v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.is_kit,
-       v.active AND p.active AS on_sale,
+       v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.active AND p.active AS on_sale,
        p.id AS product_id, p.code AS product, p.name AS product_name, p.description, p.brand, p.ncm, p.attributes,
        p.options <> '[]' AS has_variants, c.code AS category, m.urls, {_STAMP} AS stamp,
        coalesce(o.said, '{{}}') AS said, coalesce(q.said, '{{}}') AS said_of_product,
