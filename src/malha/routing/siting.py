@@ -56,14 +56,22 @@ def groups_of(owns: Sequence[Best], lines: int, saving: int) -> Best:
             _better(found, s, mine.items())
         for t, others in before:
             for s in subsets[every ^ t]:
-                mine = own.get(s, {})
-                for packages, (cost, parts) in mine.items():
-                    joined = [
-                        (packages + more, (cost + rest - saving, with_ + parts))
-                        for more, (rest, with_) in others.items()
-                    ]
-                    _better(found, s | t, joined)
+                _join(found, s, own.get(s, {}), t, others, saving)
     return found
+
+
+def _join(
+    found: Best,
+    s: int,
+    mine: Mapping[int, tuple[int, Parts]],
+    t: int,
+    others: Mapping[int, tuple[int, Parts]],
+    saving: int,
+) -> None:
+    """Put in what one location sends of the lines s, and others at its site of the lines t, as one group."""
+    for packages, (cost, parts) in mine.items():
+        joined = [(packages + more, (cost + rest - saving, with_ + parts)) for more, (rest, with_) in others.items()]
+        _better(found, s | t, joined)
 
 
 def _better(found: Best, s: int, offers: Iterable[tuple[int, tuple[int, Parts]]]) -> None:
@@ -96,12 +104,7 @@ class Site:
         for s, mine in self.owns[n].items():
             for t, rest in others.items():
                 if not s & t:
-                    for packages, (cost, parts) in mine.items():
-                        joined = [
-                            (packages + more, (cost + beside - self.saving, with_ + parts))
-                            for more, (beside, with_) in rest.items()
-                        ]
-                        _better(found, s | t, joined)
+                    _join(found, s, mine, t, rest, self.saving)
         return found
 
 
