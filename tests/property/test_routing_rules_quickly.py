@@ -12,7 +12,9 @@ from test_routing_terms import (
     TAKEN,
     a_network,
     a_place,
+    costs_told,
     every_plan,
+    least_with_each,
     networks,
     orders,
     prices,
@@ -77,12 +79,7 @@ def test_within_its_packages_a_plan_costs_what_the_best_of_all_plans_costs_and_s
         assert (found.cost, found.packages) == min((cost, packages) for cost, packages, _ in plans)
         # Where the cheapest of all keeps to the packages, the others are told as they are without a limit.
         told_of = every if min(one[:2] for one in every)[1] <= most else plans
-        forced: dict[int, int] = {}
-        for cost, _, indexes in told_of:
-            for index in indexes:
-                forced[index] = min(cost, forced.get(index, cost))
-        open_ = network.lanes[1, "ship", None, "BA", None].open
-        assert {i: c for i, c in zip(open_, found.basis.costs, strict=True) if c >= 0} == forced
+        assert costs_told(network, found) == least_with_each(told_of)
 
 
 def test_among_many_locations_that_cost_the_same_a_rule_finds_the_same_plan():

@@ -266,6 +266,21 @@ def every_plan(network: Network, request: Request, free: dict, worth: dict) -> I
                 yield sum(c for c, _ in costs) + apart, sum(p for _, p in costs), set(indexes)
 
 
+def least_with_each(plans: Iterable[tuple[int, int, set[int]]]) -> dict[int, int]:
+    """What the cheapest plan with each location costs."""
+    least: dict[int, int] = {}
+    for cost, _, indexes in plans:
+        for index in indexes:
+            least[index] = min(cost, least.get(index, cost))
+    return least
+
+
+def costs_told(network: Network, found: Plan) -> dict[int, int]:
+    """What a decision says each location would cost, where it could serve."""
+    open_ = network.lanes[1, "ship", None, "BA", None].open
+    return {index: cost for index, cost in zip(open_, found.basis.costs, strict=True) if cost >= 0}
+
+
 def check_cost(network: Network, request: Request, worth: dict, found: Plan) -> None:
     """What a plan says it costs is what it costs, however hard the order."""
     lines = {line.line: line for line in request.lines}
@@ -295,12 +310,7 @@ def test_under_any_terms_a_plan_costs_what_the_best_of_all_plans_costs_and_so_do
     assert found.basis.exact
     best = min((cost, packages) for cost, packages, _ in plans)
     assert (found.cost + found.basis.worth, found.packages) == best
-    forced: dict[int, int] = {}
-    for cost, _, indexes in plans:
-        for index in indexes:
-            forced[index] = min(cost, forced.get(index, cost))
-    open_ = network.lanes[1, "ship", None, "BA", None].open
-    assert {i: c for i, c in zip(open_, found.basis.costs, strict=True) if c >= 0} == forced
+    assert costs_told(network, found) == least_with_each(plans)
 
 
 @settings(max_examples=200, deadline=None)

@@ -15,7 +15,7 @@ from malha.identity.model import Role
 from malha.inventory.imports import StockImport, stock_pages
 from malha.inventory.sync import applying
 from malha.platform import jobs
-from malha.platform.db import Actor
+from malha.platform.db import Actor, Tx
 from malha.platform.ids import UUID, new_id
 from malha.platform.tabular import Row
 from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order, an_owner_at
@@ -165,6 +165,16 @@ async def test_exported_stock_names_the_owners_of_a_site_and_is_read_back_unchan
     assert await on_hand(sited) == {"DC": 10, "DC-SP9": 1}
 
 
+async def all_shipped(tx: Tx, sited: Shop, order: UUID) -> None:
+    """Have all of an order leave, each owner's goods under their own document."""
+    for work in await fulfillment.release_order(tx, order):
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id)
+        owner = "SP1" if work.location_id == sited.world.locations["DC"] else "SP9"
+        await fiscal.record_document(tx, work.id, DocumentFacts(access_key=an_access_key(sited.world, owner)))
+        await fulfillment.ship(tx, work.id)
+
+
 async def test_a_settlement_says_what_left_of_each_owners_goods_and_what_customers_paid(sited: Shop) -> None:
     async with sited.database.transaction() as tx:
         ids = dict(await tx.tuples("SELECT sku, id FROM variant"))
@@ -176,12 +186,7 @@ async def test_a_settlement_says_what_left_of_each_owners_goods_and_what_custome
         ]
         order = await an_order(tx, sited.world, bought)
         await an_order(tx, sited.world, [Sold(ids["CUP"], 1)])  # placed only: nothing left
-        for work in await fulfillment.release_order(tx, order):
-            await fulfillment.confirm_pick(tx, work.id)
-            await fulfillment.pack(tx, work.id)
-            owner = "SP1" if work.location_id == sited.world.locations["DC"] else "SP9"
-            await fiscal.record_document(tx, work.id, DocumentFacts(access_key=an_access_key(sited.world, owner)))
-            await fulfillment.ship(tx, work.id)
+        await all_shipped(tx, sited, order)
     period = {"since": ago(1), "until": ago(-1)}
     answer = await sited.http.get("/v1/stock/settlement", params=period, headers=sited.headers)
     found = [
@@ -215,12 +220,7 @@ async def test_a_settlement_tells_units_of_kits_apart_though_an_order_left_in_pi
         ids = dict(await tx.tuples("SELECT sku, id FROM variant"))
         kit = await a_product(tx, sited.world, "SET", components={ids["CUP"]: 2})
         order = await an_order(tx, sited.world, [Sold(ids["CUP"], 1, price=1000), Sold(kit, 1, at="DC-SP9")])
-        for work in await fulfillment.release_order(tx, order):
-            await fulfillment.confirm_pick(tx, work.id)
-            await fulfillment.pack(tx, work.id)
-            owner = "SP1" if work.location_id == sited.world.locations["DC"] else "SP9"
-            await fiscal.record_document(tx, work.id, DocumentFacts(access_key=an_access_key(sited.world, owner)))
-            await fulfillment.ship(tx, work.id)
+        await all_shipped(tx, sited, order)
     period = {"since": ago(1), "until": ago(-1)}
     answer = await sited.http.get("/v1/stock/settlement", params=period, headers=sited.headers)
     found = [(r["owner"], r["units"], r["unpriced"], r["value"]) for r in answer.json()["items"]]
