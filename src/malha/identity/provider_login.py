@@ -188,6 +188,9 @@ async def _found(tx: Tx, keys: Keys, provider: Provider, said: Said, link: str) 
     email = _email_to_believe(provider, said)
     given = _given(provider, said)
     account = {"issuer": said.issuer, "subject": said.subject}
+    # Read before the binding: the two are committed together, so whoever is found here was bound by then, if they were
+    # added by this very account at the same moment. The other way about they would be taken for somebody else.
+    known = None if email is None else await provider_reads.person_of_email(tx, email)
     person_id = await provider_reads.bound(tx, said.issuer, said.subject)
     if person_id is not None:
         if provider.rules and given is None:
@@ -200,7 +203,7 @@ async def _found(tx: Tx, keys: Keys, provider: Provider, said: Said, link: str) 
     if provider.rules and given is None:
         raise NoGroupFits(provider=provider.name)
     invited = await _invited(tx, keys, link, email)
-    person_id = invited or await provider_reads.person_of_email(tx, email)
+    person_id = invited or known
     if person_id is None:
         return await _added(tx, provider, said, email, given), None
     if (person := await reads.person(tx, person_id)) is None or not person.active:

@@ -611,6 +611,40 @@ async def test_two_first_log_ins_at_once_make_one_person(shop: Shop, provider: H
     assert len(await people(shop)) == 1
 
 
+@pytest.mark.parametrize("table", ["person", "person_identity"])
+async def test_a_first_log_in_that_ends_between_two_reads_of_another_is_found(
+    shop: Shop, provider: Hostile, table: str
+) -> None:
+    await set_up(shop, provider.issuer)
+    assert (await log_in(shop)).status_code == 303
+    ana = (await people(shop))["ana@loja.test"].id
+    async with shop.database.transaction() as tx:
+        await tx.execute("CREATE TABLE kept AS SELECT * FROM person_identity")
+        await tx.execute("CREATE TABLE mail AS SELECT id, email FROM person")
+        await tx.execute("DELETE FROM person_identity")
+        await tx.execute("UPDATE person SET email = 'not.yet@loja.test'")
+    async with shop.database.transaction() as tx:  # the other, which is nearly there: Ana is added and bound
+        await tx.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")  # whoever reads this table waits
+        await tx.execute("UPDATE person p SET email = m.email FROM mail m WHERE m.id = p.id")
+        await tx.execute("INSERT INTO person_identity SELECT * FROM kept")
+        second = asyncio.create_task(log_in(shop))
+        await _waits(shop)
+    assert (await second).status_code == 303
+    assert {person.id for person in (await people(shop)).values()} == {ana}
+
+
+async def _waits(shop: Shop) -> None:
+    """Wait until somebody waits for a lock."""
+    for _ in range(400):
+        async with shop.database.transaction() as tx:
+            if await tx.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                return
+        await asyncio.sleep(0.05)
+    pytest.fail("nobody waited")
+
+
 async def test_clocks_may_differ_by_a_minute(shop: Shop, provider: Hostile) -> None:
     await set_up(shop, provider.issuer)
     provider.change = lambda claims: {**claims, "iat": int(time.time()) + 45, "nbf": int(time.time()) + 45}
