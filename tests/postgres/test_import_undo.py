@@ -1,10 +1,12 @@
 """Imports taken back: what was before is there again, what somebody touched since is left and named, the ledger grows only."""
 
 import pytest
+from linked_world import CODE, linked
 
 from malha.catalog import reads as catalog
 from malha.catalog import service as products
 from malha.catalog.model import ProductDraft, VariantDraft
+from malha.channels.listings import service as listings
 from malha.customers import reads as customers
 from malha.customers import service as profiles
 from malha.customers.model import Buyer, CustomerDraft
@@ -224,3 +226,52 @@ async def test_a_variant_that_an_import_added_to_a_product_goes_and_the_product_
     _run, left = await undone(database, run_id)
     assert not left
     assert without_versions(await all_products(database)) == without_versions(before)
+
+
+MAYA = Actor("person", "maya", "Maya", permissions=frozenset({"network:write", "network:read", "audit:read"}))
+IT_SAYS = f"""connection,sku,field,value
+{CODE},A,title,From the table
+{CODE},A,brand,
+{CODE},A,images,https://img.example/1.jpg https://img.example/2.jpg
+{CODE},A,description,Linen.
+{CODE},B,title,From the table
+"""
+
+
+async def said(database, sku):
+    async with database.transaction() as tx:
+        found = (await listings.listing_of(tx, CODE, sku))[1].content
+        return {field.field: field.value for field in found.fields if field.source.value == "override"}
+
+
+async def say(database, sku, **values):
+    async with database.transaction(MAYA) as tx:
+        await listings.say_many(tx, CODE, [(sku, name, value) for name, value in values.items()])
+
+
+async def test_what_a_table_says_of_listings_is_taken_back_but_for_what_somebody_said_since(database, tmp_path):
+    async with linked(database, tmp_path):
+        await say(database, "A", brand="Alfa", description="Cotton.")
+        run_id = await imported(database, Kind.LISTINGS, IT_SAYS, MAYA)
+        images = ["https://img.example/1.jpg", "https://img.example/2.jpg"]
+        wanted = {"title": "From the table", "images": images, "description": "Linen."}
+        assert await said(database, "A") == wanted
+        await say(database, "A", description="Wool.")
+        run, left = await undone(database, run_id, MAYA)
+        assert (run.undone, run.kept) == (4, 1)
+        assert left == {
+            f"{CODE}, A, description": "It was changed since the import. Look at it, and change it by hand if it is wrong."
+        }
+        assert await said(database, "A") == {"brand": "Alfa", "description": "Wool."}
+        assert await said(database, "B") == {}
+        with pytest.raises(NothingToUndo):
+            await undone(database, run_id, MAYA)
+
+
+async def test_what_a_table_said_of_a_connection_that_is_gone_stays_as_it_is(database, tmp_path):
+    async with linked(database, tmp_path):
+        run_id = await imported(database, Kind.LISTINGS, IT_SAYS, MAYA)
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE connection SET connector = 'tryton'")  # which takes no listings
+        run, left = await undone(database, run_id, MAYA)
+        assert (run.undone, run.kept, len(left)) == (0, 4, 4)

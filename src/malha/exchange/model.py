@@ -93,8 +93,7 @@ KINDS: dict[Kind, Rules] = {
         N_("What is said of listings"),
         "network:write",
         "network:read",
-        N_("There is no undo. Export what is said first; importing that file puts back what it was."),
-        undoable=False,
+        N_("It can be undone for {days} days. Fields that somebody says otherwise meanwhile stay as they are."),
     ),
 }
 

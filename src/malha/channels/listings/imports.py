@@ -1,11 +1,12 @@
 """What is said of listings as a table: a row says one field of one SKU on one connection otherwise, or takes it back.
 
-There is no undo: exporting first, and importing that file, puts back what was said then. Addresses stand in one cell,
-apart by spaces.
+Addresses stand in one cell, apart by spaces.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from malha.channels.connecting import reads as connections
 from malha.channels.connecting.model import Linked
@@ -16,7 +17,7 @@ from malha.network.service import refuse_limited
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.imports import Outcome, combine
+from malha.platform.imports import TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import Column, Row
 
 AT_ONCE = 500
@@ -96,8 +97,62 @@ class OverrideImport:
             outcome.created += before is None
             outcome.changed += before is not None
             wanted.append((sku, name, value))
+            outcome.traces.append(_trace(connection.code, sku, name, before, value))
         if apply and wanted:
             await service.say_all(tx, connection, maker, wanted)
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
+        """Say of listings what was said before, where nobody said otherwise since and the channel has the field."""
+        linked = {c.code: c for c in await connections.all_linked(tx)}
+        left: Left = {}
+        by_code: dict[str, dict[tuple[str, str], Trace]] = {}
+        for trace in traces:
+            code, sku, name = msgspec.json.decode(trace.key, type=tuple[str, str, str])
+            by_code.setdefault(code, {})[sku, name] = trace
+        for code, own in sorted(by_code.items()):  # locked in the order in which a file is written
+            connection = linked.get(code)
+            try:
+                maker = None if connection is None else await making.maker_of(tx, connection)
+            except NoListings:
+                maker = None
+            if connection is None or maker is None:
+                left |= {trace.key: TOUCHED for trace in own.values()}
+                continue
+            left |= await _take_back(tx, connection, maker, own)
+        return left
+
+
+async def _take_back(tx: Tx, connection: Linked, maker: Maker, own: Mapping[tuple[str, str], Trace]) -> Left:
+    known = await reads.skus_of(tx, sorted({sku for sku, _ in own}))
+    await service.lock(tx, connection)
+    now = await reads.overrides_of(tx, connection.id, sorted({product for _, product in known.values()}))
+    left: Left = {}
+    back: list[tuple[str, str, Any]] = []
+    for (sku, name), trace in own.items():
+        if sku not in known:
+            left[trace.key] = TOUCHED
+            continue
+        sku_id, product = known[sku]
+        said = now.get((product, 0 if rules.shared_of(maker.profile, name) else sku_id), {}).get(name)
+        before = None if trace.before is None else trace.before["value"]
+        if said != trace.after["value"]:
+            left[trace.key] = TOUCHED
+        elif before is not None and (flaws := list(rules.check_said(maker.profile, {name: before}))):
+            left[trace.key] = flaws[0]
+        else:
+            back.append((sku, name, before))
+    if back:
+        await service.say_all(tx, connection, maker, back)
+    return left
+
+
+def _trace(code: str, sku: str, name: str, before: Any, after: Any) -> Trace:
+    return Trace(
+        key=msgspec.json.encode((code, sku, name)).decode(),  # any of them may hold what would part them
+        label=f"{code}, {sku}, {name}",
+        before=None if before is None else {"value": before},
+        after={"value": after},
+    )
 
 
 def _all(outcome: Outcome, rows: Sequence[Row], flaw: Flaw) -> None:
