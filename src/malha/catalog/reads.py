@@ -126,6 +126,22 @@ WHERE m.product_id = ANY(%(products)s::int[])
 ORDER BY m.product_id, m.variant_id NULLS FIRST, m.position, m.id
 """
 
+# The first picture of each: its own before its product's. Index media_product.
+IMAGES_OF_SKUS = """
+SELECT v.sku, i.url FROM variant v
+CROSS JOIN LATERAL (
+    SELECT m.url FROM media m WHERE m.product_id = v.product_id AND (m.variant_id = v.id OR m.variant_id IS NULL)
+    ORDER BY m.variant_id NULLS LAST, m.position, m.id LIMIT 1) AS i
+WHERE v.sku = ANY (%(skus)s::text[])
+"""
+# The first picture of each: its own before those of its variants. Index media_product.
+IMAGES_OF_PRODUCTS = """
+SELECT p.code, i.url FROM product p
+CROSS JOIN LATERAL (SELECT m.url FROM media m WHERE m.product_id = p.id
+                    ORDER BY m.variant_id NULLS FIRST, m.position, m.id LIMIT 1) AS i
+WHERE p.code = ANY (%(codes)s::text[])
+"""
+
 # By primary key of the variant.
 TRAITS = """
 SELECT v.id, p.brand, coalesce(string_to_array(c.path, '/'), '{}'), p.attributes
@@ -211,6 +227,16 @@ async def revision(tx: Tx) -> int:
 async def traits(tx: Tx, ids: Sequence[int]) -> list[tuple[int, str | None, list[str], dict[str, str]]]:
     """Return id, brand, category codes from the root down, and attributes of variants."""
     return await tx.tuples(TRAITS, {"ids": list(ids)})
+
+
+async def images_of_skus(tx: Tx, skus: Sequence[str]) -> dict[str, str]:
+    """Return the address of the first picture of each SKU that has one."""
+    return dict(await tx.tuples(IMAGES_OF_SKUS, {"skus": list(skus)}))
+
+
+async def images_of_products(tx: Tx, codes: Sequence[str]) -> dict[str, str]:
+    """Return the address of the first picture of each product that has one."""
+    return dict(await tx.tuples(IMAGES_OF_PRODUCTS, {"codes": list(codes)}))
 
 
 async def categories(tx: Tx) -> list[Category]:

@@ -70,6 +70,7 @@ TASKS = {
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
     "promises.promise_slipping": N_("Promises that slip"),
+    "catalog.fetch_pictures": N_("Pictures of products"),
 }
 JOBS = "jobs"
 # Classes of failure whose remedy is known: (what happened, what to do).

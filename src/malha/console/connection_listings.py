@@ -15,7 +15,8 @@ from malha.channels.listings import making, reads, rules, service
 from malha.channels.listings.model import Explained, ListingError, Source, Status, Teller
 from malha.channels.listings.reads import Goods, Listed
 from malha.channels.listings.service import Published
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, pictures, render, shell, web
+from malha.console.pictures import Shown
 from malha.console.words import Sign
 from malha.platform import sheets
 from malha.platform.i18n import N_, _, n_
@@ -80,7 +81,7 @@ class FieldRow(NamedTuple):
     source: str
     usual: str
     text: str
-    images: list[str]
+    images: list[tuple[str, Shown]]
     found: list[tuple[bool, str]]  # whether it keeps the listing from being sent, and in which words
 
 
@@ -229,7 +230,7 @@ async def listing_show(request: Request[Any, Any, Any], code: FromPath[str], sku
         version=listing.version,
         sells=listing.sells,
         sign_=SIGNS[goods.status],
-        fields=[_field(each, errors) for each in listing.content.fields],
+        fields=[_field(request, each, errors) for each in listing.content.fields],
         price_missing=goods.price is None,
         beside=[_in_list(e) for e in errors if e.field not in known and e.field != rules.PRICE],
         ready=not listing.content.errors,
@@ -245,7 +246,7 @@ def _withdrawn(goods: Goods) -> str:
     return ""
 
 
-def _field(said: Explained, errors: list[ListingError]) -> FieldRow:
+def _field(request: Request[Any, Any, Any], said: Explained, errors: list[ListingError]) -> FieldRow:
     rules_found = [(f.severity == "error", _(RULES[f.rule])) for f in said.found]
     told = [(True, said_of(e)) for e in errors if e.field == said.field and e.teller is Teller.CHANNEL]
     urls = said.kind == Kind.URLS.value
@@ -256,7 +257,7 @@ def _field(said: Explained, errors: list[ListingError]) -> FieldRow:
         source=_(SOURCES[said.source]),
         usual="\n".join(said.usual) if urls else str(said.usual),
         text="\n".join(said.value) if urls else str(said.value),
-        images=list(said.value) if urls else [],
+        images=[(url, pictures.shown(request, url)) for url in said.value] if urls else [],
         found=[*told, *rules_found],
     )
 

@@ -15,7 +15,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import messages, order_slot, render, shell, timeline, web, why_date, words
+from malha.console import messages, order_slot, pictures, render, shell, timeline, web, why_date, words
 from malha.console import reads as page_reads
 from malha.console.why import drawn
 from malha.console.words import Sign
@@ -131,7 +131,6 @@ class LineView(msgspec.Struct, frozen=True, kw_only=True):
     sku: str
     name: str
     known: bool
-    image: str | None
     quantity: int
     unit_price: int
     total: int
@@ -600,7 +599,6 @@ def _line_view(line: LineRow, units: Sequence[UnitRow], names: Mapping[int, str]
         sku=line.sku,
         name=line.name,
         known=line.known,
-        image=None,
         quantity=line.quantity,
         unit_price=line.unit_price,
         total=line.total,
@@ -751,6 +749,7 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
         order = view_of(facts, await names_of(tx, facts), instead)
         told = await routing.explanation(tx, facts.header.id)
         made = await promising.made_of(tx, facts.header.id)
+        images = await pictures.of_skus(tx, request, sorted({line.sku for line in facts.lines}))
     if told is not None and not told.alternatives and web.caller_of(request).locations is not None:
         told = None  # all there is to tell concerns locations that are not shown
     template = "order/body.html" if web.wants_part(request) else "order/page.html"
@@ -759,6 +758,7 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
         template,
         shell=around,
         order=order,
+        images=images,
         may=around.may,
         why=drawn(told) if told else None,
         why_date=why_date.drawn(made, names),

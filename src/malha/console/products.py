@@ -13,12 +13,14 @@ from malha.catalog import reads as catalog
 from malha.catalog import service
 from malha.catalog.errors import UnknownProduct
 from malha.catalog.model import Category, Product, Variant, VariantRow
+from malha.catalog.pictures.model import Size
 from malha.catalog.rules import tidy_product, warn_product
 from malha.console import (
     balance,
     export,
     filling,
     kit_stock,
+    pictures,
     product_reads,
     render,
     shell,
@@ -142,6 +144,7 @@ async def product_list(request: Request[Any, Any, Any]) -> Response[str]:
         counts = await product_reads.view_counts(tx)
         filtered = bool(asked.q or path)
         total = await product_reads.count(tx, wanted) if filtered else counts[asked.view]
+        images = await pictures.of_products(tx, request, [row.code for row in page.rows])
     terms = {
         "view": asked.view,
         "search": asked.q,
@@ -150,7 +153,8 @@ async def product_list(request: Request[Any, Any, Any]) -> Response[str]:
         "filtered": filtered,
         "unfiltered": Asked(view=asked.view).address(),
         "tabs": [Tab(VIEW_WORDS[v], asked.address(view=v), counts[v], v is asked.view) for v in View],
-        "rows": [(row, address_of(row.code), lacks(row), price_range(row)) for row in page.rows],
+        "rows": [(row, address_of(row.code), lacks(row), price_range(row), images.get(row.code)) for row in page.rows],
+        "pictured": bool(images),
         "total": total,
         "previous": asked.address(before=page.rows[0].code) if page.more_before and page.rows else "",
         "next": asked.address(after=page.rows[-1].code) if page.more_after and page.rows else "",
@@ -231,6 +235,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], code: str) -> Response[s
     categories = {c.code: c for c in await catalog.categories(tx)}
     names = {c.path: c.name for c in categories.values()}
     category = categories.get(product.category or "")
+    unseen = await pictures.refused(tx, [m.url for m in product.media])
     terms: dict[str, Any] = {
         "shell": around,
         "product": product,
@@ -245,6 +250,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], code: str) -> Response[s
         "claims": await balance.claims_of(tx, ids, {p.id: p for p in places}) if around.may("orders:read") else [],
         "warnings": [_(f.says, **f.facts) for f in warn_product(tidy_product(catalog.product_draft(product)))],
         "ahead": await ahead_of(tx, product.id),
+        "media": [(m, pictures.shown(request, m.url, Size.LARGE), unseen.get(m.url, "")) for m in product.media],
         "may_stock": may_stock,
         "keeps_stock": bool(ids),
         "may": around.may,

@@ -1826,6 +1826,20 @@ CREATE TABLE person_location (
     CONSTRAINT person_location_pkey PRIMARY KEY (person_id, location_id)
 );
 
+CREATE TABLE picture (
+    key text NOT NULL,
+    url text NOT NULL,
+    state text DEFAULT 'wanted'::text NOT NULL,
+    small bytea,
+    large bytea,
+    why text,
+    told_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT picture_pkey PRIMARY KEY (key),
+    CONSTRAINT picture_check CHECK (((state = 'kept'::text) = ((small IS NOT NULL) AND (large IS NOT NULL)))),
+    CONSTRAINT picture_check1 CHECK (((state = 'refused'::text) = (why IS NOT NULL))),
+    CONSTRAINT picture_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'kept'::text, 'refused'::text])))
+);
+
 CREATE TABLE product (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -3096,6 +3110,7 @@ CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE
 CREATE INDEX person_identity_person ON person_identity USING btree (person_id);
 CREATE INDEX person_identity_provider ON person_identity USING btree (provider_id);
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
+CREATE INDEX picture_told ON picture USING btree (told_at);
 CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
 CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
