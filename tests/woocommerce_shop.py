@@ -262,6 +262,12 @@ class WooShop:
         hook = {"name": topic, "topic": topic, "delivery_url": address, "secret": WEBHOOK_SECRET}
         await self.ask("POST", "/webhooks", hook)
 
+    async def forget_products(self, begin: str) -> None:
+        """Delete the products whose SKU begins so."""
+        for row in await self.ask("GET", "/products", search_sku=begin, per_page="100"):
+            if row["sku"].startswith(begin):
+                await self.ask("DELETE", f"/products/{row['id']}", force="true")
+
     def forget_orders(self) -> None:
         tables = "".join(f"TRUNCATE {table}; " for table in ORDER_TABLES)
         self.sql(f"{tables} DELETE FROM wp_comments; DELETE FROM wp_posts WHERE post_type LIKE 'shop_order%'")

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import random
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -83,9 +84,16 @@ class WooSim:
         self.plugged = True
         self.asked: list[tuple[str, str, bytes]] = []
         self.nonces: set[str] = set()
+        self.terms: dict[str, dict[int, dict[str, Any]]] = {"categories": {}, "tags": {}, "brands": {}}
+        self.attributes: list[dict[str, Any]] = []
+        self.has_brands = True
+        self.pictures: dict[int, str] = {}  # what was fetched, by the ids of the library
+        self.broken: set[str] = set()  # addresses at which there is no picture
         self.refuses: set[str] = set()
         self._ids = 100
         self._dice = random.Random(1)
+        self.uncategorised = 1
+        self.terms["categories"][1] = {"id": 1, "name": "Sem categoria", "slug": "sem-categoria", "parent": 0}
 
     @property
     def url(self) -> str:
@@ -112,9 +120,26 @@ class WooSim:
             "date_created_gmt": moment(self.clock), "date_modified_gmt": moment(self.tick()), "type": "simple",
             "status": "publish", "sku": sku, "price": price, "regular_price": price, "sale_price": "",
             "manage_stock": stock is not None, "stock_quantity": stock, "parent_id": 0, "global_unique_id": "",
-            "attributes": [], **more,
+            "attributes": [], "description": "", "short_description": "", "tags": [], "brands": [], "images": [],
+            "meta_data": [], "categories": [{"id": self.uncategorised}], **more,
         }  # fmt: skip
         return id_
+
+    def term(self, kind: str, name: str, parent: int = 0) -> int:
+        """A category, a tag or a brand; it is made where there is none of that name there."""
+        known = self.terms[kind]
+        for id_, each in known.items():
+            if (each["name"].casefold(), each["parent"]) == (kept(name).casefold(), parent):
+                return id_
+        id_ = self.new_id()
+        known[id_] = {"id": id_, "name": kept(name), "slug": name.lower().replace(" ", "-"), "parent": parent}
+        return id_
+
+    def picture(self, url: str) -> dict[str, Any]:
+        """A picture that somebody put into the library."""
+        id_ = self.new_id()
+        self.pictures[id_] = url
+        return self.shown_picture(id_)
 
     def vary(self, sku: str, *options: str, price: str = "10.00") -> tuple[int, list[int]]:
         """A product with a variation for each option, named by SKU and option."""
@@ -227,6 +252,14 @@ class WooSim:
 
     # --- the server ---
 
+    def said_of(self, row: dict[str, Any], *, raw: bool = True) -> dict[str, Any]:
+        """A product as the shop says it; texts are as its page shows them unless they are to be edited."""
+        said = {k: v for k, v in row.items() if k != "brands" or self.has_brands}
+        for kind in self.terms:
+            if kind in said:
+                said[kind] = [dict(self.terms[kind][each["id"]]) for each in said[kind]]
+        return deepcopy(said) if raw else {**deepcopy(said), "description": f"<p>{said['description']}</p>\n"}
+
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             method, target, headers, body = await read_request(reader)
@@ -285,7 +318,14 @@ class WooSim:
                     for row in self.products.values()
                     if (row["sku"] in skus if skus is not None else row["type"] != "variation")
                 )
-                return self._page(rows, asked)
+                status, page, totals = self._page(rows, asked)
+                return status, [self.said_of(row, raw=asked.get("context") == "edit") for row in page], totals
+            case ("GET", ["products", "attributes"]):
+                return 200, self.attributes, {}
+            case ("POST", ["products", ("categories" | "tags" | "brands") as kind, "batch"]) if (
+                kind != "brands" or self.has_brands
+            ):
+                return 200, {"create": [self._name(kind, **item) for item in sent["create"]]}, {}
             case ("GET", ["products", id_, "variations"]):
                 return self._page((r for r in self.products.values() if r["parent_id"] == int(id_)), asked)
             case ("POST", ["products", "batch"]):
@@ -387,7 +427,18 @@ class WooSim:
         order["date_modified_gmt"] = moment(self.tick())
         return refund
 
-    def _put(self, item: dict[str, Any], parent: int) -> dict[str, Any]:
+    def _name(self, kind: str, name: str, parent: int = 0) -> dict[str, Any]:
+        """One term of a batch: as it was made, or that it is there."""
+        if name in self.refuses:
+            return _error(0, "invalid_term_name", "That name is not wanted.", {"status": 400})
+        had = len(self.terms[kind])
+        id_ = self.term(kind, name, parent)
+        if len(self.terms[kind]) > had:
+            return dict(self.terms[kind][id_])
+        says = "A term with the name provided already exists with this parent."
+        return _error(0, "term_exists", says, {"status": 400, "resource_id": id_})
+
+    def _put(self, item: dict[str, Any], parent: int) -> dict[str, Any]:  # noqa: PLR0911 -- a table of refusals
         """One item of a batch: a row, or its own error."""
         id_ = item.get("id", 0)
         if "id" not in item:
@@ -395,6 +446,8 @@ class WooSim:
             if same is not None:
                 data = {"status": 400, "resource_id": same["id"]}
                 return _error(0, "product_invalid_sku", "Invalid or duplicated SKU.", data)
+            if item["sku"] in self.refuses:
+                return _error(0, "woocommerce_rest_cannot_create", "Sorry, you may not.", {"status": 401})
             id_ = self.offer(item["sku"], item.get("regular_price", ""))
         row = self.products.get(id_)
         if row is None or row["parent_id"] != parent:
@@ -404,10 +457,68 @@ class WooSim:
             return _error(id_, "woocommerce_rest_product_invalid_id", "Invalid ID.", {"status": 400})
         if row["sku"] in self.refuses:
             return _error(id_, "woocommerce_rest_cannot_edit", "Sorry, you may not edit this.", {"status": 401})
-        row |= {name: value for name, value in item.items() if name != "id"}
+        gtin = item.get("global_unique_id")
+        if gtin and any(each["global_unique_id"] == gtin for each in self.products.values() if each is not row):
+            says = "Invalid or duplicated GTIN, UPC, EAN or ISBN."
+            return _error(id_, "product_invalid_global_unique_id", says, {"status": 400, "resource_id": 1})
+        try:
+            row |= {name: self._kept(row, name, value) for name, value in item.items() if name != "id"}
+        except Refused as refused:
+            return _error(id_, refused.body["code"], refused.body["message"], refused.body["data"])
         row["price"] = row["sale_price"] or row["regular_price"]
         row["date_modified_gmt"] = moment(self.tick())
-        return deepcopy(row)
+        return self.said_of(row)
+
+    def _kept(self, row: dict[str, Any], name: str, value: Any) -> Any:  # noqa: PLR0911 -- a table of fields
+        """What the shop makes of a field that it is told."""
+        match name:
+            case "name" | "description" | "short_description":
+                return kept(value)
+            case "categories":
+                known = [{"id": each["id"]} for each in value if each["id"] in self.terms[name]]
+                return known or [{"id": self.uncategorised}]
+            case "tags":
+                return [{"id": each["id"]} for each in value if each["id"] in self.terms[name]]
+            case "brands":  # an empty list is passed over
+                return [{"id": each["id"]} for each in value] or row[name]
+            case "attributes":
+                return [self._attribute(each) for each in value]
+            case "images":
+                return [self._image(each) for each in value]
+            case "meta_data":
+                meta = list(row[name])
+                for entry in value:
+                    former = next((each for each in meta if each["key"] == entry["key"]), None)
+                    if former is None:
+                        meta.append({"id": self.new_id(), **entry})
+                    else:
+                        former["value"] = entry["value"]
+                return meta
+        return value
+
+    def _attribute(self, said: dict[str, Any]) -> dict[str, Any]:
+        shared = next((each for each in self.attributes if each["id"] == said.get("id")), None)
+        name = said["name"] if shared is None else shared["name"]
+        usual = {"position": 0, "visible": False, "variation": False}
+        return {**usual, **said, "id": 0 if shared is None else shared["id"], "name": name}
+
+    def _image(self, said: dict[str, Any]) -> dict[str, Any]:
+        if "src" not in said:
+            if said["id"] not in self.pictures:
+                raise Refused(400, "woocommerce_product_invalid_image_id", f"#{said['id']} is an invalid image ID.")
+            return self.shown_picture(said["id"])
+        if said["src"] in self.broken:
+            says = f"Error getting remote image {said['src']}. Error: Not Found"
+            raise Refused(400, "woocommerce_product_image_upload_error", says)
+        return {**self.picture(said["src"]), "alt": said.get("alt", "")}
+
+    def shown_picture(self, id_: int) -> dict[str, Any]:
+        return {"id": id_, "src": f"{self.url}/wp-content/uploads/{id_}.jpg", "name": str(id_), "alt": ""}
+
+
+def kept(text: str) -> str:
+    """A text as WordPress keeps it: an ampersand that begins no entity is written as one."""
+    return re.sub(r"&(?!#?\w+;)", "&amp;", text)
 
 
 def _error(id_: int, code: str, message: str, data: Any) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from datetime import datetime
 import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.scenarios.test_vendure_conformance import Apart
+from tests.unit.test_woocommerce_conformance import fields_of
 from tests.woocommerce_shop import WEBHOOK_SECRET, WooShop, need_woocommerce, woocommerce_shop
 
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import RawRequest
-from malha.testing.connectors import ConnectorContract, Fault, Operation
+from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown
 
 PAGE = 3
 PATIENCE_S = 4.0  # PHP's own server on a busy machine is no fast shop
@@ -31,6 +32,7 @@ WHERE = {
     Operation.SHIPMENT: "_malha_shipment_",
     Operation.CANCEL: '"cancelled"',
     Operation.REFUND: '"amount"',
+    Operation.LISTING: "/products/batch",
 }
 
 
@@ -89,7 +91,11 @@ class WooRig:
         return {sku: int(value.replace(".", "")) for sku, value in rows if sku in named}
 
     def refuse(self, code: str) -> None:
-        """Do nothing: the shop has no such SKU."""
+        """Do nothing: the shop has no such SKU, and makes none that ends in -BAD."""
+
+    async def shown(self, code: str) -> list[Shown]:
+        rows = await self._apart.later(self._shop.ask("GET", "/products", sku=code, context="edit"))
+        return [Shown(active=row["status"] == "publish", fields=fields_of(row)) for row in rows]
 
     def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
         del at
@@ -134,4 +140,5 @@ class TestRealWooCommerce(ConnectorContract):
     async def rig(self, apart: Apart, shop: WooShop) -> AsyncIterator[WooRig]:
         async with fault_proxy(shop.url) as proxy:
             shop.forget_orders()
+            await apart.later(shop.forget_products("L-"))
             yield WooRig(apart, shop, proxy)

@@ -3,8 +3,10 @@
 The shop is a simulator; each request that it gets is judged by the recorded index of WooCommerce 9.4.1, not by it.
 """
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -13,7 +15,7 @@ from tests.woocommerce_spec import recorded_index
 
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import RawRequest
-from malha.testing.connectors import ConnectorContract, Fault, Operation
+from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown
 
 PAGE = 3
 CURRENCIES = {"BRL-1": 2, "USD-1": 2, "JPY-1": 0, "KWD-1": 3}
@@ -27,6 +29,7 @@ WHERE = {
     Operation.CANCEL: '"cancelled"',
     Operation.REFUND: '"amount"',
     Operation.PRODUCTS: "/wc/v3/products?",
+    Operation.LISTING: "/products/batch",
 }
 
 pytestmark = pytest.mark.shared
@@ -90,8 +93,13 @@ class WooRig:
         return {sku: int(price.replace(".", "")) for sku, price in priced.items() if exact(price, CURRENCIES[sku])}
 
     def refuse(self, code: str) -> None:
-        self.shop.offer(code)
+        if not code.startswith("L-"):  # a listing is new
+            self.shop.offer(code)
         self.shop.refuses.add(code)
+
+    async def shown(self, code: str) -> list[Shown]:
+        rows = [self.shop.said_of(row) for row in self.shop.products.values() if row["sku"] == code]
+        return [Shown(active=row["status"] == "publish", fields=fields_of(row)) for row in rows]
 
     def webhook(self, id_: str, *, secret: str, at: datetime) -> RawRequest:
         del at  # WooCommerce signs no time
@@ -101,6 +109,19 @@ class WooRig:
     def ping(self) -> RawRequest:
         headers = {"content-type": "application/x-www-form-urlencoded"}
         return RawRequest("POST", "https://malha.example/in/kit", headers, b"webhook_id=7")
+
+
+def fields_of(row: dict[str, Any]) -> dict[str, str]:
+    """What a product says of itself, by the names of a listing."""
+    said = {
+        "title": row["name"],
+        "description": re.sub(r"</?p>", "", row["description"]),
+        "short_description": re.sub(r"</?p>", "", row["short_description"]),
+        "brand": ", ".join(each["name"] for each in row["brands"]),
+        "categories": "|".join(each["name"] for each in row["categories"]),
+        "tags": ", ".join(each["name"] for each in row["tags"]),
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 def exact(price: str, digits: int) -> bool:

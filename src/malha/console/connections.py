@@ -164,6 +164,8 @@ OWN_WORDS = (
     N_("The shopper is sent the note about each parcel."),
     N_("Keep sale prices"),
     N_("Prices go to the regular price alone, and sale prices of the shop stay."),
+    N_("Show attributes"),
+    N_("Attributes of the catalogue are shown on a product's page; else they are only kept with it."),
     N_("Pickup location"),
     N_("Code of the location where orders with local pickup are collected."),
     N_("Consumer key of a REST API key with read and write access"),

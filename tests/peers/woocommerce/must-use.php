@@ -18,3 +18,10 @@ add_action(
 // A status of its own, as many shops have.
 add_action( 'init', fn () => register_post_status( 'wc-levitating', array( 'label' => 'Levitating', 'public' => true ) ) );
 add_filter( 'wc_order_statuses', fn ( $known ) => $known + array( 'wc-levitating' => 'Levitating' ) );
+// A plug-in that refuses some products for good, as many do.
+add_filter(
+	'woocommerce_rest_pre_insert_product_object',
+	fn ( $product ) => str_ends_with( $product->get_sku(), '-BAD' )
+		? new WP_Error( 'woocommerce_rest_cannot_edit', 'It is not wanted here.', array( 'status' => 400 ) )
+		: $product
+);

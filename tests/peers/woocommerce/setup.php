@@ -33,6 +33,9 @@ foreach ( array(
 	'woocommerce_coming_soon'          => 'no',
 	'woocommerce_task_list_hidden'     => 'yes',
 	'woocommerce_onboarding_profile'   => array( 'skipped' => true ),
+	// Brands: 9.4 has them in some shops, this one among them; from 9.6 all have.
+	'woocommerce_remote_variant_assignment' => 1,
+	'wc_feature_woocommerce_brands_enabled' => 'yes',
 ) as $name => $value ) {
 	update_option( $name, $value );
 }

@@ -7,11 +7,11 @@ others added stay as they are; a field that it wrote and that has no value any m
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from html import escape
 from typing import Any
 
 import msgspec
 
+from malha.channels.connectors.paragraphs import html_of
 from malha.channels.connectors.shopify.asking import ask, refused
 from malha.channels.connectors.shopify.goods import ONLY, ambiguous, variants_of
 from malha.channels.connectors.shopify.money import decimal
@@ -39,7 +39,6 @@ OURS = {there: name for name, there in TEXTS.items()} | {
     "title": "title",
     "tags": "tags",
 }
-_MARKUP = re.compile(r"</?(p|br|div|span|ul|ol|li|h[1-6]|b|strong|i|em|table|a)\b[^<>]*>", re.IGNORECASE)
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -157,14 +156,6 @@ def _content(item: ProductPush, note: _Note, tags: Sequence[str]) -> tuple[dict[
 
 def _mark(url: str) -> str:
     return sha256(url.encode()).hexdigest()[:16]
-
-
-def html_of(text: str) -> str:
-    """Return a text as Shopify shows it: one that is HTML as it is, another with its paragraphs and lines."""
-    if _MARKUP.search(text):
-        return text
-    parts = [part.strip() for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")) if part.strip()]
-    return "".join(f"<p>{escape(part, quote=False)}</p>".replace("\n", "<br>") for part in parts)
 
 
 def handle_of(code: str) -> str:

@@ -19,6 +19,10 @@ API = "/wp-json/wc/v3"
 encode = msgspec.json.Encoder().encode
 
 
+class NoRoute(Retryable):
+    """The address is none of WooCommerce's: it is away for a moment, or too old for what was asked."""
+
+
 async def ask(
     ctx: Ctx,
     method: str,
@@ -118,7 +122,7 @@ def _refusal(reply: Reply) -> Exception:
     if reply.status in {404, 410}:
         # Without the plug-in (while it is brought up to date) the route is not there, which says nothing of orders.
         if not code or code == "rest_no_route":
-            return Retryable("no WooCommerce answers at this address")
+            return NoRoute("no WooCommerce answers at this address")
         return Missing(why)
     if reply.status in {409, 412}:
         return Conflicting(why)

@@ -23,7 +23,6 @@ from malha.channels.connectors.woocommerce.asking import (
     read_as,
 )
 from malha.channels.connectors.woocommerce.goods import (
-    batch,
     by_sku,
     change,
     is_same,
@@ -32,6 +31,7 @@ from malha.channels.connectors.woocommerce.goods import (
     stock_page,
     variations_of,
 )
+from malha.channels.connectors.woocommerce.listings import upsert
 from malha.channels.connectors.woocommerce.marking import (
     CANCELLED,
     OPERATION,
@@ -45,6 +45,7 @@ from malha.channels.connectors.woocommerce.marking import (
 )
 from malha.channels.connectors.woocommerce.money import digits_of, minor_of, text_of
 from malha.channels.connectors.woocommerce.reading import order_of, state_of
+from malha.channels.connectors.woocommerce.showing import FIELDS
 from malha.channels.connectors.woocommerce.sweeping import clock_of, cursor_of, sweep, version_of
 from malha.channels.connectors.woocommerce.words import OPEN, PAGE, Gateway, Hook, Note, Order, Product, Refund, Setting
 from malha.channels.contract import (
@@ -57,11 +58,9 @@ from malha.channels.contract import (
     ExtRef,
     ExtState,
     ExtStock,
-    Field,
     Health,
     InboxEvent,
     Invalid,
-    Kind,
     Limits,
     ListingFields,
     Missing,
@@ -113,6 +112,13 @@ class WooCommerceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             description="Prices go to the regular price alone, and sale prices of the shop stay.",
         ),
     ] = False
+    show_attributes: Annotated[
+        bool,
+        Meta(
+            title="Show attributes",
+            description="Attributes of the catalogue are shown on a product's page; else they are only kept with it.",
+        ),
+    ] = True
     pickup_location: Annotated[
         str,
         Meta(
@@ -149,9 +155,7 @@ class WooCommerce:
             Capability.SUMMARIES,
         }
     )
-    listing_fields: ClassVar[ListingFields] = ListingFields(
-        (Field("title", required=True, longest=200), Field("gtin", Kind.GTIN))
-    )
+    listing_fields: ClassVar[ListingFields] = FIELDS
     limits: ClassVar[Limits] = Limits(rate=5.0, burst=20.0, in_flight=4, batch=PAGE)
     evidence: ClassVar[Tier] = Tier.A
     idempotent: ClassVar[bool] = False
@@ -193,31 +197,8 @@ class WooCommerce:
         return Page(items=items, cursor=encode(page.cursor).decode(), more=page.more)
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
-        """Change what is there by its SKU, and make what is not, as simple products with a price.
-
-        A variation keeps its name, which its product and its attributes make.
-        """
-        found = await by_sku(ctx, [item.code for item in items])
-        changes: dict[str, dict[str, Any]] = {}
-        made: dict[str, dict[str, Any]] = {}
-        for item in items:
-            row = found.get(item.code)
-            fields: dict[str, Any] = {"status": "publish" if item.active else "draft"}
-            if item.gtin:
-                fields["global_unique_id"] = item.gtin
-            if row is None:
-                new = {"type": "simple", "sku": item.code, "manage_stock": True, "stock_quantity": 0}
-                price = priced(ctx, item.price, item.currency)
-                made[item.code] = {**new, **price, **fields, "name": item.name}
-            elif row.type == "variation":
-                changes[item.code] = {**fields, "status": "publish" if item.active else "private"}
-            else:
-                changes[item.code] = {**fields, "name": item.name}
-        results = await change(ctx, found, changes, "upsert_products")
-        if made:
-            said = await batch(ctx, "/products/batch", "create", list(made.values()), "upsert_products")
-            results |= dict(zip(made, said, strict=True))
-        return [results[item.code] for item in items]
+        """Change what is there by its SKU, and make what is not, as simple products with a price; see `listings`."""
+        return await upsert(ctx, items)
 
     # --- orders ---
 

@@ -4,6 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -34,15 +35,17 @@ def is_same(now: str | None, wanted: str) -> bool:
 # --- products by SKU ---
 
 
-async def by_sku(ctx: Ctx, skus: Sequence[str]) -> dict[str, Product]:
+async def by_sku(
+    ctx: Ctx, skus: Sequence[str], into: type[Any] = Product, params: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """Return products and variations by SKU, as many at a time as a page and an address hold."""
-    found: dict[str, Product] = {}
+    found: dict[str, Any] = {}
     some: list[str] = []
     for sku in [*sorted({sku for sku in skus if sku and "," not in sku}), None]:
         full = len(some) == PAGE or sum(len(quoted(each)) + 3 for each in some) > LONGEST_QUERY
         if some and (sku is None or full):
-            asked = {"sku": ",".join(some), "per_page": str(PAGE), "orderby": "id", "order": "asc"}
-            rows = await ask(ctx, "GET", "/products", list[Product], "find_products", params=asked)
+            asked = {**params, "sku": ",".join(some), "per_page": str(PAGE), "orderby": "id", "order": "asc"}
+            rows: list[Any] = await ask(ctx, "GET", "/products", list[into], "find_products", params=asked)  # type: ignore[valid-type]
             found |= {row.sku: row for row in rows if row.sku}
             some = []
         if sku is not None:
@@ -128,14 +131,22 @@ async def change(
 
 async def batch(ctx: Ctx, path: str, verb: str, items: Sequence[Mapping[str, Any]], operation: str) -> Sequence[Result]:
     """Make or change up to 100 things; return what became of each."""
+    return [result_of(row) for row in await batch_rows(ctx, path, verb, items, operation)]
+
+
+async def batch_rows(
+    ctx: Ctx, path: str, verb: str, items: Sequence[Mapping[str, Any]], operation: str
+) -> list[dict[str, Any]]:
+    """Make or change up to 100 things; return what the shop says of each: the thing as it is now, or its error."""
     said = await ask(ctx, "POST", path, dict[str, list[dict[str, Any]]], operation, body={verb: items})
-    rows = said.get(verb, [])
+    rows: list[dict[str, Any]] = said.get(verb, [])
     if len(rows) != len(items):
         raise Unsure(f"{len(items)} items were sent and {len(rows)} results came")
-    return [_result(row) for row in rows]
+    return rows
 
 
-def _result(row: Mapping[str, Any]) -> Result:
+def result_of(row: Mapping[str, Any]) -> Ok | Rejected | Unknown:
+    """Return what became of a thing of a batch."""
     error = row.get("error")
     if not isinstance(error, dict):
         return Ok(str(row.get("id", "")))

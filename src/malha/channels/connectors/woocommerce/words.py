@@ -111,6 +111,24 @@ class Product(msgspec.Struct):
     attributes: list[dict[str, Any]] = []
 
 
+class Term(msgspec.Struct):
+    """A category, a tag or a brand."""
+
+    id: int = 0
+
+
+class Listed(Product):
+    """A product with what its page shows, as it is kept; `brands` is None where the shop has none."""
+
+    description: str = ""
+    short_description: str = ""
+    categories: list[Term] = []
+    tags: list[Term] = []
+    brands: Any = None
+    images: list[Term] = []
+    meta_data: list[Entry] = []
+
+
 class Hook(msgspec.Struct):
     """A webhook."""
 
