@@ -234,6 +234,7 @@ async def test_goods_and_stock_from_the_erp_then_sale_parcel_credit_and_no_diffe
     await retailer.send(order)
     await retailer.go()
     assert erp.parcels() == [("A", 2, "done"), ("B", 2, "done")]
+    assert erp.rows("SELECT shipment_state FROM sale_sale ORDER BY id") == [("sent",), ("none",)], "no unit is awaited"
     assert await retailer.levels() == {
         ("here", "A"): 38, ("there", "A"): 38, ("here", "B"): 28, ("there", "B"): 28,
     }  # fmt: skip

@@ -281,6 +281,73 @@ async def test_units_of_one_product_are_shared_among_its_lines_and_never_warned_
     assert rig.erp.rows(moved, int(sale.ref)) == [(5, 2), (10, 2)]
 
 
+def a_credit(sale: str, *lines: DocumentLine, **more: Any) -> Document:
+    total = sum(line.quantity * line.unit_price for line in lines)
+    return a_sale(kind=DocumentKind.CREDIT, sale=sale, total=total, lines=lines, **more)
+
+
+def states_of(rig: TrytonRig, *sales: str) -> list[tuple[str, int]]:
+    """What is told of each sale's parcels, and how many moves of it are closed."""
+    closed = """SELECT s.shipment_state, count(i.id)::int FROM sale_sale s JOIN sale_line l ON l.sale = s.id
+                LEFT JOIN "sale_line-ignored-stock_move" i ON i.sale_line = l.id WHERE s.id = %s GROUP BY s.id"""
+    return [row for sale in sales for row in rig.erp.rows(closed, int(sale))]
+
+
+async def test_what_is_cancelled_of_a_sale_that_left_in_part_is_closed_and_the_sale_is_sent(rig: TrytonRig):
+    ctx = context(Tryton(), rig)
+    lines = [DocumentLine(sku=sku, code=sku, quantity=n, unit_price=1_000) for sku, n in (("A", 3), ("B", 2))]
+    sale = await Tryton().post_document(ctx, a_sale(lines=lines, total=5_000), a_key())
+    assert isinstance(sale, Ok)
+    first = ShipmentPush(order=sale.ref, shipment=a_key(), lines=[ShippedLine("A", 1)], shipped_at=AT)
+    assert isinstance(await Tryton().push_shipment(ctx, first, "k"), Ok)
+    back = [DocumentLine(sku=sku, code=sku, quantity=-n, unit_price=1_000) for sku, n in (("A", 1), ("B", 2))]
+    credit = await Tryton().post_document(ctx, a_credit(sale.ref, *back), a_key())
+    assert isinstance(credit, Ok)
+    assert states_of(rig, sale.ref) == [("partially shipped", 2)], "one of A is still to leave"
+    rest = msgspec.structs.replace(first, shipment=a_key())
+    assert isinstance(await Tryton().push_shipment(ctx, rest, "k"), Ok)
+    assert states_of(rig, sale.ref, credit.ref) == [("sent", 2), ("none", 2)]
+    assert rig.erp.rows("SELECT count(*) FROM stock_shipment_out_return") == [(0,)], "nothing is expected back"
+
+
+async def test_goods_that_others_stand_in_for_are_closed_and_both_sales_are_sent(rig: TrytonRig):
+    ctx = context(Tryton(), rig)
+    sale = await Tryton().post_document(ctx, a_sale(2), a_key())
+    assert isinstance(sale, Ok)
+    lines = [DocumentLine(sku=sku, code=sku, quantity=n, unit_price=1_000) for sku, n in (("A", -2), ("B", 2))]
+    change = await Tryton().post_document(
+        ctx, a_sale(kind=DocumentKind.CHANGE, sale=sale.ref, total=0, lines=lines), a_key()
+    )
+    assert isinstance(change, Ok)
+    push = ShipmentPush(order=sale.ref, shipment=a_key(), lines=[ShippedLine("B", 2)], shipped_at=AT)
+    assert isinstance(await Tryton().push_shipment(ctx, push, "k"), Ok)
+    assert states_of(rig, sale.ref, change.ref) == [("none", 1), ("sent", 1)]
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.LOST])
+@pytest.mark.parametrize("step", ['"from_location"', "/cancel", '"moves_ignored"', "/process"])
+async def test_closing_that_broke_off_is_gone_on_with_and_closes_nothing_twice(rig: TrytonRig, step: str, fault: Fault):
+    ctx, key = context(Tryton(), rig), a_key()
+    lines = [
+        DocumentLine(sku="A", code="A", quantity=units, unit_price=price) for units, price in ((2, 1_000), (2, 500))
+    ]
+    sale = await Tryton().post_document(ctx, a_sale(lines=lines, total=3_000), a_key())
+    assert isinstance(sale, Ok)
+    credit = a_credit(sale.ref, DocumentLine(sku="A", code="A", quantity=-1, unit_price=500))
+    rig.proxy.fail(step, fault)
+    with pytest.raises(Exception, match=r".+"):
+        await Tryton().post_document(ctx, credit, key)
+    for _ in range(2):
+        assert await Tryton().find_document(ctx, credit, key) is not None
+    closed = """SELECT l.quantity::int, l.unit_price::int, sum(m.quantity)::int, count(*)::int FROM stock_move m
+                JOIN "sale_line-ignored-stock_move" i ON i.move = m.id JOIN sale_line l ON l.id = i.sale_line
+                JOIN sale_sale s ON s.id = l.sale WHERE s.id = %s OR s.origin = %s GROUP BY l.id ORDER BY 1"""
+    assert rig.erp.rows(closed, int(sale.ref), f"sale.sale,{sale.ref}") == [(-1, 5, 1, 1), (2, 5, 1, 1)]
+    moves = "SELECT count(*) FROM stock_move m JOIN sale_line l ON m.origin = 'sale.line,' || l.id WHERE l.sale = %s"
+    assert rig.erp.rows(moves, int(sale.ref)) == [(1,)]
+    assert states_of(rig, sale.ref) == [("none", 1)], "nobody has to look at it"
+
+
 async def test_where_tryton_ships_itself_it_makes_the_shipment_and_hears_of_none(rig: TrytonRig):
     ctx = context(Tryton(), rig)
     itself = msgspec.structs.replace(ctx, config=msgspec.structs.replace(ctx.config, shipments="tryton"))
@@ -290,6 +357,9 @@ async def test_where_tryton_ships_itself_it_makes_the_shipment_and_hears_of_none
     push = ShipmentPush(order=sale.ref, shipment=a_key(), lines=[ShippedLine("A", 1)], shipped_at=AT)
     assert await Tryton().push_shipment(itself, push, "k") == Ok()
     assert await rig.told(Operation.SHIPMENT) == [made]
+    back = a_credit(sale.ref, DocumentLine(sku="A", code="A", quantity=-1, unit_price=1_000))
+    assert isinstance(await Tryton().post_document(itself, back, a_key()), Ok)
+    assert rig.erp.rows("SELECT count(*) FROM stock_shipment_out_return") == [(0,)], "it never left"
 
 
 async def test_a_buyer_without_a_document_is_the_one_that_is_set_or_is_not_posted(rig: TrytonRig):

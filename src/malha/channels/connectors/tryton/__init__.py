@@ -8,8 +8,8 @@ instead of confirmed.
 Money goes and comes as Tryton's Decimal. Tryton keeps quantities as numbers with a unit: they go as whole numbers and
 are read as exact decimals.
 
-`asking` is the way there; `documents`, `parcels`, `goods` and `parties` do what their names say; `values` holds how
-Tryton writes things.
+`asking` is the way there; `documents`, `parcels`, `goods` and `parties` do what their names say, `closing` what is to
+be done on a sale for units that will never leave; `values` holds how Tryton writes things.
 """
 
 from malha.channels.connectors.tryton.connector import Tryton

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from malha.channels.connectors.tryton.asking import ask, fields_of, moved_to, search
+from malha.channels.connectors.tryton.closing import close_units
 from malha.channels.connectors.tryton.goods import line_of, products_of, warehouses
 from malha.channels.connectors.tryton.parties import party_of
 from malha.channels.connectors.tryton.values import date_of, id_of, like, mark_of, minor_of, whose
@@ -31,7 +32,10 @@ async def find_document(ctx: Ctx, document: Document, key: str) -> ExtRef | None
     ended = await _confirmed(ctx, document, mark_of(document.number, key))
     if isinstance(ended, Rejected):
         raise Invalid(ended.message, field=ended.field, code=ended.code)
-    return None if ended is None else ExtRef(ended.ref)
+    if ended is None:
+        return None
+    await close_units(ctx, document, ended.ref)
+    return ExtRef(ended.ref)
 
 
 async def post_document(ctx: Ctx, document: Document, key: str) -> Result:
@@ -44,6 +48,8 @@ async def post_document(ctx: Ctx, document: Document, key: str) -> Result:
     ended = await _confirmed(ctx, document, mark)
     if ended is None:
         raise Unsure("the sale that was made is not found")
+    if isinstance(ended, Ok):
+        await close_units(ctx, document, ended.ref)
     return ended
 
 
@@ -105,7 +111,10 @@ async def _draft(ctx: Ctx, document: Document, mark: str) -> dict[str, Any] | Re
         "comment": document.reason,
         "sale_date": date_of(date.fromisoformat(document.day)),
         "invoice_method": config.invoices,
-        "shipment_method": "order" if config.shipments == "tryton" else "manual",
+        # Of a credit nothing had left, so nothing is to come back.
+        "shipment_method": "order"
+        if config.shipments == "tryton" and document.kind in {DocumentKind.SALE, DocumentKind.CHANGE}
+        else "manual",
         "lines": [["create", lines]],
     }
     if document.kind is not DocumentKind.SALE:

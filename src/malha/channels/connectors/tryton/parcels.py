@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from malha.channels.connectors.tryton.asking import ask, fields_of, moved_to, search
+from malha.channels.connectors.tryton.closing import LINE, open_units
 from malha.channels.connectors.tryton.goods import named, warehouses
-from malha.channels.connectors.tryton.values import id_of, parcel_of, whole
+from malha.channels.connectors.tryton.values import id_of, parcel_of
 from malha.channels.contract import Ctx, ExtRef, Invalid, Missing, Ok, Rejected, Result, ShipmentPush, Unsure
 
 SHIPMENT = ("state", "reference", "warehouse_storage", "warehouse_output")
@@ -85,7 +86,7 @@ async def _packed(ctx: Ctx, shipment: ShipmentPush) -> dict[str, Any] | Rejected
         return Rejected("unknown_warehouse", f"Tryton has no warehouse with the code {code}", "location")
     # What stands in for other goods is on a document of its own, which refers to the sale.
     mine = ["OR", ["sale.id", "=", id_], ["sale.origin", "=", f"sale.sale,{id_}"]]
-    fields = ("product.id", "product.code", "unit", "unit_price", "quantity", "moves.quantity", "moves.state")
+    fields = (*LINE, "product.code")
     lines = await search(ctx, "sale.line", [mine, ["quantity", ">", 0], ["product.type", "=", "goods"]], fields)
     moves = []
     for sku, quantity in _summed(shipment).items():
@@ -129,8 +130,7 @@ def _shared(lines: Sequence[Mapping[str, Any]], quantity: int) -> list[tuple[Map
     """Share units among lines of one product: as many as each still has to ship, the rest on the last."""
     shared: list[tuple[Mapping[str, Any], int]] = []
     for n, line in enumerate(lines, 1):
-        moved = sum(whole(move["quantity"]) for move in line["moves"] if move["state"] != "cancelled")
-        units = quantity if n == len(lines) else min(quantity, max(0, whole(line["quantity"]) - moved))
+        units = quantity if n == len(lines) else min(quantity, open_units(line))
         quantity -= units
         if units:
             shared.append((line, units))
