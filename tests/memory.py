@@ -17,6 +17,7 @@ MEMORY = "MALHA_TEST_MEMORY"  # a directory in memory to use; empty: none
 SHARED = Path("/dev/shm")  # noqa: S108 -- the session's directory there is made by mkdtemp
 PREFIX = "malha-tests-"
 ROOM = 3 << 30  # what a session may come to need, in bytes
+BESIDE = 4 << 30  # what servers and browsers of tests need besides: a file system in memory promises more than there is
 LEFT_S = 60.0  # a directory this old has been locked by whoever made it
 
 
@@ -68,7 +69,18 @@ def _has_room(parent: Path) -> bool:
     except OSError:
         return False
     runs = not found.f_flag & os.ST_NOEXEC  # tests start programs that they have written
-    return runs and os.access(parent, os.W_OK | os.X_OK) and found.f_bavail * found.f_frsize >= ROOM
+    room = found.f_bavail * found.f_frsize >= ROOM and _free_memory() >= ROOM + BESIDE
+    return runs and os.access(parent, os.W_OK | os.X_OK) and room
+
+
+def _free_memory() -> int:
+    """Return the bytes that this machine, and this container where it has a limit, still have."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text("ascii").splitlines())
+    free = int(lines["MemAvailable"].split()[0]) << 10
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # "max": no limit; no such file: no control group of the second kind
+        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return free
 
 
 def _sweep(parent: Path) -> None:

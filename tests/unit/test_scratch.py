@@ -15,6 +15,7 @@ from tests.memory import Scratch
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(memory.MEMORY, str(tmp_path))
     monkeypatch.setattr(memory, "ROOM", 0)
+    monkeypatch.setattr(memory, "BESIDE", 0)
     return tmp_path
 
 
@@ -59,3 +60,10 @@ def test_without_room_nothing_changes(place: Path, monkeypatch: pytest.MonkeyPat
         assert tempfile.gettempdir() == before
         scratch.close()
     assert not list(place.iterdir())
+
+
+def test_nothing_is_kept_in_memory_that_is_needed_otherwise(place: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "BESIDE", 1 << 60)
+    scratch = Scratch.open()
+    assert scratch.place is None
+    scratch.close()
