@@ -283,7 +283,8 @@ async def test_picking_slots_stand_before_the_daily_capacity_for_routing_and_for
         today = service.today_at(dc, await tx.now())
         week = [Template(d, time(0), NOON, 1) for d in range(1, 8)]
         await service.set_templates(tx, dc, {Kind.PICK: week})
-        await service.set_overrides(tx, dc, {(Kind.PICK, today): [Override(starts=NOON, ends=time(23), quota=1)]})
+        all_day = Override(starts=time(0), ends=time(23, 59), quota=2)
+        await service.set_overrides(tx, dc, {(Kind.PICK, today): [all_day]})
     first, second, third = [await shop.submit(n, **values) for n in (2, 4, 6)]  # through one gate
     assert [p.lines[0].location for p in (first, second)] == ["DC", "DC"]
     async with shop.database.transaction() as tx:

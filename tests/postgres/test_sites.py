@@ -8,6 +8,7 @@ from datetime import time, timedelta
 import pytest
 from test_network import a_location, a_network, an_establishment
 
+from malha.capacity import picking
 from malha.capacity import reads as slots
 from malha.capacity import service as capacity
 from malha.capacity.errors import SlotFull
@@ -398,7 +399,7 @@ async def test_slots_are_a_sites_whichever_owners_location_is_named(database: Da
             assert (slot.key.location_id, slot.left) == (at["S1"].id, 0)
             with pytest.raises(SlotFull):
                 await capacity.hold(tx, place, Kind.PICKUP, day, time(0), reference="other", seconds=600)
-        assert set(await capacity.pick_quotas(tx, at.values())) == {x.id for x in at.values()}
+        assert set(await picking.stated(tx, at.values())) == {x.id for x in at.values()}
         offered = await capacity.offers(tx, at.values(), Kind.PICKUP, ready={x.id: await tx.now() for x in at.values()})
         assert offered[at["S1"].id] == offered[at["S1-SP9"].id] != []
     await found_sound(database)

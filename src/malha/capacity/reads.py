@@ -53,6 +53,13 @@ WHERE s.location_id = ANY (%(locations)s::int[]) AND s.kind = ANY (%(kinds)s::te
   AND s.day = ANY (%(days)s::date[])
 """
 
+# Of slots that are full; the others need not be known to say which is the first that is not. By the primary key.
+FULL_PICKING = """
+SELECT location_id, day, starts FROM capacity_slot
+WHERE location_id = ANY (%(locations)s::int[]) AND kind = 'pick' AND day BETWEEN %(since)s::date AND %(until)s::date
+  AND held + confirmed >= quota
+"""
+
 _ROW = "id, location_id, kind, day, starts, ends, state, reference, order_id, expires_at"
 
 # By the partial unique index on held references.
@@ -115,8 +122,8 @@ async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], 
 
     Slots are those of a site, under the id of its first location.
 
-    What is reserved in a slot that is stated no more is there as well, with the quota 0. Picking is counted by day: its
-    orders fill the slots of their day from the first on.
+    What is reserved in a slot that is stated no more is there as well, with the quota 0. Work of a day that is in none
+    of its picking slots, as it was released before they were stated, fills what they have left from the first on.
     """
     places = {place.home: place for place in locations}
     wanted = sorted(set(days))

@@ -129,19 +129,23 @@ def day_quota(plan: Plan, day: date, *, holiday: bool, closed: bool) -> int | No
 
 
 def fill_picking(slots: Sequence[Slot], taken: Mapping[tuple[int, date], int]) -> list[Slot]:
-    """Return slots in order with the orders of each day in its picking slots, the first slot filled first.
+    """Return slots in order with all work of each day in its picking slots: what is in none fills the first ones.
 
     What a day has beyond all of its slots is in the last one.
     """
     left = dict(taken)
+    for slot in slots:
+        day = slot.key.location_id, slot.key.day
+        if slot.key.kind == Kind.PICK and day in left:
+            left[day] -= slot.confirmed
     last = {(s.key.location_id, s.key.day): s.key for s in slots if s.key.kind == Kind.PICK}
     filled = []
     for slot in slots:
         day = slot.key.location_id, slot.key.day
-        if slot.key.kind == Kind.PICK and left.get(day):
-            here = left[day] if last[day] == slot.key else min(left[day], slot.quota)
+        if slot.key.kind == Kind.PICK and left.get(day, 0) > 0:
+            here = left[day] if last[day] == slot.key else min(left[day], max(slot.quota - slot.confirmed, 0))
             left[day] -= here
-            slot = msgspec.structs.replace(slot, confirmed=here)  # noqa: PLW2901
+            slot = msgspec.structs.replace(slot, confirmed=slot.confirmed + here)  # noqa: PLW2901
         filled.append(slot)
     return filled
 

@@ -5,7 +5,7 @@ are counter rows made, locked and rid of expired holds, and the update tried onc
 same ahead of time, for callers that decide on several slots together: what it says is left stays until they commit.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -201,27 +201,6 @@ def is_available(slot: Slot | None, place: Location, now: datetime) -> bool:
     """Tell whether somebody may still have a place in a slot: it is stated, open, not full, not over, not too far."""
     zone = ZoneInfo(place.timezone)
     return slot is not None and slot.left > 0 and rules.is_in_reach(slot.key.day, slot.ends, zone, now)
-
-
-async def pick_quotas(tx: Tx, locations: Collection[Location]) -> dict[int, Callable[[date], int | None]]:
-    """Return, of locations that state picking slots, how many orders a day has room for: the sum of its slots.
-
-    The slots of picking stand before the location's daily capacity. Ask it of today and later days.
-    """
-    stating = set(await reads.stating(tx, Kind.PICK))
-    places = {x.id: x for x in locations if x.home in stating}
-    if not places:
-        return {}
-    plans = await reads.plans(tx, {x.home for x in places.values()})
-
-    def quota_of(place: Location) -> Callable[[date], int | None]:
-        def quota(day: date) -> int | None:
-            holiday = is_holiday(place.holiday_calendar, day)
-            return rules.day_quota(plans[place.home], day, holiday=holiday, closed=False)
-
-        return quota
-
-    return {id_: quota_of(place) for id_, place in places.items() if place.home in plans}
 
 
 # --- holds ---

@@ -1,7 +1,8 @@
 """Every statement that changes slots. A counter and the reservations it counts change in one transaction, always.
 
-Lock order: the plan of a location, then reservations by id, then counters by (location, kind, day, start); allotments
-and balances come after. Expired holds are looked for with their counters locked, and skipped where another transaction
+Lock order: the plan of a location, then counters of picking (each behind the `location_day` of its day), then
+reservations by id, then the other counters by (location, kind, day, start); allotments and balances come after. Expired
+holds are looked for with their counters locked, and skipped where another transaction
 has them.
 """
 
@@ -92,11 +93,52 @@ WHERE s.location_id = l.location_id AND s.kind = l.kind AND s.day = l.day AND s.
 RETURNING s.location_id, s.kind, s.day, s.starts
 """
 
-# A location states something else: counters of today and later follow, under the plan's lock.
+# Work takes places in the slots of a day, the earliest first, as far as there is room; after a lock wait the newest
+# counts decide. `wanted` is the same on each row of a location's day. What is granted comes back.
+TAKE_PICKING = """
+WITH want AS (
+    SELECT * FROM unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[],
+                         %(wanted)s::int[]) AS w(location_id, kind, day, starts, wanted)
+), locked AS MATERIALIZED (
+    SELECT s.location_id, s.kind, s.day, s.starts, w.wanted, greatest(s.quota - s.held - s.confirmed, 0) AS room
+    FROM capacity_slot s
+    JOIN want w ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
+    ORDER BY s.location_id, s.kind, s.day, s.starts
+    FOR NO KEY UPDATE OF s
+), granted AS (
+    SELECT l.location_id, l.kind, l.day, l.starts,
+           least(l.room, greatest(l.wanted - (sum(l.room) OVER (PARTITION BY l.location_id, l.day ORDER BY l.starts)
+                                              - l.room), 0))::int AS pieces
+    FROM locked l
+)
+UPDATE capacity_slot s SET confirmed = s.confirmed + g.pieces
+FROM granted g
+WHERE s.location_id = g.location_id AND s.kind = g.kind AND s.day = g.day AND s.starts = g.starts
+  AND g.pieces > 0 AND s.held + s.confirmed + g.pieces <= s.quota
+RETURNING s.location_id, s.kind, s.day, s.starts, g.pieces
+"""
+
+# Work that was parted, or came back to life: counted full or not. `widest` goes along: nobody was let in by mistake.
+ADD_PICKING = """
+WITH locked AS MATERIALIZED (
+    SELECT s.location_id, s.kind, s.day, s.starts
+    FROM capacity_slot s
+    JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[])
+         AS w(location_id, kind, day, starts)
+      ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
+    ORDER BY s.location_id, s.kind, s.day, s.starts
+    FOR NO KEY UPDATE OF s
+)
+UPDATE capacity_slot s SET confirmed = s.confirmed + 1, widest = greatest(s.widest, s.held + s.confirmed + 1)
+FROM locked l
+WHERE s.location_id = l.location_id AND s.kind = l.kind AND s.day = l.day AND s.starts = l.starts
+"""
+
+# A location states something else: counters of today and later follow, under the plan's lock; those of picking first.
 FUTURE_SLOTS = """
 SELECT location_id, kind, day, starts, ends, quota, held, confirmed FROM capacity_slot
 WHERE location_id = %(location)s::int AND day >= %(since)s::date
-ORDER BY kind, day, starts
+ORDER BY kind <> 'pick', kind, day, starts
 FOR NO KEY UPDATE
 """
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from malha.capacity import reads, service
+from malha.capacity import picking, reads
 from malha.capacity.model import KIND_WORDS, Kind, Slot
 from malha.network.model import Location
 from malha.platform import i18n
@@ -90,5 +90,5 @@ async def of_location(tx: Tx, place: Location, monday: date) -> list[tuple[str, 
 
 async def limited(tx: Tx, place: Location, today: date) -> Location:
     """Return a location with what its picking slots have room for today as its daily capacity, if it states any."""
-    quota = (await service.pick_quotas(tx, [place])).get(place.id)
-    return place if quota is None else msgspec.structs.replace(place, daily_capacity=quota(today))
+    stated = (await picking.stated(tx, [place])).get(place.id)
+    return place if stated is None else msgspec.structs.replace(place, daily_capacity=stated.quota(today))

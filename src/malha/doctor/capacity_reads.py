@@ -1,11 +1,16 @@
 """What must be so of slots; each statement returns what is not."""
 
-# Every place taken is a reservation, and nobody got in beyond the largest quota a slot ever had.
+# Every place taken is a reservation, those of picking slots are work that was not given back, and nobody got in beyond
+# the largest quota a slot ever had.
 COUNTER_IS_NOT_RESERVATIONS = """
 WITH reserved AS (
     SELECT location_id, kind, day, starts, count(*) FILTER (WHERE state = 'held') AS held,
            count(*) FILTER (WHERE state = 'confirmed') AS confirmed
     FROM capacity_reservation WHERE state IN ('held', 'confirmed') GROUP BY location_id, kind, day, starts
+    UNION ALL
+    SELECT slot_location_id, 'pick', capacity_day, slot_starts, 0, count(*)
+    FROM fulfillment_order WHERE slot_starts IS NOT NULL AND state NOT IN ('rejected', 'cancelled')
+    GROUP BY slot_location_id, capacity_day, slot_starts
 )
 SELECT coalesce(l.code, '#' || coalesce(s.location_id, r.location_id)) AS location, coalesce(s.kind, r.kind) AS kind,
        coalesce(s.day, r.day) AS day, coalesce(s.starts, r.starts) AS starts, coalesce(s.widest, 0) AS widest,

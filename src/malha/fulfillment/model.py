@@ -1,10 +1,11 @@
 """Words of work at a location: its states, reasons for not doing it and what each says of stock, parcels, hand-over."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 
 import msgspec
 
+from malha.capacity.model import Key, Kind
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
@@ -104,6 +105,16 @@ class Work(msgspec.Struct, frozen=True):
     version: int
     pickup_expired_at: datetime | None = None  # the window ended before the customer came
     pickup_returned: list[tuple[int, int, int]] | None = None  # (line, SKU id, units) that went back to stock then
+    slot_location_id: int | None = None
+    slot_starts: time | None = None
+    slot_ends: time | None = None
+
+    @property
+    def slot(self) -> Key | None:
+        """Return the picking slot it is in; None where its location states none."""
+        if self.slot_location_id is None or self.slot_starts is None:
+            return None
+        return Key(self.slot_location_id, Kind.PICK.value, self.capacity_day, self.slot_starts)
 
 
 class Released(msgspec.Struct, frozen=True):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from malha.capacity import picking
 from malha.fulfillment import rules, writes
 from malha.fulfillment.events import UnitsPicked, WorkAccepted, WorkReleased
 from malha.fulfillment.model import Picked, Work, WorkState
-from malha.fulfillment.work import about, add, restate, take_up
+from malha.fulfillment.work import about, add, restate, slots_of, take_up
 from malha.ordering import service as ordering
 from malha.ordering.model import UnitState
 from malha.platform.db import Tx
@@ -43,9 +44,13 @@ async def go_ahead(tx: Tx, work_id: UUID, picked: Sequence[Picked]) -> Work:
             "services": [work.service_id],
             "days": [work.capacity_day],
             "dues": [work.due_at],
+            "slot_locations": [work.slot_location_id],
+            "slot_starts": [work.slot_starts],
+            "slot_ends": [work.slot_ends],
         },
     )
     await tx.execute(writes.TAKE_FOR_PART, {"location": work.location_id, "day": work.capacity_day})
+    await picking.add(tx, slots_of([part]))
     units = sum(u.quantity for u in found)
     moves = [msgspec.structs.replace(m, fulfillment_id=part.id) for m in rules.moves_to(found, UnitState.PICKED)]
     taken = [(u.line, u.sku_id or 0, u.quantity) for u in found]

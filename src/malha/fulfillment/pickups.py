@@ -11,11 +11,12 @@ from datetime import datetime
 
 import msgspec
 
+from malha.capacity import picking
 from malha.fulfillment import writes
 from malha.fulfillment.errors import PickupGoodsGone, PickupRefunded
 from malha.fulfillment.events import PickupExpired, PickupExpiring, PickupExtended, PickupReturned, WorkReady
 from malha.fulfillment.model import NOT_COLLECTED, Work, WorkState
-from malha.fulfillment.work import Desk, about, living, lock_open, lock_work, restate, take_up
+from malha.fulfillment.work import Desk, about, living, lock_capacity, lock_open, lock_work, restate, slots_of, take_up
 from malha.inventory import service as inventory
 from malha.inventory.allotments.model import Taker
 from malha.inventory.model import Claim, Reference
@@ -112,8 +113,7 @@ async def _give_back(tx: Tx, work: Sequence[Work], units: Mapping[UUID, Sequence
     work = [w for w in work if units[w.id]]
     if not work:
         return
-    days = {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
-    await tx.tuples(writes.LOCK_DAYS, days)
+    await lock_capacity(tx, work)
     lines = {w.id: _lines(units[w.id]) for w in work}
     columns = {"ids": [w.id for w in work], "returned": [_encode(lines[w.id]).decode() for w in work]}
     await tx.execute(writes.MARK_RETURNED, columns)
@@ -165,6 +165,7 @@ async def _take_back(tx: Tx, desk: Desk) -> None:
     place = {"locations": [work.location_id], "days": [work.capacity_day]}
     await tx.execute(writes.ENSURE_DAYS, place)
     await tx.tuples(writes.TAKE_CAPACITY, place | {"wanted": [1], "capacities": [_UNLIMITED]})
+    await picking.add(tx, slots_of([work]))
     wanted = work.pickup_returned or []
     moves = _revived((await ordering.units_of(tx, [work.order_id]))[work.order_id], work.id, wanted)
     await give_code(tx, work.id)

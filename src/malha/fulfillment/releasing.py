@@ -9,7 +9,8 @@ from datetime import date, datetime, time, timedelta
 
 import msgspec
 
-from malha.capacity import service as capacity
+from malha.capacity import picking
+from malha.capacity.model import Window
 from malha.fulfillment import rules, work, writes
 from malha.fulfillment.errors import NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
 from malha.fulfillment.events import WorkReleased
@@ -33,13 +34,19 @@ _DAY = timedelta(days=1)
 _SHUT = time(0, 0)
 
 
-class _Wish(msgspec.Struct):
-    """Work to be made for one order at one location; `day` once capacity was granted."""
+class Wish(msgspec.Struct):
+    """Work to be made for one order at one location; `day`, and `slot` where there are any, once they were granted."""
 
     order: Order
     location_id: int
     units: list[Unit]
     day: date | None = None
+    slot: tuple[int, Window] | None = None  # with the location it is counted at
+
+    @property
+    def window(self) -> Window | None:
+        """Return the hours of the slot."""
+        return None if self.slot is None else self.slot[1]
 
 
 async def release(
@@ -72,7 +79,7 @@ async def release(
     covered = await payments.coverage(tx, orders)
     policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
     now = at or await tx.now()
-    wishes: list[_Wish] = []
+    wishes: list[Wish] = []
     for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
         paid = payment_rules.is_payable_enough(order.payable, covered[order.id], policies[order.channel_id])
         why = rules.why_not_release(order, units[order.id], holds[order.id], now, paid=paid, forced=forced)
@@ -91,17 +98,20 @@ async def release(
     return Released(await _write(tx, granted, calendars), left)
 
 
-def _by_location(order: Order, units: Sequence[Unit]) -> list[_Wish]:
+def _by_location(order: Order, units: Sequence[Unit]) -> list[Wish]:
     places: dict[int, list[Unit]] = {}
     for unit in units:
         if unit.state is UnitState.ALLOCATED and unit.location_id is not None:
             places.setdefault(unit.location_id, []).append(unit)
-    return [_Wish(order, location_id, places[location_id]) for location_id in sorted(places)]
+    return [Wish(order, location_id, places[location_id]) for location_id in sorted(places)]
 
 
-async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict[int, Calendar]:
-    """Give every wish its day, as far as there is room within the horizon; return the calendars used."""
-    queues: dict[int, list[_Wish]] = {}
+async def _take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[int, Calendar]:
+    """Give every wish its day, as far as there is room within the horizon; return the calendars used.
+
+    Where picking slots are stated a wish gets the earliest of them with room, too.
+    """
+    queues: dict[int, list[Wish]] = {}
     for wish in wishes:
         queues.setdefault(wish.location_id, []).append(wish)
     if not queues:
@@ -112,7 +122,7 @@ async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict
         closed.setdefault(location_id, set()).add(off)
     calendars = {i: Calendar(x, frozenset(closed.get(i, ()))) for i, x in locations.items()}
     due = {i: calendars[i].due_day(now) for i in queues}
-    quotas = await capacity.pick_quotas(tx, locations.values())
+    slotted = await picking.stated(tx, locations.values(), lock=True)
     last = now.date() + HORIZON_DAYS * _DAY
     while True:
         day = min((d for i, d in due.items() if d is not None and d <= last and queues[i]), default=None)
@@ -121,21 +131,58 @@ async def _take_capacity(tx: Tx, wishes: Sequence[_Wish], now: datetime) -> dict
         here = sorted(i for i, d in due.items() if d == day and queues[i])
         keys = {"locations": here, "days": [day] * len(here)}
         await tx.execute(writes.ENSURE_DAYS, keys)
-        stated = [quotas[i](day) if i in quotas else locations[i].daily_capacity for i in here]
+        stated = [slotted[i].quota(day) if i in slotted else locations[i].daily_capacity for i in here]
         capacities = [_UNLIMITED if c is None else c for c in stated]
         asked = {**keys, "wanted": [len(queues[i]) for i in here], "capacities": capacities}
-        for location_id, granted in await tx.tuples(writes.TAKE_CAPACITY, asked):
-            for wish in queues[location_id][:granted]:
+        granted: dict[int, int] = dict(await tx.tuples(writes.TAKE_CAPACITY, asked))
+        seated = await _seat(tx, {i: queues[i][:n] for i, n in granted.items() if i in slotted}, slotted, day, now)
+        for location_id, pieces in granted.items():
+            n = seated.get(location_id, pieces)
+            for wish in queues[location_id][:n]:
                 wish.day = day
-            del queues[location_id][:granted]
+            del queues[location_id][:n]
+        for location_id in here:
             due[location_id] = calendars[location_id].next_open_day(day + _DAY)
 
 
-async def _write(tx: Tx, wishes: Sequence[_Wish], calendars: Mapping[int, Calendar]) -> list[Work]:
+async def _seat(
+    tx: Tx,
+    wishes: Mapping[int, Sequence[Wish]],
+    slotted: Mapping[int, picking.Picking],
+    day: date,
+    now: datetime,
+) -> dict[int, int]:
+    """Give wishes that a day has room for its picking slots; return how many got one, by location.
+
+    For the others the day has no room after all, as slots of it are over: what was counted for them goes back.
+    """
+    if not wishes:
+        return {}
+    by_home: dict[int, list[Wish]] = {}
+    for location_id in sorted(wishes):
+        by_home.setdefault(slotted[location_id].place.home, []).extend(wishes[location_id])
+    wanted = [
+        picking.Wanted(home, day, slotted[rows[0].location_id].windows(day, now), len(rows))
+        for home, rows in sorted(by_home.items())
+        if rows
+    ]
+    found = await picking.take(tx, wanted)
+    seated = dict.fromkeys(wishes, 0)
+    for home, rows in by_home.items():
+        for wish, window in zip(rows, found.get((home, day), ()), strict=False):
+            wish.slot = home, window
+            seated[wish.location_id] += 1
+    back = [i for i in wishes for _ in range(len(wishes[i]) - seated[i])]
+    if back:
+        await tx.execute(writes.GIVE_CAPACITY_BACK, {"locations": back, "days": [day] * len(back)})
+    return seated
+
+
+async def _write(tx: Tx, wishes: Sequence[Wish], calendars: Mapping[int, Calendar]) -> list[Work]:
     if not wishes:
         return []
     ids = [new_id() for _ in wishes]
-    dues = [_closing(calendars[w.location_id], w.day) for w in wishes if w.day is not None]
+    dues = [_due(calendars[w.location_id], w.day, w.window) for w in wishes if w.day is not None]
     made = await work.add(
         tx,
         {
@@ -146,6 +193,9 @@ async def _write(tx: Tx, wishes: Sequence[_Wish], calendars: Mapping[int, Calend
             "services": [w.order.service_id for w in wishes],
             "days": [w.day for w in wishes],
             "dues": dues,
+            "slot_locations": [None if w.slot is None else w.slot[0] for w in wishes],
+            "slot_starts": [None if w.window is None else w.window.starts for w in wishes],
+            "slot_ends": [None if w.window is None else w.window.ends for w in wishes],
         },
     )
     moves: dict[UUID, list[Move]] = {}
@@ -170,8 +220,13 @@ async def _write(tx: Tx, wishes: Sequence[_Wish], calendars: Mapping[int, Calend
     return made
 
 
-def _closing(calendar: Calendar, day: date) -> datetime:
-    """Return the closing hour of an open day: what is released at its first minute is due then."""
+def _due(calendar: Calendar, day: date, window: Window | None) -> datetime:
+    """Return when work of an open day is due: at the end of its slot, else at closing time.
+
+    What is released at the first minute of a day is due at its closing time.
+    """
+    if window is not None:
+        return datetime.combine(day, window.ends, calendar.zone)
     due = calendar.due_at(datetime.combine(day, _SHUT, calendar.zone))
     return due if due is not None else datetime.combine(day + _DAY, _SHUT, calendar.zone)
 

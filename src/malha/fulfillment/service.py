@@ -49,7 +49,7 @@ from malha.fulfillment.model import (
     WorkState,
 )
 from malha.fulfillment.releasing import release, release_due, release_order
-from malha.fulfillment.work import Desk, about, lock_open, order_of, refuse_stopped, restate, take_up
+from malha.fulfillment.work import Desk, about, lock_capacity, lock_open, order_of, refuse_stopped, restate, take_up
 from malha.inventory import service as inventory
 from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Reason, Reference
@@ -409,8 +409,7 @@ async def cancel(
     """
     await ordering.lock_order(tx, order_id, expected)
     work = await lock_open(tx, [order_id])
-    keys = {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
-    await tx.tuples(writes.LOCK_DAYS, keys)
+    await lock_capacity(tx, work)
     done = await ordering.cancel(tx, order_id, reason=reason, wishes=wishes, rest=rest)
     await settle(tx, [order_id])
     return done

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from malha.capacity import picking
+from malha.capacity.model import Key
 from malha.fulfillment import rules, writes
 from malha.fulfillment.errors import OrderStopped, WorkNotFound, WrongState
 from malha.fulfillment.model import ENDED, WORK_WORDS, Work, WorkState
@@ -139,7 +141,21 @@ async def restate(
     if undone:
         back = {"locations": [w.location_id for w in undone], "days": [w.capacity_day for w in undone]}
         await tx.execute(writes.GIVE_CAPACITY_BACK, back)
+        await picking.give_back(tx, slots_of(undone))
     return states
+
+
+def slots_of(work: Iterable[Work]) -> list[Key]:
+    """Return the picking slots of work, one for each piece that is in one."""
+    return [w.slot for w in work if w.slot is not None]
+
+
+async def lock_capacity(tx: Tx, work: Sequence[Work]) -> None:
+    """Lock the days and slots that work may give back, before balances are locked."""
+    await tx.tuples(
+        writes.LOCK_DAYS, {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
+    )
+    await picking.lock(tx, slots_of(work))
 
 
 async def refuse_stopped(tx: Tx, order: Order) -> None:

@@ -1,12 +1,12 @@
 """Statements on work at locations. Private to `fulfillment`.
 
 Lock order: the order (`ordering.service`), then its fulfillment orders by id, then capacity by (day, location), then
-balances.
+picking slots (`capacity.picking`), then balances.
 """
 
 _WORK = """
 SELECT id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-       pickup_misses, version, pickup_expired_at, pickup_returned
+       pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends
 FROM fulfillment_order
 """
 
@@ -22,11 +22,13 @@ ORDER BY id FOR NO KEY UPDATE
 """
 
 ADD_WORK = """
-INSERT INTO fulfillment_order (id, order_id, location_id, method, service_id, capacity_day, due_at)
+INSERT INTO fulfillment_order
+    (id, order_id, location_id, method, service_id, capacity_day, due_at, slot_location_id, slot_starts, slot_ends)
 SELECT * FROM unnest(%(ids)s::uuid[], %(orders)s::uuid[], %(locations)s::int[], %(methods)s::text[],
-                     %(services)s::int[], %(days)s::date[], %(dues)s::timestamptz[])
+                     %(services)s::int[], %(days)s::date[], %(dues)s::timestamptz[], %(slot_locations)s::int[],
+                     %(slot_starts)s::time[], %(slot_ends)s::time[])
 RETURNING id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-          pickup_misses, version, pickup_expired_at, pickup_returned
+          pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends
 """
 
 # Times are written once, when a state is reached first.

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 import structlog
 
+from malha.capacity import picking as pick
 from malha.capacity import service as capacity
 from malha.catalog import reads as catalog
 from malha.catalog import trait_reads as traits
@@ -77,6 +78,7 @@ class Reference:
         "location_codes",
         "locations",
         "network",
+        "picking",
         "prices",
         "priorities",
         "rules",
@@ -101,7 +103,9 @@ class Reference:
         terms: Terms = NO_TERMS,
         rules: Rules | None = None,
         frozen: Frozen = NOT_FROZEN,
+        picking: Mapping[int, pick.Picking] | None = None,
     ) -> None:
+        self.picking = picking or {}  # by location, of those that state picking slots
         self.snapshot = snapshot
         self.rules = rules  # None: no order is asked about rules
         self.traits: dict[int, RuleTraits] = {}  # of the catalogue's revision, where conditions of rules ask for them
@@ -137,6 +141,20 @@ class Reference:
             self.taken = [sums.get(homes.get(id_, id_), 0) for id_ in self.network.location_ids]
         else:
             self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
+
+    async def learn_full(self, tx: Tx) -> None:
+        """Read which picking slots are full, where any are stated: goods are ready when the first that is not ends."""
+        if not self.picking:
+            return
+        homes = {x.place.home for x in self.picking.values()}
+        full = await pick.full(tx, homes, await tx.now())
+        closures = self.snapshot.closures
+        of_picking = {
+            id_: pick.PickingCalendar(x, closures.get(id_, frozenset()), full.get(x.place.home, frozenset()))
+            for id_, x in self.picking.items()
+        }
+        usual = self.snapshot.calendars
+        self.calendars = [of_picking.get(id_, usual[id_]) for id_ in self.network.location_ids]
 
     def under(
         self,
@@ -316,6 +334,7 @@ class Cache:
         old, before = self._reference, self._revisions
         if old is not None and (revisions[:2], revisions.capacity) == (before[:2], before.capacity):
             old.count(taken)
+            await old.learn_full(tx)
             if revisions == before:
                 return old
             found = old.under(
@@ -338,25 +357,27 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
     learned = await promised_days.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
     frozen = await counts.frozen_goods(tx)
-    snapshot = await _with_picking(tx, await network.snapshot(tx))
+    snapshot = await network.snapshot(tx)
+    picking = await pick.stated(tx, snapshot.locations.values())
+    snapshot = await _with_picking(tx, snapshot, picking)
     terms = await cost_reads.terms(tx, snapshot)
     rules = await ruling.in_force(tx, snapshot)
-    return Reference(
+    found = Reference(
         snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules,
-        frozen=frozen,
+        frozen=frozen, picking=picking,
     )  # fmt: skip
+    await found.learn_full(tx)
+    return found
 
 
-async def _with_picking(tx: Tx, snapshot: NetworkSnapshot) -> NetworkSnapshot:
+async def _with_picking(tx: Tx, snapshot: NetworkSnapshot, picking: Mapping[int, pick.Picking]) -> NetworkSnapshot:
     """Return a network in which locations that state picking slots have the sum of today's as their daily capacity."""
-    quotas = await capacity.pick_quotas(tx, snapshot.locations.values())
-    if not quotas:
+    if not picking:
         return snapshot
     now = await tx.now()
     today = {
-        id_: msgspec.structs.replace(place, daily_capacity=quotas[id_](capacity.today_at(place, now)))
-        for id_, place in snapshot.locations.items()
-        if id_ in quotas
+        id_: msgspec.structs.replace(x.place, daily_capacity=x.quota(capacity.today_at(x.place, now)))
+        for id_, x in picking.items()
     }
     return msgspec.structs.replace(snapshot, locations=snapshot.locations | today)
 
@@ -376,4 +397,5 @@ async def reference_in(tx: Tx) -> Reference:
         _shared[key] = kept
     else:
         kept[1].count(await reads.taken_today(tx))
+        await kept[1].learn_full(tx)
     return kept[1]
