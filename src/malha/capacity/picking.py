@@ -4,6 +4,7 @@ Work is its own reservation: a piece of work names its slot, and the slot's coun
 back a place has locked the location's days before (`fulfillment`), so no counter is waited for out of order.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 
 from malha.capacity import reads, rules, writes
 from malha.capacity.model import Key, Kind, Plan, Window
+from malha.network import reads as network
 from malha.network.calendar import Calendar, is_holiday
 from malha.network.model import Location, LocationStatus
 from malha.platform.db import Tx
@@ -106,15 +108,19 @@ async def give_back(tx: Tx, slots: Sequence[Key]) -> None:
     """Give places back, a slot as often as pieces of work leave it."""
     if not slots:
         return
-    pieces = {key: -slots.count(key) for key in sorted(set(slots))}
-    params = _columns(list(pieces)) | {"held": [0] * len(pieces), "confirmed": list(pieces.values())}
-    await tx.execute(writes.APPLY, params)
+    pieces = Counter(slots)
+    keys = sorted(pieces)
+    fewer = {"held": [0] * len(keys), "confirmed": [-pieces[key] for key in keys]}
+    await tx.execute(writes.APPLY, _columns(keys) | fewer)
 
 
 async def add(tx: Tx, slots: Sequence[Key]) -> None:
-    """Count work in its slot, full or not: it happens anyway. Slots are named once."""
-    if slots:
-        await tx.execute(writes.ADD_PICKING, _columns(sorted(slots)))
+    """Count work in its slots, full or not: it happens anyway. A slot is named as often as pieces of work join it."""
+    if not slots:
+        return
+    pieces = Counter(slots)
+    keys = sorted(pieces)
+    await tx.execute(writes.ADD_PICKING, _columns(keys) | {"pieces": [pieces[key] for key in keys]})
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
@@ -124,6 +130,33 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
         "days": [k.day for k in keys],
         "starts": [k.starts for k in keys],
     }
+
+
+async def excess(tx: Tx, now: datetime) -> dict[int, dict[Key, int]]:
+    """Return the slots that are not over and hold more work than they take, with how much too many, by location.
+
+    They were closed or made smaller, or their location is closed that day or paused until later. Who states no picking
+    slots any more lets work be as it is. Nothing is locked.
+    """
+    stating = await reads.stating(tx, Kind.PICK)
+    if not stating:
+        return {}
+    homes = await network.locations_by_id(tx, stating)
+    stated_ = await stated(tx, homes.values())
+    since = now.date() - _DAY
+    rows = await tx.tuples(reads.PICKING_WORK, {"locations": sorted(stated_), "since": since})
+    last = max((row[1] for row in rows), default=since)
+    closed = await reads.closed_days(tx, stated_, since, last)
+    found: dict[int, dict[Key, int]] = {}
+    for location_id, day, starts, ends, pieces in rows:
+        picking = stated_[location_id]
+        if rules.is_over(day, ends, ZoneInfo(picking.place.timezone), now):
+            continue
+        windows = [] if (location_id, day) in closed else picking.windows(day, now)
+        quota = next((w.quota for w in windows if w.starts == starts), 0)
+        if pieces > quota:
+            found.setdefault(location_id, {})[Key(location_id, Kind.PICK.value, day, starts)] = pieces - quota
+    return found
 
 
 # --- for promises ---

@@ -60,6 +60,13 @@ WHERE location_id = ANY (%(locations)s::int[]) AND kind = 'pick' AND day BETWEEN
   AND held + confirmed >= quota
 """
 
+# Picking slots from a day on that hold work. By the primary key.
+PICKING_WORK = """
+SELECT location_id, day, starts, ends, confirmed FROM capacity_slot
+WHERE location_id = ANY (%(locations)s::int[]) AND kind = 'pick' AND day >= %(since)s::date AND confirmed > 0
+ORDER BY location_id, day, starts
+"""
+
 _ROW = "id, location_id, kind, day, starts, ends, state, reference, order_id, expires_at"
 
 # By the partial unique index on held references.

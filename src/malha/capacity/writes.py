@@ -121,15 +121,16 @@ RETURNING s.location_id, s.kind, s.day, s.starts, g.pieces
 # Work that was parted, or came back to life: counted full or not. `widest` goes along: nobody was let in by mistake.
 ADD_PICKING = """
 WITH locked AS MATERIALIZED (
-    SELECT s.location_id, s.kind, s.day, s.starts
+    SELECT s.location_id, s.kind, s.day, s.starts, w.pieces
     FROM capacity_slot s
-    JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[])
-         AS w(location_id, kind, day, starts)
+    JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(pieces)s::int[])
+         AS w(location_id, kind, day, starts, pieces)
       ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
     ORDER BY s.location_id, s.kind, s.day, s.starts
     FOR NO KEY UPDATE OF s
 )
-UPDATE capacity_slot s SET confirmed = s.confirmed + 1, widest = greatest(s.widest, s.held + s.confirmed + 1)
+UPDATE capacity_slot s
+SET confirmed = s.confirmed + l.pieces, widest = greatest(s.widest, s.held + s.confirmed + l.pieces)
 FROM locked l
 WHERE s.location_id = l.location_id AND s.kind = l.kind AND s.day = l.day AND s.starts = l.starts
 """

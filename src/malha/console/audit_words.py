@@ -128,6 +128,7 @@ ACTIONS = {
     "order.slot_changed": N_("slot changed"),
     "order.placed": N_("placed"),
     "fulfillment.released": N_("released to a location"),
+    "fulfillment.moved": N_("given another picking slot"),
     "fulfillment.accepted": N_("accepted by the location"),
     "fulfillment.rejected": N_("rejected by the location"),
     "fulfillment.picked": N_("picked"),

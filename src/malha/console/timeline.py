@@ -256,6 +256,12 @@ def _slot_changed(facts: Facts, names: Names) -> tuple[str, str]:
     return title, _joined(names.place(facts), was)
 
 
+def _moved(facts: Facts, names: Names) -> tuple[str, str]:
+    facts_of = {"day": _day_of(facts.get("day")), "from_": facts.get("starts"), "to": facts.get("ends")}
+    was = _("it was {day} at {time}", day=_day_of(facts.get("former_day")), time=facts.get("former_starts"))
+    return _("Picking moved to {day}, {from_} to {to}", **facts_of), _joined(names.place(facts), was)
+
+
 def _day_of(said: object) -> str:
     return render.calendar_day(date.fromisoformat(said)) if isinstance(said, str) else ""
 
@@ -336,6 +342,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "payment.time_over": (_time_over, "clock-x", "fail"),
     "payment.time_extended": (_more_time, "clock-plus", "done"),
     "fulfillment.released": (_released, "player-play", "done"),
+    "fulfillment.moved": (_moved, "calendar-event", "plain"),
     "fulfillment.accepted": (_at(N_("Accepted by the location")), "check", "done"),
     "fulfillment.rejected": (_rejected, "hand-stop", "fail"),
     "fulfillment.picked": (_picked, "clipboard-check", "done"),

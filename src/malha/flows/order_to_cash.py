@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from malha.fulfillment import pickups, short_reads
+from malha.capacity import picking
+from malha.fulfillment import pickups, reslotting, short_reads
 from malha.fulfillment import service as fulfillment
 from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 RELEASE_EVERY_S = 2.0
 RELEASE_AT_ONCE = 200
 PLACE_AT_ONCE = 500
+SLOT_ROUNDS = 20
 # What cannot be planned waits under one of these; it is not short of stock.
 _UNPLANNABLE = frozenset(
     {
@@ -185,6 +187,25 @@ async def watch_pickups(db: Database) -> int:
     if reminded or ended:
         log.info("pickups_watched", reminded=reminded, ended=ended)
     return ended
+
+
+async def follow_slots(db: Database) -> int:
+    """Move work out of picking slots that were closed or made smaller; return how many pieces moved."""
+    done = 0
+    for _ in range(SLOT_ROUNDS):
+        async with db.transaction() as tx:
+            over = await picking.excess(tx, await tx.now())
+        again = False
+        for home, slots_ in over.items():
+            async with db.transaction() as tx:
+                looked, moved = await reslotting.move_out(tx, home, slots_)
+            done += moved
+            again |= looked == reslotting.AT_ONCE and moved > 0
+        if not again:
+            break
+    if done:
+        log.info("slots_followed", moved=done)
+    return done
 
 
 async def watch_payments(db: Database) -> int:

@@ -100,6 +100,7 @@ SILENT: dict[str, str] = {
     "payment.time_over": "late money is still welcome; the cancel that follows without it is told",
     "payment.time_extended": "whoever gave it spoke with the customer",
     "fulfillment.released": "internal",
+    "fulfillment.moved": "internal: what it does to the promise is told when the promise is changed",
     "fulfillment.accepted": "internal",
     "fulfillment.rejected": "internal: without another location it becomes a shortage hold, which is told",
     "fulfillment.picked": "internal",

@@ -28,6 +28,22 @@ class WorkReleased(WorkEvent, frozen=True, kw_only=True):
     due_at: datetime
 
 
+class WorkMoved(WorkEvent, frozen=True, kw_only=True):
+    """The location does the work in another picking slot than it was given, which was closed or made smaller.
+
+    Days are dates, times of day are on the location's clock.
+    """
+
+    TYPE: ClassVar[str] = "fulfillment.moved"
+
+    day: str
+    starts: str
+    ends: str
+    due_at: datetime
+    former_day: str
+    former_starts: str
+
+
 class WorkAccepted(WorkEvent, frozen=True, kw_only=True):
     """The location does the work."""
 

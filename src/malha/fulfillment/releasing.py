@@ -35,11 +35,9 @@ _SHUT = time(0, 0)
 
 
 class Wish(msgspec.Struct):
-    """Work to be made for one order at one location; `day`, and `slot` where there are any, once they were granted."""
+    """Work that a location is asked for; `day`, and `slot` where there are any, once they were granted."""
 
-    order: Order
     location_id: int
-    units: list[Unit]
     day: date | None = None
     slot: tuple[int, Window] | None = None  # with the location it is counted at
 
@@ -47,6 +45,13 @@ class Wish(msgspec.Struct):
     def window(self) -> Window | None:
         """Return the hours of the slot."""
         return None if self.slot is None else self.slot[1]
+
+
+class _OrderWish(Wish, kw_only=True):
+    """Work to be made for one order at one location."""
+
+    order: Order
+    units: list[Unit]
 
 
 async def release(
@@ -79,7 +84,7 @@ async def release(
     covered = await payments.coverage(tx, orders)
     policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
     now = at or await tx.now()
-    wishes: list[Wish] = []
+    wishes: list[_OrderWish] = []
     for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
         paid = payment_rules.is_payable_enough(order.payable, covered[order.id], policies[order.channel_id])
         why = rules.why_not_release(order, units[order.id], holds[order.id], now, paid=paid, forced=forced)
@@ -89,7 +94,7 @@ async def release(
             left[order.id] = why
     unpaid = {o: {"missing": orders[o].payable - covered[o]} for o, why in left.items() if why is NotReleased.NOT_PAID}
     await ordering.ensure_holds(tx, unpaid, HoldKind.PAYMENT)
-    calendars = await _take_capacity(tx, wishes, now)
+    calendars = await take_capacity(tx, wishes, now)
     granted = [wish for wish in wishes if wish.day is not None]
     full = {wish.order.id for wish in wishes} - {wish.order.id for wish in granted}
     left |= dict.fromkeys(full, NotReleased.NO_CAPACITY)
@@ -98,15 +103,15 @@ async def release(
     return Released(await _write(tx, granted, calendars), left)
 
 
-def _by_location(order: Order, units: Sequence[Unit]) -> list[Wish]:
+def _by_location(order: Order, units: Sequence[Unit]) -> list[_OrderWish]:
     places: dict[int, list[Unit]] = {}
     for unit in units:
         if unit.state is UnitState.ALLOCATED and unit.location_id is not None:
             places.setdefault(unit.location_id, []).append(unit)
-    return [Wish(order, location_id, places[location_id]) for location_id in sorted(places)]
+    return [_OrderWish(location_id, order=order, units=places[location_id]) for location_id in sorted(places)]
 
 
-async def _take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[int, Calendar]:
+async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[int, Calendar]:
     """Give every wish its day, as far as there is room within the horizon; return the calendars used.
 
     Where picking slots are stated a wish gets the earliest of them with room, too.
@@ -178,11 +183,11 @@ async def _seat(
     return seated
 
 
-async def _write(tx: Tx, wishes: Sequence[Wish], calendars: Mapping[int, Calendar]) -> list[Work]:
+async def _write(tx: Tx, wishes: Sequence[_OrderWish], calendars: Mapping[int, Calendar]) -> list[Work]:
     if not wishes:
         return []
     ids = [new_id() for _ in wishes]
-    dues = [_due(calendars[w.location_id], w.day, w.window) for w in wishes if w.day is not None]
+    dues = [due_of(calendars[w.location_id], w.day, w.window) for w in wishes if w.day is not None]
     made = await work.add(
         tx,
         {
@@ -220,7 +225,7 @@ async def _write(tx: Tx, wishes: Sequence[Wish], calendars: Mapping[int, Calenda
     return made
 
 
-def _due(calendar: Calendar, day: date, window: Window | None) -> datetime:
+def due_of(calendar: Calendar, day: date, window: Window | None) -> datetime:
     """Return when work of an open day is due: at the end of its slot, else at closing time.
 
     What is released at the first minute of a day is due at its closing time.

@@ -157,6 +157,36 @@ FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day
 RETURNING d.location_id, l.granted
 """
 
+# Of a site, from one day to another: work is about to move among them. Their rows are there (`ENSURE_DAYS`).
+LOCK_SITE_DAYS = """
+SELECT d.location_id FROM location m JOIN location_day d ON d.location_id = m.id
+WHERE coalesce(m.site_id, m.id) = %(home)s::int AND d.day BETWEEN %(since)s::date AND %(until)s::date
+ORDER BY d.day, d.location_id
+FOR NO KEY UPDATE OF d
+"""
+
+# Unlocked: the last that came to each slot and have not begun, by the partial index on them.
+OPEN_IN_SLOTS = """
+SELECT f.id
+FROM unnest(%(locations)s::int[], %(days)s::date[], %(starts)s::time[], %(pieces)s::int[])
+     AS w(location_id, day, starts, pieces)
+CROSS JOIN LATERAL (
+    SELECT id FROM fulfillment_order
+    WHERE slot_location_id = w.location_id AND capacity_day = w.day AND slot_starts = w.starts AND state = 'open'
+    ORDER BY number DESC LIMIT w.pieces
+) f
+LIMIT %(limit)s::int
+"""
+
+# By primary key; the work is locked.
+MOVE_WORK = """
+UPDATE fulfillment_order f
+SET capacity_day = w.day, due_at = w.due, slot_starts = w.starts, slot_ends = w.ends, version = f.version + 1
+FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(dues)s::timestamptz[], %(starts)s::time[], %(ends)s::time[])
+     AS w(id, day, due, starts, ends)
+WHERE f.id = w.id
+"""
+
 # Before balances: what may be given back at the end of a transaction is locked at its place in the order.
 LOCK_DAYS = """
 SELECT d.location_id FROM location_day d

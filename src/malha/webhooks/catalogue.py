@@ -60,6 +60,7 @@ _ORDERS = (
     fiscal.DocumentRecorded,
     fiscal.DocumentCancelled,
     fulfillment.WorkReleased,
+    fulfillment.WorkMoved,
     fulfillment.WorkAccepted,
     fulfillment.WorkRejected,
     fulfillment.UnitsPicked,
