@@ -49,6 +49,16 @@ def test_a_slot_without_places_takes_nobody() -> None:
     assert a_picking(none).quota(MONDAY) == 2
 
 
+def test_routing_may_give_a_location_what_its_day_has_room_for_and_on_a_day_without_slots_what_waits_for_the_next() -> (
+    None
+):
+    sunday = date(2026, 11, 29)
+    assert a_picking().limit(MONDAY) == 4
+    assert (a_picking().quota(sunday), a_picking().limit(sunday)) == (0, None)
+    nothing = Picking(PLACE, Plan(1, {Kind.PICK: [Template(1, NINE, NOON, 0)]}, []))
+    assert nothing.limit(sunday) == 0
+
+
 def test_a_pause_with_an_end_closes_what_begins_before_it_and_one_without_closes_nothing() -> None:
     eight = at(MONDAY, time(8))
     paused = {"status": LocationStatus.PAUSED}

@@ -1,12 +1,13 @@
 """Work at locations: what a location is asked for, and each step until the goods have left."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
+from malha.capacity.model import Clock
 from malha.catalog import reads as catalog
 from malha.fulfillment import pickups, reads, service
 from malha.fulfillment.errors import WorkNotFound, WrongCode
@@ -55,6 +56,7 @@ class WorkDetail(msgspec.Struct, frozen=True, kw_only=True):
     pickup_expired_at: datetime | None
     assignee: str | None
     document_required: bool
+    slot: reads.WorkSlot | None
     lines: list[WorkLine]
     shipments: list[reads.ShipmentRow]
     version: int
@@ -183,15 +185,22 @@ class Delivered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @query("/fulfillments", permission="orders:read", tag=TAG)
-async def list_work(work: Work, location: str | None = None) -> list[reads.QueueRow]:
-    """Return open work, due first, at most 200 pieces; of one location (its code), or of all the caller may see."""
+async def list_work(
+    work: Work, location: str | None = None, slot_day: date | None = None, slot: Clock | None = None
+) -> list[reads.QueueRow]:
+    """Return open work, due first, at most 200 pieces; of one location (its code), or of all the caller may see.
+
+    `slot_day` and `slot` (09:00) keep what is to be picked in the slots of a day, or in those that start then. Work in
+    a slot is due when it ends: it comes slot by slot.
+    """
     scope = None if work.actor.locations is None else sorted(work.actor.locations)
     if location is not None:
         place = await network.location_by_code(work.tx, location)
         if place is None or not work.actor.sees(place.id):
             raise UnknownLocation(code=location)
         scope = [place.id]
-    return await reads.queue(work.tx, scope)
+    starts = None if slot is None else time.fromisoformat(slot)
+    return await reads.queue(work.tx, scope, slot=(slot_day, starts))
 
 
 @query("/fulfillments/{fulfillment_id:uuid}", permission="orders:read", snapshot=True, tag=TAG)
@@ -220,6 +229,7 @@ async def get_work(work: Work, fulfillment_id: UUID) -> WorkDetail:
         pickup_expired_at=row.pickup_expired_at,
         assignee=row.assignee,
         document_required=row.document_policy == "required",
+        slot=row.slot,
         lines=[WorkLine(line=u.line, sku=u.sku, quantity=u.quantity, state=u.state) for u in units],
         shipments=[p for p in parcels if p.fulfillment_id == fulfillment_id],
         version=row.version,

@@ -97,6 +97,7 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime
     reason: str | None
     version: int
+    slot: fulfillment.WorkSlot | None
 
 
 class OrderState(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,6 +330,7 @@ async def get_order(work: Work, order_id: UUID) -> OrderView:
                 due_at=row.due_at,
                 reason=row.reason,
                 version=row.version,
+                slot=row.slot,
             )
             for row in rows
         ],

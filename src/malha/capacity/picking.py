@@ -34,6 +34,16 @@ class Picking(msgspec.Struct, frozen=True):
         holiday = is_holiday(self.place.holiday_calendar, day)
         return rules.day_quota(self.plan, day, holiday=holiday, closed=False)
 
+    def limit(self, day: date) -> int | None:
+        """Return how many orders routing may give a location on a day: as many as its slots have room for.
+
+        A day without slots has no limit where one of the next has some: its work waits for them. Else it is 0.
+        """
+        today = self.quota(day)
+        if today == 0 and any(self.quota(day + n * _DAY) for n in range(1, PROMISED_DAYS + 1)):
+            return None
+        return today
+
     def stated(self, day: date) -> list[Window]:
         """Return the slots of a working day, by their start."""
         holiday = is_holiday(self.place.holiday_calendar, day)

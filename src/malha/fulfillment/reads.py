@@ -1,7 +1,7 @@
 """Work at locations and parcels, as people look at them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, time
 
 import msgspec
 
@@ -18,6 +18,14 @@ WHERE location_id = ANY (%(places)s::int[]) AND (%(skus)s::int[] IS NULL OR sku_
 GROUP BY sku_id
 """
 QUEUE_LIMIT = 200
+
+
+class WorkSlot(msgspec.Struct, frozen=True):
+    """The picking slot of work: a date, and times of its location's day like 09:00."""
+
+    day: date
+    starts: str
+    ends: str
 
 
 class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +58,7 @@ class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
     pickup_returned: list[tuple[int, int, int]] | None
     assignee: str | None
     version: int
+    slot: WorkSlot | None = None
 
 
 class ShipmentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +94,21 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     lines: int
     awaiting_document: bool
+    slot: WorkSlot | None = None
 
 
+class SlotWork(msgspec.Struct, frozen=True):
+    """A picking slot with open work, of all locations that were asked about."""
+
+    day: date
+    starts: str
+    ends: str
+    pieces: int
+
+
+_SLOT = """CASE WHEN f.slot_starts IS NOT NULL THEN
+       jsonb_build_object('day', f.capacity_day, 'starts', to_char(f.slot_starts, 'HH24:MI'),
+                          'ends', to_char(f.slot_ends, 'HH24:MI')) END AS slot"""
 # Earliest open work per order: what "due" means in a list.
 DUE = """
 SELECT order_id, min(due_at) FROM fulfillment_order
@@ -102,11 +124,11 @@ SELECT DISTINCT order_id FROM (
     ORDER BY due_at, number LIMIT %(most)s::int
 ) late
 """
-OF_ORDER = """
+OF_ORDER = f"""
 SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_code, l.kind AS location_kind, l.timezone,
        e.id AS establishment_id, e.name AS establishment, e.document_policy, f.method, s.name AS service, s.carrier,
        f.state, f.released_at, f.due_at, f.accepted_at, f.picked_at, f.packed_at, f.closed_at, f.reason, f.pickup_code,
-       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version
+       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version, {_SLOT}
 FROM fulfillment_order f
 JOIN location l ON l.id = f.location_id
 JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
@@ -123,11 +145,11 @@ SELECT DISTINCT order_id FROM (
     SELECT order_id FROM shipment WHERE tracking_code = ANY(%(codes)s::text[]) LIMIT %(most)s::int
 ) parcels
 """
-QUEUE = """
+QUEUE = f"""
 SELECT f.id, f.number, o.number AS order_number, o.buyer_name, o.ship_to ->> 'city' AS city, f.location_id,
        l.name AS location, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
        coalesce(u.units, 0)::int AS units, coalesce(u.lines, 0)::int AS lines,
-       coalesce(u.awaiting_document, false) AS awaiting_document
+       coalesce(u.awaiting_document, false) AS awaiting_document, {_SLOT}
 FROM fulfillment_order f
 JOIN sales_order o ON o.id = f.order_id
 JOIN location l ON l.id = f.location_id
@@ -138,6 +160,8 @@ LEFT JOIN LATERAL (
 ) u ON true
 WHERE f.state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(locations)s::int[] IS NULL OR f.location_id = ANY(%(locations)s::int[]))
+  AND (%(slot_day)s::date IS NULL OR f.slot_starts IS NOT NULL AND f.capacity_day = %(slot_day)s::date)
+  AND (%(slot_starts)s::time IS NULL OR f.slot_starts = %(slot_starts)s::time)
   AND (%(due)s::timestamptz IS NULL OR (f.due_at, f.number) > (%(due)s::timestamptz, %(number)s::bigint))
 ORDER BY f.due_at, f.number LIMIT %(most)s::int
 """
@@ -145,7 +169,18 @@ QUEUE_COUNTS = """
 SELECT state, count(*)::int, count(*) FILTER (WHERE due_at < now() AND state <> 'ready')::int FROM fulfillment_order
 WHERE state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(locations)s::int[] IS NULL OR location_id = ANY(%(locations)s::int[]))
+  AND (%(slot_day)s::date IS NULL OR slot_starts IS NOT NULL AND capacity_day = %(slot_day)s::date)
+  AND (%(slot_starts)s::time IS NULL OR slot_starts = %(slot_starts)s::time)
 GROUP BY state
+"""
+# Slots whose work is not over, the next first: among open work, which the partial indexes keep small.
+SLOTS = """
+SELECT capacity_day AS day, to_char(slot_starts, 'HH24:MI') AS starts, to_char(slot_ends, 'HH24:MI') AS ends,
+       count(*)::int AS pieces
+FROM fulfillment_order
+WHERE slot_starts IS NOT NULL AND state NOT IN ('closed', 'rejected', 'cancelled') AND state <> 'ready'
+  AND (%(locations)s::int[] IS NULL OR location_id = ANY(%(locations)s::int[]))
+GROUP BY capacity_day, slot_starts, slot_ends ORDER BY capacity_day, slot_starts, slot_ends LIMIT %(most)s::int
 """
 
 
@@ -180,16 +215,40 @@ async def orders_of_tracking(tx: Tx, codes: Sequence[str]) -> list[UUID]:
     return await tx.values(ORDERS_OF_TRACKING, {"codes": list(codes), "most": QUEUE_LIMIT})
 
 
+Hours = tuple[date | None, time | None]  # of a picking slot: its day and its start, as far as they matter
+ANY_HOURS: Hours = (None, None)
+
+
 async def queue(
-    tx: Tx, location_ids: Sequence[int] | None = None, *, after: QueueRow | None = None, most: int = QUEUE_LIMIT
+    tx: Tx,
+    location_ids: Sequence[int] | None = None,
+    *,
+    slot: Hours = ANY_HOURS,
+    after: QueueRow | None = None,
+    most: int = QUEUE_LIMIT,
 ) -> list[QueueRow]:
-    """Return open work, due first, from behind `after`, at most `most`; of some locations or of all."""
-    locations = None if location_ids is None else list(location_ids)
-    place = {"due": after and after.due_at, "number": after and after.number}
-    return await tx.all(QueueRow, QUEUE, {"locations": locations, "most": most, **place})
+    """Return open work, due first, from behind `after`, at most `most`; of some locations or of all, or of a slot.
+
+    Work in a picking slot is due when it ends: it comes slot by slot.
+    """
+    place = {"due": after and after.due_at, "number": after and after.number, "most": most}
+    return await tx.all(QueueRow, QUEUE, _asked(location_ids, slot) | place)
 
 
-async def queue_counts(tx: Tx, location_ids: Sequence[int] | None = None) -> dict[str, tuple[int, int]]:
+async def queue_counts(
+    tx: Tx, location_ids: Sequence[int] | None = None, *, slot: Hours = ANY_HOURS
+) -> dict[str, tuple[int, int]]:
     """Return how much open work there is by state: (all, past its time)."""
+    rows = await tx.tuples(QUEUE_COUNTS, _asked(location_ids, slot))
+    return {state: (all_, late) for state, all_, late in rows}
+
+
+def _asked(location_ids: Sequence[int] | None, slot: Hours) -> dict[str, object]:
     locations = None if location_ids is None else list(location_ids)
-    return {state: (all_, late) for state, all_, late in await tx.tuples(QUEUE_COUNTS, {"locations": locations})}
+    return {"locations": locations, "slot_day": slot[0], "slot_starts": slot[1]}
+
+
+async def slots_at_work(tx: Tx, location_ids: Sequence[int] | None = None) -> list[SlotWork]:
+    """Return the picking slots whose work is not done, the next first, at most `QUEUE_LIMIT`; of some locations."""
+    locations = None if location_ids is None else list(location_ids)
+    return await tx.all(SlotWork, SLOTS, {"locations": locations, "most": QUEUE_LIMIT})

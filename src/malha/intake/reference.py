@@ -371,12 +371,12 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
 
 
 async def _with_picking(tx: Tx, snapshot: NetworkSnapshot, picking: Mapping[int, pick.Picking]) -> NetworkSnapshot:
-    """Return a network in which locations that state picking slots have the sum of today's as their daily capacity."""
+    """Return a network in which locations that state picking slots have what those take today as their capacity."""
     if not picking:
         return snapshot
     now = await tx.now()
     today = {
-        id_: msgspec.structs.replace(x.place, daily_capacity=x.quota(capacity.today_at(x.place, now)))
+        id_: msgspec.structs.replace(x.place, daily_capacity=x.limit(capacity.today_at(x.place, now)))
         for id_, x in picking.items()
     }
     return msgspec.structs.replace(snapshot, locations=snapshot.locations | today)
