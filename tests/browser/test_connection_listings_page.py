@@ -15,6 +15,7 @@ from .conftest import NARROW, WIDE, apart, shot, violations, walk
 
 Visit = Callable[..., Page]
 CODE = "seller"
+FIELDS = f"/connections/{CODE}/listing-fields"
 STOOD = """
 UPDATE listing_post w SET status = x.status, sent_at = now() - interval '2 hours', sent_version = 1, version = 1,
     reference = 'p-' || w.sku_id, errors = x.errors::jsonb
@@ -72,10 +73,12 @@ def test_the_pages_are_whole_in_both_languages_and_widths(
     visit: Visit, sold: list[str], language: str, viewport: dict[str, int]
 ) -> None:
     base = f"/connections/{CODE}/listings"
-    paths = (base, f"{base}/{sold[0]}", f"{base}/{sold[2]}", f"/connections/{CODE}")
+    paths = (base, f"{base}/{sold[0]}", f"{base}/{sold[2]}", f"/connections/{CODE}", FIELDS)
     for n, (_, page) in enumerate(walk(visit, paths, language=language, size=viewport)):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        if page.url.endswith(FIELDS):
+            expect(page.locator("#preview table")).to_be_visible()
         shot(page, f"a_l{n}-{language}-{viewport['width']}")
 
 
@@ -117,3 +120,64 @@ def test_listings_are_narrowed_published_and_ended_together(visit: Visit, sold: 
         page.get_by_label(f"Choose {sku}").check()
     page.get_by_role("button", name="End", exact=True).click()
     expect(page.get_by_text("2 are being ended")).to_be_visible()
+
+
+@pytest.mark.usefixtures("sold")
+def test_fields_are_mapped_with_the_listings_beside_them_and_taken_back(visit: Visit) -> None:
+    page = visit(f"/connections/{CODE}", language="en")
+    page.get_by_role("link", name="Listing fields").click()
+    title, preview = page.get_by_label("What fills Title", exact=True), page.locator("#preview")
+    expect(title.locator("option:checked")).to_have_text("as usual: Name of the SKU")
+    expect(preview).to_contain_text("No published listing changes")
+    expect(page.get_by_role("button", name="Take the last change back")).to_have_count(0)
+    # What the form would make follows it, and says what would be kept back.
+    title.select_option("none")
+    expect(preview).to_contain_text("would be kept back")
+    expect(preview).to_contain_text("Title: A required field is empty")
+    title.select_option("template")
+    page.get_by_label("Name or text for Title").fill("{nothing}")
+    page.get_by_label("Name or text for Title").blur()
+    expect(preview).to_contain_text("Title: There is no field nothing here.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#refusal")).to_contain_text("There is no field nothing here.")
+    expect(page.get_by_label("Name or text for Title")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Name or text for Title").fill("SALE {sku}")
+    page.get_by_role("button", name="Another field").click()
+    page.get_by_label("What fills …").select_option("constant")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#refusal")).to_contain_text("This field is empty")
+    page.get_by_label("Name of the field").fill("season")
+    page.get_by_label("Name or text for …").fill("summer")
+    page.get_by_label("Name or text for …").blur()
+    expect(preview.locator("tr", has_text="season")).to_contain_text("summer")
+    expect(preview).to_contain_text("are told anew")
+    shot(page, "listing_fields")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#toasts")).to_contain_text("Saved")
+    expect(title).to_have_value("template")
+    expect(page.get_by_label("Name of the field")).to_have_value("season")
+    expect(page.locator(".m-head")).to_contain_text("Changed last by")
+    assert violations(page) == []
+    page.get_by_role("button", name="Take the last change back").click()
+    expect(page.locator("#toasts")).to_contain_text("taken back")
+    expect(title).to_have_value("")
+    page.get_by_role("button", name="Take the last change back").click()
+    expect(title).to_have_value("template")
+    page.get_by_role("button", name="Fill all as usual").click()
+    expect(page.locator("#toasts")).to_contain_text("as usual again")
+    expect(title).to_have_value("")
+    expect(page.get_by_role("button", name="Fill all as usual")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("sold")
+def test_of_two_who_map_fields_the_second_reads_that_somebody_did(visit: Visit) -> None:
+    first, second = (visit(FIELDS, language="en") for _ in range(2))
+    for page, text in ((first, "one"), (second, "two")):
+        page.get_by_label("What fills Brand", exact=True).select_option("constant")
+        page.get_by_label("Name or text for Brand").fill(text)
+        page.get_by_role("button", name="Save", exact=True).click()
+        if page is first:
+            expect(page.locator("#toasts")).to_contain_text("Saved")
+    expect(second.locator("#refusal")).to_contain_text("changed by someone else")
+    first.get_by_role("button", name="Fill all as usual").click()
+    expect(first.get_by_label("What fills Brand", exact=True)).to_have_value("")

@@ -1,8 +1,7 @@
 """The form of a feed: what its file is made of, field by field, with the first rows as they would be."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response
@@ -10,9 +9,9 @@ from litestar.response import Response
 from malha.catalog import reads as catalog
 from malha.channels import service as channels
 from malha.channels.feeds import rules, service
-from malha.channels.feeds.model import Feed, FeedDraft, Filters, Format, Mapped, Origin, Plan
+from malha.channels.feeds.model import Feed, FeedDraft, Filters, Format, Plan
 from malha.channels.feeds.profiles import PROFILES, Profile
-from malha.console import filling, render, shell, web
+from malha.console import filling, mapping_form, render, shell, web
 from malha.console.feeds import ADDRESS
 from malha.console.filling import Filled
 from malha.network import reads as network
@@ -24,7 +23,6 @@ from malha.platform.money import CURRENCY_DIGITS
 from malha.platform.text import fold
 
 PREVIEWED = 3
-MOST_ROWS = rules.MOST_FIELDS
 FORMATS = {
     Format.TSV: N_("Table, tabs (TSV)"),
     Format.CSV: N_("Table, commas (CSV)"),
@@ -32,29 +30,8 @@ FORMATS = {
     Format.XML: "XML",
     Format.JSONL: "JSON Lines",
 }
-OTHERS = {
-    Origin.ATTRIBUTE: N_("Attribute of the product …"),
-    Origin.OPTION: N_("Option of the SKU …"),
-    Origin.CONSTANT: N_("Fixed text …"),
-    Origin.TEMPLATE: N_("Template …"),
-}
 FULL_TIMES = (60, 180, 360, 720, 1440, 10080)
 CHANGE_TIMES = (5, 15, 30, 60, 180)
-_SEPARATOR = "="
-
-
-class FieldRow(NamedTuple):
-    """One field of the target as the form shows it. `source` is `field:price`, `constant` …; empty: not sent."""
-
-    n: int
-    target: str
-    required: bool
-    hint: str
-    source: str
-    value: str
-    table: str
-    otherwise: str
-    replaces: bool
 
 
 @get(f"{ADDRESS}:new", opt={"permission": "network:write"})
@@ -92,7 +69,7 @@ async def _page(
 ) -> Response[str]:
     around = await shell.around(tx, request, "feeds")
     refuse_limited(tx)
-    rows = field_rows(profile, draft.plan)
+    rows = mapping_form.rows_of(profile, draft.plan.mapping)
     return render.html(
         "feeds/form.html",
         shell=around,
@@ -103,8 +80,10 @@ async def _page(
         target=_(profile.word),
         says=_(profile.says),
         rows=rows,
-        sources=[(f"field:{name}", _(word)) for name, word in rules.FIELDS.items() if _fits(profile, name)],
-        others=[(origin.value, _(word)) for origin, word in OTHERS.items()],
+        new_row=mapping_form.new_row(),
+        sources=mapping_form.sources(profile),
+        others=mapping_form.others(),
+        nothing=False,
         attributes=await catalog.attribute_names(tx),
         options=await catalog.option_names(tx),
         channels=[(c.code, c.name) for c in sorted(await network.channels(tx), key=lambda c: fold(c.name))],
@@ -114,10 +93,6 @@ async def _page(
         full_times=_times(FULL_TIMES, draft.full_minutes),
         change_times=_times(CHANGE_TIMES, draft.changes_minutes),
     )
-
-
-def _fits(profile: Profile, name: str) -> bool:
-    return profile.per_location or name not in {"location", "location_name"}
 
 
 def _times(usual: tuple[int, ...], chosen: int | None) -> list[tuple[str, str]]:
@@ -136,59 +111,12 @@ def _every(minutes: int) -> str:
     return _("every {n} minutes", n=minutes)
 
 
-def field_rows(profile: Profile, plan: Plan) -> list[FieldRow]:
-    """Return the fields as the form shows them: all that the target has, or those of the plan where it takes any."""
-    mapped = {m.target: m for m in plan.mapping}
-    names = [m.target for m in plan.mapping] if profile.open else [f.name for f in profile.fields]
-    rows = []
-    for n, name in enumerate(names):
-        field = profile.field(name)
-        one = mapped.get(name)
-        source, value = "", ""
-        if one is not None:
-            source = f"field:{one.value}" if one.origin is Origin.FIELD else one.origin.value
-            value = "" if one.origin is Origin.FIELD else one.value
-        table = "\n".join(f"{ours} {_SEPARATOR} {theirs}" for ours, theirs in one.table.items()) if one else ""
-        rows.append(
-            FieldRow(
-                n,
-                name,
-                bool(field and field.required),
-                ", ".join(field.values) if field else "",
-                source,
-                value,
-                table,
-                (one.otherwise or "") if one else "",
-                one is not None and one.otherwise is not None,
-            )
-        )
-    return rows
-
-
 # --- reading it ---
 
 
 def _plan(read: Filled) -> tuple[Plan, list[int]]:
     """Return the plan, and of which row of the form each of its fields is."""
-    mapping, of_row = [], []
-    rows = sorted({int(m) for name in read.form if (m := _row(name)) is not None})[:MOST_ROWS]
-    for n in rows:
-        source, _, name = read.text(f"plan/mapping/{n}/source", 80).partition(":")
-        target = read.text(f"plan/mapping/{n}/target", 80)
-        if not source or not target:
-            continue
-        value = name if source == Origin.FIELD else read.text(f"plan/mapping/{n}/value", rules.LONGEST_VALUE)
-        replaces = read.flag(f"plan/mapping/{n}/replaces")
-        mapping.append(
-            Mapped(
-                target=target,
-                origin=Origin(source) if source in set(Origin) else Origin.FIELD,
-                value=value,
-                table=_table(read, n),
-                otherwise=read.text(f"plan/mapping/{n}/otherwise", 300) if replaces else None,
-            )
-        )
-        of_row.append(n)
+    mapping, of_row = mapping_form.read_mapping(read)
     filters = Filters(
         in_stock=read.flag("in_stock"),
         categories=_words(read.text("plan/filters/categories", 4_000)),
@@ -206,29 +134,6 @@ def _plan(read: Filled) -> tuple[Plan, list[int]]:
     return plan, of_row
 
 
-def _row(name: str) -> str | None:
-    parts = name.split("/")
-    fits = len(parts) == 4 and parts[:2] == ["plan", "mapping"] and parts[2].isascii() and parts[2].isdigit()
-    return parts[2][:4] if fits else None
-
-
-def _table(read: Filled, n: int) -> dict[str, str]:
-    table = {}
-    for line in read.text(f"plan/mapping/{n}/table", 200_000).splitlines():
-        ours, sign, theirs = line.partition(_SEPARATOR)
-        if not line.strip():
-            continue
-        if not sign:
-            read.wrong(
-                f"plan/mapping/{n}/table",
-                N_("A line of the table has no “=”."),
-                N_("Write one pair a line: M = medium."),
-            )
-            break
-        table[ours.strip()] = theirs.strip()
-    return table
-
-
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -236,18 +141,6 @@ def _words(text: str) -> list[str]:
 def _minutes(read: Filled, name: str) -> int | None:
     text = read.text(name, 10)
     return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _placed(error: Invalid, of_row: list[int]) -> Invalid:
-    """Return a refusal with its paths pointing at the rows of the form."""
-    flaws = []
-    for flaw in error.flaws:
-        parts = flaw.at.split("/")
-        if parts[:2] == ["plan", "mapping"] and len(parts) == 4 and int(parts[2]) < len(of_row):
-            last = "source" if parts[3] == "value" and not flaw.facts.get("example") else parts[3]
-            flaw = msgspec.structs.replace(flaw, at=f"plan/mapping/{of_row[int(parts[2])]}/{last}")  # noqa: PLW2901
-        flaws.append(flaw)
-    return Invalid(flaws)
 
 
 @post(f"{ADDRESS}:save", opt={"permission": "network:write"}, status_code=200)
@@ -272,7 +165,7 @@ async def feed_save(request: Request[Any, Any, Any]) -> Response[Any]:
         async with web.writing(request) as tx:
             await service.put_feed(tx, code, draft, read.version(), services.signing)
     except Invalid as error:
-        raise _placed(error, of_row) from None
+        raise mapping_form.placed(error, plan.mapping, of_row) from None
     return web.go_on(request, f"{ADDRESS}/{code}", _("Feed saved"))
 
 

@@ -25,3 +25,11 @@ class ListingChanged(Conflict):
 
     code = "listing_changed"
     says = "The listing of {key} was changed by someone else meanwhile."
+
+
+class NothingToTakeBack(Conflict):
+    """No change of the mapping is known that could be taken back."""
+
+    code = "listing_mapping_unchanged"
+    says = "No change of how the fields of {key} are mapped is known that could be taken back."
+    mend = "Change the fields on their page."

@@ -1,6 +1,7 @@
 """Content of listings as it is now, from the catalogue and what is said of them on a connection."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from malha.channels.connecting import registry
 from malha.channels.connecting.model import Linked
 from malha.channels.contract import CatalogSink
 from malha.channels.feeds.making import facts_of, tree_of
+from malha.channels.feeds.model import Mapped
 from malha.channels.feeds.profiles import Profile
 from malha.channels.feeds.rules import Compiled
 from malha.channels.listings import reads, rules
@@ -69,15 +71,32 @@ async def maker_of(tx: Tx, connection: Linked) -> Maker:
     Raises:
         NoListings: its connector takes no products.
     """
+    (maker,) = await makers_of(tx, connection)
+    return maker
+
+
+async def makers_of(tx: Tx, connection: Linked, *others: Sequence[Mapped] | None) -> list[Maker]:
+    """Return what makes the content as fields are mapped now, and as each of `others` would map them.
+
+    Raises:
+        NoListings: its connector takes no products.
+    """
     profile = profile_of(connection)
     mapping, _version, _seen = await reads.plan(tx, connection.id)
     categories = await catalog.categories(tx)
     paths, lines = tree_of(categories)
     website = (await retailer.current(tx)).website or ""
-    compiled = Compiled(
-        rules.plan_of(profile, mapping, connection.currency), connection.currency, website, lines, profile
-    )
     said = msgspec.json.encode([website, profile.fields, sorted((c.code, c.name, c.path) for c in categories)])
     around = hashlib.blake2b(said, digest_size=8).hexdigest()
     place = Place(connection.id, connection.channel_id, around)
-    return Maker(place, profile, compiled, paths, connection.currency)
+    currency = connection.currency
+    return [
+        Maker(
+            place,
+            profile,
+            Compiled(rules.plan_of(profile, each, currency), currency, website, lines, profile),
+            paths,
+            currency,
+        )
+        for each in (mapping, *others)
+    ]

@@ -46,6 +46,11 @@ SELECT v.id {_OF}
 WHERE w.sku_id > %(after)s::int AND w.version + w.wanted::int > 0 AND w.stamp IS DISTINCT FROM {_STAMP}
 ORDER BY w.sku_id LIMIT %(most)s::int
 """
+# In the order of the key.
+PUBLISHED = """
+SELECT sku_id FROM listing_post WHERE connection_id = %(connection_id)s::int AND wanted
+ORDER BY sku_id LIMIT %(most)s::int
+"""
 OF_PRODUCTS = """
 SELECT w.sku_id FROM listing_post w JOIN variant v ON v.id = w.sku_id
 WHERE w.connection_id = %(connection_id)s::int AND v.product_id = ANY (%(products)s::int[]) ORDER BY w.sku_id
@@ -182,6 +187,11 @@ async def goods_of_sku(tx: Tx, place: Place, sku: str) -> Goods | None:
 async def to_look_at(tx: Tx, place: Place, after: int, most: int) -> list[int]:
     """Return variants that were published and differ in anything from what their content was worked out from."""
     return await tx.values(TO_LOOK_AT, {**_params(place), "around": place.around, "after": after, "most": most})
+
+
+async def published(tx: Tx, connection_id: int, most: int) -> list[int]:
+    """Return the first variants that somebody published over a connection."""
+    return await tx.values(PUBLISHED, {"connection_id": connection_id, "most": most})
 
 
 async def of_products(tx: Tx, connection_id: int, products: Sequence[int]) -> list[int]:
