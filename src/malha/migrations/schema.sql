@@ -856,9 +856,13 @@ CREATE TABLE fulfillment_order (
     pickup_remind_at timestamp with time zone,
     pickup_expired_at timestamp with time zone,
     pickup_returned jsonb,
+    slot_location_id integer,
+    slot_starts time without time zone,
+    slot_ends time without time zone,
     CONSTRAINT fulfillment_order_pkey PRIMARY KEY (id),
     CONSTRAINT fulfillment_order_number_key UNIQUE (number),
     CONSTRAINT fulfillment_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text]))),
+    CONSTRAINT fulfillment_order_slot_check CHECK ((num_nulls(slot_location_id, slot_starts, slot_ends) = ANY (ARRAY[0, 3]))),
     CONSTRAINT fulfillment_order_state_check CHECK ((state = ANY (ARRAY['open'::text, 'accepted'::text, 'picking'::text, 'picked'::text, 'packed'::text, 'ready'::text, 'closed'::text, 'rejected'::text, 'cancelled'::text])))
 );
 
@@ -3044,6 +3048,7 @@ CREATE INDEX fulfillment_order_pickup_pending ON fulfillment_order USING btree (
 CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (pickup_remind_at) WHERE ((state = 'ready'::text) AND (pickup_remind_at IS NOT NULL));
 CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pickup_until) WHERE ((state = 'ready'::text) AND (pickup_expired_at IS NULL));
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
+CREATE INDEX fulfillment_order_slot ON fulfillment_order USING btree (slot_location_id, capacity_day, slot_starts, number) WHERE ((slot_starts IS NOT NULL) AND (state = 'open'::text));
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
