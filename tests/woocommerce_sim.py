@@ -81,6 +81,7 @@ class WooSim:
         self.hooks: list[dict[str, Any]] = []
         self.gateways = {"pix": ["products", "refunds"], "cod": ["products"]}
         self.settings = {"woocommerce_currency": "BRL", "woocommerce_price_num_decimals": "2"}
+        self.units = {"weight": "kg", "dimension": "cm"}
         self.plugged = True
         self.asked: list[tuple[str, str, bytes]] = []
         self.nonces: set[str] = set()
@@ -121,6 +122,7 @@ class WooSim:
             "status": "publish", "sku": sku, "price": price, "regular_price": price, "sale_price": "",
             "manage_stock": stock is not None, "stock_quantity": stock, "parent_id": 0, "global_unique_id": "",
             "attributes": [], "description": "", "short_description": "", "tags": [], "brands": [], "images": [],
+            "weight": "", "dimensions": dict.fromkeys(("length", "width", "height"), ""),
             "meta_data": [], "categories": [{"id": self.uncategorised}], **more,
         }  # fmt: skip
         return id_
@@ -288,6 +290,8 @@ class WooSim:
         match (method, path):
             case ("GET", ["settings", "general"]):
                 return 200, [{"id": name, "value": text} for name, text in self.settings.items()], {}
+            case ("GET", ["settings", "products"]):
+                return 200, [{"id": f"woocommerce_{name}_unit", "value": text} for name, text in self.units.items()], {}
             case ("GET", ["webhooks"]):
                 return self._page(iter(self.hooks), asked)
             case ("GET", ["payment_gateways", name]):
@@ -469,7 +473,7 @@ class WooSim:
         row["date_modified_gmt"] = moment(self.tick())
         return self.said_of(row)
 
-    def _kept(self, row: dict[str, Any], name: str, value: Any) -> Any:  # noqa: PLR0911 -- a table of fields
+    def _kept(self, row: dict[str, Any], name: str, value: Any) -> Any:  # noqa: C901, PLR0911 -- a table of fields
         """What the shop makes of a field that it is told."""
         match name:
             case "name" | "description" | "short_description":
@@ -481,6 +485,8 @@ class WooSim:
                 return [{"id": each["id"]} for each in value if each["id"] in self.terms[name]]
             case "brands":  # an empty list is passed over
                 return [{"id": each["id"]} for each in value] or row[name]
+            case "dimensions":
+                return {**row[name], **value}
             case "attributes":
                 return [self._attribute(each) for each in value]
             case "images":

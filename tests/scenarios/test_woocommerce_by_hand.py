@@ -135,7 +135,15 @@ async def test_all_that_is_said_of_a_listing_is_there_once_and_what_people_wrote
     }  # fmt: skip
     attributes = {"Composição": "Algodão | Linho", "Cor d'água": "Azul & verde"}
     item = ProductPush(
-        sku="L", code="L", name=fields["title"], price=2_990, currency="BRL", fields=fields, attributes=attributes
+        sku="L",
+        code="L",
+        name=fields["title"],
+        price=2_990,
+        currency="BRL",
+        fields=fields,
+        attributes=attributes,
+        weight_grams=1_250,
+        length_mm=305,
     )
 
     async def told(push: ProductPush) -> Any:
@@ -160,6 +168,7 @@ async def test_all_that_is_said_of_a_listing_is_there_once_and_what_people_wrote
         ]
         assert [image["alt"] for image in row["images"]] == [row["images"][0]["alt"]] * 4
         assert fetched == ["/a.png", "/b.png", "/c.png", "/d.png"]
+        assert (row["weight"], row["dimensions"]["length"], row["dimensions"]["width"]) == ("1.25", "30.5", "")
         assert await told(item) == row, "the same again changes nothing, not even when it was changed last"
 
         sale = await shop.ask("POST", "/products/tags", {"name": "liquidação"})

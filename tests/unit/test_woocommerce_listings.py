@@ -245,6 +245,33 @@ async def test_an_end_says_nothing_of_what_a_product_looks_like(shop: WooSim):
     assert shop.by_sku("C-1")["status"] == "private", "nobody can buy it: it is not touched"
 
 
+@pytest.mark.parametrize(
+    ("weight", "dimension", "said"),
+    [
+        ("kg", "cm", ("0.25", "30", "0.5")),
+        ("g", "mm", ("250", "300", "5")),
+        ("lbs", "in", ("0.5512", "11.811", "0.1969")),
+        ("stone", "cm", ("", "30", "0.5")),  # of a plug-in
+    ],
+)
+async def test_weight_and_measures_are_written_in_the_units_of_the_shop_once(
+    shop: WooSim, weight: str, dimension: str, said: tuple[str, str, str]
+):
+    shop.units = {"weight": weight, "dimension": dimension}
+    _parent, _ids = shop.vary("CAMISA", "AZUL")
+    for code in ("C-1", "CAMISA-AZUL"):
+        item = msgspec.structs.replace(push(code, images=[]), weight_grams=250, length_mm=300, height_mm=5)
+        row = await settled(shop, item)
+        sizes = row["dimensions"]
+        assert (row["weight"], sizes["length"], sizes["height"]) == said
+        assert sizes["width"] == "", "nobody knows it: it is the shop's"
+        if "." in row["weight"]:
+            shop.by_sku(code)["weight"] = f"{row['weight']}0"  # the same, as the shop likes it
+        shop.asked.clear()
+        await settled(shop, item)
+        assert written(shop) == []
+
+
 # --- pictures ---
 
 

@@ -16,6 +16,8 @@ from malha.channels.connectors.woocommerce.showing import (
     OURS,
     TERMS,
     Plan,
+    Units,
+    is_measured,
     plan,
     plan_variation,
     unknown_attributes,
@@ -50,7 +52,8 @@ class _Open(msgspec.Struct):
 async def upsert(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
     """Make and change products; one that is refused holds up no others.
 
-    Of what is made anew a simple product is made. Of a variation its GTIN is written and whether it is for sale.
+    What is made anew becomes a simple product. Of a variation GTIN, weight, measures and whether it is for sale are
+    written.
 
     Raises:
         Unsure: nobody knows what became of any of them.
@@ -95,9 +98,11 @@ async def _planned(ctx: Ctx, terms: Terms, open_: Sequence[_Open]) -> list[tuple
         unknown_attributes(each.item, each.row or NOT_THERE) for each in open_ if each.item.active and not _varies(each)
     )
     shared = await terms.attributes() if lacking else {}
+    measured = any(is_measured(each.item) for each in open_ if each.item.active)
+    units = await terms.units() if measured else Units()
     planned = []
     for each in open_:
-        told = _plan(ctx, each, ids.get(id(each), {}), shared)
+        told = _plan(ctx, each, ids.get(id(each), {}), shared, units)
         if each.row is None and not each.item.active:
             each.result = Ok()  # it is not for sale there, which is what is wanted
         elif each.row is None and each.item.currency != ctx.connection.currency:
@@ -140,14 +145,15 @@ async def _ids(terms: Terms, open_: Sequence[_Open]) -> dict[int, dict[str, Sequ
     return found
 
 
-def _plan(ctx: Ctx, each: _Open, ids: Mapping[str, Sequence[int]], shared: Mapping[str, int]) -> Plan:
+def _plan(ctx: Ctx, each: _Open, ids: Mapping[str, Sequence[int]], shared: Mapping[str, int], units: Units) -> Plan:
     if _varies(each) and each.row is not None:
-        return plan_variation(each.item, each.row)
+        return plan_variation(each.item, each.row, units)
     return plan(
         each.item,
         each.row or NOT_THERE,
         ids=ids,
         shared=shared,
+        units=units,
         visible=ctx.config.show_attributes,
         written=each.written,
         refused=frozenset(each.refused),

@@ -6,6 +6,7 @@ what did not change is not written again, however the shop spells it, and what p
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Any
 
@@ -37,7 +38,7 @@ TEXTS = {
 }
 HTML = frozenset({"description", "short_description"})
 TERMS = {"categories": "categories", "tags": "tags", "brand": "brands"}
-OURS = {there: name for name, there in (TEXTS | TERMS).items()} | {"images": "images"}
+OURS = {there: name for name, there in (TEXTS | TERMS).items()}
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -68,6 +69,18 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
             return msgspec.json.decode(said if isinstance(said, str) else "{}", type=cls)
         except msgspec.DecodeError:
             return cls()
+
+
+class Units(msgspec.Struct, frozen=True):
+    """What a shop weighs and measures in."""
+
+    weight: str = "kg"
+    length: str = "cm"
+
+
+GRAMS = {"kg": Decimal(1000), "g": Decimal(1), "lbs": Decimal("453.59237"), "oz": Decimal("28.349523125")}
+MILLIMETRES = {"m": Decimal(1000), "cm": Decimal(10), "mm": Decimal(1), "in": Decimal("25.4"), "yd": Decimal("914.4")}
+FINEST = Decimal("0.0001")
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -129,6 +142,7 @@ def plan(
     *,
     ids: Mapping[str, Sequence[int]],
     shared: Mapping[str, int],
+    units: Units,
     visible: bool,
     written: Mapping[str, Any],
     refused: frozenset[str] = frozenset(),
@@ -143,6 +157,7 @@ def plan(
         row: the product as the shop has it.
         ids: those of categories, tags and brands, by field, as far as `wants` asks for them.
         shared: the shop's own attributes, ids by name.
+        units: what the shop weighs and measures in.
         visible: whether shoppers are shown attributes.
         written: what was written last, where `row` is the answer to it: what is otherwise is what the shop made of it.
         refused: marks of pictures that the shop did not take.
@@ -152,6 +167,7 @@ def plan(
         return Plan({"status": "draft"} if row.status == "publish" else {})
     old = Note.of(row)
     changes: dict[str, Any] = {} if row.status == "publish" else {"status": "publish"}
+    _put_measures(changes, item, row, units)
     texts = _put_texts(changes, item, row, old, written)
     texts |= _put_attributes(changes, item, row, old, shared, visible=visible, written="attributes" in written)
     terms = _put_terms(changes, item, row, old, ids)
@@ -168,14 +184,48 @@ def plan(
     return Plan(changes, fresh)
 
 
-def plan_variation(item: ProductPush, row: Listed) -> Plan:
+def plan_variation(item: ProductPush, row: Listed, units: Units) -> Plan:
     """Return what to write of a variation: what it is called and described as, its product says for all of them."""
     if not item.active:
         return Plan({"status": "private"} if row.status == "publish" else {})
     changes: dict[str, Any] = {} if row.status == "publish" else {"status": "publish"}
     if item.gtin and item.gtin != row.global_unique_id:
         changes["global_unique_id"] = item.gtin
+    _put_measures(changes, item, row, units)
     return Plan(changes)
+
+
+def is_measured(item: ProductPush) -> bool:
+    """Tell whether anything is known of a listing's weight or size."""
+    return any((item.weight_grams, item.length_mm, item.width_mm, item.height_mm))
+
+
+def _put_measures(changes: dict[str, Any], item: ProductPush, row: Listed, units: Units) -> None:
+    """Add weight and sizes that shall be others to what is written; what nobody says is the shop's."""
+    weight = _in_unit(item.weight_grams, GRAMS.get(units.weight))
+    if weight is not None and weight != _number(row.weight):
+        changes["weight"] = format(weight, "f")
+    said = {"length": item.length_mm, "width": item.width_mm, "height": item.height_mm}
+    sizes = {
+        name: size for name, mm in said.items() if (size := _in_unit(mm, MILLIMETRES.get(units.length))) is not None
+    }
+    if any(size != _number(row.dimensions.get(name)) for name, size in sizes.items()):
+        changes["dimensions"] = {name: format(size, "f") for name, size in sizes.items()}
+
+
+def _in_unit(amount: int, unit: Decimal | None) -> Decimal | None:
+    """Return an amount in a unit of the shop; None where there is none, or the unit is not known."""
+    if not amount or unit is None:
+        return None
+    exact = (Decimal(amount) / unit).quantize(FINEST).normalize()
+    return exact or FINEST  # too little for the unit is not nothing
+
+
+def _number(text: Any) -> Decimal | None:
+    try:
+        return Decimal(str(text or ""))
+    except InvalidOperation:
+        return None
 
 
 def _put_texts(

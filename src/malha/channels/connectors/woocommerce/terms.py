@@ -1,7 +1,7 @@
-"""Categories, tags, brands and the shop's own attributes by name; what is missing of the first three is made.
+"""What a shop has besides products: categories, tags, brands, attributes of its own, units.
 
-A name that is there already comes back as an error with its id, so making is looking up, and does no harm twice. What
-was found is kept for one call: somebody may delete it before the next.
+Of the first three what is missing is made. A name that is there already comes back as an error with its id, so making
+is looking up, and does no harm twice. What was found is kept for one call: somebody may delete it before the next.
 """
 
 import html
@@ -10,7 +10,8 @@ from typing import Any
 
 from malha.channels.connectors.woocommerce.asking import NoRoute, ask
 from malha.channels.connectors.woocommerce.goods import batch_rows, result_of
-from malha.channels.connectors.woocommerce.words import PAGE
+from malha.channels.connectors.woocommerce.showing import Units
+from malha.channels.connectors.woocommerce.words import PAGE, Setting
 from malha.channels.contract import Ctx, Ok, Rejected, Unknown, Unsure
 
 OPERATION = "upsert_products"
@@ -25,6 +26,7 @@ class Terms:
         self._ctx = ctx
         self._known: dict[tuple[str, int, str], int | Rejected] = {}
         self._attributes: Mapping[str, int] | None = None
+        self._units: Units | None = None
 
     async def ids_of(self, field: str, texts: Iterable[str]) -> dict[str, list[int] | Rejected | None]:
         """Return the ids that texts of a field mean; None where the shop has no such terms, a refusal where it says no.
@@ -79,6 +81,18 @@ class Terms:
             rows = await ask(self._ctx, "GET", "/products/attributes", list[dict[str, Any]], OPERATION)  # all at once
             self._attributes = {_plain(row.get("name")): row["id"] for row in rows if row.get("id")}
         return self._attributes
+
+    async def units(self) -> Units:
+        """Return what the shop weighs and measures in."""
+        if self._units is None:
+            told = await ask(self._ctx, "GET", "/settings/products", list[Setting], OPERATION)
+            known = {each.id: str(each.value) for each in told}
+            usual = Units()
+            self._units = Units(
+                known.get("woocommerce_weight_unit", usual.weight),
+                known.get("woocommerce_dimension_unit", usual.length),
+            )
+        return self._units
 
 
 def paths_of(field: str, text: str) -> list[tuple[str, ...]]:

@@ -126,6 +126,8 @@ class Listed(Product):
     tags: list[Term] = []
     brands: Any = None
     images: list[Term] = []
+    weight: str | None = ""
+    dimensions: dict[str, Any] = {}
     meta_data: list[Entry] = []
 
 
