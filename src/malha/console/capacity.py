@@ -14,7 +14,7 @@ from malha.capacity import reads, rules, service
 from malha.capacity.model import KIND_WORDS, Kind, Override, Plan, Slot
 from malha.console import capacity_form as grid
 from malha.console import capacity_view as drawn
-from malha.console import export, filling, locations, render, shell, uploads, web
+from malha.console import export, filling, locations, picking_view, render, shell, uploads, web
 from malha.console import network_words as say
 from malha.console.capacity_view import KINDS
 from malha.console.filling import Filled
@@ -107,7 +107,10 @@ async def capacity_page(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "capacity", here=asked.address(page=asked.page))
         places, known = await _wanted(tx, request, asked)
         first = min((asked.page - 1) * PAGE_SIZE, max(len(places) - 1, 0) // PAGE_SIZE * PAGE_SIZE)
-        views = await drawn.views(tx, places[first : first + PAGE_SIZE], kind, monday)
+        shown = places[first : first + PAGE_SIZE]
+        views = await drawn.views(tx, shown, kind, monday)
+        is_now = monday <= i18n.local(now()).date() < monday + timedelta(days=7)
+        loads = await picking_view.loads(tx, shown, now()) if kind is Kind.PICK and is_now else {}
         groups = [(g.code, g.name) for g in await network.location_groups(tx)]
         stated = {k: len(await reads.stating(tx, k)) for k in KINDS}
     number = first // PAGE_SIZE + 1
@@ -125,6 +128,7 @@ async def capacity_page(request: Request[Any, Any, Any]) -> Response[str]:
         this_week=asked.address(week=""),
         next_week=asked.address(week=(monday + timedelta(days=7)).isoformat()),
         views=views,
+        loads=loads,
         known=known,
         total=len(places),
         groups=groups,

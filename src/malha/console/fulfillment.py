@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, get
 from litestar.response import Response, Stream
 
-from malha.console import export, reads, render, shell, web, words
+from malha.console import export, picking_view, reads, render, shell, web, words
 from malha.fulfillment import reads as jobs
 from malha.fulfillment.reads import QueueRow
 from malha.platform import i18n
@@ -26,6 +26,7 @@ STAGES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("packed",), N_("Packed"), N_("Nothing packed waits.")),
     (("ready",), N_("Waits for the customer"), N_("No counter has anything ready.")),
 )
+TO_PICK = ("open", "accepted", "picking")
 ROUND = 2 * 3.141592653589793 * 12  # of the ring, in its own units
 
 
@@ -42,6 +43,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     used: float  # length of the ring's arc
     sign: str  # short text inside the ring
     waits_document: bool
+    slot: str  # when it is to be picked; empty without
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,7 @@ def _card(row: QueueRow, at: datetime) -> Card:
         used=round(ROUND * used, 1),
         sign="" if waiting else f"+{short}" if late else short,
         waits_document=row.awaiting_document,
+        slot=picking_view.short(row.slot, i18n.local(at).date()) if row.slot and row.state in TO_PICK else "",
     )
 
 
@@ -97,15 +100,21 @@ def columns_of(rows: list[QueueRow], counts: Mapping[str, tuple[int, int]]) -> l
 
 @get("/fulfillment", opt={"permission": "fulfillment:work"})
 async def board(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the board, of all locations or of one."""
+    """Show the board, of all locations or of one, of all work or of a picking slot's."""
     asked = request.query_params.get("location", "")
+    slot = picking_view.chosen(request.query_params.get("slot", ""))
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "fulfillment")
         places = await reads.locations_with_work(tx, scope)
         chosen = next((id_ for id_, code, _name in places if code == asked), None)
         wanted = (chosen,) if chosen is not None else scope
-        columns = columns_of(await jobs.queue(tx, wanted), await jobs.queue_counts(tx, wanted))
+        columns = columns_of(await jobs.queue(tx, wanted, slot=slot), await jobs.queue_counts(tx, wanted, slot=slot))
+        slots = picking_view.options(await jobs.slots_at_work(tx, wanted), slot)
+    here = {name: value for name, value in (
+        ("location", asked if chosen is not None else ""), ("slot", _written(slot)),
+    ) if value}  # fmt: skip
+    address = f"?{urlencode(here)}" if here else ""
     template = "fulfillment/board.html" if web.wants_part(request) else "fulfillment/page.html"
     return render.html(
         template,
@@ -113,13 +122,18 @@ async def board(request: Request[Any, Any, Any]) -> Response[str]:
         columns=columns,
         places=[(code, name) for _id, code, name in places],
         chosen=asked if chosen is not None else "",
-        exports=export.choices(
-            lambda path: f"{path}?{urlencode({'location': asked})}" if chosen is not None else path,
-            "/fulfillment/export",
-        ),
+        slots=slots,
+        slot=_written(slot),
+        here=f"/fulfillment{address}",
+        exports=export.choices(lambda path: f"{path}{address}", "/fulfillment/export"),
         total=i18n.number(sum(column.count for column in columns)),
         may=around.may,
     )
+
+
+def _written(slot: jobs.Hours) -> str:
+    day, starts = slot
+    return "" if day is None or starts is None else f"{day.isoformat()}T{starts:%H:%M}"
 
 
 COLUMNS = (
@@ -128,7 +142,7 @@ COLUMNS = (
     Heading(N_("Method")), Heading(N_("Service"), width=20), Heading(N_("Lines"), Kind.WHOLE),
     Heading(N_("Units"), Kind.WHOLE),
     Heading(N_("Released at"), Kind.MOMENT, 18), Heading(N_("Due"), Kind.MOMENT, 18),
-    Heading(N_("Pickup until"), Kind.MOMENT, 18),
+    Heading(N_("Pickup until"), Kind.MOMENT, 18), Heading(N_("Picking day"), Kind.DAY), Heading(N_("Picking slot")),
 )  # fmt: skip
 
 
@@ -137,20 +151,22 @@ def _export_row(row: QueueRow) -> list[Any]:
     return [
         row.number, row.order_number, row.location, _(sign.word), row.buyer_name, row.city, _(words.METHOD[row.method]),
         row.service, row.lines, row.units, row.released_at, row.due_at, row.pickup_until,
+        row.slot and row.slot.day, picking_view.hours(row.slot.starts, row.slot.ends) if row.slot else None,
     ]  # fmt: skip
 
 
 @get(export.paths("/fulfillment/export"), opt={"permission": "fulfillment:work"})
 async def board_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the open work of all locations, or of one, as a file."""
+    """Send the open work of all locations or of one, and of a picking slot if one is chosen, as a file."""
     scope = shell.scope_of(web.caller_of(request))
     asked = request.query_params.get("location", "")
+    slot = picking_view.chosen(request.query_params.get("slot", ""))
     async with web.reading(request) as tx:
         places = await reads.locations_with_work(tx, scope)
     wanted = next(((id_,) for id_, code, _name in places if code == asked), scope)
 
     pages = export.pages(
-        request, lambda tx, after: jobs.queue(tx, wanted, after=after, most=export.BATCH), lambda row: row
+        request, lambda tx, after: jobs.queue(tx, wanted, slot=slot, after=after, most=export.BATCH), lambda row: row
     )
 
     return export.send(request, "fulfillment", COLUMNS, pages, _export_row)

@@ -10,7 +10,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import audit_words, brazil_map, capacity_view, export, filling, render, shell, web
+from malha.console import audit_words, brazil_map, capacity_view, export, filling, picking_view, render, shell, web
 from malha.console import network_words as say
 from malha.console.words import Sign
 from malha.exchange import kinds
@@ -310,6 +310,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         monday = today - timedelta(days=today.weekday())
         slots = await capacity_view.of_location(tx, found, monday)
         limited = await capacity_view.limited(tx, found, today)
+        loads = (await picking_view.loads(tx, [found], now())).get(found.home, [])
         waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
         seen = await in_scope(tx, request)
         others = [x for x in seen if x.id != found.id]
@@ -327,6 +328,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         kind=_(say.LOCATION_KIND[found.kind]),
         sign_of=say.LOCATION_STATUS[found.status],
         slots=slots,
+        loads=loads,
         slot_days=[monday + timedelta(days=n) for n in range(7)],
         note=_pause_note(found),
         owners=owners,

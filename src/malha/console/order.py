@@ -15,7 +15,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import messages, order_slot, pictures, render, shell, timeline, web, why_date, words
+from malha.console import messages, order_slot, picking_view, pictures, render, shell, timeline, web, why_date, words
 from malha.console import reads as page_reads
 from malha.console.why import drawn
 from malha.console.words import Sign
@@ -166,6 +166,7 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     shipments: list[jobs.ShipmentRow]
     documents: list[fiscal.DocumentRow]
     steps: list[Step]
+    slot: str  # in which its goods are picked; empty without
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -642,6 +643,7 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
         awaiting_document=awaiting,
         due=render.deadline(row.due_at) if open_ else "",
         due_class=render.lateness(row.due_at) if open_ else "",
+        slot=picking_view.said(row.slot) if row.slot else "",
         shipments=[s for s in facts.shipments if s.fulfillment_id == row.id],
         documents=[d for d in facts.documents if d.source_id == row.id],
         steps=work_steps(facts, row),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, time
+from typing import TypeVar
 
 import msgspec
 
@@ -182,6 +183,15 @@ WHERE slot_starts IS NOT NULL AND state NOT IN ('closed', 'rejected', 'cancelled
   AND (%(locations)s::int[] IS NULL OR location_id = ANY(%(locations)s::int[]))
 GROUP BY capacity_day, slot_starts, slot_ends ORDER BY capacity_day, slot_starts, slot_ends LIMIT %(most)s::int
 """
+# Work that is to be picked still, by the partial index on open work. Slots are those of a site's first location, which
+# the locations there share.
+TO_PICK_IN_SLOTS = """
+SELECT f.slot_location_id, f.capacity_day, f.slot_starts, count(*)::int
+FROM location m JOIN fulfillment_order f ON f.location_id = m.id
+WHERE coalesce(m.site_id, m.id) = ANY (%(homes)s::int[]) AND f.state IN ('open', 'accepted', 'picking')
+  AND f.slot_starts IS NOT NULL AND f.capacity_day BETWEEN %(since)s::date AND %(until)s::date
+GROUP BY f.slot_location_id, f.capacity_day, f.slot_starts
+"""
 
 
 async def set_aside(tx: Tx, places: Sequence[int], sku_ids: Sequence[int] | None = None) -> dict[int, int]:
@@ -202,7 +212,15 @@ async def overdue_orders(tx: Tx) -> list[UUID]:
 
 async def of_order(tx: Tx, order_id: UUID) -> list[WorkRow]:
     """Return the fulfillment orders of an order, rejected ones too."""
-    return await tx.all(WorkRow, OF_ORDER, {"id": order_id})
+    return [_seated(row) for row in await tx.all(WorkRow, OF_ORDER, {"id": order_id})]
+
+
+Seated = TypeVar("Seated", WorkRow, QueueRow)
+
+
+def _seated(row: Seated) -> Seated:
+    """Return a row with its slot as what it is: the database sends it as JSON."""
+    return row if row.slot is None else msgspec.structs.replace(row, slot=msgspec.convert(row.slot, WorkSlot))
 
 
 async def shipments(tx: Tx, order_id: UUID) -> list[ShipmentRow]:
@@ -232,7 +250,7 @@ async def queue(
     Work in a picking slot is due when it ends: it comes slot by slot.
     """
     place = {"due": after and after.due_at, "number": after and after.number, "most": most}
-    return await tx.all(QueueRow, QUEUE, _asked(location_ids, slot) | place)
+    return [_seated(row) for row in await tx.all(QueueRow, QUEUE, _asked(location_ids, slot) | place)]
 
 
 async def queue_counts(
@@ -252,3 +270,9 @@ async def slots_at_work(tx: Tx, location_ids: Sequence[int] | None = None) -> li
     """Return the picking slots whose work is not done, the next first, at most `QUEUE_LIMIT`; of some locations."""
     locations = None if location_ids is None else list(location_ids)
     return await tx.all(SlotWork, SLOTS, {"locations": locations, "most": QUEUE_LIMIT})
+
+
+async def to_pick_in_slots(tx: Tx, homes: Sequence[int], since: date, until: date) -> dict[tuple[int, date, time], int]:
+    """Return how much work of picking slots is not picked yet, by location, day and start; none is absent."""
+    rows = await tx.tuples(TO_PICK_IN_SLOTS, {"homes": list(homes), "since": since, "until": until})
+    return {(home, day, starts): pieces for home, day, starts, pieces in rows}

@@ -1,0 +1,118 @@
+"""Picking slots on the pages: how full and how far they are, the board by slot, and the slot of an order's work."""
+
+from collections.abc import Callable, Iterator
+from datetime import time, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.capacity import service
+from malha.capacity.model import Kind, Template
+from malha.network import reads as network
+from malha.platform.db import Tx
+
+from .conftest import shot, violations, walk
+from .test_capacity_pages import LOOKS, clear, within
+
+Visit = Callable[..., Page]
+SPANS = ((time(0), time(23, 58), 6), (time(23, 58), time(23, 59), 4))
+# Whose open work is to be picked, where there is most of it.
+BUSIEST = """
+SELECT l.code FROM fulfillment_order f JOIN location l ON l.id = f.location_id
+WHERE f.state IN ('open', 'accepted', 'picking') AND l.site_id IS NULL AND l.status = 'active'
+GROUP BY l.code ORDER BY count(*) DESC, l.code LIMIT 1
+"""
+OPEN = """
+SELECT f.id, f.capacity_day, o.number FROM fulfillment_order f JOIN sales_order o ON o.id = f.order_id
+WHERE f.location_id = %(place)s AND f.state IN ('open', 'accepted', 'picking') ORDER BY f.due_at, f.number LIMIT 5
+"""
+SEAT = """
+UPDATE fulfillment_order SET capacity_day = %(day)s, slot_location_id = %(place)s, slot_starts = %(starts)s,
+       slot_ends = %(ends)s
+WHERE id = %(id)s
+"""
+COUNT = """
+INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, confirmed)
+VALUES (%(place)s, 'pick', %(day)s, %(starts)s, %(ends)s, %(quota)s, %(quota)s, %(confirmed)s)
+"""
+
+
+@pytest.fixture
+def picking(seeded: str) -> Iterator[dict[str, Any]]:
+    """A location with two picking slots a day; what it is to pick is in those of today, and taken out afterwards."""
+
+    async def fill(tx: Tx) -> dict[str, Any]:
+        code = await tx.value(BUSIEST)
+        place = await network.location_by_code(tx, code)
+        assert place is not None
+        week = [Template(d, starts, ends, quota) for d in range(1, 8) for starts, ends, quota in SPANS]
+        await service.set_templates(tx, place, {Kind.PICK: week})
+        today = service.today_at(place, await tx.now())
+        work = await tx.tuples(OPEN, {"place": place.id})
+        there = dict(zip(SPANS, (work[:-1], work[-1:]), strict=True))
+        for (starts, ends, quota), mine in there.items():
+            slot = {"place": place.id, "day": today, "starts": starts, "ends": ends}
+            for id_, _day, _number in mine:
+                await tx.execute(SEAT, slot | {"id": id_})
+            await tx.execute(COUNT, slot | {"quota": quota, "confirmed": len(mine)})
+        return {"code": code, "name": place.name, "today": today, "work": work}
+
+    made = within(seeded, fill)
+    yield made
+
+    async def empty(tx: Tx) -> None:
+        for id_, day, _number in made["work"]:
+            none = {"place": None, "starts": None, "ends": None}
+            await tx.execute(SEAT, none | {"id": id_, "day": day})
+        await clear(tx)
+
+    within(seeded, empty)
+
+
+@LOOKS
+def test_the_pages_have_no_barrier_and_nothing_sticks_out(
+    visit: Visit, picking: dict[str, Any], language: str, size: dict[str, int], theme: str,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    look = request.node.callspec.id
+    pages = {
+        "picking-capacity": "/capacity?kind=pick",
+        "picking-location": f"/locations/{picking['code']}",
+        "picking-board": f"/fulfillment?location={picking['code']}",
+        "picking-order": f"/orders/{picking['work'][0][2]}",
+    }
+    walked = walk(visit, pages.values(), language=language, size=size, theme=theme)
+    for name, (path, page) in zip(pages, walked, strict=True):
+        shot(page, f"{name}-{look}")
+        assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+
+
+def test_a_slot_of_today_says_what_is_picked_and_leads_to_its_work_on_the_board(
+    visit: Visit, picking: dict[str, Any]
+) -> None:
+    page = visit("/capacity?kind=pick", language="en")
+    bars = page.locator(".m-loads li").first
+    first = len(picking["work"]) - 1
+    expect(bars).to_contain_text(f"{first} to pick")
+    expect(bars.locator(".m-sr")).to_contain_text(f"6 of 6 taken, {6 - first} orders picked")
+    bars.get_by_role("link").click()
+    expect(page).to_have_url(f"{page.url.split('/fulfillment')[0]}/fulfillment?location={picking['code']}&slot="
+                             f"{picking['today'].isoformat()}T00:00")  # fmt: skip
+    expect(page.locator("a.m-card")).to_have_count(first)
+    expect(page.locator("a.m-card").first).to_contain_text("Slot 00:00")
+    page.get_by_label("Picking slot").select_option(f"{picking['today'].isoformat()}T23:58")
+    expect(page.locator("a.m-card")).to_have_count(1)
+    page.get_by_label("Picking slot").select_option("")
+    expect(page.locator("a.m-card").nth(first)).to_be_visible()
+
+
+def test_an_order_says_in_which_slot_it_is_picked_and_a_day_without_slots_shows_no_bars(
+    visit: Visit, picking: dict[str, Any]
+) -> None:
+    page = visit(f"/orders/{picking['work'][0][2]}", language="en")
+    expect(page.locator(".m-work-facts").filter(has_text="Picking slot").first).to_contain_text("00:00 to 23:58")
+    page.goto(page.url.split("/orders")[0] + f"/capacity?kind=pick&week={picking['today'] + timedelta(days=14)}")
+    expect(page.locator(".m-loads")).to_have_count(0)
+    expect(page.get_by_role("heading", level=2)).to_have_count(1)
