@@ -210,6 +210,19 @@ async def test_a_slot_of_another_size_on_a_date_and_a_pause_that_ends_decide_who
     assert (await shop.tuples(SLOTS))[1] == (in_days(2), NOON, SIX)
 
 
+async def test_a_counter_made_on_a_holiday_takes_work_once_the_day_is_none(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        key = {"place": shop.place.id, "day": in_days(1)}
+        await tx.execute(
+            "INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest)"
+            " VALUES (%(place)s, 'pick', %(day)s, '09:00', '11:00', 0, 0)",
+            key,
+        )
+    await shop.release(await shop.orders(3))
+    rows = await shop.tuples("SELECT starts, ends, quota, widest, confirmed FROM capacity_slot ORDER BY starts")
+    assert rows == [(NINE, NOON, 2, 2, 2), (NOON, SIX, 2, 2, 1)]
+
+
 async def test_where_no_slot_has_room_within_the_horizon_orders_wait(shop: Shop) -> None:
     await shop.restate(*week(0, 0))
     (order,) = await shop.orders(1)

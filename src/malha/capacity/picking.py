@@ -98,7 +98,7 @@ async def take(tx: Tx, wanted: Sequence[Wanted]) -> dict[tuple[int, date], list[
     columns = _columns([Key(w.location_id, Kind.PICK.value, w.day, window.starts) for w, window in rows])
     more = {"ends": [window.ends for _, window in rows], "quotas": [window.quota for _, window in rows]}
     await tx.execute(writes.ENSURE_SLOTS, columns | more)
-    asked = columns | {"wanted": [w.pieces for w, _ in rows]}
+    asked = columns | more | {"wanted": [w.pieces for w, _ in rows]}
     granted = {Key(*row[:4]): row[4] for row in await tx.tuples(writes.TAKE_PICKING, asked)}
     found: dict[tuple[int, date], list[Window]] = {}
     for w, window in rows:
@@ -185,15 +185,16 @@ async def full(tx: Tx, homes: Collection[int], now: datetime) -> dict[int, set[t
 class PickingCalendar(Calendar):
     """The working days of a location whose work is done in slots: it is due when its slot ends.
 
-    The slot is the earliest that has room, as far as is known; beyond two weeks every day has room.
+    The slot is the earliest that has room, as far as is known; beyond two weeks every day has room. `full` are the day
+    and start of slots in which there is none; it is replaced as they fill.
     """
 
-    __slots__ = ("_full", "_picking")
+    __slots__ = ("_picking", "full")
 
-    def __init__(self, picking: Picking, closures: frozenset[date], full: Collection[tuple[date, time]]) -> None:
+    def __init__(self, picking: Picking, closures: frozenset[date], full: Collection[tuple[date, time]] = ()) -> None:
         super().__init__(picking.place, closures)
         self._picking = picking
-        self._full = full
+        self.full = full
 
     def due_day(self, released_at: datetime) -> date | None:
         """Return the working day of the slot in which work released at an instant is done."""
@@ -215,7 +216,7 @@ class PickingCalendar(Calendar):
         last = day + PROMISED_DAYS * _DAY
         while day is not None and day <= last:
             for window in self._picking.windows(day, released_at):
-                if (day, window.starts) not in self._full:
+                if (day, window.starts) not in self.full:
                     return day, window
             day = self.next_open_day(day + _DAY)
         return day, None

@@ -94,27 +94,31 @@ RETURNING s.location_id, s.kind, s.day, s.starts
 """
 
 # Work takes places in the slots of a day, the earliest first, as far as there is room; after a lock wait the newest
-# counts decide. `wanted` is the same on each row of a location's day. What is granted comes back.
+# counts decide. `wanted` is the same on each row of a location's day. The quotas are those stated now, under the plan's
+# lock: another holiday calendar, or a day that opens again, is in no counter yet. What is granted comes back.
 TAKE_PICKING = """
 WITH want AS (
     SELECT * FROM unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[],
-                         %(wanted)s::int[]) AS w(location_id, kind, day, starts, wanted)
+                         %(ends)s::time[], %(quotas)s::int[], %(wanted)s::int[])
+                  AS w(location_id, kind, day, starts, ends, quota, wanted)
 ), locked AS MATERIALIZED (
-    SELECT s.location_id, s.kind, s.day, s.starts, w.wanted, greatest(s.quota - s.held - s.confirmed, 0) AS room
+    SELECT s.location_id, s.kind, s.day, s.starts, w.ends, w.quota, w.wanted,
+           greatest(w.quota - s.held - s.confirmed, 0) AS room
     FROM capacity_slot s
     JOIN want w ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
     ORDER BY s.location_id, s.kind, s.day, s.starts
     FOR NO KEY UPDATE OF s
 ), granted AS (
-    SELECT l.location_id, l.kind, l.day, l.starts,
+    SELECT l.location_id, l.kind, l.day, l.starts, l.ends, l.quota,
            least(l.room, greatest(l.wanted - (sum(l.room) OVER (PARTITION BY l.location_id, l.day ORDER BY l.starts)
                                               - l.room), 0))::int AS pieces
     FROM locked l
 )
-UPDATE capacity_slot s SET confirmed = s.confirmed + g.pieces
+UPDATE capacity_slot s
+SET confirmed = s.confirmed + g.pieces, ends = g.ends, quota = g.quota, widest = greatest(s.widest, g.quota)
 FROM granted g
 WHERE s.location_id = g.location_id AND s.kind = g.kind AND s.day = g.day AND s.starts = g.starts
-  AND g.pieces > 0 AND s.held + s.confirmed + g.pieces <= s.quota
+  AND g.pieces > 0 AND s.held + s.confirmed + g.pieces <= g.quota
 RETURNING s.location_id, s.kind, s.day, s.starts, g.pieces
 """
 

@@ -66,6 +66,7 @@ class Reference:
 
     __slots__ = (
         "_homes",
+        "_slotted",
         "allotments",
         "calendars",
         "channel_codes",
@@ -123,7 +124,10 @@ class Reference:
         self.shipping = snapshot.active_services()
         self.locations = dict(snapshot.location_ids)
         self.details = [snapshot.locations[id_] for id_ in self.network.location_ids]
-        self.calendars = [snapshot.calendars[id_] for id_ in self.network.location_ids]
+        self._slotted = {
+            id_: pick.PickingCalendar(x, snapshot.closures.get(id_, frozenset())) for id_, x in self.picking.items()
+        }
+        self.calendars = [self._slotted.get(id_, snapshot.calendars[id_]) for id_ in self.network.location_ids]
         self.location_codes = [snapshot.locations[id_].code for id_ in self.network.location_ids]
         self.known = known  # cards by SKU, shared by the references of one catalogue revision
         self.taken: list[int] = []
@@ -146,15 +150,10 @@ class Reference:
         """Read which picking slots are full, where any are stated: goods are ready when the first that is not ends."""
         if not self.picking:
             return
-        homes = {x.place.home for x in self.picking.values()}
-        full = await pick.full(tx, homes, await tx.now())
-        closures = self.snapshot.closures
-        of_picking = {
-            id_: pick.PickingCalendar(x, closures.get(id_, frozenset()), full.get(x.place.home, frozenset()))
-            for id_, x in self.picking.items()
-        }
-        usual = self.snapshot.calendars
-        self.calendars = [of_picking.get(id_, usual[id_]) for id_ in self.network.location_ids]
+        homes = {id_: x.place.home for id_, x in self.picking.items()}
+        full = await pick.full(tx, set(homes.values()), await tx.now())
+        for id_, calendar in self._slotted.items():
+            calendar.full = full.get(homes[id_], ())
 
     def under(
         self,
