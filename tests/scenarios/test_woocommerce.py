@@ -8,16 +8,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.channel_seller import Seller
 from tests.woo_seller import CODE, RetailerOn, seller_of, story
 from tests.woocommerce_sim import KEY, SECRET, WEBHOOK_SECRET, WooSim, woocommerce_sim
 from tests.woocommerce_spec import recorded_index
 
+from malha.catalog import service as catalog
+from malha.catalog.model import MediaDraft, ProductDraft, VariantDraft
 from malha.channels.connecting import doctor
 from malha.channels.connecting.errors import NotProved
 from malha.channels.connecting.receiving import Receiver
 from malha.channels.contract import RawRequest
+from malha.channels.feeds.model import Mapped, Origin
+from malha.channels.listings import service as listings
+from malha.channels.listings.model import Status
 from malha.ordering import service as ordering
 
 pytestmark = pytest.mark.shared
@@ -132,6 +138,51 @@ async def test_what_staff_cancel_and_give_back_in_the_shop_is_recorded_here_once
     assert await seller.rows("SELECT entity, cause FROM channel_inbox WHERE state = 'parked'") == [
         (f"order:{sent_there}", "refused")
     ]
+
+
+async def test_a_listing_reaches_the_shop_whole_and_what_it_refuses_stands_beside_its_field(
+    seller: Seller, shop: SimShop
+):
+    pictures = [f"https://cdn.example/{name}.jpg" for name in ("frente", "costas")]
+    shirt = ProductDraft(
+        code="A", name="Camiseta", brand="Alfa", description="Algodão.\n\nLava à máquina.", attributes={"Composição": "Algodão"},
+        variants=[VariantDraft(sku="A", name="Camiseta", price=9_900, weight_grams=250)],
+        media=[MediaDraft(url=url) for url in pictures],
+    )  # fmt: skip
+    mapping = [
+        Mapped(target="categories", origin=Origin.CONSTANT, value="Roupas > Camisetas"),
+        Mapped(target="tags", origin=Origin.ATTRIBUTE, value="Composição"),
+    ]
+    shop.sim.broken.add(pictures[1])
+    async with seller.database.transaction() as tx:
+        await catalog.put_products(tx, [shirt])
+        await listings.put_mapping(tx, CODE, mapping, 0)
+        await listings.publish(tx, CODE, ["A"])
+    await seller.go()
+    row = shop.sim.said_of(shop.sim.by_sku("A"))
+    assert (row["name"], row["description"]) == ("Camiseta", "<p>Algodão.</p><p>Lava à máquina.</p>")
+    assert [[each["name"] for each in row[kind]] for kind in ("brands", "tags", "attributes")] == [
+        ["Alfa"], ["Algodão"], ["Composição"]
+    ]  # fmt: skip
+    assert ("Camisetas", row["weight"], len(row["images"])) == (row["categories"][-1]["name"], "0.25", 1)
+    async with seller.database.transaction() as tx:
+        listing = (await listings.listing_of(tx, CODE, "A"))[1]
+    assert (listing.goods.status, [error.field for error in listing.goods.errors]) == (Status.REJECTED, ["images"])
+
+    shop.sim.broken.clear()
+    shop.sim.by_sku("A")["tags"].append({"id": shop.sim.term("tags", "liquidação")})
+    async with seller.database.transaction() as tx:
+        await catalog.put_products(tx, [msgspec.structs.replace(shirt, name="Camiseta lisa", attributes={})])
+    await listings.offer(seller.database)
+    await seller.go()
+    row = shop.sim.said_of(shop.sim.by_sku("A"))
+    assert [shop.sim.pictures[image["id"]] for image in row["images"]] == pictures
+    assert ([each["name"] for each in row["tags"]], row["attributes"]) == (["liquidação"], [])
+    async with seller.database.transaction() as tx:
+        assert (await listings.listing_of(tx, CODE, "A"))[1].goods.status is Status.LIVE
+        await listings.end(tx, CODE, ["A"])
+    await seller.go()
+    assert shop.sim.by_sku("A")["status"] == "draft"
 
 
 async def test_what_was_never_told_is_found_and_what_the_shop_lost_waits_for_a_person(seller: Seller, shop: SimShop):
