@@ -1,10 +1,11 @@
 """What is expected and what arrives: receipts match orders, go into their buckets once, and can be taken back."""
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
-from supply_rows import ANA, CENTRE, DAY, LEAD, SHOP, a_retailer, an_order, there
+from supply_rows import ANA, CENTRE, DAY, LEAD, OTHER, SHOP, a_retailer, an_order, there
 
 from malha.inventory import service as stock
 from malha.inventory.buckets.errors import NotInBucket
@@ -191,7 +192,7 @@ async def test_a_receipt_is_taken_back_once_by_counter_movements(shop: Database)
 async def test_goods_without_an_order_are_received_too(shop: Database) -> None:
     done = await take(shop, None, ReceivedLine(3, 7), actor=ANA)
     async with shop.snapshot() as tx:
-        (row,) = await reads.receipts(tx, number=done.number)
+        (row,) = await reads.receipts(tx, reads.ReceiptsWanted(number=done.number))
         assert (row.order_number, row.units, row.unsellable) == (None, 7, 0)
         assert await there(tx, 3, SHOP) == {"sellable": 7}
 
@@ -222,3 +223,33 @@ async def test_taking_back_what_is_promised_leaves_a_deficit_for_a_person(shop: 
             {"place": SHOP},
         )
         await tx.execute("UPDATE stock_deficit SET resolved_at = now()")
+
+
+async def listed(db: Database, **terms: Any) -> list[int]:
+    async with db.snapshot() as tx:
+        return [row.number for row in await reads.receipts(tx, reads.ReceiptsWanted(**terms))]
+
+
+async def test_receipts_are_found_by_what_is_on_them_and_narrowed_by_what_they_came_with(shop: Database) -> None:
+    order, _number = await place(shop, (1, 5), (2, 5))
+    with_order = (await take(shop, order, ReceivedLine(1, 5))).number
+    alone = (await take(shop, None, ReceivedLine(2, 1))).number
+    async with shop.transaction(LEAD) as tx:
+        document = ReceiptDraft(id=new_id(), location_id=OTHER, lines=[ReceivedLine(3, 2)], document="NF 778_9")
+        elsewhere = (await service.receive(tx, document)).number
+        await service.undo_receipt(tx, elsewhere, "wrong shop")
+    assert await listed(shop) == [elsewhere, alone, with_order]
+    assert await listed(shop, text=f"r{alone}") == await listed(shop, text=str(alone)) == [alone]
+    assert await listed(shop, text="P1") == [with_order]
+    assert await listed(shop, text="T1") == []
+    assert await listed(shop, text="778_9") == [elsewhere]
+    assert await listed(shop, text="cam-m") == await listed(shop, text="7891000053508") == [alone]
+    assert await listed(shop, location_id=SHOP) == await listed(shop, scope=(SHOP,)) == [alone, with_order]
+    assert await listed(shop, came_with=reads.CameWith.ORDER) == [with_order]
+    assert await listed(shop, came_with=reads.CameWith.TRANSFER) == []
+    assert await listed(shop, came_with=reads.CameWith.NONE) == [elsewhere, alone]
+    assert await listed(shop, came_with=reads.CameWith.UNDONE) == [elsewhere]
+    async with shop.snapshot() as tx:
+        now = await tx.now()
+    assert await listed(shop, since=now + timedelta(hours=1)) == []
+    assert await listed(shop, until=now + timedelta(hours=1), text="CAM-P") == [with_order]

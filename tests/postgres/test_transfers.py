@@ -19,7 +19,7 @@ from malha.inventory.transfers.errors import (
     UnknownDiscrepancy,
     WrongTransferState,
 )
-from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, Outcome, TransferDraft
+from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, Outcome, TransferDraft, TransferState
 from malha.platform.db import Actor, Database
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Invalid
@@ -328,3 +328,46 @@ async def test_a_day_that_was_stated_when_goods_were_asked_for_stays(shop: Datab
         found = await reads.transfer(tx, number)
     assert found is not None
     assert (found.eta, found.eta_usual) == (DAY, False)
+
+
+async def listed(db: Database, **terms: object) -> list[int]:
+    async with db.snapshot() as tx:
+        return [row.number for row in await reads.transfers(tx, reads.TransfersWanted(**terms))]  # type: ignore[arg-type]
+
+
+async def test_transfers_are_found_by_number_document_sku_and_barcode(shop: Database) -> None:
+    first = await sent(shop, (1, 2))
+    second = await ask(shop, (2, 3), destination=OTHER)
+    await approve(shop, second)
+    await ship(shop, second, document="NF-e 35261111222333_000181")
+    third = await ask(shop, (1, 1), (3, 1), origin=SHOP, destination=CENTRE)
+    assert await listed(shop) == [third, second, first]
+    assert await listed(shop, text=f"t{second}") == await listed(shop, text=str(second)) == [second]
+    assert await listed(shop, text="222333_0001") == [second]
+    assert await listed(shop, text="222333%0001") == [], "what is typed is no pattern"
+    assert await listed(shop, text="35") == [], "two characters are too few for a document"
+    assert await listed(shop, text="cam-p") == [third, first]
+    assert await listed(shop, text="7891000100103") == [third]
+    assert await listed(shop, text=f"R{first}") == [], "that is a receipt"
+
+
+async def test_transfers_are_narrowed_by_where_they_come_from_where_they_go_when_and_whether_they_are_late(
+    shop: Database,
+) -> None:
+    first = await sent(shop, (1, 2))
+    second = await ask(shop, (1, 1), destination=OTHER)
+    third = await ask(shop, (3, 1), origin=SHOP, destination=CENTRE)
+    assert await listed(shop, origin_id=CENTRE) == [second, first]
+    assert await listed(shop, origin_id=CENTRE, destination_id=OTHER) == [second]
+    assert await listed(shop, destination_id=CENTRE, scope=(OTHER,)) == []
+    assert await listed(shop, scope=(SHOP,)) == [third, first]
+    async with shop.snapshot() as tx:
+        now = await tx.now()
+    assert (
+        await listed(shop, since=now + timedelta(hours=1)) == await listed(shop, until=now - timedelta(hours=1)) == []
+    )
+    assert await listed(shop, since=now - timedelta(hours=1), until=now + timedelta(hours=1)) == [third, second, first]
+    assert await listed(shop, late=DAY) == []
+    assert await listed(shop, late=DAY + timedelta(days=1)) == [first], "who waits for approval is not late"
+    open_ones = (TransferState.REQUESTED, TransferState.SHIPPED)
+    assert await listed(shop, states=open_ones, text="CAM-P") == [second, first]

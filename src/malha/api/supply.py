@@ -18,7 +18,16 @@ from malha.inventory.model import Deficit
 from malha.inventory.supply import reads, scanning, service
 from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
-from malha.inventory.supply.reads import Incoming, OrderLine, OrderRow, OrdersWanted, ReceiptLineRow, ReceiptRow
+from malha.inventory.supply.reads import (
+    CameWith,
+    Incoming,
+    OrderLine,
+    OrderRow,
+    OrdersWanted,
+    ReceiptLineRow,
+    ReceiptRow,
+    ReceiptsWanted,
+)
 from malha.network import reads as network
 from malha.network.errors import OwnerNotAtSite, UnknownLocation
 from malha.network.model import Location
@@ -34,6 +43,7 @@ Units = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Text = Annotated[str, Meta(max_length=200)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, Meta(tz=True)]
+Search = Annotated[str, Meta(max_length=80)]
 
 
 class OrderedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -292,7 +302,7 @@ async def get_inbound_order(work: Work, number: int) -> InboundView:
     return InboundView(
         order.number, order.kind, order.supplier, order.reference, order.location, str(order.state),
         order.over_percent, order.note, order.created_at, await reads.order_lines(work.tx, order.id),
-        await reads.receipts(work.tx, order_id=order.id),
+        await reads.receipts(work.tx, ReceiptsWanted(order_id=order.id)),
     )  # fmt: skip
 
 
@@ -338,18 +348,44 @@ async def receive_goods(work: Work, data: NewReceipt) -> ReceiptReply:
 
 
 @query("/receipts", permission="stock:read", tag=TAG)
-async def list_receipts(work: Work, cursor: str | None = None, limit: int | None = None) -> Page[ReceiptRow]:
-    """List receipts, the newest first."""
+async def list_receipts(
+    work: Work,
+    *,
+    q: Search = "",
+    location: Code | None = None,
+    of: CameWith | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[ReceiptRow]:
+    """List receipts, the newest first.
+
+    `q` is a number (`R12`, or `P7` and `T3` of their order or transfer), three characters or more of a document, or a
+    SKU or its GTIN. `of` is `order`, `transfer` or `none`, or `undone` for those that were taken back. `since` and
+    `until`, which is exclusive, are about when the goods came.
+    """
     size = paging.bounded(limit)
     after = paging.position(cursor, "receipts", (int,))
-    rows = await reads.receipts(work.tx, scope=scope_of(work), before=after[0] if after else None, limit=size + 1)
+    scope = scope_of(work)
+    wanted = ReceiptsWanted(
+        text=q,
+        location_id=None if location is None else (await place_of(work, location)).id,
+        came_with=of,
+        since=since,
+        until=until,
+        scope=None if scope is None else tuple(scope),
+    )
+    rows = await reads.receipts(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     return paging.page_of(rows, size, "receipts", lambda row: (row.number,))
 
 
 @query("/receipts/{number:int}", permission="stock:read", tag=TAG)
 async def get_receipt(work: Work, number: int) -> ReceiptView:
     """Return a receipt with what it brought."""
-    found = await reads.receipts(work.tx, number=number, scope=scope_of(work))
+    scope = scope_of(work)
+    wanted = ReceiptsWanted(number=number, scope=None if scope is None else tuple(scope))
+    found = await reads.receipts(work.tx, wanted)
     if not found:
         raise UnknownReceipt(number=number)
     return ReceiptView(found[0], await reads.receipt_lines(work.tx, number))

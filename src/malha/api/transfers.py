@@ -6,7 +6,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from malha.api.supply import Code, DeficitsReply, Missing, Reason, Text, Units, missing_of, scope_of
+from malha.api.supply import (
+    Code,
+    DeficitsReply,
+    Instant,
+    Missing,
+    Reason,
+    Search,
+    Text,
+    Units,
+    missing_of,
+    scope_of,
+)
 from malha.api.work import Work, command, query
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.supply import scanning
@@ -20,7 +31,13 @@ from malha.inventory.transfers.model import (
     TransferDraft,
     TransferState,
 )
-from malha.inventory.transfers.reads import DiscrepancyRow, TransferHead, TransferLineRow, TransferRow
+from malha.inventory.transfers.reads import (
+    DiscrepancyRow,
+    TransferHead,
+    TransferLineRow,
+    TransferRow,
+    TransfersWanted,
+)
 from malha.network import reads as network
 from malha.network.errors import OwnerNotAtSite, UnknownLocation
 from malha.platform import paging
@@ -165,18 +182,37 @@ async def request_transfer(work: Work, data: NewTransfer) -> TransferNumber:
 
 @query("/transfers", permission="stock:read", tag=TAG)
 async def list_transfers(
-    work: Work, status: TransferState | None = None, cursor: str | None = None, limit: int | None = None
+    work: Work,
+    *,
+    q: Search = "",
+    status: TransferState | None = None,
+    origin: Code | None = None,
+    destination: Code | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    late: date | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
 ) -> Page[TransferRow]:
-    """List transfers from and to the caller's locations, the newest first."""
+    """List transfers from and to the caller's locations, the newest first.
+
+    `q` is a number (`T12`), three characters or more of a document, or a SKU or its GTIN. `since` and `until`, which is
+    exclusive, are about when the goods were asked for; `late` is the day before which they should have come.
+    """
     size = paging.bounded(limit)
     after = paging.position(cursor, "transfers", (int,))
-    rows = await reads.transfers(
-        work.tx,
-        states=[status] if status else None,
-        scope=scope_of(work),
-        before=after[0] if after else None,
-        limit=size + 1,
+    scope = scope_of(work)
+    wanted = TransfersWanted(
+        states=(status,) if status else None,
+        text=q,
+        origin_id=await _end(work, origin, None) if origin else None,
+        destination_id=await _end(work, destination, None) if destination else None,
+        since=since,
+        until=until,
+        late=late,
+        scope=None if scope is None else tuple(scope),
     )
+    rows = await reads.transfers(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     return paging.page_of(rows, size, "transfers", lambda row: (row.number,))
 
 

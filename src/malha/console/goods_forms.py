@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar.datastructures import FormMultiDict, UploadFile
@@ -22,7 +23,8 @@ from malha.console.timeline import Names
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.supply import scanning
 from malha.network.errors import UnknownLocation
-from malha.platform import workbook
+from malha.ordering.reads import day_bounds
+from malha.platform import i18n, workbook
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -159,3 +161,54 @@ async def names_of(tx: Tx, labels: Sequence[str | None]) -> Names:
 def skus_of(form: FormMultiDict) -> Sequence[int]:
     """Return the SKUs that were ticked."""
     return [int(value) for value in map(str, form.getall("sku", [])) if value.isdigit() and len(value) < 10][:1_000]
+
+
+# --- lists of transfers and receipts ---
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address of a list of transfers or receipts says; nonsense in it is ignored."""
+
+    view: str = ""
+    q: str = ""
+    origin: str = ""  # codes of locations
+    destination: str = ""
+    since: date | None = None
+    until: date | None = None
+
+    @property
+    def filtered(self) -> bool:
+        """Return whether anything but the view narrows the list."""
+        return bool(self.q or self.origin or self.destination or self.since or self.until)
+
+    def address(self, path: str, **changes: Any) -> str:
+        """Return the address of the list with parts changed."""
+        return web.address(path, self, changes)
+
+    def bounds(self) -> tuple[datetime | None, datetime | None]:
+        """Return the instants that the days cover in the reader's zone; the second is exclusive."""
+        return day_bounds(self.since, self.until, ZoneInfo(i18n.current_zone()))
+
+
+def terms_of(request: web.Asking, views: Sequence[str]) -> Terms:
+    """Return what an address asks; the first view when it asks for none."""
+    query = request.query_params
+
+    def text(name: str) -> str:
+        return query.get(name, "").replace("\x00", "").strip()[:80]
+
+    def day(name: str) -> date | None:
+        try:
+            return date.fromisoformat(query.get(name, ""))
+        except ValueError:
+            return None
+
+    view = text("view")
+    return Terms(
+        view=view if view in views else views[0],
+        q=text("q"),
+        origin=text("origin"),
+        destination=text("destination"),
+        since=day("since"),
+        until=day("until"),
+    )

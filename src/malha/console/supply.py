@@ -1,5 +1,6 @@
 """Purchase and production orders and receipts: lists, one of them, placing, receiving by scanner, taking back."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -11,12 +12,13 @@ from litestar.response import Response, Stream
 from malha.console import export, filling, forms, goods_forms, render, shell, web
 from malha.console import goods_words as words
 from malha.console.goods_forms import names_of
+from malha.console.stock_reads import Place
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.supply import reads, scanning, service
 from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
-from malha.inventory.supply.reads import OrderHead, OrderRow, OrdersWanted, ReceiptRow
+from malha.inventory.supply.reads import CameWith, OrderHead, OrderRow, OrdersWanted, ReceiptRow, ReceiptsWanted
 from malha.ordering import waiting_reads
 from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform.clock import now
@@ -168,7 +170,7 @@ async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         around = await shell.around(tx, request, "purchases")
         order = await _one(tx, request, number)
         lines = await reads.order_lines(tx, order.id)
-        receipts = await reads.receipts(tx, order_id=order.id)
+        receipts = await reads.receipts(tx, ReceiptsWanted(order_id=order.id))
         promised = {row.line: row for row in await ahead_reads.supply_from(tx, order.id)}
         queue: list[WaitingRow] = []
         if around.may("orders:read"):
@@ -230,13 +232,41 @@ def _lines_of(form: Form) -> list[int]:
 # --- receipts ---
 
 
+RECEIPT_VIEWS: tuple[tuple[str, str, CameWith | None], ...] = (
+    ("all", N_("All"), None),
+    ("order", N_("Of orders"), CameWith.ORDER),
+    ("transfer", N_("Of transfers"), CameWith.TRANSFER),
+    ("none", N_("Without either"), CameWith.NONE),
+    ("undone", N_("Taken back"), CameWith.UNDONE),
+)
+_RECEIPT_KEYS = tuple(key for key, _word, _came in RECEIPT_VIEWS)
+NOWHERE = 0  # the id of no location
+
+
+def _receipts_wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Place]) -> ReceiptsWanted:
+    """Return the list's terms; at a location that is none, or not the person's, nothing arrived."""
+    ids = {place.code: place.id for place in places}
+    since, until = asked.bounds()
+    scope = shell.scope_of(web.caller_of(request))
+    return ReceiptsWanted(
+        text=asked.q,
+        location_id=ids.get(asked.destination, NOWHERE) if asked.destination else None,
+        came_with=next(came for key, _word, came in RECEIPT_VIEWS if key == asked.view),
+        since=since,
+        until=until,
+        scope=None if scope is None else tuple(scope),
+    )
+
+
 @get("/receipts", opt={"permission": "stock:read"})
 async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show receipts, the newest first."""
-    scope = shell.scope_of(web.caller_of(request))
+    asked = goods_forms.terms_of(request, _RECEIPT_KEYS)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "receipts")
-        rows = await reads.receipts(tx, scope=scope, before=_before(request), limit=PAGE_SIZE + 1)
+        places = await goods_forms.places_of(tx, request)
+        wanted = _receipts_wanted(request, asked, places)
+        rows = await reads.receipts(tx, wanted, before=_before(request), limit=PAGE_SIZE + 1)
         names = await names_of(tx, [row.received_by for row in rows])
     more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
     return render.html(
@@ -245,8 +275,12 @@ async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
         may=around.may,
         rows=rows[:PAGE_SIZE],
         names=names,
-        next=f"/receipts?before={more}" if more else "",
-        exports=export.choices(lambda path: path, "/receipts:export"),
+        asked=asked,
+        places=[(place.code, place.name) for place in places],
+        views=[(_(word), asked.address("/receipts", view=key), key == asked.view) for key, word, _c in RECEIPT_VIEWS],
+        unfiltered=f"/receipts?view={asked.view}",
+        next=asked.address("/receipts", before=more) if more else "",
+        exports=export.choices(asked.address, "/receipts:export"),
     )
 
 
@@ -259,12 +293,14 @@ RECEIPT_COLUMNS = (
 
 @get(export.paths("/receipts:export"), opt={"permission": "stock:read"})
 async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the receipts as a file."""
-    scope = shell.scope_of(web.caller_of(request))
+    """Send the filtered list as a file."""
+    asked = goods_forms.terms_of(request, _RECEIPT_KEYS)
+    async with web.reading(request) as tx:
+        wanted = _receipts_wanted(request, asked, await goods_forms.places_of(tx, request))
 
     pages = export.pages(
         request,
-        lambda tx, before: reads.receipts(tx, scope=scope, before=before, limit=export.BATCH),
+        lambda tx, before: reads.receipts(tx, wanted, before=before, limit=export.BATCH),
         lambda row: row.number,
     )
 
@@ -283,7 +319,8 @@ async def receipt_show(request: Request[Any, Any, Any], number: FromPath[int]) -
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "receipts")
-        found = await reads.receipts(tx, number=number, scope=scope)
+        wanted = ReceiptsWanted(number=number, scope=None if scope is None else tuple(scope))
+        found = await reads.receipts(tx, wanted)
         if not found:
             raise UnknownReceipt(number=number)
         lines = await reads.receipt_lines(tx, number)

@@ -1,5 +1,7 @@
 """Transfers: the list, asking for one, and one of them with the step that comes next and what waits for a decision."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from litestar import Request, get, post
@@ -22,52 +24,77 @@ from malha.inventory.transfers.model import (
     TransferDraft,
     TransferState,
 )
-from malha.inventory.transfers.reads import TransferHead, TransferRow
+from malha.inventory.transfers.reads import TransferHead, TransferRow, TransfersWanted
 from malha.network import reads as network
 from malha.network.errors import UnknownLocation
+from malha.network.model import Location
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID, new_id
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
+NOWHERE = 0  # the id of no location
 OPEN = (TransferState.REQUESTED, TransferState.APPROVED, TransferState.SHIPPED, TransferState.RECEIVED)
 VIEWS: tuple[tuple[str, str, tuple[TransferState, ...] | None], ...] = (
     ("open", N_("Open"), OPEN),
     ("requested", N_("To approve"), (TransferState.REQUESTED,)),
     ("approved", N_("To ship"), (TransferState.APPROVED,)),
     ("shipped", N_("In transit"), (TransferState.SHIPPED,)),
+    ("late", N_("Overdue"), OPEN),
     ("received", N_("To decide"), (TransferState.RECEIVED,)),
     ("all", N_("All"), None),
 )
+_KEYS = tuple(key for key, _word, _states in VIEWS)
 
 
-def _view_of(request: web.Asking) -> tuple[str, tuple[TransferState, ...] | None]:
-    asked = request.query_params.get("view", "open")
-    return next(((key, states) for key, _word, states in VIEWS if key == asked), ("open", OPEN))
+def _today() -> date:
+    return render.local(now()).date()
+
+
+def _wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Location]) -> TransfersWanted:
+    """Return the list's terms; of a location that is none nothing comes and nothing goes."""
+    ids = {place.code: place.id for place in places}
+    states = next(states for key, _word, states in VIEWS if key == asked.view)
+    since, until = asked.bounds()
+    scope = shell.scope_of(web.caller_of(request))
+    return TransfersWanted(
+        states=states,
+        text=asked.q,
+        origin_id=ids.get(asked.origin, NOWHERE) if asked.origin else None,
+        destination_id=ids.get(asked.destination, NOWHERE) if asked.destination else None,
+        since=since,
+        until=until,
+        late=_today() if asked.view == "late" else None,
+        scope=None if scope is None else tuple(scope),
+    )
 
 
 @get("/transfers", opt={"permission": "stock:read"})
 async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show transfers from and to the person's locations, the newest first."""
-    view, states = _view_of(request)
+    asked = goods_forms.terms_of(request, _KEYS)
     text = request.query_params.get("before", "")
     before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
-    scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "transfers")
-        rows = await reads.transfers(tx, states=states, scope=scope, before=before, limit=PAGE_SIZE + 1)
+        places = await network.locations(tx)
+        rows = await reads.transfers(tx, _wanted(request, asked, places), before=before, limit=PAGE_SIZE + 1)
     more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
     return render.html(
         "transfers/list.html",
         shell=around,
         may=around.may,
         rows=rows[:PAGE_SIZE],
-        view=view,
-        views=[(_(word), f"/transfers?view={key}", key == view) for key, word, _states in VIEWS],
+        asked=asked,
+        today=_today(),
+        places=[(place.code, place.name) for place in places],
+        views=[(_(word), asked.address("/transfers", view=key), key == asked.view) for key, word, _states in VIEWS],
+        unfiltered=f"/transfers?view={asked.view}",
         words=words,
-        next=f"/transfers?view={view}&before={more}" if more else "",
-        exports=export.choices(lambda path: f"{path}?view={view}", "/transfers:export"),
+        next=asked.address("/transfers", before=more) if more else "",
+        exports=export.choices(asked.address, "/transfers:export"),
     )
 
 
@@ -80,13 +107,14 @@ COLUMNS = (
 
 @get(export.paths("/transfers:export"), opt={"permission": "stock:read"})
 async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the list as a file."""
-    _view, states = _view_of(request)
-    scope = shell.scope_of(web.caller_of(request))
+    """Send the filtered list as a file."""
+    asked = goods_forms.terms_of(request, _KEYS)
+    async with web.reading(request) as tx:
+        wanted = _wanted(request, asked, await network.locations(tx))
 
     pages = export.pages(
         request,
-        lambda tx, before: reads.transfers(tx, states=states, scope=scope, before=before, limit=export.BATCH),
+        lambda tx, before: reads.transfers(tx, wanted, before=before, limit=export.BATCH),
         lambda row: row.number,
     )
 

@@ -98,6 +98,14 @@ async def test_a_transfer_goes_its_way_over_http(stocked: Shop) -> None:
     path = f"/transfers/1/discrepancies/{discrepancy['id']}/decide"
     await post(stocked, lead, path, {"decision": "found_at_origin"})
     (row,) = (await get(stocked, ana, "/transfers"))["items"]
+    for asked in ("q=T1", "q=7891000315507", "origin=CD01&destination=LJ01", "late=2026-12-02", "status=closed"):
+        found = (await get(stocked, ana, f"/transfers?{asked}"))["items"]
+        assert len(found) == (not asked.startswith("late")), asked
+    assert (await get(stocked, ana, "/transfers?until=2026-01-01T00:00:00Z"))["items"] == []
+    assert (await stocked.http.get("/v1/transfers?origin=NOPE", headers=ana)).status_code == 404
+    for asked, many in (("q=T1", 1), ("of=transfer&location=LJ01", 1), ("of=order", 0), ("q=CAM-M", 0)):
+        assert len((await get(stocked, ana, f"/receipts?{asked}"))["items"]) == many, asked
+    assert (await stocked.http.get("/v1/receipts?location=CD01", headers=ana)).status_code == 404
     assert (row["state"], row["undecided"], row["transit"]) == ("closed", 0, 0)
 
 

@@ -119,7 +119,18 @@ async def test_a_transfer_is_led_from_page_to_page_and_its_missing_unit_decided(
     assert "number of the claim" in refused
     await send(stocked, lead, "/transfers/1/decide", discrepancy=id_, decision="lost", units="1")
     assert "Lost: written off" in await page(stocked, lead, "/transfers/1")
-    assert len((await stocked.http.get("/transfers:export.csv?view=all", headers=lead)).text.splitlines()) == 2
+    for kind, asked, many in (
+        ("transfers", "view=all", 1), ("transfers", "view=open", 0), ("transfers", "view=all&q=NF-e+77", 1),
+        ("transfers", "view=all&q=CAM-G", 0), ("transfers", "view=all&origin=CD01&destination=FR01", 1),
+        ("transfers", "view=all&origin=FR01", 0), ("transfers", "view=all&origin=NOPE", 0),
+        ("transfers", "view=all&until=2026-01-01", 0), ("receipts", "q=T1", 1), ("receipts", "view=transfer", 1),
+        ("receipts", "view=undone", 0), ("receipts", "destination=FR01&q=cam-p", 1), ("receipts", "destination=LJ01", 0),
+    ):  # fmt: skip
+        shown = await page(stocked, lead, f"/{kind}?{asked}")
+        assert shown.count('<tr><td data-cell="main">') == many, (kind, asked)
+        rows = (await stocked.http.get(f"/{kind}:export.csv?{asked}", headers=lead)).text.splitlines()
+        assert len(rows) == 1 + many, (kind, asked)
+    assert "No transfer matches" in await page(stocked, lead, "/transfers?view=all&q=CAM-G")
 
 
 async def test_people_count_blind_by_scanning_and_somebody_else_counts_again(stocked: Shop) -> None:

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, LiteralString
 
 import msgspec
+from psycopg import sql
 
 from malha.inventory.buckets.model import Bucket
+from malha.inventory.supply import searching
 from malha.inventory.supply.model import InboundKind, InboundState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -65,11 +69,18 @@ SELECT l.line, l.sku_id, v.sku, v.name, v.gtin, l.quantity, l.received, l.droppe
 FROM inbound_line l JOIN variant v ON v.id = l.sku_id
 WHERE l.order_id = %(order_id)s::uuid ORDER BY l.line
 """
-RECEIPTS = """
+# The list is put together from what is asked: first which receipts, the newest first by the unique index on number or
+# by the index of what narrows them, then what their lines sum up to, of those alone.
+_RECEIPTS = """
 SELECT r.number, r.location_id, p.code AS location, p.name AS location_name, o.number AS order_number,
        t.number AS transfer_number, r.document, r.note, r.received_at, r.received_by, r.undone_at, r.undo_reason,
        l.lines, l.units, l.unsellable
-FROM receipt r
+FROM (
+    SELECT r.* FROM receipt r
+    WHERE true"""
+_ROWS = """
+    ORDER BY r.number DESC LIMIT %(limit)s::int
+) r
 JOIN location p ON p.id = r.location_id
 LEFT JOIN inbound_order o ON o.id = r.order_id
 LEFT JOIN transfer t ON t.id = r.transfer_id
@@ -78,13 +89,42 @@ CROSS JOIN LATERAL (
            coalesce(sum(quantity) FILTER (WHERE bucket <> 'sellable'), 0)::int AS unsellable
     FROM receipt_line WHERE receipt_id = r.id
 ) l
-WHERE (%(before)s::bigint IS NULL OR r.number < %(before)s::bigint)
-  AND (%(order_id)s::uuid IS NULL OR r.order_id = %(order_id)s::uuid)
-  AND (%(number)s::bigint IS NULL OR r.number = %(number)s::bigint)
-  AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
 ORDER BY r.number DESC
-LIMIT %(limit)s::int
 """
+_BEFORE = """
+      AND r.number < %(before)s::bigint"""
+_NUMBER = """
+      AND r.number = %(number)s::bigint"""
+_ORDER = """
+      AND r.order_id = %(order_id)s::uuid"""
+_SCOPE = """
+      AND r.location_id = ANY (%(scope)s::int[])"""
+_LOCATION = """
+      AND r.location_id = %(location)s::int"""
+_SINCE = """
+      AND r.received_at >= %(since)s::timestamptz"""
+_UNTIL = """
+      AND r.received_at < %(until)s::timestamptz"""
+# By unique indexes on numbers, the partial ones on what receipts are of, the trigrams of documents, and a SKU's lines.
+_FOUND = """
+      AND r.number = ANY (ARRAY(
+          SELECT number FROM receipt WHERE number = %(receipt_number)s::bigint
+          UNION
+          SELECT x.number FROM inbound_order o JOIN receipt x ON x.order_id = o.id
+          WHERE o.number = %(order_number)s::bigint
+          UNION
+          SELECT x.number FROM transfer t JOIN receipt x ON x.transfer_id = t.id
+          WHERE t.number = %(transfer_number)s::bigint
+          UNION
+          SELECT number FROM receipt WHERE document ILIKE %(document)s::text
+          UNION
+          SELECT x.number FROM receipt_line l JOIN receipt x ON x.id = l.receipt_id
+          WHERE l.sku_id = ANY (ARRAY(
+              SELECT id FROM variant WHERE sku = ANY (%(codes)s::text[])
+              UNION
+              SELECT id FROM variant WHERE gtin = ANY (%(codes)s::text[])
+          ))
+      ))"""
 RECEIPT_LINES = """
 SELECT l.position, l.sku_id, v.sku, v.name, v.gtin, l.order_line, l.bucket, l.quantity
 FROM receipt_line l JOIN receipt r ON r.id = l.receipt_id JOIN variant v ON v.id = l.sku_id
@@ -248,24 +288,81 @@ async def order_lines(tx: Tx, order_id: UUID) -> list[OrderLine]:
     return [OrderLine(*(*row[:-1], msgspec.convert(row[-1], list[EtaMove]))) for row in rows]
 
 
-async def receipts(
-    tx: Tx,
-    *,
-    scope: Sequence[int] | None = None,
-    order_id: UUID | None = None,
-    number: int | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[ReceiptRow]:
-    """Return receipts, the newest first."""
-    params = {
-        "scope": None if scope is None else list(scope),
-        "order_id": order_id,
-        "number": number,
+class CameWith(StrEnum):
+    """What receipts are of."""
+
+    ORDER = "order"
+    TRANSFER = "transfer"
+    NONE = "none"
+    UNDONE = "undone"  # whatever they were of: they were taken back
+
+
+_CAME_WITH: dict[CameWith, LiteralString] = {
+    CameWith.ORDER: """
+      AND r.order_id IS NOT NULL""",
+    CameWith.TRANSFER: """
+      AND r.transfer_id IS NOT NULL""",
+    CameWith.NONE: """
+      AND r.order_id IS NULL AND r.transfer_id IS NULL""",
+    CameWith.UNDONE: """
+      AND r.undone_at IS NOT NULL""",
+}
+
+
+class ReceiptsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which receipts are wanted.
+
+    `text` is a number as it is shown (of the receipt, or of its order or transfer), part of a document, a SKU or its
+    barcode; `since` and `until`, which is exclusive, are about when goods came.
+    """
+
+    text: str = ""
+    number: int | None = None
+    order_id: UUID | None = None
+    location_id: int | None = None
+    came_with: CameWith | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    scope: tuple[int, ...] | None = None
+
+
+def _asked(wanted: ReceiptsWanted, before: int | None) -> tuple[sql.Composed, dict[str, Any]]:
+    """Return the statement of a list, and its parameters."""
+    text = wanted.text.strip()
+    params: dict[str, Any] = {
         "before": before,
-        "limit": limit,
+        "number": wanted.number,
+        "order_id": wanted.order_id,
+        "scope": None if wanted.scope is None else list(wanted.scope),
+        "location": wanted.location_id,
+        "since": wanted.since,
+        "until": wanted.until,
+        "receipt_number": searching.number_in(text, "R", bare=True),
+        "order_number": searching.number_in(text, "P"),
+        "transfer_number": searching.number_in(text, "T"),
+        **searching.asked(text),
     }
-    return await tx.all(ReceiptRow, RECEIPTS, params)
+    said: list[tuple[object, LiteralString]] = [
+        (before, _BEFORE),
+        (wanted.number, _NUMBER),
+        (wanted.order_id, _ORDER),
+        (wanted.scope, _SCOPE),
+        (wanted.location_id, _LOCATION),
+        (wanted.since, _SINCE),
+        (wanted.until, _UNTIL),
+    ]
+    parts = [part for value, part in said if value is not None]
+    if wanted.came_with is not None:
+        parts.append(_CAME_WITH[wanted.came_with])
+    if text:
+        parts.append(_FOUND)
+    return sql.Composed([sql.SQL(part) for part in (_RECEIPTS, *parts, _ROWS)]), params
+
+
+async def receipts(tx: Tx, wanted: ReceiptsWanted, *, before: int | None = None, limit: int = 50) -> list[ReceiptRow]:
+    """Return receipts, the newest first."""
+    statement, params = _asked(wanted, before)
+    return await tx.all(ReceiptRow, statement, {**params, "limit": limit})
 
 
 async def receipt_lines(tx: Tx, number: int) -> list[ReceiptLineRow]:

@@ -1,34 +1,72 @@
 """Transfers, for screens."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any, LiteralString
 
 import msgspec
+from psycopg import sql
 
+from malha.inventory.supply import searching
 from malha.inventory.transfers.model import TransferState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
-# Newest first by the unique index on number. A scope sees what comes and what goes.
-TRANSFERS = """
+# The list is put together from what is asked: first which transfers, the newest first by the unique index on number or
+# by the index of what narrows them, then what their lines sum up to, of those alone.
+_LIST = """
 SELECT t.number, t.state, o.code AS origin, o.name AS origin_name, d.code AS destination, d.name AS destination_name,
        coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
        t.eta_usual, t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived, l.transit,
        (SELECT coalesce(sum(quantity), 0)::int FROM transfer_discrepancy x
                    WHERE x.transfer_id = t.id AND x.decision IS NULL) AS undecided
-FROM transfer t
+FROM (
+    SELECT t.* FROM transfer t
+    WHERE true"""
+_ROWS = """
+    ORDER BY t.number DESC LIMIT %(limit)s::int
+) t
 JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(asked), 0)::int AS asked, coalesce(sum(shipped), 0)::int AS shipped,
            coalesce(sum(arrived), 0)::int AS arrived, coalesce(sum(transit), 0)::int AS transit
     FROM transfer_line WHERE transfer_id = t.id
 ) l
-WHERE (%(before)s::bigint IS NULL OR t.number < %(before)s::bigint)
-  AND (%(states)s::text[] IS NULL OR t.state = ANY (%(states)s::text[]))
-  AND (%(scope)s::int[] IS NULL OR t.origin_id = ANY (%(scope)s::int[]) OR t.destination_id = ANY (%(scope)s::int[]))
 ORDER BY t.number DESC
-LIMIT %(limit)s::int
 """
+_BEFORE = """
+      AND t.number < %(before)s::bigint"""
+_STATES = """
+      AND t.state = ANY (%(states)s::text[])"""
+# As the partial index on open ones says it.
+_OPEN = """
+      AND t.state NOT IN ('closed', 'cancelled')"""
+# A scope sees what comes and what goes.
+_SCOPE = """
+      AND (t.origin_id = ANY (%(scope)s::int[]) OR t.destination_id = ANY (%(scope)s::int[]))"""
+_ORIGIN = """
+      AND t.origin_id = %(origin)s::int"""
+_DESTINATION = """
+      AND t.destination_id = %(destination)s::int"""
+_SINCE = """
+      AND t.requested_at >= %(since)s::timestamptz"""
+_UNTIL = """
+      AND t.requested_at < %(until)s::timestamptz"""
+_LATE = """
+      AND t.state IN ('approved', 'shipped') AND t.eta < %(late)s::date"""
+# By the unique index on number, the trigrams of documents, and the indexes on a SKU's lines.
+_FOUND = """
+      AND t.number = ANY (ARRAY(
+          SELECT number FROM transfer WHERE number = %(number)s::bigint
+          UNION
+          SELECT number FROM transfer WHERE document ILIKE %(document)s::text
+          UNION
+          SELECT x.number FROM transfer_line l JOIN transfer x ON x.id = l.transfer_id
+          WHERE l.sku_id = ANY (ARRAY(
+              SELECT id FROM variant WHERE sku = ANY (%(codes)s::text[])
+              UNION
+              SELECT id FROM variant WHERE gtin = ANY (%(codes)s::text[])
+          ))
+      ))"""
 TRANSFER = """
 SELECT t.id, t.number, t.state, t.origin_id, o.code AS origin, o.name AS origin_name, t.destination_id,
        d.code AS destination, d.name AS destination_name,
@@ -50,6 +88,9 @@ FROM transfer_discrepancy d
 JOIN transfer_line l ON l.transfer_id = d.transfer_id AND l.line = d.line JOIN variant v ON v.id = l.sku_id
 WHERE d.transfer_id = %(id)s::uuid ORDER BY d.found_at, d.line, d.kind
 """
+
+
+ENDED = frozenset({TransferState.CLOSED, TransferState.CANCELLED})
 
 
 class TransferRow(msgspec.Struct, frozen=True):
@@ -139,22 +180,62 @@ class DiscrepancyRow(msgspec.Struct, frozen=True):
     decided_by: str | None
 
 
+class TransfersWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which transfers are wanted.
+
+    `text` is a number, part of a document, a SKU or its barcode; `since` and `until`, which is exclusive, are about
+    when they were asked for; `late` is the day before which what is to come should have come.
+    """
+
+    states: tuple[TransferState, ...] | None = None
+    text: str = ""
+    origin_id: int | None = None
+    destination_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    late: date | None = None
+    scope: tuple[int, ...] | None = None
+
+
+def _asked(wanted: TransfersWanted, before: int | None) -> tuple[sql.Composed, dict[str, Any]]:
+    """Return the statement of a list, and its parameters."""
+    text = wanted.text.strip()
+    params: dict[str, Any] = {
+        "before": before,
+        "states": None if wanted.states is None else [str(state) for state in wanted.states],
+        "scope": None if wanted.scope is None else list(wanted.scope),
+        "origin": wanted.origin_id,
+        "destination": wanted.destination_id,
+        "since": wanted.since,
+        "until": wanted.until,
+        "late": wanted.late,
+        "number": searching.number_in(text, "T", bare=True),
+        **searching.asked(text),
+    }
+    said: list[tuple[object, LiteralString]] = [
+        (before, _BEFORE),
+        (wanted.states, _STATES),
+        (wanted.scope, _SCOPE),
+        (wanted.origin_id, _ORIGIN),
+        (wanted.destination_id, _DESTINATION),
+        (wanted.since, _SINCE),
+        (wanted.until, _UNTIL),
+        (wanted.late, _LATE),
+    ]
+    parts = [part for value, part in said if value is not None]
+    if wanted.states is not None and not ENDED & set(wanted.states):
+        parts.append(_OPEN)
+    if text:
+        parts.append(_FOUND)
+    return sql.Composed([sql.SQL(part) for part in (_LIST, *parts, _ROWS)]), params
+
+
 async def transfers(
-    tx: Tx,
-    *,
-    states: Sequence[TransferState] | None = None,
-    scope: Sequence[int] | None = None,
-    before: int | None = None,
-    limit: int = 50,
+    tx: Tx, wanted: TransfersWanted, *, before: int | None = None, limit: int = 50
 ) -> list[TransferRow]:
     """Return transfers, the newest first."""
-    params = {
-        "states": None if states is None else [str(state) for state in states],
-        "scope": None if scope is None else list(scope),
-        "before": before,
-        "limit": limit,
-    }
-    return await tx.all(TransferRow, TRANSFERS, params)
+    statement, params = _asked(wanted, before)
+    return await tx.all(TransferRow, statement, {**params, "limit": limit})
 
 
 async def transfer(tx: Tx, number: int) -> TransferHead | None:
