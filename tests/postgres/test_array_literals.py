@@ -1,7 +1,9 @@
 """Array literals reach PostgreSQL as the values they were made of, whatever the text."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import DataError
 
 from malha.platform import arrays
 from malha.platform.db import Database
@@ -22,3 +24,10 @@ async def test_any_text_and_number_survives_the_trip(database: Database) -> None
         for words, numbers in cases:
             params = {"w": arrays.texts(words), "n": arrays.ints(numbers)}
             assert await tx.tuples("SELECT %(w)s::text[], %(n)s::bigint[]", params) == [(words, numbers)]
+
+
+@pytest.mark.parametrize("words", [["a\0b"], ["\0"], ["a", "\0", "b"], ["a", "b\0"], [None, "a\0b"]], ids=repr)
+async def test_a_text_with_nul_is_refused_and_never_parted(database: Database, words: list[str | None]) -> None:
+    async with database.transaction() as tx:
+        with pytest.raises(DataError, match="NUL"):
+            await tx.value("SELECT %(w)s::text[]", {"w": arrays.texts(words)})

@@ -15,6 +15,7 @@ from malha.network.model import WEEKDAYS, Hours, Location
 NO_HOLIDAYS = "-"
 DEFAULT_HOURS: Hours = {day: [("09:00", "18:00")] for day in WEEKDAYS[:5]}
 FARTHEST_DAYS = 400
+REMEMBERED = 1_000  # answers a calendar keeps at most
 TABLE_YEARS = range(2015, 2041)
 _DAY = timedelta(days=1)
 
@@ -65,7 +66,7 @@ def add_business_days(day: date, days: int, calendar: str = "BR") -> date:
 class Calendar:
     """The working days of one location. Built once per network snapshot; remembers what it worked out."""
 
-    __slots__ = ("_closings", "_due", "closures", "cut_off", "holiday_calendar", "zone")
+    __slots__ = ("_closings", "_days", "_due", "closures", "cut_off", "holiday_calendar", "zone")
 
     def __init__(self, location: Location, closures: frozenset[date] = frozenset()) -> None:
         self.zone = ZoneInfo(location.timezone)
@@ -75,6 +76,7 @@ class Calendar:
         hours = location.opening_hours or DEFAULT_HOURS
         self._closings = [max((_clock(end) for _, end in hours.get(day, ())), default=None) for day in WEEKDAYS]
         self._due: dict[tuple[date, bool], datetime | None] = {}
+        self._days: dict[float, date | None] = {}  # by the minute, counted from 1970
 
     def local(self, at: datetime) -> datetime:
         """Return an instant on the location's clock."""
@@ -101,6 +103,15 @@ class Calendar:
 
         The same day until the cut-off (the cut-off's own minute counts), else the next working day.
         """
+        # Orders that are placed together are released in the same minute, and a minute here is a minute in every zone.
+        minute = released_at.timestamp() // 60
+        if minute not in self._days:
+            if len(self._days) > REMEMBERED:
+                self._days.clear()
+            self._days[minute] = self._due_day(released_at)
+        return self._days[minute]
+
+    def _due_day(self, released_at: datetime) -> date | None:
         local = released_at.astimezone(self.zone)
         in_time = local.time().replace(second=0, microsecond=0) <= self.cut_off
         return self.next_open_day(local.date() if in_time else local.date() + _DAY)
@@ -115,7 +126,7 @@ class Calendar:
         if key not in self._due:
             day = self.due_day(released_at)
             closing = self._closings[day.weekday()] if day else None
-            if len(self._due) > 1_000:
+            if len(self._due) > REMEMBERED:
                 self._due.clear()
             self._due[key] = (
                 datetime.combine(day, closing, self.zone).astimezone(UTC) if day is not None and closing else None

@@ -171,9 +171,12 @@ class Database:
             raise ValueError(f"{retailer!r} cannot name a schema: use lower-case letters, digits and underscores")
         self.url = url
         self.retailer = retailer
-        self._begin = sql.SQL(
-            "BEGIN; SET LOCAL search_path TO {}, {}, public; SET LOCAL lock_timeout = {}",
-        ).format(sql.Identifier(retailer), sql.Identifier(EXTENSIONS_SCHEMA), sql.Literal(LOCK_TIMEOUT_MS))
+        # Spelled once: psycopg would put a composed statement together for every transaction.
+        self._begin = (
+            sql.SQL("BEGIN; SET LOCAL search_path TO {}, {}, public; SET LOCAL lock_timeout = {}")
+            .format(sql.Identifier(retailer), sql.Identifier(EXTENSIONS_SCHEMA), sql.Literal(LOCK_TIMEOUT_MS))
+            .as_bytes()
+        )
         self.pool = AsyncConnectionPool(
             url, min_size=min_size, max_size=max_size, open=False, kwargs={"autocommit": True}, configure=_configure
         )

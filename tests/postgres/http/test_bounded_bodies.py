@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from tests_http import Shop
@@ -42,6 +42,36 @@ async def test_the_short_way_of_a_channels_orders_is_bounded_too(shop: Shop) -> 
     body = Endless(2 * limit)
     assert await streamed(shop, "/v1/orders", body, **await shop.key(["intake:submit"])) == 413
     assert body.read <= limit + 1
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_an_order_is_read_to_its_announced_length_and_not_asked_for_more(shop: Shop, pieces: int) -> None:
+    """The server never says of a piece that it is the last one: who asked again would wait for nothing."""
+    raw = b'{"channel": "nowhere", "external_id": "1", "lines": [{"sku": "A", "quantity": 1, "unit_price": 1}]}'
+    size = -(-len(raw) // pieces)
+    coming = [raw[at : at + size] for at in range(0, len(raw), size)]
+
+    async def receive() -> dict:
+        assert coming, "asked for more than was announced"
+        return {"type": "http.request", "body": coming.pop(0), "more_body": bool(coming) or pieces == 1}
+
+    key = await shop.key(["intake:submit"])
+    answer = await asked(shop, "/v1/orders", receive, **key, **{"content-length": str(len(raw))})
+    assert answer["status"] == 422
+    assert not coming
+
+
+async def test_an_order_is_not_taken_for_whole_before_its_announced_length(shop: Shop) -> None:
+    whole = b'{"channel": "nowhere", "external_id": "1", "lines": []}'
+    coming = [whole, b"  x"]
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": coming.pop(0), "more_body": bool(coming)}
+
+    key = await shop.key(["intake:submit"])
+    answer = await asked(shop, "/v1/orders", receive, **key, **{"content-length": str(len(whole) + 3)})
+    assert answer["status"] == 400
+    assert not coming
 
 
 async def test_somebody_who_is_not_signed_in_sends_small_forms_only(shop: Shop) -> None:
@@ -87,15 +117,21 @@ async def test_who_sends_at_a_decent_pace_gets_the_time_it_takes() -> None:
 
 
 async def streamed(shop: Shop, path: str, body: Endless, **headers: str) -> int:
-    """Send through the ASGI interface, piece by piece as the application asks for them; return the status."""
+    """Send piece by piece as the application asks for them; return the status."""
     pieces = aiter(body)
-    answer: dict = {}
 
     async def receive() -> dict:
         try:
             return {"type": "http.request", "body": await anext(pieces), "more_body": True}
         except StopAsyncIteration:
             return {"type": "http.request", "body": b"", "more_body": False}
+
+    return (await asked(shop, path, receive, **headers))["status"]
+
+
+async def asked(shop: Shop, path: str, receive: Callable[[], Awaitable[dict]], **headers: str) -> dict:
+    """Post through the ASGI interface; return the message that begins the answer."""
+    answer: dict = {}
 
     async def send(message: dict) -> None:
         if message["type"] == "http.response.start":
@@ -108,4 +144,4 @@ async def streamed(shop: Shop, path: str, body: Endless, **headers: str) -> int:
         "client": ("127.0.0.1", 1), "server": ("shop.test", 80),
     }  # fmt: skip
     await shop.app(scope, receive, send)
-    return answer["status"]
+    return answer
