@@ -100,8 +100,10 @@ def furnish(app: Litestar, settings: Settings) -> Litestar:
     app.state.services = services
     app.state.shopper = Desk(Face(assets.address, render.icon), settings, database)
     access_log = observe.AccessLog(settings)
+    counts = observe.Counts()
     services.extra["flush_log"] = access_log.flush
-    observers: tuple[Observer, ...] = (observe.count, access_log) if settings.metrics else (access_log,)
+    services.extra["flush_counts"] = counts.flush
+    observers: tuple[Observer, ...] = (counts, access_log) if settings.metrics else (access_log,)
     inner = Lane(app, Bodies(app.asgi_handler), services)
     app.asgi_handler = Edge(inner, settings, services.cookie.name, observers, page=_early(app))
     return app
@@ -151,6 +153,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     services: Services = app.state.services
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(services.extra["flush_log"])
+        stack.callback(services.extra["flush_counts"])
         await stack.enter_async_context(services.database)
         # Connections of its own: a page that reads for long must not keep orders waiting.
         own = Database(services.database.url, services.database.retailer, min_size=1, max_size=IN_FLIGHT + 2)

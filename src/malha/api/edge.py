@@ -19,7 +19,7 @@ from malha.api.replies import Raw
 from malha.platform import i18n
 from malha.platform.csrf import SAFE_METHODS, is_own
 from malha.platform.errors import MalhaError
-from malha.platform.ids import new_id
+from malha.platform.ids import new_hex
 from malha.platform.page_policy import PAGE_POLICY
 from malha.platform.settings import Settings
 
@@ -110,7 +110,7 @@ class Edge:
     def _mark(self, facts: dict[str, Any], headers: dict[bytes, bytes]) -> None:
         """Give the request its id, its source and its language."""
         given = headers.get(b"x-request-id")
-        facts["request_id"] = given.decode() if given and _SANE_ID.match(given) else new_id().hex
+        facts["request_id"] = given.decode() if given and _SANE_ID.match(given) else new_hex()
         client = facts.get("client")
         source = client[0] if client else None
         if self._trusted is not None and source is not None and b"x-forwarded-for" in headers:

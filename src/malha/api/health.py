@@ -57,6 +57,7 @@ async def metrics_page(request: Request[Any, Any, Any]) -> ASGIApp:
     services: Services = request.app.state.services
     if not services.settings.metrics:
         raise NotFoundException
+    services.extra["flush_counts"]()
     return Raw(await asyncio.to_thread(metrics.render), 200, None, metrics.CONTENT_TYPE)
 
 

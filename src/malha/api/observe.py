@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +14,7 @@ from litestar.types import Scope
 from malha.platform.settings import Settings
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Histogram
+    from prometheus_client import Counter
 
 # What stands in these addresses is a key to an order or to a customer's wishes: the log does without it.
 _KEYED = ("/track/", "/wishes/")
@@ -22,9 +24,20 @@ _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 @cache
-def _seconds() -> "Histogram":
+def _seconds() -> Any:
     # Imported at the first request: `metrics.share` must have come before, and a start is quicker without.
-    from prometheus_client import Histogram  # noqa: PLC0415
+    import prometheus_client  # noqa: PLC0415
+
+    class Histogram(prometheus_client.Histogram):
+        def take(self, times: Sequence[float]) -> None:
+            """As `observe` for each of them, but every bucket is written once."""
+            counts = [0] * len(self._upper_bounds)
+            for seconds in times:
+                counts[bisect_left(self._upper_bounds, seconds)] += 1
+            self._sum.inc(sum(times))
+            for bucket, count in zip(self._buckets, counts, strict=True):
+                if count:
+                    bucket.inc(count)
 
     return Histogram(
         "malha_http_request_seconds", "Time to answer a request.", ("method", "route", "status"), buckets=_BUCKETS
@@ -33,7 +46,7 @@ def _seconds() -> "Histogram":
 
 @cache
 def _series(method: str, route: str, status: int) -> Any:
-    return _seconds().labels(method, route, f"{status // 100}xx")
+    return _seconds().labels(method, route, f"{status}xx")
 
 
 @cache
@@ -48,12 +61,33 @@ def _problem_counter() -> "Counter":
     return Counter("malha_http_problems", "Refusals and faults by their code.", ("code",))
 
 
-def count(method: str, route: str, status: int, seconds: float, scope: Scope) -> None:
-    """Add a request to the histogram by method, route template and class of status, and its problem to the counter."""
-    _series(method if method.isupper() and len(method) < 8 else "OTHER", route, status).observe(seconds)
-    problem = cast("dict[str, Any]", scope).get("problem")
-    if problem is not None:
-        _problems(problem).inc()
+class Counts:
+    """Adds requests to the histogram by method, route template and class of status, and problems to their counter.
+
+    The histogram is a file that all processes share, and each write to it costs more than a log line. So times are
+    gathered for a moment: another process that is asked for metrics meanwhile does not know of them yet.
+    """
+
+    GATHER_S = 0.25
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[str, str, int], list[float]] = {}
+
+    def __call__(self, method: str, route: str, status: int, seconds: float, scope: Scope) -> None:
+        """Note one request."""
+        if not self._times:
+            asyncio.get_running_loop().call_later(self.GATHER_S, self.flush)
+        key = (method if method.isupper() and len(method) < 8 else "OTHER", route, status // 100)
+        self._times.setdefault(key, []).append(seconds)
+        problem = cast("dict[str, Any]", scope).get("problem")
+        if problem is not None:
+            _problems(problem).inc()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        gathered, self._times = self._times, {}
+        for (method, route, status), times in gathered.items():
+            _series(method, route, status).take(times)
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

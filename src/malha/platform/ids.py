@@ -6,14 +6,20 @@ People never see either: they see order numbers, SKUs and codes.
 from datetime import datetime
 from uuid import UUID
 
+import uuid_utils
 from uuid_utils.compat import uuid7
 
-__all__ = ["UUID", "first_id", "new_id"]
+__all__ = ["UUID", "first_id", "new_hex", "new_id"]
 
 
 def new_id() -> UUID:
     """Return a new UUIDv7: its order is the order of creation to the millisecond, so index inserts stay local."""
     return uuid7()
+
+
+def new_hex() -> str:
+    """Return a new UUIDv7 as 32 hexadecimal digits, for a tenth of what the standard library's object costs."""
+    return uuid_utils.uuid7().hex
 
 
 def first_id(at: datetime) -> UUID:
