@@ -33,3 +33,11 @@ class CategoryLoop(Conflict):
     code = "category_loop"
     says = "The category {key} cannot be moved below {parent}, which lies inside it."
     mend = "Choose a parent outside of its branch."
+
+
+class ProductFieldOwned(Conflict):
+    """Another connection keeps one of the fields."""
+
+    code = "product_field_owned"
+    says = "{name} ({connection}) keeps these fields of products already: {fields}. A field has one owner."
+    mend = "Leave them out here, or take them from that connection first, on its page of products."

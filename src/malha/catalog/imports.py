@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from malha.catalog import reads, rules, service
+from malha.catalog import ownership, reads, rules, service
 from malha.catalog.model import (
     CategoryDraft,
     MediaDraft,
@@ -241,6 +241,8 @@ def _column_of(at: str) -> str:
     """Return the column a flaw of a draft belongs to."""
     parts = at.split("/")
     name = parts[2] if parts[0] == "variants" and len(parts) > 2 else parts[0]
+    if parts[0] == "variants" and name == "name":
+        return "variant_name"
     columns = {
         "media": "images",
         "code": "product",
@@ -285,7 +287,7 @@ class ProductImport:
         await self._make_categories(tx, mine, apply=apply)
         if apply and turn == 1:
             await service.lock_kits(tx)
-        groups = await _groups(tx, mine)
+        groups = await _groups(tx, mine, lock=apply)
         drafts = await self._good(tx, groups, outcome)
         if not drafts:
             return outcome
@@ -334,9 +336,10 @@ class ProductImport:
             drafts.pop(code, None)
             del gone[code]
         found = await service.flaws_of(tx, list(drafts.values()))
-        for (code, _draft), flaws in zip(list(drafts.items()), found, strict=True):
-            if flaws:
-                left[code] = msgspec.structs.replace(flaws[0], at="")
+        kept = await ownership.kept_of(tx, now, [rules.tidy_product(draft) for draft in drafts.values()])
+        for code, ours, (_, theirs) in zip(list(drafts), found, kept, strict=True):
+            if ours or theirs:
+                left[code] = msgspec.structs.replace([*ours, *theirs][0], at="")
                 del drafts[code], gone[code]
         await service.remove_variants(tx, [sku for skus in gone.values() for sku in skus])
         await service.remove_products(tx, [code for code in gone if code not in drafts])
@@ -367,9 +370,14 @@ class ProductImport:
         for group in groups.values():
             bad |= group.flaws
         drafts: dict[str, ProductDraft] = {}
+        there = {code: group.product for code, group in groups.items() if group.product is not None}
+        locks = await ownership.locked(tx, list(there.values()))
+        owned: dict[str, list[Flaw]] = {}
         for _ in range(MAX_ROUNDS):
             left = {code: [r for r in group.rows if r.line not in bad] for code, group in groups.items()}
             drafts = {code: rules.tidy_product(groups[code].draft(rows)) for code, rows in left.items() if rows}
+            for code in drafts.keys() & there.keys():  # what is kept elsewhere stays; the rest of the row counts
+                drafts[code], owned[code] = ownership.keep(there[code], drafts[code], locks[code])
             found = await service.flaws_of(
                 tx,
                 list(drafts.values()),
@@ -385,7 +393,19 @@ class ProductImport:
                 drafts.pop(code)
         for line, flaws in bad.items():
             combine(outcome, line, flaws)
+        for code in drafts:
+            _tell_owned(left[code], owned.get(code, []), outcome)
         return drafts
+
+
+def _tell_owned(rows: Sequence[Row], flaws: Sequence[Flaw], outcome: Outcome) -> None:
+    """Tell each row which of its values were left out, because its field is kept elsewhere."""
+    for flaw in flaws:
+        parts = flaw.at.split("/")
+        told = msgspec.structs.replace(flaw, at=_column_of(flaw.at))
+        of = [rows[int(parts[1])]] if parts[0] == "variants" else [row for row in rows if told.at in row.values]
+        for row in of:
+            combine(outcome, row.line, [told], warning=True)
 
 
 def _blame(rows: Sequence[Row], flaws: Sequence[Flaw], bad: dict[int, list[Flaw]]) -> None:
@@ -404,9 +424,11 @@ def _blame(rows: Sequence[Row], flaws: Sequence[Flaw], bad: dict[int, list[Flaw]
                 bad[row.line] = [Flaw("", says, mend, {"line": first.line})]
 
 
-async def _groups(tx: Tx, rows: Sequence[Row]) -> dict[str, _Group]:
+async def _groups(tx: Tx, rows: Sequence[Row], *, lock: bool) -> dict[str, _Group]:
     owners = await reads.products_of_skus(tx, [row.values["sku"] for row in rows])
     codes = [(row.values.get("product") or owners.get(row.values["sku"]) or row.values["sku"]).strip() for row in rows]
+    if lock:  # before they are read: what a row does not state is written as it was read
+        await service.lock_products(tx, sorted(set(codes)))
     products = await reads.products_by_code(tx, sorted(set(codes)))
     groups: dict[str, _Group] = {}
     for code, row in zip(codes, rows, strict=True):
@@ -525,7 +547,10 @@ class PriceImport:
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk; a SKU that is not there is a bad row, never a new product."""
         outcome = Outcome()
+        if apply:  # before it is read who keeps a price: nobody takes it over meanwhile
+            await service.lock_variants(tx, [row.values["sku"] for row in rows])
         cards = {card.sku: card for card in await reads.by_skus(tx, [row.values["sku"] for row in rows])}
+        kept = await ownership.prices_kept(tx, {sku: card.id for sku, card in cards.items()})
         prices: dict[str, int] = {}
         for row in rows:
             sku, price = row.values["sku"], row.values["price"]
@@ -534,6 +559,10 @@ class PriceImport:
                 combine(outcome, row.line, [flaw])
                 continue
             same = prices.get(sku, cards[sku].price) == price
+            if sku in kept and not same:
+                facts = {"connection": kept[sku].owner, "name": kept[sku].name}
+                combine(outcome, row.line, [Flaw("price", ownership.SAYS, ownership.MEND, facts)])
+                continue
             outcome.unchanged += same
             outcome.changed += not same
             prices[sku] = price
@@ -551,9 +580,14 @@ class PriceImport:
         await service.lock_variants(tx, [trace.key for trace in traces])
         cards = {card.sku: card for card in await reads.by_skus(tx, [trace.key for trace in traces])}
         still = [t for t in traces if t.key in cards and cards[t.key].price == t.after["price"]]
-        await service.set_prices(tx, {trace.key: trace.before["price"] for trace in still})
-        kept = {trace.key for trace in still}
-        return {trace.key: TOUCHED for trace in traces if trace.key not in kept}
+        kept = await ownership.prices_kept(tx, {sku: card.id for sku, card in cards.items()})
+        put = {trace.key: trace.before["price"] for trace in still if trace.key not in kept}
+        await service.set_prices(tx, put)
+        left: Left = {trace.key: TOUCHED for trace in traces if trace.key not in put}
+        for sku in left.keys() & kept.keys():
+            facts = {"connection": kept[sku].owner, "name": kept[sku].name}
+            left[sku] = Flaw("", ownership.SAYS, ownership.MEND, facts)
+        return left
 
 
 async def price_pages(database: Database) -> AsyncIterator[list[list[object]]]:

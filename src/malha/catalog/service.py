@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from malha.catalog import reads, rules, writes
+from malha.catalog import ownership, reads, rules, writes
 from malha.catalog.errors import CategoryLoop, ProductCodeTaken, UnknownCategory, UnknownProduct
 from malha.catalog.model import Category, CategoryDraft, MediaDraft, Product, ProductDraft, Saved, VariantDraft
 from malha.platform import audit, revisions
@@ -312,12 +312,19 @@ async def create_product(tx: Tx, draft: ProductDraft) -> Product:
 
 
 async def update_product(tx: Tx, draft: ProductDraft, version: int) -> Product:
-    """Change one product that still has `version`; variants that are not named stay as they are."""
+    """Change one product that still has `version`; variants that are not named stay as they are.
+
+    Raises:
+        UnknownProduct, Conflict: as the names say.
+        Invalid: a value is not valid, or of a field that is kept elsewhere; nothing was changed.
+    """
     code = draft.code.strip()
     if await lock_product(tx, code) != version:
         raise Conflict(what="product", key=code)
     before = await _product(tx, code)
-    await put_products(tx, [draft])
+    ((kept, owned),) = await ownership.kept_of(tx, {code: before}, [rules.tidy_product(draft)])
+    refuse(owned)
+    await put_products(tx, [kept])
     after = await _product(tx, code)
     await audit.record(tx, action="change", entity="product", entity_id=code, before=before, after=after)
     return after

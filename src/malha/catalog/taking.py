@@ -1,0 +1,151 @@
+"""Writing what an owner of fields tells of variants into their products; the same worked out without writing it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from malha.catalog import ownership, reads, rules, service
+from malha.catalog.model import Product, ProductDraft
+from malha.platform import audit
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+
+Told = Mapping[str, Mapping[str, Any]]  # SKU -> field -> value; of `dimensions` three, in millimetres
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A field that would be, or was, written: of a variant (`sku`), or of the product."""
+
+    product: str
+    sku: str | None
+    field: str
+    old: str
+    new: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a product: `draft` is None where nothing is to be written. What has flaws is left as it is."""
+
+    before: Product
+    draft: ProductDraft | None
+    changes: list[Change]
+    flaws: list[Flaw]
+
+
+async def plan(tx: Tx, told: Told) -> list[Plan]:
+    """Return what would become of the products of the SKUs that are told of, by code; unknown SKUs are passed over.
+
+    A product is told of as a whole: where its variants disagree about one of its own fields, that stays as it is.
+    """
+    of = await reads.products_of_skus(tx, sorted(told))
+    products = await reads.products_by_code(tx, sorted(set(of.values())))
+    first = {code: _draft(product, told) for code, product in sorted(products.items())}
+    drafts, flaws = {code: draft for code, (draft, _) in first.items()}, {code: f for code, (_, f) in first.items()}
+    found = await service.flaws_of(tx, list(drafts.values()))
+    for code, wrong in zip(list(drafts), found, strict=True):
+        if wrong:
+            flaws[code] += wrong
+            drafts[code] = _without(products[code], drafts[code], wrong)
+    # What was left out may be what another product relied on: what is wrong even now is left as it is, whole.
+    for code, wrong in zip(list(drafts), await service.flaws_of(tx, list(drafts.values())), strict=True):
+        if wrong:
+            flaws[code] += [flaw for flaw in wrong if flaw not in flaws[code]]
+            drafts[code] = _same(products[code])
+    return [_plan(products[code], drafts[code], flaws[code]) for code in drafts]
+
+
+def _same(product: Product) -> ProductDraft:
+    """Return a product as it is; names that were made of its name and options are made again."""
+    draft = reads.product_draft(product)
+    variants = [
+        msgspec.structs.replace(
+            v,
+            name="" if v.name == rules.variant_name(product.name, v.options, product.options) else v.name,
+            media=None,
+            substitutes=None,
+        )
+        for v in draft.variants
+    ]
+    return msgspec.structs.replace(draft, variants=variants, media=None)
+
+
+def _draft(product: Product, told: Told) -> tuple[ProductDraft, list[Flaw]]:
+    draft, flaws = _same(product), []
+    stated: dict[str, Any] = {}
+    for field in ownership.OF_PRODUCT:
+        said = {v.sku: told[v.sku][field] for v in product.variants if field in told.get(v.sku, {})}
+        values = {str(value): value for value in said.values()}
+        if len(values) > 1:
+            says = N_("Variants of one product are told with different values: {values}.")
+            mend = N_("Make them agree there.")
+            flaws.append(Flaw(field, says, mend, {"values": ", ".join(sorted(values))[:200]}))
+        elif values:
+            stated |= {field: next(iter(values.values()))}
+    variants = []
+    for variant in draft.variants:
+        parts: dict[str, Any] = {}
+        for field, value in told.get(variant.sku, {}).items():
+            if field == "dimensions":
+                parts |= dict(zip(ownership.OF_VARIANT[field], value, strict=True))
+            elif field in ownership.OF_VARIANT:
+                parts[ownership.OF_VARIANT[field][0]] = value
+        variants.append(msgspec.structs.replace(variant, **parts))
+    return rules.tidy_product(msgspec.structs.replace(draft, variants=variants, **stated)), flaws
+
+
+def _without(product: Product, draft: ProductDraft, flaws: Sequence[Flaw]) -> ProductDraft:
+    """Return a draft without the values that are flawed."""
+    kept = _same(product)
+    variants = list(draft.variants)
+    stated: dict[str, Any] = {}
+    for flaw in flaws:
+        parts = flaw.at.split("/")
+        if parts[0] == "variants" and len(parts) > 2 and hasattr(kept.variants[int(parts[1])], parts[2]):
+            n = int(parts[1])
+            variants[n] = msgspec.structs.replace(variants[n], **{parts[2]: getattr(kept.variants[n], parts[2])})
+        elif parts[0] != "variants" and hasattr(kept, parts[0]):
+            stated[parts[0]] = getattr(kept, parts[0])
+    return rules.tidy_product(msgspec.structs.replace(draft, variants=variants, **stated))
+
+
+def _plan(product: Product, draft: ProductDraft, flaws: list[Flaw]) -> Plan:
+    draft = rules.tidy_product(draft)
+    changes = []
+    for field, parts in ownership.OF_PRODUCT.items():
+        changes += _change(product.code, None, field, parts, product, draft)
+    for old, new in zip(product.variants, draft.variants, strict=True):
+        for field, parts in ownership.OF_VARIANT.items():
+            changes += _change(product.code, old.sku, field, parts, old, new)
+    return Plan(before=product, draft=draft if changes else None, changes=changes, flaws=flaws)
+
+
+def _change(product: str, sku: str | None, field: str, parts: Sequence[str], old: object, new: object) -> list[Change]:
+    were, are = ([getattr(of, part) for part in parts] for of in (old, new))
+    if were == are:
+        return []
+    return [Change(product=product, sku=sku, field=field, old=_text(were), new=_text(are))]
+
+
+def _text(values: Sequence[object]) -> str:
+    return " \N{MULTIPLICATION SIGN} ".join("" if value is None else str(value) for value in values)[:300]
+
+
+async def take(tx: Tx, owner: str, told: Told) -> list[Plan]:
+    """Write what an owner tells of its variants; return what became of each product. Its fields are locked on them.
+
+    The caller has left out fields that it does not own.
+    """
+    of = await reads.products_of_skus(tx, sorted(told))
+    await service.lock_kits(tx)
+    await service.lock_products(tx, sorted(set(of.values())))
+    plans = await plan(tx, told)
+    writing = [each.draft for each in plans if each.draft is not None]
+    if writing:
+        await service.write_products(tx, writing)
+        after = await reads.products_by_code(tx, [draft.code for draft in writing])
+        changed = [(p.before.code, p.before, after[p.before.code]) for p in plans if p.draft is not None]
+        await audit.record_many(tx, action="change", entity="product", changes=changed)
+    await ownership.tell(tx, owner, sorted(told))
+    return plans
