@@ -1863,6 +1863,14 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE product_owner (
+    field text NOT NULL,
+    owner text NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT product_owner_pkey PRIMARY KEY (field),
+    CONSTRAINT product_owner_field_check CHECK ((field = ANY (ARRAY['name'::text, 'description'::text, 'brand'::text, 'ncm'::text, 'cest'::text, 'origin'::text, 'variant_name'::text, 'gtin'::text, 'weight'::text, 'dimensions'::text, 'price'::text])))
+);
+
 CREATE TABLE promise_days (
     version_id integer NOT NULL,
     service_id integer NOT NULL,
@@ -2896,6 +2904,12 @@ CREATE TABLE variant (
     CONSTRAINT variant_width_mm_check CHECK ((width_mm >= 0))
 );
 
+CREATE TABLE variant_owner (
+    variant_id integer NOT NULL,
+    owner text NOT NULL,
+    CONSTRAINT variant_owner_pkey PRIMARY KEY (variant_id, owner)
+);
+
 CREATE TABLE variant_substitute (
     variant_id integer NOT NULL,
     substitute_id integer NOT NULL,
@@ -3120,9 +3134,14 @@ CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
 CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
 CREATE INDEX promise_slip_promised ON promise_slip USING btree (promised_at, order_id);
+CREATE INDEX receipt_alone ON receipt USING btree (number) WHERE ((order_id IS NULL) AND (transfer_id IS NULL));
+CREATE INDEX receipt_document ON receipt USING gin (document gin_trgm_ops) WHERE (document IS NOT NULL);
 CREATE INDEX receipt_location ON receipt USING btree (location_id, number);
 CREATE INDEX receipt_order ON receipt USING btree (order_id) WHERE (order_id IS NOT NULL);
+CREATE INDEX receipt_received ON receipt USING btree (received_at);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+CREATE INDEX receipt_undone ON receipt USING btree (number) WHERE (undone_at IS NOT NULL);
+CREATE INDEX receipt_line_sku ON receipt_line USING btree (sku_id, receipt_id);
 CREATE INDEX routing_decision_rule_set ON routing_decision USING btree (rule_set, decided_at) WHERE (rule_set IS NOT NULL);
 CREATE INDEX routing_risk_location ON routing_risk USING btree (location_id);
 CREATE INDEX routing_rule_set_force ON routing_rule_set USING btree (effective_from DESC, id DESC) WHERE (status = 'published'::text);
@@ -3171,10 +3190,15 @@ CREATE INDEX supply_claim_order ON supply_claim USING btree (order_id);
 CREATE INDEX supply_claim_policy ON supply_claim USING btree (policy_id) WHERE (policy_id IS NOT NULL);
 CREATE INDEX supply_claim_queue ON supply_claim USING btree (sku_id, location_id, since, order_id) WHERE (state <> 'arrived'::text);
 CREATE INDEX supply_claim_supply ON supply_claim USING btree (supply_id) WHERE (supply_id IS NOT NULL);
+CREATE INDEX transfer_destination ON transfer USING btree (destination_id, number);
+CREATE INDEX transfer_document ON transfer USING gin (document gin_trgm_ops) WHERE (document IS NOT NULL);
 CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
+CREATE INDEX transfer_origin ON transfer USING btree (origin_id, number);
+CREATE INDEX transfer_requested ON transfer USING btree (requested_at);
 CREATE INDEX transfer_way ON transfer USING btree (origin_id, destination_id, number) WHERE (shipped_at IS NOT NULL);
 CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
 CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
+CREATE INDEX transfer_line_sku ON transfer_line USING btree (sku_id, transfer_id);
 CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
@@ -3385,6 +3409,7 @@ ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
+ALTER TABLE variant_owner ADD CONSTRAINT variant_owner_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_substitute_id_fkey FOREIGN KEY (substitute_id) REFERENCES variant(id);
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
 ALTER TABLE webhook_attempt ADD CONSTRAINT webhook_attempt_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
