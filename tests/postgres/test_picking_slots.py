@@ -223,6 +223,14 @@ async def test_a_counter_made_on_a_holiday_takes_work_once_the_day_is_none(shop:
     assert rows == [(NINE, NOON, 2, 2, 2), (NOON, SIX, 2, 2, 1)]
 
 
+async def test_the_doctor_finds_a_picking_slot_whose_counter_is_not_its_work(shop: Shop) -> None:
+    await shop.release(await shop.orders(1))
+    for change in ("confirmed + 1", "confirmed - 1"):
+        async with shop.database.transaction() as tx:
+            await tx.execute(f"UPDATE capacity_slot SET confirmed = {change} WHERE starts = '09:00'")
+        assert await shop.drift() == (["slot_counters"] if change == "confirmed + 1" else [])
+
+
 async def test_where_no_slot_has_room_within_the_horizon_orders_wait(shop: Shop) -> None:
     await shop.restate(*week(0, 0))
     (order,) = await shop.orders(1)
