@@ -13,7 +13,7 @@ from msgspec import Meta
 from malha.api.orders_actions import open_order, seen_order
 from malha.api.supply import Code, place_of
 from malha.api.work import Work, command, query
-from malha.capacity import reads, service
+from malha.capacity import reads, rules, service
 from malha.capacity.model import MOST_HOLD_S, MOST_SLOTS, Clock, Key, Kind, Override, Plan, Quota, Slot, Template
 from malha.network import reads as network
 from malha.network.errors import SiteShared
@@ -172,7 +172,7 @@ def _text(clock: time) -> str:
 
 
 def _clock(text: str | None) -> time | None:
-    return None if text is None else time.fromisoformat(text)
+    return None if text is None else rules.clock_of(text)
 
 
 def _week(plan: Plan, kind: Kind) -> list[WeekSlot]:
@@ -284,7 +284,7 @@ async def change_capacity_templates(work: Work, code: str, data: PlanDraft) -> S
     work.expect(await service.lock_plan(work.tx, place))
     weeks = {Kind.PICK: data.pick, Kind.PICKUP: data.pickup, Kind.DELIVERY: data.delivery}
     stated = {
-        kind: [Template(s.weekday, time.fromisoformat(s.starts), time.fromisoformat(s.ends), s.quota) for s in rows]
+        kind: [Template(s.weekday, rules.clock_of(s.starts), rules.clock_of(s.ends), s.quota) for s in rows]
         for kind, rows in weeks.items()
         if rows is not None
     }
@@ -324,7 +324,7 @@ async def hold_slot(work: Work, data: NewHold) -> HeldSlot:
         place,
         Kind(data.kind),
         data.day,
-        time.fromisoformat(data.starts),
+        rules.clock_of(data.starts),
         reference=data.reference,
         seconds=data.seconds,
     )
@@ -366,7 +366,7 @@ async def change_order_slot(work: Work, order_id: UUID, data: SlotWish) -> Order
     await open_order(work, order_id)
     if data.location is not None:
         await _home(work, data.location)
-    starts = time.fromisoformat(data.starts)
+    starts = rules.clock_of(data.starts)
     found = await slots.agree(
         work.tx, order_id, data.day, starts, location=data.location, reason=data.reason, note=data.note
     )

@@ -1,12 +1,13 @@
 """Work at locations: what a location is asked for, and each step until the goods have left."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
+from malha.capacity import rules
 from malha.capacity.model import Clock
 from malha.catalog import reads as catalog
 from malha.fulfillment import pickups, reads, service
@@ -199,7 +200,7 @@ async def list_work(
         if place is None or not work.actor.sees(place.id):
             raise UnknownLocation(code=location)
         scope = [place.id]
-    starts = None if slot is None else time.fromisoformat(slot)
+    starts = None if slot is None else rules.clock_of(slot)
     return await reads.queue(work.tx, scope, slot=(slot_day, starts))
 
 

@@ -31,6 +31,11 @@ def windows_on(plan: Plan, kind: Kind, day: date, *, holiday: bool, closed: bool
     return sorted(windows.values())
 
 
+def clock_of(text: str) -> time:
+    """Return a time of day as it is written (`model.Clock`), to the minute: its pattern lets a line's end through."""
+    return time.fromisoformat(text[:5])
+
+
 def instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """Return a time of a location's day as an instant (UTC)."""
     return datetime.combine(day, clock, zone).astimezone(UTC)

@@ -50,7 +50,7 @@ class Slotting:
         kind = Kind.PICKUP if pickup else Kind.DELIVERY
         home = reference.snapshot.locations[location_id].home
         self._places[home] = reference.details[reference.network.index[home]]
-        self._keys[order_id] = Key(home, kind.value, slot.day, time.fromisoformat(slot.starts))
+        self._keys[order_id] = Key(home, kind.value, slot.day, rules.clock_of(slot.starts))
         if slot.hold is not None:
             self._references[order_id] = slot.hold
 

@@ -89,7 +89,7 @@ async def test_a_cart_holds_a_slot_once_and_its_order_has_it(sold: Shop) -> None
     assert (held["ends"], held["reference"]) == ("10:00", "cart-1")
     assert datetime.fromisoformat(held["expires_at"]) > now()
     assert (await taken(sold))["09:00"] == (1, 0, 0)
-    full = await send(sold, "POST", "/v1/slot-holds", CART | {"reference": "cart-2"}, 409)
+    full = await send(sold, "POST", "/v1/slot-holds", CART | {"reference": "cart-2", "starts": "09:00\n"}, 409)
     assert full["code"] == "slot_full"
     assert full["facts"]["alternatives"][0] == {
         "location": "S1", "kind": "pickup", "day": DAY.isoformat(), "starts": "10:00", "ends": "12:00", "left": 2,

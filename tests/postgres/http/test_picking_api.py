@@ -53,6 +53,7 @@ async def test_work_is_listed_slot_by_slot_and_says_its_slot(working: Shop) -> N
     assert len(await ask(working, "GET", f"/v1/fulfillments?slot_day={tomorrow}")) == 3
     assert await ask(working, "GET", f"/v1/fulfillments?slot_day={in_days(2)}") == []
     await ask(working, "GET", "/v1/fulfillments?slot=noon", status=422)
+    assert len(await ask(working, "GET", "/v1/fulfillments?slot=12:00%0A")) == 2
     one = await ask(working, "GET", f"/v1/fulfillments/{found[0]['id']}")
     assert one["slot"] == morning
     assert datetime.fromisoformat(one["due_at"]) == datetime.combine(in_days(1), time(12), ZoneInfo(DEFAULT_ZONE))
