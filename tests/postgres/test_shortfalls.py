@@ -353,6 +353,22 @@ async def test_buyers_who_come_while_it_arrives_get_nothing_of_what_was_sent_for
         assert [await states(tx, other) for other in others] == [[(1, "unplaced", 1)]] * 6
 
 
+async def test_an_order_that_waits_for_a_transfer_is_promised_anew_when_its_day_moves(database, shop):
+    promised_at = "SELECT promised_at FROM sales_order WHERE id = %(id)s"
+    async with database.transaction() as tx:
+        order_id = await a_short_order(tx, shop)
+    number = await a_transfer_on_its_way(database, shop, order_id)
+    await settled(database)
+    async with database.transaction() as tx:
+        before = await tx.value(promised_at, {"id": order_id})
+        assert await moving.reschedule(tx, number, now().date() + timedelta(days=20), "the road is closed")
+    await settled(database)
+    async with database.transaction() as tx:
+        after = await tx.value(promised_at, {"id": order_id})
+        assert before.date() < now().date() + timedelta(days=20) < after.date()
+        assert await states(tx, order_id) == [(1, "backordered", 2)]
+
+
 async def test_no_more_of_an_order_waits_for_a_transfer_than_is_on_its_way(database, shop):
     async with database.transaction() as tx:
         await goods_on_order(tx, shop, 5, days=60)

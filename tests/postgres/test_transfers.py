@@ -17,6 +17,7 @@ from malha.inventory.transfers.errors import (
     NotEnoughToTransfer,
     NotYourEnd,
     UnknownDiscrepancy,
+    UnknownTransfer,
     WrongTransferState,
 )
 from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, Outcome, TransferDraft, TransferState
@@ -50,10 +51,10 @@ async def ship(db: Database, number: int, **departure: object) -> None:
         await service.ship(tx, number, Departure(**departure))  # type: ignore[arg-type]
 
 
-async def sent(db: Database, *lines: tuple[int, int], **options: int) -> int:
+async def sent(db: Database, *lines: tuple[int, int], document: str | None = None, **options: int) -> int:
     number = await ask(db, *lines, **options)
     await approve(db, number)
-    await ship(db, number)
+    await ship(db, number, document=document)
     return number
 
 
@@ -371,3 +372,64 @@ async def test_transfers_are_narrowed_by_where_they_come_from_where_they_go_when
     assert await listed(shop, late=DAY + timedelta(days=1)) == [first], "who waits for approval is not late"
     open_ones = (TransferState.REQUESTED, TransferState.SHIPPED)
     assert await listed(shop, states=open_ones, text="CAM-P") == [second, first]
+
+
+async def test_a_moved_day_keeps_its_history_is_told_once_and_is_the_day_of_what_is_to_come(shop: Database) -> None:
+    number = await sent(shop, (1, 2), (2, 3))
+    await arrive(shop, number, Arrived(1, 2), complete=False)
+    later = DAY + timedelta(days=9)
+    async with shop.transaction(ANA) as tx:
+        assert await service.reschedule(tx, number, later, " rain on the road ")
+        assert not await service.reschedule(tx, number, later, "again")
+    async with shop.transaction() as tx:
+        found = await reads.transfer(tx, number)
+        assert found is not None
+        assert (found.eta, found.eta_usual) == (later, False)
+        assert [(m.was, m.was_usual, m.became, m.reason, m.actor) for m in await reads.moves(tx, found.id)] == [
+            (DAY, False, later, "rain on the road", ANA.label)
+        ]
+        assert [(i.sku_id, i.day, i.quantity) for i in await supply.incoming(tx, SKUS, [SHOP])] == [(2, later, 3)]
+        assert await tx.values("SELECT eta FROM supply WHERE expected > 0") == [later]
+        told = await tx.values("SELECT payload FROM outbox WHERE type = 'transfer.rescheduled'")
+        assert [(e["was"], e["became"], e["lines"]) for e in told] == [(str(DAY), str(later), [[2, 2, 3]])]
+        assert await tx.values("SELECT actor_id FROM audit WHERE action = 'reschedule'") == [ANA.id]
+
+
+async def test_the_usual_day_becomes_a_stated_one_even_when_it_is_the_same(shop: Database) -> None:
+    draft = TransferDraft(origin_id=CENTRE, destination_id=SHOP, lines=[(1, 2)])
+    async with shop.transaction(LEAD) as tx:
+        number = await service.request(tx, draft)
+        await service.approve(tx, number)
+        assert await service.reschedule(tx, number, DAY)
+        assert not await service.reschedule(tx, number, DAY)
+    async with shop.transaction(LEAD) as tx:
+        other = await service.request(tx, draft)
+        await service.approve(tx, other)
+        await service.ship(tx, other, Departure())
+        found = await reads.transfer(tx, other)
+        assert found is not None
+        assert found.eta is not None
+        assert found.eta_usual
+        assert await service.reschedule(tx, other, found.eta, "the carrier says so")
+        assert [(m.was, m.was_usual) for m in await reads.moves(tx, found.id)] == [(found.eta, True)]
+
+
+async def test_the_day_is_moved_at_either_end_and_not_when_the_goods_are_there(shop: Database) -> None:
+    elsewhere = await sent(shop, (1, 1), destination=OTHER, document="nota 1")
+    mine = await sent(shop, (1, 2))
+    with pytest.raises(UnknownTransfer):
+        async with shop.transaction(ANA) as tx:
+            await service.reschedule(tx, elsewhere, DAY)
+    await arrive(shop, mine, Arrived(1, 1))
+    with pytest.raises(WrongTransferState):
+        async with shop.transaction(LEAD) as tx:
+            await service.reschedule(tx, mine, DAY + timedelta(days=1))
+
+
+async def test_what_a_transfer_brings_is_counted_by_sku(shop: Database) -> None:
+    number = await sent(shop, (1, 2), (2, 3))
+    async with shop.transaction(LEAD) as tx:
+        assert await service.expected(tx, number) == {1: 2, 2: 3}
+    await arrive(shop, number, Arrived(1, 2), complete=False)
+    async with shop.transaction(LEAD) as tx:
+        assert await service.expected(tx, number) == {2: 3}

@@ -32,6 +32,7 @@ from malha.inventory.transfers.model import (
     TransferState,
 )
 from malha.inventory.transfers.reads import (
+    DayMove,
     DiscrepancyRow,
     TransferHead,
     TransferLineRow,
@@ -77,11 +78,12 @@ class TransferNumber(msgspec.Struct, frozen=True):
 
 
 class TransferView(msgspec.Struct, frozen=True):
-    """A transfer with its lines and discrepancies."""
+    """A transfer with its lines, discrepancies, and every move of the day on which it is expected."""
 
     transfer: TransferHead
     lines: list[TransferLineRow]
     discrepancies: list[DiscrepancyRow]
+    moves: list[DayMove]
 
 
 class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +103,20 @@ class Shipping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     carrier: Text | None = None
     tracking_code: Text | None = None
     eta: date | None = None
+
+
+class NewDay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """On which day the goods come now, and why."""
+
+    eta: date
+    reason: Text = ""
+
+
+class DayMoved(msgspec.Struct, frozen=True):
+    """Whether that is another day, and the version of the transfer by now."""
+
+    moved: bool
+    version: int
 
 
 class ArrivedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -222,8 +238,12 @@ async def get_transfer(work: Work, number: int) -> TransferView:
     found = await reads.transfer(work.tx, number)
     if found is None or not (work.actor.sees(found.origin_id) or work.actor.sees(found.destination_id)):
         raise UnknownTransfer(number=number)
+    work.tag(found.seq)
     return TransferView(
-        found, await reads.transfer_lines(work.tx, found.id), await reads.discrepancies(work.tx, found.id)
+        found,
+        await reads.transfer_lines(work.tx, found.id),
+        await reads.discrepancies(work.tx, found.id),
+        await reads.moves(work.tx, found.id),
     )
 
 
@@ -244,6 +264,20 @@ async def ship_transfer(work: Work, number: int, data: Shipping) -> DeficitsRepl
         eta=data.eta,
     )
     return DeficitsReply(await missing_of(work.tx, await service.ship(work.tx, number, departure)))
+
+
+@command("/transfers/{number:int}/reschedule", permission="stock:count", versioned="required", tag=TAG)
+async def reschedule_transfer(work: Work, number: int, data: NewDay) -> DayMoved:
+    """State on which day goods come that have not arrived; orders promised from them are promised anew.
+
+    Who works at either end may say so. Every move is kept with its reason; `If-Match` is the `ETag` of the transfer.
+    """
+    transfer = await service.lock_transfer(work.tx, number)
+    work.expect(transfer.seq)
+    moved = await service.reschedule(work.tx, number, data.eta, data.reason)
+    version = transfer.seq + moved
+    work.tag(version)
+    return DayMoved(moved, version)
 
 
 @command("/transfers/{number:int}/receive", permission="stock:count", tag=TAG)
@@ -295,6 +329,7 @@ handlers = [
     get_transfer,
     approve_transfer,
     ship_transfer,
+    reschedule_transfer,
     receive_transfer,
     decide_discrepancy,
     cancel_transfer,

@@ -30,7 +30,8 @@ from malha.network.errors import UnknownLocation
 from malha.network.model import Location
 from malha.platform.clock import now
 from malha.platform.db import Tx
-from malha.platform.i18n import N_, _, n_
+from malha.platform.errors import Conflict
+from malha.platform.i18n import N_, Word, _, n_
 from malha.platform.ids import UUID, new_id
 from malha.platform.sheets import Column, Kind
 
@@ -185,7 +186,9 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         found = await _one(tx, request, number)
         lines = await reads.transfer_lines(tx, found.id)
         discrepancies = await reads.discrepancies(tx, found.id)
+        moves = await reads.moves(tx, found.id)
         labels = [found.requested_by, found.approved_by, found.shipped_by, *(d.decided_by for d in discrepancies)]
+        labels += [move.actor for move in moves]
         names = await goods_forms.names_of(tx, labels)
     return render.html(
         "transfers/show.html",
@@ -194,6 +197,8 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         transfer=found,
         lines=lines,
         discrepancies=discrepancies,
+        moves=moves,
+        today=_today(),
         decisions={kind.value: [(d.value, _(words.DECISION[d])) for d in DECISIONS[kind]] for kind in DiscrepancyKind},
         names=names,
         words=words,
@@ -294,6 +299,21 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
     return web.go_on(request, f"/transfers/{number}", notice)
 
 
+@post("/transfers/{number:int}/reschedule", opt={"permission": "stock:count"}, status_code=200)
+async def reschedule(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Say on which day the goods come."""
+    read = filling.filled(await request.form())
+    eta, version = read.day("eta"), read.whole("version")
+    if eta is None and not read.flaws:
+        read.wrong("eta", N_("This field is empty."), N_("Fill it in."))
+    read.refuse()
+    async with web.writing(request) as tx:
+        if (await service.lock_transfer(tx, number)).seq != version:
+            raise Conflict(what=Word(N_("Transfer")), key=f"T{number}")
+        moved = await service.reschedule(tx, number, eta or _today(), read.text("reason", 200))
+    return web.go_on(request, f"/transfers/{number}", _("Day moved") if moved else _("It was expected on that day"))
+
+
 @post("/transfers/{number:int}/decide", opt={"permission": "stock:approve"}, status_code=200)
 async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
     """Say what became of units that did not arrive as they left."""
@@ -336,6 +356,7 @@ HANDLERS = [
     transfer_ship,
     receive_form,
     receive,
+    reschedule,
     decide,
     cancel,
 ]

@@ -158,7 +158,9 @@ async def wait_for_transfer(db: Database, *, order_id: str, line: int, number: i
     async with db.transaction() as tx:
         if not await ordering.lock_orders(tx, [UUID(order_id)]):
             return
-        if units := await transfers.expected(tx, number):
+        rows = (await ordering.lines_of(tx, [UUID(order_id)]))[UUID(order_id)]
+        wanted = {row.line: row.sku_id for row in rows if row.sku_id is not None}
+        if units := (await transfers.expected(tx, number)).get(wanted.get(line, 0)):
             await awaiting.wait_for_supply(tx, UUID(order_id), {line: units})
 
 

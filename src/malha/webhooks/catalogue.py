@@ -95,6 +95,7 @@ _STOCK = (
     transfers.TransferRequested,
     transfers.TransferApproved,
     transfers.TransferShipped,
+    transfers.TransferRescheduled,
     transfers.TransferReceived,
     transfers.DiscrepancyDecided,
     transfers.TransferCancelled,

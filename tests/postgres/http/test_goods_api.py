@@ -91,6 +91,15 @@ async def test_a_transfer_goes_its_way_over_http(stocked: Shop) -> None:
     await post(stocked, lead, "/transfers/1/approve", {}, 204)
     assert (await post(stocked, ana, "/transfers/1/ship", {}, 403))["code"] == "not_your_end"
     assert await post(stocked, lead, "/transfers/1/ship", {}) == {"deficits": []}
+    there = await stocked.http.get("/v1/transfers/1", headers=ana)
+    late = {"eta": "2026-12-09", "reason": "rain"}
+    path, moves = "/transfers/1/reschedule", {**ana, "if-match": there.headers["etag"]}
+    assert (await post(stocked, ana, path, late, 428))["code"] == "version_required"
+    assert await post(stocked, moves, path, late) == {"moved": True, "version": 4}
+    assert (await post(stocked, moves, path, late, 412))["code"] == "stale_version"
+    assert await post(stocked, {**ana, "if-match": '"4"'}, path, late) == {"moved": False, "version": 4}
+    (move,) = (await get(stocked, lead, "/transfers/1"))["moves"]
+    assert (move["was"], move["became"], move["reason"]) == ("2026-12-01", "2026-12-09", "rain")
     arrived = {"lines": [{"sku": "CAM-P", "quantity": 3}]}
     done = await post(stocked, ana, "/transfers/1/receive", arrived)
     assert (done["state"], done["missing"]) == ("received", 1)

@@ -110,6 +110,13 @@ async def test_a_transfer_is_led_from_page_to_page_and_its_missing_unit_decided(
     leave = {"quantities/1": "3", "quantities/2": "0"}
     assert "another establishment" in await send(stocked, lead, "/transfers/1/ship", 409, **leave)
     await send(stocked, lead, "/transfers/1/ship", document="NF-e 77", **leave)
+    shown = await page(stocked, lead, "/transfers/1")
+    version = shown.partition('name="version" value="')[2].partition('"')[0]
+    moved = {"eta": "2026-12-30", "reason": "rain", "version": version}
+    assert "Fill it in" in await send(stocked, lead, "/transfers/1/reschedule", 422, **{**moved, "eta": ""})
+    assert await send(stocked, lead, "/transfers/1/reschedule", **moved) == "/transfers/1"
+    assert "by someone else" in await send(stocked, lead, "/transfers/1/reschedule", 409, **moved)
+    assert "moved 1 time" in await page(stocked, lead, "/transfers/1")
     assert "q/1/sellable" in await page(stocked, lead, "/transfers/1/receive")
     await send(stocked, lead, "/transfers/1/receive", complete="on", id=str(new_id()), **{"q/1/sellable": "2"})
     shown = await page(stocked, lead, "/transfers/1")

@@ -36,6 +36,7 @@ INBOUND_TYPES = (
     "inbound.dropped",
     "transfer.approved",
     "transfer.shipped",
+    "transfer.rescheduled",
     "transfer.cancelled",
 )
 WORKABLE = frozenset({"open", "accepted", "picking"})

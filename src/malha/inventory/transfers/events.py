@@ -1,5 +1,6 @@
 """What happens to transfers."""
 
+from datetime import date
 from typing import ClassVar
 
 from malha.platform.ids import UUID
@@ -40,6 +41,20 @@ class TransferShipped(TransferEvent, frozen=True, kw_only=True):
 
     lines: list[tuple[int, int, int]]
     document: str | None = None
+
+
+class TransferRescheduled(TransferEvent, frozen=True, kw_only=True):
+    """Goods come on another day; `lines` are (line, SKU id, units) of those that are still to come.
+
+    `was` is null where nobody had stated a day.
+    """
+
+    TYPE: ClassVar[str] = "transfer.rescheduled"
+
+    reason: str
+    was: date | None
+    became: date
+    lines: list[tuple[int, int, int]]
 
 
 class TransferReceived(TransferEvent, frozen=True, kw_only=True):

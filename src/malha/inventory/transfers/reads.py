@@ -81,6 +81,9 @@ SELECT l.line, l.sku_id, v.sku, v.name, v.gtin, l.asked, l.approved, l.shipped, 
 FROM transfer_line l JOIN variant v ON v.id = l.sku_id
 WHERE l.transfer_id = %(id)s::uuid ORDER BY l.line
 """
+MOVES = """
+SELECT was, was_usual, became, reason, at, actor FROM transfer_eta WHERE transfer_id = %(id)s::uuid ORDER BY id
+"""
 DISCREPANCIES = """
 SELECT d.id, d.line, v.sku, v.name, d.kind, d.quantity, d.found_at, d.found_by, d.decision, d.reference, d.note,
        d.decided_at, d.decided_by
@@ -160,6 +163,17 @@ class TransferLineRow(msgspec.Struct, frozen=True):
     arrived: int
     settled: int
     transit: int
+
+
+class DayMove(msgspec.Struct, frozen=True):
+    """A day on which goods were expected, and the one that was said instead."""
+
+    was: date | None
+    was_usual: bool  # nobody had stated it: it was the one the way usually takes
+    became: date
+    reason: str
+    at: datetime
+    actor: str
 
 
 class DiscrepancyRow(msgspec.Struct, frozen=True):
@@ -246,6 +260,11 @@ async def transfer(tx: Tx, number: int) -> TransferHead | None:
 async def transfer_lines(tx: Tx, transfer_id: UUID) -> list[TransferLineRow]:
     """Return the lines of a transfer."""
     return await tx.all(TransferLineRow, TRANSFER_LINES, {"id": transfer_id})
+
+
+async def moves(tx: Tx, transfer_id: UUID) -> list[DayMove]:
+    """Return every move of the day on which a transfer is expected, the first one first."""
+    return await tx.all(DayMove, MOVES, {"id": transfer_id})
 
 
 async def discrepancies(tx: Tx, transfer_id: UUID) -> list[DiscrepancyRow]:

@@ -1,4 +1,4 @@
-"""Use cases of transfers: ask, approve, ship, receive, decide, cancel.
+"""Use cases of transfers: ask, approve, ship, say when they come, receive, decide, cancel.
 
 Approved units are set aside at the origin by a stock hold, so that nobody sells them meanwhile. When they leave they
 become the destination's, in its in-transit bucket, and stay there until they arrive or somebody says what became of
@@ -37,6 +37,7 @@ from malha.inventory.transfers.events import (
     TransferCancelled,
     TransferReceived,
     TransferRequested,
+    TransferRescheduled,
     TransferShipped,
 )
 from malha.inventory.transfers.model import (
@@ -130,7 +131,7 @@ async def approve(tx: Tx, number: int, quantities: Mapping[int, int] | None = No
         Invalid: nothing is left, or a quantity is none.
     """
     _refuse_without_approval(tx)
-    transfer = await _lock(tx, number)
+    transfer = await lock_transfer(tx, number)
     await _at_end(tx, transfer.origin_id)
     _need(transfer, TransferState.REQUESTED)
     lines = await _lines(tx, transfer)
@@ -190,7 +191,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
         DocumentNeeded: it goes to another establishment without a fiscal document.
         Invalid: more than was approved, or nothing.
     """
-    transfer = await _lock(tx, number)
+    transfer = await lock_transfer(tx, number)
     await _at_end(tx, transfer.origin_id)
     _need(transfer, TransferState.APPROVED)
     lines = await _lines(tx, transfer)
@@ -259,16 +260,54 @@ async def ship(tx: Tx, number: int, departure: Departure) -> list[Deficit]:
     return left
 
 
-async def expected(tx: Tx, number: int) -> int:
-    """Return the units of a transfer that are on their way, expected on a day and promised to nobody yet.
+async def reschedule(tx: Tx, number: int, day: date, reason: str = "") -> bool:
+    """State on which day goods come; return whether that is another one. Every move is kept, with what it was before.
+
+    Orders that are promised from goods on their way follow, as they follow a purchase order. Who works at either end
+    may say so: the one hears from the carrier, the other sees that nothing came.
+
+    Raises:
+        UnknownTransfer: neither end is in the actor's scope, or there is no such transfer.
+        WrongTransferState: it was received, closed or cancelled.
+    """
+    transfer = await lock_transfer(tx, number)
+    _need(transfer, TransferState.REQUESTED, TransferState.APPROVED, TransferState.SHIPPED)
+    params = {"id": transfer.id, "eta": day, "reason": reason.strip(), "actor": tx.actor.label}
+    moved = await tx.tuples(writes.RESCHEDULE, params)
+    if not moved:
+        return False
+    ((seq, was),) = moved
+    lines = [(line.line, line.sku_id, _to_come(transfer, line)) for line in await _lines(tx, transfer)]
+    coming = [one for one in lines if one[2]]
+    await outbox.add(
+        tx,
+        TransferRescheduled(
+            id=transfer.id, seq=seq, reason=reason.strip(), was=was, became=day, lines=coming, **_about(transfer)
+        ),
+    )
+    if transfer.state == TransferState.SHIPPED:
+        await ahead.line_up(tx, {(sku, transfer.destination_id) for _, sku, _ in coming})
+    facts = {"expected": f"{was or '-'} -> {day}", "reason": reason.strip()}
+    await audit.record(tx, action="reschedule", entity="transfer", entity_id=number, after=facts)
+    return True
+
+
+def _to_come(transfer: Transfer, line: TransferLine) -> int:
+    if transfer.state == TransferState.SHIPPED:
+        return line.transit
+    return line.asked if line.approved is None else line.approved
+
+
+async def expected(tx: Tx, number: int) -> dict[int, int]:
+    """Return the units of a transfer that are on their way and promised to nobody yet, by SKU id.
 
     None of them arrives before the transaction ends.
 
     Raises:
         UnknownTransfer: neither end is in the actor's scope, or there is no such transfer.
     """
-    transfer = await _lock(tx, number)
-    return sum(supply.free for supply in await ahead_reads.supply_from(tx, transfer.id))
+    transfer = await lock_transfer(tx, number)
+    return {supply.sku_id: supply.free for supply in await ahead_reads.supply_from(tx, transfer.id) if supply.free}
 
 
 async def _usual_day(tx: Tx, origin: Location, destination: Location) -> date:
@@ -314,7 +353,7 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
         WrongTransferState: it has not left, or was received to its end.
         Invalid: a quantity or bucket that is none.
     """
-    transfer = await _lock(tx, number)
+    transfer = await lock_transfer(tx, number)
     await _at_end(tx, transfer.destination_id)
     refuse(_flaws_of_arrival(arrival))
     note = ReceiptDraft(id=arrival.id, location_id=transfer.destination_id, lines=[], note=arrival.note)
@@ -454,7 +493,7 @@ async def decide(
         NotInBucket: the goods have left their bucket meanwhile.
     """
     _refuse_without_approval(tx)
-    transfer = await _lock(tx, number)
+    transfer = await lock_transfer(tx, number)
     rows = await tx.tuples(writes.OPEN_DISCREPANCY, {"id": discrepancy_id, "transfer_id": transfer.id})
     if not rows:
         raise UnknownDiscrepancy(number=number)
@@ -534,7 +573,7 @@ async def cancel(tx: Tx, number: int, reason: str) -> None:
         Invalid: no reason is given.
     """
     refuse([] if reason.strip() else [Flaw("reason", N_("Say why."))])
-    transfer = await _lock(tx, number)
+    transfer = await lock_transfer(tx, number)
     _need(transfer, TransferState.REQUESTED, TransferState.APPROVED)
     await stock.release_holds(tx, [hold_of(number)])
     seq = await _step(tx, transfer, TransferState.CANCELLED)
@@ -547,7 +586,12 @@ def _refuse_without_approval(tx: Tx) -> None:
         raise Forbidden(permission=APPROVE)
 
 
-async def _lock(tx: Tx, number: int) -> Transfer:
+async def lock_transfer(tx: Tx, number: int) -> Transfer:
+    """Lock a transfer that comes from or goes to a location of the actor; its `seq` is its version.
+
+    Raises:
+        UnknownTransfer: there is none.
+    """
     transfer = await tx.maybe(Transfer, writes.LOCK_TRANSFER, {"number": number})
     if transfer is None or not (tx.actor.sees(transfer.origin_id) or tx.actor.sees(transfer.destination_id)):
         raise UnknownTransfer(number=number)
@@ -586,4 +630,15 @@ def _reference(transfer: Transfer) -> Reference:
     return Reference("transfer", transfer.id, f"T{transfer.number}")
 
 
-__all__ = ["Arrived", "approve", "cancel", "decide", "hold_of", "receive", "request", "ship"]
+__all__ = [
+    "Arrived",
+    "approve",
+    "cancel",
+    "decide",
+    "hold_of",
+    "lock_transfer",
+    "receive",
+    "request",
+    "reschedule",
+    "ship",
+]

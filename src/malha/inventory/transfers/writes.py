@@ -64,6 +64,19 @@ UPDATE transfer SET document = coalesce(%(document)s::text, document), carrier =
        tracking_code = %(tracking_code)s::text, eta = coalesce(%(eta)s::date, eta), eta_usual = %(usual)s::boolean
 WHERE id = %(id)s::uuid
 """
+# Under the transfer's lock: what it was goes into its history, in the same statement.
+RESCHEDULE = """
+WITH moved AS (
+    SELECT id, eta AS was, eta_usual AS was_usual FROM transfer
+    WHERE id = %(id)s::uuid AND (eta IS DISTINCT FROM %(eta)s::date OR eta_usual)
+), history AS (
+    INSERT INTO transfer_eta (transfer_id, was, was_usual, became, reason, actor)
+    SELECT id, was, was_usual, %(eta)s::date, %(reason)s::text, %(actor)s::text FROM moved
+)
+UPDATE transfer t SET eta = %(eta)s::date, eta_usual = false, seq = t.seq + 1
+FROM moved m WHERE t.id = m.id
+RETURNING t.seq, m.was
+"""
 # Days from leaving to what came first of the last ones that came, by the index on ways; the one in the middle.
 USUAL_DAYS = """
 SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY days)::int
