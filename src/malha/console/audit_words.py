@@ -99,6 +99,7 @@ ACTIONS = {
     "compare": N_("comparison asked for"),
     "tell_again": N_("told again"),
     "state_stock": N_("declared to state stock"),
+    "keep_products": N_("keeps fields of products"),
     "state_no_stock": N_("states no stock any more"),
     "read_stock": N_("stock read"),
     "send_again": N_("sent again"),

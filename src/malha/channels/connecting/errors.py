@@ -135,3 +135,19 @@ class UnknownFieldRules(NotFound):
     code = "unknown_field_rules"
     says = "The field rules of this connection have no version {key}."
     mend = "Choose one of the list of versions."
+
+
+class TellsNoProducts(MalhaError):
+    """The connector of a connection does not say what the channel sells."""
+
+    status = 409
+    code = "tells_no_products"
+    says = "The connector {connector} does not say what is sold there, so it can keep no field of products."
+    mend = "Choose a connection whose connector tells products."
+
+
+class ProductRoleChanged(Conflict):
+    """Which fields the connection keeps changed since it was read."""
+
+    code = "product_role_changed"
+    says = "Which fields of products connection {key} keeps was changed by someone else meanwhile."

@@ -6,8 +6,18 @@ that is; nothing of it is taken without somebody's press, and each can be taken 
 
 from collections.abc import Sequence
 
+import msgspec
+
+from malha.catalog import ownership
 from malha.channels import service as channels
-from malha.channels.connecting import mapping_reads, mapping_rules, mapping_writes, writes
+from malha.channels.connecting import (
+    mapping_reads,
+    mapping_rules,
+    mapping_writes,
+    master_reads,
+    master_writes,
+    writes,
+)
 from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import Linked
@@ -39,6 +49,7 @@ async def note(tx: Tx, connection_id: int, seen: Sequence[Seen], source: str) ->
             "prices": [s.price for s in named],
             "active": [s.active for s in named],
             "versions": [s.version for s in named],
+            "told": [msgspec.json.encode(s.told).decode() for s in named],
         },
     )
     if source == "order":
@@ -48,6 +59,8 @@ async def note(tx: Tx, connection_id: int, seen: Sequence[Seen], source: str) ->
 async def settle_exact(tx: Tx, connection_id: int) -> int:
     """Take what is exactly one of ours for it; have orders that waited for it go on. Returns how much that was."""
     found = await tx.values(mapping_writes.SETTLE_EXACT, {"connection_id": connection_id})
+    if found:
+        await tx.execute(master_writes.HAVE_TAKEN, {"connection_id": connection_id, "codes": found})
     await tx.execute(writes.WAKE_MAPPED, {"connection_id": connection_id})
     return len(found)
 
@@ -107,6 +120,7 @@ async def _map(tx: Tx, connection: Linked, pairs: Sequence[tuple[str, str, str]]
     refuse([Flaw("sku", says, facts={"theirs": t, "sku": o}) for t, o, _ in pairs if t not in done])
     told = {"connection_id": connection.id, "codes": sorted(done)}
     await tx.execute(mapping_writes.LIST_MAPPED, told)
+    await tx.execute(master_writes.HAVE_TAKEN, told)
     await channels.look_again(tx, connection.channel_id)
     woken = len(await tx.values(writes.WAKE_MAPPED, {"connection_id": connection.id}))
     facts = {"count": len(done), "pairs": [f"{t} = {o} ({how})" for t, o, how in pairs[:200]], "orders": woken}
@@ -127,7 +141,11 @@ async def unmap(tx: Tx, code: str, codes: Sequence[str]) -> int:
     params = {"connection_id": found.id, "codes": list(codes)}
     await tx.execute(mapping_writes.UNLIST_MAPPED, params)
     await channels.look_again(tx, found.channel_id)
-    return await _told(tx, code, "unmap_variants", await tx.values(mapping_writes.UNMAP, params), codes)
+    were = await tx.values(master_reads.SKUS_OF, params)
+    done = await tx.values(mapping_writes.UNMAP, params)
+    still = await tx.values(master_reads.STILL_TOLD, {"connection_id": found.id, "skus": were})
+    await ownership.untell(tx, code, sorted(set(were) - set(still)))
+    return await _told(tx, code, "unmap_variants", done, codes)
 
 
 async def ignore(tx: Tx, code: str, codes: Sequence[str], *, ignored: bool = True) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     price: int | None = None
     active: bool = True
     version: int = 0
+    told: Mapping[str, Any] = {}  # by the name of a product's field, what it tells beside these
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,15 +1,20 @@
 """Statements that write what channels sell and which of ours it is. Private to `channels.connecting`."""
 
-# In the order of codes. An older version says nothing; what an order names keeps what the catalogue said of it.
+# In the order of codes. An older version says nothing; what an order names keeps what the catalogue said of it. Of a
+# connection that keeps fields of products it is to be taken.
 NOTE_SEEN = """
-INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, source)
-SELECT %(connection_id)s::int, w.*, %(source)s::text
+INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, told,
+                                  source, to_take)
+SELECT %(connection_id)s::int, w.*, %(source)s::text,
+       %(source)s::text = 'catalog' AND EXISTS (SELECT FROM connection_master k
+                                                WHERE k.connection_id = %(connection_id)s::int AND k.fields <> '{}')
 FROM unnest(%(codes)s::text[], %(ids)s::text[], %(gtins)s::text[], %(names)s::text[], %(prices)s::bigint[],
-            %(active)s::boolean[], %(versions)s::bigint[]) AS w(code, external_id, gtin, name, price, active, version)
+            %(active)s::boolean[], %(versions)s::bigint[], %(told)s::jsonb[])
+     AS w(code, external_id, gtin, name, price, active, version, told)
 ORDER BY w.code
 ON CONFLICT (connection_id, code) DO UPDATE SET external_id = excluded.external_id, gtin = excluded.gtin,
     name = excluded.name, price = excluded.price, active = excluded.active, version = excluded.version,
-    source = excluded.source, seen_at = now()
+    source = excluded.source, seen_at = now(), told = excluded.told, to_take = excluded.to_take
 WHERE excluded.source = 'catalog' AND excluded.version >= m.version
 """
 # An order for it: it is ours to sell after all.

@@ -1,11 +1,14 @@
-"""Reading what channels sell, so that it can be mapped: page by page, the cursor moving with what is kept."""
+"""Reading what channels sell, so that it can be mapped, and written where a connection keeps fields of products.
+
+Page by page, the cursor moving with what is kept.
+"""
 
 import asyncio
 from functools import partial
 
 import structlog
 
-from malha.channels.connecting import mapping, mapping_rules, reads, registry, turns, writes
+from malha.channels.connecting import mapping, mapping_rules, master_rules, mastering, reads, registry, turns, writes
 from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import Status
 from malha.channels.connecting.runtime import Runtime
@@ -68,6 +71,7 @@ def _seen(said: ExtProduct) -> Seen:
         price=said.price,
         active=said.active,
         version=said.version,
+        told=master_rules.told_beside(said),
     )
 
 
@@ -97,6 +101,7 @@ async def run(runtime: Runtime, stop: asyncio.Event) -> None:
             if ensuring.due():
                 await ensure(runtime)
             await turns.work(runtime, STREAM, read, stop)
+            await mastering.work(runtime, stop)
             if caring.due():
                 await care(runtime)
         except Exception:  # the database may be away: it will be back

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from malha.catalog import ownership
 from malha.channels.connecting import access, reads, registry, writes
 from malha.channels.connecting.errors import ConnectionChanged, ConnectionExists, UnknownConnection, UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft, Linked, OpState, Status
@@ -147,6 +148,7 @@ async def change_connection(tx: Tx, draft: ConnectionDraft, version: int, keys: 
     )
     if stored is None:
         raise ConnectionChanged(key=draft.code)
+    await ownership.rename(tx, draft.code, draft.name)
     await _first_token(tx, keys, before.id, draft.secrets)
     if draft.config != before.config:  # it may say how much the peer is asked for: what was learned begins anew
         await tx.execute(writes.CLEAR_PACE, {"id": before.id})

@@ -193,6 +193,14 @@ class _Product(msgspec.Struct):
     price: Amount | None = None
     active: bool = True
     version: int = 0
+    weight_grams: Annotated[int, Meta(ge=0)] | None = None
+    dimensions: tuple[int, int, int] | None = None
+    product_name: str | None = None
+    description: str | None = None
+    brand: str | None = None
+    ncm: str | None = None
+    cest: str | None = None
+    origin: Annotated[int, Meta(ge=0, le=8)] | None = None
 
 
 class _Products(msgspec.Struct):
@@ -280,6 +288,21 @@ class Generic:
             Capability.WEBHOOKS,
             Capability.SUMMARIES,
             Capability.TOKENS,
+        }
+    )
+    product_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "name",
+            "description",
+            "brand",
+            "ncm",
+            "cest",
+            "origin",
+            "variant_name",
+            "gtin",
+            "weight",
+            "dimensions",
+            "price",
         }
     )
     listing_fields: ClassVar[ListingFields] = ListingFields(

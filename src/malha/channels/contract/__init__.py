@@ -86,6 +86,7 @@ from malha.channels.contract.protocols import (
     StockSink,
     StockSource,
     SummarySource,
+    TellsFields,
     TokenRefresher,
     WebhookReceiver,
 )
@@ -184,6 +185,7 @@ __all__ = [
     "StockTold",
     "StockUpdate",
     "SummarySource",
+    "TellsFields",
     "Tier",
     "TokenRefresher",
     "Tokens",

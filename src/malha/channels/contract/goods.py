@@ -7,7 +7,12 @@ import msgspec
 
 
 class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant as the peer sells it."""
+    """A variant as the peer sells it.
+
+    What follows `version` is for connections that keep fields of products (see `protocols.TellsFields`). Null: the peer
+    does not tell it. An empty text, or zero: it has none. `product_name` and what comes below it are of the product,
+    the same of each of its variants. `dimensions` are length, width and height in millimetres.
+    """
 
     id: str
     sku: str = ""
@@ -16,6 +21,14 @@ class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
     price: int | None = None
     active: bool = True
     version: int = 0
+    weight_grams: int | None = None
+    dimensions: tuple[int, int, int] | None = None
+    product_name: str | None = None
+    description: str | None = None
+    brand: str | None = None
+    ncm: str | None = None
+    cest: str | None = None
+    origin: int | None = None
 
 
 class ProductPush(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,6 +53,16 @@ class CatalogSource(Protocol):
 
 
 @runtime_checkable
+class TellsFields(Protocol):
+    """A source of products that tells more of a variant, or less, than its name, GTIN and price.
+
+    Only what it tells can be kept by a connection of it.
+    """
+
+    product_fields: ClassVar[frozenset[str]]  # of `catalog.ownership.FIELDS`
+
+
+@runtime_checkable
 class CatalogSink(Protocol):
     """Takes what the peer shall sell."""
 

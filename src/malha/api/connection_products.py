@@ -1,0 +1,166 @@
+"""Connections that keep fields of products: which, what that would change, what could not be written."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from malha.api.work import Work, command, query
+from malha.catalog import ownership
+from malha.channels.connecting import master_reads, master_rules, mastering, registry, service
+from malha.platform import paging
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import translate
+from malha.platform.paging import Page
+
+TAG = "connections"
+
+FieldName = Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+class KeepFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which fields of products a connection keeps; none: it keeps nothing."""
+
+    fields: Annotated[list[FieldName], Meta(max_length=20)]
+
+
+class ProductRoleView(msgspec.Struct, frozen=True, kw_only=True):
+    """Which fields a connection keeps, which its connector tells, and which another connection keeps (by its code).
+
+    `mapped` is of how many variants of ours the channel tells, `waiting` how many of them are still to be written,
+    `held` of how many products something could not be.
+    """
+
+    fields: list[str]
+    version: int
+    tells: list[str]
+    elsewhere: dict[str, str]
+    mapped: int
+    waiting: int
+    held: int
+
+
+class ProductRoleStored(msgspec.Struct, frozen=True):
+    """The version it has now."""
+
+    version: int
+
+
+class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that would change: of a SKU, or with null of the product."""
+
+    product: str
+    sku: str | None
+    field: str
+    old: str
+    new: str
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a value that was told, and how to mend it."""
+
+    field: str
+    detail: str
+    mend: str
+
+
+class ProductRolePreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeping the fields would change. `looked`: of so many variants of `mapped`, the first by code.
+
+    `counts` are values that would change, by field; `changes` the first of them; `held` what could not be written, by
+    product; `conflicts` fields that another connection keeps, with its code: with these it is refused.
+    """
+
+    mapped: int
+    looked: int
+    products: int
+    counts: dict[str, int]
+    changes: list[FieldChange]
+    held: dict[str, list[Why]]
+    conflicts: dict[str, str]
+
+
+class HeldProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """A product of which something that the channel told could not be written."""
+
+    product: str
+    since: datetime
+    problems: list[Why]
+
+
+def _why(language: str, flaw: Flaw) -> Why:
+    says = translate(language, flaw.says, **flaw.facts)
+    return Why(field=flaw.at, detail=says, mend=translate(language, flaw.mend, **flaw.facts) if flaw.mend else "")
+
+
+@query("/connections/{code:str}/product-role", permission="network:read", tag=TAG)
+async def get_product_role(work: Work, code: str) -> ProductRoleView:
+    """Return which fields of products a connection keeps, with the version as `ETag`."""
+    found = await service.connection_of(work.tx, code)
+    role = await master_reads.master(work.tx, found.id)
+    counts = await master_reads.counts(work.tx, found.id)
+    owners = await ownership.owners(work.tx)
+    work.tag(role.version)
+    return ProductRoleView(
+        fields=list(role.fields),
+        version=role.version,
+        tells=master_rules.able(registry.connectors().get(found.connector)),
+        elsewhere={field: by.owner for field, by in owners.items() if by.owner != code},
+        mapped=counts.mapped,
+        waiting=counts.waiting,
+        held=counts.held,
+    )
+
+
+@command(
+    "/connections/{code:str}/product-role", method="PUT", permission="settings:manage", versioned="required", tag=TAG
+)
+async def put_product_role(work: Work, code: str, data: KeepFields) -> ProductRoleStored:
+    """Have a connection keep fields of products: what it tells is written, and nobody else changes them.
+
+    A field has one owner. What the channel told last is written by a worker, and its products are read anew.
+    """
+    stored = await mastering.put_fields(work.tx, code, data.fields, work.expected_version or 0)
+    work.tag(stored)
+    return ProductRoleStored(stored)
+
+
+@query("/connections/{code:str}/product-role/preview", permission="network:read", tag=TAG)
+async def preview_product_role(work: Work, code: str, fields: str = "") -> ProductRolePreview:
+    """Return what it would change if a connection kept some fields, separated by commas; nothing is written."""
+    wanted = [field.strip() for field in fields[:1000].split(",") if field.strip()]
+    told = await mastering.preview(work.tx, code, wanted)
+    return ProductRolePreview(
+        mapped=told.mapped,
+        looked=told.looked,
+        products=told.products,
+        counts=told.counts,
+        changes=[FieldChange(**msgspec.structs.asdict(change)) for change in told.sample],
+        held={product: [_why(work.language, flaw) for flaw in flaws] for product, flaws in told.held.items()},
+        conflicts={by.field: by.owner for by in told.conflicts},
+    )
+
+
+@query("/connections/{code:str}/held-products", permission="network:read", tag=TAG)
+async def list_held_products(
+    work: Work, code: str, cursor: str | None = None, limit: int | None = None
+) -> Page[HeldProduct]:
+    """List products of which something that the channel told could not be written, each with the reason."""
+    found = await service.connection_of(work.tx, code)
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "held_products", (str,))
+    rows = await master_reads.held(work.tx, found.id, after=after[0] if after else "", most=size + 1)
+    page = paging.page_of(rows, size, "held_products", lambda row: (row.product,))
+    items = [
+        HeldProduct(
+            product=row.product,
+            since=row.since,
+            problems=[_why(work.language, msgspec.convert(flaw, Flaw)) for flaw in row.flaws],
+        )
+        for row in page.items
+    ]
+    return Page(items, page.next)
+
+
+handlers = [get_product_role, put_product_role, preview_product_role, list_held_products]

@@ -1,0 +1,98 @@
+"""Connections that keep fields of products: which, what waits to be written, what is held."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from malha.channels.connecting.master_rules import TellsRow
+from malha.platform.db import Tx
+
+# By primary key.
+MASTER = "SELECT fields, version FROM connection_master WHERE connection_id = %(connection_id)s::int"
+# A handful of connections; of each the first that waits, by the index on what is to be taken.
+DUE = """
+SELECT k.connection_id FROM connection_master k JOIN connection c ON c.id = k.connection_id
+WHERE c.status = 'active' AND k.fields <> '{}' AND EXISTS (
+    SELECT FROM channel_variant m WHERE m.connection_id = k.connection_id AND m.to_take AND m.sku_id IS NOT NULL)
+"""
+# All that the channel told of the products of some variants, by the index on what a SKU is mapped to.
+TOLD_OF_PRODUCTS = """
+SELECT m.code, v.sku, p.code AS product, m.name, m.gtin, m.price, m.told
+FROM variant v JOIN product p ON p.id = v.product_id JOIN channel_variant m ON m.sku_id = v.id
+WHERE v.product_id IN (SELECT product_id FROM variant WHERE id = ANY (%(ids)s::int[]))
+  AND m.connection_id = %(connection_id)s::int AND m.source = 'catalog'
+ORDER BY v.sku, m.code
+"""
+# By primary key, a page at a time.
+MAPPED_AFTER = """
+SELECT code, sku_id FROM channel_variant
+WHERE connection_id = %(connection_id)s::int AND code > %(after)s::text AND sku_id IS NOT NULL AND source = 'catalog'
+ORDER BY code LIMIT %(most)s::int
+"""
+# By primary key.
+SKUS_OF = """
+SELECT DISTINCT v.sku FROM channel_variant m JOIN variant v ON v.id = m.sku_id
+WHERE m.connection_id = %(connection_id)s::int AND m.code = ANY (%(codes)s::text[])
+"""
+# By the index on what a SKU is mapped to.
+STILL_TOLD = """
+SELECT DISTINCT v.sku FROM variant v JOIN channel_variant m ON m.sku_id = v.id
+WHERE v.sku = ANY (%(skus)s::text[]) AND m.connection_id = %(connection_id)s::int AND m.source = 'catalog'
+"""
+# One pass over what the channel sells.
+COUNTS = """
+SELECT count(*) FILTER (WHERE sku_id IS NOT NULL AND source = 'catalog') AS mapped,
+       count(*) FILTER (WHERE to_take AND sku_id IS NOT NULL) AS waiting,
+       (SELECT count(*) FROM product_held h WHERE h.connection_id = %(connection_id)s::int) AS held
+FROM channel_variant WHERE connection_id = %(connection_id)s::int
+"""
+# By primary key, a page at a time.
+HELD = """
+SELECT product, flaws, since FROM product_held
+WHERE connection_id = %(connection_id)s::int AND product > %(after)s::text ORDER BY product LIMIT %(most)s::int
+"""
+
+
+class Master(msgspec.Struct, frozen=True):
+    """Which fields a connection keeps; `version` 0: nobody said so yet."""
+
+    fields: Sequence[str] = ()
+    version: int = 0
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Of how many variants the channel tells that are ours, how many are to be written, how many products are held."""
+
+    mapped: int
+    waiting: int
+    held: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A product of which something that was told could not be written; `flaws` as `platform.flaws.Flaw`."""
+
+    product: str
+    flaws: list[dict[str, Any]]
+    since: datetime
+
+
+async def master(tx: Tx, connection_id: int) -> Master:
+    """Return which fields a connection keeps."""
+    return await tx.maybe(Master, MASTER, {"connection_id": connection_id}) or Master()
+
+
+async def counts(tx: Tx, connection_id: int) -> Counts:
+    """Return how much a connection tells, and how much of it waits or is held."""
+    return await tx.one(Counts, COUNTS, {"connection_id": connection_id})
+
+
+async def told_of_products(tx: Tx, connection_id: int, ids: Sequence[int]) -> list[TellsRow]:
+    """Return what the channel told of all variants of the products of these."""
+    return await tx.all(TellsRow, TOLD_OF_PRODUCTS, {"connection_id": connection_id, "ids": list(ids)})
+
+
+async def held(tx: Tx, connection_id: int, *, after: str = "", most: int = 50) -> list[Held]:
+    """Return products that are held, in the order of their codes."""
+    return await tx.all(Held, HELD, {"connection_id": connection_id, "after": after, "most": most})
