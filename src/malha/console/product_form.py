@@ -12,8 +12,8 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response
 
+from malha.catalog import ownership, service
 from malha.catalog import reads as catalog
-from malha.catalog import service
 from malha.catalog.imports import parse_substitutes, substitutes_text
 from malha.catalog.model import MediaDraft, Product, ProductDraft, VariantDraft
 from malha.console import filling, render, shell, web
@@ -33,7 +33,11 @@ BLANK = ProductDraft(code="", name="", variants=[VariantDraft(sku="")])
 async def _form(tx: Tx, request: Request[Any, Any, Any], product: Product | None) -> dict[str, Any]:
     around = await shell.around(tx, request, "products")
     draft = catalog.product_draft(product) if product else BLANK
+    locks = (await ownership.locked(tx, [product]))[product.code] if product else []
+    kept = {(lock.sku, lock.field): lock for lock in locks}
     return {
+        "kept_by": lambda field, sku=None: kept.get((sku, field)),
+        "keepers": sorted({(lock.connection, lock.name) for lock in locks}),
         "shell": around,
         "may": around.may,
         "draft": draft,

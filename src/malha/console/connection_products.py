@@ -1,0 +1,121 @@
+"""Fields of products that a connection keeps, on screen: chosen, tried before, what could not be written."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.catalog import ownership
+from malha.catalog.taking import Change
+from malha.channels.connecting import master_reads, master_rules, mastering, registry, service
+from malha.channels.connecting.master_reads import Held
+from malha.console import export, filling, render, shell, web
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_, _
+from malha.platform.sheets import Column, Kind
+
+SEE, DECLARE = "network:read", "settings:manage"
+PAGE = 50
+WORDS = {
+    "name": N_("Name"), "description": N_("Description"), "brand": N_("Brand"), "ncm": N_("NCM"), "cest": N_("CEST"),
+    "origin": N_("Origin"), "variant_name": N_("Name of the variant"), "gtin": N_("GTIN"), "weight": N_("Weight"),
+    "dimensions": N_("Dimensions"), "price": N_("Price"),
+}  # fmt: skip
+COLUMNS = (
+    Column(N_("Product")), Column(N_("What is wrong"), width=60), Column(N_("What to do"), width=40),
+    Column(N_("Since"), Kind.MOMENT),
+)  # fmt: skip
+
+
+class Choice(NamedTuple):
+    """A field: its word, whether it is chosen, and who else keeps it."""
+
+    field: str
+    word: str
+    chosen: bool
+    other: ownership.Owner | None
+
+
+def _said(flaws: list[Flaw]) -> list[tuple[str, str]]:
+    return [(_(f.says, **f.facts), _(f.mend, **f.facts) if f.mend else "") for f in flaws]
+
+
+def _held(row: Held) -> list[tuple[str, str]]:
+    return _said([msgspec.convert(flaw, Flaw) for flaw in row.flaws])
+
+
+def _shown(change: Change) -> tuple[Change, str]:
+    return change, _(WORDS[change.field])
+
+
+@get("/connections/{code:str}/products", opt={"permission": SEE})
+async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
+    """Show which fields a connection keeps and, with `try`, what it would change if it kept those named."""
+    query = request.query_params
+    tried = "try" in query
+    after = query.get("after", "")[:200]
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "connections")
+        found = await service.connection_of(tx, code)
+        role = await master_reads.master(tx, found.id)
+        counts = await master_reads.counts(tx, found.id)
+        owners = await ownership.owners(tx)
+        held = await master_reads.held(tx, found.id, after=after, most=PAGE + 1)
+        able = master_rules.able(registry.connectors().get(found.connector))
+        asked = [field for field in query.getall("field", []) if field in able] if tried else list(role.fields)
+        preview = await mastering.preview(tx, code, asked) if tried else None
+    elsewhere = {field: by for field, by in owners.items() if by.owner != code}
+    return render.html(
+        "connections/products.html",
+        shell=around,
+        may=around.may,
+        c=found,
+        role=role,
+        counts=counts,
+        kept=[_(WORDS[field]) for field in role.fields],
+        choices=[Choice(f, _(WORDS[f]), f in asked and f not in elsewhere, elsewhere.get(f)) for f in able],
+        preview=preview,
+        would=[(_(WORDS[field]), n) for field, n in preview.counts.items()] if preview else [],
+        changes=[_shown(change) for change in preview.sample] if preview else [],
+        left=[(product, _said(flaws)) for product, flaws in preview.held.items()] if preview else [],
+        held=[(row, _held(row)) for row in held[:PAGE]],
+        following=held[PAGE - 1].product if len(held) > PAGE else None,
+        exports=export.choices(lambda path: path, f"/connections/{code}/products:export"),
+    )
+
+
+@get(export.paths("/connections/{code:str}/products:export"), opt={"permission": SEE})
+async def products_export(request: Request[Any, Any, Any], code: FromPath[str]) -> Stream:
+    """Send what could not be written as a file."""
+    async with web.reading(request) as tx:
+        found = await service.connection_of(tx, code)
+
+    def cells(row: Held) -> list[Any]:
+        said = _held(row)
+        return [row.product, " ".join(s for s, _m in said), " ".join(m for _s, m in said), row.since]
+
+    pages = export.pages(
+        request,
+        lambda tx, after: master_reads.held(tx, found.id, after=after or "", most=export.BATCH),
+        lambda row: row.product,
+    )
+    return export.send(request, f"held-products-{code}", COLUMNS, pages, cells)
+
+
+@post("/connections/{code:str}/products", opt={"permission": DECLARE}, status_code=200)
+async def products_keep(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
+    """Have the connection keep the fields that were chosen, and no others."""
+    form = await request.form()
+    read = filling.filled(form)
+    fields = [str(field)[:40] for field in form.getall("field", [])]
+    version = read.version()
+    read.refuse()
+    async with web.writing(request) as tx:
+        await mastering.put_fields(tx, code, fields, version)
+    said = _("Saved: what it tells is being written") if fields else _("It keeps no field of products any more")
+    return web.go_on(request, f"/connections/{code}/products", said)
+
+
+HANDLERS = [products_show, products_export, products_keep]
