@@ -391,6 +391,8 @@ CREATE TABLE channel_variant (
     ignored boolean DEFAULT false NOT NULL,
     seen_at timestamp with time zone DEFAULT now() NOT NULL,
     mapped_at timestamp with time zone,
+    told jsonb DEFAULT '{}'::jsonb NOT NULL,
+    to_take boolean DEFAULT false NOT NULL,
     CONSTRAINT channel_variant_pkey PRIMARY KEY (connection_id, code),
     CONSTRAINT channel_variant_check CHECK (((sku_id IS NULL) = (how IS NULL))),
     CONSTRAINT channel_variant_code_check CHECK ((code <> ''::text)),
@@ -433,6 +435,14 @@ CREATE TABLE connection_cursor (
     failures integer DEFAULT 0 NOT NULL,
     error text,
     CONSTRAINT connection_cursor_pkey PRIMARY KEY (connection_id, stream)
+);
+
+CREATE TABLE connection_master (
+    connection_id integer NOT NULL,
+    fields text[] NOT NULL,
+    version integer NOT NULL,
+    CONSTRAINT connection_master_pkey PRIMARY KEY (connection_id),
+    CONSTRAINT connection_master_version_check CHECK ((version > 0))
 );
 
 CREATE TABLE connection_pace (
@@ -1863,6 +1873,14 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE product_held (
+    connection_id integer NOT NULL,
+    product text NOT NULL,
+    flaws jsonb NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT product_held_pkey PRIMARY KEY (connection_id, product)
+);
+
 CREATE TABLE product_owner (
     field text NOT NULL,
     owner text NOT NULL,
@@ -2859,6 +2877,18 @@ CREATE TABLE transfer_discrepancy (
     CONSTRAINT transfer_discrepancy_quantity_check CHECK ((quantity > 0))
 );
 
+CREATE TABLE transfer_eta (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    transfer_id uuid NOT NULL,
+    was date,
+    was_usual boolean NOT NULL,
+    became date NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    CONSTRAINT transfer_eta_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE transfer_line (
     transfer_id uuid NOT NULL,
     line smallint NOT NULL,
@@ -3029,6 +3059,7 @@ CREATE INDEX channel_op_due ON channel_op USING btree (not_before, number) WHERE
 CREATE INDEX channel_op_waiting ON channel_op USING btree (connection_id, entity, number) WHERE (state = 'waiting'::text);
 CREATE INDEX channel_variant_open ON channel_variant USING btree (connection_id, code) WHERE (sku_id IS NULL);
 CREATE INDEX channel_variant_sku ON channel_variant USING btree (sku_id) WHERE (sku_id IS NOT NULL);
+CREATE INDEX channel_variant_to_take ON channel_variant USING btree (connection_id, code) WHERE (to_take AND (sku_id IS NOT NULL));
 CREATE INDEX connection_channel ON connection USING btree (channel_id);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
 CREATE INDEX count_line_state ON count_line USING btree (task_id, state);
@@ -3198,6 +3229,7 @@ CREATE INDEX transfer_requested ON transfer USING btree (requested_at);
 CREATE INDEX transfer_way ON transfer USING btree (origin_id, destination_id, number) WHERE (shipped_at IS NOT NULL);
 CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
 CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
+CREATE INDEX transfer_eta_transfer ON transfer_eta USING btree (transfer_id);
 CREATE INDEX transfer_line_sku ON transfer_line USING btree (sku_id, transfer_id);
 CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
@@ -3253,6 +3285,7 @@ ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_connection_id_fkey FO
 ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE connection ADD CONSTRAINT connection_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE connection_cursor ADD CONSTRAINT connection_cursor_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE connection_master ADD CONSTRAINT connection_master_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_pace ADD CONSTRAINT connection_pace_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_sample ADD CONSTRAINT connection_sample_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
@@ -3342,6 +3375,7 @@ ALTER TABLE person_identity ADD CONSTRAINT person_identity_provider_id_fkey FORE
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE product_held ADD CONSTRAINT product_held_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE promise_days ADD CONSTRAINT promise_days_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;
 ALTER TABLE promise_days ADD CONSTRAINT promise_days_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
 ALTER TABLE receipt ADD CONSTRAINT receipt_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
@@ -3406,6 +3440,7 @@ ALTER TABLE supply_queue ADD CONSTRAINT supply_queue_sku_id_fkey FOREIGN KEY (sk
 ALTER TABLE transfer ADD CONSTRAINT transfer_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES location(id);
 ALTER TABLE transfer ADD CONSTRAINT transfer_origin_id_fkey FOREIGN KEY (origin_id) REFERENCES location(id);
 ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id_line_fkey FOREIGN KEY (transfer_id, line) REFERENCES transfer_line(transfer_id, line);
+ALTER TABLE transfer_eta ADD CONSTRAINT transfer_eta_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
