@@ -465,6 +465,7 @@ ELSEWHERE = {
     "test_connection_listings_api.py": "list_connection_listings get_connection_listing say_connection_listing"
     " say_connection_listings publish_connection_listings end_connection_listings get_listing_fields put_listing_fields"
     " import_listings export_listings upload_listings",
+    "test_order_tags.py": "change_order_tags list_order_tags",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
     " list_channel_variants map_channel_variants unmap_channel_variants",
     "test_connection_fields_api.py": "list_field_rules put_field_rules restore_field_rules show_field_rules try_field_rules",

@@ -16,7 +16,7 @@ from malha.intake import replanning, substituting
 from malha.inventory.ahead import reads as ahead
 from malha.network import reads as network
 from malha.network import retailer
-from malha.ordering import promises, reads, rules, service
+from malha.ordering import details, promises, reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
 from malha.ordering.model import (
     AUTOMATIC_HOLDS,
@@ -64,16 +64,19 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int]
     locations: list[str]
     holds: list[str]
+    tags: list[str]
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order with everything that belongs to it. `awaits`: supply its units wait for. The `ETag` is its version.
 
-    `details` is what it says besides what is bought, as field rules of its connection or its sender said.
+    `details` is what it says besides what is bought, as field rules of its connection or its sender said. `tags` are
+    what it is tagged with now: what they said, and what people and programs added and took away since.
     """
 
     order: reads.Header
     details: OrderDetails | None
+    tags: list[str]
     lines: list[reads.LineRow]
     units: list[reads.UnitRow]
     awaits: list[ahead.ClaimRow]
@@ -171,6 +174,33 @@ class ChangeBuyer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone: Annotated[str, Meta(max_length=40)] | None = None
 
 
+Tag = Annotated[str, Meta(min_length=1, max_length=details.LONGEST)]
+Tags = Annotated[list[Tag], Meta(max_length=details.MOST_TAGS)]
+
+
+class ChangeTags(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tags to add to orders, and to take away from them. Case, accents and spaces do not make another tag."""
+
+    orders: Annotated[list[UUID], Meta(min_length=1, max_length=details.AT_ONCE)]
+    add: Tags = []
+    remove: Tags = []
+
+
+class TagsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it. `unknown`: none that you may see; `full`: it would have too many tags, and is as it was."""
+
+    changed: list[UUID]
+    unchanged: list[UUID]
+    unknown: list[UUID]
+    full: list[UUID]
+
+
+class KnownTags(msgspec.Struct, frozen=True):
+    """The tags that orders have, by the alphabet."""
+
+    tags: list[str]
+
+
 class AddNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A note for colleagues."""
 
@@ -245,6 +275,7 @@ async def list_orders(
     channel: str | None = None,
     location: str | None = None,
     method: str | None = None,
+    tag: Annotated[str, Meta(max_length=60)] | None = None,
     placed_since: datetime | None = None,
     placed_until: datetime | None = None,
     promised: Due | None = None,
@@ -258,10 +289,10 @@ async def list_orders(
     """List orders, newest first.
 
     `search` finds a number, the channel's own id or its beginning, CPF, CNPJ, e-mail, phone, SKU, GTIN, the tracking
-    code of a parcel, the access key of a fiscal document, or words of the name. `channel` and `location` are codes;
-    `placed_until` and `promised_until` are exclusive. `promised` is `late` (promised before now, not over), `today` or
-    `week` (from Monday on, in the retailer's days), or `none`. A person or key limited to locations sees their orders
-    only.
+    code of a parcel, the access key of a fiscal document, a whole tag, or words of the name. `channel` and `location`
+    are codes, `tag` may be spelled in any way; `placed_until` and `promised_until` are exclusive. `promised` is `late`
+    (promised before now, not over), `today` or `week` (from Monday on, in the retailer's days), or `none`. A person or
+    key limited to locations sees their orders only.
     """
     size = paging.bounded(limit)
     found = paging.position(cursor, f"orders.{sort}", (str, UUID, int))
@@ -283,6 +314,7 @@ async def list_orders(
         promised_since=since,
         promised_until=until,
         method=method,
+        tag=tag or None,
         search=search,
         overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),
     )
@@ -313,6 +345,7 @@ async def get_order(work: Work, order_id: UUID) -> OrderView:
     return OrderView(
         order=header,
         details=await reads.details(tx, order_id),
+        tags=(await reads.tags(tx, [order_id])).get(order_id, []),
         lines=await reads.lines(tx, order_id),
         units=await reads.units(tx, order_id),
         awaits=await ahead.claims_of_order(tx, order_id),
@@ -435,6 +468,19 @@ async def change_buyer(work: Work, order_id: UUID, data: ChangeBuyer) -> OrderSt
     return await state_of(work, order_id)
 
 
+@command("/orders/tags", permission="orders:write", tag=TAG)
+async def change_order_tags(work: Work, data: ChangeTags) -> TagsChanged:
+    """Add tags to orders and take others away, all in one step; what an order has already is left as it is."""
+    done = await details.change_tags(work.tx, data.orders, add=data.add, remove=data.remove)
+    return TagsChanged(changed=done.changed, unchanged=done.unchanged, unknown=done.unknown, full=done.full)
+
+
+@query("/order-tags", permission="orders:read", tag=TAG)
+async def list_order_tags(work: Work) -> KnownTags:
+    """Return the tags that orders have, at most 1,000, by the alphabet."""
+    return KnownTags(await reads.known_tags(work.tx, 1_000))
+
+
 @command("/orders/{order_id:uuid}/notes", permission="orders:write", status=201, tag=TAG)
 async def add_note(work: Work, order_id: UUID, data: AddNote) -> NoteAdded:
     """Write a note on an order."""
@@ -533,6 +579,8 @@ handlers = [
     resolve_hold,
     change_address,
     change_buyer,
+    change_order_tags,
+    list_order_tags,
     add_note,
     map_line,
     list_substitutes,

@@ -28,9 +28,9 @@ from malha.fulfillment.model import RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
 from malha.network.places import STATE_ZONES
 from malha.network.rules import MOST_PICKUP_DAYS
-from malha.ordering import promises, reads, rules, slots
+from malha.ordering import details, promises, reads, rules, slots
 from malha.ordering import service as ordering
-from malha.ordering.errors import OrderNotFound
+from malha.ordering.errors import OrderNotFound, TooManyTags
 from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
 from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
@@ -133,6 +133,18 @@ def _kind(form: Form, among: tuple[str, ...] = words.BY_HAND) -> HoldKind:
 async def _note(tx: Tx, order_id: UUID, form: Form) -> str:
     await ordering.add_note(tx, order_id, str(form.get("text", "")).replace("\x00", ""))
     return _("Note saved")
+
+
+async def _tags(tx: Tx, order_id: UUID, form: Form) -> str:
+    """Add tags (`add`, apart by commas) and take others away (`remove`, each a field of its own)."""
+    add = [tag.strip() for tag in _said(form, "add", 2_000).split(",") if tag.strip()]
+    remove = [str(tag).strip() for tag in form.getall("remove", []) if str(tag).strip()]
+    if _said(form, "untag", 2_000):  # of many orders: written down, too
+        remove += [tag.strip() for tag in _said(form, "untag", 2_000).split(",") if tag.strip()]
+    done = await details.change_tags(tx, [order_id], add=add, remove=remove)
+    if done.full:
+        raise TooManyTags(most=details.MOST_TAGS)
+    return _("Tags changed") if done.changed else _("The order was tagged so already")
 
 
 async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
@@ -340,6 +352,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "hold": ("orders:write", _hold),
     "resolve": ("orders:release_hold", _resolve),
     "note": ("orders:write", _note),
+    "tags": ("orders:write", _tags),
     "address": ("orders:write", _address),
     "map": ("orders:write", _map),
     "promise": ("orders:write", _promise),
@@ -474,6 +487,7 @@ BULK = {
     "resolve": "orders:release_hold",
     "cancel": "orders:cancel",
     "promise": "orders:write",
+    "tags": "orders:write",
 }
 BULK_MOST = 200
 
@@ -506,6 +520,8 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
             await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=_said(form, "reason", 200))
         case "promise":
             await _promise(tx, order_id, form)
+        case "tags":
+            await _tags(tx, order_id, form)
         case "cancel":
             await work.cancel(tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True)
         case _:

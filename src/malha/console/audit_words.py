@@ -118,6 +118,7 @@ ACTIONS = {
     "order.address_changed": N_("address changed"),
     "order.buyer_changed": N_("customer changed"),
     "order.details_changed": N_("details changed by the channel"),
+    "order.tagged": N_("tags changed"),
     "order.note_added": N_("note written"),
     "order.line_mapped": N_("SKU identified"),
     "order.line_replaced": N_("item replaced"),

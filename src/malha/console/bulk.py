@@ -40,6 +40,7 @@ def told(act: str, outcome: actions.Outcome) -> str:
         "hold": lambda: n_("{n} order on hold", "{n} orders on hold", done),
         "resolve": lambda: n_("Holds lifted on {n} order", "Holds lifted on {n} orders", done),
         "promise": lambda: n_("{n} order promised anew", "{n} orders promised anew", done),
+        "tags": lambda: n_("Tags set on {n} order", "Tags set on {n} orders", done),
         "cancel": lambda: n_("{n} order cancelled", "{n} orders cancelled", done),
     }[act]()
     refused = len(outcome.refused)

@@ -59,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     holds: list[HoldRow]
     notes: list[NoteRow]
     details: OrderDetails | None
+    tags: list[str]
     timeline: list[reads.TimelineRow]
     work: list[jobs.WorkRow]
     shipments: list[jobs.ShipmentRow]
@@ -218,6 +219,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         holds=await reads.holds(tx, header.id),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
+        tags=(await reads.tags(tx, [header.id])).get(header.id, []),
         timeline=await reads.timeline(tx, header.id),
         work=await jobs.of_order(tx, header.id),
         shipments=await jobs.shipments(tx, header.id),

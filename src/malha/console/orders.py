@@ -30,6 +30,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import fold
 
 PAGE_SIZE = 50
 LISTING = "console-orders"
@@ -52,6 +53,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     method: str = ""
     hold: str = ""
     state: str = ""  # UF of the destination
+    tag: str = ""
     since: date | None = None
     until: date | None = None
     due: str = ""  # a `Due`
@@ -65,7 +67,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Return whether anything but the view narrows the list."""
-        texts = (self.q, self.channel, self.status, self.location, self.method, self.hold, self.state, self.due)
+        texts = (
+            self.q,
+            self.channel,
+            self.status,
+            self.location,
+            self.method,
+            self.hold,
+            self.state,
+            self.tag,
+            self.due,
+        )
         return any(texts) or bool(self.since or self.until or self.due_from or self.due_to)
 
     def address(self, path: str = "/orders", **changes: Any) -> str:
@@ -85,6 +97,7 @@ class Reference(msgspec.Struct, frozen=True):
 
     channels: list[tuple[int, str, str]]  # id, code, name
     locations: list[tuple[int, str, str]]
+    tags: list[str]
 
 
 class RowView(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +108,7 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     buyer: str
     town: str
+    tags: list[str]
     sign: Sign
     where: str
     due: str
@@ -148,7 +162,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         "due_from": one("due_from", date),
         "due_to": one("due_to", date),
         "open": one("open", int),
-        **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location")},
+        **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location", "tag")},
         "status": one("status", OrderStatus) or "",
         "method": query.get("method", "") if query.get("method") in words.METHOD else "",
         "hold": one("hold", HoldKind) or "",
@@ -166,7 +180,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
 async def reference(tx: Tx) -> Reference:
     """Read the names of channels and locations."""
-    return Reference(await page_reads.channels(tx), await page_reads.locations(tx))
+    return Reference(await page_reads.channels(tx), await page_reads.locations(tx), await reads.known_tags(tx))
 
 
 async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ...] | None) -> Wanted:
@@ -191,6 +205,7 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
         method=asked.method or None,
         hold=asked.hold or None,
         ship_state=asked.state or None,
+        tag=asked.tag or None,
         search=asked.q,
         overdue=tuple(await jobs.overdue_orders(tx)) if asked.view is View.LATE else (),
     )
@@ -267,6 +282,7 @@ def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | N
         channel=row.channel,
         buyer=row.buyer_name or _("Name not given"),
         town=_("Pickup") if row.method == "pickup" else render.DASH.join(x for x in (row.city, row.state) if x),
+        tags=row.tags,
         sign=_sign(row),
         where=_where(row, waiting),
         due="" if closed or deadline is None else render.due_text(deadline, promise=due is None),
@@ -338,6 +354,7 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "empty": words.EMPTY[asked.view if counts[View.ALL] else View.ALL],
             "views": await views.bar(tx, request, "orders", asked.address().partition("?")[2]),
             "today": render.local(now()).date().isoformat(),
+            "known_tags": names.tags,
             "promise_reasons": order_page.promise_reasons(),
             "can_bulk": any(caller.may(p) for p in ("orders:write", "orders:cancel", "orders:release_hold")),
         },
@@ -364,6 +381,7 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
         Field("channel", N_("Channel"), [(code, name) for _id, code, name in names.channels], asked.channel),
         Field("status", N_("State"), statuses, asked.status),
         Field("location", N_("Location"), [(code, name) for _id, code, name in names.locations], asked.location),
+        *_tag_field(asked, names),
         Field("method", N_("Method"), [(value, _(word)) for value, word in words.METHOD.items()], asked.method),
         Field(
             "hold",
@@ -374,6 +392,15 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
         ),
         Field("state", N_("Destination"), [(uf, STATE_NAMES[uf]) for uf in sorted(STATES)], asked.state, rare=True),
     ]
+
+
+def _tag_field(asked: Asked, names: Reference) -> list[Field]:
+    """Return the filter of tags, of a retailer who has any; one that is in the address alone is still shown."""
+    known = {fold(tag): tag for tag in names.tags}
+    if asked.tag:
+        known.setdefault(fold(asked.tag), asked.tag)
+    chosen = known.get(fold(asked.tag), "") if asked.tag else ""
+    return [Field("tag", N_("Tag"), [(tag, tag) for tag in known.values()], chosen, rare=True)] if known else []
 
 
 @get("/orders", opt={"permission": "orders:read"})
@@ -427,6 +454,7 @@ COLUMNS = (
     Column(N_("Customer"), width=32), Column(N_("City"), width=22), Column(N_("UF"), width=6), Column(N_("Method")),
     Column(N_("Locations"), width=26), Column(N_("Units"), Kind.WHOLE), Column(N_("Promised for"), Kind.DAY),
     Column(N_("Total"), Kind.MONEY), Column(N_("Cancelled"), Kind.MONEY), Column(N_("Currency"), width=8),
+    Column(N_("Tags"), width=26),
 )  # fmt: skip
 
 
@@ -436,7 +464,7 @@ def _export_row(row: OrderRow) -> list[Any]:
         row.number, row.external_id, row.channel, row.placed_at, _(words.STATUS[row.status].word),
         ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds), row.buyer_name, row.city, row.state,
         _(words.METHOD[row.method]), ", ".join(row.locations), sum(row.units.values()), promised, row.total,
-        row.cancelled_total, row.currency,
+        row.cancelled_total, row.currency, ", ".join(row.tags),
     ]  # fmt: skip
 
 

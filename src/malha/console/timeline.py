@@ -243,6 +243,12 @@ def _details(facts: Facts, _names: Names) -> tuple[str, str]:
     return _("The channel says other details"), ", ".join(said)
 
 
+def _tagged(facts: Facts, _names: Names) -> tuple[str, str]:
+    added, removed = ", ".join(facts.get("added") or ()), ", ".join(facts.get("removed") or ())
+    parts = [_("added: {tags}", tags=added) if added else "", _("removed: {tags}", tags=removed) if removed else ""]
+    return _("Tags changed"), _joined(*parts)
+
+
 def _slot_changed(facts: Facts, names: Names) -> tuple[str, str]:
     day, former = _day_of(facts.get("day")), _day_of(facts.get("former_day"))
     was = _("it was {day} at {time}", day=former, time=facts.get("former_starts")) if former else ""
@@ -363,6 +369,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "order.line_replaced": (_replaced, "arrows-left-right", "done"),
     "order.repromised": (_repromised, "calendar-event", "plain"),
     "order.details_changed": (_details, "note", "plain"),
+    "order.tagged": (_tagged, "tag", "plain"),
     "order.slot_changed": (_slot_changed, "calendar-event", "plain"),
     "shipment.out_for_delivery": (_at(N_("Out for delivery")), "truck-delivery", "plain"),
     "shipment.delivered": (_at(N_("Delivered")), "circle-check", "done"),

@@ -89,6 +89,7 @@ SILENT: dict[str, str] = {
     "order.buyer_changed": "whoever changed it spoke with the customer",
     "order.note_added": "internal",
     "order.details_changed": "the customer said it at the channel",
+    "order.tagged": "internal",
     "order.line_mapped": "internal",
     "order.supplied": "internal: the customer hears when goods leave",
     "order.awaits_supply": "the day it is promised for is told",

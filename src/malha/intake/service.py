@@ -52,7 +52,7 @@ from malha.ordering import placing
 from malha.ordering.events import OrderPlaced
 from malha.ordering.model import HoldKind, UnitState
 from malha.ordering.placing import NewOrders
-from malha.ordering.rules import derive_status
+from malha.ordering.rules import derive_status, tags_of
 from malha.payments import service as payments
 from malha.platform import outbox, revisions
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
@@ -424,6 +424,7 @@ def _plan_one(
         )
     )
     batch.new.details += _details_of(order, id_text)
+    batch.new.tags += _tags_of(order, id_text)
     for kind, detail in holds.items():
         batch.new.holds.append((str(new_id()), id_text, kind.value, _json(detail).decode()))
     if order.payments:
@@ -790,6 +791,11 @@ def _keep_made(
 
 def _details_of(order: NewOrder, order_id: str) -> list[tuple[str, str]]:
     return [] if order.details is None else [(order_id, _json(order.details).decode())]
+
+
+def _tags_of(order: NewOrder, order_id: str) -> list[tuple[str, str, str]]:
+    said = () if order.details is None else order.details.tags
+    return [(key, order_id, tag) for key, tag in tags_of(said).items()]
 
 
 async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision: int) -> None:

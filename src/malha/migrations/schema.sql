@@ -1573,6 +1573,14 @@ CREATE TABLE order_search (
     CONSTRAINT order_search_pkey PRIMARY KEY (order_id)
 );
 
+CREATE TABLE order_tag (
+    key text NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    order_id uuid NOT NULL,
+    tag text NOT NULL,
+    CONSTRAINT order_tag_pkey PRIMARY KEY (key, placed_at, order_id)
+);
+
 CREATE TABLE order_timeline (
     order_id uuid NOT NULL,
     seq integer NOT NULL,
@@ -3140,6 +3148,7 @@ CREATE INDEX order_promise_made ON order_promise USING btree (made_at);
 CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
 CREATE INDEX order_search_words ON order_search USING gin (((string_to_array(document, ' '::text))[3:]));
+CREATE INDEX order_tag_order ON order_tag USING btree (order_id);
 CREATE INDEX order_unit_claimed ON order_unit USING btree (location_id, sku_id) WHERE (state = ANY (ARRAY['allocated'::text, 'released'::text, 'picking'::text, 'picked'::text, 'awaiting_document'::text, 'packed'::text, 'invoiced'::text, 'ready'::text]));
 CREATE INDEX order_unit_fulfillment ON order_unit USING btree (fulfillment_id) WHERE (fulfillment_id IS NOT NULL);
 CREATE INDEX order_unit_waiting ON order_unit USING btree (sku_id) WHERE (state = ANY (ARRAY['unplaced'::text, 'backordered'::text]));

@@ -185,3 +185,12 @@ class SkuNotKnown(NotFound):
     code = "sku_not_known"
     says = "There is no SKU {sku} in the catalogue."
     mend = "Create the product first, or correct the SKU."
+
+
+class TooManyTags(MalhaError):
+    """An order would have more tags than it may; it is as it was."""
+
+    status = 409
+    code = "too_many_tags"
+    says = "The order would have more than {most} tags."
+    mend = "Take away some of them first."

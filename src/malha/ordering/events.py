@@ -81,6 +81,15 @@ class DetailsChanged(OrderEvent, frozen=True, kw_only=True):
     fields: list[str]
 
 
+class OrderTagged(OrderEvent, frozen=True, kw_only=True):
+    """A person or a program added tags to the order, or took some away."""
+
+    TYPE: ClassVar[str] = "order.tagged"
+
+    added: list[str]
+    removed: list[str]
+
+
 class AddressChanged(OrderEvent, frozen=True, kw_only=True):
     """The order goes elsewhere: where it comes from must be decided again."""
 

@@ -55,6 +55,10 @@ SELECT s.order_id FROM order_search s
 WHERE (string_to_array(s.document, ' '))[3:] @> %(words)s::text[]
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
+# A stretch of the primary key of tags, newest first.
+FIND_TAG = """
+SELECT order_id FROM order_tag WHERE key = %(key)s::text ORDER BY placed_at DESC, order_id DESC LIMIT %(most)s::int
+"""
 # What many orders have, the newest have too: a word of a thousand orders is found among them at once, and one that the
 # index would answer with half of the table never gets there. Primary key, backwards: ids begin with the time.
 FIND_RECENT = """
@@ -77,8 +81,8 @@ async def find(tx: Tx, text: str) -> list[UUID]:
     """Return the orders a person may mean by `text`, newest first, at most `FOUND_LIMIT`.
 
     A number, a channel's own id or an order's id answers from an index at once; so does a CPF or CNPJ, an e-mail, a
-    telephone, a SKU or a GTIN, whatever punctuation it is typed with. Names are looked for by all their words, and
-    then by parts of words.
+    telephone, a SKU or a GTIN, whatever punctuation it is typed with. Tags are found whole. Names are looked for by all
+    their words, and then by parts of words.
     """
     asked = text.strip().removeprefix("#")
     if not asked:
@@ -103,13 +107,15 @@ async def find(tx: Tx, text: str) -> list[UUID]:
             spellings += [fold(card.sku) for card in await catalog.by_gtins(tx, [key])]
         found = await tx.values(FIND_KEY, {"spellings": spellings, **most})
         return found or await tx.values(FIND_BEGINNING, {**_beginnings(asked), **most}) or await _parts(tx, words)
+    tagged = await tx.values(FIND_TAG, {"key": fold(asked), **most})
     recent = await _recent(tx, words)
-    if len(recent) == FOUND_LIMIT:
+    if len(recent) == FOUND_LIMIT and not tagged:
         return recent
     found = await tx.values(FIND_WORDS, {"words": words, **most})
     if len(words) == 1 and len(asked) >= _FEWEST_LETTERS:
         found += await tx.values(FIND_BEGINNING, {**_beginnings(asked), **most})
-    return list(dict.fromkeys([*recent, *found]))[:FOUND_LIMIT] if found else await _parts(tx, words)
+    found = [*tagged, *found]
+    return list(dict.fromkeys([*tagged, *recent, *found]))[:FOUND_LIMIT] if found else await _parts(tx, words)
 
 
 async def _recent(tx: Tx, words: Sequence[str]) -> list[UUID]:

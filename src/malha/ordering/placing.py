@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import AsyncCursor
 
 from malha.ordering import placing_writes as writes
+from malha.ordering import tag_writes
 from malha.platform import arrays
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -83,12 +84,17 @@ DETAIL_COLUMNS: Columns = {
     "order_id": arrays.bare,
     "details": arrays.texts,
 }
+TAG_COLUMNS: Columns = {
+    "keys": arrays.texts,
+    "orders": arrays.bare,
+    "tags": arrays.texts,
+}
 
 
 class NewOrders:
     """Rows of new orders, collected before they are written together. Each tuple follows its `*_COLUMNS`."""
 
-    __slots__ = ("components", "details", "holds", "lines", "orders", "promises", "units")
+    __slots__ = ("components", "details", "holds", "lines", "orders", "promises", "tags", "units")
 
     def __init__(self) -> None:
         self.orders: list[tuple[Any, ...]] = []
@@ -98,6 +104,7 @@ class NewOrders:
         self.holds: list[tuple[Any, ...]] = []
         self.promises: list[tuple[Any, ...]] = []  # of lines whose day is not the order's
         self.details: list[tuple[Any, ...]] = []  # of the few orders that say anything besides
+        self.tags: list[tuple[Any, ...]] = []  # of fewer still
 
 
 def _columns(
@@ -130,6 +137,8 @@ async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
         await tx.cursor_of(writes.INSERT_LINE_PROMISES, _columns(PROMISE_COLUMNS, new.promises))
     if new.details:
         await tx.cursor_of(writes.INSERT_DETAILS, _columns(DETAIL_COLUMNS, new.details))
+    if new.tags:
+        await tx.cursor_of(tag_writes.ADD_TAGS, _columns(TAG_COLUMNS, new.tags))
     return inserted
 
 

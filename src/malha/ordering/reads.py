@@ -18,6 +18,7 @@ from malha.ordering.model import OrderDetails, OrderStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, first_id
 from malha.platform.parking import ParkedKey
+from malha.platform.text import fold
 
 COUNT_LIMIT = 10_000
 FILTERED_LIMIT = 1_000  # of a filtered list, whose rows have to be looked for
@@ -88,6 +89,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     hold: str | None = None  # kind of an open hold
     ship_state: str | None = None  # UF it is delivered to
+    tag: str | None = None  # by any spelling
     search: str = ""
     overdue: tuple[UUID, ...] = ()
     found: tuple[UUID, ...] | None = None  # what `search` found, once somebody has looked (`sought`)
@@ -122,6 +124,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int]  # quantity by unit state
     locations: list[str]  # names, of units that are not cancelled
     holds: list[str]
+    tags: list[str]
     sort_key: str
 
 
@@ -263,7 +266,7 @@ _ROWS: LiteralString = """
 SELECT p.id, p.number, p.external_id, c.name AS channel, p.placed_at, p.status, p.currency, p.total, p.cancelled_total,
        p.method, p.buyer_name, p.ship_to ->> 'city' AS city, p.ship_state AS state, p.promised_at, p.release_after,
        coalesce(u.units, '{}'::jsonb) AS units, coalesce(l.locations, '{}'::text[]) AS locations,
-       coalesce(h.holds, '{}'::text[]) AS holds, p.sort_key
+       coalesce(h.holds, '{}'::text[]) AS holds, coalesce(t.tags, '{}'::text[]) AS tags, p.sort_key
 FROM page p
 JOIN channel c ON c.id = p.channel_id
 LEFT JOIN LATERAL (
@@ -277,6 +280,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT array_agg(kind ORDER BY placed_at) AS holds FROM order_hold WHERE order_id = p.id AND resolved_at IS NULL
 ) h ON true
+LEFT JOIN LATERAL (SELECT array_agg(tag ORDER BY key) AS tags FROM order_tag WHERE order_id = p.id) t ON true
 """
 _PAGE_COLUMNS: LiteralString = (
     "SELECT o.id, o.number, o.external_id, o.channel_id, o.placed_at, o.status, o.currency, o.total, "
@@ -426,6 +430,22 @@ HOLDS = """
 SELECT id, kind, detail, placed_at, placed_by, resolved_at, resolved_by, resolution
 FROM order_hold WHERE order_id = %(id)s::uuid ORDER BY placed_at, kind
 """
+# By the index on orders.
+TAGS = """
+SELECT order_id, array_agg(tag ORDER BY key) FROM order_tag WHERE order_id = ANY(%(ids)s::uuid[]) GROUP BY order_id
+"""
+# From one tag to the next on the primary key: as many look-ups as there are tags, however many orders have them. Each
+# is spelled as on its newest order.
+KNOWN_TAGS = """
+WITH RECURSIVE known (key, n) AS (
+    (SELECT key, 1 FROM order_tag ORDER BY key LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.key FROM order_tag t WHERE t.key > k.key ORDER BY t.key LIMIT 1), k.n + 1
+    FROM known k WHERE k.key IS NOT NULL AND k.n < %(most)s::int
+)
+SELECT (SELECT t.tag FROM order_tag t WHERE t.key = k.key ORDER BY t.placed_at DESC, t.order_id DESC LIMIT 1)
+FROM known k WHERE k.key IS NOT NULL ORDER BY k.key
+"""
 DETAILS = "SELECT details FROM order_details WHERE order_id = %(id)s::uuid"
 NOTES = "SELECT id, text, written_at, author FROM order_note WHERE order_id = %(id)s::uuid ORDER BY written_at DESC"
 TIMELINE = """
@@ -437,6 +457,11 @@ SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::
 # the planner from walking them until it has found a page.
 _DOWN = {True: sql.SQL(" DESC"), False: sql.SQL("")}
 _NO_INDEX: LiteralString = "(o.placed_at + interval '0')"
+# Orders of a tag; to count them the stretch of its key is read first, and no other index.
+_TAGGED: LiteralString = " FROM order_tag k JOIN sales_order o ON o.id = k.order_id"
+_STRETCH: LiteralString = (
+    " FROM (SELECT * FROM order_tag x WHERE x.key = %(tag)s::text OFFSET 0) k JOIN sales_order o ON o.id = k.order_id"
+)
 
 
 async def sought(tx: Tx, wanted: Wanted) -> Wanted:
@@ -492,8 +517,10 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
         add("o.promised_at >= %(promised_since)s::timestamptz", promised_since=wanted.promised_since)
     if wanted.promised_until:
         add("o.promised_at < %(promised_until)s::timestamptz", promised_until=wanted.promised_until)
+    if wanted.tag:
+        add("k.key = %(tag)s::text", tag=fold(wanted.tag))
     times, instants = _times(wanted)
-    parts += _of(times, "o.placed_at", "o.id")
+    parts += _of(times, "k.placed_at" if wanted.tag else "o.placed_at", "k.order_id" if wanted.tag else "o.id")
     params |= instants
     near = places is not None and wanted.found is None and any(part == sql.SQL(_OPEN) for part in parts)
     at = _AT if near else _AT_EACH
@@ -537,7 +564,7 @@ def _places(wanted: Wanted) -> tuple[int, ...] | None:
 def _is_long(wanted: Wanted) -> bool:
     """Return whether a list is of some locations and of all times: too long to walk for what may be rare."""
     only_open = wanted.view is not View.ALL or (wanted.statuses and set(wanted.statuses) <= set(OPEN_STATUSES))
-    return _places(wanted) is not None and wanted.found is None and not only_open
+    return _places(wanted) is not None and wanted.found is None and not only_open and not wanted.tag
 
 
 def _by_promise(wanted: Wanted) -> bool:
@@ -570,6 +597,8 @@ async def page(
     rare = wanted.view is View.LATE or _by_promise(wanted) or (wanted.view is View.OPEN and sort is Sort.OLDEST)
     if sort is not Sort.DUE and rare:
         key = _NO_INDEX
+    elif sort is not Sort.DUE and wanted.tag:
+        key = "k.placed_at"
     backward = before is not None
     place = before or after
     down = descending != backward
@@ -578,12 +607,14 @@ async def page(
         behind: LiteralString = "({at}, {id}) < " if down else "({at}, {id}) > "
         behind += "(%(place_key)s::timestamptz, %(place_id)s::uuid)"
         times.append(behind)
-        parts += _of([behind], key, "o.id")
+        parts += _of([behind], key, "k.order_id" if wanted.tag else "o.id")
         params |= {"place_key": place.key, "place_id": place.id}
     params["limit"] = size + 1
     order = _Order(key, down, descending)
     if sort is Sort.DUE or _by_promise(wanted) or not _is_long(wanted):
-        rows = await tx.all(OrderRow, _page(sql.SQL(" FROM sales_order o") + _where(parts), order), params)
+        rows = await tx.all(
+            OrderRow, _page(sql.SQL(_TAGGED if wanted.tag else " FROM sales_order o") + _where(parts), order), params
+        )
     else:
         params |= {"walked": WALKED, "places": list(_places(wanted) or ())}
         rows = await _long_page(tx, parts, times, params, order)
@@ -689,7 +720,7 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
     if wanted.found is not None and len(parts) == 1:  # nothing narrows what was found: it is counted already
         return min(len(wanted.found), most + 1)
     params["limit"] = most + 1
-    source = sql.SQL("SELECT o.id FROM sales_order o") + _where(parts)
+    source = sql.SQL("SELECT o.id") + sql.SQL(_STRETCH if wanted.tag else " FROM sales_order o") + _where(parts)
     if _is_long(wanted) and not _by_promise(wanted):
         params |= {"walked": NEWEST, "places": list(_places(wanted) or ())}
         times, _instants = _times(wanted)
@@ -829,6 +860,16 @@ async def units(tx: Tx, order_id: UUID) -> list[UnitRow]:
 async def holds(tx: Tx, order_id: UUID) -> list[HoldRow]:
     """Return an order's holds, resolved ones too, oldest first."""
     return await tx.all(HoldRow, HOLDS, {"id": order_id})
+
+
+async def tags(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """Return what orders are tagged with, those that are."""
+    return dict(await tx.tuples(TAGS, {"ids": list(order_ids)}))
+
+
+async def known_tags(tx: Tx, most: int = 200) -> list[str]:
+    """Return the tags that orders have, by the alphabet."""
+    return await tx.values(KNOWN_TAGS, {"most": most})
 
 
 async def details(tx: Tx, order_id: UUID) -> OrderDetails | None:

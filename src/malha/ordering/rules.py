@@ -39,6 +39,7 @@ from malha.platform import brazil
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.money import share_out
+from malha.platform.text import fold
 
 # From the least to the most advanced. Cancelling takes units from the front, a status names the front.
 PROGRESS: tuple[UnitState, ...] = tuple(UnitState)[:-1]
@@ -381,3 +382,12 @@ def check_promise(
     elif all(x == promised_at for x in ([day or former for day in standing] or [former])):
         flaws.append(Flaw("promised_at", N_("This is what is promised already.")))
     return flaws
+
+
+def tags_of(said: Iterable[str]) -> dict[str, str]:
+    """Return tags by what makes two of them one: case, accents and spaces do not. The first spelling stays."""
+    tags: dict[str, str] = {}
+    for tag in said:
+        if key := fold(tag):
+            tags.setdefault(key, " ".join(tag.replace("\x00", "").split()))
+    return tags

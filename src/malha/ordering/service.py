@@ -16,7 +16,7 @@ from malha.inventory import service as inventory
 from malha.inventory.ahead import rules as ahead_rules
 from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
-from malha.ordering import reads, rules, writes
+from malha.ordering import rules, writes
 from malha.ordering.errors import (
     HoldAlreadyOpen,
     HoldAutomatic,
@@ -32,7 +32,6 @@ from malha.ordering.errors import (
 from malha.ordering.events import (
     AddressChanged,
     BuyerChanged,
-    DetailsChanged,
     HoldPlaced,
     HoldResolved,
     NoteAdded,
@@ -52,7 +51,6 @@ from malha.ordering.model import (
     Line,
     Move,
     Order,
-    OrderDetails,
     OrderStatus,
     Unit,
     UnitState,
@@ -117,12 +115,24 @@ async def open_order(tx: Tx, order_id: UUID, expected: int | None = None) -> Ord
         OrderChanged: it is at another version.
     """
     order = await lock_order(tx, order_id, expected)
-    if tx.actor.locations is not None:
-        units = (await units_of(tx, [order_id]))[order_id]
-        places = {u.location_id for u in units} | ({order.pickup_location_id} - {None})
-        if not any(tx.actor.sees(place) for place in places):
-            raise OrderNotFound(key=order_id)
+    if not await seen_of(tx, [order]):
+        raise OrderNotFound(key=order_id)
     return order
+
+
+async def seen_of(tx: Tx, orders: Iterable[Order]) -> set[UUID]:
+    """Return which orders are the business of the person or key: see `open_order`."""
+    asked = {order.id: order for order in orders}
+    if tx.actor.locations is None or not asked:
+        return set(asked)
+    return {
+        order_id
+        for order_id, units in (await units_of(tx, asked)).items()
+        if any(
+            tx.actor.sees(place)
+            for place in {u.location_id for u in units} | ({asked[order_id].pickup_location_id} - {None})
+        )
+    }
 
 
 async def units_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Unit]]:
@@ -215,17 +225,6 @@ async def record(tx: Tx, *events: OrderEvent) -> None:
     They come with `seq` 0 and are numbered here.
     """
     await _number(tx, {event.id: None for event in events}, events)
-
-
-async def set_details(tx: Tx, order_id: UUID, details: OrderDetails) -> bool:
-    """State what a locked order says besides what is bought; tell whether that is anything new."""
-    before = await reads.details(tx, order_id) or OrderDetails()
-    if before == details:
-        return False
-    await tx.value(writes.PUT_DETAILS, {"order_id": order_id, "details": _encode(details).decode()})
-    fields = [name for name in details.__struct_fields__ if getattr(before, name) != getattr(details, name)]
-    await record(tx, DetailsChanged(id=order_id, seq=0, fields=fields))
-    return True
 
 
 async def restate(tx: Tx, order_ids: Iterable[UUID], *events: OrderEvent) -> None:

@@ -41,6 +41,7 @@ _ORDERS = (
     ordering.AddressChanged,
     ordering.BuyerChanged,
     ordering.DetailsChanged,
+    ordering.OrderTagged,
     ordering.NoteAdded,
     ordering.LineMapped,
     ordering.LineReplaced,

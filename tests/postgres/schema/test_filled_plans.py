@@ -19,6 +19,7 @@ from malha.notifications import reads as messages
 from malha.ordering import finding_reads, reads
 from malha.ordering.reads import Due, Sort, View, Wanted
 from malha.platform.db import Database, Tx
+from malha.platform.ids import first_id
 from malha.platform.text import fold
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -35,6 +36,14 @@ WITH hold AS (
 )
 INSERT INTO stock_hold_line (hold_id, sku_id, location_id, quantity)
 SELECT id, 1 + (row_number() OVER ()) % 80, 1 + (row_number() OVER ()) % 30, 1 FROM hold
+"""
+# One tag that a quarter of all orders has, and one that few have; each of many other orders a tag of its own.
+TAGS = """
+INSERT INTO order_tag (key, placed_at, order_id, tag)
+SELECT t.key, o.placed_at, o.id, t.key FROM sales_order o CROSS JOIN LATERAL (
+    SELECT 'natal' AS key WHERE o.number % 4 = 0
+    UNION ALL SELECT 'vip' WHERE o.number % 500 = 0
+    UNION ALL SELECT 'lote ' || o.number % 40 WHERE o.number % 4 = 1) AS t
 """
 Ask = Callable[[Tx], Awaitable[Any]]
 
@@ -134,6 +143,20 @@ def questions(past: Past) -> dict[str, tuple[Ask, set[str]]]:
             {"sales_order_placed", "order_location_pkey"},
         ),
         "count of a location": (lambda tx: reads.count(tx, Wanted(location_id=7)), {"order_location_pkey"}),
+        "a tag that many have": (lambda tx: reads.page(tx, Wanted(tag="Natal"), size=50), {"order_tag_pkey"}),
+        "a tag that few have": (lambda tx: reads.page(tx, Wanted(tag="VIP"), size=50), {"order_tag_pkey"}),
+        "a tag, oldest first, after a moment": (
+            lambda tx: reads.page(tx, Wanted(tag="Natal", since=DAY - timedelta(days=9)), sort=Sort.OLDEST, size=50),
+            {"order_tag_pkey", "sales_order_pkey"},
+        ),
+        "a tag at a store": (
+            lambda tx: reads.page(tx, Wanted(tag="Natal", scope=STORE), size=50),
+            {"order_tag_pkey", "order_unit_pkey"},
+        ),
+        "count of a tag": (lambda tx: reads.count(tx, Wanted(tag="Natal"), 1_000), {"order_tag_pkey"}),
+        "a tag as a search": (lambda tx: finding_reads.find(tx, "natal"), {"order_tag_pkey"}),
+        "tags that there are": (reads.known_tags, {"order_tag_pkey"}),
+        "tags of some orders": (lambda tx: reads.tags(tx, [first_id(NOW)]), {"order_tag_order"}),
         "customer by CPF": (lambda tx: customers.find(tx, cpf), {"customer_document"}),
         "customer by e-mail": (lambda tx: customers.find(tx, email), {"customer_email"}),
         "customer by telephone": (lambda tx: customers.find(tx, phone), {"customer_phone"}),
@@ -175,7 +198,8 @@ async def test_questions_about_a_long_past_go_by_their_indexes(database: Databas
         rows = connection.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
         partial = {name for (name,) in rows.fetchall()}
         connection.execute(HOLDS)
-        connection.execute("ANALYZE stock_hold, stock_hold_line")
+        connection.execute(TAGS)
+        connection.execute("ANALYZE stock_hold, stock_hold_line, order_tag")
     problems = []
     async with database.transaction() as tx:
         for asked, (ask, expected) in questions(past).items():

@@ -26,6 +26,8 @@ ASKED = {
     "location": (Wanted(location_id=1), Sort.NEWEST),
     "scope": (Wanted(view=View.OPEN, scope=(1, 2)), Sort.NEWEST),
     "method": (Wanted(method="pickup"), Sort.OLDEST),
+    "tag": (Wanted(tag="VIP"), Sort.NEWEST),
+    "tag of what is open": (Wanted(tag="VIP", view=View.OPEN, scope=(1, 2)), Sort.OLDEST),
     "found": (Wanted(found=(new_id(), new_id())), Sort.NEWEST),
 }
 # Most orders are done, and are one or the other: counting stops after the first thousand, wherever they are found.

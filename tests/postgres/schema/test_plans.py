@@ -21,6 +21,7 @@ GROWING = {
     "order_timeline",
     "order_search",
     "order_location",
+    "order_tag",
     "order_customer",
     "movement",
     "inbound_order",

@@ -21,6 +21,7 @@ from malha.intake.errors import OrderDiffers
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder
 from malha.network import reads as network
+from malha.ordering import details
 from malha.ordering import service as ordering
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
@@ -423,7 +424,7 @@ async def _update(
         else:
             await _pay(tx, order_id, order, {} if new is None else new.words)
             if new is not None and new.order.details is not None:
-                await ordering.set_details(tx, order_id, new.order.details)
+                await details.set_details(tx, order_id, new.order.details)
     problems += await reversing.record(tx, order_id, order)
     if not problems:
         await _bind(tx, connection, order, order_id, content, order.version)
