@@ -167,6 +167,9 @@ def move_goods(story: Any) -> None:
     number = do("request_transfer", body=wanted)["number"]
     do("approve_transfer", number=number, body={"quantities": {"1": 3}})
     do("ship_transfer", number=number, body={"carrier": "Própria", "eta": LATER})
+    do("get_transfer", number=number)
+    moved = {"eta": LATER, "reason": "chuva"}
+    story.change("reschedule_transfer", story.version(), number=number, body=moved)
     come = do("receive_transfer", number=number, body={"lines": [{"sku": "FIG-1", "quantity": 2}]})
     assert (come["state"], come["missing"]) == ("received", 1)
     (gone,) = do("get_transfer", number=number)["discrepancies"]
