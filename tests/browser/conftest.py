@@ -194,6 +194,7 @@ def address(web_settings: Settings) -> Iterator[str]:
             server.wait(10)
         except subprocess.TimeoutExpired:
             server.kill()
+            server.wait()
         log.close()
 
 
@@ -272,9 +273,15 @@ def visit(
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    _close(contexts)
     assert not wrong, wrong
+
+
+def _close(contexts: Iterable[BrowserContext]) -> None:
+    for context in contexts:
+        for page in context.pages:  # a context whose page is on its way elsewhere may not close for minutes
+            page.close()
+        context.close()
 
 
 # Only what is wrong is looked up in detail and comes back: all else is ten times as much to carry out of the browser.

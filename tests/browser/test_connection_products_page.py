@@ -85,6 +85,8 @@ def test_fields_are_tried_and_saved_and_then_locked_on_a_product(
     assert page.get_by_label("Descrição").get_attribute("readonly") is None
     assert violations(page) == []
     shot(page, f"product-kept-{size['width']}")
-    page.get_by_label("Descrição").fill("Escrita por uma pessoa")
+    written = f"Escrita por uma pessoa, {size['width']}"
+    page.get_by_label("Descrição").fill(written)
     page.get_by_role("button", name="Salvar produto").click()
-    expect(page.get_by_text("Escrita por uma pessoa")).to_be_visible()
+    page.wait_for_url(f"**/products/{master}")
+    expect(page.get_by_text(written)).to_be_visible()

@@ -105,7 +105,8 @@ def test_a_location_is_renamed_and_a_server_that_is_away_is_told(partnered: None
     del partnered
     page = visit(HERE, size=WIDE, language="en")
     page.locator("#t-1").fill("CD-SUL")
-    page.locator("form[action$='/locations'] button[type=submit]").click()
+    with page.expect_navigation():  # else the next press is lost with this page
+        page.locator("form[action$='/locations'] button[type=submit]").click()
     expect(page.locator("#t-1")).to_have_value("CD-SUL")
     page.locator("form[action$='/key'] button[type=submit]").click()
     expect(page.get_by_text("The file server cannot be reached")).to_be_visible()
