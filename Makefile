@@ -8,8 +8,7 @@ PYTEST ?= $(BIN)/python -m pytest
 ARGS ?=
 PURE := $(wildcard tests/unit tests/property)
 SPREAD := $(wildcard tests/unit tests/property tests/contract tests/postgres)
-SERVED := $(wildcard tests/scenarios)
-SEEN := $(wildcard tests/browser)
+ALONE := $(wildcard tests/scenarios tests/browser)
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -37,15 +36,15 @@ types: setup-dev ## The strict type checker on src
 contracts: setup-dev ## The layers, and what is private to whom
 	@$(BIN)/lint-imports --no-logo
 
-# What needs servers of its own comes after the rest, and the browser's tests beside it: both wait more than they compute.
-# With ARGS a part may have nothing to run (exit code 5); ARGS that name files are all that is run.
+# What needs a server or a browser of its own comes after the rest, alone: it measures itself against the clock. With
+# ARGS one of the halves may have nothing to run (exit code 5); ARGS that name files are all that is run.
 ifneq (,$(findstring tests/,$(ARGS)))
 test: setup ## The whole test suite, most of it on all cores (ARGS="-k cancel")
 	@$(PYTEST) $(ARGS)
 else
 test: setup
 	@$(PYTEST) -n auto $(SPREAD) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
-	@$(BIN)/python tools/beside.py $(PYTEST) $(SERVED) $(ARGS) :: $(PYTEST) $(SEEN) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+	@$(PYTEST) $(ALONE) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 endif
 
 test-fast: setup-dev ## The tests that need neither database nor browser; seconds
