@@ -18,7 +18,7 @@ from malha.catalog.model import (
 )
 from malha.platform import revisions
 from malha.platform.db import Tx
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 REVISION = "catalog"
 
@@ -298,14 +298,9 @@ async def variant_page(
     limit: int = 50,
 ) -> list[VariantRow]:
     """Return SKUs in order, after `after`, whose names, codes, brand or GTIN hold every word of `query`."""
-    words = [f"%{_literal(word)}%" for word in fold(query).split()]
+    words = [f"%{literal(word)}%" for word in fold(query).split()]
     params = {"after": after, "words": words or None, "path": category_path, "active": active, "limit": limit}
     return await tx.all(VariantRow, VARIANT_PAGE, params)
-
-
-def _literal(word: str) -> str:
-    """Return a word with LIKE's wildcards taken as they are."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def product_draft(product: Product) -> ProductDraft:

@@ -7,7 +7,7 @@ import msgspec
 from malha.customers.rules import search_words
 from malha.platform.brazil import mask_document
 from malha.platform.db import Tx
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 LOOKED_AT = 200  # rows a word finds before the best few of them are chosen
 
@@ -114,8 +114,7 @@ class Paper(msgspec.Struct, frozen=True):
 
 
 def _terms(words: Sequence[str], most: int) -> dict[str, object]:
-    escaped = [w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for w in words]
-    patterns = [f"%{word}%" for word in sorted(escaped, key=len, reverse=True)]
+    patterns = [f"%{word}%" for word in sorted(map(literal, words), key=len, reverse=True)]
     return {
         "longest": patterns[0],
         "second": patterns[min(1, len(patterns) - 1)],

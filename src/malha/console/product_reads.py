@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from malha.platform.db import Tx
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 COUNT_LIMIT = 10_000
 
@@ -108,8 +108,7 @@ class ProductPage(msgspec.Struct, frozen=True):
 
 
 def _params(wanted: Wanted) -> dict[str, object]:
-    escaped = [w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for w in fold(wanted.search).split()]
-    words = [f"%{word}%" for word in escaped]
+    words = [f"%{literal(word)}%" for word in fold(wanted.search).split()]
     return {"view": wanted.view.value, "words": words or None, "path": wanted.category}
 
 

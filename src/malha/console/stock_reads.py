@@ -9,7 +9,7 @@ import msgspec
 from psycopg import sql
 
 from malha.platform.db import Tx
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 COUNT_LIMIT = 10_000
 MOST_CLAIMS = 50
@@ -175,7 +175,7 @@ def _conditions(wanted: Wanted) -> tuple[sql.Composed, dict[str, Any]]:
     """Return what a list is of, and the parameters."""
     parts: list[LiteralString] = [_FROM]
     params: dict[str, Any] = {"places": list(wanted.places)}
-    if patterns := [f"%{_literal(word)}%" for word in sorted(fold(wanted.search).split(), key=len, reverse=True)]:
+    if patterns := [f"%{literal(word)}%" for word in sorted(fold(wanted.search).split(), key=len, reverse=True)]:
         parts.append(_WORDS)
         params |= {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
     if wanted.category is not None:
@@ -190,11 +190,6 @@ def _conditions(wanted: Wanted) -> tuple[sql.Composed, dict[str, Any]]:
     elif not wanted.every:
         parts.append(_KEPT)
     return sql.Composed([sql.SQL(part) for part in parts]), params
-
-
-def _literal(word: str) -> str:
-    """Return a word with LIKE's wildcards taken as they are."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 async def skus(tx: Tx, wanted: Wanted, *, after: str = "", before: str = "", size: int) -> SkuPage:

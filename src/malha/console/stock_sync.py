@@ -26,7 +26,7 @@ from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 SEE, CHANGE, DECLARE = "stock:read", "stock:write", "network:write"
 PAGE_SIZE = 50
@@ -66,13 +66,9 @@ def _wanted(asked: Asked, scope: tuple[int, ...] | None) -> DriftAsked:
         states=tuple(state.value for state in say.VIEWS[asked.view][1]),
         source=asked.source or None,
         location=asked.location or None,
-        query=_literal(fold(asked.q)) if asked.q else None,
+        query=literal(fold(asked.q)) if asked.q else None,
         scope=scope,
     )
-
-
-def _literal(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _before(text: str) -> tuple[datetime, UUID] | None:

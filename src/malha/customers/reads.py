@@ -17,6 +17,7 @@ from malha.platform.brazil import (
 )
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.text import literal
 
 FOUND_LIMIT = 1_000  # customers a search looks at; one that finds more is too wide to be read anyway
 RECENT = 20_000  # customers a search looks through one by one, before it asks the index about all of them
@@ -188,7 +189,7 @@ async def find(tx: Tx, query: str) -> list[UUID] | None:
 
 def patterns(query: str) -> list[str]:
     """Return the LIKE patterns that find every word of a query in a profile's `folded`."""
-    return ["%" + w.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for w in search_words(query)]
+    return [f"%{literal(word)}%" for word in search_words(query)]
 
 
 def masked(row: dict[str, Any]) -> CustomerRow:

@@ -9,6 +9,7 @@ import msgspec
 from malha.fulfillment.short_model import ReroutePolicy, ShortOrder
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.text import literal
 
 # What waits is found by the partial index on waiting units, and is little beside all orders; claims by their index on
 # orders. Units of a kit are counted by the component that lacks most of them. Orders that cannot be planned, or whose
@@ -105,9 +106,8 @@ async def policy(tx: Tx) -> ReroutePolicy:
 
 
 def _wanted(text: str, scope: Sequence[int] | None, order_id: UUID | None = None) -> dict[str, Any]:
-    literal = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return {
-        "text": f"%{literal}%" if literal else None,
+        "text": f"%{literal(text)}%" if text else None,
         "scope": None if scope is None else list(scope),
         "order_id": order_id,
     }

@@ -11,7 +11,7 @@ from malha.catalog import reads as catalog
 from malha.platform.brazil import normalise_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 FOUND_LIMIT = 1_000  # orders a search looks at; a search that finds more is too wide to be read anyway
 RECENT = 20_000  # orders a search looks through one by one, before it asks the index about all of them
@@ -155,8 +155,7 @@ def _behind(text: str) -> str:
 
 
 def _pattern(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return f"%{literal(word)}%"
 
 
 def _uuid(text: str) -> UUID | None:

@@ -8,6 +8,7 @@ import msgspec
 from malha.ordering.model import OrderStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.text import literal
 
 # From the claims, which are few beside the orders: by the index on the queue where a SKU is named. A keyset on the
 # place in the queue.
@@ -91,17 +92,13 @@ async def waiting(
         "late": wanted.late,
         "sku_id": wanted.sku_id,
         "source_id": wanted.source_id,
-        "text": f"%{_literal(wanted.text)}%" if wanted.text else None,
+        "text": f"%{literal(wanted.text)}%" if wanted.text else None,
         "scope": None if wanted.scope is None else list(wanted.scope),
         "since": after[0] if after else None,
         "after": after[1] if after else None,
         "limit": limit,
     }
     return await tx.all(WaitingRow, WAITING, params)
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 async def counts(tx: Tx, today: date, scope: Sequence[int] | None) -> tuple[int, int, int]:

@@ -18,6 +18,11 @@ def fold(text: str) -> str:
     return _SPACES.sub(" ", stripped.casefold()).strip()
 
 
+def literal(text: str) -> str:
+    """Return a text as a part of a LIKE pattern: what is a wildcard there stands for itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def initials(name: str) -> str:
     """Return up to two letters that stand for a name."""
     parts = [part for part in name.split() if part[:1].isalpha()]

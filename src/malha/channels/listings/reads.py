@@ -10,7 +10,7 @@ from malha.channels.feeds import reads as feeds
 from malha.channels.feeds.model import Mapped
 from malha.channels.listings.model import ListingError, Status
 from malha.platform.db import Tx
-from malha.platform.text import fold
+from malha.platform.text import fold, literal
 
 # What the content is worked out from; the tree of categories and the website, which no row has a mark of, come as text.
 _STAMP = f"""hashtextextended(concat_ws('|', {feeds.STAMP}, coalesce(o.version, 0), coalesce(q.version, 0),
@@ -211,7 +211,7 @@ async def listed(
 ) -> list[Listed]:
     """Return a page of listings by SKU: all, of a status, with errors, or that are called like something."""
     asked = {"after": after, "status": status and status.value, "wrong": wrong, "sought": sought, "most": most}
-    folded = fold(sought or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    folded = literal(fold(sought or ""))
     rows = await tx.all(dict, LISTED, {**_params(place), **asked, "folded": folded})
     return [msgspec.convert(row, Listed) for row in rows]
 

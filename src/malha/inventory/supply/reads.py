@@ -13,6 +13,7 @@ from malha.inventory.supply import searching
 from malha.inventory.supply.model import InboundKind, InboundState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.text import literal
 
 # Two partial indexes: lines that are still expected, and transfers that are open. Goods of a transfer that has not left
 # are expected where it goes, and held where it comes from.
@@ -265,16 +266,12 @@ async def orders(tx: Tx, wanted: OrdersWanted, *, before: int | None = None, lim
         "open": wanted.open or wanted.late is not None,
         "late": wanted.late,
         "kind": wanted.kind.value if wanted.kind else None,
-        "text": f"%{_literal(wanted.text)}%" if wanted.text else None,
+        "text": f"%{literal(wanted.text)}%" if wanted.text else None,
         "scope": None if wanted.scope is None else list(wanted.scope),
         "before": before,
         "limit": limit,
     }
     return await tx.all(OrderRow, ORDERS, params)
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 async def order(tx: Tx, number: int) -> OrderHead | None:

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from malha.platform.text import literal
+
 SHORTEST = 3  # characters of a document that an index of trigrams can look for
 _NUMBER = re.compile(r"^([PRT]?)(\d{1,17})$", re.IGNORECASE | re.ASCII)
 
@@ -18,8 +20,7 @@ def number_in(text: str, letter: str, *, bare: bool = False) -> int | None:
 def asked(text: str) -> dict[str, Any]:
     """Return the parameters `document`, a pattern of LIKE or None, and `codes` that a SKU or its barcode may be."""
     text = text.strip()
-    pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return {
-        "document": f"%{pattern}%" if len(text) >= SHORTEST else None,
+        "document": f"%{literal(text)}%" if len(text) >= SHORTEST else None,
         "codes": sorted({text, text.upper()}),
     }
