@@ -3,9 +3,10 @@
 Times of day are on the location's clock. A slot is named by its location, kind, day and start.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -56,6 +57,16 @@ class Key(NamedTuple):
     kind: str
     day: date
     starts: time
+
+
+def columns_of(keys: Sequence[Key]) -> dict[str, list[Any]]:
+    """Return slots as the arrays that statements take."""
+    return {
+        "locations": [k.location_id for k in keys],
+        "kinds": [k.kind for k in keys],
+        "days": [k.day for k in keys],
+        "starts": [k.starts for k in keys],
+    }
 
 
 class Template(msgspec.Struct, frozen=True, order=True):

@@ -7,13 +7,12 @@ back a place has locked the location's days before (`fulfillment`), so no counte
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.capacity import reads, rules, writes
-from malha.capacity.model import Key, Kind, Plan, Window
+from malha.capacity.model import Key, Kind, Plan, Window, columns_of
 from malha.network import reads as network
 from malha.network.calendar import Calendar, is_holiday
 from malha.network.model import Location, LocationStatus
@@ -95,7 +94,7 @@ async def take(tx: Tx, wanted: Sequence[Wanted]) -> dict[tuple[int, date], list[
     rows = [(w, window) for w in wanted if w.pieces for window in w.windows]
     if not rows:
         return {}
-    columns = _columns([Key(w.location_id, Kind.PICK.value, w.day, window.starts) for w, window in rows])
+    columns = columns_of([Key(w.location_id, Kind.PICK.value, w.day, window.starts) for w, window in rows])
     more = {"ends": [window.ends for _, window in rows], "quotas": [window.quota for _, window in rows]}
     await tx.execute(writes.ENSURE_SLOTS, columns | more)
     asked = columns | more | {"wanted": [w.pieces for w, _ in rows]}
@@ -111,7 +110,7 @@ async def lock(tx: Tx, slots: Iterable[Key]) -> None:
     """Lock slots that work may leave before the transaction ends, at their place in the order of locks."""
     keys = sorted(set(slots))
     if keys:
-        await tx.tuples(writes.LOCK_SLOTS, _columns(keys))
+        await tx.tuples(writes.LOCK_SLOTS, columns_of(keys))
 
 
 async def give_back(tx: Tx, slots: Sequence[Key]) -> None:
@@ -121,7 +120,7 @@ async def give_back(tx: Tx, slots: Sequence[Key]) -> None:
     pieces = Counter(slots)
     keys = sorted(pieces)
     fewer = {"held": [0] * len(keys), "confirmed": [-pieces[key] for key in keys]}
-    await tx.execute(writes.APPLY, _columns(keys) | fewer)
+    await tx.execute(writes.APPLY, columns_of(keys) | fewer)
 
 
 async def add(tx: Tx, slots: Sequence[Key]) -> None:
@@ -130,16 +129,7 @@ async def add(tx: Tx, slots: Sequence[Key]) -> None:
         return
     pieces = Counter(slots)
     keys = sorted(pieces)
-    await tx.execute(writes.ADD_PICKING, _columns(keys) | {"pieces": [pieces[key] for key in keys]})
-
-
-def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
-    return {
-        "locations": [k.location_id for k in keys],
-        "kinds": [k.kind for k in keys],
-        "days": [k.day for k in keys],
-        "starts": [k.starts for k in keys],
-    }
+    await tx.execute(writes.ADD_PICKING, columns_of(keys) | {"pieces": [pieces[key] for key in keys]})
 
 
 async def excess(tx: Tx, now: datetime) -> dict[int, dict[Key, int]]:

@@ -25,6 +25,7 @@ from malha.capacity.model import (
     Reservation,
     Slot,
     Template,
+    columns_of,
 )
 from malha.network import reads as network
 from malha.network.calendar import is_holiday
@@ -56,14 +57,14 @@ async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False) -> dict[Ke
     places = await network.locations_by_id(tx, {key.location_id for key in wanted})
     if lock:
         await _ensure(tx, wanted, places)
-        await tx.tuples(writes.LOCK_SLOTS, _columns(wanted))
-        expired = await tx.tuples(writes.EXPIRE_HOLDS, _columns(wanted))
+        await tx.tuples(writes.LOCK_SLOTS, columns_of(wanted))
+        expired = await tx.tuples(writes.EXPIRE_HOLDS, columns_of(wanted))
         await _apply(tx, _sum((Key(*row), (-1, 0)) for row in expired))
     kinds = sorted({Kind(key.kind) for key in wanted})
     days = {key.day for key in wanted}
     found = {slot.key: slot for slot in await reads.slots(tx, places.values(), kinds, days)}
     if lock:  # a hold that another transaction is letting go still has its place
-        raw = {Key(*row[:4]): row[6:8] for row in await tx.tuples(writes.LOCK_SLOTS, _columns(wanted))}
+        raw = {Key(*row[:4]): row[6:8] for row in await tx.tuples(writes.LOCK_SLOTS, columns_of(wanted))}
         found = {
             key: msgspec.structs.replace(slot, held=raw[key][0], confirmed=raw[key][1]) if key in raw else slot
             for key, slot in found.items()
@@ -96,18 +97,9 @@ async def _ensure(tx: Tx, keys: Sequence[Key], places: Mapping[int, Location]) -
         )
         rows += [(key, w) for w in windows if w.starts == key.starts]
     if rows:
-        columns = _columns([key for key, _ in rows])
+        columns = columns_of([key for key, _ in rows])
         more = {"ends": [w.ends for _, w in rows], "quotas": [w.quota for _, w in rows]}
         await tx.execute(writes.ENSURE_SLOTS, columns | more)
-
-
-def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
-    return {
-        "locations": [k.location_id for k in keys],
-        "kinds": [k.kind for k in keys],
-        "days": [k.day for k in keys],
-        "starts": [k.starts for k in keys],
-    }
 
 
 def _sum(changes: Iterable[tuple[Key, tuple[int, int]]]) -> dict[Key, tuple[int, int]]:
@@ -120,7 +112,7 @@ def _sum(changes: Iterable[tuple[Key, tuple[int, int]]]) -> dict[Key, tuple[int,
 
 def _deltas(changes: Deltas) -> dict[str, list[Any]]:
     keys = sorted(changes)
-    return _columns(keys) | {
+    return columns_of(keys) | {
         "held": [changes[k][0] for k in keys],
         "confirmed": [changes[k][1] for k in keys],
     }
@@ -404,7 +396,7 @@ async def queue_bookings(tx: Tx, bookings: Sequence[Booking]) -> Booked:
 
 
 def _rows(bookings: Sequence[Booking]) -> dict[str, list[Any]]:
-    return _columns([b.key for b in bookings]) | {
+    return columns_of([b.key for b in bookings]) | {
         "ids": [new_id() for _ in bookings],
         "ends": [b.ends for b in bookings],
         "orders": [b.order_id for b in bookings],
@@ -545,7 +537,7 @@ async def _stated(tx: Tx, place: Location, before: Plan, after: Plan) -> Stated:
             above.append(slot)
     if changed:
         more = {"ends": [s.ends for s in changed], "quotas": [s.quota for s in changed]}
-        await tx.execute(writes.SET_QUOTAS, _columns([s.key for s in changed]) | more)
+        await tx.execute(writes.SET_QUOTAS, columns_of([s.key for s in changed]) | more)
     await revisions.bump(tx, reads.REVISION)
     facts = [{"templates": plan.templates, "overrides": plan.overrides} for plan in (before, after)]
     await audit.record(tx, action="change", entity="capacity", entity_id=place.code, before=facts[0], after=facts[1])
