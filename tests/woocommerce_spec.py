@@ -11,13 +11,15 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from tests.woocommerce_sim import WooSim, woocommerce_sim
 
 SPECS = Path(__file__).parents[2] / "shared" / "specs" / "woocommerce"
 ROOT = "/wp-json"
@@ -234,3 +236,12 @@ def unlike(at: str, said: Any, example: Any) -> list[str]:
         return unlike(f"{at}[0]", said[0], example[0]) if said and example else []
     same = isinstance(said, type(example)) or (is_a(said, "number") and is_a(example, "number"))
     return [] if same else [f"{at}: {json.dumps(said)[:40]} is of another type than {json.dumps(example)[:40]}"]
+
+
+@asynccontextmanager
+async def watched_sim() -> AsyncIterator[WooSim]:
+    """Serve a shop for the block, of which nothing may be asked that the recorded index has not."""
+    index = recorded_index()
+    async with woocommerce_sim() as shop:
+        yield shop
+    assert {flaw for asked in shop.asked for flaw in index.flaws(*asked)} == set()
