@@ -238,9 +238,9 @@ async def place_of(work: Work, code: str, owner: str | None = None) -> Location:
     return place
 
 
-def scope_of(work: Work) -> list[int] | None:
+def scope_of(work: Work) -> tuple[int, ...] | None:
     """Return the caller's locations; None is all."""
-    return None if work.actor.locations is None else sorted(work.actor.locations)
+    return None if work.actor.locations is None else tuple(sorted(work.actor.locations))
 
 
 async def missing_of(tx: Tx, deficits: Sequence[Deficit]) -> list[Missing]:
@@ -288,7 +288,7 @@ async def list_inbound_orders(
     size = paging.bounded(limit)
     after = paging.position(cursor, "purchase-orders", (int,))
     scope = scope_of(work)
-    wanted = OrdersWanted(open=open, kind=kind, text=q, scope=None if scope is None else tuple(scope))
+    wanted = OrdersWanted(open=open, kind=kind, text=q, scope=scope)
     rows = await reads.orders(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     return paging.page_of(rows, size, "purchase-orders", lambda row: (row.number,))
 
@@ -374,7 +374,7 @@ async def list_receipts(
         came_with=of,
         since=since,
         until=until,
-        scope=None if scope is None else tuple(scope),
+        scope=scope,
     )
     rows = await reads.receipts(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     return paging.page_of(rows, size, "receipts", lambda row: (row.number,))
@@ -384,7 +384,7 @@ async def list_receipts(
 async def get_receipt(work: Work, number: int) -> ReceiptView:
     """Return a receipt with what it brought."""
     scope = scope_of(work)
-    wanted = ReceiptsWanted(number=number, scope=None if scope is None else tuple(scope))
+    wanted = ReceiptsWanted(number=number, scope=scope)
     found = await reads.receipts(work.tx, wanted)
     if not found:
         raise UnknownReceipt(number=number)

@@ -226,7 +226,7 @@ async def list_transfers(
         since=since,
         until=until,
         late=late,
-        scope=None if scope is None else tuple(scope),
+        scope=scope,
     )
     rows = await reads.transfers(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     return paging.page_of(rows, size, "transfers", lambda row: (row.number,))

@@ -23,6 +23,7 @@ from malha.console.timeline import Names
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.supply import scanning
 from malha.network.errors import UnknownLocation
+from malha.network.model import Location
 from malha.ordering.reads import day_bounds
 from malha.platform import i18n, workbook
 from malha.platform.db import Tx
@@ -212,3 +213,11 @@ def terms_of(request: web.Asking, views: Sequence[str]) -> Terms:
         since=day("since"),
         until=day("until"),
     )
+
+
+NOWHERE = 0  # the id of no location
+
+
+def place_asked(places: Sequence[Place | Location], code: str) -> int | None:
+    """Return the id of a location that a list is narrowed to; None: to none. A code that is not there is nowhere."""
+    return next((place.id for place in places if place.code == code), NOWHERE) if code else None

@@ -58,8 +58,9 @@ async def of_products(tx: Tx, request: Request[Any, Any, Any], codes: Sequence[s
 
 async def refused(tx: Tx, urls: Sequence[str]) -> Mapping[str, str]:
     """Return in words, by address, why pictures that were asked for are not there."""
-    told = await reads.told(tx, [key_of(url) for url in urls])
-    return {url: why_of(told[key].why) for url in urls if (key := key_of(url)) in told and told[key].why}
+    keys = {url: key_of(url) for url in urls}
+    told = await reads.told(tx, list(keys.values()))
+    return {url: why_of(told[key].why) for url, key in keys.items() if key in told and told[key].why}
 
 
 @get("/pictures/{key:str}/{size:str}", opt={"permission": "catalog:read"})

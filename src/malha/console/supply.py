@@ -240,21 +240,19 @@ RECEIPT_VIEWS: tuple[tuple[str, str, CameWith | None], ...] = (
     ("undone", N_("Taken back"), CameWith.UNDONE),
 )
 _RECEIPT_KEYS = tuple(key for key, _word, _came in RECEIPT_VIEWS)
-NOWHERE = 0  # the id of no location
 
 
 def _receipts_wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Place]) -> ReceiptsWanted:
     """Return the list's terms; at a location that is none, or not the person's, nothing arrived."""
-    ids = {place.code: place.id for place in places}
     since, until = asked.bounds()
     scope = shell.scope_of(web.caller_of(request))
     return ReceiptsWanted(
         text=asked.q,
-        location_id=ids.get(asked.destination, NOWHERE) if asked.destination else None,
+        location_id=goods_forms.place_asked(places, asked.destination),
         came_with=next(came for key, _word, came in RECEIPT_VIEWS if key == asked.view),
         since=since,
         until=until,
-        scope=None if scope is None else tuple(scope),
+        scope=scope,
     )
 
 
@@ -319,7 +317,7 @@ async def receipt_show(request: Request[Any, Any, Any], number: FromPath[int]) -
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "receipts")
-        wanted = ReceiptsWanted(number=number, scope=None if scope is None else tuple(scope))
+        wanted = ReceiptsWanted(number=number, scope=scope)
         found = await reads.receipts(tx, wanted)
         if not found:
             raise UnknownReceipt(number=number)

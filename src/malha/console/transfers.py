@@ -36,7 +36,6 @@ from malha.platform.ids import UUID, new_id
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
-NOWHERE = 0  # the id of no location
 OPEN = (TransferState.REQUESTED, TransferState.APPROVED, TransferState.SHIPPED, TransferState.RECEIVED)
 VIEWS: tuple[tuple[str, str, tuple[TransferState, ...] | None], ...] = (
     ("open", N_("Open"), OPEN),
@@ -56,19 +55,18 @@ def _today() -> date:
 
 def _wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Location]) -> TransfersWanted:
     """Return the list's terms; of a location that is none nothing comes and nothing goes."""
-    ids = {place.code: place.id for place in places}
     states = next(states for key, _word, states in VIEWS if key == asked.view)
     since, until = asked.bounds()
     scope = shell.scope_of(web.caller_of(request))
     return TransfersWanted(
         states=states,
         text=asked.q,
-        origin_id=ids.get(asked.origin, NOWHERE) if asked.origin else None,
-        destination_id=ids.get(asked.destination, NOWHERE) if asked.destination else None,
+        origin_id=goods_forms.place_asked(places, asked.origin),
+        destination_id=goods_forms.place_asked(places, asked.destination),
         since=since,
         until=until,
         late=_today() if asked.view == "late" else None,
-        scope=None if scope is None else tuple(scope),
+        scope=scope,
     )
 
 
