@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 import psycopg
 import pytest
 from ahead_world import a_shop
+from tests.waiting import waiting
 
 from malha.doctor import examine
 from malha.flows import order_to_cash
@@ -286,12 +287,6 @@ async def test_kits_and_their_components_share_stock_and_supply_between_connecti
     assert await drift(database) == []
 
 
-WAITS = """
-SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE NOT l.granted AND a.datname = current_database()
-"""
-
-
 @pytest.mark.parametrize(
     "how", ["goods come", "stock turns up", "a substitute is taken", "it is not wanted", "supply is found"]
 )
@@ -336,7 +331,7 @@ async def test_who_needs_a_balance_has_what_is_locked_before_balances(database: 
     async with database.transaction() as intake:
         await intake.execute(*first)
         acting = asyncio.create_task(act())
-        while not await intake.value(WAITS):
+        while not await waiting(database):
             if acting.done():  # it must have waited: too long, beside whatever else this machine does
                 with pytest.raises(Busy):
                     await acting

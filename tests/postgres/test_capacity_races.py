@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import time, timedelta
 
 import pytest
+from tests.waiting import waiting
 
 from malha.capacity import service
 from malha.capacity.errors import SlotFull, SlotHoldExists, SlotHoldNotFound
@@ -154,21 +155,16 @@ async def test_who_loses_the_last_place_and_who_changes_quotas_do_not_wait_for_o
         async with db.transaction() as tx:
             await service.set_overrides(tx, place, {(Kind.PICKUP, DAY): [Override(starts=NINE, ends=TEN, quota=2)]})
 
-    async def waiting() -> int:
-        async with db.transaction() as tx:
-            waits = "datname = current_database() AND wait_event_type = 'Lock'"
-            return int(await tx.value(f"SELECT count(*) FROM pg_stat_activity WHERE {waits}"))
-
     async with db.transaction() as tx:  # the counter is there
         await service.hold(tx, place, Kind.PICKUP, DAY, NINE, reference="first", seconds=600)
         await service.release_hold(tx, "first")
     async with db.transaction() as tx:
         await service.hold(tx, place, Kind.PICKUP, DAY, NINE, reference="first", seconds=600)
         second = asyncio.create_task(hold())  # it saw a free place, and waits for its counter
-        while not await waiting():
+        while not await waiting(db):
             assert not second.done()
         changed = asyncio.create_task(change())
-        while await waiting() < 2:
+        while await waiting(db) < 2:
             assert not changed.done()
     assert await at_once([second, changed]) == {"SlotFull": 1, "done": 1}
     assert await drift(db) == []

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from linked_world import CODE, Linked, linked
+from tests.waiting import waiting
 
 from malha.channels.connecting import inbox, mapping, reads, service
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
@@ -412,10 +413,7 @@ async def test_no_secret_shows_in_what_is_written_down_or_printed(shop: Linked):
 
 async def both_wait(db) -> None:
     """Wait until two transactions wait for others."""
-    while True:
-        async with db.transaction() as tx:
-            if await tx.value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") >= 2:
-                return
+    while await waiting(db) < 2:
         await asyncio.sleep(0.02)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from linked_world import CODE, SECRETS, Linked, linked
+from tests.waiting import waiting
 
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
@@ -223,7 +224,7 @@ async def test_what_became_of_one_call_is_locked_in_the_order_of_keys(shop: Link
     async with shop.database.transaction() as tx:
         assert await tx.value(lock, [first]) == first
         async with asyncio.timeout(4):  # less than a lock is waited for
-            while not await shop.values("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+            while not await waiting(shop.database):
                 await asyncio.sleep(0.01)
         assert await shop.values(lock, [second]) == [second]
     await working

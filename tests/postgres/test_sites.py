@@ -7,6 +7,7 @@ from datetime import time, timedelta
 
 import pytest
 from test_network import a_location, a_network, an_establishment
+from tests.waiting import waiting
 
 from malha.capacity import picking
 from malha.capacity import reads as slots
@@ -183,10 +184,8 @@ async def test_who_changes_two_locations_of_a_site_do_not_wait_for_one_another(d
     async with database.transaction() as tx:
         await service.lock(tx, "location", "SP01-V")
         first = asyncio.create_task(change_first())
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        while not await tx.value(waits):
+        while not await waiting(database):
             assert not first.done()
-            await tx.execute("SELECT pg_stat_clear_snapshot()")
         await change(tx, at_site("SP01-V", "SP01", priority=3))
     await first
     async with database.transaction() as tx:

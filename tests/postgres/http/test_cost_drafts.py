@@ -7,6 +7,7 @@ import pytest
 from test_routing_explained import placed, retailer
 from test_shadows import fresh, swept
 from test_simulations import a_past, wanted
+from tests.waiting import waiting
 from tests_http import Shop
 
 from malha.fiscal import tax_cost_reads, tax_costs
@@ -23,8 +24,6 @@ from malha.simulation.model import Scenario
 from malha.simulation.shadow_model import ShadowDraft
 
 __all__ = ["fresh", "retailer"]
-
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def api(shop: Shop, method: str, path: str, body: Any = None, version: int | None = None) -> Any:
@@ -166,16 +165,12 @@ async def test_what_somebody_states_while_a_draft_is_promoted_is_not_lost(
             return refused.code
         return "done"
 
-    async def waiting() -> int:
-        async with retailer.database.transaction() as tx:
-            return int(await tx.value(WAITING))
-
     async with retailer.database.transaction() as tx:
         made = await cost_drafts.start_draft(tx, content)
     async with retailer.database.transaction() as tx:
         await state(tx)  # not there for others before it is committed, and they wait for it
         promoting = asyncio.create_task(promote())
-        while not await waiting():
+        while not await waiting(retailer.database):
             assert not promoting.done()
     assert await promoting == "conflict"
     async with retailer.database.transaction() as tx:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from tests.waiting import waiting
 from tests_http import HOST, PASSWORD, Shop, open_shop
 
 from malha.identity import oidc, provider_reads, providers, reads, second_factor, service, totp
@@ -636,11 +637,8 @@ async def test_a_first_log_in_that_ends_between_two_reads_of_another_is_found(
 async def _waits(shop: Shop) -> None:
     """Wait until somebody waits for a lock."""
     for _ in range(400):
-        async with shop.database.transaction() as tx:
-            if await tx.value(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ):
-                return
+        if await waiting(shop.database):
+            return
         await asyncio.sleep(0.05)
     pytest.fail("nobody waited")
 
