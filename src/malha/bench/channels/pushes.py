@@ -8,6 +8,7 @@ and logs of ten connections.
 
 import asyncio
 import json
+import time
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -24,8 +25,10 @@ from malha.platform.db import Database
 from malha.platform.signing import Keys
 
 Say = Callable[[str], None]
+PRICES_S = 120.0
 
 CHANNEL_IDS = "SELECT id FROM channel WHERE code LIKE 'bench-%%' ORDER BY id"
+PRICES_TOLD = "SELECT count(*) FROM binding WHERE entity = 'price'"
 CALLS = "SELECT coalesce(sum(calls), 0)::bigint FROM connection_pace"
 
 
@@ -43,6 +46,16 @@ async def _seeded(url: str, ports: list[int]) -> str:
 async def _values(url: str, statement: Any) -> list[Any]:
     async with Database(url, "malha", min_size=1, max_size=1) as db, db.transaction() as tx:
         return await tx.values(statement)
+
+
+def wait_until_told(url: str, channels: int) -> None:
+    """Wait until channels that are new have been told every price and all stock."""
+    deadline = time.monotonic() + PRICES_S
+    while asyncio.run(_values(url, PRICES_TOLD))[0] < channels * stock_push.SKU_COUNT:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the channels were not told every price in time")
+        time.sleep(0.2)
+    stock_push.wait_until_told(url)
 
 
 def heard(port: int) -> list[tuple[int, str, int]]:
@@ -63,7 +76,7 @@ def pushes(seconds: float, port: int, say: Say, grounds: Grounds = own_ground) -
         served(port, 1, lambda url: _seeded(url, ports), say, grounds, SETTINGS) as shop,
     ):
         say("Telling every channel everything first")
-        stock_push.wait_until_told(shop.url)
+        wait_until_told(shop.url, len(ports))
         before = asyncio.run(_values(shop.url, CALLS))[0]
         used = _used(shop)
         say("Changing stock")

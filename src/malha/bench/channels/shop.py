@@ -76,11 +76,8 @@ class Shop:
         """Do what is asked; return the status and what to say."""
         parts = urlsplit(target)
         match method, parts.path.strip("/").split("/"):
-            case "POST", ["stock"]:
-                items = msgspec.json.decode(body)["items"]
-                at = time.monotonic_ns()
-                self.stock += [(at, item["code"], item["quantity"]) for item in items]
-                return 200, {"results": [{"status": "ok"}] * len(items)}
+            case "POST", [("stock" | "prices") as what]:
+                return self._state(what, msgspec.json.decode(body)["items"])
             case "GET", ["orders"]:
                 return 200, self._page({k: v[0] for k, v in parse_qs(parts.query).items()})
             case "GET", ["orders", "summary"]:
@@ -99,6 +96,12 @@ class Shop:
             case "GET", ["bench", "stock"]:
                 return 200, self.stock
         return 404, {}
+
+    def _state(self, what: str, items: list[dict[str, Any]]) -> tuple[int, Any]:
+        if what == "stock":
+            at = time.monotonic_ns()
+            self.stock += [(at, item["code"], item["quantity"]) for item in items]
+        return 200, {"results": [{"status": "ok"}] * len(items)}
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
         after: Any = tuple(json.loads(query["cursor"])) if "cursor" in query else (0, "")

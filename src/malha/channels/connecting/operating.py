@@ -7,6 +7,7 @@ keys, it waits for a person. Absolute statements (prices) are simply made again.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -82,6 +83,7 @@ _PUSHES: dict[OpKind, Any] = {
 }
 
 
+_ALL = [kind.value for kind in OpKind]
 Task = Callable[[], Awaitable[None]]
 
 
@@ -95,7 +97,7 @@ async def work(runtime: Runtime, *, settle_s: float = SETTLE_S) -> int:
 async def _begin(runtime: Runtime, settle_s: float) -> tuple[int, list[Task]]:
     """Take what is due and return how much that is, and what there is to do for it."""
     async with runtime.db.transaction() as tx:
-        due = await tx.values(reads.DUE_OPS)
+        due = await tx.values(reads.DUE_OPS, {"kinds": _ALL})
         linked = await reads.linked_by_id(tx, due) if due else {}
     count, tasks = 0, []
     for id_ in due:
@@ -343,7 +345,7 @@ class _Turn:
                 # It is not there before the peer says so: it is looked up later, like what nobody knows.
                 later = {"after": PENDING_S, "cause": "pending", "error": None, "reference": handle}
                 told = {"doubtful": op.kind not in NEWEST_WINS, **later}
-                return _End(op, "pending", handle, writes.PUT_OFF_OP, told)
+                return _End(op, "pending", handle, writes.PUT_OFF_OPS, told)
             case Rejected(code, message, field):
                 why = " ".join(part for part in (code, field, message) if part)
                 return self._dead(op, "invalid", why, doubtful=False)
@@ -358,9 +360,9 @@ class _Turn:
                 # A token that was renewed or looked up with before does not matter: nothing of this one was sent.
                 wait = retrying.wait_of(1, after=error.after)
                 waits = {"doubtful": doubtful or op.doubtful, "after": wait}
-                return _End(op, "waits", why, writes.RETURN_OP, waits)
+                return _End(op, "waits", why, writes.RETURN_OPS, waits)
             case AuthExpired():
-                return _End(op, "auth", why, writes.RETURN_OP, {"doubtful": doubtful, "after": 30.0})
+                return _End(op, "auth", why, writes.RETURN_OPS, {"doubtful": doubtful, "after": 30.0})
             case Invalid():
                 return self._dead(op, "invalid", f"{error.field} {why}".strip(), doubtful=False)
             case Missing() | Conflicting():
@@ -378,12 +380,11 @@ class _Turn:
                     wait = max(wait, self._settle_s)
                 cause = "unsure" if doubtful else "retry"
                 told = {"cause": cause, "error": why, "reference": None, "after": wait, "doubtful": doubtful}
-                return _End(op, cause, why, writes.PUT_OFF_OP, told)
+                return _End(op, cause, why, writes.PUT_OFF_OPS, told)
 
     def _dead(self, op: Op, cause: str, why: str, *, doubtful: bool) -> "_End":
-        log.warning("operation_dead", connection=self._line.connection.code, kind=op.kind.value, cause=cause)
         told = {"cause": cause, "error": why[:500], "doubtful": doubtful}
-        return _End(op, f"dead: {cause}", why, writes.BURY_OP, told)
+        return _End(op, f"dead: {cause}", why, writes.BURY_OPS, told)
 
     async def _write(self, *ends: "_End") -> None:
         """Write what became of operations, unless somebody else has them by now, and what the peer was asked for it.
@@ -393,12 +394,10 @@ class _Turn:
         async with self._db.transaction() as tx:
             if len(ends) > 1:
                 await tx.execute(writes.LOCK_OPS, {"keys": [end.op.key for end in ends]})
-            well = [end for end in ends if end.statement is writes.END_OPS]
-            written = set(await _write_well(tx, well)) if well else set()
-            for end in ends:
-                if end.statement is not writes.END_OPS:
-                    fence = {"key": end.op.key, "attempts": end.op.attempts}
-                    written.add(await tx.value(end.statement, {**fence, **end.params}))
+            written: set[UUID] = set()
+            for statement in dict.fromkeys(end.statement for end in ends):
+                written |= await _write_alike(tx, statement, [end for end in ends if end.statement is statement])
+            await _note_prices(tx, [end for end in ends if end.statement is writes.END_OPS])
             attempts = [end for end in ends if end.op.key in written]
             if attempts:
                 columns = {
@@ -408,6 +407,10 @@ class _Turn:
                 }
                 await tx.execute(writes.ADD_ATTEMPTS, columns)
             await self._line.wire.settle(tx)
+        dead = Counter((end.op.kind.value, end.params["cause"]) for end in ends if end.statement is writes.BURY_OPS)
+        for (kind, cause), count in dead.items():
+            code = self._line.connection.code
+            log.warning("operations_dead", connection=code, kind=kind, cause=cause, count=count)
 
     async def _unsettle(self, op: Op) -> None:
         # The peer has units back that it had set apart for the order: what it shows is more than it was told, if it was
@@ -427,14 +430,15 @@ class _End(NamedTuple):
     params: dict[str, Any]
 
 
-async def _write_well(tx: Tx, ends: Sequence[_End]) -> list[UUID]:
-    """Write that things arrived, all at once, and which prices a peer has now; return the keys of what was written."""
-    columns = {
-        "keys": [end.op.key for end in ends],
-        "attempts": [end.op.attempts for end in ends],
-        "references": [end.params["reference"] for end in ends],
-    }
-    written: list[UUID] = await tx.values(writes.END_OPS, columns)
+async def _write_alike(tx: Tx, statement: Any, ends: Sequence[_End]) -> set[UUID]:
+    """Write what became of operations by one statement; return the keys of what was written."""
+    columns = {name: [end.params[name] for end in ends] for name in ends[0].params}
+    fence = {"keys": [end.op.key for end in ends], "attempts": [end.op.attempts for end in ends]}
+    return set(await tx.values(statement, {**fence, **columns}))
+
+
+async def _note_prices(tx: Tx, ends: Sequence[_End]) -> None:
+    """Note which prices a peer has now, of operations that ended well."""
     told = {
         push.sku: (end.op, push)
         for end in sorted(ends, key=lambda end: end.op.version)
@@ -453,7 +457,6 @@ async def _write_well(tx: Tx, ends: Sequence[_End]) -> list[UUID]:
                 "hashes": [push.price.to_bytes(8, "big") for _, push in told.values()],
             },
         )
-    return written
 
 
 def _may_have_arrived(error: Exception) -> bool:

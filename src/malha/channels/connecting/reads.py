@@ -33,8 +33,10 @@ FROM connection_token WHERE connection_id = %(id)s::int
 # Connections that have something to send now: of each, the first such thing by the index on what waits.
 DUE_OPS = """
 SELECT c.id FROM connection c WHERE c.status = 'active' AND EXISTS (
-    SELECT FROM channel_op o WHERE o.connection_id = c.id AND o.state = 'waiting'
-       AND o.not_before <= clock_timestamp() AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp()))
+    SELECT FROM unnest(%(kinds)s::text[]) AS k(kind) CROSS JOIN LATERAL (
+        SELECT FROM channel_op o WHERE o.connection_id = c.id AND o.kind = k.kind AND o.state = 'waiting'
+           AND o.not_before <= now() AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
+        ORDER BY o.not_before, o.number LIMIT 1) AS due)
 """
 # By the index on what is stuck.
 WAITING_FOR_LISTINGS = """

@@ -125,19 +125,23 @@ INSERT INTO channel_inbox (id, connection_id, dedup, entity, source, trust, payl
 SELECT id, c, d, e, %(source)s::text, t, p FROM came ORDER BY c, d, n
 ON CONFLICT (connection_id, dedup) DO NOTHING RETURNING connection_id, dedup
 """
-# The first open thing of each entity, as far as its time has come and nobody has it. SKIP LOCKED: another worker is
-# quicker. A lease, since the peer may be asked before it is done.
+# The first open thing of each entity, as far as its time has come and nobody has it, connection by connection in the
+# order of the index: what waits at one that is paused is not looked through. SKIP LOCKED: another worker is quicker. A
+# lease, since the peer may be asked before it is done. What else there is of an entity is looked up for each: joined,
+# and by a planner that does not know yet how much waits, each was compared with all.
 TAKE_CAME = """
 UPDATE channel_inbox w SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8),
     attempts = attempts + 1
 WHERE id IN (
-    SELECT i.id FROM channel_inbox i JOIN connection c ON c.id = i.connection_id AND c.status = 'active'
-    WHERE i.state = 'waiting' AND i.next_at <= clock_timestamp() AND i.trust = %(trust)s::text
-      AND (i.taken_until IS NULL OR i.taken_until < clock_timestamp())
-      AND NOT EXISTS (SELECT FROM channel_inbox e
-                      WHERE e.connection_id = i.connection_id AND e.entity = i.entity AND e.state = 'waiting'
-                        AND e.id < i.id)
-    ORDER BY i.next_at, i.id LIMIT %(most)s::int FOR NO KEY UPDATE OF i SKIP LOCKED
+    SELECT due.id FROM connection c CROSS JOIN LATERAL (
+        SELECT i.id, i.next_at FROM channel_inbox i
+        WHERE i.connection_id = c.id AND i.trust = %(trust)s::text AND i.state = 'waiting' AND i.next_at <= now()
+          AND (i.taken_until IS NULL OR i.taken_until < clock_timestamp())
+          AND i.id = (SELECT e.id FROM channel_inbox e WHERE e.connection_id = i.connection_id
+                      AND e.entity = i.entity AND e.state = 'waiting' ORDER BY e.id LIMIT 1)
+        ORDER BY i.next_at, i.id LIMIT %(most)s::int FOR NO KEY UPDATE SKIP LOCKED
+    ) AS due
+    WHERE c.status = 'active' ORDER BY due.next_at, due.id LIMIT %(most)s::int
 )
 RETURNING id, connection_id, entity, trust, payload, attempts, failures, received_at
 """
@@ -154,14 +158,19 @@ FROM unnest(%(ids)s::bigint[], %(attempts)s::int[], %(states)s::text[]) AS w(id,
 WHERE i.id = w.id AND i.attempts = w.attempts AND i.state = 'waiting'
 RETURNING i.id, i.connection_id, i.entity, i.state
 """
+# `+ 0`: by the index on entities that are stuck, never through all that is stuck at the connection.
 RETIRE_MANY = """
 UPDATE channel_inbox i SET state = 'stale', done_at = now()
-FROM unnest(%(connections)s::int[], %(entities)s::text[], %(ids)s::bigint[]) AS w(connection_id, entity, id)
-WHERE i.connection_id = w.connection_id AND i.entity = w.entity AND i.id < w.id AND i.state IN ('unmapped', 'parked')
+WHERE i.state NOT IN ('waiting', 'done', 'stale', 'dropped') AND i.id = ANY (ARRAY(
+    SELECT s.id
+    FROM unnest(%(connections)s::int[], %(entities)s::text[], %(ids)s::bigint[]) AS w(connection_id, entity, id)
+    CROSS JOIN LATERAL (
+        SELECT s.id FROM channel_inbox s WHERE s.entity = w.entity AND s.connection_id + 0 = w.connection_id
+           AND s.id < w.id AND s.state IN ('unmapped', 'parked') OFFSET 0) AS s))
 """
 RETIRE_STUCK = """
 UPDATE channel_inbox SET state = 'stale', done_at = now()
-WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND id < %(id)s::bigint
+WHERE entity = %(entity)s::text AND connection_id + 0 = %(connection_id)s::int AND id < %(id)s::bigint
   AND state IN ('unmapped', 'parked')
 """
 PUT_OFF_CAME = """
@@ -291,72 +300,107 @@ WHERE connection_id = %(id)s::int AND stream = %(stream)s::text RETURNING stream
 
 # --- operations ---
 
-# By its key each once. Of what only the newest counts of, an older one is not even noted.
+# By its key each once. Of what only the newest counts of, an older one is not even noted. What else there is of an
+# entity is looked up for each, here and below, as where what came is taken.
 ADD_OPS = """
 INSERT INTO channel_op (key, connection_id, kind, entity, version, payload)
 SELECT w.key, w.connection_id, w.kind, w.entity, w.version, w.payload
 FROM unnest(%(keys)s::uuid[], %(connections)s::int[], %(kinds)s::text[], %(entities)s::text[], %(versions)s::bigint[],
             %(payloads)s::jsonb[]) AS w(key, connection_id, kind, entity, version, payload)
-WHERE w.kind NOT IN ('set_price', 'put_listing') OR NOT EXISTS (
-    SELECT FROM channel_op o WHERE o.connection_id = w.connection_id AND o.entity = w.entity AND o.kind = w.kind
-       AND o.state = 'waiting' AND o.version > w.version)
+WHERE w.kind NOT IN ('set_price', 'put_listing') OR w.version >= coalesce((
+    SELECT o.version FROM channel_op o
+    WHERE o.connection_id = w.connection_id AND o.entity = w.entity AND o.kind = w.kind
+      AND o.kind IN ('set_price', 'put_listing') AND o.state = 'waiting' AND o.state IN ('waiting', 'done')
+    ORDER BY o.version DESC LIMIT 1), w.version)
 ON CONFLICT (key) DO NOTHING RETURNING key
 """
-# What nobody has in hand is replaced by what is newer.
+# What nobody has in hand is replaced by what is newer. That it still waits is said without naming the state: its key is
+# to find it, and no index on what waits.
 SUPERSEDE = """
-UPDATE channel_op o SET state = 'superseded', done_at = now()
-WHERE o.state = 'waiting' AND o.kind IN ('set_price', 'put_listing')
-  AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
-  AND (o.connection_id, o.entity) IN (SELECT * FROM unnest(%(connections)s::int[], %(entities)s::text[]))
-  AND EXISTS (SELECT FROM channel_op n WHERE n.connection_id = o.connection_id AND n.entity = o.entity
-              AND n.kind = o.kind AND n.version > o.version AND n.state IN ('waiting', 'done'))
+UPDATE channel_op r SET state = 'superseded', done_at = now()
+WHERE r.state NOT IN ('done', 'dead', 'superseded', 'dropped')
+  AND (r.taken_until IS NULL OR r.taken_until < clock_timestamp()) AND r.key = ANY (ARRAY(
+    SELECT o.key FROM (SELECT DISTINCT connection_id, entity
+                       FROM unnest(%(connections)s::int[], %(entities)s::text[]) AS w(connection_id, entity)) AS w
+    CROSS JOIN LATERAL (
+        SELECT o.key FROM channel_op o
+        WHERE o.connection_id = w.connection_id AND o.entity = w.entity AND o.state = 'waiting'
+          AND o.kind IN ('set_price', 'put_listing')
+          AND o.version < (SELECT n.version FROM channel_op n
+                           WHERE n.connection_id = o.connection_id AND n.entity = o.entity AND n.kind = o.kind
+                             AND n.kind IN ('set_price', 'put_listing') AND n.state IN ('waiting', 'done')
+                           ORDER BY n.version DESC LIMIT 1)
+        OFFSET 0) AS o))
 """
 # The row of its pace first: two workers must not both think that there is room for `in_flight`.
 LOCK_ROOM = """
 SELECT p.connection_id FROM connection_pace p JOIN connection c ON c.id = p.connection_id AND c.status = 'active'
 WHERE p.connection_id = ANY (%(ids)s::int[]) FOR NO KEY UPDATE OF p SKIP LOCKED
 """
-# The first open one of each entity. `sending` is durable before a byte goes out: who finds it set after a lease ran out
-# knows that the thing may have arrived.
+# The first open one of each entity, kind by kind in the order of the index. `sending` is durable before a byte goes
+# out: who finds it set after a lease ran out knows that the thing may have arrived.
 TAKE_OPS = """
+WITH free AS MATERIALIZED (
+    SELECT greatest(0, %(room)s::int - count(*))::int AS room FROM channel_op b
+    WHERE b.connection_id = %(id)s::int AND b.kind = ANY (%(kinds)s::text[]) AND b.state = 'waiting'
+      AND b.taken_until >= clock_timestamp()
+)
 UPDATE channel_op w SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8),
     attempts = attempts + 1, doubtful = doubtful OR sending, sending = true
 WHERE key IN (
-    SELECT o.key FROM channel_op o
-    WHERE o.connection_id = %(id)s::int AND o.state = 'waiting' AND o.not_before <= clock_timestamp()
-      AND o.kind = ANY (%(kinds)s::text[])
-      AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
-      AND NOT EXISTS (SELECT FROM channel_op e WHERE e.connection_id = o.connection_id AND e.entity = o.entity
-                      AND e.state = 'waiting' AND e.number < o.number)
-    ORDER BY o.not_before, o.number
-    LIMIT greatest(0, %(room)s::int - (SELECT count(*) FROM channel_op b WHERE b.connection_id = %(id)s::int
-                                       AND b.state = 'waiting' AND b.kind = ANY (%(kinds)s::text[])
-                                       AND b.taken_until >= clock_timestamp())::int)
-    FOR NO KEY UPDATE SKIP LOCKED
+    SELECT due.key FROM unnest(%(kinds)s::text[]) AS k(kind) CROSS JOIN LATERAL (
+        SELECT o.key, o.not_before, o.number FROM channel_op o
+        WHERE o.connection_id = %(id)s::int AND o.kind = k.kind AND o.state = 'waiting' AND o.not_before <= now()
+          AND (o.taken_until IS NULL OR o.taken_until < clock_timestamp())
+          AND o.number = (SELECT e.number FROM channel_op e WHERE e.connection_id = o.connection_id
+                          AND e.entity = o.entity AND e.state = 'waiting' ORDER BY e.number LIMIT 1)
+        ORDER BY o.not_before, o.number
+        LIMIT (SELECT room FROM free)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS due
+    ORDER BY due.not_before, due.number
+    LIMIT (SELECT room FROM free)
 )
 RETURNING key, connection_id, kind, entity, version, payload, attempts, failures, doubtful
 """
-_FENCE = "WHERE key = %(key)s::uuid AND attempts = %(attempts)s::int AND state = 'waiting' RETURNING key"
-PUT_OFF_OP = (
+# In the order of their keys: two that write what became of the same ones wait for one another, and never both.
+LOCK_OPS = "SELECT FROM channel_op WHERE key = ANY (%(keys)s::uuid[]) ORDER BY key FOR NO KEY UPDATE"
+# What became of things that were taken, many at once, unless somebody else has them by now.
+_FENCE = "WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key"
+END_OPS = (
     """
-UPDATE channel_op SET taken_until = NULL, sending = false, failures = failures + 1, doubtful = %(doubtful)s::boolean,
-    cause = %(cause)s::text, error = %(error)s::text, reference = coalesce(%(reference)s::text, reference),
-    not_before = clock_timestamp() + make_interval(secs => %(after)s::float8)
+UPDATE channel_op o SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL,
+    error = NULL, reference = w.reference, done_at = now()
+FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(reference)s::text[]) AS w(key, attempts, reference)
+"""
+    + _FENCE
+)
+PUT_OFF_OPS = (
+    """
+UPDATE channel_op o SET taken_until = NULL, sending = false, failures = o.failures + 1, doubtful = w.doubtful,
+    cause = w.cause, error = w.error, reference = coalesce(w.reference, o.reference),
+    not_before = clock_timestamp() + make_interval(secs => w.after)
+FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(doubtful)s::boolean[], %(cause)s::text[], %(error)s::text[],
+            %(reference)s::text[], %(after)s::float8[]) AS w(key, attempts, doubtful, cause, error, reference, after)
 """
     + _FENCE
 )
 # Nothing was sent and it was not at fault: nothing counts against it.
-RETURN_OP = (
+RETURN_OPS = (
     """
-UPDATE channel_op SET taken_until = NULL, sending = false, doubtful = %(doubtful)s::boolean,
-    not_before = clock_timestamp() + make_interval(secs => %(after)s::float8)
+UPDATE channel_op o SET taken_until = NULL, sending = false, doubtful = w.doubtful,
+    not_before = clock_timestamp() + make_interval(secs => w.after)
+FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(doubtful)s::boolean[], %(after)s::float8[])
+    AS w(key, attempts, doubtful, after)
 """
     + _FENCE
 )
-BURY_OP = (
+BURY_OPS = (
     """
-UPDATE channel_op SET state = 'dead', taken_until = NULL, sending = false, doubtful = %(doubtful)s::boolean,
-    cause = %(cause)s::text, error = %(error)s::text
+UPDATE channel_op o SET state = 'dead', taken_until = NULL, sending = false, doubtful = w.doubtful,
+    cause = w.cause, error = w.error
+FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(doubtful)s::boolean[], %(cause)s::text[], %(error)s::text[])
+    AS w(key, attempts, doubtful, cause, error)
 """
     + _FENCE
 )
@@ -374,15 +418,6 @@ RETURNING key
 SETTLE_OPS = """
 UPDATE channel_op SET state = %(state)s::text, done_at = now(), doubtful = false
 WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
-"""
-# In the order of their keys: two that write what became of the same ones wait for one another, and never both.
-LOCK_OPS = "SELECT FROM channel_op WHERE key = ANY (%(keys)s::uuid[]) ORDER BY key FOR NO KEY UPDATE"
-# It arrived; many at once, locked before.
-END_OPS = """
-UPDATE channel_op o SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL,
-    error = NULL, reference = w.reference, done_at = now()
-FROM unnest(%(keys)s::uuid[], %(attempts)s::int[], %(references)s::text[]) AS w(key, attempts, reference)
-WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key
 """
 ADD_ATTEMPTS = """
 INSERT INTO op_attempt (op_key, attempt, outcome, says)
