@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from joserfc import jws
 from joserfc.jwk import RSAKey
+from tests.ports import free_port
 
 CLIENT, SECRET = "malha-test", "a client's secret"
 
@@ -30,9 +30,7 @@ CLIENT, SECRET = "malha-test", "a client's secret"
 @contextmanager
 def honest(*people: dict[str, Any]) -> Iterator[str]:
     """Run oidc-provider-mock and yield its issuer; these people can be chosen on its page."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     claims = [word for person in people for word in ("--user-claims", json.dumps(person))]
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "-p", str(port), "-n", "true", *claims]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -7,7 +7,6 @@ async with tryton_erp(template_url) as erp:
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +22,7 @@ import msgspec
 import psycopg
 import pytest
 from tests.peers.tryton.template import configuration
+from tests.ports import free_port
 
 from malha.platform.embedded import wheel_install
 
@@ -68,9 +68,7 @@ class TrytonErp:
     def __init__(self, template_url: str, database: str) -> None:
         self.database_url = _at(template_url, database)
         self._scratch = Path(mkdtemp(prefix="malha-tryton-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._config = self._scratch / "trytond.conf"
         self._config.write_text(
             configuration(_at(template_url, "malha")) + f"[web]\nlisten = {self.allowed}\nhostname = 127.0.0.1\n",

@@ -8,7 +8,6 @@ async with vendure_shop(template_url) as shop:
 import asyncio
 import os
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 import httpx
 import psycopg
 import pytest
+from tests.ports import free_port
 
 HOME = Path(__file__).parent / "peers" / "vendure"
 READY_S = 120.0
@@ -55,9 +55,7 @@ class VendureShop:
             "PEER_PASSWORD": unquote(parts.password or ""),
             "PEER_DATABASE": database,
         }
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=60.0, trust_env=False)
         self._owner = ""

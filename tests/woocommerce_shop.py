@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import zipfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.ports import free_port
 
 from malha.channels.connectors.woocommerce.asking import signed
 
@@ -56,12 +56,6 @@ def need_woocommerce() -> tuple[Path, Path]:
     if not all(where) or not all(shutil.which(each) for each in ("php", "mariadbd", "mariadb")):
         pytest.skip("by hand: tests/peers/woocommerce/README.md")
     return Path(where[0]), Path(where[1])
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class WooShop:

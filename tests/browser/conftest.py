@@ -8,7 +8,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from tests.mail_server import Mailbox, mail_server
+from tests.ports import free_port
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import links  # noqa: F401 -- declares its job
@@ -132,13 +132,10 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 @pytest.fixture(scope="package")
 def web_settings(seeded: str, mailbox: Mailbox, web_home: Path) -> Settings:
     """What the web process is told, and the worker would be."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     return Settings(
         database_url=seeded,
         data_dir=web_home,
-        port=port,
+        port=free_port(),
         smtp_url=mailbox.url,
         mail_from="Aroeira Casa <acesso@aroeira.example>",
     )

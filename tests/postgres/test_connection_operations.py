@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from linked_world import CODE, Linked, linked
+from tests.waiting import doomed, gone
 
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
@@ -157,12 +158,14 @@ async def test_a_process_killed_while_the_channel_acts_tells_nothing_twice(shop:
             shop.database.url,
             str(shop.settings.data_dir),
             shop.peer.allowed,
+            env=doomed(),
         )
         async with asyncio.timeout(60):
             await told.wait()
         await asyncio.sleep(chance.uniform(0, 0.12))
         process.kill()
         await process.wait()
+        await gone(shop.database)
         async with shop.database.transaction() as tx:
             await tx.execute("UPDATE channel_op SET taken_until = now() - interval '1 second' WHERE state = 'waiting'")
         await shop.due()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from linked_world import CODE, SECRETS, Linked, linked
-from tests.waiting import waiting
+from tests.waiting import doomed, gone, waiting
 
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
@@ -343,11 +343,13 @@ async def test_a_process_killed_while_stock_is_told_leaves_nothing_untold(shop: 
             str(shop.settings.data_dir),
             shop.peer.allowed,
             "stock",
+            env=doomed(),
         )
         async with asyncio.timeout(60):
             await told.wait()
         process.kill()
         await process.wait()
+        await gone(shop.database)
         assert await shop.values("SELECT sent_quantity FROM listing WHERE code = 'A'") == [52], "not kept as told"
         async with shop.database.transaction() as tx:
             await tx.execute("UPDATE stock_push SET taken_until = now() - interval '1 second'")

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from tests.waiting import doomed, gone
 from xlsxwriter import Workbook
 
 from malha.channels.connecting import service as connections
@@ -145,12 +146,13 @@ async def test_the_import_of_a_killed_worker_goes_on_where_it_was_and_no_row_cou
     run_id = await upload(database, Kind.STOCK, table.encode())
     async with database.transaction(ANA) as tx:
         await service.begin(tx, run_id, None, apply=True)
-    worker = subprocess.Popen([sys.executable, "-c", RUN, database.url, str(run_id)])
+    worker = subprocess.Popen([sys.executable, "-c", RUN, database.url, str(run_id)], env=doomed())
     while (killed := await run_of(database, run_id)).seen == 0:
         assert worker.poll() is None
         await asyncio.sleep(0.02)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
+    await gone(database)
     killed = await run_of(database, run_id)
     assert (killed.state, 0 < killed.seen < rows) == (State.APPLYING, True)
     async with database.transaction() as tx:

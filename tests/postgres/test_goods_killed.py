@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from supply_rows import ANA, CENTRE, LEAD, OTHER, SHOP, SKUS, a_retailer, there
+from tests.waiting import doomed, gone
 
 from malha.doctor import examine
 from malha.inventory.counts import reads as count_reads
@@ -22,9 +23,10 @@ UNITS = 10
 KILLS = 6
 
 
-def kill_in_the_middle(url: str, what: str, number: int, chance: random.Random) -> bool:
+async def kill_in_the_middle(shop: Database, what: str, number: int, chance: random.Random) -> bool:
     """Run the worker and kill it at a moment of chance; return whether it was still at work."""
-    process = subprocess.Popen([sys.executable, str(WORKER), url, what, str(number)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, str(WORKER), shop.url, what, str(number)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=doomed())
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     time.sleep(chance.uniform(0, 0.12))
@@ -32,6 +34,7 @@ def kill_in_the_middle(url: str, what: str, number: int, chance: random.Random) 
     process.kill()
     process.wait()
     process.stdout.close()
+    await gone(shop)
     return alive
 
 
@@ -51,7 +54,7 @@ async def test_a_transfer_survives_the_death_of_whoever_carries_it(shop: Databas
         async with shop.transaction(LEAD) as tx:
             draft = TransferDraft(origin_id=CENTRE, destination_id=SHOP, lines=[(sku, 1) for sku in SKUS])
             number = await service.request(tx, draft)
-        killed += kill_in_the_middle(shop.url, "transfer", number, chance)
+        killed += await kill_in_the_middle(shop, "transfer", number, chance)
         assert (await examine(shop)).drift == 0
         finish(shop.url, "transfer", number)
         async with shop.snapshot() as tx:
@@ -82,7 +85,7 @@ async def test_a_count_is_applied_once_however_often_its_process_dies(shop: Data
         await tx.execute("UPDATE variant SET price = NULL")
         await counts.enter(tx, number, [Entry(sku, 13) for sku in skus], {})
         await tx.execute("UPDATE count_task SET state = 'applying'")  # as a close leaves a large count to its job
-    killed = sum(kill_in_the_middle(shop.url, "count", number, chance) for _ in range(KILLS))
+    killed = sum([await kill_in_the_middle(shop, "count", number, chance) for _ in range(KILLS)])
     assert killed
     assert (await examine(shop)).drift == 0
     finish(shop.url, "count", number)

@@ -317,10 +317,12 @@ async def test_what_cannot_be_is_refused_with_its_place(retailer: Database):
 async def test_of_two_who_change_the_same_version_one_is_refused(retailer: Database):
     await set_taxes(retailer, ("SP", "SP", "", 1))
 
+    read = asyncio.Barrier(2)
+
     async def change(points: int) -> int:
         async with retailer.transaction() as tx:
             version = await tax_cost_reads.version(tx)
-            await asyncio.sleep(0.05)
+            await read.wait()
             row = TaxCost(from_state="SP", to_state="SP", basis_points=points)
             return await tax_costs.replace(tx, [row], version)
 

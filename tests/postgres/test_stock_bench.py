@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+from tests.ports import free_port
 
 from malha.bench.ledger import ledger, months
 from malha.bench.server import drift
@@ -64,9 +64,7 @@ def test_an_interrupted_benchmark_leaves_neither_files_nor_processes() -> None:
 
 
 def _interrupt(room: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     for number, at in ((signal.SIGTERM, "Starting the server"), (signal.SIGKILL, "Making the catalogue")):
         process = subprocess.Popen(
             [sys.executable, "-m", "malha.cli.main", "bench", "stock", "--only", "availability", "--port", str(port)],

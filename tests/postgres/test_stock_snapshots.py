@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.waiting import doomed, gone
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -479,13 +480,16 @@ async def test_a_worker_that_is_killed_again_and_again_goes_on_where_it_was(data
     rnd = random.Random(7)
     places = {0}
     for _ in range(6):
-        worker = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, database.url, str(taken.id))
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WORKER, database.url, str(taken.id), env=doomed()
+        )
         until = max(places) + rnd.randint(2, 60)
         while worker.returncode is None and await done_of(database, taken.id) < until:
             await asyncio.sleep(rnd.uniform(0, 0.01))
         if worker.returncode is None:
             os.kill(worker.pid, signal.SIGKILL)
         await worker.wait()
+        await gone(database)
         places.add(await done_of(database, taken.id))
     assert len(places) > 4  # it was killed in the middle, and went on
     await applying.apply(database, taken.id)

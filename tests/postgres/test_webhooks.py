@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from tests.waiting import doomed, gone
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.ordering import service as ordering
@@ -400,12 +401,13 @@ async def test_a_worker_that_is_killed_amid_sending_loses_nothing_and_repeats_on
     await shop.lined_up()
     sink.delay = 0.01
     script = Path(__file__).with_name("webhook_worker.py")
-    worker = await asyncio.create_subprocess_exec(sys.executable, str(script), database.url)
+    worker = await asyncio.create_subprocess_exec(sys.executable, str(script), database.url, env=doomed())
     while len(sink.times) < 60:
         assert worker.returncode is None
         await asyncio.sleep(0.005)
     worker.kill()
     await worker.wait()
+    await gone(database)
     assert len(sink.times) < 150
     written = {row.position for row in await shop.rows(id_, state="delivered")}
     unwritten = len(sink.times) - len(written)

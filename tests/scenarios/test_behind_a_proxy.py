@@ -16,7 +16,8 @@ from typing import NamedTuple
 import httpx
 import psycopg
 import pytest
-from traffic import Serving, a_retailer, eventually, free_port, url_of
+from tests.ports import free_port
+from traffic import Serving, a_retailer, eventually, url_of
 
 from malha.identity import service as identity
 from malha.identity.model import Role

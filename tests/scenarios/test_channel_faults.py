@@ -1,19 +1,11 @@
 """Orders over a connection while everything breaks and the worker is killed: nothing lost, nothing doubled, no difference."""
 
-import socket
-
 import httpx
 import pytest
+from tests.ports import free_port
 
 from malha.bench.channels.faults import counted, faults
 from malha.bench.channels.shop import CHANCES, Failure, shops
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_orders_survive_what_breaks_and_a_worker_that_is_killed() -> None:

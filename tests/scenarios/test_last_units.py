@@ -1,15 +1,8 @@
 """Many buyers over five channels want the last units, by every way orders come in, an import among them, on one and on two web processes."""
 
-import socket
+from tests.ports import free_port
 
 from malha.bench.stock_race import races
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_every_unit_is_sold_once_and_nobody_meets_anything_but_a_refusal() -> None:

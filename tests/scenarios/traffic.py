@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+
+from tests.ports import free_port
 
 from malha.bench.seed import seed
 from malha.cli.runtime import migrated
@@ -88,12 +89,6 @@ def drained(url: str) -> None:
                 await asyncio.sleep(0.1)
 
     asyncio.run(wait())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Serving:

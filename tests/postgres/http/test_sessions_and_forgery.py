@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from litestar import Litestar
+from tests.ports import free_port
 from tests_http import HOST, PASSWORD, Shop, open_shop
 
 from malha.identity import second_factor, service, totp
@@ -223,9 +223,7 @@ async def test_an_idle_session_ends_after_the_hours_that_are_set_and_a_busy_one_
 @contextlib.contextmanager
 def web_process(database: Database, home: Path) -> Iterator[str]:
     """One web process, as `malha serve` starts them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("MALHA_")}
     env |= {"DATABASE_URL": database.url, "MALHA_DATA_DIR": str(home), "MALHA_LOG_LEVEL": "error"}
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--host", "127.0.0.1"]
