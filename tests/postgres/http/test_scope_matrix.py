@@ -338,7 +338,10 @@ class Walker:
         self.made: dict[str, tuple[dict[str, str], dict[tuple[str, str], bytes]]] = {}
 
     async def ask(self, method: str, path: str, headers: dict[str, str], names: dict[str, str]) -> httpx.Response:
-        form, sent = self.made.setdefault(names["order_id"], (everything(names), bodies(self.document, names)))
+        order = names["order_id"]
+        if order not in self.made:  # all pages and all operations are read for it, which takes longer than an answer
+            self.made[order] = everything(names), bodies(self.document, names)
+        form, sent = self.made[order]
         self.shop.http.cookies.clear()
         body: dict[str, Any] = {}
         headers = {**headers, "if-match": '"1"'}
