@@ -1,7 +1,7 @@
 """Orders are read page by page and none is passed over; days are compared, and what was lost is asked for."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from linked_world import CODE, Linked, linked
@@ -115,6 +115,13 @@ async def test_the_doctor_says_what_works_and_what_does_not(shop: Linked):
     findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
     assert not findings["check"].ok
     assert await shop.values("SELECT 1 FROM sales_order") == [], "it changes nothing"
+
+
+async def test_the_doctor_counts_today_as_the_retailer_has_it(shop: Linked, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "now", lambda: datetime(2026, 11, 28, 1, 30, tzinfo=UTC))  # half past ten in São Paulo
+    assert all(f.ok for f in await doctor.examine(shop.runtime, CODE))
+    (asked,) = [path for _, path, _ in shop.peer.asked if path.startswith("/orders/summary?")]
+    assert "day=2026-11-27&" in asked
 
 
 def test_the_command_lists_connectors_with_their_tier():

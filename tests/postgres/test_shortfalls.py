@@ -1,7 +1,8 @@
 """Goods that no location has: how far an order is asked elsewhere by itself, what is suggested then, and doing it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -26,9 +27,10 @@ from malha.inventory.transfers.model import Arrival, Arrived, Departure
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, UnitState
 from malha.platform.clock import now
-from malha.platform.db import Actor
+from malha.platform.db import Actor, Tx
 from malha.platform.errors import Conflict, Forbidden
 from malha.platform.flaws import Invalid
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import new_id
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order, in_days
@@ -67,14 +69,14 @@ async def holds(tx, order_id):
     return set((await ordering.open_holds(tx, [order_id]))[order_id])
 
 
-async def goods_on_order(tx, shop, units, at="DC", days=5):
+async def goods_on_order(tx, shop, units, at="DC", days=5, day=None):
     return await purchases.place_order(
         tx,
         InboundDraft(
             kind=InboundKind.PURCHASE,
             supplier="Fornecedora",
             location_id=shop.world.locations[at],
-            lines=[InboundLineDraft(shop.red, units, now().date() + timedelta(days=days))],
+            lines=[InboundLineDraft(shop.red, units, day or now().date() + timedelta(days=days))],
         ),
     )
 
@@ -251,6 +253,24 @@ async def test_an_order_waits_for_goods_on_order_though_its_sku_is_not_sold_ahea
         assert await states(tx, order_id) == [(1, "backordered", 2)]
         promised = await tx.value("SELECT promised_at FROM sales_order WHERE id = %(id)s", {"id": order_id})
     assert promised.date() > now().date() + timedelta(days=5)
+
+
+async def test_goods_that_come_today_are_waited_for_until_the_retailer_s_day_ends(database, shop):
+    class LateInTheEvening(Tx):
+        """At nine in the evening in São Paulo it is tomorrow in UTC; `over` the day is over in both."""
+
+        over = timedelta()
+
+        async def now(self):
+            return datetime.combine(in_days(0), time(23, 30), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC) + self.over
+
+    async with database.transaction() as tx:
+        order_id = await a_short_order(tx, shop)
+        await goods_on_order(tx, shop, 3, day=in_days(0))
+        evening = LateInTheEvening(tx.connection, tx.retailer, tx.actor)
+        assert (await ways_of(evening, order_id))[Way.WAIT].day == in_days(0)
+        LateInTheEvening.over = timedelta(hours=1)
+        assert Way.WAIT not in await ways_of(evening, order_id)
 
 
 async def test_goods_that_were_waited_for_go_to_the_order_when_they_come(database, shop):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -72,7 +73,8 @@ def _of(sum_: Sum) -> dict[str, int | float | None]:
 async def _wanted(
     work: Work, since: date | None, until: date | None, location: str | None, service: str | None, to_state: str | None
 ) -> outcomes.Wanted:
-    last = until or now().date()
+    zone = ZoneInfo(DEFAULT_ZONE)
+    last = until or now().astimezone(zone).date()
     first = since or last - timedelta(days=USUAL_DAYS - 1)
     flaws = []
     if not 0 <= (last - first).days < MOST_DAYS:
@@ -84,7 +86,7 @@ async def _wanted(
     if service is not None and service not in services:
         flaws.append(Flaw("?service", N_("There is no {value}."), facts={"value": service}))
     refuse(flaws)
-    from_, to = ordering.day_bounds(first, last, UTC)
+    from_, to = ordering.day_bounds(first, last, zone)
     return outcomes.Wanted(
         since=from_ or datetime.min.replace(tzinfo=UTC),
         until=to or datetime.max.replace(tzinfo=UTC),
@@ -108,7 +110,7 @@ async def show_kept_promises(
     """Return how many promises were kept, of those whose promised day lies in these days and is over.
 
     The first promise counts, whatever was promised later. One promise is the goods of one location for an order. Goods
-    to be fetched are promised to be ready. Without days: the last 28, today included.
+    to be fetched are promised to be ready. Days are the retailer's. Without them: the last 28, today included.
     """
     wanted = await _wanted(work, since, until, location, service, to_state)
     found = await outcomes.kept(work.tx, wanted)

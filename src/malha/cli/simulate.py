@@ -4,9 +4,12 @@ import asyncio
 import re
 import sys
 import time
+from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -66,18 +69,16 @@ def command(
             wanted = msgspec.json.decode(text, type=Scenario)
         except msgspec.MsgspecError as error:
             raise typer.BadParameter(f"the scenario cannot be read: {error}") from None
-    today = now().date()
-    draft = Draft(
+    draft_of = partial(
+        Draft,
         name="malha simulate",
-        since=today - timedelta(days=days - 1),
-        until=today,
         channel=channel,
         scenario=wanted,
         rule_set=rules,
         cost_draft=costs,
     )
     with runtime() as settings:
-        asyncio.run(_simulate(settings, draft, gap=gap, as_json=as_json))
+        asyncio.run(_simulate(settings, draft_of, days, gap=gap, as_json=as_json))
 
 
 def _scenario(
@@ -121,11 +122,13 @@ def _opening(said: str) -> Opening:
     return Opening(name=found["name"], state=found["state"], stock_from=found["source"], share=int(found["share"]))
 
 
-async def _simulate(settings: Settings, draft: Draft, *, gap: bool, as_json: bool) -> None:
+async def _simulate(settings: Settings, draft_of: Callable[..., Draft], days: int, *, gap: bool, as_json: bool) -> None:
     console = Console(stderr=as_json)
     async with Database(settings.database_url or "", settings.retailer, max_size=2) as database:
         async with database.transaction() as tx:
             known = await network.snapshot(tx)
+            today = now().astimezone(ZoneInfo(await service.zone_of(tx))).date()
+            draft = draft_of(since=today - timedelta(days=days - 1), until=today)
             refuse(service.flaws_of(draft, known))
             span = await service.span_of(tx, draft, known)
             by_day = await reads.count_by_day(tx, span)
@@ -145,10 +148,10 @@ async def _simulate(settings: Settings, draft: Draft, *, gap: bool, as_json: boo
             result = replay.finish()
             result.seconds = round(time.monotonic() - began, 2)
             if gap:
-                days = progress.add_task("bounds by day", total=sum(bool(d.compared) for d in compared.days.values()))
+                bounds = progress.add_task("bounds by day", total=sum(bool(d.compared) for d in compared.days.values()))
 
                 async def going(done: int) -> bool:
-                    progress.update(days, completed=done)
+                    progress.update(bounds, completed=done)
                     return True
 
                 result.gap = await service.gap_of(database, span, compared, going)

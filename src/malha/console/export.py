@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from litestar.response import Stream
 
 from malha.console import web
 from malha.platform import i18n, sheets
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.sheets import Column, Format, Reader
 
@@ -118,7 +118,7 @@ def disposition(said: str) -> str:
 
 
 def file(name: str, format_: Format, pieces: AsyncIterator[bytes]) -> Stream:
-    """Send a file piece by piece, to be saved under a name with the day."""
-    said = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{format_.value}"
+    """Send a file piece by piece, to be saved under a name with the day, as its reader has it."""
+    said = f"{name}-{i18n.local(now()):%Y-%m-%d}.{format_.value}"
     headers = {"Content-Disposition": disposition(said), "Cache-Control": "no-store"}
     return Stream(pieces, media_type=format_.media_type, headers=headers)

@@ -1,8 +1,8 @@
 """What may be done about orders whose goods no location has, for a page of them at once. Nothing is locked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from malha.fulfillment.short_model import Lacking, ShortOrder, Suggestion, Tried, Way
 from malha.intake import awaiting, substituting
@@ -19,6 +19,7 @@ from malha.inventory.model import Availability
 from malha.ordering.model import HoldKind
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.routing import rules as routing
 from malha.routing.model import Request, RequestLine
@@ -37,7 +38,6 @@ class _Facts(NamedTuple):
     grams: dict[int, int]
     substitutes: dict[UUID, dict[int, list[Substitute]]]
     allotting: Allotting | None  # what caps let through of supply; None: nothing is limited
-    today: date
 
 
 async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Suggestion]]:
@@ -51,9 +51,10 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
         if balance.free > 0:
             free.setdefault(balance.sku_id, {})[balance.location_id] = balance
     supply: dict[int, list[SupplyRow]] = {}
-    now = await tx.now()
+    # As the retailer's calendar has it: a day that is over says nothing about when goods come.
+    today = (await tx.now()).astimezone(ZoneInfo(DEFAULT_ZONE)).date()
     for row in await ahead.supply_of(tx, skus):
-        if row.free > 0 and row.eta >= now.date() and tx.actor.sees(row.location_id):
+        if row.free > 0 and row.eta >= today and tx.actor.sees(row.location_id):
             supply.setdefault(row.sku_id, []).append(row)
     facts = _Facts(
         sees=tx.actor.sees,
@@ -63,7 +64,6 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
         grams=await reference.weights(tx, skus),
         substitutes=await _substitutes(tx, reference, orders),
         allotting=await _allotting(tx, reference, orders),
-        today=now.date(),
     )
     found = {}
     for order in orders:

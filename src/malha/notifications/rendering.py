@@ -108,14 +108,15 @@ def render_short(text: Text, kind: Kind, facts: Facts, look: Look, language: str
 
 def example(language: str, address: str) -> Facts:
     """Return invented facts, to show a text while there is no order."""
+    today = i18n.local(now()).date()
     with i18n.speaking(language):
         items = (Item(_("Linen shirt, white, M"), 2, Money(35_980)), Item(_("Leather belt, brown"), 1, Money(12_990)))
         return Facts(
             order_number=1042,
             customer_name="Marina",
             order_total=Money(48_970),
-            order_date=now().date(),
-            promised_day=now().date() + timedelta(days=4),
+            order_date=today,
+            promised_day=today + timedelta(days=4),
             tracking_address=address,
             items=items,
             cancelled_items=items[1:],
@@ -125,10 +126,10 @@ def example(language: str, address: str) -> Facts:
             amount=Money(12_990),
             awaits_payment=True,
             hold_kind="shortage",
-            former_day=now().date() + timedelta(days=2),
+            former_day=today + timedelta(days=2),
             promise_reason="carrier_late",
             pickup_code="482913",
-            pickup_day=now().date() + timedelta(days=7),
+            pickup_day=today + timedelta(days=7),
             pickup_place=(_("Downtown store"), "Rua XV de Novembro, 120, Centro", "Curitiba \N{EN DASH} PR"),
         )
 

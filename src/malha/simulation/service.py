@@ -239,9 +239,14 @@ def _unknown(at: str, says: str, code: str) -> Flaw:
     return Flaw(at, says, N_("Check the code; case counts."), {"code": code})
 
 
+async def zone_of(tx: Tx) -> str:
+    """Return the time zone in which days of simulations are meant: the retailer's."""
+    return (await retailer.current(tx)).timezone or i18n.current_zone()
+
+
 async def span_of(tx: Tx, draft: Draft, known: NetworkSnapshot) -> Span:
     """Return the decisions that a simulation is about. Days are the retailer's."""
-    zone = (await retailer.current(tx)).timezone or i18n.current_zone()
+    zone = await zone_of(tx)
     day = ZoneInfo(zone)
     since = datetime(draft.since.year, draft.since.month, draft.since.day, tzinfo=day)
     last = draft.until + timedelta(days=1)

@@ -17,9 +17,8 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.network import reads as network
-from malha.network import retailer
 from malha.network.service import refuse_limited
-from malha.platform import audit, i18n
+from malha.platform import audit
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import refuse
 from malha.platform.i18n import N_
@@ -289,7 +288,7 @@ async def _remembered(tx: Tx, key: tuple[str, str, UUID], row: dict[str, Any]) -
     found = await shadow_reads.shadow(tx, key[2])
     assert found is not None  # noqa: S101  (its row is locked)
     known = await network.snapshot(tx)
-    zone = (await retailer.current(tx)).timezone or i18n.current_zone()
+    zone = await service.zone_of(tx)
     running = Running() if row["result"] is None else msgspec.json.decode(row["result"], type=Running)
     content = await shadow_reads.rule_content(tx, key[2])
     drafted = await shadow_reads.cost_content(tx, key[2])

@@ -1,11 +1,13 @@
 """Lists of the administrator as files: every row there is, in words, without a secret."""
 
 import re
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 import pytest
 from tests_http import Shop
 
+from malha.console import export
 from malha.identity.model import Role
 from malha.inventory.counts import service as counts
 from malha.inventory.counts.model import CountDraft
@@ -59,3 +61,9 @@ async def test_a_file_named_after_a_code_that_somebody_typed_comes_under_that_na
     assert unquote(other).startswith(f"ledger-{sku}-S1-")
     assert not set('"; ') & set(other)
     assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+[.]csv"', plain)
+
+
+async def test_a_file_bears_the_day_that_its_reader_has(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "now", lambda: datetime(2026, 11, 28, 1, 30, tzinfo=UTC))  # half past ten in São Paulo
+    answer = await shop.http.get("/counts:export.csv", headers=await shop.session())
+    assert answer.headers["content-disposition"].endswith('-2026-11-27.csv"')

@@ -1,14 +1,15 @@
 """Kept and broken promises, by API, on their page and in files: what is due counts, and only what one may see."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests_http import Shop
 
 from malha.identity.model import Role
-from malha.testing.builders import World, a_network
+from malha.platform.i18n import DEFAULT_ZONE
+from malha.testing.builders import World, a_network, in_days
 
-NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ADD = """
 WITH o AS (
@@ -52,15 +53,16 @@ async def a_promise(
 @pytest.fixture
 async def told(shop: Shop) -> Shop:
     """Five promises that are due, of which three were kept, and two that are not due."""
+    now = datetime.now(UTC).replace(microsecond=0)
     async with shop.database.transaction() as tx:
         shop.world = await a_network(tx)
-    await a_promise(shop, NOW - DAY, NOW - 2 * DAY)
-    await a_promise(shop, NOW - DAY, NOW - DAY)
-    shop.late = await a_promise(shop, NOW - 2 * DAY, NOW - HOUR, at="S1", state="RJ", present=NOW)
-    shop.missing = await a_promise(shop, NOW - 3 * DAY, None, at="S1")
-    await a_promise(shop, NOW - HOUR, None, at="S1", state=None, ready=NOW - DAY)
-    await a_promise(shop, NOW + HOUR, NOW - HOUR)
-    await a_promise(shop, NOW + DAY, None)
+    await a_promise(shop, now - DAY, now - 2 * DAY)
+    await a_promise(shop, now - DAY, now - DAY)
+    shop.late = await a_promise(shop, now - 2 * DAY, now - HOUR, at="S1", state="RJ", present=now)
+    shop.missing = await a_promise(shop, now - 3 * DAY, None, at="S1")
+    await a_promise(shop, now - HOUR, None, at="S1", state=None, ready=now - DAY)
+    await a_promise(shop, now + HOUR, now - HOUR)
+    await a_promise(shop, now + DAY, None)
     return shop
 
 
@@ -90,6 +92,20 @@ async def test_broken_promises_are_listed_the_latest_day_first_page_by_page(told
     assert second["next"] is None
     one = await get(told, "/v1/promises/broken?location=S1&service=standard&to_state=RJ", key)
     assert [row["number"] for row in one["items"]] == [told.late]
+
+
+async def test_a_day_is_the_retailer_s_and_ends_when_its_last_promise_does(shop: Shop) -> None:
+    """What a channel promises for a day it may promise for the day's last second, which in UTC is of the next day."""
+    async with shop.database.transaction() as tx:
+        shop.world = await a_network(tx)
+    day = in_days(-3)
+    end = datetime.combine(day, time(23, 59, 59), ZoneInfo(DEFAULT_ZONE))
+    await a_promise(shop, end, end - HOUR)
+    key = await shop.key({"orders:read"})
+    for back, due in ((1, 0), (0, 1), (-1, 0)):
+        asked = day - back * DAY
+        found = await get(shop, f"/v1/promises/kept?since={asked}&until={asked}", key)
+        assert found["total"]["due"] == due, asked
 
 
 @pytest.mark.parametrize(

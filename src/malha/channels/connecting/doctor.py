@@ -1,6 +1,7 @@
 """A visit to one connection: does its peer answer, know us, and say what can be read? Nothing is changed there."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -106,7 +107,8 @@ async def _summary(runtime: Runtime, connection: Linked) -> Finding:
         source = line.connector
         if not isinstance(source, SummarySource):
             return Finding("summary", True, "the connector counts none: lost webhooks show only by reading")
-        found = await source.summarise(line.ctx, now().date(), runtime.settings.timezone)
+        zone = runtime.settings.timezone
+        found = await source.summarise(line.ctx, now().astimezone(ZoneInfo(zone)).date(), zone)
     except (ChannelError, MalhaError) as error:
         return Finding("summary", False, str(error))
     return Finding("summary", True, f"{found.orders} orders today")
