@@ -74,11 +74,12 @@ SET failures = CASE WHEN a.blocked_until > now() THEN a.failures
 RETURNING subject, failures, greatest(0, ceil(extract(epoch FROM blocked_until - now())))::int AS seconds
 """
 
-# By primary key; the rows are locked by COUNT_TRY.
+# By primary key; the rows are locked by COUNT_TRY. From when the try failed, not from when it began: it may have stood
+# in line for the row, and passwords take their time.
 BLOCK = """
-UPDATE login_attempt a SET blocked_until = now() + w.wait
+UPDATE login_attempt a SET blocked_until = clock_timestamp() + w.wait
 FROM unnest(%(subjects)s::text[], %(waits)s::interval[]) AS w (subject, wait)
-WHERE a.subject = w.subject
+WHERE a.subject = w.subject AND w.wait > interval '0'
 """
 
 # A success clears the account and takes back its own try from the address, which others may be guessing from.
