@@ -446,6 +446,22 @@ def tell_others(story: Story) -> None:
     change("remove_webhook", 1, webhook_id=other)
 
 
+def connect_channel(story: Story) -> None:
+    """A shop is connected, paused as it is made, and how its fields are filled is tried before it is saved."""
+    do, change = story.do, story.change
+    config = {"base_url": "https://shop.invalid"}
+    shop = {"code": "shop", "name": "Loja", "connector": "generic", "channel": "page", "config": config}
+    do("add_connection", body={**shop, "secrets": {"api_key": "a" * 32, "webhook_secret": "b" * 32}})
+    assert do("get_listing_fields", code="shop")["mapping"] is None
+    said = {"mapping": [{"target": "title", "origin": "template", "value": "{name} {sku}"}]}
+    seen = do("preview_listing_fields", code="shop", body={**said, "sku": "FIG-1"})
+    (title,) = [f for f in seen["listings"][0]["fields"] if f["field"] == "title"]
+    assert (title["value"], title["changes"], seen["told"]) == (f"{title['now']} FIG-1", True, 0)
+    change("put_listing_fields", 0, code="shop", body=said)
+    seen = do("preview_listing_fields", code="shop", body={**said, "sku": "FIG-1"})
+    assert not seen["listings"][0]["changes"], "what is tried is what is saved"
+
+
 def look_after(story: Story, names: Names) -> None:
     """Messages, the trail, what failed."""
     do = story.do
@@ -459,11 +475,11 @@ def look_after(story: Story, names: Names) -> None:
 
 # Operations that the story does not use yet, and the module in which they are used over HTTP and succeed.
 ELSEWHERE = {
-    "test_connections_api.py": "add_connection ask_refund change_connection drop_entries get_connection list_calls"
+    "test_connections_api.py": "ask_refund change_connection drop_entries get_connection list_calls"
     " list_connections list_connectors list_dead list_methods list_stuck mark_operations_done pause_connection"
     " put_method read_again replay_entries resume_connection test_connection",
     "test_connection_listings_api.py": "list_connection_listings get_connection_listing say_connection_listing"
-    " say_connection_listings publish_connection_listings end_connection_listings get_listing_fields put_listing_fields"
+    " say_connection_listings publish_connection_listings end_connection_listings"
     " import_listings export_listings upload_listings",
     "test_order_tags.py": "change_order_tags list_order_tags",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
@@ -516,6 +532,7 @@ def told(served: Served) -> Story:
     bring_tables(story)
     reach_customers(story)
     tell_others(story)
+    connect_channel(story)
     look_after(story, served.names)
     return story
 

@@ -10,7 +10,8 @@ from malha.api.work import Work, command, query
 from malha.channels.connecting.service import connection_of
 from malha.channels.feeds.model import Mapped
 from malha.channels.listings import making, reads, service
-from malha.channels.listings.model import ListingError, Status
+from malha.channels.listings.mapping import MOST_SHOWN, Foreseen, foresee
+from malha.channels.listings.model import Explained, ListingError, Status
 from malha.channels.listings.reads import Listed
 from malha.platform import paging
 from malha.platform.paging import Page
@@ -163,6 +164,61 @@ class ListingPlanStored(msgspec.Struct, frozen=True):
     """The version it has now."""
 
     version: int
+
+
+class TryListingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fields would be made of ours, tried on the first listings that it changes, or on one SKU."""
+
+    mapping: Annotated[list[Mapped], Meta(max_length=100)] | None
+    sku: Sku | None = None
+    rows: Annotated[int, Meta(ge=1, le=MOST_SHOWN)] = 3
+
+
+class ForeseenField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of a listing: what the channel gets now and what it would get; null: not sent. `found` is of that."""
+
+    field: str
+    now: str | list[str] | None
+    value: str | list[str] | None
+    changes: bool
+    found: list[FoundInField]
+
+
+class ForeseenListing(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a listing. `sent_now`, `ready`: nothing keeps it from being sent now, and then."""
+
+    sku: str
+    name: str
+    changes: bool
+    sent_now: bool
+    ready: bool
+    errors: list[ListingError]
+    fields: list[ForeseenField]
+
+
+class KeptBackView(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason why listings that are sent now would not be: a rule, its field, how many, the SKU of one of them."""
+
+    field: str
+    rule: str
+    count: int
+    sku: str
+
+
+class ListingPlanPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mapping would do. `looked`: at so many published listings; `more`: there are others.
+
+    `told`: of how many the channel would be told anew; `kept_back` are sent now and would not be, `why` says the
+    reasons; `freed`: the other way round.
+    """
+
+    looked: int
+    more: bool
+    told: int
+    kept_back: int
+    freed: int
+    why: list[KeptBackView]
+    listings: list[ForeseenListing]
 
 
 @query("/connections/{code:str}/listings", permission="network:read", tag=TAG)
@@ -325,6 +381,50 @@ async def put_listing_fields(work: Work, code: str, data: StateListingPlan) -> L
     return ListingPlanStored(version)
 
 
+@command("/connections/{code:str}/listing-fields:preview", permission="network:write", idempotent=False, tag=TAG)
+async def preview_listing_fields(work: Work, code: str, data: TryListingPlan) -> ListingPlanPreview:
+    """Return what a mapping would make of real listings, beside what the channel gets of them now. Nothing is kept.
+
+    Without a SKU the first that would change are shown, one that would be kept back before all others. A mapping that
+    could not be saved is refused in the same words.
+    """
+    seen = await foresee(work.tx, code, data.mapping, data.sku, data.rows)
+    return ListingPlanPreview(
+        looked=seen.looked,
+        more=seen.more,
+        told=seen.told,
+        kept_back=seen.kept_back,
+        freed=seen.freed,
+        why=[KeptBackView(field=w.field, rule=w.rule, count=w.count, sku=w.sku) for w in seen.why],
+        listings=[_foreseen(each) for each in seen.shown],
+    )
+
+
+def _foreseen(each: Foreseen) -> ForeseenListing:
+    now = {f.field: f for f in each.now.fields}
+    then = {f.field: f for f in each.then.fields}
+    return ForeseenListing(
+        sku=each.goods.sku,
+        name=each.goods.name,
+        changes=each.now.digest != each.then.digest,
+        sent_now=each.now.push is not None,
+        ready=each.then.push is not None,
+        errors=each.then.errors,
+        fields=[_foreseen_field(name, now.get(name), then.get(name)) for name in {**then, **now}],
+    )
+
+
+def _foreseen_field(name: str, now: Explained | None, then: Explained | None) -> ForeseenField:
+    before, after = (None if side is None else side.value for side in (now, then))
+    return ForeseenField(
+        field=name,
+        now=before,
+        value=after,
+        changes=before != after,
+        found=[] if then is None else [FoundInField(f.rule, f.severity.value) for f in then.found],
+    )
+
+
 handlers = [
     list_connection_listings,
     get_connection_listing,
@@ -334,4 +434,5 @@ handlers = [
     end_connection_listings,
     get_listing_fields,
     put_listing_fields,
+    preview_listing_fields,
 ]

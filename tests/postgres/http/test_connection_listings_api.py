@@ -94,6 +94,42 @@ async def test_fields_are_mapped_with_a_version(made):
     assert (title["source"], title["origin"]) == ("mapping", "template: {name} {sku}")
 
 
+async def test_a_mapping_is_tried_on_real_listings_as_on_the_page_and_nothing_is_kept(made):
+    world, shop, key = made
+    await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key)
+    await world.tell()
+    said = {"mapping": [{"target": "title", "origin": "template", "value": "{name} {sku}"}]}
+    seen = (await shop.http.post(f"{FIELDS}:preview", json=said, headers=key)).json()
+    assert (seen["looked"], seen["told"], seen["kept_back"], seen["more"]) == (1, 1, 0, False)
+    (row,) = seen["listings"]
+    (title,) = [f for f in row["fields"] if f["field"] == "title"]
+    assert (row["sku"], row["changes"], row["ready"]) == ("A", True, True)
+    assert (title["value"], title["changes"]) == (f"{title['now']} A", True)
+    held = {"mapping": [{"target": "title", "origin": "attribute", "value": "Tecido"}]}
+    seen = (await shop.http.post(f"{FIELDS}:preview", json=held, headers=key)).json()
+    assert (seen["kept_back"], seen["why"]) == (1, [{"field": "title", "rule": "missing", "count": 1, "sku": "A"}])
+    assert [(r["sent_now"], r["ready"], r["errors"][0]["field"]) for r in seen["listings"]] == [(True, False, "title")]
+    assert (await shop.http.get(FIELDS, headers=key)).json()["mapping"] is None
+
+
+async def test_a_mapping_that_could_not_be_saved_is_refused_when_it_is_tried_in_the_same_words(made):
+    world, shop, key = made
+    wrong = {"mapping": [{"target": "title", "value": "no field of ours"}, {"target": "title", "value": "name"}]}
+    saved = await shop.http.put(FIELDS, json=wrong, headers={**key, "If-Match": '"0"'})
+    tried = await shop.http.post(f"{FIELDS}:preview", json=wrong, headers=key)
+    assert saved.status_code == tried.status_code == 422
+    assert saved.json()["errors"] == tried.json()["errors"] != []
+    lost = await shop.http.post(f"{FIELDS}:preview", json={"mapping": None, "sku": "NOPE"}, headers=key)
+    assert (lost.status_code, lost.json()["code"]) == (404, "unknown_listing")
+    reader = await shop.key(["network:read"])
+    assert (await shop.http.post(f"{FIELDS}:preview", json=wrong, headers=reader)).status_code == 403
+    async with world.database.transaction() as tx:
+        place = await tx.value("SELECT code FROM location ORDER BY id LIMIT 1")
+    narrow = await shop.key(["network:write"], locations=[place])
+    limited = await shop.http.post(f"{FIELDS}:preview", json=wrong, headers=narrow)
+    assert (limited.status_code, limited.json()["code"]) == (403, "shared_by_all")
+
+
 async def test_a_connector_that_takes_no_products_says_so(made):
     world, shop, key = made
     async with world.database.transaction() as tx:
@@ -101,6 +137,7 @@ async def test_a_connector_that_takes_no_products_says_so(made):
     for asked in (
         await shop.http.get(URL, headers=key),
         await shop.http.get(FIELDS, headers=key),
+        await shop.http.post(f"{FIELDS}:preview", json={"mapping": None}, headers=key),
         await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key),
     ):
         assert (asked.status_code, asked.json()["code"]) == (409, "listings_not_taken")

@@ -19,6 +19,7 @@ from malha.platform.db import Tx
 from malha.platform.flaws import refuse
 
 LOOKED_AT = 500  # published listings that a mapping is tried on
+MOST_SHOWN = 20  # listings shown of one mapping that is tried
 LOOKED_BACK = 20  # changes of the mapping that are looked through for the newest that changed something
 
 
