@@ -16,6 +16,7 @@ from tests.shopify_state import (
     Fulfillment,
     Line,
     Order,
+    Picture,
     Product,
     Refund,
     Transaction,
@@ -187,6 +188,16 @@ class Root:
                 {"value": product.metafields[namespace, key]} if (namespace, key) in product.metafields else None
             ),
             "variants": listed(product.variants, self._variant),
+            "media": listed(product.pictures, self._picture),
+        }
+
+    @staticmethod
+    def _picture(picture: Picture) -> dict[str, Any]:
+        return {
+            "__typename": "MediaImage",
+            "id": gid("MediaImage", picture.id),
+            "status": picture.status,
+            "alt": picture.alt,
         }
 
     def _variant(self, variant: Variant) -> dict[str, Any]:
@@ -438,7 +449,7 @@ class Root:
         if no := self._unwritable([each["originalSource"] for each in input.get("files", ())]):
             return {"product": None, "userErrors": [user_error(no, "INVALID_INPUT", "input", "files", "0")]}
         write(found, input)
-        found.images = [each["originalSource"] for each in input.get("files", ())]
+        found.pictures = [shop.picture(each["originalSource"], each.get("alt")) for each in input.get("files", ())]
         for other in [v for v in found.variants if v.sku != row["sku"]]:  # what is not named is removed
             found.variants.remove(other)
             del shop.variants[other.id]
@@ -451,9 +462,47 @@ class Root:
         if no := self._unwritable(urls):
             return {"product": None, "userErrors": [{"message": no, "field": ["media", "0", "originalSource"]}]}
         write(found, product)
-        found.images += urls  # as often as it is said
+        found.pictures += [self._shop.picture(each["originalSource"], each.get("alt")) for each in media or ()]
         found.updated = self._shop.tick()
         return {"product": self._product(found), "userErrors": []}
+
+    def fileUpdate(self, _info: Any, files: list[dict[str, Any]]) -> Any:
+        """All or none."""
+        shop, errors, done = self._shop, [], []
+        shop.need_scope("fileUpdate", "write_files", "write_themes")
+        wrong = {
+            "FAILED": ("INVALID_FAILED_MEDIA_STATE", "File cannot be updated in a failed state."),
+            "PROCESSING": ("NON_READY_STATE", "Non-ready files cannot be updated."),
+        }
+        for n, row in enumerate(files):
+            assert set(row) == {"id", "referencesToRemove"}
+            found = shop.pictures.get(number(row["id"], "MediaImage"))
+            if found is None:
+                errors.append(user_error("File does not exist.", "FILE_DOES_NOT_EXIST", "files", str(n), "id"))
+            elif found.status in wrong:
+                code, says = wrong[found.status]
+                errors.append(user_error(says, code, "files", str(n), "id"))
+            else:
+                done += [(found, number(each, "Product")) for each in row["referencesToRemove"]]
+        if errors:
+            return {"files": [], "userErrors": errors}
+        for picture, product in done:
+            shop.products[product].pictures.remove(picture)
+        return {"files": [self._picture(picture) for picture, _ in done], "userErrors": []}
+
+    def fileDelete(self, _info: Any, fileIds: list[str]) -> Any:
+        shop = self._shop
+        shop.need_scope("fileDelete", "write_files", "write_themes")
+        lost = [n for n, id_ in enumerate(fileIds) if number(id_, "MediaImage") not in shop.pictures]
+        if lost:
+            says = "File does not exist."
+            errors = [user_error(says, "FILE_DOES_NOT_EXIST", "fileIds", str(n)) for n in lost]
+            return {"deletedFileIds": [], "userErrors": errors}
+        for id_ in fileIds:
+            picture = shop.pictures.pop(number(id_, "MediaImage"))
+            for product in shop.products.values():
+                product.pictures = [each for each in product.pictures if each is not picture]
+        return {"deletedFileIds": fileIds, "userErrors": []}
 
     @staticmethod
     def _unwritable(urls: list[str]) -> str:

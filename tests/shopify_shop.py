@@ -40,7 +40,7 @@ from graphql import (
 from graphql.execution.values import get_directive_values
 from tests.shopify_answers import DOMAIN, Root, resolve
 from tests.shopify_artefacts import admin_schema
-from tests.shopify_state import ADDRESS, START, Line, Order, Product, Transaction, Variant, Work, gid
+from tests.shopify_state import ADDRESS, START, Line, Order, Picture, Product, Transaction, Variant, Work, gid
 
 from malha.channels.connectors.shopify.operations import SUPPORTED, VERSION
 from malha.testing.peers import read_request, write_answer
@@ -49,7 +49,8 @@ TOKEN = "shpat_of-a-test-only-000"
 CLIENT_SECRET = "shpss_of-a-test-only-1111"
 MOST_POINTS = 1_000  # of one query
 SCOPES = (
-    "write_orders", "write_products", "write_inventory", "read_locations", "write_merchant_managed_fulfillment_orders"
+    "write_orders", "write_products", "write_inventory", "read_locations", "write_merchant_managed_fulfillment_orders",
+    "write_files",
 )  # fmt: skip
 
 
@@ -118,6 +119,7 @@ class Shop:
         self.scopes = [*SCOPES]
         self.variants: dict[int, Variant] = {}
         self.products: dict[int, Product] = {}
+        self.pictures: dict[int, Picture] = {}  # files of the shop, on products or not
         self.orders: dict[int, Order] = {}
         self.refuses: set[str] = set()
         self.before_set: Callable[[], None] | None = None  # somebody is quicker
@@ -155,6 +157,17 @@ class Shop:
         for place in self.locations:
             variant.available[place] = variant.committed[place] = variant.on_hand[place] = 0
         return variant
+
+    def picture(self, url: str, alt: str | None = None) -> Picture:
+        """A new file: as often as it is said, whatever its address."""
+        made = Picture(self.next_id(), url, alt)
+        self.pictures[made.id] = made
+        return made
+
+    def need_scope(self, what: str, *any_of: str) -> None:
+        if not set(any_of) & set(self.scopes):
+            says = f"Access denied for {what} field. Required access: `{any_of[0]}` access scope."
+            raise GraphQLError(says, extensions={"code": "ACCESS_DENIED"})
 
     def variant(self, sku: str) -> Variant:
         return next(v for v in self.variants.values() if v.sku == sku)

@@ -39,6 +39,14 @@ class Variant:
 
 
 @dataclass
+class Picture:
+    id: int
+    url: str
+    alt: str | None = None
+    status: str = "READY"
+
+
+@dataclass
 class Product:
     id: int
     title: str
@@ -48,10 +56,15 @@ class Product:
     vendor: str = ""
     kind: str = ""
     tags: list[str] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     metafields: dict[tuple[str, str], str] = field(default_factory=dict)
     variants: list[Variant] = field(default_factory=list)
     updated: datetime = START
+
+    @property
+    def images(self) -> list[str]:
+        """The addresses that its pictures came from, which Shopify itself forgets."""
+        return [picture.url for picture in self.pictures]
 
 
 @dataclass

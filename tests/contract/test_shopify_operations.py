@@ -75,6 +75,9 @@ MUTANTS = [
     ("set_product", "identifier: { handle: $handle }", "identifier: { name: $handle }"),
     ("update_product", "media: $media", "images: $media"),
     ("update_product", "[CreateMediaInput!]", "[FileSetInput!]"),
+    ("pictures", "media(first: $first)", "media(frist: $first)"),
+    ("take_off_pictures", "[FileUpdateInput!]!", "[FileSetInput!]!"),
+    ("drop_pictures", "fileIds: $ids", "mediaIds: $ids"),
     ("find_listings", 'namespace: "malha", key: "listing"', 'namespace: "malha"'),
     ("find_listings", "tags metafield", "labels metafield"),
 ]

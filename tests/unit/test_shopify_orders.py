@@ -360,6 +360,7 @@ async def test_what_the_token_may_not_do_is_said_so(rig: ShopifyRig):
     rig.shop.scopes.append("write_merchant_managed_fulfillment_orders")
     health = await connector.check(asking(rig))
     assert (health.says, health.facts["orders"][:3]) == ("There is no location 99.", "of ")
+    assert "write_files" in health.facts["pictures that left"]
     wrong = {**rig.secrets, "access_token": "shpat_wrong"}
     rig.secrets = wrong
     with pytest.raises(AuthExpired):

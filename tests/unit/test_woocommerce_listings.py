@@ -148,6 +148,15 @@ async def test_what_people_added_stays_and_what_malha_put_there_goes_with_it(sho
     assert shown["purchase_note"] == "Obrigado"
 
 
+async def test_a_picture_that_nobody_knows_any_more_does_not_keep_later_ones_from_being_taken_off(shop: WooSim):
+    await settled(shop, push(images=[FRONT]))
+    (entry,) = [entry for entry in shop.by_sku("C-1")["meta_data"] if entry["key"] == NOTE]
+    note = json.loads(entry["value"])
+    entry["value"] = json.dumps({**note, "images": dict.fromkeys(note["images"], 0)})
+    assert sources(shop, await settled(shop, push(images=[FRONT, SIDE]))) == [FRONT, SIDE]
+    assert sources(shop, await settled(shop, push(images=[]))) == [FRONT], "it may be the shop's own"
+
+
 async def test_what_the_shop_had_before_malha_said_anything_stays(shop: WooSim):
     theirs = shop.picture("https://shop.example/modelo.jpg")
     tag = shop.term("tags", "verão")

@@ -114,7 +114,8 @@ class Shopify:
         else:
             ok = True
         old = "all" if "read_all_orders" in scopes else "of the last 60 days, without read_all_orders"
-        return Health(ok=ok, says=says, facts={**places, "orders": old})
+        files = "go with the listing" if {"write_files", "write_themes"} & scopes else "stay, without write_files"
+        return Health(ok=ok, says=says, facts={**places, "orders": old, "pictures that left": files})
 
     # --- products, stock, prices: see `goods` ---
 

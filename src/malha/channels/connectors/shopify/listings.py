@@ -1,7 +1,8 @@
 """What a shop shows of its products, written there: what it is called, described as, filed under and looks like.
 
 Malha notes on each product what it wrote there. A field that it never wrote, tags that others gave and images that
-others added stay as they are; a field that it wrote and that has no value any more is emptied.
+others added stay as they are; a field that it wrote and that has no value any more is emptied, and an image that it put
+there and that left the listing is taken off (see `pictures`).
 """
 
 import re
@@ -12,9 +13,11 @@ from typing import Any
 import msgspec
 
 from malha.channels.connectors.paragraphs import html_of
+from malha.channels.connectors.shopify import pictures
 from malha.channels.connectors.shopify.asking import ask, refused
 from malha.channels.connectors.shopify.goods import ONLY, ambiguous, variants_of
 from malha.channels.connectors.shopify.money import decimal
+from malha.channels.connectors.shopify.pictures import Kept
 from malha.channels.contract import Ctx, Field, Kind, ListingFields, Ok, ProductPush, Rejected, Result
 
 FIELDS = ListingFields(
@@ -42,11 +45,30 @@ OURS = {there: name for name, there in TEXTS.items()} | {
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """What Malha wrote on a product: names of fields, tags, and marks of the addresses of images."""
+    """What Malha wrote on a product: names of fields, tags, and of images what `Kept` says.
+
+    Before ids were noted, `images` held marks alone: whose pictures those are cannot be known any more, so they stay.
+    """
 
     fields: Sequence[str] = ()
     tags: Sequence[str] = ()
-    images: Sequence[str] = ()
+    images: Mapping[str, str | None] | Sequence[str] = ()
+    before: Sequence[str] | None = None
+
+    @property
+    def pictures(self) -> Kept:
+        """What is known of the images that Malha put there."""
+        ids = self.images if isinstance(self.images, Mapping) else dict.fromkeys(self.images)
+        return Kept(ids, self.before)
+
+    def with_pictures(self, kept: Kept) -> "_Note":
+        """Return it with something else known of images."""
+        return _Note(self.fields, self.tags, kept.ids, kept.before)
+
+    @property
+    def metafields(self) -> list[dict[str, str]]:
+        """What to write of it on a product."""
+        return [{**NOTE, "type": "json", "value": msgspec.json.encode(self).decode()}]
 
     @classmethod
     def of(cls, product: Mapping[str, Any]) -> "_Note":
@@ -90,7 +112,9 @@ async def _created(ctx: Ctx, item: ProductPush) -> Result:
         return await _changed(ctx, item, {**rows[0], "product": known})
     if not item.active:
         return Ok()  # it is not for sale there, which is what is wanted
-    content, images = _content(item, _Note(), ())
+    wanted = pictures.addresses(item)
+    content, note = _content(item, _Note(), ())
+    note = note.with_pictures(note.pictures.with_fresh([*wanted], ()))
     variant = {
         "optionValues": [{"optionName": "Title", "name": ONLY}],
         "sku": item.code,
@@ -100,14 +124,18 @@ async def _created(ctx: Ctx, item: ProductPush) -> Result:
     }
     draft = {
         **content,
+        "metafields": note.metafields,
         "handle": handle,
         "status": "ACTIVE",
         "productOptions": [{"name": "Title", "values": [{"name": ONLY}]}],
         "variants": [variant],
-        "files": [{"originalSource": url, "contentType": "IMAGE", "alt": item.name} for url in images],
+        "files": [{"originalSource": url, "contentType": "IMAGE", "alt": item.name} for url in wanted.values()],
     }
     said = (await ask(ctx, "set_product", {"handle": handle, "input": draft}))["productSet"]
-    return _refused(said["userErrors"]) if said["userErrors"] else Ok(str(said["product"]["id"]))
+    if said["userErrors"]:
+        return _refused(said["userErrors"])
+    id_ = str(said["product"]["id"])
+    return await _pictured(ctx, item, id_, note, wanted) or Ok(id_)
 
 
 async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Result:
@@ -119,21 +147,47 @@ async def _changed(ctx: Ctx, item: ProductPush, row: Mapping[str, Any]) -> Resul
             return _refused(said["userErrors"])
     if (product["variantsCount"] or {}).get("count") != 1:
         return Ok(str(row["id"]))
-    wanted: dict[str, Any] = {"id": product["id"], "status": "ACTIVE" if item.active else "DRAFT"}
-    media: list[dict[str, Any]] = []
-    if item.active:  # an end says nothing of what it looks like
-        content, images = _content(item, _Note.of(product), product["tags"])
-        wanted |= content
-        media = [{"originalSource": url, "mediaContentType": "IMAGE", "alt": item.name} for url in images]
+    id_ = str(product["id"])
+    wanted: dict[str, Any] = {"id": id_, "status": "ACTIVE" if item.active else "DRAFT"}
+    if not item.active:  # an end says nothing of what it looks like
+        told = (await ask(ctx, "update_product", {"product": wanted, "media": []}))["productUpdate"]
+        return _refused(told["userErrors"]) if told["userErrors"] else Ok(str(row["id"]))
+    content, note = _content(item, _Note.of(product), product["tags"])
+    images, kept = pictures.addresses(item), note.pictures
+    fresh = [mark for mark in images if mark not in kept.ids]
+    if fresh or kept.before is not None:
+        there = await pictures.look(ctx, id_)
+        kept = kept.seen(there, item.name).with_fresh(fresh, there)
+    note = note.with_pictures(kept)
+    # Images go with their own note in one change: an answer that was lost has none of them there twice.
+    wanted |= {**content, "metafields": note.metafields}
+    media = [{"originalSource": images[mark], "mediaContentType": "IMAGE", "alt": item.name} for mark in fresh]
     told = (await ask(ctx, "update_product", {"product": wanted, "media": media}))["productUpdate"]
-    return _refused(told["userErrors"]) if told["userErrors"] else Ok(str(row["id"]))
+    if told["userErrors"]:
+        return _refused(told["userErrors"])
+    return await _pictured(ctx, item, id_, note, images) or Ok(str(row["id"]))
 
 
-def _content(item: ProductPush, note: _Note, tags: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return what to write of a product, and the images that it lacks.
+async def _pictured(ctx: Ctx, item: ProductPush, product: str, note: _Note, wanted: Mapping[str, str]) -> Result | None:
+    """Note which images are those that were put, and take off those that left; return what is still to be done."""
+    kept = note.pictures
+    leaving = [mark for mark in kept.ids if mark not in wanted]
+    if kept.before is None and not leaving:
+        return None
+    there = await pictures.look(ctx, product)
+    kept = kept.seen(there, item.name)
+    known = {each.id: each for each in there}
+    ours = {mark: known[id_] for mark in leaving if (id_ := kept.ids[mark]) in known}
+    off, held = await pictures.take_off(ctx, product, ours) if ours else ([], None)
+    # What people took off themselves, and what nobody knows, is forgotten.
+    kept = kept.without([mark for mark in leaving if mark not in ours or mark in off])
+    said = {"id": product, "metafields": note.with_pictures(kept).metafields}
+    told = (await ask(ctx, "update_product", {"product": said, "media": []}))["productUpdate"]
+    return _refused(told["userErrors"]) if told["userErrors"] else held
 
-    Images go with their own note in one change: an answer that was lost has none of them there twice.
-    """
+
+def _content(item: ProductPush, note: _Note, tags: Sequence[str]) -> tuple[dict[str, Any], _Note]:
+    """Return what to write of a product's texts and tags, and what to note of it; of images it says what was noted."""
     content: dict[str, Any] = {"title": item.name}
     written: list[str] = []
     for name, there in TEXTS.items():
@@ -146,16 +200,7 @@ def _content(item: ProductPush, note: _Note, tags: Sequence[str]) -> tuple[dict[
     if ours or note.tags:
         former = {each.casefold() for each in (*note.tags, *ours)}
         content["tags"] = [each for each in tags if each.casefold() not in former] + ours
-    said = item.fields.get("images") or ()
-    urls = list(dict.fromkeys([said] if isinstance(said, str) else said))
-    fresh = [url for url in urls if _mark(url) not in note.images]
-    left = _Note(written, ours, [*note.images, *(_mark(url) for url in fresh)])
-    content["metafields"] = [{**NOTE, "type": "json", "value": msgspec.json.encode(left).decode()}]
-    return content, fresh
-
-
-def _mark(url: str) -> str:
-    return sha256(url.encode()).hexdigest()[:16]
+    return content, _Note(written, ours).with_pictures(note.pictures)
 
 
 def handle_of(code: str) -> str:

@@ -246,6 +246,23 @@ mutation UpdateProduct($product: ProductUpdateInput!, $media: [CreateMediaInput!
   productUpdate(product: $product, media: $media) { product { id } userErrors { field message } }
 }
 """,
+    "pictures": """
+query Pictures($id: ID!, $first: Int!) {
+  product(id: $id) { media(first: $first) { nodes { id status alt } } }
+}
+""",
+    # Off this product alone: the files stay the shop's, who may use them elsewhere.
+    "take_off_pictures": """
+mutation TakeOffPictures($files: [FileUpdateInput!]!) {
+  fileUpdate(files: $files) { files { id } userErrors { code field message } }
+}
+""",
+    # Those that could never be shown: such a file cannot be changed.
+    "drop_pictures": """
+mutation DropPictures($ids: [ID!]!) {
+  fileDelete(fileIds: $ids) { deletedFileIds userErrors { code field message } }
+}
+""",
     "fulfillments": """
 query Fulfillments($id: ID!) {
   order(id: $id) { fulfillments(first: 100) { id status trackingInfo(first: 5) { number } } }

@@ -39,6 +39,7 @@ TEXTS = {
 HTML = frozenset({"description", "short_description"})
 TERMS = {"categories": "categories", "tags": "tags", "brand": "brands"}
 OURS = {there: name for name, there in (TEXTS | TERMS).items()}
+NOBODY_KNOWS = -1
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -53,7 +54,8 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What Malha wrote on a product, by marks: names and texts are not repeated.
 
     `texts` by field, those of attributes by the mark of their name: how it was said, what became of it. `images` by the
-    mark of their address: the id that the shop gave, 0 where nobody saw it; `before` are the ids that were there then.
+    mark of their address: the id that the shop gave, 0 while it is looked for among what came since `before`, the ids
+    that were there then, and `NOBODY_KNOWS` where it was not found.
     """
 
     texts: Mapping[str, tuple[str, str]] = {}
@@ -366,12 +368,10 @@ def _resolved(old: Note, row: Listed) -> tuple[dict[str, int], Sequence[int] | N
     """Return the ids of pictures by marks, with those that the shop gave since, and what is still to be seen."""
     images = dict(old.images)
     open_ = [each for each, id_ in images.items() if not id_]
-    if old.before is None or not open_:
-        return images, None
-    known = {*old.before, *images.values()}
-    came = [image.id for image in row.images if image.id not in known]
-    if len(came) == len(open_):  # else somebody else added some, and nobody knows which is which
-        images |= zip(open_, came, strict=True)
+    known = {*(old.before or ()), *images.values()}
+    came = [] if old.before is None else [image.id for image in row.images if image.id not in known]
+    # Where somebody else added some, nobody knows which is which: they stay, and are not counted with later ones.
+    images |= zip(open_, came, strict=True) if len(came) == len(open_) else dict.fromkeys(open_, NOBODY_KNOWS)
     return images, None
 
 
