@@ -42,6 +42,26 @@ def test_the_list_and_the_order_show_their_tags_in_both_languages_and_widths(
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     shot(page, f"tags-list-{language}-{viewport['width']}", whole=False)
+    page.locator("#tag-filter summary").click()
+    page.locator("#tag-filter").get_by_label("VIP").check()
+    page.locator("#tag-filter").get_by_label("Troca").check()
+    assert violations(page) == []
+    shot(page, f"tags-choice-{language}-{viewport['width']}", whole=False)
+    # A new page: what looked at this one left styles that a swap would copy.
+    page.goto(page.url)
+    page.locator("#tag-filter summary").click()
+    page.locator("#tag-filter").get_by_label("VIP").check()
+    page.locator("#tag-filter").get_by_label("Troca").check()
+    page.locator("#tag-filter input[type=radio][value=any]").check()
+    page.locator("#tag-filter button").click()
+    expect(page.locator("[data-select-row]")).to_have_count(3)
+    expect(page.locator("#tag-filter summary")).to_contain_text(
+        "Troca ou VIP" if language == "pt-BR" else "Troca or VIP"
+    )
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    shot(page, f"tags-chosen-{language}-{viewport['width']}", whole=False)
+    page.goto(page.url.split("?")[0] + "?view=open")
     number = page.locator("[data-select-row]").first.get_attribute("value")
     page.goto(page.url.split("/orders")[0] + f"/orders/{number}")
     expect(page.locator("[data-tags]")).to_contain_text("VIP")
@@ -75,8 +95,9 @@ def test_many_orders_are_tagged_and_untagged_at_once_and_the_list_narrows_to_a_t
     expect(page.locator("#toasts")).to_contain_text("Tags set on 3 orders")
     for number in numbers:
         expect(page.locator(f"#o{number} [data-row-tags]")).to_be_visible()
-    page.locator("#more-filters summary").click()
-    page.locator("#more-filters").get_by_label("Tag").select_option("Urgent")
+    page.locator("#tag-filter summary").click()
+    page.locator("#tag-filter").get_by_label("Urgent").check()
+    page.locator("#tag-filter").get_by_role("button", name="Apply").click()
     expect(page.locator("[data-select-row]")).to_have_count(3)
     expect(page).to_have_url(re.compile("tag=Urgent"))
     page.goto(page.url.split("/orders")[0] + f"/orders/{numbers[0]}")

@@ -1,7 +1,7 @@
 """Orders as programs see and change them; how they come in is `malha.api.intake`."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -275,7 +275,8 @@ async def list_orders(
     channel: str | None = None,
     location: str | None = None,
     method: str | None = None,
-    tag: Annotated[str, Meta(max_length=60)] | None = None,
+    tag: Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=10)] | None = None,
+    tags: Literal["all", "any"] = "all",
     placed_since: datetime | None = None,
     placed_until: datetime | None = None,
     promised: Due | None = None,
@@ -290,7 +291,8 @@ async def list_orders(
 
     `search` finds a number, the channel's own id or its beginning, CPF, CNPJ, e-mail, phone, SKU, GTIN, the tracking
     code of a parcel, the access key of a fiscal document, a whole tag, or words of the name. `channel` and `location`
-    are codes, `tag` may be spelled in any way; `placed_until` and `promised_until` are exclusive. `promised` is `late`
+    are codes, `tag` may be spelled in any way and said several times: an order has all of them then, or with `tags=any`
+    one at least; `placed_until` and `promised_until` are exclusive. `promised` is `late`
     (promised before now, not over), `today` or `week` (from Monday on, in the retailer's days), or `none`. A person or
     key limited to locations sees their orders only.
     """
@@ -314,7 +316,8 @@ async def list_orders(
         promised_since=since,
         promised_until=until,
         method=method,
-        tag=tag or None,
+        tags=tuple(each for each in tag or () if each),
+        any_tag=tags == "any",
         search=search,
         overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),
     )

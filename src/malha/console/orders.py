@@ -34,6 +34,7 @@ from malha.platform.text import fold
 
 PAGE_SIZE = 50
 LISTING = "console-orders"
+MOST_TAGS = 10  # that one list is narrowed to
 # The tabs, in the order of urgency after the two general ones.
 TABS = (
     View.ALL, View.OPEN, View.LATE, View.ON_HOLD, View.UNPLACED, View.AWAITING_PAYMENT, View.TO_PICK, View.TO_SHIP,
@@ -53,7 +54,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     method: str = ""
     hold: str = ""
     state: str = ""  # UF of the destination
-    tag: str = ""
+    tag: tuple[str, ...] = ()
+    tags: str = ""  # any: one of several tags is enough
     since: date | None = None
     until: date | None = None
     due: str = ""  # a `Due`
@@ -75,10 +77,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             self.method,
             self.hold,
             self.state,
-            self.tag,
             self.due,
         )
-        return any(texts) or bool(self.since or self.until or self.due_from or self.due_to)
+        return any(texts) or bool(self.tag or self.since or self.until or self.due_from or self.due_to)
 
     def address(self, path: str = "/orders", **changes: Any) -> str:
         """Return the address of this list with parts changed; a change of what is listed goes to its first page."""
@@ -87,9 +88,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         said = {**{name: getattr(self, name) for name in self.__struct_fields__}, **changes}
         # As `asked_of` reads it: a search without a view looks everywhere.
         default = {"view": View.ALL if said["q"] else View.OPEN, "sort": Sort.NEWEST}
-        shown = {k: v for k, v in said.items() if v not in {None, ""} and v != default.get(k)}
+        shown = {k: v for k, v in said.items() if v not in {None, "", ()} and v != default.get(k)}
         # A bare address opens in the person's default view: one that means all that is open says so.
-        return f"{path}?{urlencode(shown or {'view': View.OPEN})}"
+        return f"{path}?{urlencode(shown or {'view': View.OPEN}, doseq=True)}"
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -162,7 +163,8 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         "due_from": one("due_from", date),
         "due_to": one("due_to", date),
         "open": one("open", int),
-        **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location", "tag")},
+        **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location")},
+        "tag": _tags_of(web.every(query, "tag")),
         "status": one("status", OrderStatus) or "",
         "method": query.get("method", "") if query.get("method") in words.METHOD else "",
         "hold": one("hold", HoldKind) or "",
@@ -170,12 +172,23 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         "after": query.get("after", "")[:500],
         "before": query.get("before", "")[:500],
     }
+    if query.get("tags") == "any" and len(given["tag"]) > 1:
+        given["tags"] = "any"
     if given["sort"] not in sorts_of(given["view"] or View.OPEN):
         given["sort"] = None
     # A search without a view looks everywhere: that is what a person who types a number means.
     if given["view"] is None and given["q"]:
         given["view"] = View.ALL
     return Asked(**{name: value for name, value in given.items() if value is not None})
+
+
+def _tags_of(said: Sequence[str]) -> tuple[str, ...]:
+    """Return tags that are asked for, each once by any spelling."""
+    known: dict[str, str] = {}
+    for tag in said:
+        if key := fold(tag.replace("\x00", "")[:200]):
+            known.setdefault(key, tag.replace("\x00", "")[:200].strip())
+    return tuple(known.values())[:MOST_TAGS]
 
 
 async def reference(tx: Tx) -> Reference:
@@ -205,7 +218,8 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
         method=asked.method or None,
         hold=asked.hold or None,
         ship_state=asked.state or None,
-        tag=asked.tag or None,
+        tags=asked.tag,
+        any_tag=bool(asked.tags),
         search=asked.q,
         overdue=tuple(await jobs.overdue_orders(tx)) if asked.view is View.LATE else (),
     )
@@ -339,6 +353,9 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
                 for view in TABS
             ],
             "fields": _fields(asked, names),
+            "tags": (tags := _tags(asked, names)),
+            "any_tag": bool(asked.tags),
+            "tag_text": _tag_text([tag for tag, chosen in tags if chosen], any_=bool(asked.tags)),
             "filtered": narrowed,
             "unfiltered": Asked(view=asked.view, sort=asked.sort).address(),
             "everywhere": asked.address(view=View.ALL),
@@ -381,7 +398,6 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
         Field("channel", N_("Channel"), [(code, name) for _id, code, name in names.channels], asked.channel),
         Field("status", N_("State"), statuses, asked.status),
         Field("location", N_("Location"), [(code, name) for _id, code, name in names.locations], asked.location),
-        *_tag_field(asked, names),
         Field("method", N_("Method"), [(value, _(word)) for value, word in words.METHOD.items()], asked.method),
         Field(
             "hold",
@@ -394,13 +410,18 @@ def _fields(asked: Asked, names: Reference) -> list[Field]:
     ]
 
 
-def _tag_field(asked: Asked, names: Reference) -> list[Field]:
-    """Return the filter of tags, of a retailer who has any; one that is in the address alone is still shown."""
+def _tags(asked: Asked, names: Reference) -> list[tuple[str, bool]]:
+    """Return the tags to choose from, those that are chosen first; one that is in the address alone is there, too."""
+    chosen = {fold(tag): tag for tag in asked.tag}
     known = {fold(tag): tag for tag in names.tags}
-    if asked.tag:
-        known.setdefault(fold(asked.tag), asked.tag)
-    chosen = known.get(fold(asked.tag), "") if asked.tag else ""
-    return [Field("tag", N_("Tag"), [(tag, tag) for tag in known.values()], chosen, rare=True)] if known else []
+    return [
+        *((known.get(key, tag), True) for key, tag in chosen.items()),
+        *((tag, False) for key, tag in known.items() if key not in chosen),
+    ]
+
+
+def _tag_text(chosen: Sequence[str], *, any_: bool) -> str:
+    return i18n.any_of(chosen) if any_ else " + ".join(chosen)
 
 
 @get("/orders", opt={"permission": "orders:read"})

@@ -81,7 +81,7 @@ async def bar(tx: Tx, request: web.Asking, list_: str, asked: Mapping[str, str] 
     caller = web.caller_of(request)
     query = query_of(asked)
     found = [] if caller.kind == "key" else await keeping_reads.views(tx, web.person_of(request), caller.role, list_)
-    now = dict(parse_qsl(query))
+    now = sorted(parse_qsl(query))
     return Bar(
         of=list_,
         path=LISTS[list_].path,
@@ -91,7 +91,7 @@ async def bar(tx: Tx, request: web.Asking, list_: str, asked: Mapping[str, str] 
                 id=view.id,
                 name=view.name,
                 href=address_of(list_, view.query),
-                current=dict(parse_qsl(view.query)) == now,
+                current=sorted(parse_qsl(view.query)) == now,
                 own=view.own,
                 is_default=view.is_default,
                 role=view.role or "",

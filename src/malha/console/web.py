@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import msgspec
 from litestar import Request
-from litestar.datastructures import Cookie
+from litestar.datastructures import Cookie, MultiDict
 from litestar.response import Response
 
 from malha.identity.errors import NotSignedIn
@@ -97,9 +97,16 @@ def page_address(request: Asking) -> str:
     return safe_address(shown.path + (f"?{shown.query}" if shown.query else ""), "/")
 
 
-def page_query(request: Asking) -> dict[str, str]:
+def page_query(request: Asking) -> MultiDict[str]:
     """Return the query of the page a script acts in: the list as the person sees it."""
-    return dict(parse_qsl(urlsplit(request.headers.get("hx-current-url", "")).query))
+    return MultiDict(parse_qsl(urlsplit(request.headers.get("hx-current-url", "")).query))
+
+
+def every(query: Mapping[str, str], name: str) -> list[str]:
+    """Return all values of a name that a query may say several times."""
+    if isinstance(query, MultiDict):
+        return list(query.getall(name, []))
+    return [query[name]] if name in query else []
 
 
 def address(

@@ -89,7 +89,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     hold: str | None = None  # kind of an open hold
     ship_state: str | None = None  # UF it is delivered to
-    tag: str | None = None  # by any spelling
+    tags: tuple[str, ...] = ()  # by any spelling
+    any_tag: bool = False  # one of them is enough; else all
     search: str = ""
     overdue: tuple[UUID, ...] = ()
     found: tuple[UUID, ...] | None = None  # what `search` found, once somebody has looked (`sought`)
@@ -457,11 +458,25 @@ SELECT seq, at, type, actor, facts FROM order_timeline WHERE order_id = %(id)s::
 # the planner from walking them until it has found a page.
 _DOWN = {True: sql.SQL(" DESC"), False: sql.SQL("")}
 _NO_INDEX: LiteralString = "(o.placed_at + interval '0')"
+# Which of several tags is the rarest: a stretch of the primary key for each, no longer than tells them apart.
+RAREST = """
+SELECT w.key FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS w (key, n)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS orders FROM (SELECT FROM order_tag t WHERE t.key = w.key LIMIT %(most)s::int) x
+) c
+ORDER BY c.orders, w.n
+"""
 # Orders of a tag; to count them the stretch of its key is read first, and no other index.
 _TAGGED: LiteralString = " FROM order_tag k JOIN sales_order o ON o.id = k.order_id"
 _STRETCH: LiteralString = (
     " FROM (SELECT * FROM order_tag x WHERE x.key = %(tag)s::text OFFSET 0) k JOIN sales_order o ON o.id = k.order_id"
 )
+# That it has others, too: on the primary key, beside the row of the first.
+_OTHER_TAGS: LiteralString = (
+    "(SELECT count(*) FROM order_tag t WHERE t.key = ANY(%(other_tags)s::text[]) AND t.placed_at = k.placed_at"
+    " AND t.order_id = k.order_id) = cardinality(%(other_tags)s::text[])"
+)
+_EACH_TAG: LiteralString = " FROM unnest(%(tags)s::text[]) AS w (key) CROSS JOIN LATERAL (SELECT "
 
 
 async def sought(tx: Tx, wanted: Wanted) -> Wanted:
@@ -469,6 +484,23 @@ async def sought(tx: Tx, wanted: Wanted) -> Wanted:
     if not wanted.search.strip() or wanted.found is not None:
         return wanted
     return msgspec.structs.replace(wanted, found=tuple(await find(tx, wanted.search)))
+
+
+def _tag_keys(wanted: Wanted) -> list[str]:
+    return list(dict.fromkeys(fold(tag) for tag in wanted.tags))
+
+
+def _is_any(wanted: Wanted) -> bool:
+    """Return whether several tags are asked for of which one is enough."""
+    return wanted.any_tag and len(_tag_keys(wanted)) > 1
+
+
+async def _rarest_first(tx: Tx, wanted: Wanted) -> Wanted:
+    """Return what is wanted with the rarest of several tags first, when all are asked for: its orders are walked."""
+    keys = _tag_keys(wanted)
+    if wanted.any_tag or len(keys) < 2:
+        return wanted
+    return msgspec.structs.replace(wanted, tags=tuple(await tx.values(RAREST, {"keys": keys, "most": WALKED})))
 
 
 def _conditions(  # noqa: C901, PLR0912 -- one line per filter
@@ -517,10 +549,15 @@ def _conditions(  # noqa: C901, PLR0912 -- one line per filter
         add("o.promised_at >= %(promised_since)s::timestamptz", promised_since=wanted.promised_since)
     if wanted.promised_until:
         add("o.promised_at < %(promised_until)s::timestamptz", promised_until=wanted.promised_until)
-    if wanted.tag:
-        add("k.key = %(tag)s::text", tag=fold(wanted.tag))
+    if _is_any(wanted):
+        add("k.key = w.key", tags=_tag_keys(wanted))
+    elif wanted.tags:
+        first, *others = _tag_keys(wanted)
+        add("k.key = %(tag)s::text", tag=first)
+        if others:
+            add(_OTHER_TAGS, other_tags=others)
     times, instants = _times(wanted)
-    parts += _of(times, "k.placed_at" if wanted.tag else "o.placed_at", "k.order_id" if wanted.tag else "o.id")
+    parts += _of(times, "k.placed_at" if wanted.tags else "o.placed_at", "k.order_id" if wanted.tags else "o.id")
     params |= instants
     near = places is not None and wanted.found is None and any(part == sql.SQL(_OPEN) for part in parts)
     at = _AT if near else _AT_EACH
@@ -564,7 +601,7 @@ def _places(wanted: Wanted) -> tuple[int, ...] | None:
 def _is_long(wanted: Wanted) -> bool:
     """Return whether a list is of some locations and of all times: too long to walk for what may be rare."""
     only_open = wanted.view is not View.ALL or (wanted.statuses and set(wanted.statuses) <= set(OPEN_STATUSES))
-    return _places(wanted) is not None and wanted.found is None and not only_open and not wanted.tag
+    return _places(wanted) is not None and wanted.found is None and not only_open and not wanted.tags
 
 
 def _by_promise(wanted: Wanted) -> bool:
@@ -592,12 +629,13 @@ async def page(
     wanted = await sought(tx, wanted)
     if wanted.found is not None and not wanted.found:
         return Page([], 0, None, None)
+    wanted = await _rarest_first(tx, wanted)
     parts, params = _conditions(wanted)
     key, descending = _SORTS[sort]
     rare = wanted.view is View.LATE or _by_promise(wanted) or (wanted.view is View.OPEN and sort is Sort.OLDEST)
     if sort is not Sort.DUE and rare:
         key = _NO_INDEX
-    elif sort is not Sort.DUE and wanted.tag:
+    elif sort is not Sort.DUE and wanted.tags:
         key = "k.placed_at"
     backward = before is not None
     place = before or after
@@ -607,13 +645,17 @@ async def page(
         behind: LiteralString = "({at}, {id}) < " if down else "({at}, {id}) > "
         behind += "(%(place_key)s::timestamptz, %(place_id)s::uuid)"
         times.append(behind)
-        parts += _of([behind], key, "k.order_id" if wanted.tag else "o.id")
+        parts += _of([behind], key, "k.order_id" if wanted.tags else "o.id")
         params |= {"place_key": place.key, "place_id": place.id}
     params["limit"] = size + 1
     order = _Order(key, down, descending)
-    if sort is Sort.DUE or _by_promise(wanted) or not _is_long(wanted):
+    if _is_any(wanted):
+        # Of each tag as many as the page may need of it; what has two of them is there once.
+        outer = "o.placed_at" if key == "k.placed_at" else key
+        rows = await tx.all(OrderRow, _page(_any_tagged(parts, order), order._replace(key=outer)), params)
+    elif sort is Sort.DUE or _by_promise(wanted) or not _is_long(wanted):
         rows = await tx.all(
-            OrderRow, _page(sql.SQL(_TAGGED if wanted.tag else " FROM sales_order o") + _where(parts), order), params
+            OrderRow, _page(sql.SQL(_TAGGED if wanted.tags else " FROM sales_order o") + _where(parts), order), params
         )
     else:
         params |= {"walked": WALKED, "places": list(_places(wanted) or ())}
@@ -695,6 +737,20 @@ def _projected(parts: list[sql.Composable], times: list[LiteralString], *, down:
     )
 
 
+def _any_tagged(parts: list[sql.Composable], order: _Order) -> sql.Composed:
+    """Return the wanted orders of each of some tags, in the order of a page and no more; one of two of them once."""
+    return (
+        sql.SQL(" FROM (SELECT DISTINCT ON (x.id) x.*")
+        + sql.SQL(_EACH_TAG)
+        + sql.SQL("o.*")
+        + sql.SQL(_TAGGED)
+        + _where(parts)
+        + sql.SQL(" ORDER BY {key}{d}, o.id{d} LIMIT %(limit)s::int) x) o").format(
+            key=sql.SQL(order.key), d=_DOWN[order.down]
+        )
+    )
+
+
 async def rows_of(tx: Tx, ids: Sequence[UUID], scope: tuple[int, ...] | None = None) -> list[OrderRow]:
     """Return list rows of given orders, newest first: what a live update shows anew. Of a scope, only its orders."""
     statement = (
@@ -716,12 +772,16 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
     wanted = await sought(tx, wanted)
     if wanted.found is not None and not wanted.found:
         return 0
+    wanted = await _rarest_first(tx, wanted)
     parts, params = _conditions(wanted)
     if wanted.found is not None and len(parts) == 1:  # nothing narrows what was found: it is counted already
         return min(len(wanted.found), most + 1)
     params["limit"] = most + 1
-    source = sql.SQL("SELECT o.id") + sql.SQL(_STRETCH if wanted.tag else " FROM sales_order o") + _where(parts)
-    if _is_long(wanted) and not _by_promise(wanted):
+    source = sql.SQL("SELECT o.id") + sql.SQL(_STRETCH if wanted.tags else " FROM sales_order o") + _where(parts)
+    if _is_any(wanted):
+        each = sql.SQL("o.id") + sql.SQL(_TAGGED) + _where(parts) + sql.SQL(" LIMIT %(limit)s::int) x")
+        source = sql.SQL("SELECT DISTINCT x.id") + sql.SQL(_EACH_TAG) + each
+    elif _is_long(wanted) and not _by_promise(wanted):
         params |= {"walked": NEWEST, "places": list(_places(wanted) or ())}
         times, _instants = _times(wanted)
         source = (

@@ -10,7 +10,7 @@ first needed. See `locale/README.md`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date as Date  # noqa: N812 -- `date` is the formatter here
@@ -206,6 +206,13 @@ def _decimal(value: float, decimals: int | None, language: str) -> str:
 
     pattern = None if decimals is None else "#,##0" + ("." + "0" * decimals if decimals else "")
     return str(format_decimal(value, pattern, locale=_locale(language)))
+
+
+def any_of(texts: Sequence[str], *, language: str | None = None) -> str:
+    """Return texts of which one is enough, put together: `VIP ou Troca`."""
+    from babel.lists import format_list  # noqa: PLC0415
+
+    return format_list(texts, style="or", locale=_locale(language or _language.get()))
 
 
 def percent(value: float, *, decimals: int = 0, language: str | None = None) -> str:

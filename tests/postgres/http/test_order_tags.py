@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from test_routing_explained import placed, retailer
 from tests_http import Shop
@@ -123,7 +124,7 @@ async def test_tags_that_an_order_comes_with_are_there_at_once(retailer: Shop) -
 async def test_pages_of_a_tag_are_whole_forwards_and_backwards(retailer: Shop) -> None:
     orders = [UUID(str(await placed(retailer, ("CAMA", 1)))) for _ in range(5)]
     await tag(retailer, [orders[n] for n in (0, 1, 3, 4)], add=["VIP"])
-    wanted = Wanted(tag="vip")
+    wanted = Wanted(tags=("vip",))
     async with retailer.database.transaction() as tx:
         for sort, expected in ((Sort.NEWEST, [4, 3, 1, 0]), (Sort.OLDEST, [0, 1, 3, 4])):
             first = await reads.page(tx, wanted, sort=sort, size=3)
@@ -135,8 +136,50 @@ async def test_pages_of_a_tag_are_whole_forwards_and_backwards(retailer: Shop) -
         due = await reads.page(tx, wanted, sort=Sort.DUE, size=10)
         assert {row.id for row in due.rows} == {orders[n] for n in (0, 1, 3, 4)}
         assert await reads.count(tx, wanted) == 4
-        assert await reads.count(tx, Wanted(tag="VIP", view=View.OPEN)) == 4
-        assert await reads.count(tx, Wanted(tag="VIP", view=View.LATE)) == 0
+        assert await reads.count(tx, Wanted(tags=("VIP",), view=View.OPEN)) == 4
+        assert await reads.count(tx, Wanted(tags=("VIP",), view=View.LATE)) == 0
+
+
+async def test_several_tags_are_asked_for_all_of_them_or_any(retailer: Shop) -> None:
+    orders = [UUID(str(await placed(retailer, ("CAMA", 1)))) for _ in range(5)]
+    await tag(retailer, [orders[n] for n in (0, 1, 2)], add=["VIP"])
+    await tag(retailer, [orders[n] for n in (1, 2, 3)], add=["São João"])
+    await tag(retailer, [orders[2]], add=["Troca"])
+    names = [str(order) for order in orders]
+    assert await listed(retailer, tag=["vip", "sao joao"]) == [names[2], names[1]]
+    assert await listed(retailer, tag=["vip", "VIP "]) == [names[2], names[1], names[0]], "one tag in two spellings"
+    assert await listed(retailer, tag=["vip", "sao joao", "troca"]) == [names[2]]
+    assert await listed(retailer, tag=["vip", "nobody"]) == []
+    assert await listed(retailer, tag=["vip", "sao joao"], tags="any") == names[3::-1]
+    assert await listed(retailer, tag=["vip", "nobody"], tags="any", sort="oldest") == names[:3]
+    key = await retailer.key({"orders:read"})
+    many = await retailer.http.get("/v1/orders", params={"tag": [f"t{n}" for n in range(11)]}, headers=key)
+    assert many.status_code in {400, 422}
+    async with retailer.database.transaction() as tx:
+        any_ = Wanted(tags=("vip", "são joão", "troca"), any_tag=True)
+        for sort, expected in ((Sort.NEWEST, orders[3::-1]), (Sort.OLDEST, orders[:4])):
+            first = await reads.page(tx, any_, sort=sort, size=3)
+            rest = await reads.page(tx, any_, sort=sort, after=first.next, size=3)
+            assert [row.id for row in [*first.rows, *rest.rows]] == expected
+            assert rest.previous is not None
+            back = await reads.page(tx, any_, sort=sort, before=rest.previous, size=3)
+            assert [row.id for row in back.rows] == [row.id for row in first.rows]
+        due = await reads.page(tx, any_, sort=Sort.DUE, size=10)
+        assert {row.id for row in due.rows} == set(orders[:4])
+        late = await reads.page(tx, msgspec.structs.replace(any_, view=View.OPEN), sort=Sort.OLDEST, size=10)
+        assert [row.id for row in late.rows] == orders[:4]
+        assert await reads.count(tx, any_) == 4
+        assert await reads.count(tx, any_, 2) == 3, "it stops counting"
+        assert await reads.count(tx, Wanted(tags=("vip", "troca"))) == 1
+        places = [
+            await tx.value("SELECT location_id FROM order_unit WHERE order_id = %s LIMIT 1", (order,))
+            for order in orders[:4]
+        ]
+        other = await tx.value("SELECT id FROM location WHERE id <> ALL(%s) LIMIT 1", (places,))
+        for scope, found in (((places[0],), places.count(places[0])), ((other,), 0)):
+            narrow = msgspec.structs.replace(any_, scope=scope)
+            assert len((await reads.page(tx, narrow, size=10)).rows) == found
+            assert await reads.count(tx, narrow) == found
 
 
 async def test_who_is_limited_to_locations_tags_and_sees_the_orders_of_these_only(retailer: Shop) -> None:
@@ -146,9 +189,9 @@ async def test_who_is_limited_to_locations_tags_and_sees_the_orders_of_these_onl
         place = await tx.value("SELECT location_id FROM order_unit WHERE order_id = %s LIMIT 1", (order,))
         other = await tx.value("SELECT id FROM location WHERE id <> %s LIMIT 1", (place,))
         for scope, found in (((place,), [order]), ((other,), [])):
-            page = await reads.page(tx, Wanted(tag="VIP", scope=scope), size=5)
+            page = await reads.page(tx, Wanted(tags=("VIP",), scope=scope), size=5)
             assert [row.id for row in page.rows] == found
-            assert await reads.count(tx, Wanted(tag="VIP", scope=scope)) == len(found)
+            assert await reads.count(tx, Wanted(tags=("VIP",), scope=scope)) == len(found)
 
 
 async def test_the_desk_tags_many_at_once_narrows_to_a_tag_and_sends_it_as_a_file(retailer: Shop) -> None:
@@ -164,7 +207,7 @@ async def test_the_desk_tags_many_at_once_narrows_to_a_tag_and_sends_it_as_a_fil
     assert done.status_code in {200, 303}, done.text
     page = await retailer.http.get("/orders?view=open&tag=vip", headers=headers)
     assert [f"#{n}" in page.text for n in (first, second, third)] == [True, True, False]
-    assert '<option value="VIP" selected>' in page.text
+    assert 'name="tag" value="VIP" checked' in page.text
     await retailer.http.post(f"/orders/{first}/tags", data={"remove": "VIP", "add": "Nova"}, headers=headers)
     assert await tags_of(retailer, numbers[first]) == ["Nova", "Troca"]
     shown = await retailer.http.get(f"/orders/{first}", headers=headers)
@@ -173,10 +216,43 @@ async def test_the_desk_tags_many_at_once_narrows_to_a_tag_and_sends_it_as_a_fil
     assert len(sheet.text.splitlines()) == 3
     assert "Nova, Troca" in sheet.text
     assert "Troca, VIP" in sheet.text
-    # A view that is saved keeps it.
-    keep = {"list": "orders", "name": "Important", "query": "view=open&tag=VIP"}
+    # A view that is saved keeps them.
+    keep = {"list": "orders", "name": "Important", "query": "view=open&tag=VIP&tag=Troca&tags=any"}
     await retailer.http.post("/views", data=keep, headers=headers)
-    assert "tag=VIP" in (await retailer.http.get("/orders?view=open", headers=headers)).text
+    kept = "tag=VIP&amp;tag=Troca&amp;tags=any"
+    assert kept in (await retailer.http.get("/orders?view=open", headers=headers)).text
+
+
+async def test_the_desk_narrows_to_several_tags_and_sends_what_it_shows(retailer: Shop) -> None:
+    orders = [UUID(str(await placed(retailer, ("CAMA", 1)))) for _ in range(3)]
+    async with retailer.database.transaction() as tx:
+        numbers = {v: k for k, v in (await reads.numbers_of(tx, orders)).items()}
+    first, second, third = sorted(numbers)
+    await tag(retailer, [numbers[first], numbers[second]], add=["VIP"])
+    await tag(retailer, [numbers[second], numbers[third]], add=["Troca"])
+    headers = await retailer.session()
+
+    async def shown(query: str) -> list[int]:
+        page = await retailer.http.get(f"/orders?view=open&{query}", headers=headers)
+        assert page.status_code == 200, page.text
+        sheet = await retailer.http.get(f"/orders/export.csv?view=open&{query}", headers=headers)
+        found = [n for n in (first, second, third) if f"#{n}" in page.text]
+        assert len(sheet.text.splitlines()) == len(found) + 1, "the file has what the list shows"
+        return found
+
+    assert await shown("tag=vip&tag=TROCA") == [second]
+    assert await shown("tag=vip&tag=troca&tags=any") == [first, second, third]
+    assert await shown("tag=vip&tags=any") == [first, second]
+    assert await shown("tag=vip&tag=&tag=VIP") == [first, second]
+    assert await shown("tag=vip&tag=nobody") == []
+    assert await shown("tag=vip&tag=nobody&tags=any") == [first, second]
+    page = (await retailer.http.get("/orders?view=open&tag=vip&tag=troca&tags=any", headers=headers)).text
+    assert "tag=vip&amp;tag=troca&amp;tags=any" in page, "tabs and files keep them"
+    assert "VIP or Troca" in page
+    act = {"act": "tags", "order": [str(first)], "add": "Nova"}
+    seen = {**headers, "hx-request": "true", "hx-current-url": "http://x/orders?view=open&tag=vip&tag=troca&tags=any"}
+    done = await retailer.http.post("/orders/bulk", data=act, headers=seen)
+    assert all(f"#{n}" in done.text for n in (first, second, third)), "the list is drawn as it was seen"
 
 
 async def test_a_full_order_says_so_at_the_desk_and_the_others_are_tagged(retailer: Shop) -> None:

@@ -143,17 +143,36 @@ def questions(past: Past) -> dict[str, tuple[Ask, set[str]]]:
             {"sales_order_placed", "order_location_pkey"},
         ),
         "count of a location": (lambda tx: reads.count(tx, Wanted(location_id=7)), {"order_location_pkey"}),
-        "a tag that many have": (lambda tx: reads.page(tx, Wanted(tag="Natal"), size=50), {"order_tag_pkey"}),
-        "a tag that few have": (lambda tx: reads.page(tx, Wanted(tag="VIP"), size=50), {"order_tag_pkey"}),
+        "a tag that many have": (lambda tx: reads.page(tx, Wanted(tags=("Natal",)), size=50), {"order_tag_pkey"}),
+        "a tag that few have": (lambda tx: reads.page(tx, Wanted(tags=("VIP",)), size=50), {"order_tag_pkey"}),
         "a tag, oldest first, after a moment": (
-            lambda tx: reads.page(tx, Wanted(tag="Natal", since=DAY - timedelta(days=9)), sort=Sort.OLDEST, size=50),
+            lambda tx: reads.page(
+                tx, Wanted(tags=("Natal",), since=DAY - timedelta(days=9)), sort=Sort.OLDEST, size=50
+            ),
             {"order_tag_pkey", "sales_order_pkey"},
         ),
         "a tag at a store": (
-            lambda tx: reads.page(tx, Wanted(tag="Natal", scope=STORE), size=50),
+            lambda tx: reads.page(tx, Wanted(tags=("Natal",), scope=STORE), size=50),
             {"order_tag_pkey", "order_unit_pkey"},
         ),
-        "count of a tag": (lambda tx: reads.count(tx, Wanted(tag="Natal"), 1_000), {"order_tag_pkey"}),
+        "two tags that many have, and few both": (
+            lambda tx: reads.page(tx, Wanted(tags=("Natal", "VIP")), size=50),
+            {"order_tag_pkey", "sales_order_pkey"},
+        ),
+        "any of some tags": (
+            lambda tx: reads.page(tx, Wanted(tags=("Natal", "VIP", "lote 1"), any_tag=True), size=50),
+            {"order_tag_pkey", "sales_order_pkey"},
+        ),
+        "any of some tags at a store, by their promise": (
+            lambda tx: reads.page(tx, Wanted(tags=("Natal", "VIP"), any_tag=True, scope=STORE), sort=Sort.DUE, size=50),
+            {"order_tag_pkey", "order_unit_pkey"},
+        ),
+        "count of two tags": (lambda tx: reads.count(tx, Wanted(tags=("Natal", "VIP")), 1_000), {"order_tag_pkey"}),
+        "count of any of some tags": (
+            lambda tx: reads.count(tx, Wanted(tags=("Natal", "VIP"), any_tag=True), 1_000),
+            {"order_tag_pkey"},
+        ),
+        "count of a tag": (lambda tx: reads.count(tx, Wanted(tags=("Natal",)), 1_000), {"order_tag_pkey"}),
         "a tag as a search": (lambda tx: finding_reads.find(tx, "natal"), {"order_tag_pkey"}),
         "tags that there are": (reads.known_tags, {"order_tag_pkey"}),
         "tags of some orders": (lambda tx: reads.tags(tx, [first_id(NOW)]), {"order_tag_order"}),

@@ -26,8 +26,14 @@ ASKED = {
     "location": (Wanted(location_id=1), Sort.NEWEST),
     "scope": (Wanted(view=View.OPEN, scope=(1, 2)), Sort.NEWEST),
     "method": (Wanted(method="pickup"), Sort.OLDEST),
-    "tag": (Wanted(tag="VIP"), Sort.NEWEST),
-    "tag of what is open": (Wanted(tag="VIP", view=View.OPEN, scope=(1, 2)), Sort.OLDEST),
+    "tag": (Wanted(tags=("VIP",)), Sort.NEWEST),
+    "tag of what is open": (Wanted(tags=("VIP",), view=View.OPEN, scope=(1, 2)), Sort.OLDEST),
+    "tags, all of them": (Wanted(tags=("VIP", "Troca")), Sort.NEWEST),
+    "any of some tags": (Wanted(tags=("VIP", "Troca"), any_tag=True), Sort.NEWEST),
+    "any of some tags, of what is open": (
+        Wanted(tags=("VIP", "Troca"), any_tag=True, view=View.OPEN, scope=(1, 2)),
+        Sort.OLDEST,
+    ),
     "found": (Wanted(found=(new_id(), new_id())), Sort.NEWEST),
 }
 # Most orders are done, and are one or the other: counting stops after the first thousand, wherever they are found.
@@ -51,6 +57,10 @@ class Planner:
     async def all(self, into: Any, statement: Any, params: Any = ()) -> list[Any]:
         await self.plan(statement, params)
         return []
+
+    async def values(self, statement: Any, params: Any) -> list[Any]:
+        await self.plan(sql.SQL(statement), params)
+        return list(params["keys"])
 
     async def value(self, statement: Any, params: Any = ()) -> int:
         await self.plan(statement, params)

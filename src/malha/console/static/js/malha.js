@@ -28,6 +28,9 @@ const theme = (form, button) => {
     .then(() => location.reload());
 };
 
+// What is chosen together counts when it is sent, not with each tick: a form that follows changes does not hear of them.
+document.addEventListener("change", (event) => { if (event.target.closest("[data-later]")) event.stopPropagation(); }, true);
+
 // Dialogs: native ones, opened by what points at them.
 const open = (id) => {
   const dialog = document.getElementById(id);
