@@ -10,9 +10,10 @@ from malha.api.work import Work, command, query
 from malha.capacity import rules
 from malha.capacity.model import Clock
 from malha.catalog import reads as catalog
-from malha.fulfillment import pickups, reads, service
+from malha.fulfillment import moving, pickups, reads, service
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import PICKUP_DAYS, Content, Parcel, Picked, RejectReason, Rerouted, Short, Tracking
+from malha.fulfillment.work import take_up
 from malha.network import reads as network
 from malha.network.errors import UnknownLocation
 from malha.ordering import reads as orders
@@ -93,6 +94,14 @@ class ShortLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Quantity
     reason: RejectReason
     sku: Sku | None = None
+
+
+class MoveWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another picking slot of the work's location, and why."""
+
+    day: date
+    starts: Clock
+    reason: Annotated[str, Meta(min_length=1, max_length=moving.MOST_REASON)]
 
 
 class ConfirmPick(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -288,6 +297,19 @@ async def reject_work(work: Work, fulfillment_id: UUID, data: RejectWork) -> Pic
     )
 
 
+@command("/fulfillments/{fulfillment_id:uuid}/slot", permission="fulfillment:work", versioned="optional", tag=TAG)
+async def move_work(work: Work, fulfillment_id: UUID, data: MoveWork) -> WorkStanding:
+    """Move work that is not picked yet to another picking slot of its location; it is due when that ends.
+
+    A slot that is full, closed or over is refused, and the work stays in the one it has. `GET /capacity` says what
+    slots of the kind `pick` have left.
+    """
+    work.expect((await take_up(work.tx, fulfillment_id)).work.version)
+    starts = rules.clock_of(data.starts)
+    await moving.move_to_slot(work.tx, fulfillment_id, data.day, starts, reason=data.reason)
+    return await _standing(work, fulfillment_id)
+
+
 @command("/fulfillments/{fulfillment_id:uuid}/pick", permission="fulfillment:work", tag=TAG)
 async def confirm_pick(work: Work, fulfillment_id: UUID, data: ConfirmPick) -> PickResult:
     """Report what was found; may be called again for the rest. What is short is placed elsewhere, the rest goes on."""
@@ -389,6 +411,7 @@ handlers = [
     get_work,
     accept_work,
     reject_work,
+    move_work,
     confirm_pick,
     pack_work,
     ship_work,

@@ -17,10 +17,10 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.console import order as page
-from malha.console import order_slot, render, shell, web, words
+from malha.console import order_slot, picking_view, render, shell, web, words
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
-from malha.fulfillment import pickups
+from malha.fulfillment import moving, pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.errors import WorkNotFound, WrongCode
@@ -260,6 +260,13 @@ async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Work accepted")
 
 
+async def _move_work(tx: Tx, _order_id: UUID, form: Form) -> str:
+    day, starts = picking_view.slot_of(_said(form, "slot", 20))
+    reason = _said(form, "reason", moving.MOST_REASON)
+    await moving.move_to_slot(tx, _work_id(form), day, starts, reason=reason, expected=_whole(form, "version"))
+    return _("Moved to {day} at {time}", day=render.calendar_day(day), time=f"{starts:%H:%M}")
+
+
 def _reason(form: Form) -> RejectReason:
     said = _said(form, "reason", 40)
     known = said in words.SHORT_REASONS
@@ -364,6 +371,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "payment": ("payments:record", _payment),
     "accept": ("fulfillment:work", _accept),
     "reject": ("fulfillment:work", _reject),
+    "move-work": ("fulfillment:work", _move_work),
     "pick": ("fulfillment:work", _pick),
     "pack": ("fulfillment:work", _pack),
     "document": ("fiscal:record", _document),

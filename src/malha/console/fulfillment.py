@@ -1,20 +1,25 @@
 """The work of all locations as a board: a column per stage, the soonest due on top, a ring that shows the time used."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, get, post
 from litestar.response import Response, Stream
 
 from malha.console import export, picking_view, reads, render, shell, web, words
+from malha.fulfillment import moving
 from malha.fulfillment import reads as jobs
+from malha.fulfillment.errors import WorkNotFound
 from malha.fulfillment.reads import QueueRow
 from malha.platform import i18n
 from malha.platform.clock import now
+from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID
 from malha.platform.sheets import Column as Heading
 from malha.platform.sheets import Kind
 
@@ -27,14 +32,17 @@ STAGES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("ready",), N_("Waits for the customer"), N_("No counter has anything ready.")),
 )
 TO_PICK = ("open", "accepted", "picking")
+MOVED_AT_ONCE = 200
 ROUND = 2 * 3.141592653589793 * 12  # of the ring, in its own units
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """One location's work for one order."""
 
+    id: str
     number: int
     work: int
+    movable: bool  # to another picking slot
     who: str
     place: str
     detail: str
@@ -56,7 +64,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     cards: list[Card]
 
 
-def _card(row: QueueRow, at: datetime) -> Card:
+def _card(row: QueueRow, at: datetime, slotted: Collection[int]) -> Card:
     left = row.due_at - at
     whole = max((row.due_at - row.released_at).total_seconds(), 1.0)
     used = min(max((at - row.released_at).total_seconds() / whole, 0.0), 1.0)
@@ -69,8 +77,10 @@ def _card(row: QueueRow, at: datetime) -> Card:
     due = render.due_text(until, promise=True) if until else render.moment(row.due_at)
     parts = [n_("{n} unit", "{n} units", row.units), _("Pickup") if row.method == "pickup" else (row.service or "")]
     return Card(
+        id=str(row.id),
         number=row.order_number,
         work=row.number,
+        movable=row.state in TO_PICK and row.location_id in slotted,
         who=row.buyer_name or _("Name not given"),
         place=row.location,
         detail=", ".join(part for part in parts if part),
@@ -83,8 +93,10 @@ def _card(row: QueueRow, at: datetime) -> Card:
     )
 
 
-def columns_of(rows: list[QueueRow], counts: Mapping[str, tuple[int, int]]) -> list[Column]:
-    """Return the board's columns."""
+def columns_of(
+    rows: list[QueueRow], counts: Mapping[str, tuple[int, int]], slotted: Collection[int] = ()
+) -> list[Column]:
+    """Return the board's columns. `slotted` are the locations that have picking slots to move work to."""
     at = now()
     return [
         Column(
@@ -92,7 +104,7 @@ def columns_of(rows: list[QueueRow], counts: Mapping[str, tuple[int, int]]) -> l
             count=sum(counts.get(state, (0, 0))[0] for state in states),
             late=sum(counts.get(state, (0, 0))[1] for state in states),
             empty=_(empty),
-            cards=[_card(row, at) for row in rows if row.state in states],
+            cards=[_card(row, at, slotted) for row in rows if row.state in states],
         )
         for states, title, empty in STAGES
     ]
@@ -101,15 +113,24 @@ def columns_of(rows: list[QueueRow], counts: Mapping[str, tuple[int, int]]) -> l
 @get("/fulfillment", opt={"permission": "fulfillment:work"})
 async def board(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the board, of all locations or of one, of all work or of a picking slot's."""
-    asked = request.query_params.get("location", "")
-    slot = picking_view.chosen(request.query_params.get("slot", ""))
+    return await _drawn(request, request.query_params)
+
+
+async def _drawn(
+    request: Request[Any, Any, Any], query: Mapping[str, str], refused: Sequence[tuple[str, str]] = ()
+) -> Response[str]:
+    """Return the board as an address asks, with the work that could not be moved, and why."""
+    asked = query.get("location", "")
+    slot = picking_view.chosen(query.get("slot", ""))
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "fulfillment")
         places = await reads.locations_with_work(tx, scope)
         chosen = next((id_ for id_, code, _name in places if code == asked), None)
         wanted = (chosen,) if chosen is not None else scope
-        columns = columns_of(await jobs.queue(tx, wanted, slot=slot), await jobs.queue_counts(tx, wanted, slot=slot))
+        rows = await jobs.queue(tx, wanted, slot=slot)
+        room = await moving.choices(tx, {row.location_id for row in rows if row.state in TO_PICK})
+        columns = columns_of(rows, await jobs.queue_counts(tx, wanted, slot=slot), room)
         slots = picking_view.options(await jobs.slots_at_work(tx, wanted), slot)
     here = {name: value for name, value in (
         ("location", asked if chosen is not None else ""), ("slot", _written(slot)),
@@ -127,8 +148,58 @@ async def board(request: Request[Any, Any, Any]) -> Response[str]:
         here=f"/fulfillment{address}",
         exports=export.choices(lambda path: f"{path}{address}", "/fulfillment/export"),
         total=i18n.number(sum(column.count for column in columns)),
+        others=picking_view.free(next(iter(room.values())))
+        if len(room) == 1
+        else picking_view.free_anywhere(room.values()),
+        refused=refused,
         may=around.may,
     )
+
+
+@post("/fulfillment/move", opt={"permission": "fulfillment:work"}, status_code=200)
+async def move_chosen(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Move the chosen work to a picking slot, each piece in a transaction of its own, then draw the board anew.
+
+    Raises:
+        Invalid: no slot was chosen, or no reason given.
+    """
+    form = await request.form()
+    day, starts = picking_view.slot_of(str(form.get("slot", "")))
+    reason = str(form.get("reason", "")).replace("\x00", "").strip()[: moving.MOST_REASON]
+    refuse([] if reason else [Flaw("reason", N_("Say why, in a few words."))])
+    done, refused = 0, []
+    for text in dict.fromkeys(str(id_) for id_ in form.getall("work", [])[:MOVED_AT_ONCE]):
+        try:
+            async with web.writing(request) as tx:
+                await moving.move_to_slot(tx, _id_of(text), day, starts, reason=reason)
+            done += 1
+        except MalhaError as error:
+            refused.append((text, web.refusal_text(error)[0]))
+    notice = n_("{n} piece of work moved", "{n} pieces of work moved", done)
+    if refused:
+        notice = f"{notice}, {n_('{n} refused', '{n} refused', len(refused))}"
+    if not web.wants_part(request):
+        return web.see_other("/fulfillment", notice=notice)
+    async with web.reading(request) as tx:
+        numbers = await jobs.order_numbers(tx, [id_ for text, _says in refused if (id_ := _known(text))])
+    named = [(str(numbers.get(text, "")), says) for text, says in refused]
+    shown = await _drawn(request, web.page_query(request), named)
+    shown.headers["HX-Trigger"] = web.trigger("toast", notice)
+    return shown
+
+
+def _known(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _id_of(text: str) -> UUID:
+    found = _known(text)
+    if found is None:
+        raise WorkNotFound(key=text[:60])
+    return found
 
 
 def _written(slot: jobs.Hours) -> str:
@@ -172,4 +243,4 @@ async def board_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send(request, "fulfillment", COLUMNS, pages, _export_row)
 
 
-HANDLERS = [board, board_export]
+HANDLERS = [board, board_export, move_chosen]

@@ -15,13 +15,14 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response
 
+from malha.capacity.model import Slot
 from malha.console import messages, order_slot, picking_view, pictures, render, shell, timeline, web, why_date, words
 from malha.console import reads as page_reads
 from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
+from malha.fulfillment import moving, slip_reads
 from malha.fulfillment import reads as jobs
-from malha.fulfillment import slip_reads
 from malha.intake import substituting
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import ClaimState
@@ -76,6 +77,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     awaits: list[ahead.ClaimRow] = []
     slip: slip_reads.OneSlip | None = None
     slot: order_slot.SlotView = order_slot.SlotView()
+    room: Mapping[int, list[Slot]] = {}  # picking slots that are free, by the location whose work may move there
 
     @property
     def awaited(self) -> int:
@@ -168,6 +170,7 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     documents: list[fiscal.DocumentRow]
     steps: list[Step]
     slot: str  # in which its goods are picked; empty without
+    others: list[picking_view.Option]  # in which they could be picked instead
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +215,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     places = {unit.location_id for unit in units} - {None}
     if scope is not None and not places & set(scope):
         raise OrderNotFound(key=f"#{number}")
+    work = await jobs.of_order(tx, header.id)
     return Facts(
         header=header,
         lines=await reads.lines(tx, header.id),
@@ -221,7 +225,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         details=await reads.details(tx, header.id),
         tags=(await reads.tags(tx, [header.id])).get(header.id, []),
         timeline=await reads.timeline(tx, header.id),
-        work=await jobs.of_order(tx, header.id),
+        work=work,
         shipments=await jobs.shipments(tx, header.id),
         documents=await fiscal.of_order(tx, header.id),
         tenders=await payments.tenders(tx, header.id),
@@ -236,6 +240,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         awaits=await ahead.claims_of_order(tx, header.id),
         slip=await slip_reads.slip_of(tx, header.id),
         slot=await order_slot.view(tx, header.id),
+        room=await moving.choices(tx, {row.location_id for row in work if row.state in moving.MOVABLE}),
     )
 
 
@@ -529,7 +534,16 @@ def _register(kind: str, detail: Mapping[str, Any]) -> Step:
 
 
 def work_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
-    """Return what a location may do next with its part, the usual first."""
+    """Return what a location may do with its part, the usual first."""
+    steps = _next_steps(facts, row)
+    if _other_slots(facts, row):
+        dialog, label = f"dlg-move-{str(row.id)[-12:]}", _("Move to another slot")
+        job: dict[str, Any] = {"work_id": str(row.id), "permission": "fulfillment:work"}
+        steps.append(Step(act="move-work", label=label, icon="calendar-event", dialog=dialog, **job))
+    return steps
+
+
+def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     mine = [u for u in facts.living if u.fulfillment_id == row.id]
     states = {u.state for u in mine}
     work_id = str(row.id)
@@ -569,6 +583,14 @@ def work_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     elif row.state == "cancelled" and row.pickup_returned:
         steps = [_more_time(work_id, _("Set aside again"), "arrow-back-up")]
     return steps
+
+
+def _other_slots(facts: Facts, row: jobs.WorkRow) -> list[Slot]:
+    """Return the picking slots that work could move to."""
+    if row.state not in moving.MOVABLE:
+        return []
+    has = None if row.slot is None else (row.slot.day, row.slot.starts)
+    return [s for s in facts.room.get(row.location_id, ()) if (s.key.day, f"{s.key.starts:%H:%M}") != has]
 
 
 def _more_time(work_id: str, label: str, icon: str) -> Step:
@@ -646,6 +668,7 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
         due=render.deadline(row.due_at) if open_ else "",
         due_class=render.lateness(row.due_at) if open_ else "",
         slot=picking_view.said(row.slot) if row.slot else "",
+        others=picking_view.free(_other_slots(facts, row)),
         shipments=[s for s in facts.shipments if s.fulfillment_id == row.id],
         documents=[d for d in facts.documents if d.source_id == row.id],
         steps=work_steps(facts, row),

@@ -1,6 +1,6 @@
 """Picking slots on screen: how they are named, which hold open work, how full and how far the next days' are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,8 @@ from malha.fulfillment.reads import SlotWork, WorkSlot
 from malha.network.model import Location
 from malha.platform import i18n
 from malha.platform.db import Tx
-from malha.platform.i18n import _, n_
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, _, n_
 
 LOOKED_AT = 7  # days that are searched for the next ones with slots
 SHOWN = 2  # of them
@@ -74,6 +75,19 @@ def chosen(text: str) -> jobs.Hours:
         return jobs.ANY_HOURS
 
 
+def slot_of(text: str) -> tuple[date, time]:
+    """Return the day and start that a form names.
+
+    Raises:
+        Invalid: it names none.
+    """
+    day, starts = chosen(text)
+    if day is None or starts is None:
+        refuse([Flaw("slot", N_("Choose a slot."))])
+    assert day is not None and starts is not None  # noqa: PT018, S101  (no flaws)
+    return day, starts
+
+
 def options(rows: Sequence[SlotWork], picked: jobs.Hours) -> list[Option]:
     """Return slots to choose from, the next first; the one that was chosen is among them, with work or without."""
     found: dict[tuple[date, str], list[SlotWork]] = {}
@@ -88,7 +102,32 @@ def _option(day: date, starts: str, rows: Sequence[SlotWork]) -> Option:
     ends = {row.ends for row in rows}  # of several locations, which may differ
     times = hours(starts, ends.pop()) if len(ends) == 1 else starts
     pieces = i18n.number(sum(row.pieces for row in rows))
-    return Option(f"{day.isoformat()}T{starts}", f"{render.calendar_day(day)}, {times} ({pieces})")
+    return Option(_value(day, starts), f"{render.calendar_day(day)}, {times} ({pieces})")
+
+
+def free(slots: Sequence[Slot]) -> list[Option]:
+    """Return slots with room as a form offers them."""
+    return [
+        Option(
+            _value(slot.key.day, f"{slot.key.starts:%H:%M}"),
+            _with_day(slot) + f" ({n_('{n} place left', '{n} places left', slot.left)})",
+        )
+        for slot in slots
+    ]
+
+
+def free_anywhere(slots: Iterable[Sequence[Slot]]) -> list[Option]:
+    """Return the slots in which some location has room, to choose one for work of several locations."""
+    found = {(s.key.day, s.key.starts): s for here in slots for s in here}
+    return [Option(_value(day, f"{starts:%H:%M}"), _with_day(found[day, starts])) for day, starts in sorted(found)]
+
+
+def _value(day: date, starts: str) -> str:
+    return f"{day.isoformat()}T{starts}"
+
+
+def _with_day(slot: Slot) -> str:
+    return f"{render.calendar_day(slot.key.day)}, {hours(f'{slot.key.starts:%H:%M}', f'{slot.ends:%H:%M}')}"
 
 
 async def loads(tx: Tx, places: Sequence[Location], at: datetime) -> dict[int, list[DayLoads]]:

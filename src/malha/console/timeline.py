@@ -264,8 +264,10 @@ def _slot_changed(facts: Facts, names: Names) -> tuple[str, str]:
 
 def _moved(facts: Facts, names: Names) -> tuple[str, str]:
     facts_of = {"day": _day_of(facts.get("day")), "from_": facts.get("starts"), "to": facts.get("ends")}
-    was = _("it was {day} at {time}", day=_day_of(facts.get("former_day")), time=facts.get("former_starts"))
-    return _("Picking moved to {day}, {from_} to {to}", **facts_of), _joined(names.place(facts), was)
+    day, starts = _day_of(facts.get("former_day")), facts.get("former_starts")
+    was = _("it was {day} at {time}", day=day, time=starts) if starts else _("it was {day}", day=day)
+    why = str(facts.get("note") or "")
+    return _("Picking moved to {day}, {from_} to {to}", **facts_of), _joined(names.place(facts), was, why)
 
 
 def _day_of(said: object) -> str:

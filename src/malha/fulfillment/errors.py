@@ -1,6 +1,6 @@
 """Refusals about work at a location."""
 
-from malha.platform.errors import MalhaError, NotFound
+from malha.platform.errors import Conflict, MalhaError, NotFound
 
 
 class WorkNotFound(NotFound):
@@ -26,6 +26,41 @@ class WrongState(MalhaError):
     code = "wrong_work_state"
     says = "Fulfillment {number} is {state}; this needs it to be {needed}."
     mend = "Read it again: somebody else may have worked on it."
+
+
+class WorkChanged(Conflict):
+    """The work is at another version than the asker saw."""
+
+    code = "work_changed"
+    says = "Fulfillment {number} was changed meanwhile: it is at version {version}, not {expected}."
+    mend = "Read it again and repeat your change."
+
+
+class PickingSlotFull(MalhaError):
+    """Others have taken all that the slot has room for."""
+
+    status = 409
+    code = "picking_slot_full"
+    says = "The picking slot of {location} on {day} at {starts} has no room left."
+    mend = "Choose another slot, or let this one take more."
+
+
+class PickingSlotClosed(MalhaError):
+    """The location states no such slot for the day, or picks nothing in it: closed, or paused until later."""
+
+    status = 409
+    code = "picking_slot_closed"
+    says = "{location} picks nothing on {day} at {starts}: there is no such slot, or it is closed."
+    mend = "Choose another slot, or open this one in the location's capacity."
+
+
+class PickingSlotOver(MalhaError):
+    """The slot has ended."""
+
+    status = 409
+    code = "picking_slot_over"
+    says = "The picking slot of {location} on {day} at {starts} is over."
+    mend = "Choose a slot that is to come."
 
 
 class ReleaseHeld(MalhaError):

@@ -29,9 +29,9 @@ class WorkReleased(WorkEvent, frozen=True, kw_only=True):
 
 
 class WorkMoved(WorkEvent, frozen=True, kw_only=True):
-    """The location does the work in another picking slot than it was given, which was closed or made smaller.
+    """The location does the work in another picking slot than it was given: it was closed, or a person moved the work.
 
-    Days are dates, times of day are on the location's clock.
+    Days are dates, times of day are on the location's clock; where the work was in no slot, `former_starts` is empty.
     """
 
     TYPE: ClassVar[str] = "fulfillment.moved"
@@ -42,6 +42,7 @@ class WorkMoved(WorkEvent, frozen=True, kw_only=True):
     due_at: datetime
     former_day: str
     former_starts: str
+    note: str = ""  # why, where a person did it
 
 
 class WorkAccepted(WorkEvent, frozen=True, kw_only=True):

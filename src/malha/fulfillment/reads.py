@@ -166,6 +166,10 @@ WHERE f.state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(due)s::timestamptz IS NULL OR (f.due_at, f.number) > (%(due)s::timestamptz, %(number)s::bigint))
 ORDER BY f.due_at, f.number LIMIT %(most)s::int
 """
+ORDER_NUMBERS = """
+SELECT f.id, o.number, f.location_id FROM fulfillment_order f JOIN sales_order o ON o.id = f.order_id
+WHERE f.id = ANY(%(ids)s::uuid[])
+"""
 QUEUE_COUNTS = """
 SELECT state, count(*)::int, count(*) FILTER (WHERE due_at < now() AND state <> 'ready')::int FROM fulfillment_order
 WHERE state NOT IN ('closed', 'rejected', 'cancelled')
@@ -251,6 +255,12 @@ async def queue(
     """
     place = {"due": after and after.due_at, "number": after and after.number, "most": most}
     return [_seated(row) for row in await tx.all(QueueRow, QUEUE, _asked(location_ids, slot) | place)]
+
+
+async def order_numbers(tx: Tx, work_ids: Sequence[UUID]) -> dict[str, int]:
+    """Return the numbers of the orders of pieces of work, by the work's id as text; of those the actor sees."""
+    rows = await tx.tuples(ORDER_NUMBERS, {"ids": list(work_ids)})
+    return {str(id_): number for id_, number, location_id in rows if tx.actor.sees(location_id)}
 
 
 async def queue_counts(

@@ -90,20 +90,20 @@ async def _put_back(tx: Tx, work: Sequence[Work]) -> None:
 
 
 async def _write(tx: Tx, moves: Sequence[tuple[Work, Wish]], calendars: Mapping[int, Calendar]) -> None:
-    rows = [(w, wish.day, wish.window) for w, wish in moves]
     moved = [
-        (w, day, window, due_of(calendars[w.location_id], day, window))
-        for w, day, window in rows
-        if day is not None and window is not None
+        (w, wish.day, wish.slot[0], wish.slot[1], due_of(calendars[w.location_id], wish.day, wish.slot[1]))
+        for w, wish in moves
+        if wish.day is not None and wish.slot is not None
     ]
     if not moved:
         return
     params = {
-        "ids": [w.id for w, _, _, _ in moved],
-        "days": [day for _, day, _, _ in moved],
-        "dues": [due for _, _, _, due in moved],
-        "starts": [window.starts for _, _, window, _ in moved],
-        "ends": [window.ends for _, _, window, _ in moved],
+        "ids": [w.id for w, *_ in moved],
+        "days": [day for _, day, _, _, _ in moved],
+        "dues": [due for *_, due in moved],
+        "locations": [home for _, _, home, _, _ in moved],
+        "starts": [window.starts for _, _, _, window, _ in moved],
+        "ends": [window.ends for _, _, _, window, _ in moved],
     }
     await tx.execute(writes.MOVE_WORK, params)
     events = [
@@ -116,6 +116,6 @@ async def _write(tx: Tx, moves: Sequence[tuple[Work, Wish]], calendars: Mapping[
             former_day=w.capacity_day.isoformat(),
             former_starts=f"{w.slot_starts:%H:%M}",
         )
-        for w, day, window, due in moved
+        for w, day, _, window, due in moved
     ]
     await ordering.record(tx, *events)

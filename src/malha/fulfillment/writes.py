@@ -181,9 +181,10 @@ LIMIT %(limit)s::int
 # By primary key; the work is locked.
 MOVE_WORK = """
 UPDATE fulfillment_order f
-SET capacity_day = w.day, due_at = w.due, slot_starts = w.starts, slot_ends = w.ends, version = f.version + 1
-FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(dues)s::timestamptz[], %(starts)s::time[], %(ends)s::time[])
-     AS w(id, day, due, starts, ends)
+SET capacity_day = w.day, due_at = w.due, slot_location_id = w.location_id, slot_starts = w.starts,
+    slot_ends = w.ends, version = f.version + 1
+FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(dues)s::timestamptz[], %(locations)s::int[], %(starts)s::time[],
+            %(ends)s::time[]) AS w(id, day, due, location_id, starts, ends)
 WHERE f.id = w.id
 """
 

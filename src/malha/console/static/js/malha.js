@@ -135,7 +135,7 @@ document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id =
 const paint = (scope) => {
   const rows = $$("[data-select-row]", scope);
   const chosen = rows.filter((box) => box.checked);
-  rows.forEach((box) => box.closest("tr").toggleAttribute("data-chosen", box.checked));
+  rows.forEach((box) => box.closest("tr, [data-card]").toggleAttribute("data-chosen", box.checked));
   const all = $("[data-select-all]", scope);
   if (all) { all.checked = rows.length > 0 && chosen.length === rows.length; all.indeterminate = chosen.length > 0 && !all.checked; }
   const bar = $("[data-bulk]", scope);
