@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from malha.capacity import service as capacity
+from malha.capacity.model import Kind
 from malha.catalog import reads as catalog
 from malha.catalog import service as catalog_service
 from malha.catalog.model import ProductDraft
@@ -82,6 +84,7 @@ async def build(db: Database, *, orders: int, seed: int, progress: Progress) -> 
     goods = retailer.products(rng)
     kits = retailer.kits(goods)
     await _reference_data(db, [*goods, *kits], progress)
+    await _picking(db, orders)
     stock = retailer.stock(rng, [v.sku for draft in goods for v in draft.variants])
     await _stock(db, stock, progress)
     shoppers = Shoppers(rng, people(rng, CUSTOMERS), [*goods, *kits], stock)
@@ -110,6 +113,15 @@ async def _reference_data(db: Database, goods: Sequence[ProductDraft], progress:
         async with db.transaction() as tx:
             await catalog_service.put_products(tx, goods[start : start + 40])
         progress("Catalogue", start, len(goods))
+
+
+async def _picking(db: Database, orders: int) -> None:
+    """Let some places prepare their orders in slots of the day."""
+    async with db.transaction() as tx:
+        for code, week in retailer.picking_slots(orders).items():
+            place = await network.location_by_code(tx, code)
+            assert place is not None  # noqa: S101 -- it was written before
+            await capacity.set_templates(tx, place, {Kind.PICK: week})
 
 
 async def _stock(db: Database, rows: Sequence[tuple[str, str, int]], progress: Progress) -> None:

@@ -1,8 +1,10 @@
 """Who Aroeira is: companies, places, channels, carriers, goods and stock, as drafts for the ordinary services."""
 
 import random
+from datetime import time
 from itertools import product
 
+from malha.capacity.model import Template
 from malha.catalog.model import CategoryDraft, ProductDraft, VariantDraft
 from malha.demo.words import CATEGORIES, LINES, SITES
 from malha.network.model import (
@@ -85,6 +87,30 @@ def locations() -> list[LocationDraft]:
             )
         )
     return drafts
+
+
+# Who prepares orders hour by hour: the slots of a weekday and of a Sunday, and of how many orders of the demo's thirty
+# days each has room for one.
+_DEPOT_HOURS = ((time(7), time(10)), (time(10), time(13)), (time(13), time(17)), (time(17), time(21)))
+_STORE_HOURS = ((time(10), time(13)), (time(13), time(16)), (time(16), time(19)), (time(19), time(22)))
+_SUNDAY_HOURS = ((time(14), time(17)), (time(17), time(20)))
+_PICKING = {
+    "CD-CONTAGEM": 130, "CD-JABOATAO": 130, "CD-CAJAMAR": 130,
+    "SP-PAULISTA": 400, "SP-CAMPINAS": 400, "BA-BARRA": 400, "GO-GOIANIA": 400,
+}  # fmt: skip
+
+
+def picking_slots(orders: int) -> dict[str, list[Template]]:
+    """Return the picking slots of a week by location, large enough for so many orders in thirty days."""
+    found = {}
+    for code, share in _PICKING.items():
+        depot = code.startswith("CD-")
+        quota = max(2, round(orders / share))
+        hours = _DEPOT_HOURS if depot else _STORE_HOURS
+        week = [Template(day, starts, ends, quota) for day in range(1, 7) for starts, ends in hours]
+        sunday = [] if depot else [Template(7, starts, ends, quota) for starts, ends in _SUNDAY_HOURS]
+        found[code] = week + sunday
+    return found
 
 
 def channels() -> list[ChannelDraft]:
