@@ -84,12 +84,12 @@ async def build(db: Database, *, orders: int, seed: int, progress: Progress) -> 
     goods = retailer.products(rng)
     kits = retailer.kits(goods)
     await _reference_data(db, [*goods, *kits], progress)
-    await _picking(db, orders)
     stock = retailer.stock(rng, [v.sku for draft in goods for v in draft.variants])
     await _stock(db, stock, progress)
     shoppers = Shoppers(rng, people(rng, CUSTOMERS), [*goods, *kits], stock)
     told = list(tales(rng, shoppers, orders, datetime.now(UTC)))
     placed, refused = await _intake(db, told, progress)
+    await _picking(db, orders)  # after a month was placed in a minute, which no day has room for
     await drain(db, SUBSCRIPTIONS)
     documents = Documents(rng)
     work = await _lives(db, told, placed, documents, progress)
