@@ -23,6 +23,7 @@ from malha.inventory.sync.model import (
     Leaves,
     Outcome,
     Scope,
+    SiteDrift,
     Snapshot,
     Source,
     SourceDraft,
@@ -30,7 +31,9 @@ from malha.inventory.sync.model import (
     ZeroRule,
 )
 from malha.inventory.sync.receiving import Statement
+from malha.network import sites
 from malha.platform import audit, paging
+from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
@@ -48,6 +51,7 @@ Change = Annotated[int, Meta(ge=-2_000_000_000, le=2_000_000_000)]
 Sequence = Annotated[int, Meta(ge=0, le=9_000_000_000_000_000_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(min_length=1, max_length=120)]
+Id = Annotated[int, Meta(ge=0, le=2_147_483_647)]
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,12 +142,17 @@ class DeltasReply(msgspec.Struct, frozen=True):
 
 
 class DriftRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One disagreement: `unexplained` = `theirs` + `underway` + `later` - `ours`."""
+    """One disagreement: `unexplained` = `theirs` + `underway` + `later` - `ours`.
+
+    `site` is the first location of the place's site; `owner` the establishment whose goods they are.
+    """
 
     id: UUID
     source: str
     sku: str
     location: str
+    site: str
+    owner: str
     snapshot: int | None
     kind: DriftKind
     state: DriftState
@@ -159,6 +168,20 @@ class DriftRow(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
     version: int
     count: int | None
+
+
+class SiteDriftRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source says of a SKU at a site, its owners together: sums, and the disagreement about each one's goods."""
+
+    source: str
+    site: str
+    sku: str
+    theirs: int
+    moved: int
+    ours: int
+    unexplained: int
+    newest: datetime
+    rows: list[DriftRow]
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,6 +224,21 @@ def _snapshot(found: Snapshot) -> SnapshotState:
 def _drift(found: Any) -> DriftRow:
     fields = {name: getattr(found, name) for name in DriftRow.__struct_fields__}
     return DriftRow(**fields)
+
+
+def _site_drift(found: SiteDrift) -> SiteDriftRow:
+    first, added = found.rows[0], found.sum
+    return SiteDriftRow(
+        source=first.source,
+        site=first.site,
+        sku=first.sku,
+        theirs=added.theirs,
+        moved=added.moved,
+        ours=added.ours,
+        unexplained=added.unexplained,
+        newest=found.newest,
+        rows=[_drift(row) for row in found.rows],
+    )
 
 
 # --- sources ---
@@ -442,29 +480,61 @@ async def report_deltas(work: Work, data: Deltas) -> DeltasReply:
 # --- disagreements ---
 
 
+async def _wanted(tx: Tx, status: DriftState, site: str | None, **more: Any) -> reads.DriftAsked:
+    """Return which disagreements a caller wants of those they may see.
+
+    Raises:
+        UnknownLocation: there is no such site in the caller's sight.
+    """
+    scope = None if tx.actor.locations is None else tuple(sorted(tx.actor.locations))
+    there = None if site is None else tuple(await sites.in_sight(tx, site))
+    return reads.DriftAsked(states=(status.value,), site=there, scope=scope, **more)
+
+
 @query("/stock/drift", permission="stock:read", tag=TAG)
 async def list_drift(
     work: Work,
     status: DriftState = DriftState.OPEN,
     source: str | None = None,
     location: str | None = None,
+    site: str | None = None,
     kind: DriftKind | None = None,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[DriftRow]:
-    """List disagreements with sources, the newest first."""
+    """List disagreements with sources, the newest first.
+
+    `site` is the code of a location: those of all owners whose goods are at its site.
+    """
     size = paging.bounded(limit)
     after = paging.position(cursor, "drift", (datetime, str))
-    asked = reads.DriftAsked(
-        states=(status.value,),
-        source=source,
-        location=location,
-        kind=None if kind is None else kind.value,
-        scope=None if work.actor.locations is None else tuple(sorted(work.actor.locations)),
-    )
+    asked = await _wanted(work.tx, status, site, source=source, location=location, kind=kind and kind.value)
     before = (after[0], UUID(after[1])) if after else None
     found = [_drift(row) for row in await reads.drifts(work.tx, asked, before=before, limit=size + 1)]
     return paging.page_of(found, size, "drift", lambda row: (row.found_at, str(row.id)))
+
+
+@query("/stock/drift:by-site", permission="stock:read", tag=TAG)
+async def list_site_drift(
+    work: Work,
+    status: DriftState = DriftState.OPEN,
+    source: str | None = None,
+    site: str | None = None,
+    kind: DriftKind | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[SiteDriftRow]:
+    """List disagreements by source, SKU and site, all owners' together, the newest first.
+
+    Where `unexplained` is 0 the site as a whole agrees: the source takes one owner's goods for another's. All rows of
+    one are repaired together by naming them in one request.
+    """
+    size = paging.bounded(limit)
+    before = cast("reads.SitePosition | None", paging.position(cursor, "site-drift", (datetime, Id, Id, Id)))
+    asked = await _wanted(work.tx, status, site, source=source, kind=kind and kind.value)
+    found = await reads.site_drifts(work.tx, asked, before=before, limit=size + 1)
+    page = paging.page_of(found, size, "site-drift", lambda one: one[0])
+    return Page([_site_drift(one) for _key, one in page.items], page.next)
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -500,11 +570,16 @@ async def export_drift(
     status: DriftState = DriftState.OPEN,
     source: str | None = None,
     location: str | None = None,
+    site: str | None = None,
+    by_site: bool = False,
     format: Format = Format.CSV,  # noqa: A002
 ) -> bytes:
-    """Return disagreements as a file."""
-    scope = None if work.actor.locations is None else tuple(sorted(work.actor.locations))
-    asked = reads.DriftAsked(states=(status.value,), source=source, location=location, scope=scope)
+    """Return disagreements as a file; `by_site`, those of one SKU at one site together, with what they add up to."""
+    async with work.transaction() as tx:
+        asked = await _wanted(tx, status, site, source=source, location=location)
+    if by_site:
+        pages = exports.site_drift_pages(work.database, work.actor, asked, work.language)
+        return _file("drift-by-site", exports.SITE_DRIFT_COLUMNS, pages, format)
     pages = exports.drift_pages(work.database, work.actor, asked, work.language)
     return _file("drift", exports.DRIFT_COLUMNS, pages, format)
 
@@ -524,6 +599,7 @@ handlers = [
     export_held,
     report_deltas,
     list_drift,
+    list_site_drift,
     get_drift,
     repair_drift,
     export_drift,

@@ -13,12 +13,15 @@ from litestar.response import Response, Stream
 from malha.console import export, filling, plots, render, shell, stock_view, web
 from malha.console import network_words as network_say
 from malha.console import sync_words as say
+from malha.console.words import Sign
 from malha.flows import stock_sync
 from malha.inventory.sync import applying, drift, exports, reads, sources
 from malha.inventory.sync.errors import SnapshotNotFound
-from malha.inventory.sync.model import LIVE, Leaves, Snapshot, Source, SourceDraft, State, ZeroRule
+from malha.inventory.sync.model import LIVE, Drift, Leaves, SiteDrift, Snapshot, Source, SourceDraft, State, ZeroRule
 from malha.inventory.sync.reads import DriftAsked
 from malha.network import reads as network
+from malha.network import sites
+from malha.network.errors import UnknownLocation
 from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -36,6 +39,8 @@ SHOWN_EXPECTED = 20
 SHOWN_COUNTS = 5
 MANY_ROWS = 300_000  # of more, what would change is summed and ordered by nobody while a page waits
 BLANK = SourceDraft(code="", name="")
+ALL_SITES = "*"
+MOST_KEY = 2_147_483_647
 BULK = {"theirs": drift.Repair.THEIRS, "ours": drift.Repair.OURS, "count": drift.Repair.COUNT}
 
 
@@ -45,6 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     view: str = "open"
     source: str = ""
     location: str = ""
+    site: str = ""  # code of a site; ALL_SITES: each location's rows with those of its site
     q: str = ""
     before: str = ""
 
@@ -61,11 +67,19 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     return Asked(**{**said, "view": said["view"] if said["view"] in say.VIEWS else "open"})
 
 
-def _wanted(asked: Asked, scope: tuple[int, ...] | None) -> DriftAsked:
+async def _wanted(tx: Tx, asked: Asked, scope: tuple[int, ...] | None) -> DriftAsked:
+    """Return which disagreements are wanted; a site that is not in sight has none."""
+    there: tuple[int, ...] | None = None
+    if asked.site not in {"", ALL_SITES}:
+        try:
+            there = tuple(await sites.in_sight(tx, asked.site))
+        except UnknownLocation:
+            there = ()
     return DriftAsked(
         states=tuple(state.value for state in say.VIEWS[asked.view][1]),
         source=asked.source or None,
         location=asked.location or None,
+        site=there,
         query=literal(fold(asked.q)) if asked.q else None,
         scope=scope,
     )
@@ -79,26 +93,66 @@ def _before(text: str) -> tuple[datetime, UUID] | None:
         return None
 
 
+def _site_before(text: str) -> reads.SitePosition | None:
+    at, *keys = text.split("|")
+    try:
+        source, home, sku = (int(key) for key in keys)
+        return (datetime.fromisoformat(at), source, home, sku) if max(source, home, sku) <= MOST_KEY else None
+    except ValueError:
+        return None
+
+
+class Together(NamedTuple):
+    """What the page shows as one: a disagreement, or several at one site with their sum."""
+
+    rows: list[tuple[Drift, Sign, str]]
+    whole: SiteDrift | None  # None: one that stands alone
+
+
+def _together(found: SiteDrift) -> Together:
+    return Together([_row(row) for row in found.rows], found if len(found.rows) > 1 else None)
+
+
+def _row(row: Drift) -> tuple[Drift, Sign, str]:
+    return row, say.DRIFT[row.state], say.KIND[row.kind]
+
+
+async def _rows(tx: Tx, asked: Asked, wanted: DriftAsked) -> tuple[list[Together], str]:
+    """Return a page of disagreements, and the address of the next one."""
+    if asked.site:
+        sited = await reads.site_drifts(tx, wanted, before=_site_before(asked.before), limit=PAGE_SIZE + 1)
+        at, *keys = sited[:PAGE_SIZE][-1][0] if sited else (None,)
+        more = f"{at.isoformat()}|{'|'.join(map(str, keys))}" if at and len(sited) > PAGE_SIZE else ""
+        shown = [_together(one) for _key, one in sited[:PAGE_SIZE]]
+    else:
+        found = await reads.drifts(tx, wanted, before=_before(asked.before), limit=PAGE_SIZE + 1)
+        more = f"{found[PAGE_SIZE - 1].found_at.isoformat()}|{found[PAGE_SIZE - 1].id}" if found[PAGE_SIZE:] else ""
+        shown = [Together([_row(row)], None) for row in found[:PAGE_SIZE]]
+    return shown, asked.address(before=more) if more else ""
+
+
 async def _list(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[str, Any]:
     scope = shell.scope_of(web.caller_of(request))
-    found = await reads.drifts(tx, _wanted(asked, scope), before=_before(asked.before), limit=PAGE_SIZE + 1)
+    wanted = await _wanted(tx, asked, scope)
+    shown, more = await _rows(tx, asked, wanted)
     counts = await reads.drift_counts(tx, scope)
-    rows = found[:PAGE_SIZE]
-    more = asked.address(before=f"{rows[-1].found_at.isoformat()}|{rows[-1].id}") if len(found) > PAGE_SIZE else ""
     every = await reads.sources(tx)
     places = [p for p in await network.locations(tx) if scope is None or p.id in scope]
     return {
         "asked": asked,
-        "rows": [(row, say.DRIFT[row.state], say.KIND[row.kind]) for row in rows],
+        "rows": shown,
+        "sum": await reads.sum_of_drifts(tx, wanted) if shown and asked.site not in {"", ALL_SITES} else None,
         "tabs": [
             (word, asked.address(view=view), sum(counts.get(s.value, 0) for s in states), view == asked.view)
             for view, (word, states) in say.VIEWS.items()
         ],
         "sources": [(s.code, s.name) for s in every],
         "places": [(p.code, p.name) for p in places],
+        "sites": [(s.code, s.name, len(s.places)) for s in sites.shared(places)],
+        "all_sites": ALL_SITES,
         "open": asked.view in {"open", "counting", "explained"},
         "empty": say.EMPTY[asked.view],
-        "filtered": bool(asked.source or asked.location or asked.q),
+        "filtered": bool(asked.source or asked.location or asked.q or asked.site not in {"", ALL_SITES}),
         "unfiltered": Asked(view=asked.view).address(),
         "first": asked.address(before="") if asked.before else "",
         "next": more,
@@ -146,6 +200,7 @@ async def drift_show(request: Request[Any, Any, Any], drift_id: FromPath[UUID]) 
         pending=pending,
         open=found.state.value in {"open", "counting", "explained"},
         balance=stock_view.address_of(found.sku, found.location),
+        together=Asked(view=found.state.value, site=found.location, q=found.sku).address() if found.shared else "",
     )
 
 
@@ -188,9 +243,14 @@ def _told(how: drift.Repair, count: int) -> str:
 @get(export.paths("/stock-sync:export"), opt={"permission": SEE})
 async def drift_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered report as a file."""
-    asked = _wanted(asked_of(request.query_params), shell.scope_of(web.caller_of(request)))
-    pages = exports.drift_pages(web.database_of(request), web.actor_of(request), asked, i18n.current_language())
-    return export.send(request, "drift", exports.DRIFT_COLUMNS, pages, _as_it_is)
+    said = asked_of(request.query_params)
+    async with web.reading(request) as tx:
+        asked = await _wanted(tx, said, shell.scope_of(web.caller_of(request)))
+    reader = web.database_of(request), web.actor_of(request), asked, i18n.current_language()
+    if said.site:
+        pages = exports.site_drift_pages(*reader)
+        return export.send(request, "drift-by-site", exports.SITE_DRIFT_COLUMNS, pages, _as_it_is)
+    return export.send(request, "drift", exports.DRIFT_COLUMNS, exports.drift_pages(*reader), _as_it_is)
 
 
 def _as_it_is(row: Any) -> Any:

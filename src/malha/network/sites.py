@@ -5,12 +5,12 @@ location and written to the others with it, so that nobody who reads a location 
 one's own is whose goods it keeps, and what follows from that: its balances, its documents, who may sell it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from malha.network import reads, rules, writes
-from malha.network.errors import OwnerTwiceAtSite, SiteIsClosed, SiteShared
+from malha.network.errors import OwnerTwiceAtSite, SiteIsClosed, SiteShared, UnknownLocation
 from malha.network.model import Location, LocationDraft, LocationStatus
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw
@@ -24,6 +24,35 @@ class Placed(msgspec.Struct, frozen=True):
     flaws: dict[str, list[Flaw]]
     sites: list[str]  # codes of the sites that locations are at, besides their own
     came: list[str]  # codes of those that come to a site with this
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A site of several owners as somebody sees it, called as the first location there that they see."""
+
+    code: str
+    name: str
+    places: list[int]  # ids of its locations, the first of the site first
+
+
+def shared(places: Iterable[Location]) -> list[Shared]:
+    """Return the sites at which several of some locations are, by name."""
+    at: dict[int, list[Location]] = {}
+    for one in sorted(places, key=lambda one: (one.site_id is not None, one.code)):
+        at.setdefault(one.home, []).append(one)
+    found = [Shared(there[0].code, there[0].name, [x.id for x in there]) for there in at.values() if len(there) > 1]
+    return sorted(found, key=lambda site: (site.name, site.code))
+
+
+async def in_sight(tx: Tx, code: str) -> list[int]:
+    """Return the ids of the locations that the actor sees at the site of one, which is any of those.
+
+    Raises:
+        UnknownLocation: there is none, or the actor does not see it.
+    """
+    around = [x for x in await reads.locations_at_sites(tx, [code]) if tx.actor.sees(x.id)]
+    if all(x.code != code for x in around):
+        raise UnknownLocation(key=code)
+    return [x.id for x in around]
 
 
 async def place(tx: Tx, drafts: Sequence[LocationDraft], promised: Mapping[str, LocationDraft] | None = None) -> Placed:

@@ -52,6 +52,8 @@ DRIFT_COLUMNS = (
     Column(N_("SKU"), width=22),
     Column(N_("Name"), width=40),
     Column(N_("Location")),
+    Column(N_("Site")),
+    Column(N_("Owner of the goods"), width=28),
     Column(N_("State")),
     Column(N_("Why it is here"), width=36),
     Column(N_("As of"), Kind.MOMENT),
@@ -64,6 +66,7 @@ DRIFT_COLUMNS = (
     Column(N_("Unexplained"), Kind.WHOLE),
     Column(N_("Found"), Kind.MOMENT),
 )
+SITE_DRIFT_COLUMNS = (*DRIFT_COLUMNS, Column(N_("Unexplained at the site"), Kind.WHOLE))
 
 
 async def held_pages(db: Database, actor: Actor, id_: UUID, language: str) -> AsyncIterator[list[list[Any]]]:
@@ -107,6 +110,20 @@ async def drift_pages(
         yield [_cells(row, language) for row in rows]
 
 
+async def site_drift_pages(
+    db: Database, actor: Actor, asked: reads.DriftAsked, language: str
+) -> AsyncIterator[list[list[Any]]]:
+    """Yield disagreements by source, SKU and site, the newest first, each with what is unexplained at its site."""
+    before = None
+    while True:
+        async with db.transaction(actor) as tx:
+            found = await reads.site_drifts(tx, asked, before=before, limit=AT_ONCE)
+        if not found:
+            return
+        before = found[-1][0]
+        yield [[*_cells(row, language), one.sum.unexplained] for _key, one in found for row in one.rows]
+
+
 def _cells(row: Drift, language: str) -> list[Any]:
     numbers = msgspec.structs.asdict(row)
     counted = ("theirs", "underway", "later", "in_window", "ours", "allocated", "unexplained")
@@ -115,6 +132,8 @@ def _cells(row: Drift, language: str) -> list[Any]:
         row.sku,
         row.sku_name,
         row.location,
+        row.site,
+        row.owner_name,
         translate(language, STATE_WORDS[row.state.value]),
         translate(language, KIND_WORDS[row.kind.value]),
         row.as_of,

@@ -1,5 +1,6 @@
 """Words of stock that others state: sources and their roles, lives of a snapshot, what is wrong with a row, drift."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -241,6 +242,12 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     location_id: int
     location: str
     location_name: str
+    home: int  # the first location of its site
+    site: str
+    site_name: str
+    owner: str  # whose goods they are: an establishment
+    owner_name: str
+    shared: bool  # the site keeps the goods of other owners too
     snapshot_id: UUID | None
     snapshot: int | None
     kind: DriftKind
@@ -259,3 +266,46 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     settled_by: str | None
     version: int
     count: int | None = None  # the number of the count that was asked for, or settled it
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """Disagreements added up: units of all of them; what is `unexplained` is 0 where they even out."""
+
+    rows: int
+    theirs: int
+    moved: int  # under way then, or moved since
+    in_window: int
+    ours: int
+    unexplained: int
+
+
+class SiteDrift(msgspec.Struct, frozen=True):
+    """What one source says of one SKU at one site: a disagreement for each location of it, the site's first one first.
+
+    A source that takes one owner's goods for another's disagrees twice, and the sum is 0.
+    """
+
+    rows: list[Drift]
+    newest: datetime  # when the last of them was found
+
+    @property
+    def sum(self) -> Sum:
+        """Return all of them together."""
+        return sum_of(self.rows)
+
+    @property
+    def evens_out(self) -> bool:
+        """Whether the site as a whole agrees, and only whose the goods are is said otherwise."""
+        return len(self.rows) > 1 and self.sum.unexplained == 0
+
+
+def sum_of(rows: Sequence[Drift]) -> Sum:
+    """Return disagreements added up."""
+    return Sum(
+        rows=len(rows),
+        theirs=sum(row.theirs for row in rows),
+        moved=sum(row.underway + row.later for row in rows),
+        in_window=sum(row.in_window for row in rows),
+        ours=sum(row.ours for row in rows),
+        unexplained=sum(row.unexplained for row in rows),
+    )

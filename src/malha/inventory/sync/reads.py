@@ -14,9 +14,11 @@ from malha.inventory.sync.model import (
     Leaves,
     Role,
     Scope,
+    SiteDrift,
     Snapshot,
     Source,
     State,
+    Sum,
     ZeroRule,
 )
 from malha.platform import arrays
@@ -149,31 +151,80 @@ WHERE n.source_id = %(source)s::int AND n.as_of >= %(since)s::timestamptz
 GROUP BY 1 ORDER BY 1
 """
 
-_DRIFT = """
+# Who else is at a site is seen by the index on sites.
+_DRIFT_COLUMNS = """
 SELECT d.id, s.code AS source, s.name AS source_name, d.sku_id, v.sku, v.name AS sku_name, d.location_id,
-       l.code AS location, l.name AS location_name, d.snapshot_id, n.number AS snapshot, d.kind, d.state, d.as_of,
+       l.code AS location, l.name AS location_name, h.id AS home, h.code AS site, h.name AS site_name, e.code AS owner,
+       e.name AS owner_name, EXISTS (SELECT FROM location m WHERE coalesce(m.site_id, m.id) = h.id AND m.id <> l.id)
+           AS shared, d.snapshot_id, n.number AS snapshot, d.kind, d.state, d.as_of,
        d.seq, d.theirs, d.ours, d.underway, d.later, d.in_window, d.allocated, d.unexplained, d.found_at, d.settled_at,
        d.settled_by, d.version, c.number AS count
-FROM stock_drift d
+"""
+_DRIFT_TABLES = """
 JOIN stock_source s ON s.id = d.source_id
 JOIN variant v ON v.id = d.sku_id
 JOIN location l ON l.id = d.location_id
+JOIN location h ON h.id = coalesce(l.site_id, l.id)
+JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
 LEFT JOIN stock_snapshot n ON n.id = d.snapshot_id
 LEFT JOIN count_task c ON c.id = d.count_id
+"""
+_DRIFT = f"{_DRIFT_COLUMNS}FROM stock_drift d{_DRIFT_TABLES}"
+_DRIFTS_ASKED = """WHERE d.state = ANY (%(states)s::text[])
+  AND (%(source)s::text IS NULL OR s.code = %(source)s::text)
+  AND (%(location)s::text IS NULL OR l.code = %(location)s::text)
+  AND (%(site)s::int[] IS NULL OR d.location_id = ANY (%(site)s::int[]))
+  AND (%(kind)s::text IS NULL OR d.kind = %(kind)s::text)
+  AND (%(query)s::text IS NULL OR v.folded LIKE %(query)s::text)
+  AND (%(scope)s::int[] IS NULL OR d.location_id = ANY (%(scope)s::int[]))
 """
 # Open ones come by their partial index; the newest first.
 DRIFTS = (
     _DRIFT
-    + """WHERE d.state = ANY (%(states)s::text[])
-  AND (%(source)s::text IS NULL OR s.code = %(source)s::text)
-  AND (%(location)s::text IS NULL OR l.code = %(location)s::text)
-  AND (%(kind)s::text IS NULL OR d.kind = %(kind)s::text)
-  AND (%(query)s::text IS NULL OR v.folded LIKE %(query)s::text)
-  AND (%(scope)s::int[] IS NULL OR d.location_id = ANY (%(scope)s::int[]))
-  AND (d.found_at, d.id) < (coalesce(%(before)s::timestamptz, 'infinity'),
+    + _DRIFTS_ASKED
+    + """  AND (d.found_at, d.id) < (coalesce(%(before)s::timestamptz, 'infinity'),
                             coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
 ORDER BY d.found_at DESC, d.id DESC LIMIT %(limit)s::int
 """
+)
+# What is asked for by source, SKU and site, the newest first: what is open by the partial index, the rows of a page by
+# the unique one.
+SITE_DRIFTS = (
+    """WITH wanted AS (
+    SELECT d.source_id, coalesce(l.site_id, l.id) AS home, d.sku_id, max(d.found_at) AS newest
+    FROM stock_drift d
+    JOIN stock_source s ON s.id = d.source_id
+    JOIN variant v ON v.id = d.sku_id
+    JOIN location l ON l.id = d.location_id
+"""
+    + _DRIFTS_ASKED
+    + """    GROUP BY d.source_id, coalesce(l.site_id, l.id), d.sku_id
+    HAVING (max(d.found_at), d.source_id, coalesce(l.site_id, l.id), d.sku_id)
+         < (coalesce(%(before)s::timestamptz, 'infinity'), %(before_source)s::int, %(before_home)s::int,
+            %(before_sku)s::int)
+    ORDER BY newest DESC, d.source_id DESC, home DESC, d.sku_id DESC LIMIT %(limit)s::int
+)
+"""
+    + _DRIFT_COLUMNS
+    + """     , d.source_id, g.newest
+FROM wanted g
+JOIN stock_drift d ON d.source_id = g.source_id AND d.sku_id = g.sku_id"""
+    + _DRIFT_TABLES
+    + _DRIFTS_ASKED
+    + """  AND h.id = g.home
+ORDER BY g.newest DESC, g.source_id DESC, g.home DESC, g.sku_id DESC, l.site_id NULLS FIRST, l.code
+"""
+)
+SUM_OF_DRIFTS = (
+    """
+SELECT count(*)::int, coalesce(sum(d.theirs), 0)::bigint, coalesce(sum(d.underway + d.later), 0)::bigint,
+       coalesce(sum(d.in_window), 0)::bigint, coalesce(sum(d.ours), 0)::bigint, coalesce(sum(d.unexplained), 0)::bigint
+FROM stock_drift d
+JOIN stock_source s ON s.id = d.source_id
+JOIN variant v ON v.id = d.sku_id
+JOIN location l ON l.id = d.location_id
+"""
+    + _DRIFTS_ASKED
 )
 DRIFTS_BY_ID = _DRIFT + "WHERE d.id = ANY (%(ids)s::uuid[]) ORDER BY d.sku_id, d.location_id"
 # By the partial index on the count.
@@ -281,6 +332,7 @@ class DriftAsked(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[str, ...] = ("open",)
     source: str | None = None
     location: str | None = None
+    site: tuple[int, ...] | None = None  # ids of the locations of a site that the asker sees (`network.sites.in_sight`)
     kind: str | None = None
     query: str | None = None
     scope: tuple[int, ...] | None = None
@@ -445,21 +497,44 @@ async def drifts(
 ) -> list[Drift]:
     """Return disagreements, the newest first, from before a (time, id) position."""
     at, id_ = before or (None, None)
-    params = {
+    params = _asked(asked) | {"before": at, "before_id": id_, "limit": limit}
+    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS, params)]
+
+
+def _asked(asked: DriftAsked) -> dict[str, Any]:
+    return {
         **{name: getattr(asked, name) for name in ("source", "location", "kind")},
         "states": list(asked.states),
         "query": f"%{asked.query}%" if asked.query else None,
+        "site": None if asked.site is None else list(asked.site),
         "scope": None if asked.scope is None else list(asked.scope),
-        "before": at,
-        "before_id": id_,
-        "limit": limit,
     }
-    return [_drift(row) for row in await tx.all(dict, DRIFTS, params)]
+
+
+SitePosition = tuple[datetime, int, int, int]  # when the last was found; source, first location of the site, SKU
+
+
+async def site_drifts(
+    tx: Tx, asked: DriftAsked, *, before: SitePosition | None = None, limit: int = LISTED
+) -> list[tuple[SitePosition, SiteDrift]]:
+    """Return disagreements by source, SKU and site, the newest first, from before a position: `limit` of those."""
+    at, source_id, home, sku_id = before or (None, 0, 0, 0)
+    place = {"before": at, "before_source": source_id, "before_home": home, "before_sku": sku_id, "limit": limit}
+    found: dict[SitePosition, list[Drift]] = {}
+    for row in await tx.all(dict, SITE_DRIFTS, _asked(asked) | place):
+        key = row.pop("newest"), row.pop("source_id"), row["home"], row["sku_id"]
+        found.setdefault(key, []).append(_drift(tx, row))
+    return [(key, SiteDrift(rows, key[0])) for key, rows in found.items()]
+
+
+async def sum_of_drifts(tx: Tx, asked: DriftAsked) -> Sum:
+    """Return all that is asked for, added up."""
+    return Sum(*(await tx.tuples(SUM_OF_DRIFTS, _asked(asked)))[0])
 
 
 async def drifts_by_id(tx: Tx, ids: Sequence[UUID]) -> list[Drift]:
     """Return disagreements by their ids, in key order; unknown ones are absent."""
-    return [_drift(row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids)})]
+    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids)})]
 
 
 async def drift(tx: Tx, id_: UUID) -> Drift:
@@ -474,13 +549,15 @@ async def drift(tx: Tx, id_: UUID) -> Drift:
     return found[0]
 
 
-def _drift(row: dict[str, Any]) -> Drift:
+def _drift(tx: Tx, row: dict[str, Any]) -> Drift:
+    if not tx.actor.sees(row["home"]):  # a site is called by what the actor sees of it
+        row |= {"site": row["location"], "site_name": row["location_name"]}
     return Drift(**{**row, "kind": DriftKind(row["kind"]), "state": DriftState(row["state"])})
 
 
 async def drifts_of_count(tx: Tx, count_id: UUID) -> list[Drift]:
     """Return the disagreements that a count is to settle, or settled, by SKU."""
-    return [_drift(row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id})]
+    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id})]
 
 
 async def drift_counts(tx: Tx, scope: Sequence[int] | None) -> dict[str, int]:

@@ -131,6 +131,12 @@ command?.addEventListener("keydown", (event) => {
 command?.addEventListener("click", (event) => { const item = event.target.closest("[role=option]"); if (item) choose(item); });
 document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "cmd-list") pick($$("[role=option]", command), $("[role=option]", command)); });
 
+// The rows that a row stands for: those right below it, as many as it says.
+const parts = (box) => {
+  const found = [];
+  for (let row = box.closest("tr"); found.length < Number(box.dataset.selectPart) && (row = row.nextElementSibling);) found.push($("[data-select-row]", row));
+  return found.filter(Boolean);
+};
 // Rows: choosing, and the one that is open beside the list.
 const paint = (scope) => {
   const rows = $$("[data-select-row]", scope);
@@ -138,6 +144,12 @@ const paint = (scope) => {
   rows.forEach((box) => box.closest("tr, [data-card]").toggleAttribute("data-chosen", box.checked));
   const all = $("[data-select-all]", scope);
   if (all) { all.checked = rows.length > 0 && chosen.length === rows.length; all.indeterminate = chosen.length > 0 && !all.checked; }
+  $$("[data-select-part]", scope).forEach((box) => {
+    const mine = parts(box), picked = mine.filter((part) => part.checked).length;
+    box.checked = picked > 0 && picked === mine.length;
+    box.indeterminate = picked > 0 && picked < mine.length;
+    box.closest("tr").toggleAttribute("data-chosen", box.checked);
+  });
   const bar = $("[data-bulk]", scope);
   if (bar) { bar.hidden = chosen.length === 0; $("[data-bulk-count]", bar).textContent = String(chosen.length); }
 };
@@ -145,6 +157,7 @@ document.addEventListener("change", (event) => {
   const scope = event.target.closest("[data-select]");
   if (!scope) return;
   if (event.target.matches("[data-select-all]")) $$("[data-select-row]", scope).forEach((box) => { box.checked = event.target.checked; });
+  if (event.target.matches("[data-select-part]")) parts(event.target).forEach((box) => { box.checked = event.target.checked; });
   paint(scope);
 });
 
