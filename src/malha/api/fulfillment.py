@@ -10,11 +10,12 @@ from malha.api.work import Work, command, query
 from malha.capacity import rules
 from malha.capacity.model import Clock
 from malha.catalog import reads as catalog
-from malha.fulfillment import moving, pickups, reads, service
+from malha.fulfillment import moving, pickups, reads, service, taking
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import PICKUP_DAYS, Content, Parcel, Picked, RejectReason, Rerouted, Short, Tracking
 from malha.fulfillment.work import take_up
 from malha.network import reads as network
+from malha.network import sites
 from malha.network.errors import UnknownLocation
 from malha.ordering import reads as orders
 from malha.platform.flaws import Flaw, refuse
@@ -70,6 +71,18 @@ class WorkStanding(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     state: str
     version: int
+
+
+class AcceptMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which work is taken on."""
+
+    fulfillments: Annotated[list[UUID], Meta(min_length=1, max_length=200)]
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The work that is the caller's now."""
+
+    fulfillments: list[UUID]
 
 
 class RejectWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,21 +209,61 @@ class Delivered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @query("/fulfillments", permission="orders:read", tag=TAG)
 async def list_work(
-    work: Work, location: str | None = None, slot_day: date | None = None, slot: Clock | None = None
+    work: Work,
+    location: str | None = None,
+    site: str | None = None,
+    slot_day: date | None = None,
+    slot: Clock | None = None,
 ) -> list[reads.QueueRow]:
     """Return open work, due first, at most 200 pieces; of one location (its code), or of all the caller may see.
 
-    `slot_day` and `slot` (09:00) keep what is to be picked in the slots of a day, or in those that start then. Work in
-    a slot is due when it ends: it comes slot by slot.
+    `site` is the code of a location: the work of all owners whose goods are at its site. `slot_day` and `slot` (09:00)
+    keep what is to be picked in the slots of a day, or in those that start then. Work in a slot is due when it ends: it
+    comes slot by slot.
     """
+    starts = None if slot is None else rules.clock_of(slot)
+    return await reads.queue(work.tx, await _places(work, location, site), slot=(slot_day, starts))
+
+
+async def _places(work: Work, location: str | None, site: str | None) -> list[int] | None:
+    """Return the ids of the locations that are asked for and that the caller sees; None is all."""
     scope = None if work.actor.locations is None else sorted(work.actor.locations)
     if location is not None:
         place = await network.location_by_code(work.tx, location)
         if place is None or not work.actor.sees(place.id):
-            raise UnknownLocation(code=location)
+            raise UnknownLocation(key=location)
         scope = [place.id]
+    if site is not None:
+        there = await sites.in_sight(work.tx, site)
+        scope = there if scope is None else [id_ for id_ in there if id_ in scope]
+    return scope
+
+
+@query("/fulfillments:pick-list", permission="orders:read", tag=TAG)
+async def get_pick_list(
+    work: Work,
+    location: str | None = None,
+    site: str | None = None,
+    slot_day: date | None = None,
+    slot: Clock | None = None,
+) -> list[reads.PickRow]:
+    """Return what is still to be fetched for the work that is due first, at most 200 pieces, in the order of one walk.
+
+    A row says the SKU, how many units, for which order, and whose goods they are. `location`, `site`, `slot_day` and
+    `slot` as in the list of work.
+    """
     starts = None if slot is None else rules.clock_of(slot)
-    return await reads.queue(work.tx, scope, slot=(slot_day, starts))
+    return await reads.pick_list(work.tx, await _places(work, location, site), slot=(slot_day, starts))
+
+
+@command("/fulfillments:accept", permission="fulfillment:work", tag=TAG)
+async def accept_many(work: Work, data: AcceptMany) -> Accepted:
+    """Take many pieces of work on, as one who fetches the goods of several owners in one walk does; all or none.
+
+    The answer names those that are the caller's by this: what somebody else has and what is picked is left as it is.
+    """
+    taken = await taking.take_on(work.tx, data.fulfillments, assignee=work.actor.name)
+    return Accepted([one.id for one in taken])
 
 
 @query("/fulfillments/{fulfillment_id:uuid}", permission="orders:read", snapshot=True, tag=TAG)
@@ -408,8 +461,10 @@ async def deliver_shipment(work: Work, shipment_id: UUID, data: Delivered) -> No
 
 handlers = [
     list_work,
+    get_pick_list,
     get_work,
     accept_work,
+    accept_many,
     reject_work,
     move_work,
     confirm_pick,

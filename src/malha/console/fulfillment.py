@@ -14,8 +14,11 @@ from malha.fulfillment import moving
 from malha.fulfillment import reads as jobs
 from malha.fulfillment.errors import WorkNotFound
 from malha.fulfillment.reads import QueueRow
+from malha.network import reads as network
+from malha.network import sites
 from malha.platform import i18n
 from malha.platform.clock import now
+from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
@@ -51,6 +54,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     used: float  # length of the ring's arc
     sign: str  # short text inside the ring
     waits_document: bool
+    owner: str  # whose goods they are, where the site keeps several owners'
     slot: str  # when it is to be picked; empty without
 
 
@@ -89,6 +93,7 @@ def _card(row: QueueRow, at: datetime, slotted: Collection[int]) -> Card:
         used=round(ROUND * used, 1),
         sign="" if waiting else f"+{short}" if late else short,
         waits_document=row.awaiting_document,
+        owner=row.owner_name if row.shared else "",
         slot=picking_view.short(row.slot, i18n.local(at).date()) if row.slot and row.state in TO_PICK else "",
     )
 
@@ -110,9 +115,48 @@ def columns_of(
     ]
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the work that an address asks for is: a location, a site with all its owners, or all in sight."""
+
+    wanted: tuple[int, ...] | None  # ids of locations; None is all
+    location: str = ""
+    site: str = ""
+    places: list[tuple[str, str]] = []
+    sites: list[tuple[str, str, int]] = []
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Return what an address says of it."""
+        return {name: value for name, value in (("site", self.site), ("location", self.location)) if value}
+
+
+async def place_of(tx: Tx, query: Mapping[str, str], scope: Sequence[int] | None) -> Place:
+    """Return where an address asks for. What is not in sight narrows nothing, nor does a location of another site."""
+    busy = await reads.locations_with_work(tx, scope)
+    seen = {p.id: p for p in await network.locations(tx) if scope is None or p.id in scope}
+    shared = sites.shared(seen.values())
+    homes = {seen[id_].code: site for site in shared for id_ in site.places}
+    site = homes.get(query.get("site", ""))
+    there = [(id_, code, name) for id_, code, name in busy if site is None or id_ in site.places]
+    at = next((id_ for id_, code, _name in there if code == query.get("location", "")), None)
+    if at is not None:
+        wanted: tuple[int, ...] | None = (at,)
+    elif site is not None:
+        wanted = tuple(site.places)
+    else:
+        wanted = None if scope is None else tuple(scope)
+    return Place(
+        wanted=wanted,
+        location="" if at is None else query["location"],
+        site=site.code if site else "",
+        places=[(code, name) for _id, code, name in there],
+        sites=[(s.code, s.name, len(s.places)) for s in shared],
+    )
+
+
 @get("/fulfillment", opt={"permission": "fulfillment:work"})
 async def board(request: Request[Any, Any, Any]) -> Response[str]:
-    """Show the board, of all locations or of one, of all work or of a picking slot's."""
+    """Show the board, of all locations, of one or of one site, of all work or of a picking slot's."""
     return await _drawn(request, request.query_params)
 
 
@@ -120,32 +164,26 @@ async def _drawn(
     request: Request[Any, Any, Any], query: Mapping[str, str], refused: Sequence[tuple[str, str]] = ()
 ) -> Response[str]:
     """Return the board as an address asks, with the work that could not be moved, and why."""
-    asked = query.get("location", "")
     slot = picking_view.chosen(query.get("slot", ""))
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "fulfillment")
-        places = await reads.locations_with_work(tx, scope)
-        chosen = next((id_ for id_, code, _name in places if code == asked), None)
-        wanted = (chosen,) if chosen is not None else scope
-        rows = await jobs.queue(tx, wanted, slot=slot)
+        place = await place_of(tx, query, scope)
+        rows = await jobs.queue(tx, place.wanted, slot=slot)
         room = await moving.choices(tx, {row.location_id for row in rows if row.state in TO_PICK})
-        columns = columns_of(rows, await jobs.queue_counts(tx, wanted, slot=slot), room)
-        slots = picking_view.options(await jobs.slots_at_work(tx, wanted), slot)
-    here = {name: value for name, value in (
-        ("location", asked if chosen is not None else ""), ("slot", _written(slot)),
-    ) if value}  # fmt: skip
-    address = f"?{urlencode(here)}" if here else ""
+        columns = columns_of(rows, await jobs.queue_counts(tx, place.wanted, slot=slot), room)
+        slots = picking_view.options(await jobs.slots_at_work(tx, place.wanted), slot)
+    address = address_of(place, slot)
     template = "fulfillment/board.html" if web.wants_part(request) else "fulfillment/page.html"
     return render.html(
         template,
         shell=around,
         columns=columns,
-        places=[(code, name) for _id, code, name in places],
-        chosen=asked if chosen is not None else "",
+        place=place,
         slots=slots,
-        slot=_written(slot),
+        slot=written(slot),
         here=f"/fulfillment{address}",
+        pick_list=f"/fulfillment/pick-list{address}",
         exports=export.choices(lambda path: f"{path}{address}", "/fulfillment/export"),
         total=i18n.number(sum(column.count for column in columns)),
         others=picking_view.free(next(iter(room.values())))
@@ -202,13 +240,21 @@ def _id_of(text: str) -> UUID:
     return found
 
 
-def _written(slot: jobs.Hours) -> str:
+def address_of(place: Place, slot: jobs.Hours) -> str:
+    """Return the question of an address that asks for work at a place, in a slot."""
+    said = place.said | ({"slot": written(slot)} if written(slot) else {})
+    return f"?{urlencode(said)}" if said else ""
+
+
+def written(slot: jobs.Hours) -> str:
+    """Return a slot as addresses name it."""
     day, starts = slot
     return "" if day is None or starts is None else f"{day.isoformat()}T{starts:%H:%M}"
 
 
 COLUMNS = (
     Heading(N_("Work"), Kind.WHOLE), Heading(N_("Order"), Kind.WHOLE), Heading(N_("Location"), width=26),
+    Heading(N_("Owner of the goods"), width=28),
     Heading(N_("State"), width=20), Heading(N_("Customer"), width=32), Heading(N_("City"), width=22),
     Heading(N_("Method")), Heading(N_("Service"), width=20), Heading(N_("Lines"), Kind.WHOLE),
     Heading(N_("Units"), Kind.WHOLE),
@@ -220,7 +266,8 @@ COLUMNS = (
 def _export_row(row: QueueRow) -> list[Any]:
     sign = words.AWAITING_DOCUMENT if row.awaiting_document else words.FULFILLMENT[row.state]
     return [
-        row.number, row.order_number, row.location, _(sign.word), row.buyer_name, row.city, _(words.METHOD[row.method]),
+        row.number, row.order_number, row.location, row.owner_name, _(sign.word), row.buyer_name, row.city,
+        _(words.METHOD[row.method]),
         row.service, row.lines, row.units, row.released_at, row.due_at, row.pickup_until,
         row.slot and row.slot.day, picking_view.hours(row.slot.starts, row.slot.ends) if row.slot else None,
     ]  # fmt: skip
@@ -228,13 +275,10 @@ def _export_row(row: QueueRow) -> list[Any]:
 
 @get(export.paths("/fulfillment/export"), opt={"permission": "fulfillment:work"})
 async def board_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the open work of all locations or of one, and of a picking slot if one is chosen, as a file."""
-    scope = shell.scope_of(web.caller_of(request))
-    asked = request.query_params.get("location", "")
+    """Send the open work of all locations, of one or of one site, and of a picking slot if one is chosen, as a file."""
     slot = picking_view.chosen(request.query_params.get("slot", ""))
     async with web.reading(request) as tx:
-        places = await reads.locations_with_work(tx, scope)
-    wanted = next(((id_,) for id_, code, _name in places if code == asked), scope)
+        wanted = (await place_of(tx, request.query_params, shell.scope_of(web.caller_of(request)))).wanted
 
     pages = export.pages(
         request, lambda tx, after: jobs.queue(tx, wanted, slot=slot, after=after, most=export.BATCH), lambda row: row

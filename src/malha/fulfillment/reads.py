@@ -86,6 +86,9 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     city: str | None
     location_id: int
     location: str
+    owner: str  # whose goods they are: an establishment
+    owner_name: str
+    shared: bool  # goods of other owners are at its site too
     method: str
     service: str | None
     state: str
@@ -96,6 +99,26 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     lines: int
     awaiting_document: bool
     slot: WorkSlot | None = None
+
+
+class PickRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of one SKU and one owner to fetch for one piece of work."""
+
+    sku: str
+    name: str
+    gtin: str | None
+    category: str | None
+    location: str
+    location_name: str
+    owner: str  # whose goods they are: an establishment
+    owner_name: str
+    units: int
+    fulfillment_id: UUID
+    number: int
+    order_number: int
+    state: str
+    assignee: str | None
+    due_at: datetime
 
 
 class SlotWork(msgspec.Struct, frozen=True):
@@ -148,12 +171,15 @@ SELECT DISTINCT order_id FROM (
 """
 QUEUE = f"""
 SELECT f.id, f.number, o.number AS order_number, o.buyer_name, o.ship_to ->> 'city' AS city, f.location_id,
-       l.name AS location, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
+       l.name AS location, e.code AS owner, e.name AS owner_name, EXISTS (
+           SELECT FROM location m WHERE coalesce(m.site_id, m.id) = coalesce(l.site_id, l.id) AND m.id <> l.id
+       ) AS shared, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
        coalesce(u.units, 0)::int AS units, coalesce(u.lines, 0)::int AS lines,
        coalesce(u.awaiting_document, false) AS awaiting_document, {_SLOT}
 FROM fulfillment_order f
 JOIN sales_order o ON o.id = f.order_id
 JOIN location l ON l.id = f.location_id
+JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
 LEFT JOIN service s ON s.id = f.service_id
 LEFT JOIN LATERAL (
     SELECT sum(quantity) AS units, count(DISTINCT line) AS lines, bool_or(state = 'awaiting_document') AS
@@ -186,6 +212,33 @@ FROM fulfillment_order
 WHERE slot_starts IS NOT NULL AND state NOT IN ('closed', 'rejected', 'cancelled') AND state <> 'ready'
   AND (%(locations)s::int[] IS NULL OR location_id = ANY(%(locations)s::int[]))
 GROUP BY capacity_day, slot_starts, slot_ends ORDER BY capacity_day, slot_starts, slot_ends LIMIT %(most)s::int
+"""
+# What the work that is due first has still to fetch, shelf by shelf as far as the catalogue tells: by category, product
+# and SKU, one owner's after another's. The work by the partial index on open work, its units by theirs.
+PICK_LIST = """
+WITH first AS (
+    SELECT f.id, f.number, f.order_id, f.location_id, f.state, f.assignee, f.due_at FROM fulfillment_order f
+    WHERE f.state IN ('open', 'accepted', 'picking')
+      AND (%(locations)s::int[] IS NULL OR f.location_id = ANY(%(locations)s::int[]))
+      AND (%(slot_day)s::date IS NULL OR f.slot_starts IS NOT NULL AND f.capacity_day = %(slot_day)s::date)
+      AND (%(slot_starts)s::time IS NULL OR f.slot_starts = %(slot_starts)s::time)
+    ORDER BY f.due_at, f.number LIMIT %(most)s::int
+)
+SELECT v.sku, v.name, v.gtin, c.name AS category, l.code AS location, l.name AS location_name, e.code AS owner,
+       e.name AS owner_name, u.units, f.id AS fulfillment_id, f.number, o.number AS order_number, f.state, f.assignee,
+       f.due_at
+FROM first f
+JOIN LATERAL (
+    SELECT sku_id, sum(quantity)::int AS units FROM order_unit
+    WHERE fulfillment_id = f.id AND state IN ('released', 'picking') AND sku_id IS NOT NULL GROUP BY sku_id
+) u ON true
+JOIN sales_order o ON o.id = f.order_id
+JOIN location l ON l.id = f.location_id
+JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
+JOIN variant v ON v.id = u.sku_id
+JOIN product p ON p.id = v.product_id
+LEFT JOIN category c ON c.id = p.category_id
+ORDER BY c.path NULLS LAST, p.name, p.id, v.sku, l.site_id NULLS FIRST, l.code, f.due_at, f.number
 """
 # Work that is to be picked still, by the partial index on open work. Slots are those of a site's first location, which
 # the locations there share.
@@ -280,6 +333,16 @@ async def slots_at_work(tx: Tx, location_ids: Sequence[int] | None = None) -> li
     """Return the picking slots whose work is not done, the next first, at most `QUEUE_LIMIT`; of some locations."""
     locations = None if location_ids is None else list(location_ids)
     return await tx.all(SlotWork, SLOTS, {"locations": locations, "most": QUEUE_LIMIT})
+
+
+async def pick_list(
+    tx: Tx, location_ids: Sequence[int] | None = None, *, slot: Hours = ANY_HOURS, most: int = QUEUE_LIMIT
+) -> list[PickRow]:
+    """Return what the `most` pieces of work that are due first have still to fetch, in the order of a walk.
+
+    Goods of one SKU follow one another, whoever's they are and whatever order they are for.
+    """
+    return await tx.all(PickRow, PICK_LIST, _asked(location_ids, slot) | {"most": most})
 
 
 async def to_pick_in_slots(tx: Tx, homes: Sequence[int], since: date, until: date) -> dict[tuple[int, date, time], int]:

@@ -51,6 +51,12 @@ SET_ASSIGNEE = """
 UPDATE fulfillment_order SET assignee = %(assignee)s::text, version = version + 1 WHERE id = %(id)s::uuid
 """
 
+# Work whose rows are locked and that nobody else has by name.
+TAKE_ON = """
+UPDATE fulfillment_order SET assignee = %(assignee)s::text, version = version + 1
+WHERE id = ANY (%(ids)s::uuid[]) AND (assignee IS NULL OR assignee = '') RETURNING id
+"""
+
 COUNT_MISS = """
 UPDATE fulfillment_order SET pickup_misses = pickup_misses + 1, version = version + 1 WHERE id = %(id)s::uuid
 """
