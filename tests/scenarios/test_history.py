@@ -24,7 +24,7 @@ async def test_the_demo_is_a_retailer_in_every_state_and_without_drift(database:
     assert built.work > 100
     async with database.snapshot() as tx:
         assert await tx.value("SELECT count(*) FROM location") >= 30
-        assert await tx.value("SELECT count(*) FROM legal_entity") == 2
+        assert await tx.value("SELECT count(*) FROM legal_entity") == 3
         assert await tx.value("SELECT count(*) FROM variant WHERE NOT is_kit") == 2_000
         statuses = set(await tx.values("SELECT DISTINCT status FROM sales_order"))
         assert {"delivered", "shipped", "cancelled", "on_hold"} <= statuses

@@ -4,12 +4,13 @@ A retailer whose orders are alive and whose goods stand still would hide half of
 """
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 from malha.catalog import reads as catalog
+from malha.demo.retailer import CONSIGNED
 from malha.flows import stock_sync
 from malha.identity import service as identity
 from malha.identity.model import Role
@@ -38,7 +39,7 @@ from malha.platform.ids import new_id
 STAFF: tuple[tuple[str, str, Role, list[str] | None], ...] = (
     ("Josué Lins", "josue@aroeira.example", Role.STORE_ASSOCIATE, ["MG-SAVASSI"]),
     ("Tainá Moura", "taina@aroeira.example", Role.MANAGER, None),
-    ("Renato Queiroz", "renato@aroeira.example", Role.STORE_LEAD, ["CD-CONTAGEM", "CD-CAJAMAR"]),
+    ("Renato Queiroz", "renato@aroeira.example", Role.STORE_LEAD, ["CD-CONTAGEM", "CD-CAJAMAR", CONSIGNED]),
     ("Luísa Tavares", "luisa@aroeira.example", Role.CUSTOMER_SERVICE, None),
 )
 DEPOT, OTHER, SHOP, TOLD = "CD-CAJAMAR", "CD-CONTAGEM", "SP-PAULISTA", "RJ-BARRA"
@@ -75,6 +76,7 @@ async def move(db: Database, stock: Sequence[tuple[str, str, int]], rng: random.
     await _counts(db, shelf, rng)
     await _apart(db, shelf)
     await _disputed(db, shelf, stock)
+    await _mixed_up(db, shelf, stock)
 
 
 async def _supply(db: Database, shelf: Shelf) -> None:
@@ -199,32 +201,59 @@ async def _apart(db: Database, shelf: Shelf) -> None:
 
 async def _disputed(db: Database, shelf: Shelf, stock: Sequence[tuple[str, str, int]]) -> None:
     """An ERP that states the stock of a store, and is compared at another place; its last file would empty too much."""
-    erp = Actor("person", "erp", "ERP")
     wanted = {sku for sku, place, _ in stock if place == TOLD}
     wanted |= set([sku for sku, place, _ in stock if place == OTHER][:40])
-    async with db.transaction() as tx:
-        await sources.add_source(tx, SourceDraft(code="ERP", name="ERP", truth=[TOLD], secondary=[OTHER]))
-        skus = {card.id: card.sku for card in await catalog.by_skus(tx, sorted(wanted))}
-        there = await inventory.availability(tx, sorted(skus), [shelf.places[TOLD], shelf.places[OTHER]])
-        now = await tx.now()
-    at = {
-        place: [(skus[one.sku_id], one.on_hand) for one in there if one.location_id == shelf.places[place]]
-        for place in (TOLD, OTHER)
-    }
-
-    async def send(seq: int, rows: list[str], scope: Scope, seconds: int) -> None:
-        async def body() -> AsyncIterator[bytes]:
-            yield ("sku;local;saldo\n" + "\n".join(rows)).encode()
-
-        as_of = now + timedelta(seconds=seconds)
-        said = Statement(source="ERP", seq=seq, as_of=as_of, scope=scope, name=f"saldos-{seq}.csv")
-        taken = await stock_sync.receive(db, erp, said, body(), limit_mb=10)
-        if taken.state is State.APPLYING:
-            await applying.apply(db, taken.id)
-
+    now = await _declared(db, SourceDraft(code="ERP", name="ERP", truth=[TOLD], secondary=[OTHER]))
+    at = await _on_hand(db, shelf, wanted, (TOLD, OTHER))
     # One piece more on some shelves than we know of; a few less at the place that is only compared.
     store = [f"{sku};{TOLD};{units + (n % 40 == 0)}" for n, (sku, units) in enumerate(at[TOLD])]
     compared = [f"{sku};{OTHER};{max(units - (n % 9 == 0) * 2, 0)}" for n, (sku, units) in enumerate(at[OTHER][:40])]
     odd = [f"AR-DESCONTINUADO;{TOLD};4", f"{shelf.goods[0][0]};RJ-LEBLON;2", f"{shelf.goods[1][0]};{TOLD};-2"]
-    await send(1, [*store, *compared, *odd], Scope.PARTIAL, 0)
-    await send(2, store[:5], Scope.WHOLE, 1)
+    await _send(db, "ERP", 1, [*store, *compared, *odd], Scope.PARTIAL, now)
+    await _send(db, "ERP", 2, store[:5], Scope.WHOLE, now + timedelta(seconds=1))
+
+
+async def _mixed_up(db: Database, shelf: Shelf, stock: Sequence[tuple[str, str, int]]) -> None:
+    """A warehouse system that takes some of the consignor's goods for the retailer's, and misses a few of either."""
+    places = (DEPOT, CONSIGNED)
+    of_both = {sku for sku, place, _ in stock if place == DEPOT} & {
+        sku for sku, place, _ in stock if place == CONSIGNED
+    }
+    now = await _declared(db, SourceDraft(code="WMS", name="WMS Cajamar", secondary=list(places)))
+    at = await _on_hand(db, shelf, of_both, places)
+    rows = []
+    for place, sign in zip(places, (1, -1), strict=True):
+        for n, (sku, units) in enumerate(at[place][:24]):
+            taken = (2 + n % 3) * sign if n % 4 == 0 else -1 if n % 7 == 3 and sign < 0 else 0
+            rows.append(f"{sku};{place};{max(units + taken, 0)}")
+    await _send(db, "WMS", 1, rows, Scope.PARTIAL, now)
+
+
+async def _declared(db: Database, draft: SourceDraft) -> datetime:
+    """Declare a source; return the time then."""
+    async with db.transaction() as tx:
+        await sources.add_source(tx, draft)
+        return await tx.now()
+
+
+async def _on_hand(
+    db: Database, shelf: Shelf, wanted: Iterable[str], places: Sequence[str]
+) -> dict[str, list[tuple[str, int]]]:
+    """Return (SKU, units there) of some SKUs, by place."""
+    async with db.transaction() as tx:
+        skus = {card.id: card.sku for card in await catalog.by_skus(tx, sorted(wanted))}
+        there = await inventory.availability(tx, sorted(skus), [shelf.places[place] for place in places])
+    return {
+        place: [(skus[one.sku_id], one.on_hand) for one in there if one.location_id == shelf.places[place]]
+        for place in places
+    }
+
+
+async def _send(db: Database, source: str, seq: int, rows: Sequence[str], scope: Scope, as_of: datetime) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield ("sku;local;saldo\n" + "\n".join(rows)).encode()
+
+    said = Statement(source=source, seq=seq, as_of=as_of, scope=scope, name=f"saldos-{seq}.csv")
+    taken = await stock_sync.receive(db, Actor("person", source.lower(), source), said, body(), limit_mb=10)
+    if taken.state is State.APPLYING:
+        await applying.apply(db, taken.id)

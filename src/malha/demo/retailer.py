@@ -6,7 +6,17 @@ from itertools import product
 
 from malha.capacity.model import Template
 from malha.catalog.model import CategoryDraft, ProductDraft, VariantDraft
-from malha.demo.words import CATEGORIES, LINES, SITES
+from malha.demo.words import (
+    CATEGORIES,
+    CONSIGNED_AT,
+    CONSIGNED_KINDS,
+    CONSIGNOR,
+    CONSIGNOR_LEGAL,
+    CONSIGNOR_NAME,
+    CONSIGNOR_ROOT,
+    LINES,
+    SITES,
+)
 from malha.network.model import (
     ChannelDraft,
     ChannelKind,
@@ -27,6 +37,7 @@ from malha.platform.brazil import STATES, cnpj_check_digits, gtin_check_digit
 
 NAME = "Aroeira"
 SKUS = 2_000
+CONSIGNED = f"{CONSIGNED_AT}-{CONSIGNOR}"  # the consignor's goods at the retailer's site
 _ROOTS = {"own": "A1R0E1RA", "franchise": "41709233"}  # the first is alphanumeric, as new ones are since July 2026
 _LEGAL = {"own": "Aroeira Casa S.A.", "franchise": "Mandacaru Franquias Ltda."}
 _HOURS_STORE = {day: [("10:00", "22:00")] for day in ("mon", "tue", "wed", "thu", "fri", "sat")} | {
@@ -38,7 +49,7 @@ _BRACKETS = ((1_000, 0), (5_000, 900), (15_000, 2_600), (30_000, 5_400))
 
 
 def establishments() -> list[EstablishmentDraft]:
-    """Return one establishment per place: stock is owned and invoiced where it is."""
+    """Return one establishment per place, where its stock is owned and invoiced, and the consignor's."""
     counts = {"own": 0, "franchise": 0}
     drafts = []
     for code, name, _, _, state, entity, _, _ in SITES:
@@ -54,6 +65,17 @@ def establishments() -> list[EstablishmentDraft]:
                 kind=EntityKind(entity),
             )
         )
+    base = f"{CONSIGNOR_ROOT}0002"  # its branch beside the depot: goods are invoiced in the state where they are
+    drafts.append(
+        EstablishmentDraft(
+            code=CONSIGNOR,
+            name=CONSIGNOR_NAME,
+            cnpj=base + cnpj_check_digits(base),
+            state=next(site[4] for site in SITES if site[0] == CONSIGNED_AT),
+            legal_name=CONSIGNOR_LEGAL,
+            kind=EntityKind.VENDOR,
+        )
+    )
     return drafts
 
 
@@ -86,6 +108,16 @@ def locations() -> list[LocationDraft]:
                 priority=100 if store else 50,
             )
         )
+    name, kind = next((site[1], site[2]) for site in SITES if site[0] == CONSIGNED_AT)
+    drafts.append(
+        LocationDraft(
+            code=CONSIGNED,
+            name=f"{CONSIGNOR_NAME} no {name}",
+            kind=LocationKind(kind),
+            establishment=CONSIGNOR,
+            site=CONSIGNED_AT,
+        )
+    )
     return drafts
 
 
@@ -259,7 +291,10 @@ def kits(drafts: list[ProductDraft]) -> list[ProductDraft]:
 
 
 def stock(rng: random.Random, skus: list[str]) -> list[tuple[str, str, int]]:
-    """Return (SKU, location, units): deep and wide at distribution centres, a changing part of the range in stores."""
+    """Return (SKU, location, units): deep and wide at distribution centres, a changing part of the range in stores.
+
+    At one centre the consignor's goods stand beside the retailer's.
+    """
     rows = []
     for sku in skus:
         popular = rng.random()
@@ -271,4 +306,17 @@ def stock(rng: random.Random, skus: list[str]) -> list[tuple[str, str, int]]:
                     rows.append((sku, code, rng.randint(1, 3 + round(9 * popular))))
             elif rng.random() < 0.8:
                 rows.append((sku, code, rng.randint(5, 20 + round(180 * popular))))
-    return rows
+    return [row for found in rows for row in _by_owner(*found)]
+
+
+def _by_owner(sku: str, place: str, units: int) -> list[tuple[str, str, int]]:
+    """Return what is on one shelf by whose it is: of what the consignor makes a third is its own, a third is both's."""
+    if place != CONSIGNED_AT or sku[3:5] not in CONSIGNED_KINDS:
+        return [(sku, place, units)]
+    match int(sku[-2:]) % 3:
+        case 0:
+            return [(sku, place, units - units // 2), (sku, CONSIGNED, units // 2)]
+        case 1:
+            return [(sku, CONSIGNED, units)]
+        case _:
+            return [(sku, place, units)]

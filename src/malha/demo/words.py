@@ -140,3 +140,14 @@ SITES: tuple[Site, ...] = (
     ("MT-CUIABA", "Franquia Cuiabá", "store", "Cuiabá", "MT", "franchise", 15, True),
     ("SP-RETIRA", "Ponto de retirada Sorocaba", "pickup_point", "Sorocaba", "SP", "own", 20, True),
 )
+
+# Whose goods are consigned at a site of the retailer: (site, establishment, name there, legal name, root of its CNPJ), and
+# which kinds of goods it makes.
+CONSIGNED_AT, CONSIGNOR, CONSIGNOR_NAME, CONSIGNOR_LEGAL, CONSIGNOR_ROOT = (
+    "CD-CAJAMAR",
+    "OLARIA",
+    "Olaria Tracunhaém",
+    "Olaria Tracunhaém Ltda.",
+    "58216407",
+)
+CONSIGNED_KINDS = ("PR", "XC", "VA")
