@@ -54,9 +54,9 @@ from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.ids import UUID, new_id
 from malha.platform.subscribers import drain
-from malha.testing.builders import a_network, a_product, an_access_key, in_days
+from malha.testing.builders import a_network, a_product, an_access_key, an_owner_at, in_days
 
-PLACES = ("DC", "S1", "S2")
+PLACES = ("DC", "S1", "S2", "DC-SP9")  # at the last one the goods of a consignor, at the site of the first
 STOCKED = ("CUP", "PLATE")
 SOLD = ("CUP", "PLATE", "SET")  # a set is two cups and a plate
 CHANNELS = ("web", "till", "mall")
@@ -143,15 +143,18 @@ class Shop:
     async def begin(self, stock: int) -> None:
         async with self.db.transaction() as tx:
             self.world = await a_network(tx)
+            await an_owner_at(tx, self.world, "DC", "SP9", root="98765432")
             self.skus = {
-                "CUP": await a_product(tx, self.world, "CUP", stock={"DC": stock, "S1": 5, "S2": 3}),
+                "CUP": await a_product(tx, self.world, "CUP", stock={"DC": stock, "S1": 5, "S2": 3, "DC-SP9": 4}),
                 "PLATE": await a_product(tx, self.world, "PLATE", stock={"DC": stock, "S1": 4}),
             }
             parts = {self.skus["CUP"]: 2, self.skus["PLATE"]: 1}
             self.skus["SET"] = await a_product(tx, self.world, "SET", components=parts)
             await tx.execute("UPDATE channel SET release_delay_minutes = 0")
             await tx.execute(EVERYTHING_STANDS_IN)
-            draft = SourceDraft(code="ERP", name="ERP", truth=["DC", "S1"], secondary=["S2"], zero_percent=100)
+            draft = SourceDraft(
+                code="ERP", name="ERP", truth=["DC", "DC-SP9", "S1"], secondary=["S2"], zero_percent=100
+            )
             await sources.add_source(tx, draft)
 
     async def carry_out(self, what: tuple[str, int, int, int, int]) -> None:
@@ -174,7 +177,7 @@ class Shop:
         return found[at % len(found)] if found else None
 
     def place(self, n: int) -> int:
-        return self.world.locations[PLACES[n % 3]]
+        return self.world.locations[PLACES[n % len(PLACES)]]
 
     def sku(self, n: int) -> int:
         return self.skus[STOCKED[n % 2]]
@@ -192,7 +195,7 @@ class Shop:
             lines=lines,
             ship_to=None if pickup else SHIP_TO,
             method="pickup" if pickup else "ship",
-            pickup_location=PLACES[d // 4 % 3] if pickup else None,
+            pickup_location=PLACES[d // 4 % len(PLACES)] if pickup else None,
             payments=[pays],
             customer_group="vip" if a % 5 == 0 else None,
             **more,
@@ -408,7 +411,7 @@ async def _packed(shop: Shop, work: UUID) -> None:
 
 async def _documented(shop: Shop, work: UUID) -> None:
     number = shop.number()
-    for issuer in ("SP1", "RJ1"):  # one of them owns the stock, the other one is refused
+    for issuer in ("SP1", "RJ1", "SP9"):  # one of them owns the stock, the other one is refused
         facts = DocumentFacts(access_key=an_access_key(shop.world, issuer, number=number))
         try:
             async with shop.db.transaction() as tx:
@@ -690,7 +693,7 @@ async def suspect(shop: Shop, a: int, b: int, *_: int) -> None:
 @act
 async def snapshot(shop: Shop, a: int, b: int, c: int, d: int) -> None:
     """A source states some balances as of a moment ago."""
-    rows = [(STOCKED[(b + n) % 2], PLACES[(a + n) % 3], (c + 3 * n) % 16) for n in range(1 + b // 2 % 4)]
+    rows = [(STOCKED[(b + n) % 2], PLACES[(a + n) % len(PLACES)], (c + 3 * n) % 16) for n in range(1 + b // 2 % 4)]
     file = "sku;location;on_hand\n" + "".join(f"{s};{p};{q}\n" for s, p, q in dict.fromkeys(rows))
     scope = Scope.WHOLE if d % 5 == 0 else Scope.PARTIAL
 
@@ -711,7 +714,7 @@ async def report(shop: Shop, a: int, b: int, c: int, d: int) -> None:
         Delta(
             ref=f"{number}-{n}",
             sku=STOCKED[(b + n) % 2],
-            location=PLACES[(a + n) % 3],
+            location=PLACES[(a + n) % len(PLACES)],
             quantity=c % 12 if d % 3 == 0 else (c + n) % 5 - 2,
             sets=d % 3 == 0,
             expected=c % 8 if d % 7 == 0 else None,
@@ -734,7 +737,7 @@ async def fence(shop: Shop, a: int, b: int, c: int, d: int) -> None:
         kind=Kind.FENCE,
         channels=channels,
         customer_groups=("vip",) if d % 5 == 0 else (),
-        stock=tuple(FenceRow(STOCKED[(b + n) % 2], PLACES[d % 3], c % 7) for n in range(1 + b // 2 % 2)),
+        stock=tuple(FenceRow(STOCKED[(b + n) % 2], PLACES[d % len(PLACES)], c % 7) for n in range(1 + b // 2 % 2)),
     )
     async with shop.db.transaction() as tx:
         await allotments.put(tx, draft, None)
@@ -790,7 +793,7 @@ async def cap(shop: Shop, a: int, b: int, c: int, _: int) -> None:
         channels=() if a % 4 == 0 else (CHANNELS[a % 3],),
         quota=b % 8,
         per_sku=bool(c % 2),
-        locations=(PLACES[c % 3],) if c % 4 == 0 else (),
+        locations=(PLACES[c % len(PLACES)],) if c % 4 == 0 else (),
     )
     async with shop.db.transaction() as tx:
         await allotments.put(tx, draft, None)

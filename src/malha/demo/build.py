@@ -13,7 +13,9 @@ from malha.catalog import reads as catalog
 from malha.catalog import service as catalog_service
 from malha.catalog.model import ProductDraft
 from malha.demo import motion, retailer
-from malha.demo.orders import Fate, Shoppers, Tale, people, tales
+from malha.demo.orders import Fate, Person, Shoppers, Tale, people, tales
+from malha.demo.retailer import CONSIGNED
+from malha.demo.words import CONSIGNED_AT
 from malha.fiscal.model import DocumentFacts, Issuer, Provider
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
@@ -21,7 +23,7 @@ from malha.fulfillment.model import RejectReason, Short, Work
 from malha.history import reads as history_reads
 from malha.history.life import live
 from malha.intake.gate import Gate
-from malha.intake.model import Placed
+from malha.intake.model import NewLine, NewOrder, NewPayment, Placed
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
@@ -86,7 +88,8 @@ async def build(db: Database, *, orders: int, seed: int, progress: Progress) -> 
     await _reference_data(db, [*goods, *kits], progress)
     stock = retailer.stock(rng, [v.sku for draft in goods for v in draft.variants])
     await _stock(db, stock, progress)
-    shoppers = Shoppers(rng, people(rng, CUSTOMERS), [*goods, *kits], stock)
+    customers = people(rng, CUSTOMERS)
+    shoppers = Shoppers(rng, customers, [*goods, *kits], stock)
     told = list(tales(rng, shoppers, orders, datetime.now(UTC)))
     placed, refused = await _intake(db, told, progress)
     await _picking(db, orders)  # after a month was placed in a minute, which no day has room for
@@ -94,6 +97,7 @@ async def build(db: Database, *, orders: int, seed: int, progress: Progress) -> 
     documents = Documents(rng)
     work = await _lives(db, told, placed, documents, progress)
     await _fates(db, told, placed, rng)
+    await _one_walk(db, goods, stock, customers)
     await motion.staff(db)
     await motion.move(db, stock, rng)
     progress("Digesting events", 0, 1)
@@ -196,6 +200,39 @@ async def _meet(tx: Tx, tale: Tale, order: Placed, rng: random.Random) -> None:
             await _miss_a_piece(tx, order.id)
         case Fate.NONE:
             pass
+
+
+async def _one_walk(
+    db: Database, goods: Sequence[ProductDraft], stock: Sequence[tuple[str, str, int]], customers: Sequence[Person]
+) -> None:
+    """Let orders of this moment want the goods of both owners at one depot: they are fetched in one walk."""
+    prices = {v.sku: v.price or 0 for draft in goods for v in draft.variants}
+    of_both = {sku for sku, place, _ in stock if place == CONSIGNED_AT}
+    theirs = [sku for sku, place, units in stock if place == CONSIGNED and units > 20 and sku not in of_both][:4]
+    ours = [sku for sku, place, units in stock if place == CONSIGNED_AT and units > 20][:3]
+    near = [person for person in customers if person.address.state == "SP"]
+    baskets = (theirs[:1], theirs[1:3], ours[:1], theirs[3:], ours[1:])
+    async with db.transaction() as tx:
+        at = await tx.now()
+    gate = Gate(db)
+    placed = []
+    for n, (skus, person) in enumerate(zip(baskets, near, strict=False), 1):
+        lines = [NewLine(sku, 1 + n % 2, prices[sku]) for sku in skus]
+        total = sum(line.quantity * line.unit_price for line in lines)
+        order = NewOrder(
+            channel="site",
+            external_id=f"D-{CONSIGNED}-{n}",
+            placed_at=at,
+            customer=person.buyer,
+            ship_to=person.address,
+            lines=lines,
+            payments=[NewPayment(kind="pix", amount=total, state="captured", reference=f"E{CONSIGNED}{n}", paid_at=at)],
+        )
+        placed.append((await gate.submit(order)).id)
+    await gate.close()
+    await drain(db, SUBSCRIPTIONS)
+    async with db.transaction() as tx:
+        await fulfillment.release(tx, placed, forced=True)
 
 
 async def _refund(tx: Tx, order_id: UUID, amount: int) -> None:
