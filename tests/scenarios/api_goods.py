@@ -116,6 +116,9 @@ def state_stock(story: Any) -> None:
     do("export_held", snapshot_id=stated, query={"format": "xlsx"})
     do("source_trend", code="WMS", query={"location": "TENT", "days": 7})
     (off,) = do("list_drift", query={"source": "WMS"})["items"]
+    (together,) = do("list_site_drift", query={"source": "WMS", "site": "TENT"})["items"]
+    assert [row["id"] for row in together["rows"]] == [off["id"]]
+    do("export_drift", query={"site": "TENT", "by_site": True})
     do("get_drift", drift_id=off["id"])
     do("export_drift", query={"source": "WMS"})
     do("export_drift", query={"source": "WMS", "format": "xlsx"})

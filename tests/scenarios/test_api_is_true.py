@@ -275,6 +275,9 @@ def sell_and_send(story: Story) -> None:
 
     (work,) = do("release_order", order_id=sent)["fulfillments"]
     do("list_work", query={"location": "STALL"})
+    do("list_work", query={"site": "STALL"})
+    assert {row["fulfillment_id"] for row in do("get_pick_list", query={"site": "STALL"})} >= {work}
+    assert do("accept_many", body={"fulfillments": [work]})["fulfillments"] == [work]
     do("accept_work", fulfillment_id=work)
     do("confirm_pick", fulfillment_id=work, body={"picked": [{"line": 1, "quantity": 2}]})
     (parcel,) = do("pack_work", fulfillment_id=work, body={"parcels": [{"weight_grams": 640}]})["shipments"]

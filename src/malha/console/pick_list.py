@@ -102,7 +102,7 @@ async def _page(request: Request[Any, Any, Any], query: Any) -> Response[str]:
         shell=around,
         stops=stops_of(rows),
         units=sum(row.units for row in rows),
-        orders=len(work),
+        orders=len({row.order_number for row in rows}),
         free=free(rows),
         left=max(sum(counts.get(state, (0, 0))[0] for state in fulfillment.TO_PICK) - len(work), 0),
         place=place,

@@ -1,4 +1,5 @@
-"""Two franchises of one retailer: whatever one of them asks, nothing comes back that belongs to the other alone.
+"""Two franchises of one retailer, and a consignor whose goods stand at the site of one of them: whatever one of them
+asks, nothing comes back that belongs to another alone.
 
 Every GET route is walked, pages, API, exports and search, with the other's ids, numbers and words in every place where
 they fit, by people of every role. What tells one franchise from the other is written all over the data and looked for
@@ -29,7 +30,7 @@ from malha.testing import builders
 
 
 class Franchise(NamedTuple):
-    """One of two: its location, and words that occur nowhere but in what is its own."""
+    """One of three: its location, and words that occur nowhere but in what is its own."""
 
     code: str
     buyer: str
@@ -66,6 +67,10 @@ FIRST = Franchise("S1", "Quitéria Uirapuru", "quiteria@um.example", "5299822472
                   "Rua Sabiá-Laranjeira", "EXT-UM-77", "um bilhete confidencial", "SKU-UM", 735170011, 91733007)  # fmt: skip
 SECOND = Franchise("S2", "Zenóbio Tamanduateí", "zenobio@dois.example", "11144477735", "+5521987654321",
                    "Alameda Jequitibá-Rosa", "EXT-DOIS-88", "outro bilhete sigiloso", "SKU-DOIS", 846290033, 82644009)  # fmt: skip
+CONSIGNOR = Franchise("S1-SP9", "Ubiratã Cachoeirinha", "ubirata@tres.example", "15350946056", "+5531966554433",
+                      "Travessa Maçaranduba", "EXT-TRES-99", "mais um bilhete reservado", "SKU-TRES", 619480055,
+                      71955027)  # fmt: skip
+EVERY = (FIRST, SECOND, CONSIGNOR)
 
 
 class Known(NamedTuple):
@@ -82,7 +87,8 @@ class Known(NamedTuple):
 async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
     async with database.transaction() as tx:
         world = await builders.a_network(tx)
-        for own in (FIRST, SECOND):
+        await builders.an_owner_at(tx, world, "S1", "SP9", root="98765432")
+        for own in EVERY:
             await builders.a_product(tx, world, own.sku, stock={own.code: own.stock + 2})
             await tx.execute(
                 "UPDATE location SET handling_cost = %(cost)s::int WHERE code = %(code)s::text",
@@ -93,9 +99,9 @@ async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
 
 
 async def two_franchises(shop: Shop) -> dict[Franchise, Known]:
-    """An order of each, from the gate to the work at its location; nothing of one is at the other's."""
+    """An order of each, the consignor too, from the gate to the work at its location; nothing of one is at the other's."""
     key = await shop.key({"intake:submit"})
-    for own in (FIRST, SECOND):
+    for own in EVERY:
         order = {
             "channel": "mall",
             "external_id": own.external_id,
@@ -117,7 +123,7 @@ async def two_franchises(shop: Shop) -> dict[Franchise, Known]:
             await ordering.add_note(tx, UUID(answer.json()["id"]), own.note)
     await drain(shop.database, SUBSCRIPTIONS)
     known = {}
-    for own in (FIRST, SECOND):
+    for own in EVERY:
         async with shop.database.transaction() as tx:
             order_id, number, customer = (
                 await tx.tuples(
@@ -150,10 +156,13 @@ def addresses(path: str, other: Franchise, known: Known) -> list[str]:
         filled.append(re.sub(r"\{\w+:\w+\}", lambda _match, rest=rest: next(rest), path))
     if slots:
         return filled
-    narrowed = f"location={other.code}&from_location={other.code}&sku={other.sku}&entity_id={known.order}"
+    narrowed = (
+        f"location={other.code}&site={other.code}&from_location={other.code}&sku={other.sku}&entity_id={known.order}"
+    )
     questions = (
         "",
         "?view=all",
+        "?site=*",
         f"?{narrowed}&view=all&open={known.number}&ids={known.order}&postal_code=01310100",
         f"?q={quote(other.buyer)}&view=all",
         f"?q={quote(other.phone)}&view=all&limit=100",
@@ -168,7 +177,12 @@ async def test_no_route_gives_one_franchise_what_is_the_others(shop: Shop) -> No
     )
     found, asked = [], 0
     # An owner of one franchise holds every permission; whoever leads the store of the other holds the usual ones.
-    for own, other, role in ((FIRST, SECOND, Role.OWNER), (SECOND, FIRST, Role.STORE_LEAD)):
+    for own, other, role in (
+        (FIRST, SECOND, Role.OWNER),
+        (SECOND, FIRST, Role.STORE_LEAD),
+        (FIRST, CONSIGNOR, Role.OWNER),
+        (CONSIGNOR, FIRST, Role.STORE_LEAD),
+    ):
         theirs = known[other]
         marks = [*other.marks(), str(theirs.order), str(theirs.fulfillment), str(theirs.customer), str(theirs.person),
                  f"{other.code.lower()}-lead@loja.test"]  # fmt: skip
