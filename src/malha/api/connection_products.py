@@ -1,7 +1,7 @@
 """Connections that keep fields of products: which, what that would change, what could not be written."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,13 +16,19 @@ from malha.platform.paging import Page
 
 TAG = "connections"
 
+Creates = Literal["never", "held", "once"]
 FieldName = Annotated[str, Meta(min_length=1, max_length=40)]
 
 
 class KeepFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which fields of products a connection keeps; none: it keeps nothing."""
+    """Which fields of products a connection keeps; none: it keeps nothing.
+
+    `new_products` is what becomes of SKUs that nobody here knows: nothing (`never`), they wait until somebody accepts
+    them (`held`), or they are made products at once (`once`).
+    """
 
     fields: Annotated[list[FieldName], Meta(max_length=20)]
+    new_products: Creates = "never"
 
 
 class ProductRoleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +39,7 @@ class ProductRoleView(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fields: list[str]
+    new_products: str
     version: int
     tells: list[str]
     elsewhere: dict[str, str]
@@ -89,7 +96,8 @@ class HeldProduct(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[Why]
 
 
-def _why(language: str, flaw: Flaw) -> Why:
+def why(language: str, flaw: Flaw) -> Why:
+    """Return a flaw in somebody's language."""
     says = translate(language, flaw.says, **flaw.facts)
     return Why(field=flaw.at, detail=says, mend=translate(language, flaw.mend, **flaw.facts) if flaw.mend else "")
 
@@ -104,6 +112,7 @@ async def get_product_role(work: Work, code: str) -> ProductRoleView:
     work.tag(role.version)
     return ProductRoleView(
         fields=list(role.fields),
+        new_products=role.creates,
         version=role.version,
         tells=master_rules.able(registry.connectors().get(found.connector)),
         elsewhere={field: by.owner for field, by in owners.items() if by.owner != code},
@@ -121,7 +130,7 @@ async def put_product_role(work: Work, code: str, data: KeepFields) -> ProductRo
 
     A field has one owner. What the channel told last is written by a worker, and its products are read anew.
     """
-    stored = await mastering.put_fields(work.tx, code, data.fields, work.expected_version or 0)
+    stored = await mastering.put_fields(work.tx, code, data.fields, work.expected_version or 0, data.new_products)
     work.tag(stored)
     return ProductRoleStored(stored)
 
@@ -137,7 +146,7 @@ async def preview_product_role(work: Work, code: str, fields: str = "") -> Produ
         products=told.products,
         counts=told.counts,
         changes=[FieldChange(**msgspec.structs.asdict(change)) for change in told.sample],
-        held={product: [_why(work.language, flaw) for flaw in flaws] for product, flaws in told.held.items()},
+        held={product: [why(work.language, flaw) for flaw in flaws] for product, flaws in told.held.items()},
         conflicts={by.field: by.owner for by in told.conflicts},
     )
 
@@ -156,7 +165,7 @@ async def list_held_products(
         HeldProduct(
             product=row.product,
             since=row.since,
-            problems=[_why(work.language, msgspec.convert(flaw, Flaw)) for flaw in row.flaws],
+            problems=[why(work.language, msgspec.convert(flaw, Flaw)) for flaw in row.flaws],
         )
         for row in page.items
     ]

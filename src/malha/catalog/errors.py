@@ -41,3 +41,11 @@ class ProductFieldOwned(Conflict):
     code = "product_field_owned"
     says = "{name} ({connection}) keeps these fields of products already: {fields}. A field has one owner."
     mend = "Leave them out here, or take them from that connection first, on its page of products."
+
+
+class MadeMeanwhile(Conflict):
+    """Somebody else made one of these products or variants at the same moment."""
+
+    code = "made_meanwhile"
+    says = "A product or variant of these was made by someone else meanwhile. Nothing was made."
+    mend = "Try again: what is here by now is taken for what it is."

@@ -5,12 +5,12 @@ not valid, and changes nothing where nothing differs. `flaws_of` says beforehand
 imports use it to keep good rows apart from bad ones. Every change moves the catalogue's revision, which caches watch.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from malha.catalog import ownership, reads, rules, writes
-from malha.catalog.errors import CategoryLoop, ProductCodeTaken, UnknownCategory, UnknownProduct
+from malha.catalog.errors import CategoryLoop, MadeMeanwhile, ProductCodeTaken, UnknownCategory, UnknownProduct
 from malha.catalog.model import Category, CategoryDraft, MediaDraft, Product, ProductDraft, Saved, VariantDraft
 from malha.platform import audit, revisions
 from malha.platform.db import Tx
@@ -162,14 +162,7 @@ async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
     codes = [d.code for d in drafts]
     before = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
     changed = await writes.upsert(tx, writes.UPSERT_PRODUCTS, drafts)
-    rows = [
-        {**msgspec.structs.asdict(v), "product": d.code, "is_kit": bool(v.components)}
-        for d in drafts
-        for v in d.variants
-    ]
-    for row in rows:
-        del row["components"], row["media"], row["substitutes"]
-    changed += await writes.upsert(tx, writes.UPSERT_VARIANTS, rows)
+    changed += await writes.upsert(tx, writes.UPSERT_VARIANTS, _rows(drafts))
     changed += await _write_components(tx, drafts)
     changed += await _write_substitutes(tx, drafts)
     changed += await _write_media(tx, drafts)
@@ -182,6 +175,35 @@ async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
         Saved(d.code, ids[d.code], created=d.code not in before, skus={v.sku: skus[v.sku] for v in d.variants})
         for d in drafts
     ]
+
+
+def _rows(drafts: Sequence[ProductDraft]) -> list[dict[str, object]]:
+    rows = [
+        {**msgspec.structs.asdict(v), "product": d.code, "is_kit": bool(v.components)}
+        for d in drafts
+        for v in d.variants
+    ]
+    for row in rows:
+        del row["components"], row["media"], row["substitutes"]
+    return rows
+
+
+async def add_products(tx: Tx, drafts: Sequence[ProductDraft], skus: Collection[str]) -> None:
+    """Write tidied drafts of which `flaws_of` found nothing wrong; these SKUs are not there yet.
+
+    Raises:
+        MadeMeanwhile: somebody made one of them, or one of the products, since that was looked at.
+    """
+    codes = [d.code for d in drafts]
+    there = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
+    new = [d for d in drafts if d.code not in there]
+    rows = [row for row in _rows(drafts) if row["sku"] in skus]
+    added = await writes.upsert(tx, writes.ADD_PRODUCTS, new), await writes.upsert(tx, writes.ADD_VARIANTS, rows)
+    if added != (len(new), len(rows)):
+        raise MadeMeanwhile
+    await write_products(tx, drafts)
+    await _refold(tx, codes)
+    await revisions.bump(tx, reads.REVISION)
 
 
 async def lock_products(tx: Tx, codes: Sequence[str]) -> None:
@@ -198,6 +220,12 @@ async def lock_variants(tx: Tx, skus: Sequence[str]) -> None:
 async def components_of_others(tx: Tx, skus: Sequence[str]) -> set[str]:
     """Return which of these SKUs stand inside a kit that is none of them."""
     return set(await tx.values(writes.COMPONENTS_OF_OTHERS, {"skus": list(skus)}))
+
+
+async def named_by_others(tx: Tx, skus: Sequence[str]) -> set[str]:
+    """Return which of these SKUs stand inside a kit, or in for a variant, that is none of them."""
+    named = await tx.values(writes.SUBSTITUTES_OF_OTHERS, {"skus": list(skus)})
+    return await components_of_others(tx, skus) | set(named)
 
 
 async def remove_variants(tx: Tx, skus: Sequence[str]) -> None:

@@ -12,6 +12,8 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
+DIFFER_SAYS = N_("Variants of one product are told with different values: {values}.")
+DIFFER_MEND = N_("Make them agree there.")
 Told = Mapping[str, Mapping[str, Any]]  # SKU -> field -> value; of `dimensions` three, in millimetres
 
 
@@ -52,11 +54,11 @@ async def plan(tx: Tx, told: Told) -> list[Plan]:
     for code, wrong in zip(list(drafts), await service.flaws_of(tx, list(drafts.values())), strict=True):
         if wrong:
             flaws[code] += [flaw for flaw in wrong if flaw not in flaws[code]]
-            drafts[code] = _same(products[code])
+            drafts[code] = as_it_is(products[code])
     return [_plan(products[code], drafts[code], flaws[code]) for code in drafts]
 
 
-def _same(product: Product) -> ProductDraft:
+def as_it_is(product: Product) -> ProductDraft:
     """Return a product as it is; names that were made of its name and options are made again."""
     draft = reads.product_draft(product)
     variants = [
@@ -72,32 +74,35 @@ def _same(product: Product) -> ProductDraft:
 
 
 def _draft(product: Product, told: Told) -> tuple[ProductDraft, list[Flaw]]:
-    draft, flaws = _same(product), []
+    draft, flaws = as_it_is(product), []
     stated: dict[str, Any] = {}
     for field in ownership.OF_PRODUCT:
         said = {v.sku: told[v.sku][field] for v in product.variants if field in told.get(v.sku, {})}
         values = {str(value): value for value in said.values()}
         if len(values) > 1:
-            says = N_("Variants of one product are told with different values: {values}.")
-            mend = N_("Make them agree there.")
-            flaws.append(Flaw(field, says, mend, {"values": ", ".join(sorted(values))[:200]}))
+            flaws.append(Flaw(field, DIFFER_SAYS, DIFFER_MEND, {"values": ", ".join(sorted(values))[:200]}))
         elif values:
             stated |= {field: next(iter(values.values()))}
-    variants = []
-    for variant in draft.variants:
-        parts: dict[str, Any] = {}
-        for field, value in told.get(variant.sku, {}).items():
-            if field == "dimensions":
-                parts |= dict(zip(ownership.OF_VARIANT[field], value, strict=True))
-            elif field in ownership.OF_VARIANT:
-                parts[ownership.OF_VARIANT[field][0]] = value
-        variants.append(msgspec.structs.replace(variant, **parts))
+    variants = [
+        msgspec.structs.replace(variant, **parts_of_variant(told.get(variant.sku, {}))) for variant in draft.variants
+    ]
     return rules.tidy_product(msgspec.structs.replace(draft, variants=variants, **stated)), flaws
+
+
+def parts_of_variant(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a variant as parts of its draft; fields of its product are passed over."""
+    parts: dict[str, Any] = {}
+    for field, value in told.items():
+        if field == "dimensions":
+            parts |= dict(zip(ownership.OF_VARIANT[field], value, strict=True))
+        elif field in ownership.OF_VARIANT:
+            parts[ownership.OF_VARIANT[field][0]] = value
+    return parts
 
 
 def _without(product: Product, draft: ProductDraft, flaws: Sequence[Flaw]) -> ProductDraft:
     """Return a draft without the values that are flawed."""
-    kept = _same(product)
+    kept = as_it_is(product)
     variants = list(draft.variants)
     stated: dict[str, Any] = {}
     for flaw in flaws:

@@ -61,6 +61,13 @@ JOIN variant kit ON kit.id = k.kit_id
 WHERE v.sku = ANY(%(skus)s::text[]) AND NOT kit.sku = ANY(%(skus)s::text[])
 """
 
+# Index on substitute_id: what others name, that are none of these.
+SUBSTITUTES_OF_OTHERS = """
+SELECT DISTINCT s.sku FROM variant s JOIN variant_substitute x ON x.substitute_id = s.id
+JOIN variant v ON v.id = x.variant_id
+WHERE s.sku = ANY(%(skus)s::text[]) AND NOT v.sku = ANY(%(skus)s::text[])
+"""
+
 # What an undone import had added: first what they hold as kits, then their media, then they themselves.
 REMOVE_KITS = """
 DELETE FROM kit_component WHERE kit_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
@@ -126,6 +133,32 @@ ON CONFLICT (sku) DO UPDATE SET
 WHERE (v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.is_kit, v.active)
     IS DISTINCT FROM (excluded.name, excluded.gtin, excluded.options, excluded.weight_grams, excluded.length_mm,
         excluded.width_mm, excluded.height_mm, excluded.price, excluded.is_kit, excluded.active)
+"""
+
+# Those that are not there. Whoever made one of them at the same moment is waited for, and keeps it.
+ADD_PRODUCTS = """
+INSERT INTO product (code, name, description, brand, category_id, ncm, cest, origin, options, attributes, active)
+SELECT r.code, r.name, r.description, r.brand, c.id, r.ncm, r.cest, r.origin, r.options, r.attributes, r.active
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
+    (code text, name text, description text, brand text, category text, ncm text, cest text, origin smallint,
+     options jsonb, attributes jsonb, active boolean)
+LEFT JOIN category c ON c.code = r.category
+ORDER BY r.code
+ON CONFLICT DO NOTHING
+"""
+
+# The same of variants: of a SKU or a GTIN that somebody has.
+ADD_VARIANTS = """
+INSERT INTO variant
+    (product_id, sku, name, gtin, options, weight_grams, length_mm, width_mm, height_mm, price, is_kit, active)
+SELECT p.id, r.sku, r.name, r.gtin, r.options, r.weight_grams, r.length_mm, r.width_mm, r.height_mm, r.price,
+       r.is_kit, r.active
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
+    (product text, sku text, name text, gtin text, options jsonb, weight_grams integer, length_mm integer,
+     width_mm integer, height_mm integer, price integer, is_kit boolean, active boolean)
+JOIN product p ON p.code = r.product
+ORDER BY r.sku
+ON CONFLICT DO NOTHING
 """
 
 # What the folded text is made of, for every variant of the products that changed.

@@ -9,7 +9,7 @@ from litestar.response import Response, Stream
 
 from malha.catalog import ownership
 from malha.catalog.taking import Change
-from malha.channels.connecting import master_reads, master_rules, mastering, registry, service
+from malha.channels.connecting import making_reads, master_reads, master_rules, mastering, registry, service
 from malha.channels.connecting.master_reads import Held
 from malha.console import export, filling, render, shell, web
 from malha.platform.flaws import Flaw
@@ -29,6 +29,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
+CREATES = {
+    "never": (N_("Leave them"), N_("Orders for them wait until somebody says which of ours they are.")),
+    "held": (N_("Hold them until somebody accepts them"), N_("One by one, or all together; it can be taken back.")),
+    "once": (N_("Make them products at once"), N_("What cannot be made is held with its reason.")),
+}
+
+
 class Choice(NamedTuple):
     """A field: its word, whether it is chosen, and who else keeps it."""
 
@@ -38,12 +45,13 @@ class Choice(NamedTuple):
     other: ownership.Owner | None
 
 
-def _said(flaws: list[Flaw]) -> list[tuple[str, str]]:
+def said_of(flaws: list[Flaw]) -> list[tuple[str, str]]:
+    """Return what is wrong and what to do, in the reader's language."""
     return [(_(f.says, **f.facts), _(f.mend, **f.facts) if f.mend else "") for f in flaws]
 
 
 def _held(row: Held) -> list[tuple[str, str]]:
-    return _said([msgspec.convert(flaw, Flaw) for flaw in row.flaws])
+    return said_of([msgspec.convert(flaw, Flaw) for flaw in row.flaws])
 
 
 def _shown(change: Change) -> tuple[Change, str]:
@@ -65,6 +73,7 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         held = await master_reads.held(tx, found.id, after=after, most=PAGE + 1)
         able = master_rules.able(registry.connectors().get(found.connector))
         asked = [field for field in query.getall("field", []) if field in able] if tried else list(role.fields)
+        fresh = await making_reads.counts(tx, found.id)
         preview = await mastering.preview(tx, code, asked) if tried else None
     elsewhere = {field: by for field, by in owners.items() if by.owner != code}
     return render.html(
@@ -76,10 +85,13 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         counts=counts,
         kept=[_(WORDS[field]) for field in role.fields],
         choices=[Choice(f, _(WORDS[f]), f in asked and f not in elsewhere, elsewhere.get(f)) for f in able],
+        creates=query.get("creates", role.creates) if tried else role.creates,
+        ways=[(way, _(word), _(hint)) for way, (word, hint) in CREATES.items()],
+        fresh=fresh,
         preview=preview,
         would=[(_(WORDS[field]), n) for field, n in preview.counts.items()] if preview else [],
         changes=[_shown(change) for change in preview.sample] if preview else [],
-        left=[(product, _said(flaws)) for product, flaws in preview.held.items()] if preview else [],
+        left=[(product, said_of(flaws)) for product, flaws in preview.held.items()] if preview else [],
         held=[(row, _held(row)) for row in held[:PAGE]],
         following=held[PAGE - 1].product if len(held) > PAGE else None,
         exports=export.choices(lambda path: path, f"/connections/{code}/products:export"),
@@ -106,15 +118,19 @@ async def products_export(request: Request[Any, Any, Any], code: FromPath[str]) 
 
 @post("/connections/{code:str}/products", opt={"permission": DECLARE}, status_code=200)
 async def products_keep(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """Have the connection keep the fields that were chosen, and no others."""
+    """Have the connection keep the fields that were chosen, and no others, and make products, or not, as was chosen."""
     form = await request.form()
     read = filling.filled(form)
     fields = [str(field)[:40] for field in form.getall("field", [])]
+    creates = read.text("creates") or "never"
+    if creates not in CREATES:
+        read.wrong("creates", N_("Choose one of the three."))
     version = read.version()
     read.refuse()
     async with web.writing(request) as tx:
-        await mastering.put_fields(tx, code, fields, version)
-    said = _("Saved: what it tells is being written") if fields else _("It keeps no field of products any more")
+        await mastering.put_fields(tx, code, fields, version, creates)
+    kept = _("Saved: what it tells is being written") if fields else _("It keeps no field of products any more")
+    said = _("Saved: what it sells is being read") if creates != "never" and not fields else kept
     return web.go_on(request, f"/connections/{code}/products", said)
 
 

@@ -151,3 +151,19 @@ class ProductRoleChanged(Conflict):
 
     code = "product_role_changed"
     says = "Which fields of products connection {key} keeps was changed by someone else meanwhile."
+
+
+class MakesNoProducts(Conflict):
+    """The connection is not to make products."""
+
+    code = "makes_no_products"
+    says = "Connection {key} is not to make products of what it tells."
+    mend = "Choose on its page of products that new ones are held for a person, or made at once."
+
+
+class NothingToTakeBack(Conflict):
+    """An acceptance is being taken back, or was."""
+
+    code = "nothing_to_take_back"
+    says = "Acceptance {key} has nothing left to be taken back."
+    mend = "Load the list again."

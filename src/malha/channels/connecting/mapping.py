@@ -49,6 +49,7 @@ async def note(tx: Tx, connection_id: int, seen: Sequence[Seen], source: str) ->
             "prices": [s.price for s in named],
             "active": [s.active for s in named],
             "versions": [s.version for s in named],
+            "parents": [s.parent for s in named],
             "told": [msgspec.json.encode(s.told).decode() for s in named],
         },
     )
@@ -56,9 +57,13 @@ async def note(tx: Tx, connection_id: int, seen: Sequence[Seen], source: str) ->
         await tx.execute(mapping_writes.TAKE_BACK, {"connection_id": connection_id, "codes": [s.code for s in named]})
 
 
-async def settle_exact(tx: Tx, connection_id: int) -> int:
-    """Take what is exactly one of ours for it; have orders that waited for it go on. Returns how much that was."""
-    found = await tx.values(mapping_writes.SETTLE_EXACT, {"connection_id": connection_id})
+async def settle_exact(tx: Tx, connection_id: int, codes: Sequence[str] | None = None) -> int:
+    """Take what is exactly one of ours for it, of all that is open or of these codes; return how much that was.
+
+    Orders that waited for it go on.
+    """
+    params = {"connection_id": connection_id, "codes": None if codes is None else list(codes)}
+    found = await tx.values(mapping_writes.SETTLE_EXACT, params)
     if found:
         await tx.execute(master_writes.HAVE_TAKEN, {"connection_id": connection_id, "codes": found})
     await tx.execute(writes.WAKE_MAPPED, {"connection_id": connection_id})

@@ -27,6 +27,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     price: int | None = None
     active: bool = True
     version: int = 0
+    parent: str = ""  # how the channel calls its product
     told: Mapping[str, Any] = {}  # by the name of a product's field, what it tells beside these
 
 

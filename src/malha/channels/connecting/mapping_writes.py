@@ -1,20 +1,26 @@
 """Statements that write what channels sell and which of ours it is. Private to `channels.connecting`."""
 
 # In the order of codes. An older version says nothing; what an order names keeps what the catalogue said of it. Of a
-# connection that keeps fields of products it is to be taken.
+# connection that keeps fields of products it is to be taken; of one that makes products at once, and where somebody
+# accepted it before, it is to be made.
 NOTE_SEEN = """
-INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, told,
-                                  source, to_take)
+INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, told, parent,
+                                  source, to_take, to_make)
 SELECT %(connection_id)s::int, w.*, %(source)s::text,
        %(source)s::text = 'catalog' AND EXISTS (SELECT FROM connection_master k
-                                                WHERE k.connection_id = %(connection_id)s::int AND k.fields <> '{}')
+                                                WHERE k.connection_id = %(connection_id)s::int AND k.fields <> '{}'),
+       %(source)s::text = 'catalog' AND EXISTS (SELECT FROM connection_master k
+                                                WHERE k.connection_id = %(connection_id)s::int AND k.creates = 'once')
 FROM unnest(%(codes)s::text[], %(ids)s::text[], %(gtins)s::text[], %(names)s::text[], %(prices)s::bigint[],
-            %(active)s::boolean[], %(versions)s::bigint[], %(told)s::jsonb[])
-     AS w(code, external_id, gtin, name, price, active, version, told)
+            %(active)s::boolean[], %(versions)s::bigint[], %(told)s::jsonb[],
+            %(parents)s::text[])
+     AS w(code, external_id, gtin, name, price, active, version, told, parent)
 ORDER BY w.code
 ON CONFLICT (connection_id, code) DO UPDATE SET external_id = excluded.external_id, gtin = excluded.gtin,
     name = excluded.name, price = excluded.price, active = excluded.active, version = excluded.version,
-    source = excluded.source, seen_at = now(), told = excluded.told, to_take = excluded.to_take
+    source = excluded.source, seen_at = now(), told = excluded.told, to_take = excluded.to_take,
+    parent = excluded.parent,
+    to_make = m.sku_id IS NULL AND NOT m.ignored AND (excluded.to_make OR m.make_batch IS NOT NULL)
 WHERE excluded.source = 'catalog' AND excluded.version >= m.version
 """
 # An order for it: it is ours to sell after all.
@@ -23,21 +29,26 @@ UPDATE channel_variant SET ignored = false
 WHERE connection_id = %(connection_id)s::int AND code = ANY (%(codes)s::text[]) AND ignored
 """
 # What is exactly one of ours: listed under this code, or of the same SKU or GTIN. A page at a time, by the open index.
+# Of a connection that makes products a GTIN is no proof where the channel tells of the SKU that has it by itself.
 SETTLE_EXACT = """
-UPDATE channel_variant m SET sku_id = f.id, how = 'exact', mapped_at = now()
+UPDATE channel_variant m SET sku_id = f.id, how = 'exact', mapped_at = now(), to_make = false, make_flaws = NULL
 FROM (
     SELECT o.code, coalesce(
         (SELECT l.sku_id FROM connection c JOIN listing l ON l.channel_id = c.channel_id
          WHERE c.id = %(connection_id)s::int AND l.code = o.code),
         (SELECT v.id FROM variant v WHERE v.sku = o.code),
-        (SELECT v.id FROM variant v WHERE v.gtin = o.gtin AND o.gtin <> '')) AS id
+        (SELECT v.id FROM variant v WHERE v.gtin = o.gtin AND o.gtin <> '' AND NOT EXISTS (
+            SELECT FROM channel_variant x JOIN connection_master k ON k.connection_id = x.connection_id
+            WHERE x.connection_id = %(connection_id)s::int AND x.code = v.sku AND k.creates <> 'never'))) AS id
     FROM channel_variant o WHERE o.connection_id = %(connection_id)s::int AND o.sku_id IS NULL AND NOT o.ignored
+      AND (%(codes)s::text[] IS NULL OR o.code = ANY (%(codes)s::text[]))
 ) f
 WHERE m.connection_id = %(connection_id)s::int AND m.code = f.code AND f.id IS NOT NULL AND m.sku_id IS NULL
 RETURNING m.code
 """
 MAP = """
-UPDATE channel_variant m SET sku_id = v.id, how = w.how, mapped_at = now(), ignored = false
+UPDATE channel_variant m SET sku_id = v.id, how = w.how, mapped_at = now(), ignored = false,
+    to_make = false, make_batch = NULL, make_flaws = NULL
 FROM unnest(%(codes)s::text[], %(skus)s::text[], %(hows)s::text[]) AS w(code, sku, how) JOIN variant v ON v.sku = w.sku
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code
 RETURNING m.code
@@ -69,7 +80,7 @@ WHERE connection_id = %(connection_id)s::int AND code = ANY (%(codes)s::text[]) 
 RETURNING code
 """
 IGNORE = """
-UPDATE channel_variant SET ignored = %(ignored)s::boolean
+UPDATE channel_variant SET ignored = %(ignored)s::boolean, to_make = false, make_batch = NULL, make_flaws = NULL
 WHERE connection_id = %(connection_id)s::int AND code = ANY (%(codes)s::text[]) AND sku_id IS NULL
   AND ignored <> %(ignored)s::boolean RETURNING code
 """

@@ -10,7 +10,7 @@ from malha.channels.connecting.master_rules import TellsRow
 from malha.platform.db import Tx
 
 # By primary key.
-MASTER = "SELECT fields, version FROM connection_master WHERE connection_id = %(connection_id)s::int"
+MASTER = "SELECT fields, version, creates FROM connection_master WHERE connection_id = %(connection_id)s::int"
 # A handful of connections; of each the first that waits, by the index on what is to be taken.
 DUE = """
 SELECT k.connection_id FROM connection_master k JOIN connection c ON c.id = k.connection_id
@@ -56,10 +56,11 @@ WHERE connection_id = %(connection_id)s::int AND product > %(after)s::text ORDER
 
 
 class Master(msgspec.Struct, frozen=True):
-    """Which fields a connection keeps; `version` 0: nobody said so yet."""
+    """Which fields a connection keeps; `version` 0: nobody said so yet. `creates`: of `master_rules.CREATES`."""
 
     fields: Sequence[str] = ()
     version: int = 0
+    creates: str = "never"
 
 
 class Counts(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
 USUAL = frozenset({"variant_name", "gtin", "price"})  # what every source of products tells
+CREATES = ("never", "held", "once")  # what becomes of variants that nobody here knows
 # The catalogue's word for what a channel tells beside name, GTIN and price, which are kept apart.
 BESIDE = {
     "weight": "weight_grams", "dimensions": "dimensions", "name": "product_name", "description": "description",
@@ -70,12 +71,14 @@ def told_of(rows: Sequence[TellsRow], fields: Iterable[str]) -> tuple[dict[str, 
 
 
 def _values(row: TellsRow, fields: Sequence[str]) -> Mapping[str, Any]:
-    said: dict[str, Any] = dict(row.told)
-    said |= {field: value for field, value in (("variant_name", row.name), ("gtin", row.gtin)) if value}
-    if row.price is not None:
-        said["price"] = row.price
-    return {
-        field: None if field in EMPTY_IS_NONE and said[field] == "" else said[field]
-        for field in fields
-        if field in said
-    }
+    told = said(row.told, name=row.name, gtin=row.gtin, price=row.price)
+    return {field: told[field] for field in fields if field in told}
+
+
+def said(told: Mapping[str, Any], *, name: str, gtin: str, price: int | None) -> dict[str, Any]:
+    """Return all that a channel told of a variant, by the name of the field; what is not told is absent."""
+    found: dict[str, Any] = dict(told)
+    found |= {field: value for field, value in (("variant_name", name), ("gtin", gtin)) if value}
+    if price is not None:
+        found["price"] = price
+    return {field: None if field in EMPTY_IS_NONE and value == "" else value for field, value in found.items()}

@@ -8,7 +8,15 @@ import structlog
 
 from malha.catalog import ownership, taking
 from malha.catalog.taking import Change, Plan
-from malha.channels.connecting import master_reads, master_rules, master_writes, reads, registry, writes
+from malha.channels.connecting import (
+    making_writes,
+    master_reads,
+    master_rules,
+    master_writes,
+    reads,
+    registry,
+    writes,
+)
 from malha.channels.connecting.errors import ProductRoleChanged, TellsNoProducts
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Runtime
@@ -41,10 +49,11 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: list[ownership.Owner]
 
 
-async def put_fields(tx: Tx, code: str, fields: Sequence[str], version: int) -> int:
+async def put_fields(tx: Tx, code: str, fields: Sequence[str], version: int, creates: str = "never") -> int:
     """Say which fields of products a connection keeps (none: nothing); return the new version, from `version` 0 on.
 
-    What it told last is written by a worker, and its products are read anew, all of them.
+    What it told last is written by a worker, and its products are read anew, all of them. `creates` is what becomes of
+    variants that nobody here knows: never made products, held until somebody accepts them, or made at once.
 
     Raises:
         UnknownConnection, SharedByAll: as the names say.
@@ -54,31 +63,38 @@ async def put_fields(tx: Tx, code: str, fields: Sequence[str], version: int) -> 
         Invalid: its connector does not tell a field.
     """
     found = await connection_of(tx, code)
-    refuse(_flaws(found, fields))
+    refuse(_flaws(found, fields, creates))
     await tx.tuples(master_writes.LOCK, {"connection_id": found.id})
     before = await master_reads.master(tx, found.id)
     stored: int | None = None
     if before.version == version:
-        params = {"connection_id": found.id, "fields": [f for f in ownership.FIELDS if f in fields], "version": version}
+        kept = [f for f in ownership.FIELDS if f in fields]
+        params = {"connection_id": found.id, "fields": kept, "creates": creates, "version": version}
         stored = await tx.value(master_writes.PUT, params)
     if stored is None:
         raise ProductRoleChanged(key=code)
     await ownership.claim(tx, found.code, found.name, fields)
+    if creates == "never":
+        await tx.execute(making_writes.ASK_NO_MORE, {"connection_id": found.id})
     if fields:
         await tx.execute(master_writes.HAVE_ALL_TAKEN, {"connection_id": found.id})
-        await tx.execute(writes.ADD_CURSOR, {"id": found.id, "stream": STREAM, "since": None})
-        await tx.value(writes.REWIND, {"id": found.id, "stream": STREAM, "since": None})
     else:
         await tx.execute(master_writes.HOLD_NOTHING, {"connection_id": found.id})
-    was, now = {"fields": sorted(before.fields)}, {"fields": sorted(fields)}
+    if fields or creates != "never":
+        await tx.execute(writes.ADD_CURSOR, {"id": found.id, "stream": STREAM, "since": None})
+        await tx.value(writes.REWIND, {"id": found.id, "stream": STREAM, "since": None})
+    was = {"fields": sorted(before.fields), "creates": before.creates}
+    now = {"fields": sorted(fields), "creates": creates}
     await audit.record(tx, action="keep_products", entity="connection", entity_id=code, before=was, after=now)
     return stored
 
 
-def _flaws(connection: Linked, fields: Sequence[str]) -> list[Flaw]:
+def _flaws(connection: Linked, fields: Sequence[str], creates: str = "never") -> list[Flaw]:
     able = master_rules.able(registry.connectors().get(connection.connector))
-    if fields and not able:
+    if (fields or creates != "never") and not able:
         raise TellsNoProducts(connector=connection.connector)
+    if creates not in master_rules.CREATES:
+        raise ValueError(creates)
     says = N_("The connector {connector} does not tell the field {field}.")
     mend = N_("Choose among: {fields}.")
     more = {"connector": connection.connector, "fields": ", ".join(able)}

@@ -1,4 +1,4 @@
-"""Reading what channels sell, so that it can be mapped, and written where a connection keeps fields of products.
+"""Reading what channels sell: to be mapped, made products where a connection makes them, written where it keeps fields.
 
 Page by page, the cursor moving with what is kept.
 """
@@ -8,7 +8,17 @@ from functools import partial
 
 import structlog
 
-from malha.channels.connecting import mapping, mapping_rules, master_rules, mastering, reads, registry, turns, writes
+from malha.channels.connecting import (
+    making,
+    mapping,
+    mapping_rules,
+    master_rules,
+    mastering,
+    reads,
+    registry,
+    turns,
+    writes,
+)
 from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import Status
 from malha.channels.connecting.runtime import Runtime
@@ -71,6 +81,7 @@ def _seen(said: ExtProduct) -> Seen:
         price=said.price,
         active=said.active,
         version=said.version,
+        parent=said.product.strip()[:200],
         told=master_rules.told_beside(said),
     )
 
@@ -101,6 +112,7 @@ async def run(runtime: Runtime, stop: asyncio.Event) -> None:
             if ensuring.due():
                 await ensure(runtime)
             await turns.work(runtime, STREAM, read, stop)
+            await making.work(runtime, stop)
             await mastering.work(runtime, stop)
             if caring.due():
                 await care(runtime)

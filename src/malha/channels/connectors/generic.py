@@ -193,6 +193,7 @@ class _Product(msgspec.Struct):
     price: Amount | None = None
     active: bool = True
     version: int = 0
+    product: Annotated[str, Meta(max_length=200)] = ""
     weight_grams: Annotated[int, Meta(ge=0)] | None = None
     dimensions: tuple[int, int, int] | None = None
     product_name: str | None = None

@@ -9,9 +9,10 @@ import msgspec
 class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
     """A variant as the peer sells it.
 
-    What follows `version` is for connections that keep fields of products (see `protocols.TellsFields`). Null: the peer
-    does not tell it. An empty text, or zero: it has none. `product_name` and what comes below it are of the product,
-    the same of each of its variants. `dimensions` are length, width and height in millimetres.
+    `product` is how the peer calls the product, fit for people: variants that share it belong together, one without it
+    stands alone. What follows is for connections that keep fields of products (see `protocols.TellsFields`). Null: the
+    peer does not tell it. An empty text, or zero: it has none. `product_name` and what comes below it are of the
+    product, the same of each of its variants. `dimensions` are length, width and height in millimetres.
     """
 
     id: str
@@ -21,6 +22,7 @@ class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
     price: int | None = None
     active: bool = True
     version: int = 0
+    product: str = ""
     weight_grams: int | None = None
     dimensions: tuple[int, int, int] | None = None
     product_name: str | None = None

@@ -1,0 +1,312 @@
+"""A connection that makes products of what it tells: held or at once, by whole products, each once, and taken back."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from linked_world import CODE, Linked, linked
+
+from malha.catalog import ownership, reads, service
+from malha.catalog.making import New, make
+from malha.catalog.model import Product, ProductDraft, VariantDraft
+from malha.channels.connecting import making, making_reads, mapping, mastering, products, turns
+from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, UnknownEntry
+from malha.channels.connecting.making_reads import Batch
+from malha.platform import audit
+
+GTIN = "7891000315507"
+
+
+def a_variant(sku: str, **told: Any) -> dict[str, Any]:
+    return {"id": sku.lower(), "sku": sku, "name": f"Manta {sku}", "price": 9990, "version": 1, **told}
+
+
+MANTA = {"product": "MANTA", "product_name": "Manta de lã", "brand": "Da casa", "ncm": "63012000"}
+
+
+@pytest.fixture
+async def shop(database, tmp_path):
+    async with linked(database, tmp_path) as made:
+        made.peer.products = [
+            a_variant("MANTA-P", **MANTA, weight_grams=900, dimensions=[300, 200, 100], gtin=GTIN),
+            a_variant("MANTA-G", **MANTA, weight_grams=1200),
+            a_variant("CANECA", name="Caneca azul", brand="Da casa"),
+            a_variant("A", name="De casa"),
+        ]
+        yield made
+
+
+async def read(shop: Linked) -> None:
+    await products.ensure(shop.runtime)
+    await shop.due()
+    assert await turns.work(shop.runtime, products.STREAM, products.read, asyncio.Event()) == 1
+
+
+async def let(shop: Linked, creates: str, *fields: str, version: int = 0) -> int:
+    async with shop.database.transaction() as tx:
+        return await mastering.put_fields(tx, CODE, fields, version, creates)
+
+
+async def accept(shop: Linked, *codes: str, refused: bool = False) -> tuple[int, int]:
+    async with shop.database.transaction() as tx:
+        return await making.accept(tx, CODE, codes or None, refused=refused)
+
+
+async def made(shop: Linked) -> int:
+    return await making.work(shop.runtime, asyncio.Event())
+
+
+async def product(shop: Linked, code: str) -> Product | None:
+    async with shop.database.transaction() as tx:
+        return await reads.product_by_code(tx, code)
+
+
+async def refused(shop: Linked) -> dict[str, list[str]]:
+    async with shop.database.transaction() as tx:
+        rows = await making_reads.rows(tx, await shop.id(), view="refused")
+    return {row.code: [flaw["at"] for flaw in row.make_flaws or []] for row in rows}
+
+
+async def batch(shop: Linked) -> Batch:
+    async with shop.database.transaction() as tx:
+        return (await making_reads.batches(tx, await shop.id()))[0]
+
+
+async def take_back(shop: Linked, number: int) -> None:
+    async with shop.database.transaction() as tx:
+        await making.take_back(tx, CODE, number)
+
+
+async def test_a_connection_that_makes_none_makes_none(shop: Linked):
+    await read(shop)
+    assert await made(shop) == 0
+    assert await product(shop, "MANTA") is None
+    with pytest.raises(MakesNoProducts):
+        await accept(shop)
+
+
+async def test_what_it_tells_waits_for_a_person_and_is_made_whole_products_with_all_their_fields(shop: Linked):
+    await let(shop, "held", "name", "brand", "weight")
+    await read(shop)
+    assert await made(shop) == 0
+    async with shop.database.transaction() as tx:
+        id_ = await shop.id()
+        assert [row.code for row in await making_reads.rows(tx, id_)] == ["CANECA", "MANTA-G", "MANTA-P"]
+        assert [row.code for row in await making_reads.rows(tx, id_, sought="lã")] == []
+        assert [row.code for row in await making_reads.rows(tx, id_, sought="MANTA")] == ["MANTA-G", "MANTA-P"]
+        assert (await making_reads.counts(tx, id_)).waiting == 3
+    number, asked = await accept(shop)
+    assert asked == 3
+    assert await made(shop) == 3
+    manta, caneca = await product(shop, "MANTA"), await product(shop, "CANECA")
+    assert manta
+    assert caneca
+    assert (manta.name, manta.brand, manta.ncm, manta.version) == ("Manta de lã", "Da casa", "63012000", 1)
+    assert {v.sku: (v.name, v.weight_grams, v.price, v.gtin, v.version) for v in manta.variants} == {
+        "MANTA-G": ("Manta MANTA-G", 1200, 9990, None, 1), "MANTA-P": ("Manta MANTA-P", 900, 9990, GTIN, 1),
+    }  # fmt: skip
+    assert (caneca.name, [v.sku for v in caneca.variants]) == ("Caneca azul", ["CANECA"])
+    async with shop.database.transaction() as tx:
+        assert {lock.field for lock in (await ownership.locked(tx, [manta]))["MANTA"]} == {"name", "brand", "weight"}
+        (entry,) = await audit.trail(tx, entity="product", entity_id="MANTA")
+        assert (entry.action, entry.actor_kind, entry.actor_id) == ("create", "connection", CODE)
+        assert [row.sku for row in await reads.variant_page(tx, query="lã da casa")] == ["MANTA-G", "MANTA-P"]
+        told = await making_reads.made(tx, id_, number)
+    assert (told[0].code, told[0].product, told[0].state) == ("CANECA", "CANECA", "made")
+    with pytest.raises(UnknownEntry):
+        await accept(shop)
+
+
+async def test_at_once_makes_what_is_read_and_a_later_variant_joins_its_product(shop: Linked):
+    await let(shop, "once")
+    await read(shop)
+    await made(shop)
+    shop.peer.products.append(a_variant("MANTA-M", **MANTA))
+    await read(shop)
+    assert await made(shop) == 1
+    manta = await product(shop, "MANTA")
+    assert manta
+    assert [v.sku for v in manta.variants] == ["MANTA-G", "MANTA-P", "MANTA-M"]
+
+
+async def test_one_by_one_makes_only_what_was_accepted(shop: Linked):
+    await let(shop, "held")
+    await read(shop)
+    assert (await accept(shop, "MANTA-P"))[1] == 1
+    await made(shop)
+    manta = await product(shop, "MANTA")
+    assert manta
+    assert [v.sku for v in manta.variants] == ["MANTA-P"]
+    assert await product(shop, "CANECA") is None
+
+
+async def test_what_cannot_be_made_is_held_with_its_reason_and_made_once_the_channel_mends_it(shop: Linked):
+    await let(shop, "once")
+    shop.peer.products += [
+        a_variant("RUIM/1", name="Barra"),
+        a_variant("GEMEA-1", gtin="7891000100103"),
+        a_variant("GEMEA-2", gtin="7891000100103"),
+        a_variant("SEM-NOME", name=""),
+        a_variant("B-1", product="B"),
+        a_variant("MANTA-X", **MANTA | {"ncm": "12"}),
+    ]
+    await read(shop)
+    await made(shop)
+    held = await refused(shop)
+    assert "sku" in held.pop("RUIM/1")
+    assert held == {
+        "GEMEA-2": ["gtin"], "SEM-NOME": ["name"], "B-1": ["product"],
+        "MANTA-G": ["ncm"], "MANTA-P": ["ncm"], "MANTA-X": ["ncm"],
+    }  # fmt: skip
+    assert await product(shop, "GEMEA-1")
+    assert await product(shop, "GEMEA-2") is None
+    b = await product(shop, "B")
+    assert b
+    assert [v.sku for v in b.variants] == ["B"], "what people made is not joined by a guess"
+    shop.peer.products += [
+        a_variant("SEM-NOME", name="Agora tem", version=2),
+        *(a_variant(sku, **MANTA, version=2) for sku in ("MANTA-G", "MANTA-P", "MANTA-X")),
+    ]
+    await read(shop)
+    await made(shop)
+    assert set(await refused(shop)) == {"RUIM/1", "GEMEA-2", "B-1"}
+    assert await product(shop, "SEM-NOME")
+
+
+async def test_a_person_tries_what_was_refused_again_after_mending_it_here(shop: Linked):
+    shop.peer.products = [a_variant("B-1", product="B")]
+    await let(shop, "held")
+    await read(shop)
+    await accept(shop)
+    await made(shop)
+    assert await refused(shop) == {"B-1": ["product"]}
+    shop.peer.products.append(a_variant("B-2", product="B"))
+    await read(shop)
+    async with shop.database.transaction() as tx:
+        await mapping.put(tx, CODE, [("B-2", "B")])
+    assert (await accept(shop, refused=True))[1] == 1
+    await made(shop)
+    b = await product(shop, "B")
+    assert b
+    assert [v.sku for v in b.variants] == ["B", "B-1"]
+
+
+async def test_orders_that_waited_for_what_is_made_are_applied(shop: Linked):
+    await let(shop, "held")
+    await read(shop)
+    shop.peer.sell("1", lines=[{"sku": "MANTA-P", "quantity": 1, "unit_price": 9990, "id": "l1"}])
+    await shop.settle()
+    assert await shop.values("SELECT state FROM channel_inbox") == ["unmapped"]
+    await accept(shop)
+    await made(shop)
+    await shop.settle()
+    assert await shop.values("SELECT state FROM channel_inbox") == ["done"]
+    assert await shop.values("SELECT count(*) FROM sales_order") == [1]
+
+
+async def test_an_acceptance_is_taken_back_as_a_whole_and_waits_again(shop: Linked):
+    await let(shop, "held", "brand")
+    await read(shop)
+    number, _ = await accept(shop)
+    await made(shop)
+    await take_back(shop, number)
+    assert await made(shop) == 3
+    assert await product(shop, "MANTA") is None
+    assert await product(shop, "CANECA") is None
+    back = await batch(shop)
+    assert (back.made, back.undone, back.kept) == (0, 3, 0)
+    assert back.ended_at
+    with pytest.raises(NothingToTakeBack):
+        await take_back(shop, number)
+    assert await made(shop) == 0
+    await accept(shop)
+    await made(shop)
+    assert await product(shop, "MANTA")
+
+
+async def test_what_something_refers_to_stays_when_an_acceptance_is_taken_back(shop: Linked):
+    await let(shop, "held")
+    await read(shop)
+    shop.peer.sell("1", lines=[{"sku": "MANTA-P", "quantity": 1, "unit_price": 9990, "id": "l1"}])
+    await shop.settle()
+    number, _ = await accept(shop)
+    await made(shop)
+    await shop.settle()
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO ahead_policy (sku_id, mode, release_on, cap) SELECT id, 'preorder', '2030-01-01', 1 FROM variant WHERE sku = 'CANECA'"
+        )
+    await take_back(shop, number)
+    await made(shop)
+    manta = await product(shop, "MANTA")
+    assert manta
+    assert [v.sku for v in manta.variants] == ["MANTA-P"], "the variant that nobody ordered went"
+    assert await product(shop, "CANECA"), "a rule names it"
+    back = await batch(shop)
+    assert (back.undone, back.kept) == (1, 2)
+    mapped = await shop.values("SELECT code FROM channel_variant WHERE sku_id IS NOT NULL ORDER BY code")
+    assert mapped == ["A", "CANECA", "MANTA-P"]
+
+
+async def test_several_workers_that_read_the_same_page_make_each_product_once(shop: Linked):
+    shop.peer.products = [
+        a_variant(f"P{n}-{size}", product=f"P{n}", product_name=f"Produto {n}") for n in range(40) for size in "PMG"
+    ]
+    await let(shop, "once")
+    await read(shop)
+    await asyncio.gather(read_again(shop), read_again(shop), *(made(shop) for _ in range(6)))
+    while await made(shop):
+        pass
+    assert await refused(shop) == {}
+    assert await shop.values("SELECT count(*) FROM product WHERE code LIKE 'P%%'") == [40]
+    counts = await shop.values(
+        "SELECT count(*) FROM variant v JOIN product p ON p.id = v.product_id WHERE p.code LIKE 'P%%' GROUP BY p.id"
+    )
+    assert counts == [3] * 40
+    versions = await shop.values("SELECT DISTINCT version FROM variant WHERE sku LIKE 'P%%-%%'")
+    assert versions == [1], "nobody wrote over what another one made"
+
+
+async def read_again(shop: Linked) -> None:
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE connection_cursor SET value = NULL, next_at = now() WHERE stream = 'products'")
+    await turns.work(shop.runtime, products.STREAM, products.read, asyncio.Event())
+
+
+async def test_two_connections_that_are_told_the_same_sku_make_it_once(shop: Linked):
+    news = [New(sku=f"X{n}", product=f"X{n}", told={"name": f"Produto {n}"}) for n in range(30)]
+
+    async def one(owner: str) -> set[str]:
+        async with shop.database.transaction() as tx:
+            return set((await make(tx, owner, news)).products)
+
+    first, second = await asyncio.gather(one("erp"), one("loja"))
+    assert {len(first), len(second)} == {0, 30}
+    assert await shop.values("SELECT count(*) FROM variant WHERE sku LIKE 'X%%'") == [30]
+
+
+async def test_what_a_person_makes_at_the_same_moment_is_not_overwritten(shop: Linked):
+    shop.peer.products = [a_variant("CANECA", name="Do canal")]
+    await let(shop, "once")
+    await read(shop)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def person() -> None:
+        async with shop.database.transaction() as tx:
+            draft = ProductDraft(code="CANECA", name="Da pessoa", variants=[VariantDraft(sku="CANECA", price=5000)])
+            await service.create_product(tx, draft)
+            begun.set()
+            await go_on.wait()
+
+    writing = asyncio.create_task(person())
+    await begun.wait()
+    racing = asyncio.create_task(made(shop))
+    await asyncio.sleep(0.3)
+    go_on.set()
+    await asyncio.gather(writing, racing)
+    while await made(shop):
+        pass
+    found = await product(shop, "CANECA")
+    assert found
+    assert (found.name, found.variants[0].price) == ("Da pessoa", 5000)
+    assert await shop.values("SELECT how FROM channel_variant WHERE code = 'CANECA'") == ["exact"]
