@@ -3,16 +3,29 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from linked_world import CODE, Linked, linked
 
 from malha.catalog import ownership, reads, service
 from malha.catalog.making import New, make
-from malha.catalog.model import Product, ProductDraft, VariantDraft
-from malha.channels.connecting import making, making_reads, mapping, mastering, products, turns
+from malha.catalog.model import CategoryDraft, Product, ProductDraft, VariantDraft
+from malha.catalog.rules import categories_of_path
+from malha.channels.connecting import (
+    categories,
+    category_reads,
+    making,
+    making_reads,
+    mapping,
+    master_reads,
+    mastering,
+    products,
+    turns,
+)
 from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, UnknownEntry
 from malha.channels.connecting.making_reads import Batch
 from malha.platform import audit
+from malha.platform.flaws import Invalid
 
 GTIN = "7891000315507"
 
@@ -310,3 +323,84 @@ async def test_what_a_person_makes_at_the_same_moment_is_not_overwritten(shop: L
     assert found
     assert (found.name, found.variants[0].price) == ("Da pessoa", 5000)
     assert await shop.values("SELECT how FROM channel_variant WHERE code = 'CANECA'") == ["exact"]
+
+
+HOUSE = {"product": "MANTA", "product_name": "Manta", "category": "Casa > Mantas"}
+PICTURE = "https://loja.example/manta.jpg"
+
+
+async def test_category_options_attributes_and_pictures_are_made_and_kept(shop: Linked):
+    shop.peer.products = [
+        a_variant(f"MANTA-{size}", **HOUSE, options={"Tamanho": size}, attributes={"Fio": "lã"}, pictures=[PICTURE])
+        for size in "PG"
+    ]
+    async with shop.database.transaction() as tx:
+        await service.put_categories(tx, categories_of_path("Casa > Mantas"))
+    await let(shop, "once", "category", "options", "attributes", "pictures")
+    await read(shop)
+    await made(shop)
+    manta = await product(shop, "MANTA")
+    assert manta
+    assert (manta.category, manta.options, manta.attributes) == ("casa.mantas", ["Tamanho"], {"Fio": "lã"})
+    assert [v.options for v in manta.variants] == [{"Tamanho": "G"}, {"Tamanho": "P"}]
+    assert [m.url for m in manta.media] == [PICTURE]
+    async with shop.database.transaction() as tx:
+        draft = reads.product_draft(manta)
+        mine = msgspec.structs.replace(draft, attributes={"Fio": "algodão"}, media=[], category=None)
+        with pytest.raises(Invalid) as refused:
+            await service.update_product(tx, mine, manta.version)
+    assert [flaw.at for flaw in refused.value.flaws] == ["category", "attributes", "media"]
+    async with shop.database.transaction() as tx:
+        same = msgspec.structs.replace(draft, description="Escrita aqui", media=None)
+        await service.update_product(tx, same, manta.version)
+    other = PICTURE.replace("manta", "outra")
+    shop.peer.products += [
+        each | {"version": 2, "pictures": [other, PICTURE], "options": {"Tamanho": f"{each['sku'][-1]} (novo)"}}
+        for each in shop.peer.products
+    ]
+    await read(shop)
+    await mastering.work(shop.runtime, asyncio.Event())
+    manta = await product(shop, "MANTA")
+    assert manta
+    assert [m.url for m in manta.media] == [other, PICTURE]
+    assert [v.options for v in manta.variants] == [{"Tamanho": "G (novo)"}, {"Tamanho": "P (novo)"}]
+    assert manta.description == "Escrita aqui"
+
+
+async def test_a_category_that_nobody_knows_holds_products_until_somebody_says_which_it_is(shop: Linked):
+    shop.peer.products = [a_variant("MANTA-P", **HOUSE), a_variant("A", category="Casa > Mantas")]
+    await let(shop, "once", "category")
+    await read(shop)
+    await made(shop)
+    await mastering.work(shop.runtime, asyncio.Event())
+    assert await refused(shop) == {"MANTA-P": ["category"]}
+    async with shop.database.transaction() as tx:
+        (held,) = await master_reads.held(tx, await shop.id())
+        assert (held.product, [flaw["at"] for flaw in held.flaws]) == ("A", ["category"])
+        (row,) = await category_reads.rows(tx, await shop.id())
+        assert (row.theirs, row.ours) == ("Casa > Mantas", None)
+        await service.put_categories(tx, [CategoryDraft(code="cobertores", name="Cobertores")])
+        with pytest.raises(Invalid):
+            await categories.put(tx, CODE, [("Casa > Mantas", "ninguem")])
+        await categories.put(tx, CODE, [("Casa > Mantas", "cobertores")])
+    await made(shop)
+    await mastering.work(shop.runtime, asyncio.Event())
+    for code in ("MANTA", "A"):
+        found = await product(shop, code)
+        assert found
+        assert found.category == "cobertores"
+
+
+async def test_categories_are_made_of_their_names_where_the_connection_says_so(shop: Linked):
+    shop.peer.products = [a_variant("MANTA-P", **HOUSE), a_variant("A", category="Casa > Mantas > Lã")]
+    async with shop.database.transaction() as tx:
+        await mastering.put_fields(tx, CODE, ["category"], 0, "once", "made")
+    await read(shop)
+    await made(shop)
+    await mastering.work(shop.runtime, asyncio.Event())
+    found = [await product(shop, code) for code in ("MANTA", "A")]
+    assert [each and each.category for each in found] == ["casa.mantas", "casa.mantas.la"]
+    async with shop.database.transaction() as tx:
+        assert [c.path for c in await reads.categories(tx) if c.code.startswith("casa")][
+            -1
+        ] == "casa/casa.mantas/casa.mantas.la"

@@ -489,6 +489,8 @@ ELSEWHERE = {
     " list_channel_variants map_channel_variants unmap_channel_variants",
     "test_connection_fields_api.py": "list_field_rules put_field_rules restore_field_rules show_field_rules try_field_rules",
     "test_connection_products_api.py": "get_product_role list_held_products preview_product_role put_product_role",
+    "test_connection_new_products_api.py": "accept_new_products list_new_products list_product_acceptances"
+    " list_products_made take_products_back list_product_categories map_product_categories",
     "test_connection_health_api.py": "get_connection_health",
     "test_connection_stock_api.py": "compare_stock drop_stock_role get_stock_role list_stock_comparisons"
     " list_stock_differences put_stock_role tell_stock_again",

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from malha.api.connection_products import Why, why
 from malha.api.work import Work, command, query
-from malha.channels.connecting import making, making_reads, service
+from malha.channels.connecting import categories, category_reads, making, making_reads, service
 from malha.platform import paging
 from malha.platform.flaws import Flaw
 from malha.platform.paging import Page
@@ -72,6 +72,30 @@ class MadeView(msgspec.Struct, frozen=True, kw_only=True):
     sku: str
     product: str
     state: MadeState
+
+
+class CategoryView(msgspec.Struct, frozen=True, kw_only=True):
+    """A category as the channel tells it; `ours` is its code here, null where nobody knows it.
+
+    `said`: a person said so; else it has the same code, or the same names from the root on.
+    """
+
+    theirs: str
+    ours: str | None
+    said: bool
+
+
+class StateCategory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A category of the channel, and the code of which of ours it is; null: nobody says."""
+
+    theirs: Annotated[str, Meta(min_length=1, max_length=500)]
+    ours: Annotated[str, Meta(min_length=1, max_length=120)] | None
+
+
+class StateCategories(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which are which; all of it, or nothing."""
+
+    items: Annotated[list[StateCategory], Meta(min_length=1, max_length=1_000)]
 
 
 @query("/connections/{code:str}/new-products", permission="network:read", tag=TAG)
@@ -153,7 +177,38 @@ async def take_products_back(work: Work, code: str, acceptance: int) -> None:
     await making.take_back(work.tx, code, acceptance)
 
 
+@query("/connections/{code:str}/product-categories", permission="network:read", tag=TAG)
+async def list_product_categories(
+    work: Work, code: str, q: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Page[CategoryView]:
+    """List categories as the channel told them with its products, and which of ours somebody said each is."""
+    found = await service.connection_of(work.tx, code)
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "product_categories", (str,))
+    rows = await category_reads.rows(
+        work.tx,
+        found.id,
+        after=after[0] if after else "",
+        sought=(q or "").strip()[:200] or None,
+        most=size + 1,
+    )
+    page = paging.page_of(rows, size, "product_categories", lambda row: (row.theirs,))
+    known = await categories.ours(work.tx, found.id, [row.theirs for row in page.items])
+    items = [
+        CategoryView(theirs=row.theirs, ours=known.get(row.theirs), said=row.ours is not None) for row in page.items
+    ]
+    return Page(items, page.next)
+
+
+@command("/connections/{code:str}/product-categories", method="PUT", permission="network:write", tag=TAG)
+async def map_product_categories(work: Work, code: str, data: StateCategories) -> None:
+    """Say which of ours categories of the channel are. Products that waited for it are tried again."""
+    await categories.put(work.tx, code, [(item.theirs, item.ours) for item in data.items])
+
+
 handlers = [
+    list_product_categories,
+    map_product_categories,
     list_new_products,
     accept_new_products,
     list_product_acceptances,

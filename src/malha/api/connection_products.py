@@ -24,11 +24,13 @@ class KeepFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Which fields of products a connection keeps; none: it keeps nothing.
 
     `new_products` is what becomes of SKUs that nobody here knows: nothing (`never`), they wait until somebody accepts
-    them (`held`), or they are made products at once (`once`).
+    them (`held`), or they are made products at once (`once`). `new_categories` is what becomes of categories that it
+    tells and nobody here knows: what is told of them is held until somebody says which they are, or they are made.
     """
 
     fields: Annotated[list[FieldName], Meta(max_length=20)]
     new_products: Creates = "never"
+    new_categories: Literal["held", "made"] = "held"
 
 
 class ProductRoleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ class ProductRoleView(msgspec.Struct, frozen=True, kw_only=True):
 
     fields: list[str]
     new_products: str
+    new_categories: str
     version: int
     tells: list[str]
     elsewhere: dict[str, str]
@@ -113,6 +116,7 @@ async def get_product_role(work: Work, code: str) -> ProductRoleView:
     return ProductRoleView(
         fields=list(role.fields),
         new_products=role.creates,
+        new_categories=role.categories,
         version=role.version,
         tells=master_rules.able(registry.connectors().get(found.connector)),
         elsewhere={field: by.owner for field, by in owners.items() if by.owner != code},
@@ -130,7 +134,8 @@ async def put_product_role(work: Work, code: str, data: KeepFields) -> ProductRo
 
     A field has one owner. What the channel told last is written by a worker, and its products are read anew.
     """
-    stored = await mastering.put_fields(work.tx, code, data.fields, work.expected_version or 0, data.new_products)
+    version = work.expected_version or 0
+    stored = await mastering.put_fields(work.tx, code, data.fields, version, data.new_products, data.new_categories)
     work.tag(stored)
     return ProductRoleStored(stored)
 

@@ -95,14 +95,15 @@ def _draft(
                 Flaw(field, taking.DIFFER_SAYS, taking.DIFFER_MEND, {"values": ", ".join(sorted(values))[:200]})
             )
         elif values:
-            stated |= {field: next(iter(values.values()))}
+            stated |= taking.part_of_product(field, next(iter(values.values())))
     names = [str(new.told.get("variant_name") or "") for new in group]
     stated["name"] = stated.get("name") or _common(names)
     variants = [_variant(new, others) for new in group]
     if base is None:
         draft = ProductDraft(code=code, **stated, active=True, variants=variants)
     else:
-        draft = msgspec.structs.replace(base, variants=[*base.variants, *variants])
+        all_of = [*base.variants, *variants]
+        draft = msgspec.structs.replace(base, variants=all_of, options=taking.options_of(base.options, all_of))
     return rules.tidy_product(draft), flaws
 
 

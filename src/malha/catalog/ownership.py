@@ -11,7 +11,7 @@ import msgspec
 
 from malha.catalog import owner_reads, owner_writes, rules
 from malha.catalog.errors import ProductFieldOwned
-from malha.catalog.model import Product, ProductDraft
+from malha.catalog.model import MediaDraft, Product, ProductDraft
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -21,13 +21,17 @@ OF_PRODUCT: Mapping[str, tuple[str, ...]] = {
     "name": ("name",),
     "description": ("description",),
     "brand": ("brand",),
+    "category": ("category",),
     "ncm": ("ncm",),
     "cest": ("cest",),
     "origin": ("origin",),
+    "attributes": ("attributes",),
+    "pictures": ("media",),  # of the product itself
 }
 OF_VARIANT: Mapping[str, tuple[str, ...]] = {
     "variant_name": ("name",),
     "gtin": ("gtin",),
+    "options": ("options",),
     "weight": ("weight_grams",),
     "dimensions": ("length_mm", "width_mm", "height_mm"),
     "price": ("price",),
@@ -124,7 +128,7 @@ def keep(product: Product, draft: ProductDraft, locks: Sequence[Locked]) -> tupl
         facts = {"connection": each.connection, "name": each.name}
         if each.sku is None:
             for part in OF_PRODUCT[each.field]:
-                back[part] = getattr(product, part)
+                back[part] = of_product(product, part)
                 if not _same(getattr(draft, part), back[part]):
                     flaws.append(Flaw(part, SAYS, MEND, facts))
         elif each.sku in places:
@@ -137,11 +141,25 @@ def keep(product: Product, draft: ProductDraft, locks: Sequence[Locked]) -> tupl
                     flaws.append(Flaw(f"variants/{n}/{part}", SAYS, MEND, facts))
             parts = {part: getattr(old, part) for part in OF_VARIANT[each.field]}
             variants[n] = msgspec.structs.replace(stated, **parts)
+    if any(each.field == "options" for each in locks):  # a choice that stays keeps its option
+        back["options"] = list(dict.fromkeys([*draft.options, *(o for v in variants for o in v.options)]))
     return msgspec.structs.replace(draft, variants=variants, **back), flaws
 
 
+def of_product(product: Product, part: str) -> Any:
+    """Return a part of a product as a draft states it; `media` are those of the product itself."""
+    if part == "media":
+        return [MediaDraft(url=each.url, alt=each.alt) for each in product.media if each.sku is None]
+    return getattr(product, part)
+
+
 def _same(stated: object, old: object) -> bool:
-    """Tell whether two values are one to a person: forms send other line ends, and nothing for zero."""
+    """Tell whether two values are one to a person: forms send other line ends, and nothing for zero.
+
+    What a draft does not state, it leaves as it is.
+    """
+    if isinstance(old, list) and stated is None:
+        return True
     if isinstance(stated, str) and isinstance(old, str):
         return stated.strip().splitlines() == old.strip().splitlines()
     return (stated or None) == (old or None)

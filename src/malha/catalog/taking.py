@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from malha.catalog import ownership, reads, rules, service
-from malha.catalog.model import Product, ProductDraft
+from malha.catalog.model import Media, MediaDraft, Product, ProductDraft, VariantDraft
 from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw
@@ -82,11 +82,27 @@ def _draft(product: Product, told: Told) -> tuple[ProductDraft, list[Flaw]]:
         if len(values) > 1:
             flaws.append(Flaw(field, DIFFER_SAYS, DIFFER_MEND, {"values": ", ".join(sorted(values))[:200]}))
         elif values:
-            stated |= {field: next(iter(values.values()))}
+            stated |= part_of_product(field, next(iter(values.values())), product.media)
     variants = [
         msgspec.structs.replace(variant, **parts_of_variant(told.get(variant.sku, {}))) for variant in draft.variants
     ]
+    if any("options" in each for each in told.values()):
+        stated["options"] = options_of(draft.options, variants)
     return rules.tidy_product(msgspec.structs.replace(draft, variants=variants, **stated)), flaws
+
+
+def part_of_product(field: str, value: Any, media: Sequence[Media] = ()) -> dict[str, Any]:
+    """Return what is told of a product as a part of its draft; a picture that was there keeps what it shows."""
+    if field == "pictures":
+        alts = {each.url: each.alt for each in media}
+        return {"media": [MediaDraft(url=str(url), alt=alts.get(str(url), "")) for url in value]}
+    return {ownership.OF_PRODUCT[field][0]: value}
+
+
+def options_of(order: Sequence[str], variants: Sequence[VariantDraft]) -> list[str]:
+    """Return the options of a product that its variants have, those that were there first."""
+    used = list(dict.fromkeys(option for variant in variants for option in variant.options))
+    return [*(option for option in order if option in used), *(option for option in used if option not in order)]
 
 
 def parts_of_variant(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,22 +135,39 @@ def _plan(product: Product, draft: ProductDraft, flaws: list[Flaw]) -> Plan:
     draft = rules.tidy_product(draft)
     changes = []
     for field, parts in ownership.OF_PRODUCT.items():
-        changes += _change(product.code, None, field, parts, product, draft)
+        changes += _change(product.code, None, field, _of(product, parts), _stated(product, draft, parts))
     for old, new in zip(product.variants, draft.variants, strict=True):
         for field, parts in ownership.OF_VARIANT.items():
-            changes += _change(product.code, old.sku, field, parts, old, new)
+            changes += _change(product.code, old.sku, field, *([getattr(of, p) for p in parts] for of in (old, new)))
     return Plan(before=product, draft=draft if changes else None, changes=changes, flaws=flaws)
 
 
-def _change(product: str, sku: str | None, field: str, parts: Sequence[str], old: object, new: object) -> list[Change]:
-    were, are = ([getattr(of, part) for part in parts] for of in (old, new))
-    if were == are:
+def _of(product: Product, parts: Sequence[str]) -> list[Any]:
+    return [ownership.of_product(product, part) for part in parts]
+
+
+def _stated(product: Product, draft: ProductDraft, parts: Sequence[str]) -> list[Any]:
+    """Return parts as a draft has them; those that it does not state are as they were."""
+    stated = [getattr(draft, part) for part in parts]
+    return _of(product, parts) if stated == [None] and parts == ("media",) else stated
+
+
+def _change(product: str, sku: str | None, field: str, were: Sequence[Any], are: Sequence[Any]) -> list[Change]:
+    if list(were) == list(are):
         return []
     return [Change(product=product, sku=sku, field=field, old=_text(were), new=_text(are))]
 
 
 def _text(values: Sequence[object]) -> str:
-    return " \N{MULTIPLICATION SIGN} ".join("" if value is None else str(value) for value in values)[:300]
+    return " \N{MULTIPLICATION SIGN} ".join(_plain(value) for value in values)[:300]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(each.url if isinstance(each, MediaDraft) else str(each) for each in value)
+    return "" if value is None else str(value)
 
 
 async def take(tx: Tx, owner: str, told: Told) -> list[Plan]:

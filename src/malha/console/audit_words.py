@@ -99,6 +99,7 @@ ACTIONS = {
     "compare": N_("comparison asked for"),
     "tell_again": N_("told again"),
     "state_stock": N_("declared to state stock"),
+    "map_categories": N_("categories mapped"),
     "accept_products": N_("new products accepted"),
     "take_products_back": N_("acceptance taken back"),
     "keep_products": N_("keeps fields of products"),

@@ -21,6 +21,7 @@ PAGE = 50
 WORDS = {
     "name": N_("Name"), "description": N_("Description"), "brand": N_("Brand"), "ncm": N_("NCM"), "cest": N_("CEST"),
     "origin": N_("Origin"), "variant_name": N_("Name of the variant"), "gtin": N_("GTIN"), "weight": N_("Weight"),
+    "category": N_("Category"), "attributes": N_("Attributes"), "options": N_("Options"), "pictures": N_("Pictures"),
     "dimensions": N_("Dimensions"), "price": N_("Price"),
 }  # fmt: skip
 COLUMNS = (
@@ -88,6 +89,8 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         creates=query.get("creates", role.creates) if tried else role.creates,
         ways=[(way, _(word), _(hint)) for way, (word, hint) in CREATES.items()],
         fresh=fresh,
+        made=("made" if query.get("categories") == "made" else "held") if tried else role.categories,
+        tells_categories="category" in able,
         preview=preview,
         would=[(_(WORDS[field]), n) for field, n in preview.counts.items()] if preview else [],
         changes=[_shown(change) for change in preview.sample] if preview else [],
@@ -123,12 +126,13 @@ async def products_keep(request: Request[Any, Any, Any], code: FromPath[str]) ->
     read = filling.filled(form)
     fields = [str(field)[:40] for field in form.getall("field", [])]
     creates = read.text("creates") or "never"
+    made = "made" if read.text("categories") == "made" else "held"
     if creates not in CREATES:
         read.wrong("creates", N_("Choose one of the three."))
     version = read.version()
     read.refuse()
     async with web.writing(request) as tx:
-        await mastering.put_fields(tx, code, fields, version, creates)
+        await mastering.put_fields(tx, code, fields, version, creates, made)
     kept = _("Saved: what it tells is being written") if fields else _("It keeps no field of products any more")
     said = _("Saved: what it sells is being read") if creates != "never" and not fields else kept
     return web.go_on(request, f"/connections/{code}/products", said)

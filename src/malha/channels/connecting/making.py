@@ -13,6 +13,7 @@ from malha.catalog import making as catalog
 from malha.catalog import ownership
 from malha.catalog.making import New
 from malha.channels.connecting import making_reads, making_writes, mapping, master_reads, master_rules, reads, writes
+from malha.channels.connecting.categories import settle
 from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, UnknownEntry
 from malha.channels.connecting.making_reads import Asked
 from malha.channels.connecting.model import Linked
@@ -80,14 +81,18 @@ async def take_back(tx: Tx, code: str, batch: int) -> None:
 
 async def plan(tx: Tx, connection: Linked, rows: Sequence[Asked]) -> dict[str, list[Flaw]]:
     """Return why variants could not be made products as things stand, by code; those that could be are absent."""
-    news, flaws = await _news(tx, connection, rows)
+    news, flaws = await _news(tx, connection, rows, write=False)
     return (await catalog.plan(tx, connection.code, news)).flaws | flaws
 
 
-async def _news(tx: Tx, connection: Linked, rows: Sequence[Asked]) -> tuple[list[New], dict[str, list[Flaw]]]:
+async def _news(
+    tx: Tx, connection: Linked, rows: Sequence[Asked], *, write: bool
+) -> tuple[list[New], dict[str, list[Flaw]]]:
     joins = await making_reads.joins(tx, connection.id, sorted({row.parent for row in rows if row.parent}))
     flaws: dict[str, list[Flaw]] = {}
     news = []
+    said = {row.code: master_rules.said(row.told, name=row.name, gtin=row.gtin, price=row.price) for row in rows}
+    unknown = await settle(tx, connection.id, said, write=write)
     for row in rows:
         into = joins.get(row.parent, []) if row.parent else []
         if len(into) > 1:
@@ -97,9 +102,12 @@ async def _news(tx: Tx, connection: Linked, rows: Sequence[Asked]) -> tuple[list
         if row.code != row.code.strip():
             flaws[row.code] = [Flaw("sku", SPACES_SAYS, SPACES_MEND, {"value": row.code})]
             continue
-        told = master_rules.said(row.told, name=row.name, gtin=row.gtin, price=row.price)
+        if row.code in unknown:
+            flaws[row.code] = [unknown[row.code]]
+            continue
         joined = into[0] if into else None
-        news.append(New(sku=row.code, product=row.parent or row.code, told=told, active=row.active, joins=joined))
+        code = row.parent or row.code
+        news.append(New(sku=row.code, product=code, told=said[row.code], active=row.active, joins=joined))
     return news, flaws
 
 
@@ -143,7 +151,7 @@ async def _make_some(tx: Tx, connection: Linked) -> int:
     # What somebody else made meanwhile is one of ours by now.
     if await mapping.settle_exact(tx, connection.id, [row.code for row in rows]):
         rows = await tx.all(Asked, making_writes.TAKE_ASKED, of | {"most": AT_ONCE})
-    news, flaws = await _news(tx, connection, rows)
+    news, flaws = await _news(tx, connection, rows, write=True)
     made = await catalog.make(tx, connection.code, news)
     flaws |= made.flaws
     skus = sorted(made.products)

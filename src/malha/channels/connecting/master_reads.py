@@ -10,7 +10,9 @@ from malha.channels.connecting.master_rules import TellsRow
 from malha.platform.db import Tx
 
 # By primary key.
-MASTER = "SELECT fields, version, creates FROM connection_master WHERE connection_id = %(connection_id)s::int"
+MASTER = (
+    "SELECT fields, version, creates, categories FROM connection_master WHERE connection_id = %(connection_id)s::int"
+)
 # A handful of connections; of each the first that waits, by the index on what is to be taken.
 DUE = """
 SELECT k.connection_id FROM connection_master k JOIN connection c ON c.id = k.connection_id
@@ -61,6 +63,7 @@ class Master(msgspec.Struct, frozen=True):
     fields: Sequence[str] = ()
     version: int = 0
     creates: str = "never"
+    categories: str = "held"  # or made: what becomes of categories that nobody here knows
 
 
 class Counts(msgspec.Struct, frozen=True):

@@ -16,8 +16,9 @@ CREATES = ("never", "held", "once")  # what becomes of variants that nobody here
 BESIDE = {
     "weight": "weight_grams", "dimensions": "dimensions", "name": "product_name", "description": "description",
     "brand": "brand", "ncm": "ncm", "cest": "cest", "origin": "origin",
+    "category": "category", "attributes": "attributes", "options": "options", "pictures": "pictures",
 }  # fmt: skip
-EMPTY_IS_NONE = frozenset({"brand", "ncm", "cest", "gtin"})
+EMPTY_IS_NONE = frozenset({"brand", "category", "ncm", "cest", "gtin"})
 
 
 class TellsRow(msgspec.Struct, frozen=True, kw_only=True):

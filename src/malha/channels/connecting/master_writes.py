@@ -9,9 +9,10 @@ SELECT fields FROM connection_master WHERE connection_id = %(connection_id)s::in
 """
 # By primary key.
 PUT = """
-INSERT INTO connection_master AS k (connection_id, fields, creates, version)
-VALUES (%(connection_id)s::int, %(fields)s::text[], %(creates)s::text, 1)
-ON CONFLICT (connection_id) DO UPDATE SET fields = excluded.fields, creates = excluded.creates, version = k.version + 1
+INSERT INTO connection_master AS k (connection_id, fields, creates, categories, version)
+VALUES (%(connection_id)s::int, %(fields)s::text[], %(creates)s::text, %(categories)s::text, 1)
+ON CONFLICT (connection_id) DO UPDATE SET fields = excluded.fields, creates = excluded.creates,
+    categories = excluded.categories, version = k.version + 1
 WHERE k.version = %(version)s::int
 RETURNING version
 """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -17,7 +18,9 @@ from malha.channels.connecting import (
     registry,
     writes,
 )
+from malha.channels.connecting.categories import settle
 from malha.channels.connecting.errors import ProductRoleChanged, TellsNoProducts
+from malha.channels.connecting.master_rules import TellsRow
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
@@ -49,11 +52,14 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: list[ownership.Owner]
 
 
-async def put_fields(tx: Tx, code: str, fields: Sequence[str], version: int, creates: str = "never") -> int:
+async def put_fields(
+    tx: Tx, code: str, fields: Sequence[str], version: int, creates: str = "never", categories: str = "held"
+) -> int:
     """Say which fields of products a connection keeps (none: nothing); return the new version, from `version` 0 on.
 
     What it told last is written by a worker, and its products are read anew, all of them. `creates` is what becomes of
-    variants that nobody here knows: never made products, held until somebody accepts them, or made at once.
+    variants that nobody here knows: never made products, held until somebody accepts them, or made at once;
+    `categories` of those that nobody here knows: held, or made.
 
     Raises:
         UnknownConnection, SharedByAll: as the names say.
@@ -69,7 +75,8 @@ async def put_fields(tx: Tx, code: str, fields: Sequence[str], version: int, cre
     stored: int | None = None
     if before.version == version:
         kept = [f for f in ownership.FIELDS if f in fields]
-        params = {"connection_id": found.id, "fields": kept, "creates": creates, "version": version}
+        params = {"connection_id": found.id, "fields": kept, "creates": creates, "categories": categories}
+        params["version"] = version
         stored = await tx.value(master_writes.PUT, params)
     if stored is None:
         raise ProductRoleChanged(key=code)
@@ -83,8 +90,8 @@ async def put_fields(tx: Tx, code: str, fields: Sequence[str], version: int, cre
     if fields or creates != "never":
         await tx.execute(writes.ADD_CURSOR, {"id": found.id, "stream": STREAM, "since": None})
         await tx.value(writes.REWIND, {"id": found.id, "stream": STREAM, "since": None})
-    was = {"fields": sorted(before.fields), "creates": before.creates}
-    now = {"fields": sorted(fields), "creates": creates}
+    was = {"fields": sorted(before.fields), "creates": before.creates, "categories": before.categories}
+    now = {"fields": sorted(fields), "creates": creates, "categories": categories}
     await audit.record(tx, action="keep_products", entity="connection", entity_id=code, before=was, after=now)
     return stored
 
@@ -122,6 +129,7 @@ async def preview(tx: Tx, code: str, fields: Sequence[str]) -> Preview:
         rows = await master_reads.told_of_products(tx, found.id, [id_ for _, id_ in page])
         told, wrong = master_rules.told_of([row for row in rows if row.product not in seen], fields)
         seen |= {row.product for row in rows}
+        await _settle(tx, found.id, told, rows, wrong, write=False)
         for plan in await taking.plan(tx, told):
             products += plan.draft is not None
             sample += plan.changes[: max(0, SAMPLE - len(sample))]
@@ -171,11 +179,27 @@ async def _take(runtime: Runtime, connection: Linked) -> int:
             return 0
         rows = await master_reads.told_of_products(tx, connection.id, ids)
         told, wrong = master_rules.told_of(rows, fields)
+        await _settle(tx, connection.id, told, rows, wrong, write=True)
         plans = await taking.take(tx, connection.code, told)
         await _hold(tx, connection.id, plans, wrong)
     changed = sum(len(plan.changes) for plan in plans)
     log.info("products_taken", connection=connection.code, variants=len(ids), changed=changed)
     return len(ids)
+
+
+async def _settle(
+    tx: Tx,
+    connection_id: int,
+    told: dict[str, dict[str, Any]],
+    rows: Sequence[TellsRow],
+    wrong: dict[str, list[Flaw]],
+    *,
+    write: bool,
+) -> None:
+    """Put our categories in the place of the channel's; what is unknown is wrong with its product, once."""
+    unknown = await settle(tx, connection_id, told, write=write)
+    for product, flaw in {row.product: unknown[row.sku] for row in rows if row.sku in unknown}.items():
+        wrong.setdefault(product, []).append(flaw)
 
 
 async def _hold(tx: Tx, connection_id: int, plans: Sequence[Plan], wrong: dict[str, list[Flaw]]) -> None:

@@ -202,6 +202,10 @@ class _Product(msgspec.Struct):
     ncm: str | None = None
     cest: str | None = None
     origin: Annotated[int, Meta(ge=0, le=8)] | None = None
+    category: Annotated[str, Meta(max_length=500)] | None = None
+    attributes: dict[str, str] | None = None
+    options: dict[str, str] | None = None
+    pictures: Annotated[list[str], Meta(max_length=50)] | None = None
 
 
 class _Products(msgspec.Struct):
@@ -296,6 +300,10 @@ class Generic:
             "name",
             "description",
             "brand",
+            "category",
+            "attributes",
+            "options",
+            "pictures",
             "ncm",
             "cest",
             "origin",

@@ -12,7 +12,9 @@ class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
     `product` is how the peer calls the product, fit for people: variants that share it belong together, one without it
     stands alone. What follows is for connections that keep fields of products (see `protocols.TellsFields`). Null: the
     peer does not tell it. An empty text, or zero: it has none. `product_name` and what comes below it are of the
-    product, the same of each of its variants. `dimensions` are length, width and height in millimetres.
+    product, the same of each of its variants. `dimensions` are length, width and height in millimetres, `category` a
+    code, or names from the root on, as "Casa > Mantas"; `attributes` all that it has, `options` what tells the variant
+    from others of its product, `pictures` addresses (https), the first of which is shown first.
     """
 
     id: str
@@ -31,6 +33,10 @@ class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
     ncm: str | None = None
     cest: str | None = None
     origin: int | None = None
+    category: str | None = None
+    attributes: Mapping[str, str] | None = None
+    options: Mapping[str, str] | None = None
+    pictures: Sequence[str] | None = None
 
 
 class ProductPush(msgspec.Struct, frozen=True, kw_only=True):

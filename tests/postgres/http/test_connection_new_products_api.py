@@ -1,0 +1,79 @@
+"""Products made of what a connection tells, over the API: held, accepted, refused with the reason, taken back."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from linked_world import CODE, linked
+from tests_http import open_shop
+
+from malha.channels.connecting import making, products, turns
+from malha.platform.db import Database
+
+ROLE = f"/v1/connections/{CODE}/product-role"
+NEW = f"/v1/connections/{CODE}/new-products"
+ACCEPTED = f"/v1/connections/{CODE}/product-acceptances"
+PERMISSIONS = ["network:read", "network:write", "settings:manage", "catalog:read", "catalog:write"]
+MANTA = {"product": "MANTA", "product_name": "Manta", "price": 9990}
+
+
+@pytest.fixture
+async def made(database: Database, tmp_path: Path):
+    """A connection that read a product of two variants, and one that cannot be made; it makes nothing yet."""
+    async with linked(database, tmp_path) as world, AsyncExitStack() as stack:
+        world.peer.products = [
+            {"id": "p", "sku": "MANTA-P", "name": "Manta P", **MANTA},
+            {"id": "g", "sku": "MANTA-G", "name": "Manta G", **MANTA},
+            {"id": "r", "sku": "RUIM", "name": "Ruim", "ncm": "12"},
+        ]
+        await products.ensure(world.runtime)
+        await turns.work(world.runtime, products.STREAM, products.read, asyncio.Event())
+        shop = await open_shop(stack, database, tmp_path, outward_allow=(world.peer.allowed,))
+        yield world, shop, await shop.key(PERMISSIONS)
+
+
+async def test_new_products_are_held_accepted_refused_by_name_and_taken_back(made):
+    world, shop, key = made
+    refused = await shop.http.post(f"{NEW}/accept", json={}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "makes_no_products"), refused.text
+    body = {"fields": ["brand"], "new_products": "held"}
+    stored = await shop.http.put(ROLE, json=body, headers={**key, "If-Match": '"0"'})
+    assert stored.status_code == 200, stored.text
+    assert (await shop.http.get(ROLE, headers=key)).json()["new_products"] == "held"
+    first = (await shop.http.get(f"{NEW}?limit=2", headers=key)).json()
+    assert [(item["code"], item["parent"]) for item in first["items"]] == [("MANTA-G", "MANTA"), ("MANTA-P", "MANTA")]
+    rest = (await shop.http.get(f"{NEW}?limit=2&cursor={first['next']}", headers=key)).json()["items"]
+    assert [item["code"] for item in rest] == ["RUIM"]
+    found = (await shop.http.get(f"{NEW}?q=MANTA", headers=key)).json()["items"]
+    assert [item["code"] for item in found] == ["MANTA-G", "MANTA-P"]
+    accepted = (await shop.http.post(f"{NEW}/accept", json={}, headers=key)).json()
+    assert accepted["count"] == 3
+    making_now = (await shop.http.get(f"{NEW}?view=making", headers=key)).json()["items"]
+    assert len(making_now) == 3
+    await making.work(world.runtime, asyncio.Event())
+    product = (await shop.http.get("/v1/products/MANTA", headers=key)).json()
+    assert [v["sku"] for v in product["variants"]] == ["MANTA-G", "MANTA-P"]
+    (bad,) = (await shop.http.get(f"{NEW}?view=refused", headers=key)).json()["items"]
+    assert (bad["code"], bad["problems"][0]["field"]) == ("RUIM", "ncm")
+    (batch,) = (await shop.http.get(ACCEPTED, headers=key)).json()["items"]
+    assert (batch["id"], batch["asked"], batch["made"]) == (accepted["acceptance"], 3, 2)
+    told = (await shop.http.get(f"{ACCEPTED}/{batch['id']}/products", headers=key)).json()["items"]
+    assert [(each["sku"], each["product"], each["state"]) for each in told] == [
+        ("MANTA-G", "MANTA", "made"), ("MANTA-P", "MANTA", "made"),
+    ]  # fmt: skip
+    undone = await shop.http.post(f"{ACCEPTED}/{batch['id']}/undo", headers=key)
+    assert undone.status_code in (200, 204), undone.text
+    again = await shop.http.post(f"{ACCEPTED}/{batch['id']}/undo", headers=key)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_take_back"), again.text
+    await making.work(world.runtime, asyncio.Event())
+    assert (await shop.http.get("/v1/products/MANTA", headers=key)).status_code == 404
+
+
+async def test_who_may_not_change_the_catalogue_cannot_accept(made):
+    _, shop, _ = made
+    only = await shop.key(["network:read", "network:write"])
+    assert (await shop.http.post(f"{NEW}/accept", json={}, headers=only)).status_code == 403
+    assert (await shop.http.get(NEW, headers=only)).status_code == 200
+    other = await shop.key(["catalog:write"])
+    assert (await shop.http.get(NEW, headers=other)).status_code == 403
