@@ -291,6 +291,15 @@ CREATE TABLE category (
     CONSTRAINT category_code_key UNIQUE (code)
 );
 
+CREATE TABLE category_mapping (
+    connection_id integer NOT NULL,
+    theirs text NOT NULL,
+    ours integer,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT category_mapping_pkey PRIMARY KEY (connection_id, theirs),
+    CONSTRAINT category_mapping_theirs_check CHECK ((theirs <> ''::text))
+);
+
 CREATE TABLE channel (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -393,6 +402,10 @@ CREATE TABLE channel_variant (
     mapped_at timestamp with time zone,
     told jsonb DEFAULT '{}'::jsonb NOT NULL,
     to_take boolean DEFAULT false NOT NULL,
+    parent text DEFAULT ''::text NOT NULL,
+    to_make boolean DEFAULT false NOT NULL,
+    make_batch bigint,
+    make_flaws jsonb,
     CONSTRAINT channel_variant_pkey PRIMARY KEY (connection_id, code),
     CONSTRAINT channel_variant_check CHECK (((sku_id IS NULL) = (how IS NULL))),
     CONSTRAINT channel_variant_code_check CHECK ((code <> ''::text)),
@@ -441,7 +454,11 @@ CREATE TABLE connection_master (
     connection_id integer NOT NULL,
     fields text[] NOT NULL,
     version integer NOT NULL,
+    creates text DEFAULT 'never'::text NOT NULL,
+    categories text DEFAULT 'held'::text NOT NULL,
     CONSTRAINT connection_master_pkey PRIMARY KEY (connection_id),
+    CONSTRAINT connection_master_categories_check CHECK ((categories = ANY (ARRAY['held'::text, 'made'::text]))),
+    CONSTRAINT connection_master_creates_check CHECK ((creates = ANY (ARRAY['never'::text, 'held'::text, 'once'::text]))),
     CONSTRAINT connection_master_version_check CHECK ((version > 0))
 );
 
@@ -1881,6 +1898,20 @@ CREATE TABLE product (
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
 );
 
+CREATE TABLE product_batch (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    connection_id integer NOT NULL,
+    asked integer NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    person text NOT NULL,
+    undo_at timestamp with time zone,
+    undo_actor text,
+    undo_person text,
+    ended_at timestamp with time zone,
+    CONSTRAINT product_batch_pkey PRIMARY KEY (id),
+    CONSTRAINT product_batch_asked_check CHECK ((asked > 0))
+);
+
 CREATE TABLE product_held (
     connection_id integer NOT NULL,
     product text NOT NULL,
@@ -1889,12 +1920,22 @@ CREATE TABLE product_held (
     CONSTRAINT product_held_pkey PRIMARY KEY (connection_id, product)
 );
 
+CREATE TABLE product_made (
+    batch_id bigint NOT NULL,
+    code text NOT NULL,
+    sku text NOT NULL,
+    product text NOT NULL,
+    state text DEFAULT 'made'::text NOT NULL,
+    CONSTRAINT product_made_pkey PRIMARY KEY (batch_id, code),
+    CONSTRAINT product_made_state_check CHECK ((state = ANY (ARRAY['made'::text, 'undone'::text, 'kept'::text])))
+);
+
 CREATE TABLE product_owner (
     field text NOT NULL,
     owner text NOT NULL,
     name text NOT NULL,
     CONSTRAINT product_owner_pkey PRIMARY KEY (field),
-    CONSTRAINT product_owner_field_check CHECK ((field = ANY (ARRAY['name'::text, 'description'::text, 'brand'::text, 'ncm'::text, 'cest'::text, 'origin'::text, 'variant_name'::text, 'gtin'::text, 'weight'::text, 'dimensions'::text, 'price'::text])))
+    CONSTRAINT product_owner_field_check CHECK ((field = ANY (ARRAY['name'::text, 'description'::text, 'brand'::text, 'category'::text, 'ncm'::text, 'cest'::text, 'origin'::text, 'attributes'::text, 'pictures'::text, 'variant_name'::text, 'gtin'::text, 'options'::text, 'weight'::text, 'dimensions'::text, 'price'::text])))
 );
 
 CREATE TABLE promise_days (
@@ -3068,8 +3109,11 @@ CREATE INDEX channel_op_first ON channel_op USING btree (entity, connection_id, 
 CREATE INDEX channel_op_newest ON channel_op USING btree (entity, connection_id, kind, version) WHERE ((state = ANY (ARRAY['waiting'::text, 'done'::text])) AND (kind = ANY (ARRAY['set_price'::text, 'put_listing'::text])));
 CREATE INDEX channel_op_next ON channel_op USING btree (connection_id, kind, not_before, number) WHERE (state = 'waiting'::text);
 CREATE INDEX channel_op_taken ON channel_op USING btree (connection_id, kind) WHERE ((state = 'waiting'::text) AND (taken_until IS NOT NULL));
+CREATE INDEX channel_variant_batch ON channel_variant USING btree (make_batch) WHERE (make_batch IS NOT NULL);
 CREATE INDEX channel_variant_open ON channel_variant USING btree (connection_id, code) WHERE (sku_id IS NULL);
+CREATE INDEX channel_variant_parent ON channel_variant USING btree (connection_id, parent) WHERE (parent <> ''::text);
 CREATE INDEX channel_variant_sku ON channel_variant USING btree (sku_id) WHERE (sku_id IS NOT NULL);
+CREATE INDEX channel_variant_to_make ON channel_variant USING btree (connection_id, parent, code) WHERE (to_make AND (sku_id IS NULL));
 CREATE INDEX channel_variant_to_take ON channel_variant USING btree (connection_id, code) WHERE (to_take AND (sku_id IS NOT NULL));
 CREATE INDEX connection_channel ON connection USING btree (channel_id);
 CREATE INDEX count_line_sku ON count_line USING btree (sku_id);
@@ -3174,6 +3218,7 @@ CREATE INDEX person_identity_provider ON person_identity USING btree (provider_i
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX picture_told ON picture USING btree (told_at);
 CREATE INDEX product_category ON product USING btree (category_id);
+CREATE INDEX product_batch_of ON product_batch USING btree (connection_id, id);
 CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
 CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
 CREATE INDEX promise_slip_promised ON promise_slip USING btree (promised_at, order_id);
@@ -3286,6 +3331,8 @@ ALTER TABLE capacity_template ADD CONSTRAINT capacity_template_location_id_fkey 
 ALTER TABLE care ADD CONSTRAINT care_assignee_fkey FOREIGN KEY (assignee) REFERENCES person(id);
 ALTER TABLE care_note ADD CONSTRAINT care_note_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE category ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id);
+ALTER TABLE category_mapping ADD CONSTRAINT category_mapping_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE category_mapping ADD CONSTRAINT category_mapping_ours_fkey FOREIGN KEY (ours) REFERENCES category(id) ON DELETE SET NULL;
 ALTER TABLE channel ADD CONSTRAINT channel_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE channel_inbox ADD CONSTRAINT channel_inbox_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE channel_location ADD CONSTRAINT channel_location_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
@@ -3294,6 +3341,7 @@ ALTER TABLE channel_op ADD CONSTRAINT channel_op_connection_id_fkey FOREIGN KEY 
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE channel_owner ADD CONSTRAINT channel_owner_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
 ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_make_batch_fkey FOREIGN KEY (make_batch) REFERENCES product_batch(id) ON DELETE SET NULL;
 ALTER TABLE channel_variant ADD CONSTRAINT channel_variant_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE connection ADD CONSTRAINT connection_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE connection_cursor ADD CONSTRAINT connection_cursor_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
@@ -3387,7 +3435,9 @@ ALTER TABLE person_identity ADD CONSTRAINT person_identity_provider_id_fkey FORE
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE product_batch ADD CONSTRAINT product_batch_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE product_held ADD CONSTRAINT product_held_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
+ALTER TABLE product_made ADD CONSTRAINT product_made_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES product_batch(id) ON DELETE CASCADE;
 ALTER TABLE promise_days ADD CONSTRAINT promise_days_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;
 ALTER TABLE promise_days ADD CONSTRAINT promise_days_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
 ALTER TABLE receipt ADD CONSTRAINT receipt_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
