@@ -77,3 +77,15 @@ async def test_who_may_not_change_the_catalogue_cannot_accept(made):
     assert (await shop.http.get(NEW, headers=only)).status_code == 200
     other = await shop.key(["catalog:write"])
     assert (await shop.http.get(NEW, headers=other)).status_code == 403
+
+
+async def test_the_page_says_why_something_cannot_be_made_and_sends_the_list_as_a_file(made):
+    _, shop, key = made
+    await shop.http.put(ROLE, json={"fields": [], "new_products": "held"}, headers={**key, "If-Match": '"0"'})
+    owner = await shop.session()
+    page = await shop.http.get(f"/connections/{CODE}/new-products", headers=owner)
+    assert page.status_code == 200, page.text
+    assert "NCM" in page.text
+    sent = await shop.http.get(f"/connections/{CODE}/new-products:export.csv?q=RUIM", headers=owner)
+    assert "RUIM" in sent.text
+    assert "MANTA" not in sent.text
