@@ -179,7 +179,13 @@ class Root:
         return {
             "id": gid("Product", product.id),
             "legacyResourceId": str(product.id),
+            "handle": product.handle,
             "title": product.title,
+            "descriptionHtml": product.html,
+            "vendor": product.vendor,
+            "productType": product.kind,
+            "category": {"fullName": product.taxon} if product.taxon else None,
+            "media": listed(product.images, lambda url: {"__typename": "MediaImage", "image": {"url": url}}),
             "status": product.status,
             "updatedAt": iso(product.updated),
             "variantsCount": {"count": len(product.variants)},
@@ -218,6 +224,9 @@ class Root:
             "id": gid("InventoryItem", variant.id),
             "sku": variant.sku,
             "tracked": variant.tracked,
+            "measurement": {
+                "weight": {"value": variant.weight[0], "unit": variant.weight[1]} if variant.weight else None
+            },
             "duplicateSkuCount": sum(v.sku == variant.sku for v in self._shop.variants.values()) - 1,
             "inventoryLevel": lambda locationId, **_: self._level(variant, number(locationId, "Location")),
         }

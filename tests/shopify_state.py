@@ -30,6 +30,7 @@ class Variant:
     price: Decimal
     product: "Product"
     barcode: str = ""
+    weight: tuple[float, str] | None = None
     options: tuple[tuple[str, str], ...] = (("Title", "Default Title"),)
     tracked: bool = True
     available: dict[int, int] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Product:
     html: str = ""
     vendor: str = ""
     kind: str = ""
+    taxon: str = ""  # of Shopify's own taxonomy, by its whole name
     tags: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     metafields: dict[tuple[str, str], str] = field(default_factory=dict)

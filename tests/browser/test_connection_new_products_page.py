@@ -25,8 +25,9 @@ FROM connection c, (VALUES
 ) AS w(code, name, price, gtin, parent, told, flaws) WHERE c.code = 'novos'
 """
 BATCH = """
-INSERT INTO product_batch (connection_id, asked, person, undo_at, undo_person, ended_at)
-SELECT id, 12, 'Helena Prates', now(), 'Helena Prates', now() FROM connection WHERE code = 'novos'
+INSERT INTO product_batch (connection_id, asked, person, at, undo_at, undo_person, ended_at)
+SELECT id, 12, 'Helena Prates', now() - interval '1 day', now(), 'Helena Prates', now()
+FROM connection WHERE code = 'novos'
 """
 ROLE = """
 INSERT INTO connection_master (connection_id, fields, creates, version)
@@ -75,6 +76,7 @@ def test_what_is_new_is_looked_at_accepted_and_its_acceptance_taken_back(
     page.get_by_role("checkbox", name="Escolher MANTA-P" if size is WIDE else "Escolher MANTA-G").check()
     page.get_by_role("button", name="Criar produtos").click()
     expect(page.get_by_text("1 em criação").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
     page = visit("/connections/novos/new-products?view=refused", size=size)
     expect(page.get_by_text("Tapete de sisal")).to_be_visible()
     assert violations(page) == []
@@ -82,7 +84,9 @@ def test_what_is_new_is_looked_at_accepted_and_its_acceptance_taken_back(
     page = visit("/connections/novos/new-products?view=accepted", size=size)
     page.get_by_role("button", name="Desfazer o aceite").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Desfazer o aceite").click()
+    page.wait_for_url("**/new-products?view=accepted")
     expect(page.get_by_text("sendo desfeito").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
     assert violations(page) == []
     shot(page, f"new-products-accepted-{size['width']}")
     page = visit("/connections/novos/products", size=size)

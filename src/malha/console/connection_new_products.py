@@ -23,7 +23,7 @@ VIEWS = {
     "waiting": N_("To be accepted"),
     "refused": N_("Could not be made"),
     "making": N_("Being made"),
-    "accepted": N_("Accepted"),
+    "accepted": N_("Acceptances"),
 }
 COLUMNS = (
     Column(N_("SKU")), Column(N_("Product on the channel"), width=24), Column(N_("Name on the channel"), width=28),

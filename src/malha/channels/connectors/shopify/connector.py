@@ -82,6 +82,7 @@ class Shopify:
         }
     )
     listing_fields: ClassVar[ListingFields] = listings.FIELDS
+    product_fields: ClassVar[frozenset[str]] = goods.FIELDS
     limits: ClassVar[Limits] = Limits(rate=4.0, burst=20.0, in_flight=4, batch=50)
     evidence: ClassVar[Tier] = Tier.B
     idempotent: ClassVar[bool] = False  # not for all that is told, and for a time only

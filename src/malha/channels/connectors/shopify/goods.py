@@ -5,12 +5,14 @@ know, so nothing is said of such a one.
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
+from malha.channels.connectors.reading_html import text_of
 from malha.channels.connectors.shopify.asking import ask, quoted, refused, spot
 from malha.channels.connectors.shopify.config import gid
 from malha.channels.connectors.shopify.money import decimal, minor
@@ -31,11 +33,20 @@ from malha.channels.contract import (
 )
 
 AT_ONCE = 25  # SKUs of one search
-PRODUCTS = 10
+PRODUCTS = 5
 LEVELS = 100
 ROUNDS = 4  # how often a quantity that changed meanwhile is looked at again
 STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
 NOT_YET = frozenset({"IDEMPOTENCY_CONCURRENT_REQUEST"})
+FIELDS = frozenset(
+    {
+        "name", "description", "brand", "category", "options", "pictures", "variant_name", "gtin", "weight", "price",
+    }
+)  # fmt: skip
+GRAMS = {
+    "GRAMS": Decimal(1), "KILOGRAMS": Decimal(1000), "OUNCES": Decimal("28.349523125"), "POUNDS": Decimal("453.59237"),
+}  # fmt: skip
+LONGEST_CODE = 64
 ONLY = "Default Title"  # the variant of a product that has no options
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -62,7 +73,9 @@ async def pull_products(ctx: Ctx, text: str | None) -> Page[ExtProduct]:
 
 
 def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], version: int) -> ExtProduct:
-    options = [each["value"] for each in row["selectedOptions"] if each["value"] != ONLY]
+    chosen = {str(each["name"]): str(each["value"]) for each in row["selectedOptions"] if each["value"] != ONLY}
+    options = list(chosen.values())
+    category = product["category"]
     return ExtProduct(
         id=str(row["legacyResourceId"]),
         sku=str(row["sku"] or ""),
@@ -71,7 +84,26 @@ def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], versi
         price=minor(row["price"], ctx.connection.currency),
         active=product["status"] == "ACTIVE",
         version=version,
+        product=_code_of(product),
+        product_name=str(product["title"]),
+        description=text_of(str(product["descriptionHtml"] or "")),
+        brand=str(product["vendor"] or ""),
+        category=str((category["fullName"] if category else product["productType"]) or ""),
+        options=chosen,
+        pictures=[str(each["image"]["url"]) for each in product["media"]["nodes"] if each.get("image")],
+        weight_grams=_grams(row),
     )
+
+
+def _code_of(product: Mapping[str, Any]) -> str:
+    """Return how a product is called: by the end of its address, unless that is too long."""
+    handle = str(product["handle"])
+    return handle if 0 < len(handle) <= LONGEST_CODE else str(product["legacyResourceId"])
+
+
+def _grams(row: Mapping[str, Any]) -> int | None:
+    weight = ((row["inventoryItem"] or {}).get("measurement") or {}).get("weight")
+    return round(Decimal(str(weight["value"])) * GRAMS[weight["unit"]]) if weight and weight["unit"] in GRAMS else None
 
 
 # --- stock that is there ---

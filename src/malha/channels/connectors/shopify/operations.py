@@ -12,7 +12,8 @@ SUPPORTED = ("2026-04", "2026-07", "2026-10")
 
 LINES = 20  # lines of an order that come with it; the others are asked for apart
 PAYMENTS = 15  # transactions of an order, likewise
-VARIANTS = 40  # variants of a product, likewise
+PICTURES = 10  # of a product; Shopify has more of few
+VARIANTS = 30  # variants of a product, likewise
 
 _MONEY = "{ shopMoney { amount currencyCode } }"
 
@@ -135,19 +136,27 @@ query Summarise($after: String, $query: String!) {{
 query PullProducts($first: Int!, $after: String, $query: String!) {{
   products(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
     nodes {{
-      id legacyResourceId title status updatedAt
+      id legacyResourceId handle title descriptionHtml vendor productType status updatedAt
+      category {{ fullName }}
+      media(first: {PICTURES}) {{ nodes {{ ... on MediaImage {{ image {{ url }} }} }} }}
       variants(first: {VARIANTS}) {{ nodes {{ ...AVariant }} pageInfo {{ hasNextPage endCursor }} }}
     }}
     pageInfo {{ hasNextPage endCursor }}
   }}
 }}
-fragment AVariant on ProductVariant {{ legacyResourceId sku barcode price title selectedOptions {{ name value }} }}
+fragment AVariant on ProductVariant {{
+  legacyResourceId sku barcode price title selectedOptions {{ name value }}
+  inventoryItem {{ measurement {{ weight {{ value unit }} }} }}
+}}
 """,
     "more_variants": """
 query MoreVariants($id: ID!, $after: String!) {
   product(id: $id) {
     variants(first: 100, after: $after) {
-      nodes { legacyResourceId sku barcode price title selectedOptions { name value } }
+      nodes {
+        legacyResourceId sku barcode price title selectedOptions { name value }
+        inventoryItem { measurement { weight { value unit } } }
+      }
       pageInfo { hasNextPage endCursor }
     }
   }

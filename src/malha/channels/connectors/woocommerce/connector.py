@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from malha.channels import signatures
 from malha.channels.connectors.tallying import Tally
+from malha.channels.connectors.woocommerce import selling
 from malha.channels.connectors.woocommerce.asking import (
     ask,
     decimals_of,
@@ -27,9 +28,7 @@ from malha.channels.connectors.woocommerce.goods import (
     change,
     is_same,
     priced,
-    product_of,
     stock_page,
-    variations_of,
 )
 from malha.channels.connectors.woocommerce.listings import upsert
 from malha.channels.connectors.woocommerce.marking import (
@@ -47,7 +46,7 @@ from malha.channels.connectors.woocommerce.money import digits_of, minor_of, tex
 from malha.channels.connectors.woocommerce.reading import order_of, state_of
 from malha.channels.connectors.woocommerce.showing import FIELDS
 from malha.channels.connectors.woocommerce.sweeping import clock_of, cursor_of, sweep, version_of
-from malha.channels.connectors.woocommerce.words import OPEN, PAGE, Gateway, Hook, Note, Order, Product, Refund, Setting
+from malha.channels.connectors.woocommerce.words import OPEN, PAGE, Gateway, Hook, Note, Order, Refund, Setting, Sold
 from malha.channels.contract import (
     CancelPush,
     Capability,
@@ -156,6 +155,7 @@ class WooCommerce:
         }
     )
     listing_fields: ClassVar[ListingFields] = FIELDS
+    product_fields: ClassVar[frozenset[str]] = selling.FIELDS
     limits: ClassVar[Limits] = Limits(rate=5.0, burst=20.0, in_flight=4, batch=PAGE)
     evidence: ClassVar[Tier] = Tier.A
     idempotent: ClassVar[bool] = False
@@ -187,13 +187,10 @@ class WooCommerce:
         """Return what changed after a cursor; of a product with variations each of them, however few changed."""
         kept = cursor_of(cursor, None)
         fresh, page = await sweep(ctx, "/products", {}, kept, "pull_products")
+        shop = selling.Shop(ctx)
         items: list[ExtProduct] = []
         for row, _id, version in fresh:
-            said = read_as(row, Product)
-            if said.type == "variable":
-                items += [product_of(ctx, each, version, said.name) for each in await variations_of(ctx, said.id)]
-            else:
-                items.append(product_of(ctx, said, version))
+            items += await shop.told(read_as(row, Sold), version)
         return Page(items=items, cursor=encode(page.cursor).decode(), more=page.more)
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:

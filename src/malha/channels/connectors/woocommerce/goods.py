@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from malha.channels.connectors.woocommerce.asking import ask, decoded, pages, quoted, read_as, send
-from malha.channels.connectors.woocommerce.money import minor_of, text_of
+from malha.channels.connectors.woocommerce.money import text_of
 from malha.channels.connectors.woocommerce.sweeping import clock_of
 from malha.channels.connectors.woocommerce.words import PAGE, Product
-from malha.channels.contract import Ctx, ExtProduct, Ok, Rejected, Result, Unknown, Unsure
+from malha.channels.contract import Ctx, Ok, Rejected, Result, Unknown, Unsure
 
+P = TypeVar("P", bound=Product)
 LONGEST_QUERY = 1_200  # characters of SKUs in one address
 
 
@@ -53,11 +54,11 @@ async def by_sku(
     return found
 
 
-async def variations_of(ctx: Ctx, product: int) -> list[Product]:
+async def variations_of(ctx: Ctx, product: int, into: type[P]) -> list[P]:
     """Return the variations of a product."""
     asked = {"orderby": "id", "order": "asc"}
     rows = pages(ctx, f"/products/{product}/variations", asked, "pull_products")
-    return [read_as({**row, "type": "variation"}, Product) async for row in rows]
+    return [read_as({**row, "type": "variation"}, into) async for row in rows]
 
 
 class StockPage(msgspec.Struct, frozen=True):
@@ -90,24 +91,9 @@ async def stock_page(ctx: Ctx, after: int, last: int) -> StockPage:
         if row.id > last:
             found.append(row)
             if row.type == "variable":
-                found += await variations_of(ctx, row.id)
+                found += await variations_of(ctx, row.id, Product)
     newest = max([last, *(row.id for row in rows)])
     return StockPage(found, start + len(rows), newest, clock_of(ctx, reply), len(rows) == size)
-
-
-def product_of(ctx: Ctx, said: Product, version: int, parent: str = "") -> ExtProduct:
-    """Return a product as Malha takes it; a variation is named by its product and its options."""
-    options = " ".join(str(each.get("option", "")) for each in said.attributes if each.get("option"))
-    name = html.unescape(" ".join(part for part in (parent, options) if part) if parent else said.name)
-    return ExtProduct(
-        id=str(said.id),
-        sku=said.sku or "",
-        gtin=said.global_unique_id or "",
-        name=name,
-        price=minor_of(said.price, ctx.connection.currency) if said.price else None,
-        active=said.status == "publish",
-        version=version,
-    )
 
 
 async def change(

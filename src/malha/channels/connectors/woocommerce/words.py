@@ -111,6 +111,19 @@ class Product(msgspec.Struct):
     attributes: list[dict[str, Any]] = []
 
 
+class Sold(Product):
+    """A product or a variation with what a connection may keep of it; `brands` is None where the shop has none."""
+
+    slug: str = ""
+    description: str = ""
+    categories: list[dict[str, Any]] = []
+    brands: Any = None
+    images: list[dict[str, Any]] = []
+    image: dict[str, Any] | None = None
+    weight: str | None = ""
+    dimensions: dict[str, Any] = {}
+
+
 class Term(msgspec.Struct):
     """A category, a tag or a brand."""
 
