@@ -324,6 +324,10 @@ class WooSim:
                 )
                 status, page, totals = self._page(rows, asked)
                 return status, [self.said_of(row, raw=asked.get("context") == "edit") for row in page], totals
+            case ("GET", ["products", "categories"]):
+                size, n = int(asked.get("per_page", "10")), int(asked.get("page", "1"))
+                rows = sorted(self.terms["categories"].values(), key=lambda row: int(row["id"]))
+                return 200, rows[(n - 1) * size : n * size], {}
             case ("GET", ["products", "attributes"]):
                 return 200, self.attributes, {}
             case ("POST", ["products", ("categories" | "tags" | "brands") as kind, "batch"]) if (

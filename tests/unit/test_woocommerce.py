@@ -706,6 +706,16 @@ async def test_products_come_with_their_variations_and_only_when_they_change(sho
     assert {p.sku for p in (await woo.pull_products(ctx, page.cursor)).items} == {"CAMISA-AZUL", "CAMISA-VERDE"}
 
 
+async def test_products_are_told_with_their_categories_from_the_root_on_and_in_the_units_of_the_shop(shop: WooSim):
+    shop.offer(
+        "A", categories=[{"id": shop.term("categories", "Mantas", shop.term("categories", "Casa"))}], weight="1.5"
+    )
+    shop.offer("B", images=[{"src": "https://loja.example/b.jpg"}])
+    found = {said.sku: said for said in (await woo.pull_products(at(shop), None)).items}
+    assert (found["A"].category, found["A"].weight_grams, found["A"].pictures) == ("Casa > Mantas", 1_500, [])
+    assert (found["B"].category, found["B"].pictures) == ("", ["https://loja.example/b.jpg"])
+
+
 async def test_products_are_made_once_and_changed_after(shop: WooSim):
     shop.vary("CAMISA", "AZUL")
     items = [

@@ -20,7 +20,7 @@ FIELDS = frozenset(
         "weight", "dimensions", "price",
     }
 )  # fmt: skip
-NONE_YET = "uncategorized"  # where WooCommerce puts what nobody put anywhere
+NONE_YET = frozenset({"uncategorized", "sem-categoria"})  # where WooCommerce puts what nobody put anywhere
 LONGEST_CODE = 64
 
 
@@ -47,7 +47,7 @@ class Shop:
             rows = {
                 int(row["id"]): row async for row in pages(self.ctx, "/products/categories", asked, "pull_products")
             }
-            self._paths = {id_: _path(rows, id_) for id_, row in rows.items() if row.get("slug") != NONE_YET}
+            self._paths = {id_: _path(rows, id_) for id_, row in rows.items() if row.get("slug") not in NONE_YET}
         return self._paths
 
 
