@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests_http import PASSWORD, Shop, open_shop
 
-from malha.identity import rules, service
+from malha.identity import guessing, rules, service
 from malha.identity.errors import LastOwner, OwnerExists
 from malha.identity.model import Role
 from malha.identity.service import LoggedIn, PersonDraft, Refused
@@ -94,6 +94,18 @@ async def test_guesses_sent_at_once_are_counted_one_by_one(shop: Shop) -> None:
     outcomes = await asyncio.gather(*(guess() for _ in range(12)))
     assert sum(isinstance(o, Refused) and o.wait == 0 for o in outcomes) == 5
     assert sum(isinstance(o, Refused) and o.wait > 0 for o in outcomes) == 7
+
+
+async def test_the_wait_after_a_guess_counts_from_when_it_failed(shop: Shop) -> None:
+    """A guess may stand in line for long: the next one has to wait all the same."""
+    async with shop.database.transaction() as tx:
+        await tx.execute("INSERT INTO login_attempt (subject, failures, last_at) VALUES ('account:x', 4, now())")
+        tries = await guessing.begin(tx, "account:x", "source:10.0.0.4")
+        await tx.execute("SELECT pg_sleep(0.2)")
+        await guessing.failed(tx, tries)
+        waits = dict(await tx.tuples("SELECT subject, blocked_until - now() FROM login_attempt"))
+    assert waits["account:x"] >= timedelta(seconds=2.2)
+    assert waits["source:10.0.0.4"] is None
 
 
 async def test_guessing_many_accounts_from_one_address_is_slowed_down_too(shop: Shop) -> None:
