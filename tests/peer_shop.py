@@ -52,6 +52,7 @@ class Peer:
         self.refreshed = 0
         self.slow_s = 0.0
         self.heard: asyncio.Event | None = None  # set by the next request
+        self.answers: asyncio.Event | None = None  # nothing is answered before it is set
         self.under_way = 0
         self.most_under_way = 0
         self.keeps = True  # connections stay open for the next request
@@ -143,6 +144,8 @@ class Peer:
         try:
             if self.slow_s:
                 await asyncio.sleep(self.slow_s)
+            if self.answers is not None:
+                await self.answers.wait()
             return await self._answer(writer, method, target, headers, body)
         finally:
             self.under_way -= 1

@@ -14,6 +14,7 @@ from malha.channels import reads as channel_reads
 from malha.channels import service as channels
 from malha.channels.connecting import operating, queueing, reads, registry, service
 from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
+from malha.channels.connecting.runtime import Runtime
 from malha.channels.connectors.generic import Generic
 from malha.channels.contract import PricePush, ShipmentPush, ShippedLine
 from malha.channels.model import PushDraft, PushKind
@@ -194,13 +195,15 @@ async def test_prices_of_one_call_end_in_one_transaction(shop: Linked):
 async def test_a_price_that_somebody_else_took_meanwhile_is_not_ended_twice(shop: Linked):
     id_ = await shop.id()
     await queue(shop, price(id_, "A", 100), price(id_, "B", 200))
-    shop.peer.slow_s = 0.5
-    working = asyncio.create_task(operating.work(shop.runtime))
+    shop.peer.answers = asyncio.Event()
+    patient = Runtime(shop.database, shop.settings, timeout_s=120.0)
+    working = asyncio.create_task(operating.work(patient))
     async with asyncio.timeout(30):
         while not shop.peer.under_way:
             await asyncio.sleep(0.01)
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE channel_op SET attempts = attempts + 1 WHERE entity = 'price:A'")
+    shop.peer.answers.set()
     await working
     assert sorted(await shop.rows("SELECT entity, state FROM channel_op")) == [
         ("price:A", "waiting"),
@@ -215,14 +218,16 @@ async def test_what_became_of_one_call_is_locked_in_the_order_of_keys(shop: Link
     await queue(shop, price(id_, "A", 100), price(id_, "B", 200))
     (first, sku), (second, _) = await shop.rows("SELECT key, right(entity, 1) FROM channel_op ORDER BY key")
     shop.peer.refuses[sku] = "not sold here"
-    shop.peer.slow_s = 0.3
-    working = asyncio.create_task(operating.work(shop.runtime))
+    shop.peer.answers = asyncio.Event()
+    patient = Runtime(shop.database, shop.settings, timeout_s=120.0)
+    working = asyncio.create_task(operating.work(patient))
     async with asyncio.timeout(30):
         while not shop.peer.under_way:
             await asyncio.sleep(0.01)
     lock = "SELECT key FROM channel_op WHERE key = %s::uuid FOR NO KEY UPDATE SKIP LOCKED"
     async with shop.database.transaction() as tx:
         assert await tx.value(lock, [first]) == first
+        shop.peer.answers.set()
         async with asyncio.timeout(4):  # less than a lock is waited for
             while not await waiting(shop.database):
                 await asyncio.sleep(0.01)
