@@ -39,6 +39,7 @@ class Sink:
         self.under_way = 0
         self.most_under_way = 0
         self.delay = 0.0
+        self.answers: asyncio.Event | None = None  # nothing is answered before it is set
         self.answer: Callable[[Sent], tuple[int, dict[str, str], bytes]] = lambda _sent: (200, {}, b"")
 
     @property
@@ -73,6 +74,8 @@ class Sink:
                 self.most_under_way = max(self.most_under_way, self.under_way)
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if self.answers is not None:
+                    await self.answers.wait()
                 self.under_way -= 1
                 status, more, body = self.answer(sent)
                 lines = [f"HTTP/1.1 {status} X"]

@@ -184,11 +184,12 @@ async def test_at_the_end_what_waits_is_closed_and_what_is_under_way_when_it_is_
     async with webhook_sink() as sink:
         kept = Kept(HERE)
         await send(kept, sink.url)
-        sink.delay = 0.2
+        sink.answers = asyncio.Event()
         late = asyncio.create_task(send(kept, sink.url, again=False))
         await until(lambda: sink.under_way)
         await kept.aclose()
         await until(lambda: sink.open == 1)
+        sink.answers.set()
         assert (await late).status == 200
         await until(lambda: not sink.open)
 

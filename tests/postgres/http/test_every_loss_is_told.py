@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,14 +50,21 @@ pytestmark = pytest.mark.usefixtures("mail_set_up")
 SOURCE = Path(malha.__file__).parent
 # Not a running shop: imports of a past whose customers know how it ended, and invented customers.
 NOT_A_SHOP = {"history", "demo", "bench"}
+ASKED = (".Move", "ensure_holds")  # calls whose arguments are looked at
+NOTHING = ast.Call(ast.Name("nothing"), [], [])
 LOSSES = {Kind.CANCELLED, Kind.CANCELLED_IN_PART, Kind.LATE, Kind.REPROMISED, Kind.ON_HOLD, Kind.REPLACED}
 
 
 # --- the ways, as the program has them ---
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Every call in a running shop: (where it is, what is called by its full name, the call)."""
+@cache
+def calls() -> list[tuple[str, str, ast.Call]]:
+    """Every call in a running shop: (where it is, what is called by its full name, the call).
+
+    Read once, for that takes seconds; the arguments only of those that are asked about them, for all take much room.
+    """
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         if module.split(".")[0] in NOT_A_SHOP:
@@ -70,7 +78,10 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for node in ast.walk(function):
                     if isinstance(node, ast.Call):
-                        yield f"{module}.{function.name}", full_name(node.func, names), node
+                        name = full_name(node.func, names)
+                        call = node if name.endswith(ASKED) else NOTHING
+                        found.append((f"{module}.{function.name}", name, call))
+    return found
 
 
 def full_name(function: ast.expr, names: dict[str, str]) -> str:
