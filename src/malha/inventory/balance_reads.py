@@ -66,6 +66,49 @@ JOIN balance b ON b.sku_id = %(sku)s::int AND b.location_id = %(location)s::int
 ORDER BY s.recorded_at DESC, s.id DESC
 """
 
+# The same of one SKU at several locations: where it has a balance, the newest rows of each by index movement_balance,
+# and of those the newest; then, where a row of the page is from, what changed since the oldest of them.
+LEDGER_OF_SKU = """
+WITH shown AS MATERIALIZED (
+    SELECT b.location_id, m.*
+    FROM balance b
+    CROSS JOIN LATERAL (
+        SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
+        FROM movement
+        WHERE sku_id = %(sku)s::int AND location_id = b.location_id AND bucket = 'sellable'
+          AND recorded_at <= coalesce(%(before)s::timestamptz, 'infinity')
+          AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'),
+                                   coalesce(%(before_id)s::bigint, 9223372036854775807))
+          AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
+          AND recorded_at >= coalesce(%(since)s::timestamptz, '-infinity')
+          AND recorded_at < coalesce(%(until)s::timestamptz, 'infinity')
+        ORDER BY recorded_at DESC, id DESC
+        LIMIT %(limit)s::int
+    ) m
+    WHERE b.sku_id = %(sku)s::int AND b.location_id = ANY (%(locations)s::int[])
+    ORDER BY m.recorded_at DESC, m.id DESC
+    LIMIT %(limit)s::int
+), later AS (
+    SELECT p.location_id, m.id, m.recorded_at, m.change
+    FROM (SELECT location_id, min(recorded_at) AS since FROM shown GROUP BY location_id) p
+    CROSS JOIN LATERAL (
+        SELECT id, recorded_at,
+               sum(d_on_hand) OVER (ORDER BY recorded_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - d_on_hand AS change
+        FROM movement
+        WHERE sku_id = %(sku)s::int AND location_id = p.location_id AND bucket = 'sellable' AND recorded_at >= p.since
+    ) m
+)
+SELECT s.id, s.recorded_at, s.occurred_at, s.d_on_hand, s.d_allocated, s.d_held, s.reason, s.ref_kind, s.ref_id,
+       s.ref_text, s.actor, (b.on_hand - l.change)::int AS on_hand, n.code AS location, n.name AS location_name,
+       e.code AS owner, e.name AS owner_name
+FROM shown s
+JOIN later l ON l.location_id = s.location_id AND l.id = s.id AND l.recorded_at = s.recorded_at
+JOIN balance b ON b.sku_id = %(sku)s::int AND b.location_id = s.location_id
+JOIN location n ON n.id = s.location_id
+JOIN establishment e ON e.id = coalesce(n.owner_id, n.establishment_id)
+ORDER BY s.recorded_at DESC, s.id DESC
+"""
+
 
 class DeficitRow(msgspec.Struct, frozen=True):
     """Units promised that are not there."""
@@ -91,6 +134,25 @@ class LedgerLine(LedgerRow, frozen=True):
     """One movement, and what was on hand after it."""
 
     on_hand: int
+
+
+class PlacedLine(LedgerLine, frozen=True):
+    """One movement of a SKU: where it was, whose goods that place keeps (by establishment), what was on hand there."""
+
+    location: str
+    location_name: str
+    owner: str
+    owner_name: str
+
+
+class SkuLedgerAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which movements of one SKU are wanted; `until` is exclusive."""
+
+    sku_id: int
+    location_ids: tuple[int, ...]
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class LedgerAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +194,27 @@ async def ledger(
         {
             "sku": asked.sku_id,
             "location": asked.location_id,
+            "reason": asked.reason,
+            "since": asked.since,
+            "until": asked.until,
+            "before": at,
+            "before_id": id_,
+            "limit": limit,
+        },
+    )
+
+
+async def ledger_of_sku(
+    tx: Tx, asked: SkuLedgerAsked, *, before: tuple[datetime, int] | None = None, limit: int = 50
+) -> list[PlacedLine]:
+    """Return movements of a SKU at some locations, the newest first, each with the balance of its location after it."""
+    at, id_ = before or (None, None)
+    return await tx.all(
+        PlacedLine,
+        LEDGER_OF_SKU,
+        {
+            "sku": asked.sku_id,
+            "locations": list(asked.location_ids),
             "reason": asked.reason,
             "since": asked.since,
             "until": asked.until,

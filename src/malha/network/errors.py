@@ -103,6 +103,14 @@ class OwnerTwiceAtSite(MalhaError):
     mend = "Choose another owner, or move the goods between the two by a transfer."
 
 
+class UnknownOwner(NotFound):
+    """Nobody known to the actor by this code or CNPJ root owns goods at a location."""
+
+    code = "unknown_owner"
+    says = "No goods of {key} are kept anywhere."
+    mend = "Check the code of the establishment, or the first eight digits of the company's CNPJ."
+
+
 class OwnerNotAtSite(NotFound):
     """An owner keeps nothing at a site."""
 

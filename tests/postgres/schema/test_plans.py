@@ -31,6 +31,7 @@ GROWING = {
     "transfer",
     "transfer_line",
     "transfer_discrepancy",
+    "transfer_eta",
     "count_task",
     "count_line",
     "count_entry",

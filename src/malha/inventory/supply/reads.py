@@ -73,9 +73,9 @@ WHERE l.order_id = %(order_id)s::uuid ORDER BY l.line
 # The list is put together from what is asked: first which receipts, the newest first by the unique index on number or
 # by the index of what narrows them, then what their lines sum up to, of those alone.
 _RECEIPTS = """
-SELECT r.number, r.location_id, p.code AS location, p.name AS location_name, o.number AS order_number,
-       t.number AS transfer_number, r.document, r.note, r.received_at, r.received_by, r.undone_at, r.undo_reason,
-       l.lines, l.units, l.unsellable
+SELECT r.number, r.location_id, p.code AS location, p.name AS location_name, e.code AS owner, e.name AS owner_name,
+       o.number AS order_number, t.number AS transfer_number, r.document, r.note, r.received_at, r.received_by,
+       r.undone_at, r.undo_reason, l.lines, l.units, l.unsellable
 FROM (
     SELECT r.* FROM receipt r
     WHERE true"""
@@ -83,6 +83,7 @@ _ROWS = """
     ORDER BY r.number DESC LIMIT %(limit)s::int
 ) r
 JOIN location p ON p.id = r.location_id
+JOIN establishment e ON e.id = coalesce(p.owner_id, p.establishment_id)
 LEFT JOIN inbound_order o ON o.id = r.order_id
 LEFT JOIN transfer t ON t.id = r.transfer_id
 CROSS JOIN LATERAL (
@@ -102,6 +103,9 @@ _SCOPE = """
       AND r.location_id = ANY (%(scope)s::int[])"""
 _LOCATION = """
       AND r.location_id = %(location)s::int"""
+# Locations that keep an owner's goods.
+_OWNED = """
+      AND r.location_id = ANY (%(owned)s::int[])"""
 _SINCE = """
       AND r.received_at >= %(since)s::timestamptz"""
 _UNTIL = """
@@ -218,6 +222,8 @@ class ReceiptRow(msgspec.Struct, frozen=True):
     location_id: int
     location: str
     location_name: str
+    owner: str  # whose goods the location keeps, by establishment
+    owner_name: str
     order_number: int | None
     transfer_number: int | None
     document: str | None
@@ -310,7 +316,8 @@ class ReceiptsWanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which receipts are wanted.
 
     `text` is a number as it is shown (of the receipt, or of its order or transfer), part of a document, a SKU or its
-    barcode; `since` and `until`, which is exclusive, are about when goods came.
+    barcode; `since` and `until`, which is exclusive, are about when goods came; `owned` are the locations that keep an
+    owner's goods.
     """
 
     text: str = ""
@@ -320,6 +327,7 @@ class ReceiptsWanted(msgspec.Struct, frozen=True, kw_only=True):
     came_with: CameWith | None = None
     since: datetime | None = None
     until: datetime | None = None
+    owned: tuple[int, ...] | None = None
     scope: tuple[int, ...] | None = None
 
 
@@ -334,6 +342,7 @@ def _asked(wanted: ReceiptsWanted, before: int | None) -> tuple[sql.Composed, di
         "location": wanted.location_id,
         "since": wanted.since,
         "until": wanted.until,
+        "owned": None if wanted.owned is None else list(wanted.owned),
         "receipt_number": searching.number_in(text, "R", bare=True),
         "order_number": searching.number_in(text, "P"),
         "transfer_number": searching.number_in(text, "T"),
@@ -347,6 +356,7 @@ def _asked(wanted: ReceiptsWanted, before: int | None) -> tuple[sql.Composed, di
         (wanted.location_id, _LOCATION),
         (wanted.since, _SINCE),
         (wanted.until, _UNTIL),
+        (wanted.owned, _OWNED),
     ]
     parts = [part for value, part in said if value is not None]
     if wanted.came_with is not None:

@@ -32,6 +32,14 @@ TRANSFER_WORDS = {
 }
 
 
+class Crosses(StrEnum):
+    """What goods cross on the way from one location to another: nothing, or the line between two owners."""
+
+    NOTHING = "nothing"  # both ends keep goods of one establishment: no document is needed
+    ESTABLISHMENT = "establishment"  # two establishments of one company: they go under a transfer's document
+    COMPANY = "company"  # two companies: one sells the goods to the other
+
+
 class DiscrepancyKind(StrEnum):
     """How goods arrived otherwise than they left."""
 

@@ -7,14 +7,16 @@ import msgspec
 from psycopg import sql
 
 from malha.inventory.supply import searching
-from malha.inventory.transfers.model import TransferState
+from malha.inventory.transfers.model import Crosses, TransferState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
 # The list is put together from what is asked: first which transfers, the newest first by the unique index on number or
 # by the index of what narrows them, then what their lines sum up to, of those alone.
 _LIST = """
-SELECT t.number, t.state, o.code AS origin, o.name AS origin_name, d.code AS destination, d.name AS destination_name,
+SELECT t.number, t.state, o.code AS origin, o.name AS origin_name, oe.code AS origin_owner,
+       oe.name AS origin_owner_name, d.code AS destination, d.name AS destination_name, de.code AS destination_owner,
+       de.name AS destination_owner_name, t.crosses,
        coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
        t.eta_usual, t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived, l.transit,
        (SELECT coalesce(sum(quantity), 0)::int FROM transfer_discrepancy x
@@ -26,6 +28,8 @@ _ROWS = """
     ORDER BY t.number DESC LIMIT %(limit)s::int
 ) t
 JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
+JOIN establishment oe ON oe.id = coalesce(o.owner_id, o.establishment_id)
+JOIN establishment de ON de.id = coalesce(d.owner_id, d.establishment_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(asked), 0)::int AS asked, coalesce(sum(shipped), 0)::int AS shipped,
            coalesce(sum(arrived), 0)::int AS arrived, coalesce(sum(transit), 0)::int AS transit
@@ -43,6 +47,11 @@ _OPEN = """
 # A scope sees what comes and what goes.
 _SCOPE = """
       AND (t.origin_id = ANY (%(scope)s::int[]) OR t.destination_id = ANY (%(scope)s::int[]))"""
+# Locations that keep an owner's goods: what comes to them and what goes, by the same indexes as a scope.
+_OWNED = """
+      AND (t.origin_id = ANY (%(owned)s::int[]) OR t.destination_id = ANY (%(owned)s::int[]))"""
+_CROSSES = """
+      AND t.crosses = ANY (%(crosses)s::text[])"""
 _ORIGIN = """
       AND t.origin_id = %(origin)s::int"""
 _DESTINATION = """
@@ -68,12 +77,17 @@ _FOUND = """
           ))
       ))"""
 TRANSFER = """
-SELECT t.id, t.number, t.state, t.origin_id, o.code AS origin, o.name AS origin_name, t.destination_id,
-       d.code AS destination, d.name AS destination_name,
+SELECT t.id, t.number, t.state, t.origin_id, o.code AS origin, o.name AS origin_name, oe.code AS origin_owner,
+       oe.name AS origin_owner_name, oc.name AS origin_company, t.destination_id, d.code AS destination,
+       d.name AS destination_name, de.code AS destination_owner, de.name AS destination_owner_name,
+       dc.name AS destination_company, t.crosses,
        coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
        t.eta_usual, t.carrier, t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by,
        t.shipped_at, t.shipped_by, t.closed_at
 FROM transfer t JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
+JOIN establishment oe ON oe.id = coalesce(o.owner_id, o.establishment_id)
+JOIN establishment de ON de.id = coalesce(d.owner_id, d.establishment_id)
+JOIN legal_entity oc ON oc.id = oe.legal_entity_id JOIN legal_entity dc ON dc.id = de.legal_entity_id
 WHERE t.number = %(number)s::bigint
 """
 TRANSFER_LINES = """
@@ -103,8 +117,13 @@ class TransferRow(msgspec.Struct, frozen=True):
     state: TransferState
     origin: str
     origin_name: str
+    origin_owner: str  # whose goods the end keeps, by establishment
+    origin_owner_name: str
     destination: str
     destination_name: str
+    destination_owner: str
+    destination_owner_name: str
+    crosses: Crosses  # as both ends were when it was asked for
     changes_owner: bool  # both ends at one site: nothing travels
     needs_document: bool
     document: str | None
@@ -129,9 +148,16 @@ class TransferHead(msgspec.Struct, frozen=True):
     origin_id: int
     origin: str
     origin_name: str
+    origin_owner: str  # whose goods the end keeps, by establishment
+    origin_owner_name: str
+    origin_company: str
     destination_id: int
     destination: str
     destination_name: str
+    destination_owner: str
+    destination_owner_name: str
+    destination_company: str
+    crosses: Crosses  # as both ends were when it was asked for
     changes_owner: bool
     needs_document: bool
     document: str | None
@@ -198,7 +224,8 @@ class TransfersWanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which transfers are wanted.
 
     `text` is a number, part of a document, a SKU or its barcode; `since` and `until`, which is exclusive, are about
-    when they were asked for; `late` is the day before which what is to come should have come.
+    when they were asked for; `late` is the day before which what is to come should have come; `owned` are the locations
+    that keep an owner's goods, at either end.
     """
 
     states: tuple[TransferState, ...] | None = None
@@ -208,6 +235,8 @@ class TransfersWanted(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     late: date | None = None
+    owned: tuple[int, ...] | None = None
+    crosses: tuple[Crosses, ...] | None = None
     scope: tuple[int, ...] | None = None
 
 
@@ -223,6 +252,8 @@ def _asked(wanted: TransfersWanted, before: int | None) -> tuple[sql.Composed, d
         "since": wanted.since,
         "until": wanted.until,
         "late": wanted.late,
+        "owned": None if wanted.owned is None else list(wanted.owned),
+        "crosses": None if wanted.crosses is None else [str(kind) for kind in wanted.crosses],
         "number": searching.number_in(text, "T", bare=True),
         **searching.asked(text),
     }
@@ -235,6 +266,8 @@ def _asked(wanted: TransfersWanted, before: int | None) -> tuple[sql.Composed, d
         (wanted.since, _SINCE),
         (wanted.until, _UNTIL),
         (wanted.late, _LATE),
+        (wanted.owned, _OWNED),
+        (wanted.crosses, _CROSSES),
     ]
     parts = [part for value, part in said if value is not None]
     if wanted.states is not None and not ENDED & set(wanted.states):

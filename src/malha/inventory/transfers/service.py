@@ -45,6 +45,7 @@ from malha.inventory.transfers.model import (
     TRANSFER_WORDS,
     Arrival,
     Arrived,
+    Crosses,
     Decision,
     Departure,
     DiscrepancyKind,
@@ -98,13 +99,15 @@ async def request(tx: Tx, draft: TransferDraft) -> int:
     if not tx.actor.sees(origin.id) and not tx.actor.sees(destination.id):
         raise NotYourEnd(location=destination.code)
     id_ = new_id()
+    crosses = await _crosses(tx, origin, destination)
     number: int = await tx.value(
         writes.INSERT_TRANSFER,
         {
             "id": id_,
             "origin_id": origin.id,
             "destination_id": destination.id,
-            "needs_document": origin.keeps != destination.keeps,
+            "needs_document": crosses is not Crosses.NOTHING,
+            "crosses": crosses,
             "eta": draft.eta,
             "note": draft.note,
             "actor": tx.actor.label,
@@ -118,6 +121,15 @@ async def request(tx: Tx, draft: TransferDraft) -> int:
     facts = {"origin": origin.code, "destination": destination.code, "units": sum(summed.values())}
     await audit.record(tx, action="request", entity="transfer", entity_id=number, after=facts)
     return number
+
+
+async def _crosses(tx: Tx, origin: Location, destination: Location) -> Crosses:
+    """Return what goods cross that go from one location to another."""
+    if origin.keeps == destination.keeps:
+        return Crosses.NOTHING
+    owners = await network.establishments_by_id(tx, [origin.keeps, destination.keeps])
+    one_company = owners[origin.keeps].legal_entity_id == owners[destination.keeps].legal_entity_id
+    return Crosses.ESTABLISHMENT if one_company else Crosses.COMPANY
 
 
 async def approve(tx: Tx, number: int, quantities: Mapping[int, int] | None = None) -> None:

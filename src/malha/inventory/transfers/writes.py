@@ -1,9 +1,9 @@
 """Statements that change transfers. The transfer is locked before its lines and stock."""
 
 INSERT_TRANSFER = """
-INSERT INTO transfer (id, origin_id, destination_id, needs_document, eta, note, requested_by)
-VALUES (%(id)s::uuid, %(origin_id)s::int, %(destination_id)s::int, %(needs_document)s::boolean, %(eta)s::date,
-        %(note)s::text, %(actor)s::text)
+INSERT INTO transfer (id, origin_id, destination_id, needs_document, crosses, eta, note, requested_by)
+VALUES (%(id)s::uuid, %(origin_id)s::int, %(destination_id)s::int, %(needs_document)s::boolean, %(crosses)s::text,
+        %(eta)s::date, %(note)s::text, %(actor)s::text)
 RETURNING number
 """
 INSERT_LINES = """
