@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from malha.api.supply import owned_by
 from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
 from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
-from malha.inventory import reads, service
+from malha.inventory import balance_reads, reads, service
+from malha.inventory.balance_reads import PlacedLine, SkuLedgerAsked
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
 from malha.inventory.reads import LedgerRow
@@ -324,6 +326,36 @@ async def list_movements(
     return paging.page_of(rows, size, "movements", lambda row: (row.recorded_at, row.id))
 
 
+@query("/stock/{sku:str}/movements", permission="stock:read", tag=TAG)
+async def list_sku_movements(
+    work: Work,
+    sku: str,
+    *,
+    owner: Code | None = None,
+    reason: Reason | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[PlacedLine]:
+    """List what moved a SKU at the caller's locations, the newest first, each with what was on hand there after it.
+
+    `owner` is whose goods the locations keep: the code of an establishment, or the first eight digits of a company's
+    CNPJ for all of its establishments. `since` and `until`, which is exclusive, are about when it was recorded.
+    """
+    cards = await catalog.by_skus(work.tx, [sku])
+    if not cards:
+        raise UnknownBalance(keys=sku)
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "sku-movements", (datetime, int))
+    owned = await owned_by(work, owner)
+    if owned is None:
+        owned = tuple(place.id for place in await network.locations(work.tx) if work.actor.sees(place.id))
+    asked = SkuLedgerAsked(sku_id=cards[0].id, location_ids=owned, reason=reason, since=since, until=until)
+    rows = await balance_reads.ledger_of_sku(work.tx, asked, before=after, limit=size + 1)
+    return paging.page_of(rows, size, "sku-movements", lambda row: (row.recorded_at, row.id))
+
+
 @command("/stock:set", permission="stock:write", tag=TAG)
 async def set_stock(work: Work, data: StockStatement) -> StockReply:
     """State physical quantities; the ledger gets the differences. The last of a repeated SKU and location counts."""
@@ -436,6 +468,7 @@ handlers = [
     list_settlement,
     list_stock,
     list_movements,
+    list_sku_movements,
     set_stock,
     adjust_stock,
     receive_stock,

@@ -28,8 +28,9 @@ from malha.inventory.supply.reads import (
     ReceiptRow,
     ReceiptsWanted,
 )
+from malha.network import owner_reads
 from malha.network import reads as network
-from malha.network.errors import OwnerNotAtSite, UnknownLocation
+from malha.network.errors import OwnerNotAtSite, UnknownLocation, UnknownOwner
 from malha.network.model import Location
 from malha.platform import paging
 from malha.platform.db import Tx
@@ -243,6 +244,20 @@ def scope_of(work: Work) -> tuple[int, ...] | None:
     return None if work.actor.locations is None else tuple(sorted(work.actor.locations))
 
 
+async def owned_by(work: Work, owner: str | None) -> tuple[int, ...] | None:
+    """Return the locations of the caller's that keep an owner's goods; None when nobody asked.
+
+    Raises:
+        UnknownOwner: none does, or none that the caller sees.
+    """
+    if owner is None:
+        return None
+    found = owner_reads.kept_for(await owner_reads.owners(work.tx, scope_of(work)), owner)
+    if not found:
+        raise UnknownOwner(key=owner)
+    return found
+
+
 async def missing_of(tx: Tx, deficits: Sequence[Deficit]) -> list[Missing]:
     """Return deficits by their codes."""
     skus = {card.id: card.sku for card in await catalog.by_ids(tx, [d.sku_id for d in deficits])}
@@ -353,6 +368,7 @@ async def list_receipts(
     *,
     q: Search = "",
     location: Code | None = None,
+    owner: Code | None = None,
     of: CameWith | None = None,
     since: Instant | None = None,
     until: Instant | None = None,
@@ -362,8 +378,9 @@ async def list_receipts(
     """List receipts, the newest first.
 
     `q` is a number (`R12`, or `P7` and `T3` of their order or transfer), three characters or more of a document, or a
-    SKU or its GTIN. `of` is `order`, `transfer` or `none`, or `undone` for those that were taken back. `since` and
-    `until`, which is exclusive, are about when the goods came.
+    SKU or its GTIN. `owner` is whose goods the location keeps: the code of an establishment, or the first eight digits
+    of a company's CNPJ for all of its establishments. `of` is `order`, `transfer` or `none`, or `undone` for those that
+    were taken back. `since` and `until`, which is exclusive, are about when the goods came.
     """
     size = paging.bounded(limit)
     after = paging.position(cursor, "receipts", (int,))
@@ -374,6 +391,7 @@ async def list_receipts(
         came_with=of,
         since=since,
         until=until,
+        owned=await owned_by(work, owner),
         scope=scope,
     )
     rows = await reads.receipts(work.tx, wanted, before=after[0] if after else None, limit=size + 1)

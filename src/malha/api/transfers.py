@@ -16,6 +16,7 @@ from malha.api.supply import (
     Text,
     Units,
     missing_of,
+    owned_by,
     scope_of,
 )
 from malha.api.work import Work, command, query
@@ -26,6 +27,7 @@ from malha.inventory.transfers.errors import UnknownTransfer
 from malha.inventory.transfers.model import (
     Arrival,
     Arrived,
+    Crosses,
     Decision,
     Departure,
     TransferDraft,
@@ -204,6 +206,8 @@ async def list_transfers(
     status: TransferState | None = None,
     origin: Code | None = None,
     destination: Code | None = None,
+    owner: Code | None = None,
+    crosses: list[Crosses] | None = None,
     since: Instant | None = None,
     until: Instant | None = None,
     late: date | None = None,
@@ -213,7 +217,10 @@ async def list_transfers(
     """List transfers from and to the caller's locations, the newest first.
 
     `q` is a number (`T12`), three characters or more of a document, or a SKU or its GTIN. `since` and `until`, which is
-    exclusive, are about when the goods were asked for; `late` is the day before which they should have come.
+    exclusive, are about when the goods were asked for; `late` is the day before which they should have come. `owner` is
+    whose goods one of the caller's ends keeps: the code of an establishment, or the first eight digits of a company's
+    CNPJ for all of its establishments. `crosses` are transfers within one establishment (`nothing`), between two
+    establishments of one company, and between two companies, where one sells to the other; give it twice for both.
     """
     size = paging.bounded(limit)
     after = paging.position(cursor, "transfers", (int,))
@@ -226,6 +233,8 @@ async def list_transfers(
         since=since,
         until=until,
         late=late,
+        owned=await owned_by(work, owner),
+        crosses=tuple(crosses) if crosses else None,
         scope=scope,
     )
     rows = await reads.transfers(work.tx, wanted, before=after[0] if after else None, limit=size + 1)

@@ -1,6 +1,6 @@
 """One balance: what is there, what is promised of it, and its ledger, beside the list or as a page of its own."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -21,15 +21,17 @@ from malha.console.stock_reads import Place
 from malha.console.timeline import Names
 from malha.inventory import balance_reads
 from malha.inventory import reads as inventory
-from malha.inventory.balance_reads import LedgerAsked, LedgerLine
+from malha.inventory.balance_reads import LedgerAsked, LedgerLine, PlacedLine
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Availability, Reason
+from malha.network import owner_reads
 from malha.network.errors import UnknownLocation
 from malha.ordering import reads as ordering
 from malha.platform import i18n, paging
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
+from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 
 LISTING = "console-ledger"
@@ -58,6 +60,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     card: VariantCard
     product: str
     place: Place
+    owner: str  # whose goods they are
     stock: Availability
     href: str
     ledger: Ledger
@@ -150,6 +153,7 @@ async def view_of(
         card=card,
         product=product,
         place=place,
+        owner=await owner_of(tx, place),
         stock=found[0] if found else Availability(card.id, place.id, 0, 0, 0, 0, 0),
         href=stock_view.address_of(card.sku, place.code),
         ledger=await _ledger(tx, card, place, wanted or LedgerFilter(), limit),
@@ -189,10 +193,21 @@ async def _ledger(tx: Tx, card: VariantCard, place: Place, wanted: LedgerFilter,
 
 async def lines_of(tx: Tx, rows: list[LedgerLine], *, whole_date: bool = True) -> list[stock_view.Line]:
     """Return movements as they are drawn: two more statements, however many."""
+    orders, names = await _about(tx, rows)
+    return [stock_view.line_of(row, orders, names, whole_date=whole_date) for row in rows]
+
+
+async def placed_lines_of(tx: Tx, sku: str, rows: list[PlacedLine]) -> list[stock_view.Line]:
+    """Return movements of a SKU at several locations as they are drawn: two more statements, however many."""
+    orders, names = await _about(tx, rows)
+    return [stock_view.placed_line_of(row, sku, orders, names) for row in rows]
+
+
+async def _about(tx: Tx, rows: Sequence[LedgerLine]) -> tuple[dict[UUID, int], Names]:
+    """Return the numbers of the orders that movements are about, and the names of who made them."""
     orders = await ordering.numbers_of(tx, [row.ref_id for row in rows if row.ref_kind == "order" and row.ref_id])
     actors = {row.actor.partition(":")[2] for row in rows if ":" in row.actor}
-    names = Names(locations={}, people=await page_reads.actor_names(tx, sorted(actors)))
-    return [stock_view.line_of(row, orders, names, whole_date=whole_date) for row in rows]
+    return orders, Names(locations={}, people=await page_reads.actor_names(tx, sorted(actors)))
 
 
 class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,10 +285,25 @@ async def draw(
 
 
 COLUMNS = (
-    Column(N_("When"), Kind.MOMENT, 18), Column(N_("Movement"), width=26), Column(N_("About"), width=22),
-    Column(N_("By"), width=22), Column(N_("On hand, change"), Kind.WHOLE), Column(N_("Allocated, change"), Kind.WHOLE),
+    Column(N_("When"), Kind.MOMENT, 18), Column(N_("Location code")), Column(N_("Owner"), width=26),
+    Column(N_("Movement"), width=26), Column(N_("About"), width=22), Column(N_("By"), width=22),
+    Column(N_("On hand, change"), Kind.WHOLE), Column(N_("Allocated, change"), Kind.WHOLE),
     Column(N_("Held, change"), Kind.WHOLE), Column(N_("On hand after"), Kind.WHOLE),
 )  # fmt: skip
+
+
+def cells_of(line: stock_view.Line) -> list[Any]:
+    """Return a movement as cells under `COLUMNS`."""
+    return [
+        line.at, line.location, line.owner, line.what, line.about, line.who, line.on_hand, line.allocated, line.held,
+        line.after,
+    ]  # fmt: skip
+
+
+async def owner_of(tx: Tx, place: Place) -> str:
+    """Return the name of the establishment whose goods a location keeps."""
+    (owner,) = await owner_reads.owners(tx, [place.id])
+    return owner.name
 
 
 @get(export.paths("/stock/{sku:str}/{code:str}/ledger"), opt={"permission": "stock:read"})
@@ -281,6 +311,7 @@ async def ledger_export(request: Request[Any, Any, Any], sku: FromPath[str], cod
     """Send the ledger of one balance, as it is filtered, as a file."""
     async with web.reading(request) as tx:
         card, place = await sku_of(tx, sku), await place_of(tx, request, code)
+        owner = await owner_of(tx, place)
     asked = _asked(card, place, filter_of(request.query_params))
     reader = (i18n.current_language(), i18n.current_zone())
 
@@ -297,7 +328,7 @@ async def ledger_export(request: Request[Any, Any, Any], sku: FromPath[str], cod
             before = (rows[-1].recorded_at, rows[-1].id)
 
     def cells(line: stock_view.Line) -> list[Any]:
-        return [line.at, line.what, line.about, line.who, line.on_hand, line.allocated, line.held, line.after]
+        return cells_of(msgspec.structs.replace(line, location=place.code, owner=owner))
 
     return export.send(request, f"ledger-{card.sku}-{place.code}", COLUMNS, pages(), cells)
 

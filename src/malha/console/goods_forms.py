@@ -22,8 +22,11 @@ from malha.console.stock_reads import Place
 from malha.console.timeline import Names
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.supply import scanning
+from malha.inventory.transfers.model import Crosses
+from malha.network import owner_reads
 from malha.network.errors import UnknownLocation
 from malha.network.model import Location
+from malha.network.owner_reads import Owner
 from malha.ordering.reads import day_bounds
 from malha.platform import i18n, workbook
 from malha.platform.db import Tx
@@ -167,6 +170,14 @@ def skus_of(form: FormMultiDict) -> Sequence[int]:
 # --- lists of transfers and receipts ---
 
 
+# What transfers may be narrowed to by what goods cross on the way.
+CROSSINGS: dict[str, tuple[str, tuple[Crosses, ...]]] = {
+    "owner": (N_("Between two owners"), (Crosses.ESTABLISHMENT, Crosses.COMPANY)),
+    "company": (N_("Between two companies"), (Crosses.COMPANY,)),
+    "nothing": (N_("Within one owner"), (Crosses.NOTHING,)),
+}
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What the address of a list of transfers or receipts says; nonsense in it is ignored."""
 
@@ -174,13 +185,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     q: str = ""
     origin: str = ""  # codes of locations
     destination: str = ""
+    owner: str = ""  # an establishment's code, or the root of a company's CNPJ
+    crosses: str = ""  # a key of `CROSSINGS`
     since: date | None = None
     until: date | None = None
 
     @property
     def filtered(self) -> bool:
         """Return whether anything but the view narrows the list."""
-        return bool(self.q or self.origin or self.destination or self.since or self.until)
+        return any((self.q, self.origin, self.destination, self.owner, self.crosses, self.since, self.until))
 
     def address(self, path: str, **changes: Any) -> str:
         """Return the address of the list with parts changed."""
@@ -210,6 +223,8 @@ def terms_of(request: web.Asking, views: Sequence[str]) -> Terms:
         q=text("q"),
         origin=text("origin"),
         destination=text("destination"),
+        owner=text("owner"),
+        crosses=crosses if (crosses := text("crosses")) in CROSSINGS else "",
         since=day("since"),
         until=day("until"),
     )
@@ -221,3 +236,46 @@ NOWHERE = 0  # the id of no location
 def place_asked(places: Sequence[Place | Location], code: str) -> int | None:
     """Return the id of a location that a list is narrowed to; None: to none. A code that is not there is nowhere."""
     return next((place.id for place in places if place.code == code), NOWHERE) if code else None
+
+
+class OwnerChoices(msgspec.Struct, frozen=True, kw_only=True):
+    """The owners that a list can be narrowed to, by company, and the one it is narrowed to."""
+
+    known: list[Owner]
+    asked: str
+
+    @property
+    def several(self) -> bool:
+        """Return whether the person sees goods of more than one owner: where there is one, nobody has to be told."""
+        return len(self.known) > 1
+
+    @property
+    def shown(self) -> bool:
+        """Return whether there is something to choose, or to undo."""
+        return self.several or bool(self.asked)
+
+    @property
+    def companies(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """Return root, name and establishments (code, name) of each company."""
+        found: dict[str, tuple[str, str, list[tuple[str, str]]]] = {}
+        for owner in self.known:
+            _root, _name, own = found.setdefault(owner.cnpj_root, (owner.cnpj_root, owner.company, []))
+            own.append((owner.code, owner.name))
+        return list(found.values())
+
+    @property
+    def stray(self) -> bool:
+        """Return whether what is asked is none of the choices."""
+        return bool(self.asked) and not owner_reads.kept_for(self.known, self.asked)
+
+    @property
+    def location_ids(self) -> tuple[int, ...] | None:
+        """Return the locations that keep the goods that are asked for; None: of anybody. Unknown owners keep none."""
+        return owner_reads.kept_for(self.known, self.asked) if self.asked else None
+
+
+async def owners_of(tx: Tx, request: web.Asking, asked: str) -> OwnerChoices:
+    """Return the owners whose goods the person's locations keep, and which one is asked for."""
+    scope = web.caller_of(request).locations
+    known = await owner_reads.owners(tx, None if scope is None else sorted(scope))
+    return OwnerChoices(known=known, asked=asked)

@@ -4,7 +4,7 @@ from malha.console.words import Sign
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.counts.model import CountKind, LineState, Source, TaskState
 from malha.inventory.supply.model import InboundKind, InboundState
-from malha.inventory.transfers.model import Decision, DiscrepancyKind, TransferState
+from malha.inventory.transfers.model import Crosses, Decision, DiscrepancyKind, TransferState
 from malha.platform.i18n import N_
 
 BUCKET: dict[str, str] = {
@@ -33,6 +33,11 @@ TRANSFER: dict[str, Sign] = {
     TransferState.RECEIVED: Sign(N_("To decide"), "fail", "fail"),
     TransferState.CLOSED: Sign(N_("Closed"), "done", "done"),
     TransferState.CANCELLED: Sign(N_("Cancelled"), "neutral", "x"),
+}
+CROSSES: dict[str, str] = {
+    Crosses.NOTHING: N_("No"),
+    Crosses.ESTABLISHMENT: N_("Two establishments"),
+    Crosses.COMPANY: N_("Two companies"),
 }
 DISCREPANCY: dict[str, str] = {
     DiscrepancyKind.MISSING: N_("Missing"),

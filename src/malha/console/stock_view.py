@@ -11,7 +11,7 @@ import msgspec
 from malha.console import render
 from malha.console.stock_words import REASON
 from malha.console.timeline import Names
-from malha.inventory.balance_reads import LedgerLine
+from malha.inventory.balance_reads import LedgerLine, PlacedLine
 from malha.inventory.model import Availability
 from malha.platform import i18n
 from malha.platform.clock import now
@@ -85,6 +85,21 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     allocated: int
     held: int
     after: int
+    location: str = ""  # code; these are for movements of several balances
+    place: str = ""
+    place_href: str = ""
+    owner: str = ""
+
+
+def placed_line_of(row: PlacedLine, sku: str, orders: Mapping[UUID, int], names: Names) -> Line:
+    """Return a movement of one of several balances of a SKU as it is drawn."""
+    return msgspec.structs.replace(
+        line_of(row, orders, names, whole_date=True),
+        location=row.location,
+        place=row.location_name,
+        place_href=address_of(sku, row.location),
+        owner=row.owner_name,
+    )
 
 
 def line_of(row: LedgerLine, orders: Mapping[UUID, int], names: Names, *, whole_date: bool = False) -> Line:

@@ -242,7 +242,9 @@ RECEIPT_VIEWS: tuple[tuple[str, str, CameWith | None], ...] = (
 _RECEIPT_KEYS = tuple(key for key, _word, _came in RECEIPT_VIEWS)
 
 
-def _receipts_wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Place]) -> ReceiptsWanted:
+def _receipts_wanted(
+    request: web.Asking, asked: goods_forms.Terms, places: Sequence[Place], owned: tuple[int, ...] | None
+) -> ReceiptsWanted:
     """Return the list's terms; at a location that is none, or not the person's, nothing arrived."""
     since, until = asked.bounds()
     scope = shell.scope_of(web.caller_of(request))
@@ -252,6 +254,7 @@ def _receipts_wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequ
         came_with=next(came for key, _word, came in RECEIPT_VIEWS if key == asked.view),
         since=since,
         until=until,
+        owned=owned,
         scope=scope,
     )
 
@@ -263,7 +266,8 @@ async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "receipts")
         places = await goods_forms.places_of(tx, request)
-        wanted = _receipts_wanted(request, asked, places)
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _receipts_wanted(request, asked, places, owners.location_ids)
         rows = await reads.receipts(tx, wanted, before=_before(request), limit=PAGE_SIZE + 1)
         names = await names_of(tx, [row.received_by for row in rows])
     more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
@@ -275,6 +279,7 @@ async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
         names=names,
         asked=asked,
         places=[(place.code, place.name) for place in places],
+        owners=owners,
         views=[(_(word), asked.address("/receipts", view=key), key == asked.view) for key, word, _c in RECEIPT_VIEWS],
         unfiltered=f"/receipts?view={asked.view}",
         next=asked.address("/receipts", before=more) if more else "",
@@ -283,7 +288,7 @@ async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 RECEIPT_COLUMNS = (
-    Column(N_("Number"), Kind.WHOLE), Column(N_("Location code")), Column(N_("Order"), Kind.WHOLE),
+    Column(N_("Number"), Kind.WHOLE), Column(N_("Location code")), Column(N_("Owner")), Column(N_("Order"), Kind.WHOLE),
     Column(N_("Transfer"), Kind.WHOLE), Column(N_("Document")), Column(N_("Units"), Kind.WHOLE),
     Column(N_("Not sellable"), Kind.WHOLE), Column(N_("Received at")), Column(N_("Taken back")),
 )  # fmt: skip
@@ -294,7 +299,8 @@ async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file."""
     asked = goods_forms.terms_of(request, _RECEIPT_KEYS)
     async with web.reading(request) as tx:
-        wanted = _receipts_wanted(request, asked, await goods_forms.places_of(tx, request))
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _receipts_wanted(request, asked, await goods_forms.places_of(tx, request), owners.location_ids)
 
     pages = export.pages(
         request,
@@ -304,8 +310,8 @@ async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(row: ReceiptRow) -> list[Any]:
         return [
-            row.number, row.location, row.order_number, row.transfer_number, row.document, row.units, row.unsellable,
-            row.received_at.isoformat(timespec="minutes"), row.undo_reason,
+            row.number, row.location, row.owner_name, row.order_number, row.transfer_number, row.document, row.units,
+            row.unsellable, row.received_at.isoformat(timespec="minutes"), row.undo_reason,
         ]  # fmt: skip
 
     return export.send(request, "receipts", RECEIPT_COLUMNS, pages, cells)

@@ -53,7 +53,9 @@ def _today() -> date:
     return render.local(now()).date()
 
 
-def _wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Location]) -> TransfersWanted:
+def _wanted(
+    request: web.Asking, asked: goods_forms.Terms, places: Sequence[Location], owned: tuple[int, ...] | None
+) -> TransfersWanted:
     """Return the list's terms; of a location that is none nothing comes and nothing goes."""
     states = next(states for key, _word, states in VIEWS if key == asked.view)
     since, until = asked.bounds()
@@ -66,6 +68,8 @@ def _wanted(request: web.Asking, asked: goods_forms.Terms, places: Sequence[Loca
         since=since,
         until=until,
         late=_today() if asked.view == "late" else None,
+        owned=owned,
+        crosses=goods_forms.CROSSINGS[asked.crosses][1] if asked.crosses else None,
         scope=scope,
     )
 
@@ -79,7 +83,9 @@ async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "transfers")
         places = await network.locations(tx)
-        rows = await reads.transfers(tx, _wanted(request, asked, places), before=before, limit=PAGE_SIZE + 1)
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _wanted(request, asked, places, owners.location_ids)
+        rows = await reads.transfers(tx, wanted, before=before, limit=PAGE_SIZE + 1)
     more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
     return render.html(
         "transfers/list.html",
@@ -89,6 +95,8 @@ async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
         asked=asked,
         today=_today(),
         places=[(place.code, place.name) for place in places],
+        owners=owners,
+        crossings=[(key, _(word)) for key, (word, _kinds) in goods_forms.CROSSINGS.items()],
         views=[(_(word), asked.address("/transfers", view=key), key == asked.view) for key, word, _states in VIEWS],
         unfiltered=f"/transfers?view={asked.view}",
         words=words,
@@ -98,7 +106,8 @@ async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 COLUMNS = (
-    Column(N_("Number"), Kind.WHOLE), Column(N_("State")), Column(N_("Origin")), Column(N_("Destination")),
+    Column(N_("Number"), Kind.WHOLE), Column(N_("State")), Column(N_("Origin")), Column(N_("Owner at the origin")),
+    Column(N_("Destination")), Column(N_("Owner at the destination")), Column(N_("Between owners")),
     Column(N_("Document")), Column(N_("Expected")), Column(N_("Asked"), Kind.WHOLE), Column(N_("Sent"), Kind.WHOLE),
     Column(N_("Arrived"), Kind.WHOLE), Column(N_("In transit"), Kind.WHOLE), Column(N_("To decide"), Kind.WHOLE),
 )  # fmt: skip
@@ -109,7 +118,8 @@ async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file."""
     asked = goods_forms.terms_of(request, _KEYS)
     async with web.reading(request) as tx:
-        wanted = _wanted(request, asked, await network.locations(tx))
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _wanted(request, asked, await network.locations(tx), owners.location_ids)
 
     pages = export.pages(
         request,
@@ -119,7 +129,8 @@ async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(row: TransferRow) -> list[Any]:
         return [
-            row.number, _(words.TRANSFER[row.state].word), row.origin, row.destination, row.document,
+            row.number, _(words.TRANSFER[row.state].word), row.origin, row.origin_owner_name, row.destination,
+            row.destination_owner_name, _(words.CROSSES[row.crosses]), row.document,
             row.eta.isoformat() if row.eta else None, row.asked, row.shipped, row.arrived, row.transit, row.undecided,
         ]  # fmt: skip
 

@@ -1,0 +1,134 @@
+"""The ledger of one SKU at all locations of a person: what moved, where, and whose goods they were; also as a file."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from litestar import Request, get
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from malha.catalog.model import VariantCard
+from malha.console import balance, export, goods_forms, render, shell, stock_reads, stock_view, web
+from malha.console import stock_words as words
+from malha.inventory import balance_reads
+from malha.inventory.balance_reads import SkuLedgerAsked
+from malha.inventory.model import Reason
+from malha.ordering import reads as ordering
+from malha.platform import i18n, paging
+from malha.platform.db import Tx
+from malha.platform.i18n import _
+
+LISTING = "console-sku-ledger"
+
+
+class Asked(balance.LedgerFilter, frozen=True, kw_only=True):
+    """What an address says about the ledger of a SKU. Nonsense in it is ignored."""
+
+    location: str = ""  # code
+    owner: str = ""  # an establishment's code, or the root of a company's CNPJ
+
+    @property
+    def filtered(self) -> bool:
+        """Return whether anything narrows the ledger."""
+        return bool(self.reason or self.since or self.until or self.location or self.owner)
+
+    def address(self, path: str, cursor: str = "") -> str:
+        """Return the address of these movements under a path."""
+        said = {
+            "location": self.location, "owner": self.owner, "reason": self.reason, "since": self.since,
+            "until": self.until, "cursor": cursor,
+        }  # fmt: skip
+        shown = {name: value for name, value in said.items() if value}
+        return f"{path}?{urlencode(shown)}" if shown else path
+
+
+def asked_of(query: Mapping[str, str]) -> Asked:
+    """Return what an address asks."""
+    plain = balance.filter_of(query)
+    texts = {name: query.get(name, "").replace("\x00", "").strip()[:80] for name in ("location", "owner")}
+    return Asked(reason=plain.reason, since=plain.since, until=plain.until, cursor=plain.cursor, **texts)
+
+
+async def _wanted(
+    tx: Tx, request: web.Asking, card: VariantCard, asked: Asked
+) -> tuple[SkuLedgerAsked, list[stock_reads.Place], goods_forms.OwnerChoices]:
+    """Return the ledger's terms, the person's locations, and the owners of goods there.
+
+    At a location that is none, or not the person's, and of an owner whose goods none of theirs keeps, nothing moved.
+    """
+    places = await goods_forms.places_of(tx, request)
+    owners = await goods_forms.owners_of(tx, request, asked.owner)
+    shown = {id_ for owner in owners.known for id_ in owner.location_ids}  # closed ones too: they had goods once
+    if owners.location_ids is not None:
+        shown &= set(owners.location_ids)
+    if asked.location:
+        shown &= {place.id for place in places if place.code == asked.location}
+    since, until = ordering.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
+    wanted = SkuLedgerAsked(
+        sku_id=card.id, location_ids=tuple(sorted(shown)), reason=asked.reason, since=since, until=until
+    )
+    return wanted, places, owners
+
+
+@get("/stock/{sku:str}/ledger", opt={"permission": "stock:read"})
+async def sku_ledger(request: Request[Any, Any, Any], sku: FromPath[str]) -> Response[str]:
+    """Show what moved a SKU, the newest first."""
+    asked = asked_of(request.query_params)
+    try:
+        before: Any = paging.position(asked.cursor, LISTING, (datetime, int))
+    except paging.BadCursor:
+        before = None
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "stock")
+        card = await balance.sku_of(tx, sku)
+        wanted, places, owners = await _wanted(tx, request, card, asked)
+        rows = await balance_reads.ledger_of_sku(tx, wanted, before=before, limit=balance.ON_PAGE + 1)
+        page = paging.page_of(rows, balance.ON_PAGE, LISTING, lambda row: (row.recorded_at, row.id))
+        lines = await balance.placed_lines_of(tx, card.sku, page.items)
+    path = f"{stock_view.address_of(card.sku)}/ledger"
+    ends = [i18n.date(end) if end else "\N{HORIZONTAL ELLIPSIS}" for end in (asked.since, asked.until)]
+    return render.html(
+        "stock/sku_ledger.html",
+        shell=around,
+        may=around.may,
+        card=card,
+        asked=asked,
+        path=path,
+        lines=lines,
+        places=[(place.code, place.name) for place in places],
+        owners=owners,
+        reasons=[(reason.value, _(words.REASON[reason])) for reason in Reason],
+        range_text=ends[0] if asked.since == asked.until else render.DASH.join(ends),
+        newest=asked.address(path) if before is not None else "",
+        next=asked.address(path, page.next) if page.next else "",
+        exports=export.choices(asked.address, path),
+    )
+
+
+@get(export.paths("/stock/{sku:str}/ledger"), opt={"permission": "stock:read"})
+async def sku_ledger_export(request: Request[Any, Any, Any], sku: FromPath[str]) -> Stream:
+    """Send what moved a SKU, as it is filtered, as a file."""
+    async with web.reading(request) as tx:
+        card = await balance.sku_of(tx, sku)
+        wanted, _places, _owners = await _wanted(tx, request, card, asked_of(request.query_params))
+    reader = (i18n.current_language(), i18n.current_zone())
+
+    async def pages() -> AsyncIterator[list[stock_view.Line]]:
+        before = None
+        while True:
+            async with web.reading(request) as tx:
+                rows = await balance_reads.ledger_of_sku(tx, wanted, before=before, limit=export.BATCH)
+                with i18n.speaking(*reader):
+                    lines = await balance.placed_lines_of(tx, card.sku, rows)
+            yield lines
+            if len(rows) < export.BATCH:
+                return
+            before = (rows[-1].recorded_at, rows[-1].id)
+
+    return export.send(request, f"ledger-{card.sku}", balance.COLUMNS, pages(), balance.cells_of)
+
+
+HANDLERS = [sku_ledger, sku_ledger_export]
