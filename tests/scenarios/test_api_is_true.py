@@ -229,6 +229,7 @@ def keep_stock(story: Story) -> None:
     do("set_safety", body={"items": [{**fig, "quantity": 2}]})
     do("list_stock", query={"sku": "FIG-1"})
     do("list_movements", sku="FIG-1", location="STALL")
+    do("list_sku_movements", sku="FIG-1", query={"reason": "damage", "limit": 5})
     do("hold_stock", body={"reference": "cart-1", "items": [{**fig, "quantity": 3}], "channel": "fair"})
     do("extend_stock_hold", reference="cart-1", body={"seconds": 1_800})
     do("release_stock_hold", reference="cart-1")

@@ -285,7 +285,7 @@ async def draw(
 
 
 COLUMNS = (
-    Column(N_("When"), Kind.MOMENT, 18), Column(N_("Location code")), Column(N_("Owner"), width=26),
+    Column(N_("When"), Kind.MOMENT, 18), Column(N_("Location code")), Column(N_("Owner of the goods"), width=26),
     Column(N_("Movement"), width=26), Column(N_("About"), width=22), Column(N_("By"), width=22),
     Column(N_("On hand, change"), Kind.WHOLE), Column(N_("Allocated, change"), Kind.WHOLE),
     Column(N_("Held, change"), Kind.WHOLE), Column(N_("On hand after"), Kind.WHOLE),

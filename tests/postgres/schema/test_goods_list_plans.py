@@ -17,7 +17,7 @@ from supply_rows import a_retailer
 from malha.inventory.supply import reads as supply
 from malha.inventory.supply.reads import CameWith, ReceiptsWanted
 from malha.inventory.transfers import reads
-from malha.inventory.transfers.model import TransferState
+from malha.inventory.transfers.model import Crosses, TransferState
 from malha.inventory.transfers.reads import TransfersWanted
 from malha.platform.db import Database, Tx
 
@@ -35,9 +35,10 @@ FILL = (
     ),
     (
         "INSERT INTO transfer (id, origin_id, destination_id, state, needs_document, document, eta, requested_at,"
-        " requested_by) SELECT gen_random_uuid(), 1 + n %% 7, 8 + n %% 290,"
+        " requested_by, crosses) SELECT gen_random_uuid(), 1 + n %% 7, 8 + n %% 290,"
         " CASE WHEN n > 5900 THEN 'shipped' ELSE 'closed' END, false, 'NF-e ' || md5(n::text), date '2026-11-20',"
-        " timestamptz '2026-11-24' - (6000 - n) * interval '1 hour', 'x' FROM generate_series(1, 6000) n"
+        " timestamptz '2026-11-24' - (6000 - n) * interval '1 hour', 'x',"
+        " CASE WHEN n %% 400 = 3 THEN 'company' ELSE 'nothing' END FROM generate_series(1, 6000) n"
     ),
     (
         "INSERT INTO transfer_line (transfer_id, line, sku_id, asked)"
@@ -72,6 +73,15 @@ QUESTIONS: dict[str, tuple[Ask, set[str]]] = {
     "late": (of_transfers(states=(TransferState.SHIPPED,), late=date(2026, 11, 24)), {"transfer_open"}),
     "to a shop": (of_transfers(destination_id=77), {"transfer_destination"}),
     "of a shop": (of_transfers(scope=(77,)), {"transfer_destination", "transfer_origin"}),
+    "of an owner": (of_transfers(owned=(77, 78)), {"transfer_destination", "transfer_origin"}),
+    "of an owner of most": (of_transfers(owned=tuple(range(4, 250))), set()),
+    "of an owner that keeps nothing": (of_transfers(owned=()), set()),
+    "of an owner, in a scope": (of_transfers(owned=(77, 78), scope=(77,)), {"transfer_destination"}),
+    "between companies": (of_transfers(crosses=(Crosses.COMPANY,)), {"transfer_crosses"}),
+    "between companies, open": (
+        of_transfers(crosses=(Crosses.COMPANY, Crosses.ESTABLISHMENT), states=(TransferState.SHIPPED,)),
+        {"transfer_open"},
+    ),
     "from a place to another": (of_transfers(origin_id=3, destination_id=77), {"transfer_destination"}),
     "asked for in a day": (of_transfers(since=NOW - 60 * DAY, until=NOW - 59 * DAY), {"transfer_requested"}),
     "transfer by text": (
@@ -81,6 +91,8 @@ QUESTIONS: dict[str, tuple[Ask, set[str]]] = {
     "all receipts": (of_receipts(), {"receipt_number_key"}),
     "receipts at a shop": (of_receipts(location_id=77), {"receipt_location"}),
     "receipts of a shop": (of_receipts(scope=(77,)), {"receipt_location"}),
+    "receipts of an owner": (of_receipts(owned=(77, 78)), {"receipt_location"}),
+    "receipts of an owner of most": (of_receipts(owned=tuple(range(4, 250))), set()),
     "without either": (of_receipts(came_with=CameWith.NONE), {"receipt_alone"}),
     "taken back": (of_receipts(came_with=CameWith.UNDONE), {"receipt_undone"}),
     "received in a day": (of_receipts(since=NOW - 60 * DAY, until=NOW - 59 * DAY), {"receipt_received"}),

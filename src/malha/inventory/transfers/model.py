@@ -37,7 +37,7 @@ class Crosses(StrEnum):
 
     NOTHING = "nothing"  # both ends keep goods of one establishment: no document is needed
     ESTABLISHMENT = "establishment"  # two establishments of one company: they go under a transfer's document
-    COMPANY = "company"  # two companies: one sells the goods to the other
+    COMPANY = "company"  # two companies: the goods are the other's then, usually by a sale
 
 
 class DiscrepancyKind(StrEnum):
