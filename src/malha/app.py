@@ -15,6 +15,8 @@ from typing import Any, Self, cast
 
 from litestar import Litestar, Request, Response, Router
 from litestar.events import BaseEventEmitterBackend
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
 import malha.api
@@ -54,6 +56,17 @@ class NoEmitter(BaseEventEmitterBackend):
         return None
 
 
+class Lean(Litestar):
+    """Litestar without the plugins for libraries whose types are none of ours.
+
+    It loads Pydantic, both versions of it, and attrs wherever they are installed, which others of our libraries see to.
+    """
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def create_app(settings: Settings | None = None) -> Litestar:
     """Return the application, ready to be served; its lifespan opens the database pool and the intake gate.
 
@@ -66,7 +79,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 def bare_app(settings: Settings) -> Litestar:
     """Return the routes, which take half a second to put together, without anything behind them yet."""
-    return Litestar(
+    return Lean(
         route_handlers=[
             *health.probes,
             *incoming.routes,

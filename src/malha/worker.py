@@ -71,6 +71,9 @@ log = structlog.get_logger(__name__)
 PATIENCE_S = 30.0  # with what it is at when it is told to stop
 
 
+APART_S = 0.1  # between the first turns of two chores: all at once would want a connection and a plan each
+
+
 RESTS = 4.0  # times as long as a step of a long chore took: it has a fifth of one processor, the rest is for customers
 
 
@@ -160,8 +163,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             Chore("learn_promise_days", 600, days, first_s=90),
             Chore("watch_promises", 600, slips, first_s=180),
         )
-        for chore in (*CHORES, *more):
-            tasks.create_task(_repeat(database, chore, stop))
+        for place, chore in enumerate((*CHORES, *more)):
+            tasks.create_task(_repeat(database, chore, stop, place * APART_S))
 
 
 async def _run_connections(runtime: Runtime, stop: asyncio.Event) -> None:
@@ -180,8 +183,8 @@ async def _run_connections(runtime: Runtime, stop: asyncio.Event) -> None:
         await gate.close()
 
 
-async def _repeat(db: Database, chore: Chore, stop: asyncio.Event) -> None:
-    await rest(stop, chore.first_s)
+async def _repeat(db: Database, chore: Chore, stop: asyncio.Event, later_s: float = 0.0) -> None:
+    await rest(stop, chore.first_s + later_s)
     while not stop.is_set():
         try:
             await do_once(db, chore, stop)

@@ -3,7 +3,6 @@
 import io
 from typing import Any
 
-import segno
 from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response
@@ -120,6 +119,8 @@ async def sessions_revoke(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 def qr(text: str) -> Markup:
     """Return a QR code as inline SVG, without style or script."""
+    import segno  # noqa: PLC0415 -- only who shows a code loads it
+
     out = io.BytesIO()
     segno.make(text, error="m", micro=False).save(
         out, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=2, svgclass=None, lineclass=None

@@ -13,9 +13,6 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from xlsxwriter import Workbook
-from xlsxwriter.utility import xl_col_to_name
-
 MOST_ROWS = 1_048_575  # of a sheet, below its heading
 MOST_BYTES = 1_900_000_000  # of a sheet as XML: an archive without ZIP64 holds parts of 2 GiB
 MOST_TEXT = 32_767  # UTF-16 units that a cell holds
@@ -60,13 +57,17 @@ class Workbooked:
     """A workbook being written. `write` and `close` return the bytes that are due; what was returned is forgotten."""
 
     def __init__(self, styles: Sequence[Style], most_rows: int = MOST_ROWS) -> None:
+        from xlsxwriter.utility import xl_col_to_name  # noqa: PLC0415 -- only who exports a workbook loads it
+
+        self._letters = [xl_col_to_name(at) for at in range(len(styles))]
         self._styles = styles
         self._most_rows = most_rows
         self._out = _Out()
         self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
         self._frames = [_Frame.of(_parts(styles, 2)[f"xl/worksheets/sheet{n}.xml"].decode()) for n in (1, 2)]
         self._columns = [
-            (f'<c r="{xl_col_to_name(at)}', self._frames[0].cells[at], style.number) for at, style in enumerate(styles)
+            (f'<c r="{letters}', cell, style.number)
+            for letters, cell, style in zip(self._letters, self._frames[0].cells, styles, strict=True)
         ]
         self._sheets = 0
         self._begin_sheet()
@@ -99,8 +100,8 @@ class Workbooked:
         self._part = self._zip.open(f"xl/worksheets/sheet{self._sheets}.xml", "w")
         frame = self._frames[min(self._sheets, len(self._frames)) - 1]
         heads = "".join(
-            f'<c r="{xl_col_to_name(at)}1"{s} t="inlineStr"><is>{_text(style.heading)}</is></c>'
-            for at, (style, s) in enumerate(zip(self._styles, frame.heads, strict=True))
+            f'<c r="{letters}1"{s} t="inlineStr"><is>{_text(style.heading)}</is></c>'
+            for letters, style, s in zip(self._letters, self._styles, frame.heads, strict=True)
         )
         self._next, self._size = 2, 0
         self._add([f'{frame.before}<row r="1">{heads}</row>'])
@@ -165,6 +166,8 @@ class _Frame(NamedTuple):
 
 def _parts(styles: Sequence[Style], sheets: int) -> dict[str, bytes]:
     """Return the parts of a workbook of so many sheets, each with one row of headings and one of cells (zeros)."""
+    from xlsxwriter import Workbook  # noqa: PLC0415 -- only who exports a workbook loads it
+
     out = io.BytesIO()
     with Workbook(out, {"in_memory": True}) as book:
         head = book.add_format({"bold": True, "quote_prefix": True})

@@ -1,11 +1,12 @@
 """The pickup code as a QR: what the counter's scanner reads is exactly what the hand-over asks for."""
 
-import segno
 from markupsafe import Markup
 
 
 def qr(code: str) -> Markup:
     """Return the code as inline SVG, dark on light with its quiet zone; its size is the style sheet's."""
+    import segno  # noqa: PLC0415 -- only who shows a code loads it
+
     # Level M stands a scratched or dim screen. Version 1 is enough for digits, so the squares are as large as can be.
     drawn = segno.make_qr(code, error="m").svg_inline(
         border=4, omitsize=True, dark="#000", light="#fff", svgclass="m-qr", lineclass=None
