@@ -17,7 +17,7 @@ from litestar import Litestar, Request, Response, Router
 from litestar.events import BaseEventEmitterBackend
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import ASGIApp, ControllerRouterHandler, Scope
+from litestar.types import ASGIApp, ControllerRouterHandler, RouteHandlerType, Scope
 
 import malha.api
 from malha.api import feeds, health, incoming, observe
@@ -57,14 +57,23 @@ class NoEmitter(BaseEventEmitterBackend):
 
 
 class Lean(Litestar):
-    """Litestar without the plugins for libraries whose types are none of ours.
+    """Litestar without what costs memory and the start of a process, and gives us nothing.
 
-    It loads Pydantic, both versions of it, and attrs wherever they are installed, which others of our libraries see to.
+    It has plugins for Pydantic and attrs, whose types are none of ours, wherever these are installed; and it copies
+    each router with all its handlers, in case another application has it, too.
     """
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
         return [*plugins, MsgspecDIPlugin()]
+
+    def _validate_registration_value(self, value: ControllerRouterHandler) -> "RouteHandlerType | Router":
+        if not isinstance(value, Router):
+            return super()._validate_registration_value(value)
+        if value.owner is not None:
+            raise ValueError("a router belongs to one application: make another for each")
+        value.owner = self
+        return value
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -85,8 +94,8 @@ def bare_app(settings: Settings) -> Litestar:
             *incoming.routes,
             *feeds.public,
             Router("/v1", route_handlers=_api_handlers()),
-            routes.router,
-            shopper.router,
+            routes.router(),
+            shopper.router(),
         ],
         guards=[guard],
         exception_handlers={Exception: cast("Any", _answer)},

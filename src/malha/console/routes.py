@@ -1,5 +1,6 @@
 """The console's routes, as one router for the composition root, and how a refusal looks on a page."""
 
+from functools import partial
 from typing import Any
 
 from litestar import Request, Response, Router, get
@@ -155,7 +156,8 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     return render.html("refused.html", status=error.status, headers=later, theme=theme, back=page, **terms)
 
 
-router = Router(
+router = partial(  # one for each application, which makes it its own
+    Router,
     path="/",
     route_handlers=[
         static_file,

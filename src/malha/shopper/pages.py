@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from functools import partial
 from typing import Any
 
 from litestar import Router, get, post
@@ -234,7 +235,8 @@ def owns(path: str) -> bool:
     return path.startswith(("/track/", "/wishes/")) or path in {"/track", "/wishes"}
 
 
-router = Router(
+router = partial(  # one for each application, which makes it its own
+    Router,
     path="/",
     route_handlers=[look_up_page, look_up, follow, cancel_page, cancel, colours, logo, *wishes.HANDLERS],
     before_request=desk.arrive,
