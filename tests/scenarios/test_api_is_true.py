@@ -489,7 +489,8 @@ ELSEWHERE = {
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
     " list_channel_variants map_channel_variants unmap_channel_variants",
     "test_connection_fields_api.py": "list_field_rules put_field_rules restore_field_rules show_field_rules try_field_rules",
-    "test_connection_products_api.py": "get_product_role list_held_products preview_product_role put_product_role",
+    "test_connection_products_api.py": "get_product_role list_held_products list_held_reasons preview_product_role"
+    " put_product_role",
     "test_connection_new_products_api.py": "accept_new_products list_new_products list_product_acceptances"
     " list_products_made take_products_back list_product_categories map_product_categories",
     "test_connection_health_api.py": "get_connection_health",

@@ -99,6 +99,14 @@ class HeldProduct(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[Why]
 
 
+class HeldReason(msgspec.Struct, frozen=True, kw_only=True):
+    """Why products are held: `reason` narrows the list to it, `detail` says it with dots for what differs."""
+
+    reason: str
+    detail: str
+    products: int
+
+
 def why(language: str, flaw: Flaw) -> Why:
     """Return a flaw in somebody's language."""
     says = translate(language, flaw.says, **flaw.facts)
@@ -158,13 +166,24 @@ async def preview_product_role(work: Work, code: str, fields: str = "") -> Produ
 
 @query("/connections/{code:str}/held-products", permission="network:read", tag=TAG)
 async def list_held_products(
-    work: Work, code: str, cursor: str | None = None, limit: int | None = None
+    work: Work,
+    code: str,
+    q: Annotated[str, Meta(max_length=200)] = "",
+    reason: Annotated[str, Meta(max_length=12)] = "",
+    cursor: str | None = None,
+    limit: int | None = None,
 ) -> Page[HeldProduct]:
-    """List products of which something that the channel told could not be written, each with the reason."""
+    """List products of which something that the channel told could not be written, each with the reason.
+
+    `q` finds a code, a SKU, words of a name, or words of a reason as they are said in your language; `reason` is one
+    of the list of reasons.
+    """
     found = await service.connection_of(work.tx, code)
     size = paging.bounded(limit)
     after = paging.position(cursor, "held_products", (str,))
-    rows = await master_reads.held(work.tx, found.id, after=after[0] if after else "", most=size + 1)
+    known = await master_reads.reasons(work.tx, found.id) if q or reason else []
+    narrowed = master_reads.narrowed(known, q, reason)
+    rows = await master_reads.held(work.tx, found.id, after=after[0] if after else "", most=size + 1, narrowed=narrowed)
     page = paging.page_of(rows, size, "held_products", lambda row: (row.product,))
     items = [
         HeldProduct(
@@ -177,4 +196,14 @@ async def list_held_products(
     return Page(items, page.next)
 
 
-handlers = [get_product_role, put_product_role, preview_product_role, list_held_products]
+@query("/connections/{code:str}/held-products/reasons", permission="network:read", tag=TAG)
+async def list_held_reasons(work: Work, code: str) -> list[HeldReason]:
+    """List why products of a connection are held, the most frequent reason first."""
+    found = await service.connection_of(work.tx, code)
+    return [
+        HeldReason(reason=each.key, detail=each.text, products=each.products)
+        for each in await master_reads.reasons(work.tx, found.id)
+    ]
+
+
+handlers = [get_product_role, put_product_role, preview_product_role, list_held_products, list_held_reasons]

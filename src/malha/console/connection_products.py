@@ -1,6 +1,7 @@
 """Fields of products that a connection keeps, on screen: chosen, tried before, what could not be written."""
 
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, get, post
@@ -55,6 +56,17 @@ def _held(row: Held) -> list[tuple[str, str]]:
     return said_of([msgspec.convert(flaw, Flaw) for flaw in row.flaws])
 
 
+def _narrowed(request: Request[Any, Any, Any]) -> tuple[str, str]:
+    """Return the text and the key of the reason that what is held is narrowed to."""
+    query = request.query_params
+    return query.get("q", "").replace("\x00", "").strip()[:200], query.get("reason", "")[:12]
+
+
+def _address(path: str, q: str, reason: str, after: str = "") -> str:
+    said = {name: text for name, text in (("q", q), ("reason", reason), ("after", after)) if text}
+    return f"{path}?{urlencode(said)}" if said else path
+
+
 def _shown(change: Change) -> tuple[Change, str]:
     return change, _(WORDS[change.field])
 
@@ -65,13 +77,16 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
     query = request.query_params
     tried = "try" in query
     after = query.get("after", "")[:200]
+    q, reason = _narrowed(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")
         found = await service.connection_of(tx, code)
         role = await master_reads.master(tx, found.id)
         counts = await master_reads.counts(tx, found.id)
         owners = await ownership.owners(tx)
-        held = await master_reads.held(tx, found.id, after=after, most=PAGE + 1)
+        reasons = await master_reads.reasons(tx, found.id)
+        narrowed = master_reads.narrowed(reasons, q, reason)
+        held = await master_reads.held(tx, found.id, after=after, most=PAGE + 1, narrowed=narrowed)
         able = master_rules.able(registry.connectors().get(found.connector))
         asked = [field for field in query.getall("field", []) if field in able] if tried else list(role.fields)
         fresh = await making_reads.counts(tx, found.id)
@@ -96,16 +111,22 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         changes=[_shown(change) for change in preview.sample] if preview else [],
         left=[(product, said_of(flaws)) for product, flaws in preview.held.items()] if preview else [],
         held=[(row, _held(row)) for row in held[:PAGE]],
-        following=held[PAGE - 1].product if len(held) > PAGE else None,
-        exports=export.choices(lambda path: path, f"/connections/{code}/products:export"),
+        following=_address(f"/connections/{code}/products", q, reason, held[PAGE - 1].product)
+        if len(held) > PAGE
+        else None,
+        q=q,
+        reason=reason,
+        reasons=reasons,
+        exports=export.choices(lambda path: _address(path, q, reason), f"/connections/{code}/products:export"),
     )
 
 
 @get(export.paths("/connections/{code:str}/products:export"), opt={"permission": SEE})
 async def products_export(request: Request[Any, Any, Any], code: FromPath[str]) -> Stream:
-    """Send what could not be written as a file."""
+    """Send what could not be written as a file, of what the list is narrowed to."""
     async with web.reading(request) as tx:
         found = await service.connection_of(tx, code)
+        narrowed = master_reads.narrowed(await master_reads.reasons(tx, found.id), *_narrowed(request))
 
     def cells(row: Held) -> list[Any]:
         said = _held(row)
@@ -113,7 +134,7 @@ async def products_export(request: Request[Any, Any, Any], code: FromPath[str]) 
 
     pages = export.pages(
         request,
-        lambda tx, after: master_reads.held(tx, found.id, after=after or "", most=export.BATCH),
+        lambda tx, after: master_reads.held(tx, found.id, after=after or "", most=export.BATCH, narrowed=narrowed),
         lambda row: row.product,
     )
     return export.send(request, f"held-products-{code}", COLUMNS, pages, cells)

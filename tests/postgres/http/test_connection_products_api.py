@@ -45,6 +45,26 @@ async def test_fields_are_tried_kept_by_version_and_then_refused_to_others_by_na
     await mastering.work(world.runtime, asyncio.Event())
     held = (await shop.http.get(f"/v1/connections/{CODE}/held-products", headers=key)).json()["items"]
     assert [(h["product"], h["problems"][0]["field"]) for h in held] == [("A", "ncm")]
+    (why,) = (await shop.http.get(f"/v1/connections/{CODE}/held-products/reasons", headers=key)).json()
+    assert why["products"] == 1
+    for asked, found in (
+        ({"reason": why["reason"]}, 1),
+        ({"reason": "0" * 12}, 0),
+        ({"q": "a"}, 1),
+        ({"q": why["detail"].replace("…", "").upper()}, 1),
+        ({"q": "no such word"}, 0),
+        ({"q": "a", "reason": why["reason"], "limit": 1}, 1),
+    ):
+        narrow = await shop.http.get(f"/v1/connections/{CODE}/held-products", params=asked, headers=key)
+        assert len(narrow.json()["items"]) == found, (asked, narrow.text)
+    seen = await shop.session()
+    here = f"/connections/{CODE}/products"
+    for query, shown in (("q=a", True), (f"reason={why['reason']}", True), ("q=nothing", False), ("", True)):
+        page = await shop.http.get(f"{here}?{query}", headers=seen)
+        assert ('href="/products/A"' in page.text, "Nothing found" in page.text) == (shown, not shown), query
+        assert why["reason"] in page.text, "the filter stays"
+        sheet = await shop.http.get(f"{here}:export.csv?{query}", headers=seen)
+        assert len(sheet.text.splitlines()) == 1 + shown, (query, sheet.text)
     kept = (await shop.http.get(URL, headers=key)).json()
     assert (kept["fields"], kept["waiting"], kept["held"]) == (["brand", "ncm"], 0, 1)
     found = await shop.http.get("/v1/products/A", headers=key)

@@ -1,13 +1,17 @@
 """Connections that keep fields of products: which, what waits to be written, what is held."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from malha.channels.connecting.master_rules import TellsRow
 from malha.platform.db import Tx
+from malha.platform.i18n import _
+from malha.platform.text import fold, literal
 
 # By primary key.
 MASTER = (
@@ -50,10 +54,23 @@ SELECT count(*) FILTER (WHERE sku_id IS NOT NULL AND source = 'catalog') AS mapp
        (SELECT count(*) FROM product_held h WHERE h.connection_id = %(connection_id)s::int) AS held
 FROM channel_variant WHERE connection_id = %(connection_id)s::int
 """
-# By primary key, a page at a time.
+# By primary key, a page at a time; of each, its product and variants by their keys, where words are looked for.
 HELD = """
-SELECT product, flaws, since FROM product_held
-WHERE connection_id = %(connection_id)s::int AND product > %(after)s::text ORDER BY product LIMIT %(most)s::int
+SELECT h.product, h.flaws, h.since FROM product_held h
+WHERE h.connection_id = %(connection_id)s::int AND h.product > %(after)s::text
+  AND (%(reason)s::text IS NULL OR h.flaws @> jsonb_build_array(jsonb_build_object('says', %(reason)s::text)))
+  AND (%(words)s::text[] IS NULL
+       OR lower(h.product) LIKE ALL (%(words)s::text[])
+       OR EXISTS (SELECT FROM jsonb_array_elements(h.flaws) f WHERE f ->> 'says' = ANY (%(said)s::text[]))
+       OR EXISTS (SELECT FROM variant v WHERE v.product_id = (SELECT p.id FROM product p WHERE p.code = h.product)
+                  AND v.folded LIKE ALL (%(words)s::text[])))
+ORDER BY h.product LIMIT %(most)s::int
+"""
+# One pass over what a connection holds.
+REASONS = """
+SELECT f ->> 'says' AS says, count(DISTINCT h.product) AS products
+FROM product_held h CROSS JOIN jsonb_array_elements(h.flaws) f
+WHERE h.connection_id = %(connection_id)s::int GROUP BY 1 ORDER BY 2 DESC, 1
 """
 
 
@@ -97,6 +114,53 @@ async def told_of_products(tx: Tx, connection_id: int, ids: Sequence[int]) -> li
     return await tx.all(TellsRow, TOLD_OF_PRODUCTS, {"connection_id": connection_id, "ids": list(ids)})
 
 
-async def held(tx: Tx, connection_id: int, *, after: str = "", most: int = 50) -> list[Held]:
+class Narrowed(msgspec.Struct, frozen=True):
+    """What held products are narrowed to: one reason; words of a code, SKU or name, or one of the reasons `said`."""
+
+    reason: str | None = None
+    words: list[str] | None = None
+    said: Sequence[str] = ()
+
+
+EVERYTHING = Narrowed()
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why products are held, as `Flaw.says`, and how many of them."""
+
+    says: str
+    products: int
+
+    @property
+    def key(self) -> str:
+        """Return what names it in addresses."""
+        return sha256(self.says.encode()).hexdigest()[:12]
+
+    @property
+    def text(self) -> str:
+        """Return it in the reader's language, with dots for what differs from product to product."""
+        return _(self.says, **dict.fromkeys(re.findall(r"{(\w+)}", self.says), "…"))
+
+
+async def reasons(tx: Tx, connection_id: int) -> list[Reason]:
+    """Return why products are held, the most frequent reason first."""
+    return await tx.all(Reason, REASONS, {"connection_id": connection_id})
+
+
+def narrowed(known: Sequence[Reason], sought: str, reason: str) -> Narrowed:
+    """Return what somebody asks for: text to be found, in any spelling, and the key of a reason; "" for neither."""
+    words = fold(sought).split()
+    says = next((each.says for each in known if each.key == reason), "")
+    return Narrowed(
+        reason=says if reason else None,
+        words=[f"%{literal(word)}%" for word in words] or None,
+        said=[each.says for each in known if all(word in fold(each.text) for word in words)],
+    )
+
+
+async def held(
+    tx: Tx, connection_id: int, *, after: str = "", most: int = 50, narrowed: Narrowed = EVERYTHING
+) -> list[Held]:
     """Return products that are held, in the order of their codes."""
-    return await tx.all(Held, HELD, {"connection_id": connection_id, "after": after, "most": most})
+    asked = {"reason": narrowed.reason, "words": narrowed.words, "said": list(narrowed.said)}
+    return await tx.all(Held, HELD, {"connection_id": connection_id, "after": after, "most": most, **asked})
