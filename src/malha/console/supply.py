@@ -290,7 +290,8 @@ async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
 RECEIPT_COLUMNS = (
     Column(N_("Number"), Kind.WHOLE), Column(N_("Location code")), Column(N_("Owner of the goods")),
     Column(N_("Order"), Kind.WHOLE), Column(N_("Transfer"), Kind.WHOLE), Column(N_("Document")),
-    Column(N_("Units"), Kind.WHOLE), Column(N_("Not sellable"), Kind.WHOLE), Column(N_("Received at")), Column(N_("Taken back")),
+    Column(N_("Units"), Kind.WHOLE), Column(N_("Not sellable"), Kind.WHOLE), Column(N_("Received at")),
+    Column(N_("Taken back")),
 )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ async def test_a_transfer_between_companies_is_marked_on_its_page_and_one_within
     within = await ask(owned, lead, "CD01", "LJ01")
     branch = await ask(owned, lead, "CD01", "LJ02")
     sold = await ask(owned, lead, "LJ02", "FR01")
-    says = "The goods change their owner: Malha hands them over to Franquia."
+    says = "The goods change their owner: Malha → Franquia"
     assert says in await page(owned, lead, f"/transfers/{sold}")
     shown = await page(owned, lead, f"/transfers/{branch}")
     assert says not in shown
