@@ -5,6 +5,7 @@ is wrong stands in the cell it is about.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from litestar import Request, get, post
@@ -14,7 +15,7 @@ from litestar.response import Response, Stream
 from malha.channels.connecting import field_reads, field_rules, fields, service
 from malha.channels.connecting.field_rules import Failed, FieldRule, Form
 from malha.channels.connecting.fields import Tried
-from malha.console import export, filling, grids, render, shell, web
+from malha.console import export, filling, grids, meanwhile, render, shell, web
 from malha.console.filling import Filled
 from malha.console.grids import Cell, Texts, chosen
 from malha.platform.db import Tx
@@ -252,11 +253,15 @@ async def fields_save(request: Asking, code: FromPath[str]) -> Response[Any]:
                 "HX-Reswap": "outerHTML show:#tried:top",
             }
             return answer
-        async with web.writing(request) as tx:
+        async with _meanwhile(request, code), web.writing(request) as tx:
             _version, orders = await fields.put(tx, code, rules, read.version())
     except Invalid as refused:
         raise Invalid([_at_cell(flaw, places) for flaw in refused.flaws]) from refused
     return web.go_on(request, f"/connections/{code}/fields", _saved(len(rules), orders))
+
+
+def _meanwhile(request: Asking, code: str) -> AbstractAsyncContextManager[None]:
+    return meanwhile.told(request, f"/connections/{code}/fields", "connection", code, {"put_field_rules"})
 
 
 def _saved(count: int, orders: int) -> str:
@@ -293,7 +298,7 @@ async def fields_restore(request: Asking, code: FromPath[str]) -> Response[Any]:
     read = filling.filled(await request.form())
     number = read.whole("number")
     read.refuse()
-    async with web.writing(request) as tx:
+    async with _meanwhile(request, code), web.writing(request) as tx:
         version, _orders = await fields.restore(tx, code, number, read.version())
     return web.go_on(request, f"/connections/{code}/fields", _("They count again, as version {n}", n=version))
 
@@ -324,7 +329,7 @@ async def fields_import(request: Asking, code: FromPath[str]) -> Response[Any]:
     rows, lines = grids.read_file(await read.file(), CELLS, field_rules.MOST, N_("Leave some out."), required="to")
     rules = [FieldRule(**{"to": "", **values}) for values in rows]
     try:
-        async with web.writing(request) as tx:
+        async with _meanwhile(request, code), web.writing(request) as tx:
             _version, orders = await fields.put(tx, code, rules, read.version())
     except Invalid as refused:
         raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[: grids.MOST_PROBLEMS]]) from refused

@@ -1,6 +1,7 @@
 """How the fields of a channel's listings are made of ours: filled in, tried on real listings, saved, taken back."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from litestar import Request, get, post
@@ -18,7 +19,7 @@ from malha.channels.listings.errors import UnknownListing
 from malha.channels.listings.making import profile_of
 from malha.channels.listings.mapping import Foreseen, Foresight
 from malha.channels.listings.model import Explained, ListingError
-from malha.console import filling, mapping_form, render, shell, web
+from malha.console import filling, mapping_form, meanwhile, render, shell, web
 from malha.console.connection_listings import FIELDS, said_of
 from malha.console.mapping_form import NOTHING, FieldRow
 from malha.network.service import refuse_limited
@@ -105,6 +106,10 @@ async def listing_fields_show(request: Asking, code: FromPath[str]) -> Response[
         )
 
 
+def _meanwhile(request: Asking, code: str) -> AbstractAsyncContextManager[None]:
+    return meanwhile.told(request, f"/connections/{code}/listing-fields", "listing", code, {"map"})
+
+
 @post("/connections/{code:str}/listing-fields", opt={"permission": CHANGE}, status_code=200)
 async def listing_fields_save(request: Asking, code: FromPath[str]) -> Response[Any]:
     """Map fields as they are filled in; all that is published is worked out anew."""
@@ -112,7 +117,7 @@ async def listing_fields_save(request: Asking, code: FromPath[str]) -> Response[
     said, of_row = mapping_form.read_mapping(read)
     read.refuse()
     try:
-        async with web.writing(request) as tx:
+        async with _meanwhile(request, code), web.writing(request) as tx:
             refuse_limited(tx)
             await service.put_mapping(tx, code, said or None, read.version())
     except Invalid as error:
@@ -127,7 +132,7 @@ async def listing_fields_undo(request: Asking, code: FromPath[str]) -> Response[
     """Map fields as before the last change (`act` is undo), or in the usual way (usual)."""
     read = filling.filled(await request.form())
     usual = read.text("act", 10) == "usual"
-    async with web.writing(request) as tx:
+    async with _meanwhile(request, code), web.writing(request) as tx:
         refuse_limited(tx)
         if usual:
             await service.put_mapping(tx, code, None, read.version())

@@ -15,7 +15,7 @@ from malha.channels.listings import making, reads, rules, service
 from malha.channels.listings.model import Explained, ListingError, Source, Status, Teller
 from malha.channels.listings.reads import Goods, Listed
 from malha.channels.listings.service import Published
-from malha.console import export, filling, pictures, render, shell, web
+from malha.console import export, filling, meanwhile, pictures, render, shell, web
 from malha.console.pictures import Shown
 from malha.console.words import Sign
 from malha.platform import sheets
@@ -274,13 +274,14 @@ async def listing_say(request: Request[Any, Any, Any], code: FromPath[str], sku:
     if not name:
         read.wrong("field", N_("This field is empty."), N_("Fill it in."))
     read.refuse()
-    async with web.writing(request) as tx:
+    address = f"/connections/{code}/listings/{quote(sku, safe='')}"
+    async with meanwhile.told(request, address, "listing", code, {"change"}), web.writing(request) as tx:
         profile = making.profile_of(await connection_of(tx, code))
         clear = read.text("act") == "clear"
         value = None if clear else rules.texts_of(profile, name, read.text("value", rules.LONGEST + 1))
         await service.say(tx, code, sku, {name: value}, read.version())
     notice = _("It is again as it would be without a word here") if clear else _("Saved")
-    return web.go_on(request, f"/connections/{code}/listings/{quote(sku, safe='')}", notice)
+    return web.go_on(request, address, notice)
 
 
 HANDLERS = [listings_show, listings_export, listings_act, listing_show, listing_say]

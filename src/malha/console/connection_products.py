@@ -12,7 +12,7 @@ from malha.catalog import ownership
 from malha.catalog.taking import Change
 from malha.channels.connecting import making_reads, master_reads, master_rules, mastering, registry, service
 from malha.channels.connecting.master_reads import Held
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, meanwhile, render, shell, web
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
@@ -152,11 +152,15 @@ async def products_keep(request: Request[Any, Any, Any], code: FromPath[str]) ->
         read.wrong("creates", N_("Choose one of the three."))
     version = read.version()
     read.refuse()
-    async with web.writing(request) as tx:
+    address = f"/connections/{code}/products"
+    async with (
+        meanwhile.told(request, address, "connection", code, {"keep_products"}),
+        web.writing(request) as tx,
+    ):
         await mastering.put_fields(tx, code, fields, version, creates, made)
     kept = _("Saved: what it tells is being written") if fields else _("It keeps no field of products any more")
     said = _("Saved: what it sells is being read") if creates != "never" and not fields else kept
-    return web.go_on(request, f"/connections/{code}/products", said)
+    return web.go_on(request, address, said)
 
 
 HANDLERS = [products_show, products_export, products_keep]

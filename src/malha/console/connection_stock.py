@@ -1,5 +1,6 @@
 """Stock that a channel shows, on screen: what differs and why, told again by a press; whether it states stock."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ from malha.channels.connecting.stock_reads import Difference
 from malha.channels.connecting.stock_rules import TELLABLE, Cause
 from malha.channels.connecting.stock_service import RoleDraft
 from malha.channels.contract import Capability
-from malha.console import export, filling, plots, render, shell, web
+from malha.console import export, filling, meanwhile, plots, render, shell, web
 from malha.inventory.sync import reads as sources
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
@@ -179,18 +180,23 @@ async def stock_act(request: Request[Any, Any, Any], code: FromPath[str]) -> Res
     return web.go_on(request, address, _("{n} are told again", n=count))
 
 
+def _meanwhile(request: Request[Any, Any, Any], code: str) -> AbstractAsyncContextManager[None]:
+    actions = {"state_stock", "state_no_stock"}
+    return meanwhile.told(request, f"/connections/{code}/stock", "connection", code, actions)
+
+
 @post("/connections/{code:str}/stock-role", opt={"permission": DECLARE}, status_code=200)
 async def stock_role(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Say that the channel states stock, or that it does not any more (`act`)."""
     read = filling.filled(await request.form())
     address = f"/connections/{code}/stock"
     if read.text("act") == "remove":
-        async with web.writing(request) as tx:
+        async with _meanwhile(request, code), web.writing(request) as tx:
             await stock_service.drop_role(tx, code, read.version())
         return web.go_on(request, address, _("The channel states no stock any more"))
     draft = RoleDraft(source=read.text("source", 40), scope=read.text("scope", 10), minutes=read.whole("minutes"))
     read.refuse()
-    async with web.writing(request) as tx:
+    async with _meanwhile(request, code), web.writing(request) as tx:
         await stock_service.put_role(tx, code, draft, read.version())
     return web.go_on(request, address, _("Saved"))
 

@@ -14,7 +14,7 @@ from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import Capability, Connector
 from malha.channels.listings import making
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, meanwhile, render, shell, web
 from malha.console.filling import Filled
 from malha.console.words import TENDER, Sign
 from malha.network import reads as network
@@ -492,7 +492,8 @@ async def connection_change(request: Request[Any, Any, Any], code: FromPath[str]
     read = filling.filled(await request.form())
     draft = _draft(read, code)
     services: Any = request.app.state.services
-    async with web.writing(request) as tx:
+    address = f"/connections/{code}"
+    async with meanwhile.told(request, address, "connection", code, {"change"}), web.writing(request) as tx:
         await service.change_connection(tx, draft, read.version(), services.signing)
     return web.go_on(request, f"/connections/{code}", _("Saved"))
 

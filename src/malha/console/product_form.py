@@ -16,7 +16,7 @@ from malha.catalog import ownership, service
 from malha.catalog import reads as catalog
 from malha.catalog.imports import parse_substitutes, substitutes_text
 from malha.catalog.model import MediaDraft, Product, ProductDraft, VariantDraft
-from malha.console import filling, render, shell, web
+from malha.console import filling, meanwhile, render, shell, web
 from malha.console.filling import Filled
 from malha.console.products import ORIGINS, address_of, as_seen, indented, product_of, seen
 from malha.inventory import reads as inventory
@@ -223,7 +223,7 @@ async def product_change(request: Request[Any, Any, Any], code: FromPath[str]) -
         Conflict: somebody changed the product meanwhile.
     """
     read = filling.filled(await request.form())
-    async with web.writing(request) as tx:
+    async with meanwhile.told(request, address_of(code), "product", code, {"change"}), web.writing(request) as tx:
         product, version = await as_seen(tx, code, read)
         draft = changed_draft(read, catalog.product_draft(product), len(product.variants))
         await _refuse_stocked_kits(tx, read, product, draft)

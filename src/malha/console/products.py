@@ -20,6 +20,7 @@ from malha.console import (
     export,
     filling,
     kit_stock,
+    meanwhile,
     pictures,
     product_reads,
     render,
@@ -309,7 +310,7 @@ async def product_active(request: Request[Any, Any, Any], code: FromPath[str]) -
     """Take a product out of sale, or put it back, as long as it is still as the person saw it."""
     form = filling.filled(await request.form())
     active = form.text("active") == "yes"
-    async with web.writing(request) as tx:
+    async with meanwhile.told(request, address_of(code), "product", code, {"change"}), web.writing(request) as tx:
         product, version = await as_seen(tx, code, form)
         draft = catalog.product_draft(product)
         draft = msgspec.structs.replace(draft, active=active, variants=[], media=None)

@@ -143,6 +143,9 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
         says, mend = _(so, **error.facts) if so else says, _(then)
     if isinstance(error, Forbidden) and (permission := PERMISSIONS.get(str(error.facts.get("permission")))):
         says = _("This needs a permission that you do not have: {permission}.", permission=_(permission))
+    newest = str(error.facts.get("newest", ""))
+    if newest and web.by_htmx(request):
+        mend = _("What you typed is still here. Look at what is so now, then load this page anew and repeat it.")
     at = web.problem_fields(error)
     wait = error.facts.get("retry_after", error.retry_after)
     later = {} if wait is None else {"Retry-After": str(wait)}
@@ -150,7 +153,7 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     if web.by_htmx(request):
         slot = request.headers.get("x-slot", "#refusal")
         headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false", **later}
-        return render.html("parts/refusal.html", status=error.status, headers=headers, **terms)
+        return render.html("parts/refusal.html", status=error.status, headers=headers, newest=newest, **terms)
     page = menu.page_of(request.url.path, caller.may if caller else lambda _permission: False)
     theme = shell.theme_of(request)
     return render.html("refused.html", status=error.status, headers=later, theme=theme, back=page, **terms)
