@@ -185,7 +185,6 @@ class Root:
             "vendor": product.vendor,
             "productType": product.kind,
             "category": {"fullName": product.taxon} if product.taxon else None,
-            "media": listed(product.images, lambda url: {"__typename": "MediaImage", "image": {"url": url}}),
             "status": product.status,
             "updatedAt": iso(product.updated),
             "variantsCount": {"count": len(product.variants)},
@@ -204,6 +203,7 @@ class Root:
             "id": gid("MediaImage", picture.id),
             "status": picture.status,
             "alt": picture.alt,
+            "image": {"url": picture.url},
         }
 
     def _variant(self, variant: Variant) -> dict[str, Any]:

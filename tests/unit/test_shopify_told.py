@@ -437,7 +437,7 @@ async def test_what_a_connection_may_keep_is_told_with_the_product_it_is_of(rig:
     rig.shop.list("M-G", product=one.product, options=(("Tamanho", "G"),))
     shown = ["https://cdn.example/a.jpg", "https://cdn.example/b.jpg"]
     one.product.html, one.product.vendor, one.product.kind = "<p>Lã<br>pura</p><p>2 &lt; 3</p>", "Tear", "Mantas"
-    one.product.images = shown
+    one.product.pictures = [rig.shop.picture(url) for url in shown]
     found = {each.sku: each for each in (await products(ctx, None))[0]}
     said = found["M-P"]
     assert (said.product, said.product_name) == (one.product.handle, one.product.title)
