@@ -89,3 +89,26 @@ async def test_the_page_says_why_something_cannot_be_made_and_sends_the_list_as_
     sent = await shop.http.get(f"/connections/{CODE}/new-products:export.csv?q=RUIM", headers=owner)
     assert "RUIM" in sent.text
     assert "MANTA" not in sent.text
+
+
+async def test_categories_are_told_apart_and_said_by_code(made):
+    world, shop, key = made
+    categories = f"/v1/connections/{CODE}/product-categories"
+    await shop.http.put(ROLE, json={"fields": ["category"], "new_products": "once"}, headers={**key, "If-Match": '"0"'})
+    world.peer.products = [{"id": "p", "sku": "MANTA-P", "name": "Manta P", "category": "Casa > Mantas", "version": 2}]
+    async with world.database.transaction() as tx:
+        await tx.execute("UPDATE connection_cursor SET value = NULL, next_at = now()")
+        await tx.execute("INSERT INTO category (code, name, path) VALUES ('mantas', 'Mantas', 'mantas')")
+    await turns.work(world.runtime, products.STREAM, products.read, asyncio.Event())
+    await making.work(world.runtime, asyncio.Event())
+    (told,) = (await shop.http.get(categories, headers=key)).json()["items"]
+    assert told == {"theirs": "Casa > Mantas", "ours": None, "said": False}
+    unknown = {"items": [{"theirs": "Casa > Mantas", "ours": "nenhuma"}]}
+    assert (await shop.http.put(categories, json=unknown, headers=key)).status_code == 422
+    said = {"items": [{"theirs": "Casa > Mantas", "ours": "mantas"}]}
+    assert (await shop.http.put(categories, json=said, headers=key)).status_code in (200, 204)
+    await making.work(world.runtime, asyncio.Event())
+    assert (await shop.http.get("/v1/products/MANTA-P", headers=key)).json()["category"] == "mantas"
+    page = await shop.http.get(f"/connections/{CODE}/categories", headers=await shop.session())
+    assert page.status_code == 200, page.text
+    assert "Casa &gt; Mantas" in page.text
