@@ -116,3 +116,34 @@ def test_an_order_says_in_which_slot_it_is_picked_and_a_day_without_slots_shows_
     page.goto(page.url.split("/orders")[0] + f"/capacity?kind=pick&week={picking['today'] + timedelta(days=14)}")
     expect(page.locator(".m-loads")).to_have_count(0)
     expect(page.get_by_role("heading", level=2)).to_have_count(1)
+
+
+def test_chosen_work_of_the_board_moves_to_another_slot(visit: Visit, picking: dict[str, Any]) -> None:
+    page = visit(f"/fulfillment?location={picking['code']}", language="en")
+    boxes = page.locator("[data-select-row]")
+    expect(boxes).to_have_count(len(picking["work"]))
+    chosen = min(len(picking["work"]), 4)  # four have a place in the slot
+    for n in range(chosen):
+        boxes.nth(n).check()
+    toolbar = page.get_by_role("toolbar", name="Actions on the selected work")
+    expect(toolbar).to_contain_text(f"{chosen} selected")
+    toolbar.get_by_role("button", name="Move to another slot").click()
+    last = f"{picking['today'] + timedelta(days=6)}T23:58"
+    page.get_by_label("Free slots").select_option(last)
+    page.get_by_label("Reason").fill("The lorry comes late")
+    page.get_by_role("dialog").get_by_role("button", name="Move", exact=True).click()
+    expect(page.get_by_text(f"{chosen} pieces of work moved")).to_be_visible()
+    page.get_by_label("Picking slot").select_option(last)
+    expect(page.locator("a.m-card")).to_have_count(chosen)
+
+
+def test_an_order_moves_its_work_to_another_slot_and_its_history_says_why(
+    visit: Visit, picking: dict[str, Any]
+) -> None:
+    page = visit(f"/orders/{picking['work'][0][2]}", language="en")
+    page.get_by_role("button", name="Move to another slot").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Free slots").select_option(f"{picking['today'] + timedelta(days=6)}T23:58")
+    dialog.get_by_label("Reason").fill("Nobody is there in the morning")
+    dialog.get_by_role("button", name="Move", exact=True).click()
+    expect(page.locator(".m-work-facts").filter(has_text="Picking slot").first).to_contain_text("23:58 to 23:59")

@@ -502,7 +502,7 @@ ELSEWHERE = {
     "test_rules_on_past_orders.py": "list_simulation_orders promote_shadow promote_simulation take_back_shadow"
     " take_back_simulation",
     "test_capacity_api.py": "change_capacity_day change_capacity_templates change_order_slot confirm_slot"
-    " get_capacity_plan get_order_slot hold_slot list_capacity release_order_slot release_slot_hold",
+    " get_capacity_plan get_order_slot hold_slot list_capacity move_work release_order_slot release_slot_hold",
     "test_routing_rules_api.py": "change_rules draft_rules drop_rules list_rule_sets publish_rules roll_back_rules"
     " show_rule_set try_routing_rules withdraw_rules",
     "test_cost_drafts.py": "change_cost_draft draft_costs drop_cost_draft list_cost_drafts promote_cost_draft"

@@ -164,3 +164,32 @@ async def test_whoever_is_limited_to_other_locations_finds_no_slots_here(sold: S
     reader = await sold.key(["network:read"])
     answer = await sold.http.post("/v1/slot-holds", json=CART, headers=reader)
     assert answer.status_code == 403
+
+
+async def test_work_moves_to_another_picking_slot_by_who_saw_it_and_never_into_a_full_one(sold: Shop) -> None:
+    sold.headers = await sold.key(
+        ["network:read", "network:write", "intake:submit", "orders:read", "orders:write", "fulfillment:work"]
+    )
+    plan = await sold.http.get("/v1/capacity/S1", headers=sold.headers)
+    picks = [
+        {"weekday": d, "starts": s, "ends": e, "quota": 1}
+        for d in range(1, 8)
+        for s, e in (("00:00", "12:00"), ("12:00", "23:59"))
+    ]
+    await send(sold, "PUT", "/v1/capacity/S1/templates", {"pick": picks}, **{"if-match": plan.headers["etag"]})
+    await an_order(sold, "M-1")
+    second = await an_order(sold, "M-2")
+    for key in ("M-1", "M-2"):
+        found = await send(sold, "GET", f"/v1/orders?external_id={key}")
+        rows = found["orders"] if isinstance(found, dict) and "orders" in found else found["items"]
+        await send(sold, "POST", f"/v1/orders/{rows[0]['id']}/release", {})
+    work = {w["order_number"]: w for w in await send(sold, "GET", "/v1/fulfillments")}
+    mine = work.pop(second["number"])
+    (other,) = work.values()
+    path = f"/v1/fulfillments/{mine['id']}/slot"
+    full = {"day": other["slot"]["day"], "starts": other["slot"]["starts"], "reason": "Caminhão cedo"}
+    assert (await send(sold, "POST", path, full, 409))["code"] == "picking_slot_full"
+    there = {"day": DAY.isoformat(), "starts": "12:00", "reason": "Caminhão cedo"}
+    assert (await send(sold, "POST", path, there, 412, **{"if-match": '"9"'}))["code"] == "stale_version"
+    assert (await send(sold, "POST", path, there, **{"if-match": '"1"'}))["version"] == 2
+    assert (await send(sold, "GET", f"/v1/fulfillments/{mine['id']}"))["slot"]["day"] == DAY.isoformat()
