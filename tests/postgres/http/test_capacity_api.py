@@ -177,12 +177,9 @@ async def test_work_moves_to_another_picking_slot_by_who_saw_it_and_never_into_a
         for s, e in (("00:00", "12:00"), ("12:00", "23:59"))
     ]
     await send(sold, "PUT", "/v1/capacity/S1/templates", {"pick": picks}, **{"if-match": plan.headers["etag"]})
-    await an_order(sold, "M-1")
-    second = await an_order(sold, "M-2")
-    for key in ("M-1", "M-2"):
-        found = await send(sold, "GET", f"/v1/orders?external_id={key}")
-        rows = found["orders"] if isinstance(found, dict) and "orders" in found else found["items"]
-        await send(sold, "POST", f"/v1/orders/{rows[0]['id']}/release", {})
+    first, second = await an_order(sold, "M-1"), await an_order(sold, "M-2")
+    for order in (first, second):
+        await send(sold, "POST", f"/v1/orders/{order['id']}/release", {})
     work = {w["order_number"]: w for w in await send(sold, "GET", "/v1/fulfillments")}
     mine = work.pop(second["number"])
     (other,) = work.values()
