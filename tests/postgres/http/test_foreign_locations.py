@@ -170,35 +170,40 @@ def addresses(path: str, other: Franchise, known: Known) -> list[str]:
     return [path + question for question in questions]
 
 
-async def test_no_route_gives_one_franchise_what_is_the_others(shop: Shop) -> None:
-    known = await two_franchises(shop)
-    routes = sorted(
-        {path for method, path, _permission in declared(shop.app) if method == "GET" and path not in STREAMS}
-    )
-    found, asked = [], 0
-    # An owner of one franchise holds every permission; whoever leads the store of the other holds the usual ones.
-    for own, other, role in (
+# An owner of one franchise holds every permission; whoever leads the store of the other holds the usual ones.
+@pytest.mark.parametrize(
+    ("own", "other", "role"),
+    [
         (FIRST, SECOND, Role.OWNER),
         (SECOND, FIRST, Role.STORE_LEAD),
         (FIRST, CONSIGNOR, Role.OWNER),
         (CONSIGNOR, FIRST, Role.STORE_LEAD),
-    ):
-        theirs = known[other]
-        marks = [*other.marks(), str(theirs.order), str(theirs.fulfillment), str(theirs.customer), str(theirs.person),
-                 f"{other.code.lower()}-lead@loja.test"]  # fmt: skip
-        headers = await shop.session(role, email=f"{own.code.lower()}-walker@loja.test", locations=[own.code])
-        for path in routes:
-            for address in addresses(path, other, theirs):
-                shop.http.cookies.clear()
-                answer = await shop.http.get(address, headers=headers)
-                asked += 1
-                assert answer.status_code < 500, (address, answer.text[:300])
-                if answer.status_code >= 400:  # a refusal may say back what was asked for
-                    continue
-                told, question = answer.content.decode("utf-8", "replace"), unquote(address)
-                # A page may say the question back; whatever else is the other's came from the database.
-                if given := [mark for mark in marks if mark in told and mark not in question]:
-                    found.append(f"{role} {address}: {given}")
+    ],
+    ids=["a franchise", "another franchise", "the site of a consignor", "a consignor at a site"],
+)
+async def test_no_route_gives_one_franchise_what_is_the_others(
+    shop: Shop, own: Franchise, other: Franchise, role: Role
+) -> None:
+    theirs = (await two_franchises(shop))[other]
+    routes = sorted(
+        {path for method, path, _permission in declared(shop.app) if method == "GET" and path not in STREAMS}
+    )
+    found, asked = [], 0
+    marks = [*other.marks(), str(theirs.order), str(theirs.fulfillment), str(theirs.customer), str(theirs.person),
+             f"{other.code.lower()}-lead@loja.test"]  # fmt: skip
+    headers = await shop.session(role, email=f"{own.code.lower()}-walker@loja.test", locations=[own.code])
+    for path in routes:
+        for address in addresses(path, other, theirs):
+            shop.http.cookies.clear()
+            answer = await shop.http.get(address, headers=headers)
+            asked += 1
+            assert answer.status_code < 500, (address, answer.text[:300])
+            if answer.status_code >= 400:  # a refusal may say back what was asked for
+                continue
+            told, question = answer.content.decode("utf-8", "replace"), unquote(address)
+            # A page may say the question back; whatever else is the other's came from the database.
+            if given := [mark for mark in marks if mark in told and mark not in question]:
+                found.append(f"{role} {address}: {given}")
     assert asked > 300
     assert not found, "\n".join(found)
 
