@@ -407,3 +407,27 @@ def test_a_thousand_locations_are_planned_alike_with_and_without_the_cost_of_eac
             assert quick.basis.costs == [] or not quick.basis.exact
             assert (quick.parcels, quick.cost, quick.basis.worth) == (full.parcels, full.cost, full.basis.worth)
             assert costs_of(read_record(record_json(quick))) == full.basis.costs
+
+
+@settings(max_examples=150, deadline=None)
+@given(networks(), st.lists(st.tuples(orders(), stocks, prices, st.integers(0, 1)), min_size=2, max_size=5))
+def test_what_a_lane_remembers_of_counts_and_prices_changes_no_record(network: Network, turns: list):
+    """Orders one after another, the day's counts and the prices of stock changing between them, and each alone."""
+    counts = TAKEN, TAKEN[::-1]
+    known: list[StockPrices] = []
+    decided = []
+    for request, rows, worth, turn in turns:
+        free = {sku: units[: len(network.places)] for sku, units in rows.items()}
+        if not known or turn:
+            known.append(StockPrices(3, worth))
+        asked = request, free, counts[turn], known[-1]
+        decided += [(asked, costs, record_json(_planned(network, asked, costs=costs))) for costs in (False, True)]
+    for asked, costs, record in decided:
+        network.lanes.clear()
+        network.rows.clear()
+        assert record_json(_planned(network, asked, costs=costs)) == record
+
+
+def _planned(network: Network, asked: tuple, *, costs: bool) -> Plan:
+    request, free, taken, priced = asked
+    return plan(request, network, free, taken, priced, costs=costs)
