@@ -222,10 +222,9 @@ class Lane:
         self.klass = facts.klass()
         self.classes = facts.classes
         self.head = _head(facts)
-        self.pick = picker(open_)
+        self.pick = _picker(open_)
         self.priced: StockPrices | None = None  # what `prices` are of: by SKU, (position, centavos) in order
-        # Besides, what picks the units at those positions.
-        self.prices: dict[int, tuple[list[tuple[int, int]], Callable[[Sequence[int]], Sequence[int]]]] = {}
+        self.prices: dict[int, list[tuple[int, int]]] = {}
         self.row = rows.row
         self.keys = rows.keys
         self.split = facts.split
@@ -243,8 +242,8 @@ class Lane:
         self.bounds: dict[Any, Any] = {}  # what routing rules asked before: `ruling.bounded`
 
 
-def picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
-    """Return what copies the entries at some indexes out of a list: the open locations' out of one over all."""
+def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
+    """Return what copies the open locations' entries out of a list over all locations."""
     if indexes == list(range(len(indexes))):
         stop = len(indexes)
         return lambda whole: whole[:stop]

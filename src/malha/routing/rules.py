@@ -16,13 +16,12 @@ in full) are reduced to it in `malha.routing.hard`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import compress
 
 import msgspec
 
 from malha.routing.charging import Charges, bar, order_terms
 from malha.routing.hard import Prices, priced_line, solve_hard
-from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane, picker
+from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import (
     MANY_LOCATIONS,
     Basis,
@@ -127,10 +126,8 @@ def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mappi
                 (lane.position.get(network.index.get(id_, -1)), price)
                 for id_, price in priced.by_sku.get(sku, {}).items()
             )
-            told = sorted((p, price) for p, price in positions if p is not None and price)
-            known = lane.prices[sku] = told, picker([p for p, _ in told])
-        # A SKU may have a price at hundreds of locations: those without units drop out at one step for all.
-        here = dict(compress(known[0], known[1](units)))
+            known = lane.prices[sku] = sorted((p, price) for p, price in positions if p is not None and price)
+        here = {p: price for p, price in known if units[p]}
         if here:
             found[sku] = here
     return found
