@@ -2900,9 +2900,11 @@ CREATE TABLE transfer (
     shipped_by text,
     closed_at timestamp with time zone,
     eta_usual boolean DEFAULT false NOT NULL,
+    crosses text DEFAULT 'nothing'::text NOT NULL,
     CONSTRAINT transfer_pkey PRIMARY KEY (id),
     CONSTRAINT transfer_number_key UNIQUE (number),
     CONSTRAINT transfer_check CHECK ((origin_id <> destination_id)),
+    CONSTRAINT transfer_crosses_check CHECK ((crosses = ANY (ARRAY['nothing'::text, 'establishment'::text, 'company'::text]))),
     CONSTRAINT transfer_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'approved'::text, 'shipped'::text, 'received'::text, 'closed'::text, 'cancelled'::text])))
 );
 
@@ -3278,6 +3280,7 @@ CREATE INDEX supply_claim_order ON supply_claim USING btree (order_id);
 CREATE INDEX supply_claim_policy ON supply_claim USING btree (policy_id) WHERE (policy_id IS NOT NULL);
 CREATE INDEX supply_claim_queue ON supply_claim USING btree (sku_id, location_id, since, order_id) WHERE (state <> 'arrived'::text);
 CREATE INDEX supply_claim_supply ON supply_claim USING btree (supply_id) WHERE (supply_id IS NOT NULL);
+CREATE INDEX transfer_crosses ON transfer USING btree (crosses, number);
 CREATE INDEX transfer_destination ON transfer USING btree (destination_id, number);
 CREATE INDEX transfer_document ON transfer USING gin (document gin_trgm_ops) WHERE (document IS NOT NULL);
 CREATE INDEX transfer_open ON transfer USING btree (number) WHERE (state <> ALL (ARRAY['closed'::text, 'cancelled'::text]));
