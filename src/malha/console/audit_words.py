@@ -166,6 +166,7 @@ ENTITIES = {
     "care_job": N_("Failed job"),
     "care_audit": N_("Entry of the trail"),
     "order": N_("Order"),
+    "fulfillment": N_("Work"),
     "shadow": N_("Draft beside live"),
     "reroute_policy": N_("Decisions by itself"),
     "location": N_("Location"),
