@@ -83,19 +83,6 @@ def _busy(steps: Sequence[tuple[int, int]], lane: Lane, taken: Sequence[int]) ->
     return priced
 
 
-def _tolls(lane: Lane, busy: Sequence[tuple[int, int]]) -> tuple[Mapping[int, int], bytes]:
-    """Return the prices of capacity by position, and for every position 1 where there is one. Neither is changed."""
-    # `_busy` gives the same list to all orders between two counts: what follows from it is worked out once for them.
-    kept = lane.kept.get("tolls")
-    if kept is None or kept[0] is not busy:
-        by_position = dict(busy)
-        mask = bytearray(len(lane.klass))
-        for position in by_position:
-            mask[position] = 1
-        kept = lane.kept["tolls"] = busy, by_position, bytes(mask)
-    return kept[1], kept[2]
-
-
 def _credits(
     credits_: Mapping[int, Mapping[int, int]], lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]
 ) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -235,7 +222,10 @@ class Charges:
         known = terms or OrderTerms()
         taxes = dict(known.taxes)
         self.tax: list[Sequence[int] | None] = [taxes.get(line.line) for line in lines]
-        self.tolls, self._tolled = _tolls(lane, known.busy)
+        self.tolls = dict(known.busy)
+        self._tolled = bytearray(len(lane.klass))
+        for position in self.tolls:
+            self._tolled[position] = 1
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[Mapping[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
         self._by_subset: dict[int, _Subset] = {}
@@ -468,7 +458,7 @@ class Charges:
             n = low.bit_length() - 1
             quantity = self._lines[n].quantity
             tax = self.tax[n]
-            mask = bytearray(self._tolled)
+            mask = self._tolled.copy()
             for charged in (self.prices[n], self.credit[n] if self.credit else NO_CHARGE):
                 for position in charged:
                     mask[position] = 1
