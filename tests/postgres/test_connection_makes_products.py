@@ -9,7 +9,7 @@ from linked_world import CODE, Linked, linked
 
 from malha.catalog import ownership, reads, service
 from malha.catalog.making import New, make
-from malha.catalog.model import CategoryDraft, Product, ProductDraft, VariantDraft
+from malha.catalog.model import CategoryDraft, MediaDraft, Product, ProductDraft, VariantDraft
 from malha.catalog.rules import categories_of_path
 from malha.channels.connecting import (
     categories,
@@ -24,6 +24,8 @@ from malha.channels.connecting import (
 )
 from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, UnknownEntry
 from malha.channels.connecting.making_reads import Batch
+from malha.intake.model import NewLine, NewOrder, Placed
+from malha.ordering import service as ordering
 from malha.platform import audit
 from malha.platform.flaws import Invalid
 
@@ -259,6 +261,59 @@ async def test_what_something_refers_to_stays_when_an_acceptance_is_taken_back(s
     assert (back.undone, back.kept) == (1, 2)
     mapped = await shop.values("SELECT code FROM channel_variant WHERE sku_id IS NOT NULL ORDER BY code")
     assert mapped == ["A", "CANECA", "MANTA-P"]
+
+
+async def test_pictures_of_a_product_that_stays_stay_when_an_acceptance_is_taken_back(shop: Linked):
+    async with shop.database.transaction() as tx:
+        there = ProductDraft(
+            code="MANTA-CASA",
+            name="Manta de lã",
+            media=[MediaDraft(url="https://img.example/manta.jpg")],
+            variants=[VariantDraft(sku="MANTA-P", name="Manta P", price=9990)],
+        )
+        await service.put_products(tx, [there])
+    await let(shop, "held")
+    await read(shop)
+    number, _ = await accept(shop, "MANTA-G")
+    await made(shop)
+    joined = await product(shop, "MANTA-CASA")
+    assert joined
+    assert sorted(v.sku for v in joined.variants) == ["MANTA-G", "MANTA-P"]
+    await take_back(shop, number)
+    await made(shop)
+    left = await product(shop, "MANTA-CASA")
+    assert left
+    assert [v.sku for v in left.variants] == ["MANTA-P"]
+    assert await shop.values("SELECT url FROM media") == ["https://img.example/manta.jpg"]
+
+
+async def test_what_somebody_mapped_to_another_sku_since_stays_so_when_an_acceptance_is_taken_back(shop: Linked):
+    await let(shop, "held")
+    await read(shop)
+    number, _ = await accept(shop, "CANECA")
+    await made(shop)
+    async with shop.database.transaction() as tx:
+        await mapping.put(tx, CODE, [("CANECA", "A")])
+    await take_back(shop, number)
+    await made(shop)
+    assert await product(shop, "CANECA") is None
+    ours = "SELECT v.sku FROM channel_variant m JOIN variant v ON v.id = m.sku_id WHERE m.code = 'CANECA'"
+    assert await shop.values(ours) == ["A"]
+
+
+async def test_a_sku_that_a_waiting_line_of_an_older_order_was_mapped_to_stays(shop: Linked):
+    await let(shop, "held")
+    await read(shop)
+    line = NewLine(sku="SEM-NOME", quantity=1, unit_price=3990)
+    older = await shop.gate.enqueue(NewOrder(channel="web", external_id="older", lines=[line]))
+    assert isinstance(older, Placed)
+    number, _ = await accept(shop, "CANECA")
+    await made(shop)
+    async with shop.database.transaction() as tx:
+        await ordering.map_line(tx, older.id, 1, "CANECA")
+    await take_back(shop, number)
+    await made(shop)
+    assert await product(shop, "CANECA")
 
 
 async def test_several_workers_that_read_the_same_page_make_each_product_once(shop: Linked):

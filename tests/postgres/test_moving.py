@@ -17,10 +17,12 @@ from malha.fulfillment.errors import (
     PickingSlotClosed,
     PickingSlotFull,
     PickingSlotOver,
+    PickingSlotTooFar,
     WorkChanged,
     WorkNotFound,
     WrongState,
 )
+from malha.fulfillment.releasing import HORIZON_DAYS
 from malha.network import service as network_service
 from malha.platform.db import Actor, Database
 from malha.platform.errors import MalhaError
@@ -103,6 +105,16 @@ async def test_a_slot_that_is_full_closed_or_over_is_refused_and_the_work_stays(
         await move(shop, last, in_days(5), NINE)  # it begins before the pause ends
     assert (await shop.tuples(SLOTS))[4] == (in_days(2), NINE, NOON)
     await move(shop, last, in_days(5), NOON)
+
+
+async def test_work_goes_no_farther_ahead_than_release_gives_it(shop: Shop) -> None:
+    await shop.release(await shop.orders(1))
+    (work,) = await shop.work()
+    for day in (in_days(HORIZON_DAYS + 1), date.max):
+        with pytest.raises(PickingSlotTooFar):
+            await move(shop, work, day, NINE)
+    with pytest.raises(PickingSlotOver):
+        await move(shop, work, date.min, NINE)
 
 
 async def test_a_day_that_is_full_of_work_without_slots_is_full(shop: Shop) -> None:

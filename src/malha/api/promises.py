@@ -14,12 +14,13 @@ from malha.fulfillment import slip_reads, slipping
 from malha.fulfillment.outcome_reads import Broken, Sum
 from malha.fulfillment.slip_reads import SlipRow
 from malha.network import reads as network
+from malha.network import retailer
 from malha.ordering import reads as ordering
-from malha.platform import paging
+from malha.platform import i18n, paging
 from malha.platform.brazil import STATES
 from malha.platform.clock import now
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
 from malha.promising.slipping import Slip
@@ -73,7 +74,8 @@ def _of(sum_: Sum) -> dict[str, int | float | None]:
 async def _wanted(
     work: Work, since: date | None, until: date | None, location: str | None, service: str | None, to_state: str | None
 ) -> outcomes.Wanted:
-    zone = ZoneInfo(DEFAULT_ZONE)
+    named = (await retailer.current(work.tx)).timezone or i18n.current_zone()
+    zone = ZoneInfo(named)
     last = until or now().astimezone(zone).date()
     first = since or last - timedelta(days=USUAL_DAYS - 1)
     flaws = []
@@ -90,7 +92,7 @@ async def _wanted(
     return outcomes.Wanted(
         since=from_ or datetime.min.replace(tzinfo=UTC),
         until=to or datetime.max.replace(tzinfo=UTC),
-        zone=DEFAULT_ZONE,
+        zone=named,
         scope=_scope(work),
         location_id=(await place_of(work, location)).id if location else None,
         service_id=services[service] if service else None,

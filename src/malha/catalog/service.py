@@ -238,9 +238,9 @@ async def remove_variants(tx: Tx, skus: Sequence[str]) -> None:
 
 
 async def remove_products(tx: Tx, codes: Sequence[str]) -> None:
-    """Remove products that have no variant left."""
+    """Remove those of these products that have no variant left, with their pictures."""
     if codes:
-        await tx.execute(writes.REMOVE_MEDIA, {"products": list(codes), "skus": []})
+        await tx.execute(writes.REMOVE_MEDIA_OF_EMPTY, {"codes": list(codes)})
         await tx.execute(writes.REMOVE_PRODUCTS, {"codes": list(codes)})
         await revisions.bump(tx, reads.REVISION)
 

@@ -76,6 +76,12 @@ REMOVE_MEDIA_OF = """
 DELETE FROM media WHERE variant_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
 """
 REMOVE_VARIANTS = "DELETE FROM variant WHERE sku = ANY(%(skus)s::text[])"
+# Those of products that are about to go: they have no variant left.
+REMOVE_MEDIA_OF_EMPTY = """
+DELETE FROM media m USING product p
+WHERE p.code = ANY(%(codes)s::text[]) AND m.product_id = p.id AND m.variant_id IS NULL
+  AND NOT EXISTS (SELECT FROM variant v WHERE v.product_id = p.id)
+"""
 REMOVE_PRODUCTS = """
 DELETE FROM product p WHERE code = ANY(%(codes)s::text[])
   AND NOT EXISTS (SELECT FROM variant v WHERE v.product_id = p.id)

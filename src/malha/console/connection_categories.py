@@ -19,7 +19,8 @@ PAGE = 50
 @get("/connections/{code:str}/categories", opt={"permission": SEE})
 async def categories_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
     """Show categories as the channel tells them, each with which of ours it is."""
-    sought, after = request.query_params.get("q", "").strip()[:200], request.query_params.get("after", "")[:500]
+    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
+    sought, after = query.get("q", "").strip()[:200], query.get("after", "")[:500]
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")
         found = await service.connection_of(tx, code)

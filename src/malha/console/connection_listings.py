@@ -90,7 +90,7 @@ class FieldRow(NamedTuple):
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
-    query = request.query_params
+    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
     view = query.get("view", "")
     known = view == "errors" or view in {s.value for s in Status}
     return Terms(view if known else "", query.get("q", "").strip()[:200]), query.get("after", "")[:200]

@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
-    query = request.query_params
+    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
     view = query.get("view", "")
     return Terms(view if view in VIEWS else "open", query.get("q", "").strip()[:200]), query.get("after", "")[:200]
 

@@ -13,11 +13,12 @@ from malha.channels.connecting.model import Linked
 from malha.console import export, filling, render, shell, web
 from malha.console.connection_products import said_of
 from malha.platform.db import Tx
+from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
 
-SEE, MAKE = "network:read", "catalog:write"
+SEE, MAKE, SET_ASIDE = "network:read", "catalog:write", "network:write"
 PAGE = 50
 VIEWS = {
     "waiting": N_("To be accepted"),
@@ -48,7 +49,7 @@ class Row(NamedTuple):
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
-    query = request.query_params
+    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
     view = query.get("view", "")
     return Terms(view if view in VIEWS else "waiting", query.get("q", "").strip()[:200]), query.get("after", "")[:200]
 
@@ -152,6 +153,8 @@ async def new_products_act(request: Request[Any, Any, Any], code: FromPath[str])
     if not picked:
         read.wrong("pick", N_("Nothing was chosen."), N_("Choose at least one entry."))
     read.refuse()
+    if act == "ignore" and not web.caller_of(request).may(SET_ASIDE):
+        raise Forbidden(permission=SET_ASIDE)
     async with web.writing(request) as tx:
         if act == "ignore":
             count = await mapping.ignore(tx, code, picked)

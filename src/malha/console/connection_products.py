@@ -76,7 +76,7 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
     """Show which fields a connection keeps and, with `try`, what it would change if it kept those named."""
     query = request.query_params
     tried = "try" in query
-    after = query.get("after", "")[:200]
+    after = query.get("after", "").replace("\x00", "")[:200]
     q, reason = _narrowed(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")

@@ -138,7 +138,11 @@ async def place_of(tx: Tx, query: Mapping[str, str], scope: Sequence[int] | None
     homes = {seen[id_].code: site for site in shared for id_ in site.places}
     site = homes.get(query.get("site", ""))
     there = [(id_, code, name) for id_, code, name in busy if site is None or id_ in site.places]
-    at = next((id_ for id_, code, _name in there if code == query.get("location", "")), None)
+    asked = query.get("location", "")
+    if asked not in {code for _id, code, _name in there}:  # one with nothing to do is still the one that is asked for
+        idle = (p for p in seen.values() if p.code == asked and (site is None or p.id in site.places))
+        there += [(p.id, p.code, p.name) for p in idle]
+    at = next((id_ for id_, code, _name in there if code == asked), None)
     if at is not None:
         wanted: tuple[int, ...] | None = (at,)
     elif site is not None:
@@ -147,7 +151,7 @@ async def place_of(tx: Tx, query: Mapping[str, str], scope: Sequence[int] | None
         wanted = None if scope is None else tuple(scope)
     return Place(
         wanted=wanted,
-        location="" if at is None else query["location"],
+        location="" if at is None else asked,
         site=site.code if site else "",
         places=[(code, name) for _id, code, name in there],
         sites=[(s.code, s.name, len(s.places)) for s in shared],

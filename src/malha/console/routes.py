@@ -153,7 +153,7 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     if web.by_htmx(request):
         slot = request.headers.get("x-slot", "#refusal")
         headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false", **later}
-        return render.html("parts/refusal.html", status=error.status, headers=headers, newest=newest, **terms)
+        return render.html("parts/refusal.html", status=error.status, headers=headers, newer_at=newest, **terms)
     page = menu.page_of(request.url.path, caller.may if caller else lambda _permission: False)
     theme = shell.theme_of(request)
     return render.html("refused.html", status=error.status, headers=later, theme=theme, back=page, **terms)

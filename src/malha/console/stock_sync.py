@@ -133,11 +133,15 @@ async def _rows(tx: Tx, asked: Asked, wanted: DriftAsked) -> tuple[list[Together
 
 async def _list(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[str, Any]:
     scope = shell.scope_of(web.caller_of(request))
+    places = [p for p in await network.locations(tx) if scope is None or p.id in scope]
+    shared = sites.shared(places)
+    # A site may be named by any location there; the page names it as its choice does.
+    called = {p.code: site.code for site in shared for p in places if p.id in site.places}
+    asked = msgspec.structs.replace(asked, site=called.get(asked.site, asked.site))
     wanted = await _wanted(tx, asked, scope)
     shown, more = await _rows(tx, asked, wanted)
     counts = await reads.drift_counts(tx, scope)
     every = await reads.sources(tx)
-    places = [p for p in await network.locations(tx) if scope is None or p.id in scope]
     return {
         "asked": asked,
         "rows": shown,
@@ -148,7 +152,7 @@ async def _list(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[s
         ],
         "sources": [(s.code, s.name) for s in every],
         "places": [(p.code, p.name) for p in places],
-        "sites": [(s.code, s.name, len(s.places)) for s in sites.shared(places)],
+        "sites": [(s.code, s.name, len(s.places)) for s in shared],
         "all_sites": ALL_SITES,
         "open": asked.view in {"open", "counting", "explained"},
         "empty": say.EMPTY[asked.view],

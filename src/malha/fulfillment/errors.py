@@ -63,6 +63,15 @@ class PickingSlotOver(MalhaError):
     mend = "Choose a slot that is to come."
 
 
+class PickingSlotTooFar(MalhaError):
+    """The slot is farther ahead than work is ever given to a location."""
+
+    status = 409
+    code = "picking_slot_too_far"
+    says = "The picking slot of {location} on {day} at {starts} is too far ahead: {days} days at most."
+    mend = "Choose an earlier slot."
+
+
 class ReleaseHeld(MalhaError):
     """An order with an open hold is not released."""
 

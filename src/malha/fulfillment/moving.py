@@ -11,10 +11,16 @@ from zoneinfo import ZoneInfo
 from malha.capacity import picking, reads, rules
 from malha.capacity.model import Key, Kind, Slot, Window
 from malha.fulfillment import writes
-from malha.fulfillment.errors import PickingSlotClosed, PickingSlotFull, PickingSlotOver, WorkChanged
+from malha.fulfillment.errors import (
+    PickingSlotClosed,
+    PickingSlotFull,
+    PickingSlotOver,
+    PickingSlotTooFar,
+    WorkChanged,
+)
 from malha.fulfillment.events import WorkMoved
 from malha.fulfillment.model import Work, WorkState
-from malha.fulfillment.releasing import due_of
+from malha.fulfillment.releasing import HORIZON_DAYS, due_of
 from malha.fulfillment.work import about, slots_of, take_up
 from malha.network import reads as network
 from malha.network.calendar import Calendar
@@ -45,7 +51,8 @@ async def move_to_slot(
         expected: The version the asker saw.
 
     Raises:
-        PickingSlotFull, PickingSlotClosed, PickingSlotOver: it cannot be had; the work stays where it is.
+        PickingSlotFull, PickingSlotClosed, PickingSlotOver, PickingSlotTooFar: it cannot be had; the work stays where
+            it is.
         WrongState: it is picked, or over.
         WorkNotFound, WorkChanged: there is no such work in sight, or it is at another version.
         Invalid: no reason is given.
@@ -70,12 +77,17 @@ async def _take(tx: Tx, work: Work, place: Location, key: Key) -> Window:
     """Give the place of work back and take one in a slot.
 
     Raises:
-        PickingSlotFull, PickingSlotClosed, PickingSlotOver: it cannot be had.
+        PickingSlotFull, PickingSlotClosed, PickingSlotOver, PickingSlotTooFar: it cannot be had.
     """
     now = await tx.now()
     stated = (await picking.stated(tx, [place], lock=True)).get(place.id)
     facts = {"location": place.code, "day": key.day, "starts": f"{key.starts:%H:%M}"}
     zone = ZoneInfo(place.timezone)
+    days = (key.day - now.astimezone(zone).date()).days
+    if days < -1:  # before any clock is asked: the first day of all has no hours before it
+        raise PickingSlotOver(**facts)
+    if days > HORIZON_DAYS:
+        raise PickingSlotTooFar(**facts, days=HORIZON_DAYS)
     if stated is None:
         raise (PickingSlotOver if rules.is_over(key.day, key.starts, zone, now) else PickingSlotClosed)(**facts)
     window = next((w for w in stated.stated(key.day) if w.starts == key.starts), None)

@@ -88,7 +88,7 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     location: str
     owner: str  # whose goods they are: an establishment
     owner_name: str
-    shared: bool  # goods of other owners are at its site too
+    shared: bool  # other locations that the actor sees are at its site too
     method: str
     service: str | None
     state: str
@@ -173,6 +173,7 @@ QUEUE = f"""
 SELECT f.id, f.number, o.number AS order_number, o.buyer_name, o.ship_to ->> 'city' AS city, f.location_id,
        l.name AS location, e.code AS owner, e.name AS owner_name, EXISTS (
            SELECT FROM location m WHERE coalesce(m.site_id, m.id) = coalesce(l.site_id, l.id) AND m.id <> l.id
+              AND (%(sight)s::int[] IS NULL OR m.id = ANY(%(sight)s::int[]))
        ) AS shared, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
        coalesce(u.units, 0)::int AS units, coalesce(u.lines, 0)::int AS lines,
        coalesce(u.awaiting_document, false) AS awaiting_document, {_SLOT}
@@ -306,7 +307,8 @@ async def queue(
 
     Work in a picking slot is due when it ends: it comes slot by slot.
     """
-    place = {"due": after and after.due_at, "number": after and after.number, "most": most}
+    sight = None if tx.actor.locations is None else sorted(tx.actor.locations)
+    place = {"due": after and after.due_at, "number": after and after.number, "most": most, "sight": sight}
     return [_seated(row) for row in await tx.all(QueueRow, QUEUE, _asked(location_ids, slot) | place)]
 
 

@@ -399,10 +399,14 @@ WHERE c.number > %(after)s::bigint
 ORDER BY c.number
 LIMIT %(limit)s::int
 """
-# Orders since a moment by the primary key: an order's id begins with the time it was made at.
+# Orders since a moment by the primary key: an order's id begins with the time it was made at. Of older ones, lines that
+# were mapped since: what has stock is known there, what has none waits.
 SKUS_ORDERED = """
-SELECT DISTINCT sku_id FROM order_line
+SELECT sku_id FROM order_line
 WHERE order_id >= %(since)s::uuid AND sku_id = ANY(%(skus)s::int[])
+UNION
+SELECT sku_id FROM order_unit
+WHERE sku_id = ANY(%(skus)s::int[]) AND state IN ('unplaced', 'backordered')
 """
 # Index order_customer_orders.
 WITH_ORDERS = """

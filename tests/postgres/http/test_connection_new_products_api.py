@@ -9,6 +9,7 @@ from linked_world import CODE, linked
 from tests_http import open_shop
 
 from malha.channels.connecting import making, products, turns
+from malha.identity.model import Role
 from malha.platform.db import Database
 
 ROLE = f"/v1/connections/{CODE}/product-role"
@@ -89,6 +90,21 @@ async def test_the_page_says_why_something_cannot_be_made_and_sends_the_list_as_
     sent = await shop.http.get(f"/connections/{CODE}/new-products:export.csv?q=RUIM", headers=owner)
     assert "RUIM" in sent.text
     assert "MANTA" not in sent.text
+
+
+async def test_who_may_not_change_connections_sets_none_of_its_variants_aside(made):
+    world, shop, key = made
+    await shop.http.put(ROLE, json={"fields": [], "new_products": "held"}, headers={**key, "If-Match": '"0"'})
+    page = f"/connections/{CODE}/new-products"
+    limited = await shop.session(Role.INTEGRATOR, email="integra@loja.test")
+    assert 'value="ignore"' not in (await shop.http.get(page, headers=limited)).text
+    answer = await shop.http.post(page, data={"act": "ignore", "pick": "RUIM"}, headers=limited)
+    assert answer.status_code == 403
+    assert (await shop.http.get(f"{page}?q=%00&after=%00", headers=limited)).status_code == 200
+    owner = await shop.session()
+    assert 'value="ignore"' in (await shop.http.get(page, headers=owner)).text
+    await shop.http.post(page, data={"act": "ignore", "pick": "RUIM"}, headers=owner)
+    assert await world.values("SELECT code FROM channel_variant WHERE ignored") == ["RUIM"]
 
 
 async def test_categories_are_told_apart_and_said_by_code(made):

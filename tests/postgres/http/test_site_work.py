@@ -112,6 +112,8 @@ async def test_who_sees_one_owners_goods_sees_takes_and_names_nothing_of_the_oth
     limited = await sited.key(["orders:read", "fulfillment:work"], locations=["DC-TERRA"])
     seen = await ask(sited, "GET", "/v1/fulfillments:pick-list?site=DC-TERRA", headers=limited)
     assert {r["owner"] for r in seen} == {"TERRA"}
+    work = await ask(sited, "GET", "/v1/fulfillments", headers=limited)
+    assert {w["shared"] for w in work} == {False}, "nobody else's goods are there, for all that they see"
     assert seen == await ask(sited, "GET", "/v1/fulfillments:pick-list", headers=limited)
     for path in ("/v1/fulfillments?site=DC", "/v1/fulfillments:pick-list?site=DC"):
         await ask(sited, "GET", path, status=404, headers=limited)
@@ -145,6 +147,18 @@ async def test_the_pages_gather_a_site_in_the_scope_of_who_looks(sited: Shop) ->
     assert answer.status_code == 303
     walk = await ask(sited, "GET", "/fulfillment/pick-list?site=DC", headers=lead)
     assert 'name="work"' not in walk
+
+
+async def test_a_location_with_nothing_to_do_shows_nobody_elses_work(sited: Shop) -> None:
+    async with sited.database.transaction() as tx:
+        await fulfillment.cancel(tx, sited.orders[3], reason="x")
+    owner = await sited.session()
+    for path in ("/fulfillment", "/fulfillment/pick-list"):
+        page = await ask(sited, "GET", f"{path}?location=S1", headers=owner)
+        assert 'value="S1" selected' in page
+        assert "CUP" not in page
+    file = await sited.http.get("/fulfillment/pick-list/export.csv?location=S1", headers=owner)
+    assert len(file.text.strip().splitlines()) == 1
 
 
 async def test_disagreements_of_a_site_are_listed_added_up_sent_as_files_and_repaired_together(sited: Shop) -> None:

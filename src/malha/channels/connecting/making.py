@@ -92,6 +92,10 @@ async def _news(
     flaws: dict[str, list[Flaw]] = {}
     news = []
     said = {row.code: master_rules.said(row.told, name=row.name, gtin=row.gtin, price=row.price) for row in rows}
+    keeper = (await ownership.owners(tx)).get("category")
+    for row in rows:  # a category that would not be written need not be known
+        if joins.get(row.parent) or (keeper is not None and keeper.owner != connection.code):
+            said[row.code].pop("category", None)
     unknown = await settle(tx, connection.id, said, write=write)
     for row in rows:
         into = joins.get(row.parent, []) if row.parent else []
@@ -146,11 +150,12 @@ async def _make_some(tx: Tx, connection: Linked) -> int:
     if not found or found[0][1] == "never":
         return 0
     rows = await tx.all(Asked, making_writes.TAKE_ASKED, of | {"most": AT_ONCE})
+    # What is one of ours is not made: by now, or because its reading broke off before that was looked up. What comes in
+    # the place of those is looked up as well.
+    while rows and await mapping.settle_exact(tx, connection.id, [row.code for row in rows]):
+        rows = await tx.all(Asked, making_writes.TAKE_ASKED, of | {"most": AT_ONCE})
     if not rows:
         return 0
-    # What somebody else made meanwhile is one of ours by now.
-    if await mapping.settle_exact(tx, connection.id, [row.code for row in rows]):
-        rows = await tx.all(Asked, making_writes.TAKE_ASKED, of | {"most": AT_ONCE})
     news, flaws = await _news(tx, connection, rows, write=True)
     made = await catalog.make(tx, connection.code, news)
     flaws |= made.flaws
@@ -202,9 +207,10 @@ async def _take_some_back(runtime: Runtime, connection: Linked, batch: int) -> i
         told = await tx.values(making_reads.REFERRED, {"connection_id": connection.id, "codes": codes, "skus": skus})
         in_use = {ids[id_] for id_ in ordered | stocked} | set(told)
         aside = locked[0][1] == "once"
-        await tx.execute(making_writes.UNMAP, {"connection_id": connection.id, "codes": codes, "aside": aside})
+        made = {"connection_id": connection.id, "codes": codes, "skus": skus}
+        freed = set(await tx.values(making_writes.UNMAP, {**made, "aside": aside}))
         stay = await catalog.unmake(tx, skus, in_use)
-        again = [(code, sku) for code, sku in pairs if sku in stay]
+        again = [(code, sku) for code, sku in pairs if sku in stay and code in freed]
         await tx.execute(
             making_writes.MAP_AGAIN,
             {"connection_id": connection.id, "codes": [c for c, _ in again], "skus": [s for _, s in again]},

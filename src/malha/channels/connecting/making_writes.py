@@ -79,11 +79,14 @@ TAKE_MADE = """
 SELECT code, sku FROM product_made WHERE batch_id = %(batch)s::bigint AND state = 'made'
 ORDER BY code LIMIT %(most)s::int FOR UPDATE
 """
-# Where its connection makes products at once it would be made again: it is set aside instead.
+# Where its connection makes products at once it would be made again: it is set aside instead. What somebody mapped to
+# another SKU since is theirs.
 UNMAP = """
-UPDATE channel_variant SET sku_id = NULL, how = NULL, mapped_at = NULL, to_make = false, make_batch = NULL,
+UPDATE channel_variant m SET sku_id = NULL, how = NULL, mapped_at = NULL, to_make = false, make_batch = NULL,
     make_flaws = NULL, ignored = %(aside)s::boolean
-WHERE connection_id = %(connection_id)s::int AND code = ANY (%(codes)s::text[])
+FROM unnest(%(codes)s::text[], %(skus)s::text[]) AS w(code, sku) JOIN variant v ON v.sku = w.sku
+WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code AND m.sku_id = v.id
+RETURNING m.code
 """
 # Those that stay are what they were.
 MAP_AGAIN = """

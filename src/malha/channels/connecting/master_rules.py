@@ -44,6 +44,8 @@ def able(connector: Connector | None) -> list[str]:
 def told_beside(said: ExtProduct) -> dict[str, Any]:
     """Return what is told beside name, GTIN and price, by the name of the field; what is not told is absent."""
     found = {field: getattr(said, attribute) for field, attribute in BESIDE.items()}
+    if isinstance(found["category"], str):  # as people can say it on a page
+        found["category"] = " ".join(found["category"].split())[:500]
     return {field: value for field, value in found.items() if value is not None}
 
 

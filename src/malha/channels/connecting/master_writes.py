@@ -32,6 +32,7 @@ FROM (SELECT code FROM channel_variant
       WHERE connection_id = %(connection_id)s::int AND sku_id IS NOT NULL AND NOT to_take
       ORDER BY code FOR NO KEY UPDATE) w
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code
+  AND EXISTS (SELECT FROM connection_master k WHERE k.connection_id = m.connection_id AND k.fields <> '{}')
 """
 # The first that wait, by the index on what is to be taken.
 TAKE_DUE = """

@@ -151,12 +151,14 @@ WHERE n.source_id = %(source)s::int AND n.as_of >= %(since)s::timestamptz
 GROUP BY 1 ORDER BY 1
 """
 
-# Who else is at a site is seen by the index on sites.
+# Who else is at a site, of those in sight, is seen by the index on sites.
 _DRIFT_COLUMNS = """
 SELECT d.id, s.code AS source, s.name AS source_name, d.sku_id, v.sku, v.name AS sku_name, d.location_id,
        l.code AS location, l.name AS location_name, h.id AS home, h.code AS site, h.name AS site_name, e.code AS owner,
-       e.name AS owner_name, EXISTS (SELECT FROM location m WHERE coalesce(m.site_id, m.id) = h.id AND m.id <> l.id)
-           AS shared, d.snapshot_id, n.number AS snapshot, d.kind, d.state, d.as_of,
+       e.name AS owner_name, EXISTS (
+           SELECT FROM location m WHERE coalesce(m.site_id, m.id) = h.id AND m.id <> l.id
+              AND (%(sight)s::int[] IS NULL OR m.id = ANY (%(sight)s::int[]))) AS shared,
+       d.snapshot_id, n.number AS snapshot, d.kind, d.state, d.as_of,
        d.seq, d.theirs, d.ours, d.underway, d.later, d.in_window, d.allocated, d.unexplained, d.found_at, d.settled_at,
        d.settled_by, d.version, c.number AS count
 """
@@ -497,7 +499,7 @@ async def drifts(
 ) -> list[Drift]:
     """Return disagreements, the newest first, from before a (time, id) position."""
     at, id_ = before or (None, None)
-    params = _asked(asked) | {"before": at, "before_id": id_, "limit": limit}
+    params = _asked(asked) | _sight(tx) | {"before": at, "before_id": id_, "limit": limit}
     return [_drift(tx, row) for row in await tx.all(dict, DRIFTS, params)]
 
 
@@ -511,6 +513,11 @@ def _asked(asked: DriftAsked) -> dict[str, Any]:
     }
 
 
+def _sight(tx: Tx) -> dict[str, list[int] | None]:
+    """Return the locations that the actor sees; None is all."""
+    return {"sight": None if tx.actor.locations is None else sorted(tx.actor.locations)}
+
+
 SitePosition = tuple[datetime, int, int, int]  # when the last was found; source, first location of the site, SKU
 
 
@@ -521,7 +528,7 @@ async def site_drifts(
     at, source_id, home, sku_id = before or (None, 0, 0, 0)
     place = {"before": at, "before_source": source_id, "before_home": home, "before_sku": sku_id, "limit": limit}
     found: dict[SitePosition, list[Drift]] = {}
-    for row in await tx.all(dict, SITE_DRIFTS, _asked(asked) | place):
+    for row in await tx.all(dict, SITE_DRIFTS, _asked(asked) | _sight(tx) | place):
         key = row.pop("newest"), row.pop("source_id"), row["home"], row["sku_id"]
         found.setdefault(key, []).append(_drift(tx, row))
     return [(key, SiteDrift(rows, key[0])) for key, rows in found.items()]
@@ -534,7 +541,7 @@ async def sum_of_drifts(tx: Tx, asked: DriftAsked) -> Sum:
 
 async def drifts_by_id(tx: Tx, ids: Sequence[UUID]) -> list[Drift]:
     """Return disagreements by their ids, in key order; unknown ones are absent."""
-    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids)})]
+    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids)} | _sight(tx))]
 
 
 async def drift(tx: Tx, id_: UUID) -> Drift:
@@ -557,7 +564,7 @@ def _drift(tx: Tx, row: dict[str, Any]) -> Drift:
 
 async def drifts_of_count(tx: Tx, count_id: UUID) -> list[Drift]:
     """Return the disagreements that a count is to settle, or settled, by SKU."""
-    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id})]
+    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id} | _sight(tx))]
 
 
 async def drift_counts(tx: Tx, scope: Sequence[int] | None) -> dict[str, int]:

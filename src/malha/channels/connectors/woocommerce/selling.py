@@ -67,13 +67,15 @@ def product_of(
     A variation without a weight, measures or texts of its own has those of its product.
     """
     whole = parent or said
+    # WooCommerce says the product's SKU of a variation that has none: that names no one of them.
+    sku = "" if parent and said.sku == parent.sku else said.sku or ""
     options = {
         _plain(each.get("name")): _plain(each["option"]) for each in said.attributes if parent and each.get("option")
     }
     shown = [str(each["src"]) for each in whole.images if each.get("src")]
     return ExtProduct(
         id=str(said.id),
-        sku=said.sku or "",
+        sku=sku,
         gtin=said.global_unique_id or "",
         name=" ".join([_plain(whole.name), *options.values()]),
         price=minor_of(said.price, ctx.connection.currency) if said.price else None,

@@ -196,7 +196,11 @@ export const listen = ({ toast }) => {
     if (!page) return;
     const wait = Number(page.dataset.liveEvery ?? 0) * 1000 - (Date.now() - last);
     if (wait > 0) { due ||= setTimeout(() => { due = 0; whole(); }, wait); return; }
-    if (document.hidden || $("dialog[open]") || $("[data-select-row]:checked", page) || page.contains(document.activeElement?.closest("select"))) return;
+    if (document.hidden) return;
+    if ($("dialog[open]") || $("[data-select-row]:checked", page) || page.contains(document.activeElement?.closest("select"))) {
+      due ||= setTimeout(() => { due = 0; whole(); }, 3000); // not now, but not never
+      return;
+    }
     last = Date.now();
     await again(page.dataset.livePage);
   };
