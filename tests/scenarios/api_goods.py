@@ -100,32 +100,32 @@ def share_out(story: Any) -> None:
 def state_stock(story: Any) -> None:
     """What a warehouse's own system states, and where the two disagree."""
     do = story.do
-    source = {"code": "WMS", "name": "Galpão", "secondary": ["TENT"], "skew_seconds": 0, "zero_percent": 10}
+    source = {"code": "GALPAO", "name": "Galpão", "secondary": ["TENT"], "skew_seconds": 0, "zero_percent": 10}
     do("add_source", body=source)
-    story.change("change_source", 1, code="WMS", body={**source, "name": "Galpão 2"})
-    do("get_source", code="WMS")
+    story.change("change_source", 1, code="GALPAO", body={**source, "name": "Galpão 2"})
+    do("get_source", code="GALPAO")
     do("list_sources")
     do("set_stock", body={"items": [{"sku": "FIG-1", "location": "TENT", "quantity": 30}], "occurred_at": ago(3)})
     told = b"sku;location;on_hand\nFIG-1;TENT;25\nFIG-9;TENT;1\n"
-    stated = do("put_snapshot", query={"source": "WMS", "seq": 1, "as_of": ago(2)}, body=told)["id"]
+    stated = do("put_snapshot", query={"source": "GALPAO", "seq": 1, "as_of": ago(2)}, body=told)["id"]
     story.work_off(lambda database: applying.apply(database, UUID(stated)))
     assert do("get_snapshot", snapshot_id=stated)["state"] == "applied"
-    do("list_snapshots", query={"source": "WMS", "limit": 1})
+    do("list_snapshots", query={"source": "GALPAO", "limit": 1})
     assert [row["sku"] for row in do("list_held", snapshot_id=stated)["items"]] == ["FIG-9"]
     do("export_held", snapshot_id=stated)
     do("export_held", snapshot_id=stated, query={"format": "xlsx"})
-    do("source_trend", code="WMS", query={"location": "TENT", "days": 7})
-    (off,) = do("list_drift", query={"source": "WMS"})["items"]
-    (together,) = do("list_site_drift", query={"source": "WMS", "site": "TENT"})["items"]
+    do("source_trend", code="GALPAO", query={"location": "TENT", "days": 7})
+    (off,) = do("list_drift", query={"source": "GALPAO"})["items"]
+    (together,) = do("list_site_drift", query={"source": "GALPAO", "site": "TENT"})["items"]
     assert [row["id"] for row in together["rows"]] == [off["id"]]
     do("export_drift", query={"site": "TENT", "by_site": True})
     do("get_drift", drift_id=off["id"])
-    do("export_drift", query={"source": "WMS"})
-    do("export_drift", query={"source": "WMS", "format": "xlsx"})
+    do("export_drift", query={"source": "GALPAO"})
+    do("export_drift", query={"source": "GALPAO", "format": "xlsx"})
     settled = do("repair_drift", body={"how": "theirs", "items": [{"id": off["id"], "version": off["version"]}]})
     assert (settled[0]["state"], settled[0]["theirs"]) == ("theirs", 25)
     rows = [{"ref": "d-1", "sku": "FIG-1", "location": "TENT", "delta": 2}, {"ref": "d-2", **FIG, "set": 9}]
-    assert do("report_deltas", body={"source": "WMS", "rows": rows})["applied"] == 1
+    assert do("report_deltas", body={"source": "GALPAO", "rows": rows})["applied"] == 1
 
     truth = {"code": "ERP-F", "name": "ERP", "truth": ["TENT"], "zero_percent": 10}
     do("add_source", body=truth)
