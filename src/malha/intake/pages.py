@@ -64,10 +64,10 @@ class Wish(NamedTuple):
 
 
 class Told(NamedTuple):
-    """One answer: JSON of the item, how old what it rests on is (seconds), and how it was come by."""
+    """One answer: JSON of the item, when the oldest of what it rests on was read, and how it was come by."""
 
     item: bytes
-    age: float
+    since: float  # by the monotonic clock
     by: str  # "kept", "planned" (anew), "read" (stock was waited for), "asked" (the long way)
 
 
@@ -136,6 +136,7 @@ class PromisePages:
         """Return what each wish is promised now; `wishes_in` finds channels and SKUs in reference data, or refuses."""
         while True:
             reference = await self._cache.recent(OLDEST_S)
+            checked = self._cache.checked
             wishes = await wishes_in(reference)
             self._notice(reference)
             plain = [w for w in wishes if not touches(reference.allotments, w.channel.id, w.card.stocked)]
@@ -143,8 +144,8 @@ class PromisePages:
             await self._learn(reference, plain)
             if reference.network is self._reference.network:  # else the network changed while stock was waited for
                 break
-        told = {id(w): self._told(reference, w, waited=waited) for w in plain}
-        return [told.get(id(w)) or await self._ask(reference, w) for w in wishes]
+        told = {id(w): self._told(reference, w, checked, waited=waited) for w in plain}
+        return [told.get(id(w)) or await self._ask(reference, w, checked) for w in wishes]
 
     async def _learn(self, reference: Reference, wishes: Sequence[Wish]) -> None:
         """See to it that what terms of routing look at is known of what is asked for."""
@@ -272,7 +273,7 @@ class PromisePages:
 
     # --- answers ---
 
-    def _told(self, reference: Reference, wish: Wish, *, waited: bool) -> Told:
+    def _told(self, reference: Reference, wish: Wish, checked: float, *, waited: bool) -> Told:
         shelves = [self._shelves[part] for part in wish.card.stocked]
         needs = [per * wish.quantity for _, per in wish.card.components or ((wish.card.id, 1),)]
         if len(needs) > 1:  # two components of a kit may be the same SKU
@@ -281,7 +282,7 @@ class PromisePages:
         now = datetime.now(UTC)
         minute = int(now.timestamp()) // 60
         key = _key(wish)
-        age = max(self._cache.age, *(time.monotonic() - shelf.asked for shelf in shelves))
+        since = min(checked, *(shelf.asked for shelf in shelves))
         kept = self._answers.get(key)
         if (
             kept is not None
@@ -290,7 +291,7 @@ class PromisePages:
             and kept.stock == stock
             and kept.taken == self._taken
         ):
-            return Told(kept.item, age, "read" if waited else "kept")
+            return Told(kept.item, since, "read" if waited else "kept")
         free = {part: shelf.column for part, shelf in zip(wish.card.stocked, shelves, strict=True)}
 
         def planner(request: Request) -> tuple[Plan, list[str]]:
@@ -299,7 +300,7 @@ class PromisePages:
 
         item = self._item(reference, wish, planner, now)
         self._keep(key, _Answer(reference, minute, self._taken, stock, item, time.monotonic()))
-        return Told(item, age, "read" if waited else "planned")
+        return Told(item, since, "read" if waited else "planned")
 
     def _item(self, reference: Reference, wish: Wish, planner: availability.Planner, now: datetime) -> bytes:
         taker = Taker(wish.channel.id, wish.customer_group)
@@ -338,13 +339,13 @@ class PromisePages:
             found = self._near[key] = promised.nearest(reference, wish.channel, wish.postal_code)
         return found
 
-    async def _ask(self, reference: Reference, wish: Wish) -> Told:
+    async def _ask(self, reference: Reference, wish: Wish, checked: float) -> Told:
         """Answer by asking the database for what depends on who asks."""
         key = _key(wish)
         kept = self._answers.get(key)
         now = time.monotonic()
         if kept is not None and kept.reference is reference and now - kept.made < FRESH_S:
-            return Told(kept.item, max(self._cache.age, now - kept.made), "kept")
+            return Told(kept.item, min(checked, kept.made), "kept")
         async with self._db.transaction() as tx:
             found = await promised.options(
                 tx,
@@ -358,7 +359,7 @@ class PromisePages:
             )
         item = _item_of(wish.sku, found.deliveries, found.collections)
         self._keep(key, _Answer(reference, 0, (), (), item, now))
-        return Told(item, max(self._cache.age, time.monotonic() - now), "asked")
+        return Told(item, min(checked, now), "asked")
 
     def _keep(self, key: tuple[Any, ...], answer: _Answer) -> None:
         self._answers.pop(key, None)
@@ -382,4 +383,6 @@ def _key(wish: Wish) -> tuple[Any, ...]:
 
 def as_of(told: Sequence[Told]) -> datetime:
     """Return since when all of some answers were so."""
-    return datetime.now(UTC) - timedelta(seconds=max((one.age for one in told), default=0.0))
+    at = datetime.now(UTC)  # before the other clock is read: what passes between them makes it older, never younger
+    now = time.monotonic()
+    return at - timedelta(seconds=now - min((one.since for one in told), default=now))
