@@ -227,7 +227,7 @@ async def list_work(
 
 async def _places(work: Work, location: str | None, site: str | None) -> list[int] | None:
     """Return the ids of the locations that are asked for and that the caller sees; None is all."""
-    scope = None if work.actor.locations is None else sorted(work.actor.locations)
+    scope = work.actor.scope
     if location is not None:
         place = await network.location_by_code(work.tx, location)
         if place is None or not work.actor.sees(place.id):

@@ -66,7 +66,7 @@ async def list_shortages(
     limit = paging.bounded(limit)
     least = (await short_reads.policy(work.tx)).most_decisions if decide else None
     after = paging.position(cursor, "shortages", (datetime, UUID))
-    scope = None if work.actor.locations is None else sorted(work.actor.locations)
+    scope = work.actor.scope
     rows = await short_reads.short_orders(
         work.tx, text=q.strip(), least=least, scope=scope, after=after and (after[0], after[1]), limit=limit + 1
     )

@@ -22,7 +22,7 @@ from malha.platform.audit import Entry, Wanted
 from malha.platform.db import Tx
 from malha.platform.errors import NotFound
 from malha.platform.i18n import N_, _
-from malha.platform.ids import UUID
+from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
@@ -148,22 +148,14 @@ async def _cared_for(tx: Tx, request: Request[Any, Any, Any], asked: Asked, want
 
 
 async def _rows(tx: Tx, entries: Sequence[Entry]) -> list[Row]:
-    ids = [UUID(e.entity_id) for e in entries if e.entity == "order" and _is_uuid(e.entity_id)]
+    ids = [id_ for e in entries if e.entity == "order" and (id_ := id_in(e.entity_id))]
     numbers = {str(id_): number for id_, number in await tx.tuples(attention_reads.ORDER_NUMBERS, {"orders": ids})}
     names = {f"{kind}:{id_}": name for kind, id_, name in await page_reads.actors(tx)}
     return [_row(e, numbers.get(e.entity_id), names) for e in entries]
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _row(e: Entry, number: int | None, names: Mapping[str, str]) -> Row:
-    short = f"{e.entity_id[:8]}…" if _is_uuid(e.entity_id) else e.entity_id
+    short = f"{e.entity_id[:8]}…" if id_in(e.entity_id) else e.entity_id
     record, href = names.get(f"{_KEYS_OF.get(e.entity, '')}:{e.entity_id}", short), ""
     if number is not None:
         record, href = f"#{number}", f"/orders/{number}"

@@ -21,7 +21,7 @@ from malha.network import reads as network
 from malha.network.service import refuse_limited
 from malha.payments.model import TenderKind
 from malha.platform.i18n import N_, _
-from malha.platform.ids import UUID
+from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
 
 SEE, CHANGE = "network:read", "network:write"
@@ -360,7 +360,7 @@ async def connection_settle(request: Request[Any, Any, Any], code: FromPath[str]
     act = read.text("act")
     picked = [str(key)[:40] for key in form.getall("pick", [])]
     came = [int(key) for key in picked if key.isascii() and key.isdigit() and len(key) < 19]
-    ops = [key for key in (_uuid(key) for key in picked) if key is not None]
+    ops = [key for key in map(id_in, picked) if key is not None]
     if not came and not ops:
         read.wrong("pick", N_("Nothing was chosen."), N_("Choose at least one entry."))
     read.refuse()
@@ -370,13 +370,6 @@ async def connection_settle(request: Request[Any, Any, Any], code: FromPath[str]
         else:
             count = await (service.drop if act == "drop" else service.replay)(tx, code, came=came, ops=ops)
     return web.go_on(request, f"/connections/{code}", _("{n} settled", n=count))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @post("/connections/{code:str}/method", opt={"permission": CHANGE}, status_code=200)

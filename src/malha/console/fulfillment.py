@@ -22,7 +22,7 @@ from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, id_in
 from malha.platform.sheets import Column as Heading
 from malha.platform.sheets import Kind
 
@@ -223,22 +223,15 @@ async def move_chosen(request: Request[Any, Any, Any]) -> Response[Any]:
     if not web.wants_part(request):
         return web.see_other("/fulfillment", notice=notice)
     async with web.reading(request) as tx:
-        numbers = await jobs.order_numbers(tx, [id_ for text, _says in refused if (id_ := _known(text))])
+        numbers = await jobs.order_numbers(tx, [id_ for text, _says in refused if (id_ := id_in(text))])
     named = [(str(numbers.get(text, "")), says) for text, says in refused]
     shown = await _drawn(request, web.page_query(request), named)
     shown.headers["HX-Trigger"] = web.trigger("toast", notice)
     return shown
 
 
-def _known(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def _id_of(text: str) -> UUID:
-    found = _known(text)
+    found = id_in(text)
     if found is None:
         raise WorkNotFound(key=text[:60])
     return found

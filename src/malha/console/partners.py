@@ -20,7 +20,7 @@ from malha.console.words import Sign
 from malha.network import reads as network
 from malha.platform import i18n
 from malha.platform.i18n import N_, _
-from malha.platform.ids import UUID
+from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
 
 SEE, CHANGE, DECLARE = "network:read", "network:write", "settings:manage"
@@ -119,7 +119,7 @@ async def partner(request: Request[Any, Any, Any], code: FromPath[str]) -> Respo
             hours,
             only=Only.ALL if text else only,
             text=text,
-            before=_uuid(asked.get("before", "")),
+            before=id_in(asked.get("before", "")),
             limit=SHOWN + 1,
         )
         files = await list_reads.files(tx, found.id, before=_number(asked.get("files_before", "")), limit=SHOWN + 1)
@@ -155,13 +155,6 @@ async def partner(request: Request[Any, Any, Any], code: FromPath[str]) -> Respo
 
 def _only(said: str, usual: Only) -> Only:
     return next((only for only in Only if only.value == said), usual)
-
-
-def _uuid(said: str) -> UUID | None:
-    try:
-        return UUID(said) if said else None
-    except ValueError:
-        return None
 
 
 def _number(said: str) -> int | None:

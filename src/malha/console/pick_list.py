@@ -15,7 +15,7 @@ from malha.fulfillment.reads import PickRow
 from malha.platform.clock import now
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, id_in
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
 
@@ -124,7 +124,7 @@ async def take_list(request: Request[Any, Any, Any]) -> Response[Any]:
         WorkNotFound: some of it is not in the person's sight.
     """
     form = await request.form()
-    ids = [UUID(text) for text in map(str, form.getall("work", [])[: jobs.QUEUE_LIMIT]) if _is_id(text)]
+    ids = [id_ for text in form.getall("work", [])[: jobs.QUEUE_LIMIT] if (id_ := id_in(str(text)))]
     refuse([] if ids else [Flaw("work", N_("There is no work in this list to take on."))])
     async with web.writing(request) as tx:
         taken = await taking.take_on(tx, ids, assignee=tx.actor.name)
@@ -134,14 +134,6 @@ async def take_list(request: Request[Any, Any, Any]) -> Response[Any]:
     shown = await _page(request, web.page_query(request))
     shown.headers["HX-Trigger"] = web.trigger("toast", notice)
     return shown
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 COLUMNS = (

@@ -16,7 +16,7 @@ from malha.fulfillment.slip_reads import SlipRow
 from malha.platform import i18n
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, id_in
 from malha.platform.settings import Settings
 from malha.platform.sheets import Column, Kind
 from malha.promising.slipping import SLIP_WORDS, Slip
@@ -114,7 +114,7 @@ async def promise_slipping(request: Request[Any, Any, Any]) -> Response[Any]:
     read = filling.filled(form)
     reason = read.text("reason", 20)
     everything = read.text("all", 1) == "1" and shell.scope_of(web.caller_of(request)) is None
-    chosen = [UUID(str(key)) for key in form.getall("key", []) if _is_id(str(key))][:1_000]
+    chosen = [id_ for key in form.getall("key", []) if (id_ := id_in(str(key)))][:1_000]
     if not everything and not chosen:
         refuse([Flaw("key", N_("Choose at least one order."))])
     async with web.writing(request) as tx:
@@ -126,14 +126,6 @@ async def promise_slipping(request: Request[Any, Any, Any]) -> Response[Any]:
             done = await slipping.promise_many(tx, seen)
             told = n_("{n} order promised anew", "{n} orders promised anew", done)
     return web.go_on(request, PATH, told)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 COLUMNS = (

@@ -24,7 +24,7 @@ from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID, new_id
+from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
@@ -395,7 +395,7 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
         if not lines:
             lines = [ReceivedLine(x.card.id, x.quantity) for x in await goods_forms.sheet_of(tx, form)]
         draft = ReceiptDraft(
-            id=_id_of(read.text("id", 40)),
+            id=id_in(read.text("id", 40)) or new_id(),
             location_id=place,
             order_id=order.id if order else None,
             lines=lines,
@@ -407,13 +407,6 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
     again = _("These goods were received already")
     notice = again if done.repeated else _("Goods received: R{number}", number=done.number)
     return web.go_on(request, f"/receipts/{done.number}", notice)
-
-
-def _id_of(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        return new_id()
 
 
 HANDLERS = [

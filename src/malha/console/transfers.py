@@ -32,7 +32,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.i18n import N_, Word, _, n_
-from malha.platform.ids import UUID, new_id
+from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
@@ -290,10 +290,7 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
     """Take in what arrived."""
     form = await request.form()
     read = filling.filled(form)
-    try:
-        id_ = UUID(read.text("id", 40))
-    except ValueError:
-        id_ = new_id()
+    id_ = id_in(read.text("id", 40)) or new_id()
     arrival = Arrival(
         id=id_,
         lines=[Arrived(sku, units, bucket) for sku, bucket, units in goods_forms.scanned(form)],
@@ -329,10 +326,7 @@ async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     read = filling.filled(await request.form())
     decision, units = read.choice("decision", Decision), read.maybe_whole("units")
     read.refuse()
-    try:
-        id_ = UUID(read.text("discrepancy", 40))
-    except ValueError:
-        id_ = new_id()
+    id_ = id_in(read.text("discrepancy", 40)) or new_id()
     async with web.writing(request) as tx:
         left = await service.decide(
             tx,

@@ -307,8 +307,7 @@ async def queue(
 
     Work in a picking slot is due when it ends: it comes slot by slot.
     """
-    sight = None if tx.actor.locations is None else sorted(tx.actor.locations)
-    place = {"due": after and after.due_at, "number": after and after.number, "most": most, "sight": sight}
+    place = {"due": after and after.due_at, "number": after and after.number, "most": most, "sight": tx.actor.scope}
     return [_seated(row) for row in await tx.all(QueueRow, QUEUE, _asked(location_ids, slot) | place)]
 
 

@@ -253,12 +253,12 @@ async def any_person(tx: Tx) -> bool:
 
 async def keys(tx: Tx) -> list[KeyView]:
     """Return every key, revoked ones too."""
-    return await tx.all(KeyView, KEYS, {"id": None, "within": _within(tx)})
+    return await tx.all(KeyView, KEYS, {"id": None, "within": tx.actor.scope})
 
 
 async def key(tx: Tx, key_id: int) -> KeyView | None:
     """Return one key."""
-    return await tx.maybe(KeyView, KEYS, {"id": key_id, "within": _within(tx)})
+    return await tx.maybe(KeyView, KEYS, {"id": key_id, "within": tx.actor.scope})
 
 
 class PeopleWanted(msgspec.Struct, frozen=True):
@@ -288,7 +288,7 @@ async def _people(
     name, after_id = after or (None, None)
     asked = {
         "id": person_id,
-        "within": _within(tx),
+        "within": tx.actor.scope,
         "text": wanted.text,
         "role": wanted.role,
         "state": wanted.state,
@@ -297,11 +297,6 @@ async def _people(
         "limit": limit,
     }
     return [_person(row) for row in await tx.tuples(PEOPLE, asked)]
-
-
-def _within(tx: Tx) -> list[int] | None:
-    """Return the locations to which the actor is limited: people and keys that reach further are not theirs to see."""
-    return None if tx.actor.locations is None else sorted(tx.actor.locations)
 
 
 async def people_by_state(tx: Tx) -> dict[str, int]:

@@ -48,6 +48,11 @@ class Actor(msgspec.Struct, frozen=True):
         """Return the short text stored on ledger rows, like `person:0190...` or `system`."""
         return f"{self.kind}:{self.id}" if self.id else self.kind
 
+    @property
+    def scope(self) -> list[int] | None:
+        """Return the locations this actor is limited to as statements take them, sorted; None is all."""
+        return None if self.locations is None else sorted(self.locations)
+
     def may(self, permission: str) -> bool:
         """Return whether this actor holds a permission, like `orders:cancel`."""
         return self.permissions is None or permission in self.permissions

@@ -9,7 +9,7 @@ from uuid import UUID
 import uuid_utils
 from uuid_utils.compat import uuid7
 
-__all__ = ["UUID", "first_id", "new_hex", "new_id"]
+__all__ = ["UUID", "first_id", "id_in", "new_hex", "new_id"]
 
 
 def new_id() -> UUID:
@@ -25,3 +25,11 @@ def new_hex() -> str:
 def first_id(at: datetime) -> UUID:
     """Return the smallest UUIDv7 of a moment: whatever was created from then on has a greater one."""
     return UUID(int=int(at.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62)
+
+
+def id_in(text: str) -> UUID | None:
+    """Return the identifier that a text states; None: it states none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

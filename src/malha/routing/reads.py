@@ -69,7 +69,7 @@ async def explanation(
     does not see the order. Costs and reasons of locations outside the actor's scope are left out. `on_paper` is
     a record that is explained in place of the decision's own.
     """
-    scope = None if tx.actor.locations is None else sorted(tx.actor.locations)
+    scope = tx.actor.scope
     row = await tx.maybe(Decision, DECISION, {"order_id": order_id, "attempt": attempt, "scope": scope})
     if row is None:
         return None

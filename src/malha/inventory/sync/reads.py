@@ -342,8 +342,7 @@ class DriftAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 def _seen(tx: Tx) -> dict[str, Any]:
     """Return what the actor is limited to, for statements."""
-    places = tx.actor.locations
-    return {"scope": None if places is None else sorted(places), "client": tx.actor.label}
+    return {"scope": tx.actor.scope, "client": tx.actor.label}
 
 
 async def sources(tx: Tx) -> list[Source]:
@@ -499,7 +498,7 @@ async def drifts(
 ) -> list[Drift]:
     """Return disagreements, the newest first, from before a (time, id) position."""
     at, id_ = before or (None, None)
-    params = _asked(asked) | _sight(tx) | {"before": at, "before_id": id_, "limit": limit}
+    params = _asked(asked) | {"sight": tx.actor.scope, "before": at, "before_id": id_, "limit": limit}
     return [_drift(tx, row) for row in await tx.all(dict, DRIFTS, params)]
 
 
@@ -513,11 +512,6 @@ def _asked(asked: DriftAsked) -> dict[str, Any]:
     }
 
 
-def _sight(tx: Tx) -> dict[str, list[int] | None]:
-    """Return the locations that the actor sees; None is all."""
-    return {"sight": None if tx.actor.locations is None else sorted(tx.actor.locations)}
-
-
 SitePosition = tuple[datetime, int, int, int]  # when the last was found; source, first location of the site, SKU
 
 
@@ -528,7 +522,7 @@ async def site_drifts(
     at, source_id, home, sku_id = before or (None, 0, 0, 0)
     place = {"before": at, "before_source": source_id, "before_home": home, "before_sku": sku_id, "limit": limit}
     found: dict[SitePosition, list[Drift]] = {}
-    for row in await tx.all(dict, SITE_DRIFTS, _asked(asked) | _sight(tx) | place):
+    for row in await tx.all(dict, SITE_DRIFTS, _asked(asked) | {"sight": tx.actor.scope} | place):
         key = row.pop("newest"), row.pop("source_id"), row["home"], row["sku_id"]
         found.setdefault(key, []).append(_drift(tx, row))
     return [(key, SiteDrift(rows, key[0])) for key, rows in found.items()]
@@ -541,7 +535,7 @@ async def sum_of_drifts(tx: Tx, asked: DriftAsked) -> Sum:
 
 async def drifts_by_id(tx: Tx, ids: Sequence[UUID]) -> list[Drift]:
     """Return disagreements by their ids, in key order; unknown ones are absent."""
-    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids)} | _sight(tx))]
+    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_BY_ID, {"ids": list(ids), "sight": tx.actor.scope})]
 
 
 async def drift(tx: Tx, id_: UUID) -> Drift:
@@ -564,7 +558,9 @@ def _drift(tx: Tx, row: dict[str, Any]) -> Drift:
 
 async def drifts_of_count(tx: Tx, count_id: UUID) -> list[Drift]:
     """Return the disagreements that a count is to settle, or settled, by SKU."""
-    return [_drift(tx, row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id} | _sight(tx))]
+    return [
+        _drift(tx, row) for row in await tx.all(dict, DRIFTS_OF_COUNT, {"count": count_id, "sight": tx.actor.scope})
+    ]
 
 
 async def drift_counts(tx: Tx, scope: Sequence[int] | None) -> dict[str, int]:

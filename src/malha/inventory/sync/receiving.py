@@ -377,7 +377,7 @@ class _Intake:
                 "quantities": [units for _, _, units in moving],
             }
             await tx.execute(writes.NOTE_UNDERWAY, carried | {"id": self.id})
-        held = await tx.execute(loaded.stage.hold(self.id, _limits(self.actor))) if unsound or twice else 0
+        held = await tx.execute(loaded.stage.hold(self.id, self.actor.scope)) if unsound or twice else 0
         zeroed = await tx.value(writes.COUNT_ZEROED, {"id": self.id}) if whole else 0
         state = self._state(zeroed, stocked) if whole else State.APPLYING
         looked_at = said.check and state is State.APPLYING
@@ -428,10 +428,6 @@ class _Intake:
                     last=place.last_as_of.isoformat(),
                     as_of=self.said.as_of.isoformat(),
                 )
-
-
-def _limits(actor: Actor) -> list[int] | None:
-    return None if actor.locations is None else sorted(actor.locations)
 
 
 def _codes(places: dict[str, int]) -> list[str]:
