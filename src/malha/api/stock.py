@@ -17,7 +17,7 @@ from malha.catalog import reads as catalog
 from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
 from malha.inventory import balance_reads, reads, service
-from malha.inventory.balance_reads import PlacedLine, SkuLedgerAsked
+from malha.inventory.balance_reads import LedgerAsked, PlacedLine
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
 from malha.inventory.reads import LedgerRow
@@ -351,8 +351,8 @@ async def list_sku_movements(
     owned = await owned_by(work, owner)
     if owned is None:
         owned = tuple(place.id for place in await network.locations(work.tx) if work.actor.sees(place.id))
-    asked = SkuLedgerAsked(sku_id=cards[0].id, location_ids=owned, reason=reason, since=since, until=until)
-    rows = await balance_reads.ledger_of_sku(work.tx, asked, before=after, limit=size + 1)
+    asked = LedgerAsked(sku_id=cards[0].id, location_ids=owned, reason=reason, since=since, until=until)
+    rows = await balance_reads.ledger(work.tx, asked, before=after, limit=size + 1)
     return paging.page_of(rows, size, "sku-movements", lambda row: (row.recorded_at, row.id))
 
 
@@ -459,7 +459,7 @@ async def list_settlement(
     """
     size = paging.bounded(limit)
     after = paging.position(cursor, "settlement", (str, str, str, str))
-    scope = None if work.actor.locations is None else sorted(work.actor.locations)
+    scope = work.actor.scope
     rows = await settlements.settlement(work.tx, since, until, owner=owner, scope=scope, after=after, limit=size + 1)
     return paging.page_of(rows, size, "settlement", lambda row: row.place)
 

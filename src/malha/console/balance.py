@@ -1,6 +1,6 @@
 """One balance: what is there, what is promised of it, and its ledger, beside the list or as a page of its own."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from malha.console.stock_reads import Place
 from malha.console.timeline import Names
 from malha.inventory import balance_reads
 from malha.inventory import reads as inventory
-from malha.inventory.balance_reads import LedgerAsked, LedgerLine, PlacedLine
+from malha.inventory.balance_reads import LedgerAsked, PlacedLine
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Availability, Reason
 from malha.network import owner_reads
@@ -31,7 +31,6 @@ from malha.platform import i18n, paging
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
-from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 
 LISTING = "console-ledger"
@@ -162,11 +161,11 @@ async def view_of(
     )
 
 
-def _asked(card: VariantCard, place: Place, wanted: LedgerFilter) -> LedgerAsked:
+def ledger_of(card: VariantCard, location_ids: Iterable[int], wanted: LedgerFilter) -> LedgerAsked:
+    """Return which movements of a SKU at locations an address asks for, by the reader's days."""
     since, until = ordering.day_bounds(wanted.since, wanted.until, ZoneInfo(i18n.current_zone()))
-    return LedgerAsked(
-        sku_id=card.id, location_id=place.id, reason=wanted.reason, since=since, until=until
-    )  # fmt: skip
+    there = tuple(sorted(location_ids))
+    return LedgerAsked(sku_id=card.id, location_ids=there, reason=wanted.reason, since=since, until=until)
 
 
 async def _ledger(tx: Tx, card: VariantCard, place: Place, wanted: LedgerFilter, limit: int) -> Ledger:
@@ -174,12 +173,12 @@ async def _ledger(tx: Tx, card: VariantCard, place: Place, wanted: LedgerFilter,
         before: Any = paging.position(wanted.cursor, LISTING, (datetime, int))
     except paging.BadCursor:
         before = None
-    rows = await balance_reads.ledger(tx, _asked(card, place, wanted), before=before, limit=limit + 1)
+    rows = await balance_reads.ledger(tx, ledger_of(card, [place.id], wanted), before=before, limit=limit + 1)
     page = paging.page_of(rows, limit, LISTING, lambda row: (row.recorded_at, row.id))
     path = stock_view.address_of(card.sku, place.code)
     ends = [i18n.date(end) if end else "\N{HORIZONTAL ELLIPSIS}" for end in (wanted.since, wanted.until)]
     return Ledger(
-        lines=await lines_of(tx, page.items),
+        lines=await lines_of(tx, card.sku, page.items),
         reason=wanted.reason or "",
         since=wanted.since.isoformat() if wanted.since else "",
         until=wanted.until.isoformat() if wanted.until else "",
@@ -191,23 +190,12 @@ async def _ledger(tx: Tx, card: VariantCard, place: Place, wanted: LedgerFilter,
     )
 
 
-async def lines_of(tx: Tx, rows: list[LedgerLine], *, whole_date: bool = True) -> list[stock_view.Line]:
-    """Return movements as they are drawn: two more statements, however many."""
-    orders, names = await _about(tx, rows)
-    return [stock_view.line_of(row, orders, names, whole_date=whole_date) for row in rows]
-
-
-async def placed_lines_of(tx: Tx, sku: str, rows: list[PlacedLine]) -> list[stock_view.Line]:
-    """Return movements of a SKU at several locations as they are drawn: two more statements, however many."""
-    orders, names = await _about(tx, rows)
-    return [stock_view.placed_line_of(row, sku, orders, names) for row in rows]
-
-
-async def _about(tx: Tx, rows: Sequence[LedgerLine]) -> tuple[dict[UUID, int], Names]:
-    """Return the numbers of the orders that movements are about, and the names of who made them."""
+async def lines_of(tx: Tx, sku: str, rows: Sequence[PlacedLine]) -> list[stock_view.Line]:
+    """Return movements of a SKU as they are drawn: two more statements, however many."""
     orders = await ordering.numbers_of(tx, [row.ref_id for row in rows if row.ref_kind == "order" and row.ref_id])
     actors = {row.actor.partition(":")[2] for row in rows if ":" in row.actor}
-    return orders, Names(locations={}, people=await page_reads.actor_names(tx, sorted(actors)))
+    names = Names(locations={}, people=await page_reads.actor_names(tx, sorted(actors)))
+    return [stock_view.line_of(row, sku, orders, names) for row in rows]
 
 
 class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,8 +299,12 @@ async def ledger_export(request: Request[Any, Any, Any], sku: FromPath[str], cod
     """Send the ledger of one balance, as it is filtered, as a file."""
     async with web.reading(request) as tx:
         card, place = await sku_of(tx, sku), await place_of(tx, request, code)
-        owner = await owner_of(tx, place)
-    asked = _asked(card, place, filter_of(request.query_params))
+    asked = ledger_of(card, [place.id], filter_of(request.query_params))
+    return send_ledger(request, f"ledger-{card.sku}-{place.code}", card.sku, asked)
+
+
+def send_ledger(request: Request[Any, Any, Any], name: str, sku: str, asked: LedgerAsked) -> Stream:
+    """Send movements of a SKU as a file."""
     reader = (i18n.current_language(), i18n.current_zone())
 
     async def pages() -> AsyncIterator[list[stock_view.Line]]:
@@ -321,16 +313,13 @@ async def ledger_export(request: Request[Any, Any, Any], sku: FromPath[str], cod
             async with web.reading(request) as tx:
                 rows = await balance_reads.ledger(tx, asked, before=before, limit=export.BATCH)
                 with i18n.speaking(*reader):
-                    lines = await lines_of(tx, rows)
+                    lines = await lines_of(tx, sku, rows)
             yield lines
             if len(rows) < export.BATCH:
                 return
             before = (rows[-1].recorded_at, rows[-1].id)
 
-    def cells(line: stock_view.Line) -> list[Any]:
-        return cells_of(msgspec.structs.replace(line, location=place.code, owner=owner))
-
-    return export.send(request, f"ledger-{card.sku}-{place.code}", COLUMNS, pages(), cells)
+    return export.send(request, name, COLUMNS, pages(), cells_of)
 
 
 HANDLERS = [balance_page, ledger_export]

@@ -1,10 +1,9 @@
 """The ledger of one SKU at all locations of a person: what moved, where, and whose goods they were; also as a file."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from litestar import Request, get
 from litestar.params import FromPath
@@ -14,9 +13,8 @@ from malha.catalog.model import VariantCard
 from malha.console import balance, export, goods_forms, render, shell, stock_reads, stock_view, web
 from malha.console import stock_words as words
 from malha.inventory import balance_reads
-from malha.inventory.balance_reads import SkuLedgerAsked
+from malha.inventory.balance_reads import LedgerAsked
 from malha.inventory.model import Reason
-from malha.ordering import reads as ordering
 from malha.platform import i18n, paging
 from malha.platform.db import Tx
 from malha.platform.i18n import _
@@ -54,7 +52,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
 async def _wanted(
     tx: Tx, request: web.Asking, card: VariantCard, asked: Asked
-) -> tuple[SkuLedgerAsked, list[stock_reads.Place], goods_forms.OwnerChoices]:
+) -> tuple[LedgerAsked, list[stock_reads.Place], goods_forms.OwnerChoices]:
     """Return the ledger's terms, the person's locations, and the owners of goods there.
 
     At a location that is none, or not the person's, and of an owner whose goods none of theirs keeps, nothing moved.
@@ -66,11 +64,7 @@ async def _wanted(
         shown &= set(owners.location_ids)
     if asked.location:
         shown &= {place.id for place in places if place.code == asked.location}
-    since, until = ordering.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
-    wanted = SkuLedgerAsked(
-        sku_id=card.id, location_ids=tuple(sorted(shown)), reason=asked.reason, since=since, until=until
-    )
-    return wanted, places, owners
+    return balance.ledger_of(card, shown, asked), places, owners
 
 
 @get("/stock/{sku:str}/ledger", opt={"permission": "stock:read"})
@@ -85,9 +79,9 @@ async def sku_ledger(request: Request[Any, Any, Any], sku: FromPath[str]) -> Res
         around = await shell.around(tx, request, "stock")
         card = await balance.sku_of(tx, sku)
         wanted, places, owners = await _wanted(tx, request, card, asked)
-        rows = await balance_reads.ledger_of_sku(tx, wanted, before=before, limit=balance.ON_PAGE + 1)
+        rows = await balance_reads.ledger(tx, wanted, before=before, limit=balance.ON_PAGE + 1)
         page = paging.page_of(rows, balance.ON_PAGE, LISTING, lambda row: (row.recorded_at, row.id))
-        lines = await balance.placed_lines_of(tx, card.sku, page.items)
+        lines = await balance.lines_of(tx, card.sku, page.items)
     path = f"{stock_view.address_of(card.sku)}/ledger"
     ends = [i18n.date(end) if end else "\N{HORIZONTAL ELLIPSIS}" for end in (asked.since, asked.until)]
     return render.html(
@@ -114,21 +108,7 @@ async def sku_ledger_export(request: Request[Any, Any, Any], sku: FromPath[str])
     async with web.reading(request) as tx:
         card = await balance.sku_of(tx, sku)
         wanted, _places, _owners = await _wanted(tx, request, card, asked_of(request.query_params))
-    reader = (i18n.current_language(), i18n.current_zone())
-
-    async def pages() -> AsyncIterator[list[stock_view.Line]]:
-        before = None
-        while True:
-            async with web.reading(request) as tx:
-                rows = await balance_reads.ledger_of_sku(tx, wanted, before=before, limit=export.BATCH)
-                with i18n.speaking(*reader):
-                    lines = await balance.placed_lines_of(tx, card.sku, rows)
-            yield lines
-            if len(rows) < export.BATCH:
-                return
-            before = (rows[-1].recorded_at, rows[-1].id)
-
-    return export.send(request, f"ledger-{card.sku}", balance.COLUMNS, pages(), balance.cells_of)
+    return balance.send_ledger(request, f"ledger-{card.sku}", card.sku, wanted)
 
 
 HANDLERS = [sku_ledger, sku_ledger_export]

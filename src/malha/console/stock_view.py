@@ -11,10 +11,9 @@ import msgspec
 from malha.console import render
 from malha.console.stock_words import REASON
 from malha.console.timeline import Names
-from malha.inventory.balance_reads import LedgerLine, PlacedLine
+from malha.inventory.balance_reads import PlacedLine
 from malha.inventory.model import Availability
 from malha.platform import i18n
-from malha.platform.clock import now
 from malha.platform.i18n import _, n_
 from malha.platform.ids import UUID
 
@@ -85,24 +84,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     allocated: int
     held: int
     after: int
-    location: str = ""  # code; these are for movements of several balances
-    place: str = ""
-    place_href: str = ""
-    owner: str = ""
+    location: str  # code
+    place: str
+    place_href: str
+    owner: str  # whose goods are there
 
 
-def placed_line_of(row: PlacedLine, sku: str, orders: Mapping[UUID, int], names: Names) -> Line:
-    """Return a movement of one of several balances of a SKU as it is drawn."""
-    return msgspec.structs.replace(
-        line_of(row, orders, names, whole_date=True),
-        location=row.location,
-        place=row.location_name,
-        place_href=address_of(sku, row.location),
-        owner=row.owner_name,
-    )
-
-
-def line_of(row: LedgerLine, orders: Mapping[UUID, int], names: Names, *, whole_date: bool = False) -> Line:
+def line_of(row: PlacedLine, sku: str, orders: Mapping[UUID, int], names: Names) -> Line:
     """Return a movement as it is drawn; `orders` are the numbers of the orders it may be about."""
     about, href = row.ref_text or "", ""
     if row.ref_kind == "order" and row.ref_id is not None and row.ref_id in orders:
@@ -113,7 +101,7 @@ def line_of(row: LedgerLine, orders: Mapping[UUID, int], names: Names, *, whole_
     return Line(
         id=row.id,
         at=row.recorded_at,
-        when=render.moment(row.recorded_at) if whole_date else short_moment(row.recorded_at),
+        when=render.moment(row.recorded_at),
         what=_(REASON.get(row.reason, row.reason)),
         about=about,
         href=href,
@@ -122,13 +110,11 @@ def line_of(row: LedgerLine, orders: Mapping[UUID, int], names: Names, *, whole_
         allocated=row.d_allocated,
         held=row.d_held,
         after=row.on_hand,
+        location=row.location,
+        place=row.location_name,
+        place_href=address_of(sku, row.location),
+        owner=row.owner_name,
     )
-
-
-def short_moment(instant: datetime) -> str:
-    """Return the time of today, and the day of any other."""
-    same = render.local(instant).date() == render.local(now()).date()
-    return render.clock(instant) if same else render.day(instant)
 
 
 class Plot(msgspec.Struct, frozen=True, kw_only=True):

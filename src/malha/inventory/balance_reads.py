@@ -36,39 +36,10 @@ WHERE sku_id = %(sku)s::int AND location_id = ANY(%(locations)s::int[]) AND reco
 GROUP BY 1, 2
 """
 
-# The rows of the page by index movement_balance; then, by the same index, what changed after each of them: the stock
-# after a movement is the stock now without everything newer. So each row has its balance whatever filters leave out.
-LEDGER_PAGE = """
-WITH shown AS MATERIALIZED (
-    SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
-    FROM movement
-    WHERE sku_id = %(sku)s::int AND location_id = %(location)s::int AND bucket = 'sellable'
-      AND recorded_at <= coalesce(%(before)s::timestamptz, 'infinity')
-      AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'),
-                               coalesce(%(before_id)s::bigint, 9223372036854775807))
-      AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
-      AND recorded_at >= coalesce(%(since)s::timestamptz, '-infinity')
-      AND recorded_at < coalesce(%(until)s::timestamptz, 'infinity')
-    ORDER BY recorded_at DESC, id DESC
-    LIMIT %(limit)s::int
-), later AS (
-    SELECT id, recorded_at,
-           sum(d_on_hand) OVER (ORDER BY recorded_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - d_on_hand AS change
-    FROM movement
-    WHERE sku_id = %(sku)s::int AND location_id = %(location)s::int AND bucket = 'sellable'
-      AND recorded_at >= (SELECT min(recorded_at) FROM shown)
-)
-SELECT s.id, s.recorded_at, s.occurred_at, s.d_on_hand, s.d_allocated, s.d_held, s.reason, s.ref_kind, s.ref_id,
-       s.ref_text, s.actor, (b.on_hand - l.change)::int AS on_hand
-FROM shown s
-JOIN later l ON l.id = s.id AND l.recorded_at = s.recorded_at
-JOIN balance b ON b.sku_id = %(sku)s::int AND b.location_id = %(location)s::int
-ORDER BY s.recorded_at DESC, s.id DESC
-"""
-
-# The same of one SKU at several locations: where it has a balance, the newest rows of each by index movement_balance,
-# and of those the newest; then, where a row of the page is from, what changed since the oldest of them.
-LEDGER_OF_SKU = """
+# Where a SKU has a balance, the newest rows of each by index movement_balance, and of those the newest; then, where a
+# row of the page is from and by the same index, what changed since the oldest of them: the stock after a movement is
+# the stock now without everything newer. So each row has its balance whatever filters leave out.
+LEDGER = """
 WITH shown AS MATERIALIZED (
     SELECT b.location_id, m.*
     FROM balance b
@@ -130,36 +101,21 @@ class HoldRow(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
-class LedgerLine(LedgerRow, frozen=True):
-    """One movement, and what was on hand after it."""
+class PlacedLine(LedgerRow, frozen=True):
+    """One movement of a SKU: what was on hand after it, where it was, and the establishment whose goods are there."""
 
     on_hand: int
-
-
-class PlacedLine(LedgerLine, frozen=True):
-    """One movement of a SKU: where it was, whose goods that place keeps (by establishment), what was on hand there."""
-
     location: str
     location_name: str
     owner: str
     owner_name: str
 
 
-class SkuLedgerAsked(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Which movements of one SKU are wanted; `until` is exclusive."""
 
     sku_id: int
     location_ids: tuple[int, ...]
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class LedgerAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which movements of one balance are wanted."""
-
-    sku_id: int
-    location_id: int
     reason: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -185,33 +141,15 @@ async def changes_by_day(
 
 async def ledger(
     tx: Tx, asked: LedgerAsked, *, before: tuple[datetime, int] | None = None, limit: int = 50
-) -> list[LedgerLine]:
-    """Return movements of a balance, the newest first, from before a (time, id) position, each with its balance."""
-    at, id_ = before or (None, None)
-    return await tx.all(
-        LedgerLine,
-        LEDGER_PAGE,
-        {
-            "sku": asked.sku_id,
-            "location": asked.location_id,
-            "reason": asked.reason,
-            "since": asked.since,
-            "until": asked.until,
-            "before": at,
-            "before_id": id_,
-            "limit": limit,
-        },
-    )
-
-
-async def ledger_of_sku(
-    tx: Tx, asked: SkuLedgerAsked, *, before: tuple[datetime, int] | None = None, limit: int = 50
 ) -> list[PlacedLine]:
-    """Return movements of a SKU at some locations, the newest first, each with the balance of its location after it."""
+    """Return movements of a SKU at some locations, the newest first, each with the balance of its location after it.
+
+    From before a (time, id) position.
+    """
     at, id_ = before or (None, None)
     return await tx.all(
         PlacedLine,
-        LEDGER_OF_SKU,
+        LEDGER,
         {
             "sku": asked.sku_id,
             "locations": list(asked.location_ids),
