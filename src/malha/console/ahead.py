@@ -45,7 +45,7 @@ def _wanted(request: web.Asking) -> tuple[str, WaitingWanted]:
         today=render.local(now()).date(),
         state=ClaimState.LOST.value if view == "lost" else None,
         late=view == "late",
-        text=query.get("q", "").replace("\x00", "").strip()[:80],
+        text=web.said(query, "q").strip()[:80],
         scope=shell.scope_of(web.caller_of(request)),
     )
 

@@ -111,7 +111,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
 
     def text(name: str, most: int = 200) -> str:
-        return query.get(name, "").replace("\x00", "").strip()[:most]
+        return web.said(query, name).strip()[:most]
 
     def day(name: str) -> date | None:
         try:

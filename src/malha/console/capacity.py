@@ -59,7 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
-    said = {name: query.get(name, "").replace("\x00", "")[:80].strip() for name in ("kind", "week", "q", "group")}
+    said = {name: web.said(query, name)[:80].strip() for name in ("kind", "week", "q", "group")}
     kind = said["kind"] if said["kind"] in set(Kind) else Kind.PICKUP.value
     page = query.get("page", "1")
     number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1

@@ -50,7 +50,7 @@ def _fits(e: Establishment, words: list[str], digits: str) -> bool:
 
 
 def _asked(request: Request[Any, Any, Any]) -> str:
-    return request.query_params.get("q", "").replace("\x00", "")[:200].strip()
+    return web.said(request.query_params, "q")[:200].strip()
 
 
 def _sought(asked: str) -> tuple[list[str], str]:

@@ -19,8 +19,8 @@ PAGE = 50
 @get("/connections/{code:str}/categories", opt={"permission": SEE})
 async def categories_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
     """Show categories as the channel tells them, each with which of ours it is."""
-    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
-    sought, after = query.get("q", "").strip()[:200], query.get("after", "")[:500]
+    query = request.query_params
+    sought, after = web.said(query, "q").strip()[:200], web.said(query, "after")[:500]
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")
         found = await service.connection_of(tx, code)

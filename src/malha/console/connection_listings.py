@@ -90,10 +90,10 @@ class FieldRow(NamedTuple):
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
-    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
+    query = request.query_params
     view = query.get("view", "")
     known = view == "errors" or view in {s.value for s in Status}
-    return Terms(view if known else "", query.get("q", "").strip()[:200]), query.get("after", "")[:200]
+    return Terms(view if known else "", web.said(query, "q").strip()[:200]), web.said(query, "after")[:200]
 
 
 def said_of(error: ListingError) -> str:

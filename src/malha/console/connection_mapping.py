@@ -49,9 +49,9 @@ class Row(NamedTuple):
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
-    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
+    query = request.query_params
     view = query.get("view", "")
-    return Terms(view if view in VIEWS else "open", query.get("q", "").strip()[:200]), query.get("after", "")[:200]
+    return Terms(view if view in VIEWS else "open", web.said(query, "q").strip()[:200]), web.said(query, "after")[:200]
 
 
 async def _rows(tx: Tx, connection_id: int, terms: Terms, after: str, most: int) -> list[Row]:

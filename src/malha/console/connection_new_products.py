@@ -49,9 +49,10 @@ class Row(NamedTuple):
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
-    query = {name: value.replace("\x00", "") for name, value in request.query_params.items()}
+    query = request.query_params
     view = query.get("view", "")
-    return Terms(view if view in VIEWS else "waiting", query.get("q", "").strip()[:200]), query.get("after", "")[:200]
+    terms = Terms(view if view in VIEWS else "waiting", web.said(query, "q").strip()[:200])
+    return terms, web.said(query, "after")[:200]
 
 
 async def _rows(tx: Tx, connection: Linked, terms: Terms, after: str, most: int) -> list[Row]:

@@ -59,7 +59,7 @@ def _held(row: Held) -> list[tuple[str, str]]:
 def _narrowed(request: Request[Any, Any, Any]) -> tuple[str, str]:
     """Return the text and the key of the reason that what is held is narrowed to."""
     query = request.query_params
-    return query.get("q", "").replace("\x00", "").strip()[:200], query.get("reason", "")[:12]
+    return web.said(query, "q").strip()[:200], query.get("reason", "")[:12]
 
 
 def _address(path: str, q: str, reason: str, after: str = "") -> str:
@@ -76,7 +76,7 @@ async def products_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
     """Show which fields a connection keeps and, with `try`, what it would change if it kept those named."""
     query = request.query_params
     tried = "try" in query
-    after = query.get("after", "").replace("\x00", "")[:200]
+    after = web.said(query, "after")[:200]
     q, reason = _narrowed(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")

@@ -70,8 +70,8 @@ def _asked(request: Request[Any, Any, Any]) -> tuple[str | None, str, str]:
     cause = query.get("cause", "")
     return (
         cause if cause in {c.value for c in Cause} else None,
-        query.get("q", "").replace("\x00", "").strip()[:200],
-        query.get("after", "").replace("\x00", "")[:200],
+        web.said(query, "q").strip()[:200],
+        web.said(query, "after")[:200],
     )
 
 

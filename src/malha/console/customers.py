@@ -76,7 +76,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
     kind = query.get("kind", "")
     return Asked(
-        q=query.get("q", "").replace("\x00", "")[:200].strip(),
+        q=web.said(query, "q")[:200].strip(),
         kind=CustomerKind(kind) if kind in set(CustomerKind) else None,
         older=number("older"),
         newer=number("newer"),

@@ -297,7 +297,7 @@ LOOK_UP: dict[str, Callable[[Asker, Sequence[str]], Awaitable[list[Item]]]] = {
 @get("/find", opt={"permission": SIGNED_IN})
 async def answer(request: web.Asking) -> Response[str]:
     """Answer the command bar."""
-    text = request.query_params.get("q", "").replace("\x00", "")[:200].strip()
+    text = web.said(request.query_params, "q")[:200].strip()
     caller = web.caller_of(request)
     async with web.reading(request) as tx:
         asker = Asker(tx, request, caller, shell.scope_of(caller))

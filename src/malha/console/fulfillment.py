@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.response import Response, Stream
 
-from malha.console import export, picking_view, reads, render, shell, web, words
+from malha.console import export, forms, picking_view, reads, render, shell, web, words
 from malha.fulfillment import moving
 from malha.fulfillment import reads as jobs
 from malha.fulfillment.errors import WorkNotFound
@@ -207,7 +207,7 @@ async def move_chosen(request: Request[Any, Any, Any]) -> Response[Any]:
     """
     form = await request.form()
     day, starts = picking_view.slot_of(str(form.get("slot", "")))
-    reason = str(form.get("reason", "")).replace("\x00", "").strip()[: moving.MOST_REASON]
+    reason = forms.said(form, "reason", moving.MOST_REASON)
     refuse([] if reason else [Flaw("reason", N_("Say why, in a few words."))])
     done, refused = 0, []
     for text in dict.fromkeys(str(id_) for id_ in form.getall("work", [])[:MOVED_AT_ONCE]):

@@ -209,7 +209,7 @@ def terms_of(request: web.Asking, views: Sequence[str]) -> Terms:
     query = request.query_params
 
     def text(name: str) -> str:
-        return query.get(name, "").replace("\x00", "").strip()[:80]
+        return web.said(query, name).strip()[:80]
 
     def day(name: str) -> date | None:
         try:

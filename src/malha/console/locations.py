@@ -112,7 +112,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     page = query.get("page", "")
     return Asked(
         status=query.get("status", "") if query.get("status", "") in TABS else "",
-        q=query.get("q", "").replace("\x00", "")[:200].strip(),
+        q=web.said(query, "q")[:200].strip(),
         kind=query.get("kind", "") if query.get("kind", "") in set(LocationKind) else "",
         state=query.get("state", "")[:2].upper(),
         can=query.get("can", "") if query.get("can", "") in say.CAPABILITIES else "",

@@ -153,7 +153,7 @@ def asked_of(query: Any) -> Asked:
 
     return Asked(
         view=query.get("view", "all") if query.get("view") in VIEWS else "all",
-        q=query.get("q", "").replace("\x00", "")[:200].strip(),
+        q=web.said(query, "q")[:200].strip(),
         kind=query.get("kind", "") if query.get("kind") in KIND_CODES else "",
         since=day("since"),
         until=day("until"),

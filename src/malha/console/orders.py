@@ -163,7 +163,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         "due_from": one("due_from", date),
         "due_to": one("due_to", date),
         "open": one("open", int),
-        **{name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("q", "channel", "location")},
+        **{name: web.said(query, name)[:200].strip() for name in ("q", "channel", "location")},
         "tag": _tags_of(web.every(query, "tag")),
         "status": one("status", OrderStatus) or "",
         "method": query.get("method", "") if query.get("method") in words.METHOD else "",

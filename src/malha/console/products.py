@@ -101,7 +101,7 @@ def address_of(code: str, act: str = "") -> str:
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
     names = ("q", "category", "after", "before")
-    texts = {name: query.get(name, "").replace("\x00", "")[:200].strip() for name in names}
+    texts = {name: web.said(query, name)[:200].strip() for name in names}
     view = query.get("view", "")
     return Asked(view=View(view) if view in set(View) else View.ALL, **texts)
 

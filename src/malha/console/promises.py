@@ -66,7 +66,7 @@ class Names(NamedTuple):
 
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
-    said = {name: query.get(name, "").replace("\x00", "")[:80].strip() for name in Asked.__struct_fields__}
+    said = {name: web.said(query, name)[:80].strip() for name in Asked.__struct_fields__}
     weeks = said["weeks"] if said["weeks"] in {str(n) for n in WEEKS} else "4"
     return Asked(**{**said, "weeks": weeks, "state": said["state"] if said["state"] in STATE_NAMES else ""})
 

@@ -219,7 +219,7 @@ def _state(text: str) -> str | None:
 @get("/services:quote", opt={"permission": "network:read"})
 async def quote(request: Request[Any, Any, Any]) -> Response[str]:
     """Say what every service in use asks for a parcel, the cheapest first."""
-    said = {name: request.query_params.get(name, "").replace("\x00", "")[:20] for name in ("from", "to", "kg")}
+    said = {name: web.said(request.query_params, name)[:20] for name in ("from", "to", "kg")}
     terms = _quote_terms(said["from"], said["to"], said["kg"])
     origin, target = _state(said["from"]), _state(said["to"])
     grams = rate_grid.grams_of(said["kg"])

@@ -63,9 +63,7 @@ class Row(NamedTuple):
 def _wanted(request: web.Asking) -> tuple[str, str]:
     query = request.query_params
     view = query.get("view", "all")
-    return (view if view in {key for key, _word in VIEWS} else "all"), query.get("q", "").replace("\x00", "").strip()[
-        :80
-    ]
+    return (view if view in {key for key, _word in VIEWS} else "all"), web.said(query, "q").strip()[:80]
 
 
 def _after(request: web.Asking) -> tuple[datetime, UUID] | None:

@@ -46,7 +46,7 @@ class Asked(balance.LedgerFilter, frozen=True, kw_only=True):
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
     plain = balance.filter_of(query)
-    texts = {name: query.get(name, "").replace("\x00", "").strip()[:80] for name in ("location", "owner")}
+    texts = {name: web.said(query, name).strip()[:80] for name in ("location", "owner")}
     return Asked(reason=plain.reason, since=plain.since, until=plain.until, cursor=plain.cursor, **texts)
 
 

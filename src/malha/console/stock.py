@@ -82,11 +82,7 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
 
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
-    texts = {
-        name: query.get(name, "").replace("\x00", "")[:200].strip()
-        for name in Asked.__struct_fields__
-        if name != "view"
-    }
+    texts = {name: web.said(query, name)[:200].strip() for name in Asked.__struct_fields__ if name != "view"}
     view = query.get("view", "")
     return Asked(view=View(view) if view in set(View) else View.ALL, **texts)
 

@@ -63,7 +63,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
-    said = {name: query.get(name, "").replace("\x00", "")[:120].strip() for name in Asked.__struct_fields__}
+    said = {name: web.said(query, name)[:120].strip() for name in Asked.__struct_fields__}
     return Asked(**{**said, "view": said["view"] if said["view"] in say.VIEWS else "open"})
 
 

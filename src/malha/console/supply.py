@@ -43,7 +43,7 @@ def _wanted(request: web.Asking) -> tuple[str, OrdersWanted]:
     query = request.query_params
     view = query.get("view", "open")
     view = view if view in {key for key, _word in VIEWS} else "open"
-    text = query.get("q", "").replace("\x00", "").strip()[:80]
+    text = web.said(query, "q").strip()[:80]
     wanted = OrdersWanted(
         open=view != "all",
         late=today() if view == "late" else None,
@@ -374,7 +374,7 @@ async def receive_form(request: Request[Any, Any, Any]) -> Response[str]:
 @get("/receive/row", opt={"permission": "stock:count"})
 async def receive_row(request: Request[Any, Any, Any]) -> Response[str]:
     """Return the row of a scanned code that the sheet has not: its SKU with a field for each bucket."""
-    code = request.query_params.get("code", "").replace("\x00", "").strip()[:80]
+    code = web.said(request.query_params, "code").strip()[:80]
     async with web.reading(request) as tx:
         (card,) = await scanning.goods_of(tx, [code], "code")
     buckets = [(b.value, _(words.BUCKET[b])) for b in BY_HAND if b is not Bucket.DISPLAY]

@@ -102,6 +102,11 @@ def page_query(request: Asking) -> MultiDict[str]:
     return MultiDict(parse_qsl(urlsplit(request.headers.get("hx-current-url", "")).query))
 
 
+def said(query: Mapping[str, str], name: str) -> str:
+    """Return what a query says under a name, "" when nothing, without NUL: no text in the database has one."""
+    return query.get(name, "").replace("\x00", "")
+
+
 def every(query: Mapping[str, str], name: str) -> list[str]:
     """Return all values of a name that a query may say several times."""
     if isinstance(query, MultiDict):
