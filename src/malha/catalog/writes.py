@@ -92,8 +92,8 @@ PRODUCT_IDS = """
 SELECT code, id FROM product WHERE code = ANY(%(codes)s::text[])
 """
 
-# Unchanged rows keep their version, so a repeated import changes nothing.
-UPSERT_PRODUCTS = """
+# Products as they are stated, in the order of their codes, and what they are called while they are written: p.
+_STATED_PRODUCTS = """
 INSERT INTO product AS p
     (code, name, description, brand, category_id, ncm, cest, origin, options, attributes, active)
 SELECT r.code, r.name, r.description, r.brand, c.id, r.ncm, r.cest, r.origin, r.options, r.attributes, r.active
@@ -102,6 +102,11 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
      options jsonb, attributes jsonb, active boolean)
 LEFT JOIN category c ON c.code = r.category
 ORDER BY r.code
+"""
+# Unchanged rows keep their version, so a repeated import changes nothing.
+UPSERT_PRODUCTS = (
+    _STATED_PRODUCTS
+    + """
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, description = excluded.description, brand = excluded.brand,
     category_id = excluded.category_id, ncm = excluded.ncm, cest = excluded.cest, origin = excluded.origin,
@@ -110,6 +115,7 @@ WHERE (p.name, p.description, p.brand, p.category_id, p.ncm, p.cest, p.origin, p
     IS DISTINCT FROM (excluded.name, excluded.description, excluded.brand, excluded.category_id, excluded.ncm,
         excluded.cest, excluded.origin, excluded.options, excluded.attributes, excluded.active)
 """
+)
 
 # Unchanged rows keep their version; locked in SKU order, so that two imports wait instead of deadlocking.
 SET_PRICES = """
@@ -121,8 +127,8 @@ WITH locked AS MATERIALIZED (
 UPDATE variant v SET price = l.price, version = v.version + 1 FROM locked l WHERE l.id = v.id
 """
 
-# Unchanged rows keep their version. A variant's product is checked before: a SKU does not wander from one to another.
-UPSERT_VARIANTS = """
+# Variants likewise, in the order of their SKUs: v.
+_STATED_VARIANTS = """
 INSERT INTO variant AS v
     (product_id, sku, name, gtin, options, weight_grams, length_mm, width_mm, height_mm, price, is_kit, active)
 SELECT p.id, r.sku, r.name, r.gtin, r.options, r.weight_grams, r.length_mm, r.width_mm, r.height_mm, r.price,
@@ -132,6 +138,11 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
      width_mm integer, height_mm integer, price integer, is_kit boolean, active boolean)
 JOIN product p ON p.code = r.product
 ORDER BY r.sku
+"""
+# Unchanged rows keep their version. A variant's product is checked before: a SKU does not wander from one to another.
+UPSERT_VARIANTS = (
+    _STATED_VARIANTS
+    + """
 ON CONFLICT (sku) DO UPDATE SET
     name = excluded.name, gtin = excluded.gtin, options = excluded.options, weight_grams = excluded.weight_grams,
     length_mm = excluded.length_mm, width_mm = excluded.width_mm, height_mm = excluded.height_mm,
@@ -140,32 +151,12 @@ WHERE (v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm, v.hei
     IS DISTINCT FROM (excluded.name, excluded.gtin, excluded.options, excluded.weight_grams, excluded.length_mm,
         excluded.width_mm, excluded.height_mm, excluded.price, excluded.is_kit, excluded.active)
 """
+)
 
 # Those that are not there. Whoever made one of them at the same moment is waited for, and keeps it.
-ADD_PRODUCTS = """
-INSERT INTO product (code, name, description, brand, category_id, ncm, cest, origin, options, attributes, active)
-SELECT r.code, r.name, r.description, r.brand, c.id, r.ncm, r.cest, r.origin, r.options, r.attributes, r.active
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
-    (code text, name text, description text, brand text, category text, ncm text, cest text, origin smallint,
-     options jsonb, attributes jsonb, active boolean)
-LEFT JOIN category c ON c.code = r.category
-ORDER BY r.code
-ON CONFLICT DO NOTHING
-"""
-
+ADD_PRODUCTS = _STATED_PRODUCTS + "ON CONFLICT DO NOTHING"
 # The same of variants: of a SKU or a GTIN that somebody has.
-ADD_VARIANTS = """
-INSERT INTO variant
-    (product_id, sku, name, gtin, options, weight_grams, length_mm, width_mm, height_mm, price, is_kit, active)
-SELECT p.id, r.sku, r.name, r.gtin, r.options, r.weight_grams, r.length_mm, r.width_mm, r.height_mm, r.price,
-       r.is_kit, r.active
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
-    (product text, sku text, name text, gtin text, options jsonb, weight_grams integer, length_mm integer,
-     width_mm integer, height_mm integer, price integer, is_kit boolean, active boolean)
-JOIN product p ON p.code = r.product
-ORDER BY r.sku
-ON CONFLICT DO NOTHING
-"""
+ADD_VARIANTS = _STATED_VARIANTS + "ON CONFLICT DO NOTHING"
 
 # What the folded text is made of, for every variant of the products that changed.
 TEXTS_OF_PRODUCTS = """

@@ -1,18 +1,21 @@
 """Held rows and disagreements as files, a page of rows to a transaction."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 
 from malha.inventory.sync import reads
-from malha.inventory.sync.model import PROBLEMS, Drift
-from malha.platform.db import Actor, Database
+from malha.inventory.sync.model import PROBLEMS, Drift, SiteDrift
+from malha.platform.db import Actor, Database, Tx
 from malha.platform.i18n import N_, translate
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 
 AT_ONCE = 1_000
+T = TypeVar("T")
+P = TypeVar("P")
 
 PROBLEM_WORDS: dict[str, str] = {problem.value: words for problem, words in PROBLEMS.items()}
 KIND_WORDS: dict[str, str] = {
@@ -69,15 +72,27 @@ DRIFT_COLUMNS = (
 SITE_DRIFT_COLUMNS = (*DRIFT_COLUMNS, Column(N_("Unexplained at the site"), Kind.WHOLE))
 
 
-async def held_pages(db: Database, actor: Actor, id_: UUID, language: str) -> AsyncIterator[list[list[Any]]]:
-    """Yield the held rows of a snapshot; the first columns are those of the file to send again."""
-    after = 0
+async def _pages(
+    db: Database, actor: Actor, read: Callable[[Tx, P | None], Awaitable[Sequence[T]]], place: Callable[[T], P]
+) -> AsyncIterator[Sequence[T]]:
+    """Yield a list in pages, each read in a transaction of its own: what `read` gives after a place, None at first."""
+    after: P | None = None
     while True:
         async with db.transaction(actor) as tx:
-            rows = await reads.held(tx, id_, after=after, limit=AT_ONCE)
-        if not rows:
+            found = await read(tx, after)
+        if not found:
             return
-        after = rows[-1].row
+        after = place(found[-1])
+        yield found
+
+
+async def held_pages(db: Database, actor: Actor, id_: UUID, language: str) -> AsyncIterator[list[list[Any]]]:
+    """Yield the held rows of a snapshot; the first columns are those of the file to send again."""
+
+    def read(tx: Tx, after: int | None) -> Awaitable[list[reads.HeldRow]]:
+        return reads.held(tx, id_, after=after or 0, limit=AT_ONCE)
+
+    async for rows in _pages(db, actor, read, lambda row: row.row):
         yield [
             [r.sku, r.location, r.stated, r.row, translate(language, PROBLEM_WORDS.get(r.problem, r.problem))]
             for r in rows
@@ -86,13 +101,11 @@ async def held_pages(db: Database, actor: Actor, id_: UUID, language: str) -> As
 
 async def expected_pages(db: Database, actor: Actor, id_: UUID) -> AsyncIterator[list[list[Any]]]:
     """Yield what a waiting snapshot would change, a row per balance."""
-    after = (0, 0)
-    while True:
-        async with db.transaction(actor) as tx:
-            rows = await reads.expected(tx, id_, after=after, limit=AT_ONCE)
-        if not rows:
-            return
-        after = rows[-1].sku_id, rows[-1].location_id
+
+    def read(tx: Tx, after: tuple[int, int] | None) -> Awaitable[list[reads.Expected]]:
+        return reads.expected(tx, id_, after=after or (0, 0), limit=AT_ONCE)
+
+    async for rows in _pages(db, actor, read, lambda row: (row.sku_id, row.location_id)):
         yield [[r.sku, r.name, r.location, r.on_hand, r.stated, r.underway, r.difference] for r in rows]
 
 
@@ -100,13 +113,11 @@ async def drift_pages(
     db: Database, actor: Actor, asked: reads.DriftAsked, language: str
 ) -> AsyncIterator[list[list[Any]]]:
     """Yield disagreements, the newest first."""
-    before = None
-    while True:
-        async with db.transaction(actor) as tx:
-            rows = await reads.drifts(tx, asked, before=before, limit=AT_ONCE)
-        if not rows:
-            return
-        before = rows[-1].found_at, rows[-1].id
+
+    def read(tx: Tx, before: tuple[datetime, UUID] | None) -> Awaitable[list[Drift]]:
+        return reads.drifts(tx, asked, before=before, limit=AT_ONCE)
+
+    async for rows in _pages(db, actor, read, lambda row: (row.found_at, row.id)):
         yield [_cells(row, language) for row in rows]
 
 
@@ -114,13 +125,11 @@ async def site_drift_pages(
     db: Database, actor: Actor, asked: reads.DriftAsked, language: str
 ) -> AsyncIterator[list[list[Any]]]:
     """Yield disagreements by source, SKU and site, the newest first, each with what is unexplained at its site."""
-    before = None
-    while True:
-        async with db.transaction(actor) as tx:
-            found = await reads.site_drifts(tx, asked, before=before, limit=AT_ONCE)
-        if not found:
-            return
-        before = found[-1][0]
+
+    def read(tx: Tx, before: reads.SitePosition | None) -> Awaitable[list[tuple[reads.SitePosition, SiteDrift]]]:
+        return reads.site_drifts(tx, asked, before=before, limit=AT_ONCE)
+
+    async for found in _pages(db, actor, read, lambda each: each[0]):
         yield [[*_cells(row, language), one.sum.unexplained] for _key, one in found for row in one.rows]
 
 
