@@ -10,46 +10,31 @@ import sys
 import pytest
 
 HEAVY = {"numpy", "highspy", "malha.routing.pricing", "asyncssh", "xlsxwriter", "segno", "pydantic"}
-ASK = f"import sys, {{module}}; print(sorted({HEAVY} & set(sys.modules)))"
+ASK = f"import sys; print(sorted({HEAVY} & set(sys.modules)))"
+
+
+def loaded_by(said: str) -> str:
+    """Return which of what is heavy a process has loaded after it did what is said, as it prints it."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{said}; {ASK}"], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("module", ["malha.app", "malha.worker"])
 def test_neither_the_web_application_nor_the_worker_loads_what_is_heavy(module: str):
-    done = subprocess.run(
-        [sys.executable, "-c", ASK.replace("{module}", module)], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout.strip() == "[]"
+    assert loaded_by(f"import {module}") == "[]"
 
 
 def test_putting_the_routes_together_loads_nothing_heavy_either():
-    made = f"from malha.app import bare_app; from malha.platform.settings import Settings; bare_app(Settings()); {ASK}"
-    done = subprocess.run(
-        [sys.executable, "-c", made.replace("{module}", "malha.app")],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == "[]"
+    made = "from malha.app import bare_app; from malha.platform.settings import Settings; bare_app(Settings())"
+    assert loaded_by(made) == "[]"
 
 
 def test_the_question_would_find_it():
-    done = subprocess.run(
-        [sys.executable, "-c", ASK.replace("{module}", "malha.routing.pricing.columns")],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.strip().splitlines()[-1] == "['highspy', 'malha.routing.pricing', 'numpy']"
+    found = loaded_by("import malha.routing.pricing.columns")
+    assert found.splitlines()[-1] == "['highspy', 'malha.routing.pricing', 'numpy']"
 
 
 def test_the_question_would_find_the_library_of_sftp():
-    done = subprocess.run(
-        [sys.executable, "-c", ASK.replace("{module}", "malha.channels.partners.sftp")],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == "['asyncssh']"
+    assert loaded_by("import malha.channels.partners.sftp") == "['asyncssh']"

@@ -1,16 +1,14 @@
 """A person moves work to another picking slot: with a reason, on record, and never into one that is full or shut."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
-from test_picking_slots import COUNTERS, DAYS, NINE, NOON, SIX, SLOTS, Shop, slots_at, week
+from test_picking_slots import COUNTERS, DAYS, NINE, NOON, SIX, SLOTS, Shop, shop
 
 from malha.capacity import service
 from malha.capacity.model import Kind, Override
-from malha.doctor import examine
 from malha.fulfillment import moving
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import (
@@ -28,22 +26,14 @@ from malha.platform.db import Actor, Database
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID
-from malha.testing.builders import Sold, a_network, a_product, an_order, an_owner_at, in_days
+from malha.testing.builders import Sold, a_product, an_order, an_owner_at, in_days
+
+__all__ = ["shop"]
 
 AUDIT = "SELECT action, entity, entity_id, after ->> 'reason', actor_name FROM audit WHERE entity = 'fulfillment'"
 MOVED = """
 SELECT payload->>'former_starts', payload->>'starts', payload->>'note' FROM outbox WHERE type = 'fulfillment.moved'
 """
-
-
-@pytest.fixture
-async def shop(database: Database) -> AsyncIterator[Shop]:
-    async with database.transaction() as tx:
-        world = await a_network(tx)
-        sku = await a_product(tx, world, "A", stock={"DC": 500})
-        place = await slots_at(tx, "DC", week())
-    yield Shop(database, world, place, sku)
-    assert [f.check for f in (await examine(database)).findings if f.drifts] == []
 
 
 async def move(shop: Shop, work_id: UUID, day: date, starts: time, *, expected: int | None = None) -> None:

@@ -1,17 +1,14 @@
 """Work moves out of picking slots that are closed or made smaller; what has begun, or finds no room, stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-from test_picking_slots import COUNTERS, DAYS, NINE, NOON, SIX, SLOTS, Shop, slots_at, week
+from test_picking_slots import COUNTERS, DAYS, NINE, NOON, SIX, SLOTS, Shop, shop, week
 
 from malha.capacity import picking, service
 from malha.capacity.model import Kind, Override
-from malha.doctor import examine
 from malha.flows.order_to_cash import follow_slots
 from malha.fulfillment import reslotting
 from malha.fulfillment import service as fulfillment
@@ -19,22 +16,14 @@ from malha.fulfillment.model import WorkState
 from malha.network import service as network_service
 from malha.platform.db import Database
 from malha.platform.ids import UUID
-from malha.testing.builders import a_network, a_product, in_days
+from malha.testing.builders import in_days
+
+__all__ = ["shop"]
 
 MOVED = """
 SELECT (payload->>'number')::int, payload->>'former_day', payload->>'former_starts'
 FROM outbox WHERE type = 'fulfillment.moved' ORDER BY 1
 """
-
-
-@pytest.fixture
-async def shop(database: Database) -> AsyncIterator[Shop]:
-    async with database.transaction() as tx:
-        world = await a_network(tx)
-        sku = await a_product(tx, world, "A", stock={"DC": 500})
-        place = await slots_at(tx, "DC", week())
-    yield Shop(database, world, place, sku)
-    assert [f.check for f in (await examine(database)).findings if f.drifts] == []
 
 
 async def override(shop: Shop, *said: Override, days: int = 1) -> list[Any]:

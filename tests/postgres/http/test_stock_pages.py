@@ -105,7 +105,17 @@ async def test_every_movement_shows_what_was_on_hand_after_it_whatever_the_filte
     assert cell.findall(await page(stocked, "/stock/SKU-1/CD01?reason=damage", owner)) == ["23"]
     assert "No movement fits the filters." in await page(stocked, "/stock/SKU-1/CD01?until=2020-01-01", owner)
     exported = await page(stocked, "/stock/SKU-1/CD01/ledger.csv?reason=found", owner)
-    assert exported.splitlines()[1].split(";")[1:] == ["CD01", "Matriz", "Found", "shelf 7", "Owner", "4", "0", "0", "27"]
+    assert exported.splitlines()[1].split(";")[1:] == [
+        "CD01",
+        "Matriz",
+        "Found",
+        "shelf 7",
+        "Owner",
+        "4",
+        "0",
+        "0",
+        "27",
+    ]
 
 
 async def test_older_movements_go_on_where_the_page_ended(stocked: Shop) -> None:
