@@ -9,7 +9,7 @@ coalesced counts at the moment it was told. The clock is the machine's monotonic
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -148,10 +148,10 @@ async def told_all(url: str) -> bool:
     return not behind
 
 
-def wait_until_told(url: str) -> float:
-    """Wait until every channel has been told everything; return the seconds that took."""
+def wait_until_told(url: str, told: Callable[[str], Coroutine[Any, Any, bool]] = told_all) -> float:
+    """Wait until every channel has been told everything, or what else `told` asks; return the seconds that took."""
     began = time.monotonic()
-    while not asyncio.run(told_all(url)):
+    while not asyncio.run(told(url)):
         if time.monotonic() - began > SETTLE_S:
             raise TimeoutError("the channels were not told everything in time")
         time.sleep(0.1)

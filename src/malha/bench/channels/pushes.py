@@ -8,7 +8,6 @@ and logs of ten connections.
 
 import asyncio
 import json
-import time
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +24,6 @@ from malha.platform.db import Database
 from malha.platform.signing import Keys
 
 Say = Callable[[str], None]
-PRICES_S = 120.0
 
 CHANNEL_IDS = "SELECT id FROM channel WHERE code LIKE 'bench-%%' ORDER BY id"
 PRICES_TOLD = "SELECT count(*) FROM binding WHERE entity = 'price'"
@@ -48,14 +46,10 @@ async def _values(url: str, statement: Any) -> list[Any]:
         return await tx.values(statement)
 
 
-def wait_until_told(url: str, channels: int) -> None:
-    """Wait until channels that are new have been told every price and all stock."""
-    deadline = time.monotonic() + PRICES_S
-    while asyncio.run(_values(url, PRICES_TOLD))[0] < channels * stock_push.SKU_COUNT:
-        if time.monotonic() > deadline:
-            raise TimeoutError("the channels were not told every price in time")
-        time.sleep(0.2)
-    stock_push.wait_until_told(url)
+async def _told_prices(url: str) -> bool:
+    """Tell whether channels that are new have been told every price, which they are beside all stock."""
+    told, channels = await _values(url, PRICES_TOLD), await _values(url, CHANNEL_IDS)
+    return bool(told[0] >= len(channels) * stock_push.SKU_COUNT)
 
 
 def heard(port: int) -> list[tuple[int, str, int]]:
@@ -76,7 +70,8 @@ def pushes(seconds: float, port: int, say: Say, grounds: Grounds = own_ground) -
         served(port, 1, lambda url: _seeded(url, ports), say, grounds, SETTINGS) as shop,
     ):
         say("Telling every channel everything first")
-        wait_until_told(shop.url, len(ports))
+        stock_push.wait_until_told(shop.url, _told_prices)
+        stock_push.wait_until_told(shop.url)
         before = asyncio.run(_values(shop.url, CALLS))[0]
         used = _used(shop)
         say("Changing stock")
