@@ -102,7 +102,7 @@ class HoldRow(msgspec.Struct, frozen=True):
 
 
 class PlacedLine(LedgerRow, frozen=True):
-    """One movement of a SKU: what was on hand after it, where it was, and the establishment whose goods are there."""
+    """One movement of a SKU: where it was, whose goods that place keeps (by establishment), what was on hand there."""
 
     on_hand: int
     location: str
