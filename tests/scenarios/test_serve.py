@@ -35,6 +35,7 @@ def eventually(condition, seconds: float = 60):
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="malha-s-"))
+    place.chmod(0o711)  # as root the server's user passes through
     yield place
     shutil.rmtree(place, ignore_errors=True)
 

@@ -16,8 +16,8 @@ from litestar.datastructures import FormMultiDict
 from litestar.params import FromPath
 from litestar.response import Response
 
+from malha.console import forms, order_slot, picking_view, render, shell, web, words
 from malha.console import order as page
-from malha.console import order_slot, picking_view, render, shell, web, words
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
 from malha.fulfillment import moving, pickups
@@ -60,12 +60,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str = ""
 
 
-def _said(form: Form, name: str, most: int = 400) -> str:
-    return str(form.get(name, "")).replace("\x00", "").strip()[:most]
-
-
 def _whole(form: Form, name: str) -> int | None:
-    text = _said(form, name, 20)
+    text = forms.said(form, name, 20)
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
@@ -85,9 +81,9 @@ def centavos(text: str) -> int | None:
 
 def _work_id(form: Form) -> UUID:
     try:
-        return UUID(_said(form, "work", 60))
+        return UUID(forms.said(form, "work", 60))
     except ValueError:
-        raise WorkNotFound(key=_said(form, "work", 60)) from None
+        raise WorkNotFound(key=forms.said(form, "work", 60)) from None
 
 
 # --- the acts ---
@@ -104,7 +100,7 @@ def _wishes(form: Form) -> list[CancelWish]:
 async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
     wishes = _wishes(form)
     refuse([] if wishes else [Flaw("lines", N_("Choose at least one unit to cancel."))])
-    done = await work.cancel(tx, order_id, reason=_said(form, "reason", 200), wishes=wishes)
+    done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])
     units = sum(done.lines.values())
     return _("Order cancelled") if done.whole else n_("{n} unit cancelled", "{n} units cancelled", units)
@@ -112,19 +108,19 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
 
 async def _hold(tx: Tx, order_id: UUID, form: Form) -> str:
     kind = _kind(form)
-    await ordering.place_hold(tx, order_id, kind, note=_said(form, "note", 200))
+    await ordering.place_hold(tx, order_id, kind, note=forms.said(form, "note", 200))
     return _("Order on hold")
 
 
 async def _resolve(tx: Tx, order_id: UUID, form: Form) -> str:
     await ordering.resolve_hold(
-        tx, order_id, _kind(form, words.LIFTED_BY_HAND), resolution=_said(form, "resolution", 200)
+        tx, order_id, _kind(form, words.LIFTED_BY_HAND), resolution=forms.said(form, "resolution", 200)
     )
     return _("Hold lifted")
 
 
 def _kind(form: Form, among: tuple[str, ...] = words.BY_HAND) -> HoldKind:
-    said = _said(form, "kind", 40)
+    said = forms.said(form, "kind", 40)
     known = said in among
     refuse([] if known else [Flaw("kind", N_("Choose a kind of hold."))])
     return HoldKind(said)
@@ -137,10 +133,10 @@ async def _note(tx: Tx, order_id: UUID, form: Form) -> str:
 
 async def _tags(tx: Tx, order_id: UUID, form: Form) -> str:
     """Add tags (`add`, apart by commas) and take others away (`remove`, each a field of its own)."""
-    add = [tag.strip() for tag in _said(form, "add", 2_000).split(",") if tag.strip()]
+    add = [tag.strip() for tag in forms.said(form, "add", 2_000).split(",") if tag.strip()]
     remove = [str(tag).strip() for tag in form.getall("remove", []) if str(tag).strip()]
-    if _said(form, "untag", 2_000):  # of many orders: written down, too
-        remove += [tag.strip() for tag in _said(form, "untag", 2_000).split(",") if tag.strip()]
+    if forms.said(form, "untag", 2_000):  # of many orders: written down, too
+        remove += [tag.strip() for tag in forms.said(form, "untag", 2_000).split(",") if tag.strip()]
     done = await details.change_tags(tx, [order_id], add=add, remove=remove)
     if done.full:
         raise TooManyTags(most=details.MOST_TAGS)
@@ -148,7 +144,7 @@ async def _tags(tx: Tx, order_id: UUID, form: Form) -> str:
 
 
 async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
-    said = {name: _said(form, name, 200) for name in Address.__struct_fields__ if name in form}
+    said = {name: forms.said(form, name, 200) for name in Address.__struct_fields__ if name in form}
     await ordering.change_address(tx, order_id, Address(**said))
     return _("Address changed")
 
@@ -156,14 +152,14 @@ async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
 def promised_day(form: Form, name: str = "day") -> date | None:
     """Return the day a form names."""
     try:
-        return date.fromisoformat(_said(form, name, 10))
+        return date.fromisoformat(forms.said(form, name, 10))
     except ValueError:
         return None
 
 
 async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
     day = promised_day(form)
-    why = _said(form, "promise_reason", 40)
+    why = forms.said(form, "promise_reason", 40)
     flaws = []
     if day is None:
         flaws.append(Flaw("day", N_("Choose a day.")))
@@ -175,20 +171,20 @@ async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
     lines = [int(str(n)) for n in form.getall("line", []) if str(n).isdigit() and len(str(n)) < 6]
     until = rules.end_of_day(day, await _zone_of(tx, order_id))
     await promises.repromise(
-        tx, order_id, until, reason=PromiseReason(why), note=_said(form, "note", promises.NOTE_LENGTH),
+        tx, order_id, until, reason=PromiseReason(why), note=forms.said(form, "note", promises.NOTE_LENGTH),
         lines=lines or None, expected=seen,
     )  # fmt: skip
     return _("Promised for {day}; the customer is told", day=render.day(until))
 
 
 async def _slot(tx: Tx, order_id: UUID, form: Form) -> str:
-    why = _said(form, "promise_reason", 40)
+    why = forms.said(form, "promise_reason", 40)
     if why not in set(PromiseReason):
         refuse([Flaw("promise_reason", N_("Choose a reason."))])
-    day, starts, code = order_slot.chosen(_said(form, "slot", 120))
+    day, starts, code = order_slot.chosen(forms.said(form, "slot", 120))
     found = await slots.agree(
         tx, order_id, day, starts, location=code or None, reason=PromiseReason(why),
-        note=_said(form, "note", promises.NOTE_LENGTH), expected=_whole(form, "version"),
+        note=forms.said(form, "note", promises.NOTE_LENGTH), expected=_whole(form, "version"),
     )  # fmt: skip
     text = _("{day}, {from_} to {to}", day=render.calendar_day(day), from_=f"{starts:%H:%M}", to=f"{found.ends:%H:%M}")
     return _("Moved to {slot}; the customer is told", slot=text)
@@ -207,13 +203,13 @@ async def _zone_of(tx: Tx, order_id: UUID) -> ZoneInfo:
 
 
 async def _map(tx: Tx, order_id: UUID, form: Form) -> str:
-    complete = await ordering.map_line(tx, order_id, _whole(form, "line") or 0, _said(form, "sku", 100))
+    complete = await ordering.map_line(tx, order_id, _whole(form, "line") or 0, forms.said(form, "sku", 100))
     await replanning.place_units(tx, order_id)
     return _("SKU identified, the order goes on") if complete else _("SKU identified")
 
 
 async def _replace(tx: Tx, order_id: UUID, form: Form) -> str:
-    sku, quantity = _said(form, "sku", 80), _whole(form, "quantity")
+    sku, quantity = forms.said(form, "sku", 80), _whole(form, "quantity")
     flaws = []
     if not sku:
         flaws.append(Flaw("sku", N_("Choose what stands in.")))
@@ -237,9 +233,9 @@ async def _place(tx: Tx, order_id: UUID, _form: Form) -> str:
 
 
 async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
-    amount, position = centavos(_said(form, "amount", 30)), _whole(form, "position")
+    amount, position = centavos(forms.said(form, "amount", 30)), _whole(form, "position")
     kinds = {kind.value: kind for kind in FactKind}
-    kind, reference = kinds.get(_said(form, "kind", 20)), _said(form, "reference", 100)
+    kind, reference = kinds.get(forms.said(form, "kind", 20)), forms.said(form, "reference", 100)
     flaws = []
     if amount is None:
         flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
@@ -261,21 +257,21 @@ async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
 
 
 async def _move_work(tx: Tx, _order_id: UUID, form: Form) -> str:
-    day, starts = picking_view.slot_of(_said(form, "slot", 20))
-    reason = _said(form, "reason", moving.MOST_REASON)
+    day, starts = picking_view.slot_of(forms.said(form, "slot", 20))
+    reason = forms.said(form, "reason", moving.MOST_REASON)
     await moving.move_to_slot(tx, _work_id(form), day, starts, reason=reason, expected=_whole(form, "version"))
     return _("Moved to {day} at {time}", day=render.calendar_day(day), time=f"{starts:%H:%M}")
 
 
 def _reason(form: Form) -> RejectReason:
-    said = _said(form, "reason", 40)
+    said = forms.said(form, "reason", 40)
     known = said in words.SHORT_REASONS
     refuse([] if known else [Flaw("reason", N_("Choose a reason."))])
     return RejectReason(said)
 
 
 async def _reject(tx: Tx, _order_id: UUID, form: Form) -> str:
-    done = await work.reject(tx, _work_id(form), _reason(form), note=_said(form, "note", 200))
+    done = await work.reject(tx, _work_id(form), _reason(form), note=forms.said(form, "note", 200))
     return _rerouted(done.placed, done.waiting)
 
 
@@ -307,12 +303,14 @@ async def _pack(tx: Tx, _order_id: UUID, form: Form) -> str:
 
 
 async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
-    done = await fiscal.record_document(tx, _work_id(form), DocumentFacts(access_key=_said(form, "access_key", 80)))
+    done = await fiscal.record_document(
+        tx, _work_id(form), DocumentFacts(access_key=forms.said(form, "access_key", 80))
+    )
     return _("Document {number} recorded", number=i18n.number(done.number))
 
 
 async def _ship(tx: Tx, _order_id: UUID, form: Form) -> str:
-    carrier, code = _said(form, "carrier", 80) or None, _said(form, "tracking_code", 80) or None
+    carrier, code = forms.said(form, "carrier", 80) or None, forms.said(form, "tracking_code", 80) or None
     await work.ship(tx, _work_id(form), [Tracking(carrier=carrier, tracking_code=code)] if carrier or code else ())
     return _("Shipped")
 
@@ -422,7 +420,7 @@ async def hand_over(request: Request[Any, Any, Any], number: FromPath[int]) -> R
     form = await request.form()
     async with web.writing(request) as tx:
         await _seen(tx, request, number)
-        code, who = _said(form, "code", 20), _said(form, "received_by", 120)
+        code, who = forms.said(form, "code", 20), forms.said(form, "received_by", 120)
         done = await work.hand_over(tx, _work_id(form), code=code, received_by=who)
     if not done.done:
         raise WrongCode(left=done.attempts_left)
@@ -525,13 +523,15 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
         case "release":
             await work.release_order(tx, order_id)
         case "hold":
-            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=_said(form, "reason", 200))
+            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=forms.said(form, "reason", 200))
         case "promise":
             await _promise(tx, order_id, form)
         case "tags":
             await _tags(tx, order_id, form)
         case "cancel":
-            await work.cancel(tx, order_id, reason=_said(form, "why", 200) or _("Cancelled from the list"), rest=True)
+            await work.cancel(
+                tx, order_id, reason=forms.said(form, "why", 200) or _("Cancelled from the list"), rest=True
+            )
         case _:
             kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
             by_hand = [kind for kind in kinds if kind.value in words.LIFTED_BY_HAND]

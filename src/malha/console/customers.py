@@ -10,12 +10,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get, post
-from litestar.datastructures import FormMultiDict
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.console import customer_reads as page_reads
-from malha.console import export, render, shell, timeline, web
+from malha.console import export, forms, render, shell, timeline, web
 from malha.console import messages as message_log
 from malha.console import orders as order_list
 from malha.console.customer_reads import Row, Wanted
@@ -206,13 +205,13 @@ async def customer_wishes(request: Request[Any, Any, Any], number: FromPath[int]
         Conflict: somebody changed it meanwhile.
     """
     form = await request.form()
-    said, version = _said(form, "proof", 200), _said(form, "version", 9)
-    source = _said(form, "source", 20)
+    said, version = forms.said(form, "proof", 200), forms.said(form, "version", 9)
+    source = forms.said(form, "source", 20)
     refuse([] if said else [Flaw("proof", N_("Say in up to 200 characters how the customer said so."))])
     async with web.writing(request) as tx:
         customer = await _customer(tx, request, number)
         before = await messages.preference(tx, customer.id)
-        language = _said(form, "language", 5) or None
+        language = forms.said(form, "language", 5) or None
         if language != before.language:
             seen = int(version) if version.isascii() and version.isdigit() else 0
             await wishes.set_preference(
@@ -303,10 +302,6 @@ async def _alike(tx: Tx, customer: Customer) -> list[tuple[Any, str]]:
     return alike[:10]
 
 
-def _said(form: FormMultiDict, name: str, most: int = 200) -> str:
-    return str(form.get(name, "")).replace("\x00", "").strip()[:most]
-
-
 @post("/customers/{number:int}/reveal", opt={"permission": "customers:reveal"}, status_code=200)
 async def customer_reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
     """Show a customer's data in full. That it was shown, by whom, when and why is kept.
@@ -314,7 +309,7 @@ async def customer_reveal(request: Request[Any, Any, Any], number: FromPath[int]
     Raises:
         Invalid: no reason is given.
     """
-    why = _said(await request.form(), "why")
+    why = forms.said(await request.form(), "why", 200)
     refuse([] if why else [Flaw("why", N_("Say why the data is needed."))])
     async with web.writing(request) as tx:
         customer = await service.reveal(tx, (await _customer(tx, request, number)).id, why)
@@ -341,15 +336,15 @@ async def customer_change(request: Request[Any, Any, Any], number: FromPath[int]
         CustomerExists: another profile has the document or the e-mail.
     """
     form = await request.form()
-    version = _said(form, "version", 10)
-    address = {part: _said(form, part) for part in ADDRESS}
+    version = forms.said(form, "version", 10)
+    address = {part: forms.said(form, part, 200) for part in ADDRESS}
     async with web.writing(request) as tx:
         customer = await _customer(tx, request, number)
         draft = CustomerDraft(
-            name=_said(form, "name", 400),
-            document=_said(form, "document", 40) or customer.document,
-            email=_said(form, "email", 300) or customer.email,
-            phone=_said(form, "phone", 40) or customer.phone,
+            name=forms.said(form, "name", 400),
+            document=forms.said(form, "document", 40) or customer.document,
+            email=forms.said(form, "email", 300) or customer.email,
+            phone=forms.said(form, "phone", 40) or customer.phone,
             address=Address(**address) if any(address.values()) else customer.address,
         )
         seen = int(version) if version.isascii() and version.isdigit() else 0

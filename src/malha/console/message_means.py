@@ -11,7 +11,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import render, shell, web
+from malha.console import forms, render, shell, web
 from malha.flows import trying
 from malha.notifications import means, presets, reads
 from malha.notifications.contract import End
@@ -141,7 +141,7 @@ def _list(form: Any, name: str) -> tuple[str, ...]:
 
 
 def _text(form: Any, name: str, most: int = 300) -> str:
-    return str(form.get(name, "")).replace("\x00", "").strip()[:most]
+    return forms.said(form, name, most)
 
 
 def gateway_of(form: Any) -> Gateway:

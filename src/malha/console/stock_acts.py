@@ -14,7 +14,7 @@ from litestar.response import Response
 
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
-from malha.console import balance, render, shell, stock, stock_item, stock_reads, stock_view, web
+from malha.console import balance, forms, render, shell, stock, stock_item, stock_reads, stock_view, web
 from malha.console import stock_words as words
 from malha.console.stock_reads import Place
 from malha.inventory import reads as inventory
@@ -33,17 +33,13 @@ _SIGNED = re.compile(r"[+\-\N{MINUS SIGN}]?[0-9]{1,9}")
 NO_NUMBER = N_("Write a whole number, 0 or more.")
 
 
-def _said(form: Form, name: str, most: int = 120) -> str:
-    return str(form.get(name, "")).replace("\x00", "").strip()[:most]
-
-
 def _whole(form: Form, name: str) -> int:
     """Return a number that a form says.
 
     Raises:
         Invalid: it is none, or below zero.
     """
-    text = _said(form, name, 20)
+    text = forms.said(form, name, 20)
     good = text.isascii() and text.isdigit() and len(text) < 10
     refuse([] if good else [Flaw(name, NO_NUMBER)])
     return int(text)
@@ -58,8 +54,8 @@ def _left(says: str, deficits: list[Deficit]) -> str:
 
 
 async def _adjust(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
-    text, reasons = _said(form, "change", 20), {reason.value for reason in words.BY_HAND}
-    reason, note = _said(form, "reason"), _said(form, "note")
+    text, reasons = forms.said(form, "change", 20), {reason.value for reason in words.BY_HAND}
+    reason, note = forms.said(form, "reason", 120), forms.said(form, "note", 120)
     change = int(text.replace("\N{MINUS SIGN}", "-")) if _SIGNED.fullmatch(text) else 0
     flaws = []
     if not change:
@@ -78,7 +74,7 @@ async def _adjust(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
 
 
 async def _count(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
-    counted, note = _whole(form, "counted"), _said(form, "note")
+    counted, note = _whole(form, "counted"), forms.said(form, "note", 120)
     about = Reference("console", text=note or None)
     left = await service.set_on_hand(tx, [Claim(card.id, place.id, counted)], about, Reason.COUNT)
     await _audit(tx, "count", card, place, {"counted": counted, "note": note})
@@ -94,10 +90,16 @@ async def _safety(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
 
 async def _move(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     names = {bucket.value for bucket in BY_HAND}
-    source, target = _said(form, "source"), _said(form, "target")
-    refuse([Flaw(name, N_("Choose a bucket.")) for name in ("source", "target") if _said(form, name) not in names])
+    source, target = forms.said(form, "source", 120), forms.said(form, "target", 120)
+    refuse(
+        [
+            Flaw(name, N_("Choose a bucket."))
+            for name in ("source", "target")
+            if forms.said(form, name, 120) not in names
+        ]
+    )
     lines = [(card.id, _whole(form, "quantity"))]
-    left = await supply.move_by_hand(tx, place.id, lines, Bucket(source), Bucket(target), _said(form, "note"))
+    left = await supply.move_by_hand(tx, place.id, lines, Bucket(source), Bucket(target), forms.said(form, "note", 120))
     return _left(_("Goods moved"), left)
 
 
@@ -108,13 +110,13 @@ async def _audit(tx: Tx, action: str, card: VariantCard, place: Place, facts: di
 async def _carry_out(request: Request[Any, Any, Any], act: Act) -> Response[Any]:
     form = await request.form()
     async with web.writing(request) as tx:
-        card = await balance.sku_of(tx, _said(form, "sku"))
-        place = await balance.place_of(tx, request, _said(form, "location"))
+        card = await balance.sku_of(tx, forms.said(form, "sku", 120))
+        place = await balance.place_of(tx, request, forms.said(form, "location", 120))
         notice = await act(tx, card, place, form)
     if not web.wants_part(request):
         return web.see_other(stock_view.address_of(card.sku, place.code), notice=notice)
     async with web.reading(request) as tx:
-        match _said(form, "on"):
+        match forms.said(form, "on", 20):
             case "list":
                 view = await balance.view_of(tx, request, card, place, limit=balance.IN_DRAWER)
                 row = await stock.row_again(tx, request, card)
@@ -150,7 +152,7 @@ async def bulk_safety(request: Request[Any, Any, Any]) -> Response[Any]:
     """
     form = await request.form()
     ids = [int(id_) for id_ in map(str, form.getall("sku", [])) if id_.isdigit() and len(id_) < 10][: stock.PAGE_SIZE]
-    quantity, code = _whole(form, "quantity"), _said(form, "location")
+    quantity, code = _whole(form, "quantity"), forms.said(form, "location", 120)
     async with web.writing(request) as tx:
         places = await stock_reads.places(tx, shell.scope_of(web.caller_of(request)))
         chosen = [place for place in places if place.code == code] if code else places
