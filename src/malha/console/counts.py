@@ -4,6 +4,7 @@ Who counts sees what they scanned and never what is expected. Who may approve se
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Request, get, post
 from litestar.params import FromPath
@@ -27,12 +28,14 @@ from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
-LINES_SHOWN = 500
+LINES_SHOWN = 200
+SHEET_SHOWN = 60  # of a telephone
 SHOWN: tuple[tuple[str, str, tuple[LineState, ...] | None], ...] = (
     ("review", N_("To approve"), (LineState.REVIEW,)),
     ("recount", N_("To count again"), (LineState.RECOUNT,)),
     ("pending", N_("To count"), (LineState.PENDING,)),
-    ("done", N_("Done"), (LineState.ACCEPTED, LineState.APPLIED, LineState.SKIPPED)),
+    ("done", N_("Done"), (LineState.ACCEPTED, LineState.APPLIED)),
+    ("skipped", N_("Not counted"), (LineState.SKIPPED,)),
     ("all", N_("All"), None),
 )
 
@@ -176,7 +179,11 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         fitting = "review" if "review" in progress else "recount" if "recount" in progress else "all"
         shown = next(((key, states) for key, _w, states in SHOWN if key == asked), None)
         key, states = shown or next((k, s) for k, _w, s in SHOWN if k == fitting)
-        lines = await reads.lines(tx, task.id, states=states, limit=LINES_SHOWN + 1)
+        text, after = (
+            request.query_params.get("q", "").replace("\x00", "").strip()[:80],
+            request.query_params.get("after"),
+        )
+        lines = await reads.lines(tx, task.id, states=states, after=after or None, text=text, limit=LINES_SHOWN + 1)
         names = await goods_forms.names_of(tx, [task.created_by, task.closed_by, *(x.counted_by for x in lines)])
         drifts: dict[int, list[Drift]] = {}
         for drift in await sync.drifts_of_count(tx, task.id):
@@ -185,14 +192,18 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
     if not told:
         lines = [reads.blind(line) for line in lines]
     by_state = {state: row.lines for state, row in progress.items()}
-    done = sum(by_state.get(state, 0) for state in ("accepted", "applied", "skipped"))
+    more = len(lines) > LINES_SHOWN
+    lines = lines[:LINES_SHOWN]
+    done = sum(by_state.get(state, 0) for state in ("accepted", "applied"))
     return render.html(
         "counts/show.html",
         shell=around,
         may=around.may,
         task=task,
-        lines=lines[:LINES_SHOWN],
-        more=len(lines) > LINES_SHOWN,
+        lines=lines,
+        q=text,
+        after=after,
+        next=f"/counts/{number}?{urlencode({'show': key, 'q': text, 'after': lines[-1].sku})}" if more else "",
         names=names,
         drifts=drifts,
         words=words,
@@ -203,6 +214,7 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
             (_(word), f"/counts/{number}?show={k}", k == key,
              sum(by_state.values()) if s is None else sum(by_state.get(state.value, 0) for state in s))
             for k, word, s in SHOWN
+            if k != "skipped" or "skipped" in by_state
         ],
         total=sum(by_state.values()),
         done=done,
@@ -256,7 +268,8 @@ async def counting(request: Request[Any, Any, Any], number: FromPath[int]) -> Re
 async def _counting(tx: Tx, request: web.Asking, number: int) -> dict[str, Any]:
     task = await _one(tx, request, number)
     me = f"person:{web.caller_of(request).id}"
-    waiting = await reads.lines(tx, task.id, states=[LineState.PENDING, LineState.RECOUNT], limit=LINES_SHOWN)
+    waiting = await reads.to_count(tx, task.id, me, limit=SHEET_SHOWN)
+    to_come = await reads.left(tx, task.id, me)
     tallies = await reads.tallies(tx, task.id)
     progress = await reads.progress(tx, task.id)
     total = sum(row.lines for row in progress.values())
@@ -265,10 +278,9 @@ async def _counting(tx: Tx, request: web.Asking, number: int) -> dict[str, Any]:
         "task": task,
         "mine": [line for line in tallies if line.tallied_by == me],
         "others": sum(1 for line in tallies if line.tallied_by != me),
-        "waiting": [
-            line for line in waiting if line.tally is None and not (line.state == "recount" and line.counted_by == me)
-        ],
-        "second": sum(1 for line in waiting if line.state == "recount" and line.counted_by == me),
+        "waiting": waiting,
+        "left": to_come.mine,
+        "second": to_come.others,
         "total": total,
         "counted": total - left,
         "words": words,
@@ -326,12 +338,16 @@ async def entries(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
 
 @post("/counts/{number:int}/decide", opt={"permission": "stock:approve"}, status_code=200)
 async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Approve the ticked lines, or have them counted again."""
+    """Approve the ticked lines or all that wait for it, or have the ticked ones counted again."""
     form = await request.form()
     read, skus = filling.filled(form), goods_forms.skus_of(form)
-    refuse([] if skus else [Flaw("sku", N_("Choose at least one SKU."))])
+    act = read.text("act")
+    refuse([] if skus or act == "approve_all" else [Flaw("sku", N_("Choose at least one SKU."))])
     async with web.writing(request) as tx:
-        if read.text("act") == "recount":
+        if act == "approve_all":
+            approved = await service.approve(tx, number)
+            notice = n_("{n} variance approved", "{n} variances approved", approved)
+        elif act == "recount":
             notice = n_("{n} SKU to count again", "{n} SKUs to count again", await service.recount(tx, number, skus))
         else:
             notice = n_("{n} variance approved", "{n} variances approved", await service.approve(tx, number, skus))

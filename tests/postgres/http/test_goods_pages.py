@@ -1,5 +1,6 @@
 """Pages of purchase orders, receipts, transfers and counts: every form leads on, refusals say why, files come and go."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from supply_rows import a_retailer
 
+from malha.console import counts
 from malha.identity.model import Role
 from malha.inventory.counts import suspicions
 from malha.inventory.counts.model import Habits, Suspicion
@@ -138,6 +140,38 @@ async def test_a_transfer_is_led_from_page_to_page_and_its_missing_unit_decided(
         rows = (await stocked.http.get(f"/{kind}:export.csv?{asked}", headers=lead)).text.splitlines()
         assert len(rows) == 1 + many, (kind, asked)
     assert "No transfer matches" in await page(stocked, lead, "/transfers?view=all&q=CAM-G")
+
+
+async def test_a_large_count_is_searched_paged_approved_as_a_whole_and_says_what_nobody_counted(
+    stocked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead, ana = await stocked.session(Role.MANAGER), await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"])
+    bia = await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"], email="bia@loja.test")
+    monkeypatch.setattr(counts, "LINES_SHOWN", 1)
+    monkeypatch.setattr(counts, "SHEET_SHOWN", 1)
+    await send(stocked, lead, "/counts:new", location="LJ01", what="all")
+    first = await page(stocked, lead, "/counts/1?show=all")
+    further = re.search(r'href="(/counts/1\?show=all[^"]*after=[^"]+)"', first)
+    assert further
+    second = await page(stocked, lead, further[1].replace("&amp;", "&"))
+    assert re.findall(r'name="sku" value="(\d+)"', first) != re.findall(r'name="sku" value="(\d+)"', second)
+    assert "From the beginning" in second
+    found = await page(stocked, lead, "/counts/1?show=all&q=cam-m")
+    assert "CAM-M" in found
+    assert "No line has" not in found
+    assert "No line has" in await page(stocked, lead, "/counts/1?show=all&q=cam_m")
+    assert "more follow" in await page(stocked, ana, "/counts/1/count")
+    for who in (ana, bia):  # a second person counts again what differs
+        for code in ("CAM-P", "CAM-M"):
+            await send(stocked, who, "/counts/1/scan", code=code, quantity="7", set="on")
+        await send(stocked, who, "/counts/1/finish")
+    assert "wait for somebody to approve them" in await page(stocked, lead, "/counts/1?show=review")
+    await send(stocked, lead, "/counts/1/decide", act="approve_all")
+    await send(stocked, lead, "/counts/1/close", uncounted="keep")
+    shown = await page(stocked, lead, "/counts/1?show=skipped")
+    total = int(re.search(r"2 / (\d+)", shown)[1])  # type: ignore[index]
+    assert total > 2
+    assert re.search(rf"Not counted <span>{total - 2}</span>", shown)
 
 
 async def test_people_count_blind_by_scanning_and_somebody_else_counts_again(stocked: Shop) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from malha.inventory.counts.model import CountKind, Habits, LineState, Source, TaskState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.text import literal
 
 # The partial unique index on frozen locations, which are few or none. All of a site stands still together.
 FROZEN = """
@@ -55,7 +56,7 @@ CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, count(*) FILTER (WHERE state = 'pending')::int AS pending,
            count(*) FILTER (WHERE state = 'recount')::int AS recount,
            count(*) FILTER (WHERE state = 'review')::int AS review,
-           count(*) FILTER (WHERE state IN ('accepted', 'applied', 'skipped'))::int AS done,
+           count(*) FILTER (WHERE state IN ('accepted', 'applied'))::int AS done,
            coalesce(sum(counted - expected), 0)::int AS variance
     FROM count_line WHERE task_id = t.id
 ) l
@@ -82,6 +83,8 @@ SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.c
 FROM count_line l JOIN variant v ON v.id = l.sku_id
 WHERE l.task_id = %(task_id)s::uuid AND (%(states)s::text[] IS NULL OR l.state = ANY (%(states)s::text[]))
   AND (%(after)s::text IS NULL OR v.sku > %(after)s::text)
+  AND (%(text)s::text IS NULL OR v.sku ILIKE %(text)s::text OR v.name ILIKE %(text)s::text
+       OR v.gtin ILIKE %(text)s::text OR l.bin ILIKE %(text)s::text)
 ORDER BY v.sku
 LIMIT %(limit)s::int
 """
@@ -90,6 +93,21 @@ SELECT state, count(*)::int AS lines, coalesce(sum(counted - expected), 0)::int 
        coalesce(sum(abs(counted - expected) * v.price), 0)::bigint AS value
 FROM count_line l JOIN variant v ON v.id = l.sku_id
 WHERE task_id = %(task_id)s::uuid GROUP BY state
+"""
+# What one person may still count: nobody has begun with it, and a second count is another's.
+TO_COUNT = """
+SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
+       l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
+FROM count_line l JOIN variant v ON v.id = l.sku_id
+WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NULL
+  AND (l.state = 'pending' OR (l.state = 'recount' AND l.counted_by <> %(actor)s::text))
+ORDER BY v.sku
+LIMIT %(limit)s::int
+"""
+LEFT = """
+SELECT count(*) FILTER (WHERE tally IS NULL AND (state = 'pending' OR counted_by <> %(actor)s::text))::int AS mine,
+       count(*) FILTER (WHERE state = 'recount' AND counted_by = %(actor)s::text)::int AS others
+FROM count_line WHERE task_id = %(task_id)s::uuid AND state IN ('pending', 'recount')
 """
 TALLIES = """
 SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
@@ -271,6 +289,13 @@ class Progress(msgspec.Struct, frozen=True):
     value: int
 
 
+class Left(msgspec.Struct, frozen=True):
+    """How many SKUs of a count are left to one person, and how many of theirs to a second one."""
+
+    mine: int
+    others: int
+
+
 class EntryRow(msgspec.Struct, frozen=True):
     """What one person counted."""
 
@@ -359,11 +384,24 @@ async def lines(
     *,
     states: Sequence[LineState] | None = None,
     after: str | None = None,
+    text: str = "",
     limit: int = 500,
 ) -> list[LineRow]:
-    """Return SKUs of a count in their order, behind a SKU."""
+    """Return SKUs of a count in their order, behind a SKU; with a text, those whose SKU, name, GTIN or place has it."""
     wanted = None if states is None else [str(state) for state in states]
-    return await tx.all(LineRow, LINES, {"task_id": task_id, "states": wanted, "after": after, "limit": limit})
+    like = f"%{literal(text)}%" if text else None
+    params = {"task_id": task_id, "states": wanted, "after": after, "text": like, "limit": limit}
+    return await tx.all(LineRow, LINES, params)
+
+
+async def to_count(tx: Tx, task_id: UUID, actor: str, *, limit: int) -> list[LineRow]:
+    """Return the first SKUs that an actor may still count, in their order."""
+    return await tx.all(LineRow, TO_COUNT, {"task_id": task_id, "actor": actor, "limit": limit})
+
+
+async def left(tx: Tx, task_id: UUID, actor: str) -> Left:
+    """Return how many SKUs an actor may still count, and how many of those the actor counted wait for somebody else."""
+    return await tx.one(Left, LEFT, {"task_id": task_id, "actor": actor})
 
 
 def blind(row: LineRow) -> LineRow:
