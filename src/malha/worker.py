@@ -28,6 +28,7 @@ from malha.channels.connecting import (
     reconciling,
     samples,
     stock_looks,
+    troubles,
 )
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.feeds import service as feeds
@@ -127,6 +128,7 @@ CHORES = (
     Chore("offer_prices", 20, following.offer_prices),
     Chore("offer_listings", 20, listings.offer),
     Chore("sample_connections", 60, _in_one(samples.sample)),
+    Chore("measure_connections", 30, _in_one(troubles.measure)),
     Chore("forget_connections", 3600, _in_one(housekeeping.forget_old)),
     Chore("learn_routing_risks", 600, learning_risks.renew, first_s=120),
     Chore("work_out_stock_ages", 600, aging.renew, first_s=180),

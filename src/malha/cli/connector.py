@@ -12,6 +12,7 @@ import typer
 from malha.channels.connecting import doctor, registry
 from malha.channels.connecting.runtime import Runtime
 from malha.cli.runtime import runtime
+from malha.platform import migrate
 from malha.platform.db import Database
 from malha.platform.settings import Settings
 
@@ -35,6 +36,7 @@ def list_() -> None:
 def examine(connection: Annotated[str, typer.Argument(help="Code of the connection.")]) -> None:
     """Try a connection against its channel: secrets, orders, and what waits. Changes nothing there."""
     with runtime(migrate=False) as settings:
+        asyncio.run(migrate.require(settings.database_url or "", settings.retailer))
         findings = asyncio.run(_examine(settings, connection))
     for finding in findings:
         typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.says}")

@@ -1,4 +1,4 @@
-"""What of connections needs attention: broken ones, what waits for a person by cause, partners, stock that differs."""
+"""What of connections needs attention: those that do not work, what waits for a person by cause, partners, stock."""
 
 from typing import Any, NamedTuple
 
@@ -6,9 +6,10 @@ from litestar import Request, post
 from litestar.response import Response
 
 from malha.channels.connecting import reads, rules, service, stock_reads
+from malha.channels.connecting import troubles as not_working
 from malha.channels.partners import list_reads
-from malha.console import filling, web
-from malha.console.connections import CAUSES
+from malha.console import filling, render, web
+from malha.console.connections import CAUSES, STREAMS
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 
@@ -29,12 +30,19 @@ class Trouble(NamedTuple):
     href: str
 
 
-async def troubles(tx: Tx) -> list[Trouble]:
-    """Return what of connections waits for a person: what stopped all of one first, then the oldest."""
+async def stopped(tx: Tx) -> list[Trouble]:
+    """Return the connections that do not work: broken ones, silent ones, those that cannot be read."""
     found = [
         Trouble(b.code, "", "", 0, _("{connection} is broken", connection=b.name), _broken(b.why), _address(b.code))
         for b in await reads.broken(tx)
     ]
+    found += [_silent(s) for s in await not_working.silent(tx)]
+    return found + [_unread(u) for u in await not_working.unread(tx)]
+
+
+async def troubles(tx: Tx) -> list[Trouble]:
+    """Return what of connections waits for a person: what stopped all of one first, then the oldest."""
+    found = await stopped(tx)
     found += [_waiting(t) for t in await reads.all_causes(tx)]
     found += [_overdue(o) for o in await list_reads.overdue(tx)]
     names = {c.code: c.name for c in await reads.all_linked(tx)}
@@ -75,6 +83,23 @@ def _address(code: str) -> str:
 def _broken(why: str) -> str:
     mend = _("Nothing is asked or sent, what comes in is kept. Test it, enter its secrets again, and let it go on.")
     return f"{why[:200]} · {mend}" if why else mend
+
+
+def _silent(s: not_working.Silent) -> Trouble:
+    if s.since:
+        title = _("{connection} has not answered since {time}", connection=s.name, time=render.moment(s.since))
+    else:
+        title = _("{connection} does not answer", connection=s.name)
+    mend = _("What it is to be told waits, and is sent once it answers: it is asked every ten minutes at the latest.")
+    says = f"{s.says[:200]} · {mend}" if s.says else mend
+    return Trouble(s.code, "", "", 0, title, says, _address(s.code))
+
+
+def _unread(u: not_working.Unread) -> Trouble:
+    stream = _(STREAMS[u.stream]) if u.stream in STREAMS else u.stream
+    title = _("{connection} cannot be read: {stream}", connection=u.name, stream=stream)
+    mend = _("It is tried again by itself. Test the connection, and look at its last calls.")
+    return Trouble(u.code, "", "", 0, title, f"{u.says[:200]} · {mend}" if u.says else mend, _address(u.code))
 
 
 def _waiting(t: reads.Trouble) -> Trouble:

@@ -33,6 +33,7 @@ SIGNS = {
     Status.PAUSED: Sign(N_("Paused"), "wait", "dash"),
     Status.BROKEN: Sign(N_("Broken"), "fail", "fail"),
 }
+NOT_ANSWERING = Sign(N_("Does not answer"), "fail", "fail")
 CAUSES = {
     "unknown_request": N_("Of a request we know nothing of"),
     "unknown_notice": N_("Of goods we know nothing of"),
@@ -218,7 +219,13 @@ def _person(row: Standing) -> int:
 
 def _row(row: Standing) -> Row:
     oldest = min((at for at in (row.inbox_oldest, row.ops_oldest) if at is not None), default=None)
-    return Row(row, SIGNS[Status(row.status)], _person(row), oldest)
+    return Row(row, _sign(row), _person(row), oldest)
+
+
+def _sign(row: Standing) -> Sign:
+    """Return how a connection stands: in use is not enough where its peer does not answer."""
+    resting = row.status == Status.ACTIVE and service.is_resting(row)
+    return NOT_ANSWERING if resting else SIGNS[Status(row.status)]
 
 
 @get("/connections", opt={"permission": SEE})
@@ -228,7 +235,7 @@ async def connections(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "connections")
         refuse_limited(tx)
         found = [_row(row) for row in await reads.health(tx)]
-    rows = sorted(found, key=lambda r: (r.row.status != Status.BROKEN, not r.person))
+    rows = sorted(found, key=lambda r: (r.row.status != Status.BROKEN, r.sign is not NOT_ANSWERING, not r.person))
     exports = export.choices(str, "/connections:export")
     return render.html("connections/list.html", shell=around, may=around.may, rows=rows, exports=exports, able=_able())
 
@@ -251,7 +258,7 @@ async def connections_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(row: Standing) -> list[Any]:
         return [
-            row.code, row.name, row.channel, row.connector, _(SIGNS[Status(row.status)].word), row.inbox_waiting,
+            row.code, row.name, row.channel, row.connector, _(_sign(row).word), row.inbox_waiting,
             row.ops_waiting, _person(row), row.in_last_hour, row.out_last_hour, row.refused,
         ]  # fmt: skip
 
@@ -286,7 +293,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         may=around.may,
         c=found,
         row=row,
-        sign_=SIGNS[Status(found.status)],
+        sign_=_sign(row),
         person=_person(row),
         tier=_tier(connector) if connector else _("not installed"),
         tells_orders=connector is not None and Capability.ORDERS in connector.capabilities,

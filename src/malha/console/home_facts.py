@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import Request
 
+from malha.channels.connecting import reads as connections
 from malha.channels.partners import list_reads as partners
-from malha.console import home_reads, render, shell, web
+from malha.console import connection_troubles, home_reads, render, shell, web
 from malha.console import reads as page_reads
+from malha.console.connection_troubles import Trouble
 from malha.console.home_reads import Cell, Deficit, Held, Load, Scope
 from malha.console.orders import Asked
 from malha.fulfillment import reads as jobs
@@ -116,6 +118,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     deficits: list[Deficit]
     parked: home_reads.Parked | None
     overdue: list[partners.Overdue]  # requests to logistics partners
+    stopped: list[Trouble]  # connections that do not work
+    stuck: list[connections.Trouble]  # what of channels waits for a person, by connection and cause
     places: list[Load]
     every_place: list[Load]  # those the person may look at one by one
     location: str  # code of the one they look at; empty is all
@@ -158,6 +162,7 @@ async def facts_of(tx: Tx, request: Request[Any, Any, Any]) -> Facts:
     zone = i18n.current_zone()
     at = render.local(now())
     day = day_of(await home_reads.days(tx, [bounds_of(at.date(), ZoneInfo(zone))], zone, scope))
+    everything = scope is None and caller.may("network:read")  # connections are nobody's location
     return Facts(
         caller=caller,
         scope=scope,
@@ -171,7 +176,9 @@ async def facts_of(tx: Tx, request: Request[Any, Any, Any]) -> Facts:
         waiting_since=await home_reads.waiting_since(tx, scope),
         deficits=await home_reads.deficits(tx, scope) if caller.may("stock:read") else [],
         parked=await home_reads.parked(tx) if caller.may("doctor:read") else None,
-        overdue=await partners.overdue(tx) if scope is None and caller.may("network:read") else [],
+        overdue=await partners.overdue(tx) if everything else [],
+        stopped=await connection_troubles.stopped(tx) if everything else [],
+        stuck=await connections.all_causes(tx) if everything else [],
         places=[chosen] if chosen else every_place,
         every_place=every_place,
         location=chosen.code if chosen else "",

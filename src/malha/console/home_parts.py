@@ -223,7 +223,8 @@ def day_line(at: datetime) -> str:
 
 def todos(facts: Facts) -> list[Todo]:
     """Return what needs a person, the worst first: late, failed, held, missing."""
-    found = [*late_todo(facts), *parked_todo(facts), *overdue_todos(facts), *deficit_todos(facts)]
+    found = [*late_todo(facts), *parked_todo(facts), *channel_todos(facts), *overdue_todos(facts)]
+    found += deficit_todos(facts)
     found += [held_todo(h, facts) for h in facts.held]
     return found + waiting_todo(facts)
 
@@ -268,6 +269,42 @@ def parked_todo(facts: Facts) -> list[Todo]:
             href="/attention",
         )
     ]
+
+
+def channel_todos(facts: Facts) -> list[Todo]:
+    """Return the connections that do not work, and what of channels waits for a person, all of it together."""
+    found = [
+        Todo(
+            icon="link",
+            family="fail",
+            title=trouble.title,
+            detail=trouble.says,
+            since=None,
+            late=True,
+            act=_("See the connection"),
+            href=trouble.href,
+        )
+        for trouble in facts.stopped
+    ]
+    count = sum(cause.count for cause in facts.stuck)
+    if count:
+        names = list(dict.fromkeys(cause.name for cause in facts.stuck))
+        detail = ", ".join(names[:3])
+        if len(names) > 3:
+            detail = _("{some} and {n} more", some=detail, n=len(names) - 3)
+        found.append(
+            Todo(
+                icon="link",
+                family="wait",
+                title=n_("{n} thing of a channel waits for you", "{n} things of channels wait for you", count),
+                detail=detail,
+                since=min(cause.oldest for cause in facts.stuck),
+                late=False,
+                act=_("See the cause"),
+                href="/attention#connections" if facts.caller.may("doctor:read") else "/connections",
+            )
+        )
+    return found
 
 
 def overdue_todos(facts: Facts) -> list[Todo]:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from linked_world import CODE, linked
 from tests_http import open_shop
 
+from malha.channels.connecting import troubles
 from malha.platform.db import Database
+from malha.platform.retrying import Breaker
 
 CAME = """
 INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload, state, cause)
@@ -21,6 +24,12 @@ FROM connection, unnest(ARRAY['exhausted', 'unknown_outcome']) AS w(cause)
 LOOK = """
 INSERT INTO stock_look (connection_id, began_at, shown, listed, passing, underway, differing)
 SELECT id, now(), 2, 2, 0, 0, 7 FROM connection
+"""
+
+CALLS = """
+INSERT INTO api_log (connection_id, slot, at, operation, method, path, status, ms, says)
+SELECT id, 900, now() - interval '2 hours', 'orders', 'GET', '/orders', 200, 5, '' FROM connection
+UNION ALL SELECT id, 901, now(), 'orders', 'GET', '/orders', NULL, 5, 'no route to it' FROM connection
 """
 
 
@@ -107,3 +116,50 @@ async def test_what_may_have_arrived_is_not_sent_again_together(made):
     owner = await shop.session()
     assert (await shop.http.post("/attention/connections", data=form, headers=owner)).status_code == 404
     assert await world.values("SELECT count(*) FROM channel_op WHERE state = 'dead'") == [2]
+
+
+async def test_a_channel_that_does_not_answer_is_told_at_home_in_the_list_by_attention_and_to_the_alerts(made):
+    world, shop = made
+    owner = await shop.session()
+    pages = {path: (await shop.http.get(path, headers=owner)).text for path in ("/", "/connections", "/attention")}
+    for path, page in pages.items():
+        assert "has not answered" not in page, path
+        assert ">Does not answer<" not in page, path
+    breaker, clock = Breaker(), 0.0
+    while breaker.opened < 3:  # as the wire does: each trial after its rest fails again
+        breaker, clock = breaker.failed(clock), max(clock + 1, breaker.until or 0)
+    async with world.database.transaction() as tx:
+        await tx.execute(
+            "UPDATE connection_pace SET breaker = %(b)s::jsonb", {"b": msgspec.json.encode(breaker).decode()}
+        )
+        await tx.execute(CALLS)
+    for path, sentence in (
+        ("/", "Loja has not answered since"),
+        ("/attention", "Loja has not answered since"),
+        ("/attention", "no route to it"),
+        ("/connections", "Does not answer"),
+        (f"/connections/{CODE}", "Does not answer"),
+    ):
+        assert sentence in (await shop.http.get(path, headers=owner)).text, path
+    async with world.database.transaction() as tx:
+        await troubles.measure(tx)
+    assert troubles.SILENT.collect()[0].samples[0].value == 1
+    async with world.database.transaction() as tx:  # whoever is paused on purpose is no trouble
+        await tx.execute("UPDATE connection SET status = 'paused'")
+        assert await troubles.silent(tx) == []
+        await tx.execute("UPDATE connection SET status = 'active'")
+        await tx.execute("UPDATE connection_pace SET breaker = NULL")
+        await tx.execute("UPDATE connection_cursor SET failures = 6, error = 'HTTP 400' WHERE stream = 'orders'")
+    page = (await shop.http.get("/attention", headers=owner)).text
+    assert "Loja cannot be read" in page
+    assert "HTTP 400" in page
+
+
+async def test_what_of_channels_waits_for_a_person_is_counted_at_home(made):
+    world, shop = made
+    owner = await shop.session()
+    assert "of channels wait for you" not in (await shop.http.get("/", headers=owner)).text
+    async with world.database.transaction() as tx:
+        for statement in (CAME, GONE):
+            await tx.execute(statement)
+    assert "things of channels wait for you" in (await shop.http.get("/", headers=owner)).text

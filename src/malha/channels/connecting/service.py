@@ -212,6 +212,11 @@ def budget_of(row: reads.Standing) -> tuple[float | None, datetime | None]:
     return budget, datetime.fromtimestamp(breaker.until, UTC) if resting and breaker and breaker.until else None
 
 
+def is_resting(row: reads.Standing) -> bool:
+    """Return whether a connection's peer failed so often that it is only tried now and then."""
+    return row.breaker is not None and msgspec.convert(row.breaker, Breaker).until is not None
+
+
 # --- what waits for a person ---
 
 
