@@ -221,6 +221,19 @@ async def test_words_nobody_mapped_keep_the_order_waiting_until_somebody_does(sh
     assert await shop.values("SELECT DISTINCT kind FROM tender") == ["credit_card"]
 
 
+async def test_an_order_asks_for_all_that_nobody_mapped_at_once(shop: Linked):
+    payment = {"id": "p1", "method": "cc_visa", "amount": 1000, "state": "captured"}
+    lines = [{"sku": "never heard of", "quantity": 1, "unit_price": 1_000}]
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", lines=lines, payments=[payment])))
+    await shop.handle()
+    assert await shop.values("SELECT wants FROM channel_inbox") == [["payment:cc_visa", "listing:never heard of"]]
+    async with shop.database.transaction() as tx:
+        assert await service.put_method(tx, CODE, "payment", "cc_visa", "credit_card") == 0, "it wants more"
+        assert await mapping.put(tx, CODE, [("never heard of", "B")]) == 1
+    await shop.handle()
+    assert await shop.values(ORDERS) == ["1001"]
+
+
 async def test_a_payment_that_arrives_later_is_recorded_once(shop: Linked):
     payment = {"id": "p1", "method": "pix", "amount": 1000, "state": "pending"}
     await shop.receive(shop.peer.webhook(shop.peer.sell("1001", payments=[payment])))

@@ -113,8 +113,8 @@ async def _known(runtime: Runtime, connection: Linked, order: ExtOrder) -> _New 
         )
         if known is None:
             refuse_unfilled(ruled)
-        words = await _words(tx, connection, ruled.order)
-        new = await _mapped(tx, connection, ruled, words, first=known is None)
+        words, found = await _understood(tx, connection, ruled.order, first=known is None)
+        new = _mapped(connection, ruled, words, found)
         if known is not None:
             return await _update(tx, connection, order, new)
     return new
@@ -160,6 +160,26 @@ def refuse_unknown(connection: Linked, order: ExtOrder) -> None:
 
 
 # --- their words ---
+
+
+async def _understood(
+    tx: Tx, connection: Linked, order: ExtOrder, *, first: bool
+) -> tuple[Words, Sequence[str | None]]:
+    """Return what the order's words mean, and our SKU of each line.
+
+    Raises:
+        Unmapped: some mean nothing yet, words and lines told together: who maps them is not asked again and again.
+    """
+    (found,) = await skus_of(tx, [(connection, order)])
+    # What is here already may be paid or cancelled, whatever was unmapped since.
+    lines = _unmapped_lines(order, found) if first else None
+    try:
+        words = await _words(tx, connection, order)
+    except Unmapped as error:
+        raise Unmapped([*error.wants, *(lines.wants if lines else ())], lines.seen if lines else ()) from None
+    if lines:
+        raise lines
+    return words, found
 
 
 async def _words(tx: Tx, connection: Linked, order: ExtOrder) -> Words:
@@ -210,10 +230,7 @@ async def note_wanted(tx: Tx, connection_id: int, wants: Sequence[str]) -> None:
 # --- an order as the gate takes it ---
 
 
-async def _mapped(tx: Tx, connection: Linked, ruled: fields.Ruled, words: Words, *, first: bool) -> _New:
-    (found,) = await skus_of(tx, [(connection, ruled.order)])
-    if first:  # what is here already may be paid or cancelled, whatever was unmapped since
-        refuse_unmapped(ruled.order, found)
+def _mapped(connection: Linked, ruled: fields.Ruled, words: Words, found: Sequence[str | None]) -> _New:
     new = new_order(connection, ruled, words, found)
     return _New(new, words, content_of(connection, ruled, words, found, new))
 
@@ -224,9 +241,13 @@ def refuse_unmapped(order: ExtOrder, found: Sequence[str | None]) -> None:
     Raises:
         Unmapped: somebody says first what it is.
     """
+    if (lines := _unmapped_lines(order, found)) is not None:
+        raise lines
+
+
+def _unmapped_lines(order: ExtOrder, found: Sequence[str | None]) -> Unmapped | None:
     unknown = mapping_rules.unmapped(order.lines, dict(enumerate(found)))
-    if unknown:
-        raise Unmapped([f"{mapping_rules.LISTING}:{seen.code}" for seen in unknown], unknown)
+    return Unmapped([f"{mapping_rules.LISTING}:{seen.code}" for seen in unknown], unknown) if unknown else None
 
 
 async def skus_of(tx: Tx, orders: Sequence[tuple[Linked, ExtOrder]]) -> list[list[str | None]]:
