@@ -9,7 +9,7 @@ import pytest
 from linked_world import CODE, Linked, linked
 from tests.waiting import waiting
 
-from malha.channels.connecting import inbox, mapping, reads, service
+from malha.channels.connecting import inbox, mapping, service, stuck_reads
 from malha.channels.connecting.errors import NotProved, NoWebhooks, WebhookUnreadable
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.contract import InboxEvent, RawRequest, RequestAnswer, StockTold, Trust
@@ -155,7 +155,7 @@ async def test_an_order_that_cannot_be_read_waits_for_a_person_and_holds_up_nobo
     await shop.settle()
     assert await shop.values(ORDERS) == [f"100{n}" for n in range(2, 9)]
     async with shop.database.transaction() as tx:
-        (stuck,) = await reads.stuck(tx, await shop.id())
+        (stuck,) = await stuck_reads.came(tx, await shop.id())
     assert (stuck.cause, stuck.entity) == ("invalid", "order:1001")
     assert "quantity" in (stuck.error or "")
     shop.peer.sell("1001", lines=[{"sku": "A", "quantity": 1, "unit_price": 1}])
@@ -400,7 +400,7 @@ async def test_what_fails_is_tried_again_and_then_waits_for_a_person(shop: Linke
         await inbox.work(shop.runtime, shop.gate)
     assert await shop.rows("SELECT state, cause FROM channel_inbox") == [("parked", "exhausted")]
     async with shop.database.transaction() as tx:
-        (stuck,) = await reads.stuck(tx, await shop.id())
+        (stuck,) = await stuck_reads.came(tx, await shop.id())
         await service.replay(tx, CODE, came=[stuck.id])
     await shop.due()
     await shop.handle()

@@ -13,7 +13,7 @@ from tests.waiting import doomed, gone
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
 from malha.channels import service as channels
-from malha.channels.connecting import following, operating, queueing, reads, registry, service
+from malha.channels.connecting import following, operating, queueing, reads, registry, service, stuck_reads
 from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connectors.generic import Generic
@@ -78,7 +78,7 @@ async def price(shop: Linked, sku: str, amount: int, version: int) -> int:
 
 async def dead(shop: Linked) -> list[reads.Dead]:
     async with shop.database.transaction() as tx:
-        return await reads.dead(tx, await shop.id())
+        return await stuck_reads.gone(tx, await shop.id())
 
 
 async def test_the_same_thing_queued_twice_is_told_once(shop: Linked):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from linked_world import CODE, Linked, linked
 
-from malha.channels.connecting import following, reads, reconciling, service
+from malha.channels.connecting import following, reads, reconciling, service, stuck_reads
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.ordering import service as ordering
@@ -195,7 +195,7 @@ async def test_once_a_person_made_room_the_same_message_is_applied(shop: Linked)
     assert await shop.rows(PARKED) != []
     shop.peer.sell("1001", payments=[*PAID, {"id": "p2", "method": "pix", "amount": 1000, "state": "captured"}])
     async with shop.database.transaction() as tx:
-        (stuck,) = await reads.stuck(tx, await shop.id())
+        (stuck,) = await stuck_reads.came(tx, await shop.id())
         await tx.execute(
             "UPDATE channel_inbox SET trust = 'hint', payload = '1001'::bytea WHERE id = %s::bigint", (stuck.id,)
         )

@@ -16,7 +16,15 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.tryton_erp import TrytonErp, need_tryton, tryton_erp, tryton_template
 
 from malha.channels import service as channels
-from malha.channels.connecting import operating, products, reads, reconciling, service, stock_service, turns
+from malha.channels.connecting import (
+    operating,
+    products,
+    reconciling,
+    service,
+    stock_service,
+    stuck_reads,
+    turns,
+)
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.stock_service import RoleDraft
 from malha.channels.contract import StockSource
@@ -316,7 +324,7 @@ async def test_a_sku_that_the_erp_does_not_know_is_held_and_shown_and_its_parcel
     assert await retailer.waiting() == [("post_document", "invalid"), ("push_shipment", "awaits_sale")]
     async with retailer.database.transaction() as tx:
         connection = await service.connection_of(tx, CODE)
-        stuck = await reads.dead(tx, connection.id)
+        stuck = await stuck_reads.gone(tx, connection.id)
     assert "NEW" in (stuck[0].error or "")
     assert erp.sales() == []
     assert await retailer.differing() == ["-1", "1000 and 0"]

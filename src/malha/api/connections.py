@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.channels.connecting import following, reads, registry, rules, service
+from malha.channels.connecting import following, reads, registry, rules, service, stuck_reads
+from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.runtime import Runtime
 from malha.network.service import refuse_limited
@@ -147,10 +148,12 @@ class DeadView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which of what waits for a person."""
+    """Which of what waits for a person: one by one, or all that stopped for a cause of what came `in` or goes `out`."""
 
     inbox: Ids = []
     operations: Keys = []
+    cause: Annotated[str, Meta(max_length=40)] = ""
+    way: Literal["in", "out"] = "in"
 
 
 class ChosenOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -328,12 +331,16 @@ async def test_connection(work: Work, code: str) -> HealthView:
 
 
 @query("/connections/{code:str}/inbox", permission="network:read", tag=TAG)
-async def list_stuck(work: Work, code: str, cursor: str | None = None, limit: int | None = None) -> Page[StuckView]:
-    """List what came in and waits for a person, each with why and what to do."""
+async def list_stuck(
+    work: Work, code: str, cause: str = "", q: str = "", cursor: str | None = None, limit: int | None = None
+) -> Page[StuckView]:
+    """List what came in and waits for a person, each with why and what to do; of a cause, or with a text `q`."""
     found = await service.connection_of(work.tx, code)
     size = paging.bounded(limit)
     after = paging.position(cursor, "inbox", (int,))
-    rows = await reads.stuck(work.tx, found.id, after=after[0] if after else 0, most=size + 1)
+    place = after[0] if after else 0
+    text = q.replace("\x00", "")
+    rows = await stuck_reads.came(work.tx, found.id, cause=cause, text=text, after=place, most=size + 1)
     page = paging.page_of(rows, size, "inbox", lambda row: (row.id,))
     return Page([_stuck(row) for row in page.items], page.next)
 
@@ -352,12 +359,16 @@ def _stuck(row: reads.Stuck) -> StuckView:
 
 
 @query("/connections/{code:str}/operations", permission="network:read", tag=TAG)
-async def list_dead(work: Work, code: str, cursor: str | None = None, limit: int | None = None) -> Page[DeadView]:
-    """List what could not be told and waits for a person, each with why and what to do."""
+async def list_dead(
+    work: Work, code: str, cause: str = "", q: str = "", cursor: str | None = None, limit: int | None = None
+) -> Page[DeadView]:
+    """List what could not be told and waits for a person, each with why and what to do; of a cause, or with `q`."""
     found = await service.connection_of(work.tx, code)
     size = paging.bounded(limit)
     after = paging.position(cursor, "operations", (int,))
-    rows = await reads.dead(work.tx, found.id, after=after[0] if after else 0, most=size + 1)
+    place = after[0] if after else 0
+    text = q.replace("\x00", "")
+    rows = await stuck_reads.gone(work.tx, found.id, cause=cause, text=text, after=place, most=size + 1)
     page = paging.page_of(rows, size, "operations", lambda row: (row.number,))
     return Page([_dead(row) for row in page.items], page.next)
 
@@ -377,13 +388,20 @@ def _dead(row: reads.Dead) -> DeadView:
 
 @command("/connections/{code:str}/replay", permission="network:write", tag=TAG)
 async def replay_entries(work: Work, code: str, data: Chosen) -> Done:
-    """Have things tried again. Whoever replays an operation says that it did not arrive at the channel."""
+    """Have things tried again. Whoever replays an operation says that it did not arrive at the channel.
+
+    By `cause`, operations that may have arrived are left out: of each of these somebody says so by its key.
+    """
+    if data.cause:
+        return Done(await service.replay_cause(work.tx, code, data.way, data.cause))
     return Done(await service.replay(work.tx, code, came=data.inbox, ops=data.operations))
 
 
 @command("/connections/{code:str}/drop", permission="network:write", tag=TAG)
 async def drop_entries(work: Work, code: str, data: Chosen) -> Done:
     """Give things up for good."""
+    if data.cause:
+        return Done(await service.drop_cause(work.tx, code, data.way, data.cause))
     return Done(await service.drop(work.tx, code, came=data.inbox, ops=data.operations))
 
 
@@ -391,6 +409,15 @@ async def drop_entries(work: Work, code: str, data: Chosen) -> Done:
 async def mark_operations_done(work: Work, code: str, data: ChosenOperations) -> Done:
     """Say that operations did arrive at the channel."""
     return Done(await service.mark_done(work.tx, code, data.operations))
+
+
+@query("/connections/{code:str}/operations/{key:uuid}/attempts", permission="network:read", tag=TAG)
+async def list_attempts(work: Work, code: str, key: UUID) -> list[reads.Attempt]:
+    """List what became of each attempt to tell the channel something, in order."""
+    found = await service.connection_of(work.tx, code)
+    if await stuck_reads.one_gone(work.tx, found.id, key) is None:
+        raise UnknownEntry(key=str(key))
+    return await reads.attempts(work.tx, key)
 
 
 @query("/connections/{code:str}/methods", permission="network:read", tag=TAG)
@@ -443,6 +470,7 @@ handlers = [
     replay_entries,
     drop_entries,
     mark_operations_done,
+    list_attempts,
     list_methods,
     put_method,
     list_calls,

@@ -113,9 +113,8 @@ def _waiting(t: reads.Trouble) -> Trouble:
         )
     mend = _(MAPPING) if cause == "unmapped" else _(rules.FIXES[cause]) if cause in rules.FIXES else ""
     says = ". ".join(part for part in (word, mend) if part)
-    return Trouble(
-        t.connection, t.way, "" if cause in LOOKED_AT else cause, t.count, title, says, _address(t.connection)
-    )
+    href = f"{_address(t.connection)}/stuck?way={t.way}&cause={cause}"
+    return Trouble(t.connection, t.way, "" if cause in LOOKED_AT else cause, t.count, title, says, href)
 
 
 @post("/attention/connections", opt={"permission": "network:write"}, status_code=303)

@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.channels.connecting import mapping_reads, reads, registry, rules, service
+from malha.channels.connecting import mapping_reads, reads, registry, rules, service, stuck_reads
 from malha.channels.connecting.model import ConnectionDraft, Linked, Status
 from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
@@ -276,8 +276,8 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         around = await shell.around(tx, request, "connections")
         found = await service.connection_of(tx, code)
         (row,) = await reads.health(tx, code)
-        came = [_came(each) for each in await reads.stuck(tx, found.id, most=SHOWN)]
-        gone = [_gone(each) for each in await reads.dead(tx, found.id, most=SHOWN)]
+        came = [came_item(each) for each in await stuck_reads.came(tx, found.id, most=SHOWN)]
+        gone = [gone_item(each) for each in await stuck_reads.gone(tx, found.id, most=SHOWN)]
         methods = await reads.methods(tx, found.id)
         ways = [(s.code, s.name) for s in await network.services(tx)]
         places = [(p.code, p.name) for p in await network.locations(tx)]
@@ -304,6 +304,8 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         resting=resting,
         came=came,
         gone=gone,
+        came_all=row.inbox_parked + row.inbox_unmapped,
+        gone_all=row.ops_dead,
         methods=methods,
         kinds={
             "payment": [(kind.value, _(TENDER[kind][0])) for kind in TenderKind],
@@ -323,7 +325,8 @@ def _cause(cause: str | None) -> tuple[str, str]:
     return word, _(rules.FIXES[cause]) if cause in rules.FIXES else ""
 
 
-def _came(row: Stuck) -> Item:
+def came_item(row: Stuck) -> Item:
+    """Return what came in and waits, in the reader's words."""
     word, mend = _cause(row.cause)
     if row.wants:
         words = [w.partition(":")[2] for w in row.wants if not w.startswith("listing:")]
@@ -335,7 +338,8 @@ def _came(row: Stuck) -> Item:
     return Item(str(row.id), _("Message"), row.entity, word, row.error or "", mend, row.received_at)
 
 
-def _gone(row: Dead) -> Item:
+def gone_item(row: Dead) -> Item:
+    """Return what could not be told, in the reader's words."""
     word, mend = _cause(row.cause)
     return Item(str(row.key), _(KINDS.get(row.kind, row.kind)), row.entity, word, row.error or "", mend, row.created_at)
 
@@ -376,7 +380,10 @@ async def connection_settle(request: Request[Any, Any, Any], code: FromPath[str]
             count = await service.mark_done(tx, code, ops)
         else:
             count = await (service.drop if act == "drop" else service.replay)(tx, code, came=came, ops=ops)
-    return web.go_on(request, f"/connections/{code}", _("{n} settled", n=count))
+    back = f"/connections/{code}"
+    if read.text("back") == "stuck":
+        back = f"{back}/stuck?way={'out' if read.text('way') == 'out' else 'in'}"
+    return web.go_on(request, back, _("{n} settled", n=count))
 
 
 @post("/connections/{code:str}/method", opt={"permission": CHANGE}, status_code=200)

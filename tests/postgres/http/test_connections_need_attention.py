@@ -1,5 +1,6 @@
 """What of connections waits for a person stands on the page of what needs attention, with what to do and a press."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,8 @@ from linked_world import CODE, linked
 from tests_http import open_shop
 
 from malha.channels.connecting import troubles
+from malha.console import connection_stuck
+from malha.identity.model import Role
 from malha.platform.db import Database
 from malha.platform.retrying import Breaker
 
@@ -26,6 +29,10 @@ INSERT INTO stock_look (connection_id, began_at, shown, listed, passing, underwa
 SELECT id, now(), 2, 2, 0, 0, 7 FROM connection
 """
 
+ATTEMPTED = """
+WITH told AS (UPDATE channel_op SET payload = '{"order": "1001"}' WHERE cause = 'unknown_outcome' RETURNING key)
+INSERT INTO op_attempt (op_key, attempt, outcome, says) SELECT key, 1, 'dead: unknown_outcome', 'no answer in time' FROM told
+"""
 CALLS = """
 INSERT INTO api_log (connection_id, slot, at, operation, method, path, status, ms, says)
 SELECT id, 900, now() - interval '2 hours', 'orders', 'GET', '/orders', 200, 5, '' FROM connection
@@ -163,3 +170,52 @@ async def test_what_of_channels_waits_for_a_person_is_counted_at_home(made):
         for statement in (CAME, GONE):
             await tx.execute(statement)
     assert "things of channels wait for you" in (await shop.http.get("/", headers=owner)).text
+
+
+async def test_what_waits_is_searched_paged_looked_at_and_settled_by_cause(made, monkeypatch):
+    world, shop = made
+    owner = await shop.session()
+    base = f"/connections/{CODE}/stuck"
+
+    async def page(path: str, status: int = 200) -> str:
+        answer = await shop.http.get(path, headers=owner)
+        assert answer.status_code == status, answer.text[:800]
+        return answer.text
+
+    assert "Nothing waits" in await page(base)
+    async with world.database.transaction() as tx:
+        for statement in (CAME, GONE, ATTEMPTED):
+            await tx.execute(statement)
+    monkeypatch.setattr(connection_stuck, "PAGE", 3)
+    first = await page(base)
+    following = re.search(r'href="([^"]*after=\d+)"', first)
+    assert following
+    assert first.count('name="pick"') == 3
+    assert (await page(following[1].replace("&amp;", "&"))).count('name="pick"') == 1
+    assert (await page(f"{base}?cause=exhausted")).count('name="pick"') == 2
+    assert (await page(f"{base}?q=order:2")).count('name="pick"') == 2
+    assert "Nothing found" in await page(f"{base}?q=order_2")
+    rows = (await shop.http.get(f"{base}:export.csv?way=in&cause=exhausted", headers=owner)).text.splitlines()
+    assert len(rows) == 3
+    key = (await world.values("SELECT key FROM channel_op WHERE cause = 'unknown_outcome'"))[0]
+    shown = await page(f"{base}/{key}")
+    assert "no answer in time" in shown
+    assert "1001" not in shown
+    answer = await shop.http.post(f"{base}/{key}/reveal", headers=owner)
+    assert "&#34;order&#34;: &#34;1001&#34;" in answer.text
+    id_ = (await world.values("SELECT min(id) FROM channel_inbox"))[0]
+    assert "It may name people" in await page(f"{base}/{id_}")
+    answer = await shop.http.post(f"{base}/{id_}/reveal", headers=owner)
+    assert '<pre class="m-code" tabindex="0">1</pre>' in answer.text
+    revealed = "SELECT count(*) FROM audit WHERE action = 'reveal' AND entity = 'connection'"
+    assert await world.values(revealed) == [2]
+    lead = await shop.session(Role.PLANNER)
+    assert (await shop.http.post(f"{base}/{id_}/reveal", headers=lead)).status_code == 403
+    await page(f"{base}/999999", 404)
+    await page(f"{base}/nobody", 404)
+    for act, cause, left in (("drop", "unmapped", 2), ("replay", "exhausted", 0)):
+        form = {"act": act, "cause": cause, "way": "in"}
+        assert (await shop.http.post(base, data=form, headers=owner)).status_code in {200, 303}
+        assert await world.values("SELECT count(*) FROM channel_inbox WHERE state IN ('parked', 'unmapped')") == [left]
+    form = {"act": "replay", "cause": "unknown_outcome", "way": "out"}
+    assert (await shop.http.post(base, data=form, headers=owner)).status_code == 404, "each needs a word of its own"

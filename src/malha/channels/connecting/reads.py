@@ -91,16 +91,6 @@ ORDER_SHAPE = """
 SELECT o.total, array_agg(l.sku_text || ' ' || l.quantity || ' ' || l.unit_price || ' ' || l.discount ORDER BY l.line)
 FROM sales_order o JOIN order_line l ON l.order_id = o.id WHERE o.id = %(order_id)s::uuid GROUP BY o.id
 """
-STUCK = """
-SELECT id, entity, source, trust, state, attempts, cause, error, wants, received_at
-FROM channel_inbox WHERE connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped')
-  AND id > %(after)s::bigint ORDER BY id LIMIT %(most)s::int
-"""
-DEAD = """
-SELECT key, number, kind, entity, attempts, cause, error, reference, created_at
-FROM channel_op WHERE connection_id = %(connection_id)s::int AND state = 'dead'
-  AND number > %(after)s::bigint ORDER BY number LIMIT %(most)s::int
-"""
 ATTEMPTS = "SELECT attempt, at, outcome, says FROM op_attempt WHERE op_key = %(key)s::uuid ORDER BY attempt"
 LOG = """
 SELECT at, operation, method, path, status, ms, says FROM api_log
@@ -590,16 +580,6 @@ async def broken(tx: Tx) -> list[Broken]:
 async def cursors(tx: Tx, connection_id: int) -> list[Cursor]:
     """Return how far streams were read."""
     return await tx.all(Cursor, CURSORS, {"connection_id": connection_id})
-
-
-async def stuck(tx: Tx, connection_id: int, *, after: int = 0, most: int = 100) -> list[Stuck]:
-    """Return what came in and waits for a person, by arrival."""
-    return await tx.all(Stuck, STUCK, {"connection_id": connection_id, "after": after, "most": most})
-
-
-async def dead(tx: Tx, connection_id: int, *, after: int = 0, most: int = 100) -> list[Dead]:
-    """Return what could not be told, in order."""
-    return await tx.all(Dead, DEAD, {"connection_id": connection_id, "after": after, "most": most})
 
 
 async def attempts(tx: Tx, key: UUID) -> list[Attempt]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.catalog import ownership
-from malha.channels.connecting import access, reads, registry, writes
+from malha.channels.connecting import access, reads, registry, stuck_reads, writes
 from malha.channels.connecting.errors import ConnectionChanged, ConnectionExists, UnknownConnection, UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft, Linked, OpState, Status
 from malha.channels.connecting.runtime import Runtime
@@ -257,6 +257,37 @@ async def drop(tx: Tx, code: str, *, came: Sequence[int] = (), ops: Sequence[UUI
     settled = {"connection_id": found.id, "keys": list(ops), "state": OpState.DROPPED.value}
     done += await tx.values(writes.SETTLE_OPS, settled) if ops else []
     return await _settled(tx, code, "drop", done, [*came, *ops])
+
+
+async def drop_cause(tx: Tx, code: str, way: str, cause: str) -> int:
+    """Give up for good all that stopped for a cause; `way` is in or out. Return how many.
+
+    Raises:
+        UnknownEntry: nothing waits for this cause.
+    """
+    found = await connection_of(tx, code)
+    statement = writes.DROP_CAUSE_CAME if way == "in" else writes.DROP_CAUSE_OPS
+    done = await tx.values(statement, {"connection_id": found.id, "cause": cause})
+    return await _settled(tx, code, "drop", done, [cause])
+
+
+async def reveal(tx: Tx, code: str, entry: int | UUID) -> str:
+    """Return what a peer sent (by number) or is to be told (by key), as text; that it was looked at is written down.
+
+    It may name people.
+
+    Raises:
+        UnknownEntry: there is no such entry.
+    """
+    found = await connection_of(tx, code)
+    if isinstance(entry, int):
+        content = await stuck_reads.content_of_came(tx, found.id, entry)
+    else:
+        content = await stuck_reads.content_of_op(tx, found.id, entry)
+    if content is None:
+        raise UnknownEntry(key=str(entry))
+    await audit.record(tx, action="reveal", entity="connection", entity_id=code, after={"entries": [str(entry)]})
+    return content
 
 
 async def mark_done(tx: Tx, code: str, ops: Sequence[UUID]) -> int:

@@ -206,6 +206,12 @@ UPDATE channel_inbox SET state = 'dropped', done_at = now()
 WHERE connection_id = %(connection_id)s::int AND id = ANY (%(ids)s::bigint[]) AND state IN ('parked', 'unmapped')
 RETURNING id
 """
+DROP_CAUSE_CAME = """
+UPDATE channel_inbox SET state = 'dropped', done_at = now()
+WHERE connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped')
+  AND cause IS NOT DISTINCT FROM %(cause)s::text
+RETURNING id
+"""
 # What waited for a mapping goes on as soon as all it wants are there.
 WAKE_MAPPED = """
 UPDATE channel_inbox i SET state = 'waiting', failures = 0, next_at = now(), wants = NULL, cause = NULL, error = NULL
@@ -418,6 +424,11 @@ RETURNING key
 SETTLE_OPS = """
 UPDATE channel_op SET state = %(state)s::text, done_at = now(), doubtful = false
 WHERE connection_id = %(connection_id)s::int AND key = ANY (%(keys)s::uuid[]) AND state = 'dead' RETURNING key
+"""
+DROP_CAUSE_OPS = """
+UPDATE channel_op SET state = 'dropped', done_at = now(), doubtful = false
+WHERE connection_id = %(connection_id)s::int AND state = 'dead' AND cause IS NOT DISTINCT FROM %(cause)s::text
+RETURNING key
 """
 ADD_ATTEMPTS = """
 INSERT INTO op_attempt (op_key, attempt, outcome, says)
