@@ -479,7 +479,7 @@ def look_after(story: Story, names: Names) -> None:
 
 # Operations that the story does not use yet, and the module in which they are used over HTTP and succeed.
 ELSEWHERE = {
-    "test_connections_api.py": "ask_refund change_connection drop_entries get_connection list_calls"
+    "test_connections_api.py": "ask_refund change_connection drop_entries get_connection list_attempts list_calls"
     " list_connections list_connectors list_dead list_methods list_stuck mark_operations_done pause_connection"
     " put_method read_again replay_entries resume_connection test_connection",
     "test_connection_listings_api.py": "list_connection_listings get_connection_listing say_connection_listing"

@@ -8,6 +8,7 @@ from linked_world import CODE, SECRETS, linked
 from tests_http import Shop, open_shop
 
 from malha.platform.db import Database
+from malha.platform.ids import new_id
 from peer_shop import Sent, peer_shop, sign
 
 PERMISSIONS = ["network:read", "network:write", "payments:record", "settings:manage"]
@@ -162,6 +163,36 @@ async def test_what_waits_for_a_person_is_listed_with_cause_and_remedy_and_settl
     assert (await shop.http.post(f"{url}/drop", json={"inbox": [stuck["id"]]}, headers=key)).json() == {"count": 1}
     gone = await shop.http.post(f"{url}/drop", json={"inbox": [stuck["id"]]}, headers=key)
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_entry")
+
+
+async def test_all_of_a_cause_is_found_tried_again_and_given_up_and_attempts_are_told(made):
+    world, shop, key = made
+    url = f"/v1/connections/{CODE}"
+    for number in ("1001", "1002"):
+        await post(shop, world.peer.webhook(world.peer.sell(number, status="levitating")))
+    await world.handle()
+
+    async def found(asked: str) -> int:
+        return len((await shop.http.get(f"{url}/inbox?{asked}", headers=key)).json()["items"])
+
+    assert [await found(asked) for asked in ("cause=unknown_status", "cause=auth", "q=order:1002", "q=order_1")] == [
+        2, 0, 1, 0,
+    ]  # fmt: skip
+    all_of_it = {"cause": "unknown_status", "way": "in"}
+    assert (await shop.http.post(f"{url}/replay", json=all_of_it, headers=key)).json() == {"count": 2}
+    await world.handle()
+    assert (await shop.http.post(f"{url}/drop", json=all_of_it, headers=key)).json() == {"count": 2}
+    assert (await shop.http.post(f"{url}/drop", json=all_of_it, headers=key)).status_code == 404
+    op = new_id()
+    async with world.database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO channel_op (key, connection_id, kind, entity, payload, state, cause)"
+            " SELECT %s::uuid, id, 'cancel', 'order:1', '{}', 'dead', 'exhausted' FROM connection", (op,),
+        )  # fmt: skip
+        await tx.execute("INSERT INTO op_attempt (op_key, attempt, outcome) VALUES (%s::uuid, 1, 'exhausted')", (op,))
+    (attempt,) = (await shop.http.get(f"{url}/operations/{op}/attempts", headers=key)).json()
+    assert (attempt["attempt"], attempt["outcome"]) == (1, "exhausted")
+    assert (await shop.http.get(f"{url}/operations/{new_id()}/attempts", headers=key)).status_code == 404
 
 
 async def test_words_of_the_channel_are_mapped_over_the_api(made):
