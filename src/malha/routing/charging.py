@@ -9,15 +9,15 @@ looks for one parcel only, zone by zone, as far as a cheaper one can still come.
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from operator import add
 
 from malha.network.places import locate
 from malha.network.tariff import distance_km
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 from malha.routing.model import Network, Request, RequestLine
+from malha.routing.subsets import Asked, Extras
 from malha.routing.terms import MAX_KEPT, Amounts, Goods, OrderTerms, Run, Taxes, runs, unfold
 
-Prices = Mapping[int, Mapping[int, int]]  # SKU -> position -> centavos a unit
+Prices = Mapping[int, dict[int, int]]  # SKU -> position -> centavos a unit
 Content = Sequence[tuple[int, int]]  # (place of the line in the request, quantity)
 NEVER = 1 << 80
 NO_CHARGE: dict[int, int] = {}
@@ -160,15 +160,15 @@ def _places(barred: tuple[Run, ...]) -> list[int]:
     return unfold(barred)
 
 
-def bar(have: Sequence[Sequence[int]], lines: Sequence[RequestLine], terms: OrderTerms) -> list[Sequence[int]]:
+def bar(have: list[list[int]], lines: Sequence[RequestLine], terms: OrderTerms) -> list[list[int]]:
     """Return what positions have of each line, with nothing where they may not serve it."""
     unserved = dict(terms.unserved)
     far = _places(terms.far)
-    left: list[Sequence[int]] = []
+    left: list[list[int]] = []
     for line, units in zip(lines, have, strict=True):
         here = unserved.get(line.line, ())
         if far or here:
-            column = list(units)
+            column = units.copy()
             for position in far:
                 column[position] = 0
             for position in _places(here):
@@ -182,7 +182,7 @@ def bar(have: Sequence[Sequence[int]], lines: Sequence[RequestLine], terms: Orde
 # --- what they cost ---
 
 
-def by_unit(line: RequestLine, prices: Prices) -> Mapping[int, int]:
+def by_unit(line: RequestLine, prices: Prices) -> dict[int, int]:
     """Return centavos of one unit of a line by position, from those of its SKUs."""
     if line.components is None:
         return prices.get(line.sku_id, NO_CHARGE)
@@ -200,7 +200,7 @@ class Charges:
     less the credit for its aged units, which is at most all that; and the price of its stock.
     """
 
-    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "_tolled", "credit", "prices", "tax", "tolls")
+    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "_own", "credit", "prices", "tax", "tolls")
 
     def __init__(
         self,
@@ -218,16 +218,17 @@ class Charges:
         self._even = even
         self._lane = lane
         self._lines = lines
-        self.prices: list[Mapping[int, int]] = [by_unit(line, prices or {}) for line in lines]
+        self.prices: list[dict[int, int]] = [by_unit(line, prices or {}) for line in lines]
         known = terms or OrderTerms()
-        taxes = dict(known.taxes)
-        self.tax: list[Sequence[int] | None] = [taxes.get(line.line) for line in lines]
+        taxes: dict[int, list[int]] = {line: list(by_zone) for line, by_zone in known.taxes}
+        self.tax: list[list[int] | None] = [taxes.get(line.line) for line in lines]
         self.tolls = dict(known.busy)
-        self._tolled = bytearray(len(lane.klass))
-        for position in self.tolls:
-            self._tolled[position] = 1
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
-        self.credit: list[Mapping[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
+        self.credit: list[dict[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
+        self._own = [False] * len(lane.klass)  # by position: whether anything is charged there only
+        for charged in (self.tolls, *self.prices, *self.credit):
+            for position in charged:
+                self._own[position] = True
         self._by_subset: dict[int, _Subset] = {}
 
     def parcel(self, position: int, row: Row, content: Content) -> int:
@@ -277,7 +278,7 @@ class Charges:
         """Return each line as an item."""
         return [[(n, line.quantity)] for n, line in enumerate(self._lines)]
 
-    def extras(self, rows: Sequence[Row], items: Sequence[Content]) -> dict[int, list[int]]:
+    def extras(self, rows: list[Row], items: Sequence[Content]) -> Extras:
         """Return what parcels cost beside their rows: by position, for every subset of items, scaled.
 
         Positions where nothing does are absent.
@@ -317,7 +318,7 @@ class Charges:
                 found[position] = sums
         return found
 
-    def lowest(self, extras: Mapping[int, Sequence[int]]) -> list[int] | None:
+    def lowest(self, extras: Extras) -> list[int] | None:
         """Return the least that any position's extras are for every subset, as far as below zero; None: never."""
         if not self.credit or not extras:
             return None
@@ -325,7 +326,7 @@ class Charges:
 
     # --- for one parcel ---
 
-    def cheapest(self, s: int, serving: Sequence[int] | None, row: Row, asked: "Asked", bound: int) -> tuple[int, int]:
+    def cheapest(self, s: int, serving: list[int] | None, row: Row, asked: Asked, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with the whole lines of a subset; `NEVER` and -1: none.
 
         Equals as `subsets.cheapest_priced` has them: the cheapest before charges, then the first; `even`: the first.
@@ -340,59 +341,51 @@ class Charges:
         subset = self._subset(s)
         if serving is None:
             return self._cheapest_down(subset, row, asked, bound)
-        if not serving:
-            return NEVER, -1
         by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
-        tax, special = subset.tax, subset.special
-        if tax is None:
-            costs = [by_class[klass[position]] for position in serving]
-        else:
-            costs = [by_class[klass[position]] + tax[zone_at[position]] for position in serving]
-        if subset.bits:
-            # Only aged stock takes anything off: others that cost more than one without charges are not looked into.
-            most = min(
-                [cost for position, cost in zip(serving, costs, strict=True) if not special[position]], default=NEVER
-            )
-            aged = subset.aged
-            for n in [n for n, position in enumerate(serving) if special[position]]:
-                position, cost = serving[n], costs[n]
-                costs[n] = self._special(subset, position, cost) if cost <= most or position in aged else NEVER
-        best = min(costs)
-        n = costs.index(best)
-        if costs.count(best) > 1 and not self._even:
-            equal = [n for n, cost in enumerate(costs) if cost == best]
-            n = min(equal, key=lambda n: by_class[klass[serving[n]]])
-        return best, serving[n]
+        tax, own, aged = subset.tax, self._own, subset.aged
+        even = self._even
+        best = alone = NEVER
+        where = -1
+        for position in serving:
+            cost = base = by_class[klass[position]]
+            if tax is not None:
+                cost += tax[zone_at[position]]
+            # Only aged stock takes anything off: others that cost more than the best are not looked into.
+            if own[position] and (cost <= best or position in aged):
+                cost = self._special(subset, position, cost)
+            if cost < best or (cost == best and base < alone and not even):
+                best, alone, where = cost, base, position
+        return best, where
 
-    def _cheapest_down(self, subset: "_Subset", row: Row, asked: "Asked", bound: int) -> tuple[int, int]:
+    def _cheapest_down(self, subset: "_Subset", row: Row, asked: Asked, bound: int) -> tuple[int, int]:
         # Where aged stock takes something off is looked at first, so that it lowers no bound of the others.
         best = self._cheapest_aged(subset, row, asked) if subset.aged else (NEVER, NEVER, -1)
         tax = subset.tax
         if tax is None:
             best = self._walk(subset, row, row.ranked, 0, asked, bound, best)
-        else:
-            firsts, own = self._zoned(row)
-            least = list(map(add, firsts, tax))
-            first = least.index(min(least))
-            best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
-            most = min(bound, best[0])
-            for zone in [zone for zone, cost in enumerate(least) if cost <= most]:
-                if zone != first:
-                    best = self._walk(subset, row, own[zone], tax[zone], asked, bound, best)
+            return best[0], best[2]
+        firsts, own = self._zoned(row)
+        least = [cost + more for cost, more in zip(firsts, tax, strict=True)]
+        lowest = min(least)
+        first = least.index(lowest)
+        best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
+        for zone, cost in enumerate(least):
+            if cost <= bound and cost <= best[0] and zone != first:
+                best = self._walk(subset, row, own[zone], tax[zone], asked, bound, best)
         return best[0], best[2]
 
     def _walk(
         self,
         subset: "_Subset",
         row: Row,
-        positions: Sequence[int],
+        positions: list[int],
         tax: int,
-        asked: "Asked",
+        asked: Asked,
         bound: int,
         before: tuple[int, int, int],
     ) -> tuple[int, int, int]:
         """Return cost, cost before charges and position of the cheapest of some positions, if it beats one before."""
-        by_class, klass, special = row.by_class, self._lane.klass, subset.special
+        by_class, klass, own = row.by_class, self._lane.klass, self._own
         even = self._even
         best, alone, where = before
         for position in positions:
@@ -404,14 +397,14 @@ class Charges:
                 if units[position] < wanted:
                     break
             else:
-                if special[position]:
+                if own[position]:
                     cost = self._special(subset, position, cost)
                 alike = cost == best and (even or base == alone)
                 if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
                     best, alone, where = cost, base, position
         return best, alone, where
 
-    def _cheapest_aged(self, subset: "_Subset", row: Row, asked: "Asked") -> tuple[int, int, int]:
+    def _cheapest_aged(self, subset: "_Subset", row: Row, asked: Asked) -> tuple[int, int, int]:
         best = alone = NEVER
         where = -1
         lane = self._lane
@@ -458,45 +451,26 @@ class Charges:
             n = low.bit_length() - 1
             quantity = self._lines[n].quantity
             tax = self.tax[n]
-            mask = self._tolled.copy()
-            for charged in (self.prices[n], self.credit[n] if self.credit else NO_CHARGE):
-                for position in charged:
-                    mask[position] = 1
-            special = int.from_bytes(mask, "little")
             aged: AbstractSet[int] = set(self.credit[n]) if self.credit else NONE
             scaled = None if tax is None else [t * quantity << SCALE_BITS for t in tax]
-            return _Subset([(n, quantity)], scaled, special, bytes(mask), aged)
+            return _Subset([(n, quantity)], scaled, aged)
         one, rest = self._subset(low), self._subset(s ^ low)
         if one.tax is None or rest.tax is None:
             tax = one.tax if rest.tax is None else rest.tax
         else:
-            tax = list(map(add, one.tax, rest.tax))
-        special = one.bits | rest.bits
+            tax = [mine + other for mine, other in zip(one.tax, rest.tax, strict=True)]
         aged = rest.aged if one.aged <= rest.aged else one.aged | rest.aged
-        where = special.to_bytes(len(self._tolled), "little")
-        return _Subset(one.content + rest.content, tax, special, where, aged)
-
-
-Asked = Sequence[tuple[Sequence[int], int]]
+        return _Subset(one.content + rest.content, tax, aged)
 
 
 class _Subset:
-    """Lines that travel together: what they are taxed by zone, and where they cost something of their own."""
+    """Lines that travel together: what they are taxed by zone, and where their stock is aged."""
 
-    __slots__ = ("aged", "bits", "content", "special", "tax")
+    __slots__ = ("aged", "content", "tax")
 
-    def __init__(
-        self,
-        content: list[tuple[int, int]],
-        tax: Sequence[int] | None,
-        bits: int,
-        special: bytes,
-        aged: AbstractSet[int],
-    ) -> None:
+    def __init__(self, content: list[tuple[int, int]], tax: list[int] | None, aged: AbstractSet[int]) -> None:
         self.content = content
         self.tax = tax  # scaled, by zone
-        self.bits = bits  # `special` as one number: joining a thousand positions is one step
-        self.special = special  # by position, 1 where something is charged there only
         self.aged = aged  # positions where aged stock takes something off
 
 

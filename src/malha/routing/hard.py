@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from malha.routing.charging import Charges
+from malha.routing.charging import Charges, Prices
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
 from malha.routing.model import RequestLine, most_exact
 from malha.routing.parting import offers_of
@@ -24,10 +24,9 @@ MAX_SHARED_WORK = 30_000  # sets of lines times tight locations; beyond, locatio
 MAX_RECOUNTED = 10_000  # pairs of a line and a location that has it
 
 Content = list[tuple[int, int]]  # (place of the line in the request, quantity)
-Prices = Mapping[int, Mapping[int, int]]  # SKU -> position -> centavos that a unit is worth where it is
 
 
-def priced_line(line: RequestLine, quantity: int, prices: Prices) -> Mapping[int, int]:
+def priced_line(line: RequestLine, quantity: int, prices: Prices) -> dict[int, int]:
     """Return what units of a line are worth, centavos by position; absent positions 0."""
     if line.components is None:
         here = prices.get(line.sku_id, {})
@@ -128,7 +127,7 @@ class _Case:
             return row.by_class[self.lane.klass[position]]
         return self.charges.parcel(position, row, content)
 
-    def extras(self, rows: Sequence[Row], items: Sequence[Sequence[int]]) -> Extras | None:
+    def extras(self, rows: list[Row], items: Sequence[Sequence[int]]) -> Extras | None:
         """Return what every subset of items, each one or several lines, is charged beside its rates; None: nothing."""
         if self.charges is None:
             return None

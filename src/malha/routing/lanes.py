@@ -14,8 +14,9 @@ import msgspec
 
 from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
+from malha.routing.lane_facts import LaneFacts, Rates
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
-from malha.routing.terms import NO_TERMS, Run, Terms, runs
+from malha.routing.terms import NO_TERMS, Terms, runs
 
 SCALE_BITS = 20  # a scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
@@ -23,40 +24,6 @@ MAX_HEAVY = 256  # weights beyond all brackets whose costs are kept
 NO_LIMIT = 1 << 60
 NO_RISK = (0, 0)
 _encode = msgspec.json.Encoder().encode
-
-
-class Rates(msgspec.Struct, frozen=True, array_like=True):
-    """Centavos by zone for parcels up to `limit` grams; `packages` by zone where some take more than one."""
-
-    limit: int
-    prices: list[int]
-    packages: list[int] | None = None
-    cartons: list[int] | None = None  # by zone where some cost anything
-
-
-class LaneFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a lane says, as it is stored with every decision it was used for. Costs are centavos."""
-
-    rules: int  # version of the rules
-    network: int  # revision of the network
-    channel: int
-    method: str
-    service: int | None = None  # what the customer chose; absent: the cheapest
-    to: str | None = None  # state
-    pickup: int | None = None  # location
-    locations: list[Run]  # ids of the open ones, by position
-    refused: list[tuple[int, list[Run]]] = msgspec.field(default_factory=list)  # (number of the reason, location ids)
-    classes: list[tuple[int, int, int]]  # (zone, handling, line): locations of a class cost the same
-    members: list[int] = msgspec.field(default_factory=list)  # by position: its class; absent: each its own
-    split: int = 0  # centavos of a parcel beyond the first
-    fees: list[tuple[int, int]] = msgspec.field(default_factory=list)  # by class: (rejection, lateness), a parcel
-    learned: int | None = None  # version of the risks behind the fees
-    # What a further location of a site saves in centavos, and the site's open positions, where there are several.
-    sites: list[tuple[int, list[int]]] = msgspec.field(default_factory=list)
-
-    def klass(self) -> list[int]:
-        """Return the class of each position."""
-        return self.members or list(range(len(self.classes)))
 
 
 class Bracket:
@@ -188,7 +155,6 @@ class Lane:
         "full",
         "head",
         "kept",
-        "keys",
         "klass",
         "light",
         "limits",
@@ -197,7 +163,7 @@ class Lane:
         "position",
         "priced",
         "prices",
-        "row",
+        "rows",
         "sites",
         "split",
         "states",
@@ -225,8 +191,7 @@ class Lane:
         self.pick = _picker(open_)
         self.priced: StockPrices | None = None  # what `prices` are of: by SKU, (position, centavos) in order
         self.prices: dict[int, list[tuple[int, int]]] = {}
-        self.row = rows.row
-        self.keys = rows.keys
+        self.rows = rows
         self.split = facts.split
         self.sites = facts.sites
         self.floor_at = [facts.split] * len(self.klass)  # what credits leave of a parcel's cost, in centavos
@@ -241,16 +206,25 @@ class Lane:
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
         self.bounds: dict[Any, Any] = {}  # what routing rules asked before: `ruling.bounded`
 
+    def row(self, grams: int, lines: int) -> Row:
+        """Return the costs of a parcel of this billable weight with this many lines."""
+        return self.rows.row(grams, lines)
 
-def _picker(indexes: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
+    def keys(self, lines: int) -> list[int]:
+        """Return each position's class, shifted left to leave one bit for each of `lines`."""
+        return self.rows.keys(lines)
+
+
+def _picker(indexes: list[int]) -> Callable[[Sequence[int]], list[int]]:
     """Return what copies the open locations' entries out of a list over all locations."""
     if indexes == list(range(len(indexes))):
         stop = len(indexes)
-        return lambda whole: whole[:stop]
+        return lambda whole: list(whole[:stop])
     if len(indexes) == 1:
         only = indexes[0]
-        return lambda whole: (whole[only],)
-    return itemgetter(*indexes)
+        return lambda whole: [whole[only]]
+    pick = itemgetter(*indexes)
+    return lambda whole: list(pick(whole))
 
 
 def _head(facts: LaneFacts) -> bytes:

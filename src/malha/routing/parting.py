@@ -9,13 +9,13 @@ line that everybody has to serve. Preferred positions are `Tier`s: a parcel leav
 it, because one more line from an earlier tier outweighs all money (`ruling.bounded`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from malha.routing.charging import Charges
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 from malha.routing.siting import forced_at, improve, sites_of, spread
 from malha.routing.subsets import (
     Asked,
-    Charging,
     Extras,
     Part,
     cheapest,
@@ -32,7 +32,7 @@ MONEY = 1 << 80  # above any cost of parcels
 SPARSE = 0.7  # of the positions without a unit: then those that have one are written down
 
 # By line: the price of stock by position, and of how many units.
-Worth = Sequence[tuple[Mapping[int, int], int]]
+Worth = list[tuple[dict[int, int], int]]
 
 
 class Tier:
@@ -40,11 +40,11 @@ class Tier:
 
     __slots__ = ("few", "mask", "weight")
 
-    def __init__(self, mask: bytes | None, weight: int = 0) -> None:
+    def __init__(self, mask: list[int] | None, weight: int = 0) -> None:
         self.mask = mask  # 1 where it may serve
         self.weight = weight  # what a line from here adds to a plan's cost, above any money
         scarce = mask is not None and mask.count(0) >= SPARSE * len(mask)
-        self.few = [position for position, may in enumerate(mask or b"") if may] if scarce else None
+        self.few = [position for position, may in enumerate(mask or []) if may] if scarce else None
 
 
 EVERYWHERE = (Tier(None),)
@@ -53,15 +53,15 @@ EVERYWHERE = (Tier(None),)
 class _Search:
     """The cheapest parcels of one order from one tier."""
 
-    __slots__ = ("_charges", "_even", "_few", "_have", "_held", "_klass", "_sparse", "_worth")
+    __slots__ = ("_charges", "_even", "_few", "_have", "_held", "_klass", "_known", "_sparse", "_worth")
 
     def __init__(
         self,
         tier: Tier,
-        klass: Sequence[int],
-        have: Sequence[tuple[Sequence[int], int]],
+        klass: list[int],
+        have: Asked,
         worth: Worth | None,
-        charges: Charging | None,
+        charges: Charges | None,
         *,
         even: bool,
     ) -> None:
@@ -71,16 +71,18 @@ class _Search:
         self._charges = charges
         self._even = even
         self._sparse = SPARSE * len(klass)
-        self._held: dict[int, Asked] = {0: [] if tier.mask is None else [(tier.mask, 1)]}
-        # By subset: the positions that serve it, where they are few; None: look for them.
-        self._few: dict[int, list[int] | None] = {0: tier.few}
+        subsets = 1 << len(have)
+        self._held: list[Asked] = [[] if tier.mask is None else [(tier.mask, 1)]] * subsets
+        # By subset: the positions that serve it, where they are few; None: look for them, or not known yet.
+        self._few: list[list[int] | None] = [tier.few] * subsets
+        self._known = [True] + [False] * (subsets - 1)
 
     def find(self, s: int, row: Row, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with a subset of lines; it may be passed over beyond a bound.
 
         `NEVER` and -1: there is none.
         """
-        serving = self._few[s] if s in self._few else self._serving(s)
+        serving = self._serving(s)
         if self._charges is not None:
             found = self._charges.cheapest(s, serving, row, self._held[s], bound)
         else:
@@ -93,38 +95,38 @@ class _Search:
         return found
 
     def _serving(self, s: int) -> list[int] | None:
+        """Return the positions that serve a subset, in order, where they are few; None: look for them."""
+        if self._known[s]:
+            return self._few[s]
         low = s & -s
         rest = s ^ low
-        if rest not in self._few:
-            self._serving(rest)
+        serving = self._serving(rest)
         units, wanted = self._have[low.bit_length() - 1]
         before = self._held[rest]
         self._held[s] = [(units, wanted), *before]
-        serving = self._few[rest]
         if serving is not None:
             serving = [position for position in serving if units[position] >= wanted]
-        elif not rest and units.count(0) >= self._sparse:
-            serving = [position for position, u in enumerate(units) if u >= wanted]
-            for mask, _ in before:
-                serving = [position for position in serving if mask[position]]
-        elif rest and (one := self._one(low)) is not None:
+        elif not rest:
+            if units.count(0) >= self._sparse:
+                serving = [position for position, u in enumerate(units) if u >= wanted]
+                for mask, least in before:
+                    serving = [position for position in serving if mask[position] >= least]
+        elif (one := self._serving(low)) is not None:
             serving = one
             for others, least in before:
                 serving = [position for position in serving if others[position] >= least]
         self._few[s] = serving
+        self._known[s] = True
         return serving
-
-    def _one(self, low: int) -> list[int] | None:
-        return self._few[low] if low in self._few else self._serving(low)
 
 
 def assign(
     lane: Lane,
-    grams: Sequence[int],
-    lines: Sequence[int],
-    keys: Sequence[int],
+    grams: list[int],
+    lines: list[int],
+    keys: list[int],
     extras: Extras | None = None,
-    charges: Charging | None = None,
+    charges: Charges | None = None,
 ) -> tuple[list[Part], list[int], list[Row]]:
     """Return the cheapest plan for all lines: its parts, every position's forced cost, and the rows looked at.
 
@@ -150,7 +152,7 @@ def assign(
     return spread(unroll(first, at, whole), placed), costs, rows
 
 
-def offers_of(lane: Lane, rows: Sequence[Row], extras: Extras | None) -> Callable[[int, int], tuple[int, int]]:
+def offers_of(lane: Lane, rows: list[Row], extras: Extras | None) -> Callable[[int, int], tuple[int, int]]:
     """Return what tells the scaled cost of a parcel by position and lines, from tables."""
     klass = lane.klass
 
@@ -163,11 +165,11 @@ def offers_of(lane: Lane, rows: Sequence[Row], extras: Extras | None) -> Callabl
 
 def part_lines(
     lane: Lane,
-    grams: Sequence[int],
-    have: Sequence[Sequence[int]],
-    asked: Sequence[int],
+    grams: list[int],
+    have: list[list[int]],
+    asked: list[int],
     worth: Worth | None = None,
-    charges: Charging | None = None,
+    charges: Charges | None = None,
     tiers: Sequence[Tier] = EVERYWHERE,
 ) -> tuple[list[Part], list[Row]] | None:
     """Return the parts of the cheapest plan, and the rows, without any position's forced cost.
@@ -219,14 +221,14 @@ def part_lines(
 
 def _grouped(  # noqa: PLR0917 - called once per order: keywords cost
     lane: Lane,
-    rows: Sequence[Row],
-    lines: Sequence[tuple[Sequence[int], int]],
+    rows: list[Row],
+    lines: Asked,
     worth: Worth | None,
-    charges: Charging | None,
+    charges: Charges | None,
     tiers: Sequence[Tier],
     f: list[int],
     at: list[int],
-    g: Sequence[int],
+    g: list[int],
 ) -> list[Part]:
     """Return the parts of the cheapest plan where parcels from one site cost less together."""
     items = [] if charges is None else charges.whole()
@@ -255,7 +257,7 @@ def _grouped(  # noqa: PLR0917 - called once per order: keywords cost
     return spread(unroll(first, at, len(f) - 1), placed)
 
 
-def _in_several(s: int, ways: Sequence[tuple[int, int]], f: Sequence[int], g: Sequence[int]) -> tuple[int, int]:
+def _in_several(s: int, ways: list[tuple[int, int]], f: list[int], g: list[int]) -> tuple[int, int]:
     """Return the least that a subset costs in several parcels, and the part that holds its lowest line."""
     bound = NEVER
     part = s
@@ -276,7 +278,7 @@ def _worth_at(position: int, extra: Worth) -> int:
 
 
 def _cheapest_of(
-    positions: Iterable[int], by_class: Sequence[int], klass: Sequence[int], extra: Worth | None, *, even: bool
+    positions: list[int], by_class: list[int], klass: list[int], extra: Worth | None, *, even: bool
 ) -> tuple[int, int]:
     """Return cost and position of the cheapest parcel from some positions, in order.
 
@@ -295,7 +297,7 @@ def _cheapest_of(
 
 
 def _cheapest_down(
-    row: Row, klass: Sequence[int], lines: Asked, bound: int, extra: Worth | None, *, even: bool
+    row: Row, klass: list[int], lines: Asked, bound: int, extra: Worth | None, *, even: bool
 ) -> tuple[int, int]:
     """Return the same of all positions, unless it costs more than `bound`."""
     by_class = row.by_class

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from malha.routing.lanes import LaneFacts, Rates, reopen_lane
+from malha.routing.lane_facts import LaneFacts, Rates
+from malha.routing.lanes import reopen_lane
 from malha.routing.model import REASONS, Plan, Reason, RequestLine
 from malha.routing.rules import decide
 from malha.routing.ruling.model import Bound

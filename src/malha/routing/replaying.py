@@ -6,7 +6,8 @@ weights: it is decoded once, and what a parcel costs is worked out once. Only th
 
 import msgspec
 
-from malha.routing.lanes import Lane, LaneFacts, Rates, reopen_lane
+from malha.routing.lane_facts import LaneFacts, Rates
+from malha.routing.lanes import Lane, reopen_lane
 from malha.routing.model import Basis
 from malha.routing.rules import decide
 

@@ -19,8 +19,8 @@ from functools import partial
 
 import msgspec
 
-from malha.routing.charging import Charges, bar, order_terms
-from malha.routing.hard import Prices, priced_line, solve_hard
+from malha.routing.charging import Charges, Prices, bar, order_terms
+from malha.routing.hard import priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import (
     MANY_LOCATIONS,
@@ -87,7 +87,7 @@ def plan(
     heavy: Blocks = []
     light = lane.light
     pick = lane.pick
-    stock: dict[int, Sequence[int]] = {}
+    stock: dict[int, list[int]] = {}
     for line in lines:
         if line.grams > light:
             heavy.append((line.line, _too_heavy(lane, line.grams)))
@@ -113,7 +113,7 @@ def _full_now(lane: Lane, taken: Sequence[int]) -> Full:
     return lane.full
 
 
-def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: Mapping[int, Sequence[int]]) -> Prices:
+def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: dict[int, list[int]]) -> Prices:
     """Return the prices that can matter: of locations that are open and have units."""
     if lane.priced is not priced:
         lane.priced = priced
@@ -207,7 +207,7 @@ def decide(
 def _parted(
     lane: Lane,
     lines: Sequence[RequestLine],
-    have: Sequence[Sequence[int]],
+    have: list[list[int]],
     prices: Prices | None,
     charges: Charges | None,
     tiers: Sequence[Tier] = EVERYWHERE,
@@ -346,7 +346,7 @@ def _shipped(
     ]
 
 
-def _worth(line: RequestLine, prices: Prices) -> tuple[Mapping[int, int], int]:
+def _worth(line: RequestLine, prices: Prices) -> tuple[dict[int, int], int]:
     """Return what a line's units are worth by position, and how many times that."""
     if line.components is None:
         return prices.get(line.sku_id, {}), line.quantity
@@ -360,18 +360,19 @@ def servable(
     excluded: Blocks,
     heavy: Blocks,
     terms: OrderTerms | None = None,
-) -> tuple[list[Sequence[int]], int]:
+) -> tuple[list[list[int]], int]:
     """Return, per line, the units of it that each position could serve by itself, and how many SKUs all lines name."""
-    have: list[Sequence[int]] = []
+    have: list[list[int]] = []
     needs = 0
     for line in lines:
         components = line.components
         if components is None:
             needs += 1
-            have.append(stock[line.sku_id])
+            units = stock[line.sku_id]
+            have.append(units if isinstance(units, list) else list(units))
         else:
             needs += len(components)
-            columns = [[units // per for units in stock[sku]] for sku, per in components]
+            columns = [[count // per for count in stock[sku]] for sku, per in components]
             have.append(columns[0] if len(columns) == 1 else list(map(min, *columns)))
     if full or excluded or heavy:
         have = _without(have, lines, full, (excluded, heavy))
@@ -381,8 +382,8 @@ def servable(
 
 
 def _without(
-    have: Sequence[Sequence[int]], lines: Sequence[RequestLine], full: Full, blocks: Iterable[Blocks]
-) -> list[Sequence[int]]:
+    have: Sequence[list[int]], lines: Sequence[RequestLine], full: Full, blocks: Iterable[Blocks]
+) -> list[list[int]]:
     """Return `have` with nothing where a location may not serve."""
     left = [list(units) for units in have]
     for position, _, _ in full:
@@ -393,7 +394,7 @@ def _without(
         for line, positions in block:
             for position in positions:
                 by_line[line][position] = 0
-    return list(left)
+    return left
 
 
 def _spell(  # noqa: PLR0917 - called once per order: keywords cost

@@ -9,7 +9,6 @@ them.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 
@@ -19,28 +18,9 @@ MANY_SUBSETS = 16
 # A subset of lines and the position it leaves from.
 Part = tuple[int, int]
 # Lines: the units each position has of one, and how many are wanted.
-Asked = list[tuple[Sequence[int], int]]
+Asked = list[tuple[list[int], int]]
 # By position, for every subset of lines, the scaled price of the units; positions where all are free of it are absent.
-Extras = Mapping[int, Sequence[int]]
-
-
-class Charging(Protocol):
-    """What the programme asks of `charging.Charges`."""
-
-    def whole(self) -> Sequence[Sequence[tuple[int, int]]]:
-        """Return each line as an item."""
-
-    def extras(self, rows: Sequence[Row], items: Sequence[Sequence[tuple[int, int]]]) -> Extras:
-        """Return what parcels of every subset of items cost beside their rows."""
-
-    def lowest(self, extras: Extras) -> Sequence[int] | None:
-        """Return the least of them by subset, as far as below zero."""
-
-    def parcel(self, position: int, row: Row, content: Sequence[tuple[int, int]]) -> int:
-        """Return the scaled cost of one parcel."""
-
-    def cheapest(self, s: int, serving: Sequence[int] | None, row: Row, asked: Asked, bound: int) -> tuple[int, int]:
-        """Return cost and position of the cheapest parcel."""
+Extras = dict[int, list[int]]
 
 
 def _splits(n: int) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -84,26 +64,26 @@ def tables(n: int) -> _Tables:
     return found
 
 
-def rows_of(lane: Lane, grams: Sequence[int], lines: Sequence[int]) -> list[Row]:
+def rows_of(lane: Lane, grams: list[int], lines: list[int]) -> list[Row]:
     """Return the costs of a parcel for every subset of items with these weights and numbers of lines.
 
     The empty subset has no costs: its place is taken by any other row, never to be looked at.
     """
-    row = lane.row
+    known = lane.rows
     weights = [0]
     counts = [0]
-    rows = [row(grams[0], lines[0])]
+    rows = [known.row(grams[0], lines[0])]
     for g, k in zip(grams, lines, strict=True):
         for s in range(len(weights)):
             w = weights[s] + g
             c = counts[s] + k
             weights.append(w)
             counts.append(c)
-            rows.append(row(w, c))
+            rows.append(known.row(w, c))
     return rows
 
 
-def cheapest(rows: Sequence[Row], keys: Sequence[int]) -> tuple[list[int], list[int]]:
+def cheapest(rows: list[Row], keys: list[int]) -> tuple[list[int], list[int]]:
     """Return f: for every subset the cheapest parcel's cost and position; `NEVER` and -1 where there is none."""
     f = [0]
     at = [-1]
@@ -138,7 +118,7 @@ def extras_of(prices: Sequence[Mapping[int, int]]) -> dict[int, list[int]]:
 
 
 def cheapest_priced(
-    rows: Sequence[Row], keys: Sequence[int], extras: Extras, lowest: Sequence[int] | None = None
+    rows: list[Row], keys: list[int], extras: Extras, lowest: list[int] | None = None
 ) -> tuple[list[int], list[int]]:
     """Return what `cheapest` does, with the extras in every parcel's cost. `lowest`: see `charging.Charges`."""
     f = [0]
@@ -167,7 +147,7 @@ def cheapest_priced(
     return f, at
 
 
-def combine(f: Sequence[int], n: int) -> tuple[list[int], list[int]]:
+def combine(f: list[int], n: int) -> tuple[list[int], list[int]]:
     """Return g: for every subset the cheapest plan's cost, and the part of it that holds its lowest line."""
     g = list(f)
     first = list(range(len(f)))
@@ -182,7 +162,7 @@ def combine(f: Sequence[int], n: int) -> tuple[list[int], list[int]]:
     return g, first
 
 
-def unroll(first: Sequence[int], at: Sequence[int], whole: int) -> list[Part]:
+def unroll(first: list[int], at: list[int], whole: int) -> list[Part]:
     """Return the parts of the cheapest plan for `whole`."""
     parts = []
     while whole:
@@ -193,7 +173,7 @@ def unroll(first: Sequence[int], at: Sequence[int], whole: int) -> list[Part]:
 
 
 def forced(
-    rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int, extras: Extras | None = None
+    rows: list[Row], keys: list[int], g: list[int], whole: int, n: int, extras: Extras | None = None
 ) -> list[int]:
     """Return, for every position, centavos of the cheapest plan for `whole` that uses it; -1 if none does."""
     costs = _forced_of(rows, keys, g, whole, n)
@@ -207,7 +187,7 @@ def forced(
     return costs
 
 
-def _forced_of(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole: int, n: int) -> list[int]:
+def _forced_of(rows: list[Row], keys: list[int], g: list[int], whole: int, n: int) -> list[int]:
     whole_order: list[int] = []  # by class, of locations that can serve all: worked out for all classes at once
     pairs: dict[int, list[tuple[list[int], int]]] = {}
     costs: dict[int, int] = {}
@@ -233,7 +213,7 @@ def _forced_of(rows: Sequence[Row], keys: Sequence[int], g: Sequence[int], whole
     return [costs[key] for key in keys]
 
 
-def _options(rows: Sequence[Row], g: Sequence[int], whole: int, mask: int, n: int) -> list[tuple[list[int], int]]:
+def _options(rows: list[Row], g: list[int], whole: int, mask: int, n: int) -> list[tuple[list[int], int]]:
     """Return what a location that can serve `mask` may send: costs by class, and the cheapest plan for the others."""
     subsets = tables(n).subsets[mask]
     if len(subsets) < MANY_SUBSETS:

@@ -13,7 +13,8 @@ from malha.network.places import locate
 from malha.network.tariff import distance_km
 from malha.routing import lanes
 from malha.routing.charging import Charges, Prices, price_of
-from malha.routing.lanes import Lane, Rates, carton_of
+from malha.routing.lane_facts import Rates
+from malha.routing.lanes import Lane, carton_of
 from malha.routing.model import RequestLine
 from malha.routing.records import Record
 from malha.routing.siting import saved

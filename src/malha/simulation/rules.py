@@ -17,7 +17,8 @@ import msgspec
 from malha.network.model import Method
 from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
-from malha.routing.lanes import NO_RISK, Bracket, Lane, LaneFacts, Rates, reopen_lane
+from malha.routing.lane_facts import LaneFacts, Rates
+from malha.routing.lanes import NO_RISK, Bracket, Lane, reopen_lane
 from malha.routing.model import Plan, RequestLine
 from malha.routing.records import Record, read_record
 from malha.routing.rules import decide, record_json

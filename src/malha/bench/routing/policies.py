@@ -70,7 +70,7 @@ class Ledger:
         stock = {sku: self.columns[sku] for sku in skus}
         here = None
         if prices:
-            here = {sku: p for sku in skus if (p := prices.get(sku))}
+            here = {sku: dict(p) for sku in skus if (p := prices.get(sku))}
         plan = decide(world.lanes[j], world.lines(skus), stock, [], [], [], here)
         self.micros.append((time.thread_time_ns() - began) / 1000)
         at = [world.locations] * len(skus)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from malha.bench.routing.families import MONEY, WEIGHT_STEP, Instance, Order
-from malha.routing.lanes import NO_LIMIT, Bracket, Lane, LaneFacts, Rows
+from malha.routing.lane_facts import LaneFacts
+from malha.routing.lanes import NO_LIMIT, Bracket, Lane, Rows
 from malha.routing.model import RULES_VERSION, RequestLine
 from malha.routing.pricing.baskets import Baskets, separable
 from malha.routing.terms import runs

@@ -71,7 +71,7 @@ def _work_out(bound: Bound, positions: int, lines: int) -> list[Tier]:
         for position in closed:
             mask[position] = 0
     weights = _weights(len(bound.tiers), lines)
-    return [Tier(bytes(mask), weight) for mask, weight in zip(masks, weights, strict=True)]
+    return [Tier(list(mask), weight) for mask, weight in zip(masks, weights, strict=True)]
 
 
 def solve_bounded(
