@@ -8,23 +8,25 @@ PYTEST ?= $(BIN)/python -m pytest
 ARGS ?=
 PURE := $(wildcard tests/unit tests/property)
 SPREAD := $(wildcard tests/unit tests/property tests/contract tests/postgres)
+PLANNER := $(wildcard tests/unit/test_routing*.py tests/property/test_routing*.py tests/property/test_costs_on_paper.py \
+	tests/property/test_simulation_worlds.py)
 ALONE := $(wildcard tests/scenarios tests/browser)
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check lint types contracts test test-fast peers test-313 format assets messages docs lock screenshots \
-	wheel audit licences sbom fuzz clean setup-runtime setup-dev
+.PHONY: help setup demo check lint types contracts test test-fast peers test-313 test-uncompiled format assets messages docs lock \
+	screenshots wheel wheel-compiled audit licences sbom fuzz clean setup-runtime setup-dev
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install everything for work on Malha: Debian packages (as root), .venv, front-end packages, catalogues
+setup: ## Install everything for work on Malha: Debian packages (as root), .venv, front-end packages, catalogues; compile
 	@$(PYTHON) tools/setup.py test
 
 demo: setup-runtime ## Run a synthetic retailer, from nothing to a console in the browser (ARGS="--orders 500")
 	@$(BIN)/malha demo $(ARGS)
 
-check: lint types contracts test-313 test ## All that must be green: lint, types, contracts, tests
+check: lint types contracts test-313 test-uncompiled test ## All that must be green: lint, types, contracts, tests
 
 lint: setup-dev ## Style and format, of Python and of the docs' fences
 	@$(BIN)/ruff check
@@ -57,6 +59,9 @@ test-313: ## The unit and property tests on Python 3.13, where one is installed
 	@$(PYTHON) tools/setup.py py313
 	@if [ -x .venv313/bin/python ] && [ -n "$(PURE)" ]; then .venv313/bin/python -m pytest -q -n auto -p no:cacheprovider $(PURE); fi
 
+test-uncompiled: setup ## The tests of the planner once more, from source, where `make setup` has compiled it
+	@MALHA_COMPILED=false $(PYTEST) -q -n auto -p no:cacheprovider $(PLANNER)
+
 format: setup-dev ## Put the code in its format and mend what can be mended by itself
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -77,6 +82,10 @@ lock: setup-dev ## Write requirements/*.lock anew (ARGS="--upgrade" or "--upgrad
 screenshots: setup ## Take every page in both languages, wide and narrow, and say what is wrong with it
 	@$(BIN)/python tools/screenshots.py
 
+wheel-compiled: setup-dev ## Build a wheel for this machine's kind and Python only, with the planner's inner modules compiled
+	@$(BIN)/python tools/compile_routing.py --must
+	@MALHA_WHEEL=compiled $(BIN)/python -m hatchling build -t wheel
+
 wheel: setup-runtime ## Build the wheel, front-end files and catalogues included, into dist/
 	@$(BIN)/python -m hatchling build -t wheel
 
@@ -95,7 +104,7 @@ fuzz: setup ## Search the API for faults for a long time (minutes; another place
 		$(PYTEST) tests/scenarios/test_api_is_true.py -o timeout=7200 $(ARGS)
 
 clean: ## Remove what set-up and runs have made here (.venv, node_modules, caches, build results)
-	@rm -rf .venv .venv313 node_modules build dist src/malha/console/static/vendor screenshots \
+	@rm -rf .venv .venv313 node_modules build dist src/malha/console/static/vendor src/malha/routing/compiled screenshots \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find src -name '*.mo' -delete

@@ -5,7 +5,8 @@ inputs have not changed since it last succeeded. Usage: `python3 tools/setup.py 
 
     runtime   what `make demo` needs
     dev       runtime, and what the linters and type checkers need
-    test      dev, and what the tests need of the operating system (a browser, a packaged PostgreSQL, a load generator)
+    test      dev, what the tests need of the operating system (a browser, a packaged PostgreSQL, a load generator),
+              and the planner's inner modules compiled, where there is a C compiler
     py313     a second environment `.venv313`, where a Python 3.13 is installed
 
 It exits 2 with the exact command to run when something must be installed by an administrator first.
@@ -352,6 +353,11 @@ def messages(venv: Path) -> None:
     run(venv / "bin" / "python", "-m", "malha.platform.messages", "compile")
 
 
+def compiled(venv: Path) -> None:
+    """Compile the planner's inner modules where that is possible and their sources changed; else say why not."""
+    run(venv / "bin" / "python", ROOT / "tools" / "compile_routing.py")
+
+
 def second_python() -> None:
     """Build `.venv313` where a Python 3.13 is installed; elsewhere say so and leave nothing."""
     found = interpreters(SECOND_PYTHON)
@@ -381,6 +387,8 @@ def main() -> None:
         python_packages(venv, interpreter, "runtime" if mode == "runtime" else "dev")
         front_end(venv, dev=mode != "runtime")
         messages(venv)
+        if mode == "test":
+            compiled(venv)
         # Large downloads: outside CI by `make peers` alone, and the tests skip and say so.
         everything = mode == "peers" or bool(os.environ.get("CI"))
         if everything and mode != "runtime":

@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,29 @@ def test_the_wheel_carries_its_licence_and_notice(names: set[str]):
 def test_the_wheel_carries_nothing_of_the_workshop(names: set[str]):
     assert {name.split("/")[0].split("-")[0] for name in names} == {"malha"}
     assert not any("__pycache__" in name for name in names)
+
+
+def test_the_wheel_is_for_every_machine(names: set[str]):
+    assert not any("compiled/" in name or name.endswith(".so") for name in names)
+
+
+def test_a_wheel_that_should_be_compiled_and_is_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "tools/build_hook.py", "src/malha/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    manifest = tmp_path / "src/malha/console/static/vendor/manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    monkeypatch.setenv("MALHA_WHEEL", "compiled")
+    with pytest.raises(FileNotFoundError, match="make wheel-compiled"):
+        next(WheelBuilder(str(tmp_path)).build(directory=str(tmp_path / "dist"), versions=["standard"]))
+    note = tmp_path / f"src/malha/routing/compiled/malha_routing__mypyc{EXTENSION_SUFFIXES[0]}.txt"
+    note.parent.mkdir(parents=True)
+    note.write_text("")
+    built = next(WheelBuilder(str(tmp_path)).build(directory=str(tmp_path / "dist"), versions=["standard"]))
+    assert not built.endswith("-none-any.whl")
+    with zipfile.ZipFile(built) as wheel:
+        assert f"malha/routing/compiled/{note.name}" in wheel.namelist()
 
 
 def test_a_wheel_without_front_end_files_is_refused(tmp_path: Path):

@@ -26,7 +26,7 @@ PREFIX = "MALHA_"
 CONFIG_VARIABLE = "MALHA_CONFIG"
 CONFIG_NAME = "malha.toml"
 # Read by the test suite or by the settings loader itself, never settings of a running system.
-NOT_SETTINGS = re.compile(r"^MALHA_(CONFIG$|TEST_)")
+NOT_SETTINGS = re.compile(r"^MALHA_(CONFIG$|COMPILED$|TEST_)")
 SECRET_FIELDS = frozenset({"secret_key", "secret_key_previous", "database_url", "smtp_url"})
 SECRET_LENGTH = 32
 MEMORY_SIZE = re.compile(r"^[1-9][0-9]*(kB|MB|GB)$")
