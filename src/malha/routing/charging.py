@@ -365,7 +365,7 @@ class Charges:
             best = self._walk(subset, row, row.ranked, 0, asked, bound, best)
             return best[0], best[2]
         firsts, own = self._zoned(row)
-        least = [cost + more for cost, more in zip(firsts, tax, strict=True)]
+        least = _joined(firsts, tax)
         lowest = min(least)
         first = least.index(lowest)
         best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
@@ -458,7 +458,7 @@ class Charges:
         if one.tax is None or rest.tax is None:
             tax = one.tax if rest.tax is None else rest.tax
         else:
-            tax = [mine + other for mine, other in zip(one.tax, rest.tax, strict=True)]
+            tax = _joined(one.tax, rest.tax)
         aged = rest.aged if one.aged <= rest.aged else one.aged | rest.aged
         return _Subset(one.content + rest.content, tax, aged)
 
@@ -472,6 +472,11 @@ class _Subset:
         self.content = content
         self.tax = tax  # scaled, by zone
         self.aged = aged  # positions where aged stock takes something off
+
+
+def _joined(one: list[int], other: list[int]) -> list[int]:
+    """Return the sums of two lists, place by place."""
+    return [cost + other[n] for n, cost in enumerate(one)]
 
 
 def _sums(amounts: Sequence[int], toll: int = 0) -> list[int]:

@@ -219,12 +219,16 @@ def _picker(indexes: list[int]) -> Callable[[Sequence[int]], list[int]]:
     """Return what copies the open locations' entries out of a list over all locations."""
     if indexes == list(range(len(indexes))):
         stop = len(indexes)
-        return lambda whole: list(whole[:stop])
+        return lambda whole: _listed(whole[:stop])
     if len(indexes) == 1:
         only = indexes[0]
         return lambda whole: [whole[only]]
     pick = itemgetter(*indexes)
     return lambda whole: list(pick(whole))
+
+
+def _listed(units: Sequence[int]) -> list[int]:
+    return units if isinstance(units, list) else list(units)
 
 
 def _head(facts: LaneFacts) -> bytes:

@@ -30,6 +30,7 @@ from malha.routing.subsets import (
 NEVER = 1 << 200  # above any preference
 MONEY = 1 << 80  # above any cost of parcels
 SPARSE = 0.7  # of the positions without a unit: then those that have one are written down
+SAMPLE = 64  # positions that are looked at for that
 
 # By line: the price of stock by position, and of how many units.
 Worth = list[tuple[dict[int, int], int]]
@@ -53,7 +54,7 @@ EVERYWHERE = (Tier(None),)
 class _Search:
     """The cheapest parcels of one order from one tier."""
 
-    __slots__ = ("_charges", "_even", "_few", "_have", "_held", "_klass", "_known", "_sparse", "_worth")
+    __slots__ = ("_charges", "_even", "_few", "_have", "_held", "_klass", "_known", "_stride", "_worth")
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class _Search:
         self._worth = worth
         self._charges = charges
         self._even = even
-        self._sparse = SPARSE * len(klass)
+        self._stride = max(1, len(klass) // SAMPLE)
         subsets = 1 << len(have)
         self._held: list[Asked] = [[] if tier.mask is None else [(tier.mask, 1)]] * subsets
         # By subset: the positions that serve it, where they are few; None: look for them, or not known yet.
@@ -107,7 +108,8 @@ class _Search:
         if serving is not None:
             serving = [position for position in serving if units[position] >= wanted]
         elif not rest:
-            if units.count(0) >= self._sparse:
+            sample = units[:: self._stride]
+            if sample.count(0) >= SPARSE * len(sample):
                 serving = [position for position, u in enumerate(units) if u >= wanted]
                 for mask, least in before:
                     serving = [position for position in serving if mask[position] >= least]

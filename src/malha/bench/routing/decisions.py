@@ -19,6 +19,7 @@ from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import Tariff
 from malha.platform.address import Address
 from malha.platform.ids import UUID
+from malha.routing import IS_COMPILED
 from malha.routing.model import Door, Network, Place, Request, RequestLine, StockPrices
 from malha.routing.rules import plan, record_json
 from malha.routing.ruling.model import Content, Facts, Rule, Run, Where
@@ -159,6 +160,7 @@ def time_decisions(
 ) -> dict[str, dict[str, float]]:
     """Return milliseconds of a decision: p50 and p99 by how much stock there is and by what is in force."""
     found: dict[str, dict[str, float]] = {}
+    say(f"the planner {'is compiled' if IS_COMPILED else 'runs from source'}")
     for name, empty in EMPTY.items():
         for what in ("plain", "prices", "terms", "terms_and_prices"):
             rng = random.Random(seed)  # noqa: S311 - made-up goods
