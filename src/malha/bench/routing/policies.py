@@ -13,7 +13,7 @@ from malha.routing.pricing.columns import Configurations, SolverFailed
 from malha.routing.pricing.waves import plan_wave
 from malha.routing.rules import decide
 
-Prices = Mapping[int, Mapping[int, int]]
+Prices = Mapping[int, dict[int, int]]
 MAX_ROUNDS = 25
 NEVER = 1000.0  # whole money: what a wave counts for a line it gives up, so that it never does while there is stock
 PLENTY = 1 << 40  # units of what never runs out
@@ -70,7 +70,7 @@ class Ledger:
         stock = {sku: self.columns[sku] for sku in skus}
         here = None
         if prices:
-            here = {sku: dict(p) for sku in skus if (p := prices.get(sku))}
+            here = {sku: p for sku in skus if (p := prices.get(sku))}
         plan = decide(world.lanes[j], world.lines(skus), stock, [], [], [], here)
         self.micros.append((time.thread_time_ns() - began) / 1000)
         at = [world.locations] * len(skus)
