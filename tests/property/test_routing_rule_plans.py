@@ -1,9 +1,13 @@
 """Plans within what a routing rule asks, against every plan there is; and what holds for all of them."""
 
+import random
 from collections.abc import Iterator
 from itertools import combinations, product
 
 import msgspec
+import pytest
+from deciding import SKUS as DECIDED
+from deciding import a_network, an_order
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_routing_plans import (
@@ -22,7 +26,7 @@ from test_routing_plans import (
 from test_routing_plans import world as world_of
 
 from malha.routing.explaining import explain
-from malha.routing.model import Network, Plan, Reason, Request, RequestLine
+from malha.routing.model import Network, Plan, Reason, Request, RequestLine, StockPrices
 from malha.routing.records import costs_of, read_record, replay
 from malha.routing.replaying import Replayer
 from malha.routing.rules import plan, record_json
@@ -230,3 +234,23 @@ def test_a_rule_that_asks_nothing_decides_as_no_rule_does(network: Network, requ
     ruled = planned(network, request, free, Bound(number=1, run="Run", rule="Rule"))
     assert ruled.assignments == free_of_rules.assignments
     assert msgspec.structs.replace(ruled.basis, bound=None) == free_of_rules.basis
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_parcel_of_a_parted_line_costs_the_same_under_a_rule_that_prefers_all_locations_alike(seed: int):
+    rng = random.Random(seed)
+    network = a_network(rng, 4)
+    one = RequestLine(1, 3, 2, 200, None)
+    request = msgspec.structs.replace(
+        an_order(rng, 1, 4), lines=[one], method="ship", excluded=None, service_id=None, goods={}, to_state="SP"
+    )
+    free = {sku: [0, 1, 1, 0] if sku == one.sku_id else [0] * 4 for sku in DECIDED}
+    prices = StockPrices(3, {one.sku_id: {1: 50, 2: 70, 3: 90}})
+
+    def alike(lane) -> Bound:
+        return Bound(number=1, run="Run", rule="Rule", tiers=[list(runs(sorted(lane.position.values())))])
+
+    told = [plan(request, network, free, [0] * 4, prices, bind=bind) for bind in (None, alike)]
+    assert told[0].cost == told[1].cost
+    plain, ruled = (costs_of(read_record(record_json(each))) for each in told)
+    assert plain == ruled

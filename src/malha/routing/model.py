@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from malha.routing.lanes import Lane, Rows
     from malha.routing.ruling.planning import Under
 
-RULES_VERSION = 5  # 2: prices of stock; 3: terms; 4: routing rules of people; 5: ten lines exactly at few locations
+RULES_VERSION = 6  # 2: prices; 3: terms; 4: rules of people; 5: ten lines exactly at few; 6: lines parted under a rule
 MANY_LOCATIONS = 64  # open ones; with more, what each would cost is worked out when somebody asks
 MAX_EXACT = 8  # lines planned exactly wherever; the work is 3 to the power of them
 MAX_EXACT_AT_FEW = 10  # and at fewer than `MANY_LOCATIONS`; more are grouped first

@@ -309,8 +309,8 @@ class _Draft:
             return 0, 0
         row = self.row(content)
         k = self.lane.klass[position]
-        more = 0 if self.charges is None else self.charges.parcel(position, row, content)
-        return row.bracket.packages[self.lane.classes[k][0]], row.by_class[k] + more
+        cost = row.by_class[k] if self.charges is None else self.charges.parcel(position, row, content)
+        return row.bracket.packages[self.lane.classes[k][0]], cost
 
     def packages(self) -> int:
         """Return how many packages there are so far."""
