@@ -427,6 +427,12 @@ def _plain(kind: Any) -> Any:
     return origin[tuple(_plain(part) for part in inner)] if origin in {list, set, tuple, frozenset} else kind
 
 
+@functools.cache  # Litestar's marks are slow to tell apart, and a thousand parameters are of some thirty kinds
+def _read_from(plain: Any, in_path: bool) -> Any:
+    """Return a parameter's type with where Litestar shall read it."""
+    return (FromPath if in_path else FromQuery)[plain]
+
+
 def _refuse_unknown(request: Request[Any, Any, Any], operation: Operation) -> None:
     """Refuse a filter that does not exist: a list that silently ignores it is a wrong answer."""
     unknown = sorted(set(request.query_params) - operation.parameters.keys())
@@ -465,7 +471,7 @@ def _route(
     parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)]
     in_path = set(re.findall(r"\{(\w+)", operation.path))
     for p in operation.parameters.values():
-        kind = (FromPath if p.name in in_path else FromQuery)[_plain(p.annotation)]
+        kind = _read_from(_plain(p.annotation), p.name in in_path)
         parameters.append(p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind))
     shaped: Any = run
     shaped.__signature__ = inspect.Signature(parameters, return_annotation=ASGIApp)

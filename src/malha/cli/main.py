@@ -38,6 +38,7 @@ COMMANDS = {
     "connector": ("malha.cli.connector", "List connectors to channels, and try a connection against its channel."),
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }
+STAYING = {"serve", "worker"}
 USAGE_ERROR = 2
 
 
@@ -71,6 +72,10 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = sys.argv[1:] if arguments is None else arguments
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if wanted in STAYING and not sys.stderr.isatty():
+        from malha.cli.sparing import import_plainly  # noqa: PLC0415 -- only for these
+
+        import_plainly()
     try:
         build(wanted)(arguments, prog_name="malha")
     except KeyboardInterrupt:

@@ -10,7 +10,6 @@ compared.
 and compared by a test; a reviewer reads there what a migration does to the whole.
 """
 
-import argparse
 import asyncio
 import hashlib
 import re
@@ -396,6 +395,8 @@ async def write_schema(url: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> None:
     """Write `schema.sql` anew: `python -m malha.platform.migrate --write-schema postgresql://...`."""
+    import argparse  # noqa: PLC0415 -- every server imports this module, and none runs it as a program
+
     parser = argparse.ArgumentParser(prog="python -m malha.platform.migrate", description=main.__doc__)
     parser.add_argument("--write-schema", metavar="URL", required=True, help="a server on which databases may be made")
     written = asyncio.run(write_schema(parser.parse_args(arguments).write_schema))
