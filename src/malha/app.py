@@ -42,6 +42,7 @@ from malha.shopper.desk import Desk
 from malha.shopper.render import Face
 
 WRITE_USED_KEYS_S = 15.0
+_ASKED_FIRST = {"/healthz", "/readyz", "/metrics", "/login", "/", "/v1/orders", "/v1/orders/{order_id:uuid}"}
 
 
 class NoEmitter(BaseEventEmitterBackend):
@@ -162,7 +163,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         SettingsError: a setting is wrong, or no database is named (`malha serve` starts the embedded one and names it).
     """
     settings = settings or _own_settings()
-    return furnish(bare_app(settings), settings)
+    app = bare_app(settings)
+    _warm(app)
+    return furnish(app, settings)
 
 
 def bare_app(settings: Settings) -> Litestar:
@@ -208,6 +211,14 @@ def furnish(app: Litestar, settings: Settings) -> Litestar:
     inner = Lane(app, Bodies(app.asgi_handler), services)
     app.asgi_handler = Edge(inner, settings, services.cookie.name, observers, page=_early(app))
     return app
+
+
+def _warm(app: Litestar) -> None:
+    """Make what the first requests ask for, and import what makes it: processes that are forked then share it."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute) and route.path in _ASKED_FIRST:
+            for method in list(route.route_handler_map):
+                route.route_handler_map[method]
 
 
 def _own_settings() -> Settings:

@@ -39,7 +39,7 @@ _SERVED = (  # the application, and what its processes would each import by them
     "malha.worker",
     "granian.server.embed",
     "uvloop",
-    "prometheus_client",
+    "prometheus_client.multiprocess",
 )
 WEB_PATIENCE_S = 10.0  # open streams (live pages) do not end by themselves
 WORKER_PATIENCE_S = 30.0
