@@ -131,11 +131,13 @@ class SftpHost:
     def trusts(self, key: asyncssh.SSHKey) -> None:
         (self.folder / "authorized").write_text(key.get_fingerprint())
 
-    def put(self, name: str, text: str, encoding: str = "utf-8") -> None:
-        """Write a file as a partner does: under another name first."""
+    def put(self, name: str, text: str, encoding: str = "utf-8", at: int | None = None) -> None:
+        """Write a file as a partner does: under another name first. `at` is when it says that was, in seconds."""
         incoming = self.files / "in"
         incoming.mkdir(exist_ok=True)
         (incoming / f".{name}.tmp").write_bytes(text.encode(encoding))
+        if at is not None:
+            os.utime(incoming / f".{name}.tmp", (at, at))
         (incoming / f".{name}.tmp").rename(incoming / name)
 
     def names(self, folder: str) -> list[str]:

@@ -32,8 +32,13 @@ MOST = 5_000  # accepted by one press
 LEAST_SCORE = 80  # nobody may accept guesses in bulk
 
 
-async def note(tx: Tx, connection_id: int, seen: Sequence[Seen], source: str) -> None:
-    """Keep what a channel sells, as its catalogue (`catalog`) or one of its orders (`order`) names it."""
+async def note(
+    tx: Tx, connection_id: int, seen: Sequence[Seen], source: str, *, partly: bool = False, makes: bool = True
+) -> None:
+    """Keep what a channel sells, as its catalogue (`catalog`) or one of its orders (`order`) names it.
+
+    `partly`: what is not told now stays as it was told before. Without `makes` no product is made for its sake.
+    """
     named = sorted({s.code: s for s in seen if s.code}.values(), key=lambda s: s.code)
     if not named:
         return
@@ -42,6 +47,8 @@ async def note(tx: Tx, connection_id: int, seen: Sequence[Seen], source: str) ->
         {
             "connection_id": connection_id,
             "source": source,
+            "partly": partly,
+            "makes": makes,
             "codes": [s.code for s in named],
             "ids": [s.external_id for s in named],
             "gtins": [s.gtin for s in named],

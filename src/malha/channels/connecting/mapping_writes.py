@@ -2,7 +2,7 @@
 
 # In the order of codes. An older version says nothing; what an order names keeps what the catalogue said of it. Of a
 # connection that keeps fields of products it is to be taken; of one that makes products at once, and where somebody
-# accepted it before, it is to be made.
+# accepted it before, it is to be made. Where only a part is told, as by a file of prices, the rest stays.
 NOTE_SEEN = """
 INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, told, parent,
                                   source, to_take, to_make)
@@ -11,16 +11,22 @@ SELECT %(connection_id)s::int, w.*, %(source)s::text,
                                                 WHERE k.connection_id = %(connection_id)s::int AND k.fields <> '{}'),
        %(source)s::text = 'catalog' AND EXISTS (SELECT FROM connection_master k
                                                 WHERE k.connection_id = %(connection_id)s::int AND k.creates = 'once')
+       AND %(makes)s::boolean
 FROM unnest(%(codes)s::text[], %(ids)s::text[], %(gtins)s::text[], %(names)s::text[], %(prices)s::bigint[],
             %(active)s::boolean[], %(versions)s::bigint[], %(told)s::jsonb[],
             %(parents)s::text[])
      AS w(code, external_id, gtin, name, price, active, version, told, parent)
 ORDER BY w.code
-ON CONFLICT (connection_id, code) DO UPDATE SET external_id = excluded.external_id, gtin = excluded.gtin,
-    name = excluded.name, price = excluded.price, active = excluded.active, version = excluded.version,
-    source = excluded.source, seen_at = now(), told = excluded.told, to_take = excluded.to_take,
-    parent = excluded.parent,
-    to_make = m.sku_id IS NULL AND NOT m.ignored AND (excluded.to_make OR m.make_batch IS NOT NULL)
+ON CONFLICT (connection_id, code) DO UPDATE SET external_id = excluded.external_id,
+    gtin = CASE WHEN %(partly)s::boolean AND excluded.gtin = '' THEN m.gtin ELSE excluded.gtin END,
+    name = CASE WHEN %(partly)s::boolean AND excluded.name = '' THEN m.name ELSE excluded.name END,
+    price = CASE WHEN %(partly)s::boolean THEN coalesce(excluded.price, m.price) ELSE excluded.price END,
+    active = excluded.active, version = excluded.version, source = excluded.source, seen_at = now(),
+    told = CASE WHEN %(partly)s::boolean THEN m.told || excluded.told ELSE excluded.told END,
+    to_take = excluded.to_take,
+    parent = CASE WHEN %(partly)s::boolean AND excluded.parent = '' THEN m.parent ELSE excluded.parent END,
+    to_make = m.sku_id IS NULL AND NOT m.ignored
+        AND (excluded.to_make OR m.make_batch IS NOT NULL OR NOT %(makes)s::boolean AND m.to_make)
 WHERE excluded.source = 'catalog' AND excluded.version >= m.version
 """
 # An order for it: it is ours to sell after all.

@@ -24,6 +24,7 @@ from malha.channels.connecting.master_rules import TellsRow
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
+from malha.channels.contract import Capability
 from malha.platform import audit
 from malha.platform.db import Actor, Tx
 from malha.platform.flaws import Flaw, refuse
@@ -87,7 +88,10 @@ async def put_fields(
         await tx.execute(master_writes.HAVE_ALL_TAKEN, {"connection_id": found.id})
     else:
         await tx.execute(master_writes.HOLD_NOTHING, {"connection_id": found.id})
-    if fields or creates != "never":
+    if not registry.is_asked(registry.connector_of(found.connector), Capability.CATALOG_SOURCE):
+        if creates == "once":  # its files were read: what they told of is made now
+            await tx.values(making_writes.ASK, {"connection_id": found.id, "codes": None, "refused": False})
+    elif fields or creates != "never":
         await tx.execute(writes.ADD_CURSOR, {"id": found.id, "stream": STREAM, "since": None})
         await tx.value(writes.REWIND, {"id": found.id, "stream": STREAM, "since": None})
     was = {"fields": sorted(before.fields), "creates": before.creates, "categories": before.categories}

@@ -104,7 +104,7 @@ async def _known(runtime: Runtime, connection: Linked, order: ExtOrder) -> _New 
         known = await reads.binding(tx, connection.id, ENTITY, order.id)
         if known is not None and known.remote_version is not None and known.remote_version >= order.version:
             return InboxState.STALE
-        if known is None and order.state is ExtState.CANCELLED:
+        if order.state is ExtState.CANCELLED and (known is None or not order.lines):
             return InboxState.DONE if not await _exists(tx, connection, order) else await _update(tx, connection, order)
         if known is None and order.sent and not await _exists(tx, connection, order):
             raise Parked("refused", "some of it left before it came here: here it would be sent again")

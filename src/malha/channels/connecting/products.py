@@ -47,7 +47,7 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     for _ in range(turns.PAGES):
         page = await reading.page(line, partial(source.pull_products, line.ctx), cursor)
         async with reading.runtime.db.transaction() as tx:
-            await mapping.note(tx, reading.connection.id, [_seen(each) for each in page.items], "catalog")
+            await mapping.note(tx, reading.connection.id, [seen_of(each) for each in page.items], "catalog")
             moved = {
                 "id": reading.connection.id,
                 "stream": STREAM,
@@ -72,7 +72,8 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     return EVERY_S, None
 
 
-def _seen(said: ExtProduct) -> Seen:
+def seen_of(said: ExtProduct) -> Seen:
+    """Return a variant that a channel tells, as it is kept."""
     return Seen(
         code=mapping_rules.code_of(said.sku, said.id, said.gtin),
         external_id=said.id[:200],
@@ -99,7 +100,7 @@ async def ensure(runtime: Runtime) -> None:
     async with runtime.db.transaction() as tx:
         for connection in await reads.all_linked(tx):  # a handful
             connector = able.get(connection.connector)
-            tells = connector is not None and Capability.CATALOG_SOURCE in connector.capabilities
+            tells = connector is not None and registry.is_asked(connector, Capability.CATALOG_SOURCE)
             if tells and connection.status == Status.ACTIVE:
                 await tx.execute(writes.ADD_CURSOR, {"id": connection.id, "stream": STREAM, "since": None})
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from malha.channels.connecting.errors import UnknownConnector
+from malha.channels.connectors.erp_files import ErpFiles
 from malha.channels.connectors.generic import Generic
 from malha.channels.connectors.partner_files import PartnerFiles
 from malha.channels.connectors.partner_http import PartnerHttp
@@ -43,7 +44,7 @@ from malha.channels.contract import (
 log = structlog.get_logger(__name__)
 
 GROUP = "malha.connectors"
-OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, Tryton, PartnerFiles, PartnerHttp)
+OWN: tuple[type[Connector], ...] = (Generic, Vendure, Shopify, WooCommerce, Tryton, ErpFiles, PartnerFiles, PartnerHttp)
 PROTOCOLS: Mapping[Capability, type] = {
     Capability.CATALOG_SOURCE: CatalogSource,
     Capability.CATALOG_SINK: CatalogSink,
@@ -61,6 +62,7 @@ PROTOCOLS: Mapping[Capability, type] = {
     Capability.DOCUMENTS: DocumentSink,
 }
 
+BY_FILES = frozenset({Capability.CATALOG_SOURCE, Capability.ORDERS})  # what files can tell instead of methods
 
 # What is done with orders, listings or prices is done on a sales channel.
 SELLING = frozenset(Capability) - {
@@ -74,6 +76,11 @@ SELLING = frozenset(Capability) - {
 def is_selling(connector: Connector) -> bool:
     """Tell whether a connection of a connector is to a sales channel; one to a logistics partner is not."""
     return bool(connector.capabilities & SELLING)
+
+
+def is_asked(connector: Connector, capability: Capability) -> bool:
+    """Tell whether a connector has a capability, and methods for it: what its files tell it is not asked for."""
+    return capability in connector.capabilities and isinstance(connector, PROTOCOLS[capability])
 
 
 def connectors() -> Mapping[str, Connector]:
@@ -108,7 +115,8 @@ def flaws_of(connector: Any) -> Iterator[str]:
         yield "its config_model is no msgspec.Struct"
     if Capability.DOCUMENTS in connector.capabilities and not issubclass(connector.config_model, DocumentRules):
         yield "it takes documents and its config_model is no DocumentRules"
-    for capability in sorted(connector.capabilities):
+    by_files = BY_FILES if Capability.FILES in connector.capabilities else frozenset()
+    for capability in sorted(connector.capabilities - by_files):
         if not isinstance(connector, PROTOCOLS[capability]):
             yield f"it says {capability.value} and lacks methods of {PROTOCOLS[capability].__name__}"
 

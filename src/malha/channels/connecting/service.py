@@ -95,10 +95,10 @@ async def add_connection(tx: Tx, draft: ConnectionDraft, keys: signing.Keys) -> 
     if id_ is None:
         raise ConnectionExists(key=draft.code)
     await tx.execute(writes.ADD_PACE, {"id": id_})
-    if Capability.ORDERS in connector.capabilities:
+    if registry.is_asked(connector, Capability.ORDERS):
         since = (await tx.now()) - BACK
         await tx.execute(writes.ADD_CURSOR, {"id": id_, "stream": "orders", "since": since})
-    if Capability.FULFILMENT in connector.capabilities:
+    if {Capability.FULFILMENT, Capability.FILES} & connector.capabilities:
         await tx.execute(writes.ADD_CURSOR, {"id": id_, "stream": "files", "since": None})
     await _first_token(tx, keys, id_, draft.secrets)
     facts = {"connector": draft.connector, "channel": draft.channel, "config": draft.config}

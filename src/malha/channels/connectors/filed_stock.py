@@ -9,24 +9,28 @@ from typing import Any, BinaryIO
 from malha.channels.connectors import partner_tables as tables
 from malha.channels.connectors.filed import FilesConfig, style_of
 from malha.channels.connectors.filed_rows import Bad, Reading, moment_of
-from malha.channels.connectors.partner_tables import Row
+from malha.channels.connectors.partner_tables import Row, Table
 from malha.channels.contract import CountedLine, FileTold, Invalid, RowFlaw, StockTold
 
 STOCK_ROWS = 500_000
 
 
 def stock_told(
-    config: FilesConfig, body: BinaryIO, modified: datetime, ours: Mapping[str, str] | None = None
+    config: FilesConfig,
+    body: BinaryIO,
+    modified: datetime,
+    ours: Mapping[str, str] | None = None,
+    table: Table | None = None,
 ) -> FileTold:
     """Read stock. A row that cannot be used goes on without a number: it is held there, and empties no shelf.
 
     Of half a million rows none is kept but its number: whoever wants them has the file read again. `ours` are our codes
-    of locations by the peer's, where the configuration says them.
+    of locations by the peer's, where the configuration says them; `table` has headings of its own.
 
     Raises:
         Invalid: a row cannot be read at all: what it is of would be taken for gone.
     """
-    counting = _Counting(config, body, ours or {})
+    counting = _Counting(config, body, ours or {}, table)
     numbers = array("I", (line for line, _ in counting.rows()))
     broken = [f for f in counting.flaws if f.problem in {"unreadable", "too_many_cells", "empty_field"}]
     if broken:
@@ -34,7 +38,7 @@ def stock_told(
     return FileTold(
         kind="stock",
         rows=counting.count,
-        stock=StockTold(as_of=counting.as_of or modified, lines=_Lines(config, body, ours or {}, len(numbers))),
+        stock=StockTold(as_of=counting.as_of or modified, lines=_Lines(config, body, ours or {}, table, len(numbers))),
         stock_rows=numbers,
         flaws=counting.flaws,
     )
@@ -43,10 +47,10 @@ def stock_told(
 class _Counting:
     """Rows of stock on their way to what they say."""
 
-    def __init__(self, config: FilesConfig, body: BinaryIO, ours: Mapping[str, str]) -> None:
+    def __init__(self, config: FilesConfig, body: BinaryIO, ours: Mapping[str, str], table: Table | None) -> None:
         self._config = config
         self._ours = ours
-        self._reading = Reading(tables.rows("stock", body, style_of(config), most=STOCK_ROWS))
+        self._reading = Reading(tables.rows("stock", body, style_of(config), most=STOCK_ROWS, table=table))
         self.as_of: datetime | None = None
 
     @property
@@ -76,9 +80,12 @@ class _Counting:
 class _Lines(Sequence[CountedLine]):
     """The rows of a stock file, read from it each time they are asked for."""
 
-    def __init__(self, config: FilesConfig, body: BinaryIO, ours: Mapping[str, str], count: int) -> None:
+    def __init__(
+        self, config: FilesConfig, body: BinaryIO, ours: Mapping[str, str], table: Table | None, count: int
+    ) -> None:
         self._config = config
         self._ours = ours
+        self._table = table
         self._body = body
         self._count = count
 
@@ -86,7 +93,7 @@ class _Lines(Sequence[CountedLine]):
         return self._count
 
     def __iter__(self) -> Iterator[CountedLine]:
-        return (line for _, line in _Counting(self._config, self._body, self._ours).rows())
+        return (line for _, line in _Counting(self._config, self._body, self._ours, self._table).rows())
 
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):

@@ -83,6 +83,19 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
 ERROR_COLUMN = "error"
 
 
+class Table(msgspec.Struct, frozen=True):
+    """A kind of table: its columns, other headings by what they mean, and what a heading of many columns begins with.
+
+    A heading like `attribute:Cor` is the cell `attribute:Cor` of a row, where `attribute` is one of `prefixes` with
+    what else it is called.
+    """
+
+    columns: Sequence[Column]
+    headings: Mapping[str, str] = {}  # folded, as the peer writes it: the name of the column
+    prefixes: Mapping[str, Sequence[str]] = {}
+    heads: Sequence[str] = ()  # columns that must be there, though a row may leave them empty
+
+
 class Style(msgspec.Struct, frozen=True):
     """How a partner writes."""
 
@@ -188,8 +201,10 @@ def _reader(body: BinaryIO, style: Style) -> Any:
     return csv.reader(itertools.chain(started, lines), delimiter=_delimiter(first, style.delimiter))
 
 
-def rows(kind: str, body: BinaryIO, style: Style, *, most: int) -> Iterator[Row | RowFlaw]:
+def rows(kind: str, body: BinaryIO, style: Style, *, most: int, table: Table | None = None) -> Iterator[Row | RowFlaw]:
     """Yield the rows of a file; one that cannot be read is a flaw. Empty rows are passed over.
+
+    Its columns are those of its kind, or of a table of its own.
 
     Raises:
         Invalid: it is no table, lacks a column, or has more than `most` rows.
@@ -199,7 +214,8 @@ def rows(kind: str, body: BinaryIO, style: Style, *, most: int) -> Iterator[Row 
         header = [undo(cell).strip() for cell in next(reader)]
     except (csv.Error, StopIteration):
         raise Invalid("its first line cannot be read", code="no_table") from None
-    at = _places(kind, header)
+    table = table or Table(COLUMNS[kind])
+    at = _places(table, header)
     count = 0
     while True:
         line = reader.line_num + 1
@@ -220,21 +236,31 @@ def rows(kind: str, body: BinaryIO, style: Style, *, most: int) -> Iterator[Row 
             continue
         row = Row(line, {name: undo(cells[n]).strip() for name, n in at.items() if n < len(cells)})
         # A shelf whose quantity is empty is passed on: left out of a whole stock it would be taken for an empty one.
-        needs = [n for n, _, needed in COLUMNS[kind] if needed and (kind, n) != ("stock", "quantity")]
+        needs = [n for n, _, needed in table.columns if needed and (kind, n) != ("stock", "quantity")]
         empty = next((name for name in needs if not row[name]), None)
         yield row if empty is None else RowFlaw(line, "empty_field", empty)
 
 
-def _places(kind: str, header: Sequence[str]) -> dict[str, int]:
+def _places(table: Table, header: Sequence[str]) -> dict[str, int]:
+    """Return where the columns stand. A heading means one column: the first that it is a name of."""
     if len(header) > MOST_COLUMNS:
         raise Invalid(f"it has {len(header)} columns", code="no_table")
     known = {fold(name): n for n, name in reversed(list(enumerate(header)))}
     found: dict[str, int] = {}
-    for name, also, _ in COLUMNS[kind]:
-        place = next((known[fold(each)] for each in (name, *also) if fold(each) in known), None)
+    for heading, name in table.headings.items():
+        if heading in known:
+            found.setdefault(name, known[heading])
+    for name, also, _ in table.columns:
+        free = (known[fold(each)] for each in (name, *also) if fold(each) in known)
+        place = next((at for at in free if at not in found.values()), None)
         if place is not None:
-            found[name] = place
-    missing = [name for name, _, needed in COLUMNS[kind] if needed and name not in found]
+            found.setdefault(name, place)
+    for n, heading in enumerate(header):
+        start, colon, rest = heading.partition(":")
+        prefix = next((p for p, also in table.prefixes.items() if fold(start) in {fold(p), *map(fold, also)}), None)
+        if colon and rest.strip() and prefix is not None and n not in found.values():
+            found[f"{prefix}:{rest.strip()[:100]}"] = n
+    missing = [name for name, _, needed in table.columns if (needed or name in table.heads) and name not in found]
     if missing:
         raise Invalid(", ".join(missing), code="missing_columns")
     return found
@@ -258,6 +284,13 @@ def number(text: str, numbers: Numbers) -> Decimal | None:
         return Decimal(bare.replace(thousands, "").replace(decimal, "."))
     except InvalidOperation:
         return None
+
+
+def amount(text: str, numbers: Numbers) -> Decimal | None:
+    """Read an amount as the peer writes numbers, or the other way where it cannot be one so: "12.90" with commas."""
+    bare = re.sub(r"^(R\$|BRL|US\$|\$|€)\s*", "", text.strip())
+    found = number(bare, numbers)
+    return number(bare, "point" if numbers == "comma" else "comma") if found is None else found
 
 
 def yes(text: str) -> bool | None:

@@ -21,7 +21,7 @@ class Capability(StrEnum):
     SUMMARIES = "summaries"  # how many orders a day the peer counts, for reconciliation
     TOKENS = "tokens"  # access by tokens that run out
     FULFILMENT = "fulfilment"  # a partner is asked to pick and ship
-    FILES = "files"  # what it answers comes as files
+    FILES = "files"  # what it answers comes as files, and products and orders, where it says so and pulls none
     DOCUMENTS = "documents"  # an ERP: takes sales documents
 
 

@@ -4,13 +4,14 @@
 as it lies on the shelf: a kit is asked for by its components.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Literal
 
 import msgspec
 
-from malha.channels.contract.orders import ExtAddress, ExtBuyer
+from malha.channels.contract.goods import ExtProduct
+from malha.channels.contract.orders import ExtAddress, ExtBuyer, ExtOrder
 
 
 class PickLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,12 +192,24 @@ class RowFlaw(msgspec.Struct, frozen=True):
     value: str = ""
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """A product or an order of a file, and the rows that say it. Its `version` is given by the runtime."""
+
+    rows: Sequence[int]
+    item: ExtProduct | ExtOrder
+
+
 class FileTold(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file tells: `kind` is acknowledgements, shipments, adjustments, receipts or stock."""
+    """What a file tells: `kind` is acknowledgements, shipments, adjustments, receipts, stock, products, prices, orders.
+
+    `listed` are the products or orders of it, in an order that is the same each time they are asked for: how many of
+    them are kept here is all that is remembered between two pages. A product of `prices` states its price alone.
+    """
 
     kind: str
     rows: int
     said: Sequence[Said] = ()
     stock: StockTold | None = None
     stock_rows: Sequence[int] = ()  # of each line of the stock
+    listed: Iterable[Listed] | None = None  # read from the file each time they are asked for, as stock is
     flaws: Sequence[RowFlaw] = ()

@@ -274,7 +274,10 @@ class FulfillmentSink(Protocol):
 
 @runtime_checkable
 class FileSource(Protocol):
-    """A peer that answers by files. The runtime decides which are whole, keeps them, and has them put away then."""
+    """A peer that answers by files. The runtime decides which are whole, keeps them, and has them put away then.
+
+    One that says `catalog_source` or `orders` and has not their methods tells products or orders by its files.
+    """
 
     def server(self, config: Any) -> FileServer:
         """Return where the files are."""
@@ -296,7 +299,8 @@ class FileSource(Protocol):
     def understand(self, config: Any, name: str, body: BinaryIO, modified: datetime) -> FileTold:
         """Return what a file tells, which may be large: it is read piece by piece, from its beginning.
 
-        What it says of stock may be read from it anew each time it is asked for, as long as it is open.
+        What it says of stock, and the products and orders it lists, may be read from it anew each time they are asked
+        for, as long as it is open.
 
         Raises:
             Invalid: it is no table of any kind; `code` is a key of the runtime's texts.

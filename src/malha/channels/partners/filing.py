@@ -6,12 +6,13 @@ or younger than at the last look is left alone: somebody still writes it. A file
 transaction, so a crash on either side of it loses nothing and takes nothing twice.
 """
 
+import asyncio
 import gzip
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
@@ -19,7 +20,9 @@ import structlog
 from malha.channels.connecting import writes as connection_writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.orders import Parked, actor_of
+from malha.channels.connecting.runtime import Line
 from malha.channels.contract import (
+    Capability,
     FileSource,
     FileTold,
     InboxEvent,
@@ -31,8 +34,9 @@ from malha.channels.contract import (
     StockTold,
     Trust,
 )
-from malha.channels.partners import answering, reads, rules, spooling, writes
+from malha.channels.partners import answering, listing, reads, rules, spooling, writes
 from malha.channels.partners.reads import OpenFile
+from malha.network import reads as network
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
@@ -44,6 +48,8 @@ STREAM = "files"
 AT_ONCE = 50  # files of one turn
 REMEMBERED = 5_000  # files that wait and were seen
 MOST_FLAWS = 5_000
+# What is said anew when it is written anew, whatever was said before; a file that nobody understood may be by now.
+STATED = frozenset({"stock", "products", "prices", ""})
 _seen = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -62,23 +68,17 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
 TakeStock = Callable[[Database, Actor, Stated, Iterator[bytes]], Awaitable[Mapping[int, str]]]
 
 
-class Line(Protocol):
-    """What of `connecting.runtime.Line` is used here."""
-
-    connection: Linked
-    connector: Any
-    ctx: Any
-
-    async def call(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Ask the peer."""
-        ...
-
-
 async def read(
     db: Database, line: Line, turn: Turn, pause_s: float, take_stock: TakeStock | None, language: str
 ) -> int:
     """Take one turn with the files of a connection; return how many new ones were taken."""
-    await _finish(db, line, take_stock, language)
+    more = await _finish(db, line, take_stock, language)
+    async with db.transaction() as tx:
+        listed = {
+            (file.name, file.bytes, file.stated["modified"])
+            for file in await reads.open_files(tx, line.connection.id)
+            if file.stated is not None and "modified" in file.stated
+        }
     source = line.connector
     taken = 0
     seen: dict[str, tuple[int, int]] = {}
@@ -86,11 +86,17 @@ async def read(
         before = _seen(turn.value) if turn.value else {}
         found: Sequence[RemoteFile] = await line.call(lambda: source.look(line.ctx))
         seen = {f.name: (f.size, f.modified) for f in found[:REMEMBERED]}
-        for file in [f for f in found if before.get(f.name) == (f.size, f.modified)][:AT_ONCE]:
+        still = [f for f in found if before.get(f.name) == (f.size, f.modified)]
+        for file in [f for f in still if (f.name, f.size, f.modified) not in listed][:AT_ONCE]:
             taken += await _take(db, line, source, file)
     async with db.transaction() as tx:
         moved = {"id": turn.connection_id, "stream": turn.stream, "value": _encode(seen).decode(), "since": None}
-        rest: dict[str, Any] = {"former": turn.value, "handles": [], "more": False, "pause": 0.0 if taken else pause_s}
+        rest: dict[str, Any] = {
+            "former": turn.value,
+            "handles": [],
+            "more": False,
+            "pause": 0.0 if taken or more else pause_s,
+        }
         await tx.value(connection_writes.MOVE_CURSOR, {**moved, **rest})
     return taken
 
@@ -115,9 +121,9 @@ async def _take(db: Database, line: Line, source: FileSource, file: RemoteFile) 
         else:
             if spooling.size_of(body) != file.size:
                 return 0  # somebody writes it while we read
-            told = _understood(line, source, file, body)
+            told = await asyncio.to_thread(_understood, line, source, file, body)
         kind = told.kind if isinstance(told, FileTold) else ""
-        print_ = spooling.fingerprint(file.name, body, file.modified if kind in {"stock", ""} else None)
+        print_ = spooling.fingerprint(file.name, body, file.modified if kind in STATED else None)
         content = spooling.squeezed(body)
         async with db.transaction(actor_of(connection)) as tx:
             params = {"connection_id": connection.id, "fingerprint": print_}
@@ -164,6 +170,9 @@ async def _keep(
     flaws = [*told.flaws, *(f for s, bad in zip(said, unknown, strict=True) if bad for f in _flaws_of(s, bad))]
     good = [s for s, bad in zip(said, unknown, strict=True) if bad is None]
     row |= {"kind": told.kind, "rows": told.rows, "held": len(flaws)}
+    if told.listed is not None:
+        as_of = datetime.fromtimestamp(file.modified, UTC)
+        row["stated"] = _encode({"as_of": as_of, "modified": file.modified}).decode()
     if told.stock is not None:
         row["stated"] = _encode({"as_of": told.stock.as_of}).decode()
     if await tx.value(writes.ADD_FILE, row) is None:
@@ -270,22 +279,49 @@ def _stock_file(connection_id: int, stock: StockTold, name: str) -> dict[str, An
 # --- what earlier turns left ---
 
 
-async def _finish(db: Database, line: Line, take_stock: TakeStock | None, language: str) -> None:
+async def _finish(db: Database, line: Line, take_stock: TakeStock | None, language: str) -> bool:
+    """Bring files on their way; tell whether a file that lists things is to be gone on with at once."""
     connection = line.connection
     async with db.transaction() as tx:
         files = await reads.open_files(tx, connection.id)
         said_waits = await tx.value(reads.SAID_WAITS, {"connection_id": connection.id})
+    more = False
     for file in files:
         if file.state == "taken":
-            if file.kind == "stock":
-                if said_waits or take_stock is None or any(f.waits for f in files):
+            if file.kind in listing.KINDS:
+                more = more or not await _list(db, line, file)
+                if more:
+                    continue  # the next ones wait: what was written later counts
+            elif file.kind == "stock":
+                if said_waits or take_stock is None or more or any(f.waits for f in files):
                     continue
+                if await _makes(db, connection):
+                    continue  # its SKUs are not there yet
                 await _apply_stock(db, line, file, take_stock)
             elif file.waits:
                 continue
             else:
                 await _settle(db, connection, file)
         await _put_away(db, line, file, language)
+    return more
+
+
+async def _list(db: Database, line: Line, file: OpenFile) -> bool:
+    """Keep what a file lists; tell whether that was all of it."""
+    says = ""
+    try:
+        if not await listing.go_on(db, line, file):
+            return False
+    except Invalid as error:
+        says = _encode({"problem": error.code or "no_table", "value": error.why[:200]}).decode()
+    async with db.transaction(actor_of(line.connection)) as tx:
+        await tx.value(writes.SETTLE_FILE, {"id": file.id, "says": says})
+    return True
+
+
+async def _makes(db: Database, connection: Linked) -> bool:
+    async with db.transaction() as tx:
+        return bool(await tx.value(reads.MAKING, {"connection_id": connection.id}))
 
 
 async def _settle(db: Database, connection: Linked, file: OpenFile) -> None:
@@ -301,7 +337,7 @@ async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: Tak
     says = ""
     flaws: list[RowFlaw] = []
     async with db.transaction() as tx:
-        codes = {p.theirs: p.code for p in await reads.locations(tx, connection.id)}
+        codes = await _codes(tx, line)
         content: bytes = await tx.value(reads.CONTENT, {"id": file.id})
     with spooling.opened(content) as body:
         try:
@@ -334,13 +370,21 @@ async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: Tak
         await tx.value(writes.SETTLE_FILE, {"id": file.id, "says": says})
 
 
+async def _codes(tx: Tx, line: Line) -> dict[str, str]:
+    """Return our codes of the locations that a peer may state stock of, by what it calls them."""
+    if Capability.FULFILMENT in line.connector.capabilities:
+        return {p.theirs: p.code for p in await reads.locations(tx, line.connection.id)}
+    return {place.code: place.code for place in await network.locations(tx)}
+
+
 def _stock_of(line: Line, file: OpenFile, body: BinaryIO) -> tuple[StockTold, Sequence[int]]:
     stated = file.stated or {}
     if stated.get("json"):
         stock = msgspec.json.decode(body.read(), type=StockTold)
         return stock, range(1, len(stock.lines) + 1)
     as_of = msgspec.convert(stated["as_of"], datetime)
-    told = line.connector.understand(line.ctx.config, file.name, body, as_of)
+    source: Any = line.connector
+    told = source.understand(line.ctx.config, file.name, body, as_of)
     return told.stock, told.stock_rows
 
 

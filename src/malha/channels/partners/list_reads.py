@@ -94,6 +94,12 @@ FROM partner_file f WHERE f.connection_id = %(connection_id)s::int
   AND (NOT %(held)s::boolean OR f.state = 'held')
 ORDER BY f.number DESC LIMIT %(limit)s::int
 """
+# The newest of each kind that came, by the index on the newest: they are kept for a month.
+NEWEST = """
+SELECT DISTINCT ON (f.kind) f.number, f.way, f.kind, f.name, f.bytes, f.rows, f.held, f.state, f.says, f.at, f.ended_at
+FROM partner_file f WHERE f.connection_id = %(connection_id)s::int AND f.way = 'in'
+ORDER BY f.kind, f.number DESC
+"""
 FILE = """
 SELECT id, number, kind, name, way, says, content FROM partner_file
 WHERE connection_id = %(connection_id)s::int AND number = %(number)s::bigint
@@ -242,6 +248,11 @@ async def files(
     """Return files of both sides, the newest first."""
     about = {"connection_id": connection_id, "way": way, "held": held, "before": before, "limit": limit}
     return await tx.all(FileRow, FILES, about)
+
+
+async def newest(tx: Tx, connection_id: int) -> dict[str, FileRow]:
+    """Return the newest file that came, by its kind."""
+    return {row.kind: row for row in await tx.all(FileRow, NEWEST, {"connection_id": connection_id})}
 
 
 async def file(tx: Tx, connection_id: int, number: int) -> FileKept | None:

@@ -128,7 +128,7 @@ ORDER BY o.entity, o.number DESC
 FILE_SAYS = "SELECT says FROM partner_file WHERE id = %(id)s::uuid"
 # Files that are not at their end, by the partial index; those of stock when nothing else waits.
 OPEN_FILES = """
-SELECT f.id, f.number, f.kind, f.name, f.state, f.stated,
+SELECT f.id, f.number, f.kind, f.name, f.state, f.stated, f.bytes, f.listed,
        EXISTS (SELECT FROM partner_answer a JOIN channel_inbox i
                ON i.connection_id = f.connection_id AND i.dedup = a.dedup
                WHERE a.file_id = f.id AND i.state = 'waiting') AS waits
@@ -140,6 +140,11 @@ CONTENT = "SELECT content FROM partner_file WHERE id = %(id)s::uuid"
 SAID_WAITS = """
 SELECT EXISTS (SELECT FROM channel_inbox WHERE connection_id = %(connection_id)s::int AND state = 'waiting'
                AND entity LIKE 'partner:%%' AND received_at > now() - interval '15 minutes')
+"""
+# Products that a connection told of just now and that are being made, by the index on what is to be made.
+MAKING = """
+SELECT EXISTS (SELECT FROM channel_variant WHERE connection_id = %(connection_id)s::int AND to_make AND sku_id IS NULL
+               AND seen_at > now() - interval '15 minutes')
 """
 # Rows of a file that say what waits for a person.
 PARKED_ROWS = """
@@ -269,6 +274,8 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: str
     stated: dict[str, Any] | None
+    bytes: int
+    listed: int  # how much of what it lists is kept
     waits: bool
 
 

@@ -20,15 +20,19 @@ from malha.platform.i18n import N_
 
 
 async def partner_of(tx: Tx, code: str) -> Linked:
-    """Return a connection to a partner.
+    """Return a connection to who fulfils for us, or speaks by files.
 
     Raises:
         SharedByAll, UnknownConnection: as `connection_of`.
-        NotAPartner: what it connects is none.
+        NotAPartner: what it connects is neither.
     """
+    return await _able(tx, code, {Capability.FULFILMENT, Capability.FILES})
+
+
+async def _able(tx: Tx, code: str, either: set[Capability]) -> Linked:
     found = await connection_of(tx, code)
     connector = registry.connectors().get(found.connector)
-    if connector is None or Capability.FULFILMENT not in connector.capabilities:
+    if connector is None or not either & connector.capabilities:
         raise NotAPartner(key=code)
     return found
 
@@ -43,7 +47,7 @@ async def set_locations(tx: Tx, code: str, theirs: Mapping[str, str]) -> None:
         Invalid: a location does not exist, or a name is empty or stands twice.
         LocationTaken: another partner fulfils it.
     """
-    connection = await partner_of(tx, code)
+    connection = await _able(tx, code, {Capability.FULFILMENT})
     found = await network.locations_by_code(tx, sorted(theirs))
     names = {location: (name.strip() or location) for location, name in theirs.items()}
     flaws = [
@@ -133,7 +137,7 @@ async def send_again(tx: Tx, code: str, names: Sequence[str]) -> int:
         SharedByAll, UnknownConnection, NotAPartner: as `partner_of`.
         NothingSent: none of the names was asked for, or what was sent is older than is kept.
     """
-    connection = await partner_of(tx, code)
+    connection = await _able(tx, code, {Capability.FULFILMENT})
     sent = await tx.tuples(reads.SENT, {"connection_id": connection.id, "names": list(names)})
     ops = [
         NewOp(

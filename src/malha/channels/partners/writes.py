@@ -130,6 +130,11 @@ UPDATE partner_file SET state = 'applied', says = %(says)s::text,
     held = (SELECT count(*) FROM partner_flaw w WHERE w.file_id = partner_file.id)
 WHERE id = %(id)s::uuid AND state = 'taken' RETURNING held
 """
+# Only from where it was: another worker may be at it.
+MOVE_LISTED = """
+UPDATE partner_file SET listed = %(listed)s::int
+WHERE id = %(id)s::uuid AND state = 'taken' AND listed = %(former)s::int RETURNING listed
+"""
 # It is out of the way at the partner, too.
 END_FILE = """
 UPDATE partner_file SET state = CASE WHEN held > 0 OR says <> '' THEN 'held' ELSE 'done' END, ended_at = now()
