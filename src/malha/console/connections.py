@@ -74,6 +74,14 @@ STREAMS = {
     "stock_look": N_("Stock compared"),
     "stock_source": N_("Stock read that it states"),
 }
+# Words of configurations that say little by themselves; others are shown as they are.
+CHOICES = {
+    "comma": N_("comma: 1.234,56"),
+    "point": N_("point: 1,234.56"),
+    "quiet": N_("when it did not change between two looks"),
+    "marker": N_("when NAME.done is beside it"),
+    "\t": N_("tab"),
+}
 TIERS = {
     "A": N_("proved on the real product"),
     "B": N_("proved on the vendor's own artefacts"),
@@ -106,7 +114,7 @@ OWN_WORDS = (
     N_("Time zone"),
     N_("Of times without one."),
     N_("When a file is whole"),
-    N_("quiet: it did not change between two looks; marker: an empty file NAME.done is beside it."),
+    N_("So that no half of a file is read. The mark is an empty file."),
     N_("Files of acknowledgements"),
     N_("Files of shipments"),
     N_("Files of adjustments"),
@@ -122,6 +130,17 @@ OWN_WORDS = (
     N_("Password of the user, where there is no key"),
     N_("Private key of the user (OpenSSH or PEM)"),
     N_("Passphrase of the private key, if it has one"),
+    N_("ERP by files (SFTP)"),
+    N_("Files of products"),
+    N_("Files of prices"),
+    N_("Files of orders"),
+    N_("By name; several with commas between them."),
+    N_("Headings of its own"),
+    N_("Where its headings are not understood by themselves: COD_PROD=sku, VLR_VENDA=price"),
+    N_("Locations"),
+    N_("What it calls our locations, where that is not our code: 01=LOJA-1, 02=CD"),
+    N_("Currency"),
+    N_("Of prices, and of orders that name none."),
     N_("Partner by webhooks (JSON)"),
     N_("Where we post what we ask."),
     N_("Secret that we sign our posts with"),
@@ -298,6 +317,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         tier=_tier(connector) if connector else _("not installed"),
         tells_orders=connector is not None and Capability.ORDERS in connector.capabilities,
         fulfils=connector is not None and Capability.FULFILMENT in connector.capabilities,
+        by_files=connector is not None and Capability.FILES in connector.capabilities,
         connector=connector.name if connector else found.connector,
         webhook=f"{services.settings.address}/in/{code}",
         budget=budget,
@@ -464,7 +484,7 @@ def _written(value: Any) -> str:
 def _options(said: dict[str, Any]) -> list[tuple[str, str]]:
     if said.get("type") == "boolean":
         return [("True", _("Yes")), ("False", _("No"))]
-    return [(str(each), str(each)) for each in said.get("enum", ())]
+    return [(str(each), _(CHOICES.get(str(each), str(each)))) for each in said.get("enum", ())]
 
 
 def _config(read: Filled, connector: Connector) -> dict[str, Any]:

@@ -53,10 +53,16 @@ FILE_KINDS = {
     "adjustments": N_("Adjustments of stock"),
     "receipts": N_("Goods received"),
     "stock": N_("Stock"),
+    "products": N_("Products"),
+    "prices": N_("Prices"),
+    "orders": N_("Orders"),
     "unknown": N_("Unknown"),
     "pick": N_("Pick request"),
     "cancel": N_("Cancel"),
     "asn": N_("Notice of goods"),
+    "shipment": N_("Shipment"),
+    "cancellation": N_("Cancellation"),
+    "refund": N_("Refund"),
     "errors": N_("Rows to mend"),
 }
 COLUMNS = (
@@ -82,6 +88,7 @@ class File(NamedTuple):
     kind: str
     sign: Sign
     says: str
+    reading: int  # how much of what it lists is taken, while it is read
 
 
 def _sign(row: RequestRow) -> Sign:
@@ -128,6 +135,7 @@ async def partner(request: Request[Any, Any, Any], code: FromPath[str]) -> Respo
         places = [(place.code, place.name) for place in await network.locations(tx)]
         now = await tx.now()
     connector = registry.connector_of(found.connector)
+    fulfils = Capability.FULFILMENT in connector.capabilities
     here = f"/connections/{found.code}/partner"
     return render.html(
         "connections/partner.html",
@@ -149,6 +157,8 @@ async def partner(request: Request[Any, Any, Any], code: FromPath[str]) -> Respo
         key=key,
         shown=asked.get("shown", "")[:200],
         by_files=Capability.FILES in connector.capabilities,
+        fulfils=fulfils,
+        title=_("What the partner has") if fulfils else _("Files"),
         exports=export.choices(str, f"{here}:export"),
     )
 
@@ -163,7 +173,13 @@ def _number(said: str) -> int | None:
 
 def _file(row: FileRow) -> File:
     says = filing.said_of_file(i18n.current_language(), row.says) if row.says else ""
-    return File(row, _(FILE_KINDS.get(row.kind, row.kind)), FILE_SIGNS[row.state], says)
+    return File(
+        row,
+        _(FILE_KINDS.get(row.kind, row.kind)),
+        FILE_SIGNS[row.state],
+        says,
+        row.listed if row.state == "taken" else 0,
+    )
 
 
 @get(export.paths("/connections/{code:str}/partner:export"), opt={"permission": SEE})
@@ -200,6 +216,7 @@ async def partner_file(request: Request[Any, Any, Any], code: FromPath[str], num
         may=around.may,
         c=found,
         here=f"/connections/{found.code}/partner",
+        fulfils=list_reads.is_partner(found.connector),
         file=_file(rows[0]),
         errors=sorted(errors.items()),
     )

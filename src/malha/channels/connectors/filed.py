@@ -47,7 +47,7 @@ class FilesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Literal["quiet", "marker"],
         Meta(
             title="When a file is whole",
-            description="quiet: it did not change between two looks; marker: an empty file NAME.done is beside it.",
+            description="So that no half of a file is read. The mark is an empty file.",
         ),
     ] = "quiet"
     most_mb: Annotated[int, Meta(ge=1, le=64, title="Largest file", description="In megabytes.")] = 20

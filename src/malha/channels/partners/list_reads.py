@@ -87,7 +87,7 @@ WHERE o.state IS DISTINCT FROM 'dead'
 GROUP BY c.id ORDER BY since
 """
 FILES = """
-SELECT f.number, f.way, f.kind, f.name, f.bytes, f.rows, f.held, f.state, f.says, f.at, f.ended_at
+SELECT f.number, f.way, f.kind, f.name, f.bytes, f.rows, f.listed, f.held, f.state, f.says, f.at, f.ended_at
 FROM partner_file f WHERE f.connection_id = %(connection_id)s::int
   AND (%(before)s::bigint IS NULL OR f.number < %(before)s::bigint)
   AND (%(way)s::text IS NULL OR f.way = %(way)s::text)
@@ -96,7 +96,8 @@ ORDER BY f.number DESC LIMIT %(limit)s::int
 """
 # The newest of each kind that came, by the index on the newest: they are kept for a month.
 NEWEST = """
-SELECT DISTINCT ON (f.kind) f.number, f.way, f.kind, f.name, f.bytes, f.rows, f.held, f.state, f.says, f.at, f.ended_at
+SELECT DISTINCT ON (f.kind) f.number, f.way, f.kind, f.name, f.bytes, f.rows, f.listed, f.held, f.state, f.says, f.at,
+       f.ended_at
 FROM partner_file f WHERE f.connection_id = %(connection_id)s::int AND f.way = 'in'
 ORDER BY f.kind, f.number DESC
 """
@@ -165,6 +166,7 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     bytes: int
     rows: int
+    listed: int  # how many products or orders of it are taken
     held: int
     state: str
     says: str

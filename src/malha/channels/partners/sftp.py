@@ -9,6 +9,7 @@ that every process would pay for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from stat import S_ISREG
 from typing import Any, BinaryIO, TypeVar, cast
@@ -197,7 +198,8 @@ class Sftp:
                 # Moved before, and put there once more: the second is the first, or it would have another number.
                 if not await sftp.exists(to):
                     raise
-                await sftp.remove(path)
+                with contextlib.suppress(*GONE):  # it was moved, and we did not hear of it
+                    await sftp.remove(path)
 
         await self._call("MOVE", path, ask)
 

@@ -18,6 +18,7 @@ database: queues, budgets and locks are the runtime's, and proved with it.
 from malha.testing.connectors.asked import Told
 from malha.testing.connectors.catalog import CatalogChecks
 from malha.testing.connectors.documents import DocumentChecks
+from malha.testing.connectors.filed import FiledChecks
 from malha.testing.connectors.folder import FolderFiles
 from malha.testing.connectors.goods import GoodsChecks
 from malha.testing.connectors.itself import SelfChecks
@@ -50,6 +51,7 @@ class ConnectorContract(
     DocumentChecks,
     GoodsChecks,
     PartnerChecks,
+    FiledChecks,
     WebhookChecks,
 ):
     """What every connector must do right. Inherit it, set `connector`, and give a fixture `rig`."""

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from malha.channels.connecting import registry
 from malha.channels.contract import Capability, ExtRef, Ok, Page, Pending, Result, Retryable, Unknown, Unsure
 from malha.testing.connectors.rig import PAGES, Rig
 from malha.testing.specs import SpecGate
@@ -29,6 +30,9 @@ class Kit:
         lacking = sorted(c.value for c in set(capabilities) - set(self.connector.capabilities))
         if lacking:
             pytest.skip(f"{self.connector.key} has no {', '.join(lacking)}")
+        filed = sorted(c.value for c in capabilities if not registry.is_asked(self.connector, c))
+        if filed:
+            pytest.skip(f"{self.connector.key} tells {', '.join(filed)} by files")
 
     def knows(self, rig: Rig, *names: str) -> None:
         """Skip the test where the rig does not know how to do something."""

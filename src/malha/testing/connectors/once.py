@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from malha.channels.connecting import registry
 from malha.channels.contract import (
     AuthExpired,
     CancelPush,
@@ -36,7 +37,7 @@ class OnceChecks(Kit):
 
     async def told(self, ctx: Ctx, order: str) -> Told:
         """Return what is told of an order."""
-        if Capability.ORDERS not in self.connector.capabilities:
+        if not registry.is_asked(self.connector, Capability.ORDERS):
             return Told(order)
         read: ExtOrder = await self.connector.get_order(ctx, order)
         line = ShippedLine(read.lines[0].sku, 1, read.lines[0].id)

@@ -106,6 +106,14 @@ class Rig(Protocol):
         """Have the partner write, row by row, how much of a request left: request, SKU, quantity. Returns its name."""
         ...
 
+    async def products_by_file(self, rows: Sequence[tuple[str, str]]) -> str:
+        """Have the peer write a file of products: their codes and prices. Returns its name."""
+        ...
+
+    async def orders_by_file(self, rows: Sequence[tuple[str, str]]) -> str:
+        """Have the peer write a file of orders of two lines: their numbers, and the units of the second."""
+        ...
+
     async def told(self, operation: Operation) -> Sequence[str]:
         """Return what arrived of shipments (ours), cancels (orders), refunds (payments) or documents, once for each."""
         ...
