@@ -74,6 +74,8 @@ STREAMS = {
     "stock_look": N_("Stock compared"),
     "stock_source": N_("Stock read that it states"),
 }
+REACHED = frozenset({"host", "user", "port"})  # of a server with files
+SHORT, LONG = 200, 2_048  # letters of a field that is half as wide as the form, and of one that says nothing
 # Words of configurations that say little by themselves; others are shown as they are.
 CHOICES = {
     "comma": N_("comma: 1.234,56"),
@@ -230,6 +232,7 @@ class Field(NamedTuple):
     options: list[tuple[str, str]]
     number: bool
     required: bool
+    span: int  # of six columns
 
 
 def _person(row: Standing) -> int:
@@ -448,7 +451,7 @@ async def _form(request: Request[Any, Any, Any], connector: Connector, found: Li
         connector=connector,
         tier=_tier(connector),
         channels=channels if registry.is_selling(connector) else None,
-        fields=list(_fields(connector, found.config if found else {})),
+        panels=_panels(connector, found.config if found else {}),
         secrets=[(name, _(text)) for name, text in connector.secrets.items()],
         action=f"/connections/{found.code}/edit" if found else "/connections:new",
         back=f"/connections/{found.code}" if found else "/connections",
@@ -472,9 +475,20 @@ def _fields(connector: Connector, config: dict[str, Any]) -> list[Field]:
             options=_options(said),
             number=said.get("type") == "integer",
             required=name in required,
+            span=3 if said.get("type") == "integer" or said.get("maxLength", LONG) <= SHORT else 6,
         )
         for name, said in properties.items()
     ]
+
+
+def _panels(connector: Connector, config: dict[str, Any]) -> list[tuple[str, str, list[Field]]]:
+    """Return the fields of the form by panel; of who speaks by files, the way there and the files stand apart."""
+    fields = _fields(connector, config)
+    if Capability.FILES not in connector.capabilities:
+        return [("config", _("How it is reached"), fields)]
+    way = [field for field in fields if field.name in REACHED]
+    files = [field for field in fields if field.name not in REACHED]
+    return [("config", _("How it is reached"), way), ("files", _("Its files"), files)]
 
 
 def _written(value: Any) -> str:
