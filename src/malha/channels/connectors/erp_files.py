@@ -90,7 +90,7 @@ class ErpFilesConfig(FilesConfig, frozen=True, kw_only=True, forbid_unknown_fiel
         known = erp_tables.KNOWN | set(erp_tables.STOCK)
         for theirs, ours in erp_tables.pairs(self.columns):
             if ours not in known:
-                raise ValueError(f"“{theirs}={ours}”: there is no column {ours}")
+                raise ValueError(f"“{theirs}={ours}”: there is no column {ours}.")
         list(erp_tables.pairs(self.locations))
 
 

@@ -147,7 +147,7 @@ class Orders:
     def _take(self, order: Begun, row: Row) -> None:
         """Take a row into its order."""
         for name, text in row.cells.items():
-            if not text or name in OF_LINES or name.startswith(f"{ATTRIBUTE}:"):
+            if not text or name in OF_LINES or ":" in name:  # of its line, or an attribute
                 continue
             if order.said.setdefault(name, text) != text:
                 raise Bad("other_value", name, text)
@@ -171,7 +171,7 @@ class Orders:
             quantity=quantity,
             cancelled=cancelled,
             unit_price=minor_of(row["unit_price"], numbers, currency, "unit_price"),
-            discount=minor_of(row["line_discount"] or "0", numbers, currency, "line_discount"),
+            discount=minor_of(row["line_discount"], numbers, currency, "line_discount") if row["line_discount"] else 0,
             id=row["line"][:100],
             sku=row["sku"][:200],
             gtin=row["gtin"][:20],

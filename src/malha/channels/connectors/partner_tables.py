@@ -28,6 +28,11 @@ MOST_LINE = 1 << 20  # letters
 HEAD, PIECE = 4_096, 1 << 16
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
+_CURRENCY = re.compile(r"^(R\$|BRL|US\$|\$|€)\s*")
+_NUMBER = {
+    "comma": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"),
+    "point": re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?"),
+}
 _YES = frozenset({"", "sim", "s", "yes", "y", "1", "true", "aceito", "aceita", "accepted", "ok"})
 _NO = frozenset({"nao", "n", "no", "0", "false", "recusado", "recusada", "refused", "rejected"})
 
@@ -216,6 +221,8 @@ def rows(kind: str, body: BinaryIO, style: Style, *, most: int, table: Table | N
         raise Invalid("its first line cannot be read", code="no_table") from None
     table = table or Table(COLUMNS[kind])
     at = _places(table, header)
+    # A shelf whose quantity is empty is passed on: left out of a whole stock it would be taken for an empty one.
+    needs = [n for n, _, needed in table.columns if needed and (kind, n) != ("stock", "quantity")]
     count = 0
     while True:
         line = reader.line_num + 1
@@ -235,8 +242,6 @@ def rows(kind: str, body: BinaryIO, style: Style, *, most: int, table: Table | N
             yield RowFlaw(line, "too_many_cells", value=str(len(cells)))
             continue
         row = Row(line, {name: undo(cells[n]).strip() for name, n in at.items() if n < len(cells)})
-        # A shelf whose quantity is empty is passed on: left out of a whole stock it would be taken for an empty one.
-        needs = [n for n, _, needed in table.columns if needed and (kind, n) != ("stock", "quantity")]
         empty = next((name for name in needs if not row[name]), None)
         yield row if empty is None else RowFlaw(line, "empty_field", empty)
 
@@ -276,9 +281,7 @@ def number(text: str, numbers: Numbers) -> Decimal | None:
     """Read a number: "1.234,5" where the comma is decimal, "1,234.5" where the point is; None: it is none."""
     thousands, decimal = (".", ",") if numbers == "comma" else (",", ".")
     bare = text.replace(" ", "").replace("\u00a0", "")
-    grouped = re.escape(thousands)
-    pattern = rf"[+-]?(\d+|\d{{1,3}}({grouped}\d{{3}})+)({re.escape(decimal)}\d+)?"
-    if len(bare) > 30 or not bare.isascii() or not re.fullmatch(pattern, bare):
+    if len(bare) > 30 or not bare.isascii() or not _NUMBER[numbers].fullmatch(bare):
         return None
     try:
         return Decimal(bare.replace(thousands, "").replace(decimal, "."))
@@ -288,7 +291,7 @@ def number(text: str, numbers: Numbers) -> Decimal | None:
 
 def amount(text: str, numbers: Numbers) -> Decimal | None:
     """Read an amount as the peer writes numbers, or the other way where it cannot be one so: "12.90" with commas."""
-    bare = re.sub(r"^(R\$|BRL|US\$|\$|€)\s*", "", text.strip())
+    bare = text if text[:1].isdigit() else _CURRENCY.sub("", text.strip())
     found = number(bare, numbers)
     return number(bare, "point" if numbers == "comma" else "comma") if found is None else found
 
