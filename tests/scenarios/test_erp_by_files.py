@@ -135,6 +135,18 @@ async def test_rows_that_cannot_be_used_are_told_and_the_good_ones_are_taken(erp
     assert [row[0] for row in await erp.orders()] == ["P-1", "P-2", "P-3"]
 
 
+async def test_stock_of_a_place_that_the_source_does_not_speak_for_is_held_and_the_rest_is_taken(erp: Erp) -> None:
+    await stocked(erp)
+    erp.host.put("ESTOQUE-2.csv", "local;sku;saldo\n01;CAM-AZ;9\n02;CAM-AZ;3\n01;CAM-VD;muitos\n")
+    await erp.go()
+    on_hand = "SELECT v.sku, b.on_hand FROM balance b JOIN variant v ON v.id = b.sku_id ORDER BY 1"
+    assert await erp.rows(on_hand) == [("CAM-AZ", 9), ("CAM-VD", 5)]
+    assert (await erp.files())[-1][:5] == ("stock", "ESTOQUE-2.csv", "held", 3, 2)
+    assert await erp.rows("SELECT row, problem, value FROM partner_flaw WHERE problem = 'other_location'") == [
+        (3, "other_location", "S1")
+    ]
+
+
 async def test_a_worker_that_dies_between_two_pages_goes_on_where_it_was(
     erp: Erp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ from malha.channels.contract import (
 )
 from malha.channels.partners import answering, listing, reads, rules, spooling, writes
 from malha.channels.partners.reads import OpenFile
-from malha.network import reads as network
+from malha.inventory.sync import reads as sources
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
@@ -336,11 +336,14 @@ async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: Tak
     connection = line.connection
     says = ""
     flaws: list[RowFlaw] = []
+    fulfils = Capability.FULFILMENT in line.connector.capabilities
+    problem = "unknown_location" if fulfils else "other_location"
     async with db.transaction() as tx:
-        codes = await _codes(tx, line)
         content: bytes = await tx.value(reads.CONTENT, {"id": file.id})
     with spooling.opened(content) as body:
         try:
+            async with db.transaction() as tx:
+                codes = await (_fulfilled(tx, connection) if fulfils else _stated(tx, connection))
             stock, rows = _stock_of(line, file, body)
             named: set[str] = set(stock.locations)
             mine = array("I")  # lines of the file that are of our locations
@@ -350,7 +353,7 @@ async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: Tak
                     if not stock.locations:
                         named.add(each.location)
                 elif len(flaws) < MOST_FLAWS:
-                    flaws.append(RowFlaw(row, "unknown_location", "location", each.location))
+                    flaws.append(RowFlaw(row, problem, "location", each.location))
             stated = Stated(
                 source=answering.source_of(connection),
                 as_of=stock.as_of,
@@ -365,16 +368,26 @@ async def _apply_stock(db: Database, line: Line, file: OpenFile, take_stock: Tak
             says = _encode({"problem": error.cause, "value": error.why}).decode()
         except MalhaError as error:
             says = _encode({"problem": "refused", "value": str(error)[:300]}).decode()
+        except Invalid as error:  # the configuration has changed since it was taken
+            says = _encode({"problem": error.code or "no_table", "value": error.why[:200]}).decode()
     async with db.transaction(actor_of(connection)) as tx:
         await _add_flaws(tx, file.id, flaws)
         await tx.value(writes.SETTLE_FILE, {"id": file.id, "says": says})
 
 
-async def _codes(tx: Tx, line: Line) -> dict[str, str]:
-    """Return our codes of the locations that a peer may state stock of, by what it calls them."""
-    if Capability.FULFILMENT in line.connector.capabilities:
-        return {p.theirs: p.code for p in await reads.locations(tx, line.connection.id)}
-    return {place.code: place.code for place in await network.locations(tx)}
+async def _fulfilled(tx: Tx, connection: Linked) -> dict[str, str]:
+    """Return our codes of the locations that a partner fulfils, by what it calls them."""
+    return {place.theirs: place.code for place in await reads.locations(tx, connection.id)}
+
+
+async def _stated(tx: Tx, connection: Linked) -> dict[str, str]:
+    """Return the locations that the stock source of a connection speaks for.
+
+    Raises:
+        Parked, UnknownSource: it names none that there is.
+    """
+    source = await sources.source(tx, answering.source_of(connection))
+    return {code: code for code in source.truths | source.secondaries}
 
 
 def _stock_of(line: Line, file: OpenFile, body: BinaryIO) -> tuple[StockTold, Sequence[int]]:

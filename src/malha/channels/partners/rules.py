@@ -51,6 +51,9 @@ PROBLEMS: Mapping[str, str] = {
     "unknown_request": N_("{field}: we asked for nothing of the name “{value}”."),
     "unknown_sku": N_("{field}: there is no SKU “{value}”. Create its product first, or correct the code."),
     "unknown_location": N_("{field}: “{value}” is none of the locations of this connection."),
+    "other_location": N_(
+        "{field}: the stock source of the connection does not speak for “{value}”. Add it there, or leave its rows out."
+    ),
     "unknown_notice": N_("{field}: we told of nothing of the name “{value}”."),
     "refused": N_("It could not be recorded: {value}"),
     "stock_row": "{value}",
