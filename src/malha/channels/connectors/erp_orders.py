@@ -31,6 +31,7 @@ from malha.channels.contract import (
 )
 
 ROWS = 500_000
+LONGEST = 120  # of a number
 OPEN = frozenset({
     "", "aberto", "aberta", "open", "novo", "nova", "new", "pendente", "pending", "aprovado", "aprovada", "approved",
     "confirmado", "confirmada", "confirmed", "pago", "paga", "paid", "faturar", "liberado", "liberada", "processing",
@@ -179,6 +180,8 @@ class Orders:
         )
 
     def _order(self, number: str, order: Begun) -> ExtOrder:
+        if len(number) > LONGEST:
+            raise Bad("too_long", "order", number)
         head = Row(order.rows[0], order.said)
         word = tables.fold(head["status"])
         state = ExtState.CANCELLED if word in CANCELLED else ExtState.OPEN if word in OPEN else ExtState.UNKNOWN
@@ -196,7 +199,7 @@ class Orders:
         sold = sum(line.quantity * line.unit_price - line.discount for line in lines) + shipping - discount
         pickup = head["pickup_location"]
         return ExtOrder(
-            id=number[:120],
+            id=number,
             version=0,
             placed_at=placed_at,
             currency=currency,
@@ -226,7 +229,7 @@ class Orders:
         paid = yes_of(head, "paid", empty=paid_at is not None)
         return [
             ExtPayment(
-                id=head["payment_id"][:200] or f"{number[:120]}-1",
+                id=head["payment_id"][:200] or f"{number}-1",
                 method=head["payment"][:200],
                 amount=amount,
                 state=PaidState.CAPTURED if paid else PaidState.PENDING,
