@@ -73,14 +73,24 @@ async def fill(url: str) -> dict[str, Any]:
             )
             await supply.place_order(tx, late)
             ways = []
-            for units in (5, 6, 7):
+            for units in (5, 6, 7, 9):
                 draft = TransferDraft(
                     origin_id=jab, destination_id=nat, lines=[(sku, units) for sku in skus], eta=day + timedelta(days=2)
                 )
                 ways.append(await transfers.request(tx, draft))
             for number in ways[1:]:
                 await transfers.approve(tx, number)
+            for number in ways[1:3]:
                 await transfers.ship(tx, number, Departure(document="35261111222333000181550010000044171000044170"))
+            for at, (truck, document) in enumerate((("Jadlog", "NF-e 4418"), ("Braspress", "NF-e 4431")), start=1):
+                some = {1: 4 - at, 2: 2, 3: 0}
+                left = Departure(
+                    quantities=some, more_follows=True, document=document, carrier=truck, tracking_code=f"JD{at:09}BR",
+                    eta=day + timedelta(days=at),
+                )  # fmt: skip
+                await transfers.ship(tx, ways[3], left)
+            first = [Arrived(skus[0], 3), Arrived(skus[1], 1)]
+            await transfers.receive(tx, ways[3], Arrival(id=new_id(), lines=first, shipment=1))
             arrival = Arrival(
                 id=new_id(), lines=[Arrived(skus[0], 7), Arrived(skus[1], 5), Arrived(skus[1], 1, Bucket.DAMAGED)]
             )
@@ -110,6 +120,7 @@ async def fill(url: str) -> dict[str, Any]:
         "asked": ways[0],
         "decide": ways[1],
         "sent": ways[2],
+        "parts": ways[3],
         "review": review,
         "count": count,
         "sku": min(sku for _, sku, _ in goods),
@@ -133,6 +144,7 @@ PAGES = {
     "transfer-new": "/transfers:new",
     "transfer-asked": "/transfers/{asked}",
     "transfer-decide": "/transfers/{decide}",
+    "transfer-parts": "/transfers/{parts}",
     "transfer-receive": "/transfers/{sent}/receive",
     "counts": "/counts",
     "count-new": "/counts:new",

@@ -15,19 +15,25 @@ from malha.platform.ids import UUID
 
 
 async def carry(db: Database, number: int) -> None:
-    """Take a transfer to its end from wherever it is; the receipt's id is its own, so that it is received once."""
+    """Take a transfer to its end from wherever it is: in two shipments, each received on its own.
+
+    A receipt's id is that of its shipment, so that it is received once.
+    """
     while True:
         async with db.transaction() as tx:
             found = await reads.transfer(tx, number)
             assert found is not None
-            lines = await reads.transfer_lines(tx, found.id)
+            coming = [one for one in await reads.shipments(tx, found.id) if one.coming]
             if found.state == "requested":
                 await service.approve(tx, number)
+            elif coming:
+                arrived = [Arrived(line.sku_id, line.shipped) for line in coming[0].lines]
+                id_ = UUID(int=number * 100 + coming[0].number)
+                await service.receive(tx, number, Arrival(id=id_, lines=arrived, shipment=coming[0].number))
             elif found.state == "approved":
-                await service.ship(tx, number, Departure())
-            elif found.state == "shipped":
-                arrived = [Arrived(line.sku_id, line.shipped) for line in lines]
-                await service.receive(tx, number, Arrival(id=UUID(int=number), lines=arrived))
+                await service.ship(tx, number, Departure(quantities={2: 0, 3: 0}, more_follows=True))
+            elif found.state == "partly_shipped":
+                await service.ship(tx, number, Departure(more_follows=True))
             else:
                 return
 

@@ -116,6 +116,23 @@ INJECTED = {
         ),
         "SKU-1 to LJ01: 4 in transit, by transfers 0.",
     ),
+    "transfer_shipments": (
+        (
+            "WITH t AS (INSERT INTO transfer (id, origin_id, destination_id, needs_document, requested_by, state)"
+            " VALUES (gen_random_uuid(), 1, 2, false, 'ana', 'closed') RETURNING id)"
+            " INSERT INTO transfer_line (transfer_id, line, sku_id, asked, approved, shipped, arrived)"
+            " SELECT id, 1, 1, 3, 3, 3, 3 FROM t"
+        ),
+        "Transfer 1, line 1: sent 3, by shipments 0; arrived 3, by shipments 0; gone another way 0, by shipments 0.",
+    ),
+    "transfer_states": (
+        (
+            "WITH t AS (INSERT INTO transfer (id, origin_id, destination_id, needs_document, requested_by, state)"
+            " VALUES (gen_random_uuid(), 1, 2, false, 'ana', 'shipped') RETURNING id)"
+            " INSERT INTO transfer_line (transfer_id, line, sku_id, asked, approved) SELECT id, 1, 1, 3, 3 FROM t"
+        ),
+        "Transfer 1 is shipped, by its units closed: 0 to ship, 0 to come, 0 to decide.",
+    ),
     "received_receipts": (
         (
             "WITH o AS (INSERT INTO inbound_order (id, kind, supplier, location_id, created_by)"

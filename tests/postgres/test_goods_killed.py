@@ -61,6 +61,7 @@ async def test_a_transfer_survives_the_death_of_whoever_carries_it(shop: Databas
             found = await reads.transfer(tx, number)
             assert found is not None
             assert found.state == "closed"
+            assert [one.shipped for one in await reads.shipments(tx, found.id)] == [2, 2]
     assert killed, "no process was at work when it was killed: the test is too slow to mean anything"
     async with shop.snapshot() as tx:
         for sku in SKUS:

@@ -39,7 +39,8 @@ STEP = st.one_of(
     st.tuples(st.just("receive"), PLACE, BUCKET, UNITS),
     st.tuples(st.just("undo"), st.integers(0, 5)),
     st.tuples(st.just("move"), PLACE, BUCKET, BUCKET, UNITS),
-    st.tuples(st.just("send"), PLACE, PLACE, UNITS),
+    st.tuples(st.just("send"), PLACE, PLACE, UNITS, st.integers(0, 6)),
+    st.tuples(st.just("send_more"), st.integers(0, 5), st.integers(0, 6)),
     st.tuples(st.just("arrive"), st.integers(0, 5), st.integers(0, 8), BUCKET, st.booleans()),
     st.tuples(st.just("decide"), st.integers(0, 5), st.integers(0, 3), UNITS),
     st.tuples(st.just("count"), PLACE, st.integers(0, 12)),
@@ -85,7 +86,7 @@ class World:
         except NotInBucket:
             return
 
-    async def send(self, origin: int, destination: int, units: int) -> None:
+    async def send(self, origin: int, destination: int, units: int, first: int) -> None:
         if origin == destination:
             return
         draft = TransferDraft(origin_id=origin, destination_id=destination, lines=[(SKU, units)])
@@ -93,10 +94,28 @@ class World:
             async with self.db.transaction(LEAD) as tx:
                 number = await service.request(tx, draft)
                 await service.approve(tx, number)
-                await service.ship(tx, number, Departure(document="NF-e"))
+                part = {1: first} if 0 < first < units else {}
+                await service.ship(tx, number, Departure(document="NF-e", quantities=part, more_follows=True))
         except NotEnoughToTransfer:
             return
         self.sent.append(number)
+
+    async def send_more(self, at: int, units: int) -> None:
+        """Ship more of what is left of a transfer; give it back with no units."""
+        if not self.sent:
+            return
+        number = self.sent[at % len(self.sent)]
+        async with self.db.transaction(LEAD) as tx:
+            found = await reads.transfer(tx, number)
+            assert found is not None
+            if found.state != "partly_shipped":
+                return
+            (left,) = [line.to_ship for line in await reads.transfer_lines(tx, found.id) if line.to_ship]
+            if units:
+                departure = Departure(document="NF-e", quantities={1: min(units, left)}, more_follows=True)
+                await service.ship(tx, number, departure)
+            else:
+                assert await service.close_rest(tx, number, "no more") == left
 
     async def arrive(self, at: int, units: int, bucket: Bucket, complete: bool) -> None:
         if not self.sent or (not units and not complete):
@@ -105,7 +124,7 @@ class World:
         async with self.db.transaction(LEAD) as tx:
             found = await reads.transfer(tx, number)
             assert found is not None
-            if found.state != "shipped":
+            if not any(one.coming for one in await reads.shipments(tx, found.id)):
                 return
             lines = [Arrived(SKU, units, bucket)] if units else []
             done = await service.receive(tx, number, Arrival(id=new_id(), lines=lines, complete=complete))

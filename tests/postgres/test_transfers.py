@@ -316,7 +316,9 @@ async def test_goods_that_leave_without_a_day_are_expected_after_the_days_the_wa
         async with shop.transaction() as tx:
             long_ago = {"number": number, "by": timedelta(days=days)}
             await tx.execute(
-                "UPDATE transfer SET shipped_at = shipped_at - %(by)s::interval WHERE number = %(number)s", long_ago
+                "UPDATE transfer_shipment s SET shipped_at = s.shipped_at - %(by)s::interval"
+                " FROM transfer t WHERE t.id = s.transfer_id AND t.number = %(number)s",
+                long_ago,
             )
     await without_a_day(shop)  # what is on its way says nothing yet
     _, expected = await without_a_day(shop)

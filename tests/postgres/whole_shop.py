@@ -491,29 +491,44 @@ async def ask_for_transfer(shop: Shop, a: int, b: int, c: int, d: int) -> None:
 
 
 @act
-async def send_transfer(shop: Shop, a: int, b: int, *_: int) -> None:
+async def send_transfer(shop: Shop, a: int, b: int, c: int, _: int) -> None:
     number = await shop.some(a, TRANSFERS, states=["requested", "approved"])
     if number is not None:
         async with shop.db.transaction() as tx:
             if b % 4 == 0:
                 await transfers.cancel(tx, number, "x")
             else:
-                await transfers.ship(tx, number, Departure(document="NF-e", quantities={1: 1} if b % 4 == 1 else {}))
+                some = {1: 1} if b % 4 == 1 else {}
+                await transfers.ship(tx, number, Departure(document="NF-e", quantities=some, more_follows=c % 3 > 0))
+
+
+@act
+async def send_more_of_a_transfer(shop: Shop, a: int, b: int, c: int, _: int) -> None:
+    number = await shop.some(a, TRANSFERS, states=["partly_shipped"])
+    if number is not None:
+        async with shop.db.transaction() as tx:
+            if b % 4 == 0:
+                await transfers.close_rest(tx, number, "x")
+            else:
+                some = {1: 1} if b % 4 == 1 else {}
+                await transfers.ship(tx, number, Departure(document="NF-e", quantities=some, more_follows=c % 2 > 0))
 
 
 @act
 async def transfer_arrives(shop: Shop, a: int, b: int, c: int, d: int) -> None:
-    number = await shop.some(a, TRANSFERS, states=["shipped"])
+    number = await shop.some(a, TRANSFERS, states=["shipped", "partly_shipped"])
     if number is None:
         return
     lines = [Arrived(shop.sku(b + n), 1 + c % 5, BY_HAND[d % 2]) for n in range(1 + b // 2 % 2)]
+    shipment = (None, None, 1, 2)[c % 4]
+    arrival = Arrival(id=new_id(), lines=lines, complete=bool(d // 2 % 2), shipment=shipment)
     async with shop.db.transaction() as tx:
-        await transfers.receive(tx, number, Arrival(id=new_id(), lines=lines, complete=bool(d // 2 % 2)))
+        await transfers.receive(tx, number, arrival)
 
 
 @act
 async def decide(shop: Shop, a: int, b: int, c: int, _: int) -> None:
-    number = await shop.some(a, TRANSFERS, states=["shipped", "received"])
+    number = await shop.some(a, TRANSFERS, states=["partly_shipped", "shipped", "received"])
     if number is None:
         return
     async with shop.db.snapshot() as tx:

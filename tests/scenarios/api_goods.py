@@ -179,6 +179,24 @@ def move_goods(story: Any) -> None:
     do("decide_discrepancy", number=number, discrepancy_id=gone["id"], body={"decision": "lost"})
     do("list_transfers", query={"status": "closed", "crosses": ["nothing", "company"], "limit": 1})
     do("cancel_transfer", number=do("request_transfer", body=wanted)["number"], body={"reason": "too far"})
+    ship_in_parts(story, do("request_transfer", body=wanted)["number"])
+
+
+def ship_in_parts(story: Any, number: int) -> None:
+    """A transfer whose goods leave bit by bit; the last of them stay."""
+    do = story.do
+    do("approve_transfer", number=number, body={})
+    for _ in range(2):
+        left = do("ship_transfer", number=number, body={"quantities": {"1": 1}, "more_follows": True})
+    assert (left["shipment"], left["to_ship"], left["state"]) == (2, 2, "partly_shipped")
+    second = {"shipment": 2, "lines": [{"sku": "FIG-1", "quantity": 1}]}
+    assert do("receive_transfer", number=number, body=second)["missing"] == 0
+    do("get_transfer", number=number)
+    given = story.change("close_transfer", story.version(), number=number, body={"reason": "sold out here"})
+    assert given["units"] == 2
+    shown = do("get_transfer", number=number)
+    assert [one["state"] for one in shown["shipments"]] == ["shipped", "closed"]
+    assert do("receive_transfer", number=number, body={**second, "shipment": 1})["state"] == "closed"
 
 
 def count_goods(story: Any, second: dict[str, str], third: dict[str, str]) -> None:

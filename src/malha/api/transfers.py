@@ -36,6 +36,7 @@ from malha.inventory.transfers.model import (
 from malha.inventory.transfers.reads import (
     DayMove,
     DiscrepancyRow,
+    ShipmentRow,
     TransferHead,
     TransferLineRow,
     TransferRow,
@@ -79,13 +80,21 @@ class TransferNumber(msgspec.Struct, frozen=True):
     number: int
 
 
+class ShipmentView(msgspec.Struct, frozen=True):
+    """What left at once, and where it is: `shipped`, `received` while something about it is to be decided, `closed`."""
+
+    state: TransferState
+    shipment: ShipmentRow
+
+
 class TransferView(msgspec.Struct, frozen=True):
-    """A transfer with its lines, discrepancies, and every move of the day on which it is expected."""
+    """A transfer with its lines, shipments, discrepancies, and every move of a day on which goods are expected."""
 
     transfer: TransferHead
     lines: list[TransferLineRow]
     discrepancies: list[DiscrepancyRow]
     moves: list[DayMove]
+    shipments: list[ShipmentView]
 
 
 class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,22 +104,38 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shipping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the goods leave. Between establishments `document` (number or access key) is needed.
+    """How the goods leave: `quantities` by line, all that is left of a line that is not named.
 
-    Without `eta`, here or asked for, they are expected after the days that the way between the two usually takes.
+    Between establishments each shipment needs its `document` (number or access key). With `more_follows` what does not
+    leave now stays set aside for another shipment; without it, it is given back. Without `eta`, here or asked for, the
+    goods are expected after the days that the way between the two usually takes.
     """
 
     quantities: Line = {}
+    more_follows: bool = False
     document: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
     carrier: Text | None = None
     tracking_code: Text | None = None
     eta: date | None = None
 
 
+class Departed(msgspec.Struct, frozen=True):
+    """The shipment that left, the units that are left to ship, and what is promised at the origin and not there."""
+
+    shipment: int
+    to_ship: int
+    state: TransferState
+    deficits: list[Missing]
+
+
 class NewDay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """On which day the goods come now, and why."""
+    """On which day the goods come now, and why.
+
+    `shipment` is the number of the one that comes on another day, 0 what has not left; without it all that is to come.
+    """
 
     eta: date
+    shipment: Annotated[int, Meta(ge=0, le=32_767)] | None = None
     reason: Text = ""
 
 
@@ -130,8 +155,13 @@ class ArrivedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TransferArrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What arrived; `complete`: what is not here by now is missing. Give an `id`: sent twice, it is received once."""
+    """What arrived; `complete`: what is not here by now is missing. Give an `id`: sent twice, it is received once.
 
+    `shipment` is the number of the one that arrived. Without it goods are taken from all that are on their way, the
+    first to leave first, and what is missing is missing of those that something was taken from.
+    """
+
+    shipment: Annotated[int, Meta(ge=1, le=32_767)] | None = None
     lines: Annotated[list[ArrivedItem], Meta(max_length=service.MOST_LINES)] = []
     complete: bool = True
     id: UUID | None = None
@@ -159,8 +189,15 @@ class DecisionMade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     note: Text = ""
 
 
+class RestGivenBack(msgspec.Struct, frozen=True):
+    """How many units are free again at the origin, and the version of the transfer by now."""
+
+    units: int
+    version: int
+
+
 class GivenUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why nothing leaves."""
+    """Why nothing leaves, or nothing more."""
 
     reason: Reason
 
@@ -243,7 +280,7 @@ async def list_transfers(
 
 @query("/transfers/{number:int}", permission="stock:read", tag=TAG)
 async def get_transfer(work: Work, number: int) -> TransferView:
-    """Return a transfer with its lines and discrepancies."""
+    """Return a transfer with its lines, shipments and discrepancies."""
     found = await reads.transfer(work.tx, number)
     if found is None or not (work.actor.sees(found.origin_id) or work.actor.sees(found.destination_id)):
         raise UnknownTransfer(number=number)
@@ -253,6 +290,7 @@ async def get_transfer(work: Work, number: int) -> TransferView:
         await reads.transfer_lines(work.tx, found.id),
         await reads.discrepancies(work.tx, found.id),
         await reads.moves(work.tx, found.id),
+        [ShipmentView(one.state, one) for one in await reads.shipments(work.tx, found.id)],
     )
 
 
@@ -262,17 +300,37 @@ async def approve_transfer(work: Work, number: int, data: Approval) -> None:
     await service.approve(work.tx, number, data.quantities)
 
 
-@command("/transfers/{number:int}/ship", permission="stock:count", tag=TAG)
-async def ship_transfer(work: Work, number: int, data: Shipping) -> DeficitsReply:
-    """Let the goods leave: they are the destination's from now on, in transit."""
+@command("/transfers/{number:int}/ship", permission="stock:count", versioned="optional", tag=TAG)
+async def ship_transfer(work: Work, number: int, data: Shipping) -> Departed:
+    """Let goods leave, all that is left or part of it: they are the destination's from now on, in transit.
+
+    Each call is a shipment, which has a number and is received on its own.
+    """
     departure = Departure(
         quantities=data.quantities,
+        more_follows=data.more_follows,
         document=data.document,
         carrier=data.carrier,
         tracking_code=data.tracking_code,
         eta=data.eta,
     )
-    return DeficitsReply(await missing_of(work.tx, await service.ship(work.tx, number, departure)))
+    work.expect((await service.lock_transfer(work.tx, number)).seq)
+    left = await service.ship(work.tx, number, departure)
+    work.tag((await service.lock_transfer(work.tx, number)).seq)
+    return Departed(left.shipment, left.to_ship, left.state, await missing_of(work.tx, left.deficits))
+
+
+@command("/transfers/{number:int}/close", permission="stock:count", versioned="required", tag=TAG)
+async def close_transfer(work: Work, number: int, data: GivenUp) -> RestGivenBack:
+    """Give back what has not left of a transfer that has left in part; answers how many units that were.
+
+    What is on its way arrives as it would. `If-Match` is the `ETag` of the transfer.
+    """
+    work.expect((await service.lock_transfer(work.tx, number)).seq)
+    units = await service.close_rest(work.tx, number, data.reason)
+    version = (await service.lock_transfer(work.tx, number)).seq
+    work.tag(version)
+    return RestGivenBack(units, version)
 
 
 @command("/transfers/{number:int}/reschedule", permission="stock:count", versioned="required", tag=TAG)
@@ -283,7 +341,7 @@ async def reschedule_transfer(work: Work, number: int, data: NewDay) -> DayMoved
     """
     transfer = await service.lock_transfer(work.tx, number)
     work.expect(transfer.seq)
-    moved = await service.reschedule(work.tx, number, data.eta, data.reason)
+    moved = await service.reschedule(work.tx, number, data.eta, data.reason, data.shipment)
     version = transfer.seq + moved
     work.tag(version)
     return DayMoved(moved, version)
@@ -297,6 +355,7 @@ async def receive_transfer(work: Work, number: int, data: TransferArrival) -> Ar
         id=data.id or new_id(),
         lines=[Arrived(c.id, line.quantity, line.bucket) for c, line in zip(cards, data.lines, strict=True)],
         complete=data.complete,
+        shipment=data.shipment,
         note=data.note,
     )
     done = await service.receive(work.tx, number, arrival)
@@ -338,6 +397,7 @@ handlers = [
     get_transfer,
     approve_transfer,
     ship_transfer,
+    close_transfer,
     reschedule_transfer,
     receive_transfer,
     decide_discrepancy,

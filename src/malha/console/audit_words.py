@@ -64,6 +64,7 @@ ACTIONS = {
     "repair_count": N_("count asked for"),
     "place": N_("placed"),
     "reschedule": N_("dates moved"),
+    "close_rest": N_("rest given back"),
     "drop": N_("no longer expected"),
     "undo": N_("taken back"),
     "request": N_("asked for"),

@@ -29,6 +29,7 @@ INBOUND: dict[str, Sign] = {
 TRANSFER: dict[str, Sign] = {
     TransferState.REQUESTED: Sign(N_("To approve"), "review", "eye"),
     TransferState.APPROVED: Sign(N_("To ship"), "work", "p50"),
+    TransferState.PARTLY_SHIPPED: Sign(N_("Partly shipped"), "work", "p75"),
     TransferState.SHIPPED: Sign(N_("In transit"), "move", "move"),
     TransferState.RECEIVED: Sign(N_("To decide"), "fail", "fail"),
     TransferState.CLOSED: Sign(N_("Closed"), "done", "done"),

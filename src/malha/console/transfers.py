@@ -36,12 +36,15 @@ from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
-OPEN = (TransferState.REQUESTED, TransferState.APPROVED, TransferState.SHIPPED, TransferState.RECEIVED)
+OPEN = (
+    TransferState.REQUESTED, TransferState.APPROVED, TransferState.PARTLY_SHIPPED, TransferState.SHIPPED,
+    TransferState.RECEIVED,
+)  # fmt: skip
 VIEWS: tuple[tuple[str, str, tuple[TransferState, ...] | None], ...] = (
     ("open", N_("Open"), OPEN),
     ("requested", N_("To approve"), (TransferState.REQUESTED,)),
-    ("approved", N_("To ship"), (TransferState.APPROVED,)),
-    ("shipped", N_("In transit"), (TransferState.SHIPPED,)),
+    ("approved", N_("To ship"), (TransferState.APPROVED, TransferState.PARTLY_SHIPPED)),
+    ("shipped", N_("In transit"), (TransferState.PARTLY_SHIPPED, TransferState.SHIPPED)),
     ("late", N_("Overdue"), OPEN),
     ("received", N_("To decide"), (TransferState.RECEIVED,)),
     ("all", N_("All"), None),
@@ -108,8 +111,9 @@ async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
 COLUMNS = (
     Column(N_("Number"), Kind.WHOLE), Column(N_("State")), Column(N_("Origin")), Column(N_("Owner at the origin")),
     Column(N_("Destination")), Column(N_("Owner at the destination")), Column(N_("Between owners")),
-    Column(N_("Document")), Column(N_("Expected")), Column(N_("Asked"), Kind.WHOLE), Column(N_("Sent"), Kind.WHOLE),
-    Column(N_("Arrived"), Kind.WHOLE), Column(N_("In transit"), Kind.WHOLE), Column(N_("To decide"), Kind.WHOLE),
+    Column(N_("Document")), Column(N_("Expected")), Column(N_("Asked"), Kind.WHOLE), Column(N_("To ship"), Kind.WHOLE),
+    Column(N_("Shipments"), Kind.WHOLE), Column(N_("Sent"), Kind.WHOLE), Column(N_("Arrived"), Kind.WHOLE),
+    Column(N_("In transit"), Kind.WHOLE), Column(N_("To decide"), Kind.WHOLE),
 )  # fmt: skip
 
 
@@ -131,7 +135,8 @@ async def transfer_export(request: Request[Any, Any, Any]) -> Stream:
         return [
             row.number, _(words.TRANSFER[row.state].word), row.origin, row.origin_owner_name, row.destination,
             row.destination_owner_name, _(words.CROSSES[row.crosses]), row.document,
-            row.eta.isoformat() if row.eta else None, row.asked, row.shipped, row.arrived, row.transit, row.undecided,
+            row.eta.isoformat() if row.eta else None, row.asked, row.to_ship, row.shipments, row.shipped, row.arrived,
+            row.transit, row.undecided,
         ]  # fmt: skip
 
     return export.send(request, "transfers", COLUMNS, pages, cells)
@@ -196,7 +201,9 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         lines = await reads.transfer_lines(tx, found.id)
         discrepancies = await reads.discrepancies(tx, found.id)
         moves = await reads.moves(tx, found.id)
-        labels = [found.requested_by, found.approved_by, found.shipped_by, *(d.decided_by for d in discrepancies)]
+        shipments = await reads.shipments(tx, found.id)
+        labels = [found.requested_by, found.approved_by, found.closed_short_by, *(d.decided_by for d in discrepancies)]
+        labels += [shipment.shipped_by for shipment in shipments]
         labels += [move.actor for move in moves]
         names = await goods_forms.names_of(tx, labels)
     return render.html(
@@ -207,6 +214,7 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         lines=lines,
         discrepancies=discrepancies,
         moves=moves,
+        shipments=shipments,
         today=_today(),
         decisions={kind.value: [(d.value, _(words.DECISION[d])) for d in DECISIONS[kind]] for kind in DiscrepancyKind},
         names=names,
@@ -215,7 +223,7 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         at_destination=caller.sees(found.destination_id),
         totals={
             name: sum(getattr(line, name) or 0 for line in lines)
-            for name in ("asked", "approved", "shipped", "arrived", "transit")
+            for name in ("asked", "approved", "to_ship", "shipped", "arrived", "transit", "dropped")
         },
     )
 
@@ -244,20 +252,45 @@ async def transfer_approve(request: Request[Any, Any, Any], number: FromPath[int
 async def transfer_ship(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
     """Let the goods leave."""
     read = filling.filled(await request.form())
-    quantities, eta = _quantities(read), read.day("eta")
+    quantities, eta, version = _quantities(read), read.day("eta"), read.maybe_whole("version")
     read.refuse()
     departure = Departure(
         quantities=quantities,
+        more_follows=read.flag("more_follows"),
         document=read.text("document", 120) or None,
         carrier=read.text("carrier", 120) or None,
         tracking_code=read.text("tracking_code", 120) or None,
         eta=eta,
     )
     async with web.writing(request) as tx:
+        await _unchanged(tx, number, version)
         found = await _one(tx, request, number)
         left = await service.ship(tx, number, departure)
     says = _("The goods have changed their owner") if found.changes_owner else _("Goods are on their way")
-    return web.go_on(request, f"/transfers/{number}", _said(says, left))
+    if left.to_ship:
+        rest = n_("{n} unit is left to ship", "{n} units are left to ship", left.to_ship)
+        says = f"{says}. {rest}"
+    return web.go_on(request, f"/transfers/{number}", _said(says, left.deficits))
+
+
+@post("/transfers/{number:int}/close", opt={"permission": "stock:count"}, status_code=200)
+async def transfer_close(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Give back what has not left."""
+    read = filling.filled(await request.form())
+    version = read.maybe_whole("version")
+    read.refuse()
+    async with web.writing(request) as tx:
+        await _unchanged(tx, number, version)
+        units = await service.close_rest(tx, number, read.text("reason", 200))
+    says = n_("{n} unit is free again at the origin", "{n} units are free again at the origin", units)
+    return web.go_on(request, f"/transfers/{number}", says)
+
+
+async def _unchanged(tx: Tx, number: int, version: int | None) -> None:
+    """Refuse a form that was opened before somebody else did something to the transfer."""
+    transfer = await service.lock_transfer(tx, number)
+    if version is not None and transfer.seq != version:
+        raise Conflict(what=Word(N_("Transfer")), key=f"T{number}")
 
 
 def _said(says: str, left: list[Deficit]) -> str:
@@ -269,17 +302,22 @@ def _said(says: str, left: list[Deficit]) -> str:
 
 @get("/transfers/{number:int}/receive", opt={"permission": "stock:count"})
 async def receive_form(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
-    """Show the scan sheet of what is on its way."""
+    """Show the scan sheet of one shipment that is on its way: the one asked for, else the first to leave."""
+    text = request.query_params.get("shipment", "")
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "transfers")
         found = await _one(tx, request, number)
-        lines = [line for line in await reads.transfer_lines(tx, found.id) if line.transit]
+        shipments = await reads.shipments(tx, found.id)
+    coming = [one for one in shipments if one.coming and wanted in {0, one.number}]
     return render.html(
         "transfers/receive.html",
         shell=around,
         may=around.may,
         transfer=found,
-        lines=lines,
+        shipment=coming[0] if coming else None,
+        several=len(shipments) > 1,
+        lines=[line for line in coming[0].lines if line.coming] if coming else [],
         receipt_id=str(new_id()),
         buckets=[(b.value, _(words.BUCKET[b])) for b in BY_HAND if b is not Bucket.DISPLAY],
     )
@@ -290,9 +328,11 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
     """Take in what arrived."""
     form = await request.form()
     read = filling.filled(form)
-    id_ = id_in(read.text("id", 40)) or new_id()
+    id_, shipment = id_in(read.text("id", 40)) or new_id(), read.maybe_whole("shipment")
+    read.refuse()
     arrival = Arrival(
         id=id_,
+        shipment=shipment,
         lines=[Arrived(sku, units, bucket) for sku, bucket, units in goods_forms.scanned(form)],
         complete=read.flag("complete"),
         note=read.text("note", 200),
@@ -309,14 +349,13 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
 async def reschedule(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
     """Say on which day the goods come."""
     read = filling.filled(await request.form())
-    eta, version = read.day("eta"), read.whole("version")
+    eta, version, shipment = read.day("eta"), read.whole("version"), read.maybe_whole("shipment")
     if eta is None and not read.flaws:
         read.wrong("eta", N_("This field is empty."), N_("Fill it in."))
     read.refuse()
     async with web.writing(request) as tx:
-        if (await service.lock_transfer(tx, number)).seq != version:
-            raise Conflict(what=Word(N_("Transfer")), key=f"T{number}")
-        moved = await service.reschedule(tx, number, eta or _today(), read.text("reason", 200))
+        await _unchanged(tx, number, version)
+        moved = await service.reschedule(tx, number, eta or _today(), read.text("reason", 200), shipment)
     return web.go_on(request, f"/transfers/{number}", _("Day moved") if moved else _("It was expected on that day"))
 
 
@@ -357,6 +396,7 @@ HANDLERS = [
     transfer_show,
     transfer_approve,
     transfer_ship,
+    transfer_close,
     receive_form,
     receive,
     reschedule,

@@ -174,6 +174,24 @@ CHECKS: tuple[Check, ...] = (
         statement=reads.TRANSIT_IS_NOT_TRANSFERS,
     ),
     Check(
+        name="transfer_shipments",
+        says=N_("Lines of transfers that are not the sum of their shipments: {total}"),
+        row=N_(
+            "Transfer {number}, line {line}: sent {shipped}, by shipments {s_shipped}; arrived {arrived}, by shipments "
+            "{s_arrived}; gone another way {settled}, by shipments {s_settled}."
+        ),
+        statement=reads.TRANSFERS_ARE_NOT_SHIPMENTS,
+    ),
+    Check(
+        name="transfer_states",
+        says=N_("Transfers that are in another state than their units: {total}"),
+        row=N_(
+            "Transfer {number} is {state}, by its units {by_units}: "
+            "{rest} to ship, {coming} to come, {undecided} to decide."
+        ),
+        statement=reads.STATE_IS_NOT_UNITS,
+    ),
+    Check(
         name="received_receipts",
         says=N_("Lines of purchase and production orders that are not the sum of their receipts: {total}"),
         row=N_("Order {number}, line {line}: received {received}, by receipts {units}."),

@@ -433,6 +433,55 @@ WHERE coalesce(b.quantity, 0) <> coalesce(s.transit, 0)
 ORDER BY 1, 2
 LIMIT %(cap)s::int
 """
+# What lines of transfers say left and became of it against the shipments they left in.
+TRANSFERS_ARE_NOT_SHIPMENTS = """
+WITH shipments AS (
+    SELECT s.transfer_id, l.line, sum(l.shipped) AS shipped, sum(l.arrived) AS arrived, sum(l.settled) AS settled
+    FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id GROUP BY s.transfer_id, l.line
+)
+SELECT t.number, coalesce(l.line, s.line) AS line, coalesce(l.shipped, 0) AS shipped, coalesce(l.arrived, 0) AS arrived,
+       coalesce(l.settled, 0) AS settled, coalesce(s.shipped, 0)::bigint AS s_shipped,
+       coalesce(s.arrived, 0)::bigint AS s_arrived, coalesce(s.settled, 0)::bigint AS s_settled,
+       count(*) OVER () AS total
+FROM (SELECT * FROM transfer_line WHERE shipped > 0) l
+FULL JOIN shipments s ON s.transfer_id = l.transfer_id AND s.line = l.line
+LEFT JOIN transfer t ON t.id = coalesce(l.transfer_id, s.transfer_id)
+WHERE (coalesce(l.shipped, 0), coalesce(l.arrived, 0), coalesce(l.settled, 0))
+      <> (coalesce(s.shipped, 0), coalesce(s.arrived, 0), coalesce(s.settled, 0))
+ORDER BY 1, 2
+LIMIT %(cap)s::int
+"""
+# The state of a transfer against what its units come to, as `inventory.transfers.rules.state_of` derives it.
+STATE_IS_NOT_UNITS = """
+WITH gone AS (
+    SELECT transfer_id, sum(shipped) AS shipped, sum(transit) AS transit,
+           sum(greatest(approved - shipped - dropped, 0)) AS rest
+    FROM transfer_line GROUP BY transfer_id
+), coming AS (
+    SELECT s.transfer_id, sum(l.coming) AS coming
+    FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
+    WHERE l.coming > 0 GROUP BY s.transfer_id
+), undecided AS (
+    SELECT transfer_id, sum(quantity) AS units FROM transfer_discrepancy WHERE decision IS NULL GROUP BY transfer_id
+), derived AS (
+    SELECT t.number, t.state,
+           CASE WHEN t.state IN ('approved', 'partly_shipped') THEN coalesce(g.rest, 0) ELSE 0 END AS rest,
+           coalesce(c.coming, 0) AS coming,
+           coalesce(u.units, 0) AS undecided,
+           CASE WHEN t.state IN ('approved', 'partly_shipped') AND g.rest > 0
+                THEN CASE WHEN g.shipped > 0 THEN 'partly_shipped' ELSE 'approved' END
+                WHEN c.coming > 0 THEN 'shipped'
+                WHEN g.transit > 0 OR u.units > 0 THEN 'received' ELSE 'closed' END AS by_units
+    FROM transfer t LEFT JOIN gone g ON g.transfer_id = t.id LEFT JOIN coming c ON c.transfer_id = t.id
+    LEFT JOIN undecided u ON u.transfer_id = t.id
+    WHERE t.state NOT IN ('requested', 'cancelled')
+)
+SELECT number, state, by_units, rest::bigint AS rest, coming::bigint AS coming, undecided::bigint AS undecided,
+       count(*) OVER () AS total
+FROM derived WHERE state <> by_units
+ORDER BY number
+LIMIT %(cap)s::int
+"""
 # What lines of purchase and production orders say was received against the receipts that stand.
 RECEIVED_IS_NOT_RECEIPTS = """
 WITH receipts AS (

@@ -12,20 +12,21 @@ WHERE s.promised <> coalesce(c.units, 0) OR s.promised > s.expected
 ORDER BY s.id
 LIMIT %(cap)s::int
 """
-# What is offered must be what purchase orders, production orders and transfers on their way say.
+# What is offered must be what purchase orders, production orders and shipments of transfers on their way say.
 SUPPLY_IS_NOT_STATED = """
 WITH stated AS (
     SELECT order_id AS source_id, line, expected, eta FROM inbound_line WHERE expected > 0
     UNION ALL
-    SELECT t.id, l.line, l.transit, t.eta FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
-    WHERE t.state = 'shipped' AND t.eta IS NOT NULL AND l.transit > 0
+    SELECT s.id, l.line, l.coming, s.eta FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
+    WHERE s.eta IS NOT NULL AND l.coming > 0
 )
 SELECT coalesce(o.number, t.number) AS number, coalesce(s.line, n.line) AS line, coalesce(s.expected, 0) AS offered,
        coalesce(n.expected, 0) AS expected, count(*) OVER () AS total
 FROM (SELECT * FROM supply WHERE expected > 0) s
 FULL JOIN stated n ON n.source_id = s.source_id AND n.line = s.line
 LEFT JOIN inbound_order o ON o.id = coalesce(s.source_id, n.source_id)
-LEFT JOIN transfer t ON t.id = coalesce(s.source_id, n.source_id)
+LEFT JOIN transfer_shipment sh ON sh.id = coalesce(s.source_id, n.source_id)
+LEFT JOIN transfer t ON t.id = sh.transfer_id
 WHERE coalesce(s.expected, 0) <> coalesce(n.expected, 0) OR s.eta IS DISTINCT FROM n.eta
 ORDER BY 1, 2
 LIMIT %(cap)s::int

@@ -379,6 +379,29 @@ async def release_holds(tx: Tx, references: Sequence[str], also: Sequence[Claim]
     await _give_back(tx, holds, Reason.HOLD_RELEASED)
 
 
+async def take_from_hold(tx: Tx, reference: str, claims: Sequence[Claim], *, seconds: float) -> None:
+    """Let units of a hold go that lasts at least `seconds` from now, whoever asks; the caller changes them next.
+
+    It is one that Malha itself placed, which draws on no fence. Of units that it does not hold nothing happens.
+    """
+    wanted = sum_claims(claims)
+    holds: list[UUID] = await tx.values(writes.KEEP_HOLD, {"reference": reference, "seconds": seconds})
+    rows = await tx.tuples(writes.HOLD_LINES, {"holds": holds})
+    held = {(sku, location): quantity for sku, location, quantity in rows}
+    taken = [
+        Claim(c.sku_id, c.location_id, min(c.quantity, held[c.sku_id, c.location_id]))
+        for c in wanted
+        if (c.sku_id, c.location_id) in held
+    ]
+    await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))
+    if not taken:
+        return
+    await tx.execute(writes.TAKE_FROM_HOLD, arrays(taken) | {"hold_id": holds[0]})
+    await tx.execute(writes.UNHOLD, arrays(taken))
+    await _record(tx, taken, Reason.HOLD_RELEASED, Reference("hold", holds[0], reference), held=-1)
+    await announcing.increased(tx, _at(taken), Reason.HOLD_RELEASED.value)
+
+
 async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] | None:
     """Turn a hold into claims of an order, without a moment in which the units are free.
 

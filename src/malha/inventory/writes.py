@@ -188,6 +188,28 @@ WHERE reference = %(reference)s::text AND state = 'active'
 RETURNING expires_at
 """
 
+# Locks a hold that goes on; its lines change under this lock.
+KEEP_HOLD = """
+UPDATE stock_hold SET expires_at = greatest(expires_at, now() + make_interval(secs => %(seconds)s::float8))
+WHERE reference = %(reference)s::text AND state = 'active'
+RETURNING id
+"""
+# What is taken is in the lines. A line of nothing is none.
+TAKE_FROM_HOLD = """
+WITH taken AS (
+    SELECT * FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[])
+        AS w(sku_id, location_id, quantity)
+), gone AS (
+    DELETE FROM stock_hold_line l USING taken t
+    WHERE l.hold_id = %(hold_id)s::uuid AND l.sku_id = t.sku_id AND l.location_id = t.location_id
+      AND l.quantity = t.quantity
+)
+UPDATE stock_hold_line l SET quantity = l.quantity - t.quantity
+FROM taken t
+WHERE l.hold_id = %(hold_id)s::uuid AND l.sku_id = t.sku_id AND l.location_id = t.location_id
+  AND l.quantity > t.quantity
+"""
+
 # Retires expired holds, the oldest first, skipping those another transaction is retiring or converting right now.
 # An empty `skus` means any SKU.
 RETIRE_EXPIRED = """

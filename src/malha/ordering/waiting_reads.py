@@ -24,7 +24,7 @@ JOIN variant v ON v.id = c.sku_id
 JOIN location l ON l.id = c.location_id
 LEFT JOIN supply s ON s.id = c.supply_id
 LEFT JOIN inbound_order i ON i.id = s.source_id
-LEFT JOIN transfer t ON t.id = s.source_id
+LEFT JOIN transfer_shipment sh ON sh.id = s.source_id LEFT JOIN transfer t ON t.id = sh.transfer_id
 LEFT JOIN location f ON f.id = t.origin_id
 LEFT JOIN order_line_promise p ON p.order_id = c.order_id AND p.line = c.line
 WHERE (c.since, c.id) > (coalesce(%(since)s::timestamptz, '-infinity'), coalesce(%(after)s::bigint, 0))

@@ -96,6 +96,7 @@ _STOCK = (
     transfers.TransferRequested,
     transfers.TransferApproved,
     transfers.TransferShipped,
+    transfers.TransferClosedShort,
     transfers.TransferRescheduled,
     transfers.TransferReceived,
     transfers.DiscrepancyDecided,

@@ -1,5 +1,7 @@
 """Pages of purchase orders, receipts, transfers and counts: every form leads on, refusals say why, files come and go."""
 
+import csv
+import io
 import re
 import sys
 from pathlib import Path
@@ -172,6 +174,52 @@ async def test_a_large_count_is_searched_paged_approved_as_a_whole_and_says_what
     total = int(re.search(r"2 / (\d+)", shown)[1])  # type: ignore[index]
     assert total > 2
     assert re.search(rf"Not counted <span>{total - 2}</span>", shown)
+
+
+async def test_a_transfer_leaves_in_shipments_that_are_received_one_by_one_and_the_rest_is_given_back(
+    stocked: Shop,
+) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    await send(stocked, lead, "/transfers:new", origin="CD01", destination="LJ01", lines="CAM-P 9\nCAM-M 4")
+    await send(stocked, lead, "/transfers/1/approve", **{"quantities/1": "9", "quantities/2": "4"})
+    shown = await page(stocked, lead, "/transfers/1")
+    assert 'name="quantities/1" value="9"' in shown
+    first = {"quantities/1": "5", "quantities/2": "0", "more_follows": "on", "document": "R-1", "version": "2"}
+    await send(stocked, lead, "/transfers/1/ship", **first)
+    assert "by someone else" in await send(stocked, lead, "/transfers/1/ship", 409, **first)
+    shown = await page(stocked, lead, "/transfers/1")
+    assert "8 units left to ship" in shown
+    assert "Partly shipped" in shown
+    assert all(
+        said in shown for said in ('name="quantities/1" value="4"', 'name="quantities/2" value="4"', "Ship more")
+    )
+    second = {"quantities/1": "1", "quantities/2": "0", "more_follows": "on"}
+    await send(stocked, lead, "/transfers/1/ship", **second)
+    await page(stocked, lead, "/transfers?view=approved&q=R-1")
+    shown = await page(stocked, lead, "/transfers?view=shipped")
+    assert "2 shipments" in shown
+    assert "7 left to ship" in shown
+    sheet = await page(stocked, lead, "/transfers/1/receive?shipment=2")
+    assert "shipment 2" in sheet
+    assert "q/2/sellable" not in sheet, "it has none of these"
+    await send(
+        stocked, lead, "/transfers/1/receive", shipment="2", complete="on", id=str(new_id()), **{"q/1/sellable": "1"}
+    )
+    again = {"shipment": "2", "complete": "on", "id": str(new_id()), "q/1/sellable": "1"}
+    assert "Nothing of shipment 2" in await send(stocked, lead, "/transfers/1/receive", 409, **again)
+    shown = await page(stocked, lead, "/transfers/1")
+    version = shown.partition('name="version" value="')[2].partition('"')[0]
+    moved = {"eta": "2026-12-30", "reason": "rain", "version": version, "shipment": "1"}
+    await send(stocked, lead, "/transfers/1/reschedule", **moved)
+    assert "Say why" in await send(stocked, lead, "/transfers/1/close", 422, reason="")
+    assert "by someone else" in await send(stocked, lead, "/transfers/1/close", 409, reason="x", version=version)
+    assert await send(stocked, lead, "/transfers/1/close", reason="no truck") == "/transfers/1"
+    shown = await page(stocked, lead, "/transfers/1")
+    assert "7 units given back at the origin" in shown
+    assert "no truck" in shown
+    sent = (await stocked.http.get("/transfers:export.csv?view=all", headers=lead)).text
+    (row,) = csv.DictReader(io.StringIO(sent.removeprefix("\ufeff")), delimiter=";" if ";" in sent else ",")
+    assert (row["To ship"], row["Shipments"], row["Sent"], row["Arrived"]) == ("0", "2", "6", "1")
 
 
 async def test_people_count_blind_by_scanning_and_somebody_else_counts_again(stocked: Shop) -> None:

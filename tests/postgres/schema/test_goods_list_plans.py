@@ -53,7 +53,16 @@ FILL = (
         "INSERT INTO receipt_line (receipt_id, position, sku_id, quantity)"
         " SELECT r.id, l, 5 + (r.number * 3 + l) %% 200, 5 FROM receipt r, generate_series(1, 3) l"
     ),
-    "ANALYZE transfer, transfer_line, transfer_discrepancy, receipt, receipt_line, variant, location",
+    (
+        "INSERT INTO transfer_shipment (id, transfer_id, number, document, eta, shipped_by)"
+        " SELECT id, id, 1, document, eta, 'x' FROM transfer"
+    ),
+    (
+        "INSERT INTO transfer_shipment_line (shipment_id, line, sku_id, shipped, arrived)"
+        " SELECT l.transfer_id, l.line, l.sku_id, 5, CASE WHEN t.state = 'shipped' THEN 0 ELSE 5 END"
+        " FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id"
+    ),
+    "ANALYZE transfer, transfer_line, transfer_shipment, transfer_shipment_line, transfer_discrepancy, receipt, receipt_line, variant, location",
 )
 Ask = Callable[[Tx], Awaitable[Any]]
 
@@ -86,7 +95,7 @@ QUESTIONS: dict[str, tuple[Ask, set[str]]] = {
     "asked for in a day": (of_transfers(since=NOW - 60 * DAY, until=NOW - 59 * DAY), {"transfer_requested"}),
     "transfer by text": (
         of_transfers(text="NF-e 900150983cd2"),
-        {"transfer_document", "transfer_line_sku", "transfer_number_key"},
+        {"transfer_document", "transfer_shipment_document", "transfer_line_sku", "transfer_number_key"},
     ),
     "all receipts": (of_receipts(), {"receipt_number_key"}),
     "receipts at a shop": (of_receipts(location_id=77), {"receipt_location"}),

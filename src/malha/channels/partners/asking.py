@@ -37,6 +37,7 @@ INBOUND_TYPES = (
     "transfer.approved",
     "transfer.shipped",
     "transfer.rescheduled",
+    "transfer.closed_short",
     "transfer.cancelled",
 )
 WORKABLE = frozenset({"open", "accepted", "picking"})

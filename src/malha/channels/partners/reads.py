@@ -94,12 +94,18 @@ FROM transfer t JOIN partner_location p ON p.location_id = t.destination_id JOIN
 WHERE t.id = ANY (%(ids)s::uuid[]) AND t.state <> 'requested'
   AND coalesce(l.site_id, l.id) <> coalesce(d.site_id, d.id)
 """
+# What left and what is to leave, on the first day on which some of it comes that has not.
 TRANSFER_LINES = """
-SELECT l.transfer_id AS id, l.line, l.sku_id,
-       CASE WHEN t.state = 'approved' THEN l.approved ELSE l.shipped END AS quantity, t.eta
+SELECT l.transfer_id AS id, l.line, l.sku_id, l.shipped + w.to_ship AS quantity,
+       coalesce((SELECT least(CASE WHEN w.to_ship > 0 THEN t.eta END, min(s.eta))
+                 FROM transfer_shipment s JOIN transfer_shipment_line x ON x.shipment_id = s.id
+                 WHERE s.transfer_id = t.id AND x.line = l.line AND x.coming > 0), t.eta) AS eta
 FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id
-WHERE l.transfer_id = ANY (%(ids)s::uuid[]) AND t.state <> 'cancelled'
-  AND CASE WHEN t.state = 'approved' THEN l.approved ELSE l.shipped END > 0
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN t.state IN ('approved', 'partly_shipped')
+                THEN greatest(l.approved - l.shipped - l.dropped, 0) ELSE 0 END AS to_ship
+) w
+WHERE l.transfer_id = ANY (%(ids)s::uuid[]) AND t.state <> 'cancelled' AND l.shipped + w.to_ship > 0
 ORDER BY l.transfer_id, l.line
 """
 INCOMING_AT = """
@@ -107,7 +113,7 @@ SELECT 'purchase', id FROM inbound_order
 WHERE location_id = ANY (%(locations)s::int[]) AND state IN ('open', 'partial')
 UNION ALL
 SELECT 'transfer', id FROM transfer
-WHERE destination_id = ANY (%(locations)s::int[]) AND state IN ('approved', 'shipped')
+WHERE destination_id = ANY (%(locations)s::int[]) AND state IN ('approved', 'partly_shipped', 'shipped')
 """
 FILE_BY_FINGERPRINT = """
 SELECT id, number, state FROM partner_file

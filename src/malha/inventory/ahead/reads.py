@@ -84,7 +84,7 @@ SELECT s.id, s.kind, coalesce(o.number, t.number) AS number, coalesce(o.supplier
 FROM supply s
 JOIN location l ON l.id = s.location_id
 LEFT JOIN inbound_order o ON o.id = s.source_id
-LEFT JOIN transfer t ON t.id = s.source_id
+LEFT JOIN transfer_shipment sh ON sh.id = s.source_id LEFT JOIN transfer t ON t.id = sh.transfer_id
 LEFT JOIN location origin ON origin.id = t.origin_id
 """
 SUPPLY_OF_SKUS = (
@@ -96,7 +96,7 @@ ORDER BY s.sku_id, s.eta, s.id
 )
 SUPPLY_OF_SOURCE = (
     _SOURCE
-    + """WHERE s.source_id = %(source_id)s::uuid ORDER BY s.line
+    + """WHERE s.source_id = ANY (%(sources)s::uuid[]) ORDER BY s.line, s.id
 """
 )
 CLAIMS_OF_ORDER = """
@@ -108,7 +108,7 @@ JOIN variant v ON v.id = c.sku_id
 JOIN location l ON l.id = c.location_id
 LEFT JOIN supply s ON s.id = c.supply_id
 LEFT JOIN inbound_order o ON o.id = s.source_id
-LEFT JOIN transfer t ON t.id = s.source_id
+LEFT JOIN transfer_shipment sh ON sh.id = s.source_id LEFT JOIN transfer t ON t.id = sh.transfer_id
 LEFT JOIN location origin ON origin.id = t.origin_id
 WHERE c.order_id = %(order_id)s::uuid
 ORDER BY c.line, s.eta NULLS LAST, c.id
@@ -221,9 +221,9 @@ async def supply_of(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int] 
     return await tx.all(SupplyRow, SUPPLY_OF_SKUS, {"skus": list(sku_ids), "locations": locations})
 
 
-async def supply_from(tx: Tx, source_id: UUID) -> list[SupplyRow]:
-    """Return what is promised of an order's or transfer's lines."""
-    return await tx.all(SupplyRow, SUPPLY_OF_SOURCE, {"source_id": source_id})
+async def supply_from(tx: Tx, *source_ids: UUID) -> list[SupplyRow]:
+    """Return what is promised of the lines of orders, or of shipments of transfers."""
+    return await tx.all(SupplyRow, SUPPLY_OF_SOURCE, {"sources": list(source_ids)})
 
 
 async def claims_of_order(tx: Tx, order_id: UUID) -> list[ClaimRow]:

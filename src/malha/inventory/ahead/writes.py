@@ -65,8 +65,8 @@ SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY 
 ORDER BY id FOR NO KEY UPDATE
 """
 
-# What purchase orders, production orders and transfers on their way say of a key; by the partial indexes on expected
-# lines and on goods in transit.
+# What purchase orders, production orders and shipments of transfers say of a key; by the partial indexes on expected
+# lines and on goods that are coming.
 _STATED = """
 WITH want AS (
     SELECT * FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
@@ -75,10 +75,11 @@ WITH want AS (
     FROM want w JOIN inbound_line l ON l.sku_id = w.sku_id AND l.location_id = w.location_id AND l.expected > 0
     JOIN inbound_order o ON o.id = l.order_id
     UNION ALL
-    SELECT 'transfer', t.id, l.line, l.sku_id, t.destination_id, t.eta, l.transit
-    FROM want w JOIN transfer_line l ON l.sku_id = w.sku_id AND l.transit > 0
-    JOIN transfer t ON t.id = l.transfer_id AND t.destination_id = w.location_id
-    WHERE t.state = 'shipped' AND t.eta IS NOT NULL
+    SELECT 'transfer', s.id, l.line, l.sku_id, t.destination_id, s.eta, l.coming
+    FROM want w JOIN transfer_shipment_line l ON l.sku_id = w.sku_id AND l.coming > 0
+    JOIN transfer_shipment s ON s.id = l.shipment_id
+    JOIN transfer t ON t.id = s.transfer_id AND t.destination_id = w.location_id
+    WHERE s.eta IS NOT NULL
 )
 """
 ADD_LINES = (

@@ -15,8 +15,8 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
 
-# Two partial indexes: lines that are still expected, and transfers that are open. Goods of a transfer that has not left
-# are expected where it goes, and held where it comes from.
+# Partial indexes: lines that are still expected, transfers that are open, shipments that are coming. Goods of a
+# transfer that have not left are expected where it goes, and held where it comes from.
 INCOMING = """
 SELECT l.sku_id, l.location_id, l.eta AS day, sum(l.expected)::int AS quantity, o.kind AS source, o.number, o.supplier
 FROM inbound_line l JOIN inbound_order o ON o.id = l.order_id
@@ -24,13 +24,21 @@ WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.expected > 0
   AND (%(locations)s::int[] IS NULL OR l.location_id = ANY (%(locations)s::int[]))
 GROUP BY l.sku_id, l.location_id, l.eta, o.kind, o.number, o.supplier
 UNION ALL
-SELECT l.sku_id, t.destination_id, t.eta, sum(CASE t.state WHEN 'approved' THEN l.approved ELSE l.transit END)::int,
-       'transfer', t.number, o.code
-FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id JOIN location o ON o.id = t.origin_id
-WHERE t.state IN ('approved', 'shipped') AND l.sku_id = ANY (%(skus)s::int[])
-  AND (%(locations)s::int[] IS NULL OR t.destination_id = ANY (%(locations)s::int[]))
-GROUP BY l.sku_id, t.destination_id, t.eta, t.number, o.code
-HAVING sum(CASE t.state WHEN 'approved' THEN l.approved ELSE l.transit END) > 0
+SELECT c.sku_id, c.destination_id, c.day, sum(c.units)::int, 'transfer', c.number, o.code
+FROM (
+    SELECT l.sku_id, t.destination_id, t.origin_id, t.number, t.eta AS day, l.approved - l.shipped - l.dropped AS units
+    FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+    WHERE t.state IN ('approved', 'partly_shipped') AND l.sku_id = ANY (%(skus)s::int[])
+      AND l.approved > l.shipped + l.dropped
+    UNION ALL
+    SELECT l.sku_id, t.destination_id, t.origin_id, t.number, s.eta, l.coming
+    FROM transfer_shipment_line l
+    JOIN transfer_shipment s ON s.id = l.shipment_id JOIN transfer t ON t.id = s.transfer_id
+    WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.coming > 0
+) c
+JOIN location o ON o.id = c.origin_id
+WHERE %(locations)s::int[] IS NULL OR c.destination_id = ANY (%(locations)s::int[])
+GROUP BY c.sku_id, c.destination_id, c.day, c.number, o.code
 ORDER BY 1, 2, 3 NULLS LAST, 6
 """
 

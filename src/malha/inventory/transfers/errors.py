@@ -20,6 +20,15 @@ class WrongTransferState(MalhaError):
     mend = "Read it again; somebody may have done this step already."
 
 
+class NothingOnItsWay(MalhaError):
+    """A shipment was received to its end already, or the transfer has no such shipment."""
+
+    status = 409
+    code = "nothing_on_its_way"
+    says = "Nothing of shipment {shipment} of transfer {number} is on its way."
+    mend = "Read the transfer again; somebody may have received it already."
+
+
 class NotYourEnd(MalhaError):
     """The step belongs to whoever works at the other end."""
 

@@ -41,12 +41,23 @@ class TransferShipped(TransferEvent, frozen=True, kw_only=True):
 
     lines: list[tuple[int, int, int]]
     document: str | None = None
+    shipment: int = 1
+    to_ship: int = 0
+
+
+class TransferClosedShort(TransferEvent, frozen=True, kw_only=True):
+    """What had not left is not going to; `lines` are (line, SKU id, units) of what is free again at the origin."""
+
+    TYPE: ClassVar[str] = "transfer.closed_short"
+
+    reason: str
+    lines: list[tuple[int, int, int]]
 
 
 class TransferRescheduled(TransferEvent, frozen=True, kw_only=True):
     """Goods come on another day; `lines` are (line, SKU id, units) of those that are still to come.
 
-    `was` is null where nobody had stated a day.
+    `was` is null where nobody had stated a day, `shipment` where it is not one that moved.
     """
 
     TYPE: ClassVar[str] = "transfer.rescheduled"
@@ -55,10 +66,14 @@ class TransferRescheduled(TransferEvent, frozen=True, kw_only=True):
     was: date | None
     became: date
     lines: list[tuple[int, int, int]]
+    shipment: int | None = None
 
 
 class TransferReceived(TransferEvent, frozen=True, kw_only=True):
-    """Goods arrived; `lines` are (line, SKU id, units) of those that were sent."""
+    """Goods arrived; `lines` are (line, SKU id, units) of those that were sent.
+
+    `shipment` is null where they came from several.
+    """
 
     TYPE: ClassVar[str] = "transfer.received"
 
@@ -67,6 +82,7 @@ class TransferReceived(TransferEvent, frozen=True, kw_only=True):
     missing: int
     damaged: int
     excess: int
+    shipment: int | None = None
 
 
 class DiscrepancyDecided(TransferEvent, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ class TransferState(StrEnum):
 
     REQUESTED = "requested"
     APPROVED = "approved"  # its units are set aside at the origin
+    PARTLY_SHIPPED = "partly_shipped"  # some have left, the rest is still set aside and is to leave too
     SHIPPED = "shipped"  # its units are the destination's, on their way
     RECEIVED = "received"  # something about it waits for a decision
     CLOSED = "closed"
@@ -25,11 +26,16 @@ class TransferState(StrEnum):
 TRANSFER_WORDS = {
     TransferState.REQUESTED: N_("requested"),
     TransferState.APPROVED: N_("approved"),
+    TransferState.PARTLY_SHIPPED: N_("partly shipped"),
     TransferState.SHIPPED: N_("on its way"),
     TransferState.RECEIVED: N_("received, with open questions"),
     TransferState.CLOSED: N_("closed"),
     TransferState.CANCELLED: N_("cancelled"),
 }
+
+
+# While something may still leave.
+LEAVING = frozenset({TransferState.APPROVED, TransferState.PARTLY_SHIPPED})
 
 
 class Crosses(StrEnum):
@@ -96,7 +102,7 @@ class Transfer(msgspec.Struct, frozen=True):
 
 
 class TransferLine(msgspec.Struct, frozen=True):
-    """A line as it stands."""
+    """A line as it stands: what left of it, over all shipments, and what was given back of what was approved."""
 
     line: int
     sku_id: int
@@ -106,16 +112,55 @@ class TransferLine(msgspec.Struct, frozen=True):
     arrived: int
     settled: int
     transit: int
+    dropped: int
+
+    @property
+    def left(self) -> int:
+        """Return the units that are still set aside to leave, as long as the transfer is one of those that leave."""
+        return max((self.approved or 0) - self.shipped - self.dropped, 0)
 
 
 class Departure(msgspec.Struct, frozen=True, kw_only=True):
-    """How goods leave; `quantities` by line, everything approved where a line is absent."""
+    """How goods leave; `quantities` by line, all that is left where a line is absent.
+
+    `more_follows`: what does not leave now stays set aside for another shipment; without it, it is given back.
+    """
 
     quantities: dict[int, int] = msgspec.field(default_factory=dict)
+    more_follows: bool = False
     document: str | None = None
     carrier: str | None = None
     tracking_code: str | None = None
     eta: date | None = None
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A shipment that left: its number, the units that are still to leave, and what is promised and not there now."""
+
+    shipment: int
+    to_ship: int
+    state: TransferState
+    deficits: list[Deficit]
+
+
+class OnItsWay(msgspec.Struct, frozen=True):
+    """Units of a shipment that may still arrive: nobody has said that they are missing."""
+
+    shipment_id: UUID
+    shipment: int
+    line: int
+    sku_id: int
+    coming: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a transfer's units come to: to leave, gone so far, on their way, in transit at all, and to decide."""
+
+    to_ship: int
+    shipped: int
+    coming: int
+    transit: int
+    undecided: int
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -127,11 +172,16 @@ class Arrived(msgspec.Struct, frozen=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """What arrived. `id` is the receiver's own; `complete`: what is not here by now is missing."""
+    """What arrived. `id` is the receiver's own; `complete`: what is not here by now is missing.
+
+    `shipment` is the number of the one that arrived. Without it goods are taken from all that are on their way, the
+    first to leave first, and `complete` is about those that something was taken from.
+    """
 
     id: UUID
     lines: list[Arrived]
     complete: bool = True
+    shipment: int | None = None
     note: str = ""
 
 
@@ -148,7 +198,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Sorted(msgspec.Struct, frozen=True):
-    """An arrival told apart: what was sent, by line and bucket, and what is too much."""
+    """An arrival told apart: what was sent, by shipment, line and bucket, and what is too much."""
 
-    expected: list[tuple[int, Arrived]]
+    expected: list[tuple[OnItsWay, Arrived]]
     excess: list[Arrived]

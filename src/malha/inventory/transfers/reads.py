@@ -7,7 +7,8 @@ import msgspec
 from psycopg import sql
 
 from malha.inventory.supply import searching
-from malha.inventory.transfers.model import Crosses, TransferState
+from malha.inventory.transfers import rules
+from malha.inventory.transfers.model import Crosses, Progress, TransferState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -17,14 +18,34 @@ _LIST = """
 SELECT t.number, t.state, o.code AS origin, o.name AS origin_name, oe.code AS origin_owner,
        oe.name AS origin_owner_name, d.code AS destination, d.name AS destination_name, de.code AS destination_owner,
        de.name AS destination_owner_name, t.crosses,
-       coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
-       t.eta_usual, t.requested_at, t.shipped_at, l.lines, l.asked, l.shipped, l.arrived, l.transit,
+       coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, n.eta,
+       n.eta_usual, t.requested_at, t.shipped_at, l.lines, l.asked,
+       CASE WHEN t.state IN ('approved', 'partly_shipped') THEN l.rest ELSE 0 END AS to_ship,
+       (SELECT count(*)::int FROM transfer_shipment s WHERE s.transfer_id = t.id) AS shipments, l.shipped, l.arrived,
+       l.transit,
        (SELECT coalesce(sum(quantity), 0)::int FROM transfer_discrepancy x
                    WHERE x.transfer_id = t.id AND x.decision IS NULL) AS undecided
 FROM (
     SELECT t.* FROM transfer t
     WHERE true"""
-_ROWS = """
+# The first day on which something is to come that is not there, and whether nobody stated it; the last one when all is.
+_NEXT_DAY = """
+CROSS JOIN LATERAL (
+    SELECT e.eta, e.eta_usual
+    FROM (
+        SELECT 1 AS turn, t.eta, t.eta_usual WHERE t.state IN ('requested', 'approved', 'partly_shipped')
+        UNION ALL
+        SELECT 1, s.eta, s.eta_usual FROM transfer_shipment s
+        WHERE s.transfer_id = t.id
+          AND EXISTS (SELECT FROM transfer_shipment_line c WHERE c.shipment_id = s.id AND c.coming > 0)
+        UNION ALL
+        SELECT 2, t.eta, t.eta_usual
+    ) e
+    ORDER BY e.turn, e.eta NULLS LAST LIMIT 1
+) n
+"""
+_ROWS = (
+    """
     ORDER BY t.number DESC LIMIT %(limit)s::int
 ) t
 JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
@@ -32,11 +53,15 @@ JOIN establishment oe ON oe.id = coalesce(o.owner_id, o.establishment_id)
 JOIN establishment de ON de.id = coalesce(d.owner_id, d.establishment_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(asked), 0)::int AS asked, coalesce(sum(shipped), 0)::int AS shipped,
-           coalesce(sum(arrived), 0)::int AS arrived, coalesce(sum(transit), 0)::int AS transit
+           coalesce(sum(arrived), 0)::int AS arrived, coalesce(sum(transit), 0)::int AS transit,
+           coalesce(sum(greatest(approved - shipped - dropped, 0)), 0)::int AS rest
     FROM transfer_line WHERE transfer_id = t.id
 ) l
-ORDER BY t.number DESC
 """
+    + _NEXT_DAY
+    + """ORDER BY t.number DESC
+"""
+)
 _BEFORE = """
       AND t.number < %(before)s::bigint"""
 _STATES = """
@@ -61,13 +86,19 @@ _SINCE = """
 _UNTIL = """
       AND t.requested_at < %(until)s::timestamptz"""
 _LATE = """
-      AND t.state IN ('approved', 'shipped') AND t.eta < %(late)s::date"""
+      AND t.state IN ('approved', 'partly_shipped', 'shipped')
+      AND (t.state <> 'shipped' AND t.eta < %(late)s::date
+           OR EXISTS (SELECT FROM transfer_shipment s JOIN transfer_shipment_line c ON c.shipment_id = s.id
+                      WHERE s.transfer_id = t.id AND s.eta < %(late)s::date AND c.coming > 0))"""
 # By the unique index on number, the trigrams of documents, and the indexes on a SKU's lines.
 _FOUND = """
       AND t.number = ANY (ARRAY(
           SELECT number FROM transfer WHERE number = %(number)s::bigint
           UNION
           SELECT number FROM transfer WHERE document ILIKE %(document)s::text
+          UNION
+          SELECT x.number FROM transfer_shipment s JOIN transfer x ON x.id = s.transfer_id
+          WHERE s.document ILIKE %(document)s::text
           UNION
           SELECT x.number FROM transfer_line l JOIN transfer x ON x.id = l.transfer_id
           WHERE l.sku_id = ANY (ARRAY(
@@ -76,32 +107,60 @@ _FOUND = """
               SELECT id FROM variant WHERE gtin = ANY (%(codes)s::text[])
           ))
       ))"""
-TRANSFER = """
+TRANSFER = (
+    """
 SELECT t.id, t.number, t.state, t.origin_id, o.code AS origin, o.name AS origin_name, oe.code AS origin_owner,
        oe.name AS origin_owner_name, oc.name AS origin_company, t.destination_id, d.code AS destination,
        d.name AS destination_name, de.code AS destination_owner, de.name AS destination_owner_name,
        dc.name AS destination_company, t.crosses,
-       coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, t.eta,
-       t.eta_usual, t.carrier, t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by,
-       t.shipped_at, t.shipped_by, t.closed_at
+       coalesce(o.site_id, o.id) = coalesce(d.site_id, d.id) AS changes_owner, t.needs_document, t.document, n.eta,
+       n.eta_usual, t.carrier, t.tracking_code, t.note, t.seq, t.requested_at, t.requested_by, t.approved_by,
+       t.shipped_at, t.shipped_by, t.closed_at, t.closed_short_at, t.closed_short_by, t.closed_short_reason
 FROM transfer t JOIN location o ON o.id = t.origin_id JOIN location d ON d.id = t.destination_id
 JOIN establishment oe ON oe.id = coalesce(o.owner_id, o.establishment_id)
 JOIN establishment de ON de.id = coalesce(d.owner_id, d.establishment_id)
-JOIN legal_entity oc ON oc.id = oe.legal_entity_id JOIN legal_entity dc ON dc.id = de.legal_entity_id
-WHERE t.number = %(number)s::bigint
+JOIN legal_entity oc ON oc.id = oe.legal_entity_id JOIN legal_entity dc ON dc.id = de.legal_entity_id"""
+    + _NEXT_DAY
+    + """WHERE t.number = %(number)s::bigint
 """
+)
 TRANSFER_LINES = """
-SELECT l.line, l.sku_id, v.sku, v.name, v.gtin, l.asked, l.approved, l.shipped, l.arrived, l.settled, l.transit
-FROM transfer_line l JOIN variant v ON v.id = l.sku_id
+SELECT l.line, l.sku_id, v.sku, v.name, v.gtin, l.asked, l.approved, l.shipped, l.arrived, l.settled, l.transit,
+       l.dropped,
+       CASE WHEN t.state IN ('approved', 'partly_shipped') THEN greatest(l.approved - l.shipped - l.dropped, 0)
+            ELSE 0 END AS to_ship
+FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id JOIN variant v ON v.id = l.sku_id
 WHERE l.transfer_id = %(id)s::uuid ORDER BY l.line
 """
+# The first to leave first, with its lines as JSON.
+SHIPMENTS = """
+SELECT s.number, s.document, s.carrier, s.tracking_code, s.eta, s.eta_usual, s.shipped_at, s.shipped_by, s.arrived_at,
+       l.shipped, l.arrived, l.transit, l.coming,
+       (SELECT coalesce(sum(d.quantity), 0)::int FROM transfer_discrepancy d
+        WHERE d.transfer_id = s.transfer_id AND coalesce(d.shipment_id, d.transfer_id) = s.id
+          AND d.decision IS NULL) AS undecided,
+       l.lines
+FROM transfer_shipment s
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(x.shipped), 0)::int AS shipped, coalesce(sum(x.arrived), 0)::int AS arrived,
+           coalesce(sum(x.transit), 0)::int AS transit, coalesce(sum(x.coming), 0)::int AS coming,
+           coalesce(json_agg(json_build_object(
+               'line', x.line, 'sku_id', x.sku_id, 'sku', v.sku, 'name', v.name, 'gtin', v.gtin, 'shipped', x.shipped,
+               'arrived', x.arrived, 'settled', x.settled, 'missing', x.missing, 'transit', x.transit,
+               'coming', x.coming) ORDER BY x.line), '[]'::json) AS lines
+    FROM transfer_shipment_line x JOIN variant v ON v.id = x.sku_id WHERE x.shipment_id = s.id
+) l
+WHERE s.transfer_id = %(id)s::uuid ORDER BY s.number
+"""
 MOVES = """
-SELECT was, was_usual, became, reason, at, actor FROM transfer_eta WHERE transfer_id = %(id)s::uuid ORDER BY id
+SELECT was, was_usual, became, reason, at, actor, shipment
+FROM transfer_eta WHERE transfer_id = %(id)s::uuid ORDER BY id
 """
 DISCREPANCIES = """
 SELECT d.id, d.line, v.sku, v.name, d.kind, d.quantity, d.found_at, d.found_by, d.decision, d.reference, d.note,
-       d.decided_at, d.decided_by
+       d.decided_at, d.decided_by, coalesce(s.number, 1) AS shipment
 FROM transfer_discrepancy d
+LEFT JOIN transfer_shipment s ON s.id = d.shipment_id
 JOIN transfer_line l ON l.transfer_id = d.transfer_id AND l.line = d.line JOIN variant v ON v.id = l.sku_id
 WHERE d.transfer_id = %(id)s::uuid ORDER BY d.found_at, d.line, d.kind
 """
@@ -127,12 +186,14 @@ class TransferRow(msgspec.Struct, frozen=True):
     changes_owner: bool  # both ends at one site: nothing travels
     needs_document: bool
     document: str | None
-    eta: date | None
+    eta: date | None  # the first on which something is to come that is not there
     eta_usual: bool  # nobody stated the day: it is the one the way usually takes
     requested_at: datetime
     shipped_at: datetime | None
     lines: int
     asked: int
+    to_ship: int  # set aside, and has not left
+    shipments: int
     shipped: int
     arrived: int
     transit: int
@@ -160,8 +221,8 @@ class TransferHead(msgspec.Struct, frozen=True):
     crosses: Crosses  # as both ends were when it was asked for
     changes_owner: bool
     needs_document: bool
-    document: str | None
-    eta: date | None
+    document: str | None  # of the last shipment, as the carrier and its code
+    eta: date | None  # the first on which something is to come that is not there
     eta_usual: bool  # nobody stated the day: it is the one the way usually takes
     carrier: str | None
     tracking_code: str | None
@@ -173,6 +234,9 @@ class TransferHead(msgspec.Struct, frozen=True):
     shipped_at: datetime | None
     shipped_by: str | None
     closed_at: datetime | None
+    closed_short_at: datetime | None  # when what had not left was given back
+    closed_short_by: str | None
+    closed_short_reason: str | None
 
 
 class TransferLineRow(msgspec.Struct, frozen=True):
@@ -189,6 +253,49 @@ class TransferLineRow(msgspec.Struct, frozen=True):
     arrived: int
     settled: int
     transit: int
+    dropped: int  # approved, and given back without leaving
+    to_ship: int  # set aside, and has not left
+
+
+class ShipmentLine(msgspec.Struct, frozen=True):
+    """A line of a shipment; `missing` are those in transit of which somebody must say what became of them."""
+
+    line: int
+    sku_id: int
+    sku: str
+    name: str
+    gtin: str | None
+    shipped: int
+    arrived: int
+    settled: int
+    missing: int
+    transit: int
+    coming: int
+
+
+class ShipmentRow(msgspec.Struct, frozen=True):
+    """What left of a transfer at once; `coming` units may still arrive, of those in transit."""
+
+    number: int
+    document: str | None
+    carrier: str | None
+    tracking_code: str | None
+    eta: date | None
+    eta_usual: bool  # nobody stated the day: it is the one the way usually takes
+    shipped_at: datetime
+    shipped_by: str
+    arrived_at: datetime | None  # when the first of it came
+    shipped: int
+    arrived: int
+    transit: int
+    coming: int
+    undecided: int
+    lines: list[ShipmentLine]
+
+    @property
+    def state(self) -> TransferState:
+        """Return where it is: on its way, to be decided about, or over."""
+        return rules.state_of(Progress(0, self.shipped, self.coming, self.transit, self.undecided))
 
 
 class DayMove(msgspec.Struct, frozen=True):
@@ -200,6 +307,7 @@ class DayMove(msgspec.Struct, frozen=True):
     reason: str
     at: datetime
     actor: str
+    shipment: int | None  # None: of what had not left
 
 
 class DiscrepancyRow(msgspec.Struct, frozen=True):
@@ -218,6 +326,7 @@ class DiscrepancyRow(msgspec.Struct, frozen=True):
     note: str
     decided_at: datetime | None
     decided_by: str | None
+    shipment: int
 
 
 class TransfersWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,6 +402,12 @@ async def transfer(tx: Tx, number: int) -> TransferHead | None:
 async def transfer_lines(tx: Tx, transfer_id: UUID) -> list[TransferLineRow]:
     """Return the lines of a transfer."""
     return await tx.all(TransferLineRow, TRANSFER_LINES, {"id": transfer_id})
+
+
+async def shipments(tx: Tx, transfer_id: UUID) -> list[ShipmentRow]:
+    """Return what left of a transfer, the first first, with the lines of each."""
+    rows = await tx.tuples(SHIPMENTS, {"id": transfer_id})
+    return [ShipmentRow(*(*row[:-1], msgspec.convert(row[-1], list[ShipmentLine]))) for row in rows]
 
 
 async def moves(tx: Tx, transfer_id: UUID) -> list[DayMove]:

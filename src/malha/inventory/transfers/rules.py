@@ -1,4 +1,4 @@
-"""Pure decisions of transfers: telling an arrival apart, and where units of a discrepancy go."""
+"""Pure decisions of transfers: their state, telling an arrival apart, and where units of a discrepancy go."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,10 @@ from malha.inventory.transfers.model import (
     Arrived,
     Decision,
     DiscrepancyKind,
+    OnItsWay,
+    Progress,
     Sorted,
-    TransferLine,
+    TransferState,
 )
 
 _WAITS_IN = {
@@ -18,21 +20,35 @@ _WAITS_IN = {
 }
 
 
-def tell_apart(lines: Sequence[TransferLine], arrived: Sequence[Arrived]) -> Sorted:
-    """Return which units were on their way, and which nobody sent.
+def state_of(progress: Progress) -> TransferState:
+    """Return the state of a transfer that was approved and not cancelled, by what its units come to.
+
+    What is to leave comes first, then what is to arrive, then what is to be decided.
+    """
+    if progress.to_ship:
+        return TransferState.PARTLY_SHIPPED if progress.shipped else TransferState.APPROVED
+    if progress.coming:
+        return TransferState.SHIPPED
+    return TransferState.RECEIVED if progress.transit or progress.undecided else TransferState.CLOSED
+
+
+def tell_apart(ways: Sequence[OnItsWay], arrived: Sequence[Arrived]) -> Sorted:
+    """Return which units were on their way, and which nobody sent. `ways` are in the order they are taken from.
 
     Units in a worse condition are taken for those that were sent: what is too much is what could be sold.
     """
-    left = {line.sku_id: line.transit for line in lines}
-    numbers = {line.sku_id: line.line for line in lines}
+    left = [way.coming for way in ways]
     expected, excess = [], []
     for one in sorted(arrived, key=lambda a: a.bucket is Bucket.SELLABLE):
-        here = min(left.get(one.sku_id, 0), one.quantity)
-        if here:
-            expected.append((numbers[one.sku_id], Arrived(one.sku_id, here, one.bucket)))
-            left[one.sku_id] -= here
-        if one.quantity > here:
-            excess.append(Arrived(one.sku_id, one.quantity - here, one.bucket))
+        units = one.quantity
+        for i, way in enumerate(ways):
+            here = min(left[i], units) if way.sku_id == one.sku_id else 0
+            if here:
+                expected.append((way, Arrived(one.sku_id, here, one.bucket)))
+                left[i] -= here
+                units -= here
+        if units:
+            excess.append(Arrived(one.sku_id, units, one.bucket))
     return Sorted(expected, excess)
 
 
