@@ -308,16 +308,13 @@ def send_ledger(request: Request[Any, Any, Any], name: str, sku: str, asked: Led
     reader = (i18n.current_language(), i18n.current_zone())
 
     async def pages() -> AsyncIterator[list[stock_view.Line]]:
-        before = None
-        while True:
+        walk = balance_reads.LedgerWalk(asked, export.BATCH)
+        while not walk.over:
             async with web.reading(request) as tx:
-                rows = await balance_reads.ledger(tx, asked, before=before, limit=export.BATCH)
+                rows = await walk.page(tx)
                 with i18n.speaking(*reader):
                     lines = await lines_of(tx, sku, rows)
             yield lines
-            if len(rows) < export.BATCH:
-                return
-            before = (rows[-1].recorded_at, rows[-1].id)
 
     return export.send(request, name, COLUMNS, pages(), cells_of)
 

@@ -1,7 +1,8 @@
 """What screens ask about the stock of one SKU or one balance: deficits, holds, days, the ledger with its sum."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import LiteralString
 
 import msgspec
 
@@ -9,6 +10,7 @@ from malha.inventory.reads import LedgerRow
 from malha.platform.db import Tx
 
 MOST_HOLDS = 50
+SETTLED = timedelta(minutes=10)  # no transaction that writes movements lasts as long
 
 # The partial unique index on open deficits, which are few.
 DEFICITS = """
@@ -36,49 +38,65 @@ WHERE sku_id = %(sku)s::int AND location_id = ANY(%(locations)s::int[]) AND reco
 GROUP BY 1, 2
 """
 
-# Where a SKU has a balance, the newest rows of each by index movement_balance, and of those the newest; then, where a
-# row of the page is from and by the same index, what changed since the oldest of them: the stock after a movement is
-# the stock now without everything newer. So each row has its balance whatever filters leave out.
-LEDGER = """
+_WANTED: LiteralString = """(%(reason)s::text IS NULL OR m.reason = %(reason)s::text)
+          AND m.recorded_at >= coalesce(%(since)s::timestamptz, '-infinity')
+          AND m.recorded_at < coalesce(%(until)s::timestamptz, 'infinity')
+          AND (m.recorded_at, m.id) < (coalesce(%(before)s::timestamptz, 'infinity'),
+                                   coalesce(%(before_id)s::bigint, 9223372036854775807))
+"""
+# Where a SKU has a balance, the newest rows of each by index movement_balance, and of those the newest: how far back a
+# page goes at each location. Then, by the same index and once for each, all that changed there since: the stock after a
+# movement is the stock now without everything newer. So each row has its balance whatever filters leave out. Where the
+# stock before a movement is known already (`carried`), it is that without what lies between.
+LEDGER = (
+    """
 WITH shown AS MATERIALIZED (
-    SELECT b.location_id, m.*
+    SELECT b.location_id, m.recorded_at
     FROM balance b
     CROSS JOIN LATERAL (
-        SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor
-        FROM movement
-        WHERE sku_id = %(sku)s::int AND location_id = b.location_id AND bucket = 'sellable'
-          AND recorded_at <= coalesce(%(before)s::timestamptz, 'infinity')
-          AND (recorded_at, id) < (coalesce(%(before)s::timestamptz, 'infinity'),
-                                   coalesce(%(before_id)s::bigint, 9223372036854775807))
-          AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
-          AND recorded_at >= coalesce(%(since)s::timestamptz, '-infinity')
-          AND recorded_at < coalesce(%(until)s::timestamptz, 'infinity')
-        ORDER BY recorded_at DESC, id DESC
+        SELECT m.id, m.recorded_at FROM movement m
+        WHERE m.sku_id = %(sku)s::int AND m.location_id = b.location_id AND m.bucket = 'sellable'
+          AND m.recorded_at <= coalesce(%(before)s::timestamptz, 'infinity')
+          AND """
+    + _WANTED
+    + """        ORDER BY m.recorded_at DESC, m.id DESC
         LIMIT %(limit)s::int
     ) m
     WHERE b.sku_id = %(sku)s::int AND b.location_id = ANY (%(locations)s::int[])
     ORDER BY m.recorded_at DESC, m.id DESC
     LIMIT %(limit)s::int
-), later AS (
-    SELECT p.location_id, m.id, m.recorded_at, m.change
+), back AS MATERIALIZED (
+    SELECT p.location_id, p.since, c.at, c.id, coalesce(c.on_hand, b.on_hand) AS on_hand
     FROM (SELECT location_id, min(recorded_at) AS since FROM shown GROUP BY location_id) p
+    JOIN balance b ON b.sku_id = %(sku)s::int AND b.location_id = p.location_id
+    JOIN location n ON n.id = p.location_id
+    LEFT JOIN unnest(%(carried)s::text[], %(carried_at)s::timestamptz[], %(carried_id)s::bigint[],
+                     %(carried_on_hand)s::int[]) AS c(code, at, id, on_hand) ON c.code = n.code
+), lines AS MATERIALIZED (
+    SELECT p.location_id, m.*, p.on_hand - m.change AS on_hand
+    FROM back p
     CROSS JOIN LATERAL (
-        SELECT id, recorded_at,
+        SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor,
                sum(d_on_hand) OVER (ORDER BY recorded_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - d_on_hand AS change
         FROM movement
         WHERE sku_id = %(sku)s::int AND location_id = p.location_id AND bucket = 'sellable' AND recorded_at >= p.since
+          AND recorded_at <= coalesce(p.at, 'infinity')
+          AND (recorded_at, id) < (coalesce(p.at, 'infinity'), coalesce(p.id, 9223372036854775807))
     ) m
+    WHERE """
+    + _WANTED
+    + """    ORDER BY m.recorded_at DESC, m.id DESC
+    LIMIT %(limit)s::int
 )
 SELECT s.id, s.recorded_at, s.occurred_at, s.d_on_hand, s.d_allocated, s.d_held, s.reason, s.ref_kind, s.ref_id,
-       s.ref_text, s.actor, (b.on_hand - l.change)::int AS on_hand, n.code AS location, n.name AS location_name,
-       e.code AS owner, e.name AS owner_name
-FROM shown s
-JOIN later l ON l.location_id = s.location_id AND l.id = s.id AND l.recorded_at = s.recorded_at
-JOIN balance b ON b.sku_id = %(sku)s::int AND b.location_id = s.location_id
+       s.ref_text, s.actor, s.on_hand::int AS on_hand, n.code AS location, n.name AS location_name, e.code AS owner,
+       e.name AS owner_name
+FROM lines s
 JOIN location n ON n.id = s.location_id
 JOIN establishment e ON e.id = coalesce(n.owner_id, n.establishment_id)
 ORDER BY s.recorded_at DESC, s.id DESC
 """
+)
 
 
 class DeficitRow(msgspec.Struct, frozen=True):
@@ -139,14 +157,29 @@ async def changes_by_day(
     return {(location, day): change for location, day, change in await tx.tuples(CHANGES_BY_DAY, params)}
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """What was on hand at a location before one movement: where a later page of the same ledger begins to count."""
+
+    at: datetime
+    id: int
+    on_hand: int
+
+
 async def ledger(
-    tx: Tx, asked: LedgerAsked, *, before: tuple[datetime, int] | None = None, limit: int = 50
+    tx: Tx,
+    asked: LedgerAsked,
+    *,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+    carried: Mapping[str, Carried] | None = None,
 ) -> list[PlacedLine]:
     """Return movements of a SKU at some locations, the newest first, each with the balance of its location after it.
 
-    From before a (time, id) position.
+    From before a (time, id) position. `carried` is, by the code of a location, what was on hand before a movement at
+    that position or newer: from there on movements are read, instead of from now.
     """
     at, id_ = before or (None, None)
+    known = carried or {}
     return await tx.all(
         PlacedLine,
         LEDGER,
@@ -159,5 +192,37 @@ async def ledger(
             "before": at,
             "before_id": id_,
             "limit": limit,
+            "carried": list(known),
+            "carried_at": [one.at for one in known.values()],
+            "carried_id": [one.id for one in known.values()],
+            "carried_on_hand": [one.on_hand for one in known.values()],
         },
     )
+
+
+class LedgerWalk:
+    """A ledger from its newest movement to its oldest, page by page, each in whatever transaction it is asked for in.
+
+    All together read each movement about once, however many pages there are: balances are carried from page to page. A
+    movement is recorded as of the beginning of its transaction, so that one may still turn up between others that were
+    read; what is as young as that is not counted from.
+    """
+
+    def __init__(self, asked: LedgerAsked, size: int) -> None:
+        self._asked = asked
+        self._size = size
+        self._before: tuple[datetime, int] | None = None
+        self._carried: dict[str, Carried] = {}
+        self.over = False
+
+    async def page(self, tx: Tx) -> list[PlacedLine]:
+        """Return the next movements; with fewer than a page holds the walk is over."""
+        rows = await ledger(tx, self._asked, before=self._before, limit=self._size, carried=self._carried)
+        self.over = len(rows) < self._size
+        if rows:
+            self._before = (rows[-1].recorded_at, rows[-1].id)
+        settled = await tx.now() - SETTLED
+        for row in rows:
+            if row.recorded_at < settled:
+                self._carried[row.location] = Carried(row.recorded_at, row.id, row.on_hand - row.d_on_hand)
+        return rows
