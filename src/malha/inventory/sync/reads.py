@@ -189,32 +189,45 @@ DRIFTS = (
 ORDER BY d.found_at DESC, d.id DESC LIMIT %(limit)s::int
 """
 )
-# What is asked for by source, SKU and site, the newest first: what is open by the partial index, the rows of a page by
-# the unique one.
+# What is asked for by source, SKU and site, the newest first: those that are the newest of theirs, from a position on
+# by the index on when they were found (what is open by the partial one), so that a page far behind costs what the first
+# one does. Which is the newest, and the rows of a page, come from the locations of a site by the unique indexes; OFFSET
+# has that asked row by row, instead of for all rows there are.
 SITE_DRIFTS = (
     """WITH wanted AS (
-    SELECT d.source_id, coalesce(l.site_id, l.id) AS home, d.sku_id, max(d.found_at) AS newest
+    SELECT d.source_id, coalesce(l.site_id, l.id) AS home, d.sku_id, d.found_at AS newest
     FROM stock_drift d
     JOIN stock_source s ON s.id = d.source_id
     JOIN variant v ON v.id = d.sku_id
     JOIN location l ON l.id = d.location_id
 """
     + _DRIFTS_ASKED
-    + """    GROUP BY d.source_id, coalesce(l.site_id, l.id), d.sku_id
-    HAVING (max(d.found_at), d.source_id, coalesce(l.site_id, l.id), d.sku_id)
-         < (coalesce(%(before)s::timestamptz, 'infinity'), %(before_source)s::int, %(before_home)s::int,
-            %(before_sku)s::int)
-    ORDER BY newest DESC, d.source_id DESC, home DESC, d.sku_id DESC LIMIT %(limit)s::int
+    + """      AND (d.found_at, d.source_id, d.sku_id)
+          <= (coalesce(%(before)s::timestamptz, 'infinity'), %(before_source)s::int, %(before_sku)s::int)
+      AND NOT (coalesce(l.site_id, l.id) >= %(before_home)s::int
+               AND (d.found_at, d.source_id, d.sku_id)
+                   = (%(before)s::timestamptz, %(before_source)s::int, %(before_sku)s::int))
+      AND NOT EXISTS (
+          SELECT FROM location m JOIN stock_drift x ON x.location_id = m.id
+          WHERE coalesce(m.site_id, m.id) = coalesce(l.site_id, l.id)
+            AND x.source_id = d.source_id AND x.sku_id = d.sku_id AND x.state = ANY (%(states)s::text[])
+            AND (%(location)s::text IS NULL OR m.code = %(location)s::text)
+            AND (%(site)s::int[] IS NULL OR x.location_id = ANY (%(site)s::int[]))
+            AND (%(kind)s::text IS NULL OR x.kind = %(kind)s::text)
+            AND (%(scope)s::int[] IS NULL OR x.location_id = ANY (%(scope)s::int[]))
+            AND (x.found_at, x.id) > (d.found_at, d.id)
+          OFFSET 0)
+    ORDER BY d.found_at DESC, d.source_id DESC, d.sku_id DESC, home DESC LIMIT %(limit)s::int
 )
 """
     + _DRIFT_COLUMNS
     + """     , d.source_id, g.newest
 FROM wanted g
-JOIN stock_drift d ON d.source_id = g.source_id AND d.sku_id = g.sku_id"""
+JOIN location p ON coalesce(p.site_id, p.id) = g.home
+JOIN stock_drift d ON d.source_id = g.source_id AND d.sku_id = g.sku_id AND d.location_id = p.id"""
     + _DRIFT_TABLES
     + _DRIFTS_ASKED
-    + """  AND h.id = g.home
-ORDER BY g.newest DESC, g.source_id DESC, g.home DESC, g.sku_id DESC, l.site_id NULLS FIRST, l.code
+    + """ORDER BY g.newest DESC, g.source_id DESC, g.sku_id DESC, g.home DESC, l.site_id NULLS FIRST, l.code
 """
 )
 SUM_OF_DRIFTS = (
