@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
+import psycopg
 import pytest
 from supply_rows import ANA, CENTRE, DAY, LEAD, OTHER, SHOP, a_retailer, there
 from test_transfers import approve, arrive, ask, everything, listed, open_discrepancies, ship, state
@@ -21,6 +22,7 @@ from malha.inventory.transfers.reads import ShipmentRow
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
+from malha.platform.migrate import migrations
 from malha.testing.builders import in_days
 
 UNITS = 10
@@ -413,3 +415,31 @@ async def test_the_way_takes_as_long_as_its_shipments_took(shop: Database) -> No
             )
     await part(shop, number, {1: 1})
     assert (await shipments(shop, number))[-1].eta == in_days(7)
+
+
+async def test_what_older_code_did_beside_newer_code_is_in_shipments_after_the_update(shop: Database) -> None:
+    open_, over, missing = [await approved(shop, (1, 3), (2, 2)) for _ in range(3)]
+    for number in (open_, over, missing):
+        await ship(shop, number, quantities={1: 2})
+    await arrive(shop, open_, Arrived(1, 1), complete=False)
+    await arrive(shop, over, Arrived(1, 2), Arrived(2, 2))
+    await arrive(shop, missing, Arrived(1, 1), Arrived(2, 2))
+    as_they_were = {number: await shipments(shop, number) for number in (open_, over, missing)}
+    async with shop.transaction() as tx:  # it knew neither shipments nor what was given back
+        await tx.execute("UPDATE transfer_discrepancy SET shipment_id = NULL")
+        await tx.execute("DELETE FROM transfer_shipment_line")
+        await tx.execute("DELETE FROM transfer_shipment")
+        await tx.execute("UPDATE transfer_line SET dropped = 0")
+    (update,) = [m for m in migrations() if m.number == 115]
+    async with await psycopg.AsyncConnection.connect(shop.url, autocommit=True) as connection:
+        await connection.execute("SET search_path TO malha, malha_ext")
+        for _ in range(2):  # as newer code left it, it stays
+            await connection.execute(update.text.encode())
+    assert {number: await shipments(shop, number) for number in (open_, over, missing)} == as_they_were
+    await sound(shop)
+    assert (await arrive(shop, open_, Arrived(1, 1), Arrived(2, 2))).state == "closed"
+    ((id_, _, _),) = await open_discrepancies(shop, missing)
+    async with shop.transaction(LEAD) as tx:
+        await service.decide(tx, missing, id_, Decision.FOUND_AT_ORIGIN)
+    assert [await state(shop, number) for number in (open_, over, missing)] == ["closed"] * 3
+    await sound(shop)

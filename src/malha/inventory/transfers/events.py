@@ -46,7 +46,7 @@ class TransferShipped(TransferEvent, frozen=True, kw_only=True):
 
 
 class TransferClosedShort(TransferEvent, frozen=True, kw_only=True):
-    """What had not left is not going to; `lines` are (line, SKU id, units) of what is free again at the origin."""
+    """The rest of a transfer does not leave; `lines` are (line, SKU id, units) of what is free again at the origin."""
 
     TYPE: ClassVar[str] = "transfer.closed_short"
 
