@@ -21,7 +21,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 from malha.testing.builders import in_days
 
-from .conftest import NARROW, WIDE, apart, unsound
+from .conftest import NARROW, WIDE, apart, shot, unsound, violations
 
 Visit = Callable[..., Page]
 ANA, BIA = Actor("person", str(new_id()), "Ana"), Actor("person", str(new_id()), "Bia")
@@ -236,6 +236,58 @@ def test_a_missing_unit_is_decided_on_the_page_of_its_transfer(visit: Visit, mov
     expect(page.locator("#toasts")).to_contain_text("Decided")
     expect(todo).to_have_count(before - 1)
     expect(page.locator("main")).to_contain_text("SIN-77")
+
+
+@pytest.mark.parametrize(("size", "language"), [(WIDE, "pt-BR"), (NARROW, "en")], ids=["wide", "narrow"])
+def test_a_transfer_that_left_in_part_shows_its_shipments_and_asks_for_what_is_left(
+    visit: Visit, moving: dict[str, Any], size: Any, language: str
+) -> None:
+    page = visit(f"/transfers/{moving['parts']}", size=size, language=language)
+    shipments = page.locator("section").filter(has=page.locator("#h-ships")).locator("tbody tr")
+    expect(shipments).to_have_count(2)
+    shot(page, f"transfer-parts-{language}")
+    page.locator("[data-open=dlg-ship]").click()
+    dialog = page.locator("#dlg-ship")
+    expect(dialog.locator("input[name='quantities/1']")).to_have_value("4")
+    expect(dialog.locator("input[name='more_follows']")).to_be_checked()
+    assert not violations(page)
+    shot(page, f"transfer-ship-more-{language}", whole=False)
+    page.keyboard.press("Escape")
+    page.locator("[data-open=dlg-close]").click()
+    shot(page, f"transfer-give-back-{language}", whole=False)
+    page.keyboard.press("Escape")
+    page.locator("[data-open=dlg-eta]").click()
+    expect(page.locator("#dlg-eta select[name=shipment] option")).to_have_count(3)
+    shot(page, f"transfer-day-{language}", whole=False)
+    page.goto(page.url.partition("/transfers")[0] + "/transfers")
+    shot(page, f"transfers-{language}")
+
+
+def test_more_leaves_a_shipment_is_received_from_its_row_and_the_rest_is_given_back(
+    visit: Visit, moving: dict[str, Any]
+) -> None:
+    page = visit(f"/transfers/{moving['parts']}", language="en")
+    page.get_by_role("button", name="Ship more").click()
+    dialog = page.get_by_role("dialog")
+    for line, units in ((1, "2"), (2, "0"), (3, "0")):
+        dialog.locator(f"input[name='quantities/{line}']").fill(units)
+    dialog.get_by_label("Document").fill("NF-e 4502")
+    dialog.get_by_role("button", name="Ship").click()
+    expect(page.locator("#toasts")).to_contain_text("units are left to ship")
+    third = page.locator("tr").filter(has_text="NF-e 4502")
+    third.get_by_role("link", name="Receive shipment 3").click()
+    expect(page.locator("main")).to_contain_text("shipment 3")
+    page.locator("input[name$='/sellable']").first.fill("2")
+    page.get_by_role("button", name="Receive goods").click()
+    expect(page.locator("#toasts")).to_contain_text("Goods received")
+    expect(third).to_contain_text("Closed")
+    page.get_by_role("button", name="Give the rest back").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("No truck this week")
+    dialog.get_by_role("button", name="Give the rest back").click()
+    expect(page.locator("#toasts")).to_contain_text("free again at the origin")
+    expect(page.locator("main")).to_contain_text("No truck this week")
+    expect(page.get_by_role("button", name="Ship more")).to_have_count(0)
 
 
 def test_suspected_stock_says_why_and_is_lifted_by_who_saw_it(visit: Visit, moving: dict[str, Any]) -> None:

@@ -90,7 +90,8 @@ async def test_a_transfer_goes_its_way_over_http(stocked: Shop) -> None:
     assert (await post(stocked, ana, "/transfers/1/approve", {}, 403))["code"] == "forbidden"
     await post(stocked, lead, "/transfers/1/approve", {}, 204)
     assert (await post(stocked, ana, "/transfers/1/ship", {}, 403))["code"] == "not_your_end"
-    assert await post(stocked, lead, "/transfers/1/ship", {}) == {"deficits": []}
+    left = {"shipment": 1, "to_ship": 0, "state": "shipped", "deficits": []}
+    assert await post(stocked, lead, "/transfers/1/ship", {}) == left
     there = await stocked.http.get("/v1/transfers/1", headers=ana)
     late = {"eta": "2026-12-09", "reason": "rain"}
     path, moves = "/transfers/1/reschedule", {**ana, "if-match": there.headers["etag"]}
@@ -116,6 +117,49 @@ async def test_a_transfer_goes_its_way_over_http(stocked: Shop) -> None:
         assert len((await get(stocked, ana, f"/receipts?{asked}"))["items"]) == many, asked
     assert (await stocked.http.get("/v1/receipts?location=CD01", headers=ana)).status_code == 404
     assert (row["state"], row["undecided"], row["transit"]) == ("closed", 0, 0)
+
+
+async def test_a_transfer_leaves_in_parts_over_http_and_its_rest_is_given_back(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"])
+    bia = await stocked.session(Role.STORE_LEAD, locations=["FR01"])
+    body = {"origin": "CD01", "destination": "LJ01", "lines": [{"sku": "CAM-P", "quantity": 8}]}
+    await post(stocked, lead, "/transfers", body, 201)
+    await post(stocked, lead, "/transfers/1/approve", {}, 204)
+    some = {"quantities": {"1": 3}, "more_follows": True, "carrier": "Jadlog", "document": "R-1"}
+    now = {**lead, "if-match": '"2"'}
+    left = {"shipment": 1, "to_ship": 5, "state": "partly_shipped", "deficits": []}
+    assert await post(stocked, now, "/transfers/1/ship", some) == left
+    assert (await post(stocked, now, "/transfers/1/ship", some, 412))["code"] == "stale_version"
+    again = {**lead, "idempotency-key": "second"}
+    for _ in range(2):  # sent twice, it left once
+        assert (await post(stocked, again, "/transfers/1/ship", {**some, "document": "R-2"}))["shipment"] == 2
+    (row,) = (await get(stocked, ana, "/transfers?status=partly_shipped&q=R-1"))["items"]
+    assert (row["to_ship"], row["shipments"], row["shipped"], row["transit"]) == (2, 2, 6, 6)
+    arrived = {"shipment": 2, "lines": [{"sku": "CAM-P", "quantity": 3}]}
+    assert (await post(stocked, ana, "/transfers/1/receive", arrived))["state"] == "partly_shipped"
+    assert (await post(stocked, ana, "/transfers/1/receive", arrived, 409))["code"] == "nothing_on_its_way"
+    assert (await post(stocked, lead, "/transfers/1/close", {"reason": "x"}, 428))["code"] == "version_required"
+    seen = await stocked.http.get("/v1/transfers/1", headers=lead)
+    now = {**lead, "if-match": seen.headers["etag"]}
+    assert (await post(stocked, {**bia, "if-match": "*"}, "/transfers/1/close", {"reason": "x"}, 404))["code"] == (
+        "unknown_transfer"
+    )
+    closed = await post(stocked, now, "/transfers/1/close", {"reason": "no truck"})
+    assert closed["units"] == 2
+    assert (await post(stocked, now, "/transfers/1/close", {"reason": "no truck"}, 412))["code"] == "stale_version"
+    view = await get(stocked, ana, "/transfers/1")
+    assert [(one["state"], one["shipment"]["document"], one["shipment"]["coming"]) for one in view["shipments"]] == [
+        ("shipped", "R-1", 3),
+        ("closed", "R-2", 0),
+    ]
+    assert (view["transfer"]["state"], view["transfer"]["closed_short_reason"]) == ("shipped", "no truck")
+    assert [(line["dropped"], line["to_ship"]) for line in view["lines"]] == [(2, 0)]
+    moved = {"eta": "2026-12-24", "shipment": 1}
+    at = {**ana, "if-match": f'"{closed["version"]}"'}
+    assert (await post(stocked, at, "/transfers/1/reschedule", moved))["moved"]
+    at = {**ana, "if-match": f'"{closed["version"] + 1}"'}
+    assert (await post(stocked, at, "/transfers/1/reschedule", {**moved, "shipment": 0}, 422))["code"] == "invalid"
 
 
 async def test_what_a_transfer_set_aside_is_nobody_elses_to_let_go_and_free_again_when_it_is_cancelled(
