@@ -206,6 +206,8 @@ async def test_a_sku_that_was_not_sent_has_a_line_of_its_own(shop: Database) -> 
     await arrive(shop, number, Arrived(1, 2), Arrived(3, 1))
     ((_, kind, quantity),) = await open_discrepancies(shop, number)
     assert (kind, quantity) == ("excess", 1)
+    async with shop.snapshot() as tx:  # of what nobody asked for nothing was asked
+        assert await tx.values("SELECT asked FROM transfer_line ORDER BY line") == [2, 0]
     await decide(shop, number, Decision.TAKEN_FROM_ORIGIN)
     async with shop.snapshot() as tx:
         assert await there(tx, 3, CENTRE) == {"sellable": 9}

@@ -169,7 +169,7 @@ async def _note_discrepancies(
     for a in told.excess:
         strange[a.sku_id] = strange.get(a.sku_id, 0) + a.quantity
     if strange:
-        params = {"id": transfer.id, "skus": list(strange), "units": list(strange.values())}
+        params = {"id": transfer.id, "skus": list(strange)}
         await tx.execute(writes.ADD_STRANGE_LINES, params)
     damaged: dict[tuple[UUID, int], int] = {}
     for way, a in told.expected:

@@ -99,8 +99,8 @@ WHERE transfer_id = %(id)s::uuid AND line = %(line)s::smallint
 # Goods nobody asked for get a line behind the others, so that what is decided about them has a place.
 ADD_STRANGE_LINES = """
 INSERT INTO transfer_line (transfer_id, line, sku_id, asked, approved)
-SELECT %(id)s::uuid, n.most + w.at, w.sku_id, w.units, 0
-FROM unnest(%(skus)s::int[], %(units)s::int[]) WITH ORDINALITY AS w(sku_id, units, at)
+SELECT %(id)s::uuid, n.most + w.at, w.sku_id, 0, 0
+FROM unnest(%(skus)s::int[]) WITH ORDINALITY AS w(sku_id, at)
 CROSS JOIN (SELECT max(line) AS most FROM transfer_line WHERE transfer_id = %(id)s::uuid) n
 ON CONFLICT (transfer_id, sku_id) DO NOTHING
 """
