@@ -113,7 +113,7 @@ async def test_a_day_that_is_full_of_work_without_slots_is_full(shop: Shop) -> N
     async with shop.database.transaction() as tx:  # two were released for the day before slots were stated
         await tx.execute("UPDATE fulfillment_order SET slot_location_id = NULL, slot_starts = NULL, slot_ends = NULL"
                          " WHERE slot_starts = '09:00' AND capacity_day = %(day)s", {"day": in_days(1)})  # fmt: skip
-        await tx.execute("UPDATE capacity_slot SET confirmed = 0 WHERE starts = '09:00' AND day = %(day)s",
+        await tx.execute("UPDATE capacity_slot SET confirmed = 0, units = 0 WHERE starts = '09:00' AND day = %(day)s",
                          {"day": in_days(1)})  # fmt: skip
     with pytest.raises(PickingSlotFull):
         await move(shop, work[4], in_days(1), NINE)

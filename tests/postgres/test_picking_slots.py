@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from malha.capacity import reads, service
-from malha.capacity.model import Key, Kind, Override, Template
+from malha.capacity.model import Key, Kind, Measure, Override, Template
 from malha.doctor import examine
 from malha.fulfillment import parting, releasing
 from malha.fulfillment import service as fulfillment
@@ -50,9 +50,9 @@ class Shop:
     async def work(self) -> list[UUID]:
         return [row[0] for row in await self.tuples("SELECT id FROM fulfillment_order ORDER BY number")]  # type: ignore[misc]
 
-    async def restate(self, *templates: Template) -> None:
+    async def restate(self, *templates: Template, measure: Measure | None = None) -> None:
         async with self.database.transaction() as tx:
-            await service.set_templates(tx, self.place, {Kind.PICK: templates})
+            await service.set_templates(tx, self.place, {Kind.PICK: templates}, measure=measure)
 
     async def drift(self) -> list[str]:
         return [f.check for f in (await examine(self.database)).findings if f.drifts]

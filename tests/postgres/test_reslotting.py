@@ -16,7 +16,8 @@ from malha.fulfillment.model import WorkState
 from malha.network import service as network_service
 from malha.platform.db import Database
 from malha.platform.ids import UUID
-from malha.testing.builders import in_days
+from malha.testing.builders import an_owner_at, in_days
+from waiting import waiting
 
 __all__ = ["shop"]
 
@@ -134,6 +135,51 @@ async def test_while_work_moves_others_are_released_and_cancelled_and_no_counter
         assert await picking.excess(tx, await tx.now()) == {}
     assert sum(n for _, _, n in await shop.tuples(COUNTERS)) == 16  # type: ignore[misc]
     assert sum(n for _, n in await shop.tuples(DAYS)) == 16  # type: ignore[misc]
+
+
+async def test_a_release_and_work_that_moves_take_days_in_one_order_where_a_day_between_is_new(shop: Shop) -> None:
+    tomorrow, between = in_days(1), in_days(2)
+    close = "INSERT INTO location_closure SELECT id, %(d)s, 'Balanço' FROM location WHERE coalesce(site_id, id) = %(l)s"
+    closed = {"l": shop.place.id, "d": between}
+    async with shop.database.transaction() as tx:
+        await an_owner_at(tx, shop.world, "DC", "Marca", root="44555666")
+        await tx.execute(close, closed)
+        await tx.execute(close, closed | {"d": in_days(0)})
+    await shop.release(await shop.orders(5))  # the fifth goes to the day after the closed one
+    async with shop.database.transaction() as tx:  # which opens: nobody has counted anything on it yet
+        await tx.execute("DELETE FROM location_closure WHERE day = %(d)s", closed)
+    await override(shop, Override(), days=3)
+    await override(shop, Override(starts=NOON, ends=SIX, quota=3))
+    coming = await shop.orders(2)
+    async with shop.database.transaction() as tx:
+        over = (await picking.excess(tx, await tx.now()))[shop.place.id]
+        assert [key.day for key in over] == [in_days(3)]
+    async with Database(shop.database.url, shop.database.retailer, min_size=4, max_size=4) as wide:
+
+        async def release() -> None:
+            async with wide.transaction() as tx:
+                assert not (await fulfillment.release(tx, coming, forced=True)).left
+
+        async def move() -> None:
+            async with wide.transaction() as tx:
+                assert await reslotting.move_out(tx, shop.place.id, over) == (1, 1)
+
+        async with asyncio.timeout(60):
+            async with wide.transaction() as tx:  # who has the owner's day keeps the release at it, behind the site's
+                held = {"place": shop.place.id, "day": tomorrow}
+                await tx.tuples("SELECT 1 FROM location_day WHERE location_id <> %(place)s AND day = %(day)s"
+                                " FOR NO KEY UPDATE", held)  # fmt: skip
+                releasing = asyncio.create_task(release())
+                await until_waiting(shop.database, 1)
+                moving = asyncio.create_task(move())
+                await until_waiting(shop.database, 2)
+            await asyncio.gather(releasing, moving)
+    assert await shop.tuples(DAYS) == [(tomorrow, 5), (between, 2)]
+
+
+async def until_waiting(database: Database, most: int) -> None:
+    while await waiting(database) < most:
+        await asyncio.sleep(0.01)
 
 
 async def test_whoever_states_no_picking_slots_any_more_lets_work_be(shop: Shop) -> None:

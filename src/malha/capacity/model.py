@@ -37,6 +37,16 @@ KIND_WORDS: dict[Kind, str] = {
     Kind.PICKUP: N_("Pickup"),
     Kind.DELIVERY: N_("Delivery"),
 }
+
+
+class Measure(StrEnum):
+    """What the quotas of a location's picking slots count. Customers' slots count orders, always."""
+
+    ORDERS = "orders"  # pieces of work, however many units each has
+    UNITS = "units"  # units to fetch
+
+
+MEASURE_WORDS: dict[Measure, str] = {Measure.ORDERS: N_("Orders"), Measure.UNITS: N_("Units")}
 # Of these a customer has a place; of picking a day has a quota.
 RESERVED = (Kind.PICKUP, Kind.DELIVERY)
 
@@ -101,6 +111,7 @@ class Plan(msgspec.Struct, frozen=True):
     version: int
     templates: dict[Kind, list[Template]]
     overrides: list[DatedOverride]
+    measure: Measure = Measure.ORDERS  # of picking slots
 
 
 class Window(msgspec.Struct, frozen=True, order=True):
@@ -112,20 +123,36 @@ class Window(msgspec.Struct, frozen=True, order=True):
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """A slot of a day with what is taken of it; expired holds count as free."""
+    """A slot of a day with what is taken of it; expired holds count as free.
+
+    `units` are those of the work in a picking slot, whatever it counts.
+    """
 
     key: Key
     ends: time
     quota: int
     held: int = 0
     confirmed: int = 0
+    measure: Measure = Measure.ORDERS
+    units: int = 0
     open: bool = True  # the location takes work that day, and the slot is stated
     counted: bool = True  # it has a counter: somebody reserved it before
 
     @property
+    def taken(self) -> int:
+        """Return how much of the quota is taken, in what it counts."""
+        return self.units if self.measure is Measure.UNITS else self.held + self.confirmed
+
+    @property
     def left(self) -> int:
         """Return how many may still have a place; never below zero."""
-        return max(self.quota - self.held - self.confirmed, 0) if self.open else 0
+        return max(self.quota - self.taken, 0) if self.open else 0
+
+    def has_room_for(self, units: int) -> bool:
+        """Tell whether work of so many units may have a place; what is larger than a slot takes an empty one whole."""
+        if self.measure is Measure.ORDERS or not self.left:
+            return self.left > 0
+        return units <= self.left or not self.taken
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,18 +1,19 @@
 """Picking slots: what a location's hours have room for, and the places that work takes in them.
 
-Work is its own reservation: a piece of work names its slot, and the slot's counter says how many do. Who takes or gives
-back a place has locked the location's days before (`fulfillment`), so no counter is waited for out of order.
+Work is its own reservation: a piece of work names its slot, and the slot's counter says how many do, and how many
+units they have. Which of the two the quota is of, the location says. Who takes or gives back a place has locked the
+location's days before (`fulfillment`), so no counter is waited for out of order.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.capacity import reads, rules, writes
-from malha.capacity.model import Key, Kind, Plan, Window, columns_of
+from malha.capacity.model import Key, Kind, Measure, Plan, Window, columns_of
 from malha.network import reads as network
 from malha.network.calendar import Calendar, is_holiday
 from malha.network.model import Location, LocationStatus
@@ -28,13 +29,22 @@ class Picking(msgspec.Struct, frozen=True):
     place: Location
     plan: Plan
 
+    @property
+    def measure(self) -> Measure:
+        """Return what the quotas count."""
+        return self.plan.measure
+
+    def pieces(self, day: date) -> int | None:
+        """Return how many pieces of work a day takes; None: as many as its slots do, which count units."""
+        return None if self.measure is Measure.UNITS else self.quota(day)
+
     def quota(self, day: date) -> int | None:
-        """Return how many orders a day has room for: the sum of its slots. Ask it of today and later days."""
+        """Return how much a day has room for: the sum of its slots. Ask it of today and later days."""
         holiday = is_holiday(self.place.holiday_calendar, day)
         return rules.day_quota(self.plan, day, holiday=holiday, closed=False)
 
     def limit(self, day: date) -> int | None:
-        """Return how many orders routing may give a location on a day: as many as its slots have room for.
+        """Return how much routing may give a location on a day: what its slots have room for, in what they count.
 
         A day without slots has no limit where one of the next has some: its work waits for them. Else it is 0.
         """
@@ -77,63 +87,131 @@ async def stated(tx: Tx, locations: Iterable[Location], *, lock: bool = False) -
     return {id_: Picking(place, plans[place.home]) for id_, place in places.items() if place.home in plans}
 
 
+class Place(NamedTuple):
+    """What work has in a slot: its pieces, and their units."""
+
+    key: Key
+    pieces: int
+    units: int
+
+
 class Wanted(msgspec.Struct, frozen=True):
-    """So many pieces of work for the slots of a day, the earliest first. `location_id` is the first of its site."""
+    """Work for the slots of a day, the earliest first. `location_id` is the first of its site.
+
+    `sizes` are the units of each piece, the first to be seated first.
+    """
 
     location_id: int
     day: date
     windows: Sequence[Window]
-    pieces: int
+    sizes: Sequence[int]
+    measure: Measure
 
 
-async def take(tx: Tx, wanted: Sequence[Wanted]) -> dict[tuple[int, date], list[Window]]:
-    """Give pieces of work their slots, the earliest with room first; return a slot for each that got one.
+async def take(tx: Tx, wanted: Sequence[Wanted]) -> dict[tuple[int, date], list[Window | None]]:
+    """Give pieces of work their slots, the earliest with room first; return the slot of each, None without room.
 
     What is stated is locked (`stated`), and the days of the locations are.
     """
-    rows = [(w, window) for w in wanted if w.pieces for window in w.windows]
-    if not rows:
-        return {}
-    columns = columns_of([Key(w.location_id, Kind.PICK.value, w.day, window.starts) for w, window in rows])
-    more = {"ends": [window.ends for _, window in rows], "quotas": [window.quota for _, window in rows]}
+    asked = [w for w in wanted if w.sizes and w.windows]
+    found: dict[tuple[int, date], list[Window | None]] = {(w.location_id, w.day): [None] * len(w.sizes) for w in wanted}
+    if not asked:
+        return found
+    rows = [(w, window) for w in asked for window in w.windows]
+    columns = columns_of([_key(w, window) for w, window in rows])
+    more = {
+        "ends": [window.ends for _, window in rows],
+        "quotas": [window.quota for _, window in rows],
+        "measures": [w.measure.value for w, _ in rows],
+    }
     await tx.execute(writes.ENSURE_SLOTS, columns | more)
-    asked = columns | more | {"wanted": [w.pieces for w, _ in rows]}
-    granted = {Key(*row[:4]): row[4] for row in await tx.tuples(writes.TAKE_PICKING, asked)}
-    found: dict[tuple[int, date], list[Window]] = {}
-    for w, window in rows:
-        pieces = granted.get(Key(w.location_id, Kind.PICK.value, w.day, window.starts), 0)
-        found.setdefault((w.location_id, w.day), []).extend([window] * pieces)
+    counted = {Key(*row[:4]): row[6:9] for row in await tx.tuples(writes.LOCK_SLOTS, columns)}
+    in_units = [w for w in asked if w.measure is Measure.UNITS]
+    loose = await reads.loose_units(tx, {w.location_id for w in in_units}, {w.day for w in in_units})
+    seats = {(w.location_id, w.day): _seat(w, counted, loose) for w in asked}
+    granted = await _count_in(tx, asked, seats)
+    for w in asked:
+        here = (w.windows[n] if n is not None else None for n in seats[w.location_id, w.day])
+        found[w.location_id, w.day] = [x if x is not None and _key(w, x) in granted else None for x in here]
     return found
 
 
-async def lock(tx: Tx, slots: Iterable[Key]) -> None:
+def _key(w: Wanted, window: Window) -> Key:
+    return Key(w.location_id, Kind.PICK.value, w.day, window.starts)
+
+
+def _seat(w: Wanted, counted: Mapping[Key, Sequence[int]], loose: Mapping[tuple[int, date], int]) -> list[int | None]:
+    """Return which of its windows each piece gets. Work that is in no slot of the day fills the first ones."""
+    outside = loose.get((w.location_id, w.day), 0) if w.measure is Measure.UNITS else 0
+    rooms = []
+    for window in w.windows:
+        held, confirmed, units = counted[_key(w, window)]
+        taken = units if w.measure is Measure.UNITS else held + confirmed
+        here = min(outside, max(window.quota - taken, 0))
+        outside -= here
+        rooms.append(rules.Room(window.quota, taken + here))
+    return rules.seat(rooms, w.measure, w.sizes)
+
+
+async def _count_in(
+    tx: Tx, wanted: Sequence[Wanted], seats: Mapping[tuple[int, date], Sequence[int | None]]
+) -> set[Key]:
+    """Count pieces and units where they are seated; return the slots that took them."""
+    sums: dict[Key, tuple[Wanted, Window, int, int]] = {}
+    for w in wanted:
+        for size, n in zip(w.sizes, seats[w.location_id, w.day], strict=True):
+            if n is not None:
+                key = _key(w, w.windows[n])
+                _, _, pieces, units = sums.get(key, (w, w.windows[n], 0, 0))
+                sums[key] = w, w.windows[n], pieces + 1, units + size
+    if not sums:
+        return set()
+    keys = sorted(sums)
+    params = columns_of(keys) | {
+        "ends": [sums[k][1].ends for k in keys],
+        "quotas": [sums[k][1].quota for k in keys],
+        "measures": [sums[k][0].measure.value for k in keys],
+        "pieces": [sums[k][2] for k in keys],
+        "units": [sums[k][3] for k in keys],
+    }
+    return {Key(*row) for row in await tx.tuples(writes.TAKE_PICKING, params)}
+
+
+async def lock(tx: Tx, places: Iterable[Place]) -> None:
     """Lock slots that work may leave before the transaction ends, at their place in the order of locks."""
-    keys = sorted(set(slots))
+    keys = sorted({place.key for place in places})
     if keys:
         await tx.tuples(writes.LOCK_SLOTS, columns_of(keys))
 
 
-async def give_back(tx: Tx, slots: Sequence[Key]) -> None:
-    """Give places back, a slot as often as pieces of work leave it."""
-    if not slots:
-        return
-    pieces = Counter(slots)
-    keys = sorted(pieces)
-    fewer = {"held": [0] * len(keys), "confirmed": [-pieces[key] for key in keys]}
-    await tx.execute(writes.APPLY, columns_of(keys) | fewer)
+async def give_back(tx: Tx, places: Iterable[Place]) -> None:
+    """Give places back: of work that leaves its slot, or of units that work has no more."""
+    if params := _sums(places):
+        await tx.execute(writes.LEAVE_PICKING, params)
 
 
-async def add(tx: Tx, slots: Sequence[Key]) -> None:
-    """Count work in its slots, full or not: it happens anyway. A slot is named as often as pieces of work join it."""
-    if not slots:
-        return
-    pieces = Counter(slots)
-    keys = sorted(pieces)
-    await tx.execute(writes.ADD_PICKING, columns_of(keys) | {"pieces": [pieces[key] for key in keys]})
+async def add(tx: Tx, places: Iterable[Place]) -> None:
+    """Count work in its slots, full or not: it happens anyway."""
+    if params := _sums(places):
+        await tx.execute(writes.ADD_PICKING, params)
+
+
+def _sums(places: Iterable[Place]) -> dict[str, list[Any]]:
+    """Return places as the arrays that statements take, one row for each slot; nothing for none."""
+    sums: dict[Key, tuple[int, int]] = {}
+    for key, pieces, units in places:
+        before = sums.get(key, (0, 0))
+        sums[key] = before[0] + pieces, before[1] + units
+    keys = sorted(sums)
+    if not keys:
+        return {}
+    return columns_of(keys) | {"pieces": [sums[k][0] for k in keys], "units": [sums[k][1] for k in keys]}
 
 
 async def excess(tx: Tx, now: datetime) -> dict[int, dict[Key, int]]:
     """Return the slots that are not over and hold more work than they take, with how much too many, by location.
+
+    That is in what they count. One piece of work that is larger than its slot may be there.
 
     They were closed or made smaller, or their location is closed that day or paused until later. Who states no picking
     slots any more lets work be as it is. Nothing is locked.
@@ -148,65 +226,75 @@ async def excess(tx: Tx, now: datetime) -> dict[int, dict[Key, int]]:
     last = max((row[1] for row in rows), default=since)
     closed = await reads.closed_days(tx, stated_, since, last)
     found: dict[int, dict[Key, int]] = {}
-    for location_id, day, starts, ends, pieces in rows:
+    for location_id, day, starts, ends, pieces, units in rows:
         picking = stated_[location_id]
         if rules.is_over(day, ends, ZoneInfo(picking.place.timezone), now):
             continue
         windows = [] if (location_id, day) in closed else picking.windows(day, now)
         quota = next((w.quota for w in windows if w.starts == starts), 0)
-        if pieces > quota:
-            found.setdefault(location_id, {})[Key(location_id, Kind.PICK.value, day, starts)] = pieces - quota
+        in_units = picking.measure is Measure.UNITS
+        taken = units if in_units else pieces
+        if taken > quota and not (in_units and quota and pieces == 1):
+            found.setdefault(location_id, {})[Key(location_id, Kind.PICK.value, day, starts)] = taken - quota
     return found
 
 
 # --- for promises ---
 
 
-async def full(tx: Tx, homes: Collection[int], now: datetime) -> dict[int, set[tuple[date, time]]]:
-    """Return the slots of the next days, by location, day and start, in which there is no place left."""
+Left = Mapping[tuple[date, time], int]  # places that are left of slots, by day and start
+
+
+async def full(tx: Tx, homes: Collection[int], now: datetime) -> dict[int, Left]:
+    """Return the slots of the next days in which not all work has room, by location, with the places that are left.
+
+    Those are full, or count units and are not empty.
+    """
     since = now.date() - _DAY
     params = {"locations": sorted(homes), "since": since, "until": since + (PROMISED_DAYS + 2) * _DAY}
-    found: dict[int, set[tuple[date, time]]] = {}
-    for location_id, day, starts in await tx.tuples(reads.FULL_PICKING, params):
-        found.setdefault(location_id, set()).add((day, starts))
-    return found
+    found: dict[int, dict[tuple[date, time], int]] = {}
+    for location_id, day, starts, left in await tx.tuples(reads.FULL_PICKING, params):
+        found.setdefault(location_id, {})[day, starts] = left
+    return dict(found)
 
 
 class PickingCalendar(Calendar):
     """The working days of a location whose work is done in slots: it is due when its slot ends.
 
-    The slot is the earliest that has room, as far as is known; beyond two weeks every day has room. `full` are the day
-    and start of slots in which there is none; it is replaced as they fill.
+    The slot is the earliest that has room, as far as is known; beyond two weeks every day has room. `full` says what is
+    left of slots in which not all work has room; it is replaced as they fill.
     """
 
     __slots__ = ("_picking", "full")
 
-    def __init__(self, picking: Picking, closures: frozenset[date], full: Collection[tuple[date, time]] = ()) -> None:
+    def __init__(self, picking: Picking, closures: frozenset[date], full: Left | None = None) -> None:
         super().__init__(picking.place, closures)
         self._picking = picking
-        self.full = full
+        self.full = {} if full is None else full
 
-    def due_day(self, released_at: datetime) -> date | None:
-        """Return the working day of the slot in which work released at an instant is done."""
-        return self._place(released_at)[0]
+    def due_day(self, released_at: datetime, units: int = 1) -> date | None:
+        """Return the working day of the slot in which work of some units, released at an instant, is done."""
+        return self._place(released_at, units)[0]
 
-    def due_at(self, released_at: datetime) -> datetime | None:
-        """Return the instant (UTC) at which the slot of work released at an instant ends."""
-        day, window = self._place(released_at)
+    def due_at(self, released_at: datetime, units: int = 1) -> datetime | None:
+        """Return the instant (UTC) at which the slot of work of some units, released at an instant, ends."""
+        day, window = self._place(released_at, units)
         if day is None:
             return None
         if window is None:
             return super().due_at(datetime.combine(day, time(), self.zone))
         return datetime.combine(day, window.ends, self.zone).astimezone(UTC)
 
-    def _place(self, released_at: datetime) -> tuple[date | None, Window | None]:
+    def _place(self, released_at: datetime, units: int) -> tuple[date | None, Window | None]:
+        places = units if self._picking.measure is Measure.UNITS else 1
         day = super().due_day(released_at)
         if day is None:
             return None, None
         last = day + PROMISED_DAYS * _DAY
         while day is not None and day <= last:
             for window in self._picking.windows(day, released_at):
-                if (day, window.starts) not in self.full:
+                left = self.full.get((day, window.starts))
+                if left is None or left >= places:
                     return day, window
             day = self.next_open_day(day + _DAY)
         return day, None

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from malha.capacity import rules
-from malha.capacity.model import DatedOverride, Key, Kind, Override, Plan, Reservation, Slot, State, Template
+from malha.capacity.model import DatedOverride, Key, Kind, Measure, Override, Plan, Reservation, Slot, State, Template
 from malha.network import reads as network
 from malha.network.calendar import is_holiday
 from malha.network.model import Location, LocationStatus
@@ -19,7 +19,7 @@ REVISION = "capacity"
 EARLIEST, LATEST = date.min, date.max
 
 PLANS = """
-SELECT location_id, version FROM capacity_plan WHERE location_id = ANY (%(locations)s::int[])
+SELECT location_id, version, measure FROM capacity_plan WHERE location_id = ANY (%(locations)s::int[])
 """
 
 # By the leading column of the primary key.
@@ -44,7 +44,7 @@ WHERE location_id = ANY (%(locations)s::int[]) AND day BETWEEN %(since)s::date A
 # By the primary key. Expired holds, which keep their place until somebody needs it, count as free; they are found by
 # the partial index on their expiry.
 TAKEN = """
-SELECT s.location_id, s.kind, s.day, s.starts, s.ends, s.quota, s.held - coalesce(e.n, 0)::int, s.confirmed
+SELECT s.location_id, s.kind, s.day, s.starts, s.ends, s.measure, s.held - coalesce(e.n, 0)::int, s.confirmed, s.units
 FROM capacity_slot s
 LEFT JOIN (SELECT location_id, kind, day, starts, count(*) AS n FROM capacity_reservation
            WHERE state = 'held' AND expires_at <= clock_timestamp() GROUP BY location_id, kind, day, starts) e
@@ -53,16 +53,29 @@ WHERE s.location_id = ANY (%(locations)s::int[]) AND s.kind = ANY (%(kinds)s::te
   AND s.day = ANY (%(days)s::date[])
 """
 
-# Of slots that are full; the others need not be known to say which is the first that is not. By the primary key.
+# What is left of slots that are full, and where units count of those with something in them: not all work fits. The
+# others need not be known to say which is the first with room. By the primary key.
 FULL_PICKING = """
-SELECT location_id, day, starts FROM capacity_slot
+SELECT location_id, day, starts,
+       greatest(quota - CASE measure WHEN 'units' THEN units ELSE held + confirmed END, 0) AS places
+FROM capacity_slot
 WHERE location_id = ANY (%(locations)s::int[]) AND kind = 'pick' AND day BETWEEN %(since)s::date AND %(until)s::date
-  AND held + confirmed >= quota
+  AND CASE measure WHEN 'units' THEN units > 0 OR quota = 0 ELSE held + confirmed >= quota END
+"""
+
+# Units of open work that is in no slot of its day, as it was released before slots were stated. By the partial index on
+# open work. Slots are those of a site's first location.
+LOOSE_UNITS = """
+SELECT coalesce(m.site_id, m.id), f.capacity_day, sum(f.units)::int
+FROM location m JOIN fulfillment_order f ON f.location_id = m.id
+WHERE coalesce(m.site_id, m.id) = ANY (%(homes)s::int[]) AND f.capacity_day = ANY (%(days)s::date[])
+  AND f.slot_starts IS NULL AND f.state NOT IN ('closed', 'rejected', 'cancelled')
+GROUP BY 1, 2
 """
 
 # Picking slots from a day on that hold work. By the primary key.
 PICKING_WORK = """
-SELECT location_id, day, starts, ends, confirmed FROM capacity_slot
+SELECT location_id, day, starts, ends, confirmed, units FROM capacity_slot
 WHERE location_id = ANY (%(locations)s::int[]) AND kind = 'pick' AND day >= %(since)s::date AND confirmed > 0
 ORDER BY location_id, day, starts
 """
@@ -89,8 +102,8 @@ UNION SELECT location_id FROM capacity_override WHERE kind = %(kind)s::text
 async def plans(tx: Tx, locations: Collection[int], since: date = EARLIEST, until: date = LATEST) -> dict[int, Plan]:
     """Return what locations state, with the overrides of some days; a location that states nothing is absent."""
     params = {"locations": sorted(locations), "since": since, "until": until}
-    versions = dict(await tx.tuples(PLANS, {"locations": params["locations"]}))
-    if not versions:
+    heads = await tx.tuples(PLANS, {"locations": params["locations"]})
+    if not heads:
         return {}
     templates: dict[int, dict[Kind, list[Template]]] = defaultdict(lambda: defaultdict(list))
     for location, kind, weekday, starts, ends, quota in await tx.tuples(TEMPLATES, {"locations": params["locations"]}):
@@ -99,7 +112,7 @@ async def plans(tx: Tx, locations: Collection[int], since: date = EARLIEST, unti
     for location, kind, day, starts, ends, quota, reason in await tx.tuples(OVERRIDES, params):
         override = Override(starts=starts, ends=ends, quota=quota, reason=reason)
         dated[location].append(DatedOverride(Kind(kind), day, override))
-    return {id_: Plan(version, dict(templates[id_]), dated[id_]) for id_, version in versions.items()}
+    return {id_: Plan(version, dict(templates[id_]), dated[id_], Measure(measure)) for id_, version, measure in heads}
 
 
 async def plan_of(tx: Tx, location_id: int, since: date = EARLIEST, until: date = LATEST) -> Plan:
@@ -149,7 +162,7 @@ async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], 
         for window in rules.windows_on(stated[id_], kind, day, holiday=holiday, closed=(id_, day) in closed):
             key = Key(id_, kind.value, day, window.starts)
             counted = key in taken
-            _, _, held, confirmed = taken.pop(key, (None, None, 0, 0))
+            _, _, held, confirmed, units = taken.pop(key, (None, None, 0, 0, 0))
             found.append(
                 Slot(
                     key=key,
@@ -157,19 +170,40 @@ async def slots(tx: Tx, locations: Iterable[Location], kinds: Collection[Kind], 
                     quota=window.quota,
                     held=held,
                     confirmed=confirmed,
+                    measure=stated[id_].measure if kind is Kind.PICK else Measure.ORDERS,
+                    units=units,
                     open=takes_work(place, kind, day, window.starts),
                     counted=counted,
                 )
             )
     found += [
-        Slot(key=key, ends=ends, quota=0, held=held, confirmed=confirmed, open=False)
-        for key, (ends, _, held, confirmed) in taken.items()
+        Slot(
+            key=key,
+            ends=ends,
+            quota=0,
+            held=held,
+            confirmed=confirmed,
+            measure=Measure(measure),
+            units=units,
+            open=False,
+        )
+        for key, (ends, measure, held, confirmed, units) in taken.items()
         if held or confirmed
     ]
     found.sort(key=lambda slot: slot.key)
     if Kind.PICK in kinds:
-        return rules.fill_picking(found, await network.capacity_taken(tx, list(stated), wanted))
+        counted_in_units = {id_ for id_, plan in stated.items() if plan.measure is Measure.UNITS}
+        loose = await loose_units(tx, counted_in_units, wanted)
+        return rules.fill_picking(found, await network.capacity_taken(tx, list(stated), wanted), loose)
     return found
+
+
+async def loose_units(tx: Tx, homes: Collection[int], days: Collection[date]) -> dict[tuple[int, date], int]:
+    """Return the units of open work that is in no picking slot, by the first location of its site and day."""
+    if not homes:
+        return {}
+    rows = await tx.tuples(LOOSE_UNITS, {"homes": sorted(homes), "days": sorted(days)})
+    return {(home, day): units for home, day, units in rows}
 
 
 def days_from(since: date, count: int) -> list[date]:

@@ -3,15 +3,34 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.capacity.model import FARTHEST_DAYS, MOST_SLOTS, DatedOverride, Kind, Override, Plan, Slot, Template, Window
+from malha.capacity.model import (
+    FARTHEST_DAYS,
+    MOST_SLOTS,
+    DatedOverride,
+    Kind,
+    Measure,
+    Override,
+    Plan,
+    Slot,
+    Template,
+    Window,
+)
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
 MOST_DAYS_BEFORE = 10
+
+
+class Room(NamedTuple):
+    """A slot's quota and what is taken of it, in what it counts."""
+
+    quota: int
+    taken: int
 
 
 def windows_on(plan: Plan, kind: Kind, day: date, *, holiday: bool, closed: bool) -> list[Window]:
@@ -127,30 +146,40 @@ def _check_apart(rows: Sequence[tuple[int, time, time]], at: str) -> Iterator[Fl
 
 
 def day_quota(plan: Plan, day: date, *, holiday: bool, closed: bool) -> int | None:
-    """Return how many orders may be prepared on a day by the picking slots; None: the location states none."""
+    """Return how much may be prepared on a day by the picking slots, in what they count; None: none are stated."""
     if not plan.templates.get(Kind.PICK) and not any(o.kind is Kind.PICK for o in plan.overrides):
         return None
     return sum(w.quota for w in windows_on(plan, Kind.PICK, day, holiday=holiday, closed=closed))
 
 
-def fill_picking(slots: Sequence[Slot], taken: Mapping[tuple[int, date], int]) -> list[Slot]:
+def fill_picking(
+    slots: Sequence[Slot], taken: Mapping[tuple[int, date], int], loose: Mapping[tuple[int, date], int]
+) -> list[Slot]:
     """Return slots in order with all work of each day in its picking slots: what is in none fills the first ones.
 
     What a day has beyond all of its slots is in the last one.
+
+    Args:
+        slots: Slots, the picking slots of a day one after another.
+        taken: Pieces of work by location and day, in slots or not.
+        loose: Units of work that is in no slot, where slots count units.
     """
     left = dict(taken)
     for slot in slots:
         day = slot.key.location_id, slot.key.day
-        if slot.key.kind == Kind.PICK and day in left:
+        if slot.key.kind == Kind.PICK and slot.measure is Measure.UNITS:
+            left[day] = loose.get(day, 0)
+        elif slot.key.kind == Kind.PICK and day in left:
             left[day] -= slot.confirmed
     last = {(s.key.location_id, s.key.day): s.key for s in slots if s.key.kind == Kind.PICK}
     filled = []
     for slot in slots:
         day = slot.key.location_id, slot.key.day
         if slot.key.kind == Kind.PICK and left.get(day, 0) > 0:
-            here = left[day] if last[day] == slot.key else min(left[day], max(slot.quota - slot.confirmed, 0))
+            here = left[day] if last[day] == slot.key else min(left[day], max(slot.quota - slot.taken, 0))
             left[day] -= here
-            slot = msgspec.structs.replace(slot, confirmed=slot.confirmed + here)  # noqa: PLW2901
+            more = (0, here) if slot.measure is Measure.UNITS else (here, 0)
+            slot = msgspec.structs.replace(slot, confirmed=slot.confirmed + more[0], units=slot.units + more[1])  # noqa: PLW2901
         filled.append(slot)
     return filled
 
@@ -163,4 +192,32 @@ def overrides_of(plan: Plan, kind: Kind, day: date) -> list[Override]:
 def with_overrides(plan: Plan, kind: Kind, day: date, overrides: Sequence[Override]) -> Plan:
     """Return a plan in which a date says this and nothing else of a kind."""
     rest = [x for x in plan.overrides if (x.kind, x.day) != (kind, day)]
-    return Plan(plan.version, plan.templates, rest + [DatedOverride(kind, day, o) for o in overrides])
+    return msgspec.structs.replace(plan, overrides=rest + [DatedOverride(kind, day, o) for o in overrides])
+
+
+def seat(rooms: Sequence[Room], measure: Measure, sizes: Sequence[int]) -> list[int | None]:
+    """Return which room each piece of work gets, the first that has room; None: there is none.
+
+    Args:
+        rooms: The slots of a day, in order.
+        measure: What their quotas count.
+        sizes: The units of each piece of work, the first to be seated first.
+
+    A piece larger than a slot's whole quota takes one that is empty.
+    """
+    taken = [room.taken for room in rooms]
+    found: list[int | None] = []
+    for size in sizes:
+        places = size if measure is Measure.UNITS else 1
+        at = next(
+            (
+                n
+                for n, room in enumerate(rooms)
+                if taken[n] + places <= room.quota or (room.quota and not taken[n] and places > room.quota)
+            ),
+            None,
+        )
+        if at is not None:
+            taken[at] += places
+        found.append(at)
+    return found

@@ -20,6 +20,7 @@ from malha.capacity.model import (
     Booking,
     Key,
     Kind,
+    Measure,
     Override,
     Plan,
     Reservation,
@@ -95,10 +96,15 @@ async def _ensure(tx: Tx, keys: Sequence[Key], places: Mapping[int, Location]) -
             holiday=is_holiday(place.holiday_calendar, key.day),
             closed=False,  # a closure ends while the slot's counter stays
         )
-        rows += [(key, w) for w in windows if w.starts == key.starts]
+        measure = plans[key.location_id].measure if key.kind == Kind.PICK else Measure.ORDERS
+        rows += [(key, w, measure.value) for w in windows if w.starts == key.starts]
     if rows:
-        columns = columns_of([key for key, _ in rows])
-        more = {"ends": [w.ends for _, w in rows], "quotas": [w.quota for _, w in rows]}
+        columns = columns_of([key for key, _, _ in rows])
+        more = {
+            "ends": [w.ends for _, w, _ in rows],
+            "quotas": [w.quota for _, w, _ in rows],
+            "measures": [measure for _, _, measure in rows],
+        }
         await tx.execute(writes.ENSURE_SLOTS, columns | more)
 
 
@@ -428,11 +434,17 @@ async def lock_plan(tx: Tx, place: Location, expected: int | None = None) -> int
 
 
 async def set_templates(
-    tx: Tx, place: Location, templates: Mapping[Kind, Sequence[Template]], *, expected: int | None = None
+    tx: Tx,
+    place: Location,
+    templates: Mapping[Kind, Sequence[Template]],
+    *,
+    measure: Measure | None = None,
+    expected: int | None = None,
 ) -> Stated:
     """State the usual slots of a location, by kind; kinds that are absent stay. Slots of today and later follow.
 
-    What is reserved stays reserved: a slot may then have fewer places than are taken, and says so.
+    What is reserved stays reserved: a slot may then have fewer places than are taken, and says so. `measure` is what
+    the quotas of picking slots count from now on, those of single dates too; None: what they counted.
 
     Raises:
         Invalid: times that cannot be, or slots that overlap.
@@ -444,7 +456,11 @@ async def set_templates(
     refuse(flaws)
     await lock_plan(tx, place, expected)
     before = await reads.plan_of(tx, place.home)
-    after = Plan(before.version, {**before.templates, **{k: sorted(v) for k, v in templates.items()}}, before.overrides)
+    after = msgspec.structs.replace(
+        before,
+        templates={**before.templates, **{k: sorted(v) for k, v in templates.items()}},
+        measure=before.measure if measure is None else measure,
+    )
     _check_days(after)
     kinds = sorted(templates)
     await tx.execute(writes.DROP_TEMPLATES, {"location": place.home, "kinds": [k.value for k in kinds]})
@@ -514,12 +530,12 @@ def _check_days(plan: Plan) -> None:
 
 async def _stated(tx: Tx, place: Location, before: Plan, after: Plan) -> Stated:
     """Let counters follow what a location now states, and keep both statements on record."""
-    version = int(await tx.value(writes.BUMP_PLAN, {"location": place.home}))
+    version = int(await tx.value(writes.BUMP_PLAN, {"location": place.home, "measure": after.measure.value}))
     today = (await tx.now()).astimezone(ZoneInfo(place.timezone)).date()
     rows = await tx.tuples(writes.FUTURE_SLOTS, {"location": place.home, "since": today})
     changed: list[Slot] = []
     above: list[Slot] = []
-    for location_id, kind, day, starts, ends, quota, held, confirmed in rows:
+    for location_id, kind, day, starts, ends, quota, held, confirmed, measure, units in rows:
         key = Key(location_id, kind, day, starts)
         holiday = is_holiday(place.holiday_calendar, day)
         windows = rules.windows_on(after, Kind(kind), day, holiday=holiday, closed=False)
@@ -530,16 +546,24 @@ async def _stated(tx: Tx, place: Location, before: Plan, after: Plan) -> Stated:
             quota=0 if window is None else window.quota,
             held=held,
             confirmed=confirmed,
+            measure=after.measure if kind == Kind.PICK else Measure.ORDERS,
+            units=units,
         )
-        if (slot.quota, slot.ends) != (quota, ends):
+        if (slot.quota, slot.ends, slot.measure) != (quota, ends, measure):
             changed.append(slot)
-        if held + confirmed > slot.quota:
+        if slot.taken > slot.quota:
             above.append(slot)
     if changed:
-        more = {"ends": [s.ends for s in changed], "quotas": [s.quota for s in changed]}
+        more = {
+            "ends": [s.ends for s in changed],
+            "quotas": [s.quota for s in changed],
+            "measures": [s.measure.value for s in changed],
+        }
         await tx.execute(writes.SET_QUOTAS, columns_of([s.key for s in changed]) | more)
     await revisions.bump(tx, reads.REVISION)
-    facts = [{"templates": plan.templates, "overrides": plan.overrides} for plan in (before, after)]
+    facts = [
+        {"templates": plan.templates, "overrides": plan.overrides, "measure": plan.measure} for plan in (before, after)
+    ]
     await audit.record(tx, action="change", entity="capacity", entity_id=place.code, before=facts[0], after=facts[1])
     return Stated(version, above)
 

@@ -23,7 +23,8 @@ SELECT location_id FROM capacity_plan WHERE location_id = ANY (%(locations)s::in
 """
 
 BUMP_PLAN = """
-UPDATE capacity_plan SET version = version + 1 WHERE location_id = %(location)s::int RETURNING version
+UPDATE capacity_plan SET version = version + 1, measure = %(measure)s::text
+WHERE location_id = %(location)s::int RETURNING version
 """
 
 DROP_TEMPLATES = """
@@ -54,16 +55,16 @@ FROM unnest(%(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(ends)s::t
 
 # The first reservation of a slot makes its row; two at once make one.
 ENSURE_SLOTS = """
-INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest)
-SELECT location_id, kind, day, starts, ends, quota, quota
+INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, measure)
+SELECT location_id, kind, day, starts, ends, quota, quota, measure
 FROM unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(ends)s::time[],
-            %(quotas)s::int[]) AS w(location_id, kind, day, starts, ends, quota)
+            %(quotas)s::int[], %(measures)s::text[]) AS w(location_id, kind, day, starts, ends, quota, measure)
 ORDER BY location_id, kind, day, starts
 ON CONFLICT DO NOTHING
 """
 
 LOCK_SLOTS = """
-SELECT s.location_id, s.kind, s.day, s.starts, s.ends, s.quota, s.held, s.confirmed
+SELECT s.location_id, s.kind, s.day, s.starts, s.ends, s.quota, s.held, s.confirmed, s.units
 FROM capacity_slot s
 JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[])
      AS w(location_id, kind, day, starts)
@@ -93,64 +94,74 @@ WHERE s.location_id = l.location_id AND s.kind = l.kind AND s.day = l.day AND s.
 RETURNING s.location_id, s.kind, s.day, s.starts
 """
 
-# Work takes places in the slots of a day, the earliest first, as far as there is room; after a lock wait the newest
-# counts decide. `wanted` is the same on each row of a location's day. The quotas are those stated now, under the plan's
-# lock: another holiday calendar, or a day that opens again, is in no counter yet. What is granted comes back.
+# Work takes places in slots whose counters are locked and were read since (`LOCK_SLOTS`); it is conditional all the
+# same, and what is granted comes back. The quotas are those stated now, under the plan's lock: another holiday
+# calendar, or a day that opens again, is in no counter yet. A piece larger than a whole quota takes an empty slot.
 TAKE_PICKING = """
-WITH want AS (
-    SELECT * FROM unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[],
-                         %(ends)s::time[], %(quotas)s::int[], %(wanted)s::int[])
-                  AS w(location_id, kind, day, starts, ends, quota, wanted)
-), locked AS MATERIALIZED (
-    SELECT s.location_id, s.kind, s.day, s.starts, w.ends, w.quota, w.wanted,
-           greatest(w.quota - s.held - s.confirmed, 0) AS room
+UPDATE capacity_slot s
+SET confirmed = s.confirmed + w.pieces, units = s.units + w.units, ends = w.ends, quota = w.quota, measure = w.measure,
+    widest = greatest(w.quota, CASE WHEN s.measure = w.measure THEN s.widest ELSE 0 END,
+                      CASE WHEN w.measure = 'units' AND s.confirmed = 0 AND w.pieces = 1 THEN w.units ELSE 0 END)
+FROM unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(ends)s::time[],
+            %(quotas)s::int[], %(measures)s::text[], %(pieces)s::int[], %(units)s::int[])
+     AS w(location_id, kind, day, starts, ends, quota, measure, pieces, units)
+WHERE s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts AND w.quota > 0
+  AND CASE w.measure WHEN 'units' THEN s.units + w.units <= w.quota OR s.confirmed = 0 AND w.pieces = 1
+                     ELSE s.held + s.confirmed + w.pieces <= w.quota END
+RETURNING s.location_id, s.kind, s.day, s.starts
+"""
+
+# Work, or units of it, leave their slots. Both are counted, whichever the quota is of.
+LEAVE_PICKING = """
+WITH locked AS MATERIALIZED (
+    SELECT s.location_id, s.kind, s.day, s.starts, w.pieces, w.units
     FROM capacity_slot s
-    JOIN want w ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
+    JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(pieces)s::int[],
+                %(units)s::int[]) AS w(location_id, kind, day, starts, pieces, units)
+      ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
     ORDER BY s.location_id, s.kind, s.day, s.starts
     FOR NO KEY UPDATE OF s
-), granted AS (
-    SELECT l.location_id, l.kind, l.day, l.starts, l.ends, l.quota,
-           least(l.room, greatest(l.wanted - (sum(l.room) OVER (PARTITION BY l.location_id, l.day ORDER BY l.starts)
-                                              - l.room), 0))::int AS pieces
-    FROM locked l
 )
-UPDATE capacity_slot s
-SET confirmed = s.confirmed + g.pieces, ends = g.ends, quota = g.quota, widest = greatest(s.widest, g.quota)
-FROM granted g
-WHERE s.location_id = g.location_id AND s.kind = g.kind AND s.day = g.day AND s.starts = g.starts
-  AND g.pieces > 0 AND s.held + s.confirmed + g.pieces <= g.quota
-RETURNING s.location_id, s.kind, s.day, s.starts, g.pieces
+UPDATE capacity_slot s SET confirmed = s.confirmed - l.pieces, units = s.units - l.units
+FROM locked l
+WHERE s.location_id = l.location_id AND s.kind = l.kind AND s.day = l.day AND s.starts = l.starts
 """
 
 # Work that was parted, or came back to life: counted full or not. `widest` goes along: nobody was let in by mistake.
 ADD_PICKING = """
 WITH locked AS MATERIALIZED (
-    SELECT s.location_id, s.kind, s.day, s.starts, w.pieces
+    SELECT s.location_id, s.kind, s.day, s.starts, w.pieces, w.units
     FROM capacity_slot s
-    JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(pieces)s::int[])
-         AS w(location_id, kind, day, starts, pieces)
+    JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(pieces)s::int[],
+                %(units)s::int[]) AS w(location_id, kind, day, starts, pieces, units)
       ON s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
     ORDER BY s.location_id, s.kind, s.day, s.starts
     FOR NO KEY UPDATE OF s
 )
 UPDATE capacity_slot s
-SET confirmed = s.confirmed + l.pieces, widest = greatest(s.widest, s.held + s.confirmed + l.pieces)
+SET confirmed = s.confirmed + l.pieces, units = s.units + l.units,
+    widest = greatest(s.widest, CASE s.measure WHEN 'units' THEN s.units + l.units
+                                               ELSE s.held + s.confirmed + l.pieces END)
 FROM locked l
 WHERE s.location_id = l.location_id AND s.kind = l.kind AND s.day = l.day AND s.starts = l.starts
 """
 
 # A location states something else: counters of today and later follow, under the plan's lock; those of picking first.
 FUTURE_SLOTS = """
-SELECT location_id, kind, day, starts, ends, quota, held, confirmed FROM capacity_slot
+SELECT location_id, kind, day, starts, ends, quota, held, confirmed, measure, units FROM capacity_slot
 WHERE location_id = %(location)s::int AND day >= %(since)s::date
 ORDER BY kind <> 'pick', kind, day, starts
 FOR NO KEY UPDATE
 """
 
+# Where it counts something else from now on, `widest` begins anew, with what is in it: nobody was let in by mistake.
 SET_QUOTAS = """
-UPDATE capacity_slot s SET quota = w.quota, ends = w.ends, widest = greatest(s.widest, w.quota)
+UPDATE capacity_slot s
+SET quota = w.quota, ends = w.ends, measure = w.measure,
+    widest = greatest(w.quota, CASE WHEN w.measure = s.measure THEN s.widest
+                                    WHEN w.measure = 'units' THEN s.units ELSE s.held + s.confirmed END)
 FROM unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[], %(ends)s::time[],
-            %(quotas)s::int[]) AS w(location_id, kind, day, starts, ends, quota)
+            %(quotas)s::int[], %(measures)s::text[]) AS w(location_id, kind, day, starts, ends, quota, measure)
 WHERE s.location_id = w.location_id AND s.kind = w.kind AND s.day = w.day AND s.starts = w.starts
 """
 

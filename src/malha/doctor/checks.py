@@ -374,9 +374,15 @@ CHECKS: tuple[Check, ...] = (
         says=N_("Slots whose counters are not their reservations: {total}"),
         row=N_(
             "{location}, {kind}, {day} at {starts}: held {held}, holds {holds}; confirmed {confirmed}, orders {orders};"
-            " the quota was never above {widest}."
+            " units {units}, of the work {work_units}; the quota was never above {widest}."
         ),
         statement=capacity_reads.COUNTER_IS_NOT_RESERVATIONS,
+    ),
+    Check(
+        name="work_units",
+        says=N_("Work that has other units than it says: {total}"),
+        row=N_("F{number} at {location}: it says {units}, and has {living}."),
+        statement=capacity_reads.UNITS_ARE_NOT_WORK,
     ),
     Check(
         name="orphans",

@@ -108,6 +108,7 @@ class Work(msgspec.Struct, frozen=True):
     slot_location_id: int | None = None
     slot_starts: time | None = None
     slot_ends: time | None = None
+    units: int = 0  # without those that were cancelled or given back; of work that did not happen, those it had
 
     @property
     def slot(self) -> Key | None:

@@ -9,7 +9,7 @@ from datetime import date, time
 from zoneinfo import ZoneInfo
 
 from malha.capacity import picking, reads, rules
-from malha.capacity.model import Key, Kind, Slot, Window
+from malha.capacity.model import Key, Kind, Measure, Slot, Window
 from malha.fulfillment import writes
 from malha.fulfillment.errors import (
     PickingSlotClosed,
@@ -21,7 +21,7 @@ from malha.fulfillment.errors import (
 from malha.fulfillment.events import WorkMoved
 from malha.fulfillment.model import Work, WorkState
 from malha.fulfillment.releasing import HORIZON_DAYS, due_of
-from malha.fulfillment.work import about, slots_of, take_up
+from malha.fulfillment.work import about, lock_site_days, slots_of, take_up
 from malha.network import reads as network
 from malha.network.calendar import Calendar
 from malha.network.model import Location
@@ -35,6 +35,7 @@ from malha.platform.ids import UUID
 MOVABLE = (WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING)
 OFFERED_DAYS = 8  # today and the week after it
 MOST_REASON = 200
+_UNLIMITED = 2**31 - 1  # slots that count units are the limit
 
 
 async def move_to_slot(
@@ -96,21 +97,17 @@ async def _take(tx: Tx, work: Work, place: Location, key: Key) -> Window:
     closed = await reads.closed_days(tx, {place.id, place.home}, key.day, key.day)
     if window is None or not window.quota or closed or not stated.is_usable(key.day, window, now):
         raise PickingSlotClosed(**facts)
-    for one in sorted(
-        {work.capacity_day, key.day}
-    ):  # as everybody takes them: ascending, each made where it is missing
-        await tx.execute(writes.ENSURE_DAYS, {"locations": [place.id], "days": [one]})
-        await tx.tuples(writes.LOCK_SITE_DAYS, {"home": place.home, "since": one, "until": one})
+    await lock_site_days(tx, place.home, [place.id], [work.capacity_day, key.day])
     await picking.give_back(tx, slots_of([work]))
     if work.capacity_day != key.day:
         here = {"locations": [place.id], "days": [work.capacity_day]}
         await tx.execute(writes.GIVE_CAPACITY_BACK, here)
-        most = stated.quota(key.day)
-        there = {"locations": [place.id], "days": [key.day], "wanted": [1], "capacities": [most or 0]}
+        most = _UNLIMITED if stated.measure is Measure.UNITS else stated.quota(key.day) or 0
+        there = {"locations": [place.id], "days": [key.day], "wanted": [1], "capacities": [most]}
         if dict(await tx.tuples(writes.TAKE_CAPACITY, there)) != {place.id: 1}:
             raise PickingSlotFull(**facts)
-    taken = await picking.take(tx, [picking.Wanted(place.home, key.day, [window], 1)])
-    if not taken[place.home, key.day]:
+    taken = await picking.take(tx, [picking.Wanted(place.home, key.day, [window], [work.units], stated.measure)])
+    if taken[place.home, key.day] != [window]:
         raise PickingSlotFull(**facts)
     return window
 

@@ -47,10 +47,10 @@ async def go_ahead(tx: Tx, work_id: UUID, picked: Sequence[Picked]) -> Work:
             "slot_locations": [work.slot_location_id],
             "slot_starts": [work.slot_starts],
             "slot_ends": [work.slot_ends],
+            "units": [sum(u.quantity for u in found)],
         },
     )
     await tx.execute(writes.TAKE_FOR_PART, {"location": work.location_id, "day": work.capacity_day})
-    await picking.add(tx, slots_of([part]))
     units = sum(u.quantity for u in found)
     moves = [msgspec.structs.replace(m, fulfillment_id=part.id) for m in rules.moves_to(found, UnitState.PICKED)]
     taken = [(u.line, u.sku_id or 0, u.quantity) for u in found]
@@ -62,4 +62,7 @@ async def go_ahead(tx: Tx, work_id: UUID, picked: Sequence[Picked]) -> Work:
         UnitsPicked(**about(part), lines=taken),
     )
     await restate(tx, [work, part], after, ended=WorkState.CANCELLED)
+    await picking.add(
+        tx, slots_of([part])
+    )  # after what the rest gave back: together they take no more units than before
     return part

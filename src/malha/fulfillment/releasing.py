@@ -38,6 +38,7 @@ class Wish(msgspec.Struct):
     """Work that a location is asked for; `day`, and `slot` where there are any, once they were granted."""
 
     location_id: int
+    size: int  # its units
     day: date | None = None
     slot: tuple[int, Window] | None = None  # with the location it is counted at
 
@@ -108,7 +109,9 @@ def _by_location(order: Order, units: Sequence[Unit]) -> list[_OrderWish]:
     for unit in units:
         if unit.state is UnitState.ALLOCATED and unit.location_id is not None:
             places.setdefault(unit.location_id, []).append(unit)
-    return [_OrderWish(location_id, order=order, units=places[location_id]) for location_id in sorted(places)]
+    return [
+        _OrderWish(id_, sum(u.quantity for u in places[id_]), order=order, units=places[id_]) for id_ in sorted(places)
+    ]
 
 
 async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[int, Calendar]:
@@ -136,16 +139,16 @@ async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[i
         here = sorted(i for i, d in due.items() if d == day and queues[i])
         keys = {"locations": here, "days": [day] * len(here)}
         await tx.execute(writes.ENSURE_DAYS, keys)
-        stated = [slotted[i].quota(day) if i in slotted else locations[i].daily_capacity for i in here]
+        stated = [slotted[i].pieces(day) if i in slotted else locations[i].daily_capacity for i in here]
         capacities = [_UNLIMITED if c is None else c for c in stated]
         asked = {**keys, "wanted": [len(queues[i]) for i in here], "capacities": capacities}
         granted: dict[int, int] = dict(await tx.tuples(writes.TAKE_CAPACITY, asked))
         seated = await _seat(tx, {i: queues[i][:n] for i, n in granted.items() if i in slotted}, slotted, day, now)
         for location_id, pieces in granted.items():
-            n = seated.get(location_id, pieces)
-            for wish in queues[location_id][:n]:
-                wish.day = day
-            del queues[location_id][:n]
+            for wish in queues[location_id][:pieces]:
+                if location_id not in seated or wish.slot is not None:
+                    wish.day = day
+            queues[location_id] = [wish for wish in queues[location_id] if wish.day is None]
         for location_id in here:
             due[location_id] = calendars[location_id].next_open_day(day + _DAY)
 
@@ -159,7 +162,8 @@ async def _seat(
 ) -> dict[int, int]:
     """Give wishes that a day has room for its picking slots; return how many got one, by location.
 
-    For the others the day has no room after all, as slots of it are over: what was counted for them goes back.
+    For the others the day has no room after all, as slots of it are over or what they have left is too little for them:
+    what was counted for them goes back.
     """
     if not wishes:
         return {}
@@ -167,16 +171,18 @@ async def _seat(
     for location_id in sorted(wishes):
         by_home.setdefault(slotted[location_id].place.home, []).extend(wishes[location_id])
     wanted = [
-        picking.Wanted(home, day, slotted[rows[0].location_id].windows(day, now), len(rows))
+        picking.Wanted(home, day, here.windows(day, now), [wish.size for wish in rows], here.measure)
         for home, rows in sorted(by_home.items())
         if rows
+        for here in (slotted[rows[0].location_id],)
     ]
     found = await picking.take(tx, wanted)
     seated = dict.fromkeys(wishes, 0)
     for home, rows in by_home.items():
         for wish, window in zip(rows, found.get((home, day), ()), strict=False):
-            wish.slot = home, window
-            seated[wish.location_id] += 1
+            if window is not None:
+                wish.slot = home, window
+                seated[wish.location_id] += 1
     back = [i for i in wishes for _ in range(len(wishes[i]) - seated[i])]
     if back:
         await tx.execute(writes.GIVE_CAPACITY_BACK, {"locations": back, "days": [day] * len(back)})
@@ -201,6 +207,7 @@ async def _write(tx: Tx, wishes: Sequence[_OrderWish], calendars: Mapping[int, C
             "slot_locations": [None if w.slot is None else w.slot[0] for w in wishes],
             "slot_starts": [None if w.window is None else w.window.starts for w in wishes],
             "slot_ends": [None if w.window is None else w.window.ends for w in wishes],
+            "units": [w.size for w in wishes],
         },
     )
     moves: dict[UUID, list[Move]] = {}

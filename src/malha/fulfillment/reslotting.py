@@ -12,7 +12,7 @@ from malha.fulfillment import writes
 from malha.fulfillment.events import WorkMoved
 from malha.fulfillment.model import Work, WorkState
 from malha.fulfillment.releasing import Wish, due_of, take_capacity
-from malha.fulfillment.work import about, lock_work, slots_of
+from malha.fulfillment.work import about, lock_site_days, lock_work, slots_of
 from malha.network import reads as network
 from malha.network.calendar import Calendar
 from malha.ordering import service as ordering
@@ -28,7 +28,7 @@ async def move_out(tx: Tx, home: int, over: Mapping[Key, int], limit: int = AT_O
     Args:
         tx: The transaction.
         home: The location the slots are counted at.
-        over: Slots with how many pieces of work are too many (`capacity.picking.excess`).
+        over: Slots with how much is too much in them, in what they count (`capacity.picking.excess`).
         limit: How many pieces at most.
     """
     keys = sorted(over)
@@ -36,7 +36,7 @@ async def move_out(tx: Tx, home: int, over: Mapping[Key, int], limit: int = AT_O
         "locations": [k.location_id for k in keys],
         "days": [k.day for k in keys],
         "starts": [k.starts for k in keys],
-        "pieces": [over[k] for k in keys],
+        "places": [over[k] for k in keys],
         "limit": limit,
     }
     locked = await lock_work(tx, await tx.values(writes.OPEN_IN_SLOTS, params), skip_busy=True)
@@ -48,7 +48,7 @@ async def move_out(tx: Tx, home: int, over: Mapping[Key, int], limit: int = AT_O
     back = {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
     await tx.execute(writes.GIVE_CAPACITY_BACK, back)
     await picking.give_back(tx, slots_of(work))
-    wishes = {w.id: Wish(w.location_id) for w in sorted(work, key=lambda w: w.number)}
+    wishes = {w.id: Wish(w.location_id, w.units) for w in sorted(work, key=lambda w: w.number)}
     calendars = await take_capacity(tx, list(wishes.values()), await tx.now())
     stays = [w for w in work if wishes[w.id].slot is None]
     await _put_back(tx, stays)
@@ -64,12 +64,11 @@ def _key(wish: Wish) -> Key | None:
 
 
 async def _lock_days(tx: Tx, home: int, work: Sequence[Work]) -> None:
-    """Lock every day from which and to which work may move, in the order in which everybody takes them."""
+    """Lock every day from which and to which work may move; of later ones, release locks what it takes."""
     since = (await tx.now()).date() - timedelta(days=1)
     until = max(w.capacity_day for w in work)
     days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-    await tx.execute(writes.ENSURE_DAYS, {"locations": [home] * len(days), "days": days})
-    await tx.tuples(writes.LOCK_SITE_DAYS, {"home": home, "since": since, "until": until})
+    await lock_site_days(tx, home, {w.location_id for w in work}, days)
 
 
 async def _put_back(tx: Tx, work: Sequence[Work]) -> None:

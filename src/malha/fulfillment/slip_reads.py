@@ -23,7 +23,7 @@ WITH page AS MATERIALIZED (
     ORDER BY o.promised_at, o.id LIMIT %(most)s::int
 ), part AS (
     SELECT p.id, u.location_id, u.fulfillment_id, coalesce(l.promised_at, p.promised_at) AS promised_at,
-           array_agg(DISTINCT u.line ORDER BY u.line) AS lines
+           array_agg(DISTINCT u.line ORDER BY u.line) AS lines, sum(u.quantity)::int AS units
     FROM page p
     JOIN order_unit u ON u.order_id = p.id AND u.state IN (
         'unplaced', 'allocated', 'released', 'picking', 'picked', 'awaiting_document', 'packed', 'invoiced')
@@ -32,7 +32,7 @@ WITH page AS MATERIALIZED (
                       WHERE h.order_id = p.id AND h.resolved_at IS NULL AND h.kind <> 'shortage')
     GROUP BY 1, 2, 3, 4
 )
-SELECT part.id AS order_id, part.promised_at, p.release_after, p.ship_state AS to_state, part.lines,
+SELECT part.id AS order_id, part.promised_at, p.release_after, p.ship_state AS to_state, part.lines, part.units,
        part.location_id AS location, part.fulfillment_id IS NOT NULL AS released, f.due_at,
        coalesce(leg.service, f.service_id, p.service_id) AS service, leg.grams, leg.leaves, leg.days,
        coalesce(leg.learned, false) AS learned,

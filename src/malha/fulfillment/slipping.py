@@ -160,7 +160,7 @@ def _now(part: Part, reference: Reference, at: datetime) -> Now | None:
     if part.due_at is not None:
         due = calendar.local(part.due_at).date()
         if due < today:
-            return Now(calendar.due_day(at), days, overdue=True)
+            return Now(calendar.due_day(at, part.units), days, overdue=True)
         return Now(calendar.next_open_day(due), days, shut=not calendar.is_open_on(due))
     return _unreleased(part, reference, index, days, at)
 
@@ -174,7 +174,7 @@ def _unreleased(part: Part, reference: Reference, index: int, days: int, at: dat
     if place.status == LocationStatus.PAUSED and place.paused_until is not None:
         start = max(start, place.paused_until)
     shut = place.status != LocationStatus.ACTIVE or (part.leaves is not None and not calendar.is_open_on(part.leaves))
-    return Now(calendar.due_day(start), days, shut=shut)
+    return Now(calendar.due_day(start, part.units), days, shut=shut)
 
 
 def _days(part: Part, reference: Reference, index: int, at: datetime) -> int | None:

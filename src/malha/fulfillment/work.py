@@ -1,12 +1,13 @@
 """What every step on a piece of work shares: locking it in the right order, and restating where it stands."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from malha.capacity import picking
-from malha.capacity.model import Key
+from malha.capacity.picking import Place
 from malha.fulfillment import rules, writes
 from malha.fulfillment.errors import OrderStopped, WorkNotFound, WrongState
 from malha.fulfillment.model import ENDED, WORK_WORDS, Work, WorkState
@@ -118,6 +119,8 @@ async def restate(
 ) -> dict[UUID, WorkState]:
     """Write where pieces of work stand after their units moved; capacity of work that did not happen is free again.
 
+    So is, in slots that count units, that of the units which work has no more.
+
     Args:
         tx: The transaction.
         work: Locked work.
@@ -138,24 +141,53 @@ async def restate(
             },
         )
     undone = [w for w in changed if states[w.id] in {WorkState.REJECTED, WorkState.CANCELLED}]
+    fewer = _fewer([w for w in work if states[w.id] not in {WorkState.REJECTED, WorkState.CANCELLED}], every)
+    if fewer:
+        await tx.execute(writes.SET_UNITS, {"ids": [w.id for w, _ in fewer], "units": [n for _, n in fewer]})
+        await _lock_days(tx, [*undone, *(w for w, _ in fewer)])
     if undone:
         back = {"locations": [w.location_id for w in undone], "days": [w.capacity_day for w in undone]}
         await tx.execute(writes.GIVE_CAPACITY_BACK, back)
-        await picking.give_back(tx, slots_of(undone))
+    gone = [Place(w.slot, 0, w.units - n) for w, n in fewer if w.slot is not None]
+    await picking.give_back(tx, [*slots_of(undone), *gone])
     return states
 
 
-def slots_of(work: Iterable[Work]) -> list[Key]:
-    """Return the picking slots of work, one for each piece that is in one."""
-    return [w.slot for w in work if w.slot is not None]
+def _fewer(work: Sequence[Work], units: Sequence[Unit]) -> list[tuple[Work, int]]:
+    """Return the work that has fewer units than it had, with how many."""
+    living_units: dict[UUID | None, int] = {}
+    for unit in units:
+        if unit.state is not UnitState.CANCELLED:
+            living_units[unit.fulfillment_id] = living_units.get(unit.fulfillment_id, 0) + unit.quantity
+    return [(w, n) for w in work if (n := living_units.get(w.id, 0)) < w.units]
+
+
+def slots_of(work: Iterable[Work]) -> list[Place]:
+    """Return the places of work in picking slots, one for each piece that is in one."""
+    return [Place(w.slot, 1, w.units) for w in work if w.slot is not None]
 
 
 async def lock_capacity(tx: Tx, work: Sequence[Work]) -> None:
     """Lock the days and slots that work may give back, before balances are locked."""
-    await tx.tuples(
-        writes.LOCK_DAYS, {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
-    )
+    await _lock_days(tx, work)
     await picking.lock(tx, slots_of(work))
+
+
+async def _lock_days(tx: Tx, work: Sequence[Work]) -> None:
+    rows = {"locations": [w.location_id for w in work], "days": [w.capacity_day for w in work]}
+    await tx.tuples(writes.LOCK_DAYS, rows)
+
+
+async def lock_site_days(tx: Tx, home: int, locations: Iterable[int], days: Iterable[date]) -> None:
+    """Lock days of a site, and of locations whose work may leave it, before work moves among them.
+
+    One day after the other, each made where it is missing, as release does: who makes later days before an earlier one
+    is locked holds what a release that has the earlier one is about to make.
+    """
+    places = sorted({home, *locations})
+    for day in sorted(set(days)):
+        await tx.execute(writes.ENSURE_DAYS, {"locations": places, "days": [day] * len(places)})
+        await tx.tuples(writes.LOCK_SITE_DAY, {"home": home, "locations": places, "day": day})
 
 
 async def refuse_stopped(tx: Tx, order: Order) -> None:

@@ -6,7 +6,7 @@ picking slots (`capacity.picking`), then balances.
 
 _WORK = """
 SELECT id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-       pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends
+       pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends, units
 FROM fulfillment_order
 """
 
@@ -23,12 +23,13 @@ ORDER BY id FOR NO KEY UPDATE
 
 ADD_WORK = """
 INSERT INTO fulfillment_order
-    (id, order_id, location_id, method, service_id, capacity_day, due_at, slot_location_id, slot_starts, slot_ends)
+    (id, order_id, location_id, method, service_id, capacity_day, due_at, slot_location_id, slot_starts, slot_ends,
+     units)
 SELECT * FROM unnest(%(ids)s::uuid[], %(orders)s::uuid[], %(locations)s::int[], %(methods)s::text[],
                      %(services)s::int[], %(days)s::date[], %(dues)s::timestamptz[], %(slot_locations)s::int[],
-                     %(slot_starts)s::time[], %(slot_ends)s::time[])
+                     %(slot_starts)s::time[], %(slot_ends)s::time[], %(units)s::int[])
 RETURNING id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-          pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends
+          pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends, units
 """
 
 # Times are written once, when a state is reached first.
@@ -45,6 +46,12 @@ SET state = w.state, version = f.version + 1, reason = coalesce(w.reason, f.reas
     pickup_code = CASE WHEN w.state = 'ready' THEN f.pickup_code END
 FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[]) AS w(id, state, reason)
 WHERE f.id = w.id
+"""
+
+# Work that goes on with fewer units than it had. Its row is locked.
+SET_UNITS = """
+UPDATE fulfillment_order f SET units = w.units
+FROM unnest(%(ids)s::uuid[], %(units)s::int[]) AS w(id, units) WHERE f.id = w.id
 """
 
 SET_ASSIGNEE = """
@@ -163,24 +170,32 @@ FROM locked l WHERE d.location_id = l.location_id AND d.day = l.day
 RETURNING d.location_id, l.granted
 """
 
-# Of a site, from one day to another: work is about to move among them. Their rows are there (`ENSURE_DAYS`).
-LOCK_SITE_DAYS = """
+# A day of a site, and of locations whose work may leave it: work is about to move. The rows are there (`ENSURE_DAYS`).
+LOCK_SITE_DAY = """
 SELECT d.location_id FROM location m JOIN location_day d ON d.location_id = m.id
-WHERE coalesce(m.site_id, m.id) = %(home)s::int AND d.day BETWEEN %(since)s::date AND %(until)s::date
-ORDER BY d.day, d.location_id
+WHERE (coalesce(m.site_id, m.id) = %(home)s::int OR m.id = ANY (%(locations)s::int[])) AND d.day = %(day)s::date
+ORDER BY d.location_id
 FOR NO KEY UPDATE OF d
 """
 
-# Unlocked: the last that came to each slot and have not begun, by the partial index on them.
+# Unlocked: the last that came to each slot and have not begun, by the partial index on them, until what they take is
+# what is too much. A piece without units, of older code, counts as one: it ends the row some time.
 OPEN_IN_SLOTS = """
 SELECT f.id
-FROM unnest(%(locations)s::int[], %(days)s::date[], %(starts)s::time[], %(pieces)s::int[])
-     AS w(location_id, day, starts, pieces)
+FROM unnest(%(locations)s::int[], %(days)s::date[], %(starts)s::time[], %(places)s::int[])
+     AS w(location_id, day, starts, places)
+JOIN capacity_slot s
+  ON s.location_id = w.location_id AND s.kind = 'pick' AND s.day = w.day AND s.starts = w.starts
 CROSS JOIN LATERAL (
-    SELECT id FROM fulfillment_order
-    WHERE slot_location_id = w.location_id AND capacity_day = w.day AND slot_starts = w.starts AND state = 'open'
-    ORDER BY number DESC LIMIT w.pieces
+    SELECT o.id, sum(o.places) OVER (ORDER BY o.number DESC) - o.places AS before
+    FROM (
+        SELECT id, number, CASE s.measure WHEN 'units' THEN greatest(units, 1) ELSE 1 END AS places
+        FROM fulfillment_order
+        WHERE slot_location_id = w.location_id AND capacity_day = w.day AND slot_starts = w.starts AND state = 'open'
+        ORDER BY number DESC LIMIT w.places
+    ) o
 ) f
+WHERE f.before < w.places
 LIMIT %(limit)s::int
 """
 

@@ -42,8 +42,9 @@ def legs_of(plan: Plan, reference: Reference, released_at: datetime, to_state: s
         return None
     learned = _in_use(reference, released_at)
     legs = []
+    units = _units_at(plan)
     for index, service in {(parcel.index, parcel.service_id) for parcel in plan.parcels}:
-        leg = _leg(reference, learned, index, service, plan.lead_days, released_at, to_state)
+        leg = _leg(reference, learned, index, service, plan.lead_days, released_at, to_state, units[index])
         if leg is None:
             return None
         legs.append(leg)
@@ -56,6 +57,14 @@ def _in_use(reference: Reference, released_at: datetime) -> LearnedDays | None:
     return None if learned is None or learned.until < released_at else learned
 
 
+def _units_at(plan: Plan) -> dict[int, int]:
+    """Return the units that leave each place."""
+    found: dict[int, int] = {}
+    for parcel in plan.parcels:
+        found[parcel.index] = found.get(parcel.index, 0) + sum(quantity for _, quantity in parcel.units)
+    return found
+
+
 def _leg(
     reference: Reference,
     learned: LearnedDays | None,
@@ -64,9 +73,13 @@ def _leg(
     lead_days: int,
     released_at: datetime,
     to_state: str | None,
+    units: int,
 ) -> Leg | None:
-    """Return when a parcel is to leave a location and how long it travels; None where it never leaves."""
-    leaves = reference.calendars[index].due_day(released_at)
+    """Return when a parcel is to leave a location and how long it travels; None where it never leaves.
+
+    `units` are those of all parcels there: they are one piece of work.
+    """
+    leaves = reference.calendars[index].due_day(released_at, units)
     if leaves is None:
         return None
     found = None
@@ -93,8 +106,10 @@ def made_of(
         return None
     learned = _in_use(reference, released_at)
     legs = []
+    units = _units_at(plan)
     for parcel in plan.parcels if plan.lead_days is not None else ():
-        leg = _leg(reference, learned, parcel.index, parcel.service_id, plan.lead_days or 0, released_at, to_state)
+        at, days = parcel.index, plan.lead_days or 0
+        leg = _leg(reference, learned, at, parcel.service_id, days, released_at, to_state, units[at])
         arrives = None if leg is None else rules.arrival([leg], to_state)
         if leg is None or arrives is None:
             return None
@@ -247,7 +262,7 @@ def collections(
     for index, kilometres in near:
         place = reference.network.location_ids[index]
         plan, _ = planner(availability.basket_request(id_, taker, wanted, to_state=None, pickup=place))
-        ready = reference.calendars[index].due_at(released)
+        ready = reference.calendars[index].due_at(released, sum(quantity for _, quantity in wanted))
         if plan.unplaced or ready is None:
             continue
         found.append(_collection(reference, channel, index, kilometres, ready))

@@ -18,13 +18,28 @@ FROM revision WHERE name IN ('network', 'catalog', 'allotments', 'stock_prices',
 """
 
 # Work a capped location has for today: released, and claimed but not yet released. Locations without a cap have no
-# rows; slots are stated of a site's first location and hold for all that are there.
+# rows; slots are stated of a site's first location and hold for all that are there. Where they count units, so does
+# this: of what is in slots at the first location, of open work in none at its own.
 TAKEN_TODAY = """
-SELECT l.id,
+SELECT l.id, CASE WHEN p.location_id IS NULL THEN
        coalesce((SELECT d.taken FROM location_day d
                  WHERE d.location_id = l.id AND d.day = (now() AT TIME ZONE l.timezone)::date), 0)
        + (SELECT count(DISTINCT u.order_id)::int FROM order_unit u WHERE u.location_id = l.id AND u.state = 'allocated')
+       ELSE
+       coalesce((SELECT sum(s.units)::int FROM capacity_slot s
+                 WHERE s.location_id = l.id AND s.kind = 'pick'
+                   AND s.day = (now() AT TIME ZONE l.timezone)::date), 0)
+       + coalesce((SELECT sum(f.units)::int FROM fulfillment_order f
+                   WHERE f.location_id = l.id AND f.capacity_day = (now() AT TIME ZONE l.timezone)::date
+                     AND f.slot_starts IS NULL AND f.state NOT IN ('closed', 'rejected', 'cancelled')), 0)
+       + coalesce((SELECT sum(u.quantity)::int FROM order_unit u
+                   WHERE u.location_id = l.id AND u.state = 'allocated'), 0)
+       END
 FROM location l
+LEFT JOIN capacity_plan p
+  ON p.location_id = coalesce(l.site_id, l.id) AND p.measure = 'units'
+ AND p.location_id = ANY (ARRAY(SELECT location_id FROM capacity_template WHERE kind = 'pick'
+                                UNION SELECT location_id FROM capacity_override WHERE kind = 'pick'))
 WHERE (l.daily_capacity IS NOT NULL
        OR coalesce(l.site_id, l.id) = ANY (ARRAY(SELECT location_id FROM capacity_template WHERE kind = 'pick'
                             UNION SELECT location_id FROM capacity_override WHERE kind = 'pick')))
@@ -51,5 +66,5 @@ async def revisions(tx: Tx) -> Revisions:
 
 
 async def taken_today(tx: Tx) -> dict[int, int]:
-    """Return, per location with a daily capacity, how many orders it has for today."""
+    """Return, per location with a daily capacity, how many orders it has for today, or units where slots count them."""
     return {location: int(taken) for location, taken in await tx.tuples(TAKEN_TODAY)}

@@ -153,7 +153,7 @@ class Reference:
         homes = {id_: x.place.home for id_, x in self.picking.items()}
         full = await pick.full(tx, set(homes.values()), await tx.now())
         for id_, calendar in self._slotted.items():
-            calendar.full = full.get(homes[id_], ())
+            calendar.full = full.get(homes[id_], {})
 
     def under(
         self,

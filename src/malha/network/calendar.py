@@ -98,8 +98,8 @@ class Calendar:
                 return candidate
         return None
 
-    def due_day(self, released_at: datetime) -> date | None:
-        """Return the working day on which work released at an instant is done.
+    def due_day(self, released_at: datetime, units: int = 1) -> date | None:  # noqa: ARG002
+        """Return the working day on which work released at an instant is done, however many units it has.
 
         The same day until the cut-off (the cut-off's own minute counts), else the next working day.
         """
@@ -116,7 +116,7 @@ class Calendar:
         in_time = local.time().replace(second=0, microsecond=0) <= self.cut_off
         return self.next_open_day(local.date() if in_time else local.date() + _DAY)
 
-    def due_at(self, released_at: datetime) -> datetime | None:
+    def due_at(self, released_at: datetime, units: int = 1) -> datetime | None:  # noqa: ARG002
         """Return the instant (UTC) work released at an instant is due: the closing hour of its working day.
 
         None when the location does not work within 400 days.

@@ -64,6 +64,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     moved: bool  # decided after the promise was made
     told: int  # promises the system has made anew for the order
     told_at: datetime | None  # the newest of all that were made anew
+    units: int = 1
 
 
 class Now(msgspec.Struct, frozen=True):
